@@ -1,0 +1,175 @@
+"""Unity Catalog as a job sees it: tables by name, and the right to read or write their storage.
+
+    catalog = Catalog(workspace)
+    table = catalog.table(UcName.parse("edgar.raw.filings"))
+    access = catalog.read_access(table)          # vended: READ on this table only
+
+External calls: get, exists and credential vending are reads (databricks-sdk repeats them on 429, 503 and lost connections).
+Creating a table is repeated by the SDK too; a conflict is answered by reading the table back and comparing its location.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from databricks.sdk.service.catalog import (
+    ColumnInfo,
+    DataSourceFormat,
+    PathOperation,
+    TableInfo,
+    TableOperation,
+    TableType,
+)
+from databricks.sdk.service.catalog import (
+    GenerateTemporaryPathCredentialResponse as PathAnswer,
+)
+from databricks.sdk.service.catalog import (
+    GenerateTemporaryTableCredentialResponse as TableAnswer,
+)
+
+from steps.governance.credentials import Access, Credential, utc_now
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound
+from steps.governance.identity import Workspace
+from steps.governance.names import UcName
+from steps.governance.refusals import translated
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table that Unity Catalog governs: its name, its stable id and its storage location."""
+
+    name: UcName
+    table_id: str
+    location: str
+
+
+class Catalog:
+    """Tables and their credentials, for the principal of one workspace connection."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.principal = workspace.principal
+        self._client = workspace.client
+
+    def table(self, name: UcName) -> Table:
+        """Look a table up.
+
+        Raises:
+            NotFound: there is no such table.
+            AccessDenied: the principal may not see it, or row filters or column masks would be bypassed by reading its files.
+        """
+        with translated(self.principal, f"look up table {name}"):
+            info = self._client.tables.get(str(name))
+        _refuse_unreadable(self.principal, name, info)
+        if not (info.table_id and info.storage_location):
+            raise GovernanceError(f"the catalog answered without id or location for table {name}")
+        return Table(name, info.table_id, info.storage_location.rstrip("/"))
+
+    def find_table(self, name: UcName) -> Table | None:
+        """The table, or None where there is none yet."""
+        try:
+            return self.table(name)
+        except NotFound:
+            return None
+
+    def read_access(self, table: Table) -> Access:
+        """The right to read this table's files and nothing else."""
+        return self._table_access(table, TableOperation.READ)
+
+    def write_access(self, table: Table) -> Access:
+        """The right to read and write this table's files and nothing else."""
+        return self._table_access(table, TableOperation.READ_WRITE)
+
+    def create_access(self, location: str) -> Access:
+        """The right to write files where a new external table will stand."""
+
+        def vend() -> Credential:
+            with translated(self.principal, f"write a new table at {location}"):
+                answer = self._client.temporary_path_credentials.generate_temporary_path_credentials(
+                    url=location, operation=PathOperation.PATH_CREATE_TABLE
+                )
+            return _credential(answer, location)
+
+        return Access(location, vend)
+
+    def create_external_table(
+        self, name: UcName, location: str, *, columns: list[ColumnInfo], properties: Mapping[str, str]
+    ) -> Table:
+        """Register a Delta table that already stands at `location`; a repeated call finds the first one's table.
+
+        Raises:
+            Conflict: the name is taken by a table at another location.
+        """
+        try:
+            with translated(self.principal, f"register table {name}"):
+                self._client.tables.create(
+                    name=name.name,
+                    catalog_name=name.catalog,
+                    schema_name=name.schema,
+                    table_type=TableType.EXTERNAL,
+                    data_source_format=DataSourceFormat.DELTA,
+                    storage_location=location,
+                    columns=columns,
+                    properties=dict(properties),
+                )
+        except (Conflict, GovernanceError) as error:
+            if not _already_exists(error):
+                raise
+        table = self.table(name)
+        if table.location != location.rstrip("/"):
+            raise Conflict(
+                f"table {name} stands elsewhere",
+                expected=location,
+                got=table.location,
+                do="choose another CuratedTable, or drop the one that stands there",
+            )
+        return table
+
+    def _table_access(self, table: Table, operation: TableOperation) -> Access:
+        doing = f"{'read' if operation is TableOperation.READ else 'write'} table {table.name}"
+
+        def vend() -> Credential:
+            with translated(self.principal, doing):
+                answer = self._client.temporary_table_credentials.generate_temporary_table_credentials(
+                    operation=operation, table_id=table.table_id
+                )
+            return _credential(answer, table.location)
+
+        return Access(table.location, vend)
+
+
+def _already_exists(error: GovernanceError) -> bool:
+    cause = error.__cause__
+    return isinstance(error, Conflict) or "ALREADY_EXISTS" in str(getattr(cause, "error_code", ""))
+
+
+def _refuse_unreadable(principal: str, name: UcName, info: TableInfo) -> None:
+    """File-level credentials would bypass row filters and column masks: refuse early, with the reason."""
+    masked = [column.name for column in info.columns or [] if column.mask is not None]
+    if info.row_filter is not None or masked:
+        what = f"column masks on {', '.join(map(str, masked))}" if masked else "a row filter"
+        raise AccessDenied(
+            f"{principal} was refused: read table {name}",
+            expected="a table without row filters and column masks, whose files may be read whole",
+            got=what,
+            do="prepare a table that holds only what this principal may see",
+        )
+    if info.data_source_format is not DataSourceFormat.DELTA:
+        raise GovernanceError(
+            f"table {name} cannot be read", expected="a Delta table", got=str(info.data_source_format)
+        )
+
+
+def _credential(answer: TableAnswer | PathAnswer, location: str) -> Credential:
+    keys = answer.aws_temp_credentials
+    if keys is None or not (keys.access_key_id and keys.secret_access_key and keys.session_token):
+        raise GovernanceError(f"Unity Catalog vended no AWS credential for {location}")
+    if answer.expiration_time is None:
+        raise GovernanceError(f"Unity Catalog vended a credential without an expiry for {location}")
+    expires_at = datetime.fromtimestamp(answer.expiration_time / 1000, UTC)  # epoch milliseconds
+    return Credential(
+        keys.access_key_id,
+        keys.secret_access_key,
+        keys.session_token,
+        issued_at=utc_now(),
+        expires_at=expires_at,
+    )

@@ -1,0 +1,107 @@
+"""The evidence bucket: small documents that are written once and never changed.
+
+    evidence = Evidence(region)
+    evidence.write_once("s3://…/executions/abc/prepare/manifest.json", manifest.to_bytes())
+
+Writing uses `If-None-Match: *`, so of two writers one wins. A lost answer, a repeated job and a duplicate message all end
+here in the same place: if what stands there is byte for byte what would be written, the write is done; otherwise it is `Conflict`.
+"""
+
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, Unavailable, UsageError
+
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+_ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
+_DENIED = {"AccessDenied", "403"}
+_MAX_BYTES = 64 * 1024 * 1024  # a manifest of some 300,000 files; anything larger is not a document
+
+
+class Evidence:
+    """Read and write-once access to evidence documents, with the job's own AWS role."""
+
+    def __init__(self, region: str) -> None:
+        self._s3 = boto3.client(
+            "s3", region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5})
+        )
+
+    def read(self, uri: str) -> bytes:
+        """The document's bytes.
+
+        Raises:
+            NotFound: nothing was written there.
+            AccessDenied: this role may not read it.
+        """
+        bucket, key = split_s3_uri(uri)
+        try:
+            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+            content = bytes(body.read(_MAX_BYTES + 1))
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error, f"read {uri}") from error
+        if len(content) > _MAX_BYTES:
+            raise GovernanceError(f"{uri} is no evidence document", expected=f"at most {_MAX_BYTES} bytes")
+        return content
+
+    def write_once(self, uri: str, content: bytes) -> None:
+        """Write the document, or find that exactly these bytes are there already.
+
+        Raises:
+            Conflict: other bytes stand there; they are left as they are.
+            AccessDenied: this role may not write there.
+        """
+        bucket, key = split_s3_uri(uri)
+        try:
+            self._s3.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=content,
+                IfNoneMatch="*",
+                ContentType="application/json",
+                ChecksumAlgorithm="SHA256",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _TAKEN:
+                raise _translated(error, f"write {uri}") from error
+            self._accept_equal(uri, content)
+        except BotoCoreError as error:
+            raise _translated(error, f"write {uri}") from error
+
+    def _accept_equal(self, uri: str, content: bytes) -> None:
+        if self.read(uri) != content:
+            raise Conflict(
+                f"{uri} was already written with other content",
+                expected="no document, or exactly the same bytes",
+                got="different bytes",
+                do="start a new execution; evidence is never overwritten",
+            )
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`.
+
+    Raises:
+        UsageError: another scheme, no bucket or no key.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/") or parts.query or parts.fragment:
+        raise UsageError("a storage URI was refused", expected="s3://bucket/key", got=repr(uri)[:200])
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:
+    if not isinstance(error, ClientError):
+        return Unavailable(
+            f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"
+        )
+    code = str(error.response["Error"]["Code"])
+    if code in _ABSENT:
+        return NotFound(f"nothing there: {doing}", got=code)
+    if code in _DENIED:
+        return AccessDenied(
+            f"this job's role was refused: {doing}", got=code, do="allow it in the role's policy"
+        )
+    return GovernanceError(f"S3 refused: {doing}", got=code)

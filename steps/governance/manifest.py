@@ -1,0 +1,161 @@
+"""What a step left behind, in a form the next step can verify: `Prepared` and `Trained`.
+
+A Delta version number is a pointer, not evidence (bytes can change under it), so each manifest names every file with size and
+sha256. Both are canonical JSON (docs/architecture.md shows them), written once and last: a manifest's presence means the
+output is complete. Unknown or missing fields are refused.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from steps.governance import canonical
+from steps.governance.errors import IntegrityError
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileEntry(_Part):
+    """One file: its path relative to the table or artifact root, its size in bytes and its sha256."""
+
+    path: str
+    size: Count
+    sha256: Sha256
+    rows: Count | None = None
+
+
+class TableVersion(_Part):
+    """A Unity Catalog table at one Delta version."""
+
+    table: str
+    table_id: str
+    location: str
+    version: Count
+    partition: str | None = None
+
+
+class RejectedVersion(_Part):
+    """Where the dropped rows and their reasons lie."""
+
+    table: str
+    version: Count
+
+
+class PreparedCounts(_Part):
+    """Filings in, filings out, examples made; every filing read is kept or rejected."""
+
+    filings_read: Count
+    filings_kept: Count
+    filings_rejected: Count
+    examples_train: Count
+    examples_eval: Count
+    examples_rejected: Count
+    companies_train: Count
+    companies_eval: Count
+    rejected_by_reason: dict[str, Count]
+
+
+class TrainingData(_Part):
+    """The data a model was trained on, bound to Prepare's manifest by its sha256."""
+
+    table: str
+    table_id: str
+    version: Count
+    manifest_sha256: Sha256
+    examples_train: Count
+    examples_eval: Count
+
+
+class BaseModelFiles(_Part):
+    """The base model: its name, its 40-hex revision and the sha256 of its `mirror.json`."""
+
+    name: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    mirror_sha256: Sha256
+
+
+class Precision(_Part):
+    """What was asked for, and what really ran: FP8 that silently became bf16 would be a defect."""
+
+    requested: str
+    effective: str
+    dtype: str
+    device: str
+
+
+class TrainingMetrics(_Part):
+    """Losses in nats per target token, token counts, optimizer steps."""
+
+    eval_loss_before: float
+    eval_loss: float
+    eval_tokens: Count
+    train_tokens: Count
+    steps: Count
+
+
+class _Manifest(_Part):
+    @classmethod
+    def from_bytes(cls, content: bytes, *, origin: str) -> Self:
+        """Parse a manifest read from `origin`.
+
+        Raises:
+            IntegrityError: not a complete manifest of this schema.
+        """
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise IntegrityError(
+                f"the manifest at {origin} cannot be trusted",
+                expected=f"a complete {cls.__name__} manifest",
+                got=faults[:500],
+                do="run the step that writes it again; never edit it",
+            ) from None
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes (RFC 8785); equal manifests have equal bytes."""
+        return canonical.dumps(self.model_dump(exclude_none=True, by_alias=True))
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the canonical bytes, by which later documents refer to this one."""
+        return canonical.sha256(self.to_bytes())
+
+
+class Prepared(_Manifest):
+    """What Prepare committed: which raw version it read, which curated files it wrote, what it dropped and why."""
+
+    schema_: Literal["governed-finetune/prepared/1"] = Field(alias="schema")
+    execution_arn: str
+    created_at: str
+    principal: str
+    source: TableVersion
+    target: TableVersion
+    rejected: RejectedVersion
+    files: list[FileEntry]
+    schema_sha256: Sha256
+    template: str
+    counts: PreparedCounts
+
+
+class Trained(_Manifest):
+    """What Train made: from which data and base model, at which precision, with which losses, file by file."""
+
+    schema_: Literal["governed-finetune/trained/1"] = Field(alias="schema")
+    execution_arn: str
+    training_job: str
+    created_at: str
+    principal: str
+    data: TrainingData
+    base_model: BaseModelFiles
+    fp8: Precision
+    metrics: TrainingMetrics
+    files: list[FileEntry]

@@ -1,0 +1,83 @@
+"""The one place where names are checked before they reach a URL, a query or a path.
+
+databricks-sdk puts names into request paths unencoded (`../../tables/prod.x` reaches another API), so nothing that came from a
+parameter may travel as a bare `str`: it travels as `UcName`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from steps.governance.errors import NameRefused
+
+# Narrower than Unity Catalog's own rule (255 characters, many symbols) on purpose: these need no quoting anywhere.
+_PART = re.compile(r"[a-z0-9_]{1,63}")
+
+
+@dataclass(frozen=True, order=True)
+class UcName:
+    """A three-part Unity Catalog name that is safe in a path, a query and a log line.
+
+    `UcName.parse("edgar.raw.filings").schema_name == "edgar.raw"`; `str()` gives the full name back.
+    """
+
+    catalog: str
+    schema: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "UcName":
+        """Check and split a full name.
+
+        Raises:
+            NameRefused: not three parts of lower-case letters, digits and underscores.
+        """
+        parts = text.split(".") if isinstance(text, str) else []
+        if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):
+            raise NameRefused(
+                "a Unity Catalog name was refused before it was used",
+                expected="catalog.schema.name, each part 1 to 63 of a-z, 0-9 and _",
+                got=repr(text)[:200],
+                do="correct the parameter or the configuration key that gave it",
+            )
+        return cls(*parts)
+
+    @property
+    def schema_name(self) -> str:
+        """`catalog.schema`, the form grants on a schema use."""
+        return f"{self.catalog}.{self.schema}"
+
+    def sibling(self, suffix: str) -> "UcName":
+        """The object beside this one: `….examples` → `….examples_rejected`."""
+        return UcName.parse(f"{self}_{suffix}")
+
+    def __str__(self) -> str:
+        return f"{self.catalog}.{self.schema}.{self.name}"
+
+
+def metadata_name(arn: str) -> str:
+    """The external-metadata name of one AWS job: `ft_` and 24 hex digits of its ARN's sha256.
+
+    Every account user can read these objects, so the name tells nothing; the same ARN gives the same name, so a repeated
+    delivery meets its own object.
+    """
+    return f"ft_{hashlib.sha256(arn.encode()).hexdigest()[:24]}"
+
+
+def execution_id(execution_arn: str) -> str:
+    """The last part of a pipeline execution's ARN, safe as an S3 key and as a Delta partition value.
+
+    Raises:
+        NameRefused: not the ARN of a pipeline execution.
+    """
+    match = re.fullmatch(
+        r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[A-Za-z0-9-]{1,256}/execution/([a-z0-9]{12})",
+        execution_arn,
+    )
+    if match is None:
+        raise NameRefused(
+            "an execution ARN was refused before it was used",
+            expected="arn:aws:sagemaker:<region>:<account>:pipeline/<name>/execution/<12 characters of a-z 0-9>",
+            got=repr(execution_arn)[:300],
+        )
+    return match[1]
