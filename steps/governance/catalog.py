@@ -4,8 +4,8 @@
     table = catalog.table(UcName.parse("edgar.raw.filings"))
     access = catalog.read_access(table)          # vended: READ on this table only
 
-External calls: get, exists and credential vending are reads (databricks-sdk repeats them on 429, 503 and lost connections).
-Creating a table is repeated by the SDK too; a conflict is answered by reading the table back and comparing its location.
+External calls: get and credential vending are reads (databricks-sdk repeats them on 429, 503 and lost connections).
+Creating a table is repeated by the SDK too; a conflict is answered by reading the table back and comparing locations.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,8 @@ class Catalog:
 
         Raises:
             NotFound: there is no such table.
-            AccessDenied: the principal may not see it, or row filters or column masks would be bypassed by reading its files.
+            AccessDenied: the principal may not see it, or it has row filters or column masks, which reading its files
+                would bypass.
         """
         with translated(self.principal, f"look up table {name}"):
             info = self._client.tables.get(str(name))
@@ -111,7 +112,7 @@ class Catalog:
                     columns=columns,
                     properties=dict(properties),
                 )
-        except (Conflict, GovernanceError) as error:
+        except GovernanceError as error:
             if not _already_exists(error):
                 raise
         table = self.table(name)

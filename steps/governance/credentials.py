@@ -3,8 +3,8 @@
     access = catalog.read_access(table)
     DeltaTable(table.location, version=7, storage_options=access.storage_options())
 
-`Access` renews its credential when half of its life, at most 20 minutes of it, is left. If renewing fails while the old one is still
-valid, that is a warning; after that it is `CredentialsExpired`, and the job stops instead of reading with nothing.
+`Access` renews its credential when half of its life, at most 20 minutes of it, is left. If renewing fails while the old
+one is still valid, that is a warning; after that it is `CredentialsExpired`, and the job stops.
 """
 
 import logging
@@ -55,11 +55,9 @@ def utc_now() -> datetime:
 
 
 class Access:
-    """A governed location and the right to read (or write) it, for as long as the job lasts. Safe to share between threads."""
+    """A governed location and the right to read (or write) it, as long as the job lasts. Threads may share it."""
 
-    def __init__(
-        self, location: str, vend: Callable[[], Credential], *, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, location: str, vend: Callable[[], Credential], *, now: Callable[[], datetime] = utc_now) -> None:
         self.location = location
         self._vend, self._now = vend, now
         self._lock = threading.Lock()
@@ -90,9 +88,7 @@ class Access:
                     got=error.what,
                     do="run again when the workspace answers",
                 ) from error
-            log.warning(
-                "credential for %s not renewed yet, the old one is still valid: %s", self.location, error.what
-            )
+            log.warning("credential for %s not renewed yet, the old one is still valid: %s", self.location, error.what)
 
     def storage_options(self) -> dict[str, str]:
         """The keys as delta-rs takes them. They are static there: open the table again for newer ones."""
@@ -106,7 +102,7 @@ class Access:
 
 
 def _endpoint_options() -> dict[str, str]:
-    """Region and endpoint as this process's environment gives them (AWS's own variables), for clients that are not boto3."""
+    """Region and endpoint from AWS's own environment variables, for clients that are not boto3."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options = {"AWS_REGION": region} if region else {}

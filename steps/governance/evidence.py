@@ -3,8 +3,9 @@
     evidence = Evidence(region)
     evidence.write_once("s3://…/executions/abc/prepare/manifest.json", manifest.to_bytes())
 
-Writing uses `If-None-Match: *`, so of two writers one wins. A lost answer, a repeated job and a duplicate message all end
-here in the same place: if what stands there is byte for byte what would be written, the write is done; otherwise it is `Conflict`.
+Writing uses `If-None-Match: *`, so of two writers one wins. A lost answer, a repeated job and a duplicate message all
+end in the same place: if what stands there is byte for byte what would be written, the write is done; otherwise it is
+`Conflict`.
 """
 
 from urllib.parse import urlsplit
@@ -94,14 +95,10 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:
     if not isinstance(error, ClientError):
-        return Unavailable(
-            f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"
-        )
+        return Unavailable(f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers")
     code = str(error.response["Error"]["Code"])
     if code in _ABSENT:
         return NotFound(f"nothing there: {doing}", got=code)
     if code in _DENIED:
-        return AccessDenied(
-            f"this job's role was refused: {doing}", got=code, do="allow it in the role's policy"
-        )
+        return AccessDenied(f"this job's role was refused: {doing}", got=code, do="allow it in the role's policy")
     return GovernanceError(f"S3 refused: {doing}", got=code)

@@ -1,13 +1,15 @@
-"""Who this process is in Databricks: one service principal, by OAuth machine-to-machine, from one Secrets Manager secret.
+"""Who this process is in Databricks: one service principal, by OAuth machine-to-machine, from one secret.
 
     workspace = connect(host="https://dbc-1.cloud.databricks.com", secret_id="…/databricks/prepare", region="eu-west-1")
     workspace.client.tables.get("edgar.raw.filings")
 
-The client secret lives in this module's memory only. It is sent to `<host>/oidc/v1/token` and nowhere else: not to an endpoint that
-a discovery document names, not across a redirect. The first token is fetched at once, so a wrong identity fails before any work.
+The client secret lives in this module's memory only. It is sent to `<host>/oidc/v1/token` and nowhere else: not to an
+endpoint that a discovery document names, not across a redirect. The first token is fetched at once, so a wrong identity
+fails before any work.
 
-External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect: time-outs, 429 and 5xx are
-retried three times. A 401 is never repeated with the same secret: the secret is read once more, in case it was just rotated.
+External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect: time-outs, 429 and
+5xx are tried three times. A 401 is never repeated with the same secret: the secret is read once more, in case it was
+just rotated.
 """
 
 import json
@@ -26,6 +28,7 @@ from databricks.sdk.credentials_provider import CredentialsProvider, Credentials
 from databricks.sdk.oauth import Refreshable, Token
 
 from steps.governance.errors import IdentityRefused, Unavailable, UsageError
+from steps.governance.logs import hold_back_secrets
 
 # Workspace host names of Databricks on AWS, Azure and Google Cloud [docs.databricks.com/workspace/workspace-details].
 _WORKSPACE_HOST = re.compile(
@@ -66,6 +69,7 @@ def connect(*, host: str, secret_id: str, region: str) -> Workspace:
         IdentityRefused: the secret is missing, unreadable or incomplete, or the workspace refused it.
         Unavailable: the workspace did not answer.
     """
+    hold_back_secrets()
     origin = checked_host(host)
     tokens = _SecretTokens(origin, secret_id, region)
     tokens.token()
@@ -109,9 +113,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
     except ClientError as error:
         raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
     except BotoCoreError as error:
-        raise Unavailable(
-            f"Secrets Manager did not answer for {secret_id}", got=type(error).__name__
-        ) from None
+        raise Unavailable(f"Secrets Manager did not answer for {secret_id}", got=type(error).__name__) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))
 
 
@@ -167,7 +169,7 @@ class _SecretTokens(Refreshable):
             )
         document = answer.json()
         expiry = datetime.now() + timedelta(seconds=int(document["expires_in"]))  # noqa: DTZ005 - as the SDK compares it
-        return Token(access_token=document["access_token"], token_type="Bearer", expiry=expiry)
+        return Token(access_token=document["access_token"], token_type="Bearer", expiry=expiry)  # noqa: S106 - a scheme
 
 
 def _request_token(origin: str, identity: Identity) -> requests.Response:

@@ -8,12 +8,17 @@ _LOUD = ("databricks.sdk", "botocore", "boto3", "urllib3", "requests", "httpx", 
 
 
 def configure(step: str) -> None:
-    """Log this step at INFO to stderr; keep loud libraries at WARNING whatever the root level is."""
+    """Log this step at INFO to stderr."""
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
         format=f"%(asctime)s {step} %(levelname)s %(name)s %(message)s",
         force=True,
     )
+    hold_back_secrets()
+
+
+def hold_back_secrets() -> None:
+    """Keep libraries that print requests and answers at WARNING, whatever level the root logger has."""
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
 """What a step left behind, in a form the next step can verify: `Prepared` and `Trained`.
 
-A Delta version number is a pointer, not evidence (bytes can change under it), so each manifest names every file with size and
-sha256. Both are canonical JSON (docs/architecture.md shows them), written once and last: a manifest's presence means the
-output is complete. Unknown or missing fields are refused.
+A Delta version number is a pointer, not evidence (bytes can change under it), so each manifest names every file with
+size and sha256. Both are canonical JSON (docs/architecture.md shows them), written once and last: a manifest's presence
+means the output is complete. Unknown or missing fields are refused.
 """
 
 from typing import Annotated, Literal, Self
@@ -110,8 +110,7 @@ class _Manifest(_Part):
             return cls.model_validate_json(content)
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
-                for fault in error.errors()
+                f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()
             )
             raise IntegrityError(
                 f"the manifest at {origin} cannot be trusted",

@@ -1,7 +1,7 @@
 """The one place where names are checked before they reach a URL, a query or a path.
 
-databricks-sdk puts names into request paths unencoded (`../../tables/prod.x` reaches another API), so nothing that came from a
-parameter may travel as a bare `str`: it travels as `UcName`.
+databricks-sdk puts names into request paths unencoded (`../../tables/prod.x` reaches another API), so nothing that came
+from a parameter may travel as a bare `str`: it travels as `UcName`.
 """
 
 import hashlib
@@ -58,8 +58,8 @@ class UcName:
 def metadata_name(arn: str) -> str:
     """The external-metadata name of one AWS job: `ft_` and 24 hex digits of its ARN's sha256.
 
-    Every account user can read these objects, so the name tells nothing; the same ARN gives the same name, so a repeated
-    delivery meets its own object.
+    Every account user can read these objects, so the name tells nothing; the same ARN gives the same name, so a
+    repeated delivery meets its own object.
     """
     return f"ft_{hashlib.sha256(arn.encode()).hexdigest()[:24]}"
 

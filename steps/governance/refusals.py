@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from databricks.sdk import errors as databricks
+from databricks.sdk.errors.base import DatabricksError
 
 from steps.governance.errors import (
     AccessDenied,
@@ -15,7 +16,8 @@ from steps.governance.errors import (
     Unavailable,
 )
 
-# "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'." (wording seen in public issues; the hosted text may differ [unverified])
+# "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording seen in public issues; the hosted service's
+# may differ [unverified], and then the message carries its text as it is.
 _MISSING = re.compile(r"does not have (?P<privilege>[A-Z][A-Z_ ]+?) on (?P<kind>\w[\w ]*?) '(?P<name>[^']+)'")
 
 
@@ -39,9 +41,9 @@ def translated(principal: str, doing: str) -> Iterator[None]:
         raise NotFound(f"{principal} tried to {doing}", got=str(error)[:300]) from error
     except databricks.ResourceConflict as error:
         raise Conflict(f"{principal} tried to {doing}", got=str(error)[:300]) from error
-    except databricks.DatabricksError as error:
+    except DatabricksError as error:
         raise GovernanceError(f"{principal} tried to {doing}", got=str(error)[:300]) from error
-    except (TimeoutError, ConnectionError, OSError) as error:
+    except OSError as error:  # requests' and socket errors, and the SDK's TimeoutError after its retries
         raise Unavailable(
             f"the workspace gave no answer while {principal} tried to {doing}",
             got=type(error).__name__,

@@ -1,0 +1,109 @@
+"""A real S3 and Secrets Manager on loopback (ministack, IAM enforced), and a token endpoint that counts its calls."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.steps.governance.token_endpoint import TokenEndpoint
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a ministack whose root key is `test`/`test`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("aws") / "log").open("wb")
+    environment = os.environ | {
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "GATEWAY_PORT": str(port),
+        "AUTH": "true",
+    }
+    server = subprocess.Popen([Path(sys.executable).with_name("ministack")], env=environment, stdout=log, stderr=log)
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{endpoint}/_ministack/health")
+        yield endpoint
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        log.close()
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own loopback URL
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture
+def as_root(aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """This process acts as the account's root against the stand-in."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
+    return aws
+
+
+@pytest.fixture
+def tokens() -> Iterator[TokenEndpoint]:
+    endpoint = TokenEndpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            status, document = endpoint.answer(self.headers["authorization"])
+            self._reply(status, document)
+
+        def do_GET(self) -> None:
+            self._reply(404, {"error_code": "ENDPOINT_NOT_FOUND"})
+
+        def _reply(self, status: int, document: dict[str, object]) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    endpoint.origin = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield endpoint
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def secret(as_root: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A secret that holds the service principal `app-1` with the secret `s3cret-one`."""
+    client = boto3.client("secretsmanager")
+    name = f"databricks/{request.node.name[:60]}".replace("[", "-").replace("]", "-")
+    client.create_secret(Name=name, SecretString=json.dumps({"clientId": "app-1", "clientSecret": "s3cret-one"}))
+    yield name
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)

@@ -1,0 +1,130 @@
+"""One principal, one host, one secret: proven at once, and the secret goes nowhere else."""
+
+import json
+import logging
+
+import boto3
+import pytest
+
+from steps.governance import identity
+from steps.governance.errors import IdentityRefused, Unavailable, UsageError
+from steps.governance.identity import checked_host, connect
+from tests.steps.governance.token_endpoint import TokenEndpoint
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity.time, "sleep", lambda _: None)
+
+
+def test_the_right_secret_gives_a_client_that_carries_a_token(secret: str, tokens: TokenEndpoint) -> None:
+    tokens.accepted = {"app-1": "s3cret-one"}
+    workspace = connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    assert workspace.principal == "app-1"
+    assert workspace.client.config.authenticate() == {"Authorization": "Bearer token-1"}
+    assert len(tokens.asked) == 1
+
+
+def test_a_token_in_the_environment_does_not_win(
+    secret: str, tokens: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_TOKEN", "dapi-of-somebody-else")
+    tokens.accepted = {"app-1": "s3cret-one"}
+    workspace = connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    assert workspace.client.config.authenticate() == {"Authorization": "Bearer token-1"}
+
+
+def test_a_wrong_secret_is_refused_once_and_shown_nowhere(
+    secret: str, tokens: TokenEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tokens.accepted = {"app-1": "another"}
+    with pytest.raises(IdentityRefused) as refusal:
+        connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    assert len(tokens.asked) == 1
+    assert "app-1" in str(refusal.value)
+    assert tokens.origin in str(refusal.value)
+    assert "invalid_client" in str(refusal.value)
+    assert "s3cret-one" not in str(refusal.value) + caplog.text
+
+
+def test_a_rotated_secret_is_read_again(secret: str, tokens: TokenEndpoint) -> None:
+    tokens.accepted = {"app-1": "s3cret-one"}
+    tokens.expires_in = 0
+    workspace = connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    tokens.accepted = {"app-1": "s3cret-two"}
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId=secret, SecretString=json.dumps({"clientId": "app-1", "clientSecret": "s3cret-two"})
+    )
+    workspace.client.config.authenticate()
+    assert tokens.asked[-2:] == [("app-1", "s3cret-one"), ("app-1", "s3cret-two")]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_passing_fault_is_tried_again(secret: str, tokens: TokenEndpoint, status: int) -> None:
+    tokens.accepted, tokens.first_answers = {"app-1": "s3cret-one"}, [status, status]
+    connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    assert len(tokens.asked) == 3
+
+
+def test_a_lasting_fault_ends_after_three_attempts(secret: str, tokens: TokenEndpoint) -> None:
+    tokens.first_answers = [503] * 9
+    with pytest.raises(Unavailable, match="HTTP 503"):
+        connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    assert len(tokens.asked) == 3
+
+
+def test_an_unreachable_workspace_is_named(secret: str) -> None:
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 gave no access token"):
+        connect(host="http://127.0.0.1:9", secret_id=secret, region="us-east-1")
+
+
+def test_a_missing_secret_is_named(as_root: str, tokens: TokenEndpoint) -> None:
+    with pytest.raises(IdentityRefused, match=r"the secret databricks/absent could not be read(.|\n)*ResourceNotFound"):
+        connect(host=tokens.origin, secret_id="databricks/absent", region="us-east-1")
+    assert tokens.asked == []
+
+
+@pytest.mark.parametrize("content", ["", "text", "[]", '{"clientId": "app-1"}', '{"clientId": 1, "clientSecret": "x"}'])
+def test_a_secret_of_another_shape_is_refused_unshown(secret: str, tokens: TokenEndpoint, content: str) -> None:
+    if content:
+        boto3.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=content)
+    else:
+        boto3.client("secretsmanager").put_secret_value(SecretId=secret, SecretBinary=b"\x00")
+    with pytest.raises(IdentityRefused, match="holds no Databricks service principal"):
+        connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    assert tokens.asked == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://dbc-a1b2c3d4-e5f6.cloud.databricks.com",
+        "https://dbc-1.cloud.databricks.com/",
+        "https://adb-1.2.azuredatabricks.net",
+        "http://127.0.0.1:8080",
+        "http://localhost:1",
+    ],
+)
+def test_workspaces_and_loopback_are_hosts(host: str) -> None:
+    assert checked_host(host) == host.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "dbc-1.cloud.databricks.com",
+        "http://dbc-1.cloud.databricks.com",
+        "https://cloud.databricks.com.evil.example",
+        "https://evil.example/.cloud.databricks.com",
+        "https://user@dbc-1.cloud.databricks.com",
+        "https://dbc-1.cloud.databricks.com:8443",
+        "https://evil.example#.cloud.databricks.com",
+        "http://127.0.0.1.evil.example",
+        "http://10.0.0.1",
+    ],
+)
+def test_any_other_host_is_refused_before_the_secret_is_read(host: str) -> None:
+    with pytest.raises(UsageError, match="refused before any secret was read"):
+        checked_host(host)

@@ -1,0 +1,24 @@
+"""A workspace's token endpoint as a test sets it up: what it accepts, what it answers first, what it was asked."""
+
+from base64 import b64decode
+from dataclasses import dataclass, field
+
+
+@dataclass
+class TokenEndpoint:
+    """A workspace's token endpoint: which secret it accepts, what it answers first, what it was asked."""
+
+    origin: str = ""
+    accepted: dict[str, str] = field(default_factory=dict)
+    first_answers: list[int] = field(default_factory=list)
+    expires_in: int = 3600
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def answer(self, authorization: str) -> tuple[int, dict[str, object]]:
+        client_id, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+        self.asked.append((client_id, secret))
+        if self.first_answers:
+            return self.first_answers.pop(0), {"error": "temporarily_unavailable"}
+        if self.accepted.get(client_id) != secret:
+            return 401, {"error": "invalid_client", "error_description": f"bad secret {secret}"}
+        return 200, {"access_token": f"token-{len(self.asked)}", "token_type": "Bearer", "expires_in": self.expires_in}
