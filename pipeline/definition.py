@@ -1,0 +1,47 @@
+"""The governed fine-tune on one page: Prepare, Train, Gate, Register, and Rejected.
+
+definition.compiled(config.load("dev"))     # the JSON that upsert sends: no call made, the same bytes every time
+"""
+
+from pipeline import gate, prepare, register, sdk, train
+from pipeline.config import Config
+from pipeline.expressions import Variable
+from pipeline.parameters import TABLE, Parameter
+
+
+@sdk.compiling()
+def build(config: Config) -> sdk.Pipeline:
+    """The four steps in order, and the end of an execution that misses its bound."""
+    session = sdk.offline_session(config.aws.region, config.storage.artifact_bucket)
+    parameters = {parameter.name: _declared(parameter, config) for parameter in TABLE}
+
+    prepared = prepare.step(config, parameters)
+    trained = train.step(config, parameters, session=session, after=prepared)
+    registered = register.step(config)
+    rejected = gate.rejected(trained, parameters)
+    gated = gate.step(trained, parameters, passed=registered, failed=rejected)
+
+    return sdk.Pipeline(
+        name=config.pipeline.name,
+        parameters=list(parameters.values()),
+        steps=[prepared, trained, gated],
+        sagemaker_session=session,
+        pipeline_experiment_config=None,  # runs are tracked in MLflow; a SageMaker experiment would need more rights
+    )
+
+
+@sdk.compiling()
+def compiled(config: Config) -> str:
+    """The definition as JSON."""
+    definition: str = build(config).definition()
+    return definition
+
+
+def _declared(parameter: Parameter, config: Config) -> Variable:
+    default = config.parameters.get(parameter.name, parameter.default)
+    if parameter.type == "Integer":
+        return sdk.ParameterInteger(name=parameter.name, default_value=default)
+    if parameter.type == "Float":
+        return sdk.ParameterFloat(name=parameter.name, default_value=float(default))
+    enumeration = list(parameter.choices) or None
+    return sdk.ParameterString(name=parameter.name, default_value=default, enum_values=enumeration)

@@ -1,0 +1,31 @@
+"""Gate: only a model whose eval loss is within the bound is registered; a loss that is no number is not."""
+
+from pipeline.expressions import Variables
+from pipeline.metrics import EVAL_LOSS
+from pipeline.sdk import CallbackStep, ConditionLessThanOrEqualTo, ConditionStep, FailStep, Join, TrainingStep
+
+
+def step(trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, failed: FailStep) -> ConditionStep:
+    """Eval loss ≤ MaxEvalLoss, as the training job reported it to SageMaker."""
+    within = ConditionLessThanOrEqualTo(left=_eval_loss(trained), right=parameters["MaxEvalLoss"])
+    return ConditionStep(
+        name="Gate",
+        description="Pass if the eval loss is at most MaxEvalLoss (nats per target token)",
+        conditions=[within],
+        if_steps=[passed],
+        else_steps=[failed],
+    )
+
+
+def rejected(trained: TrainingStep, parameters: Variables) -> FailStep:
+    """The end of an execution that missed its bound: it says loss and bound."""
+    words = ["eval loss ", _eval_loss(trained), " is not within MaxEvalLoss ", parameters["MaxEvalLoss"]]
+    return FailStep(
+        name="Rejected",
+        description="Nothing was registered",
+        error_message=Join(on="", values=[*words, " (nats per target token); nothing was registered"]),
+    )
+
+
+def _eval_loss(trained: TrainingStep) -> object:
+    return trained.properties.FinalMetricDataList[EVAL_LOSS].Value

@@ -1,0 +1,173 @@
+"""What a data scientist may change for one execution: one table, from which everything else is read.
+
+    python -m pipeline.run --help                    # prints this table
+    python -m pipeline.run --set LoraRank=32 --set MaxEvalLoss=2.2
+
+The SageMaker parameter objects (`pipeline.definition`), the check of `--set` (`chosen`) and the check of `parameters:`
+in conf/<env>.yaml all come from `TABLE`. Images, roles, buckets and hosts are configuration, never parameters.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.errors import did_you_mean
+
+Value = str | int | float
+Type = Literal["String", "Integer", "Float"]
+
+# One part of a Unity Catalog name as this project allows it; stricter than UC, so that no name needs quoting.
+_UC_PART = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,126}"
+UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
+
+# One-host GPU instances of the SageMaker enumeration (botocore 1.44.5). FP8 arithmetic needs compute capability 8.9:
+# g6, g6e and p5 have it, g5 (A10G, 8.6) stores FP8 and computes in bf16.
+TRAIN_INSTANCE_TYPES = tuple(
+    f"ml.{family}.{size}"
+    for family, sizes in {
+        "g5": "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
+        "g6": "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
+        "g6e": "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
+        "p4d": "24xlarge",
+        "p4de": "24xlarge",
+        "p5": "4xlarge 48xlarge",
+        "p5e": "48xlarge",
+        "p5en": "48xlarge",
+    }.items()
+    for size in sizes.split()
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row: a name, its type and default, and the values that make sense."""
+
+    name: str
+    type: Type
+    default: Value
+    description: str
+    choices: tuple[Value, ...] = ()
+    pattern: str | None = None
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    also: Value | None = None  # one value outside the bounds that has a meaning of its own
+
+    @property
+    def range(self) -> str:
+        """The allowed values in the words of a message or a table."""
+        if self.choices:
+            few = self.choices if len(self.choices) <= 8 else (*self.choices[:2], "…", self.choices[-1])
+            return f"one of {' '.join(str(choice) for choice in few)}"
+        if self.pattern:
+            return "a three-part name catalog.schema.name" if self.pattern == UC_NAME else f"matching {self.pattern}"
+        lower = f"> {self.above:g}" if self.above is not None else f"≥ {self.at_least:g}"
+        bounds = lower if self.at_most is None else f"{lower} and ≤ {self.at_most:.10g}"
+        return bounds if self.also is None else f"{self.also} or {bounds}"
+
+    def admits(self, value: Value) -> bool:
+        """Whether the value, already of the right type, is within the range."""
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, str):
+            return bool(value) and (self.pattern is None or re.fullmatch(self.pattern, value) is not None)
+        return value == self.also or self._within_bounds(value)
+
+    def _within_bounds(self, value: float) -> bool:
+        return (
+            math.isfinite(value)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+
+def _uc(name: str, default: str, description: str) -> Parameter:
+    return Parameter(name, "String", default, description, pattern=UC_NAME)
+
+
+TABLE: tuple[Parameter, ...] = (
+    _uc("RawTable", "edgar.raw.filings", "the governed table to learn from"),
+    Parameter("RawTableVersion", "Integer", -1, "its Delta version; -1 = latest, resolved and recorded", at_least=-1),
+    _uc("CuratedTable", "edgar.curated.risk_factor_examples", "where Prepare writes the examples"),
+    _uc("ModelName", "edgar.models.risk_analyst", "the registered model that gets a new version"),
+    Parameter(
+        "ModelAlias", "String", "challenger", "the alias the new version receives", pattern=r"[a-z][a-z0-9_]{0,62}"
+    ),
+    Parameter("Epochs", "Integer", 1, "passes over the training examples", at_least=1, at_most=20),
+    Parameter("MaxSteps", "Integer", -1, "optimizer steps at most; -1 = no cap", at_least=1, also=-1),
+    Parameter("LearningRate", "Float", 0.0002, "peak learning rate", above=0, at_most=0.1),
+    Parameter("LoraRank", "Integer", 16, "rank of the adapter", choices=(4, 8, 16, 32, 64, 128)),
+    Parameter(
+        "SequenceLength", "Integer", 2048, "tokens per packed sequence", choices=(256, 512, 1024, 2048, 4096, 8192)
+    ),
+    Parameter("Seed", "Integer", 17, "seed of split, packing and initialisation", at_least=0, at_most=2**31 - 1),
+    Parameter("MaxEvalLoss", "Float", 2.5, "Gate's bound, nats per target token", above=0),
+    Parameter("TrainInstanceType", "String", "ml.g5.16xlarge", "where Train runs", choices=TRAIN_INSTANCE_TYPES),
+    Parameter(
+        "Fp8Mode",
+        "String",
+        "auto",
+        "FP8 of the frozen base weights",
+        choices=("auto", "storage", "native", "off", "nf4"),
+    ),
+)
+
+BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in TABLE}
+
+
+def parsed(parameter: Parameter, text: str) -> tuple[Value | None, str | None]:
+    """The typed value that a command line's text means, or the fault in it."""
+    of_type: Callable[[str], Value] = {"String": str, "Integer": int, "Float": float}[parameter.type]
+    try:
+        value = of_type(text)
+    except ValueError:
+        return None, f"expected {_article(parameter.type)} ({parameter.range}), got {text!r}"
+    return value, fault(parameter, value)
+
+
+def fault(parameter: Parameter, value: Any) -> str | None:
+    """What is wrong with a typed value, or None."""
+    expected = {"String": str, "Integer": int, "Float": int | float}[parameter.type]
+    if isinstance(value, bool) or not isinstance(value, expected):
+        return f"expected {_article(parameter.type)} ({parameter.range}), got {value!r}"
+    return None if parameter.admits(value) else f"expected {parameter.range}, got {value!r}"
+
+
+def chosen(settings: Mapping[str, str]) -> tuple[dict[str, Value], list[tuple[str, str]]]:
+    """The typed values of `--set` texts, and every fault in them (unknown name, type, range)."""
+    values: dict[str, Value] = {}
+    faults: list[tuple[str, str]] = []
+    for name, text in settings.items():
+        if name not in BY_NAME:
+            faults.append((name, f"is no parameter{did_you_mean(name, BY_NAME)}"))
+            continue
+        value, wrong = parsed(BY_NAME[name], text)
+        if wrong is not None:
+            faults.append((name, wrong))
+        elif value is not None:
+            values[name] = value
+    return values, faults
+
+
+def faults_in_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every fault in an environment's own defaults (`parameters:` in its file)."""
+    unknown = [(n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME]
+    known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
+    return [*unknown, *((name, text) for name, text in known if text)]
+
+
+def help_table(defaults: Mapping[str, Any] | None = None) -> str:
+    """The table as plain text, for `--help` and the README."""
+    rows = [(p.name, p.type, str((defaults or {}).get(p.name, p.default)), p.description, p.range) for p in TABLE]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        f"  {name:<{widths[0]}}  {type_:<{widths[1]}}  {default:<{widths[2]}}  {text:<{widths[3]}}  {range_}"
+        for name, type_, default, text, range_ in rows
+    )
+
+
+def _article(type_: Type) -> str:
+    return {"String": "a string", "Integer": "a whole number", "Float": "a number"}[type_]

@@ -1,0 +1,57 @@
+"""Prepare: the raw table at one version becomes instruction examples, by a Spark job on EMR Serverless."""
+
+from pipeline import layout, retries
+from pipeline.config import Config
+from pipeline.expressions import Variable, Variables, texts, uri
+from pipeline.sdk import (
+    EMRServerlessJobConfig,
+    EMRServerlessStep,
+    ExecutionVariables,
+)
+
+
+def step(config: Config, parameters: Variables) -> EMRServerlessStep:
+    """The job, with everything it is told on its command line."""
+    return EMRServerlessStep(
+        name="Prepare",
+        display_name="Prepare",
+        description="Read the raw table through Unity Catalog, write this execution's examples and their manifest",
+        application_id=config.prepare.application_id,
+        job_config=EMRServerlessJobConfig(
+            name=f"{config.pipeline.name}-prepare",
+            execution_role_arn=config.prepare.role_arn,
+            execution_timeout_minutes=config.prepare.timeout_minutes,
+            job_driver={"sparkSubmit": _spark_submit(config, parameters)},
+            # An application has one image. The tag says which one this definition was made for; an audit compares.
+            tags={**config.pipeline.tags, "image": config.prepare.image},
+        ),
+        retry_policies=[retries.service_faults()],
+    )
+
+
+def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str]:
+    """The command line by name; `steps/prepare/arguments.py` parses it."""
+    return texts(
+        {
+            "--execution-arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "--raw-table": parameters["RawTable"],
+            "--raw-version": parameters["RawTableVersion"],
+            "--curated-table": parameters["CuratedTable"],
+            "--curated-root": config.prepare.curated_root,
+            "--manifest-uri": uri(layout.prepare_manifest(config)),
+            "--eval-fraction": config.prepare.eval_fraction,
+            "--seed": parameters["Seed"],
+            "--delta-engine": config.prepare.delta_engine,
+            "--databricks-host": config.databricks.host,
+            "--databricks-secret-id": config.prepare.databricks_secret_id,
+            "--region": config.aws.region,
+        }
+    )
+
+
+def _spark_submit(config: Config, parameters: Variables) -> dict[str, object]:
+    return {
+        "entryPoint": config.prepare.entry_point,
+        "entryPointArguments": [word for pair in arguments(config, parameters).items() for word in pair],
+        "sparkSubmitParameters": " ".join(f"--conf {key}={value}" for key, value in config.prepare.spark.items()),
+    }

@@ -1,0 +1,95 @@
+"""Train: LoRA on the frozen FP8 base model, by a SageMaker training job that reads its data through Unity Catalog."""
+
+from pipeline import layout, metrics, retries
+from pipeline.config import Config
+from pipeline.expressions import Variable, Variables, texts, uri
+from pipeline.sdk import (
+    Compute,
+    EMRServerlessStep,
+    ExecutionVariables,
+    InputData,
+    MetricDefinition,
+    ModelTrainer,
+    Networking,
+    OutputDataConfig,
+    PipelineSession,
+    StoppingCondition,
+    Tag,
+    TrainingStep,
+)
+
+# Nothing is fetched at run time: the base model comes with the channel, the data through Unity Catalog.
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def step(config: Config, parameters: Variables, *, session: PipelineSession, after: EMRServerlessStep) -> TrainingStep:
+    """The job; the order is explicit, because an EMR Serverless step has no properties to depend on."""
+    trainer = _trainer(config, parameters, session)
+    base_model = InputData(channel_name="model", data_source=layout.base_model(config))
+    return TrainingStep(
+        name="Train",
+        description="Fine-tune the base model on this execution's examples and measure it before and after",
+        step_args=trainer.train(input_data_config=[base_model]),
+        depends_on=[after],
+        retry_policies=[retries.service_faults(), retries.capacity_and_internal_errors()],
+    )
+
+
+def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable | str]:
+    """What the container finds in hyperparameters.json; `steps/train/arguments.py` parses it."""
+    return texts(
+        {
+            "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "curated_table": parameters["CuratedTable"],
+            "prepare_manifest_uri": uri(layout.prepare_manifest(config)),
+            "train_manifest_uri": uri(layout.train_manifest(config)),
+            "epochs": parameters["Epochs"],
+            "max_steps": parameters["MaxSteps"],
+            "learning_rate": parameters["LearningRate"],
+            "lora_rank": parameters["LoraRank"],
+            "sequence_length": parameters["SequenceLength"],
+            "seed": parameters["Seed"],
+            "fp8_mode": parameters["Fp8Mode"],
+            "base_model": config.train.base_model,
+            "base_model_revision": config.train.base_model_revision,
+            "databricks_host": config.databricks.host,
+            "databricks_secret_id": config.train.databricks_secret_id,
+            "region": config.aws.region,
+        }
+    )
+
+
+def _trainer(config: Config, parameters: Variables, session: PipelineSession) -> ModelTrainer:
+    """The image runs its own entry point: no `SourceCode`, which would put a time stamp into the definition."""
+    train = config.train
+    trainer = ModelTrainer(
+        sagemaker_session=session,
+        role=train.role_arn,
+        training_image=train.image,
+        compute=Compute(
+            instance_type=parameters["TrainInstanceType"],
+            instance_count=train.instance_count,
+            volume_size_in_gb=train.volume_gib,
+            volume_kms_key_id=train.kms_key_arn,
+        ),
+        networking=_networking(config),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=train.max_runtime_seconds),
+        output_data_config=OutputDataConfig(
+            s3_output_path=uri(layout.train_output(config)), kms_key_id=train.kms_key_arn
+        ),
+        hyperparameters=hyperparameters(config, parameters),
+        environment=ENVIRONMENT,
+        tags=[Tag(key=key, value=value) for key, value in config.pipeline.tags.items()],
+    )
+    definitions = [MetricDefinition(name=name, regex=metrics.regex(name)) for name in metrics.KEYS]
+    return trainer.with_metric_definitions(definitions)
+
+
+def _networking(config: Config) -> Networking | None:
+    if not config.train.subnet_ids:
+        return None
+    return Networking(
+        subnets=list(config.train.subnet_ids),
+        security_group_ids=list(config.train.security_group_ids),
+        enable_inter_container_traffic_encryption=config.train.instance_count > 1,
+    )

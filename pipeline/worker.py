@@ -1,0 +1,17 @@
+"""The register worker's own settings, for whoever starts it; `steps/register/arguments.py` parses them."""
+
+from pipeline import layout
+from pipeline.config import Config
+
+
+def arguments(config: Config) -> list[str]:
+    """Its command line; a Lambda gets the same by its environment."""
+    settings = {
+        "--queue-url": config.register.queue_url,
+        "--pipeline-name": config.pipeline.name,
+        "--databricks-host": config.databricks.host,
+        "--databricks-secret-id": config.register.databricks_secret_id,
+        "--evidence-uri": layout.evidence(config),
+        "--region": config.aws.region,
+    }
+    return [word for pair in settings.items() for word in pair]
