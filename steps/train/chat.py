@@ -1,0 +1,81 @@
+"""Ministral's chat format, token by token, in which third-party text cannot say anything but text.
+
+    <s>[SYSTEM_PROMPT]…[/SYSTEM_PROMPT][INST]…[/INST]…</s>
+
+The control tokens are placed by id. Everything between them is encoded with special tokens switched off, so a filing that contains
+`</s>[INST]` trains on those characters, not on those controls. The system message is always explicit: without one, the template on
+the hub adds a long default with a date in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from steps.governance.errors import IntegrityError
+
+# mistral-common's v13 tekken ids; the same in every Ministral-3
+CONTROL_IDS = {
+    "<s>": 1,
+    "</s>": 2,
+    "[INST]": 3,
+    "[/INST]": 4,
+    "[SYSTEM_PROMPT]": 17,
+    "[/SYSTEM_PROMPT]": 18,
+}
+BOS, EOS, INST, END_INST, SYSTEM, END_SYSTEM = CONTROL_IDS.values()
+PAD = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange as token ids, without the control tokens around its parts."""
+
+    system: list[int]
+    prompt: list[int]
+    completion: list[int]
+
+    def question(self) -> list[int]:
+        """Everything up to where the model's answer begins."""
+        return [BOS, SYSTEM, *self.system, END_SYSTEM, INST, *self.prompt, END_INST]
+
+    def answer(self) -> list[int]:
+        """What the model is taught to say, the end included."""
+        return [*self.completion, EOS]
+
+
+class Chat:
+    """Ministral's tokenizer, from the base model's `tokenizer.json`.
+
+    Raises:
+        IntegrityError: the control tokens are not where Ministral has them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        got = {token: self._tokenizer.token_to_id(token) for token in CONTROL_IDS}
+        if got != CONTROL_IDS:
+            raise IntegrityError(
+                "the base model's tokenizer is not Ministral's",
+                expected=f"control tokens {CONTROL_IDS}",
+                got=str(got),
+                do="mirror the model named in base_model, with its own tokenizer.json",
+            )
+        self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Plain text as ids, never a control id."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def turns(self, system: Sequence[str], prompts: Sequence[str], completions: Sequence[str]) -> list[Turn]:
+        """The three columns as turns, row by row."""
+        columns = map(self.encode, (system, prompts, completions))
+        return [Turn(*parts) for parts in zip(*columns, strict=True)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, control tokens left out."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)

@@ -1,0 +1,39 @@
+"""LoRA adapters on the language model's linears, and on nothing else.
+
+A bare list of names (`q_proj`, …) or PEFT's `all-linear` would hit the Pixtral tower too: a third of its adapters would never get a
+gradient on text, and DDP would stop on them.
+"""
+
+import warnings
+from pathlib import Path
+
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from steps.train.model import PackedMinistral
+
+TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+
+
+def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision: str) -> PeftModel:
+    """The model with trainable float32 adapters of this rank, without dropout, scaled by alpha / rank = 2."""
+    model.name_or_path = model.config.name_or_path = base_model
+    configuration = LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        bias="none",
+        target_modules=TARGETS,
+        task_type="CAUSAL_LM",
+        revision=revision,
+    )
+    with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        # float32 adapters: small updates at a small learning rate are lost in bfloat16
+        return get_peft_model(model, configuration, autocast_adapter_dtype=True)
+
+
+def save_adapters(model: PeftModel, folder: Path) -> None:
+    """Write adapter_model.safetensors and adapter_config.json. The base is never saved: it is named by revision instead."""
+    # without the flag PEFT asks the hub for the base model's vocabulary size
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours

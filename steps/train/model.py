@@ -1,0 +1,144 @@
+"""Ministral-3 as this step trains it: text only, FP8 base, packed attention, the loss inside `forward`.
+
+    model = load(folder, precision)
+    model(**collate(rows)).loss
+
+The loss stands in `forward`, not in a trainer's hook, so that autocast, DDP and gradient checkpointing wrap one call.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from torch import Tensor, nn
+from transformers import GenerationConfig, Mistral3Config, Mistral3ForConditionalGeneration
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from steps.governance.errors import IntegrityError
+from steps.train import attention, checkpoint
+from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
+from steps.train.loss import IGNORED, completion_nll
+from steps.train.precision import Precision
+
+
+class PackedMinistral(Mistral3ForConditionalGeneration):  # type: ignore[misc]  # transformers is untyped here
+    """Ministral-3 without its vision tower; with labels it gives the mean loss per target token, and no logits."""
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """With `labels`: summed NLL over labelled tokens divided by `num_items_in_batch`, the labelled tokens of the whole optimizer
+        step, which keeps accumulated gradients exact. Without: transformers' own forward, for generation."""
+        if labels is None:
+            return super().forward(input_ids=input_ids, **kwargs)
+        kwargs["use_cache"] = False  # with a cache, transformers ignores document borders
+        hidden = self.model(input_ids=input_ids, **kwargs).last_hidden_state
+        nll = completion_nll(hidden, self.lm_head.weight, labels)
+        targets = (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        return CausalLMOutputWithPast(loss=nll / targets)
+
+
+def load(folder: Path, precision: Precision) -> PackedMinistral:
+    """The base model, every parameter frozen, its FP8 bytes as they are on disk.
+
+    Raises:
+        IntegrityError: the files are not an FP8 Ministral-3, or a weight is missing, unknown or of another shape.
+    """
+    configuration = _configuration(folder)
+    device, dtype = precision.device.torch_device, precision.dtype
+    with init_empty_weights(include_buffers=False):  # rotary frequencies are buffers, computed in float32, and stay so
+        model = PackedMinistral(configuration)
+    model.model.vision_tower = model.model.multi_modal_projector = None
+    expected = {name for name, _ in model.named_parameters()}
+    for weight in checkpoint.read(folder, device):
+        expected.discard(weight.name)
+        _place(model, weight, precision)
+    model.tie_weights()
+    missing = sorted(name for name in expected if name != "lm_head.weight")
+    if missing:
+        raise IntegrityError(
+            "the base model lacks weights", expected="all of config.json's", got=", ".join(missing)[:300]
+        )
+    model.generation_config = GenerationConfig.from_pretrained(folder)
+    model.to(device).requires_grad_(False).eval()
+    _check_dtype(model, dtype)
+    return model
+
+
+def _configuration(folder: Path) -> Mistral3Config:
+    content = json.loads((folder / "config.json").read_bytes())
+    checkpoint.quantization(content, folder)
+    del content["quantization_config"]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
+    configuration = Mistral3Config.from_dict(content)
+    configuration.text_config._attn_implementation = attention.NAME
+    return configuration
+
+
+def _place(model: nn.Module, weight: checkpoint.Weight, precision: Precision) -> None:
+    """Put one weight where it belongs, as a new parameter or as an FP8 layer."""
+    owner_name, _, kind = weight.name.rpartition(".")
+    try:
+        owner = model.get_submodule(owner_name)
+        shape = owner.get_parameter(kind).shape
+    except AttributeError:
+        raise IntegrityError("the base model has a weight that Ministral-3 does not", got=weight.name) from None
+    if shape != weight.tensor.shape:
+        raise IntegrityError(
+            f"base model weight {weight.name} has another shape",
+            expected=str(tuple(shape)),
+            got=str(tuple(weight.tensor.shape)),
+        )
+    if weight.scale is None:
+        owner.register_parameter(kind, nn.Parameter(weight.tensor.to(precision.dtype), requires_grad=False))
+    else:
+        model.set_submodule(owner_name, _linear(weight.tensor, weight.scale, precision))
+
+
+def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
+    """The FP8 layer, or what the asked mode makes of it."""
+    native = precision.effective == "native"
+    if native and any(size % NATIVE_ALIGNMENT for size in weight.shape):
+        raise IntegrityError(
+            "a base model weight cannot be multiplied in FP8",
+            expected=f"sizes that are multiples of {NATIVE_ALIGNMENT}",
+            got=str(tuple(weight.shape)),
+            do="use Fp8Mode storage",
+        )
+    layer = Fp8Linear(weight, scale, native=native)
+    if precision.effective in ("storage", "native"):
+        return layer
+    ordinary = nn.Parameter(layer.dequantized(precision.dtype), requires_grad=False)
+    if precision.effective == "nf4":
+        return _nf4(ordinary, precision.dtype)
+    plain = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+    plain.weight = ordinary
+    return plain
+
+
+def _nf4(weight: nn.Parameter, dtype: torch.dtype) -> nn.Linear:
+    """NF4 of the dequantized weight: quantized twice, so not the released model any more; for memory only."""
+    from bitsandbytes.nn import Linear4bit, Params4bit
+
+    layer = Linear4bit(
+        weight.shape[1], weight.shape[0], bias=False, compute_dtype=dtype, quant_type="nf4", device="meta"
+    )
+    layer.weight = Params4bit(weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True)
+    quantized: nn.Linear = layer.to(weight.device)  # quantization happens on this move
+    return quantized
+
+
+def _check_dtype(model: nn.Module, dtype: torch.dtype) -> None:
+    """Every floating parameter computes in the dtype that will be reported, but for FP8's float32 scales."""
+    other = {
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.is_floating_point() and parameter.dtype is not dtype and not name.endswith(".scale")
+    }
+    if other:
+        raise IntegrityError(f"weights are not {dtype}", got=", ".join(sorted(other))[:300])

@@ -1,0 +1,101 @@
+"""Which arithmetic a run uses, decided once, before anything is loaded.
+
+| mode    | base weights in memory        | multiplication          | needs                                   |
+|---------|-------------------------------|-------------------------|-----------------------------------------|
+| storage | released e4m3 bytes, 1 B each | decoded, bfloat16       | nothing                                 |
+| native  | released e4m3 bytes, 1 B each | FP8 forward             | CUDA compute capability ≥ 8.9           |
+| off     | dequantized, 2 B each         | bfloat16                | nothing                                 |
+| nf4     | bitsandbytes NF4, 0.53 B each | decoded, bfloat16       | bitsandbytes                            |
+
+`auto` is native where the device can, storage elsewhere. A mode that was asked for and cannot be had is an error, never another mode.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+
+import torch
+
+from steps.governance import manifest
+from steps.governance.errors import UsageError
+from steps.train.fp8 import NATIVE_CAPABILITY
+
+_BFLOAT16_CAPABILITY = (8, 0)  # first CUDA compute capability with bfloat16 tensor cores (Ampere)
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the model runs, and what that device is able to do."""
+
+    torch_device: torch.device
+    name: str
+    capability: tuple[int, int] | None  # CUDA compute capability; None on CPU
+
+    @classmethod
+    def here(cls) -> "Device":
+        """This process's device: its CUDA device if there is one, else the CPU."""
+        if not torch.cuda.is_available():
+            return cls(torch.device("cpu"), "cpu", None)
+        at = torch.device("cuda", torch.cuda.current_device())
+        return cls(at, torch.cuda.get_device_name(at), torch.cuda.get_device_capability(at))
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What was asked for and what will run."""
+
+    requested: str
+    effective: str
+    dtype: torch.dtype
+    device: Device
+
+    @property
+    def autocast(self) -> bool:
+        """Whether float32 adapters are multiplied in bfloat16."""
+        return self.dtype is torch.bfloat16
+
+    def record(self) -> manifest.Precision:
+        """The same for log, report and manifest."""
+        return manifest.Precision(
+            requested=self.requested,
+            effective=self.effective,
+            dtype=str(self.dtype).removeprefix("torch."),
+            device=self.device.name,
+        )
+
+
+def decide(requested: str, device: Device) -> Precision:
+    """The precision that `requested` means on `device`.
+
+    Raises:
+        UsageError: the device cannot do what was asked for.
+    """
+    can_native = device.capability is not None and device.capability >= NATIVE_CAPABILITY
+    effective = ("native" if can_native else "storage") if requested == "auto" else requested
+    if effective == "native" and not can_native:
+        raise UsageError(
+            "Fp8Mode native cannot run on this device",
+            expected="a GPU of CUDA compute capability 8.9 or higher (L4, L40S, H100, H200)",
+            got=_described(device),
+            do="use Fp8Mode auto or storage, or another TrainInstanceType",
+        )
+    if effective == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError(
+            "Fp8Mode nf4 cannot run in this image",
+            expected="bitsandbytes",
+            got="no such package",
+            do="use Fp8Mode auto or storage, or add bitsandbytes to the training image",
+        )
+    return Precision(requested, effective, _dtype(device), device)
+
+
+def _dtype(device: Device) -> torch.dtype:
+    """bfloat16 where it is fast; float32 on CPU, where it is exact and, without AMX, no slower."""
+    if device.capability is None:
+        return torch.float32
+    return torch.bfloat16 if device.capability >= _BFLOAT16_CAPABILITY else torch.float32
+
+
+def _described(device: Device) -> str:
+    if device.capability is None:
+        return device.name
+    return f"{device.name}, compute capability {device.capability[0]}.{device.capability[1]}"

@@ -1,0 +1,166 @@
+"""Packing, attention and loss: what a packed row computes is what its documents compute alone."""
+
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from steps.train import loss, model, packing, precision
+from steps.train.loss import IGNORED
+from steps.train.packing import Document
+
+pytestmark = pytest.mark.torch
+
+CPU = precision.Device(torch.device("cpu"), "cpu", None)
+
+
+def documents(*lengths: int) -> list[Document]:
+    generator = torch.Generator().manual_seed(3)
+    return [Document(tuple(torch.randint(20, 500, (n,), generator=generator).tolist()), n // 2) for n in lengths]
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model: Path) -> model.PackedMinistral:
+    return model.load(tiny_model, precision.decide("storage", CPU))
+
+
+def hidden(base: model.PackedMinistral, row: dict[str, torch.Tensor | int]) -> torch.Tensor:
+    inputs = {name: value for name, value in row.items() if name != "labels"}
+    with torch.no_grad():
+        return base.model(**inputs, use_cache=False).last_hidden_state
+
+
+def test_documents_in_a_row_do_not_see_each_other(base: model.PackedMinistral) -> None:
+    row = documents(31, 64, 17)
+    packed = hidden(base, packing.collate([row]))
+    alone = torch.cat([hidden(base, packing.collate([[document]])) for document in row], 1)
+    torch.testing.assert_close(packed, alone, rtol=0, atol=1e-5)
+
+
+def test_without_borders_they_would(base: model.PackedMinistral) -> None:
+    row = packing.collate([documents(31, 64)])
+    leaking = {name: value for name, value in row.items() if name in ("input_ids", "labels")}
+    assert (hidden(base, leaking) - hidden(base, row)).abs().max() > 0.1
+
+
+def test_a_later_document_cannot_change_an_earlier_ones_loss(base: model.PackedMinistral) -> None:
+    first, second, other = documents(40, 40, 41)
+    a, b = (hidden(base, packing.collate([[first, last]]))[:, :40] for last in (second, other))
+    assert torch.equal(a, b)
+
+
+def test_a_mask_is_refused_because_it_would_be_ignored(base: model.PackedMinistral) -> None:
+    from steps.train.attention import packed_attention
+
+    state = torch.zeros(1, 2, 4, 8)
+    with pytest.raises(ValueError, match="expected no attention mask"):
+        packed_attention(base, state, state, state, torch.ones(1, 1, 4, 4))
+
+
+def test_a_question_longer_than_one_token_over_a_cache_is_refused(base: model.PackedMinistral) -> None:
+    from steps.train.attention import packed_attention
+
+    with pytest.raises(ValueError, match="one new token or a whole document"):
+        packed_attention(base, torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 9, 8), torch.zeros(1, 2, 9, 8), None)
+
+
+def test_generation_with_a_cache_equals_generation_without(base: model.PackedMinistral) -> None:
+    ids = torch.tensor([[1, 3, 40, 41, 42, 4]])
+    with_cache, without = (
+        base.generate(input_ids=ids, max_length=16, do_sample=False, use_cache=c) for c in (True, False)
+    )
+    assert torch.equal(with_cache, without)
+
+
+def reference_nll(base: model.PackedMinistral, rows: list[Document]) -> tuple[torch.Tensor, int]:
+    """Plain full-logits cross-entropy, document by document."""
+    total, count = torch.zeros(()), 0
+    for document in rows:
+        ids = torch.tensor([document.ids])
+        logits = base(input_ids=ids).logits[0, :-1]
+        kept = slice(max(1, document.prompt_tokens) - 1, None)
+        total = total + functional.cross_entropy(logits[kept], ids[0, 1:][kept], reduction="sum")
+        count += len(ids[0, 1:][kept])
+    return total, count
+
+
+def test_packed_loss_equals_plain_cross_entropy_of_each_document(base: model.PackedMinistral) -> None:
+    row = documents(31, 64, 17)
+    total, count = reference_nll(base, row)
+    assert count == sum(document.target_tokens for document in row)
+    assert base(**packing.collate([row])).loss.item() == pytest.approx((total / count).item(), rel=1e-5)
+
+
+def test_accumulated_loss_is_divided_by_the_tokens_of_the_whole_step(base: model.PackedMinistral) -> None:
+    row = documents(31, 64, 17)
+    whole = base(**packing.collate([row])).loss
+    tokens = sum(document.target_tokens for document in row)
+    parts = sum(base(**packing.collate([[document]]), num_items_in_batch=tokens).loss for document in row)
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("chunk_logits", [50, 350, 10**9])
+def test_chunked_loss_and_gradient_equal_the_full_ones(chunk_logits: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    head = torch.randn(50, 16, generator=generator)
+    states = torch.randn(2, 12, 16, generator=generator, requires_grad=True)
+    twin = states.detach().clone().requires_grad_()
+    labels = torch.randint(0, 50, (2, 12), generator=generator)
+    labels[:, :4] = IGNORED
+    chunked = loss.completion_nll(states, head, labels, chunk_logits=chunk_logits) * 0.5
+    logits = (twin @ head.t())[:, :-1].reshape(-1, 50)
+    full = functional.cross_entropy(logits, labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum") * 0.5
+    chunked.backward()
+    full.backward()
+    torch.testing.assert_close(chunked, full)
+    torch.testing.assert_close(states.grad, twin.grad)
+
+
+def test_a_row_without_targets_has_zero_loss_and_gradient() -> None:
+    states = torch.randn(1, 6, 8, requires_grad=True)
+    nll = loss.completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
+    nll.backward()
+    assert nll.item() == 0
+    assert states.grad is not None
+    assert not states.grad.any()
+
+
+def test_the_prompt_and_each_first_token_carry_no_label() -> None:
+    row = [Document((5, 6, 7, 8), 2), Document((9, 10), 0)]
+    labels = packing.collate([row])["labels"]
+    assert isinstance(labels, torch.Tensor)
+    assert labels.tolist() == [[IGNORED, IGNORED, 7, 8, IGNORED, 10]]
+
+
+def test_rows_become_one_row_with_borders_and_no_mask() -> None:
+    batch = packing.collate([[Document((5, 6, 7), 1)], [Document((8, 9), 1), Document((1,), 1)]])
+    assert set(batch) == {
+        "input_ids", "labels", "position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"
+    }  # fmt: skip
+    assert batch["cu_seq_lens_q"].tolist() == [0, 3, 5, 6]
+    assert batch["cu_seq_lens_q"].dtype is torch.int32
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1, 0]]
+    assert batch["max_length_q"] == 3
+
+
+@given(st.lists(st.integers(1, 64), max_size=60), st.integers(0, 5))
+def test_packing_keeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
+    items = [Document(tuple(range(n)), 0) for n in lengths]
+    rows = packing.best_fit(items, 64, seed=seed)
+    assert all(0 < sum(map(len, row)) <= 64 for row in rows)
+    assert sorted(map(id, chain.from_iterable(rows))) == sorted(map(id, items))
+    assert rows == packing.best_fit(items, 64, seed=seed)
+
+
+def test_best_fit_fills_rows_better_than_arrival_order() -> None:
+    lengths = [60, 4, 33, 31, 50, 14, 10, 54]
+    assert len(packing.best_fit([Document(tuple(range(n)), 0) for n in lengths], 64, seed=0)) == 4
+
+
+def test_a_document_longer_than_a_row_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 64 tokens, got one of 65"):
+        packing.best_fit([Document(tuple(range(65)), 0)], 64, seed=0)
