@@ -1,0 +1,41 @@
+# Two commands on a fresh machine: `make run` and `make test`. Everything is installed into .venv, from hash-locked requirements.
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --disable-pip-version-check --quiet
+READY = .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench lock clean
+
+help:  ## this list
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on a synthetic corpus
+	.venv/bin/python -m pipeline.local run
+
+test: $(READY)  ## set up, then every test that this machine can run
+	.venv/bin/python -m pytest
+
+lint: $(READY)  ## style, types, import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(READY)  ## measure each step against a peer in the same run; prints ratios
+	.venv/bin/python scripts/bench
+
+lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
+	scripts/lock
+
+clean:  ## remove what `make` and the embedded environment made
+	rm -rf .venv .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+# --no-deps: the lock is complete, and ministack's pin of an older botocore is overridden on purpose (requirements/overrides.txt).
+# torch comes last and outside the lock: which build fits depends on the machine.
+$(READY): requirements/environment.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip==26.3
+	$(PIP) --no-deps --require-hashes --requirement requirements/environment.txt
+	$(PIP) torch==2.13.0
+	@touch $@
