@@ -25,10 +25,10 @@ from pipeline.parameters import Value, faults_in_defaults
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
-_section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Aws:
     """The account and region everything of this environment is in."""
 
@@ -36,7 +36,7 @@ class Aws:
     region: fields.Region
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class PipelineSection:
     """The pipeline itself."""
 
@@ -45,14 +45,14 @@ class PipelineSection:
     tags: fields.Tags
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Databricks:
     """The workspace whose Unity Catalog governs the data."""
 
     host: fields.Host
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Storage:
     """The three buckets (docs/architecture.md, "Buckets")."""
 
@@ -61,7 +61,7 @@ class Storage:
     artifact_bucket: fields.Bucket
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Prepare:
     """The Spark job on EMR Serverless."""
 
@@ -77,7 +77,7 @@ class Prepare:
     spark: fields.SparkConf
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Train:
     """The SageMaker training job."""
 
@@ -94,7 +94,7 @@ class Train:
     security_group_ids: fields.SecurityGroupIds
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Register:
     """The callback's queue and the worker behind it."""
 
@@ -104,7 +104,7 @@ class Register:
     databricks_secret_id: fields.SecretId
 
 
-@_section
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Config:
     """One environment, whole."""
 
@@ -135,6 +135,12 @@ def load(environment: str, *, environ: Mapping[str, str] = os.environ, conf: Pat
         raise UsageError(message)
     text = (conf / f"{environment}.yaml").read_text(encoding="utf-8")
     return parse(text, environment, environ)
+
+
+def tree(config: Config) -> dict[str, Any]:
+    """The configuration as plain JSON values."""
+    plain: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
+    return plain
 
 
 def parse(text: str, environment: str, environ: Mapping[str, str]) -> Config:

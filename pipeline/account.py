@@ -1,0 +1,102 @@
+"""The AWS account of an environment: its SageMaker client, and one clear message for whatever AWS answers.
+
+Answers to failure: a lost response or a 5xx is retried by botocore (four tries; every call here is idempotent, by token
+or by content); a refusal (4xx) is never retried.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.errors import Refused
+from pipeline.fields import LOCAL
+
+_REMEDIES = {
+    "AccessDenied": "ask for the right in conf/infrastructure/, or sign in as the role that has it",
+    "ExpiredToken": "sign in again: aws sso login",
+    "UnrecognizedClient": "sign in again: aws sso login",
+    "InvalidClientTokenId": "sign in again: aws sso login",
+    "ResourceLimitExceeded": "raise the quota in Service Quotas, or delete what is not used",
+    "Throttling": "wait a minute and run the same command",
+}
+
+
+def sagemaker(config: Config) -> Any:
+    """The client for this environment's region; endpoint and credentials come from the process environment."""
+    import boto3  # 0.3 s, which `--help` need not wait for
+    from botocore.config import Config as ClientConfig
+
+    if config.environment == LOCAL and not os.environ.get("AWS_ENDPOINT_URL"):
+        message = f"environment 'local' needs $AWS_ENDPOINT_URL, got none, and would reach AWS; {_embedded()}"
+        raise Refused(message)
+    settings = ClientConfig(
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=30,
+        user_agent_extra="governed-finetune",
+    )
+    with answering("making a SageMaker client", config):
+        return boto3.client("sagemaker", region_name=config.aws.region, config=settings)
+
+
+@contextlib.contextmanager
+def answering(request: str, config: Config) -> Iterator[None]:
+    """Turn what AWS answers to `request` into `Refused`.
+
+    Raises:
+        Refused: with the service's code and words, and what to do.
+    """
+    from botocore import exceptions
+
+    try:
+        yield
+    except exceptions.ClientError as error:
+        answer = error.response.get("Error", {})
+        code, text = answer.get("Code", "?"), answer.get("Message", "")
+        message = f"{request} was refused by AWS: {code}: {text}{_remedy(code)}"
+        raise Refused(message) from error
+    except exceptions.NoCredentialsError as error:
+        remedy = _embedded() if config.environment == LOCAL else "sign in: aws sso login"
+        message = f"{request} needs AWS credentials, got none; {remedy}"
+        raise Refused(message) from error
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+        remedy = _embedded() if config.environment == LOCAL else "check the network and $AWS_ENDPOINT_URL"
+        message = f"{request} got no answer from AWS: {error}; {remedy}"
+        raise Refused(message) from error
+    except exceptions.BotoCoreError as error:
+        message = f"{request} failed before it was sent: {error}"
+        raise Refused(message) from error
+
+
+def is_absent(error: Any) -> bool:
+    """Whether a ClientError says that the pipeline or execution does not exist."""
+    answer = error.response.get("Error", {})
+    return answer.get("Code") in {"ResourceNotFound", "ResourceNotFoundException"} or (
+        answer.get("Code") == "ValidationException" and "does not exist" in answer.get("Message", "")
+    )
+
+
+def check_account(arn: str, config: Config) -> None:
+    """Refuse to go on in another account or region than the file names.
+
+    Raises:
+        Refused: the credentials belong to another account, or the endpoint to another region.
+    """
+    region, account = arn.split(":")[3:5]
+    if (region, account) != (config.aws.region, config.aws.account_id):
+        message = (
+            f"conf/{config.environment}.yaml is for account {config.aws.account_id} in {config.aws.region}, "
+            f"but the credentials reach account {account} in {region}; sign in to the right one"
+        )
+        raise Refused(message)
+
+
+def _remedy(code: str) -> str:
+    found = next((remedy for start, remedy in _REMEDIES.items() if code.startswith(start)), None)
+    return f"\n  do  {found}" if found else ""
+
+
+def _embedded() -> str:
+    return 'is the embedded environment up? python -m pipeline.local up && eval "$(python -m pipeline.local env)"'

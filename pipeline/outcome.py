@@ -1,0 +1,93 @@
+"""What is known of an execution: its steps while it runs, and its result when it has ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
+
+WAITING = "Waiting"
+RUNNING = {"Executing", "Stopping"}
+
+
+@dataclass(frozen=True)
+class StepState:
+    """One step as SageMaker tells it; a step that has not begun is Waiting."""
+
+    name: str
+    status: str = WAITING
+    started: datetime | None = None
+    ended: datetime | None = None
+    failure: str = ""
+    job: str = ""  # the training job's ARN, or the EMR Serverless job run's id
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has run, or ran."""
+        if self.started is None:
+            return None
+        return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An execution at one moment."""
+
+    arn: str
+    status: str
+    steps: tuple[StepState, ...]
+    failure: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status not in RUNNING
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended. Losses are nats per target token."""
+
+    arn: str
+    status: str
+    failure: str
+    steps: tuple[StepState, ...]
+    model_name: str
+    model_alias: str
+    model_version: str | None
+    model_uri: str | None
+    record_uri: str | None
+    eval_loss_before: float | None
+    eval_loss: float | None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether a model version was registered and everything else done."""
+        return self.status == "Succeeded"
+
+
+def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:
+    """The result of an ended execution."""
+    metrics = {name: value for step in progress.steps for name, value in step.metrics.items()}
+    outputs = {name: value for step in progress.steps for name, value in step.outputs.items()}
+    return Outcome(
+        arn=progress.arn,
+        status=progress.status,
+        failure=_reason(progress),
+        steps=progress.steps,
+        model_name=parameters.get("ModelName", ""),
+        model_alias=parameters.get("ModelAlias", ""),
+        model_version=outputs.get("model_version"),
+        model_uri=outputs.get("model_uri"),
+        record_uri=outputs.get("record_uri"),
+        eval_loss_before=metrics.get(EVAL_LOSS_BEFORE),
+        eval_loss=metrics.get(EVAL_LOSS),
+    )
+
+
+def _reason(progress: Progress) -> str:
+    """The failed steps in their own words; the execution's own reason often only names them."""
+    failed = [f"{step.name}: {step.failure}" for step in progress.steps if step.status == "Failed" and step.failure]
+    return "\n".join(failed) or progress.failure

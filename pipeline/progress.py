@@ -1,0 +1,89 @@
+"""Showing an execution: a live table on a terminal, a line per change elsewhere."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
+from pipeline.outcome import Outcome, Progress, StepState
+
+Show = Callable[[Progress], None]
+_COLOURS = {"Succeeded": "green", "Failed": "red", "Executing": "cyan", "Stopping": "yellow", "Stopped": "yellow"}
+
+
+@contextmanager
+def shown(stream: IO[str]) -> Iterator[Show]:
+    """The way to show progress on this stream."""
+    if not stream.isatty():
+        yield _lines(stream)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(file=stream), refresh_per_second=4) as live:
+        yield lambda progress: live.update(_table(progress))
+
+
+def result(outcome: Outcome) -> list[tuple[str, str]]:
+    """The end of an execution as rows of name and value; nothing that is not known."""
+    loss = f"{number(outcome.eval_loss_before)} → {number(outcome.eval_loss)} nats per target token"
+    rows = [
+        ("execution", outcome.arn),
+        ("status", outcome.status),
+        *((step.name, f"{step.status}  {duration(step.seconds)}") for step in outcome.steps),
+        ("eval loss", loss if outcome.eval_loss is not None else ""),
+        ("model", f"{outcome.model_name} version {outcome.model_version}" if outcome.model_version else ""),
+        ("alias", outcome.model_alias if outcome.model_version else ""),
+        ("model uri", outcome.model_uri or ""),
+        ("record", outcome.record_uri or ""),
+        ("reason", outcome.failure),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def duration(seconds: float | None) -> str:
+    """`1 h 04 min`, `4 min 20 s`, `3.2 s`."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def number(value: float | None) -> str:
+    """A loss to four digits, or what stands for an unknown one."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def metric(step: StepState) -> str:
+    """What is worth knowing of a step at a glance."""
+    if step.failure:
+        return step.failure.splitlines()[0]
+    names = {EVAL_LOSS_BEFORE: "before", EVAL_LOSS: "eval loss", "train:loss": "train loss"}
+    measured = [f"{text} {number(step.metrics[name])}" for name, text in names.items() if name in step.metrics]
+    return " · ".join([*measured, *(f"version {v}" for k, v in step.outputs.items() if k == "model_version")])
+
+
+def _lines(stream: IO[str]) -> Show:
+    told: dict[str, str] = {}
+
+    def show(progress: Progress) -> None:
+        for step in progress.steps:
+            if step.started is not None and told.get(step.name) != step.status:
+                told[step.name] = step.status
+                line = f"{step.name:<9} {step.status:<10} {duration(step.seconds):>10}  {metric(step)}"
+                stream.write(f"{line.rstrip()}\n")
+                stream.flush()
+
+    return show
+
+
+def _table(progress: Progress) -> Any:
+    from rich.table import Table
+
+    table = Table("step", "state", "duration", "metric", title=progress.arn.rsplit(":", 1)[-1], title_justify="left")
+    for step in progress.steps:
+        colour = _COLOURS.get(step.status, "dim")
+        table.add_row(step.name, f"[{colour}]{step.status}[/]", duration(step.seconds), metric(step))
+    return table

@@ -1,0 +1,64 @@
+"""Reading an execution's progress from SageMaker."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pipeline import account
+from pipeline.config import Config
+from pipeline.outcome import Progress, StepState
+from pipeline.validation import every_step
+
+
+def planned(config: Config, client: Any, arn: str) -> tuple[str, ...]:
+    """The steps of the execution's own definition, in order; a Fail step is shown only when it is reached."""
+    with account.answering(f"DescribePipelineDefinitionForExecution {arn}", config):
+        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)["PipelineDefinition"]
+    return tuple(step["Name"] for step in every_step(json.loads(definition)["Steps"]) if step["Type"] != "Fail")
+
+
+def observe(
+    config: Config, client: Any, arn: str, *, planned: Sequence[str], before: Progress | None = None
+) -> Progress:
+    """The execution now; a training job that had ended in `before` is not asked again.
+
+    Raises:
+        Refused: AWS refused to say.
+    """
+    with account.answering(f"describing {arn}", config):
+        execution = client.describe_pipeline_execution(PipelineExecutionArn=arn)
+        pages = client.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
+        told = [_state(step) for page in pages for step in page["PipelineExecutionSteps"]]
+        known = {step.name: step for step in before.steps if step.ended} if before else {}
+        by_name = {step.name: known.get(step.name) or _measured(client, step) for step in told}
+    names = [*planned, *(name for name in by_name if name not in planned)]
+    return Progress(
+        arn=arn,
+        status=execution["PipelineExecutionStatus"],
+        steps=tuple(by_name.get(name, StepState(name)) for name in names),
+        failure=execution.get("FailureReason", ""),
+    )
+
+
+def _state(step: dict[str, Any]) -> StepState:
+    metadata = step.get("Metadata", {})
+    job = metadata.get("TrainingJob", {}).get("Arn") or metadata.get("EMRServerless", {}).get("JobRunId") or ""
+    outputs = metadata.get("Callback", {}).get("OutputParameters", [])
+    return StepState(
+        name=step["StepName"],
+        status=step["StepStatus"],
+        started=step.get("StartTime"),
+        ended=step.get("EndTime"),
+        failure=metadata.get("Fail", {}).get("ErrorMessage") or step.get("FailureReason", ""),
+        job=job,
+        outputs={output["Name"]: output["Value"] for output in outputs},
+    )
+
+
+def _measured(client: Any, step: StepState) -> StepState:
+    if ":training-job/" not in step.job:
+        return step
+    described = client.describe_training_job(TrainingJobName=step.job.rsplit("/", 1)[-1])
+    metrics = {metric["MetricName"]: metric["Value"] for metric in described.get("FinalMetricDataList", [])}
+    return replace(step, metrics=metrics)
