@@ -1,0 +1,159 @@
+"""How a module serves an endpoint: a function from one authenticated call to a JSON answer.
+
+    routes = Routes()
+
+    @routes.get("/api/2.1/unity-catalog/tables/{name}", "getTable")
+    def get_table(call: Call) -> Json: ...
+
+The action is the name in the audit log. A handler runs inside one store transaction, so it happens wholly or not at
+all; `atomic=False` is for handlers that only read the store and then talk to AWS.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .access import Access
+from .errors import InvalidParameter
+from .securables import Kind, Securable
+
+if TYPE_CHECKING:
+    from .aws import ControlPlane
+    from .settings import Settings
+    from .store import Store
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The parts that every handler may use."""
+
+    settings: Settings
+    store: Store
+    aws: ControlPlane
+
+    @property
+    def metastore(self) -> Json:
+        return self.store.all(Kind.METASTORE.name)[0]
+
+
+@dataclass
+class Call:
+    """One authenticated request."""
+
+    workspace: Workspace
+    principal: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Json = field(default_factory=dict)
+    about: str = ""  # what the call concerns, for the audit log
+
+    @property
+    def store(self) -> Store:
+        return self.workspace.store
+
+    @cached_property
+    def access(self) -> Access:
+        return Access(self.store, self.principal)
+
+    def target(self, kind: Kind, name: str) -> Securable:
+        """The securable this call concerns, noted for the audit log."""
+        securable = Securable(kind, name)
+        self.about = str(securable)
+        return securable
+
+    def text(self, name: str) -> str:
+        """A string that the body must hold."""
+        value = self.body.get(name)
+        if not isinstance(value, str) or not value:
+            raise InvalidParameter(f"Missing required field: {name} (expected a non-empty string, got {value!r}).")
+        return value
+
+    def stamp(self) -> Json:
+        """The fields that Unity Catalog sets on a new object."""
+        now = milliseconds()
+        return {
+            "id": str(uuid.uuid4()),
+            "owner": self.principal,
+            "metastore_id": self.workspace.metastore["metastore_id"],
+            "created_at": now,
+            "created_by": self.principal,
+            "updated_at": now,
+            "updated_by": self.principal,
+        }
+
+    def touch(self) -> Json:
+        return {"updated_at": milliseconds(), "updated_by": self.principal}
+
+
+Handler = Callable[[Call], Json]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    method: str
+    path: str
+    action: str
+    handler: Handler
+    atomic: bool = True
+
+
+class Routes(list[Endpoint]):
+    """A module's endpoints, in the order they are tried."""
+
+    def get(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        return self.add("GET", path, action)
+
+    def post(self, path: str, action: str, *, atomic: bool = True) -> Callable[[Handler], Handler]:
+        return self.add("POST", path, action, atomic=atomic)
+
+    def patch(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        return self.add("PATCH", path, action)
+
+    def put(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        return self.add("PUT", path, action)
+
+    def delete(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        return self.add("DELETE", path, action)
+
+    def add(self, method: str, path: str, action: str, *, atomic: bool = True) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            self.append(Endpoint(method, path, action, handler, atomic))
+            return handler
+
+        return register
+
+
+def milliseconds() -> int:
+    """Unity Catalog's clock: epoch milliseconds."""
+    return int(time.time() * 1000)
+
+
+def timestamp() -> str:
+    """The lineage APIs' clock: RFC 3339 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A boolean in a query string; the SDK writes `true`."""
+    return query.get(name, "").lower() == "true"
+
+
+def page(items: list[Json], query: Mapping[str, str], *, key: str, size: str = "max_results") -> Json:
+    """One page of a list as Databricks pages: a size of 0 or none means all, the token is opaque to clients."""
+    try:
+        start, count = int(query.get("page_token") or 0), int(query.get(size) or 0)
+    except ValueError:
+        raise InvalidParameter(f"{size} must be an integer and page_token one that was returned.") from None
+    if not 0 <= count <= 1000 or start < 0:
+        raise InvalidParameter(f"{size} must be between 0 and 1000, got {count}.")
+    stop = start + count if count else len(items)
+    answer: Json = {key: items[start:stop]}
+    return answer | ({"next_page_token": str(stop)} if stop < len(items) else {})

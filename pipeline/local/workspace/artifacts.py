@@ -1,0 +1,105 @@
+"""Presigned URLs for artifacts of runs and logged models: what mlflow falls back to where the Files API fails.
+
+The same objects as the Files API's: `/WorkspaceInternal/Mlflow/Artifacts/<experiment>/Runs/<run>/artifacts/…`.
+"""
+
+from __future__ import annotations
+
+import json
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from .api import Call, Json
+from .errors import InvalidParameter, NotFound
+from .files import list_folder, storage_key
+from .storage import storage_client
+from .tracking import Tracking
+
+_URL_SECONDS = 900
+_ROOT = "WorkspaceInternal/Mlflow/Artifacts"
+_S3_OPERATION = {
+    "credentials-for-write": "put_object",
+    "credentials-for-upload": "put_object",
+    "credentials-for-read": "get_object",
+    "credentials-for-download": "get_object",
+}
+
+
+class Artifacts:
+    """Finds an artifact's folder by asking the tracking server for its experiment."""
+
+    def __init__(self, tracking: Tracking):
+        self._tracking = tracking
+
+    async def run_credentials(self, call: Call, request: Request) -> Response:
+        asked = await _asked(call, request)
+        run_id, paths = str(asked.get("run_id", "")), asked.get("path", [])
+        folder = await self._run_folder(run_id)
+        urls = await run_in_threadpool(_signed, call, folder, [paths] if isinstance(paths, str) else paths)
+        return JSONResponse({"credential_infos": [url | {"run_id": run_id} for url in urls]})
+
+    async def model_credentials(self, call: Call, request: Request) -> Response:
+        asked = await _asked(call, request)
+        folder = await self._model_folder(call.path["model_id"])
+        urls = await run_in_threadpool(_signed, call, folder, asked.get("paths", []))
+        return JSONResponse({"credentials": [{"credential_info": url} for url in urls]})
+
+    async def list_run(self, call: Call, _request: Request) -> Response:
+        run_id = call.query.get("run_id", "")
+        folder = await self._run_folder(run_id)
+        files = await run_in_threadpool(_files, call, folder, call.query.get("path", ""))
+        experiment = folder.removeprefix(f"{_ROOT}/").partition("/")[0]
+        return JSONResponse({"root_uri": f"dbfs:/databricks/mlflow-tracking/{experiment}/{run_id}/artifacts"} | files)
+
+    async def list_model(self, call: Call, _request: Request) -> Response:
+        folder = await self._model_folder(call.path["model_id"])
+        path = call.query.get("artifact_directory_path", "")
+        return JSONResponse(await run_in_threadpool(_files, call, folder, path))
+
+    async def _run_folder(self, run_id: str) -> str:
+        return f"{_ROOT}/{await self._tracking.experiment_of_run(run_id)}/Runs/{run_id}/artifacts"
+
+    async def _model_folder(self, model_id: str) -> str:
+        return f"{_ROOT}/{await self._tracking.experiment_of_model(model_id)}/LoggedModels/{model_id}/artifacts"
+
+
+async def _asked(call: Call, request: Request) -> Json:
+    """What was asked, be it in the body or, for a GET, in the query."""
+    body = await request.body()
+    paths = request.query_params.getlist("path")
+    return json.loads(body) if body else {**call.query, "path": paths, "paths": request.query_params.getlist("paths")}
+
+
+def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
+    operation = _S3_OPERATION.get(call.path["operation"])
+    if operation is None:
+        raise InvalidParameter(f"Expected one of {', '.join(_S3_OPERATION)}, got {call.path['operation']}.")
+    client, bucket = storage_client(call), call.workspace.settings.storage_bucket
+    keys = {path: storage_key(f"{folder}/{path}") for path in paths}
+    return [
+        {
+            "path": path,
+            "type": "AWS_PRESIGNED_URL",
+            "signed_uri": client.generate_presigned_url(
+                operation, Params={"Bucket": bucket, "Key": key}, ExpiresIn=_URL_SECONDS
+            ),
+        }
+        for path, key in keys.items()
+    ]
+
+
+def _files(call: Call, folder: str, path: str) -> Json:
+    """Everything directly below one folder; a folder that is not there is empty, as in mlflow."""
+    root = storage_key(folder)
+    try:
+        found = list_folder(call, f"{root}/{path}".rstrip("/"), None)
+    except NotFound:
+        return {"files": []}
+    cut = len(root) + 1
+    folders = [{"path": entry["Prefix"].rstrip("/")[cut:], "is_dir": True} for entry in found.get("CommonPrefixes", [])]
+    files = [
+        {"path": entry["Key"][cut:], "is_dir": False, "file_size": entry["Size"]} for entry in found.get("Contents", [])
+    ]
+    return {"files": folders + files}

@@ -1,0 +1,37 @@
+"""The audit log: one JSON line per call, as Unity Catalog's system table has one row.
+
+Names who, what, on what, and the decision; never a body, a header, a token or a key.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+from .api import timestamp
+
+
+class Audit:
+    """Appends to one file; a line is written before its answer is sent."""
+
+    def __init__(self, file: Path):
+        self._stream = file.open("a", buffering=1, encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def write(self, *, request_id: str, principal: str, action: str, about: str, status: int, error: str = "") -> None:
+        decision = "allowed" if status < 400 else "denied" if status in (401, 403) else "failed"
+        line = {
+            "time": timestamp(),
+            "request_id": request_id,
+            "principal": principal,
+            "action": action,
+            "securable": about,
+            "decision": decision,
+            "status": status,
+        }
+        with self._lock:
+            self._stream.write(json.dumps(line | ({"error": error} if error else {})) + "\n")

@@ -1,0 +1,99 @@
+"""The control plane's own AWS identity, and what it may become by assuming a storage credential's role.
+
+The identity comes from the standard AWS_* environment variables. It holds no right on data: every access to storage
+goes through `AssumeRole` with the external id that the role's trust policy demands, as in Databricks.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+from .errors import PermissionDenied, Unavailable
+from .settings import Settings
+
+MINIMUM_SESSION_SECONDS = 900  # source: AWS STS AssumeRole, DurationSeconds
+_RENEW_BEFORE_SECONDS = 120
+
+Credentials = dict[str, Any]
+
+
+class ControlPlane:
+    """STS and S3 as the workspace itself uses them."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._sts: Any = None
+        self._storage: dict[str, tuple[float, Any]] = {}
+
+    def identity(self) -> str:
+        """The ARN that a storage role has to trust."""
+        return str(self._ask("get_caller_identity")["Arn"])
+
+    def assume(self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None) -> Credentials:
+        """Temporary credentials of a storage role, narrowed by a session policy.
+
+        Raises:
+            PermissionDenied: the role does not let the control plane in.
+            Unavailable: STS does not answer.
+        """
+        narrowed = {"Policy": json.dumps(policy)} if policy else {}
+        answer = self._ask(
+            "assume_role",
+            RoleArn=role_arn,
+            RoleSessionName="unity-catalog",
+            ExternalId=external_id,
+            DurationSeconds=max(seconds, MINIMUM_SESSION_SECONDS),
+            **narrowed,
+        )
+        credentials: Credentials = answer["Credentials"]
+        return credentials
+
+    def storage(self, role_arn: str, external_id: str) -> Any:
+        """An S3 client with the storage role's rights, for the workspace's own files."""
+        with self._lock:
+            expires, client = self._storage.get(role_arn, (0.0, None))
+        if expires - time.time() > _RENEW_BEFORE_SECONDS:
+            return client
+        credentials = self.assume(role_arn, external_id, seconds=3600)
+        client = self._client("s3", credentials)
+        with self._lock:
+            self._storage[role_arn] = (credentials["Expiration"].timestamp(), client)
+        return client
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with self._lock:
+            self._sts = self._sts or self._client("sts")
+        try:
+            return getattr(self._sts, operation)(**arguments)
+        except ClientError as error:
+            reason = error.response["Error"].get("Message", "")
+            role = arguments.get("RoleArn", "its own identity")
+            raise PermissionDenied(f"The Unity Catalog control plane may not use {role}: {reason}") from None
+        except BotoCoreError as error:
+            raise Unavailable(f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}") from None
+
+    def _client(self, service: str, credentials: Credentials | None = None) -> Any:
+        import boto3  # 0.6 s: not before the first vending
+        from botocore.config import Config
+
+        keys = credentials and {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
+        config = Config(
+            signature_version="s3v4" if service == "s3" else "v4",
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard", "max_attempts": 3},
+            connect_timeout=5,
+            read_timeout=60,
+        )
+        # A session of its own: boto3's default session is not safe to share between threads.
+        session: Any = boto3.session.Session(region_name=self._settings.region)
+        return session.client(service, endpoint_url=self._settings.aws_endpoint, config=config, **(keys or {}))

@@ -1,0 +1,101 @@
+"""What the workspace answers when it refuses, in the shape that Databricks clients parse.
+
+    WorkspaceError                     500 INTERNAL_ERROR
+    ├── Unauthenticated                401 UNAUTHENTICATED             no token, unknown token, expired token
+    ├── PermissionDenied               403 PERMISSION_DENIED           a privilege is missing; the message names it
+    ├── NotFound                       404 RESOURCE_DOES_NOT_EXIST     or the kind's own code, as TABLE_DOES_NOT_EXIST
+    ├── InvalidParameter               400 INVALID_PARAMETER_VALUE     the request itself is wrong
+    ├── InvalidState                   400 INVALID_STATE               right request, wrong moment
+    ├── ResourceExists                 400 RESOURCE_ALREADY_EXISTS     or the kind's own code, as TABLE_ALREADY_EXISTS
+    ├── AlreadyExists                  409 ALREADY_EXISTS              external metadata and lineage
+    ├── Unavailable                    503 TEMPORARILY_UNAVAILABLE     something behind the workspace does not answer
+    └── NotServed                      501 ENDPOINT_NOT_FOUND          Databricks has it, this stand-in has not
+
+Codes other than 401, 403 and RESOURCE_ALREADY_EXISTS come from public documentation, not from a live workspace
+[unverified].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class WorkspaceError(Exception):
+    """A refusal with its HTTP status and Databricks error code."""
+
+    status = 500
+    code = "INTERNAL_ERROR"
+
+    def __init__(self, message: str, *, code: str | None = None, details: list[dict[str, Any]] | None = None):
+        super().__init__(message)
+        self.code = code or type(self).code
+        self.details = details or []
+
+    def body(self) -> dict[str, Any]:
+        """The JSON that the clients turn back into their own exception."""
+        answer: dict[str, Any] = {"error_code": self.code, "message": str(self)}
+        return answer | ({"details": self.details} if self.details else {})
+
+
+class Unauthenticated(WorkspaceError):
+    status = 401
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(WorkspaceError):
+    """The caller lacks one privilege on one securable."""
+
+    status = 403
+    code = "PERMISSION_DENIED"
+
+    @classmethod
+    def missing(cls, privilege: str, kind: str, name: str) -> PermissionDenied:
+        """Unity Catalog's own sentence and details (source: Azure/spark-cdm-connector#149)."""
+        spoken = privilege.replace("_", " ")
+        metadata = {"principalName": "User", "msg": spoken, "resourceType": kind, "resourceName": name}
+        info = {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "PERMISSION_DENIED",
+            "domain": "unity-catalog.databricks.com",
+            "metadata": metadata,
+        }
+        return cls(f"User does not have {spoken} on {kind} '{name}'.", details=[info])
+
+    @classmethod
+    def not_owner(cls, kind: str, name: str) -> PermissionDenied:
+        return cls(f"User is not an owner of {kind} '{name}'.")
+
+
+class NotFound(WorkspaceError):
+    status = 404
+    code = "RESOURCE_DOES_NOT_EXIST"
+
+
+class InvalidParameter(WorkspaceError):
+    status = 400
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class InvalidState(WorkspaceError):
+    status = 400
+    code = "INVALID_STATE"
+
+
+class ResourceExists(WorkspaceError):
+    status = 400
+    code = "RESOURCE_ALREADY_EXISTS"
+
+
+class AlreadyExists(WorkspaceError):
+    status = 409
+    code = "ALREADY_EXISTS"
+
+
+class Unavailable(WorkspaceError):
+    status = 503
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+class NotServed(WorkspaceError):
+    status = 501
+    code = "ENDPOINT_NOT_FOUND"

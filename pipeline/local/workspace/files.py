@@ -1,0 +1,156 @@
+"""The Files API, as far as mlflow needs it: artifacts of runs and logged models below /WorkspaceInternal.
+
+The bytes lie in the workspace's storage bucket under `workspace/files/`, written with the storage role.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from .api import Call, Json
+from .errors import AlreadyExists, InvalidParameter, NotFound, NotServed, Unavailable
+from .storage import storage_client
+
+_ROOT = "WorkspaceInternal/"
+_IN_MEMORY_BYTES = 8 * 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
+_PAGE = 1000
+
+
+def storage_key(path: str) -> str:
+    """Where a workspace file lies in the storage bucket.
+
+    Raises:
+        NotServed: it is a volume, a model or something else that this stand-in keeps nowhere.
+        InvalidParameter: the path steps out of its folder.
+    """
+    inner = path.strip("/")
+    if not f"{inner}/".startswith(_ROOT):
+        raise NotServed(f"not implemented here: files below /{inner.partition('/')[0]}")
+    if any(part in ("", ".", "..") for part in inner.split("/")):
+        raise InvalidParameter(f"'/{inner}' is not a valid path.")
+    return f"workspace/files/{inner}"
+
+
+async def upload(call: Call, request: Request) -> Response:
+    """Stores one file, whole or not at all."""
+    key = storage_key(call.path["path"])
+    only_new = {"IfNoneMatch": "*"} if call.query.get("overwrite", "false").lower() != "true" else {}
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+        async for chunk in request.stream():
+            spool.write(chunk)
+        spool.seek(0)
+        await run_in_threadpool(_storage, call, "put_object", key, Body=spool, **only_new)
+    return Response(status_code=204)
+
+
+async def download(call: Call, request: Request) -> Response:
+    """One file or, with a Range header, a part of it."""
+    asked = {"Range": request.headers["range"]} if "range" in request.headers else {}
+    found = await run_in_threadpool(_storage, call, "get_object", storage_key(call.path["path"]), **asked)
+    headers = _headers(found) | ({"content-range": found["ContentRange"]} if asked else {})
+    chunks = found["Body"].iter_chunks(_CHUNK_BYTES)
+    kind = "application/octet-stream"
+    return StreamingResponse(chunks, 206 if asked else 200, headers=headers, media_type=kind)
+
+
+async def file_metadata(call: Call, _request: Request) -> Response:
+    found = await run_in_threadpool(_storage, call, "head_object", storage_key(call.path["path"]))
+    return Response(headers=_headers(found), media_type="application/octet-stream")
+
+
+async def delete_file(call: Call, _request: Request) -> Response:
+    await run_in_threadpool(_storage, call, "delete_object", storage_key(call.path["path"]))
+    return Response(status_code=204)
+
+
+async def make_directory(call: Call, _request: Request) -> Response:
+    """Object storage has no folders: one exists as soon as a file lies in it."""
+    storage_key(call.path["path"])
+    return Response(status_code=204)
+
+
+async def list_directory(call: Call, _request: Request) -> Response:
+    token = call.query.get("page_token")
+    found = await run_in_threadpool(list_folder, call, storage_key(call.path["path"]), token)
+    return JSONResponse(_listing(found))
+
+
+async def directory_metadata(call: Call, _request: Request) -> Response:
+    await run_in_threadpool(list_folder, call, storage_key(call.path["path"]), None)
+    return Response()
+
+
+def list_folder(call: Call, key: str, token: str | None) -> Json:
+    """One page of what S3 holds directly below a key.
+
+    Raises:
+        NotFound: nothing lies there.
+    """
+    more = {"ContinuationToken": token} if token else {}
+    found = _storage(call, "list_objects_v2", None, Prefix=f"{key}/", Delimiter="/", MaxKeys=_PAGE, **more)
+    if not token and not found.get("KeyCount"):
+        raise NotFound("The directory being accessed is not found.", code="NOT_FOUND")
+    return dict(found)
+
+
+def _listing(found: Json) -> Json:
+    folders = [(entry["Prefix"].rstrip("/"), {"is_directory": True}) for entry in found.get("CommonPrefixes", [])]
+    files = [
+        (
+            entry["Key"],
+            {
+                "is_directory": False,
+                "file_size": entry["Size"],
+                "last_modified": int(entry["LastModified"].timestamp() * 1000),
+            },
+        )
+        for entry in found.get("Contents", [])
+    ]
+    contents = [
+        {"path": "/" + key.removeprefix("workspace/files/"), "name": key.rpartition("/")[2]} | facts
+        for key, facts in folders + files
+    ]
+    token = found.get("NextContinuationToken")
+    return {"contents": contents} | ({"next_page_token": token} if token else {})
+
+
+def _headers(found: Json) -> dict[str, str]:
+    modified = format_datetime(found["LastModified"], usegmt=True)
+    return {"content-length": str(found["ContentLength"]), "last-modified": modified, "accept-ranges": "bytes"}
+
+
+def _storage(call: Call, operation: str, key: str | None, **arguments: Any) -> Any:
+    client = storage_client(call)
+    named = {"Key": key} if key else {}
+    with _refusals():
+        return getattr(client, operation)(Bucket=call.workspace.settings.storage_bucket, **named, **arguments)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """S3's refusals as the Files API says them."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        match error.response["Error"]["Code"]:
+            case "NoSuchKey" | "404":
+                raise NotFound("The file being accessed is not found.", code="NOT_FOUND") from None
+            case "PreconditionFailed":
+                raise AlreadyExists("The file being created already exists.") from None
+            case "InvalidRange" | "416":
+                raise InvalidParameter("The requested range lies outside of the file.") from None
+            case code:
+                raise Unavailable(f"The workspace's storage bucket refused: {code}") from None
+    except BotoCoreError as error:
+        raise Unavailable(f"The workspace's storage bucket: {type(error).__name__}") from None

@@ -1,0 +1,104 @@
+"""Grants: who was given what, by someone who may give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .access import GRANT, grants_on
+from .api import Call, Json, Routes
+from .errors import PermissionDenied
+from .principals import known_principal
+from .privileges import parse
+from .securables import Kind, Securable
+from .store import Store
+
+_PERMISSIONS = "/api/2.1/unity-catalog/permissions/{kind}/{name}"
+_EFFECTIVE = "/api/2.1/unity-catalog/effective-permissions/{kind}/{name}"
+_ASSIGNMENTS = "/api/2.1/unity-catalog/privilege-assignments/{kind}/{name}"
+
+routes = Routes()
+
+
+def put_grants(store: Store, securable: Securable, grants: dict[str, list[str]]) -> None:
+    """Replaces what is granted on a securable; principals left with nothing are dropped."""
+    store.put(GRANT, f"{securable.kind.name}:{securable.name}", {who: held for who, held in grants.items() if held})
+
+
+def drop_grants(store: Store, securable: Securable) -> None:
+    store.delete(GRANT, f"{securable.kind.name}:{securable.name}")
+
+
+@routes.patch(_PERMISSIONS, "updatePermissions")
+def update(call: Call) -> Json:
+    securable = _securable(call)
+    call.access.require_manage(securable)
+    grants = {who: set(held) for who, held in grants_on(call.store, securable).items()}
+    for change in call.body.get("changes", []):
+        principal = known_principal(call.store, change.get("principal") or "")
+        added = {parse(text, securable.kind) for text in change.get("add", [])}
+        for privilege in added:
+            _may_give(call, privilege, securable)
+        removed = {parse(text, securable.kind) for text in change.get("remove", [])}
+        grants[principal] = (grants.get(principal, set()) | added) - removed
+    put_grants(call.store, securable, {who: sorted(held) for who, held in grants.items()})
+    return _assignments(call, securable)
+
+
+@routes.get(_PERMISSIONS, "getPermissions")
+@routes.get(_ASSIGNMENTS, "listPrivilegeAssignments")
+def get(call: Call) -> Json:
+    return _assignments(call, _securable(call))
+
+
+@routes.get(_EFFECTIVE, "getEffectivePermissions")
+def get_effective(call: Call) -> Json:
+    """Direct and inherited grants, each saying where it comes from."""
+    securable = _securable(call)
+    found: dict[str, list[Json]] = {}
+    for source in (securable, *securable.ancestors()):
+        inherited = {"inherited_from_type": source.kind.name, "inherited_from_name": source.name}
+        for principal, held in grants_on(call.store, source).items():
+            privileges = [{"privilege": privilege} | (inherited if source != securable else {}) for privilege in held]
+            found.setdefault(principal, []).extend(privileges)
+    visible = _visible(call, securable)
+    return {
+        "privilege_assignments": [
+            {"principal": principal, "privileges": held} for principal, held in found.items() if visible(principal)
+        ]
+    }
+
+
+def _securable(call: Call) -> Securable:
+    securable = call.target(Kind.parse(call.path["kind"]), call.path["name"])
+    call.access.get(securable)
+    return securable
+
+
+def _may_give(call: Call, privilege: str, securable: Securable) -> None:
+    """The two external-use privileges come from the owner of the catalog or location only, not from who may MANAGE."""
+    giver = securable
+    if privilege == "EXTERNAL_USE_SCHEMA" and securable.kind is Kind.SCHEMA:
+        giver = securable.parent or securable
+    elif privilege not in ("EXTERNAL_USE_SCHEMA", "EXTERNAL_USE_LOCATION"):
+        return
+    if not call.access.owns(giver):
+        raise PermissionDenied.not_owner(giver.kind.value, giver.name)
+
+
+def _assignments(call: Call, securable: Securable) -> Json:
+    visible = _visible(call, securable)
+    grants = grants_on(call.store, securable)
+    return {
+        "privilege_assignments": [
+            {"principal": principal, "privileges": held} for principal, held in grants.items() if visible(principal)
+        ]
+    }
+
+
+def _visible(call: Call, securable: Securable) -> Callable[[str], bool]:
+    """Everybody's grants for those who manage the securable, one's own for all others."""
+    everybody = call.access.manages(securable)
+    wanted = call.query.get("principal")
+    if not everybody and wanted not in (None, call.principal):
+        raise PermissionDenied.missing("MANAGE", securable.kind.value, securable.name)
+    return lambda principal: (everybody or principal == call.principal) and wanted in (None, principal)

@@ -1,0 +1,214 @@
+"""Registered models and their versions, as Unity Catalog keeps them; two REST surfaces translate to these functions.
+
+A version is born PENDING_REGISTRATION with a folder of its own in managed storage. Whoever made it gets keys to write
+there, finalizes it once, and from then on it is READY and read-only. Version numbers are never used twice.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from .api import Call, Json
+from .catalog import create, forget, refuse_existing, require_create
+from .errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
+from .securables import Kind, Securable
+from .vending import vend
+
+VERSION = "MODEL_VERSION"
+VIEW = ("EXECUTE",)
+_ALIAS = re.compile(r"(?!v\d+$|latest$)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
+
+Tags = dict[str, str]
+
+
+# Models
+
+
+def create_model(call: Call, name: str, *, comment: str = "", tags: Tags | None = None) -> Json:
+    """Needs CREATE MODEL on the schema. That the name is taken is told first: mlflow asks this before every version."""
+    model = call.target(Kind.MODEL, name).checked()
+    schema = Securable(Kind.SCHEMA, model.name.rpartition(".")[0])
+    call.access.require("USE_SCHEMA", schema)
+    refuse_existing(call, model)
+    require_create(call, "CREATE_MODEL", schema)
+    catalog_name, schema_name, short = model.name.split(".")
+    names = {"name": short, "catalog_name": catalog_name, "schema_name": schema_name, "comment": comment}
+    return create(call, model, names | {"tags": tags or {}, "aliases": {}, "next_version": 1})
+
+
+def find_model(call: Call, name: str) -> Json:
+    """Needs EXECUTE, or to manage or browse the model."""
+    return call.access.require_view(VIEW, call.target(Kind.MODEL, name))
+
+
+def visible_models(call: Call, prefix: str = "") -> list[Json]:
+    return [
+        document
+        for key, document in call.store.items(Kind.MODEL.name, prefix)
+        if call.access.sees(VIEW, Securable(Kind.MODEL, key))
+    ]
+
+
+def describe_model(call: Call, name: str, comment: str) -> Json:
+    model = require_model_owner(call, name)
+    return _save(call, model | {"comment": comment})
+
+
+def delete_model(call: Call, name: str) -> None:
+    """Deletes the model and its versions; their files stay, as Unity Catalog removes those only days later."""
+    model = require_model_owner(call, name)
+    for key, _ in call.store.items(VERSION, f"{model['full_name']}/"):
+        call.store.delete(VERSION, key)
+    forget(call.store, Securable(Kind.MODEL, name))
+
+
+def tag_model(call: Call, name: str, *, add: Tags, remove: list[str]) -> None:
+    call.access.require("APPLY_TAG", call.target(Kind.MODEL, name))
+    model = call.access.get(Securable(Kind.MODEL, name))
+    _save(call, model | {"tags": _retagged(model["tags"], add, remove)})
+
+
+# Versions
+
+
+def create_version(call: Call, name: str, fields: Json, *, comment: str = "", tags: Tags | None = None) -> Json:
+    """Needs CREATE MODEL VERSION, which a model's owner holds."""
+    call.access.require("CREATE_MODEL_VERSION", call.target(Kind.MODEL, name))
+    model = call.access.get(Securable(Kind.MODEL, name))
+    number = model["next_version"]
+    _save(call, model | {"next_version": number + 1})
+    version = call.stamp() | fields
+    version |= {
+        "full_name": model["full_name"],
+        "version": number,
+        "status": "PENDING_REGISTRATION",
+        "comment": comment,
+        "tags": tags or {},
+        "storage_location": f"s3://{call.workspace.settings.storage_bucket}/models/{uuid.uuid4()}",
+    }
+    return _save_version(call, version)
+
+
+def find_version(call: Call, name: str, number: str | int) -> Json:
+    """A version, for those who may see its model."""
+    model = find_model(call, name)
+    call.about += f" version {number}"
+    return _version(call, model["full_name"], number)
+
+
+def versions_of(call: Call, name: str) -> list[Json]:
+    model = find_model(call, name)
+    return call.store.all(VERSION, f"{model['full_name']}/")
+
+
+def describe_version(call: Call, name: str, number: str | int, comment: str) -> Json:
+    model = require_model_owner(call, name)
+    return _save_version(call, _version(call, model["full_name"], number) | {"comment": comment})
+
+
+def finalize_version(call: Call, name: str, number: str | int) -> Json:
+    """Makes a version READY. Asking again about a READY version answers it unchanged [unverified]."""
+    version = _writable(call, name, number)
+    return version if version["status"] == "READY" else _save_version(call, version | {"status": "READY"})
+
+
+def delete_version(call: Call, name: str, number: str | int) -> None:
+    model = require_model_owner(call, name)
+    version = _version(call, model["full_name"], number)
+    aliases = {alias: target for alias, target in model["aliases"].items() if target != version["version"]}
+    _save(call, model | {"aliases": aliases})
+    call.store.delete(VERSION, _key(version))
+
+
+def tag_version(call: Call, name: str, number: str | int, *, add: Tags, remove: list[str]) -> None:
+    call.access.require("APPLY_TAG", call.target(Kind.MODEL, name))
+    version = _version(call, name, number)
+    _save_version(call, version | {"tags": _retagged(version["tags"], add, remove)})
+
+
+def version_credentials(call: Call, name: str, number: str | int, *, write: bool) -> Json:
+    """Keys for the version's folder: to read with EXECUTE, to write before it is READY and by who may make it."""
+    if not write:
+        call.access.require("EXECUTE", call.target(Kind.MODEL, name))
+        return vend(call, _version(call, name, number)["storage_location"], write=False)
+    version = _writable(call, name, number)
+    if version["status"] == "READY":
+        raise InvalidState(f"Model version {number} of '{name}' is READY: its files can no longer be written.")
+    return vend(call, version["storage_location"], write=True)
+
+
+# Aliases
+
+
+def set_alias(call: Call, name: str, alias: str, number: str | int) -> None:
+    """Points an alias at a version; owner only."""
+    model = require_model_owner(call, name)
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidParameter(f"'{alias}' is not a valid alias: letters, digits, _ and -, but not latest or v1.")
+    version = _version(call, model["full_name"], number)
+    _save(call, model | {"aliases": model["aliases"] | {alias: version["version"]}})
+
+
+def delete_alias(call: Call, name: str, alias: str) -> None:
+    model = require_model_owner(call, name)
+    _save(call, model | {"aliases": {known: to for known, to in model["aliases"].items() if known != alias}})
+
+
+def version_by_alias(call: Call, name: str, alias: str) -> Json:
+    model = find_model(call, name)
+    if alias not in model["aliases"]:
+        raise NotFound(f"Alias '{alias}' of model '{name}' does not exist.")
+    return find_version(call, name, model["aliases"][alias])
+
+
+def aliases_of(call: Call, version: Json) -> list[str]:
+    model = call.access.get(Securable(Kind.MODEL, version["full_name"]))
+    return [alias for alias, number in model["aliases"].items() if number == version["version"]]
+
+
+# Rights and rows
+
+
+def require_model_owner(call: Call, name: str) -> Json:
+    return call.access.require_owner(call.target(Kind.MODEL, name))
+
+
+def _writable(call: Call, name: str, number: str | int) -> Json:
+    """A version for its model's owner, or for the one who made it under CREATE MODEL VERSION."""
+    model = call.target(Kind.MODEL, name)
+    call.access.require("CREATE_MODEL_VERSION", model)
+    version = _version(call, name, number)
+    if not call.access.owns(model) and version["created_by"] != call.principal:
+        raise PermissionDenied.not_owner(model.kind.value, model.name)
+    return version
+
+
+def _version(call: Call, name: str, number: str | int) -> Json:
+    if not str(number).isdecimal():
+        raise InvalidParameter(f"Model version: expected a positive integer, got '{number}'.")
+    found = call.store.get(VERSION, f"{name.lower()}/{int(number):010d}")
+    if found is None:
+        raise NotFound(f"Model version '{number}' of '{name}' does not exist.")
+    return found
+
+
+def _save(call: Call, model: Json) -> Json:
+    model |= call.touch()
+    call.store.put(Kind.MODEL.name, model["full_name"], model)
+    return model
+
+
+def _save_version(call: Call, version: Json) -> Json:
+    version |= call.touch()
+    call.store.put(VERSION, _key(version), version)
+    return version
+
+
+def _key(version: Json) -> str:
+    return f"{version['full_name']}/{version['version']:010d}"
+
+
+def _retagged(tags: Any, add: Tags, remove: list[str]) -> Tags:
+    return {key: value for key, value in (tags | add).items() if key not in remove}

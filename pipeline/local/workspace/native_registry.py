@@ -1,0 +1,166 @@
+"""The model registry as Unity Catalog itself speaks it, under /api/2.1/unity-catalog.
+
+`w.registered_models` and `w.model_versions` of databricks-sdk use it, and mlflow does where
+MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. The default of that may flip, so both surfaces are served.
+"""
+
+from __future__ import annotations
+
+from . import models
+from .api import Call, Json, Routes, page
+from .catalog import update
+from .errors import InvalidParameter
+from .securables import Kind
+
+_UC = "/api/2.1/unity-catalog"
+_MODELS = f"{_UC}/models"
+_VERSION = f"{_MODELS}/{{name}}/versions/{{version}}"
+_ALIAS = f"{_MODELS}/{{name}}/aliases/{{alias}}"
+_WRITE = {"READ_MODEL_VERSION": False, "READ_WRITE_MODEL_VERSION": True}
+
+routes = Routes()
+
+
+@routes.post(_MODELS, "createRegisteredModel")
+def create_model(call: Call) -> Json:
+    name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('name')}"
+    return _model(models.create_model(call, name, comment=call.body.get("comment") or "", tags=_tags(call)))
+
+
+@routes.get(_MODELS, "listRegisteredModels")
+def list_models(call: Call) -> Json:
+    names = [call.query[part] for part in ("catalog_name", "schema_name") if call.query.get(part)]
+    prefix = "".join(f"{name.lower()}." for name in names)
+    found = [_model(model) for model in models.visible_models(call, prefix)]
+    return page(found, call.query, key="registered_models")
+
+
+@routes.post(f"{_MODELS}/versions", "createModelVersion")
+def create_version(call: Call) -> Json:
+    name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('model_name')}"
+    kept = ("source", "run_id", "run_tracking_server_id", "model_id", "model_version_dependencies")
+    fields = {field: call.body[field] for field in kept if field in call.body}
+    comment = call.body.get("comment") or ""
+    return _version(call, models.create_version(call, name, fields, comment=comment, tags=_tags(call)))
+
+
+@routes.get(f"{_MODELS}/{{name}}", "getRegisteredModel")
+def get_model(call: Call) -> Json:
+    return _model(models.find_model(call, call.path["name"]))
+
+
+@routes.patch(f"{_MODELS}/{{name}}", "updateRegisteredModel")
+def update_model(call: Call) -> Json:
+    models.require_model_owner(call, call.path["name"])
+    return _model(update(call, call.target(Kind.MODEL, call.path["name"])))
+
+
+@routes.delete(f"{_MODELS}/{{name}}", "deleteRegisteredModel")
+def delete_model(call: Call) -> Json:
+    models.delete_model(call, call.path["name"])
+    return {}
+
+
+@routes.get(f"{_MODELS}/{{name}}/versions", "listModelVersions")
+def list_versions(call: Call) -> Json:
+    found = [_version(call, version) for version in models.versions_of(call, call.path["name"])]
+    return page(found, call.query, key="model_versions")
+
+
+@routes.get(_VERSION, "getModelVersion")
+def get_version(call: Call) -> Json:
+    return _version(call, models.find_version(call, call.path["name"], call.path["version"]))
+
+
+@routes.patch(_VERSION, "updateModelVersion")
+def update_version(call: Call) -> Json:
+    comment = call.body.get("comment") or ""
+    return _version(call, models.describe_version(call, call.path["name"], call.path["version"], comment))
+
+
+@routes.delete(_VERSION, "deleteModelVersion")
+def delete_version(call: Call) -> Json:
+    models.delete_version(call, call.path["name"], call.path["version"])
+    return {}
+
+
+@routes.patch(f"{_VERSION}/finalize", "finalizeModelVersion")
+def finalize_version(call: Call) -> Json:
+    return _version(call, models.finalize_version(call, call.path["name"], call.path["version"]))
+
+
+@routes.post(f"{_UC}/temporary-model-version-credentials", "generateTemporaryModelVersionCredential", atomic=False)
+def version_credentials(call: Call) -> Json:
+    name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('model_name')}"
+    operation = call.text("operation")
+    if operation not in _WRITE:
+        raise InvalidParameter(f"operation: expected one of {', '.join(_WRITE)}, got {operation}.")
+    keys = models.version_credentials(call, name, call.body.get("version", ""), write=_WRITE[operation])
+    return keys | {"storage_mode": "CUSTOMER_HOSTED"}
+
+
+@routes.put(_ALIAS, "setRegisteredModelAlias")
+def set_alias(call: Call) -> Json:
+    number = call.body.get("version_num", "")
+    models.set_alias(call, call.path["name"], call.path["alias"], number)
+    return {"alias_name": call.path["alias"], "version_num": int(number)}
+
+
+@routes.get(_ALIAS, "getModelVersionByAlias")
+def get_by_alias(call: Call) -> Json:
+    return _version(call, models.version_by_alias(call, call.path["name"], call.path["alias"]))
+
+
+@routes.delete(_ALIAS, "deleteRegisteredModelAlias")
+def delete_alias(call: Call) -> Json:
+    models.delete_alias(call, call.path["name"], call.path["alias"])
+    return {}
+
+
+@routes.patch(f"{_UC}/securable-tags/{{kind}}/{{name}}", "updateTagSecurableAssignments")
+def tag_model(call: Call) -> Json:
+    add, remove = _changes(call)
+    models.tag_model(call, call.path["name"], add=add, remove=remove)
+    return {}
+
+
+@routes.patch(f"{_UC}/subentity-tags/{{kind}}/{{name}}/{{version}}", "updateTagSubentityAssignments")
+def tag_version(call: Call) -> Json:
+    add, remove = _changes(call)
+    models.tag_version(call, call.path["name"], call.path["version"], add=add, remove=remove)
+    return {}
+
+
+def _changes(call: Call) -> tuple[models.Tags, list[str]]:
+    if Kind.parse(call.path["kind"]) is not Kind.MODEL:
+        raise InvalidParameter(f"Tags are served here on models only, not on {call.path['kind']}.")
+    changes = call.body.get("changes") or {}
+    return {tag["key"]: tag.get("value", "") for tag in changes.get("add_tags", [])}, changes.get("remove", [])
+
+
+def _tags(call: Call) -> models.Tags:
+    return {tag["key"]: tag.get("value", "") for tag in call.body.get("tags", [])}
+
+
+def _model(model: Json) -> Json:
+    hidden = ("tags", "aliases", "next_version", "properties")
+    aliases = [{"alias_name": alias, "version_num": number} for alias, number in model["aliases"].items()]
+    shown = {field: value for field, value in model.items() if field not in hidden}
+    return shown | {"aliases": aliases, "tags": _pairs(model["tags"])}
+
+
+def _version(call: Call, version: Json) -> Json:
+    catalog, schema, name = version["full_name"].split(".")
+    hidden = ("full_name", "tags", "owner", "run_tracking_server_id")
+    aliases = [{"alias_name": alias, "version_num": version["version"]} for alias in models.aliases_of(call, version)]
+    return {field: value for field, value in version.items() if field not in hidden} | {
+        "catalog_name": catalog,
+        "schema_name": schema,
+        "model_name": name,
+        "aliases": aliases,
+        "tags": _pairs(version["tags"]),
+    }
+
+
+def _pairs(tags: models.Tags) -> list[Json]:
+    return [{"key": key, "value": value} for key, value in tags.items()]

@@ -1,0 +1,80 @@
+"""The securable objects of Unity Catalog: their kinds, their names, who contains whom.
+
+    Securable(Kind.TABLE, "edgar.raw.filings").ancestors()   # Schema 'edgar.raw', Catalog 'edgar'
+
+The metastore is no ancestor: Unity Catalog inherits privileges from catalogs and schemas only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from .errors import InvalidParameter, NotServed
+
+_NAME = re.compile(r"[^./\\'\"`\s\x00-\x1f\x7f]{1,255}")
+
+
+class Kind(Enum):
+    """A kind's value is the word Unity Catalog says in its messages."""
+
+    METASTORE = "Metastore"
+    CATALOG = "Catalog"
+    SCHEMA = "Schema"
+    TABLE = "Table"
+    MODEL = "Routine or Model"
+    EXTERNAL_LOCATION = "External Location"
+    STORAGE_CREDENTIAL = "Storage Credential"
+    EXTERNAL_METADATA = "External Metadata"
+
+    @classmethod
+    def parse(cls, text: str) -> Kind:
+        """The kind a client names in a path; models are functions there, as in Databricks."""
+        name = text.upper().removeprefix("SECURABLETYPE.")
+        name = "MODEL" if name in ("FUNCTION", "REGISTERED_MODEL") else name
+        if name not in cls.__members__:
+            raise NotServed(f"not implemented here: securable type {text}")
+        return cls[name]
+
+
+_PARENT = {Kind.TABLE: Kind.SCHEMA, Kind.MODEL: Kind.SCHEMA, Kind.SCHEMA: Kind.CATALOG}
+_LEVELS = {Kind.CATALOG: 1, Kind.SCHEMA: 2, Kind.TABLE: 3, Kind.MODEL: 3}
+
+
+@dataclass(frozen=True)
+class Securable:
+    """One object by kind and full name. Names are case-insensitive and kept in lower case, as in Unity Catalog."""
+
+    kind: Kind
+    name: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name.lower())
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} '{self.name}'"
+
+    @property
+    def parent(self) -> Securable | None:
+        kind = _PARENT.get(self.kind)
+        return Securable(kind, self.name.rpartition(".")[0]) if kind else None
+
+    def ancestors(self) -> Iterator[Securable]:
+        """Nearest first: schema, then catalog."""
+        above = self.parent
+        while above is not None:
+            yield above
+            above = above.parent
+
+    def checked(self) -> Securable:
+        """Itself, if its name is one that Unity Catalog accepts."""
+        parts = self.name.split(".")
+        levels = _LEVELS.get(self.kind, 1)
+        if len(parts) != levels or not all(_NAME.fullmatch(part) for part in parts):
+            raise InvalidParameter(
+                f"'{self.name}' is not a valid name of a {self.kind.value}: expected {levels} part(s) joined by dots,"
+                " each without space, slash, quote or dot."
+            )
+        return self

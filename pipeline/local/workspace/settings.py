@@ -1,0 +1,38 @@
+"""What one workspace process is told at its start; immutable afterwards."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The command line, typed. Durations are seconds."""
+
+    port: int
+    state: Path
+    tracking_url: str
+    aws_endpoint: str
+    storage_bucket: str
+    token_ttl_seconds: int = 3600
+    vended_ttl_seconds: int = 3600
+    tracking_wait_seconds: float = 60.0
+    external_access: bool = True
+    lineage_duplicates: Literal["keep", "refuse"] = "keep"
+    enable_faults: bool = False
+
+    @property
+    def host(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def folder(self) -> Path:
+        """Everything this process writes lies below here."""
+        return self.state / "workspace"
+
+    @property
+    def region(self) -> str:
+        return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
