@@ -1,0 +1,65 @@
+"""The base model of the embedded environment: tiny, random, and in Ministral's exact checkpoint format.
+
+`scripts/make-tiny-model` makes it once (it needs torch, so it runs apart); like a mirrored model it is uploaded under its
+revision with the `mirror.json` that names every file's sha256, which Train checks before it loads anything.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.local.servers import REPOSITORY, inherited
+
+MIRROR = "mirror.json"
+
+
+class Making:
+    """The model while it is being made, beside the servers' start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        if not (folder / MIRROR).exists():
+            argv = [sys.executable, str(REPOSITORY / "scripts" / "make-tiny-model"), "--output", str(folder)]
+            self._process = subprocess.Popen(
+                argv,
+                env=inherited() | {"PYTHONPATH": str(REPOSITORY)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+    def mirror(self) -> dict[str, Any]:
+        """Wait for the model; its mirror document.
+
+        Raises:
+            PipelineError: the script failed; its last lines are in the message.
+        """
+        if self._process is not None:
+            output, _ = self._process.communicate()
+            if self._process.returncode != 0:
+                tail = "\n".join(f"    {line}" for line in output.splitlines()[-8:])
+                raise PipelineError(f"the tiny base model could not be made\n{tail}")
+            self._process = None
+        document: dict[str, Any] = json.loads((self._folder / MIRROR).read_text(encoding="utf-8"))
+        return document
+
+    def stop(self) -> None:
+        """End the script, where it still runs; a half-made model has no mirror.json and is made anew."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, bucket: str) -> None:
+    """Mirror the model to `base-models/<name>/<revision>/`, the mirror document last; nothing is done where it stands."""
+    prefix = f"base-models/{mirror['name']}/{mirror['revision']}"
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/{MIRROR}")
+    if listed.get("KeyCount", 0):
+        return
+    for entry in mirror["files"]:
+        s3.upload_file(str(folder / entry["path"]), bucket, f"{prefix}/{entry['path']}")
+    s3.upload_file(str(folder / MIRROR), bucket, f"{prefix}/{MIRROR}")

@@ -1,0 +1,163 @@
+"""The embedded environment as a whole: in which order it starts, what it holds then, and how it ends.
+
+    running = up(State(Path(".local")), Options(filings))
+    running.variables          # what conf/local.yaml's `${NAME}` and every client need
+    down(State(Path(".local")))
+
+The AWS stand-in and the tracking server start at once (the latter is slow, so nothing waits for it until a client
+asks); then follow the infrastructure template, the workspace, the base model, the catalog's content and the worker.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+
+from pipeline import config as configuration
+from pipeline import worker
+from pipeline.config import Config
+from pipeline.local import administrator, base_model, seed
+from pipeline.local.aws import images
+from pipeline.local.processes import Process, stop
+from pipeline.local.servers import REPOSITORY, Servers
+from pipeline.local.state import Record, State, choose_ports
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `up` and `run` may be told."""
+
+    filings: list[dict[str, str | None]]
+    engine: str = "sail"
+    ports: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Started:
+    """Servers that answer, an account with its infrastructure, a mirrored base model; the catalog may still be empty."""
+
+    state: State
+    servers: Servers
+    fresh: bool  # False: it ran already, and is not ours to stop
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What `${NAME}` in conf/local.yaml stands for, and where the clients find the servers. No secrets."""
+        return self.servers.record.variables
+
+    @property
+    def config(self) -> Config:
+        """conf/local.yaml with this environment's ports, ids and revision."""
+        return configuration.load("local", environ=self.variables)
+
+    @property
+    def root(self) -> administrator.Root:
+        """The stand-in account's root user."""
+        return administrator.root(self.state, self.servers.url("aws"))
+
+    def as_role(self, role: str) -> dict[str, str]:
+        """The variables of a process that acts as one of the stack's roles (`ci`, `scientist`, …)."""
+        return self.variables | self.root.lend(self.config, role)
+
+    def as_scientist(self) -> dict[str, str]:
+        """The variables of a data scientist: the AWS role, the Databricks principal, and mlflow pointed at the catalog."""
+        secrets = self.root.client("secretsmanager")
+        found = secrets.get_secret_value(SecretId=seed.secret_name(self.config, "scientist"))
+        identity = json.loads(found["SecretString"])
+        return self.as_role("scientist") | {
+            "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+            "DATABRICKS_CLIENT_ID": identity["clientId"],
+            "DATABRICKS_CLIENT_SECRET": identity["clientSecret"],
+            "MLFLOW_TRACKING_URI": "databricks",
+            "MLFLOW_REGISTRY_URI": "databricks-uc",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+
+
+@contextmanager
+def started(state: State, options: Options) -> Iterator[Started]:
+    """Servers that run while the block begins its work; if the block fails, those that were started here are stopped.
+
+    Raises:
+        PipelineError: a server did not start, another command holds the folder, or an asked port is in use.
+    """
+    with state.locked():
+        record = state.load()
+        if record.running:
+            yield Started(state, Servers(state, record), fresh=False)
+            return
+        stop(record.processes)  # what a killed command left
+        servers = Servers(state, Record(ports=choose_ports(record.ports, dict(options.ports))))
+        making = base_model.Making(state.folder / "base-model")
+        try:
+            _start(state, servers, making, options)
+            yield Started(state, servers, fresh=True)
+        except BaseException:
+            making.stop()
+            servers.stop()
+            raise
+
+
+def fill(environment: Started, options: Options) -> seed.Seeded:
+    """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
+    admin = _admin(environment)
+    secrets = environment.root.client("secretsmanager")
+    seeded = seed.seed(admin, secrets, environment.config, filings=options.filings)
+    if environment.fresh:
+        command = images.entry_point(REPOSITORY, environment.config.register.image)
+        session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+        environment.servers.worker([*command, *worker.arguments(environment.config)], session)
+    return seeded
+
+
+def up(state: State, options: Options) -> Started:
+    """Start and fill the environment, and leave it running."""
+    with started(state, options) as environment:
+        fill(environment, options)
+        return environment
+
+
+def down(state: State) -> list[Process]:
+    """Stop every server, newest first; everything they hold is kept for the next `up`."""
+    with state.locked():
+        record = state.load()
+        alive = [process for process in record.processes if process.handle()]
+        Servers(state, record).stop()
+        return alive
+
+
+def _start(state: State, servers: Servers, making: base_model.Making, options: Options) -> None:
+    servers.aws(options.engine)
+    servers.tracking()
+    root = administrator.root(state, servers.url("aws"))
+    outputs = root.deploy()
+    servers.workspace(administrator.bucket("governed"), root.control_plane_key())
+    mirror = making.mirror()
+    base_model.upload(root.client("s3"), state.folder / "base-model", mirror, bucket=administrator.bucket("artifacts"))
+    servers.remember_variables(_variables(servers, outputs, mirror))
+
+
+def _variables(servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": servers.url("aws"),
+        "AWS_DEFAULT_REGION": administrator.REGION,
+        "AWS_REGION": administrator.REGION,
+        "BASE_MODEL_REVISION": str(mirror["revision"]),
+        "DATABRICKS_HOST": servers.url("workspace"),
+        "EMR_APPLICATION_ID": outputs["ApplicationId"],
+        "PIPELINE_ENV": "local",
+        "REGISTER_QUEUE_URL": outputs["RegisterQueueUrl"],
+    }
+
+
+def _admin(environment: Started) -> WorkspaceClient:
+    identity = environment.state.secret_document("workspace", "admin.json")
+    return WorkspaceClient(
+        host=environment.variables["DATABRICKS_HOST"],
+        client_id=identity["client_id"],
+        client_secret=identity["client_secret"],
+        auth_type="oauth-m2m",
+    )

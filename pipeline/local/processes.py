@@ -1,0 +1,99 @@
+"""Processes of the embedded environment: started apart from the terminal, stopped by pid, never mistaken for another's.
+
+A pid alone is not an identity (it is given again after a reboot or a day), so a process is known by pid and start time.
+"""
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from pipeline.errors import PipelineError
+
+_STOP_SECONDS = 30.0  # a server that has not ended by then is killed
+_POLL_SECONDS = 0.1
+_LOG_LINES_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running server: its name, its pid and when it started (seconds since the epoch)."""
+
+    name: str
+    pid: int
+    started_at: float
+
+    def handle(self) -> psutil.Process | None:
+        """The live process, or None where it has ended (or its pid is somebody else's now)."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            if alive and abs(process.create_time() - self.started_at) < 1:
+                return process
+        return None
+
+
+def start(name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path) -> Process:
+    """Start a server in a session of its own, so that Ctrl-C in the terminal is ours to handle; output goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            list(argv),
+            env=dict(environment),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Process(name, child.pid, psutil.Process(child.pid).create_time())
+
+
+def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: float = 60) -> None:
+    """Wait until the server answers at `url`.
+
+    Raises:
+        PipelineError: it ended, or did not answer in time; the message ends with the tail of its log.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        with suppress(requests.RequestException):
+            if requests.get(url, timeout=2).ok:
+                return
+        if process.handle() is None:
+            raise PipelineError(f"{process.name} ended while it started\n{_tail(log)}")
+        time.sleep(_POLL_SECONDS)
+    raise PipelineError(f"{process.name} did not answer within {timeout_seconds:.0f} s\n{_tail(log)}")
+
+
+def stop(processes: Sequence[Process]) -> None:
+    """End these processes and everything they started, in order: politely, then for good."""
+    for process in processes:
+        handle = process.handle()
+        if handle is None:
+            continue
+        family = [handle, *_descendants(handle)]
+        with suppress(psutil.NoSuchProcess):
+            handle.terminate()
+        _, left = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+        for survivor in left:
+            with suppress(psutil.NoSuchProcess):
+                survivor.kill()
+        psutil.wait_procs(left, timeout=_STOP_SECONDS)
+
+
+def _descendants(handle: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return list(handle.children(recursive=True))
+    return []
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    shown = "\n".join(f"    {line}" for line in lines[-_LOG_LINES_SHOWN:])
+    return f"  its log   {log}\n{shown}"

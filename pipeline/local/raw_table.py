@@ -1,0 +1,98 @@
+"""The raw table: filings as they came, in an external Delta table written with credentials that Unity Catalog vends."""
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service.catalog import (
+    ColumnInfo,
+    ColumnTypeName,
+    DataSourceFormat,
+    PathOperation,
+    TableType,
+)
+
+from pipeline.local.filings import COLUMNS
+from pipeline.local.grants import RAW_TABLE
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_DIGEST = "filings_sha256"  # in the commit's metadata: which filings a version holds
+
+
+def load(admin: WorkspaceClient, location: str, filings: list[dict[str, str | None]]) -> int:
+    """Make the table's newest version hold exactly these filings.
+
+    Returns:
+        The version that holds them; no new one is made where the newest holds them already.
+    """
+    options = _storage_options(admin, location)
+    digest = hashlib.sha256(json.dumps(filings, sort_keys=True).encode()).hexdigest()
+    table = _existing(location, options)
+    if table is None or table.history(1)[0].get(_DIGEST) != digest:
+        _write(location, filings, digest, options)
+    _register(admin, location)
+    written = _existing(location, options)
+    assert written is not None  # noqa: S101 - just written
+    return int(written.version())
+
+
+def _storage_options(admin: WorkspaceClient, location: str) -> dict[str, str]:
+    answer = admin.temporary_path_credentials.generate_temporary_path_credentials(
+        url=location, operation=PathOperation.PATH_CREATE_TABLE
+    )
+    keys = answer.aws_temp_credentials
+    assert keys is not None  # noqa: S101 - AWS workspace
+    return {
+        "AWS_ACCESS_KEY_ID": str(keys.access_key_id),
+        "AWS_SECRET_ACCESS_KEY": str(keys.secret_access_key),
+        "AWS_SESSION_TOKEN": str(keys.session_token),
+        "AWS_REGION": os.environ["AWS_DEFAULT_REGION"],
+        "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
+        "AWS_ALLOW_HTTP": "true",
+    }
+
+
+def _existing(location: str, options: dict[str, str]) -> "DeltaTable | None":
+    from deltalake import DeltaTable
+
+    if not DeltaTable.is_deltatable(location, storage_options=options):
+        return None
+    return DeltaTable(location, storage_options=options)
+
+
+def _write(location: str, filings: list[dict[str, str | None]], digest: str, options: dict[str, str]) -> None:
+    import pyarrow as pa
+    from deltalake import CommitProperties, write_deltalake
+
+    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+    write_deltalake(
+        location,
+        pa.Table.from_pylist(filings, schema=schema),
+        mode="overwrite",
+        storage_options=options,
+        commit_properties=CommitProperties(custom_metadata={_DIGEST: digest}),
+    )
+
+
+def _register(admin: WorkspaceClient, location: str) -> None:
+    catalog, schema, name = RAW_TABLE.split(".")
+    try:
+        admin.tables.get(RAW_TABLE)
+    except NotFound:
+        admin.tables.create(
+            name=name,
+            catalog_name=catalog,
+            schema_name=schema,
+            table_type=TableType.EXTERNAL,
+            data_source_format=DataSourceFormat.DELTA,
+            storage_location=location,
+            columns=[
+                ColumnInfo(name=column, position=position, type_name=ColumnTypeName.STRING, type_text="string")
+                for position, column in enumerate(COLUMNS)
+            ],
+        )

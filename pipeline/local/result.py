@@ -1,0 +1,46 @@
+"""The end of a journey: a table for people, a document for programs."""
+
+from dataclasses import asdict
+from typing import Any
+
+from pipeline import progress
+from pipeline.local.journey import Journey
+
+_ONE_LINE = 160  # characters of a generated text that a table shows
+
+
+def rows(journey: Journey) -> list[tuple[str, str]]:
+    """Name and value of everything worth seeing, in the order it happened."""
+    assert journey.outcome is not None  # noqa: S101 - a journey that ended has one
+    return [
+        *progress.result(journey.outcome),
+        *_counted(journey.counts),
+        *((name, _one_line(journey.answer[name])) for name in ("prompt", "completion") if name in journey.answer),
+        ("time", " · ".join(f"{part} {seconds:.1f} s" for part, seconds in journey.seconds.items())),
+    ]
+
+
+def document(journey: Journey) -> dict[str, Any]:
+    """The same as JSON-ready values."""
+    return asdict(journey)
+
+
+def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
+    if not counts:
+        return []
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items()))
+    filings = (
+        f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
+        f"{f' ({reasons})' if reasons else ''}"
+    )
+    examples = (
+        f"{counts['examples_train']} to train on from {counts['companies_train']} companies, "
+        f"{counts['examples_eval']} to evaluate on from {counts['companies_eval']} others, "
+        f"{counts['examples_rejected']} rejected"
+    )
+    return [("filings", filings), ("examples", examples)]
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _ONE_LINE else f"{words[: _ONE_LINE - 1]}…"

@@ -1,0 +1,134 @@
+"""Fill an empty workspace as an administrator would: principals, secrets, storage, catalog, grants, the raw table.
+
+Every call is the Databricks SDK's or boto3's own, so this page is also what to do in a real account. Everything is
+found before it is made: seeding twice changes nothing, and other filings become a new version of the raw table.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service.catalog import AwsIamRoleRequest
+
+from pipeline.config import Config
+from pipeline.local import raw_table
+from pipeline.local.grants import CATALOG, GRANTS, PRINCIPALS, SCHEMAS, Grant
+
+_STORAGE_CREDENTIAL = "governed"
+_LOCATIONS = ("raw", "curated")
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """What the catalog holds now: application ids by principal, and the raw table's version."""
+
+    application_ids: dict[str, str]
+    raw_version: int
+    rows: int
+
+
+def seed(admin: WorkspaceClient, secrets: Any, config: Config, *, filings: list[dict[str, str | None]]) -> Seeded:
+    """Make everything that is not there yet, and load the filings if they are others than the table holds.
+
+    Args:
+        admin: a metastore admin's client.
+        secrets: a Secrets Manager client that may write the principals' secrets.
+    """
+    application_ids = _principals(admin, secrets, config)
+    _storage(admin, config)
+    _catalog(admin)
+    me = admin.current_user.me().user_name
+    assert me is not None  # noqa: S101 - SCIM always names the caller
+    _grant(admin, Grant(me, "schema", f"{CATALOG}.raw", ("EXTERNAL_USE_SCHEMA",)), me)
+    _grant(admin, Grant(me, "external_location", "raw", ("EXTERNAL_USE_LOCATION",)), me)
+    for grant in GRANTS:
+        _grant(admin, grant, application_ids[grant.principal])
+    version = raw_table.load(admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings)
+    return Seeded(application_ids, version, len(filings))
+
+
+def secret_name(config: Config, principal: str) -> str:
+    """The secret that holds a principal's Databricks identity."""
+    return f"governed-finetune-{config.environment}/databricks/{principal}"
+
+
+def _principals(admin: WorkspaceClient, secrets: Any, config: Config) -> dict[str, str]:
+    known = {found.display_name: found for found in admin.service_principals.list()}
+    application_ids: dict[str, str] = {}
+    for principal in PRINCIPALS:
+        name = f"governed-finetune-{config.environment}-{principal}"
+        found = known.get(name) or admin.service_principals.create(display_name=name, active=True)
+        assert found.id is not None  # noqa: S101 - the service gives every principal both ids
+        assert found.application_id is not None  # noqa: S101
+        application_ids[principal] = found.application_id
+        if not _has_identity(secrets, secret_name(config, principal), found.application_id):
+            made = admin.service_principal_secrets_proxy.create(found.id)
+            document = {
+                "accountId": "local",
+                "servicePrincipalId": found.id,
+                "clientId": found.application_id,
+                "clientSecret": made.secret,
+                "oauthSecretId": made.id,
+            }
+            _put_secret(secrets, secret_name(config, principal), document)
+    return application_ids
+
+
+def _has_identity(secrets: Any, name: str, application_id: str) -> bool:
+    try:
+        text = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT").get("SecretString", "")
+    except secrets.exceptions.ResourceNotFoundException:
+        return False
+    try:
+        return bool(json.loads(text)["clientId"] == application_id)
+    except (ValueError, KeyError, TypeError):
+        return False  # a placeholder that the infrastructure made
+
+
+def _put_secret(secrets: Any, name: str, document: Mapping[str, Any]) -> None:
+    text = json.dumps(document)
+    try:
+        secrets.put_secret_value(SecretId=name, SecretString=text)
+    except secrets.exceptions.ResourceNotFoundException:
+        secrets.create_secret(Name=name, SecretString=text)
+
+
+def _storage(admin: WorkspaceClient, config: Config) -> None:
+    if _absent(lambda: admin.storage_credentials.get(_STORAGE_CREDENTIAL)):
+        role_arn = f"arn:aws:iam::{config.aws.account_id}:role/governed-finetune-{config.environment}-uc-storage"
+        admin.storage_credentials.create(_STORAGE_CREDENTIAL, aws_iam_role=AwsIamRoleRequest(role_arn=role_arn))
+    for name in _LOCATIONS:
+        if _absent(lambda name=name: admin.external_locations.get(name)):
+            url = f"s3://{config.storage.governed_bucket}/{name}"
+            admin.external_locations.create(name, url, _STORAGE_CREDENTIAL)
+
+
+def _catalog(admin: WorkspaceClient) -> None:
+    if _absent(lambda: admin.catalogs.get(CATALOG)):
+        admin.catalogs.create(CATALOG, comment="SEC filings, what is made of them, and the models trained on that")
+    for schema in SCHEMAS:
+        if _absent(lambda schema=schema: admin.schemas.get(f"{CATALOG}.{schema}")):
+            admin.schemas.create(schema, CATALOG)
+
+
+def _absent(get: Any) -> bool:
+    try:
+        get()
+    except NotFound:
+        return True
+    return False
+
+
+def _grant(admin: WorkspaceClient, grant: Grant, principal: str) -> None:
+    """Grant by REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA."""
+    name = grant.name
+    if grant.kind == "metastore":
+        name = str(admin.metastores.summary().metastore_id)
+    admin.api_client.do(
+        "PATCH",
+        f"/api/2.1/unity-catalog/permissions/{grant.kind}/{name}",
+        body={"changes": [{"principal": principal, "add": list(grant.privileges)}]},
+    )

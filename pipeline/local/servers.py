@@ -1,0 +1,93 @@
+"""The servers of the embedded environment: which command each is, and what of this shell's environment it sees.
+
+Each is recorded the moment it runs, so that `down` finds it even if the command that started it was killed.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.local.processes import Process, start, stop, wait_until_ready
+from pipeline.local.state import Record, State
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# What a process on this machine needs; nothing else is inherited, least of all AWS_*, DATABRICKS_* or a proxy.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "VIRTUAL_ENV", "JAVA_HOME")
+
+
+class Servers:
+    """The servers started by one `up`, oldest first."""
+
+    def __init__(self, state: State, record: Record) -> None:
+        self._state, self.record = state, record
+
+    def url(self, name: str) -> str:
+        """Where a server answers; loopback only."""
+        return f"http://127.0.0.1:{self.record.ports[name]}"
+
+    def aws(self, engine: str) -> None:
+        """The AWS stand-in; ready in about a second."""
+        argv = ["-m", "pipeline.local.aws", *self._placed("aws"), "--engine", engine]
+        process = self._start("aws", argv, {})
+        self._await(process, "/_ministack/health")
+
+    def tracking(self) -> None:
+        """A real MLflow server, behind the workspace. Not waited for: it is slow, and the workspace waits when asked."""
+        folder = self._state.folder / "tracking"
+        folder.mkdir(parents=True, exist_ok=True)
+        argv = [
+            *("-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.record.ports["tracking"])),
+            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1", "--no-serve-artifacts"),
+            *("--default-artifact-root", "dbfs:/databricks/mlflow-tracking"),
+        ]
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self._start("tracking", argv, quiet)
+
+    def workspace(self, storage_bucket: str, identity: Mapping[str, str]) -> None:
+        """The Databricks workspace, with the AWS identity that assumes the storage role."""
+        argv = [
+            *("-m", "pipeline.local.workspace", *self._placed("workspace"), "--storage-bucket", storage_bucket),
+            *("--tracking-url", self.url("tracking"), "--aws-endpoint", self.url("aws")),
+        ]
+        process = self._start("workspace", argv, identity)
+        self._await(process, "/.well-known/databricks-config")
+
+    def worker(self, command: Sequence[str], session: Mapping[str, str]) -> None:
+        """The register worker, as its image would start it, with its role's session."""
+        self._start("register", command[1:], session, executable=command[0])
+
+    def stop(self) -> None:
+        """End them all, newest first."""
+        stop(list(reversed(self.record.processes)))
+        self._remember(replace(self.record, processes=()))
+
+    def remember_variables(self, variables: dict[str, str]) -> None:
+        """Note what `${NAME}` stands for, for later commands."""
+        self._remember(replace(self.record, variables=variables))
+
+    def _placed(self, name: str) -> list[str]:
+        return ["--port", str(self.record.ports[name]), "--state", str(self._state.folder)]
+
+    def _start(
+        self, name: str, argv: Sequence[str], extra: Mapping[str, str], *, executable: str = sys.executable
+    ) -> Process:
+        environment = inherited() | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"} | dict(extra)
+        log = self._state.log(name)
+        process = start(name, [executable, *argv], environment=environment, cwd=REPOSITORY, log=log)
+        self._remember(replace(self.record, processes=(*self.record.processes, process)))
+        return process
+
+    def _await(self, process: Process, path: str) -> None:
+        wait_until_ready(process, self.url(process.name) + path, log=self._state.log(process.name))
+
+    def _remember(self, record: Record) -> None:
+        self.record = record
+        self._state.save(record)
+
+
+def inherited() -> dict[str, str]:
+    """The part of this shell's environment that a server or a command of ours may see."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -1,0 +1,43 @@
+"""Load the registered model as a data scientist would, and ask it something.
+
+    python -m pipeline.local.smoke --model edgar.models.risk_analyst --alias challenger
+
+Prints one JSON object: version, prompt, completion. Identity and endpoints come from the environment, as for any client
+(`eval "$(python -m pipeline.local env)"`); mlflow finds, downloads and loads the version by its alias.
+"""
+
+import argparse
+import json
+
+PROMPT = (
+    "Write the heading of this risk factor in one sentence.\n\n"
+    "We depend on a small number of suppliers, and interruptions of our supply chain may affect them in ways that we cannot "
+    "predict. Although we maintain insurance and controls, they may not be sufficient to cover every loss. Any of these "
+    "events could reduce our revenue and profitability."
+)
+_NEW_TOKENS = 32
+
+
+def main() -> None:
+    """Load, predict, print."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.local.smoke", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="catalog.schema.model")
+    parser.add_argument("--alias", required=True, help="the alias to load")
+    parser.add_argument("--prompt", default=PROMPT, help="what to ask (default: a short risk factor)")
+    arguments = parser.parse_args()
+    print(json.dumps(answer(arguments.model, arguments.alias, arguments.prompt)))  # noqa: T201 - the command's result
+
+
+def answer(model: str, alias: str, prompt: str) -> dict[str, str]:
+    """The version behind an alias, and its completion of one prompt."""
+    import mlflow
+    import pandas as pd
+
+    version = mlflow.MlflowClient().get_model_version_by_alias(model, alias)
+    loaded = mlflow.pyfunc.load_model(f"models:/{model}@{alias}")
+    completions = loaded.predict(pd.DataFrame({"prompt": [prompt]}), params={"max_new_tokens": _NEW_TOKENS})
+    return {"version": str(version.version), "prompt": prompt, "completion": str(next(iter(completions)))}
+
+
+if __name__ == "__main__":
+    main()

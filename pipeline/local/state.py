@@ -1,0 +1,131 @@
+"""What the embedded environment remembers between commands: one folder, one small JSON file, one lock.
+
+    state = State(Path(".local"))
+    with state.locked():
+        record = state.load()
+
+No secret stands in the file: root's key and the workspace admin's lie in files of their own (mode 0600) below the folder.
+"""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.local.processes import Process
+
+PORTS = ("aws", "workspace", "tracking")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The environment as it was last started."""
+
+    ports: dict[str, int] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
+    # Not secret: what `${NAME}` in conf/local.yaml stands for, and where the clients find the servers.
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether every server of the record is alive."""
+        return bool(self.processes) and all(process.handle() for process in self.processes)
+
+
+class State:
+    """The folder that holds everything the environment keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "environment.json"
+
+    def log(self, name: str) -> Path:
+        """Where the server `name` writes its output."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def load(self) -> Record:
+        """The record, empty where nothing was ever started here."""
+        if not self._file.exists():
+            return Record()
+        document = json.loads(self._file.read_text(encoding="utf-8"))
+        return Record(
+            ports=document["ports"],
+            processes=tuple(Process(**process) for process in document["processes"]),
+            variables=document["variables"],
+        )
+
+    def save(self, record: Record) -> None:
+        """Write the record so that a crash leaves the old one or the new one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self._file.with_suffix(".draft")
+        draft.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
+        os.replace(draft, self._file)
+
+    def secret_document(self, *parts: str) -> dict[str, Any]:
+        """A JSON file below the folder that only its owner may read."""
+        document: dict[str, Any] = json.loads(self.folder.joinpath(*parts).read_text(encoding="utf-8"))
+        return document
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one command that starts or stops servers.
+
+        Raises:
+            PipelineError: another command holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PipelineError(
+                    f"another command is starting or stopping the environment in {self.folder}\n"
+                    "  do        wait for it, or give this one a folder of its own with --state"
+                ) from None
+            yield
+
+
+def choose_ports(remembered: dict[str, int], asked: dict[str, int | None]) -> dict[str, int]:
+    """Ports that are free now: the asked ones, else last time's, else any.
+
+    Raises:
+        UsageError: an asked port is in use.
+    """
+    chosen: dict[str, int] = {}
+    for name in PORTS:
+        wanted = asked.get(name)
+        if wanted is not None and not _free(wanted):
+            raise UsageError(
+                f"port {wanted} for {name} is in use\n"
+                f"  expected  a port on 127.0.0.1 that nothing listens on\n"
+                f"  do        give another --{name}-port, or leave it out to have a free one chosen"
+            )
+        last = remembered.get(name)
+        chosen[name] = wanted or (last if last and last not in chosen.values() and _free(last) else _any_free())
+    return chosen
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+        return True
+
+
+def _any_free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
