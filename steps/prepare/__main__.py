@@ -1,0 +1,38 @@
+"""`python -m steps.prepare …`, and the entry point of the EMR Serverless job: exit 0 done, 1 refused or failed, 2 usage.
+
+What was refused is the last line on stderr, whole and in one line, because EMR shows a failed run by its last lines.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the job; its own refusals are one message, everything else is a defect and keeps its traceback."""
+    from steps.governance import logs
+    from steps.governance.errors import GovernanceError
+    from steps.prepare.arguments import parse
+
+    logs.configure("prepare")
+    try:
+        _run(parse(argv))
+    except GovernanceError as error:
+        lines = " · ".join(line.strip() for line in str(error).splitlines())
+        print(f"{type(error).__name__}: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - the message itself
+        return error.exit_code
+    return 0
+
+
+def _run(arguments: "Arguments") -> None:  # type: ignore[name-defined]  # imported late: `--help` must not wait
+    from steps.prepare.running import run
+
+    run(arguments)
+
+
+if __name__ == "__main__":
+    # spark-submit runs this file by its path: the repository's root, not this folder, is where imports start.
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in sys.path:
+        sys.path[0] = root
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""Parquet data files as Arrow tasks: what runs on Spark's executors when delta-rs keeps the log.
+
+Each function here makes a task for `mapInArrow`. The vended keys travel inside the task (pickled code, never shown in a plan, never in
+Spark's configuration or an option) to executors of this job only.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from steps.prepare.schemas import PARTITION, TableSchema
+
+Batches = Iterator[pa.RecordBatch]
+Task = Callable[[Batches], Batches]
+
+WRITTEN_DDL = "path string, size bigint, sha256 string, rows bigint"
+_WRITTEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64())])
+_READ_ROWS = 128  # per batch; a filing is up to some megabytes of text
+_BUFFER_BYTES = 1 << 20
+
+
+def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem":
+    """The table's folder through delta-rs's own store: log and data take the same keys, endpoint and retries."""
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import PyFileSystem
+
+    return PyFileSystem(DeltaStorageHandler(location, dict(options)))
+
+
+def reading(location: str, options: Mapping[str, str], paths: Sequence[str], columns: Sequence[str]) -> Task:
+    """A task that turns numbers into the rows of the files with these numbers."""
+
+    def read(numbers: Batches) -> Batches:
+        import pyarrow.parquet as pq
+
+        files = file_system(location, options)
+        for batch in numbers:
+            for number in batch.column(0).to_pylist():
+                with files.open_input_file(unquote(paths[number])) as source:
+                    for rows in pq.ParquetFile(source).iter_batches(_READ_ROWS, columns=list(columns)):
+                        yield as_text(rows, columns)
+
+    return read
+
+
+def scanning(location: str, options: Mapping[str, str], version: int, columns: Sequence[str]) -> Task:
+    """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
+
+    def scan(numbers: Batches) -> Batches:
+        from deltalake import DeltaTable
+
+        for _ in numbers:
+            table = DeltaTable(location, version=version, storage_options=dict(options))
+            for rows in table.scan(columns=list(columns)):
+                yield as_text(pa.record_batch(rows), columns)
+
+    return scan
+
+
+def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """The columns by name, each as plain Arrow strings whatever the file's encoding of text is."""
+    return pa.record_batch([batch.column(name).cast(pa.string()) for name in columns], names=list(columns))
+
+
+def writing(location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema) -> Task:
+    """A task that writes its rows as one Parquet file and reports path, size, sha256 and rows.
+
+    The file is named by its content: a repeated task overwrites its own file with the same bytes and leaves no orphan.
+    """
+
+    def write(batches: Batches) -> Batches:
+        filled = [batch for batch in batches if batch.num_rows]
+        if not filled:
+            return
+        table = pa.Table.from_batches(filled)
+        content = parquet(table, schema)
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = f"{PARTITION}={execution_id}/part-{sha256}.parquet"
+        files = file_system(location, options)
+        files.create_dir(f"{PARTITION}={execution_id}", recursive=True)
+        # Buffered, because delta-rs's stream takes bytes where pyarrow alone would hand it an Arrow buffer.
+        with pa.BufferedOutputStream(files.open_output_stream(path), _BUFFER_BYTES) as target:
+            target.write(content)
+        yield pa.RecordBatch.from_pylist(
+            [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}], schema=_WRITTEN
+        )
+
+    return write
+
+
+def parquet(table: pa.Table, schema: TableSchema) -> bytes:
+    """The rows in one order, as the bytes of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    columns = table.select(schema.file_arrow.names).cast(schema.file_arrow)
+    ordered = columns.sort_by([(name, "ascending") for name in schema.file_arrow.names])
+    sink = pa.BufferOutputStream()
+    pq.write_table(ordered, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue())
+
+
+def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> Task:
+    """A task that reads files back as bytes and reports what is really there."""
+
+    def read_back(numbers: Batches) -> Batches:
+        import pyarrow.parquet as pq
+
+        files = file_system(location, options)
+        for batch in numbers:
+            for number in batch.column(0).to_pylist():
+                with files.open_input_file(unquote(paths[number])) as source:
+                    digest, size = hashlib.sha256(), 0
+                    while block := source.read(_BUFFER_BYTES):
+                        digest.update(block)
+                        size += len(block)
+                    source.seek(0)
+                    rows = pq.ParquetFile(source).metadata.num_rows
+                found = {"path": paths[number], "size": size, "sha256": digest.hexdigest(), "rows": rows}
+                yield pa.RecordBatch.from_pylist([found], schema=_WRITTEN)
+
+    return read_back

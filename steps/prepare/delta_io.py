@@ -1,0 +1,148 @@
+"""The one port through which the job touches Delta tables: `DeltaStore`, with an adapter per engine.
+
+    delta_rs.DeltaRsStore              here and on any Spark: Arrow tasks and delta-rs, per-table credentials
+    unity_connector.ConnectorStore     on EMR: Spark's own Delta behind UCSingleCatalog, which renews credentials
+
+Both promise the same. A version is resolved once and then read exactly. An execution has at most one commit per table, whatever is
+repeated: `append` looks for it first, takes it for its own if the content is equal, and says `Conflict` if not. Nothing is visible
+before the commit.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from steps.governance.catalog import Table
+from steps.governance.credentials import Access
+from steps.governance.errors import Conflict, NotFound
+from steps.governance.manifest import FileEntry
+from steps.governance.names import UcName
+from steps.prepare.schemas import TableSchema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a Delta table stands (or will stand) and the vended right to use it. `table` is None before it is registered."""
+
+    name: UcName
+    location: str
+    access: Access
+    table: Table | None
+
+    @property
+    def standing(self) -> Table:
+        """The registered table of a place that was looked up, not planned.
+
+        Raises:
+            NotFound: it is not registered yet.
+        """
+        if self.table is None:
+            raise NotFound(f"table {self.name} is not registered yet")
+        return self.table
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a commit says about itself; equal content has an equal `content_sha256`, whoever computes it."""
+
+    execution_arn: str
+    raw_table: str
+    raw_version: int
+    content_sha256: str
+    template: str
+
+    def metadata(self) -> dict[str, str]:
+        """The commit's metadata; values are text, as Delta keeps them."""
+        return {name: str(value) for name, value in vars(self).items()}
+
+    def user_metadata(self) -> str:
+        """The same as Delta's `userMetadata`, which every engine can read."""
+        return json.dumps(self.metadata(), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a commit must hold: its columns, its number of rows, and what it says about itself."""
+
+    schema: TableSchema
+    rows: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table and the files it added. `timestamp_ms` is the commit's own, so a repetition reports the same."""
+
+    version: int
+    timestamp_ms: int
+    files: tuple[FileEntry, ...]
+
+
+class DeltaStore(Protocol):
+    """Reading at a version, and one commit per execution."""
+
+    def resolve_version(self, place: Place, version: int) -> int:
+        """The version to read: `version`, or the newest for -1.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+
+    def columns(self, place: Place, version: int) -> list[str]:
+        """The names of the string columns of that version."""
+
+    def rows(self, place: Place, version: int) -> int | None:
+        """How many rows the log says that version holds; None where it does not say."""
+
+    def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
+        """These string columns of all rows of that version, in no particular order.
+
+        Raises:
+            GovernanceError: the table uses Delta features that would be read wrongly.
+        """
+
+    def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
+        """Commit the frame's rows, or find that this execution did so before.
+
+        Raises:
+            IntegrityError: the engine produced another number of rows than was counted; nothing is committed.
+            Conflict: this execution committed other content, or the table has other columns.
+        """
+
+
+def same_content(place: Place, recorded: Mapping[str, Any], provenance: Provenance) -> None:
+    """Accept an earlier commit of this execution.
+
+    Raises:
+        Conflict: it holds other content.
+    """
+    if recorded.get("content_sha256") != provenance.content_sha256:
+        raise Conflict(
+            f"this execution already wrote other content to table {place.name}",
+            expected=f"content {provenance.content_sha256}",
+            got=f"content {recorded.get('content_sha256')}",
+            do="start a new execution; a commit is never replaced",
+        )
+
+
+def user_metadata(commit: Mapping[str, Any]) -> dict[str, Any]:
+    """What a commit says about itself, or nothing where it was made by somebody else."""
+    try:
+        document = json.loads(commit.get("userMetadata") or "{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def other_columns(place: Place, expected: TableSchema, got: str) -> Conflict:
+    """The table that stands there was made for something else."""
+    return Conflict(
+        f"table {place.name} has other columns than Prepare writes",
+        expected=expected.ddl,
+        got=got[:600],
+        do="choose another CuratedTable",
+    )

@@ -1,0 +1,97 @@
+"""Risk factors as instruction examples: read the body, write the heading the company itself gave it.
+
+    write(batch)      # pa.RecordBatch of kept filings -> pa.RecordBatch with SCHEMA, one row per risk factor
+
+The answer is extractive: nothing in it was made up by us or by another model. The template has a version, which the manifest names; a
+changed word is a new version, and new example ids.
+"""
+
+import hashlib
+import re
+
+import pyarrow as pa
+
+TEMPLATE = "risk-factor-heading/1"
+SYSTEM = (
+    "You are a financial analyst who reads risk factors in SEC filings. "
+    "You answer from the given text only and add nothing that it does not say."
+)
+INSTRUCTION = (
+    "Below is one risk factor from the {form} of {company} for {year}. "
+    "Write its heading: one sentence that states the risk and what it could do to the company."
+)
+
+BODY_TOO_SHORT = "body_too_short"
+HEADING_IN_BODY = "heading_in_body"
+DUPLICATE_EXAMPLE = "duplicate_example"
+
+SHORTEST_BODY, LONGEST_BODY = 200, 6_000  # characters; about 50 to 1,400 tokens, so that a prompt fits 2,048
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("example_id", "cik", "company", "filing_type", "filing_date")),
+        ("year", pa.int32()),
+        *((name, pa.string()) for name in ("section", "source_filing", "system", "prompt", "completion")),
+        *((name, pa.string()) for name in ("text_sha256", "reason", "detail")),
+    ]
+)
+DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
+
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
+_WORDS = re.compile(r"\w+")
+
+
+def write(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """One example per risk factor, usable (`reason` null) or rejected."""
+    rows = [
+        _example(filing, position, factor["heading"], factor["body"])
+        for filing in batch.to_pylist()
+        for position, factor in enumerate(filing["risk_factors"] or ())
+    ]
+    return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def _example(filing: dict[str, object], position: int, heading: str, body: str) -> dict[str, object]:
+    shown = bounded(body)
+    reason = _reason(heading, shown)
+    return {
+        **{name: filing[name] for name in ("cik", "company", "filing_type", "filing_date", "year", "section", "source_filing")},
+        "example_id": example_id(str(filing["source_filing"]), position),
+        "system": SYSTEM,
+        "prompt": prompt(filing, shown),
+        "completion": heading,
+        "text_sha256": text_sha256(heading, shown),
+        "reason": reason,
+        "detail": None if reason is None else f"risk factor {position}: {heading[:200]}",
+    }  # fmt: skip
+
+
+def example_id(source_filing: str, position: int) -> str:
+    """Stable across runs: the same risk factor of the same filing under the same template has the same id."""
+    return hashlib.sha256(f"{source_filing}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
+
+
+def prompt(filing: dict[str, object], body: str) -> str:
+    """The instruction, a blank line, the risk factor's text."""
+    about = {"form": filing["filing_type"], "company": filing["company"], "year": filing["year"]}
+    return f"{INSTRUCTION.format(**about)}\n\n{body}"
+
+
+def bounded(body: str) -> str:
+    """The body, cut after its last whole sentence within `LONGEST_BODY` characters."""
+    if len(body) <= LONGEST_BODY:
+        return body
+    start = body[: LONGEST_BODY + 1]
+    ends = [match.end() for match in _SENTENCE_END.finditer(start)]
+    return start[: ends[-1] if ends and ends[-1] >= SHORTEST_BODY else LONGEST_BODY].rstrip()
+
+
+def text_sha256(heading: str, body: str) -> str:
+    """Equal for texts whose words are equal; case, quotation marks and spacing do not count."""
+    return hashlib.sha256(" ".join(_WORDS.findall(f"{heading}\n{body}".casefold())).encode()).hexdigest()
+
+
+def _reason(heading: str, body: str) -> str | None:
+    if len(body) < SHORTEST_BODY:
+        return BODY_TOO_SHORT
+    return HEADING_IN_BODY if heading.rstrip(".").casefold() in body.casefold() else None

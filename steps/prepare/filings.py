@@ -1,0 +1,152 @@
+"""Raw filings, checked one by one: either usable, as a list of risk factors, or rejected with a reason.
+
+    examine(batch)      # pa.RecordBatch of raw rows -> pa.RecordBatch with SCHEMA, row for row
+
+A pure Arrow kernel: Spark calls it through `mapInArrow`, tests call it directly. The raw table has the fields of EDGAR-CRAWLER
+(docs/architecture.md); annual reports keep their risk factors in `item_1a`, quarterly ones in `part_2_item_1a`.
+"""
+
+import hashlib
+
+import polars as pl
+import pyarrow as pa
+
+from steps.prepare import sections
+from steps.prepare.paragraphs import mended, paragraphs
+from steps.prepare.risk_factors import risk_factors
+
+REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename", "item_1a")
+OPTIONAL = ("period_of_report", "part_2_item_1a")
+
+INVALID = "invalid_record"
+NOT_UTF8 = "not_utf8"
+UNSUPPORTED_FORM = "unsupported_form"
+NO_HEADINGS = "no_headings_found"
+DUPLICATE_FILING = "duplicate_filing"
+DUPLICATE_SECTION = "duplicate_section"
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("source_filing", "cik", "company", "filing_type", "filing_date")),
+        ("year", pa.int32()),
+        ("section", pa.string()),
+        ("section_sha256", pa.string()),
+        ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+DDL = (
+    "source_filing string, cik string, company string, filing_type string, filing_date string, year int, section string, "
+    "section_sha256 string, risk_factors array<struct<heading: string, body: string>>, reason string, detail string"
+)
+
+_DATE = r"^(?:19|20)\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
+_ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
+
+
+def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Check every raw row; rows come out in the order they came in."""
+    columns, unreadable = _texts(batch)
+    raw = pl.DataFrame({**columns, "unreadable": unreadable}, schema=dict.fromkeys([*columns, "unreadable"], pl.String))
+    checked = _checked(raw).with_row_index("row")
+    usable = checked.filter(pl.col("reason").is_null()).select("row", text=sections.untitled(pl.col("text")))
+    whole = checked.join(_split(usable), on="row", how="left", maintain_order="left").with_columns(
+        reason=pl.when(pl.col("reason").is_null() & pl.col("risk_factors").is_null())
+        .then(pl.lit(NO_HEADINGS))
+        .otherwise("reason")
+    )
+    return (
+        whole.select(SCHEMA.names).to_arrow().cast(SCHEMA).combine_chunks().to_batches()[0] if len(whole) else _none()
+    )
+
+
+def _none() -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=SCHEMA)
+
+
+def _texts(batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], pa.Array]:
+    """The columns as valid UTF-8, and per row the names of those that were not (null: none)."""
+    columns: dict[str, pa.Array] = {}
+    unreadable: list[list[str]] = [[] for _ in range(batch.num_rows)]
+    for name in (*REQUIRED, *OPTIONAL):
+        position = batch.schema.get_field_index(name)
+        array = pa.nulls(batch.num_rows, pa.string()) if position < 0 else batch.column(position)
+        try:
+            array.validate(full=True)
+        except pa.ArrowInvalid:
+            array = _decoded(array, name, unreadable)
+        columns[name] = array
+    return columns, pa.array([", ".join(names) or None for names in unreadable], pa.string())
+
+
+def _decoded(array: pa.Array, name: str, unreadable: list[list[str]]) -> pa.Array:
+    texts: list[str | None] = []
+    for row, value in enumerate(array.cast(pa.binary())):
+        content = value.as_py()
+        try:
+            texts.append(None if content is None else content.decode())
+        except UnicodeDecodeError:
+            texts.append(content.decode(errors="replace"))
+            unreadable[row].append(name)
+    return pa.array(texts, pa.string())
+
+
+def _checked(raw: pl.DataFrame) -> pl.DataFrame:
+    """Canonical fields, the section's text, and the first reason against the row."""
+    fields = raw.with_columns(
+        mended(pl.col(name)).str.strip_chars().replace("", None)
+        for name in ("cik", "company", "filing_type", "filing_date", "filename", "period_of_report")
+    ).with_columns(pl.col("filing_type").str.to_uppercase())
+    quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
+    text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
+    dated = pl.when(pl.col("period_of_report").str.contains(_DATE)).then("period_of_report").otherwise("filing_date")
+    fault = _fault()
+    return fields.with_columns(text=text).select(
+        "company",
+        "filing_type",
+        "filing_date",
+        "text",
+        source_filing="filename",
+        cik=pl.col("cik").str.zfill(10),
+        year=dated.str.slice(0, 4).cast(pl.Int32, strict=False),
+        section=pl.when(quarterly).then(pl.lit("part_2_item_1a")).otherwise(pl.lit("item_1a")),
+        reason=pl.coalesce(
+            pl.when(pl.col("unreadable").is_not_null()).then(pl.lit(NOT_UTF8)),
+            pl.when(fault.is_not_null()).then(pl.lit(INVALID)),
+            pl.when(~(quarterly | pl.col("filing_type").str.contains(_ANNUAL))).then(pl.lit(UNSUPPORTED_FORM)),
+            sections.reason(text),
+        ),
+        detail=pl.coalesce("unreadable", fault),
+    )
+
+
+def _fault() -> pl.Expr:
+    """What is wrong with the row's own fields, or null."""
+    tests = {
+        "cik: 1 to 10 digits expected": ~pl.col("cik").str.contains(r"^\d{1,10}$"),
+        "filing_date: YYYY-MM-DD expected": ~pl.col("filing_date").str.contains(_DATE),
+        "filename: at most 300 characters expected": pl.col("filename").str.len_chars() > 300,
+    }
+    absent = {
+        f"{name}: missing": pl.col(name).is_null()
+        for name in ("cik", "company", "filing_type", "filing_date", "filename")
+    }
+    return pl.coalesce(pl.when(test).then(pl.lit(text)) for text, test in {**absent, **tests}.items())
+
+
+def _split(usable: pl.DataFrame) -> pl.DataFrame:
+    """`row`, `section_sha256`, `risk_factors`; a row without a risk factor is missing from the result."""
+    whole = paragraphs(usable)
+    digests = whole.group_by("row", maintain_order=True).agg(
+        section_sha256=pl.col("paragraph").str.join("\n").str.to_lowercase()
+    )
+    digests = digests.with_columns(
+        pl.Series(
+            "section_sha256",
+            [hashlib.sha256(text.encode()).hexdigest() for text in digests["section_sha256"]],
+            pl.String,
+        )
+    )
+    factors = risk_factors(whole).group_by("row", maintain_order=True).agg(risk_factors=pl.struct("heading", "body"))
+    return digests.join(factors, on="row", how="inner")

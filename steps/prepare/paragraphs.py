@@ -1,0 +1,90 @@
+"""A filing's section as clean paragraphs: characters mended, page furniture removed, bullets and broken lines joined.
+
+    paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))     # one row per paragraph: row, paragraph
+
+EDGAR text was printed before it was text: page numbers and running heads stand between two halves of a sentence, a bullet stands on
+a line of its own, and quotation marks of Windows-1252 come as control characters.
+"""
+
+import polars as pl
+
+# Windows-1252 bytes 0x80-0x9F that were decoded as Latin-1: five of them are unassigned there and vanish.
+_WINDOWS = {chr(byte): bytes([byte]).decode("cp1252", errors="ignore") for byte in range(0x80, 0xA0)}
+_SPACES = r"[\t\x0b\x0c\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+"
+_INVISIBLE = r"[\u0000-\u0008\u000e-\u001f\u007f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\ufffd]"
+_BULLET = r"^(?:[•·▪◦●■○‣\u2013\u2014*o-]|\([a-z0-9ivx]{1,4}\))$"
+_OPENING_BULLET = r"^(?:[•·▪◦●■○‣]\s*|[*–—-]\s+)"
+_PAGE_NUMBER = r"(?i)^(?:page\s*)?[-–—\s]*(?:[a-z]-)?(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:of \d+)?$"
+_FURNITURE = (
+    r"(?i)^(?:table of contents|index|form 10-[kq]|part [iv]+|back to (?:top|contents)|\(?continued\)?"
+    r"|item\s+\d+[ab]?\.?\s+.{0,40}\(?continued\)?)\.?$"
+)
+_RULE = r"^[-–—_=*.\s]{3,}$"
+_ENDS = r"[.:;!?…][\"'”’)\]]*$"
+_CONTINUES = r"^[a-z,;)]"
+
+_HEAD_MAX_CHARACTERS = 90  # a running head; headings of risk factors are longer or stand there once
+_HEAD_MIN_REPEATS = 3
+
+
+def paragraphs(sections: pl.DataFrame) -> pl.DataFrame:
+    """Split sections (`row`, `text`) into paragraphs (`row`, `paragraph`), in order; a section of furniture only has none."""
+    lines = _lines(sections)
+    lines = _with_bullets(lines.filter(~_is_furniture()))
+    lines = lines.filter(~_is_running_head())
+    return _joined(lines)
+
+
+def mended(text: pl.Expr) -> pl.Expr:
+    """NFC, Unicode quotation marks, plain spaces, `\\n` line ends, no invisible characters."""
+    return (
+        text.str.replace_all("\r\n?", "\n")
+        .str.replace_many(list(_WINDOWS), list(_WINDOWS.values()))
+        .str.replace_all(_SPACES, " ")
+        .str.replace_all(_INVISIBLE, "")
+        .str.normalize("NFC")
+    )
+
+
+def _lines(sections: pl.DataFrame) -> pl.DataFrame:
+    return (
+        sections.select("row", paragraph=mended(pl.col("text")).str.split("\n"))
+        .explode("paragraph")
+        .with_columns(pl.col("paragraph").str.replace_all(" {2,}", " ").str.strip_chars())
+        .filter(pl.col("paragraph").fill_null("") != "")
+    )
+
+
+def _is_furniture() -> pl.Expr:
+    line = pl.col("paragraph")
+    return line.str.contains(_PAGE_NUMBER) | line.str.contains(_FURNITURE) | line.str.contains(_RULE)
+
+
+def _is_running_head() -> pl.Expr:
+    """A short line without a full stop that the section repeats."""
+    line = pl.col("paragraph")
+    short = (line.str.len_chars() <= _HEAD_MAX_CHARACTERS) & ~line.str.contains(_ENDS) & ~line.str.starts_with("•")
+    return short & (pl.len().over("row", "paragraph") >= _HEAD_MIN_REPEATS)
+
+
+def _with_bullets(lines: pl.DataFrame) -> pl.DataFrame:
+    """Write every list item as `• item` on one line."""
+    line, before = pl.col("paragraph"), pl.col("paragraph").shift().over("row").fill_null("")
+    alone = line.str.contains(_BULLET)
+    item = ~alone & before.str.contains(_BULLET)
+    return lines.with_columns(
+        paragraph=pl.when(item).then("• " + line).otherwise(line.str.replace(_OPENING_BULLET, "• ")), alone=alone
+    ).filter(~pl.col("alone"))
+
+
+def _joined(lines: pl.DataFrame) -> pl.DataFrame:
+    """Join a line that goes on in the next one: no full stop before, a small letter after."""
+    line, before = pl.col("paragraph"), pl.col("paragraph").shift().over("row")
+    goes_on = line.str.contains(_CONTINUES) & ~before.str.contains(_ENDS) & ~before.str.starts_with("•")
+    number = (~goes_on.fill_null(value=False)).cast(pl.UInt32).cum_sum().over("row")
+    return (
+        lines.with_columns(number=number)
+        .group_by("row", "number", maintain_order=True)
+        .agg(pl.col("paragraph").str.join(" "))
+        .drop("number")
+    )

@@ -1,0 +1,68 @@
+"""Where the tables stand: looked up by name, created on first use, always with a credential for that one place.
+
+    raw = source(catalog, UcName.parse("edgar.raw.filings"))
+    curated = target(catalog, UcName.parse("edgar.curated.risk_factor_examples"), root="s3://governed/curated")
+    registered(catalog, curated, EXAMPLES)
+
+A new table's files are written before the catalog knows its name, with a credential for its path. So a crash in between leaves
+files that nobody sees and that the next run finds and registers; never a name without a table.
+"""
+
+import json
+
+from databricks.sdk.service.catalog import ColumnInfo, ColumnTypeName
+
+from steps.governance.catalog import Catalog, Table
+from steps.governance.errors import GovernanceError
+from steps.governance.names import UcName
+from steps.prepare.delta_io import Place
+from steps.prepare.schemas import PARTITION, TableSchema
+
+_TYPES = {"string": ColumnTypeName.STRING, "int": ColumnTypeName.INT}
+_JSON_TYPES = {"string": "string", "int": "integer"}
+
+
+def source(catalog: Catalog, name: UcName) -> Place:
+    """The table to read, with a credential that can only read it."""
+    table = catalog.table(name)
+    return Place(name, table.location, catalog.read_access(table), table)
+
+
+def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
+    """The table to append to, or the place where it will be created: `<root>/<schema>/<table>`."""
+    table = catalog.find_table(name)
+    if table is not None:
+        return Place(name, table.location, catalog.write_access(table), table)
+    location = f"{root}/{name.schema}/{name.name}"
+    try:
+        return Place(name, location, catalog.create_access(location), None)
+    except GovernanceError:
+        # Another execution may have registered the table since we looked; then its location is no longer free to vend.
+        table = catalog.find_table(name)
+        if table is None:
+            raise
+        return Place(name, table.location, catalog.write_access(table), table)
+
+
+def registered(catalog: Catalog, place: Place, schema: TableSchema) -> Table:
+    """The table under its name in the catalog; of two executions that create it at once, both get the same one."""
+    if place.table is not None:
+        return place.table
+    return catalog.create_external_table(
+        place.name, place.location, columns=_columns(schema), properties={"written_by": "governed-finetune prepare"}
+    )
+
+
+def _columns(schema: TableSchema) -> list[ColumnInfo]:
+    return [
+        ColumnInfo(
+            name=name,
+            type_name=_TYPES[kind],
+            type_text=kind,
+            type_json=json.dumps({"name": name, "type": _JSON_TYPES[kind], "nullable": True, "metadata": {}}),
+            position=position,
+            nullable=True,
+            partition_index=0 if name == PARTITION else None,
+        )
+        for position, (name, kind) in enumerate(schema.columns)
+    ]

@@ -1,0 +1,38 @@
+"""The job with real parts: workspace, Spark session, Delta store, evidence bucket, as its arguments name them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from steps.governance.catalog import Catalog
+from steps.governance.evidence import Evidence
+from steps.governance.identity import connect
+from steps.governance.manifest import Prepared
+from steps.prepare import session
+from steps.prepare.arguments import Arguments
+from steps.prepare.job import Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from steps.prepare.delta_io import DeltaStore
+
+
+def run(arguments: Arguments) -> Prepared:
+    """Prove who we are while Spark starts, then do the job."""
+    with ThreadPoolExecutor(1) as beside:
+        starting = beside.submit(session.start)
+        workspace = connect(
+            host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=arguments.region
+        )
+        store = _store(arguments.delta_engine, starting.result())
+    return Job(arguments, Catalog(workspace), store, Evidence(arguments.region)).run()
+
+
+def _store(engine: str, spark: "SparkSession") -> "DeltaStore":
+    if engine == "unity-connector":
+        from steps.prepare.unity_connector import ConnectorStore
+
+        return ConnectorStore(spark)
+    from steps.prepare.delta_rs import DeltaRsStore
+
+    return DeltaRsStore(spark)

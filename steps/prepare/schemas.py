@@ -1,0 +1,89 @@
+"""The columns of the two tables Prepare writes, said once: for Spark, for Delta, for Parquet and for Unity Catalog.
+
+docs/architecture.md lists them ("Files between steps"). All columns are nullable: engines disagree about the nullability of
+computed columns, and a Delta table keeps what its first writer said.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+PARTITION = "execution_id"
+
+_ARROW = {"string": pa.string(), "int": pa.int32()}
+_DELTA = {"string": "string", "int": "integer"}
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """Column names and Spark SQL types, in table order. Both tables are partitioned by `execution_id`."""
+
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in table order."""
+        return [name for name, _ in self.columns]
+
+    @property
+    def ddl(self) -> str:
+        """`example_id string, …`, as Spark SQL takes it."""
+        return ", ".join(f"{name} {kind}" for name, kind in self.columns)
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The table's Arrow schema."""
+        return pa.schema([(name, _ARROW[kind]) for name, kind in self.columns])
+
+    @cached_property
+    def file_arrow(self) -> pa.Schema:
+        """The schema of a data file: Delta keeps partition columns in its log, not in the files."""
+        return pa.schema([field for field in self.arrow if field.name != PARTITION])
+
+    @cached_property
+    def delta_json(self) -> str:
+        """The schema as the Delta log writes it."""
+        fields = [{"name": name, "type": _DELTA[kind], "nullable": True, "metadata": {}} for name, kind in self.columns]
+        return json.dumps({"type": "struct", "fields": fields})
+
+    @property
+    def sha256(self) -> str:
+        """Identifies these columns in the manifest."""
+        return hashlib.sha256(self.ddl.encode()).hexdigest()
+
+
+EXAMPLES = TableSchema(
+    (
+        ("example_id", "string"),
+        ("execution_id", "string"),
+        ("split", "string"),
+        ("cik", "string"),
+        ("company", "string"),
+        ("filing_type", "string"),
+        ("year", "int"),
+        ("section", "string"),
+        ("source_filing", "string"),
+        ("system", "string"),
+        ("prompt", "string"),
+        ("completion", "string"),
+    )
+)
+
+REJECTED = TableSchema(
+    tuple(
+        (name, "string")
+        for name in (
+            "execution_id",
+            "source_filing",
+            "cik",
+            "company",
+            "filing_type",
+            "filing_date",
+            "reason",
+            "detail",
+        )
+    )
+)

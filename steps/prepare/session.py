@@ -1,0 +1,44 @@
+"""The Spark session and its faults. Which Spark it is, the environment decides (SPARK_REMOTE, or spark-submit), never this code."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from steps.governance.errors import GovernanceError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_NAMES_AN_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Invalid|Refused)\b:? ")
+_MOST_CHARACTERS = 300
+
+
+def start() -> "SparkSession":
+    """The session of the Spark that this process runs on."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.appName("governed-finetune-prepare").getOrCreate()
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Run one Spark action; a fault of the engine or of a task comes out as one sentence, not as two stack traces."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        raise GovernanceError(
+            f"Spark failed to {doing}",
+            expected="an action without a fault",
+            got=reason(str(error)),
+            do="see the job's log",
+        ) from error
+
+
+def reason(text: str) -> str:
+    """The line of an engine's message that says why: the last that names an error, else the last that says anything."""
+    lines = [line.strip() for line in text.split("JVM stacktrace")[0].splitlines() if line.strip()]
+    named = [line for line in lines if _NAMES_AN_ERROR.match(line)]
+    return (named or lines or ["no message"])[-1][:_MOST_CHARACTERS]
