@@ -1,0 +1,231 @@
+"""Lineage in Unity Catalog: jobs outside Databricks as external metadata, and the edges that tie them to tables and
+models.
+
+    lineage = Lineage(workspace)
+    lineage.ensure_node(Job(metadata_name(arn), "SageMaker training job", {"execution_id": …}))
+    lineage.ensure_edge(table("edgar.curated.examples"), job(metadata_name(arn)))
+    lineage.walk_upstream(model_version("edgar.models.analyst", 3))       every edge back to the raw table
+
+One end of an edge must be external metadata, so table → table goes through the job between them. Every account user
+can read these objects: their properties hold digests and ids only.
+
+External calls. Reads are repeated by databricks-sdk. It would repeat creations too, and whether the server merges
+equal edges is not documented, so creations go through a client that sends each once: after a lost answer we look
+before we send again. A node that exists (409) is ours if it is equal, `Conflict` if not. Two workers at once would
+still make two edges: the caller holds a lease.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
+from databricks.sdk.service.catalog import (
+    CreateRequestExternalLineage,
+    ExternalLineageExternalMetadata,
+    ExternalLineageModelVersion,
+    ExternalLineageObject,
+    ExternalLineageTable,
+    ExternalMetadata,
+    LineageDirection,
+    SystemType,
+)
+
+from steps.governance.errors import Conflict, GovernanceError, NameRefused, Unavailable
+from steps.governance.identity import Workspace
+from steps.governance.names import UcName
+from steps.governance.refusals import translated
+
+_METADATA_NAME = re.compile(r"ft_[0-9a-f]{24}")
+_ATTEMPTS = 3
+_ONCE_SECONDS = 1  # databricks-sdk waits at least 1 s before it repeats a call, so with this budget it never does
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job outside Databricks as an external metadata object; equal jobs are the same node."""
+
+    name: str
+    entity_type: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """From where data came to where it went, each end as `kind:name`."""
+
+    source: str
+    target: str
+
+
+def table(name: UcName) -> ExternalLineageObject:
+    """A table, as an end of an edge."""
+    return ExternalLineageObject(table=ExternalLineageTable(name=str(name)))
+
+
+def model_version(name: UcName, version: int) -> ExternalLineageObject:
+    """A model version, as an end of an edge."""
+    return ExternalLineageObject(model_version=ExternalLineageModelVersion(name=str(name), version=str(version)))
+
+
+def job(name: str) -> ExternalLineageObject:
+    """An external metadata object, as an end of an edge.
+
+    Raises:
+        NameRefused: not a name of `names.metadata_name`.
+    """
+    return ExternalLineageObject(external_metadata=ExternalLineageExternalMetadata(name=_checked(name)))
+
+
+def label(end: ExternalLineageObject) -> str:
+    """One end of an edge in one word: `table:a.b.c`, `model_version:a.b.c/3`, `job:ft_…`."""
+    if end.table is not None:
+        return f"table:{end.table.name}"
+    if end.model_version is not None:
+        return f"model_version:{end.model_version.name}/{end.model_version.version}"
+    if end.external_metadata is not None:
+        return f"job:{end.external_metadata.name}"
+    return "path:" + (end.path.url or "" if end.path is not None else "")
+
+
+class Lineage:
+    """Lineage of one workspace, written as one principal."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.principal = workspace.principal
+        self._client = workspace.client
+        self._once = _client_that_sends_once(workspace)
+
+    def ensure_node(self, node: Job) -> None:
+        """Have this job's object there, once.
+
+        Raises:
+            Conflict: another object has its name.
+            AccessDenied: CREATE EXTERNAL METADATA is missing.
+        """
+        wanted = ExternalMetadata(
+            name=_checked(node.name),
+            system_type=SystemType.OTHER,  # there is none for EMR or SageMaker
+            entity_type=node.entity_type,
+            properties=dict(node.properties),
+        )
+
+        def create() -> None:
+            with translated(self.principal, f"create external metadata {node.name}"):
+                self._once.external_metadata.create_external_metadata(wanted)
+
+        try:
+            _sent_again_if_lost(create, present=lambda: False)
+        except GovernanceError as error:
+            if not _already_exists(error):
+                raise
+            self._accept_equal(node)
+
+    def ensure_edge(self, source: ExternalLineageObject, target: ExternalLineageObject) -> None:
+        """Have this edge there; it is created only where it is not listed.
+
+        Raises:
+            AccessDenied: SELECT on what is read, MODIFY on what is written, or MODIFY on the job's object is missing.
+        """
+        edge = Edge(label(source), label(target))
+
+        def present() -> bool:
+            return edge in self.edges(target, LineageDirection.UPSTREAM)
+
+        def create() -> None:
+            with translated(self.principal, f"record lineage {edge.source} → {edge.target}"):
+                self._once.external_lineage.create_external_lineage_relationship(
+                    CreateRequestExternalLineage(source=source, target=target)
+                )
+
+        if not present():
+            _sent_again_if_lost(create, present=present)
+
+    def edges(self, end: ExternalLineageObject, direction: LineageDirection) -> list[Edge]:
+        """The edges on one side of an object, duplicates included."""
+        return [Edge(label(source), label(target)) for source, target in self._listed(end, direction)]
+
+    def walk_upstream(self, start: ExternalLineageObject) -> Iterator[Edge]:
+        """Every edge between an object and where its data first came from, nearest first."""
+        seen, queue = {label(start)}, deque([start])
+        while queue:
+            for source, target in self._listed(queue.popleft(), LineageDirection.UPSTREAM):
+                yield Edge(label(source), label(target))
+                if label(source) not in seen:
+                    seen.add(label(source))
+                    queue.append(source)
+
+    def _listed(
+        self, end: ExternalLineageObject, direction: LineageDirection
+    ) -> list[tuple[ExternalLineageObject, ExternalLineageObject]]:
+        with translated(self.principal, f"list the lineage of {label(end)}"):
+            found = list(self._client.external_lineage.list_external_lineage_relationships(end, direction))
+        relations = [entry.external_lineage_info for entry in found if entry.external_lineage_info is not None]
+        return [(relation.source, relation.target) for relation in relations]
+
+    def _accept_equal(self, node: Job) -> None:
+        with translated(self.principal, f"look up external metadata {node.name}"):
+            there = self._client.external_metadata.get_external_metadata(node.name)
+        got = Job(there.name, there.entity_type, dict(there.properties or {}))
+        if got != node or there.system_type is not SystemType.OTHER:
+            raise Conflict(
+                f"external metadata {node.name} stands for something else",
+                expected=f"{node.entity_type} {dict(node.properties)}",
+                got=f"{got.entity_type} {got.properties}"[:300],
+                do="find out who created it; its name belongs to one job",
+            )
+
+
+def _sent_again_if_lost(create: Callable[[], None], *, present: Callable[[], bool]) -> None:
+    """Send a creation; where no answer came, look whether it happened before sending it once more."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            create()
+        except Unavailable:
+            if present():
+                return
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _already_exists(error: GovernanceError) -> bool:
+    return isinstance(error, Conflict) or "ALREADY_EXISTS" in str(getattr(error.__cause__, "error_code", ""))
+
+
+def _checked(name: str) -> str:
+    """databricks-sdk puts this name into paths as it is."""
+    if not _METADATA_NAME.fullmatch(name):
+        raise NameRefused(
+            "an external metadata name was refused", expected="ft_ and 24 hex digits", got=repr(name)[:100]
+        )
+    return name
+
+
+class _Delegated(CredentialsStrategy):
+    """The credentials of a configuration that exists already."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def auth_type(self) -> str:
+        return str(self._config.auth_type)
+
+    def __call__(self, _: Config) -> CredentialsProvider:
+        return self._config.authenticate
+
+
+def _client_that_sends_once(workspace: Workspace) -> WorkspaceClient:
+    config = workspace.client.config
+    return WorkspaceClient(
+        config=Config(
+            host=workspace.host,
+            auth_type=config.auth_type,
+            credentials_strategy=_Delegated(config),
+            retry_timeout_seconds=_ONCE_SECONDS,
+        )
+    )

@@ -1,0 +1,83 @@
+"""The one word the pipeline waits for: Success with outputs, or Failure with a reason.
+
+SageMaker makes an answer idempotent by its ClientRequestToken, so ours is derived from what is answered and not from
+chance. An answer that SageMaker calls already given is compared with ours: if it is the same, we have given it
+before.
+"""
+
+from collections.abc import Mapping
+
+from botocore.exceptions import ClientError
+
+from steps.governance import canonical
+from steps.governance.errors import Conflict, GovernanceError
+from steps.register import aws
+from steps.register.message import Message
+from steps.register.truth import Callback, State, Truth
+
+_MAX_REASON = 256  # characters of FailureReason
+# How SageMaker may say "already answered"; its API model does not tell which [unverified]
+_CLOSED = {"ConflictException", "ResourceNotFound", "ValidationException"}
+
+
+class Answers:
+    """Answers callback steps, with the worker's own role."""
+
+    def __init__(self, region: str, truth: Truth) -> None:
+        self._sagemaker, self._truth = aws.client("sagemaker", region), truth
+
+    def succeed(self, callback: Callback, outputs: Mapping[str, str], *, key: str) -> None:
+        """Tell the pipeline that the model is registered.
+
+        Args:
+            callback: the step that waits.
+            outputs: the step's outputs, by name.
+            key: the effect's key: 64 hex digits, the same for every delivery.
+
+        Raises:
+            Conflict: the step was answered with something else.
+        """
+        try:
+            with aws.translated(f"answer {callback.execution_arn}"):
+                self._sagemaker.send_pipeline_execution_step_success(
+                    CallbackToken=callback.token,
+                    OutputParameters=[{"Name": name, "Value": value} for name, value in outputs.items()],
+                    ClientRequestToken=key,
+                )
+        except GovernanceError as error:
+            now = self._state_if_closed(error, callback)
+            if now.state is not State.SUCCEEDED or dict(now.outputs) != dict(outputs):
+                raise Conflict(
+                    f"the callback of {callback.execution_arn} was answered otherwise",
+                    expected="no answer yet, or ours",
+                    got=now.state.value,
+                    do="find out who may call SendPipelineExecutionStepSuccess besides this worker",
+                ) from error
+
+    def fail(self, callback: Callback, reason: str) -> None:
+        """Tell the pipeline why there is no model; a step that was answered already stays as it is."""
+        try:
+            with aws.translated(f"answer {callback.execution_arn}"):
+                self._sagemaker.send_pipeline_execution_step_failure(
+                    CallbackToken=callback.token,
+                    FailureReason=shortened(reason),
+                    ClientRequestToken=canonical.sha256(f"{callback.execution_arn}|failure|{reason}".encode()),
+                )
+        except GovernanceError as error:
+            self._state_if_closed(error, callback)
+
+    def _state_if_closed(self, error: GovernanceError, callback: Callback) -> Callback:
+        """What SageMaker says of the step now, if `error` may mean that it was answered; otherwise the error again."""
+        cause = error.__cause__
+        if not (isinstance(cause, ClientError) and aws.error_code(cause) in _CLOSED):
+            raise error
+        now = self._truth.verify(Message(callback.token, callback.execution_arn, stopping=False))
+        if now.state not in (State.SUCCEEDED, State.FAILED):
+            raise error
+        return now
+
+
+def shortened(reason: str) -> str:
+    """A reason on one line, within what SageMaker takes."""
+    line = " · ".join(part.strip() for part in reason.splitlines() if part.strip())
+    return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 1] + "…"

@@ -1,0 +1,165 @@
+"""The trained model's archive: one version of one S3 object, checked member by member against what Train said it wrote.
+
+    artifact = store.pin("s3://…/model.tar.gz")               which version of the object we speak of, from now on
+    unpacked = store.unpack(artifact, trained, folder)        its files, each equal to its entry in Train's manifest
+
+DescribeTrainingJob gives only a URI (no digest, no version), and what stands at a URI can be replaced. Train's
+manifest in the evidence bucket cannot: so the archive must hold exactly the files it lists, and a copy of the
+manifest itself.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from steps.governance import canonical
+from steps.governance.errors import IntegrityError
+from steps.governance.evidence import split_s3_uri
+from steps.governance.manifest import FileEntry, Trained
+from steps.register import aws
+from steps.register.adapter import check_adapter
+from steps.register.archive import Member, members
+
+_MIB = 1 << 20
+# The files a model archive may hold (docs/architecture.md), each with its largest size in bytes.
+ALLOWED = {
+    "adapter_model.safetensors": 4096 * _MIB,  # rank 128 on all linears of a 70B model is 3.3 GB in bf16
+    "adapter_config.json": _MIB,
+    "tokenizer.json": 64 * _MIB,  # Ministral-3's has 17 MB
+    "tokenizer_config.json": 4 * _MIB,
+    "chat_template.jinja": _MIB,
+    "special_tokens_map.json": _MIB,
+    "report.json": 16 * _MIB,
+    "README.md": _MIB,
+    "manifest.json": 4 * _MIB,
+}
+_REQUIRED = {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One version of one object, so that everybody who reads it reads the same bytes."""
+
+    uri: str
+    version_id: str
+    size: int
+
+    @property
+    def source(self) -> str:
+        """What the registry calls this model's source: the object and its version in one URI."""
+        return f"{self.uri}?versionId={self.version_id}"
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote."""
+        document = json.loads(content)
+        return cls(document["uri"], document["version_id"], document["size"])
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical.dumps({"uri": self.uri, "version_id": self.version_id, "size": self.size})
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """The archive's sha256 and its files, which now lie in `folder`."""
+
+    folder: Path
+    sha256: str
+    files: list[FileEntry]
+
+
+class ArtifactStore:
+    """Reads of the artifact bucket, with the worker's own role."""
+
+    def __init__(self, region: str) -> None:
+        self._s3 = aws.client("s3", region)
+
+    def pin(self, uri: str) -> Artifact:
+        """Choose the version of the object that stands there now.
+
+        Raises:
+            NotFound: nothing stands there.
+            IntegrityError: the bucket keeps no versions, so nothing can be pinned.
+        """
+        bucket, key = split_s3_uri(uri)
+        with aws.translated(f"look at {uri}"):
+            head = self._s3.head_object(Bucket=bucket, Key=key)
+        version_id = head.get("VersionId", "null")
+        if version_id == "null":
+            raise IntegrityError(
+                f"{uri} cannot be pinned",
+                expected="a bucket with versioning",
+                got="no version id",
+                do="switch versioning on",
+            )
+        return Artifact(uri, version_id, int(head["ContentLength"]))
+
+    def unpack(self, artifact: Artifact, trained: Trained, folder: Path) -> Unpacked:
+        """Write the archive's files into `folder` and compare each with Train's manifest.
+
+        Raises:
+            IntegrityError: the archive is not the one that Train described, or not safe to handle.
+        """
+        bucket, key = split_s3_uri(artifact.uri)
+        with aws.translated(f"read {artifact.source}"):
+            body = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)["Body"]
+            hashed = _Hashed(body)
+            files = [_write(member, folder) for member in members(hashed, ALLOWED)]
+        _compare(files, trained)
+        check_adapter(folder)
+        return Unpacked(folder, hashed.sha256.hexdigest(), files)
+
+    def read(self, uri: str, *, limit: int) -> bytes:
+        """A small object's bytes, at most `limit`.
+
+        Raises:
+            IntegrityError: it is larger.
+        """
+        bucket, key = split_s3_uri(uri)
+        with aws.translated(f"read {uri}"):
+            content = bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read(limit + 1))
+        if len(content) > limit:
+            raise IntegrityError(f"{uri} is too large", expected=f"at most {limit} bytes", got="more")
+        return content
+
+
+class _Hashed:
+    """A stream whose bytes are hashed as they pass."""
+
+    def __init__(self, body: Any) -> None:
+        self._body, self.sha256 = body, hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        chunk = bytes(self._body.read(size))
+        self.sha256.update(chunk)
+        return chunk
+
+
+def _write(member: Member, folder: Path) -> FileEntry:
+    sha256 = hashlib.sha256()
+    with (folder / member.name).open("xb") as file:  # the name is one of ALLOWED
+        for chunk in member.chunks:
+            sha256.update(chunk)
+            file.write(chunk)
+    return FileEntry(path=member.name, size=member.size, sha256=sha256.hexdigest())
+
+
+def _compare(files: list[FileEntry], trained: Trained) -> None:
+    """The files must be those of Train's manifest, and the manifest itself."""
+    manifest = trained.to_bytes()
+    own = FileEntry(path="manifest.json", size=len(manifest), sha256=hashlib.sha256(manifest).hexdigest())
+    expected = {entry.path: entry for entry in [*trained.files, own]}
+    got = {entry.path: entry for entry in files}
+    differing = sorted(path for path in expected.keys() | got.keys() if expected.get(path) != got.get(path))
+    if differing or len(expected) != len(trained.files) + 1:
+        raise IntegrityError(
+            "the model archive is not the one that Train described",
+            expected="exactly the files of Train's manifest, byte for byte",
+            got=f"another {', '.join(differing) or 'list of files'}",
+            do="find out who replaced it; train again",
+        )
+    if missing := _REQUIRED - got.keys():
+        raise IntegrityError("the model archive is incomplete", expected=", ".join(sorted(missing)), got="no such file")

@@ -1,0 +1,71 @@
+"""Whether the worker may still act, asked before every effect; and the thread that keeps that so.
+
+    with Guard(lease, stop, beat=…, every_seconds=20) as guard:
+        guard.check()
+
+Three things end the right to act: a signal to stop, a lost lease, a heartbeat that failed twice in a row.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from steps.governance.errors import GovernanceError
+from steps.register.lease import Lease, LeaseLost
+
+log = logging.getLogger(__name__)
+
+_ALLOWED_FAILURES = 1
+
+
+class Interrupted(GovernanceError):
+    """The worker was told to stop (SIGTERM); the message goes back to the queue."""
+
+
+class Guard:
+    """Checks before effects, and a heartbeat for the message's visibility and the lease."""
+
+    def __init__(self, lease: Lease, stop: threading.Event, *, beat: Callable[[], None], every_seconds: float) -> None:
+        self._lease, self._stop, self._beat = lease, stop, beat
+        self._every_seconds = every_seconds
+        self._done, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Return if the next effect may happen.
+
+        Raises:
+            Interrupted: a signal asked the worker to stop.
+            LeaseLost: another worker may be at it by now.
+        """
+        if self._stop.is_set():
+            raise Interrupted("the worker was asked to stop", do="nothing: the message is delivered again")
+        if self._lost.is_set():
+            raise LeaseLost("the heartbeat failed twice", do="nothing: the message is delivered again")
+        self._lease.check()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._done.wait(self._every_seconds):
+            try:
+                self._beat()
+                self._lease.renew()
+                failures = 0
+            except GovernanceError as error:
+                failures += 1
+                log.warning("heartbeat failed: %s", error.what)
+                if failures > _ALLOWED_FAILURES or isinstance(error, LeaseLost):
+                    self._lost.set()
+                    return

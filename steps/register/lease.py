@@ -1,0 +1,146 @@
+"""One worker at a time per execution, without a lock service: create-only objects in the evidence bucket.
+
+    with Lease(region, folder="s3://…/executions/<id>/register", seconds=60) as lease:
+        lease.renew()      # from the heartbeat
+        lease.check()      # before each effect
+
+Entry n+1 can be created by one writer only (`If-None-Match: *`), and only after entry n was released or grew older
+than `seconds` by S3's own clock, so workers' clocks do not matter. The entries stay: who worked when is evidence too.
+docs/decisions/020-lease.md says why this is no DynamoDB table.
+"""
+
+import json
+import math
+import time
+import uuid
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.exceptions import ClientError
+
+from steps.governance.errors import GovernanceError
+from steps.governance.evidence import split_s3_uri
+from steps.register import aws
+
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+_MAX_ENTRIES = 10_000  # more is a fault, not work
+
+
+class LeaseHeld(GovernanceError):
+    """Another worker is at it; `retry_seconds` says when its lease ends at the latest."""
+
+    def __init__(self, what: str, *, retry_seconds: int) -> None:
+        super().__init__(what)
+        self.retry_seconds = retry_seconds
+
+
+class LeaseLost(GovernanceError):
+    """This worker was too slow, or cannot reach the store: it must not act any more."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    number: int
+    owner: str
+    held: bool
+    age_seconds: float
+
+
+class Lease:
+    """The right to act for one execution. Use as a context; leaving it releases the lease for the next delivery."""
+
+    def __init__(self, region: str, *, folder: str, seconds: int) -> None:
+        self._s3 = aws.client("s3", region)
+        self._folder, self._seconds = folder, seconds
+        self._owner = uuid.uuid4().hex
+        self._number, self._until = 0, 0.0
+
+    def __enter__(self) -> Self:
+        """Take the lease.
+
+        Raises:
+            LeaseHeld: another worker holds it.
+        """
+        last = self._last()
+        if last.held and last.owner != self._owner and last.age_seconds <= self._seconds:
+            left = math.ceil(self._seconds - last.age_seconds) + 1  # S3's times have whole seconds
+            raise LeaseHeld("another worker registers this execution", retry_seconds=left)
+        if not self._append(last.number + 1, held=True):
+            raise LeaseHeld("another worker took this execution first", retry_seconds=self._seconds)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release it; a release that fails only makes the next worker wait."""
+        if time.monotonic() < self._until:
+            self._append(self._number + 1, held=False)
+
+    def renew(self) -> None:
+        """Hold it for another `seconds`.
+
+        Raises:
+            LeaseLost: another worker took it meanwhile.
+        """
+        self.check()
+        if not self._append(self._number + 1, held=True):
+            self._until = 0.0
+            self.check()
+
+    def check(self) -> None:
+        """Go on only while the lease is ours.
+
+        Raises:
+            LeaseLost: it ran out.
+        """
+        if time.monotonic() >= self._until:
+            raise LeaseLost("the lease on this execution ran out", do="nothing: the message is delivered again")
+
+    def _last(self) -> _Entry:
+        last = _Entry(0, "", held=False, age_seconds=0.0)
+        for number in range(1, _MAX_ENTRIES):
+            entry = self._read(number)
+            if entry is None:
+                return last
+            last = entry
+        raise GovernanceError("the lease has too many entries", expected=f"less than {_MAX_ENTRIES}", got=self._folder)
+
+    def _read(self, number: int) -> _Entry | None:
+        bucket, key = split_s3_uri(self._uri(number))
+        with aws.translated(f"read {self._uri(number)}"):
+            try:
+                answer = self._s3.get_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if aws.error_code(error) in ("NoSuchKey", "404"):
+                    return None
+                raise
+            content = json.loads(answer["Body"].read(1000))
+        return _Entry(number, str(content["owner"]), held=bool(content["held"]), age_seconds=_age(answer))
+
+    def _append(self, number: int, *, held: bool) -> bool:
+        """Create entry `number`; False if another writer did. A lost answer to our own write counts as ours."""
+        bucket, key = split_s3_uri(self._uri(number))
+        asked_at = time.monotonic()
+        with aws.translated(f"write {self._uri(number)}"):
+            try:
+                content = json.dumps({"held": held, "owner": self._owner})
+                self._s3.put_object(Bucket=bucket, Key=key, Body=content.encode(), IfNoneMatch="*")
+            except ClientError as error:
+                if aws.error_code(error) not in _TAKEN:
+                    raise
+                entry = self._read(number)
+                if entry is None or entry.owner != self._owner:
+                    return False
+        self._number, self._until = number, asked_at + self._seconds if held else 0.0
+        return True
+
+    def _uri(self, number: int) -> str:
+        return f"{self._folder}/leases/{number:06d}.json"
+
+
+def _age(answer: dict[str, Any]) -> float:
+    """How old an object is, by the clock of the store that keeps it."""
+    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return float((now - answer["LastModified"]).total_seconds())

@@ -1,0 +1,81 @@
+"""mlflow's registry client, acting as our principal without ever holding its secret.
+
+    client = mlflow_client(workspace)      # again for each message: the token in it is short-lived
+
+Left alone, mlflow builds Databricks clients from DATABRICKS_CLIENT_SECRET in the environment: it asks the host's
+discovery document twice per call where to send that secret, trusts any origin it is told, and caches the client
+across a rotation. So it gets an access token instead, from `governance.identity`, which sends the secret to the
+workspace's own origin only. With a host and a token mlflow needs no discovery at all
+(docs/decisions/022-mlflow-gets-a-token.md).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from databricks.sdk import errors as databricks
+from databricks.sdk.errors.platform import ERROR_CODE_MAPPING
+
+from steps.governance.errors import GovernanceError, Unavailable
+from steps.governance.identity import Workspace
+from steps.governance.refusals import translated as workspace_translated
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+_SETTINGS = {
+    "MLFLOW_ENABLE_DB_SDK": "false",  # use the host and token below, as they are
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # mlflow would repeat every request, creations too, and leave two versions behind a lost answer. The registry looks first.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+# Other ways in which mlflow might find an identity
+_FOREIGN = ("DATABRICKS_CONFIG_PROFILE", "DATABRICKS_USERNAME", "DATABRICKS_PASSWORD", "DATABRICKS_INSECURE")
+
+
+def mlflow_client(workspace: Workspace) -> "MlflowClient":
+    """A client of Unity Catalog's model registry with a token that is valid now."""
+    authorization = workspace.client.config.authenticate()["Authorization"]
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
+    os.environ.update(_SETTINGS, DATABRICKS_HOST=workspace.host, DATABRICKS_TOKEN=authorization.removeprefix("Bearer "))
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
+
+
+@contextmanager
+def translated(principal: str, doing: str) -> Iterator[None]:
+    """Run one call of mlflow's client; its refusals come out as ours."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mlflow.exceptions import MlflowException
+
+    with workspace_translated(principal, doing):
+        try:
+            yield
+        except MlflowException as error:
+            raise _as_ours(error, principal, doing) from error
+        except (BotoCoreError, ClientError) as error:  # the upload, with the credential that Unity Catalog vended
+            raise Unavailable(
+                f"the registry's storage gave no answer while {principal} tried to {doing}", got=type(error).__name__
+            ) from error
+
+
+def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
+    """mlflow keeps the server's error code; a code it made up itself (no answer, proxy page) is INTERNAL_ERROR."""
+    kind = ERROR_CODE_MAPPING.get(error.error_code)
+    text = str(error.message)[:300]
+    if error.error_code in ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"):
+        return databricks.PermissionDenied(text)
+    if error.error_code in ("UNAUTHENTICATED", "INVALID_TOKEN"):
+        return databricks.Unauthenticated(text)
+    if error.error_code in ("NOT_FOUND", "ENDPOINT_NOT_FOUND"):
+        return databricks.NotFound(text)
+    if error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"):
+        return Unavailable(f"the registry gave no answer while {principal} tried to {doing}", got=text[:120])
+    return kind(text) if kind else GovernanceError(f"the registry refused: {doing}", got=text)

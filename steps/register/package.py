@@ -1,0 +1,99 @@
+"""The folder that becomes a model version: the adapter, where its base model lies, and the code that joins them.
+
+    build(folder, adapter=unpacked.folder, base_model=description)
+
+A pyfunc from code, since mlflow's transformers flavor would pull the whole base model into the registry
+(docs/decisions/021-pyfunc-from-code.md). No pickle: the code is a file, the weights are safetensors, the rest is JSON.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from steps.governance import canonical
+from steps.governance.errors import IntegrityError
+from steps.governance.manifest import BaseModelFiles, FileEntry
+
+SERVING = Path(__file__).with_name("serving.py")
+# What the model needs where it is loaded: the versions that trained it (containers/train/requirements.in).
+REQUIREMENTS = [
+    "mlflow==3.17.2",
+    "boto3==1.44.5",
+    "accelerate==1.15.0",
+    "peft==0.21.2",
+    "safetensors==0.8.0",
+    "tokenizers==0.23.3",
+    "torch==2.13.0",
+    "transformers==5.23.0",
+]
+MAX_MIRROR_BYTES = 4 * 1024 * 1024
+
+
+class Mirror(BaseModel):
+    """`mirror.json` beside a mirrored base model: each of its files with size and sha256."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    name: str
+    revision: str
+    files: Annotated[list[FileEntry], Field(min_length=1)]
+
+
+def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles) -> dict[str, Any]:
+    """`base_model.json`: where the base model's files lie and what they must be.
+
+    Args:
+        content: the bytes of `mirror.json`.
+        uri: the S3 prefix the files lie under.
+        trained_on: what Train's manifest says it used.
+
+    Raises:
+        IntegrityError: the mirror is not the one the model was trained on.
+    """
+    if canonical.sha256(content) != trained_on.mirror_sha256:
+        raise IntegrityError(
+            f"the mirror of the base model at {uri} was changed after training",
+            expected=f"mirror.json with sha256 {trained_on.mirror_sha256}",
+            got=canonical.sha256(content),
+            do="put the mirrored files back; a mirror is never changed",
+        )
+    try:
+        mirror = Mirror.model_validate_json(content)
+    except ValidationError:
+        raise IntegrityError(
+            f"mirror.json at {uri} is malformed", expected="name, revision, files", got="other JSON"
+        ) from None
+    files = [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in mirror.files]
+    return {"files": files, "name": mirror.name, "revision": mirror.revision, "uri": uri}
+
+
+def base_model_uri(training_job: Mapping[str, Any]) -> str:
+    """Where the base model's files lie: the training job's one input channel."""
+    channels = {entry["ChannelName"]: entry for entry in training_job["InputDataConfig"]}
+    return str(channels["model"]["DataSource"]["S3DataSource"]["S3Uri"]).rstrip("/")
+
+
+def build(folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: dict[str, str]) -> None:
+    """Write the mlflow model into `folder`, which must not exist."""
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    description = adapter.with_name("base_model.json")
+    description.write_bytes(json.dumps(base_model, indent=2).encode())
+    # Unity Catalog refuses a version whose signature lacks outputs.
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "prompt"), ColSpec("string", "system", required=False)]),
+        outputs=Schema([ColSpec("string")]),
+        params=ParamSchema([ParamSpec("max_new_tokens", "integer", 128)]),
+    )
+    mlflow.pyfunc.save_model(
+        folder,
+        python_model=str(SERVING),
+        artifacts={"adapter": str(adapter), "base_model": str(description)},
+        signature=signature,
+        pip_requirements=REQUIREMENTS,
+        metadata=metadata,
+    )

@@ -1,0 +1,89 @@
+"""The callback queue: receive, keep hidden, give back, delete.
+
+Delivery is at least once, and a lost answer to a delete delivers again: whoever handles a message must not mind. A
+message that is neither deleted nor given back comes back by itself when its visibility time-out ends, and goes to the
+dead-letter queue after the queue's own number of receives.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from steps.governance.errors import UsageError
+from steps.register import aws
+
+_POLL_SECONDS = 20  # SQS's longest long poll
+_MAX_VISIBILITY_SECONDS = 12 * 60 * 60 - 60  # SQS's limit, counted from the receive
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One receipt of one message; `attempt` counts from 1."""
+
+    body: str = field(repr=False)  # holds the callback token
+    receipt: str = field(repr=False)
+    attempt: int
+
+    @classmethod
+    def from_sqs(cls, message: dict[str, Any]) -> "Delivery":
+        """As ReceiveMessage gives it."""
+        return cls(message["Body"], message["ReceiptHandle"], int(message["Attributes"]["ApproximateReceiveCount"]))
+
+    @classmethod
+    def from_lambda(cls, record: dict[str, Any]) -> "Delivery":
+        """As a Lambda event source mapping gives it."""
+        return cls(record["body"], record["receiptHandle"], int(record["attributes"]["ApproximateReceiveCount"]))
+
+
+class Queue:
+    """One SQS queue, with the worker's own role."""
+
+    def __init__(self, url: str, region: str, *, visibility_seconds: int) -> None:
+        self._sqs = aws.client("sqs", region)
+        self._url, self._visibility_seconds = url, visibility_seconds
+        self.max_attempts = self._redrive()
+
+    def receive(self) -> Delivery | None:
+        """Wait for a message, at most 20 s."""
+        with aws.translated(f"receive from {self._url}"):
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=_POLL_SECONDS,
+                VisibilityTimeout=self._visibility_seconds,
+                AttributeNames=["ApproximateReceiveCount"],
+            )
+        messages = answer.get("Messages", [])
+        return Delivery.from_sqs(messages[0]) if messages else None
+
+    def keep_hidden(self, delivery: Delivery) -> None:
+        """Hide the message for another time-out while it is worked on."""
+        self._set_visibility(delivery, self._visibility_seconds)
+
+    def give_back(self, delivery: Delivery, *, after_seconds: int) -> None:
+        """Let the message be delivered again after a while."""
+        self._set_visibility(delivery, min(after_seconds, _MAX_VISIBILITY_SECONDS))
+
+    def delete(self, delivery: Delivery) -> None:
+        """Forget the message: all is done."""
+        with aws.translated(f"delete a message of {self._url}"):
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=delivery.receipt)
+
+    def _set_visibility(self, delivery: Delivery, seconds: int) -> None:
+        with aws.translated(f"change visibility in {self._url}"):
+            self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=delivery.receipt, VisibilityTimeout=seconds
+            )
+
+    def _redrive(self) -> int:
+        """After how many receives SQS moves a message away. Without that a poison message would come back for ever."""
+        with aws.translated(f"read the attributes of {self._url}"):
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        if policy is None:
+            raise UsageError(
+                f"the queue {self._url} has no dead-letter queue",
+                expected="a RedrivePolicy with maxReceiveCount",
+                do="deploy the queue from conf/infrastructure",
+            )
+        return int(json.loads(policy)["maxReceiveCount"])

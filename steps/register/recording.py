@@ -1,0 +1,125 @@
+"""What is known of a registration, put into the run's record and into the version's tags."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from steps.governance.record import (
+    ArtifactFacts,
+    ExecutionFacts,
+    LineageFacts,
+    ModelFacts,
+    PrepareFacts,
+    Principals,
+    Record,
+    TrainFacts,
+)
+from steps.register import aws
+from steps.register.artifact import Artifact, Unpacked
+from steps.register.facts import Facts
+
+KEY_TAG = "key"
+RECORD_TAG = "record_sha256"
+
+
+def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
+    """The version's tags: what a reader of the registry wants to know, and what binds it to the evidence."""
+    trained = facts.trained
+    return {
+        KEY_TAG: key,
+        "execution_arn": facts.execution.arn,
+        "artifact_sha256": artifact_sha256,
+        "manifest_sha256": facts.trained_sha256,
+        "base_model": f"{trained.base_model.name}@{trained.base_model.revision}",
+        "precision": f"{trained.fp8.effective} {trained.fp8.dtype} {trained.fp8.device}",
+        "eval_loss": str(trained.metrics.eval_loss),
+        "curated_version": str(facts.prepared.target.version),
+    }
+
+
+def compose(
+    facts: Facts,
+    *,
+    key: str,
+    artifact: ArtifactFacts,
+    model: ModelFacts,
+    lineage: LineageFacts,
+    principals: Principals,
+) -> Record:
+    """The whole record."""
+    execution, trained = facts.execution, facts.trained
+    return Record(
+        schema="governed-finetune/registered/1",
+        key=key,
+        registered_at=_time(datetime.now(UTC)),
+        principals=principals,
+        execution=ExecutionFacts(
+            arn=execution.arn,
+            pipeline_arn=execution.pipeline_arn,
+            definition_sha256=execution.definition_sha256,
+            started_at=_time(execution.started_at),
+            parameters=dict(execution.parameters),
+        ),
+        prepare=_prepare_facts(facts),
+        raw=facts.prepared.source,
+        curated=facts.prepared.target,
+        train=_train_facts(facts),
+        data=trained.data,
+        base_model=trained.base_model,
+        fp8=trained.fp8,
+        metrics=trained.metrics,
+        artifact=artifact,
+        model=model,
+        lineage=lineage,
+    )
+
+
+def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
+    """The archive and its files; order does not depend on the archive's."""
+    files = sorted(unpacked.files, key=lambda entry: entry.path)
+    return ArtifactFacts(
+        uri=artifact.uri, version_id=artifact.version_id, size=artifact.size, sha256=unpacked.sha256, files=files
+    )
+
+
+def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
+    """The version, and the alias that the parameters ask for."""
+    parameter = facts.execution.parameter
+    return ModelFacts(name=parameter("ModelName"), version=version, source=source, alias=parameter("ModelAlias"))
+
+
+def principals(databricks: str, region: str) -> Principals:
+    """Who registers, as Databricks and AWS know this process."""
+    with aws.translated("ask who this process is"):
+        return Principals(databricks=databricks, aws=aws.client("sts", region).get_caller_identity()["Arn"])
+
+
+def _prepare_facts(facts: Facts) -> PrepareFacts:
+    job = facts.prepare_job
+    return PrepareFacts(
+        job_run_arn=job["arn"],
+        role_arn=job["executionRole"],
+        entry_point=job["jobDriver"]["sparkSubmit"]["entryPoint"],
+        release_label=job["releaseLabel"],
+        manifest_sha256=facts.prepared_sha256,
+    )
+
+
+def _train_facts(facts: Facts) -> TrainFacts:
+    job = facts.training_job
+    resources: dict[str, Any] = job["ResourceConfig"]
+    return TrainFacts(
+        job_arn=job["TrainingJobArn"],
+        role_arn=job["RoleArn"],
+        image=job["AlgorithmSpecification"]["TrainingImage"],
+        instance_type=resources["InstanceType"],
+        instance_count=resources["InstanceCount"],
+        started_at=_time(job["TrainingStartTime"]),
+        ended_at=_time(job["TrainingEndTime"]),
+        hyperparameters=dict(job["HyperParameters"]),
+        manifest_sha256=facts.trained_sha256,
+    )
+
+
+def _time(moment: datetime) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

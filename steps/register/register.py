@@ -1,0 +1,160 @@
+"""Register one trained model: evidence first, the answer last, every step safe to repeat.
+
+      pin       the artifact's version is written down; a repeated delivery reads it instead of choosing again
+      verify    the archive is Train's, member by member
+      version   one READY model version, found or made
+      lineage   raw table → prepare job → curated table → training job → model version
+      record    the evidence, written once
+      publish   the record's sha256 as a tag, then the alias: it never points at a version without a record
+
+The caller answers the pipeline after that. A crash between any two lines is repaired by the next delivery; the
+reasons for this order are in docs/decisions/022-order-of-effects.md.
+"""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from steps.governance.errors import Conflict, NotFound
+from steps.governance.evidence import Evidence
+from steps.governance.identity import Workspace
+from steps.governance.lineage import Lineage
+from steps.governance.names import UcName
+from steps.governance.record import Record, effect_key
+from steps.register import chain, package, recording
+from steps.register.artifact import Artifact, ArtifactStore, Unpacked
+from steps.register.facts import Facts
+from steps.register.registry import Registry
+
+STEP = "register"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What the pipeline is told, and the key of the effect it is told of."""
+
+    key: str
+    outputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The Register step of one execution.
+
+    `folder` is where its evidence lies. `guard` is called before each effect and raises if we must not act any more;
+    `confirm` asks SageMaker, before the two effects that people see (version and alias), whether the execution still
+    wants them.
+    """
+
+    facts: Facts
+    folder: str
+    region: str
+    guard: Callable[[], None]
+    confirm: Callable[[], None]
+
+    def run(self, workspace: Workspace) -> Registered:
+        """Do what is not done yet, and say what the outcome is.
+
+        Raises:
+            GovernanceError: what could not be done, and why.
+        """
+        registry, evidence = Registry(workspace), Evidence(self.region)
+        record = read_record(evidence, self.folder) or self._register(workspace, registry, evidence)
+        return self._publish(registry, record)
+
+    def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
+        store = ArtifactStore(self.region)
+        artifact = self._pinned(store, evidence)
+        with tempfile.TemporaryDirectory() as scratch:
+            unpacked = store.unpack(artifact, self.facts.trained, Path(scratch))
+            key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
+            tags = recording.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
+            model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
+        drawn = chain.draw(Lineage(workspace), self.facts, model=model, version=version, guard=self.guard)
+        record = recording.compose(
+            self.facts,
+            key=key,
+            artifact=recording.artifact_facts(artifact, unpacked),
+            model=recording.model_facts(self.facts, version=version, source=artifact.source),
+            lineage=drawn,
+            principals=recording.principals(workspace.principal, self.region),
+        )
+        self.guard()
+        return write_record(evidence, self.folder, record)
+
+    def _pinned(self, store: ArtifactStore, evidence: Evidence) -> Artifact:
+        """The version of the artifact that the first delivery saw; whatever replaces it later is not looked at."""
+        uri = f"{self.folder}/artifact.json"
+        try:
+            return Artifact.from_bytes(evidence.read(uri))
+        except NotFound:
+            artifact = store.pin(self.facts.training_job["ModelArtifacts"]["S3ModelArtifacts"])
+        self.guard()
+        try:
+            evidence.write_once(uri, artifact.to_bytes())
+        except Conflict:  # another worker pinned first
+            return Artifact.from_bytes(evidence.read(uri))
+        return artifact
+
+    def _version(
+        self, registry: Registry, store: ArtifactStore, artifact: Artifact, *, unpacked: Unpacked, tags: dict[str, str]
+    ) -> tuple[UcName, int]:
+        name = self.facts.execution.name("ModelName")
+        base_uri = package.base_model_uri(self.facts.training_job)
+        mirror = store.read(f"{base_uri}/mirror.json", limit=package.MAX_MIRROR_BYTES)
+        base_model = package.describe_base_model(mirror, uri=base_uri, trained_on=self.facts.trained.base_model)
+
+        def build(target: Path) -> None:
+            package.build(target, adapter=unpacked.folder, base_model=base_model, metadata=tags)
+
+        self.confirm()
+        version = registry.ensure_version(name, artifact.source, tags=tags, build=build, guard=self.guard)
+        registry.check_tags(name, version, tags)
+        return name, version
+
+    def _publish(self, registry: Registry, record: Record) -> Registered:
+        name, version = self.facts.execution.name("ModelName"), record.model.version
+        registry.check_tags(name, version, {recording.KEY_TAG: record.key})
+        self.confirm()
+        self.guard()
+        registry.set_tag(name, version, key=recording.RECORD_TAG, value=record.sha256)
+        self.guard()
+        registry.set_alias(name, record.model.alias, version)
+        outputs = {
+            "model_version": str(version),
+            "model_uri": f"models:/{name}/{version}",
+            "record_uri": record_uri(self.folder),
+        }
+        return Registered(record.key, outputs)
+
+
+def record_uri(folder: str) -> str:
+    """Where an execution's record lies."""
+    return f"{folder}/record.json"
+
+
+def read_record(evidence: Evidence, folder: str) -> Record | None:
+    """The record of an execution that was registered before."""
+    uri = record_uri(folder)
+    try:
+        return Record.from_bytes(evidence.read(uri), origin=uri)
+    except NotFound:
+        return None
+
+
+def write_record(evidence: Evidence, folder: str, record: Record) -> Record:
+    """Write the record, or find the one another worker wrote; either way what stands there is read back."""
+    uri = record_uri(folder)
+    with suppress(Conflict):
+        evidence.write_once(uri, record.to_bytes())
+    there = Record.from_bytes(evidence.read(uri), origin=uri)
+    if (there.key, there.model) != (record.key, record.model):
+        raise Conflict(
+            f"{uri} speaks of another registration",
+            expected=f"{record.model.name} version {record.model.version}, key {record.key}",
+            got=f"{there.model.name} version {there.model.version}, key {there.key}",
+            do="find out who wrote it; evidence is never overwritten",
+        )
+    return there

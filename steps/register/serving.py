@@ -1,0 +1,154 @@
+"""The registered model itself: mlflow saves this file with the version and runs it where the model is loaded ("models
+from code").
+
+    model = mlflow.pyfunc.load_model("models:/edgar.models.risk_analyst@challenger")
+    model.predict(pandas.DataFrame({"prompt": ["…"]}), params={"max_new_tokens": 64})
+
+The version holds the adapter, its tokenizer and `base_model.json`; the base model's files are fetched from S3 with
+the caller's own AWS credentials, verified one by one against their sha256, and kept in a cache
+($GOVERNED_FINETUNE_CACHE, else ~/.cache/governed-finetune). FP8 weights are decoded to bfloat16; the answer is
+greedy, so equal prompts give equal completions on equal hardware.
+
+Nothing of this repository is imported: the file has to work where only its requirements are installed.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mlflow.models
+import mlflow.pyfunc
+
+MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
+
+
+class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # mlflow is untyped here
+    """Ministral-3 with a LoRA adapter: prompts in, completions out."""
+
+    def load_context(self, context: Any) -> None:
+        """Fetch and verify the base model, and put the adapter on top."""
+        adapter = Path(context.artifacts["adapter"])
+        base = fetch_base_model(json.loads(Path(context.artifacts["base_model"]).read_bytes()))
+        self._model = load_model(base, adapter)
+        self._prompts = PromptForm(adapter)
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> list[str]:
+        """One completion per row of `prompt` (and `system`, where given)."""
+        longest = int((params or {}).get("max_new_tokens", MAX_NEW_TOKENS))
+        rows = model_input.to_dict("records")
+        return [self._complete(row, longest) for row in rows]
+
+    def _complete(self, row: dict[str, Any], max_new_tokens: int) -> str:
+        import torch
+
+        system = row.get("system")
+        ids = self._prompts.encode(row["prompt"], system if isinstance(system, str) else None)
+        question = torch.tensor([ids], device=self._model.device)  # (1, tokens)
+        with torch.inference_mode():
+            answer = self._model.generate(
+                input_ids=question,
+                attention_mask=torch.ones_like(question),
+                do_sample=False,
+                max_new_tokens=max_new_tokens,
+                eos_token_id=self._prompts.control["</s>"],
+                pad_token_id=self._prompts.control["<pad>"],
+            )
+        return self._prompts.decode(answer[0, len(ids) :].tolist())
+
+
+class PromptForm:
+    """The prompt as in training: control tokens placed by id, texts encoded so that they can never become control
+    tokens."""
+
+    def __init__(self, adapter: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(adapter / "tokenizer.json"))
+        names = ("<s>", "</s>", "<pad>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
+        found = {name: self._tokenizer.token_to_id(name) for name in names}
+        self.control = {name: number for name, number in found.items() if number is not None}
+        if self.control != found:
+            raise ValueError(f"tokenizer.json: expected the control tokens {', '.join(names)}, got {found}")
+        self._tokenizer.encode_special_tokens = True
+        report = adapter / "report.json"
+        # The training examples' system message. Always explicit: the hub's template would add a long default.
+        self._system = str(json.loads(report.read_bytes()).get("system", "")) if report.exists() else ""
+
+    def encode(self, prompt: str, system: str | None = None) -> list[int]:
+        """Token ids up to where the answer begins."""
+        control = self.control
+        said = self._ids(self._system if system is None else system)
+        asked = self._ids(prompt)
+        return [
+            *(control["<s>"], control["[SYSTEM_PROMPT]"], *said, control["[/SYSTEM_PROMPT]"]),
+            *(control["[INST]"], *asked, control["[/INST]"]),
+        ]
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of ids, without control tokens."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def load_model(base: Path, adapter: Path) -> Any:
+    """The base model in bfloat16 with the adapter on top, in evaluation mode."""
+    import torch
+    from peft import PeftModel
+    from transformers import FineGrainedFP8Config, Mistral3ForConditionalGeneration
+
+    quantized = "quantization_config" in json.loads((base / "config.json").read_bytes())
+    model = Mistral3ForConditionalGeneration.from_pretrained(
+        base,
+        dtype=torch.bfloat16,
+        local_files_only=True,
+        quantization_config=FineGrainedFP8Config(dequantize=True) if quantized else None,
+    )
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return PeftModel.from_pretrained(model, adapter).eval()
+
+
+def fetch_base_model(description: dict[str, Any]) -> Path:
+    """The folder with the base model's files, each equal to its sha256; what the cache lacks is downloaded."""
+    identity = json.dumps(description, sort_keys=True).encode()
+    folder = _cache() / "base-models" / hashlib.sha256(identity).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in description["files"]:
+        path = folder / entry["path"]
+        if Path(entry["path"]).name != entry["path"]:
+            raise ValueError(f"base_model.json: expected plain file names, got {entry['path']!r}")
+        if not (path.exists() and _sha256(path) == entry["sha256"]):
+            _download(f"{description['uri'].rstrip('/')}/{entry['path']}", path, entry["sha256"])
+    return folder
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("GOVERNED_FINETUNE_CACHE") or Path.home() / ".cache" / "governed-finetune")
+
+
+def _download(uri: str, path: Path, expected_sha256: str) -> None:
+    import boto3
+
+    place = urlsplit(uri)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        partial = Path(scratch) / "partial"
+        boto3.client("s3").download_file(place.netloc, place.path.lstrip("/"), str(partial))
+        got = _sha256(partial)
+        if got != expected_sha256:
+            raise ValueError(
+                f"{uri} is not the file the model was trained on: expected sha256 {expected_sha256}, got {got}"
+            )
+        partial.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+mlflow.models.set_model(MinistralWithAdapter())

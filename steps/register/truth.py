@@ -1,0 +1,116 @@
+"""Who really asks: what SageMaker itself says about the execution a message names.
+
+    callback = Truth(region, pipeline_name=…, queue_url=…).verify(message)
+
+A message is believed only if its execution belongs to our pipeline, the execution has one callback step on our queue,
+and that step's token is the message's. Anything else is `MessageRefused`: not answered, since answering would act on
+somebody's word. All calls are reads.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from steps.governance.errors import NotFound, UsageError
+from steps.governance.names import execution_id
+from steps.register import aws
+from steps.register.message import Message, MessageRefused
+
+
+class State(Enum):
+    """What the pipeline waits for. OPEN: the registration. STOPPING: the word that we have stopped. ANSWERED: nothing
+    any more."""
+
+    OPEN = "open"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback step that exists, as SageMaker lists it."""
+
+    execution_arn: str
+    token: str = field(repr=False)
+    state: State
+    outputs: Mapping[str, str]
+
+    @property
+    def execution_id(self) -> str:
+        """The execution's 12 characters: the name of its folder in the evidence bucket."""
+        return execution_id(self.execution_arn)
+
+
+class Truth:
+    """SageMaker's own account of our pipeline's executions."""
+
+    def __init__(self, region: str, *, pipeline_name: str, queue_url: str) -> None:
+        self._pipeline, self._queue_url = pipeline_name, queue_url
+        self._sagemaker = aws.client("sagemaker", region)
+
+    def verify(self, message: Message) -> Callback:
+        """Find the callback step this message speaks of.
+
+        Raises:
+            MessageRefused: SageMaker does not say what the message says.
+        """
+        if _pipeline_name(message.execution_arn) != self._pipeline.casefold():
+            raise _mismatch("another pipeline's execution", f"an execution of {self._pipeline}", message.execution_arn)
+        try:
+            status, steps = self.execution_status(message.execution_arn), self.steps(message.execution_arn)
+        except (NotFound, UsageError) as error:
+            raise _mismatch("no such execution", "an execution SageMaker knows", message.execution_arn) from error
+        callback = self._callback(message, status, steps)
+        if message.stopping and callback.state is State.OPEN:
+            raise _mismatch("a stop that SageMaker does not know of", "status Stopping", status)
+        return callback
+
+    def execution_status(self, execution_arn: str) -> str:
+        """`Executing`, `Stopping`, `Succeeded`, …"""
+        with aws.translated(f"describe execution {execution_arn}"):
+            answer = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
+        if _pipeline_name(answer["PipelineArn"] + "/") != self._pipeline.casefold():
+            raise _mismatch("another pipeline's execution", f"an execution of {self._pipeline}", answer["PipelineArn"])
+        return str(answer["PipelineExecutionStatus"])
+
+    def steps(self, execution_arn: str) -> list[dict[str, Any]]:
+        """The execution's steps with their metadata."""
+        with aws.translated(f"list the steps of {execution_arn}"):
+            pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+                PipelineExecutionArn=execution_arn
+            )
+            return [step for page in pages for step in page["PipelineExecutionSteps"]]
+
+    def _callback(self, message: Message, execution_status: str, steps: list[dict[str, Any]]) -> Callback:
+        found = [step for step in steps if "Callback" in step.get("Metadata", {})]
+        if len(found) != 1:
+            raise _mismatch("no single callback step", "one callback step", f"{len(found)} of them")
+        metadata = found[0]["Metadata"]["Callback"]
+        if not hmac.compare_digest(str(metadata.get("CallbackToken", "")), message.token):
+            raise _mismatch(
+                "another token", "the token that SageMaker lists for this step", "a different one (not shown)"
+            )
+        if metadata.get("SqsQueueUrl") != self._queue_url:
+            raise _mismatch("another queue's callback", self._queue_url, str(metadata.get("SqsQueueUrl")))
+        outputs = {entry["Name"]: entry["Value"] for entry in metadata.get("OutputParameters", [])}
+        return Callback(message.execution_arn, message.token, _state(execution_status, found[0]["StepStatus"]), outputs)
+
+
+def _state(execution_status: str, step_status: str) -> State:
+    if step_status == "Succeeded":
+        return State.SUCCEEDED
+    if step_status in ("Failed", "Stopped"):
+        return State.FAILED
+    return State.STOPPING if "Stopping" in (execution_status, step_status) else State.OPEN
+
+
+def _pipeline_name(arn: str) -> str:
+    """The pipeline's name in an ARN, without case: SageMaker writes it in lower case there."""
+    return arn.split(":pipeline/", 1)[-1].split("/", 1)[0].casefold()
+
+
+def _mismatch(what: str, expected: str, got: str) -> MessageRefused:
+    return MessageRefused(f"a message was refused: {what}", expected=expected, got=got[:200])
