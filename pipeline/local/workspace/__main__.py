@@ -4,7 +4,8 @@
         --aws-endpoint http://127.0.0.1:4566 --storage-bucket governed
 
 Prints one JSON line when it serves, `{"ready": true, "host": "http://127.0.0.1:8080"}`; ends on SIGTERM and Ctrl-C. Its
-AWS identity comes from the AWS_* environment variables; the first admin's credentials lie in STATE/workspace/admin.json.
+AWS identity comes from the AWS_* environment variables; the first admin's credentials are in
+STATE/workspace/admin.json.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _ensure_metastore(store: Store, admin: str, settings: Settings) -> None:
             "region": settings.region,
             "owner": admin,
             "privilege_model_version": "1.0",
-            "external_id": str(uuid.uuid4()),
+            "external_id": settings.external_id or str(uuid.uuid4()),
             "created_at": now,
             "created_by": admin,
         }
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tracking-url", required=True, help="a real mlflow server; it may still be starting")
     add("--aws-endpoint", required=True, help="where STS and S3 answer")
     add("--storage-bucket", required=True, help="bucket for model versions and artifacts")
+    add("--external-id", default=Settings.external_id, help="first start only: what storage roles must demand")
     add("--token-ttl-seconds", type=int, default=Settings.token_ttl_seconds)
     add("--vended-ttl-seconds", type=int, default=Settings.vended_ttl_seconds)
     add("--tracking-wait-seconds", type=float, default=Settings.tracking_wait_seconds)

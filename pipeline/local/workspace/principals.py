@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .access import EVERYONE
 from .api import Call, Json, Routes
-from .errors import InvalidParameter, NotFound, PermissionDenied, ResourceExists
+from .errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
 from .store import Document, Store
 
 PRINCIPAL = "PRINCIPAL"
@@ -138,7 +138,7 @@ def create_secret(call: Call) -> Json:
     _require_admin(call)
     principal = _by_id(call)
     if len(call.store.all(SECRET, f"{principal['applicationId']}/")) >= SECRETS_PER_PRINCIPAL:
-        raise ResourceExists(f"A service principal has at most {SECRETS_PER_PRINCIPAL} secrets; delete one first.")
+        raise InvalidState(f"A service principal has at most {SECRETS_PER_PRINCIPAL} secrets; delete one first.")
     lifetime = str(call.body.get("lifetime") or f"{DEFAULT_LIFETIME_SECONDS}s").removesuffix("s")
     if not lifetime.isdecimal() or not 0 < int(lifetime) <= DEFAULT_LIFETIME_SECONDS:
         raise InvalidParameter(f"lifetime: expected 1s to {DEFAULT_LIFETIME_SECONDS}s, got {lifetime}s.")

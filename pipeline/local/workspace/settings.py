@@ -17,6 +17,7 @@ class Settings:
     tracking_url: str
     aws_endpoint: str
     storage_bucket: str
+    external_id: str = ""  # empty: drawn at the first start
     token_ttl_seconds: int = 3600
     vended_ttl_seconds: int = 3600
     tracking_wait_seconds: float = 60.0

@@ -24,6 +24,8 @@ def create_table(call: Call) -> Json:
     table = call.target(Kind.TABLE, f"{schema.name}.{call.text('name')}").checked()
     if (call.body.get("table_type"), call.body.get("data_source_format")) != ("EXTERNAL", "DELTA"):
         raise InvalidParameter("Only table_type EXTERNAL with data_source_format DELTA can be created from outside.")
+    if any(column.get("mask") for column in call.body.get("columns", [])):
+        raise InvalidParameter("column masks are not supported when a table is created from outside.")
     url = normalize(call.text("storage_location"))
     require_create(call, "CREATE_TABLE", schema)
     call.access.require("EXTERNAL_USE_SCHEMA", schema)
@@ -59,7 +61,13 @@ def table_exists(call: Call) -> Json:
 
 @routes.patch(f"{_TABLES}/{{name}}", "updateTable")
 def update_table(call: Call) -> Json:
-    return update(call, call.target(Kind.TABLE, call.path["name"]))
+    """Changes owner and comment, and sets the row filter: there is no SQL here to do that with."""
+    table = call.target(Kind.TABLE, call.path["name"])
+    document = update(call, table)
+    if "row_filter" in call.body:
+        document["row_filter"] = call.body["row_filter"]
+        call.store.put(Kind.TABLE.name, table.name, document)
+    return document
 
 
 @routes.delete(f"{_TABLES}/{{name}}", "deleteTable")

@@ -1,0 +1,202 @@
+"""Vended credentials reach one object, in one way, for a while: tried in S3 itself, where IAM is enforced."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import BadRequest, DatabricksError, NotFound, PermissionDenied
+from databricks.sdk.service import catalog as uc
+
+BUCKET = "governed"
+OWN, OTHER = "raw/filings/part-0", "raw/filings_other/part-0"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files(aws: Any, workspace: Any) -> None:
+    """Two objects whose prefixes differ by a suffix only, written with the storage role."""
+    s3 = storage(aws)
+    for key in (OWN, OTHER):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"governed")
+
+
+def storage(aws: Any) -> Any:
+    sts = aws.client("sts", aws.control_plane["AWS_ACCESS_KEY_ID"], aws.control_plane["AWS_SECRET_ACCESS_KEY"])
+    keys = sts.assume_role(
+        RoleArn=aws.storage_role, RoleSessionName="test", ExternalId="the-metastores-external-id"
+    )["Credentials"]
+    return aws.client("s3", keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+@pytest.fixture(scope="module")
+def reader(workspace: Any, admin: WorkspaceClient) -> WorkspaceClient:
+    """Somebody with every right on the raw schema's table and the curated location."""
+    made = admin.service_principals.create(display_name="reader")
+    secret = admin.service_principal_secrets_proxy.create(str(made.id)).secret
+    who = str(made.application_id)
+    grants = {
+        ("CATALOG", "edgar"): ["USE_CATALOG"],
+        ("SCHEMA", "edgar.raw"): ["USE_SCHEMA", "EXTERNAL_USE_SCHEMA", "SELECT", "MODIFY"],
+        ("EXTERNAL_LOCATION", "curated"): ["EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE", "READ_FILES"],
+        ("EXTERNAL_LOCATION", "raw"): ["EXTERNAL_USE_LOCATION", "READ_FILES", "CREATE_EXTERNAL_TABLE"],
+    }
+    for (kind, name), privileges in grants.items():
+        body = {"changes": [{"principal": who, "add": privileges}]}
+        admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body=body)
+    return workspace.client(who, secret)
+
+
+def table_credentials(client: WorkspaceClient, operation: uc.TableOperation) -> Any:
+    table_id = client.tables.get("edgar.raw.filings").table_id
+    return client.temporary_table_credentials.generate_temporary_table_credentials(
+        table_id=table_id, operation=operation
+    )
+
+
+def path_credentials(client: WorkspaceClient, operation: str, url: str, **more: Any) -> Any:
+    return client.temporary_path_credentials.generate_temporary_path_credentials(
+        url, uc.PathOperation(operation), **more
+    )
+
+
+def refused(act: Callable[..., Any], **arguments: Any) -> None:
+    with pytest.raises(ClientError) as refusal:
+        act(Bucket=BUCKET, **arguments)
+    assert refusal.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_read_credentials_read_the_table_and_nothing_else(aws: Any, reader: WorkspaceClient) -> None:
+    vended = table_credentials(reader, uc.TableOperation.READ)
+    s3 = aws.vended(vended.aws_temp_credentials)
+    assert vended.url == f"s3://{BUCKET}/raw/filings"
+    assert 3500 < vended.expiration_time / 1000 - time.time() <= 3600
+    assert s3.get_object(Bucket=BUCKET, Key=OWN)["Body"].read() == b"governed"
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="raw/filings/")["KeyCount"] >= 1
+    refused(s3.get_object, Key=OTHER)
+    refused(s3.list_objects_v2, Prefix="raw/filings_other/")
+    refused(s3.list_objects_v2, Prefix="")
+    refused(s3.put_object, Key="raw/filings/part-1", Body=b"")
+    refused(s3.delete_object, Key=OWN)
+
+
+def test_write_credentials_write_the_table_and_nothing_else(aws: Any, reader: WorkspaceClient) -> None:
+    s3 = aws.vended(table_credentials(reader, uc.TableOperation.READ_WRITE).aws_temp_credentials)
+    key = "raw/filings/part-2"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"new", IfNoneMatch="*")
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+    s3.abort_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload)
+    s3.delete_object(Bucket=BUCKET, Key=key)
+    refused(s3.put_object, Key="raw/filings_other/part-1", Body=b"")
+    refused(s3.get_object, Key=OTHER)
+
+
+def test_the_bucket_lets_in_neither_root_nor_the_control_plane(aws: Any) -> None:
+    keys = aws.control_plane
+    s3 = aws.client("s3", keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
+    refused(s3.get_object, Key=OWN)
+
+
+def test_path_credentials_end_at_the_path(aws: Any, reader: WorkspaceClient) -> None:
+    vended = path_credentials(reader, "PATH_CREATE_TABLE", f"s3://{BUCKET}/curated/new/")
+    s3 = aws.vended(vended.aws_temp_credentials)
+    assert vended.url == f"s3://{BUCKET}/curated/new"
+    s3.put_object(Bucket=BUCKET, Key="curated/new/_delta_log/0.json", Body=b"{}")
+    refused(s3.put_object, Key="curated/newer/x", Body=b"")
+
+
+def test_a_dry_run_vends_nothing(reader: WorkspaceClient) -> None:
+    answer = path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/curated/new", dry_run=True)
+    assert answer.aws_temp_credentials is None
+
+
+def test_a_path_on_an_existing_table_is_no_new_table(reader: WorkspaceClient) -> None:
+    with pytest.raises(BadRequest, match="LOCATION_OVERLAP.*edgar.raw.filings"):
+        path_credentials(reader, "PATH_CREATE_TABLE", f"s3://{BUCKET}/raw/filings")
+
+
+def test_a_path_around_a_table_is_no_way_into_it(reader: WorkspaceClient) -> None:
+    with pytest.raises(BadRequest, match="LOCATION_OVERLAP"):
+        path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/raw")
+
+
+def test_a_path_under_no_location_is_not_found(reader: WorkspaceClient) -> None:
+    with pytest.raises(NotFound, match="NO_PARENT_EXTERNAL_LOCATION"):
+        path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/elsewhere")
+
+
+@pytest.mark.parametrize("folder", ["models", "models/some-id", "workspace"])
+def test_managed_storage_has_no_path_credentials(reader: WorkspaceClient, folder: str) -> None:
+    with pytest.raises(BadRequest, match="managed storage"):
+        path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/{folder}")
+
+
+@pytest.mark.parametrize("url", ["s3://governed/*", "s3://governed/a/../b", "governed/raw", "s3://governed/a?b"])
+def test_a_url_that_could_widen_the_policy_is_refused(reader: WorkspaceClient, url: str) -> None:
+    with pytest.raises(BadRequest, match="not a storage URL"):
+        path_credentials(reader, "PATH_READ", url)
+
+
+def test_a_filtered_table_is_not_read_from_outside(admin: WorkspaceClient, reader: WorkspaceClient) -> None:
+    columns = [{"name": "cik", "mask": {"function_name": "edgar.raw.hide"}}]
+    body = {
+        "name": "masked",
+        "catalog_name": "edgar",
+        "schema_name": "raw",
+        "table_type": "EXTERNAL",
+        "data_source_format": "DELTA",
+        "storage_location": f"s3://{BUCKET}/raw/masked",
+    }
+    path = "/api/2.1/unity-catalog/tables"
+    with pytest.raises(BadRequest, match="column masks"):
+        admin.api_client.do("POST", path, body=body | {"columns": columns})
+    made = admin.api_client.do("POST", path, body=body)
+    admin.api_client.do("PATCH", f"{path}/edgar.raw.masked", body={"row_filter": {"function_name": "edgar.raw.some"}})
+    with pytest.raises(PermissionDenied, match="has a row filter"):
+        reader.temporary_table_credentials.generate_temporary_table_credentials(table_id=made["table_id"])
+    with pytest.raises(PermissionDenied, match="has a row filter"):
+        path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/raw/masked/part-0")
+
+
+def test_a_vended_key_dies_when_it_says(start_workspace: Any, aws: Any, tmp_path: Any, fill: Any) -> None:
+    workspace = start_workspace(tmp_path, "--vended-ttl-seconds", "2")
+    fill(workspace)
+    admin = workspace.admin()
+    before = time.time()
+    vended = table_credentials(admin, uc.TableOperation.READ)
+    assert before < vended.expiration_time / 1000 <= before + 4
+    s3 = aws.vended(vended.aws_temp_credentials)
+    assert s3.get_object(Bucket=BUCKET, Key=OWN)["Body"].read() == b"governed"
+    time.sleep(max(0.0, vended.expiration_time / 1000 - time.time()) + 0.1)
+    refused(s3.get_object, Key=OWN)
+
+
+def test_without_external_access_nothing_is_vended(start_workspace: Any, tmp_path: Any, fill: Any) -> None:
+    workspace = start_workspace(tmp_path, "--no-external-access")
+    fill(workspace)
+    admin = workspace.admin()
+    assert admin.metastores.summary().external_access_enabled is False
+    with pytest.raises(DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_TABLE_CREDENTIALS_DENIED"):
+        table_credentials(admin, uc.TableOperation.READ)
+    with pytest.raises(DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_PATH_CREDENTIALS_DENIED"):
+        path_credentials(admin, "PATH_READ", f"s3://{BUCKET}/raw/other")
+
+
+def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(admin: WorkspaceClient, aws: Any) -> None:
+    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"x.amazonaws.com"}}]}'
+    aws.client("iam").create_role(RoleName="stranger", AssumeRolePolicyDocument=trust)
+    role = uc.AwsIamRoleRequest(role_arn="arn:aws:iam::000000000000:role/stranger")
+    with pytest.raises(PermissionDenied, match="control plane may not use .*stranger"):
+        admin.storage_credentials.create("stranger", aws_iam_role=role)
+    credential = admin.storage_credentials.create("stranger", aws_iam_role=role, skip_validation=True)
+    assert credential.aws_iam_role is not None
+    assert credential.aws_iam_role.external_id == "the-metastores-external-id"
+    assert str(credential.aws_iam_role.unity_catalog_iam_arn).endswith(":user/unity-catalog")
+
+
+def test_locations_do_not_overlap(admin: WorkspaceClient) -> None:
+    for url in (f"s3://{BUCKET}", f"s3://{BUCKET}/raw", f"s3://{BUCKET}/raw/deeper"):
+        with pytest.raises(BadRequest, match="LOCATION_OVERLAP"):
+            admin.external_locations.create("again", url, "storage")
+    admin.external_locations.create("beside", f"s3://{BUCKET}/raw-beside", "storage")
