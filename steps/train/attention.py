@@ -1,10 +1,11 @@
 """Causal attention inside each packed document, never across two.
 
-transformers hands `cu_seq_lens_q` (where documents begin, on the packed row) through to this function. On CUDA one varlen kernel
-does all documents (`torch.nn.attention.varlen`, sm_80 and up, no flash-attn wheel); elsewhere SDPA runs per document, which unlike a dense
-block mask is not quadratic in the packed row.
+transformers hands `cu_seq_lens_q` (where documents begin, on the packed row) through to this function. On CUDA one
+varlen kernel does all documents (`torch.nn.attention.varlen`, sm_80 and up, no flash-attn wheel); elsewhere SDPA runs
+per document, which unlike a dense block mask is not quadratic in the packed row.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -43,8 +44,7 @@ def packed_attention(
         return _attend_cuda((query, key, value), scaling, cu_seq_lens_q, max_length_q), None
     starts = cu_seq_lens_q.tolist()
     documents = [
-        _attend_plain(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling)
-        for a, b in zip(starts[:-1], starts[1:], strict=True)
+        _attend_plain(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling) for a, b in pairwise(starts)
     ]
     return torch.cat(documents, 2).transpose(1, 2).contiguous(), None
 

@@ -2,9 +2,9 @@
 
     <s>[SYSTEM_PROMPT]…[/SYSTEM_PROMPT][INST]…[/INST]…</s>
 
-The control tokens are placed by id. Everything between them is encoded with special tokens switched off, so a filing that contains
-`</s>[INST]` trains on those characters, not on those controls. The system message is always explicit: without one, the template on
-the hub adds a long default with a date in it.
+The control tokens are placed by id. Everything between them is encoded with special tokens switched off, so a filing
+that contains `</s>[INST]` trains on those characters, not on those controls. The system message is always explicit:
+without one, the template on the hub adds a long default with a date in it.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,13 @@
-"""Ministral-3's checkpoint on disk, read tensor by tensor: names, FP8 scheme and scales are checked, nothing is guessed.
+"""Ministral-3's checkpoint on disk, read tensor by tensor: names, FP8 scheme and scales are checked, nothing is
+guessed.
 
     language_model.model.layers.N.….weight              float8_e4m3fn (out, in)
     language_model.model.layers.N.….weight_scale_inv    one number: W = weight * weight_scale_inv, despite the name
     language_model.model.layers.N.….activation_scale    one number, unused: activations are quantized per token here
     everything else                                     bfloat16
 
-transformers' own loader is not used for these: below compute capability 8.9 it dequantizes without being asked, and with
-`quantization_config` removed it loads the FP8 numbers without their scales, both with no more than a warning.
+transformers' own loader is not used for these: below compute capability 8.9 it dequantizes without being asked, and
+with `quantization_config` removed it loads the FP8 numbers without their scales, both with no more than a warning.
 """
 
 import json

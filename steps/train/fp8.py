@@ -9,8 +9,9 @@ Two ways to multiply, chosen when the layer is made:
 
 The base is frozen, so backward needs the input's gradient only, and takes it through the decoded weight in both.
 
-Why the bits are a uint8 Parameter: gloo and DDP refuse float8; `.to(dtype)` on float8 decodes it without its scale; PEFT's merge
-fails on it; a buffer would be broadcast on every DDP forward. Why the scale is 1-D: FSDP2 refuses 0-D parameters.
+Why the bits are a uint8 Parameter: gloo and DDP refuse float8; `.to(dtype)` on float8 decodes it without its scale;
+PEFT's merge fails on it; a buffer would be broadcast on every DDP forward. Why the scale is 1-D: FSDP2 refuses 0-D
+parameters.
 """
 
 import functools

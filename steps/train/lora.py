@@ -1,7 +1,7 @@
 """LoRA adapters on the language model's linears, and on nothing else.
 
-A bare list of names (`q_proj`, …) or PEFT's `all-linear` would hit the Pixtral tower too: a third of its adapters would never get a
-gradient on text, and DDP would stop on them.
+A bare list of names (`q_proj`, …) or PEFT's `all-linear` would hit the Pixtral tower too: a third of its adapters would
+never get a gradient on text, and DDP would stop on them.
 """
 
 import warnings
@@ -33,7 +33,9 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
 
 
 def save_adapters(model: PeftModel, folder: Path) -> None:
-    """Write adapter_model.safetensors and adapter_config.json. The base is never saved: it is named by revision instead."""
+    """Write adapter_model.safetensors and adapter_config.json. The base is never saved: it is named by revision
+    instead.
+    """
     # without the flag PEFT asks the hub for the base model's vocabulary size
     model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours

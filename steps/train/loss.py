@@ -1,8 +1,9 @@
 """Cross-entropy over completion tokens only, a chunk of logits at a time.
 
-With Ministral's 131,072 tokens of vocabulary the logits of 8,192 positions and their gradients take about 13 GB. Here the head sees
-only positions that carry a label, never more than `CHUNK_LOGITS` logits exist at once, and the gradient of the hidden states is
-made in forward, while the logits are there. The head is frozen (tied to the frozen embedding), so it needs no gradient.
+With Ministral's 131,072 tokens of vocabulary the logits of 8,192 positions and their gradients take about 13 GB. Here
+the head sees only positions that carry a label, never more than `CHUNK_LOGITS` logits exist at once, and the gradient
+of the hidden states is made in forward, while the logits are there. The head is frozen (tied to the frozen embedding),
+so it needs no gradient.
 """
 
 from typing import Any

@@ -33,8 +33,10 @@ class PackedMinistral(Mistral3ForConditionalGeneration):  # type: ignore[misc]  
         num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """With `labels`: summed NLL over labelled tokens divided by `num_items_in_batch`, the labelled tokens of the whole optimizer
-        step, which keeps accumulated gradients exact. Without: transformers' own forward, for generation."""
+        """With `labels`: summed NLL over labelled tokens divided by `num_items_in_batch`, the labelled tokens of the
+        whole optimizer step, which keeps accumulated gradients exact. Without: transformers' own forward, for
+        generation.
+        """
         if labels is None:
             return super().forward(input_ids=input_ids, **kwargs)
         kwargs["use_cache"] = False  # with a cache, transformers ignores document borders

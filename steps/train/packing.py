@@ -1,7 +1,7 @@
 """Documents of any length into rows of one length, without padding and without leaks.
 
-`best_fit` decides which documents share a row; `collate` lays them end to end, with positions that start anew in each, the borders
-that attention needs, and no label on a document's first token (its left neighbour is another document).
+`best_fit` decides which documents share a row; `collate` lays them end to end, with positions that start anew in each,
+the borders that attention needs, and no label on a document's first token (its left neighbour is another document).
 """
 
 import bisect
@@ -22,6 +22,7 @@ class Document:
 
     ids: tuple[int, ...]
     prompt_tokens: int
+    example_id: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -36,7 +37,8 @@ Row = list[Document]
 
 
 def best_fit(documents: Sequence[Document], row_tokens: int, *, seed: int) -> list[Row]:
-    """Best-fit decreasing: each document, longest first, goes where least room is left. Rows come out shuffled by `seed`.
+    """Best-fit decreasing: each document, longest first, goes where least room is left. Rows come out shuffled by
+    `seed`.
 
     Raises:
         ValueError: a document is longer than a row.
@@ -57,8 +59,9 @@ def best_fit(documents: Sequence[Document], row_tokens: int, *, seed: int) -> li
 
 
 def collate(rows: Sequence[Row]) -> dict[str, Tensor | int]:
-    """Rows as the one packed row (1, tokens) that the model takes. There is no attention mask, on purpose: with one, transformers
-    stops looking at the positions, and documents see each other."""
+    """Rows as the one packed row (1, tokens) that the model takes. There is no attention mask, on purpose: with one,
+    transformers stops looking at the positions, and documents see each other.
+    """
     documents = list(chain.from_iterable(rows))
     lengths = [len(document) for document in documents]
     borders = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)

@@ -7,7 +7,8 @@
 | off     | dequantized, 2 B each         | bfloat16                | nothing                                 |
 | nf4     | bitsandbytes NF4, 0.53 B each | decoded, bfloat16       | bitsandbytes                            |
 
-`auto` is native where the device can, storage elsewhere. A mode that was asked for and cannot be had is an error, never another mode.
+`auto` is native where the device can, storage elsewhere. A mode that was asked for and cannot be had is an error, never
+another mode.
 """
 
 import importlib.util

@@ -1,0 +1,79 @@
+"""Examples as documents of at most one row: what does not fit is cut or dropped, counted, and reported with its reason.
+
+The prompt's end is cut first: the instruction stands at its beginning and the completion is what is learned. An example
+whose completion alone leaves no room is dropped.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from steps.train.chat import Chat, Turn
+from steps.train.data import Example
+from steps.train.packing import Document
+
+PROMPT_CUT = "prompt_cut"  # kept, with the end of its prompt missing
+COMPLETION_TOO_LONG = "completion_too_long"  # dropped
+COMPLETION_EMPTY = "completion_empty"  # dropped
+_HISTOGRAM_EDGES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+
+
+@dataclass
+class Lengths:
+    """How long the examples of one split are, and what the row length cost: documents and tokens by reason."""
+
+    documents: int = 0
+    tokens: int = 0
+    target_tokens: int = 0
+    longest: int = 0
+    histogram: Counter[str] = field(default_factory=Counter)
+    affected_documents: Counter[str] = field(default_factory=Counter)
+    lost_tokens: Counter[str] = field(default_factory=Counter)
+
+    def lose(self, reason: str, tokens: int) -> None:
+        """Count one document that lost tokens."""
+        self.affected_documents[reason] += 1
+        self.lost_tokens[reason] += tokens
+
+    def record(self) -> dict[str, object]:
+        """The same for the report."""
+        return {
+            "documents": self.documents,
+            "tokens": self.tokens,
+            "target_tokens": self.target_tokens,
+            "longest_before_cut": self.longest,
+            "histogram_before_cut": {f"<= {edge}": self.histogram[f"<= {edge}"] for edge in _HISTOGRAM_EDGES}
+            | {"longer": self.histogram["longer"]},
+            "affected_documents": dict(self.affected_documents),
+            "lost_tokens": dict(self.lost_tokens),
+        }
+
+
+def documents(chat: Chat, rows: Sequence[Example], row_tokens: int) -> tuple[list[Document], Lengths]:
+    """The examples of one split as documents of at most `row_tokens` tokens, and what became of their lengths."""
+    turns = chat.turns([row.system for row in rows], [row.prompt for row in rows], [row.completion for row in rows])
+    lengths = Lengths()
+    fits = (_fit(turn, row_tokens, lengths, example_id=row.example_id) for turn, row in zip(turns, rows, strict=True))
+    fitted = [document for document in fits if document is not None]
+    lengths.documents = len(fitted)
+    lengths.tokens = sum(map(len, fitted))
+    lengths.target_tokens = sum(document.target_tokens for document in fitted)
+    return fitted, lengths
+
+
+def _fit(turn: Turn, row_tokens: int, lengths: Lengths, *, example_id: str) -> Document | None:
+    question, answer = turn.question(), turn.answer()
+    total = len(question) + len(answer)
+    lengths.longest = max(lengths.longest, total)
+    lengths.histogram[next((f"<= {edge}" for edge in _HISTOGRAM_EDGES if total <= edge), "longer")] += 1
+    excess = total - row_tokens
+    if not turn.completion:
+        lengths.lose(COMPLETION_EMPTY, total)
+        return None
+    if excess > len(turn.prompt) - 1:  # at least one token of prompt must stay
+        lengths.lose(COMPLETION_TOO_LONG, total)
+        return None
+    if excess > 0:
+        lengths.lose(PROMPT_CUT, excess)
+        question = Turn(turn.system, turn.prompt[:-excess], turn.completion).question()
+    return Document((*question, *answer), len(question), example_id)

@@ -1,0 +1,98 @@
+"""The base model's files, proven to be those of the revision that was asked for, before any is opened.
+
+`mirror.json` stands beside them: {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}]}.
+scripts/mirror-model writes it for a model from the hub, scripts/make-tiny-model for the stand-in.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from steps.governance import canonical
+from steps.governance.errors import IntegrityError
+from steps.governance.manifest import BaseModelFiles, FileEntry
+
+MIRROR = "mirror.json"
+_THREADS = 4  # sha256 of 1.5 GB/s each, without the interpreter's lock
+
+
+class _Mirror(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    files: Annotated[list[FileEntry], Field(min_length=1)]
+
+
+def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
+    """Check every byte of the base model.
+
+    Raises:
+        IntegrityError: another model or revision, or a file that is missing, extra or different.
+    """
+    content = _read(folder)
+    mirror = _parse(content, folder)
+    if (mirror.name, mirror.revision) != (name, revision):
+        raise IntegrityError(
+            "the model channel holds another base model",
+            expected=f"{name} at {revision}",
+            got=f"{mirror.name} at {mirror.revision}",
+            do="point base_model_uri of the configuration at the mirrored revision",
+        )
+    _compare_names(mirror, folder)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda entry: _compare(folder, entry), mirror.files))
+    return BaseModelFiles(name=name, revision=revision, mirror_sha256=canonical.sha256(content))
+
+
+def _read(folder: Path) -> bytes:
+    try:
+        return (folder / MIRROR).read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"the model channel has no {MIRROR}",
+            expected="a base model that was mirrored with its digests",
+            got=f"{sum(1 for _ in folder.glob('*'))} files without it" if folder.is_dir() else "no channel named model",
+            do="mirror the model again (scripts/mirror-model), and pass its folder as the channel `model`",
+        ) from None
+
+
+def _parse(content: bytes, folder: Path) -> _Mirror:
+    try:
+        return _Mirror.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        got = f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
+        raise IntegrityError(
+            f"{folder / MIRROR} cannot be trusted", expected="name, revision, files", got=got
+        ) from None
+
+
+def _compare_names(mirror: _Mirror, folder: Path) -> None:
+    listed = {entry.path for entry in mirror.files}
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {MIRROR}
+    if listed != present:
+        raise IntegrityError(
+            "the base model's files are not those of its mirror",
+            expected="exactly the files that mirror.json lists",
+            got=json.dumps({"missing": sorted(listed - present)[:10], "extra": sorted(present - listed)[:10]}),
+            do="mirror the model again",
+        )
+
+
+def _compare(folder: Path, entry: FileEntry) -> None:
+    path = folder / entry.path
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest() if size == entry.size else "not computed"
+    if digest != entry.sha256:
+        raise IntegrityError(
+            f"base model file {entry.path} differs from its mirror",
+            expected=f"{entry.size} bytes, sha256 {entry.sha256}",
+            got=f"{size} bytes, sha256 {digest}",
+            do="mirror the model again",
+        )

@@ -1,0 +1,130 @@
+"""The model folder, complete or empty: files are made beside it, listed with sha256, and `manifest.json` arrives last.
+
+SageMaker archives the folder even of a job that failed or was stopped, so nothing half-made may ever stand in it.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from steps.governance.evidence import Evidence
+from steps.governance.manifest import BaseModelFiles, FileEntry, Prepared, Trained, TrainingData, TrainingMetrics
+from steps.train.arguments import Arguments
+from steps.train.fine_tune import Tuned
+
+MANIFEST = "manifest.json"
+# Taken from the base model byte for byte: the adapter's tokens are the base's tokens.
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+ALLOWED = {
+    *("adapter_model.safetensors", "adapter_config.json", "report.json", "README.md", MANIFEST),
+    *TOKENIZER_FILES,
+}
+
+
+def copy_tokenizer(base_model: Path, folder: Path) -> None:
+    """The base's tokenizer files; those that this base does not have are not invented."""
+    for name in TOKENIZER_FILES:
+        if (base_model / name).exists():
+            shutil.copyfile(base_model / name, folder / name)
+
+
+def manifest(
+    arguments: Arguments,
+    tuned: Tuned,
+    prepared: Prepared,
+    *,
+    base: BaseModelFiles,
+    training_job: str,
+    principal: str,
+    files: list[FileEntry],
+) -> Trained:
+    """What this job made, of what, with which result."""
+    return Trained(
+        schema="governed-finetune/trained/1",
+        execution_arn=arguments.execution_arn,
+        training_job=training_job,
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        principal=principal,
+        data=TrainingData(
+            table=prepared.target.table,
+            table_id=prepared.target.table_id,
+            version=prepared.target.version,
+            manifest_sha256=prepared.sha256,
+            examples_train=prepared.counts.examples_train,
+            examples_eval=prepared.counts.examples_eval,
+        ),
+        base_model=base,
+        fp8=tuned.precision,
+        metrics=TrainingMetrics(
+            eval_loss_before=tuned.before.loss,
+            eval_loss=tuned.after.loss,
+            eval_tokens=tuned.after.tokens,
+            train_tokens=tuned.progress.tokens,
+            steps=tuned.progress.steps,
+        ),
+        files=files,
+    )
+
+
+@contextmanager
+def staged(model_folder: Path) -> Iterator[Path]:
+    """A folder beside the model folder to make files in; it is gone afterwards, whatever happens."""
+    model_folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=model_folder.parent, prefix=".model-") as folder:
+        yield Path(folder)
+
+
+def entries(folder: Path) -> list[FileEntry]:
+    """Every file with size and sha256, by name.
+
+    Raises:
+        RuntimeError: a file that no model archive may hold.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    if strays := set(names) - ALLOWED:
+        raise RuntimeError(
+            f"expected only {sorted(ALLOWED)}, got {sorted(strays)}: name it in outputs.py or do not write it"
+        )
+    return [_entry(folder / name) for name in names]
+
+
+def publish(folder: Path, model_folder: Path, trained: Trained, *, evidence: Evidence, uri: str) -> None:
+    """Move the files into the model folder, the manifest last, and write the same manifest to evidence.
+
+    If any of it fails, the model folder is empty again.
+    """
+    with _emptied_on_failure(model_folder):
+        for entry in trained.files:
+            shutil.move(folder / entry.path, model_folder / entry.path)
+        _write_durably(model_folder / MANIFEST, trained.to_bytes())
+        evidence.write_once(uri, trained.to_bytes())
+
+
+@contextmanager
+def _emptied_on_failure(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            path.unlink()
+        raise
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _entry(path: Path) -> FileEntry:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(path=path.name, size=path.stat().st_size, sha256=digest)
