@@ -1,0 +1,37 @@
+"""The embedded AWS account: `python -m pipeline.local.aws --port P --state DIR [--engine sail|spark]`.
+
+Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The root key lies in
+`DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state; exit code 2 says that the port is taken.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.local.aws import server
+
+
+def main() -> int:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.local.aws", description="The embedded AWS account.")
+    parser.add_argument("--port", type=int, required=True, help="the loopback port to serve on")
+    parser.add_argument("--state", type=Path, required=True, help="the folder that keeps everything")
+    parser.add_argument("--engine", choices=("sail", "spark"), default="sail", help="what runs Spark jobs")
+    parser.add_argument(
+        "--repository", type=Path, default=Path(__file__).parents[3], help="what WORKDIR stands for in the images"
+    )
+    parser.add_argument("--region", default=server.REGION, help="the account's one region")
+    parser.add_argument(
+        "--stop-grace-seconds", type=float, default=server.STOP_GRACE_SECONDS, help="from SIGTERM to SIGKILL"
+    )
+    arguments = parser.parse_args()
+    try:
+        server.serve(server.Options(**vars(arguments)))
+    except server.PortInUse as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

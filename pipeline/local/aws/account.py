@@ -1,0 +1,174 @@
+"""The one account of the embedded environment: where its state lies, how a role's session is had, who may pass it.
+
+    session = account.session_of(role_arn, "sagemaker.amazonaws.com", "SageMaker")
+    client = account.client("s3", session)
+
+This is the only module, with `plugin`, that touches ministack's IAM. Sessions for services are minted here, after the
+role's own trust policy was asked; everything a job or an execution then does is signed with that session and judged by
+the same evaluator as any user's call.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.local.aws.errors import Denied, Invalid
+from pipeline.local.aws.store import Store, now
+
+SESSION_SECONDS = 12 * 3600  # AWS renews a job's session while it runs; one long one has the same effect here
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who signed the request being served."""
+
+    access_key_id: str
+    arn: str
+
+
+@dataclass(frozen=True, repr=False)
+class RoleSession:
+    """A role's temporary keys; without repr, so that no log can hold them."""
+
+    role_arn: str
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that every AWS client reads."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": self.session_token,
+        }
+
+
+@dataclass
+class Account:
+    """What every part of the plug-in needs to know."""
+
+    id: str
+    region: str
+    endpoint: str
+    state: Path
+    repository: Path
+    engine: str
+    stop_grace_seconds: float
+    store: Store
+    closing: threading.Event = field(default_factory=threading.Event)
+    _clients: Any = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def arn(self, service: str, resource: str) -> str:
+        """`arn:aws:<service>:<region>:<account>:<resource>`."""
+        return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
+
+    def client(self, service: str, session: RoleSession) -> Any:
+        """A real boto3 client against this very server, acting as that role."""
+        from boto3 import Session  # 0.3 s, so not before the server answers
+        from botocore.config import Config
+
+        with self._lock:  # building clients is not thread-safe, using them is
+            if self._clients is None:
+                self._clients = Session(region_name=self.region, aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106  # each client brings its own
+            return self._clients.client(
+                service,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=session.access_key_id,
+                aws_secret_access_key=session.secret_access_key,
+                aws_session_token=session.session_token,
+                config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "max_attempts": 3}),
+            )
+
+    def session_of(
+        self, role_arn: str, service: str, name: str, *, policy: dict[str, Any] | None = None
+    ) -> RoleSession:
+        """A session of the role for an AWS service, if the role's trust policy lets that service assume it.
+
+        `policy` (EMR's executionIamPolicy) narrows the session, as a session policy does.
+
+        Raises:
+            Invalid: the role does not exist or does not trust the service.
+        """
+        self.check_trust(role_arn, service)
+        from ministack.services import iam, sts
+
+        keys = RoleSession(role_arn, iam._gen_session_access_key(), iam._gen_secret(), iam._gen_session_token())
+        role = self._role(role_arn)
+        sts.register_session(
+            keys.access_key_id,
+            {
+                "Arn": f"arn:aws:sts::{self.id}:assumed-role/{role['RoleName']}/{name}",
+                "UserId": f"{role['RoleId']}:{name}",
+                "SecretAccessKey": keys.secret_access_key,
+                "SessionToken": keys.session_token,
+                "Expiration": now() + SESSION_SECONDS,
+                "AccountId": self.id,
+                "PrincipalType": "AssumedRole",
+                "SessionPolicies": _session_policies(policy),
+            },
+        )
+        return keys
+
+    def check_trust(self, role_arn: str, service: str) -> None:
+        """Ask the role's trust policy whether the service may assume it.
+
+        Raises:
+            Invalid: no, or there is no such role.
+        """
+        from ministack.core import iam_evaluator
+
+        document = self._role(role_arn)["AssumeRolePolicyDocument"]
+        context = iam_evaluator.EvalContext(
+            principal_arn=service,
+            principal_type="Service",
+            principal_account=self.id,
+            action="sts:AssumeRole",
+            resource_arn=role_arn,
+            region=self.region,
+            service_context={"aws:sourceaccount": self.id},
+        )
+        if iam_evaluator.evaluate_resource_policy(document, context, service=service).decision != "Allow":
+            raise Invalid(
+                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+                f"'{service}' to assume the role."
+            )
+
+    def check_may_pass(self, caller: Caller, role_arn: str, service: str) -> None:
+        """iam:PassRole, with the service the role is handed to.
+
+        Raises:
+            Denied: the caller may not.
+        """
+        self.check_allowed(caller, "iam:PassRole", role_arn, {"iam:PassedToService": service})
+
+    def check_allowed(self, caller: Caller, action: str, resource: str, context: dict[str, Any] | None = None) -> None:
+        """One more IAM decision about the request being served.
+
+        Raises:
+            Denied: no.
+        """
+        from ministack.core import iam_actions, iam_evaluator
+
+        service = action.partition(":")[0]
+        verdict = iam_evaluator.enforce(caller.access_key_id, action, service, self.region, resource, context)
+        if verdict is not None:
+            explicit = getattr(verdict, "decision", "") == "Deny"
+            raise Denied(iam_actions.identity_denial_message(action, caller.arn, resource, explicit))
+
+    def _role(self, role_arn: str) -> dict[str, Any]:
+        from ministack.services import iam
+
+        role = iam._roles.get_scoped(self.id, None, role_arn.rsplit("/", 1)[-1])
+        if role is None or role["Arn"] != role_arn:
+            raise Invalid(f"Could not assume role {role_arn}: there is no such role.")
+        found: dict[str, Any] = role
+        return found
+
+
+def _session_policies(policy: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not policy:
+        return None
+    return {"Policy": policy.get("policy"), "PolicyArns": policy.get("policyArns") or []}

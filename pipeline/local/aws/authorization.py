@@ -1,0 +1,81 @@
+"""What IAM is asked about our two services: the resource of each request, and the condition keys it carries.
+
+ministack's evaluator asks `*` about services it does not know. With these, a policy for one pipeline, one execution,
+one training job or one application means here what it means in AWS (Service Authorization Reference, October 2026).
+Two S3 condition keys and one global one that its evaluator lacks are added here as well, because bucket policies under
+`conf/infrastructure/` rest on them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.local.aws import emr_serverless
+from pipeline.local.aws.account import Account
+from pipeline.local.aws.store import Document
+
+
+def sagemaker_resource(account: Account, operation: str, request: Document) -> str:
+    """The ARN that a SageMaker request acts on; `*` for lists over everything."""
+    if token := request.get("CallbackToken"):
+        callback = account.store.get("callback", token)
+        return callback["execution"] if callback else account.arn("sagemaker", "pipeline/*/execution/*")
+    if arn := request.get("PipelineExecutionArn") or request.get("ResourceArn"):
+        return str(arn)
+    if name := request.get("PipelineName"):
+        return account.arn("sagemaker", f"pipeline/{name.rsplit('/', 1)[-1]}")
+    if operation != "ListTrainingJobs" and (name := request.get("TrainingJobName")):
+        return account.arn("sagemaker", f"training-job/{name}")
+    return "*"
+
+
+def sagemaker_context(request: Document) -> dict[str, Any]:
+    """The condition keys of CreateTrainingJob."""
+    resources, vpc = request.get("ResourceConfig") or {}, request.get("VpcConfig") or {}
+    stopping, output = request.get("StoppingCondition") or {}, request.get("OutputDataConfig") or {}
+    keys = {
+        "sagemaker:InstanceTypes": [resources["InstanceType"]] if "InstanceType" in resources else None,
+        "sagemaker:VolumeKmsKeyArn": resources.get("VolumeKmsKeyId"),
+        "sagemaker:OutputKmsKeyArn": output.get("KmsKeyId"),
+        "sagemaker:MaxRuntimeInSeconds": stopping.get("MaxRuntimeInSeconds"),
+        "sagemaker:VpcSubnets": vpc.get("Subnets"),
+        "sagemaker:VpcSecurityGroupIds": vpc.get("SecurityGroupIds"),
+        "sagemaker:NetworkIsolation": request.get("EnableNetworkIsolation"),
+        "sagemaker:InterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption"),
+    }
+    return {name: value for name, value in keys.items() if value is not None}
+
+
+def emr_resource(account: Account, method: str, path: str) -> str:
+    """The ARN that an EMR Serverless request acts on: a run, an application, or everything."""
+    found = emr_serverless.route(method, path)
+    names = found[1] if found else {}
+    if "jobRunId" in names:
+        return account.arn("emr-serverless", f"/applications/{names['applicationId']}/jobruns/{names['jobRunId']}")
+    if "applicationId" in names:
+        return account.arn("emr-serverless", f"/applications/{names['applicationId']}")
+    return "*"
+
+
+def s3_write_context(action: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    """`s3:if-none-match`, `s3:if-match` and `s3:ObjectCreationOperation` of a write.
+
+    The last one is false for the calls of a multipart upload that do not yet make an object, as in the S3 user guide,
+    "Enforce conditional writes on Amazon S3 buckets".
+    """
+    if action != "s3:PutObject":
+        return {}
+    unfinished = "uploads" in query or "partNumber" in query
+    context: dict[str, Any] = {"s3:ObjectCreationOperation": str(not unfinished).lower()}
+    for name in ("if-none-match", "if-match"):
+        if name in headers:
+            context[f"s3:{name}"] = headers[name]
+    return context
+
+
+def principal_arn(arn: str, roles: Mapping[str, Any]) -> str:
+    """`aws:PrincipalArn`: for a session the ARN of its role, not of the session."""
+    if ":assumed-role/" not in arn:
+        return arn
+    name = arn.split(":assumed-role/", 1)[1].split("/", 1)[0]
+    role = roles.get(name)
+    return str(role["Arn"]) if role else f"arn:aws:iam::{arn.split(':')[4]}:role/{name}"

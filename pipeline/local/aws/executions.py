@@ -1,0 +1,199 @@
+"""Pipeline executions: start, follow, stop, retry. The walk through the graph stands in `executor`."""
+
+import secrets
+import string
+from collections.abc import Callable, Mapping
+
+from pipeline.local.aws import definition, paging
+from pipeline.local.aws.account import Account, Caller
+from pipeline.local.aws.errors import Conflict, Invalid, NotFound, NotServed
+from pipeline.local.aws.executor import RUNNING, Executor
+from pipeline.local.aws.expressions import text
+from pipeline.local.aws.store import Document, now
+
+ENDED = ("Succeeded", "Failed", "Stopped")
+INTERRUPTED = (
+    "InternalServerError: the embedded environment ended while this execution ran. Retry it, or start it again."
+)
+_START_SERVED = {
+    "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters", "PipelineExecutionDescription",
+    "ClientRequestToken", "ParallelismConfiguration",
+}  # fmt: skip
+_KEPT = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
+_DESCRIBED = (
+    "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
+    "PipelineExecutionDescription", "FailureReason", "CreationTime", "LastModifiedTime", "ParallelismConfiguration",
+    "PipelineVersionId",
+)  # fmt: skip
+
+
+class Executions:
+    """The operations on executions."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self.operations: Mapping[str, Callable[[Caller, Document], Document]] = {
+            "StartPipelineExecution": self.start,
+            "DescribePipelineExecution": self.describe,
+            "ListPipelineExecutions": self.list_all,
+            "ListPipelineExecutionSteps": self.list_steps,
+            "ListPipelineParametersForExecution": self.list_parameters,
+            "DescribePipelineDefinitionForExecution": self.describe_definition,
+            "UpdatePipelineExecution": self.update,
+            "StopPipelineExecution": self.stop,
+            "RetryPipelineExecution": self.retry,
+        }
+
+    def recover(self) -> None:
+        """Executions that were under way when the environment ended have failed, and say so."""
+        for execution in self._store.all("execution"):
+            if execution["PipelineExecutionStatus"] in ENDED:
+                continue
+            with self._store.edit("execution", execution["PipelineExecutionArn"]) as document:
+                document |= {
+                    "PipelineExecutionStatus": "Failed",
+                    "FailureReason": INTERRUPTED,
+                    "LastModifiedTime": now(),
+                }
+                for step in document["_steps"].values():
+                    if step["StepStatus"] in RUNNING:
+                        step |= {"StepStatus": "Failed", "FailureReason": INTERRUPTED, "EndTime": now()}
+
+    def start(self, caller: Caller, request: Document) -> Document:
+        """Start an execution; the same client token again answers the one it started."""
+        if strange := sorted(request.keys() - _START_SERVED):
+            raise NotServed(f"StartPipelineExecution {', '.join(strange)}")
+        pipeline = self._store.get("pipeline", request["PipelineName"].rsplit("/", 1)[-1])
+        if pipeline is None:
+            raise NotFound(f"Pipeline '{request['PipelineName']}' does not exist.")
+        given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters") or []}
+        try:
+            values = definition.parse(pipeline["PipelineDefinition"]).values(given)
+        except definition.DefinitionError as error:
+            raise Invalid(str(error)) from None
+        with self._store.alone():
+            for earlier in self._of(pipeline["PipelineArn"]):
+                if earlier["_token"] == request["ClientRequestToken"]:
+                    return _same(earlier, given)
+            execution = self._new(pipeline, request) | {"_given": given, "_parameters": values}
+            arn = execution["PipelineExecutionArn"]
+            self._store.add("execution", arn, execution)
+        Executor(self._account, arn).start()
+        return {"PipelineExecutionArn": arn}
+
+    def describe(self, caller: Caller, request: Document) -> Document:
+        """The execution's status, and why it failed."""
+        execution = self._execution(request)
+        return {key: execution[key] for key in _DESCRIBED if key in execution}
+
+    def list_all(self, caller: Caller, request: Document) -> Document:
+        """Executions of one pipeline, newest first."""
+        name = request["PipelineName"].rsplit("/", 1)[-1]
+        if self._store.get("pipeline", name) is None:
+            raise NotFound(f"Pipeline '{name}' does not exist.")
+        found = []
+        for execution in paging.ordered(self._of(self._account.arn("sagemaker", f"pipeline/{name}")), request):
+            summary = {key: execution[key] for key in _DESCRIBED[1:5] if key in execution}
+            summary["StartTime"] = execution["CreationTime"]
+            if "FailureReason" in execution:
+                summary["PipelineExecutionFailureReason"] = execution["FailureReason"]
+            found.append(summary)
+        summaries, token = paging.page(found, request)
+        return {"PipelineExecutionSummaries": summaries, **token}
+
+    def list_steps(self, caller: Caller, request: Document) -> Document:
+        """The steps that have started, newest first."""
+        records = list(self._execution(request)["_steps"].values())
+        visible = [
+            {key: value for key, value in step.items() if not key.startswith("_")}
+            for step in paging.ordered(records, request)
+        ]
+        found, token = paging.page(visible, request)
+        return {"PipelineExecutionSteps": found, **token}
+
+    def list_parameters(self, caller: Caller, request: Document) -> Document:
+        """Every parameter of the execution with the value it has."""
+        parameters = self._execution(request)["_parameters"]
+        found, token = paging.page(
+            [{"Name": name, "Value": text(value)} for name, value in parameters.items()], request
+        )
+        return {"PipelineParameters": found, **token}
+
+    def describe_definition(self, caller: Caller, request: Document) -> Document:
+        """The definition as it was when the execution started."""
+        execution = self._execution(request)
+        return {"PipelineDefinition": execution["_definition"], "CreationTime": execution["CreationTime"]}
+
+    def update(self, caller: Caller, request: Document) -> Document:
+        """Change the display name, the description or the parallelism."""
+        arn = self._execution(request)["PipelineExecutionArn"]
+        with self._store.edit("execution", arn) as document:
+            document |= {key: request[key] for key in _KEPT if key in request} | {"LastModifiedTime": now()}
+        return {"PipelineExecutionArn": arn}
+
+    def stop(self, caller: Caller, request: Document) -> Document:
+        """Stopping: the running steps are stopped, and a callback is told and waited for."""
+        arn = self._execution(request)["PipelineExecutionArn"]
+        with self._store.edit("execution", arn) as document:
+            if document["PipelineExecutionStatus"] in ENDED:
+                raise Conflict(
+                    f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
+                    f"Cannot stop this pipeline execution."
+                )
+            document |= {"PipelineExecutionStatus": "Stopping", "LastModifiedTime": now()}
+        return {"PipelineExecutionArn": arn}
+
+    def retry(self, caller: Caller, request: Document) -> Document:
+        """Run what failed or was stopped again; what succeeded keeps its results."""
+        arn = self._execution(request)["PipelineExecutionArn"]
+        with self._store.edit("execution", arn) as document:
+            if document["PipelineExecutionStatus"] not in ("Failed", "Stopped"):
+                raise Conflict(
+                    f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
+                    f"Only an execution that failed or was stopped can be retried."
+                )
+            if any(step["_type"] == "Fail" for step in document["_steps"].values()):
+                raise Conflict(f"Pipeline execution with ARN {arn} ended in a Fail step and cannot be retried.")
+            done = {name: step for name, step in document["_steps"].items() if step["StepStatus"] == "Succeeded"}
+            document |= {"_steps": done, "PipelineExecutionStatus": "Executing", "LastModifiedTime": now()}
+            document.pop("FailureReason", None)
+            if "ParallelismConfiguration" in request:
+                document["ParallelismConfiguration"] = request["ParallelismConfiguration"]
+        Executor(self._account, arn).start()
+        return {"PipelineExecutionArn": arn}
+
+    def _new(self, pipeline: Document, request: Document) -> Document:
+        identifier = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
+        at = now()
+        inherited = {key: pipeline[key] for key in ("ParallelismConfiguration",) if key in pipeline}
+        return inherited | {key: request[key] for key in _KEPT if key in request} | {
+            "PipelineArn": pipeline["PipelineArn"],
+            "PipelineExecutionArn": f"{pipeline['PipelineArn']}/execution/{identifier}",
+            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName", f"execution-{int(at * 1000)}"),
+            "PipelineExecutionStatus": "Executing",
+            "PipelineVersionId": pipeline["_version"],
+            "RoleArn": pipeline["RoleArn"],
+            "CreationTime": at,
+            "LastModifiedTime": at,
+            "_pipeline": pipeline["PipelineName"],
+            "_definition": pipeline["PipelineDefinition"],
+            "_token": request["ClientRequestToken"],
+            "_steps": {},
+            "_attempts": {},
+        }  # fmt: skip
+
+    def _of(self, pipeline_arn: str) -> list[Document]:
+        return [run for run in self._store.all("execution") if run["PipelineArn"] == pipeline_arn]
+
+    def _execution(self, request: Document) -> Document:
+        execution = self._store.get("execution", request["PipelineExecutionArn"])
+        if execution is None:
+            raise NotFound(f"Pipeline execution with ARN {request['PipelineExecutionArn']} does not exist.")
+        return execution
+
+
+def _same(earlier: Document, given: Mapping[str, str]) -> Document:
+    if earlier["_given"] != given:
+        raise Conflict("this ClientRequestToken started an execution with other parameters")
+    return {"PipelineExecutionArn": earlier["PipelineExecutionArn"]}

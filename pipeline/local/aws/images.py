@@ -1,0 +1,71 @@
+"""Which command an image stands for, without Docker: the ENTRYPOINT of the Dockerfile it was built from.
+
+    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:…")
+    # containers/train/Dockerfile: ENTRYPOINT ["python", "-m", "steps.train"]  ->  [sys.executable, "-m", "steps.train"]
+
+The rule: the last path component without tag and digest, without the prefix `governed-finetune-`, names the folder
+under `containers/`. `WORKDIR` stands for the repository's root. `local/train` works as well as the URI of a real registry.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.local.aws.errors import Invalid
+
+PREFIX = "governed-finetune-"
+WORKDIR = "/opt/app"
+_ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
+
+
+def name_of(image: str) -> str:
+    """The folder under `containers/` that an image URI means."""
+    last = image.partition("@")[0].rsplit("/", 1)[-1].partition(":")[0]
+    return last.removeprefix(PREFIX)
+
+
+def entry_point(repository: Path, image: str) -> list[str]:
+    """The image's command on this machine.
+
+    Raises:
+        Invalid: no Dockerfile belongs to the image, or it has no ENTRYPOINT in exec form.
+    """
+    name = name_of(image)
+    path = Path("containers") / name / "Dockerfile"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or not (repository / path).is_file():
+        raise Invalid(
+            f"image {image}: expected {path} in the repository (last path component without {PREFIX!r}), found none"
+        )
+    return on_this_machine(exec_form((repository / path).read_text(), path))
+
+
+def exec_form(dockerfile: str, path: Path) -> list[str]:
+    """The ENTRYPOINT of a Dockerfile's text.
+
+    Raises:
+        Invalid: there is none, or it is in shell form.
+    """
+    found = _ENTRY_POINT.findall(dockerfile.replace("\\\n", " "))
+    if not found:
+        raise Invalid(f'{path}: expected ENTRYPOINT ["python", "-m", "…"] in exec form, found none')
+    command: list[str] = json.loads(found[-1])  # as in Docker, the last one counts
+    return command
+
+
+def on_this_machine(command: Sequence[str]) -> list[str]:
+    """`python` becomes the interpreter that runs the environment, with its packages."""
+    return [sys.executable if word in ("python", "python3") else word for word in command]
+
+
+def path_in_image(repository: Path, path: str) -> Path:
+    """A file inside the image, where it lies in the repository.
+
+    Raises:
+        Invalid: the path is not under WORKDIR, or the repository has no such file.
+    """
+    relative = Path(path).relative_to(WORKDIR) if path.startswith(f"{WORKDIR}/") else None
+    if relative is None or ".." in relative.parts or not (repository / relative).is_file():
+        raise Invalid(f"entry point {path}: expected a file under {WORKDIR} (the repository's root), found none")
+    return repository / relative

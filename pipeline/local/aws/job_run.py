@@ -1,0 +1,169 @@
+"""One EMR Serverless job run: the Spark driver as a subprocess with the execution role's session.
+
+`local://` entry points lie in the image, that is in the repository; `s3://` ones are fetched with the role's own keys.
+The driver is `spark_driver` on Sail, or the entry point itself on the real Spark of the `pyspark` package. Logs go
+where EMR Serverless puts them: `/aws/emr-serverless`, `applications/<app>/jobs/<run>/SPARK_DRIVER/{stdout,stderr}`.
+"""
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.local.aws.account import Account, RoleSession
+from pipeline.local.aws.images import path_in_image
+from pipeline.local.aws.jobs import JobProcess, inherited
+from pipeline.local.aws.store import Document, now
+
+LOG_GROUP = "/aws/emr-serverless"
+_SAIL_DRIVER = Path(__file__).with_name("spark_driver.py")
+MAX_DETAIL_CHARACTERS = 1024
+
+
+class RunFailed(Exception):
+    """The run ended without doing its work; the message is stateDetails."""
+
+
+def end(run: Document, state: str, details: str) -> None:
+    """Give the run its last state."""
+    at = now()
+    run |= {"state": state, "stateDetails": details[:MAX_DETAIL_CHARACTERS], "updatedAt": at, "endedAt": at}
+    run["totalExecutionDurationSeconds"] = round(at - run.get("startedAt", at))
+
+
+class JobRun:
+    """The thread behind one run."""
+
+    def __init__(self, account: Account, identifier: str, session: RoleSession) -> None:
+        self._account = account
+        self._id = identifier
+        self._session = session
+        self._folder = account.state / "jobs" / identifier
+        self._process: JobProcess | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Start the driver, hear it out; every way out is a state in the store."""
+        state, details = "SUCCESS", ""
+        try:
+            self._work()
+        except RunFailed as failure:
+            state, details = "FAILED", str(failure)
+        except Exception as error:  # noqa: BLE001  # a thread's last chance: the run must not stay RUNNING for ever
+            state, details = "FAILED", f"Job failed to start: {error}"
+        if self._stopping.is_set():
+            state, details = "CANCELLED", "Job run was cancelled"
+        if not self._account.closing.is_set():  # else the next start records what the end of the environment cut off
+            with self._account.store.edit("job-run", self._id) as document:
+                end(document, state, details)
+
+    def stop(self, grace_seconds: float | None) -> None:
+        """Stop as CancelJobRun does."""
+        with self._lock:
+            self._stopping.set()
+            if self._process is not None:
+                self._process.stop(self._account.stop_grace_seconds if grace_seconds is None else grace_seconds)
+
+    def kill(self) -> None:
+        """End the process group now."""
+        with self._lock:
+            self._stopping.set()
+            if self._process is not None:
+                self._process.kill()
+
+    def _work(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        run = self._account.store.get("job-run", self._id) or {}
+        command = self._command(run["jobDriver"]["sparkSubmit"])
+        if self._stopping.is_set():
+            return
+        with self._account.store.edit("job-run", self._id) as document:
+            if document["state"] != "CANCELLING":
+                document |= {"state": "RUNNING", "startedAt": now(), "updatedAt": now()}
+        code, timed_out, last_line = self._execute(run, command)
+        if timed_out:
+            raise RunFailed(f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes and was ended")
+        if code != 0:
+            how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            raise RunFailed(
+                f"Job failed, please check complete logs in configured logging destination. "
+                f"Driver ended with {how}: {last_line}"
+            )
+
+    def _command(self, submit: Document) -> list[str]:
+        entry, arguments = self._entry_point(submit["entryPoint"]), submit.get("entryPointArguments") or []
+        if self._account.engine == "sail":
+            return [sys.executable, str(_SAIL_DRIVER), str(entry), *arguments]
+        return [sys.executable, str(entry), *arguments]
+
+    def _entry_point(self, uri: str) -> Path:
+        parts = urlsplit(uri)
+        if parts.scheme == "local":
+            return path_in_image(self._account.repository, parts.path)
+        if parts.scheme != "s3":
+            raise RunFailed(f"entry point {uri}: expected local://… or s3://…")
+        target = self._folder / Path(parts.path).name
+        from botocore.exceptions import ClientError
+
+        try:
+            self._account.client("s3", self._session).download_file(parts.netloc, parts.path.lstrip("/"), str(target))
+        except ClientError as error:
+            raise RunFailed(f"entry point {uri}: {error}") from None
+        return target
+
+    def _execute(self, run: Document, command: list[str]) -> tuple[int, bool, str]:
+        from pipeline.local.aws.logs import LogStream
+
+        group, prefix = _destination(run)
+        client = self._account.client("logs", self._session)
+        path = f"{prefix}applications/{run['applicationId']}/jobs/{self._id}/SPARK_DRIVER"
+        logs = {
+            name: LogStream(client, group=group, name=f"{path}/{name}", copy=self._folder / name)
+            for name in ("stdout", "stderr")
+        }
+        try:
+            with self._lock:
+                self._process = process = JobProcess(
+                    command,
+                    cwd=self._account.repository,
+                    environment=self._environment(run),
+                    hear=lambda name, line: logs[name].write(line),
+                    merged=False,
+                )
+                if self._stopping.is_set():
+                    process.stop(self._account.stop_grace_seconds)
+            code = process.wait(60 * run["executionTimeoutMinutes"])
+            timed_out = code is None
+            if code is None:
+                process.stop(self._account.stop_grace_seconds)
+                code = process.wait() or 0
+        finally:
+            for log in logs.values():
+                log.close()
+        return code, timed_out, logs["stderr"].last_line or logs["stdout"].last_line
+
+    def _environment(self, run: Document) -> dict[str, str]:
+        environment = (
+            inherited(self._folder)
+            | self._session.environment()
+            | {
+                "AWS_ENDPOINT_URL": self._account.endpoint,
+                "AWS_REGION": self._account.region,
+                "AWS_DEFAULT_REGION": self._account.region,
+                "PYTHONPATH": str(self._account.repository),
+            }
+        )
+        if self._account.engine == "spark":
+            parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
+            environment["PYSPARK_SUBMIT_ARGS"] = f"{parameters} pyspark-shell".strip()
+        return environment
+
+
+def _destination(run: Document) -> tuple[str, str]:
+    """Log group and stream prefix, as the run's monitoring configuration has them."""
+    monitoring: dict[str, Any] = (run.get("configurationOverrides") or {}).get("monitoringConfiguration") or {}
+    chosen = monitoring.get("cloudWatchLoggingConfiguration") or {}
+    prefix = chosen.get("logStreamNamePrefix", "")
+    return chosen.get("logGroupName") or LOG_GROUP, f"{prefix}/" if prefix else ""

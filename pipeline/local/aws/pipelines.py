@@ -1,0 +1,127 @@
+"""SageMaker pipelines: create, update, describe, list, delete. Executions stand in `executions`."""
+
+from collections.abc import Callable, Mapping
+
+from pipeline.local.aws import definition, paging
+from pipeline.local.aws.account import Account, Caller
+from pipeline.local.aws.errors import Conflict, InUse, Invalid, NotFound, NotServed
+from pipeline.local.aws.store import Document, now
+
+SERVICE = "sagemaker.amazonaws.com"
+ENDED = ("Succeeded", "Failed", "Stopped")
+_SERVED = {
+    "PipelineName", "PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "ClientRequestToken", "RoleArn",
+    "Tags", "ParallelismConfiguration",
+}  # fmt: skip
+_KEPT = ("PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
+_SUMMARY = (
+    "PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn", "CreationTime",
+    "LastModifiedTime",
+)  # fmt: skip
+
+
+class Pipelines:
+    """CreatePipeline, UpdatePipeline, DescribePipeline, ListPipelines, DeletePipeline."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self.operations: Mapping[str, Callable[[Caller, Document], Document]] = {
+            "CreatePipeline": self.create,
+            "UpdatePipeline": self.update,
+            "DescribePipeline": self.describe,
+            "ListPipelines": self.list_all,
+            "DeletePipeline": self.delete,
+        }
+
+    def create(self, caller: Caller, request: Document) -> Document:
+        """A new pipeline; the same client token again answers the one it made."""
+        arn = self._account.arn("sagemaker", f"pipeline/{request['PipelineName']}")
+        self._check(caller, request, arn)
+        with self._store.alone():
+            existing = self._store.get("pipeline", request["PipelineName"])
+            if existing is not None:
+                if existing["_token"] == request["ClientRequestToken"]:
+                    return {"PipelineArn": arn}
+                raise InUse(
+                    f"Pipeline names must be unique within an AWS account and region. Pipeline with name "
+                    f"({request['PipelineName']}) already exists."
+                )
+            at = now()
+            pipeline = {key: request[key] for key in _KEPT if key in request} | {
+                "PipelineArn": arn,
+                "PipelineName": request["PipelineName"],
+                "PipelineStatus": "Active",
+                "CreationTime": at,
+                "LastModifiedTime": at,
+                "_version": 1,
+                "_token": request["ClientRequestToken"],
+                "_tags": request.get("Tags") or [],
+            }
+            pipeline.setdefault("PipelineDisplayName", request["PipelineName"])
+            self._store.add("pipeline", request["PipelineName"], pipeline)
+        return {"PipelineArn": arn}
+
+    def update(self, caller: Caller, request: Document) -> Document:
+        """Change what the request names; a new definition is a new version."""
+        pipeline = self._pipeline(request)
+        self._check(caller, request, pipeline["PipelineArn"])
+        with self._store.edit("pipeline", pipeline["PipelineName"]) as document:
+            document |= {key: request[key] for key in _KEPT if key in request} | {"LastModifiedTime": now()}
+            document["_version"] += "PipelineDefinition" in request
+            return {"PipelineArn": document["PipelineArn"], "PipelineVersionId": document["_version"]}
+
+    def describe(self, caller: Caller, request: Document) -> Document:
+        """The whole pipeline, its definition byte for byte as it was sent."""
+        pipeline = self._pipeline(request)
+        if request.get("PipelineVersionId") not in (None, pipeline["_version"]) or "PipelineVersionAlias" in request:
+            raise NotServed("DescribePipeline of an earlier version or an alias")
+        runs = [run["CreationTime"] for run in self._runs_of(pipeline)]
+        return {key: value for key, value in pipeline.items() if not key.startswith("_")} | (
+            {"LastRunTime": max(runs)} if runs else {}
+        )
+
+    def list_all(self, caller: Caller, request: Document) -> Document:
+        """Pipelines, newest first, filtered by the beginning of the name."""
+        found = [
+            {key: pipeline[key] for key in _SUMMARY if key in pipeline}
+            for pipeline in paging.ordered(self._store.all("pipeline"), request)
+            if pipeline["PipelineName"].startswith(request.get("PipelineNamePrefix", ""))
+        ]
+        if request.get("SortBy") == "Name":
+            found.sort(
+                key=lambda summary: str(summary["PipelineName"]), reverse=request.get("SortOrder") != "Ascending"
+            )
+        summaries, token = paging.page(found, request)
+        return {"PipelineSummaries": summaries, **token}
+
+    def delete(self, caller: Caller, request: Document) -> Document:
+        """Delete a pipeline that has no execution under way."""
+        pipeline = self._pipeline(request)
+        if any(run["PipelineExecutionStatus"] not in ENDED for run in self._runs_of(pipeline)):
+            raise Conflict(f"Pipeline {pipeline['PipelineName']} has executions that are not finished")
+        self._store.remove("pipeline", pipeline["PipelineName"])
+        return {"PipelineArn": pipeline["PipelineArn"]}
+
+    def _check(self, caller: Caller, request: Document, arn: str) -> None:
+        if strange := sorted(request.keys() - _SERVED):
+            raise NotServed(f"pipeline with {', '.join(strange)}")
+        if "RoleArn" in request:
+            self._account.check_may_pass(caller, request["RoleArn"], SERVICE)
+            self._account.check_trust(request["RoleArn"], SERVICE)
+        if request.get("Tags"):
+            self._account.check_allowed(caller, "sagemaker:AddTags", arn)
+        if "PipelineDefinition" in request:
+            try:
+                definition.parse(request["PipelineDefinition"])
+            except definition.DefinitionError as error:
+                raise Invalid(str(error)) from None
+
+    def _pipeline(self, request: Document) -> Document:
+        pipeline = self._store.get("pipeline", request["PipelineName"].rsplit("/", 1)[-1])
+        if pipeline is None:
+            raise NotFound(f"Pipeline '{request['PipelineName']}' does not exist.")
+        return pipeline
+
+    def _runs_of(self, pipeline: Document) -> list[Document]:
+        return [run for run in self._store.all("execution") if run["PipelineArn"] == pipeline["PipelineArn"]]

@@ -1,0 +1,224 @@
+"""Puts SageMaker and EMR Serverless inside ministack: one port, the same signatures, the same IAM.
+
+    install(account)        once, before the server starts; answers the services, so that they can be closed
+
+ministack has no public way to add a service, so this module writes to its tables. It is the only one that does, its
+version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables changes its shape.
+"""
+
+import json
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ministack.app as app
+from ministack.core import iam_actions, iam_evaluator, persistence, router
+
+from pipeline.local.aws import authorization, emr_serverless
+from pipeline.local.aws.account import Account, Caller
+from pipeline.local.aws.callbacks import Callbacks
+from pipeline.local.aws.emr_serverless import EmrServerless
+from pipeline.local.aws.errors import NotServed, ServiceError
+from pipeline.local.aws.executions import Executions
+from pipeline.local.aws.pipelines import Pipelines
+from pipeline.local.aws.store import Document
+from pipeline.local.aws.tags import Tags
+from pipeline.local.aws.training import TrainingJobs
+
+Answer = tuple[int, dict[str, str], bytes]
+SAGEMAKER_JSON, EMR_JSON = "application/x-amz-json-1.1", "application/json"
+
+
+class Services:
+    """Our two services, and what they need at the start and at the end."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.training = TrainingJobs(account)
+        self.emr = EmrServerless(account)
+        self.executions = Executions(account)
+        self.callbacks = Callbacks(account)
+        parts = (self.training, Pipelines(account), self.executions, self.callbacks, Tags(account))
+        self.sagemaker = {name: call for part in parts for name, call in part.operations.items()}
+
+    def recover(self) -> None:
+        """Settle what the last end of the environment left open."""
+        self.training.recover()
+        self.emr.recover()
+        self.executions.recover()
+        self.callbacks.recover()
+
+    def close(self) -> None:
+        """End every job; what they were doing is settled at the next start."""
+        self.account.closing.set()
+        self.account.store.wake()
+        self.training.kill_all()
+        self.emr.kill_all()
+
+    async def handle_sagemaker(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
+    ) -> Answer:
+        """One SageMaker request, already authenticated and authorized."""
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        return _answer(self.sagemaker.get(operation), operation, headers, _json(body), SAGEMAKER_JSON)
+
+    async def handle_emr(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
+    ) -> Answer:
+        """One EMR Serverless request, already authenticated and authorized."""
+        operation, names = emr_serverless.route(method, path) or (f"{method} {path}", {})
+        request = {key: value[0] if len(value) == 1 else value for key, value in query.items()} | _json(body) | names
+        return _answer(self.emr.operations.get(operation), operation, headers, request, EMR_JSON)
+
+
+def install(account: Account) -> Services:
+    """Register the services, their resources for IAM, and their CloudFormation type."""
+    services = Services(account)
+    _keep_state_of_served_only()
+    _register("sagemaker", services.handle_sagemaker, {"target_prefixes": ["SageMaker."]})
+    _register("emr-serverless", services.handle_emr, {"host_patterns": [r"^emr-serverless\."]})
+    _ask_iam_about_our_resources(account)
+    _complete_condition_keys()
+    _load_cloudformation_late(services.emr)
+    return services
+
+
+def _keep_state_of_served_only() -> None:
+    """One of ministack's services can import ten others; saving, and so loading, their nothing takes seconds."""
+    modules = {app.SERVICE_REGISTRY[name]["module"] for name in app.SERVICE_HANDLERS}
+    for key in [key for key, module in app._state_map.items() if module not in modules]:
+        del app._state_map[key]
+
+
+def _register(name: str, handler: Callable[..., Any], patterns: dict[str, list[str]]) -> None:
+    module: Any = types.ModuleType(f"ministack.services.{name.replace('-', '_')}")
+    module.handle_request = handler
+    module.reset = lambda: None
+    key = module.__name__.rpartition(".")[2]
+    sys.modules[module.__name__] = module
+    app._loaded_modules[key] = module
+    app.SERVICE_REGISTRY[name] = {"module": key}
+    app.SERVICE_HANDLERS[name] = app._lazy_handler(key)
+    router.SERVICE_PATTERNS[name] = patterns
+    iam_actions.SERVICE_TO_IAM_NAMESPACE[name] = name
+    iam_actions._BOTOCORE_SERVICE_MAP[name] = [name]
+
+
+def _ask_iam_about_our_resources(account: Account) -> None:
+    resource_of, context_of = iam_actions.extract_resource_arn, iam_actions.request_tag_context
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any
+    ) -> Any:
+        if service == "sagemaker":
+            operation = headers.get("x-amz-target", "").rpartition(".")[2]
+            return authorization.sagemaker_resource(account, operation, _json(body))
+        if service == "emr-serverless":
+            return authorization.emr_resource(account, method, path)
+        return resource_of(service, method, path, headers, body, *rest)
+
+    def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> Any:
+        context = context_of(service, action, body, params)
+        if action == "sagemaker:CreateTrainingJob":
+            context |= authorization.sagemaker_context(_json(body))
+        return context
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+    iam_actions.request_tag_context = request_tag_context
+
+
+def _complete_condition_keys() -> None:
+    s3_context, resolve = iam_actions.s3_service_context, iam_evaluator._resolve_condition_key
+
+    def s3_service_context(action: str, query: Any, path: str = "", headers: dict[str, str] | None = None) -> Any:
+        return s3_context(action, query, path, headers) | authorization.s3_write_context(
+            action, query or {}, headers or {}
+        )
+
+    def resolve_condition_key(key: str, context: Any) -> Any:
+        if key.lower() == "aws:principalarn":
+            from ministack.services import iam
+
+            return authorization.principal_arn(context.principal_arn, iam._roles)
+        return resolve(key, context)
+
+    iam_actions.s3_service_context = s3_service_context
+    iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
+def _load_cloudformation_late(emr: EmrServerless) -> None:
+    """Its module imports those of every other service, two seconds of them: not before somebody asks for a stack."""
+    handle, key = app.SERVICE_HANDLERS["cloudformation"], "cloudformation"
+    module = app._state_map.pop(key)  # nothing to save before it is loaded
+
+    async def handle_request(*request: Any) -> Answer:
+        if key not in app._state_map:
+            from ministack.services.cloudformation import provisioners
+
+            provisioners._RESOURCE_HANDLERS["AWS::EMRServerless::Application"] = _application_provisioner(emr)
+            if state := persistence.load_state(key):
+                app._get_module(module).load_persisted_state(state)
+            app._state_map[key] = module
+        answer: Answer = await handle(*request)
+        return answer
+
+    app.SERVICE_HANDLERS[key] = handle_request
+
+
+def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]]:
+    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations as the API."""
+    owner = Caller("", "arn:aws:iam::cloudformation")
+
+    def create(logical_id: str, properties: Document, stack_name: str) -> tuple[str, dict[str, str]]:
+        request = {key[0].lower() + key[1:]: value for key, value in properties.items() if key != "Tags"}
+        request["tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
+        request["clientToken"] = f"cloudformation-{stack_name}-{logical_id}"
+        made = emr.create_application(owner, _camel(request))
+        return made["applicationId"], {"ApplicationId": made["applicationId"], "Arn": made["arn"]}
+
+    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> tuple[str, dict[str, str]]:
+        document = emr.replace_application(
+            physical_id, _camel({key: value for key, value in new.items() if key != "Tags"})
+        )
+        return physical_id, {"ApplicationId": physical_id, "Arn": document["arn"]}
+
+    def delete(physical_id: str, properties: Document) -> None:
+        emr.delete_application(owner, {"applicationId": physical_id})
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _camel(value: Any) -> Any:
+    """CloudFormation's PascalCase members as the API's camelCase; values and tag keys stay."""
+    if isinstance(value, list):
+        return [_camel(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key[:1].lower() + key[1:]: item if key in ("tags", "Properties") else _camel(item)
+            for key, item in value.items()
+        }
+    return value
+
+
+def _answer(
+    call: Callable[[Caller, Document], Document] | None,
+    operation: str,
+    headers: Mapping[str, str],
+    request: Document,
+    content_type: str,
+) -> Answer:
+    try:
+        if call is None:
+            raise NotServed(operation)
+        caller = Caller(router.extract_access_key_id(headers, {}), iam_evaluator.caller_arn())
+        status, answer, extra = 200, call(caller, request), {}
+    except ServiceError as error:
+        status, answer = error.status, {"__type": error.code, "message": error.message}
+        extra = {"x-amzn-errortype": error.code}
+    return status, {"Content-Type": content_type, **extra}, json.dumps(answer).encode()
+
+
+def _json(body: bytes) -> Document:
+    found: Document = json.loads(body) if body else {}
+    return found

@@ -1,0 +1,206 @@
+"""The process: ministack on one loopback port with IAM enforced, our services inside it, state in one folder.
+
+<state>/aws/root.json       the account's root key, made at random once, readable by its owner alone
+            control.sqlite  pipelines, executions, jobs
+            services/, s3/  what ministack keeps: IAM, queues, secrets, logs, stacks; objects with their versions
+            jobs/<name>/    one job's folder
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import string
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ACCOUNT_ID = "000000000000"
+REGION = "us-east-1"
+CHECKPOINT_SECONDS = 1.0
+STOP_GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
+SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation"  # of ministack; ours are added
+_KEY_ALPHABET = string.ascii_uppercase + "234567"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    port: int
+    state: Path
+    repository: Path
+    engine: str
+    region: str
+    stop_grace_seconds: float
+
+    @property
+    def folder(self) -> Path:
+        """Our part of the state folder."""
+        return self.state.resolve() / "aws"
+
+    @property
+    def endpoint(self) -> str:
+        """Where clients find the account."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+class PortInUse(RuntimeError):
+    """Somebody else listens there already."""
+
+
+def serve(options: Options) -> None:
+    """Run until SIGTERM or SIGINT; then end every job, save everything, and return.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+    _check_port(options.port)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    _configure(options, root_key(options.folder))
+    from pipeline.local.aws import plugin  # reads the environment that was just set
+    from pipeline.local.aws.account import Account
+    from pipeline.local.aws.store import Store
+
+    account = Account(
+        id=ACCOUNT_ID,
+        region=options.region,
+        endpoint=options.endpoint,
+        state=options.folder,
+        repository=options.repository.resolve(),
+        engine=options.engine,
+        stop_grace_seconds=options.stop_grace_seconds,
+        store=Store(options.folder / "control.sqlite"),
+    )
+    services = plugin.install(account)
+    services.recover()
+    asyncio.run(_serve(options, services))
+
+
+def root_key(folder: Path) -> dict[str, str]:
+    """The root key of this state folder, made on first use.
+
+    ministack knows its root by the two variables of the environment; what everybody knows (`test`) opens nothing,
+    because its secret is random too.
+    """
+    path = folder / "root.json"
+    if not path.exists():
+        key = "AKIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16))
+        content = {"aws_access_key_id": key, "aws_secret_access_key": secrets.token_urlsafe(30)}
+        temporary = path.with_suffix(".tmp")
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(content, file)
+        temporary.replace(path)
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def _configure(options: Options, root: dict[str, str]) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "S3_", "MINISTACK_"))]:
+        del os.environ[name]
+    os.environ |= {
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": root["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": root["aws_secret_access_key"],
+        "BIND_HOST": "127.0.0.1",
+        "DOCKER_HOST": "unix:///nonexistent",  # ministack would start containers where it finds a daemon
+        "GATEWAY_PORT": str(options.port),
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": options.region,
+        "PERSIST_STATE": "1",
+        "S3_DATA_DIR": str(options.folder / "s3"),
+        "S3_PERSIST": "1",
+        "SERVICES": SERVED,
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(options.folder / "services"),
+    }
+
+
+async def _serve(options: Options, services: Any) -> None:
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+
+    closing = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, closing.set)
+
+    async def closed() -> None:
+        await closing.wait()
+        services.close()
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{options.port}"]
+    config.loglevel = "WARNING"
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    gateway = Gateway()
+    announced = asyncio.create_task(_announce(options))
+    saved = asyncio.create_task(gateway.checkpoint())
+    await hypercorn_serve(gateway, config, shutdown_trigger=closed)
+    announced.cancel()
+    saved.cancel()
+    services.account.store.close()
+
+
+class Gateway:
+    """ministack's application without its back doors, and with its state saved soon after it changes.
+
+    ministack writes its state when it is shut down; after a SIGKILL everything since the start would be gone. Here a
+    changing request is followed by a save within about a second.
+    """
+
+    def __init__(self) -> None:
+        import ministack.app as app
+
+        self._app = app
+        self._changed = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request; `/_ministack/…` answers health alone, for its reset and its settings ask for no signature."""
+        path = scope.get("path", "")
+        if path.startswith("/_ministack/") and path not in ("/_ministack/health", "/_ministack/ready"):
+            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._app.app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            self._changed.set()
+
+    async def checkpoint(self) -> None:
+        """Save after changes, for as long as the server runs."""
+        from ministack.core.persistence import save_all
+
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            self._changed.clear()
+            save_all(self._app._build_persistence_save_dict())
+
+
+async def _announce(options: Options) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", options.port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        sys.stdout.write(json.dumps({"ready": True, "endpoint": options.endpoint}) + "\n")
+        sys.stdout.flush()
+        return
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise PortInUse(f"port {port}: expected a free port, got one in use; choose another with --port") from None

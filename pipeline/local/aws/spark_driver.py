@@ -1,0 +1,37 @@
+"""The driver of a job run on Sail: a Spark Connect server in this process, then the entry point as `__main__`.
+
+    python spark_driver.py <entry point> [argument …]
+
+Jobs find the engine by SPARK_REMOTE, as they would on any Spark Connect; user-defined functions run in this process, so
+what the job can import, they can.
+"""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Start the engine, hand over to the job."""
+    # Sail reads its settings when it is imported, and S3 only by these names.
+    os.environ.setdefault("SAIL_EXECUTION__CHECKPOINT__PATH", Path(os.environ["TMPDIR"], "checkpoints").as_uri())
+    os.environ.setdefault("AWS_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
+    os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+    os.environ.setdefault("RUST_LOG", "error")  # else Sail's farewell stands below the job's own last words
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer()  # must live as long as the job: a client of a collected server waits for ever
+    server.start()
+    _, port = server.listening_address
+    os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"
+    sys.argv = sys.argv[1:]
+    sys.path[0] = str(Path(sys.argv[0]).parent)  # as `python <entry point>` would have it
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""SageMaker training jobs: the API's half. What a job does once it runs stands in `training_run`.
+
+A job's document is what DescribeTrainingJob answers, plus our own keys that begin with an underscore.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.local.aws import paging, training_run
+from pipeline.local.aws.account import Account, Caller
+from pipeline.local.aws.errors import InUse, Invalid, NotFound, NotServed
+from pipeline.local.aws.images import entry_point, on_this_machine
+from pipeline.local.aws.store import Document, now
+
+SERVICE = "sagemaker.amazonaws.com"
+ENDED = ("Completed", "Failed", "Stopped")
+INTERRUPTED = "InternalServerError: the embedded environment ended while this job ran. Start it again."
+# Members of CreateTrainingJob that this environment can honour, or that change nothing on one machine.
+_SERVED = {
+    "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
+    "ResourceConfig", "VpcConfig", "StoppingCondition", "Tags", "EnableNetworkIsolation", "ExperimentConfig",
+    "EnableInterContainerTrafficEncryption", "Environment", "DebugHookConfig", "ProfilerConfig", "RetryStrategy",
+    "EnableManagedSpotTraining", "RemoteDebugConfig",
+}  # fmt: skip
+DEFAULT_RUNTIME_SECONDS = 86_400
+_SUMMARY = (
+    "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
+    "SecondaryStatus",
+)  # fmt: skip
+
+
+class TrainingJobs:
+    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self._runs: dict[str, training_run.TrainingRun] = {}
+        self.operations: Mapping[str, Callable[[Caller, Document], Document]] = {
+            "CreateTrainingJob": self.create,
+            "DescribeTrainingJob": self.describe,
+            "ListTrainingJobs": self.list_all,
+            "StopTrainingJob": self.stop,
+        }
+
+    def recover(self) -> None:
+        """Jobs that were running when the environment ended have failed."""
+        for job in self._store.all("training-job"):
+            if job["TrainingJobStatus"] not in ENDED:
+                with self._store.edit("training-job", job["TrainingJobName"]) as document:
+                    training_run.end(document, "Failed", "Failed", INTERRUPTED)
+
+    def create(self, caller: Caller, request: Document) -> Document:
+        """Check names, rights, role and image as AWS would, then start the job."""
+        if strange := sorted(request.keys() - _SERVED):
+            raise NotServed(f"CreateTrainingJob {', '.join(strange)}")
+        name = request["TrainingJobName"]
+        arn = self._account.arn("sagemaker", f"training-job/{name}")
+        self._account.check_may_pass(caller, request["RoleArn"], SERVICE)
+        if request.get("Tags"):
+            self._account.check_allowed(caller, "sagemaker:AddTags", arn)
+        command = self._command(request["AlgorithmSpecification"])
+        _check_channels(request.get("InputDataConfig") or [])
+        session = self._account.session_of(request["RoleArn"], SERVICE, "SageMaker")
+        with self._store.alone():
+            if self._store.get("training-job", name) is not None:
+                raise InUse(
+                    f"Training job names must be unique within an AWS account and region, and a training job "
+                    f"with this name already exists ({arn})"
+                )
+            self._store.add("training-job", name, _document(arn, request))
+        run = self._runs[name] = training_run.TrainingRun(self._account, name, command, session)
+        threading.Thread(target=run.run, name=f"training-job {name}", daemon=True).start()
+        return {"TrainingJobArn": arn}
+
+    def describe(self, caller: Caller, request: Document) -> Document:
+        """The whole job."""
+        return {key: value for key, value in self._job(request).items() if not key.startswith("_")}
+
+    def list_all(self, caller: Caller, request: Document) -> Document:
+        """Jobs, newest first, filtered by status and a part of the name."""
+        jobs = [
+            {key: job[key] for key in _SUMMARY if key in job}
+            for job in paging.ordered(self._store.all("training-job"), request)
+            if request.get("StatusEquals") in (None, job["TrainingJobStatus"])
+            and request.get("NameContains", "") in job["TrainingJobName"]
+        ]
+        summaries, token = paging.page(jobs, request)
+        return {"TrainingJobSummaries": summaries, **token}
+
+    def stop(self, caller: Caller, request: Document) -> Document:
+        """SIGTERM now, SIGKILL after the grace; what the job saved as its model is still uploaded."""
+        name = self._job(request)["TrainingJobName"]
+        with self._store.edit("training-job", name) as job:
+            if job["TrainingJobStatus"] != "InProgress":
+                raise Invalid(
+                    f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
+                )
+            job["TrainingJobStatus"] = "Stopping"
+            training_run.enter(job, "Stopping", "Stopping the training job")
+        self._runs[name].stop()
+        return {}
+
+    def kill_all(self) -> None:
+        """End every process group: the server is closing."""
+        for run in list(self._runs.values()):
+            run.kill()
+
+    def _command(self, algorithm: Mapping[str, Any]) -> list[str]:
+        if "TrainingImage" not in algorithm:
+            raise NotServed("CreateTrainingJob AlgorithmSpecification.AlgorithmName")
+        if algorithm.get("TrainingInputMode", "File") != "File":
+            raise NotServed(f"CreateTrainingJob TrainingInputMode {algorithm['TrainingInputMode']}")
+        arguments = list(algorithm.get("ContainerArguments") or [])
+        if override := algorithm.get("ContainerEntrypoint"):
+            return on_this_machine(override) + arguments
+        # Without an entry point of its own the job is `docker run <image> train`.
+        return entry_point(self._account.repository, algorithm["TrainingImage"]) + (arguments or ["train"])
+
+    def _job(self, request: Document) -> Document:
+        job = self._store.get("training-job", request["TrainingJobName"])
+        if job is None:
+            raise NotFound("Requested resource not found.")
+        return job
+
+
+def _check_channels(channels: list[Mapping[str, Any]]) -> None:
+    for channel in channels:
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None or source["S3DataType"] != "S3Prefix" or channel.get("InputMode", "File") != "File":
+            raise NotServed(
+                f"CreateTrainingJob channel {channel['ChannelName']}: anything but an S3Prefix in File mode"
+            )
+        if channel.get("CompressionType", "None") != "None" or channel.get("RecordWrapperType", "None") != "None":
+            raise NotServed(f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, RecordWrapperType")
+
+
+def _document(arn: str, request: Document) -> Document:
+    created = now()
+    name = request["TrainingJobName"]
+    job = {key: value for key, value in request.items() if key != "Tags"}
+    output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    job |= {
+        "TrainingJobArn": arn,
+        "TrainingJobStatus": "InProgress",
+        "CreationTime": created,
+        "LastModifiedTime": created,
+        "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS}
+        | (request.get("StoppingCondition") or {}),
+        "ModelArtifacts": {"S3ModelArtifacts": f"{output}/{name}/output/model.tar.gz"},
+        "SecondaryStatusTransitions": [],
+        "_tags": request.get("Tags") or [],
+    }
+    training_run.enter(job, "Starting", "Starting the training job")
+    return job
