@@ -70,7 +70,7 @@ class Prepare:
     image: fields.Image
     entry_point: fields.EntryPoint
     delta_engine: Literal["delta-rs", "unity-connector"] = Field(description="delta-rs or unity-connector")
-    eval_fraction: float = Field(gt=0, le=0.5, description="a fraction > 0 and ≤ 0.5")
+    eval_fraction: float = Field(ge=0.001, le=0.5, description="a fraction, 0.001 … 0.5")
     curated_root: fields.S3Uri
     databricks_secret_id: fields.SecretId
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
@@ -199,11 +199,11 @@ def _inconsistencies(raw: Mapping[str, Any]) -> Iterator[Fault]:
     account = at("aws", "account_id")
     for section in ("pipeline", "prepare", "train", "register"):
         parts = str(at(section, "role_arn")).split(":")
-        if len(parts) == 6 and parts[4] != account:
+        if isinstance(account, str) and len(parts) == 6 and parts[4] != account:
             yield f"{section}.role_arn", f"expected a role of account {account} (aws.account_id), got {parts[4]}"
-    governed = f"s3://{at('storage', 'governed_bucket')}/"
-    if not str(at("prepare", "curated_root")).startswith(governed):
-        yield "prepare.curated_root", f"expected a prefix of the governed bucket ({governed}…)"
+    bucket, curated = at("storage", "governed_bucket"), at("prepare", "curated_root")
+    if isinstance(bucket, str) and isinstance(curated, str) and not curated.startswith(f"s3://{bucket}/"):
+        yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
     if bool(at("train", "subnet_ids")) != bool(at("train", "security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
     if isinstance(defaults := raw.get("parameters"), dict):

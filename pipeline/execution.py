@@ -68,6 +68,7 @@ def follow(
     *,
     show: Callable[[Progress], None],
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Show each change until the execution has ended, and say how it did.
 
@@ -75,14 +76,14 @@ def follow(
         Refused: AWS refused to say; the execution goes on.
     """
     names = planned(config, client, arn)
-    began, known = time.monotonic(), None
+    began, known = clock(), None
     while True:
         progress = observe(config, client, arn, planned=names, before=known)
         show(progress)
         if progress.ended:
             return outcome(progress, parameters_of(config, client, arn))
         known = progress
-        elapsed = time.monotonic() - began
+        elapsed = clock() - began
         sleep(min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, elapsed * _PATIENCE)))
 
 

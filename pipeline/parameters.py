@@ -18,8 +18,8 @@ from pipeline.errors import did_you_mean
 Value = str | int | float
 Type = Literal["String", "Integer", "Float"]
 
-# One part of a Unity Catalog name as this project allows it; stricter than UC, so that no name needs quoting.
-_UC_PART = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,126}"
+# One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
+_UC_PART = r"[a-z0-9_]{1,63}"
 UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
 
 # One-host GPU instances of the SageMaker enumeration (botocore 1.44.5). FP8 arithmetic needs compute capability 8.9:
@@ -62,7 +62,7 @@ class Parameter:
             few = self.choices if len(self.choices) <= 8 else (*self.choices[:2], "…", self.choices[-1])
             return f"one of {' '.join(str(choice) for choice in few)}"
         if self.pattern:
-            return "a three-part name catalog.schema.name" if self.pattern == UC_NAME else f"matching {self.pattern}"
+            return "catalog.schema.name of a-z, 0-9, _" if self.pattern == UC_NAME else f"matching {self.pattern}"
         lower = f"> {self.above:g}" if self.above is not None else f"≥ {self.at_least:g}"
         bounds = lower if self.at_most is None else f"{lower} and ≤ {self.at_most:.10g}"
         return bounds if self.also is None else f"{self.also} or {bounds}"

@@ -1,9 +1,11 @@
 """Start an execution of the deployed pipeline, and follow it.
 
-python -m pipeline.run --env dev --follow
-python -m pipeline.run --env dev --set LoraRank=32 --set MaxEvalLoss=2.2
-python -m pipeline.run --env dev --from 4x7k2m9p1q0z --set Seed=18        # as that execution, but for the seed
-python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow  # ask again for one started before
+    python -m pipeline.run --env dev --follow
+    python -m pipeline.run --env dev --set LoraRank=32 --set MaxEvalLoss=2.2
+    python -m pipeline.run --env dev --from 4x7k2m9p1q0z --set Seed=18        # as that execution, but for the seed
+    python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow  # ask again for one started before
+
+A start has a token; the same parameters under the same token start nothing twice.
 """
 
 import argparse

@@ -1,0 +1,204 @@
+"""A SageMaker that speaks the wire protocol for exactly the calls upsert and run make; anything else is refused by name.
+
+It keeps pipelines, tags and executions; how an execution goes is a script of moments that the test writes.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore import xform_name
+
+from pipeline import config
+
+ACCOUNT, REGION = "000000000000", "us-east-1"
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+
+
+class AwsError(Exception):
+    """An answer that is an error, with the service's code."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+class SageMaker:
+    """The service's state and operations; `calls` names each call in order."""
+
+    def __init__(self) -> None:
+        self.account = ACCOUNT
+        self.pipelines: dict[str, dict[str, Any]] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.executions: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.moments: list[dict[str, Any]] = [{"status": "Succeeded", "steps": []}]
+        self.calls: list[str] = []
+        self.refuse: dict[str, AwsError] = {}
+        self.lose_answers_to: set[str] = set()  # done, but the connection drops before the answer
+
+    def deny(self, operation: str, code: str, text: str) -> None:
+        """Answer an operation with an error from now on."""
+        self.refuse[operation] = AwsError(code, text)
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(operation)
+        if operation in self.refuse:
+            raise self.refuse[operation]
+        method = getattr(self, xform_name(operation), None)
+        if method is None:
+            raise AwsError("UnknownOperationException", f"not implemented: {operation}")
+        answer: dict[str, Any] = method(request)
+        return answer
+
+    def _arn(self, name: str) -> str:
+        return f"arn:aws:sagemaker:{REGION}:{self.account}:pipeline/{name}"
+
+    def _pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["PipelineName"]
+        if name not in self.pipelines:
+            raise AwsError("ResourceNotFound", f"Pipeline '{name}' does not exist.")
+        return self.pipelines[name]
+
+    def create_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+        arn, name = self._arn(request["PipelineName"]), request["PipelineName"]
+        if name in self.pipelines and self.pipelines[name]["_token"] != request["ClientRequestToken"]:
+            raise AwsError("ValidationException", "Pipeline names must be unique within an AWS account and region.")
+        self.pipelines[name] = self._stored(request) | {"PipelineArn": arn, "_token": request["ClientRequestToken"]}
+        self.tags[arn] = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        return {"PipelineArn": arn}
+
+    def update_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._pipeline(request).update(self._stored(request))
+        return {"PipelineArn": self._arn(request["PipelineName"])}
+
+    def _stored(self, request: dict[str, Any]) -> dict[str, Any]:
+        keys = ("PipelineName", "PipelineDefinition", "PipelineDescription", "RoleArn")
+        return {key: request[key] for key in keys} | {"LastModifiedTime": time.time()}
+
+    def describe_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in self._pipeline(request).items() if not key.startswith("_")}
+
+    def list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"Tags": [{"Key": k, "Value": v} for k, v in self.tags[request["ResourceArn"]].items()]}
+
+    def add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.tags[request["ResourceArn"]].update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+        return {"Tags": request["Tags"]}
+
+    def start_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        pipeline, token = self._pipeline(request), request["ClientRequestToken"]
+        for arn, execution in self.executions.items():
+            if execution["token"] == token:
+                return {"PipelineExecutionArn": arn}
+        arn = f"{pipeline['PipelineArn']}/execution/run{len(self.executions):09}"
+        self.executions[arn] = {
+            "token": token,
+            "moment": 0,
+            "request": request,
+            "definition": pipeline["PipelineDefinition"],
+        }
+        return {"PipelineExecutionArn": arn}
+
+    def _execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["PipelineExecutionArn"] not in self.executions:
+            raise AwsError(
+                "ResourceNotFound", f"Pipeline execution '{request['PipelineExecutionArn']}' does not exist."
+            )
+        return self.executions[request["PipelineExecutionArn"]]
+
+    def _moment(self, execution: dict[str, Any]) -> dict[str, Any]:
+        return self.moments[min(execution["moment"], len(self.moments) - 1)]
+
+    def describe_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        moment = self._moment(self._execution(request))
+        reason = {"FailureReason": moment["reason"]} if "reason" in moment else {}
+        return {"PipelineExecutionStatus": moment["status"], **reason}
+
+    def list_pipeline_execution_steps(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One step a page, so that a client which forgets the next page is found out; the last page ends the moment."""
+        execution = self._execution(request)
+        steps, at = self._moment(execution)["steps"], int(request.get("NextToken", 0))
+        more = at + 1 < len(steps)
+        if not more:
+            execution["moment"] += 1
+        return {"PipelineExecutionSteps": steps[at : at + 1], **({"NextToken": str(at + 1)} if more else {})}
+
+    def describe_pipeline_definition_for_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"PipelineDefinition": self._execution(request)["definition"]}
+
+    def list_pipeline_parameters_for_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"PipelineParameters": self._execution(request)["request"]["PipelineParameters"]}
+
+    def describe_training_job(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self.jobs[request["TrainingJobName"]]
+
+
+def _handler(service: SageMaker) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            operation = self.headers["X-Amz-Target"].removeprefix("SageMaker.")
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                status, body = 200, service.answer(operation, request)
+            except AwsError as error:
+                status, body = 400, {"__type": error.code, "message": str(error)}
+            if operation in service.lose_answers_to:
+                service.lose_answers_to.discard(operation)
+                self.close_connection = True
+                return
+            payload = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    return Handler
+
+
+@pytest.fixture
+def variables() -> dict[str, str]:
+    """What the embedded environment exports, frozen as for the goldens."""
+    return dict(line.split("=", 1) for line in (GOLDEN / "local.env").read_text().splitlines())
+
+
+@pytest.fixture
+def configured(variables: dict[str, str]) -> config.Config:
+    return config.load("local", environ=variables)
+
+
+@pytest.fixture
+def compiled() -> str:
+    """The local definition, from its golden: reading it costs no SDK."""
+    return json.dumps(json.loads((GOLDEN / "definition.local.json").read_text()))
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Iterator[SageMaker]:
+    """The running service, with this process's environment pointing at it."""
+    made = SageMaker()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    settings = variables | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+    for name, value in {**settings, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(name, value)
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def client(service: SageMaker) -> Any:
+    return boto3.client("sagemaker", region_name=REGION)

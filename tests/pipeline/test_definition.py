@@ -1,0 +1,276 @@
+"""The compiled definition: the golden one, made without a call, the same bytes on any machine."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import pytest
+
+from pipeline import config, layout
+from pipeline.errors import DefinitionError
+from pipeline.validation import every_step
+
+ROOT = Path(__file__).resolve().parents[2]
+EXECUTION = {"Get": "Execution.PipelineExecutionId"}
+
+
+def script() -> ModuleType:
+    """scripts/golden as a module: the test and the command render the same way."""
+    loader = SourceFileLoader("golden", str(ROOT / "scripts" / "golden"))
+    spec = importlib.util.spec_from_loader("golden", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    loader.exec_module(module)
+    sys.dont_write_bytecode = before
+    return module
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every connection is refused and noted."""
+    tried: list[object] = []
+
+    def refuse(_: object, address: object) -> NoReturn:
+        tried.append(address)
+        raise OSError("compiling opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    return tried
+
+
+def step(tree: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(found for found in every_step(tree["Steps"]) if found["Name"] == name)
+
+
+@pytest.fixture
+def tree(compiled: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(compiled)
+    return parsed
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+def test_the_definition_is_the_golden_one_and_compiling_it_calls_nobody(
+    environment: str, no_network: list[object]
+) -> None:
+    golden = script()
+    assert golden.rendered(environment) == golden.path(environment).read_text(), (
+        "read the difference, then scripts/golden"
+    )
+    assert no_network == []
+
+
+@pytest.mark.sdk
+def test_a_call_while_compiling_is_refused_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import sdk
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    session = sdk.offline_session("us-east-1", "bucket")
+    with pytest.raises(RuntimeError, match=r"compiling must call nobody, but the SDK asked for https://api\.sagemaker"):
+        session.sagemaker_client.list_pipelines()
+    with pytest.raises(RuntimeError, match="compiling must call nobody"):
+        session.boto_session.client("sts").get_caller_identity()
+
+
+@pytest.mark.sdk
+def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: Path) -> None:
+    def dry_run(seed: str) -> bytes:
+        # Another folder, another hash seed, no credentials and no region: nothing of the machine may show.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environ = kept | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "pipeline.upsert", "--env", "dev", "--dry-run"]
+        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=True, timeout=120)
+        assert done.stderr == b""
+        return done.stdout
+
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(dry_run, ["1", "4242"])
+    assert first == second
+    assert json.loads(first)["Version"] == "2020-12-01"
+
+
+@pytest.mark.sdk
+def test_compiling_leaves_the_process_as_it_was(configured: config.Config) -> None:
+    import logging
+
+    from pipeline import definition
+
+    before = dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable
+    definition.compiled(configured)
+    assert (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable) == before
+
+
+@pytest.mark.sdk
+def test_no_defaults_file_of_the_user_changes_the_definition(
+    configured: config.Config, compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline import definition
+
+    defaults = {"TrainingJob": {"OutputDataConfig": {"KmsKeyId": "mine"}, "Environment": {"MINE": "1"}}}
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": defaults}))
+    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(file))
+    assert json.loads(definition.compiled(configured)) == json.loads(compiled)
+
+
+def test_the_steps_come_in_the_order_of_the_page(tree: dict[str, Any]) -> None:
+    names = [(found["Name"], found["Type"]) for found in every_step(tree["Steps"])]
+    assert names == [
+        ("Prepare", "EMRServerless"),
+        ("Train", "Training"),
+        ("Gate", "Condition"),
+        ("Register", "Callback"),
+        ("Rejected", "Fail"),
+    ]
+    assert step(tree, "Train")["DependsOn"] == ["Prepare"]
+
+
+def test_train_has_one_channel_and_it_is_the_base_model(tree: dict[str, Any], configured: config.Config) -> None:
+    channels = step(tree, "Train")["Arguments"]["InputDataConfig"]
+    assert [channel["ChannelName"] for channel in channels] == ["model"]
+    uri = channels[0]["DataSource"]["S3DataSource"]["S3Uri"]
+    assert uri == layout.base_model(configured)
+    assert uri.endswith(f"/{configured.train.base_model_revision}/")
+
+
+def test_no_job_is_given_a_path_into_the_governed_bucket_but_prepares_target(tree: dict[str, Any]) -> None:
+    governed = "s3://governed-finetune-local-governed"
+    assert governed not in json.dumps(step(tree, "Train"))
+    assert json.dumps(step(tree, "Prepare")).count(governed) == 1
+
+
+def test_every_hyperparameter_and_argument_arrives_as_a_plain_string(tree: dict[str, Any]) -> None:
+    texts = {parameter["Name"] for parameter in tree["Parameters"] if parameter["Type"] == "String"}
+
+    def is_text(value: object) -> bool:
+        if isinstance(value, dict) and "Get" in value:
+            kind, _, name = value["Get"].partition(".")
+            return kind == "Execution" or name in texts
+        return isinstance(value, str) or list(value) == ["Std:Join"]  # type: ignore[call-overload]
+
+    words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    hyperparameters = step(tree, "Train")["Arguments"]["HyperParameters"]
+    assert [word for word in [*words, *hyperparameters.values()] if not is_text(word)] == []
+    assert not any(isinstance(value, str) and value.startswith('"') for value in hyperparameters.values())
+
+
+def test_what_an_execution_writes_is_named_by_the_execution(tree: dict[str, Any]) -> None:
+    train = step(tree, "Train")["Arguments"]
+    words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    manifest = words[words.index("--manifest-uri") + 1]
+    assert manifest == train["HyperParameters"]["prepare_manifest_uri"], "Train reads what Prepare wrote"
+    for uri in (manifest, train["HyperParameters"]["train_manifest_uri"], train["OutputDataConfig"]["S3OutputPath"]):
+        assert EXECUTION in uri["Std:Join"]["Values"]
+
+
+def test_the_gate_compares_the_reported_loss_with_the_parameter(tree: dict[str, Any]) -> None:
+    [condition] = step(tree, "Gate")["Arguments"]["Conditions"]
+    assert condition == {
+        "Type": "LessThanOrEqualTo",
+        "LeftValue": {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"},
+        "RightValue": {"Get": "Parameters.MaxEvalLoss"},
+    }
+    words = step(tree, "Rejected")["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
+    assert condition["LeftValue"] in words
+    assert condition["RightValue"] in words
+
+
+def test_register_tells_its_worker_nothing(tree: dict[str, Any], configured: config.Config) -> None:
+    register = step(tree, "Register")
+    assert register["Arguments"] == {}
+    assert register["SqsQueueUrl"] == configured.register.queue_url
+    assert [output["OutputName"] for output in register["OutputParameters"]] == [
+        "model_version",
+        "model_uri",
+        "record_uri",
+    ]
+
+
+def test_only_faults_of_the_service_are_retried(tree: dict[str, Any]) -> None:
+    kinds = {
+        kind
+        for name in ("Prepare", "Train")
+        for policy in step(tree, name)["RetryPolicies"]
+        for kind in policy["ExceptionType"]
+    }
+    assert kinds == {
+        "Step.SERVICE_FAULT",
+        "Step.THROTTLING",
+        "SageMaker.RESOURCE_LIMIT",
+        "SageMaker.JOB_INTERNAL_ERROR",
+        "SageMaker.CAPACITY_ERROR",
+    }
+
+
+def test_the_uri_of_a_known_execution_is_plain(configured: config.Config) -> None:
+    uri = layout.of_execution(layout.prepare_manifest(configured), "abc")
+    assert uri == "s3://governed-finetune-local-evidence/executions/abc/prepare/manifest.json"
+
+
+def spoilt(compiled: str, find: str, replacement: str) -> str:
+    assert find in compiled, "the definition no longer has what this test breaks"
+    return compiled.replace(find, replacement)
+
+
+LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
+
+
+@pytest.mark.parametrize(
+    ("find", "replacement", "fault"),
+    [
+        (
+            "Parameters.MaxSteps",
+            "Parameters.MaxStep",
+            "'Parameters.MaxStep', which is not declared; did you mean 'MaxSteps'?",
+        ),
+        (
+            "Execution.PipelineExecutionArn",
+            "Execution.Arn",
+            "refers to 'Execution.Arn', which is no execution variable",
+        ),
+        (LOSS, LOSS.replace("Train", "Trian"), "FinalMetricDataList['eval:loss'].Value\", but there is no such step"),
+        (LOSS, "Steps.Prepare.JobRunId.Value", "but an EMR Serverless step has no properties"),
+        ('"Name": "eval:loss"', '"Name": "eval:los"', f'refers to "{LOSS}", which Train does not report'),
+        (
+            '["Prepare"]',
+            '["Prepar"]',
+            "Train  depends on the step 'Prepar', which is not there; did you mean 'Prepare'?",
+        ),
+        ('"Name": "Rejected"', '"Name": "Gate"', "Steps  expected every name once, got 5 steps with 4 names"),
+        ('"Name": "Rejected"', '"Name": "No_way"', "expected a step name of 1 to 64 letters, digits and hyphens"),
+        (
+            '"base_model": "tiny',
+            '"base_model": "' + "y" * 2500,
+            "base_model  expected at most 2500 characters, got 2514",
+        ),
+        ('OFFLINE": "1"', f'OFFLINE": "{"1" * 513}"', "HF_HUB_OFFLINE  expected at most 512 characters, got 513"),
+        ('"region": "us-east-1"', '"region": 1', "HyperParameters.region  expected text or a reference, got 1"),
+    ],
+)
+def test_what_the_service_would_refuse_is_found_before_it_is_sent(
+    compiled: str, find: str, replacement: str, fault: str
+) -> None:
+    from pipeline import validation
+
+    validation.check(compiled)
+    with pytest.raises(DefinitionError) as caught:
+        validation.check(spoilt(compiled, find, replacement))
+    assert fault in str(caught.value)
+
+
+def test_a_definition_over_the_services_limit_is_refused(compiled: str) -> None:
+    from pipeline import validation
+
+    with pytest.raises(DefinitionError, match="expected at most 1048576 characters, got"):
+        validation.check(spoilt(compiled, "Nothing was registered", "x" * 1_048_576))

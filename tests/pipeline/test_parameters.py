@@ -1,0 +1,87 @@
+"""The parameter table: its rows are docs/architecture.md's, and its checks report every fault at once."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import parameters
+from pipeline.parameters import BY_NAME, TABLE
+
+ARCHITECTURE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
+
+
+def test_the_table_is_the_one_in_the_architecture_page() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| (\S+) \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    written = [(name, type_, default.strip("`")) for name, type_, default in rows]
+    assert written == [(p.name, p.type, str(p.default)) for p in TABLE]
+    assert len(written) == 14
+
+
+@pytest.mark.parametrize("parameter", TABLE, ids=lambda parameter: parameter.name)
+def test_every_default_is_within_its_own_range(parameter: parameters.Parameter) -> None:
+    assert parameters.fault(parameter, parameter.default) is None
+
+
+def test_all_faults_of_a_command_line_are_told_at_once() -> None:
+    values, faults = parameters.chosen(
+        {"LoraRnk": "8", "Epochs": "many", "MaxEvalLoss": "-1", "LearningRate": "nan", "Seed": "3"}
+    )
+    assert values == {"Seed": 3}
+    assert faults == [
+        ("LoraRnk", "is no parameter; did you mean 'LoraRank'?"),
+        ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got 'many'"),
+        ("MaxEvalLoss", "expected > 0, got -1.0"),
+        ("LearningRate", "expected > 0 and ≤ 0.1, got nan"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("RawTable", "a.b.c", "a.b"),
+        ("RawTable", "edgar.raw.filings", "edgar.raw.filings`; DROP"),
+        ("CuratedTable", "edgar.curated.x", "edgar/../x.y.z"),
+        ("ModelName", "a.b.c", "a.b.c\n"),
+        ("ModelName", "a.b.c", "Edgar.models.x"),
+        ("RawTableVersion", "-1", "-2"),
+        ("ModelAlias", "champion", "Champion"),
+        ("Epochs", "20", "21"),
+        ("MaxSteps", "-1", "0"),
+        ("LearningRate", "0.1", "0.11"),
+        ("LearningRate", "1e-4", "0"),
+        ("LoraRank", "128", "12"),
+        ("SequenceLength", "256", "300"),
+        ("Seed", "0", "2147483648"),
+        ("MaxEvalLoss", "0.01", "inf"),
+        ("TrainInstanceType", "ml.p5.4xlarge", "ml.g5"),
+        ("Fp8Mode", "nf4", "fp8"),
+    ],
+)
+def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
+    assert parameters.parsed(BY_NAME[name], good)[1] is None
+    assert parameters.parsed(BY_NAME[name], bad)[1] is not None
+
+
+def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
+    assert parameters.faults_in_defaults({"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}) == [
+        ("Epoch", "unknown parameter; did you mean 'Epochs'?"),
+        ("ModelAlias", "expected a string (matching [a-z][a-z0-9_]{0,62}), got 3"),
+        ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
+    ]
+
+
+@given(st.text())
+def test_no_text_passes_as_a_table_name_but_three_plain_parts(text: str) -> None:
+    value, fault = parameters.parsed(BY_NAME["RawTable"], text)
+    if fault is None:
+        assert value == text
+        assert re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+){2}", text)
+
+
+def test_the_help_shows_every_parameter_with_its_default_and_range() -> None:
+    table = parameters.help_table({"Epochs": 20}).splitlines()
+    assert len(table) == len(TABLE)
+    assert re.fullmatch(r"  Epochs +Integer +20 +passes over the training examples +≥ 1 and ≤ 20", table[5])
