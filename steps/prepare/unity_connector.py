@@ -1,0 +1,138 @@
+"""`DeltaStore` by Spark's own Delta, for EMR: tables by name through Unity Catalog's Spark connector (`UCSingleCatalog`).
+
+The connector asks Unity Catalog for each table's credentials and renews them in every executor, so a job may last for days. It is
+configured by `spark.sql.catalog.<catalog>.*` at submission, never here.
+
+The parity test runs this file whole on real Spark 4.0 and Delta 4.0 classes, with Spark's session catalog in the place of
+UCSingleCatalog. [unverified]: on EMR, with the connector's jars, against a hosted Unity Catalog.
+
+An execution commits once: Delta refuses a second transaction with the id of the first (`txnAppId`), and says so in no way; therefore the
+history is asked afterwards who really committed. Sail ignores that id without a word, but has no DESCRIBE HISTORY: it fails at once.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from steps.governance.errors import IntegrityError, NotFound
+from steps.governance.manifest import FileEntry
+from steps.governance.names import execution_id
+from steps.prepare import data_files
+from steps.prepare.delta_io import Commit, Content, Place, Provenance, other_columns, same_content, user_metadata
+from steps.prepare.schemas import PARTITION
+from steps.prepare.session import translated
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_ROWS_PER_FILE = 20_000
+
+
+class ConnectorStore:
+    """Delta tables through Spark SQL. Every name in a statement is a checked `UcName`, every version an int."""
+
+    def __init__(self, spark: "SparkSession") -> None:
+        self._spark = spark
+
+    def resolve_version(self, place: Place, version: int) -> int:
+        """See `DeltaStore`."""
+        with translated(f"read the log of table {place.name}"):
+            versions = {int(entry["version"]) for entry in self._history(place)}
+        wanted = max(versions) if version < 0 else version
+        if wanted > max(versions):
+            raise NotFound(
+                f"table {place.name} cannot be read",
+                expected=f"Delta version {version}",
+                got=f"versions up to {max(versions)}",
+                do="check RawTableVersion; -1 reads the newest",
+            )
+        return wanted
+
+    def columns(self, place: Place, version: int) -> list[str]:
+        """See `DeltaStore`."""
+        with translated(f"read table {place.name} at version {version}"):
+            return [name for name, kind in self._at(place, version).dtypes if kind == "string"]
+
+    def rows(self, place: Place, version: int) -> int | None:
+        """See `DeltaStore`."""
+        with translated(f"count table {place.name} at version {version}"):
+            return self._at(place, version).count()
+
+    def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
+        """See `DeltaStore`."""
+        return self._at(place, version).select(*columns)
+
+    def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
+        """See `DeltaStore`. Spark writes and commits in one go, so rows are counted from the commit's own metrics."""
+        with translated(f"commit to table {place.name}"):
+            self._create(place, content)
+            entry = self._earlier(place, content.provenance)
+            if entry is None:
+                self._write(frame, place, content)
+                entry = self._earlier(place, content.provenance)
+        if entry is None:
+            raise IntegrityError(
+                f"table {place.name} was written but holds no commit of this execution",
+                expected=f"a commit with userMetadata of {content.provenance.execution_arn}",
+                got="none",
+                do="check that this Spark writes real Delta tables",
+            )
+        _counted(place, entry, content)
+        version = int(entry["version"])
+        timestamp_ms = round(entry["timestamp"].timestamp() * 1000)
+        return Commit(version, timestamp_ms, self._files(place, version, content.provenance))
+
+    def _at(self, place: Place, version: int) -> "DataFrame":
+        return self._spark.sql(f"SELECT * FROM {place.name} VERSION AS OF {int(version)}")  # noqa: S608 - checked names
+
+    def _history(self, place: Place) -> list[dict[str, Any]]:
+        return [row.asDict() for row in self._spark.sql(f"DESCRIBE HISTORY {place.name}").collect()]
+
+    def _create(self, place: Place, content: Content) -> None:
+        """Make sure that the table stands, with these columns."""
+        if place.table is None:
+            self._spark.sql(
+                f"CREATE TABLE IF NOT EXISTS {place.name} ({content.schema.ddl}) USING delta "
+                f"PARTITIONED BY ({PARTITION}) LOCATION '{place.location}'"
+            )
+        there = self._spark.table(str(place.name)).dtypes
+        if sorted(there) != sorted(content.schema.columns):
+            raise other_columns(place, content.schema, str(there))
+
+    def _write(self, frame: "DataFrame", place: Place, content: Content) -> None:
+        names = content.schema.names
+        parts = max(1, -(-content.rows // _ROWS_PER_FILE))
+        ordered = frame.select(*names).repartition(parts, names[0]).sortWithinPartitions(*names)
+        ordered.writeTo(str(place.name)).option("userMetadata", content.provenance.user_metadata()).option(
+            "txnAppId", content.provenance.execution_arn
+        ).option("txnVersion", "1").append()
+
+    def _earlier(self, place: Place, provenance: Provenance) -> dict[str, Any] | None:
+        for entry in self._history(place):
+            recorded = user_metadata(entry)
+            if recorded.get("execution_arn") == provenance.execution_arn:
+                same_content(place, recorded, provenance)
+                return entry
+        return None
+
+    def _files(self, place: Place, version: int, provenance: Provenance) -> tuple[FileEntry, ...]:
+        """The commit's files, hashed as they stand: Spark's writer tells nobody what it wrote."""
+        execution = execution_id(provenance.execution_arn)
+        with translated(f"read back the data files of table {place.name}"):
+            of_execution = self._at(place, version).where(f"{PARTITION} = '{execution}'")
+            uris = [row[0] for row in of_execution.select("_metadata.file_path").distinct().collect()]
+            paths = sorted(uri[uri.index(f"{PARTITION}={execution}/") :] for uri in uris)
+            task = data_files.hashing(place.location, place.access.storage_options(), paths)
+            numbers = self._spark.range(0, len(paths), 1, max(len(paths), 1))
+            found = numbers.mapInArrow(task, data_files.WRITTEN_DDL).collect()
+        return tuple(sorted((FileEntry(**row.asDict()) for row in found), key=lambda file: file.path))
+
+
+def _counted(place: Place, entry: dict[str, Any], content: Content) -> None:
+    got = (entry.get("operationMetrics") or {}).get("numOutputRows")
+    if got is None or int(got) != content.rows:
+        raise IntegrityError(
+            f"table {place.name} holds other rows than were counted; there is no manifest, so nobody will read them",
+            expected=f"{content.rows} rows",
+            got=f"{got} rows in version {entry['version']}",
+            do="start a new execution; if it happens again the engine is not deterministic",
+        )

@@ -1,0 +1,93 @@
+"""The job on real Spark 4.0 and Delta 4.0 classes, for `test_parity.py`. Runs in build/spark-venv (scripts/spark-venv).
+
+    python parity_on_spark.py <folder> <filings.jsonl | ->
+
+Prints one JSON line: per engine (`connector`: Spark's own Delta; `delta-rs`: our adapter on the JVM) the manifest and all rows.
+"""
+
+import importlib.resources
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import prepare_fakes as fakes
+from deltalake import DeltaTable
+
+from steps.governance.names import UcName
+from steps.prepare.delta_io import DeltaStore
+from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.job import Job
+from steps.prepare.unity_connector import ConnectorStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_SERVICE = "META-INF/services/org.apache.spark.sql.sources.DataSourceRegister"
+
+
+def session(folder: Path) -> "SparkSession":
+    """Classic Spark with the Delta classes of the jsoniq wheel, whose merged service list lost Delta's line."""
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    shim = folder / "delta-service.jar"
+    with zipfile.ZipFile(shim, "w") as jar:
+        jar.writestr(_SERVICE, "org.apache.spark.sql.delta.sources.DeltaDataSource\n")
+    delta = importlib.resources.files("jsoniq.jars").joinpath("rumbledb-3.0.0.jar")
+    builder = SparkSession.builder.master("local[2]").appName("parity")
+    for key, value in {
+        "spark.jars": f"{delta},{shim}",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "2g",
+    }.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str) -> dict[str, Any]:
+    """The job in `folder`, once and then again: the repetition must change nothing."""
+    catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
+    catalog.add(f"{catalog_name}.raw.filings", fakes.raw_table(folder / "raw", rows))
+    names = {"raw_table": UcName.parse(f"{catalog_name}.raw.filings"), "curated_table": UcName.parse(f"{catalog_name}.curated.examples")}
+    if isinstance(store, ConnectorStore):
+        spark = store._spark
+        spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
+        spark.sql("CREATE SCHEMA IF NOT EXISTS curated")
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'")
+    prepared = [Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(2)]
+    assert prepared[0] == prepared[1], "a repeated run reported something else"
+    tables = {name: DeltaTable(str(folder / "curated" / "curated" / name)) for name in ("examples", "examples_rejected")}
+    return {
+        "manifest": json.loads(prepared[0].to_bytes()),
+        "commits": [table.history(1)[0].get("userMetadata") for table in tables.values()],
+        "rows": {name: table.to_pyarrow_table().to_pylist() for name, table in tables.items()},
+    }
+
+
+def main(folder: Path, filings: str) -> None:
+    """Both adapters on the same rows."""
+    rows = fakes.corpus() if filings == "-" else fakes.real_filings(Path(filings))
+    spark = session(folder)
+    found = {}
+    for engine, store, name in (
+        ("connector", ConnectorStore(spark), "spark_catalog"),
+        ("delta-rs", DeltaRsStore(spark), "edgar"),
+    ):
+        (folder / engine).mkdir()
+        found[engine] = run(folder / engine, rows, store, name)
+    (folder / "found.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
