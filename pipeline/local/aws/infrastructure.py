@@ -25,6 +25,7 @@ LOCAL_PARAMETERS = {
     "DatabricksPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:user/{CONTROL_PLANE_USER}",
     "DatabricksExternalId": EXTERNAL_ID,
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
+    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",  # the worker is a process of this machine
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }
 
