@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,16 +33,34 @@ def new_token() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def start(
-    config: Config, client: Any, overrides: Mapping[str, str], *, token: str | None = None, source: str | None = None
-) -> str:
-    """Start an execution with the texts of `overrides`, on top of the parameters of the execution `source`.
+@dataclass(frozen=True)
+class Start:
+    """A start that was checked and not yet sent; sent twice, it starts nothing twice."""
+
+    config: Config
+    request: Mapping[str, Any]
+
+    def send(self, client: Any) -> str:
+        """The execution's ARN.
+
+        Raises:
+            Refused: AWS refused, or did not answer.
+        """
+        with account.answering(f"StartPipelineExecution {self.config.pipeline.name}", self.config):
+            token = provenance.sha256(self.request)
+            arn: str = client.start_pipeline_execution(**self.request, ClientRequestToken=token)["PipelineExecutionArn"]
+        return arn
+
+
+def prepared(
+    config: Config, client: Any, overrides: Mapping[str, str], *, token: str, source: str | None = None
+) -> Start:
+    """A start with the texts of `overrides`, on top of the parameters of the execution `source`.
 
     Raises:
         UsageError: a name, type or value is wrong, or the token or source is; every fault is in the message.
         Refused: AWS refused.
     """
-    token = token or new_token()
     if not TOKEN.fullmatch(token):
         message = f"expected a token of letters, digits and hyphens (82 at most), got {token!r}"
         raise UsageError(message)
@@ -54,11 +73,17 @@ def start(
         "PipelineExecutionDisplayName": token,
         "PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in sorted(values.items())],
     }
-    with account.answering(f"StartPipelineExecution {config.pipeline.name}", config):
-        arn: str = client.start_pipeline_execution(**request, ClientRequestToken=provenance.sha256(request))[
-            "PipelineExecutionArn"
-        ]
-    return arn
+    return Start(config, request)
+
+
+def start(config: Config, client: Any, overrides: Mapping[str, str], *, token: str | None = None) -> str:
+    """Start an execution; its ARN. For a caller that asks again with the same token if the answer was lost.
+
+    Raises:
+        UsageError: as `prepared`.
+        Refused: AWS refused.
+    """
+    return prepared(config, client, overrides, token=token or new_token()).send(client)
 
 
 def follow(

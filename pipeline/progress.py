@@ -20,8 +20,15 @@ def shown(stream: IO[str]) -> Iterator[Show]:
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(file=stream), refresh_per_second=4) as live:
-        yield lambda progress: live.update(_table(progress))
+    latest: list[Progress] = []
+    # Drawn anew four times a second, so that durations tick while nothing else changes.
+    with Live(get_renderable=lambda: _table(latest[-1]) if latest else "", console=Console(file=stream)) as live:
+
+        def show(progress: Progress) -> None:
+            latest[:] = [progress]
+            live.refresh()
+
+        yield show
 
 
 def result(outcome: Outcome) -> list[tuple[str, str]]:
@@ -30,7 +37,7 @@ def result(outcome: Outcome) -> list[tuple[str, str]]:
     rows = [
         ("execution", outcome.arn),
         ("status", outcome.status),
-        *((step.name, f"{step.status}  {duration(step.seconds)}") for step in outcome.steps),
+        *((step.name, _ended(step)) for step in outcome.steps),
         ("eval loss", loss if outcome.eval_loss is not None else ""),
         ("model", f"{outcome.model_name} version {outcome.model_version}" if outcome.model_version else ""),
         ("alias", outcome.model_alias if outcome.model_version else ""),
@@ -39,6 +46,10 @@ def result(outcome: Outcome) -> list[tuple[str, str]]:
         ("reason", outcome.failure),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _ended(step: StepState) -> str:
+    return "not reached" if step.started is None else f"{step.status}  {duration(step.seconds)}"
 
 
 def duration(seconds: float | None) -> str:
@@ -81,9 +92,10 @@ def _lines(stream: IO[str]) -> Show:
 
 def _table(progress: Progress) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("step", "state", "duration", "metric", title=progress.arn.rsplit(":", 1)[-1], title_justify="left")
     for step in progress.steps:
         colour = _COLOURS.get(step.status, "dim")
-        table.add_row(step.name, f"[{colour}]{step.status}[/]", duration(step.seconds), metric(step))
+        table.add_row(step.name, Text(step.status, style=colour), duration(step.seconds), Text(metric(step)))
     return table

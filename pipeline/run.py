@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     configured = config.load(command.environment(arguments.env))
     client = account.sagemaker(configured)
     token = arguments.token or execution.new_token()
-    arn = _started(configured, client, overrides, token=token, source=arguments.source)
+    start = execution.prepared(configured, client, overrides, token=token, source=arguments.source)
+    arn = _sent(start, client, token)
     if not arguments.follow:
         put(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
         return 0
@@ -58,10 +59,10 @@ def settings(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _started(configured: Config, client: Any, overrides: dict[str, str], *, token: str, source: str | None) -> str:
+def _sent(start: execution.Start, client: Any, token: str) -> str:
     say(f"token      {token}")  # before the call: if its answer is lost, the same token gets the same execution
     try:
-        arn = execution.start(configured, client, overrides, token=token, source=source)
+        arn = start.send(client)
     except Refused as error:
         message = f"{error}\n  if an answer was lost, the same command with --token {token} starts nothing twice"
         raise Refused(message) from error

@@ -1,14 +1,16 @@
 """run, through unchanged boto3 against a server: started once, followed to its end, and its result told."""
 
+import io
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from pipeline import command, config, execution, run, upsert
+from pipeline import command, config, execution, progress, run, upsert
 from pipeline.errors import UsageError
-from pipeline.outcome import Outcome, Progress
+from pipeline.outcome import Outcome, Progress, StepState
 
 JOB = "arn:aws:sagemaker:us-east-1:000000000000:training-job/pipelines-run000000000-Train-x"
 PREPARED = {
@@ -106,6 +108,7 @@ def test_a_rejected_execution_exits_1_with_loss_and_bound(deployed: Any, capsys:
     assert ran("--follow") == 1
     out = capsys.readouterr().out
     assert f"reason     Rejected: {REASON}" in out
+    assert "Register   not reached" in out
     assert "model " not in out
 
 
@@ -200,9 +203,10 @@ def test_a_refused_start_shows_the_token_to_try_again_with(deployed: Any, capsys
 def test_from_takes_all_parameters_of_an_execution_even_when_the_defaults_moved_on(
     deployed: Any, configured: config.Config, compiled: str, client: Any
 ) -> None:
-    first = execution.start(configured, client, {"Seed": "5"})
+    first = execution.start(configured, client, {"Seed": "5"}, token="first")
     upsert.upsert(configured, client, compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5'))
-    second = execution.start(configured, client, {"LoraRank": "8"}, source=first.rsplit("/", 1)[-1])
+    source = first.rsplit("/", 1)[-1]
+    second = execution.prepared(configured, client, {"LoraRank": "8"}, token="second", source=source).send(client)
     values = {p["Name"]: p["Value"] for p in deployed.executions[second]["request"]["PipelineParameters"]}
     assert (values["Seed"], values["LoraRank"], values["MaxEvalLoss"]) == ("5", "8", "7.0")
     assert len(values) == 14
@@ -267,3 +271,31 @@ def test_waiting_grows_with_the_time_that_passed(
 def test_a_start_is_checked_as_a_library_too(deployed: Any, configured: config.Config, client: Any) -> None:
     with pytest.raises(UsageError, match="did you mean 'Seed'"):
         execution.start(configured, client, {"Sed": "1"})
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_a_table_whose_text_is_not_markup() -> None:
+    failed = StepState(
+        "Train", "Failed", datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 22, 0, 1, tzinfo=UTC), "no [red]"
+    )
+    terminal = Terminal()
+    with progress.shown(terminal) as show:
+        show(
+            Progress("arn:aws:sagemaker:us-east-1:0:pipeline/p/execution/abc", "Failed", (StepState("Prepare"), failed))
+        )
+    shown = terminal.getvalue()
+    assert "pipeline/p/execution/abc" in shown
+    assert re.search(r"Prepare.*Waiting", shown)
+    assert re.search(r"Train.*Failed.*1 min 00 s.*no \[red\]", shown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "–"), (3.21, "3.2 s"), (60, "1 min 00 s"), (260.4, "4 min 20 s"), (3840, "1 h 04 min")],
+)
+def test_a_duration_is_told_in_the_units_of_its_size(seconds: float | None, text: str) -> None:
+    assert progress.duration(seconds) == text
