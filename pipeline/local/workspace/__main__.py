@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
 import uuid
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = uvicorn.Config(
         build(settings), host="127.0.0.1", port=settings.port, log_level="warning", timeout_graceful_shutdown=3
     )
+    # uvicorn shuts down first and raises the signal again afterwards: an asked-for end is a success.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         _AnnouncingServer(config, settings).run()
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from email.utils import format_datetime
 from typing import Any
 
@@ -124,7 +125,7 @@ def _listing(found: Json) -> Json:
 
 
 def _headers(found: Json) -> dict[str, str]:
-    modified = format_datetime(found["LastModified"], usegmt=True)
+    modified = format_datetime(found["LastModified"].astimezone(UTC), usegmt=True)
     return {"content-length": str(found["ContentLength"]), "last-modified": modified, "accept-ranges": "bytes"}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from .api import Call, Json, Routes, page, timestamp
+from .api import Call, Json, Routes, lineage_page, timestamp
 from .errors import AlreadyExists, InvalidParameter, NotFound
 from .locations import normalize
 from .metadata import EDGE, masked, require_modify
@@ -51,7 +51,7 @@ def list_edges(call: Call) -> Json:
     call.about = _spoken(wanted)
     _require_view(call, wanted)
     found = [_edge_info(call, edge, other_side) for edge in call.store.all(EDGE) if edge[this_side] == wanted]
-    return page(found, call.query, key="external_lineage_relationships", size="page_size")
+    return lineage_page(found, call.query, key="external_lineage_relationships")
 
 
 @routes.patch(_PATH, "updateExternalLineageRelationship")

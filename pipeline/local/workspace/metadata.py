@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .access import EVERYONE
-from .api import Call, Json, Routes, page, timestamp
+from .api import Call, Json, Routes, lineage_page, timestamp
 from .catalog import forget
 from .errors import AlreadyExists, InvalidParameter
 from .grants import put_grants
@@ -49,7 +49,7 @@ def list_metadata(call: Call) -> Json:
         for key, document in call.store.items(Kind.EXTERNAL_METADATA.name)
         if call.access.sees(("BROWSE",), Securable(Kind.EXTERNAL_METADATA, key))
     ]
-    return page(visible, call.query, key="external_metadata", size="page_size")
+    return lineage_page(visible, call.query, key="external_metadata")
 
 
 @routes.get(f"{_PATH}/{{name}}", "getExternalMetadata")

@@ -139,6 +139,15 @@ def version_credentials(call: Call, name: str, number: str | int, *, write: bool
     return vend(call, version["storage_location"], write=True)
 
 
+def note_use(call: Call, name: str, number: str | int, use: Json) -> None:
+    """Keeps what mlflow reports when a model is loaded inside a Databricks job."""
+    call.access.require("EXECUTE", call.target(Kind.MODEL, name))
+    version = _version(call, name, number)
+    call.store.put(
+        "MODEL_USE", str(uuid.uuid4()), {"version_id": version["id"], "principal": call.principal, "use": use}
+    )
+
+
 # Aliases
 
 

@@ -129,6 +129,12 @@ def _untag_version(call: Call, ask: Ask) -> Json:
     return {}
 
 
+def _emit_lineage(call: Call, ask: Ask) -> Json:
+    """Kept beside the version; nothing here reads it."""
+    models.note_use(call, ask["name"], ask["version"], ask)
+    return {}
+
+
 def _artifacts_through_files_api(call: Call, ask: Ask) -> Json:
     """No: versions are written with vended keys, which is what this workspace is there to show."""
     return {"is_databricks_sdk_models_artifact_repository_enabled": False}
@@ -155,12 +161,13 @@ _RPCS: dict[str, Rpc] = {
     "DeleteRegisteredModelTag": _untag_model,
     "SetModelVersionTag": _tag_version,
     "DeleteModelVersionTag": _untag_version,
+    "EmitModelVersionLineage": _emit_lineage,
     "IsDatabricksSdkModelsArtifactRepositoryEnabled": _artifacts_through_files_api,
 }
 
 
 def registry_routes() -> Routes:
-    """Every RPC of mlflow's service that is served; the others end as "not implemented here"."""
+    """Every RPC of mlflow's service; one that a newer mlflow adds ends as "not implemented here"."""
     routes = Routes()
     for method, path, rpc in methods("databricks_uc_registry_service_pb2", "UcModelRegistryService"):
         if rpc.name in _RPCS:

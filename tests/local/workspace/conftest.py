@@ -26,7 +26,7 @@ EXTERNAL_ID = "the-metastores-external-id"
 ACCOUNT = "000000000000"
 
 
-def free_port() -> int:
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -44,9 +44,11 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) ->
     raise AssertionError(f"{url} did not answer within {seconds} s")
 
 
-def environment(**extra: str) -> dict[str, str]:
+def clean_environment(**extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"AWS_DEFAULT_REGION": "us-east-1", "NO_PROXY": "127.0.0.1", "MLFLOW_DISABLE_TELEMETRY": "true"} | extra
+    return (
+        kept | {"AWS_DEFAULT_REGION": "us-east-1", "NO_PROXY": "127.0.0.1", "MLFLOW_DISABLE_TELEMETRY": "true"} | extra
+    )
 
 
 @dataclass
@@ -62,9 +64,7 @@ class Aws:
 
     def vended(self, credentials: uc.AwsCredentials) -> Any:
         """S3 with vended keys."""
-        return self.client(
-            "s3", credentials.access_key_id, credentials.secret_access_key, credentials.session_token
-        )
+        return self.client("s3", credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
 
     @property
     def storage_role(self) -> str:
@@ -73,9 +73,9 @@ class Aws:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    port = free_port()
+    port = unused_port()
     log = (tmp_path_factory.mktemp("ministack") / "log").open("wb")
-    started = environment(
+    started = clean_environment(
         GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true", PYTHONUNBUFFERED="1"
     )
     command = [str(Path(sys.executable).with_name("ministack"))]
@@ -173,12 +173,12 @@ def start_workspace(aws: Aws) -> Iterator[StartWorkspace]:
     with ExitStack() as running:
 
         def start(state: Path, *options: str, tracking: str = "http://127.0.0.1:9") -> Workspace:
-            port = free_port()
+            port = unused_port()
             command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(port), "--state", str(state)]
             command += ["--tracking-url", tracking, "--aws-endpoint", aws.endpoint, "--storage-bucket", BUCKET]
             command += ["--external-id", EXTERNAL_ID, "--enable-faults", *options]
             process = subprocess.Popen(
-                command, cwd=REPOSITORY, env=environment(**aws.control_plane), stdout=subprocess.PIPE
+                command, cwd=REPOSITORY, env=clean_environment(**aws.control_plane), stdout=subprocess.PIPE
             )
             running.callback(_end, process)
             assert process.stdout is not None
@@ -194,6 +194,37 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait(10)
     assert process.stdout is not None
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def start_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Starts a real mlflow server and does not wait for it."""
+    with ExitStack() as running:
+
+        def start() -> str:
+            port, folder = unused_port(), tmp_path_factory.mktemp("tracking")
+            log = running.enter_context((folder / "log").open("wb"))
+            command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+            command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
+            command += ["--default-artifact-root", "dbfs:/databricks/mlflow-tracking", "--no-serve-artifacts"]
+            started = clean_environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+            process = subprocess.Popen(command, env=started, cwd=folder, stdout=log, stderr=log)
+            running.callback(process.wait, 20)
+            running.callback(process.terminate)
+            return f"http://127.0.0.1:{port}"
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    return unused_port
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[..., dict[str, str]]:
+    """A process environment with nothing of the developer's own."""
+    return clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -248,9 +279,7 @@ def change_grant(admin: WorkspaceClient, securable: tuple[str, str], change: dic
     kind, name = securable
     if kind == "METASTORE":
         name = str(admin.metastores.summary().metastore_id)
-    admin.api_client.do(
-        "PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body={"changes": [change]}
-    )
+    admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body={"changes": [change]})
 
 
 def grant(admin: WorkspaceClient, principal: str, kind: str, name: str, *privileges: str) -> None:

@@ -80,9 +80,7 @@ def create_table(client: WorkspaceClient) -> Any:
 
 
 def create_model(client: WorkspaceClient) -> Any:
-    return client.registered_models.create(
-        name=f"m{secrets.token_hex(4)}", catalog_name="edgar", schema_name="models"
-    )
+    return client.registered_models.create(name=f"m{secrets.token_hex(4)}", catalog_name="edgar", schema_name="models")
 
 
 def create_version(client: WorkspaceClient) -> Any:
@@ -112,16 +110,12 @@ RULES = {
     "see a catalog": Rule(lambda c: c.catalogs.get("edgar"), (((CATALOG), "USE_CATALOG"),)),
     "see a schema": Rule(lambda c: c.schemas.get("edgar.raw"), USE_RAW),
     "see a table": Rule(lambda c: c.tables.get("edgar.raw.filings"), (*USE_RAW, (TABLE, "SELECT"))),
-    "see a table through its schema": Rule(
-        lambda c: c.tables.get("edgar.raw.filings"), (*USE_RAW, (RAW, "SELECT"))
-    ),
+    "see a table through its schema": Rule(lambda c: c.tables.get("edgar.raw.filings"), (*USE_RAW, (RAW, "SELECT"))),
     "create a schema": Rule(
         lambda c: c.schemas.create(f"s{secrets.token_hex(4)}", "edgar"),
         ((CATALOG, "USE_CATALOG"), (CATALOG, "CREATE_SCHEMA")),
     ),
-    "create a catalog": Rule(
-        lambda c: c.catalogs.create(f"c{secrets.token_hex(4)}"), ((METASTORE, "CREATE_CATALOG"),)
-    ),
+    "create a catalog": Rule(lambda c: c.catalogs.create(f"c{secrets.token_hex(4)}"), ((METASTORE, "CREATE_CATALOG"),)),
     "create a table": Rule(
         create_table,
         (
@@ -182,9 +176,7 @@ RULES = {
 def change(admin: WorkspaceClient, securable: Securable, body: dict[str, Any]) -> None:
     kind, name = securable
     name = name or str(admin.metastores.summary().metastore_id)
-    admin.api_client.do(
-        "PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body={"changes": [body]}
-    )
+    admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body={"changes": [body]})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -223,9 +215,7 @@ def test_a_refusal_names_privilege_kind_and_object(admin: WorkspaceClient, princ
     assert (info.metadata["resourceType"], info.metadata["resourceName"]) == ("Schema", "edgar.raw")
 
 
-def test_all_privileges_contains_everything_but_external_use_and_manage(
-    admin: WorkspaceClient, principal: Any
-) -> None:
+def test_all_privileges_contains_everything_but_external_use_and_manage(admin: WorkspaceClient, principal: Any) -> None:
     change(admin, CATALOG, {"principal": principal.client_id, "add": ["ALL_PRIVILEGES"]})
     change(admin, LOCATION, {"principal": principal.client_id, "add": ["ALL PRIVILEGES"]})
     assert principal.client.tables.get("edgar.raw.filings").name == "filings"
@@ -264,9 +254,7 @@ def test_browse_shows_metadata_without_any_use(admin: WorkspaceClient, principal
         RULES["read a table's files"].act(principal.client)
 
 
-def test_what_one_may_not_reach_is_refused_whether_it_exists_or_not(
-    admin: WorkspaceClient, principal: Any
-) -> None:
+def test_what_one_may_not_reach_is_refused_whether_it_exists_or_not(admin: WorkspaceClient, principal: Any) -> None:
     for missing in ("edgar.raw.filings", "edgar.raw.nothing", "edgar.nothing.nothing"):
         with pytest.raises(PermissionDenied, match="USE CATALOG on Catalog 'edgar'"):
             principal.client.tables.get(missing)

@@ -41,9 +41,7 @@ def test_an_expired_token_is_unauthenticated(start_workspace: Any, tmp_path: Any
     admin = workspace.admin()
     token = admin.config.authenticate()["Authorization"]
     assert client is not admin
-    answer = requests.get(
-        f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers={"authorization": token}, timeout=5
-    )
+    answer = requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers={"authorization": token}, timeout=5)
     assert (answer.status_code, answer.json()["message"]) == (401, "Access token expired.")
     with pytest.raises(Unauthenticated, match="Access token expired"):
         admin.current_user.me()

@@ -24,9 +24,9 @@ def files(aws: Any, workspace: Any) -> None:
 
 def storage(aws: Any) -> Any:
     sts = aws.client("sts", aws.control_plane["AWS_ACCESS_KEY_ID"], aws.control_plane["AWS_SECRET_ACCESS_KEY"])
-    keys = sts.assume_role(
-        RoleArn=aws.storage_role, RoleSessionName="test", ExternalId="the-metastores-external-id"
-    )["Credentials"]
+    keys = sts.assume_role(RoleArn=aws.storage_role, RoleSessionName="test", ExternalId="the-metastores-external-id")[
+        "Credentials"
+    ]
     return aws.client("s3", keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 
