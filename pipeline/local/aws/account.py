@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.local.aws.errors import Denied, Invalid
 from pipeline.local.aws.store import Store, now
 
-SESSION_SECONDS = 12 * 3600  # AWS renews a job's session while it runs; one long one has the same effect here
+SESSION_SECONDS = 30 * 86_400  # AWS renews a session while its job runs; one that outlasts any job does the same here
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,13 @@ class Account:
             },
         )
         return keys
+
+    @staticmethod
+    def revoke(session: RoleSession) -> None:
+        """End a session with the job or the execution it was for."""
+        from ministack.services import sts
+
+        sts._sessions.pop(session.access_key_id, None)
 
     def check_trust(self, role_arn: str, service: str) -> None:
         """Ask the role's trust policy whether the service may assume it.

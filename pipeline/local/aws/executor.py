@@ -16,7 +16,10 @@ from typing import Any
 from pipeline.local.aws import steps
 from pipeline.local.aws.account import Account
 from pipeline.local.aws.definition import Definition, Step, parse
+from pipeline.local.aws.errors import Invalid
 from pipeline.local.aws.expressions import Scope
+from pipeline.local.aws.pipelines import SERVICE
+from pipeline.local.aws.running_step import Acting, RunningStep
 from pipeline.local.aws.store import Document, now
 
 MAX_REASON_CHARACTERS = 1300
@@ -32,23 +35,32 @@ class Executor:
         self._store = account.store
         self._arn = arn
         document = self._document()
+        self._role = document["RoleArn"]
         self._definition: Definition = parse(document["_definition"])
         self._parallel = (document.get("ParallelismConfiguration") or {}).get(
             "MaxParallelExecutionSteps"
         ) or sys.maxsize
-        self._acting = steps.Acting(account, document["RoleArn"])
 
     def start(self) -> None:
         """Begin, in the background."""
         threading.Thread(target=self._run, name=f"execution {self._arn}", daemon=True).start()
 
     def _run(self) -> None:
+        try:
+            session = self._account.session_of(self._role, SERVICE, "SageMaker-PipelineExecution")
+        except Invalid as error:
+            self._end(error.message)
+            return
+        self._walk(Acting(self._account, session))
+        self._account.revoke(session)
+
+    def _walk(self, acting: Acting) -> None:
         while not self._account.closing.is_set():
             document = self._document()
             ready = self._ready(document)
             running = [name for name, step in document["_steps"].items() if step["StepStatus"] in RUNNING]
             for step in ready[: max(0, self._parallel - len(running))]:
-                self._begin(step, document)
+                self._begin(acting, step, document)
                 running.append(step.name)
             if not running:
                 break
@@ -61,7 +73,7 @@ class Executor:
         closing = self._account.closing
         self._store.wait(lambda: self._statuses(self._document()) != seen or closing.is_set())
 
-    def _begin(self, step: Step, document: Document) -> None:
+    def _begin(self, acting: Acting, step: Step, document: Document) -> None:
         with self._store.edit("execution", self._arn) as changed:
             changed["_attempts"][step.name] = changed["_attempts"].get(step.name, 0) + 1
             changed["_steps"][step.name] = {
@@ -74,8 +86,9 @@ class Executor:
                 "Metadata": {},
                 "_type": step.type,
             }
-        running = steps.RunningStep(self._acting, self._arn, step, self._scope(document))
-        threading.Thread(target=running.run, name=f"step {step.name} of {self._arn}", daemon=True).start()
+        running = RunningStep(acting, self._arn, step, self._scope(document))
+        work = steps.WORK[step.type]
+        threading.Thread(target=running.run, args=(work,), name=f"step {step.name} of {self._arn}", daemon=True).start()
 
     def _ready(self, document: Document) -> list[Step]:
         records = document["_steps"]
@@ -95,11 +108,11 @@ class Executor:
         }
         return Scope(document["_parameters"], execution_names(document), finished)
 
-    def _end(self) -> None:
+    def _end(self, reason: str = "") -> None:
         with self._store.edit("execution", self._arn) as document:
             failed = [step for step in document["_steps"].values() if step["StepStatus"] == "Failed"]
             stopped = any(step["StepStatus"] == "Stopped" for step in document["_steps"].values())
-            status, reason = "Succeeded", ""
+            status = "Failed" if reason else "Succeeded"
             if document["PipelineExecutionStatus"] == "Stopping":
                 status = "Stopped"
             elif failed or stopped:

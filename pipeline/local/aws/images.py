@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.local.aws.errors import Invalid
 
 PREFIX = "governed-finetune-"
-WORKDIR = "/opt/app"
+WORKDIR = "/opt/governed-finetune"  # as every Dockerfile under containers/ has it (tests/test_containers.py)
 _ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 
 

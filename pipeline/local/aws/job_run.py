@@ -58,6 +58,7 @@ class JobRun:
         if not self._account.closing.is_set():  # else the next start records what the end of the environment cut off
             with self._account.store.edit("job-run", self._id) as document:
                 end(document, state, details)
+        self._account.revoke(self._session)
 
     def stop(self, grace_seconds: float | None) -> None:
         """Stop as CancelJobRun does."""

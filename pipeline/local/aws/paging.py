@@ -33,3 +33,8 @@ def _start(token: str | None) -> int:
         return int(base64.urlsafe_b64decode(token))
     except (ValueError, binascii.Error):
         raise Invalid("the page token is not one that this service gave out") from None
+
+
+def many(value: Any) -> list[Any]:
+    """A query parameter that may be given once, several times or not at all, as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -79,7 +79,7 @@ def install(account: Account) -> Services:
     _register("sagemaker", services.handle_sagemaker, {"target_prefixes": ["SageMaker."]})
     _register("emr-serverless", services.handle_emr, {"host_patterns": [r"^emr-serverless\."]})
     _ask_iam_about_our_resources(account)
-    _complete_condition_keys()
+    _complete_condition_keys(account.id)
     _load_cloudformation_late(services.emr)
     return services
 
@@ -128,7 +128,7 @@ def _ask_iam_about_our_resources(account: Account) -> None:
     iam_actions.request_tag_context = request_tag_context
 
 
-def _complete_condition_keys() -> None:
+def _complete_condition_keys(account_id: str) -> None:
     s3_context, resolve = iam_actions.s3_service_context, iam_evaluator._resolve_condition_key
 
     def s3_service_context(action: str, query: Any, path: str = "", headers: dict[str, str] | None = None) -> Any:
@@ -141,6 +141,8 @@ def _complete_condition_keys() -> None:
             from ministack.services import iam
 
             return authorization.principal_arn(context.principal_arn, iam._roles)
+        if key.lower() == "aws:sourceaccount" and context.principal_arn == f"arn:aws:iam::{account_id}:root":
+            return account_id  # ministack lets root assume what a service may: it stands for this account's services
         return resolve(key, context)
 
     iam_actions.s3_service_context = s3_service_context
@@ -174,17 +176,17 @@ def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]
         request = {key[0].lower() + key[1:]: value for key, value in properties.items() if key != "Tags"}
         request["tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
         request["clientToken"] = f"cloudformation-{stack_name}-{logical_id}"
-        made = emr.create_application(owner, _camel(request))
+        made = emr.applications.create(owner, _camel(request))
         return made["applicationId"], {"ApplicationId": made["applicationId"], "Arn": made["arn"]}
 
     def update(physical_id: str, old: Document, new: Document, stack_name: str) -> tuple[str, dict[str, str]]:
-        document = emr.replace_application(
+        document = emr.applications.replace(
             physical_id, _camel({key: value for key, value in new.items() if key != "Tags"})
         )
         return physical_id, {"ApplicationId": physical_id, "Arn": document["arn"]}
 
     def delete(physical_id: str, properties: Document) -> None:
-        emr.delete_application(owner, {"applicationId": physical_id})
+        emr.applications.delete(owner, {"applicationId": physical_id})
 
     return {"create": create, "update": update, "delete": delete}
 

@@ -77,6 +77,7 @@ class TrainingRun:
         if not self._account.closing.is_set():  # else the next start records what the end of the environment cut off
             with self._account.store.edit("training-job", self._name) as job:
                 end(job, status, secondary, reason)
+        self._account.revoke(self._session)
 
     def stop(self) -> None:
         """Stop as StopTrainingJob does."""

@@ -1,0 +1,130 @@
+"""EMR Serverless applications: create, list, get, start, stop, delete.
+
+An application's id is derived from its name, so that an environment made anew keeps the ids its configuration names.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from pipeline.local.aws import paging
+from pipeline.local.aws.account import Account, Caller
+from pipeline.local.aws.errors import ApplicationNotFound, Conflict, NotServed
+from pipeline.local.aws.store import Document, now
+
+RUN_ENDED = ("SUCCESS", "FAILED", "CANCELLED")
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SUMMARY = ("name", "arn", "releaseLabel", "type", "state", "stateDetails", "createdAt", "updatedAt", "architecture")
+
+
+class Applications:
+    """The operations on applications."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._store = account.store
+        self.operations: Mapping[str, Callable[[Caller, Document], Document]] = {
+            "CreateApplication": self.create,
+            "ListApplications": self.list_all,
+            "GetApplication": self.describe,
+            "DeleteApplication": self.delete,
+            "StartApplication": self.start,
+            "StopApplication": self.stop,
+        }
+
+    def create(self, caller: Caller, request: Document) -> Document:
+        """A new application; the same client token again answers the one it made."""
+        if request["type"].upper() != "SPARK":
+            raise NotServed(f"CreateApplication type {request['type']}")
+        with self._store.alone():
+            for application in self._store.all("application"):
+                if application["_token"] == request.get("clientToken") and application["state"] != "TERMINATED":
+                    return _names(application)
+            identifier = self._free_id(request.get("name", ""))
+            at = now()
+            application = {key: value for key, value in request.items() if key != "clientToken"} | {
+                "applicationId": identifier,
+                "arn": self._account.arn("emr-serverless", f"/applications/{identifier}"),
+                "type": "Spark",
+                "state": "CREATED",
+                "createdAt": at,
+                "updatedAt": at,
+                "_token": request.get("clientToken"),
+            }
+            self._store.add("application", identifier, application)
+        return _names(application)
+
+    def replace(self, identifier: str, request: Document) -> Document:
+        """The application with other settings, for CloudFormation's update; its id and name stay."""
+        kept = {key: value for key, value in request.items() if key not in ("name", "type")}
+        with self._store.edit("application", identifier) as application:
+            application |= kept | {"updatedAt": now()}
+            return application
+
+    def list_all(self, caller: Caller, request: Document) -> Document:
+        """Applications, oldest first."""
+        states = paging.many(request.get("states"))
+        found = [
+            {"id": item["applicationId"]} | {key: item[key] for key in _SUMMARY if key in item}
+            for item in self._store.all("application")
+            if not states or item["state"] in states
+        ]
+        applications, token = paging.page(found, request, spelling="nextToken")
+        return {"applications": applications, **token}
+
+    def describe(self, caller: Caller, request: Document) -> Document:
+        """The whole application."""
+        application = self.get(request)
+        return {"application": {key: value for key, value in application.items() if not key.startswith("_")}}
+
+    def delete(self, caller: Caller, request: Document) -> Document:
+        """Terminate an application that has no run under way."""
+        return self._set_state(self._idle(request), "TERMINATED")
+
+    def start(self, caller: Caller, request: Document) -> Document:
+        """Start; StartJobRun does it by itself."""
+        return self._set_state(self.get(request), "STARTED")
+
+    def stop(self, caller: Caller, request: Document) -> Document:
+        """Stop an application that has no run under way."""
+        return self._set_state(self._idle(request), "STOPPED")
+
+    def get(self, request: Document) -> Document:
+        """The application that a request names.
+
+        Raises:
+            ApplicationNotFound: there is none.
+        """
+        application = self._store.get("application", request["applicationId"])
+        if application is None or application["state"] == "TERMINATED":
+            raise ApplicationNotFound(f"Application {request['applicationId']} does not exist")
+        return application
+
+    def _idle(self, request: Document) -> Document:
+        application = self.get(request)
+        for run in self._store.all("job-run"):
+            if run["applicationId"] == application["applicationId"] and run["state"] not in RUN_ENDED:
+                raise Conflict(f"Application {application['applicationId']} has job runs that are not finished")
+        return application
+
+    def _set_state(self, application: Document, state: str) -> Document:
+        with self._store.edit("application", application["applicationId"]) as document:
+            document |= {"state": state, "updatedAt": now()}
+        return {}
+
+    def _free_id(self, name: str) -> str:
+        for number in range(1, 10_000):
+            identifier = base36(f"{name} {number}")
+            taken = self._store.get("application", identifier)
+            if taken is None or taken["state"] == "TERMINATED":
+                return identifier
+        raise Conflict(f"there are too many applications called {name}")
+
+
+def base36(text: str) -> str:
+    """16 characters as EMR Serverless's own ids: two zeros, then letters and digits drawn from the text."""
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+    return "00" + "".join(_ALPHABET[number // 36**place % 36] for place in range(14))
+
+
+def _names(application: Document) -> Document:
+    return {key: application[key] for key in ("applicationId", "name", "arn") if key in application}
