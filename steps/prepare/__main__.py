@@ -18,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         _run(parse(argv))
     except GovernanceError as error:
-        lines = " · ".join(line.strip() for line in str(error).splitlines())
+        lines = " · ".join(" ".join(line.split()) for line in str(error).splitlines())
         print(f"{type(error).__name__}: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - the message itself
         return error.exit_code
     return 0

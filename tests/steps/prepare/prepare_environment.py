@@ -1,0 +1,130 @@
+"""The embedded AWS and workspace with the catalog seeded, without model, tracking and worker: what Prepare meets in `run`."""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+
+from pipeline import config as configuration
+from pipeline.config import Config
+from pipeline.local import administrator, seed
+from pipeline.local.aws import infrastructure
+from pipeline.local.servers import REPOSITORY, Servers, inherited
+from pipeline.local.state import Record, State, choose_ports
+
+CATALOG_ADMIN = ("workspace", "admin.json")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Servers that answer, roles as the infrastructure template makes them, the grants of docs/architecture.md."""
+
+    servers: Servers
+    root: administrator.Root
+    admin: WorkspaceClient
+    config: Config
+    seeded: seed.Seeded
+    variables: dict[str, str]
+
+    def run(self, *words: str, execution: str = "") -> "Run":
+        """`python -m steps.prepare` as EMR runs it: on Sail, with the `prepare` role's session and nothing else."""
+        identifier = execution or uuid.uuid4().hex[:12]
+        command = [*self.command(identifier), *words]
+        environment = inherited() | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"} | self.variables | self.root.lend("prepare")
+        done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+        return Run(identifier, done.returncode, done.stdout, done.stderr)
+
+    def command(self, execution: str) -> list[str]:
+        """The compiled command line for one execution."""
+        arn = f"arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local/execution/{execution}"
+        arguments = {
+            "--execution-arn": arn,
+            "--raw-table": "edgar.raw.filings",
+            "--raw-version": "-1",
+            "--curated-table": "edgar.curated.risk_factor_examples",
+            "--curated-root": self.config.prepare.curated_root,
+            "--manifest-uri": self.manifest_uri(execution),
+            "--eval-fraction": str(self.config.prepare.eval_fraction),
+            "--seed": "17",
+            "--delta-engine": self.config.prepare.delta_engine,
+            "--databricks-host": self.config.databricks.host,
+            "--databricks-secret-id": self.config.prepare.databricks_secret_id,
+            "--region": self.config.aws.region,
+        }
+        entry = REPOSITORY / "steps" / "prepare" / "__main__.py"
+        flat = [word for pair in arguments.items() for word in pair]
+        return [sys.executable, "-m", "pipeline.local.aws.spark_driver", str(entry), *flat]
+
+    def manifest_uri(self, execution: str) -> str:
+        """Where this execution's manifest goes."""
+        return f"s3://{self.config.storage.evidence_bucket}/executions/{execution}/prepare/manifest.json"
+
+    def manifest(self, execution: str) -> dict[str, Any]:
+        """The manifest, read as the account's root."""
+        bucket, _, key = self.manifest_uri(execution).removeprefix("s3://").partition("/")
+        body = self.root.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        return dict(json.loads(body.read()))
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """What lies there."""
+        listed = self.root.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for found in listed.get("Contents", [])]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one process ended."""
+
+    execution: str
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last_line(self) -> str:
+        """What EMR shows of a failed run."""
+        return self.stderr.strip().splitlines()[-1]
+
+
+@contextmanager
+def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[Environment]:
+    """Start, seed, and stop again."""
+    state = State(folder)
+    servers = Servers(state, Record(ports=choose_ports({}, {})))
+    try:
+        servers.aws("sail")
+        root = administrator.root(state, servers.url("aws"))
+        outputs = root.deploy()
+        servers.workspace(
+            storage_bucket=administrator.bucket("governed"),
+            external_id=infrastructure.EXTERNAL_ID,
+            identity=root.control_plane_key(),
+        )
+        variables = {
+            "AWS_ENDPOINT_URL": servers.url("aws"),
+            "AWS_DEFAULT_REGION": administrator.REGION,
+            "AWS_REGION": administrator.REGION,
+            "BASE_MODEL_REVISION": "0" * 40,
+            "DATABRICKS_HOST": servers.url("workspace"),
+            "EMR_APPLICATION_ID": outputs["ApplicationId"],
+            "REGISTER_QUEUE_URL": outputs["RegisterQueueUrl"],
+        }
+        config = configuration.load("local", environ=variables)
+        identity = state.secret_document(*CATALOG_ADMIN)
+        admin = WorkspaceClient(
+            host=variables["DATABRICKS_HOST"],
+            client_id=identity["client_id"],
+            client_secret=identity["client_secret"],
+            auth_type="oauth-m2m",
+        )
+        seeded = seed.seed(admin, root.client("secretsmanager"), config, filings=filings, aws=variables)
+        yield Environment(servers, root, admin, config, seeded, variables)
+    finally:
+        servers.stop()
