@@ -5,7 +5,6 @@ A signal ends the wait at once; during work it lets the effect at hand finish, t
 queue.
 """
 
-import importlib
 import logging
 import signal
 import sys
@@ -61,6 +60,7 @@ def main(argv: list[str]) -> int:
     configure("register")
     try:
         arguments = parse(argv)
+        from steps.register.mlflow_session import import_mlflow
         from steps.register.worker import Worker
 
         signals = Signals()
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    threading.Thread(target=importlib.import_module, args=("mlflow.pyfunc",), daemon=True).start()
+    threading.Thread(target=import_mlflow, daemon=True).start()
     log.info("waiting for callbacks on %s", arguments.queue_url)
     while not signals.stop.is_set():
         _serve_one(worker, signals)

@@ -9,7 +9,10 @@ workspace's own origin only. With a host and a token mlflow needs no discovery a
 (docs/decisions/022-mlflow-gets-a-token.md).
 """
 
+import importlib
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,9 +47,20 @@ def mlflow_client(workspace: Workspace) -> "MlflowClient":
     for name in _FOREIGN:
         os.environ.pop(name, None)
     os.environ.update(_SETTINGS, DATABRICKS_HOST=workspace.host, DATABRICKS_TOKEN=authorization.removeprefix("Bearer "))
+    import_mlflow()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
+
+
+def import_mlflow() -> None:
+    """Load mlflow (4 s): once before the first message, so that no callback waits for it."""
+    with warnings.catch_warnings():
+        # mlflow warns about type hints of its own classes while it is imported
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning)
+        importlib.import_module("mlflow.pyfunc")
+    # Plug-ins for other services (sagemaker-mlflow) may be installed beside us and fail on each request, harmlessly.
+    logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
 
 
 @contextmanager

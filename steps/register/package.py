@@ -7,6 +7,7 @@ A pyfunc from code, since mlflow's transformers flavor would pull the whole base
 """
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import BaseModelFiles, FileEntry
+from steps.register.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")
 # What the model needs where it is loaded: the versions that trained it (containers/train/requirements.in).
@@ -77,6 +79,7 @@ def base_model_uri(training_job: Mapping[str, Any]) -> str:
 
 def build(folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: dict[str, str]) -> None:
     """Write the mlflow model into `folder`, which must not exist."""
+    import_mlflow()
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -89,11 +92,14 @@ def build(folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: 
         outputs=Schema([ColSpec("string")]),
         params=ParamSchema([ParamSpec("max_new_tokens", "integer", 128)]),
     )
-    mlflow.pyfunc.save_model(
-        folder,
-        python_model=str(SERVING),
-        artifacts={"adapter": str(adapter), "base_model": str(description)},
-        signature=signature,
-        pip_requirements=REQUIREMENTS,
-        metadata=metadata,
-    )
+    with warnings.catch_warnings():
+        # An example would be run through the model as it is saved: the worker has neither torch nor the base model.
+        warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(SERVING),
+            artifacts={"adapter": str(adapter), "base_model": str(description)},
+            signature=signature,
+            pip_requirements=REQUIREMENTS,
+            metadata=metadata,
+        )

@@ -68,7 +68,9 @@ class Registration:
         store = ArtifactStore(self.region)
         artifact = self._pinned(store, evidence)
         with tempfile.TemporaryDirectory() as scratch:
-            unpacked = store.unpack(artifact, self.facts.trained, Path(scratch))
+            folder = Path(scratch) / "adapter"
+            folder.mkdir()
+            unpacked = store.unpack(artifact, self.facts.trained, folder)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = recording.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)

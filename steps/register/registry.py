@@ -29,6 +29,7 @@ _ATTEMPTS = 3
 _READY_WITHIN_SECONDS = 120.0
 _POLL_SECONDS = 0.5
 _READY = "READY"
+_PAGE = 100  # versions per search; mlflow's own 10,000 is more than a server need accept
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Registry:
         found, token = [], None
         while True:
             with translated(self.principal, f"search versions of {name}"):
-                page = self._client.search_model_versions(f"name='{name}'", page_token=token)
+                page = self._client.search_model_versions(f"name='{name}'", max_results=_PAGE, page_token=token)
             found += [Found(int(entry.version), entry.status == _READY) for entry in page if entry.source == source]
             token = page.token
             if not token:

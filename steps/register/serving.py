@@ -29,6 +29,9 @@ MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
 class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # mlflow is untyped here
     """Ministral-3 with a LoRA adapter: prompts in, completions out."""
 
+    # The signature is saved with the version; mlflow would derive another from type hints, and complain where there are none.
+    _skip_type_hint_validation = True
+
     def load_context(self, context: Any) -> None:
         """Fetch and verify the base model, and put the adapter on top."""
         adapter = Path(context.artifacts["adapter"])

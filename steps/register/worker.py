@@ -185,7 +185,7 @@ class Worker:
 
 
 def _later(delivery: Delivery) -> Outcome:
-    return Outcome(Fate.GIVE_BACK, _BACKOFF_SECONDS * 2 ** min(delivery.attempt, 8))
+    return Outcome(Fate.GIVE_BACK, _BACKOFF_SECONDS * 2 ** min(delivery.attempt - 1, 8))
 
 
 def _unforeseen(error: Exception) -> bool:

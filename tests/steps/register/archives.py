@@ -1,0 +1,59 @@
+"""Model archives, good and bad, made byte by byte where tarfile is too polite."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+
+from steps.governance.manifest import FileEntry
+
+LORA = "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_{}.weight"
+
+
+def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
+    """A safetensors file of (dtype, shape, bytes)."""
+    header, data = {}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def adapter_files() -> dict[str, bytes]:
+    """The least a good archive holds, without its manifest."""
+    weights = {LORA.format("A"): ("F32", [4, 8], bytes(128)), LORA.format("B"): ("F32", [8, 4], bytes(128))}
+    return {
+        "adapter_model.safetensors": safetensors(weights),
+        "adapter_config.json": json.dumps({"peft_type": "LORA", "r": 4, "auto_mapping": None}).encode(),
+        "tokenizer.json": b'{"version": "1.0"}',
+        "tokenizer_config.json": b"{}",
+        "chat_template.jinja": b"{{ messages }}",
+        "report.json": b'{"system": "You read filings."}',
+        "README.md": b"# adapter\n",
+    }
+
+
+def entries(files: dict[str, bytes]) -> list[FileEntry]:
+    """What Train's manifest says of these files."""
+    return [
+        FileEntry(path=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        for name, content in sorted(files.items())
+    ]
+
+
+def packed(files: dict[str, bytes], *, form: int = tarfile.PAX_FORMAT, mtime: float = 1.5) -> bytes:
+    """The files as tar.gz, as Python's tarfile writes them (a float mtime makes PAX headers)."""
+    return gzip.compress(tar(files, form=form, mtime=mtime))
+
+
+def tar(files: dict[str, bytes], *, form: int = tarfile.PAX_FORMAT, mtime: float = 1.5) -> bytes:
+    """The files as an uncompressed tar."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(content), mtime
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,506 @@
+"""A place to register in: real S3, SQS, STS and Secrets Manager (ministack, IAM enforced), a real workspace process with
+faults on demand, SageMaker's answers from a stub; and executions that stand where Register begins.
+"""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service import catalog as uc
+
+from steps.governance.manifest import Prepared, Trained
+from tests.steps.register import archives
+from tests.steps.register.sagemaker_stub import SageMakerStub, serving
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+REGION, ACCOUNT, PIPELINE = "us-east-1", "000000000000", "governed-finetune-test"
+GOVERNED, EVIDENCE, ARTIFACTS = "gf-governed", "gf-evidence", "gf-artifacts"
+SECRET_ID, EXTERNAL_ID = "gf/databricks/register", "the-metastores-external-id"
+RAW, CURATED = "edgar.raw.filings", "edgar.curated.risk_factor_examples"
+VISIBILITY_SECONDS = 3
+MAX_RECEIVES = 5
+HEX = "0123456789abcdef"
+
+
+@dataclass
+class Bed:
+    """Everything that runs, and what a worker is told."""
+
+    endpoint: str
+    host: str
+    sagemaker_url: str
+    stub: SageMakerStub
+    state: Path
+    worker_keys: dict[str, str] = field(default_factory=dict, repr=False)
+    principal: str = ""
+
+    def client(self, service: str) -> Any:
+        """As the account's root."""
+        return boto3.session.Session("test", "test", region_name=REGION).client(service, endpoint_url=self.endpoint)
+
+    def admin(self) -> WorkspaceClient:
+        known = json.loads((self.state / "workspace" / "admin.json").read_text())
+        return self.as_principal(known["client_id"], known["client_secret"])
+
+    def as_principal(self, client_id: str, client_secret: str) -> WorkspaceClient:
+        return WorkspaceClient(
+            config=Config(
+                host=self.host, client_id=client_id, client_secret=client_secret, auth_type="oauth-m2m", retry_timeout_seconds=10
+            )
+        )
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        with urllib.request.urlopen(f"{self.host}/_test/faults", data=json.dumps(rules).encode(), timeout=5) as answer:
+            assert answer.status == 200
+
+    def faults_left(self) -> int:
+        with urllib.request.urlopen(f"{self.host}/_test/faults", timeout=5) as answer:
+            return sum(rule["times"] for rule in json.load(answer))
+
+    def environment(self) -> dict[str, str]:
+        """What the worker's process gets: the register role's keys and the endpoints."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.sagemaker_url,
+            "AWS_ENDPOINT_URL_EMR_SERVERLESS": self.sagemaker_url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+            **self.worker_keys,
+        }
+
+    def argv(self, queue_url: str, **changed: str) -> list[str]:
+        """The worker's command line."""
+        told = {
+            "queue-url": queue_url,
+            "pipeline-name": PIPELINE,
+            "databricks-host": self.host,
+            "databricks-secret-id": SECRET_ID,
+            "evidence-uri": f"s3://{EVIDENCE}/executions",
+            "region": REGION,
+            "visibility-seconds": str(VISIBILITY_SECONDS),
+        } | changed
+        return [part for name, value in told.items() for part in (f"--{name}", value)]
+
+    def change_grant(self, kind: str, name: str, principal: str, change: str, *privileges: str) -> None:
+        """By REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA. `change`: add, remove."""
+        admin = self.admin()
+        if kind == "METASTORE":
+            name = str(admin.metastores.summary().metastore_id)
+        body = {"changes": [{"principal": principal, change: list(privileges)}]}
+        admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body=body)
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[Bed]:
+    """Start everything, set it up, and end it."""
+    with ExitStack() as stack:
+        stub = SageMakerStub()
+        url = stack.enter_context(serving(stub))
+        endpoint = stack.enter_context(_ministack(folder))
+        bed = Bed(endpoint, "", url, stub, folder)
+        control_plane = _set_up_aws(bed)
+        bed.host = stack.enter_context(_workspace(bed, control_plane))
+        _set_up_workspace(bed)
+        yield bed
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def plain_environment(**extra: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {"AWS_DEFAULT_REGION": REGION, "NO_PROXY": "127.0.0.1", "MLFLOW_DISABLE_TELEMETRY": "true"} | extra
+
+
+@contextmanager
+def _ministack(folder: Path) -> Iterator[str]:
+    port = free_port()
+    started = plain_environment(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true")
+    with (folder / "ministack.log").open("wb") as log:
+        command = [str(Path(sys.executable).with_name("ministack"))]
+        process = subprocess.Popen(command, env=started, stdout=log, stderr=log)
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_ministack/ready")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextmanager
+def _workspace(bed: Bed, control_plane: dict[str, str]) -> Iterator[str]:
+    command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(free_port()), "--state", str(bed.state)]
+    command += ["--tracking-url", "http://127.0.0.1:9", "--aws-endpoint", bed.endpoint, "--storage-bucket", GOVERNED]
+    command += ["--external-id", EXTERNAL_ID, "--enable-faults"]
+    with (bed.state / "workspace.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=plain_environment(**control_plane), stdout=subprocess.PIPE, stderr=log
+        )
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["host"]
+        finally:
+            process.terminate()
+            process.wait(10)
+            process.stdout.close()
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except OSError:
+            assert time.monotonic() < deadline, url
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _set_up_aws(bed: Bed) -> dict[str, str]:
+    """Buckets, queues, the worker's key with what the register role may do, and the control plane's key."""
+    s3 = bed.client("s3")
+    for bucket in (GOVERNED, EVIDENCE, ARTIFACTS):
+        s3.create_bucket(Bucket=bucket)
+    for bucket in (EVIDENCE, ARTIFACTS):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    bed.worker_keys = _user(bed, "register", *_worker_policy())
+    storage_role = f"arn:aws:iam::{ACCOUNT}:role/uc-storage"
+    keys = _user(bed, "unity-catalog", _allow(["sts:AssumeRole"], storage_role))
+    trust = _allow(["sts:AssumeRole"]) | {
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/unity-catalog"},
+        "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
+    }
+    iam = bed.client("iam")
+    iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=_policy(trust))
+    whole = _allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
+    iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=_policy(whole))
+    return keys
+
+
+def _worker_policy() -> list[dict[str, Any]]:
+    """The register role, as conf/infrastructure gives it: read truth and archive, write evidence once, nothing governed."""
+    return [
+        _allow(["secretsmanager:GetSecretValue"], f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_ID}-*"),
+        _allow(
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
+            f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-*",
+        ),
+        _allow(["s3:GetObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*"),
+        _allow(["s3:PutObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*/register/*"),
+        _allow(["s3:GetObject", "s3:GetObjectVersion"], f"arn:aws:s3:::{ARTIFACTS}/executions/*"),
+        _allow(["s3:GetObject"], f"arn:aws:s3:::{ARTIFACTS}/base-models/*"),
+        _allow(["s3:ListBucket"], f"arn:aws:s3:::{EVIDENCE}", f"arn:aws:s3:::{ARTIFACTS}"),
+    ]
+
+
+def _user(bed: Bed, name: str, *statements: dict[str, Any]) -> dict[str, str]:
+    iam = bed.client("iam")
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=_policy(*statements))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def _allow(actions: list[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions} | ({"Resource": list(resources)} if resources else {})
+
+
+def _policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _set_up_workspace(bed: Bed) -> None:
+    """The catalog and its tables, and the principal `register` with its grants of docs/architecture.md."""
+    admin = bed.admin()
+    role = uc.AwsIamRoleRequest(role_arn=f"arn:aws:iam::{ACCOUNT}:role/uc-storage")
+    admin.storage_credentials.create("storage", aws_iam_role=role)
+    for name in ("raw", "curated"):
+        admin.external_locations.create(name, f"s3://{GOVERNED}/{name}", "storage")
+    admin.catalogs.create("edgar")
+    for name in ("raw", "curated", "models"):
+        admin.schemas.create(name, "edgar")
+    me = str(admin.current_user.me().user_name)
+    for full_name in (RAW, CURATED):
+        _, schema, name = full_name.split(".")
+        bed.change_grant("SCHEMA", f"edgar.{schema}", me, "add", "EXTERNAL_USE_SCHEMA")
+        bed.change_grant("EXTERNAL_LOCATION", schema, me, "add", "EXTERNAL_USE_LOCATION")
+        admin.tables.create(
+            name=name,
+            catalog_name="edgar",
+            schema_name=schema,
+            table_type=uc.TableType.EXTERNAL,
+            data_source_format=uc.DataSourceFormat.DELTA,
+            storage_location=f"s3://{GOVERNED}/{schema}/{name}",
+        )
+    made = admin.service_principals.create(display_name="register")
+    secret = admin.service_principal_secrets_proxy.create(str(made.id)).secret
+    bed.principal = str(made.application_id)
+    value = {"clientId": bed.principal, "clientSecret": secret}
+    bed.client("secretsmanager").create_secret(Name=SECRET_ID, SecretString=json.dumps(value))
+    grant_register(bed)
+
+
+def grant_register(bed: Bed) -> None:
+    """The register principal's rights."""
+    for kind, name, *privileges in (
+        ("CATALOG", "edgar", "USE_CATALOG"),
+        ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT"),
+        ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "MODIFY"),
+        ("SCHEMA", "edgar.models", "USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE"),
+        ("METASTORE", "", "CREATE_EXTERNAL_METADATA"),
+    ):
+        bed.change_grant(kind, name, bed.principal, "add", *privileges)
+
+
+def random_name(length: int = 8) -> str:
+    return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(length))
+
+
+# ------------------------------------------------------------------------------------------------------- executions
+
+
+@dataclass
+class Execution:
+    """One execution whose Register step waits; with what a test may want to change before or after."""
+
+    bed: Bed
+    arn: str
+    model: str
+    token: str
+    prepared: Prepared
+    trained: Trained
+    artifact_key: str
+    queue_url: str
+    dead_letters_url: str
+
+    @property
+    def id(self) -> str:
+        return self.arn.rsplit("/", 1)[-1]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the stub answers about this execution."""
+        return self.bed.stub.executions[self.arn]
+
+    @property
+    def step(self) -> dict[str, Any]:
+        """The callback step."""
+        return self.state["steps"][-1]
+
+    def body(self, **changed: Any) -> str:
+        message = {"token": self.token, "pipelineExecutionArn": self.arn, "arguments": {}} | changed
+        return json.dumps({name: value for name, value in message.items() if value is not None})
+
+    def send(self, body: str | None = None) -> None:
+        self.bed.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body or self.body())
+
+    def answers(self) -> list[dict[str, Any]]:
+        return [answer for answer in self.bed.stub.answers if answer["CallbackToken"] == self.token]
+
+    def argv(self, **changed: str) -> list[str]:
+        """The command line of a worker on this execution's own queue."""
+        return self.bed.argv(self.queue_url, **changed)
+
+    def waiting(self, queue_url: str | None = None) -> int:
+        """Messages in a queue, hidden ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs = self.bed.client("sqs")
+        answer = sqs.get_queue_attributes(QueueUrl=queue_url or self.queue_url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def versions(self) -> list[uc.ModelVersionInfo]:
+        """The model's versions, as an administrator sees them."""
+        try:
+            return list(self.bed.admin().model_versions.list(self.model))
+        except NotFound:
+            return []
+
+    def check_settled(self) -> None:
+        """One version, READY, with its alias; two nodes; four edges; one answer; nothing left in the queue."""
+        (version,) = self.versions()
+        assert version.status is uc.ModelVersionInfoStatus.READY
+        admin = self.bed.admin()
+        record = self.evidence("record.json")
+        assert record["model"]["version"] == version.version
+        by_alias = admin.model_versions.get_by_alias(self.model, "challenger")
+        assert by_alias.version == version.version
+        for node in record["lineage"]["nodes"]:
+            name = node.removeprefix("job:")
+            listed = [entry.name for entry in admin.external_metadata.list_external_metadata()]
+            assert listed.count(name) == 1
+            for direction in (uc.LineageDirection.UPSTREAM, uc.LineageDirection.DOWNSTREAM):
+                end = uc.ExternalLineageObject(external_metadata=uc.ExternalLineageExternalMetadata(name))
+                edges = list(admin.external_lineage.list_external_lineage_relationships(end, direction))
+                assert len(edges) == 1, (node, direction, edges)
+        answers = {(answer["status"], answer["ClientRequestToken"]) for answer in self.answers()}
+        assert answers == {("Succeeded", record["key"])}
+        assert self.step["StepStatus"] == "Succeeded"
+        assert self.waiting() == 0
+
+    def replace_artifact(self, content: bytes) -> None:
+        self.bed.client("s3").put_object(Bucket=ARTIFACTS, Key=self.artifact_key, Body=content)
+
+    def evidence(self, name: str) -> dict[str, Any]:
+        key = f"executions/{self.id}/register/{name}"
+        return json.load(self.bed.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
+
+
+def new_execution(bed: Bed, files: dict[str, bytes] | None = None, *, base: dict[str, bytes] | None = None) -> Execution:
+    """An execution with jobs, manifests and archive, whose callback waits."""
+    number = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
+    pipeline_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PIPELINE}"
+    arn = f"{pipeline_arn}/execution/{number}"
+    files = files or archives.adapter_files()
+    base_uri, mirror_sha256 = _put_base_model(bed, base or {"config.json": b"{}"})
+    prepared = _prepared(arn)
+    trained = _trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
+    s3 = bed.client("s3")
+    for step, manifest in (("prepare", prepared), ("train", trained)):
+        key = f"executions/{number}/{step}/manifest.json"
+        s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
+    artifact_key = f"executions/{number}/output/model.tar.gz"
+    s3.put_object(Bucket=ARTIFACTS, Key=artifact_key, Body=archives.packed(files | {"manifest.json": trained.to_bytes()}))
+    queue_url, dead_letters_url = _new_queue(bed, number)
+    model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
+    bed.stub.executions[arn] = _answers(arn, model, token, trained, base_uri, artifact_key, queue_url)
+    return Execution(bed, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url)
+
+
+def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
+    mirror = {
+        "name": "tiny",
+        "revision": "0" * 40,
+        "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
+    }
+    content = json.dumps(mirror).encode()
+    prefix = f"base-models/tiny/{archives.entries({'m': content})[0].sha256[:40]}"
+    for name, body in (files | {"mirror.json": content}).items():
+        bed.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
+    return f"s3://{ARTIFACTS}/{prefix}/", archives.entries({"m": content})[0].sha256
+
+
+def _prepared(arn: str) -> Prepared:
+    return Prepared.model_validate(
+        {
+            "schema": "governed-finetune/prepared/1",
+            "execution_arn": arn,
+            "created_at": "2026-11-22T05:00:00Z",
+            "principal": "prepare",
+            "source": {"table": RAW, "table_id": "raw-id", "location": f"s3://{GOVERNED}/raw/filings", "version": 0},
+            "target": {
+                "table": CURATED,
+                "table_id": "curated-id",
+                "location": f"s3://{GOVERNED}/curated/risk_factor_examples",
+                "version": 3,
+                "partition": f"execution_id={arn.rsplit('/', 1)[-1]}",
+            },
+            "rejected": {"table": f"{CURATED}_rejected", "version": 3},
+            "files": [],
+            "schema_sha256": "0" * 64,
+            "template": "risk-factor-heading/1",
+            "counts": {
+                "filings_read": 2, "filings_kept": 1, "filings_rejected": 1, "examples_train": 1, "examples_eval": 1,
+                "examples_rejected": 0, "companies_train": 1, "companies_eval": 1, "rejected_by_reason": {},
+            },
+        }
+    )  # fmt: skip
+
+
+def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mirror_sha256: str) -> Trained:
+    return Trained.model_validate(
+        {
+            "schema": "governed-finetune/trained/1",
+            "execution_arn": arn,
+            "training_job": job,
+            "created_at": "2026-11-22T05:10:00Z",
+            "principal": "train",
+            "data": {
+                "table": CURATED,
+                "table_id": "curated-id",
+                "version": 3,
+                "manifest_sha256": prepared.sha256,
+                "examples_train": 1,
+                "examples_eval": 1,
+            },
+            "base_model": {"name": "tiny", "revision": "0" * 40, "mirror_sha256": mirror_sha256},
+            "fp8": {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"},
+            "metrics": {"eval_loss_before": 7.6, "eval_loss": 2.1, "eval_tokens": 9, "train_tokens": 9, "steps": 1},
+            "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
+        }
+    )
+
+
+def _new_queue(bed: Bed, number: str) -> tuple[str, str]:
+    """Each execution has its own queue, so that tests do not take each other's messages."""
+    sqs = bed.client("sqs")
+    dead_letters_url = sqs.create_queue(QueueName=f"register-{number}-dead")["QueueUrl"]
+    target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-{number}-dead"
+    redrive = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES})
+    return sqs.create_queue(QueueName=f"register-{number}", Attributes={"RedrivePolicy": redrive})["QueueUrl"], dead_letters_url
+
+
+def _answers(
+    arn: str, model: str, token: str, trained: Trained, base_uri: str, artifact_key: str, queue_url: str
+) -> dict[str, Any]:
+    job_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{trained.training_job}"
+    run_id = f"run{arn[-12:]}"
+    steps = [
+        ("Prepare", "Succeeded", {"EMRServerless": {"ApplicationId": "app1", "JobRunId": run_id}}),
+        ("Train", "Succeeded", {"TrainingJob": {"Arn": job_arn}}),
+        ("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
+        ("Register", "Executing", {"Callback": {"CallbackToken": token, "SqsQueueUrl": queue_url}}),
+    ]
+    defaults = {"RawTable": RAW, "CuratedTable": CURATED, "ModelAlias": "challenger", "MaxEvalLoss": 2.5}
+    parameters = [{"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()]
+    return {
+        "arn": arn,
+        "pipeline_arn": arn.split("/execution/")[0],
+        "status": "Executing",
+        "steps": [{"StepName": name, "StepStatus": status, "Metadata": metadata} for name, status, metadata in steps],
+        "parameters": {"ModelName": model},
+        "definition": json.dumps({"Version": "2020-12-01", "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}]}),
+        "prepare_job": {
+            "applicationId": "app1",
+            "jobRunId": run_id,
+            "arn": f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/app1/jobruns/{run_id}",
+            "state": "SUCCESS",
+            "executionRole": f"arn:aws:iam::{ACCOUNT}:role/prepare",
+            "releaseLabel": "emr-spark-8.0.0",
+            "jobDriver": {"sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}},
+        },
+        "training_job": {
+            "TrainingJobName": trained.training_job,
+            "TrainingJobArn": job_arn,
+            "TrainingJobStatus": "Completed",
+            "ModelArtifacts": {"S3ModelArtifacts": f"s3://{ARTIFACTS}/{artifact_key}"},
+            "FinalMetricDataList": [{"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}],
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
+            "AlgorithmSpecification": {"TrainingImage": "registry/train@sha256:" + HEX * 4, "TrainingInputMode": "File"},
+            "ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 1, "VolumeSizeInGB": 100},
+            "HyperParameters": {"execution_arn": arn, "seed": "17"},
+            "InputDataConfig": [
+                {"ChannelName": "model", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": base_uri}}}
+            ],
+            "TrainingStartTime": 1795323600.0,
+            "TrainingEndTime": 1795323700.0,
+        },
+    }

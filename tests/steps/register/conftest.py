@@ -1,0 +1,30 @@
+"""One bed for all tests of the worker: starting it costs seconds, so executions and models are new in each test."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from tests.steps.register import bed as beds
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
+    with beds.made(tmp_path_factory.mktemp("register")) as made:
+        yield made
+
+
+@pytest.fixture
+def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.Bed:
+    """This process is the worker: its keys, its endpoints."""
+    for name, value in bed.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
+    return bed
+
+
+@pytest.fixture
+def execution(bed: beds.Bed) -> beds.Execution:
+    """A new execution whose callback waits."""
+    bed.faults()
+    return beds.new_execution(bed)

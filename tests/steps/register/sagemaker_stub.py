@@ -1,0 +1,130 @@
+"""The control planes a registration reads: SageMaker's pipeline calls and EMR Serverless' GetJobRun, over HTTP, from a dict.
+
+pipeline/local/aws runs real executions; here a test says what SageMaker would say, in states no honest run would reach.
+The callback tokens follow SageMaker's rules: answered once, the same answer with the same ClientRequestToken again is fine.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Refusal(Exception):
+    """An error answer: its code and its text."""
+
+
+class SageMakerStub:
+    """`executions[arn]` holds what each call answers; `answers` what was answered, every call of it."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, dict[str, Any]] = {}
+        self.answers: list[dict[str, Any]] = []
+        self.lose: list[str] = []  # actions whose next answer is lost after the effect
+        self.lock = threading.Lock()
+
+    def call(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        with self.lock:
+            return getattr(self, action)(request)
+
+    def DescribePipelineExecution(self, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._execution(request)
+        return {
+            "PipelineArn": execution["pipeline_arn"],
+            "PipelineExecutionArn": execution["arn"],
+            "PipelineExecutionStatus": execution["status"],
+            "CreationTime": 1795323600.0,
+        }
+
+    def ListPipelineExecutionSteps(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"PipelineExecutionSteps": self._execution(request)["steps"]}
+
+    def ListPipelineParametersForExecution(self, request: dict[str, Any]) -> dict[str, Any]:
+        given = self._execution(request)["parameters"]
+        return {"PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]}
+
+    def DescribePipelineDefinitionForExecution(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"PipelineDefinition": self._execution(request)["definition"]}
+
+    def DescribeTrainingJob(self, request: dict[str, Any]) -> dict[str, Any]:
+        jobs = [execution["training_job"] for execution in self.executions.values()]
+        return next(job for job in jobs if job["TrainingJobName"] == request["TrainingJobName"])
+
+    def SendPipelineExecutionStepSuccess(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._answer(request, "Succeeded", {"OutputParameters": request["OutputParameters"]})
+
+    def SendPipelineExecutionStepFailure(self, request: dict[str, Any]) -> dict[str, Any]:
+        if len(request["FailureReason"]) > 256:
+            raise Refusal("ValidationException", "FailureReason is too long")
+        return self._answer(request, "Failed", {})
+
+    def job_run(self, job_run_id: str) -> dict[str, Any]:
+        with self.lock:
+            runs = [execution["prepare_job"] for execution in self.executions.values()]
+            return {"jobRun": next(run for run in runs if run["jobRunId"] == job_run_id)}
+
+    def _execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.executions[request["PipelineExecutionArn"]]
+        except KeyError:
+            raise Refusal("ResourceNotFound", "no such execution") from None
+
+    def _answer(self, request: dict[str, Any], status: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        self.answers.append({"status": status} | request)
+        for execution in self.executions.values():
+            step = execution["steps"][-1]
+            if step["Metadata"]["Callback"]["CallbackToken"] != request["CallbackToken"]:
+                continue
+            repeated = execution.get("answered_by") == (status, request["ClientRequestToken"])
+            if step["StepStatus"] in ("Succeeded", "Failed") and not repeated:
+                raise Refusal("ConflictException", "answered already")
+            step["StepStatus"] = status
+            step["Metadata"]["Callback"] |= metadata
+            execution["answered_by"] = (status, request["ClientRequestToken"])
+            return {"PipelineExecutionArn": execution["arn"]}
+        raise Refusal("ResourceNotFound", "no such token")
+
+
+@contextmanager
+def serving(stub: SageMakerStub) -> Iterator[str]:
+    """The stub's URL while it serves."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._reply(200, stub.job_run(self.path.split("?")[0].rsplit("/", 1)[-1]))
+
+        def do_POST(self) -> None:
+            action = self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                status, answer = 200, stub.call(action, request)
+            except Refusal as refusal:
+                status, answer = 400, {"__type": refusal.args[0], "message": refusal.args[1]}
+            if action in stub.lose:
+                stub.lose.remove(action)
+                self.close_connection = True
+                return
+            self._reply(status, answer)
+
+        def _reply(self, status: int, answer: dict[str, Any]) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,305 @@
+"""One message becomes one registered model, or one clear refusal; whatever is repeated, lost or forbidden."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from steps.governance.identity import connect
+from steps.governance.lineage import Lineage, model_version
+from steps.governance.names import UcName
+from steps.register.arguments import parse
+from steps.register.lambda_function import handler
+from steps.register.worker import Fate, Worker
+from tests.steps.register import archives
+from tests.steps.register import bed as beds
+
+pytestmark = pytest.mark.environment
+
+
+@pytest.fixture
+def worker(worker_environment: beds.Bed, execution: beds.Execution) -> Worker:
+    return Worker(parse(execution.argv()), threading.Event())
+
+
+def deliver(worker: Worker, wait_seconds: float = 10) -> Fate:
+    """Wait for one message and handle it."""
+    deadline = time.monotonic() + wait_seconds
+    while (delivery := worker.queue.receive()) is None:
+        assert time.monotonic() < deadline, "no message came"
+    return worker.handle(delivery)
+
+
+def deliver_until_deleted(worker: Worker, most: int) -> int:
+    """How many deliveries it took."""
+    for number in range(1, most + 1):
+        if deliver(worker) is Fate.DELETE:
+            return number
+    raise AssertionError(f"not deleted after {most} deliveries")
+
+
+def refused_with(execution: beds.Execution) -> str:
+    """The one reason the pipeline was told; nothing was registered."""
+    (answer,) = execution.answers()
+    assert answer["status"] == "Failed"
+    assert not [v for v in execution.versions() if str(v.status).endswith("READY")]
+    return str(answer["FailureReason"])
+
+
+def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
+    worker: Worker, execution: beds.Execution
+) -> None:
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    execution.check_settled()
+    record = execution.evidence("record.json")
+    assert {name: record["execution"]["parameters"][name] for name in ("ModelName", "MaxEvalLoss")} == {
+        "ModelName": execution.model,
+        "MaxEvalLoss": "2.5",
+    }
+    assert record["principals"]["databricks"] == execution.bed.principal
+    tags = execution.bed.admin().api_client.do(
+        "GET", "/api/2.0/mlflow/unity-catalog/model-versions/get", query={"name": execution.model, "version": "1"}
+    )["model_version"]["tags"]
+    assert {tag["key"]: tag["value"] for tag in tags}["precision"] == "storage bfloat16 cpu"
+
+
+def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, execution: beds.Execution) -> None:
+    execution.send()
+    deliver(worker)
+    workspace = connect(host=execution.bed.host, secret_id=beds.SECRET_ID, region=beds.REGION)
+    walked = list(Lineage(workspace).walk_upstream(model_version(UcName.parse(execution.model), 1)))
+    record = execution.evidence("record.json")
+    path = [(edge.source, edge.target) for edge in walked if edge.source in dict(map(tuple, record["lineage"]["edges"]))]
+    assert set(path) >= {tuple(edge) for edge in record["lineage"]["edges"]}
+    assert walked[0].target == f"model_version:{execution.model}/1"
+    assert f"table:{beds.RAW}" in {edge.source for edge in walked}
+
+
+def test_objects_that_everybody_may_read_hold_digests_and_ids_only(worker: Worker, execution: beds.Execution) -> None:
+    execution.send()
+    deliver(worker)
+    admin = execution.bed.admin()
+    for node in execution.evidence("record.json")["lineage"]["nodes"]:
+        text = json.dumps(admin.external_metadata.get_external_metadata(node.removeprefix("job:")).as_dict())
+        for secret in ("s3://", beds.RAW, beds.CURATED, execution.model, "arn:", "hyperparameters"):
+            assert secret not in text
+
+
+def test_three_deliveries_of_one_message_have_one_effect(worker: Worker, execution: beds.Execution) -> None:
+    for _ in range(3):
+        execution.send()
+    assert [deliver(worker) for _ in range(3)] == [Fate.DELETE] * 3
+    execution.check_settled()
+    assert len(execution.answers()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        *((path, {"drop": "after"}) for path in (
+            "registered-models/create$", "model-versions/create$", "generate-temporary-credentials$",
+            "model-versions/finalize$", "model-versions/set-tag$", "registered-models/alias$",
+            "external-metadata$", "external-lineage$",
+        )),
+        ("model-versions/create$", {"drop": "before"}),
+        ("model-versions/create$", {"status": 503}),
+        ("model-versions/finalize$", {"status": 500}),
+        ("external-lineage$", {"status": 429, "headers": {"Retry-After": "1"}}),
+        ("external-metadata$", {"status": 503}),
+    ],
+)  # fmt: skip
+def test_a_lost_or_refused_answer_of_the_workspace_leaves_one_of_everything(
+    worker: Worker, execution: beds.Execution, path: str, fault: dict[str, Any]
+) -> None:
+    execution.bed.faults({"method": "POST", "path": path, "times": 1} | fault)
+    execution.send()
+    assert deliver_until_deleted(worker, most=2) <= 2
+    assert execution.bed.faults_left() == 0
+    execution.check_settled()
+
+
+def test_a_lost_answer_to_the_answer_is_repeated_with_the_same_token(worker: Worker, execution: beds.Execution) -> None:
+    execution.bed.stub.lose.append("SendPipelineExecutionStepSuccess")
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert len(execution.answers()) == 2
+    execution.check_settled()
+
+
+def test_an_archive_that_was_replaced_after_training_is_not_registered(
+    worker: Worker, execution: beds.Execution
+) -> None:
+    files = archives.adapter_files() | {"README.md": b"# another\n"}
+    execution.replace_artifact(archives.packed(files | {"manifest.json": execution.trained.to_bytes()}))
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert "not the one that Train described" in refused_with(execution)
+
+
+def test_an_archive_replaced_after_it_was_pinned_changes_nothing(worker: Worker, execution: beds.Execution) -> None:
+    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    execution.replace_artifact(b"something else")
+    execution.bed.faults()
+    assert deliver(worker) is Fate.DELETE
+    execution.check_settled()
+
+
+def test_a_mirror_that_changed_after_training_is_refused(worker: Worker, execution: beds.Execution) -> None:
+    uri = execution.state["training_job"]["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
+    key = uri.removeprefix(f"s3://{beds.ARTIFACTS}/") + "mirror.json"
+    execution.bed.client("s3").put_object(Bucket=beds.ARTIFACTS, Key=key, Body=b'{"name": "x"}')
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert "changed after training" in refused_with(execution)
+
+
+def _job(name: str, value: object) -> Callable[[beds.Execution], None]:
+    return lambda execution: execution.state["training_job"].__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (_job("TrainingJobStatus", "Failed"), "state of the training job"),
+        (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
+        (_job("FinalMetricDataList", []), "within the gate"),
+        (_job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 2.6, "Timestamp": 0.0}]), "within the gate"),
+        (_job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 1.9, "Timestamp": 0.0}]), "log and manifest"),
+        (lambda execution: execution.state["prepare_job"].update(state="FAILED"), "state of the prepare job"),
+        (lambda execution: execution.state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
+        (lambda execution: execution.state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
+        (lambda execution: execution.state["steps"].pop(1), "TrainingJob"),
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(
+    worker: Worker, execution: beds.Execution, change: Callable[[beds.Execution], None], what: str
+) -> None:
+    change(execution)
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert what in refused_with(execution)
+
+
+def test_without_create_model_the_pipeline_is_told_principal_and_privilege(
+    worker: Worker, execution: beds.Execution
+) -> None:
+    bed = execution.bed
+    bed.change_grant("SCHEMA", "edgar.models", bed.principal, "remove", "CREATE_MODEL")
+    try:
+        execution.send()
+        assert deliver(worker) is Fate.DELETE
+        reason = refused_with(execution)
+    finally:
+        beds.grant_register(bed)
+    assert bed.principal in reason
+    assert "CREATE" in reason
+    assert execution.model.rsplit(".", 1)[0] in reason
+
+
+def test_an_alias_is_refused_to_who_does_not_own_the_model(worker: Worker, execution: beds.Execution) -> None:
+    execution.bed.admin().registered_models.create(catalog_name="edgar", schema_name="models", name=execution.model.split(".")[2])
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    (answer,) = execution.answers()
+    assert answer["status"] == "Failed"
+    assert "only the model's owner may" in answer["FailureReason"]
+    assert execution.bed.principal in answer["FailureReason"]
+
+
+@pytest.mark.parametrize("spelled", ["status", "Status"])
+def test_a_stop_before_work_ends_the_step_and_registers_nothing(
+    worker: Worker, execution: beds.Execution, spelled: str
+) -> None:
+    execution.state["status"] = "Stopping"
+    execution.send(execution.body(**{spelled: "Stopping"}))
+    assert deliver(worker) is Fate.DELETE
+    assert "stopped on request" in refused_with(execution)
+    assert execution.versions() == []
+    assert execution.waiting() == 0
+
+
+def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, execution: beds.Execution) -> None:
+    execution.bed.faults({"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503})
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    assert len(execution.versions()) == 1
+    execution.state["status"] = "Stopping"
+    assert deliver(worker) is Fate.DELETE
+    assert execution.versions() == []
+    assert "stopped on request" in refused_with(execution)
+
+
+def test_a_stop_during_work_is_noticed_before_the_version(
+    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = worker._facts.read
+
+    def stopped_meanwhile(arn: str) -> Any:
+        execution.state["status"] = "Stopping"
+        return facts(arn)
+
+    monkeypatch.setattr(worker._facts, "read", stopped_meanwhile)
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert execution.versions() == []
+    assert "stopped on request" in refused_with(execution)
+
+
+def test_a_worker_asked_to_stop_gives_the_message_back_and_the_next_one_finishes(
+    worker_environment: beds.Bed, execution: beds.Execution
+) -> None:
+    stop = threading.Event()
+    stopped = Worker(parse(execution.argv()), stop)
+    execution.send()
+    stop.set()
+    assert deliver(stopped) is Fate.GIVE_BACK
+    assert execution.answers() == []
+    assert deliver(Worker(parse(execution.argv()), threading.Event())) is Fate.DELETE
+    execution.check_settled()
+
+
+def test_work_that_never_succeeds_fails_the_step_once_and_lands_in_the_dead_letter_queue(
+    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 0)
+    execution.bed.faults({"path": "registered-models/get$", "times": 1000, "status": 503})
+    execution.send()
+    fates = [deliver(worker) for _ in range(beds.MAX_RECEIVES)]
+    assert fates == [Fate.GIVE_BACK] * (beds.MAX_RECEIVES - 1) + [Fate.LEAVE]
+    execution.bed.faults()
+    assert "the registry gave no answer" in refused_with(execution)
+    _wait_until(lambda: worker.queue.receive() is None and execution.waiting(execution.dead_letters_url) == 1)
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_lambda_names_the_messages_that_are_not_done(
+    worker_environment: beds.Bed, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = execution.argv()
+    settings = {name.removeprefix("--").replace("-", "_").upper(): value for name, value in zip(argv[::2], argv[1::2], strict=True)}
+    for name, value in (settings | {"AWS_REGION": beds.REGION}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("steps.register.lambda_function._worker", None)
+    execution.send()
+    message = execution.bed.client("sqs").receive_message(QueueUrl=execution.queue_url, AttributeNames=["All"])["Messages"][0]
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+    }
+    spoofed = record | {"messageId": "spoofed", "body": execution.body(token="0" * 10)}
+    assert handler({"Records": [spoofed, record]}, None) == {"batchItemFailures": [{"itemIdentifier": "spoofed"}]}
+    execution.check_settled()
