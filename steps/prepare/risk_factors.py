@@ -37,12 +37,14 @@ _LEANS = (
 _REPORT = (
     r"(?i)following (?:risk|factor|discussion|description|are)|risk factors|described (?:below|above|elsewhere)|this (?:annual|quarterly)? ?"
     r"(?:report|form)|form 10-[kq]|forward-looking|actual results (?:could|may|might) differ|discussed below|include the following|"
-    r"not required to provide|set forth (?:below|above)"
+    r"not required to provide|investment in (?:our|the) .{0,40}\binvolves|set forth (?:below|above)"
 )
 _ENDS = r"[.!?][\"'”’)]*$"
 _SECOND_LEANS = r"[.!?]\s+(?:In addition|However|Moreover|Furthermore|As a result|For example|These|This|Such)\b"
-# The first sentence of a paragraph: up to a full stop that a capital letter follows, but not after "U.S.", "Inc.", "No." or an initial.
-_FIRST_SENTENCE = r"^((?:[^.!?]|[.!?]\S|\b(?:U\.S|Inc|Corp|Co|Ltd|No|St|Mr|Ms|Mrs|Dr|vs|[A-Z])\.\s)*?[^\s.]{2}[.!?][\"'”’)]*)\s+[A-Z“\"‘(]"
+# Full stops that end no sentence; while one is looked for they are held by another character of the same length.
+_ABBREVIATION = r"\b(U\.S|Inc|Corp|Co|Ltd|No|St|Mr|Ms|Mrs|Dr|vs|[A-Z])\. "
+_HELD = "\x00"
+_FIRST_SENTENCE = r"^(.{20,}?[.!?][\"'”’)]*)\s+[A-Z“\"‘(]"
 
 
 def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +63,7 @@ def _marked(paragraphs: pl.DataFrame) -> pl.DataFrame:
     """Each paragraph: does it open a risk factor (`opens`), with which `heading`, and what `rest` of it is body?"""
     line = pl.col("paragraph")
     candidates = paragraphs.with_columns(
-        standing=_is_standing().fill_null(value=False), first=line.str.extract(_FIRST_SENTENCE), title=_is_title()
+        standing=_is_standing().fill_null(value=False), first=_first_sentence(), title=_is_title()
     ).with_columns(run_in=_is_run_in().fill_null(value=False))
     run_in = pl.col("run_in").sum().over("row") > pl.col("standing").sum().over("row")
     return candidates.select(
@@ -93,6 +95,11 @@ def _is_run_in() -> pl.Expr:
     first, line = pl.col("first"), pl.col("paragraph")
     rest = line.str.len_chars() - first.str.len_chars()
     return _heads(first) & first.str.contains(_MAY) & (rest >= _SHORTEST_RUN_IN_REST)
+
+
+def _first_sentence() -> pl.Expr:
+    held = pl.col("paragraph").str.replace_all(_ABBREVIATION, "${1}" + _HELD + " ")
+    return held.str.extract(_FIRST_SENTENCE).str.replace_all(_HELD, ".", literal=True)
 
 
 def _heads(sentence: pl.Expr) -> pl.Expr:

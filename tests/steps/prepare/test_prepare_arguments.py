@@ -1,0 +1,105 @@
+"""The command line is checked whole, before anything heavy is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steps.governance.errors import UsageError
+from steps.prepare.arguments import ENGINES, LATEST, parse
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+GOOD = {
+    "--execution-arn": "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/p/execution/abcdefghijkl",
+    "--raw-table": "edgar.raw.filings",
+    "--raw-version": "-1",
+    "--curated-table": "edgar.curated.examples",
+    "--curated-root": "s3://governed/curated",
+    "--manifest-uri": "s3://evidence/executions/abcdefghijkl/prepare/manifest.json",
+    "--eval-fraction": "0.1",
+    "--seed": "17",
+    "--delta-engine": "delta-rs",
+    "--databricks-host": "https://dbc-1.cloud.databricks.com",
+    "--databricks-secret-id": "p/databricks/prepare",
+    "--region": "eu-west-1",
+}
+
+
+def words(**changes: str | None) -> list[str]:
+    values = GOOD | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [word for flag, value in values.items() if value is not None for word in (flag, value)]
+
+
+def test_a_good_command_line_becomes_checked_values() -> None:
+    arguments = parse(words())
+    assert arguments.raw_table.schema_name == "edgar.raw"
+    assert (arguments.raw_version, arguments.eval_fraction, arguments.seed) == (LATEST, 0.1, 17)
+    assert arguments.execution_id == "abcdefghijkl"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_delta_engine_is_accepted(engine: str) -> None:
+    assert parse(words(delta_engine=engine)).delta_engine == engine
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("execution_arn", "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/p"),
+        ("raw_table", "edgar.raw.filings'; DROP"),
+        ("raw_table", "../../filings"),
+        ("raw_version", "-2"),
+        ("raw_version", "1.5"),
+        ("curated_root", "s3://governed/../other"),
+        ("curated_root", "file:///tmp"),
+        ("manifest_uri", "s3://evidence"),
+        ("eval_fraction", "0"),
+        ("eval_fraction", "0.6"),
+        ("eval_fraction", "nan"),
+        ("seed", "2147483648"),
+        ("delta_engine", "iceberg"),
+        ("databricks_host", " "),
+        ("region", "mars"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_flag(name: str, value: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(words(**{name: value}))
+    assert f"--{name.replace('_', '-')}:" in str(refused.value)
+    assert repr(value)[:20] in str(refused.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(words(seed="x", region="mars", raw_table=None))
+    for part in ("--seed: a whole number from 0", "--region: an AWS region was expected", "--raw-table is missing"):
+        assert part in str(refused.value)
+
+
+def test_the_curated_table_must_not_be_the_raw_table() -> None:
+    with pytest.raises(UsageError, match="another table than --raw-table"):
+        parse(words(curated_table="edgar.raw.filings"))
+
+
+@pytest.mark.parametrize("argv", [["--databricks", "https://x"], ["--unknown", "1"], ["stray"]])
+def test_an_unknown_word_is_refused(argv: list[str]) -> None:
+    with pytest.raises(UsageError, match="was not started"):
+        parse([*words(), *argv])
+
+
+def test_help_and_refusals_need_no_engine() -> None:
+    code = (
+        "import sys; from steps.prepare.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert main(['--seed', 'x']) == 2\n"
+        "heavy = {'pyspark', 'pyarrow', 'polars', 'boto3', 'databricks', 'pydantic', 'deltalake'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--curated-root ROOT" in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("UsageError: Prepare was not started")
+    assert "--region is missing" in last

@@ -1,0 +1,75 @@
+"""Headings are found in both ways filings set them, and only headings."""
+
+import polars as pl
+import pytest
+
+from steps.prepare.paragraphs import paragraphs
+from steps.prepare.risk_factors import risk_factors
+
+BODY = "We sell most of our products to a few customers, and none of them must buy again. Their orders vary from quarter to quarter."
+STANDING = [
+    "We depend on a few customers, and the loss of one of them could harm our revenue.",
+    "If we cannot protect our patents, our competitors may copy our products.",
+    "Changes in U.S. tax law could increase our costs.",
+    "The Maturities of Our Assets and Liabilities Are Mismatched, Which Could Adversely Affect Earnings.",
+    "Our stock price has been volatile. You may lose your investment.",
+]
+
+
+def split(text: str) -> list[tuple[str, str]]:
+    sections = pl.DataFrame({"row": [0], "text": [text]}, schema={"row": pl.UInt32, "text": pl.String})
+    return [(found["heading"], found["body"]) for found in risk_factors(paragraphs(sections)).to_dicts()]
+
+
+@pytest.mark.parametrize("heading", STANDING)
+def test_a_sentence_on_its_own_line_heads_what_follows(heading: str) -> None:
+    assert split(f"{heading}\n{BODY}") == [(heading, BODY)]
+
+
+@pytest.mark.parametrize("heading", [*STANDING[:3], "Our efforts to defend ourselves against claims by Mr. Doe may fail in the U.S. courts."])
+def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
+    paragraph = f"{heading} {BODY}"
+    other = f"A breach of our systems may expose us to litigation and to higher costs. {BODY}"
+    assert split(f"{paragraph}\n{other}") == [(heading, BODY), (other.removesuffix(f" {BODY}"), BODY)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "In addition, we may lose some of our customers.",
+        "However, these measures could fail.",
+        "You should carefully consider the following risks, which could harm us.",
+        "This report contains statements that may turn out to be wrong.",
+        "We also may lose some of our suppliers.",
+        "Risks Related to Our Business",
+        "Our headquarters stand in Springfield.",
+        "• the loss of one of our customers could harm us.",
+    ],
+)
+def test_what_leans_on_its_neighbours_or_names_no_risk_heads_nothing(line: str) -> None:
+    found = split(f"{STANDING[0]}\n{BODY}\n{line}\n{BODY} And then some more, so that the body is the longer one of the two.")
+    assert [heading for heading, _ in found] == [STANDING[0]]
+
+
+def test_the_title_of_a_group_belongs_to_no_risk_factor() -> None:
+    found = split(f"{STANDING[0]}\n{BODY}\nRisks Related to Our Stock\n{STANDING[1]}\n{BODY}")
+    assert found == [(STANDING[0], BODY), (STANDING[1], BODY)]
+
+
+def test_a_list_belongs_to_the_risk_factor_above_it() -> None:
+    items = "Among them are:\n•\nhigher costs, which may harm us;\n•\nlower prices."
+    assert split(f"{STANDING[0]}\n{BODY}\n{items}\n{STANDING[1]}\n{BODY}") == [
+        (STANDING[0], f"{BODY}\nAmong them are:\n• higher costs, which may harm us;\n• lower prices."),
+        (STANDING[1], BODY),
+    ]
+
+
+def test_the_introduction_belongs_to_no_risk_factor() -> None:
+    assert split(f"An investment in our stock involves risks.\n{STANDING[1]}\n{BODY}") == [(STANDING[1], BODY)]
+
+
+def test_sections_are_told_apart() -> None:
+    texts = [f"{STANDING[0]}\n{BODY}", f"{STANDING[2]} {BODY}\n{STANDING[1]} {BODY}"]
+    sections = pl.DataFrame({"row": [0, 1], "text": texts}, schema={"row": pl.UInt32, "text": pl.String})
+    found = risk_factors(paragraphs(sections))
+    assert found.select("row", "position", "heading").rows() == [(0, 0, STANDING[0]), (1, 0, STANDING[2]), (1, 1, STANDING[1])]
