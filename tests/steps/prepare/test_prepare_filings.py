@@ -1,0 +1,128 @@
+"""Every raw row is judged: usable with its risk factors, or rejected with the first reason that applies."""
+
+from typing import Any
+
+import prepare_fakes as fakes
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steps.prepare import filings
+from steps.prepare.sections import LONGEST_SECTION
+
+
+def examine(*rows: dict[str, str | None]) -> list[dict[str, Any]]:
+    batch = pa.RecordBatch.from_pylist(list(rows), schema=fakes.RAW_SCHEMA)
+    return list(filings.examine(batch).to_pylist())
+
+
+def judged(**changes: str | None) -> dict[str, Any]:
+    return examine(fakes.filing(1001, 2021) | changes)[0]
+
+
+def test_a_good_filing_comes_out_in_canonical_form() -> None:
+    found = judged(company=" Acme\u00a0Corp ", filing_type="10-k")
+    assert {name: found[name] for name in ("source_filing", "cik", "company", "filing_type", "year", "section", "reason")} == {
+        "source_filing": "1001_10K_2021.htm",
+        "cik": "0000001001",
+        "company": "Acme Corp",
+        "filing_type": "10-K",
+        "year": 2020,
+        "section": "item_1a",
+        "reason": None,
+    }
+    assert len(found["risk_factors"]) == 4
+    assert found["risk_factors"][0]["heading"].startswith("Our dependence on ")
+
+
+def test_a_quarterly_report_has_its_risk_factors_in_part_two() -> None:
+    found = judged(filing_type="10-Q", item_1a="ignored", part_2_item_1a=fakes.section("Acme"))
+    assert (found["section"], found["reason"], len(found["risk_factors"])) == ("part_2_item_1a", None, 4)
+
+
+def test_the_year_is_the_reports_year_and_else_the_filings() -> None:
+    assert [judged(period_of_report=text)["year"] for text in ("2019-06-30", None, "June 2019")] == [2019, 2021, 2021]
+
+
+NOTHING = "Item 1A. Risk Factors\n"
+LONG = "We may lose money. " * 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"item_1a": None}, "no_risk_factors"),
+        ({"item_1a": "  \n"}, "no_risk_factors"),
+        ({"item_1a": "ITEM 1A.\nRISK FACTORS"}, "no_risk_factors"),
+        ({"item_1a": f"{NOTHING}Not applicable."}, "no_risk_factors"),
+        ({"item_1a": f"{NOTHING}As a smaller reporting company we are not required to provide this."}, "smaller_reporting_company"),
+        ({"item_1a": f"{NOTHING}Not required for smaller reporting companies."}, "smaller_reporting_company"),
+        ({"item_1a": f"{NOTHING}This information is incorporated by reference to our annual report."}, "incorporated_by_reference"),
+        ({"item_1a": f"{NOTHING}There have been no material changes from the risk factors in our Form 10-K."}, "no_material_changes"),
+        ({"item_1a": f"{NOTHING}Our business may fail."}, "section_too_short"),
+        ({"item_1a": f"Item 1A. Executive Officers\n{LONG}"}, "other_section"),
+        ({"item_1a": NOTHING + "x" * (LONGEST_SECTION + 1)}, "section_too_long"),
+        ({"item_1a": f"{NOTHING}{'Our headquarters stand in Springfield. ' * 40}"}, "no_headings_found"),
+        ({"filing_type": "8-K"}, "unsupported_form"),
+        ({"filing_type": None}, "invalid_record"),
+        ({"cik": "12345678901"}, "invalid_record"),
+        ({"company": " "}, "invalid_record"),
+        ({"filing_date": "03/01/2021"}, "invalid_record"),
+        ({"filename": None}, "invalid_record"),
+    ],
+)  # fmt: skip
+def test_what_is_not_usable_says_why(changes: dict[str, str | None], reason: str) -> None:
+    assert judged(**changes)["reason"] == reason
+
+
+def test_a_long_section_that_mentions_references_and_changes_is_used() -> None:
+    text = fakes.section("Acme", 12) + "\nThere were no material changes; see “Risk Factors”, incorporated by reference."
+    assert judged(item_1a=text)["reason"] is None
+
+
+def test_the_detail_of_an_invalid_record_names_the_field() -> None:
+    assert judged(cik="x1")["detail"] == "cik: 1 to 10 digits expected"
+    assert judged(company=None)["detail"] == "company: missing"
+
+
+def test_bytes_that_are_no_utf8_reject_their_row_and_no_other() -> None:
+    batch = pa.RecordBatch.from_pylist([fakes.filing(1001, 2021), fakes.filing(1002, 2021)], schema=fakes.RAW_SCHEMA)
+    texts = [row["item_1a"].encode() for row in batch.to_pylist()]
+    texts[0] = texts[0].replace(b"dependence", b"depend\xe9nce")
+    broken = pa.array(texts, pa.binary()).view(pa.string())
+    position = batch.schema.get_field_index("item_1a")
+    batch = batch.set_column(position, "item_1a", broken)
+    found = filings.examine(batch).to_pylist()
+    assert [(row["reason"], row["detail"]) for row in found] == [("not_utf8", "item_1a"), (None, None)]
+
+
+def test_an_absent_optional_column_is_empty() -> None:
+    batch = pa.RecordBatch.from_pylist([fakes.filing(1001, 2021)], schema=fakes.RAW_SCHEMA)
+    batch = batch.select([name for name in fakes.RAW_COLUMNS if name not in filings.OPTIONAL])
+    assert filings.examine(batch).to_pylist()[0]["year"] == 2021
+
+
+def test_rows_keep_their_order_and_number() -> None:
+    rows = [fakes.filing(cik, 2021, item_1a=None if cik % 2 else fakes.section(str(cik))) for cik in range(1001, 1020)]
+    found = examine(*rows)
+    assert [row["source_filing"] for row in found] == [row["filename"] for row in rows]
+    assert [row["reason"] is None for row in found] == [row["item_1a"] is not None for row in rows]
+
+
+def test_no_rows_give_no_rows() -> None:
+    assert examine() == []
+
+
+def test_equal_text_has_an_equal_digest_whatever_its_furniture() -> None:
+    text = fakes.section("Acme")
+    plain = judged(item_1a=text)["section_sha256"]
+    assert judged(item_1a=text.replace("\n10\n", "\n\nTable of Contents\n77\n"))["section_sha256"] == plain
+    assert judged(item_1a=text.replace("case 1", "case 9"))["section_sha256"] != plain
+
+
+@given(st.lists(st.fixed_dictionaries({name: st.none() | st.text(max_size=80) for name in fakes.RAW_COLUMNS}), max_size=6))
+def test_any_text_at_all_is_judged_without_a_fault(rows: list[dict[str, str | None]]) -> None:
+    found = examine(*rows)
+    assert len(found) == len(rows)
+    assert all(row["reason"] for row in found)
