@@ -55,6 +55,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Json = field(default_factory=dict)
     about: str = ""  # what the call concerns, for the audit log
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
     def store(self) -> Store:

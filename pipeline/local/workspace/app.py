@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
@@ -114,7 +113,6 @@ class Server:
 
     async def _serve(self, request: Request, action: str, handler: RawHandler) -> Response:
         """Authenticates, does the work, and writes the audit line before answering."""
-        request_id = str(uuid.uuid4())
         call = Call(self._workspace, "", dict(request.path_params), dict(request.query_params))
         error = ""
         try:
@@ -124,18 +122,12 @@ class Server:
             error = str(refusal)
             response = JSONResponse(refusal.body(), refusal.status)
         except Exception:  # noqa: BLE001 - the outermost wall: a defect is logged and answered as a 500
-            _log.exception("%s failed (request %s)", action, request_id)
-            error = f"The workspace failed; its log tells why (request {request_id})."
+            _log.exception("%s failed (request %s)", action, call.request_id)
+            error = f"The workspace failed; its log tells why (request {call.request_id})."
             response = JSONResponse({"error_code": "INTERNAL_ERROR", "message": error}, 500)
-        self._audit.write(
-            request_id=request_id,
-            principal=call.principal,
-            action=action,
-            about=call.about or request.url.path,
-            status=response.status_code,
-            error=error,
-        )
-        response.headers["x-request-id"] = request_id
+        call.about = call.about or request.url.path
+        self._audit.write(call, action, status=response.status_code, error=error)
+        response.headers["x-request-id"] = call.request_id
         response.headers["x-databricks-org-id"] = oauth.WORKSPACE_ID  # mlflow's run_tracking_server_id
         return response
 
@@ -162,21 +154,14 @@ class Server:
     async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
         authorization = request.headers.get("authorization", "")
-        principal, error = "", ""
+        call, error = Call(self._workspace, ""), ""
         try:
-            principal, answer = await run_in_threadpool(oauth.issue_token, self._workspace, form, authorization)
+            call.principal, answer = await run_in_threadpool(oauth.issue_token, self._workspace, form, authorization)
             response = JSONResponse(answer, headers={"cache-control": "no-store"})
         except oauth.InvalidClient as refusal:
             error = refusal.error
             response = JSONResponse(refusal.body(), refusal.status)
-        self._audit.write(
-            request_id=str(uuid.uuid4()),
-            principal=principal,
-            action="oidcTokenAuthorization",
-            about="",
-            status=response.status_code,
-            error=error,
-        )
+        self._audit.write(call, "oidcTokenAuthorization", status=response.status_code, error=error)
         return response
 
 

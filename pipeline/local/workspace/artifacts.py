@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from .api import Call, Json
 from .errors import InvalidParameter, NotFound
-from .files import list_folder, storage_key
+from .file_paths import storage_key
+from .files import list_folder
 from .storage import storage_client
 from .tracking import Tracking
 
@@ -77,7 +78,7 @@ def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
     if operation is None:
         raise InvalidParameter(f"Expected one of {', '.join(_S3_OPERATION)}, got {call.path['operation']}.")
     client, bucket = storage_client(call), call.workspace.settings.storage_bucket
-    keys = {path: storage_key(f"{folder}/{path}") for path in paths}
+    keys = {path: storage_key(call, f"{folder}/{path}") for path in paths}
     return [
         {
             "path": path,
@@ -92,7 +93,7 @@ def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
 
 def _files(call: Call, folder: str, path: str) -> Json:
     """Everything directly below one folder; a folder that is not there is empty, as in mlflow."""
-    root = storage_key(folder)
+    root = storage_key(call, folder)
     try:
         found = list_folder(call, f"{root}/{path}".rstrip("/"), None)
     except NotFound:

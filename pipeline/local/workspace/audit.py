@@ -9,7 +9,7 @@ import json
 import threading
 from pathlib import Path
 
-from .api import timestamp
+from .api import Call, timestamp
 
 
 class Audit:
@@ -22,14 +22,14 @@ class Audit:
     def close(self) -> None:
         self._stream.close()
 
-    def write(self, *, request_id: str, principal: str, action: str, about: str, status: int, error: str = "") -> None:
+    def write(self, call: Call, action: str, *, status: int, error: str = "") -> None:
         decision = "allowed" if status < 400 else "denied" if status in (401, 403) else "failed"
         line = {
             "time": timestamp(),
-            "request_id": request_id,
-            "principal": principal,
+            "request_id": call.request_id,
+            "principal": call.principal,
             "action": action,
-            "securable": about,
+            "securable": call.about,
             "decision": decision,
             "status": status,
         }

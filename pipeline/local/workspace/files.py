@@ -1,6 +1,6 @@
-"""The Files API, as far as mlflow needs it: artifacts of runs and logged models below /WorkspaceInternal.
+"""The Files API: uploads, downloads, folders. `file_paths` says which files there are and who may use them.
 
-The bytes lie in the workspace's storage bucket under `workspace/files/`, written with the storage role.
+The bytes lie in the workspace's storage bucket, written with the storage role; nobody else is let in there.
 """
 
 from __future__ import annotations
@@ -17,33 +17,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from .api import Call, Json
-from .errors import AlreadyExists, InvalidParameter, NotFound, NotServed, Unavailable
+from .errors import AlreadyExists, InvalidParameter, NotFound, Unavailable
+from .file_paths import storage_key
 from .storage import storage_client
 
-_ROOT = "WorkspaceInternal/"
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _PAGE = 1000
 
 
-def storage_key(path: str) -> str:
-    """Where a workspace file lies in the storage bucket.
-
-    Raises:
-        NotServed: it is a volume, a model or something else that this stand-in keeps nowhere.
-        InvalidParameter: the path steps out of its folder.
-    """
-    inner = path.strip("/")
-    if not f"{inner}/".startswith(_ROOT):
-        raise NotServed(f"not implemented here: files below /{inner.partition('/')[0]}")
-    if any(part in ("", ".", "..") for part in inner.split("/")):
-        raise InvalidParameter(f"'/{inner}' is not a valid path.")
-    return f"workspace/files/{inner}"
-
-
 async def upload(call: Call, request: Request) -> Response:
     """Stores one file, whole or not at all."""
-    key = storage_key(call.path["path"])
+    key = await run_in_threadpool(storage_key, call, call.path["path"], write=True)
     only_new = {"IfNoneMatch": "*"} if call.query.get("overwrite", "false").lower() != "true" else {}
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
         async for chunk in request.stream():
@@ -56,7 +41,7 @@ async def upload(call: Call, request: Request) -> Response:
 async def download(call: Call, request: Request) -> Response:
     """One file or, with a Range header, a part of it."""
     asked = {"Range": request.headers["range"]} if "range" in request.headers else {}
-    found = await run_in_threadpool(_storage, call, "get_object", storage_key(call.path["path"]), **asked)
+    found = await run_in_threadpool(_stored, call, "get_object", **asked)
     headers = _headers(found) | ({"content-range": found["ContentRange"]} if asked else {})
     chunks = found["Body"].iter_chunks(_CHUNK_BYTES)
     kind = "application/octet-stream"
@@ -64,29 +49,29 @@ async def download(call: Call, request: Request) -> Response:
 
 
 async def file_metadata(call: Call, _request: Request) -> Response:
-    found = await run_in_threadpool(_storage, call, "head_object", storage_key(call.path["path"]))
+    found = await run_in_threadpool(_stored, call, "head_object")
     return Response(headers=_headers(found), media_type="application/octet-stream")
 
 
 async def delete_file(call: Call, _request: Request) -> Response:
-    await run_in_threadpool(_storage, call, "delete_object", storage_key(call.path["path"]))
+    key = await run_in_threadpool(storage_key, call, call.path["path"], write=True)
+    await run_in_threadpool(_storage, call, "delete_object", key)
     return Response(status_code=204)
 
 
 async def make_directory(call: Call, _request: Request) -> Response:
     """Object storage has no folders: one exists as soon as a file lies in it."""
-    storage_key(call.path["path"])
+    await run_in_threadpool(storage_key, call, call.path["path"], write=True)
     return Response(status_code=204)
 
 
 async def list_directory(call: Call, _request: Request) -> Response:
-    token = call.query.get("page_token")
-    found = await run_in_threadpool(list_folder, call, storage_key(call.path["path"]), token)
-    return JSONResponse(_listing(found))
+    found = await run_in_threadpool(_folder, call, call.query.get("page_token"))
+    return JSONResponse(_listing(found, call.path["path"].strip("/")))
 
 
 async def directory_metadata(call: Call, _request: Request) -> Response:
-    await run_in_threadpool(list_folder, call, storage_key(call.path["path"]), None)
+    await run_in_threadpool(_folder, call, None)
     return Response()
 
 
@@ -103,7 +88,11 @@ def list_folder(call: Call, key: str, token: str | None) -> Json:
     return dict(found)
 
 
-def _listing(found: Json) -> Json:
+def _folder(call: Call, token: str | None) -> Json:
+    return list_folder(call, storage_key(call, call.path["path"]), token)
+
+
+def _listing(found: Json, folder: str) -> Json:
     folders = [(entry["Prefix"].rstrip("/"), {"is_directory": True}) for entry in found.get("CommonPrefixes", [])]
     files = [
         (
@@ -117,7 +106,7 @@ def _listing(found: Json) -> Json:
         for entry in found.get("Contents", [])
     ]
     contents = [
-        {"path": "/" + key.removeprefix("workspace/files/"), "name": key.rpartition("/")[2]} | facts
+        {"path": f"/{folder}/{key.rpartition('/')[2]}", "name": key.rpartition("/")[2]} | facts
         for key, facts in folders + files
     ]
     token = found.get("NextContinuationToken")
@@ -127,6 +116,10 @@ def _listing(found: Json) -> Json:
 def _headers(found: Json) -> dict[str, str]:
     modified = format_datetime(found["LastModified"].astimezone(UTC), usegmt=True)
     return {"content-length": str(found["ContentLength"]), "last-modified": modified, "accept-ranges": "bytes"}
+
+
+def _stored(call: Call, operation: str, **arguments: Any) -> Any:
+    return _storage(call, operation, storage_key(call, call.path["path"]), **arguments)
 
 
 def _storage(call: Call, operation: str, key: str | None, **arguments: Any) -> Any:

@@ -128,15 +128,20 @@ def tag_version(call: Call, name: str, number: str | int, *, add: Tags, remove: 
     _save_version(call, version | {"tags": _retagged(version["tags"], add, remove)})
 
 
-def version_credentials(call: Call, name: str, number: str | int, *, write: bool) -> Json:
-    """Keys for the version's folder: to read with EXECUTE, to write before it is READY and by who may make it."""
+def version_location(call: Call, name: str, number: str | int, *, write: bool) -> str:
+    """The version's folder: to read with EXECUTE, to write before it is READY and by who made it or owns the model."""
     if not write:
         call.access.require("EXECUTE", call.target(Kind.MODEL, name))
-        return vend(call, _version(call, name, number)["storage_location"], write=False)
+        return str(_version(call, name, number)["storage_location"])
     version = _writable(call, name, number)
     if version["status"] == "READY":
         raise InvalidState(f"Model version {number} of '{name}' is READY: its files can no longer be written.")
-    return vend(call, version["storage_location"], write=True)
+    return str(version["storage_location"])
+
+
+def version_credentials(call: Call, name: str, number: str | int, *, write: bool) -> Json:
+    """Keys for that folder, for those who may use it."""
+    return vend(call, version_location(call, name, number, write=write), write=write)
 
 
 def note_use(call: Call, name: str, number: str | int, use: Json) -> None:

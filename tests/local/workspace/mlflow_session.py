@@ -4,6 +4,7 @@ Run by test_workspace_registry.py with the environment of one principal; importi
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -83,6 +84,10 @@ def delete(name: str, version: str) -> None:
     MlflowClient().delete_model_version(name, version)
 
 
+def switch(variable: str, value: str) -> None:
+    os.environ[variable] = value
+
+
 def delete_model(name: str) -> None:
     MlflowClient().delete_registered_model(name)
 
@@ -93,7 +98,7 @@ def main() -> None:
     steps: dict[str, Callable[..., Any]] = {
         step.__name__: step
         for step in (
-            *(log_run, artifacts, register, describe, change, alias, search, load, copy, delete, delete_model),
+            *(log_run, artifacts, register, describe, change, alias, search, load, copy, delete, delete_model, switch),
         )
     }
     answers, sys.stdout = sys.stdout, sys.stderr

@@ -10,17 +10,24 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied
 from databricks.sdk.service import catalog as uc
 
-Securable = tuple[str, str]
+from tests.local.workspace import bench
+from tests.local.workspace.bench import (
+    CATALOG,
+    CURATED,
+    CURATED_LOCATION,
+    METASTORE,
+    MODEL,
+    MODELS,
+    RAW,
+    RAW_LOCATION,
+    TABLE,
+    Principal,
+    Securable,
+    Workspace,
+    create_version,
+    permit,
+)
 
-CATALOG: Securable = ("CATALOG", "edgar")
-RAW: Securable = ("SCHEMA", "edgar.raw")
-CURATED: Securable = ("SCHEMA", "edgar.curated")
-MODELS: Securable = ("SCHEMA", "edgar.models")
-TABLE: Securable = ("TABLE", "edgar.raw.filings")
-MODEL: Securable = ("FUNCTION", "edgar.models.analyst")
-RAW_LOCATION: Securable = ("EXTERNAL_LOCATION", "raw")
-LOCATION: Securable = ("EXTERNAL_LOCATION", "curated")
-METASTORE: Securable = ("METASTORE", "")
 # Where Unity Catalog asks for a privilege, wherever it was granted.
 ASKED_ON = {
     "USE_CATALOG": "Catalog 'edgar'",
@@ -69,23 +76,11 @@ def path_credentials(operation: str, url: str) -> Callable[[WorkspaceClient], An
 
 def create_table(client: WorkspaceClient) -> Any:
     name = f"t{secrets.token_hex(4)}"
-    return client.tables.create(
-        name=name,
-        catalog_name="edgar",
-        schema_name="curated",
-        table_type=uc.TableType.EXTERNAL,
-        data_source_format=uc.DataSourceFormat.DELTA,
-        storage_location=f"s3://governed/curated/{name}",
-    )
+    return bench.create_table(client, f"edgar.curated.{name}", f"s3://governed/curated/{name}")
 
 
 def create_model(client: WorkspaceClient) -> Any:
     return client.registered_models.create(name=f"m{secrets.token_hex(4)}", catalog_name="edgar", schema_name="models")
-
-
-def create_version(client: WorkspaceClient) -> Any:
-    body = {"name": "edgar.models.analyst", "source": "s3://elsewhere/model"}
-    return client.api_client.do("POST", "/api/2.0/mlflow/unity-catalog/model-versions/create", body=body)
 
 
 def create_metadata(client: WorkspaceClient) -> Any:
@@ -122,8 +117,8 @@ RULES = {
             *USE_CURATED,
             (CURATED, "CREATE_TABLE"),
             (CURATED, "EXTERNAL_USE_SCHEMA"),
-            (LOCATION, "CREATE_EXTERNAL_TABLE"),
-            (LOCATION, "EXTERNAL_USE_LOCATION"),
+            (CURATED_LOCATION, "CREATE_EXTERNAL_TABLE"),
+            (CURATED_LOCATION, "EXTERNAL_USE_LOCATION"),
         ),
     ),
     "read a table's files": Rule(
@@ -144,15 +139,15 @@ RULES = {
     ),
     "read a path": Rule(
         path_credentials("PATH_READ", NEW_PATH),
-        ((LOCATION, "EXTERNAL_USE_LOCATION"), (LOCATION, "READ_FILES")),
+        ((CURATED_LOCATION, "EXTERNAL_USE_LOCATION"), (CURATED_LOCATION, "READ_FILES")),
     ),
     "write a path": Rule(
         path_credentials("PATH_READ_WRITE", NEW_PATH),
-        ((LOCATION, "EXTERNAL_USE_LOCATION"), (LOCATION, "WRITE_FILES")),
+        ((CURATED_LOCATION, "EXTERNAL_USE_LOCATION"), (CURATED_LOCATION, "WRITE_FILES")),
     ),
     "make a path into a table": Rule(
         path_credentials("PATH_CREATE_TABLE", NEW_PATH),
-        ((LOCATION, "EXTERNAL_USE_LOCATION"), (LOCATION, "CREATE_EXTERNAL_TABLE")),
+        ((CURATED_LOCATION, "EXTERNAL_USE_LOCATION"), (CURATED_LOCATION, "CREATE_EXTERNAL_TABLE")),
     ),
     "read a table by its path": Rule(
         path_credentials("PATH_READ", "s3://governed/raw/filings/_delta_log"),
@@ -173,12 +168,6 @@ RULES = {
 }
 
 
-def change(admin: WorkspaceClient, securable: Securable, body: dict[str, Any]) -> None:
-    kind, name = securable
-    name = name or str(admin.metastores.summary().metastore_id)
-    admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body={"changes": [body]})
-
-
 @pytest.fixture(scope="module", autouse=True)
 def objects(admin: WorkspaceClient) -> None:
     """A model with one version, and the table's id where the rules need it."""
@@ -189,23 +178,23 @@ def objects(admin: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_an_action_needs_each_of_its_grants(admin: WorkspaceClient, principal: Any, name: str) -> None:
+def test_an_action_needs_each_of_its_grants(admin: WorkspaceClient, principal: Principal, name: str) -> None:
     rule, who = RULES[name], principal.client_id
     for securable, privilege in rule.needs:
-        change(admin, securable, {"principal": who, "add": [privilege]})
+        permit(admin, who, securable, add=[privilege])
     for securable, privilege in rule.needs:
-        change(admin, securable, {"principal": who, "remove": [privilege]})
+        permit(admin, who, securable, remove=[privilege])
         with pytest.raises(PermissionDenied) as refusal:
             rule.act(principal.client)
         expected = f"User does not have {privilege.replace('_', ' ')} on {ASKED_ON[privilege]}"
         assert str(refusal.value).startswith(expected)
-        change(admin, securable, {"principal": who, "add": [privilege]})
+        permit(admin, who, securable, add=[privilege])
     assert rule.act(principal.client) is not None
 
 
-def test_a_refusal_names_privilege_kind_and_object(admin: WorkspaceClient, principal: Any) -> None:
+def test_a_refusal_names_privilege_kind_and_object(admin: WorkspaceClient, principal: Principal) -> None:
     for securable, privilege in USE_RAW:
-        change(admin, securable, {"principal": principal.client_id, "add": [privilege]})
+        permit(admin, principal.client_id, securable, add=[privilege])
     with pytest.raises(PermissionDenied) as refusal:
         RULES["read a table's files"].act(principal.client)
     # The SDK appends its configuration to the message of every 401 and 403.
@@ -215,76 +204,80 @@ def test_a_refusal_names_privilege_kind_and_object(admin: WorkspaceClient, princ
     assert (info.metadata["resourceType"], info.metadata["resourceName"]) == ("Schema", "edgar.raw")
 
 
-def test_all_privileges_contains_everything_but_external_use_and_manage(admin: WorkspaceClient, principal: Any) -> None:
-    change(admin, CATALOG, {"principal": principal.client_id, "add": ["ALL_PRIVILEGES"]})
-    change(admin, LOCATION, {"principal": principal.client_id, "add": ["ALL PRIVILEGES"]})
+def test_all_privileges_contains_everything_but_external_use_and_manage(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
+    permit(admin, principal.client_id, CATALOG, add=["ALL_PRIVILEGES"])
+    permit(admin, principal.client_id, CURATED_LOCATION, add=["ALL PRIVILEGES"])
     assert principal.client.tables.get("edgar.raw.filings").name == "filings"
-    with pytest.raises(PermissionDenied, match="EXTERNAL USE SCHEMA on Schema 'edgar.raw'"):
+    with pytest.raises(PermissionDenied, match=r"EXTERNAL USE SCHEMA on Schema 'edgar\.raw'"):
         RULES["read a table's files"].act(principal.client)
     with pytest.raises(PermissionDenied, match="EXTERNAL USE LOCATION on External Location 'curated'"):
         RULES["read a path"].act(principal.client)
     with pytest.raises(PermissionDenied, match="MANAGE on Table"):
-        change(principal.client, TABLE, {"principal": principal.client_id, "add": ["SELECT"]})
+        permit(principal.client, principal.client_id, TABLE, add=["SELECT"])
 
 
 def test_owning_the_schema_lets_one_manage_a_table_but_not_read_it(
-    admin: WorkspaceClient, workspace: Any, principal: Any
+    admin: WorkspaceClient, workspace: Workspace, principal: Principal
 ) -> None:
     admin.schemas.create("owned", "edgar")
     admin.schemas.update("edgar.owned", owner=principal.client_id)
-    change(admin, CATALOG, {"principal": principal.client_id, "add": ["USE_CATALOG"]})
+    permit(admin, principal.client_id, CATALOG, add=["USE_CATALOG"])
     with pytest.raises(PermissionDenied, match="User is not an owner of Catalog 'edgar'"):
-        change(principal.client, ("SCHEMA", "edgar.owned"), _give(principal, "EXTERNAL_USE_SCHEMA"))
-    change(principal.client, ("SCHEMA", "edgar.owned"), _give(principal, "SELECT"))
+        permit(principal.client, principal.client_id, ("SCHEMA", "edgar.owned"), add=["EXTERNAL_USE_SCHEMA"])
+    permit(principal.client, principal.client_id, ("SCHEMA", "edgar.owned"), add=["SELECT"])
     assert principal.client.schemas.get("edgar.owned").owner == principal.client_id
 
 
-def test_only_a_locations_owner_grants_external_use_location(admin: WorkspaceClient, principal: Any) -> None:
-    change(admin, LOCATION, {"principal": principal.client_id, "add": ["MANAGE"]})
-    change(principal.client, LOCATION, _give(principal, "READ_FILES"))
+def test_only_a_locations_owner_grants_external_use_location(admin: WorkspaceClient, principal: Principal) -> None:
+    permit(admin, principal.client_id, CURATED_LOCATION, add=["MANAGE"])
+    permit(principal.client, principal.client_id, CURATED_LOCATION, add=["READ_FILES"])
     with pytest.raises(PermissionDenied, match="User is not an owner of External Location 'curated'"):
-        change(principal.client, LOCATION, _give(principal, "EXTERNAL_USE_LOCATION"))
+        permit(principal.client, principal.client_id, CURATED_LOCATION, add=["EXTERNAL_USE_LOCATION"])
 
 
-def test_browse_shows_metadata_without_any_use(admin: WorkspaceClient, principal: Any) -> None:
-    change(admin, RAW, {"principal": principal.client_id, "add": ["BROWSE"]})
+def test_browse_shows_metadata_without_any_use(admin: WorkspaceClient, principal: Principal) -> None:
+    permit(admin, principal.client_id, RAW, add=["BROWSE"])
     assert principal.client.tables.get("edgar.raw.filings").name == "filings"
     assert principal.client.tables.exists("edgar.raw.filings").table_exists
     with pytest.raises(PermissionDenied, match="USE CATALOG"):
         RULES["read a table's files"].act(principal.client)
 
 
-def test_what_one_may_not_reach_is_refused_whether_it_exists_or_not(admin: WorkspaceClient, principal: Any) -> None:
+def test_what_one_may_not_reach_is_refused_whether_it_exists_or_not(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     for missing in ("edgar.raw.filings", "edgar.raw.nothing", "edgar.nothing.nothing"):
         with pytest.raises(PermissionDenied, match="USE CATALOG on Catalog 'edgar'"):
             principal.client.tables.get(missing)
     for securable, privilege in USE_RAW:
-        change(admin, securable, {"principal": principal.client_id, "add": [privilege]})
+        permit(admin, principal.client_id, securable, add=[privilege])
     with pytest.raises(NotFound, match=r"Table 'edgar\.raw\.nothing' does not exist"):
         principal.client.tables.get("edgar.raw.nothing")
     assert not principal.client.tables.exists("edgar.raw.filings").table_exists
 
 
-def test_lists_leave_out_what_one_may_not_see(admin: WorkspaceClient, principal: Any) -> None:
+def test_lists_leave_out_what_one_may_not_see(admin: WorkspaceClient, principal: Principal) -> None:
     assert list(principal.client.catalogs.list()) == []
     for securable, privilege in (*USE_RAW, (TABLE, "SELECT")):
-        change(admin, securable, {"principal": principal.client_id, "add": [privilege]})
+        permit(admin, principal.client_id, securable, add=[privilege])
     assert [found.name for found in principal.client.catalogs.list()] == ["edgar"]
     assert [found.name for found in principal.client.schemas.list("edgar")] == ["raw"]
     assert [found.name for found in principal.client.tables.list("edgar", "raw")] == ["filings"]
 
 
-def test_grants_to_account_users_hold_for_everybody(admin: WorkspaceClient, principal: Any) -> None:
-    change(admin, MODELS, {"principal": "account users", "add": ["BROWSE"]})
+def test_grants_to_account_users_hold_for_everybody(admin: WorkspaceClient, principal: Principal) -> None:
+    permit(admin, "account users", MODELS, add=["BROWSE"])
     assert principal.client.registered_models.get("edgar.models.analyst").name == "analyst"
-    change(admin, MODELS, {"principal": "account users", "remove": ["BROWSE"]})
+    permit(admin, "account users", MODELS, remove=["BROWSE"])
     with pytest.raises(PermissionDenied):
         principal.client.registered_models.get("edgar.models.analyst")
 
 
-def test_grants_can_be_read_back_with_their_origin(admin: WorkspaceClient, principal: Any) -> None:
-    change(admin, RAW, _give(principal, "SELECT"))
-    change(admin, TABLE, _give(principal, "MODIFY"))
+def test_grants_can_be_read_back_with_their_origin(admin: WorkspaceClient, principal: Principal) -> None:
+    permit(admin, principal.client_id, RAW, add=["SELECT"])
+    permit(admin, principal.client_id, TABLE, add=["MODIFY"])
     direct = admin.grants.get("TABLE", "edgar.raw.filings", principal=principal.client_id)
     assert [held.as_dict()["privileges"] for held in direct.privilege_assignments or []] == [["MODIFY"]]
     effective = admin.grants.get_effective("TABLE", "edgar.raw.filings", principal=principal.client_id)
@@ -298,25 +291,21 @@ def test_grants_can_be_read_back_with_their_origin(admin: WorkspaceClient, princ
     [(TABLE, "EXECUTE"), (TABLE, "EXTERNAL_USE_SCHEMA"), (METASTORE, "SELECT"), (CATALOG, "MADE_UP")],
 )
 def test_a_privilege_that_does_not_fit_is_refused(
-    admin: WorkspaceClient, principal: Any, securable: Securable, privilege: str
+    admin: WorkspaceClient, principal: Principal, securable: Securable, privilege: str
 ) -> None:
     with pytest.raises(BadRequest, match="not applicable"):
-        change(admin, securable, _give(principal, privilege))
+        permit(admin, principal.client_id, securable, add=[privilege])
 
 
 def test_a_grant_to_nobody_is_refused(admin: WorkspaceClient) -> None:
     with pytest.raises(NotFound, match="Could not find principal with name nobody"):
-        change(admin, CATALOG, {"principal": "nobody", "add": ["USE_CATALOG"]})
+        permit(admin, "nobody", CATALOG, add=["USE_CATALOG"])
 
 
-def test_one_wrong_change_leaves_no_other_behind(admin: WorkspaceClient, principal: Any) -> None:
-    changes = [_give(principal, "SELECT"), {"principal": "nobody", "add": ["SELECT"]}]
+def test_one_wrong_change_leaves_no_other_behind(admin: WorkspaceClient, principal: Principal) -> None:
+    changes = [{"principal": principal.client_id, "add": ["SELECT"]}, {"principal": "nobody", "add": ["SELECT"]}]
     path = "/api/2.1/unity-catalog/permissions/TABLE/edgar.raw.filings"
     with pytest.raises(NotFound):
         admin.api_client.do("PATCH", path, body={"changes": changes})
     found = admin.grants.get("TABLE", "edgar.raw.filings", principal=principal.client_id)
     assert not found.privilege_assignments
-
-
-def _give(principal: Any, privilege: str) -> dict[str, Any]:
-    return {"principal": principal.client_id, "add": [privilege]}

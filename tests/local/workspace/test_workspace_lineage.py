@@ -1,6 +1,7 @@
 """External metadata and lineage through databricks-sdk: shapes, directions, pages, rights."""
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import AlreadyExists, BadRequest, NotFound, PermissionDenied
 from databricks.sdk.service import catalog as uc
 
-TABLE = uc.ExternalLineageObject(table=uc.ExternalLineageTable(name="edgar.raw.filings"))
+from tests.local.workspace.bench import CATALOG, MODEL, TABLE, Principal, create_version, fill, permit
+
+FILINGS = uc.ExternalLineageObject(table=uc.ExternalLineageTable(name="edgar.raw.filings"))
 VERSION = uc.ExternalLineageObject(
     model_version=uc.ExternalLineageModelVersion(name="edgar.models.analyst", version="1")
 )
@@ -18,8 +21,7 @@ UP, DOWN = uc.LineageDirection.UPSTREAM, uc.LineageDirection.DOWNSTREAM
 @pytest.fixture(scope="module", autouse=True)
 def version(admin: WorkspaceClient) -> None:
     admin.registered_models.create(name="analyst", catalog_name="edgar", schema_name="models")
-    body = {"name": "edgar.models.analyst", "source": "s3://elsewhere/model"}
-    admin.api_client.do("POST", "/api/2.0/mlflow/unity-catalog/model-versions/create", body=body)
+    create_version(admin)
 
 
 def metadata(client: WorkspaceClient, **more: Any) -> str:
@@ -94,7 +96,7 @@ def test_metadata_is_listed_page_by_page(admin: WorkspaceClient) -> None:
 def test_lineage_walks_from_the_model_back_to_the_raw_table(admin: WorkspaceClient) -> None:
     name = metadata(admin)
     columns = [uc.ColumnRelationship(source="item_1a", target="prompt")]
-    create(admin, TABLE, job(name), columns=columns, properties={"execution": "e1"})
+    create(admin, FILINGS, job(name), columns=columns, properties={"execution": "e1"})
     create(admin, job(name), VERSION)
     above = next(one for one in neighbours(admin, VERSION, UP) if one.external_metadata_info.name == name)
     assert above.external_metadata_info.entity_type == "SageMakerTrainingJob"
@@ -105,7 +107,7 @@ def test_lineage_walks_from_the_model_back_to_the_raw_table(admin: WorkspaceClie
     assert before.external_lineage_info.columns == columns
     (after,) = neighbours(admin, job(name), DOWN)
     assert (after.model_info.model_name, after.model_info.version) == ("edgar.models.analyst", 1)
-    assert name in [one.external_metadata_info.name for one in neighbours(admin, TABLE, DOWN)]
+    assert name in [one.external_metadata_info.name for one in neighbours(admin, FILINGS, DOWN)]
 
 
 def test_edges_are_listed_page_by_page(admin: WorkspaceClient) -> None:
@@ -127,7 +129,7 @@ def test_a_path_can_be_an_end(admin: WorkspaceClient) -> None:
 
 def test_one_end_is_always_external_metadata(admin: WorkspaceClient) -> None:
     with pytest.raises(BadRequest, match="At least one of source and target"):
-        create(admin, TABLE, VERSION)
+        create(admin, FILINGS, VERSION)
 
 
 @pytest.mark.parametrize(
@@ -151,40 +153,38 @@ def test_an_end_that_does_not_exist_is_not_found(admin: WorkspaceClient) -> None
     with pytest.raises(NotFound, match=r"edgar\.raw\.nothing"):
         create(admin, missing, job(metadata(admin)))
     with pytest.raises(NotFound, match="ft_missing"):
-        create(admin, TABLE, job("ft_missing"))
+        create(admin, FILINGS, job("ft_missing"))
 
 
 def test_a_second_edge_between_the_same_ends_is_kept_beside_the_first(admin: WorkspaceClient) -> None:
     name = metadata(admin)
-    first, second = create(admin, TABLE, job(name)), create(admin, TABLE, job(name))
+    first, second = create(admin, FILINGS, job(name)), create(admin, FILINGS, job(name))
     assert first.id != second.id
     assert len(neighbours(admin, job(name), UP)) == 2
     admin.external_lineage.delete_external_lineage_relationship(
-        uc.DeleteRequestExternalLineage(source=TABLE, target=job(name), id=second.id)
+        uc.DeleteRequestExternalLineage(source=FILINGS, target=job(name), id=second.id)
     )
     assert [one.external_lineage_info.id for one in neighbours(admin, job(name), UP)] == [first.id]
 
 
-def test_where_duplicates_are_refused_the_second_edge_exists_already(
-    start_workspace: Any, tmp_path: Any, fill: Any
-) -> None:
+def test_where_duplicates_are_refused_the_second_edge_exists_already(start_workspace: Any, tmp_path: Path) -> None:
     workspace = start_workspace(tmp_path, "--lineage-duplicates", "refuse")
     fill(workspace)
     admin = workspace.admin()
     name = metadata(admin)
-    create(admin, TABLE, job(name))
+    create(admin, FILINGS, job(name))
     with pytest.raises(AlreadyExists):
-        create(admin, TABLE, job(name))
+        create(admin, FILINGS, job(name))
 
 
 def test_edges_are_updated_and_deleted_by_their_ends(admin: WorkspaceClient) -> None:
     name = metadata(admin)
-    create(admin, TABLE, job(name), properties={"a": "1"})
-    new = uc.UpdateRequestExternalLineage(source=TABLE, target=job(name), properties={"a": "2"})
+    create(admin, FILINGS, job(name), properties={"a": "1"})
+    new = uc.UpdateRequestExternalLineage(source=FILINGS, target=job(name), properties={"a": "2"})
     admin.external_lineage.update_external_lineage_relationship(new, update_mask="properties")
     (found,) = neighbours(admin, job(name), UP)
     assert found.external_lineage_info.properties == {"a": "2"}
-    gone = uc.DeleteRequestExternalLineage(source=TABLE, target=job(name))
+    gone = uc.DeleteRequestExternalLineage(source=FILINGS, target=job(name))
     admin.external_lineage.delete_external_lineage_relationship(gone)
     assert neighbours(admin, job(name), UP) == []
     with pytest.raises(NotFound, match="does not exist"):
@@ -201,59 +201,53 @@ def test_metadata_takes_its_edges_with_it(admin: WorkspaceClient) -> None:
 
 
 @pytest.fixture
-def lister(admin: WorkspaceClient, principal: Any) -> Any:
+def lister(admin: WorkspaceClient, principal: Principal) -> Principal:
     """Somebody who may use the containers, and own metadata."""
-    permit(admin, principal, "CATALOG", "edgar", add=["USE_CATALOG"])
+    permit(admin, principal.client_id, CATALOG, add=["USE_CATALOG"])
     for schema in ("raw", "models"):
-        permit(admin, principal, "SCHEMA", f"edgar.{schema}", add=["USE_SCHEMA"])
-    permit(
-        admin, principal, "METASTORE", str(admin.metastores.summary().metastore_id), add=["CREATE_EXTERNAL_METADATA"]
-    )
+        permit(admin, principal.client_id, ("SCHEMA", f"edgar.{schema}"), add=["USE_SCHEMA"])
+    permit(admin, principal.client_id, METASTORE, add=["CREATE_EXTERNAL_METADATA"])
     return principal
 
 
-def permit(admin: WorkspaceClient, principal: Any, kind: str, name: str, **change: list[str]) -> None:
-    body = {"changes": [{"principal": principal.client_id, **change}]}
-    admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body=body)
-
-
-def test_an_edge_away_from_a_table_needs_select_and_one_into_it_modify(admin: WorkspaceClient, lister: Any) -> None:
+def test_an_edge_away_from_a_table_needs_select_and_one_into_it_modify(
+    admin: WorkspaceClient, lister: Principal
+) -> None:
     name = metadata(lister.client)
     with pytest.raises(PermissionDenied, match="SELECT on Table"):
-        create(lister.client, TABLE, job(name))
-    permit(admin, lister, "TABLE", "edgar.raw.filings", add=["SELECT"])
-    create(lister.client, TABLE, job(name))
+        create(lister.client, FILINGS, job(name))
+    permit(admin, lister.client_id, TABLE, add=["SELECT"])
+    create(lister.client, FILINGS, job(name))
     with pytest.raises(PermissionDenied, match="MODIFY on Table"):
-        create(lister.client, job(name), TABLE)
-    permit(admin, lister, "TABLE", "edgar.raw.filings", add=["MODIFY"])
-    create(lister.client, job(name), TABLE)
+        create(lister.client, job(name), FILINGS)
+    permit(admin, lister.client_id, TABLE, add=["MODIFY"])
+    create(lister.client, job(name), FILINGS)
 
 
-def test_an_edge_needs_modify_on_the_metadata(admin: WorkspaceClient, lister: Any) -> None:
+def test_an_edge_needs_modify_on_the_metadata(admin: WorkspaceClient, lister: Principal) -> None:
     foreign = metadata(admin)
     assert lister.client.external_metadata.get_external_metadata(foreign).name == foreign
-    permit(admin, lister, "TABLE", "edgar.raw.filings", add=["SELECT"])
+    permit(admin, lister.client_id, TABLE, add=["SELECT"])
     with pytest.raises(PermissionDenied, match=f"MODIFY on External Metadata '{foreign}'"):
-        create(lister.client, TABLE, job(foreign))
-    permit(admin, lister, "EXTERNAL_METADATA", foreign, add=["MODIFY"])
-    create(lister.client, TABLE, job(foreign))
+        create(lister.client, FILINGS, job(foreign))
+    permit(admin, lister.client_id, ("EXTERNAL_METADATA", foreign), add=["MODIFY"])
+    create(lister.client, FILINGS, job(foreign))
 
 
-def test_an_edge_into_a_model_version_is_its_owners(admin: WorkspaceClient, lister: Any) -> None:
+def test_an_edge_into_a_model_version_is_its_owners(admin: WorkspaceClient, lister: Principal) -> None:
     name = metadata(lister.client)
-    permit(admin, lister, "FUNCTION", "edgar.models.analyst", add=["EXECUTE"])
+    permit(admin, lister.client_id, MODEL, add=["EXECUTE"])
     with pytest.raises(PermissionDenied, match="User is not an owner of Routine or Model"):
         create(lister.client, job(name), VERSION)
     create(lister.client, VERSION, job(name))
 
 
-def test_lineage_is_listed_to_those_who_see_the_object(admin: WorkspaceClient, principal: Any) -> None:
+def test_lineage_is_listed_to_those_who_see_the_object(admin: WorkspaceClient, principal: Principal) -> None:
     with pytest.raises(PermissionDenied, match="USE CATALOG"):
-        neighbours(principal.client, TABLE, DOWN)
+        neighbours(principal.client, FILINGS, DOWN)
     name = metadata(admin)
     assert neighbours(principal.client, job(name), UP) == []
-    body = {"changes": [{"principal": "account users", "remove": ["BROWSE"]}]}
-    admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/EXTERNAL_METADATA/{name}", body=body)
+    permit(admin, "account users", ("EXTERNAL_METADATA", name), remove=["BROWSE"])
     with pytest.raises(PermissionDenied, match="BROWSE on External Metadata"):
         principal.client.external_metadata.get_external_metadata(name)
     assert name not in [one.name for one in principal.client.external_metadata.list_external_metadata()]

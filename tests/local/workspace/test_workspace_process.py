@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -14,15 +13,17 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import DatabricksError, NotFound, NotImplemented
 from databricks.sdk.service import catalog as uc
 
+from tests.local.workspace.bench import REPOSITORY, Aws, Principal, Workspace, environment, fill, permit, unused_port
+
 EDGES = "/api/2.0/lineage-tracking/external-lineage"
 
 
 @pytest.fixture(autouse=True)
-def calm(workspace: Any) -> None:
+def calm(workspace: Workspace) -> None:
     workspace.faults()
 
 
-def test_it_serves_within_three_seconds_and_ends_cleanly(start_workspace: Any, tmp_path: Path) -> None:
+def test_it_serves_within_three_seconds_and_ends_cleanly(start_workspace: Workspace, tmp_path: Path) -> None:
     began = time.monotonic()
     workspace = start_workspace(tmp_path)
     took = time.monotonic() - began
@@ -37,7 +38,7 @@ def _slowness() -> float:
     return max(1.0, (time.monotonic() - began) / 0.15)
 
 
-def test_up_after_down_continues(start_workspace: Any, fill: Any, tmp_path: Path) -> None:
+def test_up_after_down_continues(start_workspace: Workspace, tmp_path: Path) -> None:
     first = start_workspace(tmp_path)
     fill(first)
     admin = first.admin()
@@ -54,7 +55,7 @@ def test_up_after_down_continues(start_workspace: Any, fill: Any, tmp_path: Path
     assert requests.get(path, headers=token, timeout=5).status_code == 200
 
 
-def test_a_kill_loses_nothing_that_was_answered(start_workspace: Any, tmp_path: Path) -> None:
+def test_a_kill_loses_nothing_that_was_answered(start_workspace: Workspace, tmp_path: Path) -> None:
     first = start_workspace(tmp_path)
     admin = first.admin()
     admin.catalogs.create("kept")
@@ -63,7 +64,7 @@ def test_a_kill_loses_nothing_that_was_answered(start_workspace: Any, tmp_path: 
     assert start_workspace(tmp_path).admin().catalogs.get("kept").name == "kept"
 
 
-def test_a_lost_credentials_file_is_made_again(start_workspace: Any, tmp_path: Path) -> None:
+def test_a_lost_credentials_file_is_made_again(start_workspace: Workspace, tmp_path: Path) -> None:
     first = start_workspace(tmp_path)
     before = json.loads((first.folder / "admin.json").read_text())
     first.stop()
@@ -91,14 +92,14 @@ def test_what_is_not_served_says_so(admin: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", "{", "1"])
-def test_a_body_that_is_no_object_is_malformed(workspace: Any, admin: WorkspaceClient, body: str) -> None:
+def test_a_body_that_is_no_object_is_malformed(workspace: Workspace, admin: WorkspaceClient, body: str) -> None:
     headers = admin.config.authenticate()
     answer = requests.post(f"{workspace.host}/api/2.1/unity-catalog/catalogs", data=body, headers=headers, timeout=5)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "MALFORMED_REQUEST")
 
 
 def test_every_call_leaves_one_audit_line_without_secrets(
-    workspace: Any, admin: WorkspaceClient, principal: Any
+    workspace: Workspace, admin: WorkspaceClient, principal: Principal
 ) -> None:
     with pytest.raises(DatabricksError):
         principal.client.tables.get("edgar.raw.filings")
@@ -117,7 +118,7 @@ def test_every_call_leaves_one_audit_line_without_secrets(
         assert secret not in text
 
 
-def test_a_status_is_injected_as_often_as_asked(workspace: Any, admin: WorkspaceClient) -> None:
+def test_a_status_is_injected_as_often_as_asked(workspace: Workspace, admin: WorkspaceClient) -> None:
     rule = {"path": "/catalogs/edgar$", "times": 2, "status": 429, "headers": {"Retry-After": "1"}}
     workspace.faults(rule)
     began = time.monotonic()
@@ -131,7 +132,7 @@ def test_a_status_is_injected_as_often_as_asked(workspace: Any, admin: Workspace
 
 @pytest.mark.parametrize(("when", "kept"), [("before", 0), ("after", 1)])
 def test_a_connection_is_dropped_before_or_after_the_commit(
-    workspace: Any, admin: WorkspaceClient, when: str, kept: int
+    workspace: Workspace, admin: WorkspaceClient, when: str, kept: int
 ) -> None:
     headers, name = admin.config.authenticate(), f"dropped_{when}"
     workspace.faults({"method": "POST", "path": "/catalogs$", "drop": when})
@@ -142,7 +143,7 @@ def test_a_connection_is_dropped_before_or_after_the_commit(
     assert [found.name for found in admin.catalogs.list()].count(name) == kept
 
 
-def test_a_lost_answer_makes_the_sdk_write_an_edge_twice(workspace: Any, admin: WorkspaceClient) -> None:
+def test_a_lost_answer_makes_the_sdk_write_an_edge_twice(workspace: Workspace, admin: WorkspaceClient) -> None:
     """The fault our own lineage code has to survive, shown with the unchanged SDK."""
     job = uc.ExternalMetadata(name="ft_twice", system_type=uc.SystemType.OTHER, entity_type="job")
     admin.external_metadata.create_external_metadata(job)
@@ -156,23 +157,22 @@ def test_a_lost_answer_makes_the_sdk_write_an_edge_twice(workspace: Any, admin: 
     assert len(list(edges)) == 2
 
 
-def test_a_delay_delays(workspace: Any, admin: WorkspaceClient) -> None:
+def test_a_delay_delays(workspace: Workspace, admin: WorkspaceClient) -> None:
     workspace.faults({"path": "/catalogs/edgar$", "delay_seconds": 0.5})
     began = time.monotonic()
     admin.catalogs.get("edgar")
     assert time.monotonic() - began >= 0.5
 
 
-def test_a_wrong_rule_is_refused(workspace: Any) -> None:
+def test_a_wrong_rule_is_refused(workspace: Workspace) -> None:
     answer = requests.post(f"{workspace.host}/_test/faults", json=[{"paths": "x"}], timeout=5)
     assert answer.status_code == 400
 
 
-def test_faults_are_not_served_unless_asked_for(aws: Any, environment: Any, tmp_path: Path, free_port: Any) -> None:
-    command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(free_port()), "--state", str(tmp_path)]
+def test_faults_are_not_served_unless_asked_for(aws: Aws, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(unused_port()), "--state", str(tmp_path)]
     command += ["--tracking-url", "http://127.0.0.1:9", "--aws-endpoint", aws.endpoint, "--storage-bucket", "b2b"]
-    repository = Path(__file__).resolve().parents[3]
-    with subprocess.Popen(command, cwd=repository, env=environment(), stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         host = json.loads(process.stdout.readline())["host"]
         answer = requests.post(f"{host}/_test/faults", json=[], timeout=5)
@@ -180,7 +180,7 @@ def test_faults_are_not_served_unless_asked_for(aws: Any, environment: Any, tmp_
     assert answer.status_code == 501
 
 
-def test_two_creates_at_once_have_one_winner(workspace: Any, admin: WorkspaceClient) -> None:
+def test_two_creates_at_once_have_one_winner(workspace: Workspace, admin: WorkspaceClient) -> None:
     headers, answers = admin.config.authenticate(), []
     url = f"{workspace.host}/api/2.1/unity-catalog/catalogs"
 
@@ -195,7 +195,7 @@ def test_two_creates_at_once_have_one_winner(workspace: Any, admin: WorkspaceCli
     assert sorted(answers) == [200] + [400] * 7
 
 
-def test_a_tracking_server_that_never_starts_is_unavailable(start_workspace: Any, tmp_path: Path) -> None:
+def test_a_tracking_server_that_never_starts_is_unavailable(start_workspace: Workspace, tmp_path: Path) -> None:
     workspace = start_workspace(tmp_path, "--tracking-wait-seconds", "0.5")
     headers = workspace.admin().config.authenticate()
     path = f"{workspace.host}/api/2.0/mlflow/experiments/search"
@@ -204,10 +204,9 @@ def test_a_tracking_server_that_never_starts_is_unavailable(start_workspace: Any
     assert "does not answer" in answer.json()["message"]
 
 
-def test_deleting_takes_the_grants_along(admin: WorkspaceClient, principal: Any) -> None:
+def test_deleting_takes_the_grants_along(admin: WorkspaceClient, principal: Principal) -> None:
     admin.schemas.create("passing", "edgar")
-    body = {"changes": [{"principal": principal.client_id, "add": ["SELECT"]}]}
-    admin.api_client.do("PATCH", "/api/2.1/unity-catalog/permissions/SCHEMA/edgar.passing", body=body)
+    permit(admin, principal.client_id, ("SCHEMA", "edgar.passing"), add=["SELECT"])
     admin.schemas.delete("edgar.passing")
     admin.schemas.create("passing", "edgar")
     assert not admin.grants.get("SCHEMA", "edgar.passing").privilege_assignments

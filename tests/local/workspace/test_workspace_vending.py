@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,42 +11,42 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, DatabricksError, NotFound, PermissionDenied
 from databricks.sdk.service import catalog as uc
 
-BUCKET = "governed"
+from tests.local.workspace.bench import (
+    BUCKET,
+    CATALOG,
+    CURATED_LOCATION,
+    EXTERNAL_ID,
+    RAW,
+    RAW_LOCATION,
+    Aws,
+    Workspace,
+    fill,
+    new_principal,
+    policy,
+)
+
 OWN, OTHER = "raw/filings/part-0", "raw/filings_other/part-0"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def files(aws: Any, workspace: Any) -> None:
+def files(aws: Aws, workspace: Workspace) -> None:
     """Two objects whose prefixes differ by a suffix only, written with the storage role."""
-    s3 = storage(aws)
+    s3 = aws.storage()
     for key in (OWN, OTHER):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"governed")
 
 
-def storage(aws: Any) -> Any:
-    sts = aws.client("sts", aws.control_plane["AWS_ACCESS_KEY_ID"], aws.control_plane["AWS_SECRET_ACCESS_KEY"])
-    keys = sts.assume_role(RoleArn=aws.storage_role, RoleSessionName="test", ExternalId="the-metastores-external-id")[
-        "Credentials"
-    ]
-    return aws.client("s3", keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-
-
 @pytest.fixture(scope="module")
-def reader(workspace: Any, admin: WorkspaceClient) -> WorkspaceClient:
-    """Somebody with every right on the raw schema's table and the curated location."""
-    made = admin.service_principals.create(display_name="reader")
-    secret = admin.service_principal_secrets_proxy.create(str(made.id)).secret
-    who = str(made.application_id)
+def reader(workspace: Workspace) -> WorkspaceClient:
+    """Somebody with every right on the raw schema's table and on both locations."""
+    location = ["EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE", "READ_FILES"]
     grants = {
-        ("CATALOG", "edgar"): ["USE_CATALOG"],
-        ("SCHEMA", "edgar.raw"): ["USE_SCHEMA", "EXTERNAL_USE_SCHEMA", "SELECT", "MODIFY"],
-        ("EXTERNAL_LOCATION", "curated"): ["EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE", "READ_FILES"],
-        ("EXTERNAL_LOCATION", "raw"): ["EXTERNAL_USE_LOCATION", "READ_FILES", "CREATE_EXTERNAL_TABLE"],
+        CATALOG: ["USE_CATALOG"],
+        RAW: ["USE_SCHEMA", "EXTERNAL_USE_SCHEMA", "SELECT", "MODIFY"],
+        RAW_LOCATION: location,
+        CURATED_LOCATION: location,
     }
-    for (kind, name), privileges in grants.items():
-        body = {"changes": [{"principal": who, "add": privileges}]}
-        admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body=body)
-    return workspace.client(who, secret)
+    return new_principal(workspace, grants).client
 
 
 def table_credentials(client: WorkspaceClient, operation: uc.TableOperation) -> Any:
@@ -67,7 +68,7 @@ def refused(act: Callable[..., Any], **arguments: Any) -> None:
     assert refusal.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_read_credentials_read_the_table_and_nothing_else(aws: Any, reader: WorkspaceClient) -> None:
+def test_read_credentials_read_the_table_and_nothing_else(aws: Aws, reader: WorkspaceClient) -> None:
     vended = table_credentials(reader, uc.TableOperation.READ)
     s3 = aws.vended(vended.aws_temp_credentials)
     assert vended.url == f"s3://{BUCKET}/raw/filings"
@@ -81,7 +82,7 @@ def test_read_credentials_read_the_table_and_nothing_else(aws: Any, reader: Work
     refused(s3.delete_object, Key=OWN)
 
 
-def test_write_credentials_write_the_table_and_nothing_else(aws: Any, reader: WorkspaceClient) -> None:
+def test_write_credentials_write_the_table_and_nothing_else(aws: Aws, reader: WorkspaceClient) -> None:
     s3 = aws.vended(table_credentials(reader, uc.TableOperation.READ_WRITE).aws_temp_credentials)
     key = "raw/filings/part-2"
     s3.put_object(Bucket=BUCKET, Key=key, Body=b"new", IfNoneMatch="*")
@@ -92,13 +93,11 @@ def test_write_credentials_write_the_table_and_nothing_else(aws: Any, reader: Wo
     refused(s3.get_object, Key=OTHER)
 
 
-def test_the_bucket_lets_in_neither_root_nor_the_control_plane(aws: Any) -> None:
-    keys = aws.control_plane
-    s3 = aws.client("s3", keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
-    refused(s3.get_object, Key=OWN)
+def test_the_bucket_does_not_let_in_the_control_plane_itself(aws: Aws) -> None:
+    refused(aws.client("s3", *aws.control_plane.values()).get_object, Key=OWN)
 
 
-def test_path_credentials_end_at_the_path(aws: Any, reader: WorkspaceClient) -> None:
+def test_path_credentials_end_at_the_path(aws: Aws, reader: WorkspaceClient) -> None:
     vended = path_credentials(reader, "PATH_CREATE_TABLE", f"s3://{BUCKET}/curated/new/")
     s3 = aws.vended(vended.aws_temp_credentials)
     assert vended.url == f"s3://{BUCKET}/curated/new"
@@ -112,7 +111,7 @@ def test_a_dry_run_vends_nothing(reader: WorkspaceClient) -> None:
 
 
 def test_a_path_on_an_existing_table_is_no_new_table(reader: WorkspaceClient) -> None:
-    with pytest.raises(BadRequest, match="LOCATION_OVERLAP.*edgar.raw.filings"):
+    with pytest.raises(BadRequest, match=r"LOCATION_OVERLAP.*edgar\.raw\.filings"):
         path_credentials(reader, "PATH_CREATE_TABLE", f"s3://{BUCKET}/raw/filings")
 
 
@@ -159,7 +158,7 @@ def test_a_filtered_table_is_not_read_from_outside(admin: WorkspaceClient, reade
         path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/raw/masked/part-0")
 
 
-def test_a_vended_key_dies_when_it_says(start_workspace: Any, aws: Any, tmp_path: Any, fill: Any) -> None:
+def test_a_vended_key_dies_when_it_says(start_workspace: Workspace, aws: Aws, tmp_path: Path) -> None:
     workspace = start_workspace(tmp_path, "--vended-ttl-seconds", "2")
     fill(workspace)
     admin = workspace.admin()
@@ -172,7 +171,7 @@ def test_a_vended_key_dies_when_it_says(start_workspace: Any, aws: Any, tmp_path
     refused(s3.get_object, Key=OWN)
 
 
-def test_without_external_access_nothing_is_vended(start_workspace: Any, tmp_path: Any, fill: Any) -> None:
+def test_without_external_access_nothing_is_vended(start_workspace: Workspace, tmp_path: Path) -> None:
     workspace = start_workspace(tmp_path, "--no-external-access")
     fill(workspace)
     admin = workspace.admin()
@@ -183,15 +182,16 @@ def test_without_external_access_nothing_is_vended(start_workspace: Any, tmp_pat
         path_credentials(admin, "PATH_READ", f"s3://{BUCKET}/raw/other")
 
 
-def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(admin: WorkspaceClient, aws: Any) -> None:
-    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"x.amazonaws.com"}}]}'
+def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(admin: WorkspaceClient, aws: Aws) -> None:
+    service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "x.amazonaws.com"}}
+    trust = policy(service)
     aws.client("iam").create_role(RoleName="stranger", AssumeRolePolicyDocument=trust)
     role = uc.AwsIamRoleRequest(role_arn="arn:aws:iam::000000000000:role/stranger")
-    with pytest.raises(PermissionDenied, match="control plane may not use .*stranger"):
+    with pytest.raises(PermissionDenied, match=r"control plane may not use .*stranger"):
         admin.storage_credentials.create("stranger", aws_iam_role=role)
     credential = admin.storage_credentials.create("stranger", aws_iam_role=role, skip_validation=True)
     assert credential.aws_iam_role is not None
-    assert credential.aws_iam_role.external_id == "the-metastores-external-id"
+    assert credential.aws_iam_role.external_id == EXTERNAL_ID
     assert str(credential.aws_iam_role.unity_catalog_iam_arn).endswith(":user/unity-catalog")
 
 
