@@ -144,7 +144,9 @@ def test_storage_equals_the_dequantized_model(tiny_model: Path) -> None:
 
 
 def test_stock_transformers_reads_the_same_model(tiny_model: Path) -> None:
-    """The tiny checkpoint is Ministral's format to transformers' own loader too, with nothing missing and nothing left over."""
+    """The tiny checkpoint is Ministral's format to transformers' own loader too, with nothing missing and nothing left
+    over.
+    """
     from transformers import Mistral3ForConditionalGeneration
 
     stock, info = Mistral3ForConditionalGeneration.from_pretrained(tiny_model, output_loading_info=True)
@@ -194,7 +196,9 @@ def test_a_bare_list_of_targets_would_hit_the_vision_tower(tiny_model: Path) -> 
 
 
 def test_the_corrupting_save_is_out_of_reach(tiny_model: Path, tmp_path: Path) -> None:
-    """transformers' save after a dequantizing load writes garbage; ours keeps no conversion to reverse, and saves adapters only."""
+    """transformers' save after a dequantizing load writes garbage; ours keeps no conversion to reverse, and saves
+    adapters only.
+    """
     base = load(tiny_model, "off")
     assert not getattr(base, "_weight_conversions", None)
     assert getattr(base.config, "quantization_config", None) is None
