@@ -9,21 +9,16 @@ from typing import Any
 
 import boto3
 
-from pipeline.config import Config
+from pipeline.errors import PipelineError
 from pipeline.local.aws import infrastructure
 from pipeline.local.state import State
 
 REGION = "us-east-1"
-ENVIRONMENT = "local"
-PREFIX = f"governed-finetune-{ENVIRONMENT}"
-
-_CONTROL_PLANE = "databricks-control-plane"  # the IAM user that stands for Databricks' own AWS account
-_SESSION_SECONDS = 12 * 3600  # the worker's session: in the cloud the platform renews it
 
 
 def bucket(content: str) -> str:
     """The environment's bucket for `governed`, `evidence` or `artifacts`."""
-    return f"{PREFIX}-{content}"
+    return f"{infrastructure.PREFIX}-{content}"
 
 
 def root(state: State, endpoint: str) -> "Root":
@@ -48,35 +43,37 @@ class Root:
         return self._session.client(service, endpoint_url=self._endpoint)
 
     def deploy(self) -> dict[str, str]:
-        """Create or update the infrastructure from its template; its outputs."""
-        outputs: dict[str, str] = infrastructure.deploy(self.client("cloudformation"), {})
-        return outputs
+        """Create or update the infrastructure from its template; its outputs.
+
+        Raises:
+            PipelineError: CloudFormation refused it; the message has its first reason.
+        """
+        try:
+            return infrastructure.deploy(self.client("cloudformation"), {})
+        except infrastructure.DeploymentFailed as error:
+            raise PipelineError(f"the infrastructure was not deployed: {error}") from error
 
     def control_plane_key(self) -> dict[str, str]:
         """A fresh key for the user that Databricks would be: it may assume the storage role and nothing else."""
-        iam = self.client("iam")
+        iam, user = self.client("iam"), infrastructure.CONTROL_PLANE_USER
         with suppress(iam.exceptions.EntityAlreadyExistsException):
-            iam.create_user(UserName=_CONTROL_PLANE)
-        statement = {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Resource": f"arn:aws:iam::*:role/{PREFIX}-uc-storage",
+            iam.create_user(UserName=user)
+        role = f"arn:aws:iam::*:role/{infrastructure.PREFIX}-uc-storage"
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}],
         }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_user_policy(UserName=_CONTROL_PLANE, PolicyName="assume-storage-role", PolicyDocument=policy)
-        for old in iam.list_access_keys(UserName=_CONTROL_PLANE)["AccessKeyMetadata"]:
-            iam.delete_access_key(UserName=_CONTROL_PLANE, AccessKeyId=old["AccessKeyId"])
-        key = iam.create_access_key(UserName=_CONTROL_PLANE)["AccessKey"]
+        iam.put_user_policy(UserName=user, PolicyName="assume-storage-role", PolicyDocument=json.dumps(policy))
+        for old in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
+            iam.delete_access_key(UserName=user, AccessKeyId=old["AccessKeyId"])
+        key = iam.create_access_key(UserName=user)["AccessKey"]
         return _variables(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def lend(self, config: Config, role: str) -> dict[str, str]:
+    def lend(self, role: str) -> dict[str, str]:
         """The AWS variables of a session of one of the stack's roles."""
-        keys = self.client("sts").assume_role(
-            RoleArn=f"arn:aws:iam::{config.aws.account_id}:role/{PREFIX}-{role}",
-            RoleSessionName=f"local-{role}",
-            DurationSeconds=_SESSION_SECONDS,
-        )["Credentials"]
-        return _variables(keys["AccessKeyId"], keys["SecretAccessKey"]) | {"AWS_SESSION_TOKEN": keys["SessionToken"]}
+        keys = infrastructure.assume_role(self.client("sts"), role)
+        session = _variables(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+        return session | {"AWS_SESSION_TOKEN": keys["aws_session_token"]}
 
 
 def _variables(key_id: str, secret: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ revision with the `mirror.json` that names every file's sha256, which Train chec
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.local.servers import REPOSITORY, inherited
 
+NAME = "tiny-ministral-fp8"  # as conf/local.yaml names it
 MIRROR = "mirror.json"
 
 
@@ -23,7 +25,9 @@ class Making:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         if not (folder / MIRROR).exists():
-            argv = [sys.executable, str(REPOSITORY / "scripts" / "make-tiny-model"), "--output", str(folder)]
+            shutil.rmtree(folder, ignore_errors=True)  # half a model, from a run that was ended
+            script = str(REPOSITORY / "scripts" / "make-tiny-model")
+            argv = [sys.executable, script, "--output", str(folder), "--name", NAME]
             self._process = subprocess.Popen(
                 argv,
                 env=inherited() | {"PYTHONPATH": str(REPOSITORY)},
@@ -54,12 +58,11 @@ class Making:
             self._process.communicate()
 
 
-def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, bucket: str) -> None:
-    """Mirror the model to `base-models/<name>/<revision>/`, the mirror document last; nothing is done where it stands."""
-    prefix = f"base-models/{mirror['name']}/{mirror['revision']}"
-    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/{MIRROR}")
-    if listed.get("KeyCount", 0):
+def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> None:
+    """Mirror the model to `uri`, the mirror document last; nothing is done where it stands already."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    if s3.list_objects_v2(Bucket=bucket, Prefix=prefix + MIRROR).get("KeyCount", 0):
         return
     for entry in mirror["files"]:
-        s3.upload_file(str(folder / entry["path"]), bucket, f"{prefix}/{entry['path']}")
-    s3.upload_file(str(folder / MIRROR), bucket, f"{prefix}/{MIRROR}")
+        s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
+    s3.upload_file(str(folder / MIRROR), bucket, prefix + MIRROR)

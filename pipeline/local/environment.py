@@ -17,10 +17,10 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 
 from pipeline import config as configuration
-from pipeline import worker
+from pipeline import layout, worker
 from pipeline.config import Config
 from pipeline.local import administrator, base_model, seed
-from pipeline.local.aws import images
+from pipeline.local.aws import images, infrastructure
 from pipeline.local.processes import Process, stop
 from pipeline.local.servers import REPOSITORY, Servers
 from pipeline.local.state import Record, State, choose_ports
@@ -60,7 +60,7 @@ class Started:
 
     def as_role(self, role: str) -> dict[str, str]:
         """The variables of a process that acts as one of the stack's roles (`ci`, `scientist`, …)."""
-        return self.variables | self.root.lend(self.config, role)
+        return self.variables | self.root.lend(role)
 
     def as_scientist(self) -> dict[str, str]:
         """The variables of a data scientist: the AWS role, the Databricks principal, and mlflow pointed at the catalog."""
@@ -105,7 +105,7 @@ def fill(environment: Started, options: Options) -> seed.Seeded:
     """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
     admin = _admin(environment)
     secrets = environment.root.client("secretsmanager")
-    seeded = seed.seed(admin, secrets, environment.config, filings=options.filings)
+    seeded = seed.seed(admin, secrets, environment.config, filings=options.filings, aws=environment.variables)
     if environment.fresh:
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -134,10 +134,15 @@ def _start(state: State, servers: Servers, making: base_model.Making, options: O
     servers.tracking()
     root = administrator.root(state, servers.url("aws"))
     outputs = root.deploy()
-    servers.workspace(administrator.bucket("governed"), root.control_plane_key())
+    servers.workspace(
+        storage_bucket=administrator.bucket("governed"),
+        external_id=infrastructure.EXTERNAL_ID,
+        identity=root.control_plane_key(),
+    )
     mirror = making.mirror()
-    base_model.upload(root.client("s3"), state.folder / "base-model", mirror, bucket=administrator.bucket("artifacts"))
     servers.remember_variables(_variables(servers, outputs, mirror))
+    config = configuration.load("local", environ=servers.record.variables)
+    base_model.upload(root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config))
 
 
 def _variables(servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any]) -> dict[str, str]:

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import (
+    AwsCredentials,
     ColumnInfo,
     ColumnTypeName,
     DataSourceFormat,
     PathOperation,
+    TableOperation,
     TableType,
 )
 
@@ -24,13 +26,19 @@ if TYPE_CHECKING:
 _DIGEST = "filings_sha256"  # in the commit's metadata: which filings a version holds
 
 
-def load(admin: WorkspaceClient, location: str, filings: list[dict[str, str | None]]) -> int:
+def load(admin: WorkspaceClient, location: str, filings: list[dict[str, str | None]], *, aws: Mapping[str, str]) -> int:
     """Make the table's newest version hold exactly these filings.
+
+    Args:
+        admin: a client that may create the table and its files.
+        location: where the table stands, `s3://…`.
+        filings: the rows.
+        aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
 
     Returns:
         The version that holds them; no new one is made where the newest holds them already.
     """
-    options = _storage_options(admin, location)
+    options = _storage_options(admin, location, aws)
     digest = hashlib.sha256(json.dumps(filings, sort_keys=True).encode()).hexdigest()
     table = _existing(location, options)
     if table is None or table.history(1)[0].get(_DIGEST) != digest:
@@ -41,20 +49,30 @@ def load(admin: WorkspaceClient, location: str, filings: list[dict[str, str | No
     return int(written.version())
 
 
-def _storage_options(admin: WorkspaceClient, location: str) -> dict[str, str]:
-    answer = admin.temporary_path_credentials.generate_temporary_path_credentials(
-        url=location, operation=PathOperation.PATH_CREATE_TABLE
-    )
-    keys = answer.aws_temp_credentials
+def _storage_options(admin: WorkspaceClient, location: str, aws: Mapping[str, str]) -> dict[str, str]:
+    keys = _vended(admin, location)
     assert keys is not None  # noqa: S101 - AWS workspace
     return {
         "AWS_ACCESS_KEY_ID": str(keys.access_key_id),
         "AWS_SECRET_ACCESS_KEY": str(keys.secret_access_key),
         "AWS_SESSION_TOKEN": str(keys.session_token),
-        "AWS_REGION": os.environ["AWS_DEFAULT_REGION"],
-        "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
+        "AWS_REGION": aws["AWS_REGION"],
+        "AWS_ENDPOINT_URL": aws["AWS_ENDPOINT_URL"],
         "AWS_ALLOW_HTTP": "true",
     }
+
+
+def _vended(admin: WorkspaceClient, location: str) -> AwsCredentials | None:
+    """The table's own credential, or, before there is a table, one for the path where it will stand."""
+    try:
+        table = admin.tables.get(RAW_TABLE)
+    except NotFound:
+        return admin.temporary_path_credentials.generate_temporary_path_credentials(
+            url=location, operation=PathOperation.PATH_CREATE_TABLE
+        ).aws_temp_credentials
+    return admin.temporary_table_credentials.generate_temporary_table_credentials(
+        table_id=table.table_id, operation=TableOperation.READ_WRITE
+    ).aws_temp_credentials
 
 
 def _existing(location: str, options: dict[str, str]) -> "DeltaTable | None":

@@ -30,12 +30,22 @@ class Seeded:
     rows: int
 
 
-def seed(admin: WorkspaceClient, secrets: Any, config: Config, *, filings: list[dict[str, str | None]]) -> Seeded:
+def seed(
+    admin: WorkspaceClient,
+    secrets: Any,
+    config: Config,
+    *,
+    filings: list[dict[str, str | None]],
+    aws: Mapping[str, str],
+) -> Seeded:
     """Make everything that is not there yet, and load the filings if they are others than the table holds.
 
     Args:
         admin: a metastore admin's client.
         secrets: a Secrets Manager client that may write the principals' secrets.
+        config: whose account, buckets and secret names.
+        filings: the raw table's rows.
+        aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
     """
     application_ids = _principals(admin, secrets, config)
     _storage(admin, config)
@@ -46,7 +56,7 @@ def seed(admin: WorkspaceClient, secrets: Any, config: Config, *, filings: list[
     _grant(admin, Grant(me, "external_location", "raw", ("EXTERNAL_USE_LOCATION",)), me)
     for grant in GRANTS:
         _grant(admin, grant, application_ids[grant.principal])
-    version = raw_table.load(admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings)
+    version = raw_table.load(admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings, aws=aws)
     return Seeded(application_ids, version, len(filings))
 
 

@@ -46,10 +46,11 @@ class Servers:
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._start("tracking", argv, quiet)
 
-    def workspace(self, storage_bucket: str, identity: Mapping[str, str]) -> None:
-        """The Databricks workspace, with the AWS identity that assumes the storage role."""
+    def workspace(self, *, storage_bucket: str, external_id: str, identity: Mapping[str, str]) -> None:
+        """The Databricks workspace, with the AWS identity that assumes the storage role by its external id."""
         argv = [
-            *("-m", "pipeline.local.workspace", *self._placed("workspace"), "--storage-bucket", storage_bucket),
+            *("-m", "pipeline.local.workspace", *self._placed("workspace")),
+            *("--storage-bucket", storage_bucket, "--external-id", external_id),
             *("--tracking-url", self.url("tracking"), "--aws-endpoint", self.url("aws")),
         ]
         process = self._start("workspace", argv, identity)

@@ -1,0 +1,164 @@
+"""One embedded environment for all journeys of a test session, and the ways to look into it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from databricks.sdk import WorkspaceClient
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FAST = {"MaxSteps": "3"}  # enough to be trained, short enough to be tried often
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A running embedded environment, as tests see it."""
+
+    state: Path
+    scientist: dict[str, str]
+
+    def command(self, module: str, *words: str, role: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """One of the project's commands, as a data scientist would type it."""
+        return subprocess.run(
+            [sys.executable, "-m", module, *words],
+            env=_plain() | (role or self.scientist),
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    def client(self, service: str, keys: dict[str, str] | None = None) -> Any:
+        """A plain boto3 client: the data scientist's, or another identity's."""
+        variables = keys or self.scientist
+        return boto3.client(
+            service,
+            endpoint_url=self.scientist["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=variables.get("AWS_SESSION_TOKEN"),
+        )
+
+    @property
+    def root(self) -> dict[str, str]:
+        """The stand-in account's root key: only to set scenes up, never to do what is tested."""
+        key = json.loads((self.state / "aws" / "root.json").read_text())
+        return {name.upper(): value for name, value in key.items()}
+
+    def role(self, name: str) -> dict[str, str]:
+        """The keys of one of the stack's roles."""
+        arn = f"arn:aws:iam::000000000000:role/governed-finetune-local-{name}"
+        keys = self.client("sts", self.root).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["SessionToken"],
+        }
+
+    @property
+    def admin(self) -> WorkspaceClient:
+        """The workspace's administrator."""
+        identity = json.loads((self.state / "workspace" / "admin.json").read_text())
+        return self._workspace(identity["client_id"], identity["client_secret"])
+
+    @property
+    def workspace(self) -> WorkspaceClient:
+        """The workspace as the data scientist sees it."""
+        return self._workspace(self.scientist["DATABRICKS_CLIENT_ID"], self.scientist["DATABRICKS_CLIENT_SECRET"])
+
+    def _workspace(self, client_id: str, client_secret: str) -> WorkspaceClient:
+        return WorkspaceClient(
+            host=self.scientist["DATABRICKS_HOST"],
+            client_id=client_id,
+            client_secret=client_secret,
+            auth_type="oauth-m2m",
+        )
+
+    def principal(self, name: str) -> str:
+        """The application id of a service principal."""
+        found = self.client("secretsmanager", self.root).get_secret_value(
+            SecretId=f"governed-finetune-local/databricks/{name}"
+        )
+        return str(json.loads(found["SecretString"])["clientId"])
+
+    def start(self, **parameters: str) -> str:
+        """Start an execution; its ARN."""
+        words = [word for name, value in (FAST | parameters).items() for word in ("--set", f"{name}={value}")]
+        started = self.command("pipeline.run", *words, "--json")
+        assert started.returncode == 0, started.stderr
+        return str(json.loads(started.stdout)["execution"])
+
+    def run(self, **parameters: str) -> tuple[int, dict[str, Any]]:
+        """Start and follow an execution; exit code and outcome."""
+        words = [word for name, value in (FAST | parameters).items() for word in ("--set", f"{name}={value}")]
+        ended = self.command("pipeline.run", *words, "--follow", "--json")
+        assert ended.stdout, ended.stderr
+        return ended.returncode, json.loads(ended.stdout)
+
+    def steps(self, execution: str) -> dict[str, dict[str, Any]]:
+        """The execution's steps by name."""
+        answer = self.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=execution)
+        return {step["StepName"]: step for step in answer["PipelineExecutionSteps"]}
+
+    def status(self, execution: str) -> str:
+        """The execution's status."""
+        answer = self.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=execution)
+        return str(answer["PipelineExecutionStatus"])
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float = 120) -> Any:
+    """The first true value of `condition`."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def _plain() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return kept | {"PYTHONPATH": str(REPOSITORY)}
+
+
+def local(state: Path, *words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+    """`python -m pipeline.local …` with a state folder of its own."""
+    verb, *rest = words
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.local", verb, "--state", str(state), *rest],
+        env=_plain(),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
+    """What `python -m pipeline.local run --keep` does on a machine that never ran it."""
+    state = tmp_path_factory.mktemp("local") / "state"
+    ended = local(state, "run", "--keep", "--json")
+    yield state, ended
+    down = local(state, "down")
+    assert down.returncode == 0, down.stderr
+
+
+@pytest.fixture(scope="session")
+def environment(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Environment:
+    """The environment that the first run left up."""
+    state, ended = first_run
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    exports = local(state, "env").stdout
+    pairs = (line.removeprefix("export ").partition("=") for line in exports.splitlines())
+    return Environment(state, {name: value.strip("'") for name, _, value in pairs})

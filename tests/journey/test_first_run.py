@@ -1,0 +1,125 @@
+"""What a newcomer sees: the whole pipeline ran, and every standard client finds what it left."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databricks.sdk.service.catalog import ExternalLineageObject, LineageDirection
+
+from tests.journey.conftest import Environment, local
+
+pytestmark = pytest.mark.environment
+
+FirstRun = tuple[Path, "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def result(first_run: FirstRun, environment: Environment) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(first_run[1].stdout)
+    return document
+
+
+def test_all_four_steps_succeed_and_the_loss_falls(result: dict[str, Any]) -> None:
+    outcome = result["outcome"]
+    assert outcome["status"] == "Succeeded"
+    assert {step["name"]: step["status"] for step in outcome["steps"] if step["started"]} == dict.fromkeys(
+        ("Prepare", "Train", "Gate", "Register"), "Succeeded"
+    )
+    assert outcome["eval_loss"] < outcome["eval_loss_before"]
+    assert outcome["model_version"] == "1"
+
+
+def test_every_filing_is_kept_or_rejected_with_a_reason(result: dict[str, Any]) -> None:
+    counts = result["counts"]
+    assert counts["filings_read"] == 48 == counts["filings_kept"] + counts["filings_rejected"]
+    assert counts["filings_rejected"] >= 12
+    assert {"no_risk_factors", "incorporated_by_reference"} <= set(counts["rejected_by_reason"])
+    assert counts["companies_train"] >= 1
+    assert counts["companies_eval"] >= 1
+
+
+def test_the_registered_model_loads_and_answers(result: dict[str, Any]) -> None:
+    assert result["answer"]["version"] == "1"
+    assert isinstance(result["answer"]["completion"], str)
+
+
+def test_boto3_finds_steps_metrics_and_logs(environment: Environment, result: dict[str, Any]) -> None:
+    steps = environment.steps(result["outcome"]["arn"])
+    assert all(step["EndTime"] >= step["StartTime"] for step in steps.values())
+    assert steps["Prepare"]["Metadata"]["EMRServerless"]["JobRunId"]
+    job_name = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
+    job = environment.client("sagemaker").describe_training_job(TrainingJobName=job_name)
+    metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
+    assert metrics["eval:loss"] == pytest.approx(result["outcome"]["eval_loss"])
+    assert metrics["eval:loss"] < metrics["eval:loss_before"]
+    logs = environment.client("logs")
+    stream = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=job_name)
+    events = logs.get_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs",
+        logStreamName=stream["logStreams"][0]["logStreamName"],
+        startFromHead=True,
+    )["events"]
+    assert any("[eval] eval_loss=" in event["message"] for event in events)
+
+
+def test_lineage_walks_back_from_the_model_version_to_the_raw_table(environment: Environment) -> None:
+    model = {"model_version": {"name": "edgar.models.risk_analyst", "version": "1"}}
+    seen, at = [], ExternalLineageObject.from_dict(model)
+    while True:
+        found = list(
+            environment.workspace.external_lineage.list_external_lineage_relationships(at, LineageDirection.UPSTREAM)
+        )
+        if not found:
+            break
+        assert len(found) == 1, "one chain, each edge once"
+        info = found[0]
+        if info.external_metadata_info:
+            name = str(info.external_metadata_info.name)
+            at = ExternalLineageObject.from_dict({"external_metadata": {"name": name}})
+        else:
+            table = info.table_info
+            assert table is not None
+            name = f"{table.catalog_name}.{table.schema_name}.{table.name}"
+            at = ExternalLineageObject.from_dict({"table": {"name": name}})
+        seen.append(name)
+    assert [name.startswith("ft_") for name in seen] == [True, False, True, False]
+    assert seen[1::2] == ["edgar.curated.risk_factor_examples", "edgar.raw.filings"]
+
+
+def test_deploying_the_same_commit_again_changes_nothing(environment: Environment) -> None:
+    ci = environment.scientist | environment.role("ci")
+    again = environment.command("pipeline.upsert", "--env", "local", "--json", role=ci)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["action"] == "unchanged"
+    difference = environment.command("pipeline.upsert", "--env", "local", "--diff", role=ci)
+    assert difference.returncode == 0, difference.stdout
+
+
+def test_no_secret_is_in_anything_the_run_left(environment: Environment) -> None:
+    """Exact search for every secret of the run, in every file but those that exist to hold them."""
+    names = ("prepare", "train", "register", "scientist")
+    secrets = environment.client("secretsmanager", environment.root)
+    canaries = [
+        json.loads(secrets.get_secret_value(SecretId=f"governed-finetune-local/databricks/{name}")["SecretString"])[
+            "clientSecret"
+        ].encode()
+        for name in names
+    ]
+    held = {environment.state / "aws" / "services", environment.state / "workspace" / "admin.json"}
+    leaks = [
+        str(path)
+        for path in environment.state.rglob("*")
+        if path.is_file()
+        and not any(holder == path or holder in path.parents for holder in held)
+        and any(canary in path.read_bytes() for canary in canaries)
+    ]
+    assert leaks == []
+
+
+def test_a_second_up_finds_the_environment_running(first_run: FirstRun, environment: Environment) -> None:
+    status = json.loads(local(first_run[0], "status", "--json").stdout)
+    again = local(first_run[0], "up")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(local(first_run[0], "status", "--json").stdout) == status

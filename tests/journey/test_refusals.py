@@ -1,0 +1,124 @@
+"""The pipeline says no: at the gate, without a privilege, to data that changed. Nothing is registered, nothing written."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.journey.conftest import Environment, wait_for
+
+pytestmark = pytest.mark.environment
+
+GOVERNED = "governed-finetune-local-governed"
+
+
+def versions(environment: Environment) -> list[int]:
+    return [int(str(v.version)) for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")]
+
+
+def commits(environment: Environment) -> list[str]:
+    """Everything in the curated area, by key."""
+    s3 = environment.client("s3", environment.root)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=GOVERNED, Prefix="curated/")
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def test_a_loss_above_the_bound_is_rejected_with_both_numbers(environment: Environment) -> None:
+    before = versions(environment)
+    code, outcome = environment.run(MaxEvalLoss="0.01")
+    assert code == 1
+    assert outcome["status"] == "Failed"
+    assert str(round(outcome["eval_loss"], 2))[:3] in outcome["failure"]
+    assert "0.01" in outcome["failure"]
+    assert versions(environment) == before
+
+
+@contextmanager
+def revoked(environment: Environment, principal: str, schema: str, privilege: str) -> Iterator[None]:
+    path = f"/api/2.1/unity-catalog/permissions/schema/{schema}"
+
+    def change(verb: str) -> None:
+        body = {"changes": [{"principal": environment.principal(principal), verb: [privilege]}]}
+        environment.admin.api_client.do("PATCH", path, body=body)
+
+    change("remove")
+    try:
+        yield
+    finally:
+        change("add")
+
+
+@pytest.mark.parametrize("privilege", ["SELECT", "EXTERNAL_USE_SCHEMA"])
+def test_a_revoked_privilege_stops_prepare_before_it_writes(environment: Environment, privilege: str) -> None:
+    before = commits(environment)
+    with revoked(environment, "prepare", "edgar.raw", privilege):
+        code, outcome = environment.run()
+    assert code == 1
+    assert environment.principal("prepare") in outcome["failure"]
+    assert "edgar.raw.filings" in outcome["failure"]
+    assert privilege.replace("_", " ") in outcome["failure"]
+    assert commits(environment) == before
+
+
+@pytest.mark.parametrize("role", ["prepare", "train", "register", "scientist", "ci", "pipeline"])
+def test_no_role_reads_governed_data_with_its_own_credentials(environment: Environment, role: str) -> None:
+    s3 = environment.client("s3", environment.role(role))
+    key = next(key for key in commits(environment) if key.endswith(".parquet"))
+    for call, arguments in ((s3.get_object, {"Key": key}), (s3.put_object, {"Key": key, "Body": b""})):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call(Bucket=GOVERNED, **arguments)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.list_objects_v2(Bucket=GOVERNED, Prefix="curated/")
+
+
+def prepared(environment: Environment, execution: str) -> dict[str, Any]:
+    """The manifest of an execution whose Prepare has just succeeded."""
+    wait_for(lambda: environment.steps(execution).get("Prepare", {}).get("StepStatus") == "Succeeded")
+    key = f"executions/{execution.rsplit('/', 1)[-1]}/prepare/manifest.json"
+    s3 = environment.client("s3", environment.root)
+    manifest: dict[str, Any] = json.loads(
+        s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read()
+    )
+    return manifest
+
+
+def test_a_file_altered_in_place_stops_train_before_its_first_step(environment: Environment) -> None:
+    execution = environment.start()
+    manifest = prepared(environment, execution)
+    path = manifest["files"][0]["path"]
+    key = manifest["target"]["location"].removeprefix(f"s3://{GOVERNED}/") + f"/{path}"
+    s3 = environment.client("s3", environment.root)
+    content = bytearray(s3.get_object(Bucket=GOVERNED, Key=key)["Body"].read())
+    content[len(content) // 2] ^= 1
+    s3.put_object(Bucket=GOVERNED, Key=key, Body=io.BytesIO(bytes(content)))
+    wait_for(lambda: environment.status(execution) != "Executing")
+    assert environment.status(execution) == "Failed"
+    train = environment.steps(execution)["Train"]
+    assert path in train["FailureReason"]
+    assert manifest["files"][0]["sha256"] in train["FailureReason"]
+    job = environment.client("sagemaker").describe_training_job(
+        TrainingJobName=train["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
+    )
+    assert not job.get("FinalMetricDataList")
+
+
+def test_a_newer_commit_does_not_change_what_train_reads(environment: Environment) -> None:
+    first = environment.start()
+    mine = prepared(environment, first)
+    second = environment.start(Seed="18")  # commits a newer version while the first one trains
+    theirs = prepared(environment, second)
+    for execution in (first, second):
+        wait_for(lambda execution=execution: environment.status(execution) != "Executing", seconds=240)
+        assert environment.status(execution) == "Succeeded"
+    assert theirs["target"]["version"] > mine["target"]["version"]
+    assert {file["path"] for file in mine["files"]}.isdisjoint(file["path"] for file in theirs["files"])
+    for execution, manifest in ((first, mine), (second, theirs)):
+        key = f"executions/{execution.rsplit('/', 1)[-1]}/train/manifest.json"
+        s3 = environment.client("s3", environment.root)
+        trained = json.loads(s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read())
+        assert trained["data"]["version"] == manifest["target"]["version"]
+        assert trained["data"]["examples_train"] == manifest["counts"]["examples_train"]

@@ -1,0 +1,88 @@
+"""Stopping leaves an execution Stopped, no process behind, and nothing registered; killing leaves nothing running."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.journey.conftest import REPOSITORY, Environment, _plain, local, wait_for
+
+pytestmark = pytest.mark.environment
+
+
+def jobs_of(environment: Environment) -> list[str]:
+    """Command lines of the job processes that the stand-in runs at this moment."""
+    server = next(p for p in psutil.process_iter(["cmdline"]) if _is_server(p, environment))
+    found = []
+    for child in server.children(recursive=True):
+        try:
+            found.append(" ".join(child.cmdline()))
+        except psutil.NoSuchProcess:
+            continue
+    return [line for line in found if "steps" in line]
+
+
+def _is_server(process: psutil.Process, environment: Environment) -> bool:
+    words = process.info["cmdline"] or []
+    return "pipeline.local.aws" in words and str(environment.state) in words
+
+
+@pytest.mark.parametrize("step", ["Prepare", "Train"])
+def test_a_stopped_step_ends_stopped_with_no_process_left(environment: Environment, step: str) -> None:
+    execution = environment.start()
+    wait_for(
+        lambda: environment.steps(execution).get(step, {}).get("StepStatus") == "Executing" and jobs_of(environment)
+    )
+    environment.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution, ClientRequestToken="t" * 32)
+    wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
+    wait_for(lambda: not jobs_of(environment), seconds=30)
+    assert environment.steps(execution)[step]["StepStatus"] == "Stopped"
+    assert "Register" not in environment.steps(execution)
+
+
+def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_nothing(environment: Environment) -> None:
+    before = [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")]
+    worker = next(p for p in psutil.process_iter(["cmdline"]) if _is_worker(p, environment))
+    worker.suspend()
+    try:
+        execution = environment.start()
+        wait_for(lambda: environment.steps(execution).get("Register", {}).get("StepStatus") == "Executing", seconds=240)
+        environment.client("sagemaker").stop_pipeline_execution(
+            PipelineExecutionArn=execution, ClientRequestToken="t" * 32
+        )
+        assert environment.status(execution) == "Stopping"
+    finally:
+        worker.resume()
+    wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
+    assert [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")] == before
+
+
+def _is_worker(process: psutil.Process, environment: Environment) -> bool:
+    words = process.info["cmdline"] or []
+    return "steps.register" in words and environment.scientist["DATABRICKS_HOST"] in words
+
+
+@pytest.mark.parametrize("moment_seconds", [1.0, 6.0])
+def test_ctrl_c_during_run_leaves_no_process(tmp_path: Path, moment_seconds: float) -> None:
+    state = tmp_path / "state"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.local", "run", "--state", str(state)],
+        env=_plain(),
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    wait_for(lambda: (state / "environment.json").exists() or run.poll() is not None, seconds=60)
+    time.sleep(moment_seconds)
+    os.killpg(run.pid, signal.SIGINT)  # as the terminal does: to the whole foreground group
+    _, complaint = run.communicate(timeout=90)
+    assert run.returncode == 130, complaint.decode()
+    left = [p.pid for p in psutil.process_iter(["cmdline"]) if str(state) in " ".join(p.info["cmdline"] or [])]
+    assert left == []
+    assert local(state, "status").returncode == 1
