@@ -133,7 +133,11 @@ def load(environment: str, *, environ: Mapping[str, str] = os.environ, conf: Pat
     if environment not in known:
         message = f"no environment {environment!r} in {conf.name}/{did_you_mean(environment, known)}"
         raise UsageError(message)
-    text = (conf / f"{environment}.yaml").read_text(encoding="utf-8")
+    path = conf / f"{environment}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"conf/{path.name}", [("(file)", f"expected readable UTF-8 text, got: {error}")]) from error
     return parse(text, environment, environ)
 
 

@@ -50,13 +50,14 @@ def described(errors: list[ErrorDetails], schema: Mapping[str, Any]) -> list[Fau
 
 
 def _described(error: ErrorDetails, schema: Mapping[str, Any], unknown: Mapping[Any, str | None]) -> str:
-    expected = _node(error["loc"], schema).get("description", "another value").rstrip(".")
+    node = _node(error["loc"], schema)
+    expected = node.get("description", "another value").rstrip(".")
     match error["type"]:
         case "unexpected_keyword_argument":
             meant = unknown[error["loc"]]
             return f"unknown key; did you mean {meant!r}?" if meant else "unknown key; remove it"
         case "missing":
-            return f"missing; expected {expected}"
+            return f"missing section: {expected}" if "properties" in node else f"missing; expected {expected}"
         case "value_error":
             return str(error["ctx"]["error"])
         case _:

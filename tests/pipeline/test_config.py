@@ -79,7 +79,7 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
         (lambda raw: raw["aws"].pop("region"), ("aws.region", "missing; expected an AWS region such as 'us-east-1'")),
         (
             lambda raw: raw.pop("databricks"),
-            ("databricks", "missing; expected The workspace whose Unity Catalog governs the data"),
+            ("databricks", "missing section: The workspace whose Unity Catalog governs the data"),
         ),
         (lambda raw: raw["aws"].update(account_id=111111111111), ("aws.account_id", QUOTES)),
         (
@@ -189,3 +189,14 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, expected: str, variable
 def test_an_environment_is_a_file_in_conf_and_nothing_else(name: str) -> None:
     with pytest.raises(UsageError, match=r"no environment .* in conf/"):
         config.load(name)
+
+
+def test_a_file_that_is_not_utf8_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "dev.yaml").write_bytes(b"aws: \xff")
+    with pytest.raises(ConfigError, match=r"conf/dev.yaml has 1 fault\n  \(file\)  expected readable UTF-8 text, got"):
+        config.load("dev", conf=tmp_path)
+
+
+def test_a_scalar_where_a_section_belongs_is_one_fault(variables: dict[str, str]) -> None:
+    [(path, text)] = faults(lambda raw: raw.update(train="yes"), variables)
+    assert (path, text) == ("train", "expected The SageMaker training job, got 'yes'")

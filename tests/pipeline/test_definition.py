@@ -101,27 +101,43 @@ def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: 
 
 
 @pytest.mark.sdk
-def test_compiling_leaves_the_process_as_it_was(configured: config.Config) -> None:
-    import logging
-
-    from pipeline import definition
-
-    before = dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable
-    definition.compiled(configured)
-    assert (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable) == before
+def test_importing_and_compiling_leave_the_process_as_it_was(variables: dict[str, str]) -> None:
+    program = """
+import logging, os
+state = lambda: (dict(os.environ), logging.root.level, list(logging.root.handlers), logging.root.manager.disable)
+before = state()
+from pipeline import config, definition
+definition.compiled(config.load("dev"))
+assert state() == before, (before, state())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.sdk
-def test_no_defaults_file_of_the_user_changes_the_definition(
+def test_no_defaults_file_of_the_user_is_read(
     configured: config.Config, compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline import definition
 
-    defaults = {"TrainingJob": {"OutputDataConfig": {"KmsKeyId": "mine"}, "Environment": {"MINE": "1"}}}
     file = tmp_path / "config.yaml"
-    file.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": defaults}))
+    file.write_text('{"SchemaVersion": "1.0", "NoSuchSection": {}}')  # read, this would be refused
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(file))
     assert json.loads(definition.compiled(configured)) == json.loads(compiled)
+
+
+@pytest.mark.sdk
+def test_no_telemetry_is_sent(configured: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import definition
+
+    sent: list[object] = []
+    monkeypatch.setattr(
+        "sagemaker.core.telemetry.telemetry_logging._send_telemetry_request", lambda *words, **_: sent.append(words)
+    )
+    definition.compiled(configured)
+    assert sent == []
 
 
 def test_the_steps_come_in_the_order_of_the_page(tree: dict[str, Any]) -> None:

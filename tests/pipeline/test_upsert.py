@@ -208,6 +208,12 @@ def test_zeros_in_the_place_of_a_digest_compile_but_are_never_deployed(
     ]
 
 
+def test_a_command_refuses_zeros_before_it_calls_anybody(service: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.ended(upsert.main, ["--env", "dev"]) == 2
+    assert "train.image                is a placeholder of zeros; give the real one" in capsys.readouterr().err
+    assert service.calls == []
+
+
 def test_the_environment_may_come_from_the_process_and_has_no_default(
     service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
