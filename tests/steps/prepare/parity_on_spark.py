@@ -59,7 +59,10 @@ def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, cata
     """The job in `folder`, once and then again: the repetition must change nothing."""
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
     catalog.add(f"{catalog_name}.raw.filings", fakes.raw_table(folder / "raw", rows))
-    names = {"raw_table": UcName.parse(f"{catalog_name}.raw.filings"), "curated_table": UcName.parse(f"{catalog_name}.curated.examples")}
+    names = {
+        "raw_table": UcName.parse(f"{catalog_name}.raw.filings"),
+        "curated_table": UcName.parse(f"{catalog_name}.curated.examples"),
+    }
     if isinstance(store, ConnectorStore):
         spark = store._spark
         spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
@@ -67,7 +70,9 @@ def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, cata
         spark.sql(f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'")
     prepared = [Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(2)]
     assert prepared[0] == prepared[1], "a repeated run reported something else"
-    tables = {name: DeltaTable(str(folder / "curated" / "curated" / name)) for name in ("examples", "examples_rejected")}
+    tables = {
+        name: DeltaTable(str(folder / "curated" / "curated" / name)) for name in ("examples", "examples_rejected")
+    }
     return {
         "manifest": json.loads(prepared[0].to_bytes()),
         "commits": [table.history(1)[0].get("userMetadata") for table in tables.values()],

@@ -37,8 +37,12 @@ class Environment:
         """`python -m steps.prepare` as EMR runs it: on Sail, with the `prepare` role's session and nothing else."""
         identifier = execution or uuid.uuid4().hex[:12]
         command = [*self.command(identifier), *words]
-        environment = inherited() | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"} | self.variables | self.root.lend("prepare")
-        done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+        environment = (
+            inherited() | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"} | self.variables | self.root.lend("prepare")
+        )
+        done = subprocess.run(
+            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+        )
         return Run(identifier, done.returncode, done.stdout, done.stderr)
 
     def command(self, execution: str) -> list[str]:

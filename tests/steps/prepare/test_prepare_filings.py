@@ -23,7 +23,9 @@ def judged(**changes: str | None) -> dict[str, Any]:
 
 def test_a_good_filing_comes_out_in_canonical_form() -> None:
     found = judged(company=" Acme\u00a0Corp ", filing_type="10-k")
-    assert {name: found[name] for name in ("source_filing", "cik", "company", "filing_type", "year", "section", "reason")} == {
+    assert {
+        name: found[name] for name in ("source_filing", "cik", "company", "filing_type", "year", "section", "reason")
+    } == {
         "source_filing": "1001_10K_2021.htm",
         "cik": "0000001001",
         "company": "Acme Corp",
@@ -77,7 +79,9 @@ def test_what_is_not_usable_says_why(changes: dict[str, str | None], reason: str
 
 
 def test_a_long_section_that_mentions_references_and_changes_is_used() -> None:
-    text = fakes.section("Acme", 12) + "\nThere were no material changes; see “Risk Factors”, incorporated by reference."
+    text = (
+        fakes.section("Acme", 12) + "\nThere were no material changes; see “Risk Factors”, incorporated by reference."
+    )
     assert judged(item_1a=text)["reason"] is None
 
 
@@ -121,7 +125,9 @@ def test_equal_text_has_an_equal_digest_whatever_its_furniture() -> None:
     assert judged(item_1a=text.replace("case 1", "case 9"))["section_sha256"] != plain
 
 
-@given(st.lists(st.fixed_dictionaries({name: st.none() | st.text(max_size=80) for name in fakes.RAW_COLUMNS}), max_size=6))
+@given(
+    st.lists(st.fixed_dictionaries({name: st.none() | st.text(max_size=80) for name in fakes.RAW_COLUMNS}), max_size=6)
+)
 def test_any_text_at_all_is_judged_without_a_fault(rows: list[dict[str, str | None]]) -> None:
     found = examine(*rows)
     assert len(found) == len(rows)

@@ -1,14 +1,22 @@
 """The whole job on Sail over a folder: what it writes, what it refuses, and that it may be repeated."""
 
+import hashlib
+import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import prepare_fakes as fakes
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound
 from steps.governance.manifest import Prepared
+from steps.governance.names import UcName
+from steps.prepare import delta_log, judge
+from steps.prepare.delta_io import Place
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 
@@ -50,15 +58,249 @@ def test_every_filing_is_kept_or_rejected_with_a_reason(world: World) -> None:
     counts = prepared.counts
     assert counts.filings_read == len(fakes.corpus()) == counts.filings_kept + counts.filings_rejected
     reasons = Counter(row["reason"] for row in world.rows("examples_rejected"))
-    assert (
-        dict(reasons)
-        == counts.rejected_by_reason
-        == {
-            "no_risk_factors": 1,
-            "smaller_reporting_company": 1,
-            "invalid_record": 1,
-            "unsupported_form": 1,
-            "duplicate_section": 1,
-        }
-    )
+    assert dict(reasons) == counts.rejected_by_reason
+    assert counts.rejected_by_reason == {
+        "no_risk_factors": 1,
+        "smaller_reporting_company": 1,
+        "invalid_record": 1,
+        "unsupported_form": 1,
+        "duplicate_section": 1,
+    }
     assert len(world.rows()) == counts.examples_train + counts.examples_eval == 66
+
+
+def test_no_company_and_no_text_stands_on_both_sides(world: World) -> None:
+    counts = world.run().counts
+    sides = {side: [row for row in world.rows() if row["split"] == side] for side in ("train", "eval")}
+    for name in ("cik", "prompt", "example_id", "source_filing"):
+        assert not {row[name] for row in sides["train"]} & {row[name] for row in sides["eval"]}
+    assert (len(sides["train"]), len(sides["eval"])) == (counts.examples_train, counts.examples_eval)
+    assert (counts.companies_train, counts.companies_eval) == (6, 2)
+
+
+def test_of_two_equal_texts_the_earlier_filing_s_is_kept(spark: "SparkSession", tmp_path: Path) -> None:
+    text = fakes.section("Same")
+    rows = [
+        fakes.filing(1001, 2021, item_1a=text),
+        fakes.filing(1002, 2019, item_1a=text + "\nRisks Related to Acme"),
+        fakes.filing(1003, 2020),
+    ]
+    world = World(spark, tmp_path, [*rows, rows[2]])
+    world.run()
+    assert {row["cik"] for row in world.rows()} == {"0000001002", "0000001003"}
+    rejected = world.rows("examples_rejected")
+    assert Counter(row["reason"] for row in rejected) == {"duplicate_example": 4, "duplicate_filing": 1}
+    kept = {row["example_id"] for row in world.rows()}
+    assert {row["detail"].removeprefix("same as ") for row in rejected if row["reason"] == "duplicate_example"} <= kept
+
+
+def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) -> None:
+    prepared = world.run()
+    assert list(world.evidence.documents.values()) == [prepared.to_bytes()]
+    live = {str(Path(uri).relative_to(world.curated)) for uri in DeltaTable(str(world.curated)).file_uris()}
+    assert {file.path for file in prepared.files} == live
+    for file in prepared.files:
+        content = (world.curated / file.path).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size, file.sha256)
+    assert sum(file.rows or 0 for file in prepared.files) == len(world.rows())
+
+
+def test_the_commit_says_which_execution_made_it_from_what(world: World) -> None:
+    prepared = world.run()
+    commit = DeltaTable(str(world.curated)).history(1)[0]
+    recorded = json.loads(commit["userMetadata"])
+    assert recorded["execution_arn"] == commit["execution_arn"] == fakes.execution_arn()
+    assert recorded["raw_version"] == commit["raw_version"] == str(prepared.source.version) == "1"
+    assert recorded["content_sha256"] == commit["content_sha256"]
+    assert prepared.target.partition == "execution_id=abcdefghijkl"
+
+
+def test_minus_one_reads_the_latest_version_and_another_that_one(world: World) -> None:
+    assert world.run().source.version == 1
+    earlier = world.run(raw_version=0, **_another("bbbbbbbbbbbb"))
+    assert (earlier.source.version, earlier.counts.filings_read) == (0, 11)
+
+
+def test_the_same_input_and_seed_give_the_same_rows_in_the_same_files(world: World) -> None:
+    first, second = world.run(), world.run(**_another("bbbbbbbbbbbb"))
+    assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
+    other = world.run(seed=18, **_another("cccccccccccc"))
+    assert [file.sha256 for file in other.files] != [file.sha256 for file in first.files]
+
+
+def test_a_repeated_run_changes_nothing_and_reports_the_same(world: World) -> None:
+    first = world.run()
+    before = _tree(world.root)
+    assert world.run() == first
+    assert _tree(world.root) == before
+    assert DeltaTable(str(world.curated)).version() == 0
+
+
+def test_a_repeated_run_with_other_content_is_a_conflict(world: World) -> None:
+    world.run()
+    before = _tree(world.root)
+    with pytest.raises(Conflict, match="already wrote other content to table edgar.curated.examples"):
+        world.run(seed=18)
+    assert _tree(world.root) == before
+
+
+def test_executions_append_side_by_side(world: World) -> None:
+    world.run()
+    second = world.run(**_another("bbbbbbbbbbbb"))
+    assert second.target.version == 1
+    assert Counter(row["execution_id"] for row in world.rows()) == {"abcdefghijkl": 66, "bbbbbbbbbbbb": 66}
+    assert all(file.path.startswith("execution_id=bbbbbbbbbbbb/") for file in second.files)
+
+
+def test_executions_at_once_all_succeed_and_so_does_one_that_runs_twice(world: World) -> None:
+    names = ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc", "aaaaaaaaaaaa"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        done = list(pool.map(lambda name: world.run(**_another(name)), names))
+    assert done[0] == done[3]
+    assert sorted({prepared.target.version for prepared in done}) == [0, 1, 2]
+    assert Counter(row["execution_id"] for row in world.rows()) == dict.fromkeys(names, 66)
+    assert DeltaTable(str(world.curated)).version() == 2
+
+
+def test_a_crash_before_the_commit_leaves_nothing_visible_and_a_rerun_is_clean(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(place: Place, *_: Any) -> None:
+        if place.name.name == "examples":
+            raise KeyboardInterrupt
+        real(place, *_)
+
+    real = delta_log.commit_once
+    monkeypatch.setattr(delta_log, "commit_once", crash)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert list(world.curated.rglob("*.parquet"))
+    assert not DeltaTable.is_deltatable(str(world.curated))
+    assert UcName.parse("edgar.curated.examples") not in world.catalog.tables
+    assert not world.evidence.documents
+    monkeypatch.setattr(delta_log, "commit_once", real)
+    prepared = world.run()
+    assert {str(path.relative_to(world.curated)) for path in world.curated.rglob("*.parquet")} == {
+        file.path for file in prepared.files
+    }
+
+
+def test_a_crash_after_the_commit_is_taken_up_where_it_happened(world: World) -> None:
+    write_once, world.evidence.write_once = world.evidence.write_once, _crash  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    committed = DeltaTable(str(world.curated)).history(1)[0]
+    world.evidence.write_once = write_once  # type: ignore[method-assign]
+    prepared = world.run()
+    assert DeltaTable(str(world.curated)).version() == prepared.target.version == 0
+    assert DeltaTable(str(world.curated)).history(1)[0] == committed
+
+
+def test_an_altered_data_file_is_noticed_before_the_manifest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def altered(place: Place, *rest: Any) -> None:
+        real(place, *rest)
+        if place.name.name == "examples":
+            file = next(world.curated.rglob("*.parquet"))
+            content = bytearray(file.read_bytes())
+            content[100] ^= 1
+            file.write_bytes(content)
+
+    real = delta_log.commit_once
+    monkeypatch.setattr(delta_log, "commit_once", altered)
+    with pytest.raises(IntegrityError, match="is not what was written"):
+        world.run()
+    assert not world.evidence.documents
+
+
+def test_lost_rows_are_noticed_before_the_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = judge.curated
+    monkeypatch.setattr(judge, "curated", lambda *args, **kwargs: real(*args, **kwargs).where("year <> 2020"))
+    with pytest.raises(IntegrityError, match="rows were lost or doubled") as refused:
+        world.run()
+    assert "66 rows" in str(refused.value)
+    assert not DeltaTable.is_deltatable(str(world.curated))
+
+
+def test_filings_lost_while_reading_are_noticed_before_anything_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = judge.judged_filings
+    monkeypatch.setattr(judge, "judged_filings", lambda raw: real(raw.where("cik <> '1003'")))
+    with pytest.raises(IntegrityError, match="counts do not reconcile"):
+        world.run()
+    assert not list(world.curated.parent.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("missing", ["read edgar.raw.filings", "create", "write"])
+def test_a_missing_privilege_is_named_and_nothing_is_written(world: World, missing: str) -> None:
+    if missing == "write":
+        world.run()
+        missing = "write edgar.curated.examples"
+    elif missing == "create":
+        missing = f"create {world.curated}"
+    world.catalog.refused.add(missing)
+    before = _tree(world.root)
+    with pytest.raises(AccessDenied) as refused:
+        world.run(**_another("bbbbbbbbbbbb"))
+    for part in ("prepare-application-id", missing.split(" ")[1], "EXTERNAL USE SCHEMA"):
+        assert part in str(refused.value)
+    assert {path for path in _tree(world.root) if path.suffix} == {path for path in before if path.suffix}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "the raw table is empty at this version, nothing was written"),
+        (
+            [fakes.filing(1001, 2020), fakes.filing(1001, 2021)],
+            "cannot be split into train and eval, nothing was written",
+        ),
+        ([fakes.filing(1001, 2020, item_1a=None)], "0 companies with usable risk factors"),
+    ],
+)
+def test_too_little_to_learn_from_is_refused_before_any_write(
+    spark: "SparkSession", tmp_path: Path, rows: list[dict[str, str | None]], message: str
+) -> None:
+    world = World(spark, tmp_path, rows)
+    with pytest.raises(GovernanceError) as refused:
+        world.run()
+    assert message in str(refused.value)
+    assert not list((tmp_path / "curated").rglob("*.*"))
+
+
+def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> None:
+    with pytest.raises(NotFound, match="edgar.raw.nothing"):
+        world.run(raw_table=UcName.parse("edgar.raw.nothing"))
+    with pytest.raises(NotFound, match="Delta version 7"):
+        world.run(raw_version=7)
+    write_deltalake(str(world.root / "other"), pa.table({"cik": ["1"], "text": ["x"]}))
+    world.catalog.add("edgar.raw.other", world.root / "other")
+    with pytest.raises(GovernanceError, match="is no table of filings") as refused:
+        world.run(raw_table=UcName.parse("edgar.raw.other"))
+    assert "no text column company, filing_type, filing_date, filename, item_1a" in str(refused.value)
+
+
+def test_a_table_with_other_columns_is_not_written_to(world: World) -> None:
+    write_deltalake(str(world.root / "taken"), pa.table({"a": ["1"]}))
+    world.catalog.add("edgar.curated.examples", world.root / "taken")
+    with pytest.raises(Conflict, match="has other columns than Prepare writes"):
+        world.run()
+    assert DeltaTable(str(world.root / "taken")).version() == 0
+
+
+def test_a_huge_filing_costs_its_own_row_only(spark: "SparkSession", tmp_path: Path) -> None:
+    huge = fakes.filing(1009, 2021, item_1a="Item 1A. Risk Factors\n" + "We may lose money. " * 600_000)
+    world = World(spark, tmp_path, [*fakes.corpus(), huge])
+    assert world.run().counts.rejected_by_reason["section_too_long"] == 1
+
+
+def _another(identifier: str) -> dict[str, str]:
+    return {"execution_arn": fakes.execution_arn(identifier), "manifest_uri": f"s3://evidence/{identifier}"}
+
+
+def _tree(root: Path) -> set[Path]:
+    return set(root.rglob("*"))
+
+
+def _crash(*_: Any) -> None:
+    raise KeyboardInterrupt

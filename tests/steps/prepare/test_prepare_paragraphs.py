@@ -31,7 +31,23 @@ def test_characters_are_mended(text: str, expected: str) -> None:
     assert mend(text) == expected
 
 
-@pytest.mark.parametrize("line", ["12", "- 12 -", "Page 12", "page 3 of 90", "F-12", "xiv", "Table of Contents", "TABLE OF CONTENTS", "-----", "PART I", "Form 10-K", "Item 1A. Risk Factors (Continued)"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "12",
+        "- 12 -",
+        "Page 12",
+        "page 3 of 90",
+        "F-12",
+        "xiv",
+        "Table of Contents",
+        "TABLE OF CONTENTS",
+        "-----",
+        "PART I",
+        "Form 10-K",
+        "Item 1A. Risk Factors (Continued)",
+    ],
+)
 def test_page_furniture_is_removed(line: str) -> None:
     assert clean(f"We may lose money.\n{line}\nWe may lose people.") == ["We may lose money.", "We may lose people."]
 
@@ -64,7 +80,9 @@ def test_a_bullet_on_its_own_line_joins_its_item(bullet: str) -> None:
 
 
 def test_sections_do_not_run_into_each_other() -> None:
-    sections = pl.DataFrame({"row": [0, 1], "text": ["We may not\nbe able", "to pay."]}, schema={"row": pl.UInt32, "text": pl.String})
+    sections = pl.DataFrame(
+        {"row": [0, 1], "text": ["We may not\nbe able", "to pay."]}, schema={"row": pl.UInt32, "text": pl.String}
+    )
     assert paragraphs(sections).to_dicts() == [
         {"row": 0, "paragraph": "We may not be able"},
         {"row": 1, "paragraph": "to pay."},

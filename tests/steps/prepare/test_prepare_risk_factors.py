@@ -26,7 +26,9 @@ def test_a_sentence_on_its_own_line_heads_what_follows(heading: str) -> None:
     assert split(f"{heading}\n{BODY}") == [(heading, BODY)]
 
 
-@pytest.mark.parametrize("heading", [*STANDING[:3], "Our efforts to defend ourselves against claims by Mr. Doe may fail in the U.S. courts."])
+@pytest.mark.parametrize(
+    "heading", [*STANDING[:3], "Our efforts to defend ourselves against claims by Mr. Doe may fail in the U.S. courts."]
+)
 def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
     paragraph = f"{heading} {BODY}"
     other = f"A breach of our systems may expose us to litigation and to higher costs. {BODY}"
@@ -47,7 +49,9 @@ def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
     ],
 )
 def test_what_leans_on_its_neighbours_or_names_no_risk_heads_nothing(line: str) -> None:
-    found = split(f"{STANDING[0]}\n{BODY}\n{line}\n{BODY} And then some more, so that the body is the longer one of the two.")
+    found = split(
+        f"{STANDING[0]}\n{BODY}\n{line}\n{BODY} And then some more, so that the body is the longer one of the two."
+    )
     assert [heading for heading, _ in found] == [STANDING[0]]
 
 
@@ -72,4 +76,8 @@ def test_sections_are_told_apart() -> None:
     texts = [f"{STANDING[0]}\n{BODY}", f"{STANDING[2]} {BODY}\n{STANDING[1]} {BODY}"]
     sections = pl.DataFrame({"row": [0, 1], "text": texts}, schema={"row": pl.UInt32, "text": pl.String})
     found = risk_factors(paragraphs(sections))
-    assert found.select("row", "position", "heading").rows() == [(0, 0, STANDING[0]), (1, 0, STANDING[2]), (1, 1, STANDING[1])]
+    assert found.select("row", "position", "heading").rows() == [
+        (0, 0, STANDING[0]),
+        (1, 0, STANDING[2]),
+        (1, 1, STANDING[1]),
+    ]

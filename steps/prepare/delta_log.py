@@ -1,0 +1,191 @@
+"""Commits to a Delta log by delta-rs: at most one per execution and table, whatever runs twice or at once.
+
+A commit is compare-and-swap. It is made as the version after a log that was seen to hold no commit of this execution, or not at all
+(`max_commit_retries=0`), so nobody can slip in between, not even the same execution running twice. delta-rs itself accepts a replayed
+transaction id, so the id only makes the look-up cheap. After a lost answer the same loop finds its own commit.
+"""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, Unavailable
+from steps.governance.manifest import FileEntry
+from steps.governance.names import execution_id
+from steps.prepare import data_files
+from steps.prepare.delta_io import Commit, Content, Place, Provenance, other_columns, same_content, user_metadata
+from steps.prepare.schemas import PARTITION
+
+log = logging.getLogger(__name__)
+
+_COMMIT_ATTEMPTS = 30
+_COMMIT_WAIT_SECONDS = 0.05
+
+
+class _CreatedMeanwhile(Exception):
+    """Another execution created the table first."""
+
+
+def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit:
+    """Commit on top of a log that was seen to hold no commit of this execution, however often that takes."""
+    for _ in range(_COMMIT_ATTEMPTS):
+        table = existing(place)
+        found = commit_of(place, table, content.provenance)
+        if found is not None:
+            return found
+        try:
+            commit_once(place, table, content, files)
+        except (CommitFailedError, _CreatedMeanwhile) as error:
+            log.info("another commit to %s came first (%s), looking again", place.name, type(error).__name__)
+            time.sleep(random.uniform(1, 3) * _COMMIT_WAIT_SECONDS)  # noqa: S311 - no secret: spreads writers
+    raise Unavailable(
+        f"table {place.name} took no commit",
+        expected=f"a free version within {_COMMIT_ATTEMPTS} attempts",
+        got="other writers were faster each time",
+        do="run again when fewer executions write to this table",
+    )
+
+
+def commit_once(place: Place, table: DeltaTable | None, content: Content, files: Sequence[FileEntry]) -> None:
+    """Commit as the version after `table`, or create the table; fails if anybody else did either."""
+    schema, provenance = content.schema, content.provenance
+    columns = Schema.from_json(schema.delta_json)
+    properties = CommitProperties(
+        custom_metadata={**provenance.metadata(), "userMetadata": provenance.user_metadata()},
+        max_commit_retries=0,
+        app_transactions=[Transaction(provenance.execution_arn, 1)],
+    )
+    adds = [_add_action(file, provenance) for file in files]
+    with storage(f"commit to table {place.name}"):
+        if table is None:
+            _create(place, columns, adds, properties)
+            return
+        if table.schema() != columns or table.metadata().partition_columns != [PARTITION]:
+            raise other_columns(place, schema, table.schema().to_json())
+        table.create_write_transaction(adds, "append", columns, [PARTITION], commit_properties=properties)
+
+
+def _create(place: Place, columns: Schema, adds: list[AddAction], properties: CommitProperties) -> None:
+    options = place.access.storage_options()
+    try:
+        create_table_with_add_actions(
+            place.location, columns, adds, "error", [PARTITION], storage_options=options, commit_properties=properties
+        )
+    except DeltaError:
+        if existing(place) is None:
+            raise
+        raise _CreatedMeanwhile from None
+
+
+def commit_of(place: Place, table: DeltaTable | None, provenance: Provenance) -> Commit | None:
+    """This execution's commit, if the log holds one and it has this content."""
+    with storage(f"read the log of table {place.name}"):
+        if table is None or table.transaction_version(provenance.execution_arn) is None:
+            return None
+        for version, entry in _commits(place, table):
+            recorded = user_metadata(entry)
+            if recorded.get("execution_arn") == provenance.execution_arn:
+                same_content(place, recorded, provenance)
+                return Commit(version, int(entry["timestamp"]), _files(opened(place, version), provenance))
+    raise Conflict(
+        f"this execution's commit to table {place.name} is no longer in the log",
+        expected="its commit file",
+        got="only its transaction id",
+        do="start a new execution",
+    )
+
+
+def _commits(place: Place, table: DeltaTable) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What each commit says about itself, newest first, as far as the log goes back.
+
+    Read from the log itself: delta-rs's `history()` counts down from the version this table was opened at, but starts at the newest
+    commit there is, so one commit by somebody else in between shifts every number.
+    """
+    files = data_files.file_system(place.location, place.access.storage_options())
+    for version in range(table.version(), -1, -1):
+        try:
+            with files.open_input_file(f"_delta_log/{version:020}.json") as commit:
+                actions = [json.loads(line) for line in commit.read().splitlines() if line.strip()]
+        except FileNotFoundError:
+            return
+        yield from ((version, action["commitInfo"]) for action in actions if "commitInfo" in action)
+
+
+def _add_action(file: FileEntry, provenance: Provenance) -> AddAction:
+    return AddAction(
+        path=file.path,
+        size=file.size,
+        partition_values={PARTITION: execution_id(provenance.execution_arn)},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": file.rows}),
+    )
+
+
+def _files(table: DeltaTable, provenance: Provenance) -> tuple[FileEntry, ...]:
+    """The files of this execution's partition, as the log and their names (which are their sha256) tell."""
+    partition = f"{PARTITION}={execution_id(provenance.execution_arn)}/"
+    added = pa.table(table.get_add_actions(flatten=True)).select(["path", "size_bytes", "num_records"]).to_pylist()
+    entries = (
+        FileEntry(
+            path=file["path"],
+            size=file["size_bytes"],
+            sha256=file["path"].removesuffix(".parquet")[-64:],
+            rows=file["num_records"],
+        )
+        for file in added
+        if file["path"].startswith(partition)
+    )
+    return tuple(sorted(entries, key=lambda file: file.path))
+
+
+def opened(place: Place, version: int | None) -> DeltaTable:
+    with storage(f"read the log of table {place.name}"):
+        try:
+            return DeltaTable(place.location, version=version, storage_options=place.access.storage_options())
+        except TableNotFoundError:
+            pass
+        except DeltaError as error:
+            if version is None or "version" not in str(error).lower():
+                raise
+    asked = "a Delta table" if version is None else f"Delta version {version}"
+    raise NotFound(
+        f"table {place.name} cannot be read",
+        expected=f"{asked} at {place.location}",
+        got="none there",
+        do="check RawTable and RawTableVersion; -1 reads the newest",
+    )
+
+
+def existing(place: Place) -> DeltaTable | None:
+    with storage(f"read the log of table {place.name}"):
+        try:
+            return DeltaTable(place.location, storage_options=place.access.storage_options())
+        except TableNotFoundError:
+            return None
+
+
+@contextmanager
+def storage(doing: str) -> Iterator[None]:
+    """delta-rs's and the store's faults as ours."""
+    try:
+        yield
+    except (CommitFailedError, _CreatedMeanwhile):
+        raise
+    except (DeltaError, OSError) as error:
+        text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        denied = isinstance(error, PermissionError) or any(word in str(error) for word in ("403", "AccessDenied"))
+        if denied:
+            raise AccessDenied(
+                f"the storage refused: {doing}", got=text, do="check the vended credential's location and right"
+            ) from error
+        raise GovernanceError(f"the storage failed: {doing}", got=text) from error
