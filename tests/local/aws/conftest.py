@@ -21,12 +21,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from pipeline.local.aws import infrastructure
+from pipeline.local.aws import images, infrastructure
 
 REPOSITORY = Path(__file__).parents[3]
 PIPELINE = "governed-finetune-local"
 ACCOUNT = "000000000000"
-DOCKERFILE = 'FROM python:3.11\nWORKDIR /opt/app\nENTRYPOINT ["python", "-m", "steps.train"]\n'
+DOCKERFILE = 'FROM python:3.11\nWORKDIR /opt/governed-finetune\nENTRYPOINT ["python", "-m", "steps.train"]\n'
 
 TRAIN = """
 import boto3, json, os, pathlib, signal, sys, time
@@ -190,7 +190,7 @@ class Server:
 
     def prepare_arguments(self, do: Any = "nothing") -> dict[str, Any]:
         """What an EMRServerless step of the stack's prepare role needs."""
-        submit = {"entryPoint": "local:///opt/app/steps/prepare.py", "entryPointArguments": ["--do", do]}
+        submit = {"entryPoint": f"local://{images.WORKDIR}/steps/prepare.py", "entryPointArguments": ["--do", do]}
         return {
             "ExecutionRoleArn": self.outputs["PrepareRoleArn"],
             "ApplicationId": self.outputs["ApplicationId"],
