@@ -121,7 +121,7 @@ def up(state: State, options: Options) -> Started:
 
 
 def down(state: State) -> list[Process]:
-    """Stop every server, newest first; everything they hold is kept for the next `up`."""
+    """Stop every server; everything they hold is kept for the next `up`."""
     with state.locked():
         record = state.load()
         alive = [process for process in record.processes if process.handle()]

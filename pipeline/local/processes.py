@@ -51,6 +51,7 @@ def start(name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    child.returncode = 0  # from here on it is known by pid, and may outlive us: Popen need not complain of that
     return Process(name, child.pid, psutil.Process(child.pid).create_time())
 
 
@@ -72,19 +73,17 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
 
 
 def stop(processes: Sequence[Process]) -> None:
-    """End these processes and everything they started, in order: politely, then for good."""
-    for process in processes:
-        handle = process.handle()
-        if handle is None:
-            continue
-        family = [handle, *_descendants(handle)]
+    """End these processes and everything they started, all at once: politely, then for good."""
+    handles = [handle for process in processes if (handle := process.handle())]
+    families = [*handles, *(child for handle in handles for child in _descendants(handle))]
+    for handle in handles:
         with suppress(psutil.NoSuchProcess):
             handle.terminate()
-        _, left = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-        for survivor in left:
-            with suppress(psutil.NoSuchProcess):
-                survivor.kill()
-        psutil.wait_procs(left, timeout=_STOP_SECONDS)
+    _, left = psutil.wait_procs(families, timeout=_STOP_SECONDS)
+    for survivor in left:
+        with suppress(psutil.NoSuchProcess):
+            survivor.kill()
+    psutil.wait_procs(left, timeout=_STOP_SECONDS)
 
 
 def _descendants(handle: psutil.Process) -> list[psutil.Process]:

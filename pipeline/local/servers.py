@@ -61,8 +61,9 @@ class Servers:
         self._start("register", command[1:], session, executable=command[0])
 
     def stop(self) -> None:
-        """End them all, newest first."""
-        stop(list(reversed(self.record.processes)))
+        """End them all; the AWS stand-in last, so that a worker in the middle of an effect can finish it."""
+        stop([process for process in self.record.processes if process.name != "aws"])
+        stop(self.record.processes)
         self._remember(replace(self.record, processes=()))
 
     def remember_variables(self, variables: dict[str, str]) -> None:

@@ -1,0 +1,54 @@
+"""The environment's memory: ports that are free, a record that survives, one command at a time."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.local.processes import Process
+from pipeline.local.state import PORTS, Record, State, choose_ports
+
+
+def test_a_record_survives_between_commands(tmp_path: Path) -> None:
+    record = Record({"aws": 1}, (Process("aws", 2, 3.5),), {"AWS_REGION": "us-east-1"})
+    State(tmp_path).save(record)
+    assert State(tmp_path).load() == record
+
+
+def test_nothing_started_is_nothing_running(tmp_path: Path) -> None:
+    assert not State(tmp_path).load().running
+
+
+def test_last_times_ports_are_taken_again_when_they_are_free() -> None:
+    first = choose_ports({}, {})
+    assert choose_ports(first, {}) == first
+    assert len(set(first.values())) == len(PORTS)
+
+
+def test_a_remembered_port_that_is_taken_now_is_replaced() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        assert choose_ports({"aws": taken}, {})["aws"] != taken
+
+
+def test_an_asked_port_that_is_taken_is_refused_by_number() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {taken} for workspace is in use(.|\n)*--workspace-port"):
+            choose_ports({}, {"workspace": taken})
+
+
+def test_an_impossible_port_is_refused() -> None:
+    with pytest.raises(UsageError, match="port 99999"):
+        choose_ports({}, {"aws": 99999})
+
+
+def test_two_commands_do_not_start_or_stop_at_once(tmp_path: Path) -> None:
+    refused = pytest.raises(PipelineError, match="another command is starting or stopping")
+    with State(tmp_path).locked(), refused, State(tmp_path).locked():
+        pass
