@@ -75,11 +75,12 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
 def stop(processes: Sequence[Process]) -> None:
     """End these processes and everything they started, all at once: politely, then for good."""
     handles = [handle for process in processes if (handle := process.handle())]
-    families = [*handles, *(child for handle in handles for child in _descendants(handle))]
+    children = [child for handle in handles for child in _descendants(handle)]
     for handle in handles:
         with suppress(psutil.NoSuchProcess):
             handle.terminate()
-    _, left = psutil.wait_procs(families, timeout=_STOP_SECONDS)
+    _, deaf = psutil.wait_procs(handles, timeout=_STOP_SECONDS)
+    left = [*deaf, *children]  # a child that its own parent did not end has nobody left to ask it
     for survivor in left:
         with suppress(psutil.NoSuchProcess):
             survivor.kill()

@@ -33,12 +33,12 @@ def update(call: Call) -> Json:
     securable = _securable(call)
     call.access.require_manage(securable)
     grants = {who: set(held) for who, held in grants_on(call.store, securable).items()}
-    for change in call.body.get("changes", []):
+    for change in call.body.get("changes") or []:
         principal = known_principal(call.store, change.get("principal") or "")
-        added = {parse(text, securable.kind) for text in change.get("add", [])}
+        added = {parse(text, securable.kind) for text in change.get("add") or []}
         for privilege in added:
             _may_give(call, privilege, securable)
-        removed = {parse(text, securable.kind) for text in change.get("remove", [])}
+        removed = {parse(text, securable.kind) for text in change.get("remove") or []}
         grants[principal] = (grants.get(principal, set()) | added) - removed
     put_grants(call.store, securable, {who: sorted(held) for who, held in grants.items()})
     return _assignments(call, securable)

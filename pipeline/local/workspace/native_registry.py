@@ -135,11 +135,11 @@ def _changes(call: Call) -> tuple[models.Tags, list[str]]:
     if Kind.parse(call.path["kind"]) is not Kind.MODEL:
         raise InvalidParameter(f"Tags are served here on models only, not on {call.path['kind']}.")
     changes = call.body.get("changes") or {}
-    return {tag["key"]: tag.get("value", "") for tag in changes.get("add_tags", [])}, changes.get("remove", [])
+    return {tag["key"]: tag.get("value", "") for tag in changes.get("add_tags") or []}, changes.get("remove") or []
 
 
 def _tags(call: Call) -> models.Tags:
-    return {tag["key"]: tag.get("value", "") for tag in call.body.get("tags", [])}
+    return {tag["key"]: tag.get("value", "") for tag in call.body.get("tags") or []}
 
 
 def _model(model: Json) -> Json:

@@ -57,7 +57,7 @@ class Store:
             try:
                 yield
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("COMMIT")
                 raise
             else:
                 self._connection.execute("COMMIT")

@@ -24,7 +24,7 @@ def create_table(call: Call) -> Json:
     table = call.target(Kind.TABLE, f"{schema.name}.{call.text('name')}").checked()
     if (call.body.get("table_type"), call.body.get("data_source_format")) != ("EXTERNAL", "DELTA"):
         raise InvalidParameter("Only table_type EXTERNAL with data_source_format DELTA can be created from outside.")
-    if any(column.get("mask") for column in call.body.get("columns", [])):
+    if any(column.get("mask") for column in call.body.get("columns") or []):
         raise InvalidParameter("column masks are not supported when a table is created from outside.")
     url = normalize(call.text("storage_location"))
     require_create(call, "CREATE_TABLE", schema)
@@ -94,5 +94,5 @@ def _fields(call: Call, table: Securable, url: str) -> Json:
         "table_type": "EXTERNAL",
         "data_source_format": "DELTA",
         "storage_location": url,
-        "columns": call.body.get("columns", []),
+        "columns": call.body.get("columns") or [],
     }
