@@ -6,6 +6,10 @@ What was refused is the last line on stderr, whole and in one line, because EMR 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from steps.prepare.arguments import Arguments
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,8 +28,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _run(arguments: "Arguments") -> None:  # type: ignore[name-defined]  # imported late: `--help` must not wait
-    from steps.prepare.running import run
+def _run(arguments: "Arguments") -> None:
+    from steps.prepare.running import run  # late: `--help` must not wait for it
 
     run(arguments)
 

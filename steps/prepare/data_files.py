@@ -1,18 +1,18 @@
 """Parquet data files as Arrow tasks: what runs on Spark's executors when delta-rs keeps the log.
 
-Each function here makes a task for `mapInArrow`. The vended keys travel inside the task (pickled code, never shown in a plan, never in
-Spark's configuration or an option) to executors of this job only.
+Each function here makes a task for `mapInArrow`. The vended keys travel inside the task (pickled code, never shown in
+a plan, never in Spark's configuration or an option) to executors of this job only.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 import pyarrow as pa
 
 from steps.prepare.schemas import PARTITION, TableSchema
 
-Batches = Iterator[pa.RecordBatch]
+Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Batches]
 
 WRITTEN_DDL = "path string, size bigint, sha256 string, rows bigint"

@@ -3,9 +3,9 @@
     delta_rs.DeltaRsStore              here and on any Spark: Arrow tasks and delta-rs, per-table credentials
     unity_connector.ConnectorStore     on EMR: Spark's own Delta behind UCSingleCatalog, which renews credentials
 
-Both promise the same. A version is resolved once and then read exactly. An execution has at most one commit per table, whatever is
-repeated: `append` looks for it first, takes it for its own if the content is equal, and says `Conflict` if not. Nothing is visible
-before the commit.
+Both promise the same. A version is resolved once and then read exactly. An execution has at most one commit per
+table, whatever is repeated: `append` looks for it first, takes it for its own if the content is equal, and says
+`Conflict` if not. Nothing is visible before the commit.
 """
 
 import json

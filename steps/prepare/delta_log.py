@@ -1,8 +1,9 @@
 """Commits to a Delta log by delta-rs: at most one per execution and table, whatever runs twice or at once.
 
-A commit is compare-and-swap. It is made as the version after a log that was seen to hold no commit of this execution, or not at all
-(`max_commit_retries=0`), so nobody can slip in between, not even the same execution running twice. delta-rs itself accepts a replayed
-transaction id, so the id only makes the look-up cheap. After a lost answer the same loop finds its own commit.
+A commit is compare-and-swap. It is made as the version after a log that was seen to hold no commit of this execution,
+or not at all (`max_commit_retries=0`), so nobody can slip in between, not even the same execution running twice.
+delta-rs itself accepts a replayed transaction id, so the id only makes the look-up cheap. After a lost answer the same
+loop finds its own commit.
 """
 
 import json
@@ -71,7 +72,7 @@ def commit_once(place: Place, table: DeltaTable | None, content: Content, files:
             return
         if table.schema() != columns or table.metadata().partition_columns != [PARTITION]:
             raise other_columns(place, schema, table.schema().to_json())
-        table.create_write_transaction(adds, "append", columns, [PARTITION], commit_properties=properties)
+        table.create_write_transaction([*adds], "append", columns, [PARTITION], commit_properties=properties)
 
 
 def _create(place: Place, columns: Schema, adds: list[AddAction], properties: CommitProperties) -> None:
@@ -107,8 +108,8 @@ def commit_of(place: Place, table: DeltaTable | None, provenance: Provenance) ->
 def _commits(place: Place, table: DeltaTable) -> Iterator[tuple[int, dict[str, Any]]]:
     """What each commit says about itself, newest first, as far as the log goes back.
 
-    Read from the log itself: delta-rs's `history()` counts down from the version this table was opened at, but starts at the newest
-    commit there is, so one commit by somebody else in between shifts every number.
+    Read from the log itself: delta-rs's `history()` counts down from the version this table was opened at, but starts
+    at the newest commit there is, so one commit by somebody else in between shifts every number.
     """
     files = data_files.file_system(place.location, place.access.storage_options())
     for version in range(table.version(), -1, -1):

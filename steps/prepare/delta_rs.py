@@ -1,7 +1,7 @@
 """`DeltaStore` by delta-rs: Spark's tasks read and write Parquet, the driver alone reads and commits the Delta log.
 
-Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the only adapter with per-table vended credentials. Those last
-about an hour and cannot be renewed inside a running task: for longer jobs use the connector.
+Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the only adapter with per-table vended
+credentials. Those last about an hour and cannot be renewed inside a running task: for longer jobs use the connector.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
     write(batch)      # pa.RecordBatch of kept filings -> pa.RecordBatch with SCHEMA, one row per risk factor
 
-The answer is extractive: nothing in it was made up by us or by another model. The template has a version, which the manifest names; a
-changed word is a new version, and new example ids.
+The answer is extractive: nothing in it was made up by us or by another model. The template has a version, which the
+manifest names; a changed word is a new version, and new example ids.
 """
 
 import hashlib

@@ -2,8 +2,8 @@
 
     Job(arguments, catalog, store, evidence).run()
 
-Re-entrant at every line. What was done before (a commit, a registration, the manifest) is found and compared, never done twice; what was
-not committed is invisible. So EMR may run it again, or twice at once, for one execution.
+Re-entrant at every line. What was done before (a commit, a registration, the manifest) is found and compared, never
+done twice; what was not committed is invisible. So EMR may run it again, or twice at once, for one execution.
 """
 
 import logging

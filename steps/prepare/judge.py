@@ -4,7 +4,8 @@
     examples = judged_examples(filings)          # one row per risk factor of the kept filings
     curated(examples, …), rejected(filings, examples, …)
 
-Lazy: nothing is read before an action. Every window has a total order, so every engine rejects the same one of two equals: the later.
+Lazy: nothing is read before an action. Every window has a total order, so every engine rejects the same one of two
+equals: the later.
 """
 
 from typing import TYPE_CHECKING

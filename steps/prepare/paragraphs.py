@@ -2,8 +2,8 @@
 
     paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))     # one row per paragraph: row, paragraph
 
-EDGAR text was printed before it was text: page numbers and running heads stand between two halves of a sentence, a bullet stands on
-a line of its own, and quotation marks of Windows-1252 come as control characters.
+EDGAR text was printed before it was text: page numbers and running heads stand between two halves of a sentence, a
+bullet stands on a line of its own, and quotation marks of Windows-1252 come as control characters.
 """
 
 import polars as pl

@@ -16,20 +16,31 @@ TOO_SHORT = "section_too_short"
 TOO_LONG = "section_too_long"
 
 SHORTEST_SECTION = 600  # characters; a shorter text holds no heading with a body
-LONGEST_SECTION = (
-    4_000_000  # characters; about ten times the longest Item 1A we know of: a whole filing came as one section
-)
+# About ten times the longest Item 1A we know of; what is longer is a whole filing that came as one section.
+LONGEST_SECTION = 4_000_000  # characters
 _SHORT_NOTICE = 2_500  # characters; a section that only says "none" is shorter than this
 
 _TITLE = r"(?i)^\W*(?:part\s+[iv]+\W+)?item\s*1a\b[\s.:–—-]*"
 _NAMED_RISK = r"(?i)^[^a-z]*risk\s*factors?\b[\s.:–—-]*"
 _OTHER_TITLE = r"^[A-Z][^.\n]{3,80}(?:\n|$)"
 _NOTICES = (
-    (SMALLER_COMPANY, r"(?is)smaller\s+reporting\s+compan(?:y|ies).{0,400}not\s+(?:required|applicable)|not\s+required.{0,200}smaller\s+reporting"),
-    (NO_CHANGES, r"(?is)\b(?:no|not\s+been\s+any|not\s+any)\s+material\s+(?:changes?|updates?)|not\s+(?:materially\s+)?changed\s+materially"),
-    (BY_REFERENCE, r"(?is)incorporated\s+(?:herein\s+)?by\s+reference|see\s+[“\"]?risk\s+factors|set\s+forth\s+under\s+the\s+(?:caption|heading)"),
+    (
+        SMALLER_COMPANY,
+        (r"(?is)smaller\s+reporting\s+compan(?:y|ies).{0,400}not\s+(?:required|applicable)"
+        r"|not\s+required.{0,200}smaller\s+reporting"),
+    ),
+    (
+        NO_CHANGES,
+        (r"(?is)\b(?:no|not\s+been\s+any|not\s+any)\s+material\s+(?:changes?|updates?)"
+        r"|not\s+(?:materially\s+)?changed\s+materially"),
+    ),
+    (
+        BY_REFERENCE,
+        (r"(?is)incorporated\s+(?:herein\s+)?by\s+reference|see\s+[“\"]?risk\s+factors"
+        r"|set\s+forth\s+under\s+the\s+(?:caption|heading)"),
+    ),
     (MISSING, r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)\b"),
-)  # fmt: skip
+)
 
 
 def untitled(text: pl.Expr) -> pl.Expr:

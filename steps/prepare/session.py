@@ -1,4 +1,4 @@
-"""The Spark session and its faults. Which Spark it is, the environment decides (SPARK_REMOTE, or spark-submit), never this code."""
+"""The Spark session and its faults. Which Spark it is, the environment decides (SPARK_REMOTE, spark-submit), never this code."""
 
 import re
 from collections.abc import Iterator

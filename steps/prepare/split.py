@@ -3,8 +3,8 @@
     bound = eval_bound(["0000001001", …], fraction=0.1, seed=17)
     split_of("0000001001", bound=bound, seed=17)          # 'train' or 'eval'
 
-Companies are ordered by the sha256 of seed and CIK; the first `fraction` of them evaluate, at least one and never all. A company's filings
-of all years repeat each other, so a split by rows would measure memory.
+Companies are ordered by the sha256 of seed and CIK; the first `fraction` of them evaluate, at least one and never
+all. A company's filings of all years repeat each other, so a split by rows would measure memory.
 """
 
 import hashlib

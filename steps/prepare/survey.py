@@ -1,7 +1,7 @@
 """One pass over everything, before anything is written: what is kept, what is rejected and why, and a digest of the content.
 
-The digest is of rows, not of files: per company, the sha256 over the sorted sha256 of its rows. So it is the same on every engine, and two
-runs of one execution can be compared although their files may differ.
+The digest is of rows, not of files: per company, the sha256 over the sorted sha256 of its rows. So it is the same on
+every engine, and two runs of one execution can be compared although their files may differ.
 """
 
 from collections import Counter

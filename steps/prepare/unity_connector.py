@@ -1,13 +1,14 @@
 """`DeltaStore` by Spark's own Delta, for EMR: tables by name through Unity Catalog's Spark connector (`UCSingleCatalog`).
 
-The connector asks Unity Catalog for each table's credentials and renews them in every executor, so a job may last for days. It is
-configured by `spark.sql.catalog.<catalog>.*` at submission, never here.
+The connector asks Unity Catalog for each table's credentials and renews them in every executor, so a job may last for
+days. It is configured by `spark.sql.catalog.<catalog>.*` at submission, never here.
 
 The parity test runs this file whole on real Spark 4.0 and Delta 4.0 classes, with Spark's session catalog in the place of
 UCSingleCatalog. [unverified]: on EMR, with the connector's jars, against a hosted Unity Catalog.
 
-An execution commits once: Delta refuses a second transaction with the id of the first (`txnAppId`), and says so in no way; therefore the
-history is asked afterwards who really committed. Sail ignores that id without a word, but has no DESCRIBE HISTORY: it fails at once.
+An execution commits once: Delta refuses a second transaction with the id of the first (`txnAppId`), and says so in no
+way; therefore the history is asked afterwards who really committed. Sail ignores that id without a word, but has no
+DESCRIBE HISTORY: it fails at once.
 """
 
 from collections.abc import Sequence

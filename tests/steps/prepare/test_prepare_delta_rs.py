@@ -1,0 +1,170 @@
+"""The delta-rs adapter: what its commits promise, what it refuses to read, and where its keys do not appear."""
+
+import contextlib
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import prepare_fakes as fakes
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from steps.governance.credentials import Access, Credential, utc_now
+from steps.governance.errors import GovernanceError, IntegrityError
+from steps.governance.names import UcName
+from steps.prepare import delta_log, unity_connector
+from steps.prepare.delta_io import Content, Place, Provenance
+from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.schemas import REJECTED
+from steps.prepare.session import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+SECRET = "canary-of-a-vended-secret"
+
+
+def place(location: Path) -> Place:
+    now = utc_now()
+    access = Access(str(location), lambda: Credential("AKID", SECRET, "token", now, now + timedelta(hours=1)))
+    return Place(UcName.parse("edgar.curated.examples_rejected"), str(location), access, None)
+
+
+def content(rows: int, sha256: str = "a" * 64) -> Content:
+    made = Provenance(fakes.execution_arn(), "edgar.raw.filings", 0, sha256, "risk-factor-heading/1")
+    return Content(REJECTED, rows, made)
+
+
+def frame(spark: "SparkSession", rows: int) -> "DataFrame":
+    row = {name: "x" for name in REJECTED.names} | {"execution_id": "abcdefghijkl"}
+    return spark.createDataFrame([row | {"detail": str(number)} for number in range(rows)], REJECTED.ddl)
+
+
+def plain_table(location: Path, features: list[str], *, configuration: dict[str, str] | None = None) -> None:
+    """A one-file table whose protocol asks for these reader features."""
+    (location / "_delta_log").mkdir(parents=True)
+    pq.write_table(pa.table({"a": ["x", "y"]}), location / "part.parquet")
+    field = {"name": "a", "type": "string", "nullable": True, "metadata": {}}
+    actions = [
+        {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}},
+        {"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [], "createdTime": 1,
+                      "schemaString": json.dumps({"type": "struct", "fields": [field]}), "configuration": configuration or {}}},
+        {"add": {"path": "part.parquet", "partitionValues": {}, "size": (location / "part.parquet").stat().st_size,
+                 "modificationTime": 1, "dataChange": True, "stats": json.dumps({"numRecords": 2})}},
+    ]  # fmt: skip
+    (location / "_delta_log" / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)))
+
+
+def test_a_commit_is_refused_on_a_log_that_went_on(spark: "SparkSession", tmp_path: Path) -> None:
+    target, wanted = place(tmp_path), content(3)
+    files = DeltaRsStore(spark)._stage(frame(spark, 3), target, wanted)
+    delta_log.commit_once(target, None, content(0), [])
+    stale = delta_log.existing(target)
+    other = Provenance(fakes.execution_arn("bbbbbbbbbbbb"), "edgar.raw.filings", 0, "b" * 64, "t")
+    delta_log.commit_once(target, stale, Content(REJECTED, 0, other), [])
+    with pytest.raises(delta_log.CommitFailedError):
+        delta_log.commit_once(target, stale, wanted, files)
+    assert DeltaTable(str(tmp_path)).version() == 1
+
+
+def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
+    """Why we look first: the day this fails, our loop may become simpler."""
+    properties = CommitProperties(app_transactions=[Transaction("execution", 1)])
+    for _ in range(2):
+        write_deltalake(str(tmp_path), pa.table({"a": ["x"]}), mode="append", commit_properties=properties)
+    assert DeltaTable(str(tmp_path)).to_pyarrow_table().num_rows == 2
+
+
+def test_delta_rs_s_history_misnumbers_commits_behind_an_open_table(tmp_path: Path) -> None:
+    """Why we read the log itself: the day this fails, `history()` may be used again."""
+    write_deltalake(str(tmp_path), pa.table({"a": ["x"]}))
+    opened = DeltaTable(str(tmp_path))
+    write_deltalake(str(tmp_path), pa.table({"a": ["y"]}), mode="append")
+    assert [entry["version"] for entry in opened.history()] == [0, -1]
+
+
+def test_an_empty_content_is_a_commit_without_files(spark: "SparkSession", tmp_path: Path) -> None:
+    store, target = DeltaRsStore(spark), place(tmp_path)
+    first = store.append(frame(spark, 1).where("detail = 'none'"), target, content(0))
+    assert (first.version, first.files) == (0, ())
+    assert store.append(frame(spark, 1).where("detail = 'none'"), target, content(0)) == first
+
+
+def test_more_rows_than_counted_are_not_committed(spark: "SparkSession", tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="lost or doubled"):
+        DeltaRsStore(spark).append(frame(spark, 3), place(tmp_path), content(2))
+    assert not DeltaTable.is_deltatable(str(tmp_path))
+
+
+@pytest.mark.parametrize("feature", ["catalogManaged", "typeWidening", "variantType", "somethingNew"])
+def test_a_table_with_a_feature_we_do_not_honour_is_refused(
+    spark: "SparkSession", tmp_path: Path, feature: str
+) -> None:
+    plain_table(tmp_path / "t", [feature])
+    with pytest.raises(GovernanceError) as refused:
+        DeltaRsStore(spark).read(place(tmp_path / "t"), 0, ["a"])
+    assert feature in str(refused.value) or "Unsupported" in str(refused.value)
+
+
+def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> None:
+    """A deletion vector hides rows that still stand in the file."""
+    from deletion_vector import inline_vector
+
+    plain_table(tmp_path / "t", ["deletionVectors"], configuration={"delta.enableDeletionVectors": "true"})
+    log = tmp_path / "t" / "_delta_log" / f"{0:020}.json"
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    actions[2]["add"]["deletionVector"] = inline_vector([0])
+    log.write_text("\n".join(map(json.dumps, actions)))
+    store = DeltaRsStore(spark)
+    assert [row["a"] for row in store.read(place(tmp_path / "t"), 0, ["a"]).collect()] == ["y"]
+    assert store.rows(place(tmp_path / "t"), 0) is None
+
+
+def test_vended_keys_stand_in_no_plan_and_no_setting(spark: "SparkSession", tmp_path: Path) -> None:
+    fakes.raw_table(tmp_path, fakes.corpus())
+    rows = DeltaRsStore(spark).read(place(tmp_path), 0, ["cik"])
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        rows.explain(extended=True)
+    settings = json.dumps(spark.sql("SET").collect()) if _has_set(spark) else ""
+    assert "MapPartitions" in shown.getvalue()
+    assert SECRET not in shown.getvalue() + settings
+
+
+def _has_set(spark: "SparkSession") -> bool:
+    try:
+        spark.sql("SET").collect()
+    except Exception:  # noqa: BLE001 - Sail may not know the statement
+        return False
+    return True
+
+
+def test_a_storage_refusal_names_table_and_deed(tmp_path: Path) -> None:
+    with (
+        pytest.raises(GovernanceError, match="the storage refused: read the log of table x"),
+        delta_log.storage("read the log of table x"),
+    ):
+        raise OSError("Generic S3 error: 403 Forbidden: AccessDenied\nmore")
+
+
+def test_the_connector_fails_at_once_on_an_engine_without_real_delta(spark: "SparkSession", tmp_path: Path) -> None:
+    with pytest.raises(GovernanceError, match="Spark failed to read the log of table"):
+        unity_connector.ConnectorStore(spark).resolve_version(place(tmp_path), -1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("job failed\nTraceback\n  File x\nValueError: bad bytes\n  while reading", "ValueError: bad bytes"),
+        ("[TABLE_NOT_FOUND] no such table\n\nJVM stacktrace:\norg.apache.Error: x", "[TABLE_NOT_FOUND] no such table"),
+        ("", "no message"),
+    ],
+)
+def test_an_engine_s_message_becomes_its_one_telling_line(text: str, expected: str) -> None:
+    assert reason(text) == expected

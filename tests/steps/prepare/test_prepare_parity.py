@@ -1,0 +1,95 @@
+"""The same job on Sail, on Spark 4.0 with our adapter, and on Spark 4.0 with its own Delta 4.0: the same rows in both tables."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import prepare_fakes as fakes
+import pytest
+from deltalake import DeltaTable
+
+from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.job import Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SPARK = REPOSITORY / "build" / "spark-venv" / "bin" / "python"
+TABLES = ("examples", "examples_rejected")
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.skipif(
+        shutil.which("java") is None, reason="real Spark needs Java 17, and there is no java on the PATH"
+    ),
+    pytest.mark.skipif(not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"),
+]
+
+
+@pytest.fixture(scope="module")
+def on_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("parity")
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
+    paths = os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])
+    command = [str(SPARK), str(Path(__file__).with_name("parity_on_spark.py")), str(folder), "-"]
+    environment = kept | {"PYTHONPATH": paths, "AWS_REGION": "us-east-1", "SPARK_LOCAL_IP": "127.0.0.1"}
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return dict(json.loads((folder / "found.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def on_sail(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("sail")
+    catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
+    catalog.add("edgar.raw.filings", fakes.raw_table(folder / "raw", fakes.corpus()))
+    prepared = Job(fakes.arguments(folder), catalog, DeltaRsStore(spark), evidence).run()  # type: ignore[arg-type]
+    tables = {name: DeltaTable(str(folder / "curated" / "curated" / name)) for name in TABLES}
+    return {
+        "manifest": json.loads(prepared.to_bytes()),
+        "commits": [table.history(1)[0]["userMetadata"] for table in tables.values()],
+        "rows": {name: table.to_pyarrow_table().to_pylist() for name, table in tables.items()},
+    }
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted(json.dumps(row, sort_keys=True) for row in rows)
+
+
+@pytest.mark.parametrize("engine", ["connector", "delta-rs"])
+def test_every_row_of_both_tables_is_the_same(engine: str, on_spark: dict[str, Any], on_sail: dict[str, Any]) -> None:
+    for table in TABLES:
+        expected = in_order(on_sail["rows"][table])
+        assert expected, "nothing to compare"
+        assert in_order(on_spark[engine]["rows"][table]) == expected
+
+
+@pytest.mark.parametrize("engine", ["connector", "delta-rs"])
+def test_counts_and_content_digests_are_the_same(
+    engine: str, on_spark: dict[str, Any], on_sail: dict[str, Any]
+) -> None:
+    found = on_spark[engine]
+    for name in ("counts", "schema_sha256", "template", "created_at"):
+        assert name in found["manifest"]
+    assert found["manifest"]["counts"] == on_sail["manifest"]["counts"]
+    digests = [[json.loads(commit)["content_sha256"] for commit in side["commits"]] for side in (found, on_sail)]
+    assert digests[0] == digests[1]
+    assert [json.loads(commit)["execution_arn"] for commit in found["commits"]] == [fakes.execution_arn()] * 2
+
+
+def test_the_same_files_come_from_our_adapter_on_both_engines(
+    on_spark: dict[str, Any], on_sail: dict[str, Any]
+) -> None:
+    assert on_spark["delta-rs"]["manifest"]["files"] == on_sail["manifest"]["files"]
+
+
+def test_spark_s_own_files_are_named_with_their_digest(on_spark: dict[str, Any]) -> None:
+    files = on_spark["connector"]["manifest"]["files"]
+    assert sum(file["rows"] for file in files) == len(on_spark["connector"]["rows"]["examples"])
+    assert all(file["path"].startswith("execution_id=abcdefghijkl/part-") for file in files)
