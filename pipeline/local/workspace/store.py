@@ -57,7 +57,7 @@ class Store:
             try:
                 yield
             except BaseException:
-                self._connection.execute("COMMIT")
+                self._connection.execute("ROLLBACK")
                 raise
             else:
                 self._connection.execute("COMMIT")
