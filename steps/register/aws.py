@@ -4,6 +4,7 @@ botocore repeats throttling, 5xx and lost connections (standard mode, 4 attempts
 way is a read, a conditional write, or carries a request token, so a repeated call has one effect.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,11 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperatio
 _ABSENT = {"ResourceNotFound", "ResourceNotFoundException", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"}
 
 
+@functools.cache
 def client(service: str, region: str) -> Any:
-    """A boto3 client with the process's own role; endpoints come from the environment (`AWS_ENDPOINT_URL`)."""
+    """A boto3 client with the process's own role, one per service: making it costs up to 0.3 s. Endpoints come from the
+    environment (`AWS_ENDPOINT_URL`).
+    """
     config = Config(
         retries={"mode": "standard", "max_attempts": _ATTEMPTS},
         connect_timeout=_CONNECT_SECONDS,

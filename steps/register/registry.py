@@ -88,8 +88,11 @@ class Registry:
         """Every version made from `source`, the lowest number first."""
         found, token = [], None
         while True:
-            with translated(self.principal, f"search versions of {name}"):
-                page = self._client.search_model_versions(f"name='{name}'", max_results=_PAGE, page_token=token)
+            try:
+                with translated(self.principal, f"search versions of {name}"):
+                    page = self._client.search_model_versions(f"name='{name}'", max_results=_PAGE, page_token=token)
+            except NotFound:  # no such model, so no versions
+                return []
             found += [Found(int(entry.version), entry.status == _READY) for entry in page if entry.source == source]
             token = page.token
             if not token:

@@ -29,7 +29,7 @@ MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
 class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # mlflow is untyped here
     """Ministral-3 with a LoRA adapter: prompts in, completions out."""
 
-    # The signature is saved with the version; mlflow would derive another from type hints, and complain where there are none.
+    # The signature is saved with the version: mlflow shall neither derive one from type hints nor ask for them.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
@@ -39,7 +39,7 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         self._model = load_model(base, adapter)
         self._prompts = PromptForm(adapter)
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> list[str]:
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """One completion per row of `prompt` (and `system`, where given)."""
         longest = int((params or {}).get("max_new_tokens", MAX_NEW_TOKENS))
         rows = model_input.to_dict("records")

@@ -31,7 +31,7 @@ REGION, ACCOUNT, PIPELINE = "us-east-1", "000000000000", "governed-finetune-test
 GOVERNED, EVIDENCE, ARTIFACTS = "gf-governed", "gf-evidence", "gf-artifacts"
 SECRET_ID, EXTERNAL_ID = "gf/databricks/register", "the-metastores-external-id"
 RAW, CURATED = "edgar.raw.filings", "edgar.curated.risk_factor_examples"
-VISIBILITY_SECONDS = 3
+VISIBILITY_SECONDS = 8
 MAX_RECEIVES = 5
 HEX = "0123456789abcdef"
 
@@ -47,14 +47,22 @@ class Bed:
     state: Path
     worker_keys: dict[str, str] = field(default_factory=dict, repr=False)
     principal: str = ""
+    clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str) -> Any:
         """As the account's root."""
+        if service not in self.clients:
+            self.clients[service] = self._client(service)
+        return self.clients[service]
+
+    def _client(self, service: str) -> Any:
         return boto3.session.Session("test", "test", region_name=REGION).client(service, endpoint_url=self.endpoint)
 
     def admin(self) -> WorkspaceClient:
-        known = json.loads((self.state / "workspace" / "admin.json").read_text())
-        return self.as_principal(known["client_id"], known["client_secret"])
+        if "admin" not in self.clients:
+            known = json.loads((self.state / "workspace" / "admin.json").read_text())
+            self.clients["admin"] = self.as_principal(known["client_id"], known["client_secret"])
+        return self.clients["admin"]
 
     def as_principal(self, client_id: str, client_secret: str) -> WorkspaceClient:
         return WorkspaceClient(

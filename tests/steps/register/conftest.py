@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from steps.register import aws
 from tests.steps.register import bed as beds
 
 
@@ -20,6 +21,7 @@ def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.B
     for name, value in bed.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
+    aws.client.cache_clear()
     return bed
 
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from databricks.sdk.errors import NotFound
+
+from steps.governance.errors import AccessDenied
 from steps.governance.identity import connect
 from steps.governance.lineage import Lineage, model_version
 from steps.governance.names import UcName
 from steps.register.arguments import parse
 from steps.register.lambda_function import handler
+from steps.register.registry import Registry
 from steps.register.worker import Fate, Worker
 from tests.steps.register import archives
 from tests.steps.register import bed as beds
@@ -202,14 +206,20 @@ def test_without_create_model_the_pipeline_is_told_principal_and_privilege(
     assert execution.model.rsplit(".", 1)[0] in reason
 
 
-def test_an_alias_is_refused_to_who_does_not_own_the_model(worker: Worker, execution: beds.Execution) -> None:
-    execution.bed.admin().registered_models.create(catalog_name="edgar", schema_name="models", name=execution.model.split(".")[2])
+def test_a_model_of_somebody_else_gets_no_alias_and_the_pipeline_is_told(
+    worker: Worker, execution: beds.Execution
+) -> None:
+    name = UcName.parse(execution.model)
+    execution.bed.admin().registered_models.create(catalog_name=name.catalog, schema_name=name.schema, name=name.name)
     execution.send()
     assert deliver(worker) is Fate.DELETE
     (answer,) = execution.answers()
     assert answer["status"] == "Failed"
-    assert "only the model's owner may" in answer["FailureReason"]
     assert execution.bed.principal in answer["FailureReason"]
+    with pytest.raises(AccessDenied, match="only the model's owner may"):
+        Registry(worker._workspace).set_alias(name, "challenger", 1)
+    with pytest.raises(NotFound):
+        execution.bed.admin().model_versions.get_by_alias(execution.model, "challenger")
 
 
 @pytest.mark.parametrize("spelled", ["status", "Status"])
