@@ -218,6 +218,14 @@ def test_all_privileges_contains_everything_but_external_use_and_manage(
         permit(principal.client, principal.client_id, TABLE, add=["SELECT"])
 
 
+def test_owning_does_not_contain_external_use(admin: WorkspaceClient) -> None:
+    assert admin.external_locations.get("curated").owner == admin.current_user.me().user_name
+    with pytest.raises(PermissionDenied, match="EXTERNAL USE LOCATION on External Location 'curated'"):
+        RULES["read a path"].act(admin)
+    with pytest.raises(PermissionDenied, match=r"EXTERNAL USE SCHEMA on Schema 'edgar\.curated'"):
+        RULES["create a table"].act(admin)
+
+
 def test_owning_the_schema_lets_one_manage_a_table_but_not_read_it(
     admin: WorkspaceClient, workspace: Workspace, principal: Principal
 ) -> None:

@@ -1,6 +1,7 @@
 """Who may come in: OAuth, service principals and their secrets."""
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_a_principal_has_at_most_five_secrets(admin: WorkspaceClient, principal:
 
 
 def test_an_expired_secret_opens_nothing(workspace: Workspace, admin: WorkspaceClient, principal: Principal) -> None:
+    brief = str(admin.service_principal_secrets_proxy.create(principal.id, lifetime="1s").secret)
+    assert workspace.client(principal.client_id, brief).current_user.me().user_name == principal.client_id
+    time.sleep(1.1)
+    with pytest.raises(ValueError, match="invalid_client"):
+        workspace.client(principal.client_id, brief).current_user.me()
+
+
+def test_a_secret_lives_for_two_years_at_most(admin: WorkspaceClient, principal: Principal) -> None:
     with pytest.raises(BadRequest, match="lifetime"):
         admin.service_principal_secrets_proxy.create(principal.id, lifetime="0s")
     with pytest.raises(BadRequest, match="lifetime"):

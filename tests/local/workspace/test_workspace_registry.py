@@ -249,7 +249,7 @@ def test_versions_go_through_the_files_api_where_the_client_wants_that(tracked: 
     assert {"filesPut", "filesGet"} <= actions
     assert "generateTemporaryModelVersionCredentials" not in actions
     with pytest.raises(PermissionDenied, match="USE CATALOG"):
-        new_principal(tracked).client.files.get_metadata(f"/Models/{name.replace('.', '/')}/1/MLmodel")
+        list(new_principal(tracked).client.files.list_directory_contents(f"/Models/{name.replace('.', '/')}/1"))
 
 
 def test_nothing_failed_behind_the_clients_backs(tracked: Workspace, registered: dict[str, str]) -> None:
