@@ -1,0 +1,67 @@
+"""Each image has what its code imports, by hash, on a base given by digest, where the stand-in expects it."""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from pipeline.local.aws.images import WORKDIR
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+STEPS = ("prepare", "train", "register")
+# Given by the base image, or installed apart: EMR's release has Spark, train's Dockerfile installs torch.
+PROVIDED = {"prepare": {"pyspark-client"}, "train": {"torch"}, "register": set[str]()}
+# register/serving.py is a file that mlflow stores in the model; whoever loads the model installs what the version demands.
+STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "serving.py"
+
+
+def dockerfile(step: str) -> str:
+    return (REPOSITORY / "containers" / step / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_image_installs_from_hashes_and_starts_from_a_base_given_by_digest(step: str) -> None:
+    text = dockerfile(step)
+    assert "--require-hashes --requirement requirements.txt" in text
+    assert "FROM ${BASE_IMAGE}" in text
+    assert f"WORKDIR {WORKDIR}" in text
+
+
+@pytest.mark.parametrize("step", ["train", "register"])
+def test_an_image_starts_its_own_module(step: str) -> None:
+    assert f'ENTRYPOINT ["python", "-m", "steps.{step}"]' in dockerfile(step)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_image_has_what_its_code_imports(step: str) -> None:
+    locked = set(
+        re.findall(r"^([a-z0-9._-]+)==", (REPOSITORY / "containers" / step / "requirements.txt").read_text(), re.M)
+    )
+    distributions = packages_distributions()
+    missing = {
+        module
+        for folder in ("governance", step)
+        for path in (REPOSITORY / "steps" / folder).glob("*.py")
+        if path != STORED_IN_THE_MODEL
+        for module in imported(path)
+        if not {_normal(name) for name in distributions.get(module, [module])} & (locked | PROVIDED[step])
+    }
+    assert missing == set()
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of the third-party modules that a file imports, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"steps"}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
