@@ -22,7 +22,8 @@ def rows(journey: Journey) -> list[tuple[str, str]]:
 
 def document(journey: Journey) -> dict[str, Any]:
     """The same as JSON-ready values."""
-    return asdict(journey)
+    steps = journey.outcome.steps if journey.outcome else ()
+    return asdict(journey) | {"steps": [{"name": step.name, "seconds": step.seconds} for step in steps]}
 
 
 def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
