@@ -20,6 +20,7 @@ from typing import Any
 
 ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
+OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
 CHECKPOINT_SECONDS = 1.0
 STOP_GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
 SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation"  # of ministack; ours are added
@@ -83,8 +84,8 @@ def serve(options: Options) -> None:
 def root_key(folder: Path) -> dict[str, str]:
     """The root key of this state folder, made on first use.
 
-    ministack knows its root by the two variables of the environment; what everybody knows (`test`) opens nothing,
-    because its secret is random too.
+    ministack knows its root by the two variables of the environment; what else it takes for root (`test`, twelve digits,
+    no key at all) is nobody here (`plugin`).
     """
     path = folder / "root.json"
     if not path.exists():
@@ -163,9 +164,9 @@ class Gateway:
         self._changed = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request; `/_ministack/…` answers health alone, for its reset and its settings ask for no signature."""
+        """One request; of the paths that ask for no signature (reset, settings, queues' content) health alone answers."""
         path = scope.get("path", "")
-        if path.startswith("/_ministack/") and path not in ("/_ministack/health", "/_ministack/ready"):
+        if scope["type"] == "websocket" or (path.startswith("/_") and path not in OPEN_PATHS):
             await send({"type": "http.response.start", "status": 403, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return

@@ -24,7 +24,7 @@ def test_an_answer_counts_once_and_may_be_repeated(server, waiting):
     key = uuid.uuid4().hex
     assert server.answer(token, ClientRequestToken=key)["PipelineExecutionArn"] == arn
     assert server.answer(token, ClientRequestToken=key)["PipelineExecutionArn"] == arn
-    with pytest.raises(ClientError, match="ConflictException.*answered already"):
+    with pytest.raises(ClientError, match=r"ConflictException.*answered already"):
         server.answer(token)
     with pytest.raises(ClientError, match="ConflictException"):
         server.client("sagemaker", "register").send_pipeline_execution_step_failure(
@@ -60,5 +60,7 @@ def test_outputs_are_exactly_those_declared(server, waiting, outputs, message):
 def test_a_token_that_nobody_gave_out_is_not_found(server):
     with pytest.raises(ClientError, match="ResourceNotFound"):
         server.client("sagemaker").send_pipeline_execution_step_success(CallbackToken="0123456789")
-    with pytest.raises(ClientError, match="AccessDenied"):  # the worker learns nothing about tokens that are not its own
+    with pytest.raises(
+        ClientError, match="AccessDenied"
+    ):  # the worker learns nothing about tokens that are not its own
         server.answer("0123456789")

@@ -39,9 +39,7 @@ def ended(server, emr):
     """A run's last description."""
 
     def wait(names):
-        server.eventually(
-            lambda: emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED", "CANCELLED"), 40
-        )
+        server.eventually(lambda: emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED", "CANCELLED"), 40)
         return emr.get_job_run(**names)["jobRun"]
 
     return wait
@@ -99,7 +97,9 @@ def test_an_entry_point_in_s3_is_read_with_the_roles_own_rights(server, start, e
     assert "Forbidden" in details or "AccessDenied" in details
 
 
-@pytest.mark.parametrize("entry", [f"local://{images.WORKDIR}/steps/none.py", "local:///etc/passwd", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "entry", [f"local://{images.WORKDIR}/steps/none.py", "local:///etc/passwd", "file:///etc/passwd"]
+)
 def test_an_entry_point_outside_the_image_is_refused(start, ended, entry):
     run = ended(start(entry=entry))
     assert (run["state"], "expected" in run["stateDetails"]) == ("FAILED", True)

@@ -1,0 +1,284 @@
+"""Who may do what: the stack's policies as the embedded account enforces them, one refusal per right that is missing."""
+
+import json
+import urllib.error
+import urllib.request
+import uuid
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from pipeline.local.aws import infrastructure
+
+# ruff: noqa: S310  # the URLs are the server's own
+pytestmark = pytest.mark.environment
+PIPELINE = "governed-finetune-local"
+GOVERNED, EVIDENCE, ARTIFACTS = (f"governed-finetune-local-{name}" for name in ("governed", "evidence", "artifacts"))
+DENIED = "AccessDenied"
+
+
+def refused(call, code=DENIED, **request):
+    with pytest.raises(ClientError) as error:
+        call(**request)
+    assert code in error.value.response["Error"]["Code"], error.value
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def waiting(server):
+    """An execution that waits for the worker's answer."""
+    arn = server.start_execution()
+    (message,) = server.messages(arn)
+    yield arn, message["token"]
+    server.answer(message["token"])
+    server.finished(arn)
+
+
+@pytest.fixture(scope="module")
+def objects(server):
+    """One object in each place."""
+    s3 = server.client("s3")
+    s3.put_object(Bucket=GOVERNED, Key="raw/filings/a.parquet", Body=b"governed")
+    s3.put_object(Bucket=EVIDENCE, Key="executions/i/prepare/manifest.json", Body=b"{}", IfNoneMatch="*")
+    s3.put_object(Bucket=ARTIFACTS, Key="executions/i/model.tar.gz", Body=b"model")
+    return s3
+
+
+@pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "register", "ci", "scientist"])
+def test_no_role_of_ours_reads_writes_or_lists_the_governed_bucket(server, objects, role):
+    s3 = server.client("s3", role)
+    refused(s3.get_object, Bucket=GOVERNED, Key="raw/filings/a.parquet")
+    refused(s3.put_object, Bucket=GOVERNED, Key="raw/filings/b", Body=b"")
+    refused(s3.list_objects_v2, Bucket=GOVERNED)
+
+
+def test_not_even_an_administrator_reads_the_governed_bucket(server, objects):
+    iam = server.client("iam")
+    iam.create_user(UserName="administrator")
+    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(everything))
+    key = iam.create_access_key(UserName="administrator")["AccessKey"]
+    s3 = server.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    message = refused(s3.get_object, Bucket=GOVERNED, Key="raw/filings/a.parquet")
+    assert "explicit deny in a resource-based policy" in message
+
+
+def test_the_storage_role_reads_it_in_a_narrowed_session_of_the_control_plane_with_its_external_id(server, objects):
+    iam = server.client("iam")
+    iam.create_user(UserName=infrastructure.CONTROL_PLANE_USER)
+    role = server.outputs["UcStorageRoleArn"]
+    allow = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role},
+    }
+    iam.put_user_policy(
+        UserName=infrastructure.CONTROL_PLANE_USER, PolicyName="assume", PolicyDocument=json.dumps(allow)
+    )
+    key = iam.create_access_key(UserName=infrastructure.CONTROL_PLANE_USER)["AccessKey"]
+    sts = server.client("sts", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    narrow = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{GOVERNED}/raw/*"},
+    }
+    request = {"RoleArn": role, "RoleSessionName": "vend", "Policy": json.dumps(narrow)}
+    refused(sts.assume_role, **request, ExternalId="another")
+    keys = sts.assume_role(**request, ExternalId=infrastructure.EXTERNAL_ID)["Credentials"]
+    s3 = server.client(
+        "s3",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    assert s3.get_object(Bucket=GOVERNED, Key="raw/filings/a.parquet")["Body"].read() == b"governed"
+    refused(s3.put_object, Bucket=GOVERNED, Key="raw/filings/a.parquet", Body=b"changed")
+
+
+@pytest.mark.parametrize("step", ["Prepare", "Train"])
+def test_a_job_that_reads_the_governed_bucket_with_its_own_role_fails_with_access_denied(server, objects, step):
+    arn = server.start_execution(**{step: f"read {GOVERNED}/raw/filings/a.parquet"})
+    assert server.finished(arn) == "Failed"
+    reason = server.steps(arn)[step]["FailureReason"]
+    assert "AccessDenied" in reason
+    assert "GetObject" in reason
+
+
+def test_evidence_is_written_once_by_its_own_step_and_never_removed(server, objects):
+    key = f"executions/{uuid.uuid4().hex}/prepare/manifest.json"
+    prepare, train = server.client("s3", "prepare"), server.client("s3", "train")
+    refused(prepare.put_object, Bucket=EVIDENCE, Key=key, Body=b"1")  # without If-None-Match
+    prepare.put_object(Bucket=EVIDENCE, Key=key, Body=b"1", IfNoneMatch="*")
+    refused(prepare.put_object, "PreconditionFailed", Bucket=EVIDENCE, Key=key, Body=b"2", IfNoneMatch="*")
+    refused(train.put_object, Bucket=EVIDENCE, Key=key + ".more", Body=b"1", IfNoneMatch="*")
+    refused(prepare.put_object, Bucket=EVIDENCE, Key="elsewhere", Body=b"1", IfNoneMatch="*")
+    refused(prepare.delete_object, Bucket=EVIDENCE, Key=key)
+    assert train.get_object(Bucket=EVIDENCE, Key=key)["Body"].read() == b"1"
+
+
+def test_a_large_document_is_create_only_too(server):
+    s3, key = server.client("s3", "register"), f"executions/{uuid.uuid4().hex}/register/record.bin"
+    upload = s3.create_multipart_upload(Bucket=EVIDENCE, Key=key)["UploadId"]
+    names = {"Bucket": EVIDENCE, "Key": key, "UploadId": upload}
+    part = s3.upload_part(**names, PartNumber=1, Body=b"1")["ETag"]
+    parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part}]}}
+    refused(s3.complete_multipart_upload, **names, **parts)
+    s3.complete_multipart_upload(**names, **parts, IfNoneMatch="*")
+
+
+def test_only_train_writes_archives_and_only_below_executions(server, objects):
+    refused(server.client("s3", "register").put_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz", Body=b"x")
+    refused(server.client("s3", "train").put_object, Bucket=ARTIFACTS, Key="base-models/evil", Body=b"x")
+    refused(server.client("s3", "scientist").get_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
+    found = server.client("s3", "register").get_object(Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
+    assert found["VersionId"]
+
+
+@pytest.mark.parametrize("role", ["prepare", "train", "register", "ci", "scientist"])
+def test_only_the_pipeline_asks_for_a_registration(server, role):
+    url = server.outputs["RegisterQueueUrl"]
+    refused(server.client("sqs", role).send_message, QueueUrl=url, MessageBody="{}")
+
+
+@pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "ci", "scientist"])
+def test_only_the_worker_takes_registrations(server, role):
+    refused(server.client("sqs", role).receive_message, QueueUrl=server.outputs["RegisterQueueUrl"])
+
+
+@pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "ci", "scientist"])
+def test_only_the_worker_answers(server, waiting, role):
+    sagemaker = server.client("sagemaker", role)
+    refused(sagemaker.send_pipeline_execution_step_success, CallbackToken=waiting[1])
+    refused(sagemaker.send_pipeline_execution_step_failure, CallbackToken=waiting[1])
+
+
+def test_each_identity_is_readable_by_its_own_role(server):
+    secrets = server.client("secretsmanager")
+    names = {
+        role: f"governed-finetune-local/databricks/{role}" for role in ("prepare", "train", "register", "scientist")
+    }
+    for role, name in names.items():
+        secrets.put_secret_value(SecretId=name, SecretString=role)
+    for role in names:
+        own = server.client("secretsmanager", role)
+        assert own.get_secret_value(SecretId=names[role])["SecretString"] == role
+        for other in names.keys() - {role}:
+            refused(own.get_secret_value, SecretId=names[other])
+
+
+def test_a_pipeline_role_is_passed_only_by_who_may_and_only_if_it_trusts_sagemaker(server):
+    definition = json.dumps(server.definition())
+    update = server.client("sagemaker", "ci").update_pipeline
+    update(PipelineName=PIPELINE, PipelineDefinition=definition, RoleArn=server.outputs["PipelineRoleArn"])
+    message = refused(update, PipelineName=PIPELINE, RoleArn=server.outputs["TrainRoleArn"])
+    assert f"iam:PassRole on resource: {server.outputs['TrainRoleArn']}" in message
+    untrusting = server.client("sagemaker").update_pipeline
+    with pytest.raises(ClientError, match=r"allows principal 'sagemaker\.amazonaws\.com'"):
+        untrusting(PipelineName=PIPELINE, RoleArn=server.outputs["PrepareRoleArn"])
+
+
+def test_a_pipeline_role_without_pass_role_fails_the_step_that_needs_it(server):
+    iam, name = server.client("iam"), "governed-finetune-local-weak"
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = {"Effect": "Allow", "Action": ["emr-serverless:*", "sagemaker:*"], "Resource": "*"}
+    documents = [json.dumps({"Version": "2012-10-17", "Statement": item}) for item in (trust, policy)]
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=documents[1])
+    sagemaker = server.client("sagemaker")
+    sagemaker.create_pipeline(PipelineName="weak", PipelineDefinition=json.dumps(server.definition()), RoleArn=role)
+    arn = sagemaker.start_pipeline_execution(PipelineName="weak")["PipelineExecutionArn"]
+    server.eventually(
+        lambda: sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Failed"
+    )
+    (step,) = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
+    assert step["FailureReason"].startswith("ClientError: Failed to invoke StartJobRun. Error Details: AccessDenied")
+    assert "governed-finetune-local-weak/SageMaker-PipelineExecution is not authorized" in step["FailureReason"]
+    assert "iam:PassRole" in step["FailureReason"]
+    refused(server.client("sagemaker", "scientist").start_pipeline_execution, PipelineName="weak")
+    refused(server.client("sagemaker", "scientist").describe_pipeline_execution, PipelineExecutionArn=arn)
+
+
+def test_rights_are_judged_by_the_resource(server, waiting, job_name):
+    arn, _ = waiting
+    scientist, ci = server.client("sagemaker", "scientist"), server.client("sagemaker", "ci")
+    refused(scientist.update_pipeline, PipelineName=PIPELINE, PipelineDescription="mine now")
+    refused(scientist.create_training_job, TrainingJobName=job_name, **server.train_arguments())
+    refused(ci.start_pipeline_execution, PipelineName=PIPELINE)
+    refused(ci.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
+    refused(
+        ci.create_pipeline, PipelineName="other", RoleArn=server.outputs["PipelineRoleArn"], PipelineDefinition="{}"
+    )
+    pipeline = server.client("sagemaker", "pipeline")
+    refused(pipeline.create_training_job, TrainingJobName="not-of-a-pipeline", **server.train_arguments())
+    emr = server.client("emr-serverless", "pipeline")
+    refused(emr.get_job_run, applicationId="another", jobRunId="x")
+    refused(emr.create_application, name="x", releaseLabel="emr-spark-8.0.0", type="SPARK")
+    request = {
+        "executionRoleArn": server.outputs["TrainRoleArn"],
+        "jobDriver": {"sparkSubmit": {"entryPoint": "local:///x"}},
+    }
+    refused(emr.start_job_run, applicationId=server.outputs["ApplicationId"], **request)
+
+
+def test_conditions_on_a_training_job_are_judged(server, job_name):
+    iam = server.client("iam")
+    iam.create_user(UserName="frugal")
+    small = {"ForAllValues:StringEquals": {"sagemaker:InstanceTypes": ["ml.g6.2xlarge"]}}
+    statements = [
+        {"Effect": "Allow", "Action": "sagemaker:CreateTrainingJob", "Resource": "*", "Condition": small},
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": server.outputs["TrainRoleArn"]},
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="frugal", PolicyName="p", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="frugal")["AccessKey"]
+    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    create = server.client("sagemaker", **keys).create_training_job
+    refused(create, TrainingJobName=job_name, **server.train_arguments())
+    cheap = {"InstanceType": "ml.g6.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10}
+    create(TrainingJobName=job_name, **server.train_arguments(ResourceConfig=cheap))
+    tagged = server.train_arguments(ResourceConfig=cheap, Tags=[{"Key": "a", "Value": "b"}])
+    assert "sagemaker:AddTags" in refused(create, TrainingJobName=f"{job_name}-2", **tagged)
+
+
+def test_the_root_key_is_random_and_private(server):
+    path = server.state / "aws/root.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert server.root["aws_access_key_id"].startswith("AKIA")
+
+
+@pytest.mark.parametrize("service", ["sts", "s3", "sagemaker"])
+@pytest.mark.parametrize("key", ["test", "000000000000", "root"])
+def test_who_knows_no_secret_is_nobody(server, service, key):
+    root = server.root
+    names = {"root": root["aws_access_key_id"]}
+    keys = {"aws_access_key_id": names.get(key, key), "aws_secret_access_key": "test"}
+    client = boto3.client(service, region_name="us-east-1", endpoint_url=server.endpoint, **keys)
+    call = {"sts": "get_caller_identity", "s3": "list_buckets", "sagemaker": "list_pipelines"}[service]
+    with pytest.raises(ClientError, match=r"Signature|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClient"):
+        getattr(client, call)()
+
+
+def test_an_unsigned_read_is_refused(server, objects):
+    with pytest.raises(urllib.error.HTTPError, match="403") as error:
+        urllib.request.urlopen(f"{server.endpoint}/{EVIDENCE}/executions/i/prepare/manifest.json", timeout=5)
+    error.value.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/_ministack/reset", "/_ministack/config", "/_ministack/eks-auth/x", "/_aws/sqs/messages"]
+)
+def test_what_needs_no_signature_is_closed(server, path):
+    request = urllib.request.Request(server.endpoint + path, data=b"{}", method="POST")
+    with pytest.raises(urllib.error.HTTPError, match="403") as error:
+        urllib.request.urlopen(request, timeout=5)
+    error.value.close()
+    assert server.client("s3").head_bucket(Bucket=GOVERNED)
+
+
+def test_an_unsigned_request_starts_nothing(server):
+    headers = {"X-Amz-Target": "SageMaker.ListPipelines", "Content-Type": "application/x-amz-json-1.1"}
+    request = urllib.request.Request(server.endpoint, data=b"{}", headers=headers, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=5)
+    assert error.value.code in (400, 403)
+    assert b"MissingAuthenticationToken" in error.value.read()
+    error.value.close()
