@@ -172,10 +172,10 @@ class _Inflated:
     def rest(self, limit: int) -> bytes:
         """All that is left, up to the end of the file."""
         rest = self._buffer
-        while chunk := self._more():
+        while len(rest) <= limit and (chunk := self._more()):
             rest += chunk
-            if len(rest) > limit:
-                raise refused("data after the end marker", f"at most {limit} bytes of zeros", "more")
+        if len(rest) > limit:
+            raise refused("data after the end marker", f"at most {limit} bytes of zeros", "more")
         if self._inflater.unused_data or self._compressed or self._stream.read(1):
             raise refused("data after the gzip stream", "the end of the file", "more bytes")
         return rest
