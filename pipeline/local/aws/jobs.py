@@ -55,7 +55,6 @@ class JobProcess:
                 process_group=0,
             )
         self._ended = threading.Event()
-        self.stopped = False
         self._ears = [
             threading.Thread(target=self._listen, args=(name, stream, hear), daemon=True)
             for name, stream in (("stdout", self._keeper.stdout), ("stderr", self._keeper.stderr))
@@ -78,6 +77,7 @@ class JobProcess:
             return None
         except OSError:
             report = b""
+        self._ours.close()
         killed = self._keeper.wait()
         for ear in self._ears:
             ear.join(_LAST_WORDS_SECONDS)
@@ -86,7 +86,6 @@ class JobProcess:
 
     def stop(self, grace_seconds: float) -> None:
         """Ask with SIGTERM; after the grace, SIGKILL for whatever is left. Returns at once."""
-        self.stopped = True
         self._signal(signal.SIGTERM)
         threading.Thread(target=self._kill_after, args=(grace_seconds,), daemon=True).start()
 

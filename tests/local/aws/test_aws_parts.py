@@ -1,0 +1,164 @@
+"""The small parts of the embedded account, each for itself."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from pipeline.local.aws import authorization, images, paging, transfer
+from pipeline.local.aws.errors import Invalid
+from pipeline.local.aws.jobs import JobProcess, inherited
+from pipeline.local.aws.metrics import MetricReader
+from pipeline.local.aws.retries import Policies
+from pipeline.local.aws.store import Store
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("local/train", "train"),
+        ("train", "train"),
+        ("111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:" + "0" * 64, "train"),
+        ("111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register:local", "register"),
+        ("localhost:5000/governed-finetune-prepare:1", "prepare"),
+    ],
+)
+def test_an_image_means_a_folder_under_containers(image, name):
+    assert images.name_of(image) == name
+
+
+def test_the_last_entry_point_in_exec_form_is_the_command(tmp_path):
+    folder = tmp_path / "containers/train"
+    folder.mkdir(parents=True)
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_text('ENTRYPOINT ["no"]\nENTRYPOINT ["python", \\\n  "-m", "steps.train"]\n')
+    assert images.entry_point(tmp_path, "local/train") == [sys.executable, "-m", "steps.train"]
+    dockerfile.write_text("ENTRYPOINT python -m steps.train\n")
+    with pytest.raises(Invalid, match="in exec form, found none"):
+        images.entry_point(tmp_path, "local/train")
+    with pytest.raises(Invalid, match=r"expected containers/\.\./Dockerfile"):
+        images.entry_point(tmp_path, "local/..")
+
+
+def test_the_last_match_of_a_metric_counts_and_what_is_no_number_does_not():
+    reader = MetricReader([{"Name": "loss", "Regex": "loss=([^;]+);"}, {"Name": "none", "Regex": "none"}])
+    for at, line in enumerate(("loss=3;", "loss=1e-3; loss=2;", "loss=high;", "none")):
+        reader.read(line, float(at))
+    assert reader.final() == [{"MetricName": "loss", "Value": 2.0, "Timestamp": 1.0}]
+
+
+def test_retry_policies_pause_longer_each_time_and_end():
+    policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 2, "BackoffRate": 3.0, "MaxAttempts": 2}
+    policies = Policies([policy])
+    assert [policies.next_pause("Step.THROTTLING") for _ in range(3)] == [2.0, 6.0, None]
+    assert policies.next_pause("Step.SERVICE_FAULT") is None
+    assert policies.next_pause(None) is None
+    expiring = Policies([{"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 50, "ExpireAfterMin": 1}])
+    assert [expiring.next_pause("Step.THROTTLING") for _ in range(2)] == [50.0, None]
+
+
+def test_pages_follow_each_other_to_the_end():
+    first, token = paging.page(range(5), {"MaxResults": 3})
+    second, end = paging.page(range(5), {"MaxResults": 3, **token})
+    assert (first, second, end) == ([0, 1, 2], [3, 4], {})
+
+
+def test_the_store_keeps_documents_in_order_and_wakes_who_waits(tmp_path):
+    store = Store(tmp_path / "s.sqlite")
+    for key in ("b", "a"):
+        store.add("kind", key, {"key": key})
+    with store.edit("kind", "a") as document:
+        document["n"] = 1
+    with pytest.raises(ZeroDivisionError), store.edit("kind", "a") as document:
+        document["n"] = 1 / 0  # a change that fails is no change
+    store.close()
+    store = Store(tmp_path / "s.sqlite")
+    assert store.all("kind") == [{"key": "b"}, {"key": "a", "n": 1}]
+    assert store.wait(lambda: store.get("kind", "a") == {"key": "a", "n": 1}, timeout_seconds=0)
+    assert not store.wait(lambda: False, timeout_seconds=0.01)
+    with pytest.raises(KeyError), store.edit("kind", "c"):
+        pass
+    store.close()
+
+
+def process(command, tmp_path, heard, **more):
+    return JobProcess(
+        [sys.executable, "-c", command],
+        cwd=tmp_path,
+        environment=inherited(tmp_path),
+        hear=lambda name, line: heard.append((name, line)),
+        **{"merged": False, **more},
+    )
+
+
+def test_a_process_is_heard_to_its_last_line_and_tells_its_code(tmp_path):
+    heard = []
+    code = "import sys; print('out'); print('err', file=sys.stderr); sys.stdout.write('no newline'); sys.exit(7)"
+    assert process(code, tmp_path, heard).wait() == 7
+    assert sorted(heard) == [("stderr", "err"), ("stdout", "no newline"), ("stdout", "out")]
+
+
+def test_a_process_that_died_of_a_signal_tells_which(tmp_path):
+    assert process("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", tmp_path, []).wait() == -11
+
+
+def test_a_wait_may_end_before_the_process(tmp_path):
+    job = process("import time; time.sleep(60)", tmp_path, [])
+    assert job.wait(0.05) is None
+    job.kill()
+    assert job.wait() == -9
+
+
+def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
+    heard = []
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
+    assert process(code, tmp_path, heard).wait() == 0
+    left = int(heard[0][1])
+    deadline = time.monotonic() + 5
+    while _alive(left):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_command_that_does_not_exist_says_so(tmp_path):
+    heard = []
+    job = JobProcess(
+        ["/no/such/program"],
+        cwd=tmp_path,
+        environment=inherited(tmp_path),
+        hear=lambda _, line: heard.append(line),
+        merged=True,
+    )
+    assert job.wait() == 127
+    assert heard == ["cannot start /no/such/program: No such file or directory"]
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "place"),
+    [
+        ("base/1/config.json", "base/1/", "config.json"),
+        ("base/1/deep/w", "base/1", "deep/w"),
+        ("base/1/w", "base/1/w", "w"),
+        ("base/10/w", "base/1", "10/w"),
+        ("a", "", "a"),
+    ],
+)
+def test_an_object_lies_in_its_channel_below_the_prefix(key, prefix, place):
+    assert transfer._relative(key, prefix) == place
+
+
+def test_the_principal_of_a_session_is_its_role():
+    session = "arn:aws:sts::000000000000:assumed-role/train/SageMaker"
+    assert authorization.principal_arn(session, {"train": {"Arn": "arn:role/path/train"}}) == "arn:role/path/train"
+    assert authorization.principal_arn(session, {}) == "arn:aws:iam::000000000000:role/train"
+    assert authorization.principal_arn("arn:aws:iam::000000000000:user/u", {}) == "arn:aws:iam::000000000000:user/u"
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] != "Z"  # an orphan that nobody has reaped yet is dead
