@@ -156,7 +156,7 @@ def opened(place: Place, version: int | None) -> DeltaTable:
         except TableNotFoundError:
             pass
         except DeltaError as error:
-            if version is None or "version" not in str(error).lower():
+            if version is None or "specified end version" not in str(error):
                 raise
     asked = "a Delta table" if version is None else f"Delta version {version}"
     raise NotFound(

@@ -24,8 +24,12 @@ def run(arguments: Arguments) -> Prepared:
         workspace = connect(
             host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=arguments.region
         )
-        store = _store(arguments.delta_engine, starting.result())
-    return Job(arguments, Catalog(workspace), store, Evidence(arguments.region)).run()
+        spark = starting.result()
+    try:
+        store = _store(arguments.delta_engine, spark)
+        return Job(arguments, Catalog(workspace), store, Evidence(arguments.region)).run()
+    finally:
+        session.stop(spark)
 
 
 def _store(engine: str, spark: "SparkSession") -> "DeltaStore":

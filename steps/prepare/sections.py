@@ -26,18 +26,24 @@ _OTHER_TITLE = r"^[A-Z][^.\n]{3,80}(?:\n|$)"
 _NOTICES = (
     (
         SMALLER_COMPANY,
-        (r"(?is)smaller\s+reporting\s+compan(?:y|ies).{0,400}not\s+(?:required|applicable)"
-        r"|not\s+required.{0,200}smaller\s+reporting"),
+        (
+            r"(?is)smaller\s+reporting\s+compan(?:y|ies).{0,400}not\s+(?:required|applicable)"
+            r"|not\s+required.{0,200}smaller\s+reporting"
+        ),
     ),
     (
         NO_CHANGES,
-        (r"(?is)\b(?:no|not\s+been\s+any|not\s+any)\s+material\s+(?:changes?|updates?)"
-        r"|not\s+(?:materially\s+)?changed\s+materially"),
+        (
+            r"(?is)\b(?:no|not\s+been\s+any|not\s+any)\s+material\s+(?:changes?|updates?)"
+            r"|not\s+(?:materially\s+)?changed\s+materially"
+        ),
     ),
     (
         BY_REFERENCE,
-        (r"(?is)incorporated\s+(?:herein\s+)?by\s+reference|see\s+[“\"]?risk\s+factors"
-        r"|set\s+forth\s+under\s+the\s+(?:caption|heading)"),
+        (
+            r"(?is)incorporated\s+(?:herein\s+)?by\s+reference|see\s+[“\"]?risk\s+factors"
+            r"|set\s+forth\s+under\s+the\s+(?:caption|heading)"
+        ),
     ),
     (MISSING, r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)\b"),
 )

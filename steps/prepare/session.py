@@ -21,6 +21,14 @@ def start() -> "SparkSession":
     return SparkSession.builder.appName("governed-finetune-prepare").getOrCreate()
 
 
+def stop(spark: "SparkSession") -> None:
+    """Let classic Spark end its JVM in order (without, the process may abort at exit); a Connect session ends by itself."""
+    from pyspark.sql.utils import is_remote
+
+    if not is_remote():
+        spark.stop()
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Run one Spark action; a fault of the engine or of a task comes out as one sentence, not as two stack traces."""

@@ -43,7 +43,8 @@ def session(folder: Path) -> "SparkSession":
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.enabled": "false",
@@ -91,6 +92,7 @@ def main(folder: Path, filings: str) -> None:
     ):
         (folder / engine).mkdir()
         found[engine] = run(folder / engine, rows, store, name)
+    spark.stop()
     (folder / "found.json").write_text(json.dumps(found))
 
 
