@@ -69,7 +69,7 @@ def connect(arguments: Arguments) -> Services:
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
     from steps.governance.manifest import Prepared
-    from steps.train import data, mirror
+    from steps.train import data, lean, mirror
 
     uri = arguments.prepare_manifest_uri
     prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
@@ -80,7 +80,7 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
     stop.check()
 
-    _prepare_imports(arguments.fp8_mode)
+    lean.prepare_imports(arguments.fp8_mode)
     from steps.train import lora, outputs, report
     from steps.train.fine_tune import Clock, fine_tune
 
@@ -100,14 +100,6 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
         )
         stop.check()
         outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=arguments.train_manifest_uri)
-
-
-def _prepare_imports(fp8_mode: str) -> None:
-    from steps.train.lean import skip_unused_packages
-
-    os.environ["HF_HUB_OFFLINE"] = "1"  # everything is in the image or in the model channel
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    skip_unused_packages(fp8_mode)
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

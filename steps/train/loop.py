@@ -140,17 +140,18 @@ class _Reporter(TrainerCallback):
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         self._began = time.perf_counter()
 
-    def on_step_end(self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._done.steps = state.global_step
         self._done.seconds = time.perf_counter() - self._began
         control.should_training_stop |= self._stop.requested
 
-    def on_substep_end(self, _: TrainingArguments, __: TrainerState, control: TrainerControl, **___: Any) -> None:
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         control.should_training_stop |= self._stop.requested
 
-    def on_log(
-        self, _: TrainingArguments, state: TrainerState, __: TrainerControl, logs: dict[str, float], **___: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        logs: dict[str, float] = kwargs["logs"]
         if "loss" not in logs:
             return  # Trainer's summary
         metrics = self._metrics(state, logs)

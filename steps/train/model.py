@@ -23,7 +23,7 @@ from steps.train.loss import IGNORED, completion_nll
 from steps.train.precision import Precision
 
 
-class PackedMinistral(Mistral3ForConditionalGeneration):  # type: ignore[misc]  # transformers is untyped here
+class PackedMinistral(Mistral3ForConditionalGeneration):
     """Ministral-3 without its vision tower; with labels it gives the mean loss per target token, and no logits."""
 
     def forward(
@@ -68,7 +68,8 @@ def load(folder: Path, precision: Precision) -> PackedMinistral:
             "the base model lacks weights", expected="all of config.json's", got=", ".join(missing)[:300]
         )
     model.generation_config = GenerationConfig.from_pretrained(folder)
-    model.to(device).requires_grad_(False).eval()
+    nn.Module.to(model, device)
+    model.requires_grad_(False).eval()
     _check_dtype(model, dtype)
     return model
 
@@ -78,7 +79,8 @@ def _configuration(folder: Path) -> Mistral3Config:
     checkpoint.quantization(content, folder)
     del content["quantization_config"]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
     configuration = Mistral3Config.from_dict(content)
-    configuration.text_config._attn_implementation = attention.NAME
+    text: Any = configuration.text_config
+    text._attn_implementation = attention.NAME
     return configuration
 
 
@@ -125,12 +127,13 @@ def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
 
 def _nf4(weight: nn.Parameter, dtype: torch.dtype) -> nn.Linear:
     """NF4 of the dequantized weight: quantized twice, so not the released model any more; for memory only."""
-    from bitsandbytes.nn import Linear4bit, Params4bit
+    import bitsandbytes
 
-    layer = Linear4bit(
+    nf4: Any = bitsandbytes.nn
+    layer = nf4.Linear4bit(
         weight.shape[1], weight.shape[0], bias=False, compute_dtype=dtype, quant_type="nf4", device="meta"
     )
-    layer.weight = Params4bit(weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True)
+    layer.weight = nf4.Params4bit(weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True)
     quantized: nn.Linear = layer.to(weight.device)  # quantization happens on this move
     return quantized
 

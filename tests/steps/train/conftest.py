@@ -5,14 +5,25 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from steps.train import lean
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make-tiny-model"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leave_other_tests_their_packages() -> Iterator[None]:
+    """Train hides packages from its own process; this process is everybody's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lean, "_UNUSED", ())
+        yield
 
 
 @pytest.fixture(scope="session")

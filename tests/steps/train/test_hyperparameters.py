@@ -1,5 +1,6 @@
 """Hyperparameters: strings that anybody who may start a job may have written."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -98,10 +99,8 @@ def test_all_faults_come_at_once() -> None:
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "other"]), st.text(max_size=40)))
 def test_no_text_gets_past_but_as_a_value_or_a_refusal(texts: dict[str, str]) -> None:
-    try:
-        arguments.parse(GOOD | texts)
-    except UsageError as refused:
-        assert refused.exit_code == 2
+    with contextlib.suppress(UsageError):
+        assert isinstance(arguments.parse(GOOD | texts), arguments.Arguments)
 
 
 def test_the_architecture_page_lists_exactly_these_hyperparameters() -> None:
@@ -131,7 +130,8 @@ def test_help_names_every_hyperparameter_and_imports_nothing_heavy(tmp_path: Pat
     shown = run(tmp_path, "--help")
     assert shown.returncode == 0
     assert all(name in shown.stdout for name in GOOD)
-    code = "import sys, steps.train.__main__; print([m for m in ('torch', 'transformers', 'boto3', 'pyarrow') if m in sys.modules])"
+    heavy = ("torch", "transformers", "boto3", "pyarrow")
+    code = f"import sys, steps.train.__main__; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

@@ -1,0 +1,258 @@
+"""The whole step in this process: a real Delta table, a real tiny FP8 model, local stand-ins for catalog and evidence only."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from steps.governance.errors import Conflict, IntegrityError, UsageError
+from steps.governance.manifest import Trained
+from steps.train import arguments, progress
+from steps.train.__main__ import Services, train
+from steps.train.mirror import MIRROR, verify
+from steps.train.paths import Paths
+from steps.train.stopping import Stopped, StopSignal
+
+sys.path.insert(0, str(Path(__file__).parent))
+from curated import ARN, NAME, LocalCatalog, MemoryEvidence, commit, prepared
+
+pytestmark = pytest.mark.torch
+
+PREPARED, TRAINED = "s3://evidence/executions/x/prepare/manifest.json", "s3://evidence/executions/x/train/manifest.json"
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("table") / "curated"
+    commit(folder, ARN)
+    return folder
+
+
+def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespace:
+    """Everything that `train` is called with, for a job whose folders lie below `root`."""
+    mirror = json.loads((base / MIRROR).read_text())
+    paths = Paths(root)
+    paths.base_model.parent.mkdir(parents=True)
+    paths.base_model.symlink_to(base)
+    hyperparameters = {
+        "execution_arn": ARN,
+        "curated_table": NAME,
+        "prepare_manifest_uri": PREPARED,
+        "train_manifest_uri": TRAINED,
+        "epochs": "1",
+        "max_steps": "4",
+        "learning_rate": "0.01",
+        "lora_rank": "8",
+        "sequence_length": "256",
+        "seed": "17",
+        "fp8_mode": "auto",
+        "base_model": mirror["name"],
+        "base_model_revision": mirror["revision"],
+        "databricks_host": "http://127.0.0.1",
+        "databricks_secret_id": "secret",
+        "region": "eu-west-1",
+    }
+    evidence = MemoryEvidence({PREPARED: prepared(curated, ARN, 0).to_bytes()})
+    return SimpleNamespace(
+        arguments=arguments.parse(hyperparameters | changes),
+        paths=paths,
+        services=Services(LocalCatalog(curated), evidence),
+        evidence=evidence,
+    )
+
+
+def run(job: SimpleNamespace, stop: StopSignal | None = None) -> None:
+    train(job.arguments, job.paths, job.services, training_job="train-1", stop=stop or StopSignal())
+
+
+@pytest.fixture(scope="module")
+def done(tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """One finished job and what it printed."""
+    finished = job(tmp_path_factory.mktemp("ml"), tiny_model, curated)
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "_print", lines.append)
+        run(finished)
+    finished.log = "\n".join(lines)
+    return finished
+
+
+def test_the_eval_loss_falls(done: SimpleNamespace) -> None:
+    report = json.loads((done.paths.model / "report.json").read_text())
+    assert report["metrics"]["eval_loss"] < report["metrics"]["eval_loss_before"] - 0.2
+    assert report["metrics"]["steps"] == 4
+    assert len(report["curve"]) == 4
+
+
+def test_the_model_folder_holds_what_the_manifest_lists_and_nothing_else(done: SimpleNamespace) -> None:
+    content = (done.paths.model / "manifest.json").read_bytes()
+    trained = Trained.from_bytes(content, origin="the model folder")
+    assert trained.to_bytes() == content == done.evidence.documents[TRAINED]
+    assert {path.name for path in done.paths.model.iterdir()} == {entry.path for entry in trained.files} | {
+        "manifest.json"
+    }
+    for entry in trained.files:
+        assert hashlib.sha256((done.paths.model / entry.path).read_bytes()).hexdigest() == entry.sha256
+    assert sorted(path.name for path in done.paths.root.iterdir()) == ["input", "model"]
+
+
+def test_the_manifest_names_execution_data_base_precision_and_result(done: SimpleNamespace, tiny_model: Path) -> None:
+    trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
+    assert (trained.execution_arn, trained.training_job, trained.principal) == (ARN, "train-1", "train-principal")
+    assert trained.data.manifest_sha256 == hashlib.sha256(done.evidence.documents[PREPARED]).hexdigest()
+    assert trained.base_model.mirror_sha256 == hashlib.sha256((tiny_model / MIRROR).read_bytes()).hexdigest()
+    assert trained.fp8.effective in ("storage", "native")
+    assert trained.metrics.eval_loss < trained.metrics.eval_loss_before
+
+
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [
+        ("train_loss", 4),
+        ("grad_norm", 4),
+        ("learning_rate", 4),
+        ("tokens_per_second", 4),
+        ("eval_loss_before", 1),
+        ("eval_loss", 1),
+    ],
+)
+def test_each_metric_is_read_off_the_log_by_its_own_regex(done: SimpleNamespace, key: str, count: int) -> None:
+    found = re.findall(progress.PATTERN.format(key=key), done.log)
+    assert len(found) == count
+    assert all(isinstance(float(number), float) for number in found)
+
+
+def test_the_last_eval_loss_in_the_log_is_the_manifests(done: SimpleNamespace) -> None:
+    trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
+    (printed,) = re.findall(progress.PATTERN.format(key="eval_loss"), done.log)
+    assert float(printed) == pytest.approx(trained.metrics.eval_loss, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft 0.21
+def test_the_adapter_loads_on_the_stock_model_and_changes_it(done: SimpleNamespace, tiny_model: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import Mistral3ForConditionalGeneration
+
+    base = Mistral3ForConditionalGeneration.from_pretrained(tiny_model, dtype=torch.bfloat16)
+    ids = torch.tensor([[1, 3, 30, 31, 4]])
+    with torch.no_grad():
+        before = base(input_ids=ids).logits
+        tuned = PeftModel.from_pretrained(base, done.paths.model)
+        after = tuned(input_ids=ids).logits
+    adapters = load_file(done.paths.model / "adapter_model.safetensors")
+    loaded = {name for name, _ in tuned.named_parameters() if "lora_" in name}
+    assert len(loaded) == len(adapters)
+    assert (after - before).abs().max() > 0.1
+
+
+def test_no_governed_text_stands_in_report_or_card(done: SimpleNamespace) -> None:
+    written = (done.paths.model / "report.json").read_text() + (done.paths.model / "README.md").read_text()
+    assert "which could harm our business in many ways" not in written
+
+
+def test_the_same_seed_gives_the_same_adapter(
+    done: SimpleNamespace, tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
+    again = job(tmp_path / "ml", tiny_model, curated)
+    run(again)
+    name = "adapter_model.safetensors"
+    assert (again.paths.model / name).read_bytes() == (done.paths.model / name).read_bytes()
+
+
+def assert_nothing_left(job: SimpleNamespace) -> None:
+    assert not job.paths.model.exists() or not list(job.paths.model.iterdir())
+    assert TRAINED not in job.evidence.documents
+
+
+def test_sigterm_ends_the_loop_and_leaves_nothing(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = job(tmp_path / "ml", tiny_model, curated, max_steps="1000")
+    steps: list[int] = []
+
+    def stop_after_two(step: int, **_: float) -> None:
+        steps.append(step)
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(progress, "report_step", stop_after_two)
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(Stopped):
+            run(stopped, StopSignal.listen())
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert steps[-1] <= 3
+    assert_nothing_left(stopped)
+
+
+def test_a_diverged_run_is_refused_and_leaves_nothing(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+    from steps.train.loop import Diverged
+
+    base = tmp_path / "base"
+    base.mkdir()
+    for path in tiny_model.iterdir():
+        (base / path.name).write_bytes(path.read_bytes())
+    weights = load_file(base / "model.safetensors")
+    weights["language_model.model.norm.weight"][:] = float("nan")
+    save_file(weights, base / "model.safetensors")
+    mirror = json.loads((base / MIRROR).read_text())
+    for entry in mirror["files"]:
+        content = (base / entry["path"]).read_bytes()
+        entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (base / MIRROR).write_text(json.dumps(mirror))
+    diverged = job(tmp_path / "ml", base, curated)
+    with pytest.raises(Diverged, match=r"training diverged at step 1\n.*\n  got       loss nan"):
+        run(diverged)
+    assert_nothing_left(diverged)
+
+
+def test_evidence_that_says_otherwise_empties_the_model_folder(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+    conflicting = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
+    conflicting.evidence.documents[TRAINED] = b"another run's"
+    with pytest.raises(Conflict):
+        run(conflicting)
+    assert not list(conflicting.paths.model.iterdir())
+
+
+def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "curated"
+    commit(folder, ARN, train=24, held_out=0)
+    empty = job(tmp_path / "ml", tiny_model, folder)
+    empty.evidence.documents[PREPARED] = prepared(folder, ARN, 0, train=24, held_out=0).to_bytes()
+    with pytest.raises(UsageError, match="the eval split holds no example to use"):
+        run(empty)
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "add", "revision", "mirror"])
+def test_a_base_model_that_differs_from_its_mirror_is_refused(own_tiny_model: Path, damage: str) -> None:
+    mirror = json.loads((own_tiny_model / MIRROR).read_text())
+    name, revision = mirror["name"], mirror["revision"]
+    weights = own_tiny_model / "model.safetensors"
+    if damage == "change":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "remove":
+        weights.unlink()
+    elif damage == "add":
+        (own_tiny_model / "modeling.py").write_text("import os")
+    elif damage == "revision":
+        revision = "0" * 40
+    else:
+        (own_tiny_model / MIRROR).unlink()
+    with pytest.raises(IntegrityError):
+        verify(own_tiny_model, name=name, revision=revision)
+
+
+def test_a_base_model_that_is_its_mirrors_is_accepted(tiny_model: Path) -> None:
+    mirror = json.loads((tiny_model / MIRROR).read_text())
+    assert verify(tiny_model, name=mirror["name"], revision=mirror["revision"]).revision == mirror["revision"]
