@@ -33,7 +33,7 @@ _RULES: dict[str, tuple[str, str]] = {
     "queue_url": (r"https?://[^\s/]+/[^\s]+", "the URL of an SQS queue"),
     "pipeline_name": (r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline"),
     "databricks_host": (r"https?://[^\s/@]+/?", "https://<workspace>"),
-    "databricks_secret_id": (r"[A-Za-z0-9/_+=.@:-]{1,2048}", "the name or ARN of a Secrets Manager secret"),
+    "databricks_secret_id": (r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]{0,2047}", "the name or ARN of a Secrets Manager secret"),
     "evidence_uri": (r"s3://[a-z0-9.-]{3,63}/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]", "s3://<evidence bucket>/executions"),
     "region": (r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region"),
     "visibility_seconds": (r"[3-9]|[1-9][0-9]|[1-8][0-9]{2}|900", "3 to 900 seconds"),

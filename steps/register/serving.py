@@ -102,7 +102,8 @@ class PromptForm:
 def load_model(base: Path, adapter: Path) -> Any:
     """The base model in bfloat16 with the adapter on top, in evaluation mode."""
     import torch
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
     from transformers import FineGrainedFP8Config, Mistral3ForConditionalGeneration
 
     quantized = "quantization_config" in json.loads((base / "config.json").read_bytes())
@@ -113,7 +114,11 @@ def load_model(base: Path, adapter: Path) -> Any:
         quantization_config=FineGrainedFP8Config(dequantize=True) if quantized else None,
     )
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return PeftModel.from_pretrained(model, adapter).eval()
+    tuned = PeftModel.from_pretrained(model, adapter).eval()
+    with safe_open(adapter / "adapter_model.safetensors", "pt") as weights:
+        if set(weights.keys()) != set(get_peft_model_state_dict(tuned)):  # PEFT would only warn, and answer untuned
+            raise ValueError("the adapter does not fit the base model: its tensors are not those of its LoRA layers")
+    return tuned
 
 
 def fetch_base_model(description: dict[str, Any]) -> Path:

@@ -1,0 +1,147 @@
+"""The worker as a process: how it starts, refuses to start, waits and ends."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from steps.governance.errors import UsageError
+from steps.register.arguments import Arguments, from_environment, parse
+from tests.steps.register import bed as beds
+
+GOOD = {
+    "queue-url": "https://sqs.eu-west-1.amazonaws.com/000000000000/register",
+    "pipeline-name": "governed-finetune",
+    "databricks-host": "https://dbc-1.cloud.databricks.com",
+    "databricks-secret-id": "governed-finetune-dev/databricks/register",
+    "evidence-uri": "s3://governed-finetune-dev-evidence/executions",
+    "region": "eu-west-1",
+}
+
+
+def argv(told: dict[str, str]) -> list[str]:
+    return [part for name, value in told.items() for part in (f"--{name}", value)]
+
+
+def test_command_line_and_environment_say_the_same() -> None:
+    expected = Arguments(*GOOD.values(), visibility_seconds=60)
+    assert parse(argv(GOOD)) == expected
+    variables = {name.replace("-", "_").upper(): value for name, value in GOOD.items()}
+    assert from_environment(variables | {"AWS_REGION": variables.pop("REGION")}) == expected
+
+
+def test_all_faults_are_told_at_once() -> None:
+    told = GOOD | {"queue-url": "register", "evidence-uri": "/tmp/x", "visibility-seconds": "2", "regoin": "x"}
+    del told["region"]
+    with pytest.raises(UsageError) as refusal:
+        parse(argv(told))
+    for fault in ("--queue-url", "--evidence-uri", "--visibility-seconds", "--region: expected", "--regoin: unknown"):
+        assert fault in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_each_argument_is_required_and_checked(name: str) -> None:
+    for value in (None, "", "../..", "a b", "x\ny"):
+        told = {key: kept for key, kept in GOOD.items() if key != name} | ({name: value} if value is not None else {})
+        with pytest.raises(UsageError, match=f"--{name}"):
+            parse(argv(told))
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steps.register", *arguments],
+        cwd=beds.REPOSITORY,
+        env=beds.plain_environment(**environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_help_names_every_argument_without_loading_a_client() -> None:
+    code = "import sys; from steps.register.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sorted({'boto3', 'mlflow', 'databricks', 'pydantic'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=beds.REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+    for name in (*GOOD, "visibility-seconds"):
+        assert f"--{name}" in done.stdout
+
+
+def test_faulty_arguments_end_with_2_and_one_message() -> None:
+    with started("--queue-url", "x") as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith("the register worker was not started")
+    assert "Traceback" not in errors
+
+
+@pytest.mark.environment
+def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(bed: beds.Bed, execution: beds.Execution) -> None:
+    secret = {"clientId": bed.principal, "clientSecret": "dose-canary-secret"}
+    bed.client("secretsmanager").create_secret(Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret))
+    with started(*execution.argv(**{"databricks-secret-id": f"{beds.SECRET_ID}-wrong"}), **bed.environment()) as process:
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"refused the service principal {bed.principal}" in errors
+    assert "dose-canary-secret" not in output + errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.environment
+def test_a_queue_without_dead_letters_is_refused(bed: beds.Bed, execution: beds.Execution) -> None:
+    url = bed.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
+    with started(*bed.argv(url), **bed.environment()) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "has no dead-letter queue" in errors
+
+
+@pytest.mark.environment
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_waiting_worker_ends_at_once(bed: beds.Bed, execution: beds.Execution, number: signal.Signals) -> None:
+    with started(*execution.argv(), **bed.environment()) as process:
+        _wait_for_line(process, "waiting for callbacks")
+        time.sleep(0.5)  # into the long poll
+        asked_at = time.monotonic()
+        process.send_signal(number)
+        process.wait(30)
+        assert process.returncode == 0
+        assert time.monotonic() - asked_at < 10, "it sat the long poll out"
+
+
+@pytest.mark.environment
+def test_a_running_worker_answers_and_shows_no_secret(bed: beds.Bed, execution: beds.Execution) -> None:
+    bed.faults()
+    value = bed.client("secretsmanager").get_secret_value(SecretId=beds.SECRET_ID)["SecretString"]
+    with started(*execution.argv(), **bed.environment()) as process:
+        _wait_for_line(process, "waiting for callbacks")
+        execution.send()
+        lines = _wait_for_line(process, "message deleted", seconds=90)
+        process.terminate()
+        output, errors = process.communicate(timeout=30)
+    execution.check_settled()
+    for secret in (json.loads(value)["clientSecret"], execution.token, bed.worker_keys["AWS_SECRET_ACCESS_KEY"]):
+        assert secret not in lines + output + errors
+
+
+def _wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60) -> str:
+    assert process.stderr is not None
+    deadline, seen = time.monotonic() + seconds, ""
+    while time.monotonic() < deadline:
+        line = process.stderr.readline()
+        seen += line
+        if text in line:
+            return seen
+        assert line, f"ended: {seen}"
+    raise AssertionError(seen)
