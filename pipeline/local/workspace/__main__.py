@@ -22,14 +22,14 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from .api import Workspace, milliseconds
-from .app import Server
-from .audit import Audit
-from .aws import ControlPlane
-from .principals import bootstrap_admin
-from .securables import Kind
-from .settings import Settings
-from .store import Store
+from pipeline.local.workspace.api import Workspace, milliseconds
+from pipeline.local.workspace.app import Server
+from pipeline.local.workspace.audit import Audit
+from pipeline.local.workspace.aws import ControlPlane
+from pipeline.local.workspace.principals import bootstrap_admin
+from pipeline.local.workspace.securables import Kind
+from pipeline.local.workspace.settings import Settings
+from pipeline.local.workspace.store import Store
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .errors import NotFound, PermissionDenied
-from .privileges import EXPLICIT_ONLY, expand
-from .securables import Kind, Securable
-from .store import Document, Store
+from pipeline.local.workspace.errors import NotFound, PermissionDenied
+from pipeline.local.workspace.privileges import EXPLICIT_ONLY, expand
+from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.store import Document, Store
 
 EVERYONE = "account users"
 GRANT = "GRANT"

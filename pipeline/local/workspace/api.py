@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .access import Access
-from .errors import InvalidParameter
-from .securables import Kind, Securable
+from pipeline.local.workspace.access import Access
+from pipeline.local.workspace.errors import InvalidParameter
+from pipeline.local.workspace.securables import Kind, Securable
 
 if TYPE_CHECKING:
-    from .aws import ControlPlane
-    from .settings import Settings
-    from .store import Store
+    from pipeline.local.workspace.aws import ControlPlane
+    from pipeline.local.workspace.settings import Settings
+    from pipeline.local.workspace.store import Store
 
 Json = dict[str, Any]
 LARGEST_PAGE = 1000  # source: docstrings of databricks-sdk 0.156, lineage; for the other lists our choice

@@ -16,14 +16,26 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from . import catalog, files, grants, lineage, metadata, native_registry, oauth, principals, storage, tables, vending
-from .api import Call, Endpoint, Json, Workspace
-from .artifacts import Artifacts
-from .audit import Audit
-from .errors import InvalidParameter, NotServed, WorkspaceError
-from .faults import Faults
-from .registry import registry_routes
-from .tracking import Tracking
+from pipeline.local.workspace import (
+    catalog,
+    files,
+    grants,
+    lineage,
+    metadata,
+    native_registry,
+    oauth,
+    principals,
+    storage,
+    tables,
+    vending,
+)
+from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
+from pipeline.local.workspace.artifacts import Artifacts
+from pipeline.local.workspace.audit import Audit
+from pipeline.local.workspace.errors import InvalidParameter, NotServed, WorkspaceError
+from pipeline.local.workspace.faults import Faults
+from pipeline.local.workspace.registry import registry_routes
+from pipeline.local.workspace.tracking import Tracking
 
 RawHandler = Callable[[Call, Request], Awaitable[Response]]
 

@@ -11,12 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .api import Call, Json
-from .errors import InvalidParameter, NotFound
-from .file_paths import storage_key
-from .files import list_folder
-from .storage import storage_client
-from .tracking import Tracking
+from pipeline.local.workspace.api import Call, Json
+from pipeline.local.workspace.errors import InvalidParameter, NotFound
+from pipeline.local.workspace.file_paths import storage_key
+from pipeline.local.workspace.files import list_folder
+from pipeline.local.workspace.storage import storage_client
+from pipeline.local.workspace.tracking import Tracking
 
 _URL_SECONDS = 900
 _ROOT = "WorkspaceInternal/Mlflow/Artifacts"

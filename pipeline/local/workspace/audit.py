@@ -9,7 +9,7 @@ import json
 import threading
 from pathlib import Path
 
-from .api import Call, timestamp
+from pipeline.local.workspace.api import Call, timestamp
 
 
 class Audit:

@@ -11,8 +11,8 @@ import threading
 import time
 from typing import Any
 
-from .errors import PermissionDenied, Unavailable
-from .settings import Settings
+from pipeline.local.workspace.errors import PermissionDenied, Unavailable
+from pipeline.local.workspace.settings import Settings
 
 MINIMUM_SESSION_SECONDS = 900  # source: AWS STS AssumeRole, DurationSeconds
 _RENEW_BEFORE_SECONDS = 120

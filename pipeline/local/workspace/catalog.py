@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .api import Call, Json, Routes, flag, page
-from .errors import InvalidState, NotServed, ResourceExists
-from .grants import drop_grants
-from .principals import known_principal
-from .securables import Kind, Securable
-from .store import Store
+from pipeline.local.workspace.api import Call, Json, Routes, flag, page
+from pipeline.local.workspace.errors import InvalidState, NotServed, ResourceExists
+from pipeline.local.workspace.grants import drop_grants
+from pipeline.local.workspace.principals import known_principal
+from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.store import Store
 
 _UC = "/api/2.1/unity-catalog"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .access import GRANT, grants_on
-from .api import Call, Json, Routes
-from .errors import PermissionDenied
-from .principals import known_principal
-from .privileges import parse
-from .securables import Kind, Securable
-from .store import Store
+from pipeline.local.workspace.access import GRANT, grants_on
+from pipeline.local.workspace.api import Call, Json, Routes
+from pipeline.local.workspace.errors import PermissionDenied
+from pipeline.local.workspace.principals import known_principal
+from pipeline.local.workspace.privileges import parse
+from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.store import Store
 
 _PERMISSIONS = "/api/2.1/unity-catalog/permissions/{kind}/{name}"
 _EFFECTIVE = "/api/2.1/unity-catalog/effective-permissions/{kind}/{name}"

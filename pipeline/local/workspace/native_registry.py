@@ -6,11 +6,11 @@ MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. The default of that may flip, so
 
 from __future__ import annotations
 
-from . import models
-from .api import Call, Json, Routes, page
-from .catalog import update
-from .errors import InvalidParameter
-from .securables import Kind
+from pipeline.local.workspace import models
+from pipeline.local.workspace.api import Call, Json, Routes, page
+from pipeline.local.workspace.catalog import update
+from pipeline.local.workspace.errors import InvalidParameter
+from pipeline.local.workspace.securables import Kind
 
 _UC = "/api/2.1/unity-catalog"
 _MODELS = f"{_UC}/models"

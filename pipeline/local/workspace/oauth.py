@@ -12,10 +12,10 @@ import secrets
 import time
 from collections.abc import Mapping
 
-from .api import Json, Workspace
-from .errors import Unauthenticated, WorkspaceError
-from .principals import PRINCIPAL, secret_matches
-from .settings import Settings
+from pipeline.local.workspace.api import Json, Workspace
+from pipeline.local.workspace.errors import Unauthenticated, WorkspaceError
+from pipeline.local.workspace.principals import PRINCIPAL, secret_matches
+from pipeline.local.workspace.settings import Settings
 
 TOKEN = "TOKEN"  # noqa: S105 - the name of a kind of document
 WORKSPACE_ID = "1"

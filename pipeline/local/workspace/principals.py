@@ -18,10 +18,10 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .access import EVERYONE
-from .api import Call, Json, Routes
-from .errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
-from .store import Document, Store
+from pipeline.local.workspace.access import EVERYONE
+from pipeline.local.workspace.api import Call, Json, Routes
+from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
+from pipeline.local.workspace.store import Document, Store
 
 PRINCIPAL = "PRINCIPAL"
 SECRET = "SECRET"  # noqa: S105 - the name of a kind of document

@@ -6,8 +6,8 @@ Only what this stand-in can enforce is listed; a grant of anything else is refus
 
 from __future__ import annotations
 
-from .errors import InvalidParameter
-from .securables import Kind
+from pipeline.local.workspace.errors import InvalidParameter
+from pipeline.local.workspace.securables import Kind
 
 ALL = "ALL_PRIVILEGES"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .errors import InvalidParameter, NotServed
+from pipeline.local.workspace.errors import InvalidParameter, NotServed
 
 _NAME = re.compile(r"[^./\\'\"`\s\x00-\x1f\x7f]{1,255}")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .api import Call, Json, Routes, flag
-from .catalog import create, delete, listed, refuse_existing, update
-from .errors import InvalidParameter, InvalidState, NotFound, NotServed
-from .locations import contains, normalize, overlaps
-from .securables import Kind, Securable
-from .store import Document
+from pipeline.local.workspace.api import Call, Json, Routes, flag
+from pipeline.local.workspace.catalog import create, delete, listed, refuse_existing, update
+from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, NotServed
+from pipeline.local.workspace.locations import contains, normalize, overlaps
+from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.store import Document
 
 _UC = "/api/2.1/unity-catalog"
 _CREDENTIALS = f"{_UC}/storage-credentials"

@@ -16,9 +16,9 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .api import Call
-from .errors import NotFound, Unavailable
-from .settings import Settings
+from pipeline.local.workspace.api import Call
+from pipeline.local.workspace.errors import NotFound, Unavailable
+from pipeline.local.workspace.settings import Settings
 
 _POLL_SECONDS = 0.2
 _HOP_HEADERS = ("content-type", "accept")
