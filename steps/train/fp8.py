@@ -104,7 +104,9 @@ class Fp8Linear(nn.Linear):
         # a custom Function is invisible to autocast, which would have cast the input of a GEMM
         if torch.is_autocast_enabled(input.device.type):
             input = input.to(torch.get_autocast_dtype(input.device.type))
-        result: Tensor = _Multiply.apply(input, self.weight, self.scale, self.native)
+        result: Tensor = _Multiply.apply(  # type: ignore[no-untyped-call]  # torch gives apply no types
+            input, self.weight, self.scale, self.native
+        )
         return result
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:

@@ -50,5 +50,7 @@ def completion_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits
     targets = labels[:, 1:]
     kept = targets != IGNORED
     rows = max(1, chunk_logits // head.shape[0])
-    nll: Tensor = _ChunkedNll.apply(hidden[:, :-1][kept], head, targets[kept], rows)
+    nll: Tensor = _ChunkedNll.apply(  # type: ignore[no-untyped-call]  # torch gives apply no types
+        hidden[:, :-1][kept], head, targets[kept], rows
+    )
     return nll

@@ -69,7 +69,7 @@ def load(folder: Path, precision: Precision) -> PackedMinistral:
         )
     model.generation_config = GenerationConfig.from_pretrained(folder)
     nn.Module.to(model, device)
-    model.requires_grad_(False).eval()
+    nn.Module.train(model.requires_grad_(False), False)
     _check_dtype(model, dtype)
     return model
 
