@@ -107,7 +107,7 @@ def load_model(base: Path, adapter: Path) -> Any:
     from transformers import FineGrainedFP8Config, Mistral3ForConditionalGeneration
 
     quantized = "quantization_config" in json.loads((base / "config.json").read_bytes())
-    model = Mistral3ForConditionalGeneration.from_pretrained(
+    model: Any = Mistral3ForConditionalGeneration.from_pretrained(
         base,
         dtype=torch.bfloat16,
         local_files_only=True,

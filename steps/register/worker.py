@@ -1,14 +1,14 @@
 """One delivery of one message, from its body to what becomes of it.
 
-    Worker(arguments, stop).handle(delivery)
+Worker(arguments, stop).handle(delivery)
 
-    refused       the message says what SageMaker does not      not answered; for the dead-letter queue; one ALERT line
-    answered      somebody was here before                      deleted
-    stopping      the execution is being stopped                what is unfinished is undone, Failure, deleted
-    registered    the model stands                              Success, deleted
-    impossible    bad artifact, missing privilege               Failure with the reason, deleted
-    not now       no answer, lease held, asked to stop          given back to the queue
-    not ever      "not now" for the last time                   Failure with the reason; for the dead-letter queue
+refused       the message says what SageMaker does not      not answered; for the dead-letter queue; one ALERT line
+answered      somebody was here before                      deleted
+stopping      the execution is being stopped                what is unfinished is undone, Failure, deleted
+registered    the model stands                              Success, deleted
+impossible    bad artifact, missing privilege               Failure with the reason, deleted
+not now       no answer, lease held, asked to stop          given back to the queue
+not ever      "not now" for the last time                   Failure with the reason; for the dead-letter queue
 """
 
 import logging

@@ -1,5 +1,6 @@
 """Lineage against an HTTP server that merges nothing and loses answers: one node, one edge, whatever happens."""
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ class Catalog:
     def get(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if "external-metadata/" in path:
             return 200, self.nodes[path.rsplit("/", 1)[-1]]
-        near, far = ("target", "source") if query.pop("lineage_direction") == "UPSTREAM" else ("source", "target")
+        near = "target" if query.pop("lineage_direction") == "UPSTREAM" else "source"
         wanted = {name.removeprefix("object_info."): value for name, value in query.items()}
         found = [edge for edge in self.edges if flat(edge[near]) == wanted]
         return 200, {"external_lineage_relationships": [{"external_lineage_info": edge} for edge in found]}
@@ -149,7 +150,7 @@ def test_an_edge_is_made_once_even_where_the_server_keeps_duplicates(
 
 def test_a_server_that_never_answers_is_unavailable_after_three_attempts(lineage: Lineage, catalog: Catalog) -> None:
     catalog.spoil = ["drop"] * 9
-    with pytest.raises(Unavailable, match="record lineage table:edgar.curated.examples"):
+    with pytest.raises(Unavailable, match=r"record lineage table:edgar\.curated\.examples"):
         lineage.ensure_edge(CURATED, job(NODE.name))
     assert len(catalog.posts) == 3
     assert catalog.edges == []
@@ -168,7 +169,7 @@ def test_walking_upstream_visits_every_edge_once_even_in_a_circle(lineage: Linea
     raw, model = table(UcName.parse("edgar.raw.filings")), model_version(UcName.parse("edgar.models.m"), 3)
     prepare, train = job(metadata_name("prepare")), job(NODE.name)
     path = [raw, prepare, CURATED, train, model]
-    for source, target in zip(path, path[1:], strict=False):
+    for source, target in itertools.pairwise(path):
         lineage.ensure_edge(source, target)
     lineage.ensure_edge(CURATED, prepare)  # nonsense that must not make the walk endless
     walked = list(lineage.walk_upstream(model))
@@ -178,8 +179,12 @@ def test_walking_upstream_visits_every_edge_once_even_in_a_circle(lineage: Linea
     assert lineage.edges(raw, LineageDirection.DOWNSTREAM) == [Edge("table:edgar.raw.filings", label(prepare))]
 
 
-@pytest.mark.parametrize("name", ["../../2.1/unity-catalog/tables/a.b.c", "ft_1", "ft_" + "g" * 24, "", "FT_" + "a" * 24])
-def test_a_metadata_name_that_could_reach_another_path_is_refused(lineage: Lineage, catalog: Catalog, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../../2.1/unity-catalog/tables/a.b.c", "ft_1", "ft_" + "g" * 24, "", "FT_" + "a" * 24]
+)
+def test_a_metadata_name_that_could_reach_another_path_is_refused(
+    lineage: Lineage, catalog: Catalog, name: str
+) -> None:
     with pytest.raises(NameRefused):
         job(name)
     with pytest.raises(NameRefused):

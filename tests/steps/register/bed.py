@@ -2,6 +2,8 @@
 faults on demand, SageMaker's answers from a stub; and executions that stand where Register begins.
 """
 
+# ruff: noqa: S310 - our own loopback URLs
+
 import json
 import os
 import secrets
@@ -67,7 +69,11 @@ class Bed:
     def as_principal(self, client_id: str, client_secret: str) -> WorkspaceClient:
         return WorkspaceClient(
             config=Config(
-                host=self.host, client_id=client_id, client_secret=client_secret, auth_type="oauth-m2m", retry_timeout_seconds=10
+                host=self.host,
+                client_id=client_id,
+                client_secret=client_secret,
+                auth_type="oauth-m2m",
+                retry_timeout_seconds=10,
             )
         )
 
@@ -372,7 +378,9 @@ class Execution:
         return json.load(self.bed.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
 
 
-def new_execution(bed: Bed, files: dict[str, bytes] | None = None, *, base: dict[str, bytes] | None = None) -> Execution:
+def new_execution(
+    bed: Bed, files: dict[str, bytes] | None = None, *, base: dict[str, bytes] | None = None
+) -> Execution:
     """An execution with jobs, manifests and archive, whose callback waits."""
     number = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
     pipeline_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PIPELINE}"
@@ -386,7 +394,9 @@ def new_execution(bed: Bed, files: dict[str, bytes] | None = None, *, base: dict
         key = f"executions/{number}/{step}/manifest.json"
         s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
     artifact_key = f"executions/{number}/output/model.tar.gz"
-    s3.put_object(Bucket=ARTIFACTS, Key=artifact_key, Body=archives.packed(files | {"manifest.json": trained.to_bytes()}))
+    s3.put_object(
+        Bucket=ARTIFACTS, Key=artifact_key, Body=archives.packed(files | {"manifest.json": trained.to_bytes()})
+    )
     queue_url, dead_letters_url = _new_queue(bed, number)
     model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
     bed.stub.executions[arn] = _answers(arn, model, token, trained, base_uri, artifact_key, queue_url)
@@ -463,7 +473,9 @@ def _new_queue(bed: Bed, number: str) -> tuple[str, str]:
     dead_letters_url = sqs.create_queue(QueueName=f"register-{number}-dead")["QueueUrl"]
     target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-{number}-dead"
     redrive = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES})
-    return sqs.create_queue(QueueName=f"register-{number}", Attributes={"RedrivePolicy": redrive})["QueueUrl"], dead_letters_url
+    return sqs.create_queue(QueueName=f"register-{number}", Attributes={"RedrivePolicy": redrive})[
+        "QueueUrl"
+    ], dead_letters_url
 
 
 def _answers(
@@ -485,7 +497,9 @@ def _answers(
         "status": "Executing",
         "steps": [{"StepName": name, "StepStatus": status, "Metadata": metadata} for name, status, metadata in steps],
         "parameters": {"ModelName": model},
-        "definition": json.dumps({"Version": "2020-12-01", "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}]}),
+        "definition": json.dumps(
+            {"Version": "2020-12-01", "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}]}
+        ),
         "prepare_job": {
             "applicationId": "app1",
             "jobRunId": run_id,
@@ -502,7 +516,10 @@ def _answers(
             "ModelArtifacts": {"S3ModelArtifacts": f"s3://{ARTIFACTS}/{artifact_key}"},
             "FinalMetricDataList": [{"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}],
             "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
-            "AlgorithmSpecification": {"TrainingImage": "registry/train@sha256:" + HEX * 4, "TrainingInputMode": "File"},
+            "AlgorithmSpecification": {
+                "TrainingImage": "registry/train@sha256:" + HEX * 4,
+                "TrainingInputMode": "File",
+            },
             "ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 1, "VolumeSizeInGB": 100},
             "HyperParameters": {"execution_arn": arn, "seed": "17"},
             "InputDataConfig": [

@@ -4,6 +4,8 @@ pipeline/local/aws runs real executions; here a test says what SageMaker would s
 The callback tokens follow SageMaker's rules: answered once, the same answer with the same ClientRequestToken again is fine.
 """
 
+# ruff: noqa: N802 - the methods are SageMaker's actions, by their names
+
 import json
 import threading
 from collections.abc import Iterator

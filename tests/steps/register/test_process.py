@@ -87,10 +87,14 @@ def test_faulty_arguments_end_with_2_and_one_message() -> None:
 
 
 @pytest.mark.environment
-def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(bed: beds.Bed, execution: beds.Execution) -> None:
+def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
+    bed: beds.Bed, execution: beds.Execution
+) -> None:
     secret = {"clientId": bed.principal, "clientSecret": "dose-canary-secret"}
     bed.client("secretsmanager").create_secret(Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret))
-    with started(*execution.argv(**{"databricks-secret-id": f"{beds.SECRET_ID}-wrong"}), **bed.environment()) as process:
+    with started(
+        *execution.argv(**{"databricks-secret-id": f"{beds.SECRET_ID}-wrong"}), **bed.environment()
+    ) as process:
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"refused the service principal {bed.principal}" in errors

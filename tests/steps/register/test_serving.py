@@ -50,7 +50,7 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
     """A LoRA adapter on the query projections, large enough to be heard."""
-    chance, text = random.Random(1), json.loads(base["config.json"])["text_config"]
+    chance, text = random.Random(1), json.loads(base["config.json"])["text_config"]  # noqa: S311
     width, attention = text["hidden_size"], text["num_attention_heads"] * text["head_dim"]
 
     def noise(rows: int, columns: int) -> tuple[str, list[int], bytes]:
@@ -62,7 +62,12 @@ def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
     for layer in range(text["num_hidden_layers"]):
         tensors[name.format(layer, "A")] = noise(RANK, width)
         tensors[name.format(layer, "B")] = noise(attention, RANK)
-    configuration = {"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * RANK, "target_modules": r".*language_model.*\.q_proj"}
+    configuration = {
+        "peft_type": "LORA",
+        "r": RANK,
+        "lora_alpha": 2 * RANK,
+        "target_modules": r".*language_model.*\.q_proj",
+    }
     return archives.adapter_files() | {
         "adapter_model.safetensors": archives.safetensors(tensors),
         "adapter_config.json": json.dumps(configuration).encode(),
@@ -102,7 +107,9 @@ def test_the_registered_model_loads_by_alias_and_answers(
     assert said["tuned"] == said["again"], "greedy decoding must repeat itself"
     assert said["tuned"] != said["base"], "the adapter had no effect: its tensors did not find their layers"
     assert said["named"] != said["tuned"], "the system message had no effect"
-    assert [said["ids"].count(control) for control in (1, 2, 3, 4, 17, 18)] == [1, 0, 1, 1, 1, 1], "text became control tokens"
+    assert [said["ids"].count(control) for control in (1, 2, 3, 4, 17, 18)] == [1, 0, 1, 1, 1, 1], (
+        "text became control tokens"
+    )
     assert (said["dtype"], said["steps"]) == ("torch.bfloat16", False)
 
 

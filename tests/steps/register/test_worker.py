@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from databricks.sdk.errors import NotFound
 
 from steps.governance.errors import AccessDenied
@@ -77,7 +76,9 @@ def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, exec
     workspace = connect(host=execution.bed.host, secret_id=beds.SECRET_ID, region=beds.REGION)
     walked = list(Lineage(workspace).walk_upstream(model_version(UcName.parse(execution.model), 1)))
     record = execution.evidence("record.json")
-    path = [(edge.source, edge.target) for edge in walked if edge.source in dict(map(tuple, record["lineage"]["edges"]))]
+    path = [
+        (edge.source, edge.target) for edge in walked if edge.source in dict(map(tuple, record["lineage"]["edges"]))
+    ]
     assert set(path) >= {tuple(edge) for edge in record["lineage"]["edges"]}
     assert walked[0].target == f"model_version:{execution.model}/1"
     assert f"table:{beds.RAW}" in {edge.source for edge in walked}
@@ -174,7 +175,10 @@ def _job(name: str, value: object) -> Callable[[beds.Execution], None]:
         (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
         (_job("FinalMetricDataList", []), "within the gate"),
         (_job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 2.6, "Timestamp": 0.0}]), "within the gate"),
-        (_job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 1.9, "Timestamp": 0.0}]), "log and manifest"),
+        (
+            _job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 1.9, "Timestamp": 0.0}]),
+            "log and manifest",
+        ),
         (lambda execution: execution.state["prepare_job"].update(state="FAILED"), "state of the prepare job"),
         (lambda execution: execution.state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
         (lambda execution: execution.state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
@@ -298,12 +302,17 @@ def test_lambda_names_the_messages_that_are_not_done(
     worker_environment: beds.Bed, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     argv = execution.argv()
-    settings = {name.removeprefix("--").replace("-", "_").upper(): value for name, value in zip(argv[::2], argv[1::2], strict=True)}
+    settings = {
+        name.removeprefix("--").replace("-", "_").upper(): value
+        for name, value in zip(argv[::2], argv[1::2], strict=True)
+    }
     for name, value in (settings | {"AWS_REGION": beds.REGION}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("steps.register.lambda_function._worker", None)
     execution.send()
-    message = execution.bed.client("sqs").receive_message(QueueUrl=execution.queue_url, AttributeNames=["All"])["Messages"][0]
+    message = execution.bed.client("sqs").receive_message(QueueUrl=execution.queue_url, AttributeNames=["All"])[
+        "Messages"
+    ][0]
     record = {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

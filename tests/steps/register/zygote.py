@@ -26,12 +26,12 @@ from steps.register.worker import Worker
 def main() -> None:
     calls = Path(sys.argv[1])
     import_mlflow()
-    print(json.dumps({"ready": True}), flush=True)
+    print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - the protocol
     for line in sys.stdin:
         command = json.loads(line)
         children = [_fork(command, calls) for _ in range(command.get("workers", 1))]
         statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        print(json.dumps({"statuses": statuses}), flush=True)
+        print(json.dumps({"statuses": statuses}), flush=True)  # noqa: T201 - the protocol
 
 
 def _fork(command: dict[str, Any], calls: Path) -> int:

@@ -1,0 +1,104 @@
+"""One holder at a time, by the store's clock; a worker that lost its lease does not act."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from steps.governance.errors import GovernanceError, Unavailable
+from steps.register.answer import shortened
+from steps.register.guard import Guard, Interrupted
+from steps.register.lease import Lease, LeaseHeld, LeaseLost
+from tests.steps.register import bed as beds
+
+pytestmark = pytest.mark.environment
+
+
+@pytest.fixture
+def folder(worker_environment: beds.Bed) -> str:
+    return f"s3://{beds.EVIDENCE}/executions/{beds.random_name(12)}/register"
+
+
+def lease(folder: str, seconds: int = 30) -> Lease:
+    return Lease(beds.REGION, folder=folder, seconds=seconds)
+
+
+def test_a_held_lease_is_refused_and_a_released_one_is_free(folder: str) -> None:
+    with lease(folder):
+        with pytest.raises(LeaseHeld) as refusal, lease(folder):
+            pass
+        assert 1 <= refusal.value.retry_seconds <= 31
+    with lease(folder) as next_one:
+        next_one.check()
+
+
+def test_of_eight_at_once_one_gets_it(folder: str) -> None:
+    def take(_: int) -> bool:
+        try:
+            lease(folder).__enter__()
+        except LeaseHeld:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(take, range(8))) == 1
+
+
+def test_a_dead_workers_lease_ends_with_its_life_and_not_before(folder: str) -> None:
+    lease(folder, seconds=2).__enter__()  # and then it is gone
+    taken_at = time.monotonic()
+    while True:
+        try:
+            lease(folder, seconds=2).__enter__()
+            break
+        except LeaseHeld:
+            time.sleep(0.2)
+    assert 2 <= time.monotonic() - taken_at < 8
+
+
+def test_a_slow_worker_notices_that_its_lease_ran_out(folder: str) -> None:
+    slow = lease(folder, seconds=1).__enter__()
+    time.sleep(1.1)
+    with pytest.raises(LeaseLost):
+        slow.check()
+    with pytest.raises(LeaseLost):
+        slow.renew()
+
+
+def test_renewing_keeps_others_out_for_longer(folder: str) -> None:
+    first = lease(folder, seconds=3).__enter__()
+    for _ in range(3):
+        time.sleep(1.2)
+        first.renew()
+    with pytest.raises(LeaseHeld):
+        lease(folder, seconds=3).__enter__()
+
+
+def test_the_guard_stops_on_a_signal_and_on_two_lost_heartbeats(folder: str) -> None:
+    stop, beats = threading.Event(), []
+
+    def fail() -> None:
+        beats.append(time.monotonic())
+        raise Unavailable("no answer")
+
+    with lease(folder) as held, Guard(held, stop, beat=fail, every_seconds=0.05) as guard:
+        guard.check()
+        deadline = time.monotonic() + 10
+        while len(beats) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        with pytest.raises(LeaseLost, match="heartbeat failed twice"):
+            guard.check()
+        stop.set()
+        with pytest.raises(Interrupted):
+            guard.check()
+    assert len(beats) == 2
+
+
+def test_a_reason_is_one_line_of_at_most_256_characters() -> None:
+    error = GovernanceError("what", expected="right", got="wrong", do="x" * 400)
+    reason = shortened(str(error))
+    assert len(reason) == 256
+    assert "\n" not in reason
+    assert reason.startswith("what · expected  right · got       wrong · do")
