@@ -42,7 +42,7 @@ def content(rows: int, sha256: str = "a" * 64) -> Content:
 
 
 def frame(spark: "SparkSession", rows: int) -> "DataFrame":
-    row = {name: "x" for name in REJECTED.names} | {"execution_id": "abcdefghijkl"}
+    row = dict.fromkeys(REJECTED.names, "x") | {"execution_id": "abcdefghijkl"}
     return spark.createDataFrame([row | {"detail": str(number)} for number in range(rows)], REJECTED.ddl)
 
 

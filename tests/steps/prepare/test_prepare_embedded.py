@@ -91,7 +91,7 @@ def test_the_job_s_own_role_reads_no_governed_byte(embedded: Environment) -> Non
     bucket = embedded.config.storage.governed_bucket
     assert embedded.keys(bucket, "raw/")
     for key in embedded.keys(bucket, "raw/"):
-        with pytest.raises(ClientError, match="AccessDenied|403|Forbidden"):
+        with pytest.raises(ClientError, match=r"AccessDenied|403|Forbidden"):
             s3.get_object(Bucket=bucket, Key=key)
 
 

@@ -6,7 +6,10 @@ import pytest
 from steps.prepare.paragraphs import paragraphs
 from steps.prepare.risk_factors import risk_factors
 
-BODY = "We sell most products to a few customers, and none of them must buy again. Their orders vary from quarter to quarter."
+BODY = (
+    "We sell most of our products to a few customers, and none of them must buy again. "
+    "Their orders vary from quarter to quarter, and each orders when it likes."
+)
 STANDING = [
     "We depend on a few customers, and the loss of one of them could harm our revenue.",
     "If we cannot protect our patents, our competitors may copy our products.",
