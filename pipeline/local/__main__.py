@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         put(json.dumps(result.document(travelled), indent=2, default=str))
     else:
-        put("\n".join(f"{name:<11} {value}" for name, value in result.rows(travelled)))
+        put("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
     if kept:
         say('left running; look around with: eval "$(python -m pipeline.local env)"')
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1

@@ -29,17 +29,14 @@ def document(journey: Journey) -> dict[str, Any]:
 def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
     if not counts:
         return []
-    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items()))
-    filings = (
-        f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
-        f"{f' ({reasons})' if reasons else ''}"
-    )
+    filings = f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
     examples = (
         f"{counts['examples_train']} to train on from {counts['companies_train']} companies, "
         f"{counts['examples_eval']} to evaluate on from {counts['companies_eval']} others, "
         f"{counts['examples_rejected']} rejected"
     )
-    return [("filings", filings), ("examples", examples)]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items()))
+    return [("filings", filings), ("examples", examples), ("rejected for", reasons or "nothing")]
 
 
 def _one_line(text: str) -> str:
