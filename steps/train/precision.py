@@ -90,7 +90,7 @@ def decide(requested: str, device: Device) -> Precision:
 
 
 def _dtype(device: Device) -> torch.dtype:
-    """bfloat16 where it is fast; float32 on CPU, where it is exact and, without AMX, no slower."""
+    """bfloat16 where it is fast; float32 on CPU, where bfloat16 takes the same CPU time (measured, AVX512-BF16)."""
     if device.capability is None:
         return torch.float32
     return torch.bfloat16 if device.capability >= _BFLOAT16_CAPABILITY else torch.float32

@@ -167,6 +167,19 @@ def test_the_same_seed_gives_the_same_adapter(
     assert (again.paths.model / name).read_bytes() == (done.paths.model / name).read_bytes()
 
 
+def test_recomputed_activations_give_the_same_adapter(
+    done: SimpleNamespace, tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from steps.train import batching
+
+    monkeypatch.setattr(batching, "_must_checkpoint", lambda device: True)
+    frugal = job(tmp_path / "ml", tiny_model, curated)
+    run(frugal)
+    ours, theirs = (load_file(j.paths.model / "adapter_model.safetensors") for j in (frugal, done))
+    assert json.loads((frugal.paths.model / "report.json").read_text())["parameters"]["checkpointing"]
+    assert all((ours[name] - theirs[name]).abs().max() < 1e-4 for name in theirs)
+
+
 def assert_nothing_left(job: SimpleNamespace) -> None:
     assert not job.paths.model.exists() or not list(job.paths.model.iterdir())
     assert TRAINED not in job.evidence.documents
