@@ -12,7 +12,7 @@ help:  ## this list
 run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on a synthetic corpus
 	.venv/bin/python -m pipeline.local run
 
-test: $(READY)  ## set up, then every test that this machine can run
+test: $(READY) build/spark-venv/ready  ## set up, then every test that this machine can run
 	.venv/bin/python -m pytest
 
 lint: $(READY)  ## style, types, import contracts
@@ -27,8 +27,13 @@ bench: $(READY)  ## measure each step against a peer in the same run; prints rat
 lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
 	scripts/lock
 
+# Real Spark and Delta for the parity test, where there is a Java to run them; without, that test says why it is skipped.
+build/spark-venv/ready: requirements/spark.txt | $(READY)
+	if command -v java > /dev/null; then scripts/spark-venv; else mkdir -p $(@D); fi
+	@touch $@
+
 clean:  ## remove what `make` and the embedded environment made
-	rm -rf .venv .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .local build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # --no-deps: the lock is complete, and ministack's pin of an older botocore is overridden on purpose (requirements/overrides.txt).
 # torch comes last and outside the lock: which build fits depends on the machine.

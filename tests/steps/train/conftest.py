@@ -18,11 +18,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make-tiny-model"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker of the tests that need a GPU: `pytest tests/steps/train -m gpu`."""
-    config.addinivalue_line("markers", "gpu: needs a CUDA device")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def leave_other_tests_their_packages() -> Iterator[None]:
     """Train hides packages from its own process; this process is everybody's."""
