@@ -9,9 +9,11 @@ Prints one JSON object: version, prompt, completion. Identity and endpoints come
 import argparse
 import json
 
+# The form of Prepare's examples (docs/data.md): the model was trained on no other.
 PROMPT = (
-    "Write the heading of this risk factor in one sentence.\n\n"
-    "We depend on a small number of suppliers, and interruptions of our supply chain may affect them in ways that we cannot "
+    "Below is one risk factor from the 10-K of EXAMPLE FOODS INC. for 2024. "
+    "Write its heading: one sentence that states the risk and what it could do to the company.\n\n"
+    "We depend on a small number of suppliers, and interruptions of our supply chain may affect it in ways that we cannot "
     "predict. Although we maintain insurance and controls, they may not be sufficient to cover every loss. Any of these "
     "events could reduce our revenue and profitability."
 )

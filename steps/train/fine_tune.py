@@ -36,6 +36,7 @@ class Tuned:
     batching: batching.Batching
     lengths: dict[str, Lengths]
     sample: generation.Sample
+    system: str  # the system message of every training example, "" where they differ: serving must say the same
     seconds: dict[str, float]
 
 
@@ -97,7 +98,9 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     with clock.time("sample"):
         sample = generation.sample(tuned, chat, held_out.documents[0], decided)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
-    return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, clock.seconds)
+    systems = {example.system for example in examples.train}
+    system = systems.pop() if len(systems) == 1 else ""
+    return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, system, clock.seconds)
 
 
 def _split(chat: Chat, examples: Examples, split: str, arguments: Arguments) -> _Split:

@@ -1,6 +1,7 @@
 """What a reader should know about a fine-tune: `report.json` for programs, `README.md` (a short model card) for people.
 
-Neither quotes governed text: examples are named by id, answers are the models' own.
+Neither quotes governed text: examples are named by id, answers are the models' own, and the system message is the
+template's.
 """
 
 import importlib.metadata
@@ -27,6 +28,7 @@ def write(folder: Path, arguments: Arguments, tuned: Tuned, prepared: Prepared) 
 def _report(arguments: Arguments, tuned: Tuned) -> dict[str, object]:
     return {
         "schema": SCHEMA,
+        "system": tuned.system,
         "metrics": {
             "eval_loss_before": tuned.before.loss,
             "eval_loss": tuned.after.loss,

@@ -86,6 +86,7 @@ def done(tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFacto
 
 def test_the_eval_loss_falls(done: SimpleNamespace) -> None:
     report = json.loads((done.paths.model / "report.json").read_text())
+    assert report["system"] == "You are an analyst.", "what serving must say"
     assert report["metrics"]["eval_loss"] < report["metrics"]["eval_loss_before"] - 0.2
     assert report["metrics"]["steps"] == 4
     assert len(report["curve"]) == 4
