@@ -52,6 +52,19 @@ def test_an_image_has_what_its_code_imports(step: str) -> None:
     assert missing == set()
 
 
+def test_the_development_environment_has_what_everything_imports() -> None:
+    locked = _locked(REPOSITORY / "requirements" / "environment.txt") | {"torch"}
+    distributions = packages_distributions()
+    missing = {
+        module
+        for folder in ("pipeline", "steps", "tests")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        for module in imported(path) - {"pipeline", "tests"}
+        if not {_normal(name) for name in distributions.get(module, [module])} & locked
+    }
+    assert missing == set()
+
+
 def imported(path: Path) -> set[str]:
     """Top-level names of the third-party modules that a file imports, wherever in the file."""
     found: set[str] = set()
@@ -61,6 +74,10 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
     return found - set(sys.stdlib_module_names) - {"steps"}
+
+
+def _locked(lock: Path) -> set[str]:
+    return {_normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock.read_text(), re.MULTILINE)}
 
 
 def _normal(name: str) -> str:

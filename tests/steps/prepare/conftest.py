@@ -1,14 +1,10 @@
 """What Prepare's tests share: a Spark session on Sail, a folder as storage, and fakes at the seams `Catalog` and `Evidence`."""
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `prepare_fakes`, which the Spark environment's script imports too
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,7 +13,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prepare_fakes as fakes
 from deltalake import DeltaTable
 
 from steps.governance.names import UcName
@@ -21,6 +20,7 @@ from steps.prepare.delta_io import DeltaStore
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from steps.prepare.unity_connector import ConnectorStore
+from tests.steps.prepare import prepare_fakes as fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import prepare_fakes as fakes
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +20,7 @@ from steps.prepare.delta_io import Content, Place, Provenance
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.schemas import REJECTED
 from steps.prepare.session import reason
+from tests.steps.prepare import prepare_fakes as fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -115,7 +115,7 @@ def test_a_table_with_a_feature_we_do_not_honour_is_refused(
 
 def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> None:
     """A deletion vector hides rows that still stand in the file."""
-    from deletion_vector import inline_vector
+    from tests.steps.prepare.deletion_vector import inline_vector
 
     plain_table(tmp_path / "t", ["deletionVectors"], configuration={"delta.enableDeletionVectors": "true"})
     log = tmp_path / "t" / "_delta_log" / f"{0:020}.json"

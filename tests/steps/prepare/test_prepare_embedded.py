@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import prepare_fakes as fakes
 import pytest
 from databricks.sdk.service.catalog import PermissionsChange, Privilege, SecurableType
-from prepare_environment import Environment, Run, environment
 
 from steps.governance.manifest import Prepared
+from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.prepare_environment import Environment, Run, environment
 
 pytestmark = [pytest.mark.spark, pytest.mark.environment]
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import prepare_fakes as fakes
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from steps.prepare import filings
 from steps.prepare.sections import LONGEST_SECTION
+from tests.steps.prepare import prepare_fakes as fakes
 
 
 def examine(*rows: dict[str, str | None]) -> list[dict[str, Any]]:

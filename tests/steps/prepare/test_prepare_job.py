@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prepare_fakes as fakes
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -19,6 +18,7 @@ from steps.prepare import delta_log, judge
 from steps.prepare.delta_io import Place
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
+from tests.steps.prepare import prepare_fakes as fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prepare_fakes as fakes
 import pytest
 from deltalake import DeltaTable
 
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
+from tests.steps.prepare import prepare_fakes as fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,9 +34,8 @@ pytestmark = [
 def on_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("parity")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    paths = os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])
     command = [str(SPARK), str(Path(__file__).with_name("parity_on_spark.py")), str(folder), "-"]
-    environment = kept | {"PYTHONPATH": paths, "AWS_REGION": "us-east-1", "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = kept | {"PYTHONPATH": str(REPOSITORY), "AWS_REGION": "us-east-1", "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False
     )

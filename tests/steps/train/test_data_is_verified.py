@@ -1,7 +1,6 @@
 """Train reads what Prepare made for this execution, or refuses before it trains on anything."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,7 @@ from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.train import data
 from steps.train.storage import translated
-
-sys.path.insert(0, str(Path(__file__).parent))
-from curated import ARN, NAME, OTHER_ARN, TABLE_ID, LocalAccess, commit, prepared
+from tests.steps.train.curated import ARN, NAME, OTHER_ARN, TABLE_ID, LocalAccess, commit, prepared
 
 
 @pytest.fixture

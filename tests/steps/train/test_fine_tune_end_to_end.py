@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,9 +18,7 @@ from steps.train.__main__ import Services, train
 from steps.train.mirror import MIRROR, verify
 from steps.train.paths import Paths
 from steps.train.stopping import Stopped, StopSignal
-
-sys.path.insert(0, str(Path(__file__).parent))
-from curated import ARN, NAME, LocalCatalog, MemoryEvidence, commit, prepared
+from tests.steps.train.curated import ARN, NAME, LocalCatalog, MemoryEvidence, commit, prepared
 
 pytestmark = pytest.mark.torch
 
