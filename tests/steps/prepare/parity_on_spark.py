@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import prepare_fakes as fakes  # as a script, this file's folder is on the path
 from deltalake import DeltaTable
 
 from steps.governance.names import UcName
@@ -20,7 +21,6 @@ from steps.prepare.delta_io import DeltaStore
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from steps.prepare.unity_connector import ConnectorStore
-from tests.steps.prepare import prepare_fakes as fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

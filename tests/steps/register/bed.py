@@ -318,7 +318,7 @@ class Execution:
     @property
     def step(self) -> dict[str, Any]:
         """The callback step."""
-        return self.state["steps"][-1]
+        return self.state["callback"]
 
     def body(self, **changed: Any) -> str:
         message = {"token": self.token, "pipelineExecutionArn": self.arn, "arguments": {}} | changed
@@ -489,13 +489,15 @@ def _answers(
         ("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
         ("Register", "Executing", {"Callback": {"CallbackToken": token, "SqsQueueUrl": queue_url}}),
     ]
+    listed = [{"StepName": name, "StepStatus": status, "Metadata": metadata} for name, status, metadata in steps]
     defaults = {"RawTable": RAW, "CuratedTable": CURATED, "ModelAlias": "challenger", "MaxEvalLoss": 2.5}
     parameters = [{"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()]
     return {
         "arn": arn,
         "pipeline_arn": arn.split("/execution/")[0],
         "status": "Executing",
-        "steps": [{"StepName": name, "StepStatus": status, "Metadata": metadata} for name, status, metadata in steps],
+        "steps": listed,
+        "callback": listed[-1],
         "parameters": {"ModelName": model},
         "definition": json.dumps(
             {"Version": "2020-12-01", "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}]}

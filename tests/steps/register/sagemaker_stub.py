@@ -76,7 +76,7 @@ class SageMakerStub:
     def _answer(self, request: dict[str, Any], status: str, metadata: dict[str, Any]) -> dict[str, Any]:
         self.answers.append({"status": status} | request)
         for execution in self.executions.values():
-            step = execution["steps"][-1]
+            step = execution["callback"]
             if step["Metadata"]["Callback"]["CallbackToken"] != request["CallbackToken"]:
                 continue
             repeated = execution.get("answered_by") == (status, request["ClientRequestToken"])

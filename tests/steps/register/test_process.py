@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -141,11 +142,13 @@ def test_a_running_worker_answers_and_shows_no_secret(bed: beds.Bed, execution: 
 
 def _wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60) -> str:
     assert process.stderr is not None
-    deadline, seen = time.monotonic() + seconds, ""
-    while time.monotonic() < deadline:
-        line = process.stderr.readline()
-        seen += line
-        if text in line:
-            return seen
-        assert line, f"ended: {seen}"
-    raise AssertionError(seen)
+    seen, patience = "", threading.Timer(seconds, process.kill)  # which ends readline
+    patience.start()
+    try:
+        while line := process.stderr.readline():
+            seen += line
+            if text in line:
+                return seen
+    finally:
+        patience.cancel()
+    raise AssertionError(f"never said {text!r}: {seen}")
