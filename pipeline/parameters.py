@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.errors import did_you_mean
+from pipeline.errors import UsageError, did_you_mean, listed
 
 Value = str | int | float
 Type = Literal["String", "Integer", "Float"]
@@ -150,6 +150,17 @@ def chosen(settings: Mapping[str, str]) -> tuple[dict[str, Value], list[tuple[st
         elif value is not None:
             values[name] = value
     return values, faults
+
+
+def check(settings: Mapping[str, str]) -> None:
+    """Refuse wrong `--set` texts before anything is started for them.
+
+    Raises:
+        UsageError: with every fault.
+    """
+    _, faults = chosen(settings)
+    if faults:
+        raise UsageError(listed("the parameters have", tuple(faults)))
 
 
 def faults_in_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import command, progress
+from pipeline import command, parameters, progress
 from pipeline.command import put, say
 from pipeline.errors import PipelineError
 
@@ -35,6 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from pipeline.run import settings
 
     overrides = settings(arguments.set)
+    parameters.check(overrides)  # before anything is started
     state, options = _state(arguments), _options(arguments)
     kept = arguments.keep or state.load().running
     try:
@@ -164,8 +165,14 @@ def _starting(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--engine", choices=("sail", "spark"), default="sail", help="who runs Prepare (default: sail)")
     for name in ("aws", "workspace", "tracking"):
         verb.add_argument(
-            f"--{name}-port", type=int, metavar="PORT", help="default: a free one, and then the same again"
+            f"--{name}-port", type=_port, metavar="PORT", help="default: a free one, and then the same again"
         )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

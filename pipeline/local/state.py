@@ -64,11 +64,22 @@ class State:
         )
 
     def save(self, record: Record) -> None:
-        """Write the record so that a crash leaves the old one or the new one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the record so that a crash leaves the old one or the new one.
+
+        Raises:
+            PipelineError: the folder cannot be written to, for example because the disk is full.
+        """
         draft = self._file.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
-        os.replace(draft, self._file)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
+            os.replace(draft, self._file)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise PipelineError(
+                f"{self._file} was not written: {error.strerror}; what stood there is unchanged\n"
+                "  do        make room or choose another folder with --state, and run the command again"
+            ) from error
 
     def secret_document(self, *parts: str) -> dict[str, Any]:
         """A JSON file below the folder that only its owner may read."""

@@ -16,11 +16,13 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Strict and frozen: unknown fields and other types are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class FileEntry(_Part):
+class FileEntry(Part):
     """One file: its path relative to the table or artifact root, its size in bytes and its sha256."""
 
     path: str
@@ -29,7 +31,7 @@ class FileEntry(_Part):
     rows: Count | None = None
 
 
-class TableVersion(_Part):
+class TableVersion(Part):
     """A Unity Catalog table at one Delta version."""
 
     table: str
@@ -39,14 +41,14 @@ class TableVersion(_Part):
     partition: str | None = None
 
 
-class RejectedVersion(_Part):
+class RejectedVersion(Part):
     """Where the dropped rows and their reasons lie."""
 
     table: str
     version: Count
 
 
-class PreparedCounts(_Part):
+class PreparedCounts(Part):
     """Filings in, filings out, examples made; every filing read is kept or rejected."""
 
     filings_read: Count
@@ -60,7 +62,7 @@ class PreparedCounts(_Part):
     rejected_by_reason: dict[str, Count]
 
 
-class TrainingData(_Part):
+class TrainingData(Part):
     """The data a model was trained on, bound to Prepare's manifest by its sha256."""
 
     table: str
@@ -71,7 +73,7 @@ class TrainingData(_Part):
     examples_eval: Count
 
 
-class BaseModelFiles(_Part):
+class BaseModelFiles(Part):
     """The base model: its name, its 40-hex revision and the sha256 of its `mirror.json`."""
 
     name: str
@@ -79,7 +81,7 @@ class BaseModelFiles(_Part):
     mirror_sha256: Sha256
 
 
-class Precision(_Part):
+class Precision(Part):
     """What was asked for, and what really ran: FP8 that silently became bf16 would be a defect."""
 
     requested: str
@@ -88,7 +90,7 @@ class Precision(_Part):
     device: str
 
 
-class TrainingMetrics(_Part):
+class TrainingMetrics(Part):
     """Losses in nats per target token, token counts, optimizer steps."""
 
     eval_loss_before: float
@@ -98,7 +100,9 @@ class TrainingMetrics(_Part):
     steps: Count
 
 
-class _Manifest(_Part):
+class Manifest(Part):
+    """A whole document: canonical bytes out, and only whole documents in."""
+
     @classmethod
     def from_bytes(cls, content: bytes, *, origin: str) -> Self:
         """Parse a manifest read from `origin`.
@@ -129,7 +133,7 @@ class _Manifest(_Part):
         return canonical.sha256(self.to_bytes())
 
 
-class Prepared(_Manifest):
+class Prepared(Manifest):
     """What Prepare committed: which raw version it read, which curated files it wrote, what it dropped and why."""
 
     schema_: Literal["governed-finetune/prepared/1"] = Field(alias="schema")
@@ -145,7 +149,7 @@ class Prepared(_Manifest):
     counts: PreparedCounts
 
 
-class Trained(_Manifest):
+class Trained(Manifest):
     """What Train made: from which data and base model, at which precision, with which losses, file by file."""
 
     schema_: Literal["governed-finetune/trained/1"] = Field(alias="schema")

@@ -22,12 +22,12 @@ from steps.governance.manifest import (
     TableVersion,
     TrainingData,
     TrainingMetrics,
-    _Manifest,
-    _Part,
+    Manifest,
+    Part,
 )
 
 
-class ExecutionFacts(_Part):
+class ExecutionFacts(Part):
     """The pipeline execution: its definition by sha256, its parameters as they were resolved. Source: SageMaker."""
 
     arn: str
@@ -37,7 +37,7 @@ class ExecutionFacts(_Part):
     parameters: dict[str, str]
 
 
-class PrepareFacts(_Part):
+class PrepareFacts(Part):
     """The job that prepared the data, and its manifest by sha256. Source: EMR Serverless, evidence bucket."""
 
     job_run_arn: str
@@ -47,7 +47,7 @@ class PrepareFacts(_Part):
     manifest_sha256: Sha256
 
 
-class TrainFacts(_Part):
+class TrainFacts(Part):
     """The job that trained the model, and its manifest by sha256. Source: SageMaker, evidence bucket."""
 
     job_arn: str
@@ -61,7 +61,7 @@ class TrainFacts(_Part):
     manifest_sha256: Sha256
 
 
-class ArtifactFacts(_Part):
+class ArtifactFacts(Part):
     """The model archive: one version of one S3 object, hashed as a whole and file by file. Source: S3."""
 
     uri: str
@@ -71,7 +71,7 @@ class ArtifactFacts(_Part):
     files: list[FileEntry]
 
 
-class ModelFacts(_Part):
+class ModelFacts(Part):
     """The model version in Unity Catalog and the alias that was asked for. Source: the registry."""
 
     name: str
@@ -80,21 +80,21 @@ class ModelFacts(_Part):
     alias: str
 
 
-class LineageFacts(_Part):
+class LineageFacts(Part):
     """External metadata objects and edges, as `kind:name` (see `lineage.label`). Source: Unity Catalog."""
 
     nodes: list[str]
     edges: list[tuple[str, str]]
 
 
-class Principals(_Part):
+class Principals(Part):
     """Who registered: the Databricks application id and the AWS session. Source: the services that know them."""
 
     databricks: str
     aws: str
 
 
-class Record(_Manifest):
+class Record(Manifest):
     """Everything about one registered model version, written once to `<execution>/register/record.json`."""
 
     schema_: Literal["governed-finetune/registered/1"] = Field(default="governed-finetune/registered/1", alias="schema")

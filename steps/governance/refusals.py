@@ -32,17 +32,17 @@ def translated(principal: str, doing: str) -> Iterator[None]:
     try:
         yield
     except databricks.PermissionDenied as error:
-        raise _denied(principal, doing, str(error)) from error
+        raise _denied(principal, doing, _said(error)) from error
     except databricks.Unauthenticated as error:
         raise IdentityRefused(
             f"{principal} is no longer accepted by the workspace while it tried to {doing}"
         ) from error
     except databricks.NotFound as error:
-        raise NotFound(f"{principal} tried to {doing}", got=str(error)[:300]) from error
+        raise NotFound(f"{principal} tried to {doing}", got=_said(error)) from error
     except databricks.ResourceConflict as error:
-        raise Conflict(f"{principal} tried to {doing}", got=str(error)[:300]) from error
+        raise Conflict(f"{principal} tried to {doing}", got=_said(error)) from error
     except DatabricksError as error:
-        raise GovernanceError(f"{principal} tried to {doing}", got=str(error)[:300]) from error
+        raise GovernanceError(f"{principal} tried to {doing}", got=_said(error)) from error
     except OSError as error:  # requests' and socket errors, and the SDK's TimeoutError after its retries
         raise Unavailable(
             f"the workspace gave no answer while {principal} tried to {doing}",
@@ -51,10 +51,15 @@ def translated(principal: str, doing: str) -> Iterator[None]:
         ) from error
 
 
+def _said(error: DatabricksError) -> str:
+    """The workspace's own words, without the configuration that the SDK appends to a refusal."""
+    return str(error).partition(" Config: ")[0][:300]
+
+
 def _denied(principal: str, doing: str, text: str) -> AccessDenied:
     missing = _MISSING.search(text)
     if missing is None:
-        return AccessDenied(f"{principal} was refused: {doing}", got=text[:300])
+        return AccessDenied(f"{principal} was refused: {doing}", got=text)
     privilege, kind, name = missing["privilege"], missing["kind"], missing["name"]
     return AccessDenied(
         f"{principal} was refused: {doing}",

@@ -6,7 +6,7 @@
 
 Entry n+1 can be created by one writer only (`If-None-Match: *`), and only after entry n was released or grew older
 than `seconds` by S3's own clock, so workers' clocks do not matter. The entries stay: who worked when is evidence too.
-docs/decisions/020-lease-in-the-evidence-bucket.md says why this is no DynamoDB table.
+docs/decisions/005-lease-in-the-evidence-bucket.md says why this is no DynamoDB table.
 """
 
 import json

@@ -6,7 +6,7 @@ Left alone, mlflow builds Databricks clients from DATABRICKS_CLIENT_SECRET in th
 discovery document twice per call where to send that secret, trusts any origin it is told, and caches the client
 across a rotation. So it gets an access token instead, from `governance.identity`, which sends the secret to the
 workspace's own origin only. With a host and a token mlflow needs no discovery at all
-(docs/decisions/023-mlflow-gets-a-token.md).
+(docs/decisions/008-mlflow-gets-a-token.md).
 """
 
 import importlib

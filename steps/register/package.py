@@ -3,7 +3,7 @@
     build(folder, adapter=unpacked.folder, base_model=description)
 
 A pyfunc from code, since mlflow's transformers flavor would pull the whole base model into the registry
-(docs/decisions/021-pyfunc-from-code.md). No pickle: the code is a file, the weights are safetensors, the rest is JSON.
+(docs/decisions/006-pyfunc-from-code.md). No pickle: the code is a file, the weights are safetensors, the rest is JSON.
 """
 
 import json

@@ -8,7 +8,7 @@
       publish   the record's sha256 as a tag, then the alias: it never points at a version without a record
 
 The caller answers the pipeline after that. A crash between any two lines is repaired by the next delivery; the
-reasons for this order are in docs/decisions/022-order-of-effects.md.
+reasons for this order are in docs/decisions/007-order-of-effects.md.
 """
 
 import tempfile

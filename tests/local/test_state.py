@@ -52,3 +52,17 @@ def test_two_commands_do_not_start_or_stop_at_once(tmp_path: Path) -> None:
     refused = pytest.raises(PipelineError, match="another command is starting or stopping")
     with State(tmp_path).locked(), refused, State(tmp_path).locked():
         pass
+
+
+def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, record = State(tmp_path), Record({"aws": 1})
+    state.save(record)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)  # a seam: filling a real disk needs root
+        with pytest.raises(PipelineError, match="No space left on device; what stood there is unchanged"):
+            state.save(Record({"aws": 2}))
+    assert state.load() == record

@@ -1,0 +1,46 @@
+"""Wrong words are refused in a second, before a server is started for them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def local(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.local", *words]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "--set", "MaxEvalLos=1"), "did you mean 'MaxEvalLoss'?"),
+        (("run", "--set", "LoraRank=7"), "expected one of 4 8 16 32 64 128, got 7"),
+        (("run", "--set", "RawTable=a.b.c'--"), "expected catalog.schema.name"),
+        (("run", "--set", "RawTable=../../tables/x"), "expected catalog.schema.name"),
+        (("run", "--set", "Seed"), "expected --set Name=value"),
+        (("up", "--aws-port", "99999"), "expected a port from 1 to 65535, got '99999'"),
+        (("up", "--filings", "absent.jsonl"), "absent.jsonl cannot be read: No such file"),
+        (("up", "--filings", "README.md"), "line(s) are no filings; nothing was loaded"),
+        (("fly",), "invalid choice: 'fly'"),
+    ],
+)
+def test_a_wrong_word_ends_with_one_message_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    verb, *rest = words
+    ended = local(verb, "--state", str(tmp_path / "state"), *rest)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_without_an_environment_env_status_and_down_say_so(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    assert local("status", "--state", state).returncode == 1
+    missing = local("env", "--state", state)
+    assert missing.returncode == 1
+    assert "no environment runs in" in missing.stderr
+    assert "nothing was running" in local("down", "--state", state).stderr
