@@ -17,13 +17,13 @@ from steps.governance.manifest import (
     BaseModelFiles,
     Count,
     FileEntry,
+    Manifest,
+    Part,
     Precision,
     Sha256,
     TableVersion,
     TrainingData,
     TrainingMetrics,
-    Manifest,
-    Part,
 )
 
 
