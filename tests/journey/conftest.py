@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.catalog import ExternalLineageObject, LineageDirection
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAST = {"MaxSteps": "3"}  # enough to be trained, short enough to be tried often
@@ -29,7 +31,7 @@ class Environment:
         """One of the project's commands, as a data scientist would type it."""
         return subprocess.run(
             [sys.executable, "-m", module, *words],
-            env=_plain() | (role or self.scientist),
+            env=plain() | (role or self.scientist),
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
@@ -115,6 +117,34 @@ class Environment:
         answer = self.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=execution)
         return str(answer["PipelineExecutionStatus"])
 
+    def chain(self, model: str, version: str) -> list[set[str]]:
+        """The lineage upstream of a model version, level by level, until nothing is upstream; each edge must be there once.
+
+        A table that several executions wrote has a job for each of them.
+        """
+        levels, objects = [], [{"model_version": {"name": model, "version": version}}]
+        while found := [self._upstream(each) for each in objects]:
+            names = [name for upstream in found for name in upstream]
+            assert all(len(set(upstream)) == len(upstream) for upstream in found), "each edge once"
+            if not names:
+                break
+            levels.append(set(names))
+            objects = [
+                {"external_metadata" if name.startswith("ft_") else "table": {"name": name}}
+                for name in sorted(levels[-1])
+            ]
+        return levels
+
+    def _upstream(self, named: dict[str, Any]) -> list[str]:
+        edges = self.workspace.external_lineage.list_external_lineage_relationships(
+            ExternalLineageObject.from_dict(named), LineageDirection.UPSTREAM
+        )
+        names = []
+        for edge in edges:
+            job, table = edge.external_metadata_info, edge.table_info
+            names.append(str(job.name) if job else f"{table.catalog_name}.{table.schema_name}.{table.name}")
+        return names
+
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 120) -> Any:
     """The first true value of `condition`."""
@@ -125,7 +155,8 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 120) -> Any:
     return found
 
 
-def _plain() -> dict[str, str]:
+def plain() -> dict[str, str]:
+    """The environment of a shell that knows nothing of the embedded one."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return kept | {"PYTHONPATH": str(REPOSITORY)}
 
@@ -135,7 +166,7 @@ def local(state: Path, *words: str, timeout: float = 400) -> subprocess.Complete
     verb, *rest = words
     return subprocess.run(
         [sys.executable, "-m", "pipeline.local", verb, "--state", str(state), *rest],
-        env=_plain(),
+        env=plain(),
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -162,3 +193,35 @@ def environment(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Env
     exports = local(state, "env").stdout
     pairs = (line.removeprefix("export ").partition("=") for line in exports.splitlines())
     return Environment(state, {name: value.strip("'") for name, _, value in pairs})
+
+
+@dataclass
+class Worker:
+    """The environment's register worker, as tests end and start it."""
+
+    process: psutil.Process
+    argv: list[str]
+    variables: dict[str, str]
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to finish anything."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def start(self) -> None:
+        """Start it again, as `up` did."""
+        started = subprocess.Popen(self.argv, env=self.variables, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        started.returncode = 0  # known by pid from here on, and not waited for
+        self.process = psutil.Process(started.pid)
+
+
+@pytest.fixture(scope="session")
+def worker(environment: Environment) -> Iterator[Worker]:
+    """The register worker; one of the tests' own ends with the session."""
+    host = environment.scientist["DATABRICKS_HOST"]
+    processes = psutil.process_iter(["cmdline"])
+    found = next(p for p in processes if {"steps.register", host} <= set(p.info["cmdline"] or []))
+    worker = Worker(found, found.cmdline(), found.environ())
+    yield worker
+    if worker.process != found:
+        worker.kill()

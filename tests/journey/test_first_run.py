@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks.sdk.service.catalog import ExternalLineageObject, LineageDirection
 
 from tests.journey.conftest import Environment, local
 
@@ -65,27 +64,10 @@ def test_boto3_finds_steps_metrics_and_logs(environment: Environment, result: di
 
 
 def test_lineage_walks_back_from_the_model_version_to_the_raw_table(environment: Environment) -> None:
-    model = {"model_version": {"name": "edgar.models.risk_analyst", "version": "1"}}
-    seen, at = [], ExternalLineageObject.from_dict(model)
-    while True:
-        found = list(
-            environment.workspace.external_lineage.list_external_lineage_relationships(at, LineageDirection.UPSTREAM)
-        )
-        if not found:
-            break
-        assert len(found) == 1, "one chain, each edge once"
-        info = found[0]
-        if info.external_metadata_info:
-            name = str(info.external_metadata_info.name)
-            at = ExternalLineageObject.from_dict({"external_metadata": {"name": name}})
-        else:
-            table = info.table_info
-            assert table is not None
-            name = f"{table.catalog_name}.{table.schema_name}.{table.name}"
-            at = ExternalLineageObject.from_dict({"table": {"name": name}})
-        seen.append(name)
-    assert [name.startswith("ft_") for name in seen] == [True, False, True, False]
-    assert seen[1::2] == ["edgar.curated.risk_factor_examples", "edgar.raw.filings"]
+    training, curated, preparing, raw = environment.chain("edgar.models.risk_analyst", "1")
+    assert len(training) == 1
+    assert all(name.startswith("ft_") for name in training | preparing)
+    assert (curated, raw) == ({"edgar.curated.risk_factor_examples"}, {"edgar.raw.filings"})
 
 
 def test_deploying_the_same_commit_again_changes_nothing(environment: Environment) -> None:

@@ -64,6 +64,35 @@ def test_a_revoked_privilege_stops_prepare_before_it_writes(environment: Environ
     assert commits(environment) == before
 
 
+@contextmanager
+def secret_of_prepare(environment: Environment, **changes: str) -> Iterator[None]:
+    secrets = environment.client("secretsmanager", environment.root)
+    name = "governed-finetune-local/databricks/prepare"
+    before = secrets.get_secret_value(SecretId=name)["SecretString"]
+    secrets.put_secret_value(SecretId=name, SecretString=json.dumps(json.loads(before) | changes))
+    try:
+        yield
+    finally:
+        secrets.put_secret_value(SecretId=name, SecretString=before)
+
+
+def test_a_wrong_client_secret_names_principal_host_and_secret_but_not_its_value(environment: Environment) -> None:
+    with secret_of_prepare(environment, clientSecret="wrong-s3cret"):
+        code, outcome = environment.run()
+    assert code == 1
+    for said in (environment.principal("prepare"), environment.scientist["DATABRICKS_HOST"], "databricks/prepare"):
+        assert said in outcome["failure"]
+    assert "invalid_client" in outcome["failure"]
+    assert "wrong-s3cret" not in outcome["failure"]
+
+
+def test_a_secret_without_an_identity_is_named(environment: Environment) -> None:
+    with secret_of_prepare(environment, clientId=""):
+        code, outcome = environment.run()
+    assert code == 1
+    assert "databricks/prepare holds no Databricks service principal" in outcome["failure"]
+
+
 @pytest.mark.parametrize("role", ["prepare", "train", "register", "scientist", "ci", "pipeline"])
 def test_no_role_reads_governed_data_with_its_own_credentials(environment: Environment, role: str) -> None:
     s3 = environment.client("s3", environment.role(role))

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.journey.conftest import REPOSITORY, Environment, _plain, local, wait_for
+from tests.journey.conftest import REPOSITORY, Environment, Worker, local, plain, wait_for
 
 pytestmark = pytest.mark.environment
 
@@ -45,10 +45,11 @@ def test_a_stopped_step_ends_stopped_with_no_process_left(environment: Environme
     assert "Register" not in environment.steps(execution)
 
 
-def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_nothing(environment: Environment) -> None:
+def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_nothing(
+    environment: Environment, worker: Worker
+) -> None:
     before = [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")]
-    worker = next(p for p in psutil.process_iter(["cmdline"]) if _is_worker(p, environment))
-    worker.suspend()
+    worker.process.suspend()
     try:
         execution = environment.start()
         wait_for(lambda: environment.steps(execution).get("Register", {}).get("StepStatus") == "Executing", seconds=240)
@@ -57,14 +58,9 @@ def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_no
         )
         assert environment.status(execution) == "Stopping"
     finally:
-        worker.resume()
+        worker.process.resume()
     wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
     assert [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")] == before
-
-
-def _is_worker(process: psutil.Process, environment: Environment) -> bool:
-    words = process.info["cmdline"] or []
-    return "steps.register" in words and environment.scientist["DATABRICKS_HOST"] in words
 
 
 @pytest.mark.parametrize("moment_seconds", [1.0, 6.0])
@@ -72,7 +68,7 @@ def test_ctrl_c_during_run_leaves_no_process(tmp_path: Path, moment_seconds: flo
     state = tmp_path / "state"
     run = subprocess.Popen(
         [sys.executable, "-m", "pipeline.local", "run", "--state", str(state)],
-        env=_plain(),
+        env=plain(),
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
