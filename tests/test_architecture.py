@@ -1,0 +1,91 @@
+"""docs/architecture.md says what the code does: parameters, columns, manifests, the archive's files, the output names."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from pipeline.local.filings import COLUMNS
+from pipeline.parameters import TABLE
+from steps.governance.manifest import Prepared, Trained
+from steps.prepare.schemas import EXAMPLES, REJECTED
+from steps.register import artifact
+from steps.train import outputs
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "architecture.md").read_text()
+
+
+def after(words: str) -> str:
+    return PAGE[PAGE.index(words) + len(words) :]
+
+
+def listed(words: str) -> list[str]:
+    """The names in the first pair of back-ticks after `words`, without their remarks in parentheses."""
+    text = re.sub(r"\([^)]*\)", "", after(words).split("`")[1])
+    return [name for name in re.split(r"[,\s]+", text) if name]
+
+
+def test_every_parameter_stands_there_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| `?([^|`]+)`? \|", PAGE, re.MULTILINE)
+    assert rows == [(each.name, each.type, str(each.default)) for each in TABLE]
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        ("`raw_version` and `content_sha256`):", EXAMPLES.names),
+        ("Rejected table:", REJECTED.names),
+        ("Raw table:", list(COLUMNS)),
+    ],
+)
+def test_every_column_stands_there(words: str, columns: list[str]) -> None:
+    assert sorted(listed(words)) == sorted(columns)
+
+
+@pytest.mark.parametrize("model", [Prepared, Trained])
+def test_each_manifest_is_shown_with_every_field(model: type[BaseModel]) -> None:
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+    name = f"governed-finetune/{model.__name__.lower()}/1"
+    shown = next(block for block in blocks if block["schema"] == name)
+    assert fields(shown) >= required(model.model_json_schema(by_alias=True))
+
+
+def fields(document: Any, path: str = "") -> set[str]:
+    """The dotted paths of a document's fields; a list counts as its first item."""
+    if isinstance(document, list):
+        return fields(document[0], path)
+    if not isinstance(document, dict):
+        return set()
+    return {f"{path}{key}" for key in document} | {
+        deeper for key, value in document.items() for deeper in fields(value, f"{path}{key}.")
+    }
+
+
+def required(schema: dict[str, Any]) -> set[str]:
+    """The dotted paths of the fields that a JSON schema demands."""
+
+    def walk(node: dict[str, Any], path: str) -> set[str]:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
+        if node.get("type") == "array":
+            return walk(node["items"], path)
+        names = node.get("required", [])
+        return {f"{path}{name}" for name in names} | {
+            deeper for name in names for deeper in walk(node["properties"][name], f"{path}{name}.")
+        }
+
+    return walk(schema, "")
+
+
+def test_both_sides_allow_exactly_the_archives_files() -> None:
+    assert set(listed("holds regular files only:")) == set(artifact.ALLOWED) == outputs.ALLOWED
+
+
+def test_register_answers_with_the_outputs_that_stand_there() -> None:
+    definition = json.loads((Path(__file__).parent / "golden" / "definition.dev.json").read_text())
+    steps = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"]["IfSteps"]
+    declared = {output["OutputName"] for output in steps[0]["OutputParameters"]}
+    shown = after("It answers with the outputs ").partition(". Its own")[0]
+    assert set(re.findall(r"`(\w+)`", shown)) == declared
