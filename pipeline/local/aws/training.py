@@ -20,7 +20,7 @@ INTERRUPTED = "InternalServerError: the embedded environment ended while this jo
 _SERVED = {
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Tags", "EnableNetworkIsolation", "ExperimentConfig",
-    "EnableInterContainerTrafficEncryption", "Environment", "DebugHookConfig", "ProfilerConfig", "RetryStrategy",
+    "EnableInterContainerTrafficEncryption", "Environment", "DebugHookConfig", "ProfilerConfig",
     "EnableManagedSpotTraining", "RemoteDebugConfig",
 }  # fmt: skip
 DEFAULT_RUNTIME_SECONDS = 86_400
@@ -53,8 +53,7 @@ class TrainingJobs:
 
     def create(self, caller: Caller, request: Document) -> Document:
         """Check names, rights, role and image as AWS would, then start the job."""
-        if strange := sorted(request.keys() - _SERVED):
-            raise NotServed(f"CreateTrainingJob {', '.join(strange)}")
+        _check_served(request)
         name = request["TrainingJobName"]
         arn = self._account.arn("sagemaker", f"training-job/{name}")
         self._account.check_may_pass(caller, request["RoleArn"], SERVICE)
@@ -123,6 +122,17 @@ class TrainingJobs:
         if job is None:
             raise NotFound("Requested resource not found.")
         return job
+
+
+def _check_served(request: Document) -> None:
+    """Refuse what this machine would only pretend to do: a job that completes here must not be one that fails in AWS."""
+    if strange := sorted(request.keys() - _SERVED):
+        raise NotServed(f"CreateTrainingJob {', '.join(strange)}")
+    for member in ("EnableNetworkIsolation", "EnableManagedSpotTraining"):
+        if request.get(member):
+            raise NotServed(f"CreateTrainingJob {member}=true")
+    if (count := request["ResourceConfig"].get("InstanceCount")) != 1:
+        raise NotServed(f"CreateTrainingJob ResourceConfig.InstanceCount {count}")
 
 
 def _check_channels(channels: list[Mapping[str, Any]]) -> None:

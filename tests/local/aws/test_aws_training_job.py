@@ -157,6 +157,25 @@ def test_jobs_are_listed_newest_first_by_status_and_name(server, train, job_name
             "not implemented: CreateTrainingJob TrainingInputMode Pipe",
         ),
         ({"CheckpointConfig": {"S3Uri": "s3://x/y"}}, "not implemented: CreateTrainingJob CheckpointConfig"),
+        ({"EnableNetworkIsolation": True}, "not implemented: CreateTrainingJob EnableNetworkIsolation=true"),
+        ({"EnableManagedSpotTraining": True}, "not implemented: CreateTrainingJob EnableManagedSpotTraining=true"),
+        ({"RetryStrategy": {"MaximumRetryAttempts": 2}}, "not implemented: CreateTrainingJob RetryStrategy"),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}},
+            "not implemented: CreateTrainingJob ResourceConfig.InstanceCount 2",
+        ),
+        (
+            {
+                "ResourceConfig": {
+                    "InstanceGroups": [
+                        {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 1, "InstanceGroupName": name}
+                        for name in "ab"
+                    ],
+                    "VolumeSizeInGB": 10,
+                }
+            },
+            "not implemented: CreateTrainingJob ResourceConfig.InstanceCount None",
+        ),
         ({"RoleArn": "arn:aws:iam::000000000000:role/nobody"}, "there is no such role"),
         ({"RoleArn": "arn:aws:iam::000000000000:role/governed-finetune-local-prepare"}, "'sagemaker.amazonaws.com'"),
     ],
@@ -166,6 +185,11 @@ def test_what_cannot_run_here_is_refused_by_name(server, job_name, changes, mess
         server.client("sagemaker").create_training_job(TrainingJobName=job_name, **server.train_arguments(**changes))
     with pytest.raises(ClientError, match="ResourceNotFound"):
         server.client("sagemaker").describe_training_job(TrainingJobName=job_name)
+
+
+def test_what_is_switched_off_by_name_runs(train):
+    job = train(EnableNetworkIsolation=False, EnableManagedSpotTraining=False)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
 def test_an_operation_that_is_not_served_says_so(server):
