@@ -17,9 +17,10 @@ def prepare_manifest(config: Config) -> str:
     return f"{evidence(config)}/{EXECUTION}/prepare/manifest.json"
 
 
-def train_manifest(config: Config) -> str:
-    """What Train made, by digest; Register checks the archive against it."""
-    return f"{evidence(config)}/{EXECUTION}/train/manifest.json"
+def train_evidence(config: Config) -> str:
+    """Under this prefix each training job writes `<job name>/manifest.json`, what it made, by digest; Register checks the
+    archive against it. SageMaker may run Train again, as another job."""
+    return f"{evidence(config)}/{EXECUTION}/train"
 
 
 def train_output(config: Config) -> str:

@@ -42,7 +42,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             "curated_table": parameters["CuratedTable"],
             "prepare_manifest_uri": uri(layout.prepare_manifest(config)),
-            "train_manifest_uri": uri(layout.train_manifest(config)),
+            "train_evidence_uri": uri(layout.train_evidence(config)),
             "epochs": parameters["Epochs"],
             "max_steps": parameters["MaxSteps"],
             "learning_rate": parameters["LearningRate"],

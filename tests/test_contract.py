@@ -104,8 +104,8 @@ def test_train_parses_its_compiled_hyperparameters(environment: str) -> None:
     parsed = parse(hyperparameters)
     assert parsed.max_steps == defaults(definition(environment))["MaxSteps"]
     assert (
-        parsed.train_manifest_uri
-        == f"s3://governed-finetune-{environment}-evidence/executions/{EXECUTION_ID}/train/manifest.json"
+        parsed.train_manifest_uri("job-1")
+        == f"s3://governed-finetune-{environment}-evidence/executions/{EXECUTION_ID}/train/job-1/manifest.json"
     )
 
 

@@ -3,7 +3,8 @@ at their sources.
 
     facts = FactReader(region, evidence_uri=…, truth=truth).read(execution_arn)
 
-The manifests are bound to each other and to the jobs: Train's names Prepare's by sha256, both name the execution, and
+SageMaker may have run Train more than once: the manifest read is the one of the job that it names. The manifests are
+bound to each other and to the jobs: Train's names Prepare's by sha256, both name the execution, and
 the loss that SageMaker read from the log is the loss that Train wrote down. All calls are reads.
 """
 
@@ -78,15 +79,16 @@ class FactReader:
         metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
         training_job = self._training_job(_only(metadata, "TrainingJob")["Arn"])
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
-        prepared = self._manifest(execution_arn, "prepare")
-        trained = self._manifest(execution_arn, "train")
+        prepared_key, trained_key = "prepare/manifest.json", f"train/{training_job['TrainingJobName']}/manifest.json"
+        prepared = self._read(execution_arn, prepared_key)
+        trained = self._read(execution_arn, trained_key)
         facts = Facts(
             execution=self.execution(execution_arn),
             prepare_job=prepare_job,
             training_job=training_job,
-            prepared=Prepared.from_bytes(prepared, origin="prepare/manifest.json"),
+            prepared=Prepared.from_bytes(prepared, origin=prepared_key),
             prepared_sha256=hashlib.sha256(prepared).hexdigest(),
-            trained=Trained.from_bytes(trained, origin="train/manifest.json"),
+            trained=Trained.from_bytes(trained, origin=trained_key),
             trained_sha256=hashlib.sha256(trained).hexdigest(),
         )
         _cross_check(facts)
@@ -125,8 +127,8 @@ class FactReader:
             answer = self._emr.get_job_run(applicationId=metadata["ApplicationId"], jobRunId=metadata["JobRunId"])
         return dict(answer["jobRun"])
 
-    def _manifest(self, execution_arn: str, step: str) -> bytes:
-        return self._evidence.read(f"{self._evidence_uri}/{execution_id(execution_arn)}/{step}/manifest.json")
+    def _read(self, execution_arn: str, key: str) -> bytes:
+        return self._evidence.read(f"{self._evidence_uri}/{execution_id(execution_arn)}/{key}")
 
 
 def _only(metadata: list[dict[str, Any]], kind: str) -> dict[str, Any]:

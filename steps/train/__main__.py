@@ -99,7 +99,8 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
             files=outputs.entries(folder),
         )
         stop.check()
-        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=arguments.train_manifest_uri)
+        uri = arguments.train_manifest_uri(training_job)
+        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

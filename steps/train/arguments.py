@@ -35,7 +35,7 @@ class Arguments:
     execution_arn: str
     curated_table: UcName
     prepare_manifest_uri: str
-    train_manifest_uri: str
+    train_evidence_uri: str
     epochs: int
     max_steps: int
     learning_rate: float
@@ -48,6 +48,10 @@ class Arguments:
     databricks_host: str
     databricks_secret_id: str
     region: str
+
+    def train_manifest_uri(self, training_job: str) -> str:
+        """Where the job's manifest is written, once: a retry is another job and has its own."""
+        return f"{self.train_evidence_uri.rstrip('/')}/{training_job}/manifest.json"
 
     @property
     def execution_id(self) -> str:
@@ -173,7 +177,7 @@ _FIELDS = {
     "execution_arn": _Field(_arn, "a pipeline execution's ARN", "the execution this job belongs to"),
     "curated_table": _Field(UcName.parse, "catalog.schema.name", "the table that Prepare wrote the examples to"),
     "prepare_manifest_uri": _Field(_matching(_S3_URI), "s3://bucket/key", "Prepare's manifest: what must be read"),
-    "train_manifest_uri": _Field(_matching(_S3_URI), "s3://bucket/key", "where this step's manifest is written, once"),
+    "train_evidence_uri": _Field(_matching(_S3_URI), "s3://bucket/prefix", "each job writes <job>/manifest.json there"),
     "epochs": _Field(_whole(1, 20), "1 to 20", "passes over the training examples"),
     "max_steps": _Field(_steps, "-1 or at least 1", "optimizer steps at most; -1 is no cap"),
     "learning_rate": _Field(_rate, "above 0, at most 0.1", "AdamW's peak learning rate"),

@@ -146,7 +146,8 @@ def test_a_newer_commit_does_not_change_what_train_reads(environment: Environmen
     assert theirs["target"]["version"] > mine["target"]["version"]
     assert {file["path"] for file in mine["files"]}.isdisjoint(file["path"] for file in theirs["files"])
     for execution, manifest in ((first, mine), (second, theirs)):
-        key = f"executions/{execution.rsplit('/', 1)[-1]}/train/manifest.json"
+        job = environment.steps(execution)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
+        key = f"executions/{execution.rsplit('/', 1)[-1]}/train/{job}/manifest.json"
         s3 = environment.client("s3", environment.root)
         trained = json.loads(s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read())
         assert trained["data"]["version"] == manifest["target"]["version"]

@@ -186,7 +186,7 @@ def test_what_an_execution_writes_is_named_by_the_execution(tree: dict[str, Any]
     words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
     manifest = words[words.index("--manifest-uri") + 1]
     assert manifest == train["HyperParameters"]["prepare_manifest_uri"], "Train reads what Prepare wrote"
-    for uri in (manifest, train["HyperParameters"]["train_manifest_uri"], train["OutputDataConfig"]["S3OutputPath"]):
+    for uri in (manifest, train["HyperParameters"]["train_evidence_uri"], train["OutputDataConfig"]["S3OutputPath"]):
         assert EXECUTION in uri["Std:Join"]["Values"]
 
 

@@ -390,7 +390,7 @@ def new_execution(
     prepared = _prepared(arn)
     trained = _trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
     s3 = bed.client("s3")
-    for step, manifest in (("prepare", prepared), ("train", trained)):
+    for step, manifest in (("prepare", prepared), (f"train/{trained.training_job}", trained)):
         key = f"executions/{number}/{step}/manifest.json"
         s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
     artifact_key = f"executions/{number}/output/model.tar.gz"

@@ -145,6 +145,20 @@ def test_an_archive_that_was_replaced_after_training_is_not_registered(
     assert "not the one that Train described" in refused_with(execution)
 
 
+def test_of_two_training_jobs_the_one_that_sagemaker_names_is_registered(
+    worker: Worker, execution: beds.Execution
+) -> None:
+    """Train was run again after a first job had written its manifest and was lost."""
+    lost = execution.trained.model_copy(update={"training_job": "pipelines-lost-Train", "files": []})
+    for name in ("train/manifest.json", f"train/{lost.training_job}/manifest.json"):
+        key = f"executions/{execution.id}/{name}"
+        execution.bed.client("s3").put_object(Bucket=beds.EVIDENCE, Key=key, Body=lost.to_bytes())
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    execution.check_settled()
+    assert execution.evidence("record.json")["train"]["manifest_sha256"] == execution.trained.sha256
+
+
 def test_an_archive_replaced_after_it_was_pinned_changes_nothing(worker: Worker, execution: beds.Execution) -> None:
     execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
     execution.send()

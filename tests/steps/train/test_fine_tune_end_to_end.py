@@ -22,7 +22,8 @@ from tests.steps.train.curated import ARN, NAME, LocalCatalog, MemoryEvidence, c
 
 pytestmark = pytest.mark.torch
 
-PREPARED, TRAINED = "s3://evidence/executions/x/prepare/manifest.json", "s3://evidence/executions/x/train/manifest.json"
+PREPARED, EVIDENCE = "s3://evidence/executions/x/prepare/manifest.json", "s3://evidence/executions/x/train"
+TRAINED = f"{EVIDENCE}/train-1/manifest.json"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         "execution_arn": ARN,
         "curated_table": NAME,
         "prepare_manifest_uri": PREPARED,
-        "train_manifest_uri": TRAINED,
+        "train_evidence_uri": EVIDENCE,
         "epochs": "1",
         "max_steps": "4",
         "learning_rate": "0.01",
@@ -65,8 +66,8 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
     )
 
 
-def run(job: SimpleNamespace, stop: StopSignal | None = None) -> None:
-    train(job.arguments, job.paths, job.services, training_job="train-1", stop=stop or StopSignal())
+def run(job: SimpleNamespace, stop: StopSignal | None = None, *, name: str = "train-1") -> None:
+    train(job.arguments, job.paths, job.services, training_job=name, stop=stop or StopSignal())
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +233,18 @@ def test_evidence_that_says_otherwise_empties_the_model_folder(tiny_model: Path,
     with pytest.raises(Conflict):
         run(conflicting)
     assert not list(conflicting.paths.model.iterdir())
+
+
+def test_a_second_job_of_the_same_execution_publishes_too(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+    """SageMaker retries Train as another job, also when the first one was lost after it had written its manifest."""
+    first, second = (job(tmp_path / name, tiny_model, curated, max_steps="1") for name in ("lost", "again"))
+    run(first)
+    second.evidence.documents |= first.evidence.documents
+    run(second, name="train-2")
+    documents = second.evidence.documents
+    assert documents[TRAINED] == first.evidence.documents[TRAINED], "the lost job's manifest stays"
+    assert documents[f"{EVIDENCE}/train-2/manifest.json"] == (second.paths.model / "manifest.json").read_bytes()
+    assert Trained.from_bytes(documents[f"{EVIDENCE}/train-2/manifest.json"], origin="x").training_job == "train-2"
 
 
 def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
