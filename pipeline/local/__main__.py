@@ -8,6 +8,7 @@ python -m pipeline.local status | down
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from pipeline import command, parameters, progress
 from pipeline.command import put, say
 from pipeline.errors import PipelineError
+from pipeline.local import signals
 
 _DEFAULT_STATE = ".local"
 _CORPUS = {"filings": 48, "seed": 7}
@@ -26,6 +28,8 @@ _ROLES = ("scientist", "ci")
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     arguments = _parser().parse_args(argv)
+    signals.end_as_interrupt()
+    _forget_this_shells_cloud()
     done: int = arguments.do(arguments)
     return done
 
@@ -37,12 +41,13 @@ def _run(arguments: argparse.Namespace) -> int:
     overrides = settings(arguments.set)
     parameters.check(overrides)  # before anything is started
     state, options = _state(arguments), _options(arguments)
-    kept = arguments.keep or state.load().running
+    was_running = state.load().running  # then it is somebody's, and not ours to stop
+    kept = arguments.keep or was_running
     try:
         with progress.shown(sys.stderr) as show:
             travelled = journey.travel(state, options, overrides, say=say, show=show)
     except KeyboardInterrupt:
-        kept = False
+        kept = was_running
         raise
     finally:
         if not kept:
@@ -52,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         put("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
     if kept:
-        say('left running; look around with: eval "$(python -m pipeline.local env)"')
+        say(f"left running; look around with: {_way_in(arguments)}")
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
@@ -60,7 +65,7 @@ def _up(arguments: argparse.Namespace) -> int:
     from pipeline.local import environment
 
     started = environment.up(_state(arguments), _options(arguments))
-    say('up; use it with: eval "$(python -m pipeline.local env)"')
+    say(f"up; use it with: {_way_in(arguments)}")
     put(json.dumps(started.variables, indent=2))
     return 0
 
@@ -108,9 +113,20 @@ def _env(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _state(arguments: argparse.Namespace) -> Any:
-    import os
+def _forget_this_shells_cloud() -> None:
+    """A profile, token or proxy of this shell must neither reach the stand-ins nor keep us from them."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_"))]:
+        del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
 
+
+def _way_in(arguments: argparse.Namespace) -> str:
+    words = [sys.executable, "-m", "pipeline.local", "env", *(["--state", arguments.state] if arguments.state else [])]
+    return f'eval "$({shlex.join(words)})"'
+
+
+def _state(arguments: argparse.Namespace) -> Any:
     from pipeline.local.state import State
 
     return State(Path(arguments.state or os.environ.get("PIPELINE_LOCAL_STATE") or _DEFAULT_STATE))
@@ -121,8 +137,9 @@ def _options(arguments: argparse.Namespace) -> Any:
     from pipeline.local.environment import Options
 
     rows = filings.read(arguments.filings) if arguments.filings else filings.checked(corpus.generate(**_CORPUS))
+    loaded = filings.Filings(rows, asked_for=bool(arguments.filings))
     ports = {"aws": arguments.aws_port, "workspace": arguments.workspace_port, "tracking": arguments.tracking_port}
-    return Options(filings=rows, engine=arguments.engine, ports=ports)
+    return Options(filings=loaded, engine=arguments.engine, ports=ports)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,14 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from databricks.sdk import WorkspaceClient
 
 from pipeline import config as configuration
 from pipeline import layout, worker
 from pipeline.config import Config
+from pipeline.errors import UsageError
 from pipeline.local import administrator, base_model, seed
 from pipeline.local.aws import images, infrastructure
+from pipeline.local.filings import Filings
 from pipeline.local.processes import Process, stop
 from pipeline.local.servers import REPOSITORY, Servers
 from pipeline.local.state import Record, State, choose_ports
@@ -30,7 +33,7 @@ from pipeline.local.state import Record, State, choose_ports
 class Options:
     """What `up` and `run` may be told."""
 
-    filings: list[dict[str, str | None]]
+    filings: Filings
     engine: str = "sail"
     ports: Mapping[str, int | None] = field(default_factory=dict)
 
@@ -87,10 +90,11 @@ def started(state: State, options: Options) -> Iterator[Started]:
     with state.locked():
         record = state.load()
         if record.running:
+            _refuse_other_options(record, options)
             yield Started(state, Servers(state, record), fresh=False)
             return
         stop(record.processes)  # what a killed command left
-        servers = Servers(state, Record(ports=choose_ports(record.ports, dict(options.ports))))
+        servers = Servers(state, Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine))
         making = base_model.Making(state.folder / "base-model")
         try:
             _start(state, servers, making, options)
@@ -99,6 +103,15 @@ def started(state: State, options: Options) -> Iterator[Started]:
             making.stop()
             servers.stop()
             raise
+
+
+def _refuse_other_options(record: Record, options: Options) -> None:
+    moved = [name for name, port in options.ports.items() if port is not None and port != record.ports[name]]
+    if moved or options.engine != record.engine:
+        raise UsageError(
+            "the environment runs already, with other ports or another engine\n"
+            "  do        python -m pipeline.local down, then start it as you want it"
+        )
 
 
 def fill(environment: Started, options: Options) -> seed.Seeded:
@@ -110,6 +123,7 @@ def fill(environment: Started, options: Options) -> seed.Seeded:
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
         environment.servers.worker([*command, *worker.arguments(environment.config)], session)
+        environment.servers.remember_complete()
     return seeded
 
 
@@ -154,7 +168,8 @@ def _variables(servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str
         "DATABRICKS_HOST": servers.url("workspace"),
         "EMR_APPLICATION_ID": outputs["ApplicationId"],
         "PIPELINE_ENV": "local",
-        "REGISTER_QUEUE_URL": outputs["RegisterQueueUrl"],
+        # The queue keeps the URL it was made with; the port may have changed since.
+        "REGISTER_QUEUE_URL": servers.url("aws") + urlsplit(outputs["RegisterQueueUrl"]).path,
     }
 
 

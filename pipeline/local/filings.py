@@ -6,7 +6,9 @@ worth is Prepare's to judge: a filing without risk factors is a row here and a r
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,15 @@ OPTIONAL = ("sic", "state_of_inc", "item_1A", "part_2_item_1A")
 COLUMNS = tuple(field.lower() for field in (*REQUIRED, *OPTIONAL))
 
 _FAULTS_SHOWN = 10
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Filings:
+    """Rows of the raw table; `asked_for` tells a person's own from the default that only fills an empty table."""
+
+    rows: list[dict[str, str | None]]
+    asked_for: bool
 
 
 def read(paths: Iterable[Path]) -> list[dict[str, str | None]]:
@@ -83,10 +94,16 @@ def _parsed(line: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
+    except RecursionError:
+        raise ValueError("not a filing (nested too deeply)") from None
 
 
 def _text(field: str, value: Any) -> str | None:
-    if value is None or isinstance(value, str):
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise ValueError(f"{field} is no text: it holds half of a character (a lone surrogate)")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # EDGAR-CORPUS has numeric cik and year in some exports

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 import requests
@@ -18,6 +19,8 @@ from pipeline.errors import PipelineError
 _STOP_SECONDS = 30.0  # a server that has not ended by then is killed
 _POLL_SECONDS = 0.1
 _LOG_LINES_SHOWN = 12
+_SESSION = requests.Session()
+_SESSION.trust_env = False  # a proxy of this shell knows nothing of this machine's loopback
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,7 @@ class Process:
 
 def start(name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path) -> Process:
     """Start a server in a session of its own, so that Ctrl-C in the terminal is ours to handle; output goes to `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with _opened(log) as output:
         child = subprocess.Popen(
             list(argv),
             env=dict(environment),
@@ -55,6 +57,14 @@ def start(name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd
     return Process(name, child.pid, psutil.Process(child.pid).create_time())
 
 
+def _opened(log: Path) -> IO[bytes]:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError as error:
+        raise PipelineError(f"the log {log} cannot be written: {error.strerror}\n  do        make room") from error
+
+
 def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: float = 60) -> None:
     """Wait until the server answers at `url`.
 
@@ -64,7 +74,7 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with suppress(requests.RequestException):
-            if requests.get(url, timeout=2).ok:
+            if _SESSION.get(url, timeout=2).ok:
                 return
         if process.handle() is None:
             raise PipelineError(f"{process.name} ended while it started\n{_tail(log)}")

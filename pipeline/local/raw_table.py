@@ -17,7 +17,7 @@ from databricks.sdk.service.catalog import (
     TableType,
 )
 
-from pipeline.local.filings import COLUMNS
+from pipeline.local.filings import COLUMNS, Filings
 from pipeline.local.grants import RAW_TABLE
 
 if TYPE_CHECKING:
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 _DIGEST = "filings_sha256"  # in the commit's metadata: which filings a version holds
 
 
-def load(admin: WorkspaceClient, location: str, filings: list[dict[str, str | None]], *, aws: Mapping[str, str]) -> int:
-    """Make the table's newest version hold exactly these filings.
+def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]) -> int:
+    """Make the table's newest version hold these filings; a default set does not replace what somebody loaded.
 
     Args:
         admin: a client that may create the table and its files.
         location: where the table stands, `s3://…`.
-        filings: the rows.
+        filings: the rows, and whether they were asked for.
         aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
 
     Returns:
         The version that holds them; no new one is made where the newest holds them already.
     """
     options = _storage_options(admin, location, aws)
-    digest = hashlib.sha256(json.dumps(filings, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(filings.rows, sort_keys=True).encode()).hexdigest()
     table = _existing(location, options)
-    if table is None or table.history(1)[0].get(_DIGEST) != digest:
-        _write(location, filings, digest, options)
+    if table is None or (filings.asked_for and table.history(1)[0].get(_DIGEST) != digest):
+        _write(location, filings.rows, digest, options)
     _register(admin, location)
     written = _existing(location, options)
     assert written is not None  # noqa: S101 - just written

@@ -15,6 +15,7 @@ from databricks.sdk.service.catalog import AwsIamRoleRequest
 
 from pipeline.config import Config
 from pipeline.local import raw_table
+from pipeline.local.filings import Filings
 from pipeline.local.grants import CATALOG, GRANTS, PRINCIPALS, SCHEMAS, Grant
 
 _STORAGE_CREDENTIAL = "governed"
@@ -27,7 +28,6 @@ class Seeded:
 
     application_ids: dict[str, str]
     raw_version: int
-    rows: int
 
 
 def seed(
@@ -35,16 +35,16 @@ def seed(
     secrets: Any,
     config: Config,
     *,
-    filings: list[dict[str, str | None]],
+    filings: Filings,
     aws: Mapping[str, str],
 ) -> Seeded:
-    """Make everything that is not there yet, and load the filings if they are others than the table holds.
+    """Make everything that is not there yet, and load the filings that were asked for, or the default into an empty table.
 
     Args:
         admin: a metastore admin's client.
         secrets: a Secrets Manager client that may write the principals' secrets.
         config: whose account, buckets and secret names.
-        filings: the raw table's rows.
+        filings: the raw table's rows, and whether they were asked for.
         aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
     """
     application_ids = _principals(admin, secrets, config)
@@ -57,7 +57,7 @@ def seed(
     for grant in GRANTS:
         _grant(admin, grant, application_ids[grant.principal])
     version = raw_table.load(admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings, aws=aws)
-    return Seeded(application_ids, version, len(filings))
+    return Seeded(application_ids, version)
 
 
 def secret_name(config: Config, principal: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.local.processes import Process, start, stop, wait_until_ready
+from pipeline.local.signals import deferred
 from pipeline.local.state import Record, State
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -61,14 +62,22 @@ class Servers:
         self._start("register", command[1:], session, executable=command[0])
 
     def stop(self) -> None:
-        """End them all; the AWS stand-in last, so that a worker in the middle of an effect can finish it."""
-        stop([process for process in self.record.processes if process.name != "aws"])
-        stop(self.record.processes)
-        self._remember(replace(self.record, processes=()))
+        """End them all; the AWS stand-in last, so that a worker in the middle of an effect can finish it.
+
+        A further Ctrl-C meanwhile is heard afterwards: now it could only leave processes behind.
+        """
+        with deferred():
+            stop([process for process in self.record.processes if process.name != "aws"])
+            stop(self.record.processes)
+            self._remember(replace(self.record, processes=(), complete=False))
 
     def remember_variables(self, variables: dict[str, str]) -> None:
         """Note what `${NAME}` stands for, for later commands."""
         self._remember(replace(self.record, variables=variables))
+
+    def remember_complete(self) -> None:
+        """Note that the last server runs: from now on this is an environment."""
+        self._remember(replace(self.record, complete=True))
 
     def _placed(self, name: str) -> list[str]:
         return ["--port", str(self.record.ports[name]), "--state", str(self._state.folder)]
@@ -78,8 +87,9 @@ class Servers:
     ) -> Process:
         environment = inherited() | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"} | dict(extra)
         log = self._state.log(name)
-        process = start(name, [executable, *argv], environment=environment, cwd=REPOSITORY, log=log)
-        self._remember(replace(self.record, processes=(*self.record.processes, process)))
+        with deferred():  # a process that runs and is not remembered would outlive everything
+            process = start(name, [executable, *argv], environment=environment, cwd=REPOSITORY, log=log)
+            self._remember(replace(self.record, processes=(*self.record.processes, process)))
         return process
 
     def _await(self, process: Process, path: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.local.processes import Process
@@ -31,11 +31,13 @@ class Record:
     processes: tuple[Process, ...] = ()
     # Not secret: what `${NAME}` in conf/local.yaml stands for, and where the clients find the servers.
     variables: dict[str, str] = field(default_factory=dict)
+    engine: str = "sail"
+    complete: bool = False  # False until the last server runs: what a killed `up` left is no environment
 
     @property
     def running(self) -> bool:
-        """Whether every server of the record is alive."""
-        return bool(self.processes) and all(process.handle() for process in self.processes)
+        """Whether the environment was started whole and every server of it is alive."""
+        return self.complete and all(process.handle() for process in self.processes)
 
 
 class State:
@@ -61,6 +63,8 @@ class State:
             ports=document["ports"],
             processes=tuple(Process(**process) for process in document["processes"]),
             variables=document["variables"],
+            engine=document["engine"],
+            complete=document["complete"],
         )
 
     def save(self, record: Record) -> None:
@@ -71,15 +75,12 @@ class State:
         """
         draft = self._file.with_suffix(".draft")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
             os.replace(draft, self._file)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise PipelineError(
-                f"{self._file} was not written: {error.strerror}; what stood there is unchanged\n"
-                "  do        make room or choose another folder with --state, and run the command again"
-            ) from error
+            raise _unusable(self._file, error) from error
 
     def secret_document(self, *parts: str) -> dict[str, Any]:
         """A JSON file below the folder that only its owner may read."""
@@ -93,8 +94,7 @@ class State:
         Raises:
             PipelineError: another command holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
+        with self._lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -104,17 +104,33 @@ class State:
                 ) from None
             yield
 
+    def _lock(self) -> IO[str]:
+        """The folder, for its owner's eyes only (the stand-ins keep secrets in it), and the lock file in it."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            return (self.folder / "lock").open("w", encoding="utf-8")
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> PipelineError:
+    return PipelineError(
+        f"{path} was not written: {error.strerror}; what stood there is unchanged\n"
+        "  do        make room or choose another folder with --state, and run the command again"
+    )
+
 
 def choose_ports(remembered: dict[str, int], asked: dict[str, int | None]) -> dict[str, int]:
-    """Ports that are free now: the asked ones, else last time's, else any.
+    """Ports that are free now, all different: the asked ones, else last time's, else any.
 
     Raises:
-        UsageError: an asked port is in use.
+        UsageError: an asked port is in use, or asked for twice.
     """
     chosen: dict[str, int] = {}
-    for name in PORTS:
+    for name in sorted(PORTS, key=lambda name: asked.get(name) is None):  # the asked ones first
         wanted = asked.get(name)
-        if wanted is not None and not _free(wanted):
+        if wanted is not None and (wanted in chosen.values() or not _free(wanted)):
             raise UsageError(
                 f"port {wanted} for {name} is in use\n"
                 f"  expected  a port on 127.0.0.1 that nothing listens on\n"

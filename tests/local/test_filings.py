@@ -41,6 +41,8 @@ def test_known_fields_become_columns_and_others_are_left_out(tmp_path: Path) -> 
         (json.dumps(FILING | {"cik": ""}), "no cik"),
         (json.dumps({"cik": "1"}), "no company, filing_type, filing_date, period_of_report, filename"),
         (json.dumps(FILING | {"item_1A": ["a"]}), "item_1A must be text, got list"),
+        (json.dumps(FILING | {"item_1A": "\ud83d"}), "item_1A is no text"),
+        ("[" * 100_000, "not a filing (nested too deeply)"),
     ],
 )
 def test_a_faulty_line_is_named_and_nothing_is_taken(tmp_path: Path, line: str, fault: str) -> None:

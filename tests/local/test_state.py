@@ -1,8 +1,10 @@
 """The environment's memory: ports that are free, a record that survives, one command at a time."""
 
 import socket
+import stat
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.errors import PipelineError, UsageError
@@ -66,3 +68,32 @@ def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(tmp_path: Path, mon
         with pytest.raises(PipelineError, match="No space left on device; what stood there is unchanged"):
             state.save(Record({"aws": 2}))
     assert state.load() == record
+
+
+def test_a_half_started_environment_is_none(tmp_path: Path) -> None:
+    """What a killed `up` leaves: some servers of it live, but the last one was never started."""
+    own = psutil.Process()
+    alive = Process("aws", own.pid, own.create_time())
+    State(tmp_path).save(Record({"aws": 1}, (alive,)))
+    assert not State(tmp_path).load().running
+    State(tmp_path).save(Record({"aws": 1}, (alive,), complete=True))
+    assert State(tmp_path).load().running
+
+
+def test_the_same_port_asked_twice_is_refused_and_an_asked_one_is_not_remembered_for_another() -> None:
+    ports = choose_ports({}, {})
+    assert choose_ports({"aws": ports["aws"]}, {"workspace": ports["aws"]})["aws"] != ports["aws"]
+    with pytest.raises(UsageError, match="in use"):
+        choose_ports({}, {"workspace": ports["aws"], "tracking": ports["aws"]})
+
+
+def test_the_folder_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    with state.locked():
+        assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PipelineError, match="was not written: "), State(tmp_path / "file" / "state").locked():
+        pass
