@@ -92,6 +92,13 @@ class DeltaStore(Protocol):
             NotFound: there is no such version.
         """
 
+    def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
+        """What this execution's commit to the table says about itself (`Provenance.metadata`); None before there is one.
+
+        Raises:
+            Conflict: the commit is no longer in the log.
+        """
+
     def columns(self, place: Place, version: int) -> list[str]:
         """The names of the string columns of that version."""
 
@@ -118,13 +125,14 @@ def same_content(place: Place, recorded: Mapping[str, Any], provenance: Provenan
     """Accept an earlier commit of this execution.
 
     Raises:
-        Conflict: it holds other content.
+        Conflict: it holds other content, or the same that was made from something else.
     """
-    if recorded.get("content_sha256") != provenance.content_sha256:
+    wanted = provenance.metadata()
+    if other := [name for name in wanted if recorded.get(name) != wanted[name]]:
         raise Conflict(
             f"this execution already wrote other content to table {place.name}",
-            expected=f"content {provenance.content_sha256}",
-            got=f"content {recorded.get('content_sha256')}",
+            expected=", ".join(f"{name} {wanted[name]}" for name in other),
+            got=", ".join(f"{name} {recorded.get(name)}" for name in other),
             do="start a new execution; a commit is never replaced",
         )
 

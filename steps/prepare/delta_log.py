@@ -89,14 +89,23 @@ def _create(place: Place, columns: Schema, adds: list[AddAction], properties: Co
 
 def commit_of(place: Place, table: DeltaTable | None, provenance: Provenance) -> Commit | None:
     """This execution's commit, if the log holds one and it has this content."""
+    found = earlier(place, table, provenance.execution_arn)
+    if found is None:
+        return None
+    version, entry = found
+    same_content(place, user_metadata(entry), provenance)
     with storage(f"read the log of table {place.name}"):
-        if table is None or table.transaction_version(provenance.execution_arn) is None:
+        return Commit(version, int(entry["timestamp"]), _files(opened(place, version), provenance))
+
+
+def earlier(place: Place, table: DeltaTable | None, execution_arn: str) -> tuple[int, dict[str, Any]] | None:
+    """The version of an execution's commit and what that says about itself, if the log holds one."""
+    with storage(f"read the log of table {place.name}"):
+        if table is None or table.transaction_version(execution_arn) is None:
             return None
         for version, entry in _commits(place, table):
-            recorded = user_metadata(entry)
-            if recorded.get("execution_arn") == provenance.execution_arn:
-                same_content(place, recorded, provenance)
-                return Commit(version, int(entry["timestamp"]), _files(opened(place, version), provenance))
+            if user_metadata(entry).get("execution_arn") == execution_arn:
+                return version, entry
     raise Conflict(
         f"this execution's commit to table {place.name} is no longer in the log",
         expected="its commit file",

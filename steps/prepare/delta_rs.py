@@ -4,8 +4,8 @@ Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the on
 credentials. Those last about an hour and cannot be renewed inside a running task: for longer jobs use the connector.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -15,8 +15,8 @@ from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files
-from steps.prepare.delta_io import Commit, Content, Place
-from steps.prepare.delta_log import commit, commit_of, existing, opened
+from steps.prepare.delta_io import Commit, Content, Place, user_metadata
+from steps.prepare.delta_log import commit, commit_of, earlier, existing, opened
 from steps.prepare.session import translated
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class DeltaRsStore:
     def resolve_version(self, place: Place, version: int) -> int:
         """See `DeltaStore`."""
         return int(opened(place, None if version < 0 else version).version())
+
+    def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
+        """See `DeltaStore`."""
+        found = earlier(place, existing(place), execution_arn)
+        return None if found is None else user_metadata(found[1])
 
     def columns(self, place: Place, version: int) -> list[str]:
         """See `DeltaStore`."""

@@ -16,7 +16,7 @@ from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.prepare import judge, places, survey
-from steps.prepare.arguments import Arguments
+from steps.prepare.arguments import LATEST, Arguments
 from steps.prepare.delta_io import DeltaStore, Place
 from steps.prepare.filings import OPTIONAL, REQUIRED
 from steps.prepare.plan import Plan, plan
@@ -45,9 +45,9 @@ class Job:
             GovernanceError: what, expected, got, what to do. Without the curated commit nothing of this execution is used.
         """
         raw = places.source(self.catalog, self.arguments.raw_table)
-        version = self.store.resolve_version(raw, self.arguments.raw_version)
-        columns = self._columns(raw, version)
         curated, rejected = self._target(self.arguments.curated_table), self._target(self._rejected_table)
+        version = self.store.resolve_version(raw, self._raw_version(rejected, curated))
+        columns = self._columns(raw, version)
         log.info("reading %s version %d as %s", raw.name, version, self.catalog.principal)
 
         filings = judge.judged_filings(self.store.read(raw, version, columns))
@@ -78,6 +78,14 @@ class Job:
 
     def _target(self, name: UcName) -> Place:
         return places.target(self.catalog, name, root=self.arguments.curated_root)
+
+    def _raw_version(self, *targets: Place) -> int:
+        """The version asked for; the latest means the same one in every attempt, so what an earlier one committed decides."""
+        if self.arguments.raw_version == LATEST:
+            for target in targets:
+                if recorded := self.store.earlier(target, self.arguments.execution_arn):
+                    return int(recorded["raw_version"])
+        return self.arguments.raw_version
 
     def _columns(self, raw: Place, version: int) -> list[str]:
         """The columns to read.

@@ -11,7 +11,7 @@ way; therefore the history is asked afterwards who really committed. Sail ignore
 DESCRIBE HISTORY: it fails at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from steps.governance.errors import IntegrityError, NotFound
@@ -48,6 +48,14 @@ class ConnectorStore:
             )
         return wanted
 
+    def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
+        """See `DeltaStore`."""
+        if place.table is None:
+            return None
+        with translated(f"read the log of table {place.name}"):
+            entry = self._earlier(place, execution_arn)
+        return None if entry is None else user_metadata(entry)
+
     def columns(self, place: Place, version: int) -> list[str]:
         """See `DeltaStore`."""
         with translated(f"read table {place.name} at version {version}"):
@@ -66,10 +74,10 @@ class ConnectorStore:
         """See `DeltaStore`. Spark writes and commits in one go, so rows are counted from the commit's own metrics."""
         with translated(f"commit to table {place.name}"):
             self._create(place, content)
-            entry = self._earlier(place, content.provenance)
+            entry = self._earlier(place, content.provenance.execution_arn)
             if entry is None:
                 self._write(frame, place, content)
-                entry = self._earlier(place, content.provenance)
+                entry = self._earlier(place, content.provenance.execution_arn)
         if entry is None:
             raise IntegrityError(
                 f"table {place.name} was written but holds no commit of this execution",
@@ -77,6 +85,7 @@ class ConnectorStore:
                 got="none",
                 do="check that this Spark writes real Delta tables",
             )
+        same_content(place, user_metadata(entry), content.provenance)
         _counted(place, entry, content)
         version = int(entry["version"])
         timestamp_ms = round(entry["timestamp"].timestamp() * 1000)
@@ -107,13 +116,9 @@ class ConnectorStore:
             "txnAppId", content.provenance.execution_arn
         ).option("txnVersion", "1").append()
 
-    def _earlier(self, place: Place, provenance: Provenance) -> dict[str, Any] | None:
-        for entry in self._history(place):
-            recorded = user_metadata(entry)
-            if recorded.get("execution_arn") == provenance.execution_arn:
-                same_content(place, recorded, provenance)
-                return entry
-        return None
+    def _earlier(self, place: Place, execution_arn: str) -> dict[str, Any] | None:
+        """The history's line of this execution's commit."""
+        return next((entry for entry in self._history(place) if _made_by(entry) == execution_arn), None)
 
     def _files(self, place: Place, version: int, provenance: Provenance) -> tuple[FileEntry, ...]:
         """The commit's files, hashed as they stand: Spark's writer tells nobody what it wrote."""
@@ -126,6 +131,10 @@ class ConnectorStore:
             numbers = self._spark.range(0, len(paths), 1, max(len(paths), 1))
             found = numbers.mapInArrow(task, data_files.WRITTEN_DDL).collect()
         return tuple(sorted((FileEntry(**row.asDict()) for row in found), key=lambda file: file.path))
+
+
+def _made_by(entry: dict[str, Any]) -> Any:
+    return user_metadata(entry).get("execution_arn")
 
 
 def _counted(place: Place, entry: dict[str, Any], content: Content) -> None:

@@ -196,6 +196,42 @@ def test_a_crash_after_the_commit_is_taken_up_where_it_happened(world: World) ->
     assert DeltaTable(str(world.curated)).history(1)[0] == committed
 
 
+@pytest.mark.parametrize("crashed_after", ["examples_rejected", "examples"])
+@pytest.mark.parametrize("other_content", [True, False])
+def test_the_latest_version_is_the_first_attempt_s_whatever_was_committed_since(
+    world: World, monkeypatch: pytest.MonkeyPatch, crashed_after: str, other_content: bool
+) -> None:
+    def crash(place: Place, *rest: Any) -> None:
+        real(place, *rest)
+        if place.name.name == crashed_after:
+            raise KeyboardInterrupt
+
+    real = delta_log.commit_once
+    monkeypatch.setattr(delta_log, "commit_once", crash)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    monkeypatch.setattr(delta_log, "commit_once", real)
+    if other_content:
+        fakes.raw_table(world.raw, [fakes.filing(1010, 2021)], files=1)
+    else:
+        DeltaTable(str(world.raw)).optimize.compact()
+    assert DeltaTable(str(world.raw)).version() == 2
+    prepared = world.run()
+    assert prepared.source.version == 1
+    for name in ("examples", "examples_rejected"):
+        assert DeltaTable(str(world.curated.with_name(name))).history(1)[0]["raw_version"] == "1"
+    assert world.run(**_another("bbbbbbbbbbbb")).source.version == 2
+
+
+def test_equal_content_from_another_version_is_a_conflict(world: World) -> None:
+    world.run()
+    DeltaTable(str(world.raw)).optimize.compact()
+    with pytest.raises(Conflict, match="already wrote other content to table") as refused:
+        world.run(raw_version=2)
+    assert "raw_version 2" in str(refused.value)
+    assert "raw_version 1" in str(refused.value)
+
+
 def test_an_altered_data_file_is_noticed_before_the_manifest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def altered(place: Place, *rest: Any) -> None:
         real(place, *rest)
