@@ -35,6 +35,7 @@ class Applications:
         """A new application; the same client token again answers the one it made."""
         if request["type"].upper() != "SPARK":
             raise NotServed(f"CreateApplication type {request['type']}")
+        check_monitoring("CreateApplication", request)
         with self._store.alone():
             for application in self._store.all("application"):
                 if application["_token"] == request.get("clientToken") and application["state"] != "TERMINATED":
@@ -55,6 +56,7 @@ class Applications:
 
     def replace(self, identifier: str, request: Document) -> Document:
         """The application with other settings, for CloudFormation's update; its id and name stay."""
+        check_monitoring("UpdateApplication", request)
         kept = {key: value for key, value in request.items() if key not in ("name", "type")}
         with self._store.edit("application", identifier) as application:
             application |= kept | {"updatedAt": now()}
@@ -118,6 +120,12 @@ class Applications:
             if taken is None or taken["state"] == "TERMINATED":
                 return identifier
         raise Conflict(f"there are too many applications called {name}")
+
+
+def check_monitoring(where: str, configuration: Document | None) -> None:
+    """Refuse logs in S3: they go to CloudWatch Logs, and nothing would be written there."""
+    if "s3MonitoringConfiguration" in ((configuration or {}).get("monitoringConfiguration") or {}):
+        raise NotServed(f"{where} monitoringConfiguration.s3MonitoringConfiguration")
 
 
 def base36(text: str) -> str:

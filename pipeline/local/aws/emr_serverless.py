@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 
 from pipeline.local.aws import job_run, paging
 from pipeline.local.aws.account import Account, Caller
-from pipeline.local.aws.emr_applications import RUN_ENDED, Applications, base36
+from pipeline.local.aws.emr_applications import RUN_ENDED, Applications, base36, check_monitoring
 from pipeline.local.aws.errors import ApplicationNotFound, Invalid, NotServed
 from pipeline.local.aws.store import Document, now
 
-ENDED = RUN_ENDED
 SERVICE = "emr-serverless.amazonaws.com"
 INTERRUPTED = "The embedded environment ended while this job ran. Start it again."
 DEFAULT_TIMEOUT_MINUTES = 720  # GetJobRun's documentation
@@ -66,16 +65,13 @@ class EmrServerless:
     def recover(self) -> None:
         """Runs that were under way when the environment ended have failed."""
         for run in self._store.all("job-run"):
-            if run["state"] not in ENDED:
+            if run["state"] not in RUN_ENDED:
                 with self._store.edit("job-run", run["jobRunId"]) as document:
                     job_run.end(document, "FAILED", INTERRUPTED)
 
     def start(self, caller: Caller, request: Document) -> Document:
         """Check rights, role and driver as AWS would, then start the run; the same client token starts nothing new."""
-        if strange := sorted(request.keys() - _SERVED):
-            raise NotServed(f"StartJobRun {', '.join(strange)}")
-        if "sparkSubmit" not in (request.get("jobDriver") or {}):
-            raise NotServed("StartJobRun without jobDriver.sparkSubmit")
+        _check_served(request)
         application = self.applications.get(request)
         role = request["executionRoleArn"]
         self._account.check_may_pass(caller, role, SERVICE)
@@ -112,7 +108,7 @@ class EmrServerless:
         """SIGTERM to the driver, SIGKILL after the grace."""
         run = self._run(request)
         with self._store.edit("job-run", run["jobRunId"]) as document:
-            if document["state"] in ENDED:
+            if document["state"] in RUN_ENDED:
                 raise Invalid(f"Job run {run['jobRunId']} cannot be cancelled: it is {document['state']}")
             document |= {"state": "CANCELLING", "updatedAt": now()}
         grace = request.get("shutdownGracePeriodInSeconds")
@@ -132,6 +128,15 @@ class EmrServerless:
 
     def _of(self, application: Document) -> list[Document]:
         return [run for run in self._store.all("job-run") if run["applicationId"] == application["applicationId"]]
+
+
+def _check_served(request: Document) -> None:
+    """Refuse what a run here would only pretend to do."""
+    if strange := sorted(request.keys() - _SERVED):
+        raise NotServed(f"StartJobRun {', '.join(strange)}")
+    if "sparkSubmit" not in (request.get("jobDriver") or {}):
+        raise NotServed("StartJobRun without jobDriver.sparkSubmit")
+    check_monitoring("StartJobRun configurationOverrides", request.get("configurationOverrides"))
 
 
 def _document(application: Document, caller: Caller, request: Document) -> Document:

@@ -9,9 +9,9 @@ from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, Invalid, NotFound, NotServed
 from pipeline.local.aws.executor import RUNNING, Executor
 from pipeline.local.aws.expressions import text
+from pipeline.local.aws.pipelines import EXECUTION_ENDED
 from pipeline.local.aws.store import Document, now
 
-ENDED = ("Succeeded", "Failed", "Stopped")
 INTERRUPTED = (
     "InternalServerError: the embedded environment ended while this execution ran. Retry it, or start it again."
 )
@@ -48,7 +48,7 @@ class Executions:
     def recover(self) -> None:
         """Executions that were under way when the environment ended have failed, and say so."""
         for execution in self._store.all("execution"):
-            if execution["PipelineExecutionStatus"] in ENDED:
+            if execution["PipelineExecutionStatus"] in EXECUTION_ENDED:
                 continue
             with self._store.edit("execution", execution["PipelineExecutionArn"]) as document:
                 document |= {
@@ -136,7 +136,7 @@ class Executions:
         """Stopping: the running steps are stopped, and a callback is told and waited for."""
         arn = self._execution(request)["PipelineExecutionArn"]
         with self._store.edit("execution", arn) as document:
-            if document["PipelineExecutionStatus"] in ENDED:
+            if document["PipelineExecutionStatus"] in EXECUTION_ENDED:
                 raise Conflict(
                     f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
                     f"Cannot stop this pipeline execution."

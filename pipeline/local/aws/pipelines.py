@@ -8,7 +8,7 @@ from pipeline.local.aws.errors import Conflict, InUse, Invalid, NotFound, NotSer
 from pipeline.local.aws.store import Document, now
 
 SERVICE = "sagemaker.amazonaws.com"
-ENDED = ("Succeeded", "Failed", "Stopped")
+EXECUTION_ENDED = ("Succeeded", "Failed", "Stopped")
 _SERVED = {
     "PipelineName", "PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "ClientRequestToken", "RoleArn",
     "Tags", "ParallelismConfiguration",
@@ -98,7 +98,7 @@ class Pipelines:
     def delete(self, caller: Caller, request: Document) -> Document:
         """Delete a pipeline that has no execution under way."""
         pipeline = self._pipeline(request)
-        if any(run["PipelineExecutionStatus"] not in ENDED for run in self._runs_of(pipeline)):
+        if any(run["PipelineExecutionStatus"] not in EXECUTION_ENDED for run in self._runs_of(pipeline)):
             raise Conflict(f"Pipeline {pipeline['PipelineName']} has executions that are not finished")
         self._store.remove("pipeline", pipeline["PipelineName"])
         return {"PipelineArn": pipeline["PipelineArn"]}

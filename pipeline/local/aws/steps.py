@@ -14,7 +14,8 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.local.aws import emr_serverless, training
+from pipeline.local.aws import training
+from pipeline.local.aws.emr_applications import RUN_ENDED
 from pipeline.local.aws.expressions import all_hold, resolve
 from pipeline.local.aws.running_step import RunningStep, StepFailed
 from pipeline.local.aws.store import Document, now
@@ -55,7 +56,7 @@ def run_emr_job(running: RunningStep) -> None:
     names = {key: run[key] for key in ("applicationId", "jobRunId")}
     running.set(Metadata={"EMRServerless": _emr_metadata(names, request)})
     running.await_end(
-        lambda: (running.store.get("job-run", names["jobRunId"]) or {}).get("state") in emr_serverless.ENDED,
+        lambda: (running.store.get("job-run", names["jobRunId"]) or {}).get("state") in RUN_ENDED,
         lambda: client.cancel_job_run(**names),
     )
     job = client.get_job_run(**names)["jobRun"]

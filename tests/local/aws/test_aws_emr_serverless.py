@@ -105,6 +105,16 @@ def test_an_entry_point_outside_the_image_is_refused(start, ended, entry):
     assert (run["state"], "expected" in run["stateDetails"]) == ("FAILED", True)
 
 
+def test_logs_in_s3_are_refused_by_name(emr, start):
+    monitoring = {"monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": "s3://logs/"}}}
+    name = "monitoringConfiguration.s3MonitoringConfiguration"
+    with pytest.raises(ClientError, match=f"not implemented: StartJobRun configurationOverrides {name}"):
+        start(configurationOverrides=monitoring)
+    with pytest.raises(ClientError, match=f"not implemented: CreateApplication {name}"):
+        emr.create_application(name="logs", releaseLabel="emr-spark-8.0.0", type="SPARK", **monitoring)
+    assert "logs" not in [item["name"] for item in emr.list_applications()["applications"]]
+
+
 def test_a_session_policy_narrows_the_run(server, start, ended):
     bucket = server.outputs["EvidenceBucket"]
     server.client("s3").put_object(Bucket=bucket, Key="executions/p/prepare/a", Body=b"", IfNoneMatch="*")
