@@ -39,7 +39,9 @@ def reading(location: str, options: Mapping[str, str], paths: Sequence[str], col
         for batch in numbers:
             for number in batch.column(0).to_pylist():
                 with files.open_input_file(unquote(paths[number])) as source:
-                    for rows in pq.ParquetFile(source).iter_batches(_READ_ROWS, columns=list(columns)):
+                    file = pq.ParquetFile(source)
+                    present = [name for name in columns if name in file.schema_arrow.names]
+                    for rows in file.iter_batches(_READ_ROWS, columns=present):
                         yield as_text(rows, columns)
 
     return read
@@ -60,8 +62,15 @@ def scanning(location: str, options: Mapping[str, str], version: int, columns: S
 
 
 def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-    """The columns by name, each as plain Arrow strings whatever the file's encoding of text is."""
-    return pa.record_batch([batch.column(name).cast(pa.string()) for name in columns], names=list(columns))
+    """The columns by name, each as plain Arrow strings whatever the file's encoding of text is.
+
+    A column that was added to the table after the file was written is null in it, as Delta means it.
+    """
+    absent = pa.nulls(batch.num_rows, pa.string())
+    there = set(batch.schema.names)
+    return pa.record_batch(
+        [batch.column(name).cast(pa.string()) if name in there else absent for name in columns], names=list(columns)
+    )
 
 
 def writing(location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema) -> Task:

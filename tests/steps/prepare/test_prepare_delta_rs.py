@@ -127,6 +127,17 @@ def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> Non
     assert store.rows(place(tmp_path / "t"), 0) is None
 
 
+def test_a_column_that_older_files_lack_is_null_in_their_rows(spark: "SparkSession", tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path), pa.table({"a": ["old", "older"]}))
+    write_deltalake(str(tmp_path), pa.table({"a": ["new"], "b": ["x"]}), mode="append", schema_mode="merge")
+    store = DeltaRsStore(spark)
+    assert store.columns(place(tmp_path), 1) == ["a", "b"]
+    both = store.read(place(tmp_path), 1, ["b", "a"]).collect()
+    assert sorted((row["a"], row["b"]) for row in both) == [("new", "x"), ("old", None), ("older", None)]
+    alone = store.read(place(tmp_path), 1, ["b"]).collect()
+    assert sorted(str(row["b"]) for row in alone) == ["None", "None", "x"]
+
+
 def test_vended_keys_stand_in_no_plan_and_no_setting(spark: "SparkSession", tmp_path: Path) -> None:
     fakes.raw_table(tmp_path, fakes.corpus())
     rows = DeltaRsStore(spark).read(place(tmp_path), 0, ["cik"])
