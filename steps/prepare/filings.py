@@ -30,7 +30,8 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("source_filing", "cik", "company", "filing_type", "filing_date")),
         ("year", pa.int32()),
         ("section", pa.string()),
-        ("section_sha256", pa.string()),
+        ("section_sha256", pa.string()),  # whatever the case of its letters
+        ("exact_sha256", pa.string()),
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
@@ -38,7 +39,8 @@ SCHEMA = pa.schema(
 )
 DDL = (
     "source_filing string, cik string, company string, filing_type string, filing_date string, year int, section string, "
-    "section_sha256 string, risk_factors array<struct<heading: string, body: string>>, reason string, detail string"
+    "section_sha256 string, exact_sha256 string, risk_factors array<struct<heading: string, body: string>>, "
+    "reason string, detail string"
 )
 
 _DATE = r"^(?:19|20)\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
@@ -135,18 +137,16 @@ def _fault() -> pl.Expr:
     return pl.coalesce(pl.when(test).then(pl.lit(text)) for text, test in {**absent, **tests}.items())
 
 
+def _sha256(texts: pl.Series) -> pl.Series:
+    return pl.Series([hashlib.sha256(text.encode()).hexdigest() for text in texts], dtype=pl.String)
+
+
 def _split(usable: pl.DataFrame) -> pl.DataFrame:
-    """`row`, `section_sha256`, `risk_factors`; a row without a risk factor is missing from the result."""
+    """`row`, both digests, `risk_factors`; a row without a risk factor is missing from the result."""
     whole = paragraphs(usable)
-    digests = whole.group_by("row", maintain_order=True).agg(
-        section_sha256=pl.col("paragraph").str.join("\n").str.to_lowercase()
-    )
-    digests = digests.with_columns(
-        pl.Series(
-            "section_sha256",
-            [hashlib.sha256(text.encode()).hexdigest() for text in digests["section_sha256"]],
-            pl.String,
-        )
+    texts = whole.group_by("row", maintain_order=True).agg(text=pl.col("paragraph").str.join("\n"))
+    digests = texts.select(
+        "row", section_sha256=_sha256(texts["text"].str.to_lowercase()), exact_sha256=_sha256(texts["text"])
     )
     factors = risk_factors(whole).group_by("row", maintain_order=True).agg(risk_factors=pl.struct("heading", "body"))
     return digests.join(factors, on="row", how="inner")

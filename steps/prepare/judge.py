@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
+# What two filings with one name, date and section may still differ in.
+_DESCRIBED = ("cik", "company", "filing_type", "year", "section", "exact_sha256")
+
+
 def judged_filings(raw: "DataFrame") -> "DataFrame":
     """Every raw row with its fields in canonical form and the first reason against it."""
     checked = raw.mapInArrow(mapped(filing_kernel.examine), filing_kernel.DDL)
-    order = ["filing_date", "source_filing", "section_sha256"]
+    order = ["filing_date", "source_filing", "section_sha256", *_DESCRIBED]
     unique = _without_repeats(
         checked, key="source_filing", order=order, reason=filing_kernel.DUPLICATE_FILING, first="section_sha256"
     )

@@ -94,6 +94,29 @@ def test_of_two_equal_texts_the_earlier_filing_s_is_kept(spark: "SparkSession", 
     assert {row["detail"].removeprefix("same as ") for row in rejected if row["reason"] == "duplicate_example"} <= kept
 
 
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"cik": "1002"},
+        {"company": "Another Inc"},
+        {"filing_type": "10-K/A"},
+        {"period_of_report": "2018-12-31"},
+        {"item_1a": fakes.section("Company 1001", seed=2021).replace("Our", "OUR")},
+    ],
+)
+def test_which_of_two_equals_is_kept_does_not_depend_on_the_order_they_are_read_in(
+    spark: "SparkSession", difference: dict[str, str]
+) -> None:
+    rows = [fakes.filing(1001, 2021), fakes.filing(1001, 2021) | difference]
+
+    def judged(read: list[dict[str, str | None]]) -> list[Any]:
+        raw = spark.createDataFrame(pa.Table.from_pylist(read, schema=fakes.RAW_SCHEMA).to_pandas()).repartition(1)
+        return sorted(judge.judged_filings(raw).collect(), key=str)
+
+    assert judged(rows) == judged(rows[::-1])
+    assert [row["reason"] for row in judged(rows)].count("duplicate_filing") == 1
+
+
 def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) -> None:
     prepared = world.run()
     assert list(world.evidence.documents.values()) == [prepared.to_bytes()]
