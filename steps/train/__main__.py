@@ -19,6 +19,7 @@ from typing import Any
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
+from steps.train import disk
 from steps.train.arguments import Arguments
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
@@ -44,7 +45,8 @@ def main(argv: list[str]) -> int:
     paths, stop = Paths.from_environment(), StopSignal.listen()
     try:
         arguments = hyperparameters.parse(_hyperparameters(paths))
-        train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
+        with disk.explained():
+            train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
         sys.stderr.write("stopped: SIGTERM came; nothing was left in the model folder\n")
         return EXIT_CODE
@@ -125,8 +127,11 @@ def _training_job() -> str:
 
 def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     sys.stderr.write(reason + "\n")
-    paths.failure.parent.mkdir(parents=True, exist_ok=True)
-    Path(paths.failure).write_text(reason[:_REASON_CHARACTERS], encoding="utf-8")
+    try:
+        paths.failure.parent.mkdir(parents=True, exist_ok=True)
+        Path(paths.failure).write_text(reason[:_REASON_CHARACTERS], encoding="utf-8")
+    except OSError as error:  # the log has the reason; on a full disk there is no room for more
+        sys.stderr.write(f"{paths.failure} could not be written: {error}\n")
     return exit_code
 
 

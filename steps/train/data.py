@@ -28,6 +28,7 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Prepared
 from steps.governance.names import UcName, execution_id
+from steps.train import disk
 from steps.train.storage import translated
 
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -142,7 +143,8 @@ def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> N
     while chunk := file.read(_CHUNK_BYTES):
         digest.update(chunk)
         size += len(chunk)
-        spool.write(chunk)
+        with disk.explained():  # ours, not the storage's
+            spool.write(chunk)
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise IntegrityError(
             f"file {entry.path} was altered after Prepare wrote it",

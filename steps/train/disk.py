@@ -1,0 +1,47 @@
+"""A full disk of this job, told as what it is, wherever it shows: in a spool, in the staged model, in a library's own file.
+
+with disk.explained():
+    spool.write(chunk)
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from steps.governance.errors import GovernanceError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# safetensors writes in Rust and tempfile tries every folder: neither keeps the number of the error
+_WORDINGS = ("No space left on device", "No usable temporary directory")
+
+
+class DiskFull(GovernanceError):
+    """This job's own volume has no room left."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Let a full disk come out as what it is, and everything else as it was raised.
+
+    Raises:
+        DiskFull: there was no room for what was written.
+    """
+    try:
+        yield
+    except GovernanceError:
+        raise
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        raise DiskFull(
+            "this job's disk is full",
+            expected="room for the model, one data file and the trained adapter",
+            got=f"{type(error).__name__}: {str(error)[:200]}",
+            do="raise train.volume_gib in the configuration",
+        ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    return any(wording in str(error) for wording in _WORDINGS)

@@ -1,0 +1,101 @@
+"""A full disk is this job's own fault and told as that; it is never taken for tampering or for the storage's answer."""
+
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from steps.governance.catalog import Table
+from steps.governance.errors import IntegrityError
+from steps.governance.names import UcName
+from steps.train import __main__ as job
+from steps.train import data, disk, outputs
+from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+NO_FOLDER = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+
+def raising(error: Exception) -> Any:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [FULL, NO_FOLDER], ids=["no space", "no temporary folder"])
+def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    commit(tmp_path / "curated", ARN)
+    manifest = prepared(tmp_path / "curated", ARN, 0)
+    monkeypatch.setattr(data, "_SPOOL_BYTES", 1)  # so that the first chunk needs a file
+    monkeypatch.setattr(tempfile, "TemporaryFile", raising(error))
+    table = Table(UcName.parse(NAME), TABLE_ID, str(tmp_path / "curated"))
+    with pytest.raises(disk.DiskFull, match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib"):
+        data.read(manifest, table, LocalAccess(), execution_arn=ARN)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FULL,
+        NO_FOLDER,
+        # what safetensors 0.8 raises: no OSError, no number
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+    ids=["no space", "no temporary folder", "safetensors"],
+)
+def test_every_wording_of_a_full_disk_is_known(error: Exception) -> None:
+    with pytest.raises(disk.DiskFull), disk.explained():
+        raise error
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    for error in (OSError(errno.EIO, "I/O"), ValueError("x"), IntegrityError("No space left on device, says a file")):
+        with pytest.raises(type(error)) as raised, disk.explained():
+            raise error
+        assert raised.value is error
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders of a job; its hyperparameters are not looked at here."""
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv("TRAINING_JOB_NAME", "train-1")
+    hyperparameters = tmp_path / "input" / "config" / "hyperparameters.json"
+    hyperparameters.parent.mkdir(parents=True)
+    hyperparameters.write_text(json.dumps({}))
+    monkeypatch.setattr(job.hyperparameters, "parse", lambda given: given)
+    monkeypatch.setattr(job, "connect", lambda arguments: None)
+    monkeypatch.setattr(job.StopSignal, "listen", job.StopSignal)
+    return tmp_path
+
+
+def staging(*_: object, **__: object) -> None:
+    with outputs.staged(job.Paths.from_environment().model):
+        raise AssertionError("there was room")
+
+
+def test_staging_on_a_full_disk_says_so_in_the_failure_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "train", staging)
+    monkeypatch.setattr(tempfile, "mkdtemp", raising(FULL))
+    assert job.main([]) == 1
+    reason = (root / "output" / "failure").read_text()
+    assert reason.startswith("this job's disk is full")
+    assert "train.volume_gib" in reason
+
+
+def test_a_disk_too_full_for_the_failure_file_still_leaves_the_reason_in_the_log(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(job, "train", raising(FULL))
+    monkeypatch.setattr(Path, "write_text", raising(FULL))
+    assert job.main([]) == 1
+    told = capsys.readouterr().err
+    assert "this job's disk is full" in told
+    assert "failure could not be written" in told
