@@ -3,6 +3,7 @@
 Nothing here reads from or writes to anywhere but the base model's folder.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     Raises:
         UsageError: a split holds no usable example, or the device cannot do the asked precision.
         IntegrityError: the base model is not what it says it is.
-        Diverged: the loss became no number.
+        Diverged: the loss, in training or evaluation, is no number.
         Stopped: SIGTERM came.
     """
     set_seed(arguments.seed)
@@ -88,12 +89,14 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
         )
     with clock.time("evaluate_before"):
         before = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
+    _require_finite(before, "before", do="check the base model and Fp8Mode: nothing was trained yet")
     progress.report_evaluation(eval_loss_before=before.loss, eval_tokens=before.tokens)
     with clock.time("train"):
         schedule = loop.Schedule(arguments.epochs, arguments.max_steps, arguments.learning_rate, arguments.seed)
         done = loop.train(tuned, train.rows, schedule, batching=batches, precision=decided, stop=stop)
     with clock.time("evaluate_after"):
         after = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
+    _require_finite(after, "after", do="lower LearningRate")
     progress.report_evaluation(eval_loss=after.loss, eval_tokens=after.tokens)
     with clock.time("sample"):
         sample = generation.sample(tuned, chat, held_out.documents[0], decided)
@@ -101,6 +104,13 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     systems = {example.system for example in examples.train}
     system = systems.pop() if len(systems) == 1 else ""
     return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, system, clock.seconds)
+
+
+def _require_finite(evaluation: Evaluation, when: str, *, do: str) -> None:
+    if not math.isfinite(evaluation.loss):
+        raise loop.Diverged(
+            f"the eval loss {when} training is no number", expected="a finite loss", got=str(evaluation.loss), do=do
+        )
 
 
 def _split(chat: Chat, examples: Examples, split: str, arguments: Arguments) -> _Split:

@@ -206,10 +206,8 @@ def test_sigterm_ends_the_loop_and_leaves_nothing(
     assert_nothing_left(stopped)
 
 
-def test_a_diverged_run_is_refused_and_leaves_nothing(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
-    from steps.train.loop import Diverged
-
-    base = tmp_path / "base"
+def base_of_nan(tiny_model: Path, base: Path) -> Path:
+    """The tiny model with a norm that is no number."""
     base.mkdir()
     for path in tiny_model.iterdir():
         (base / path.name).write_bytes(path.read_bytes())
@@ -221,8 +219,46 @@ def test_a_diverged_run_is_refused_and_leaves_nothing(tiny_model: Path, curated:
         content = (base / entry["path"]).read_bytes()
         entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     (base / MIRROR).write_text(json.dumps(mirror))
-    diverged = job(tmp_path / "ml", base, curated)
+    return base
+
+
+def test_a_diverged_run_is_refused_and_leaves_nothing(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from steps.train import fine_tune
+    from steps.train.evaluation import Evaluation
+    from steps.train.loop import Diverged
+
+    monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1))  # so that training begins
+    diverged = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
     with pytest.raises(Diverged, match=r"training diverged at step 1\n.*\n  got       loss nan"):
+        run(diverged)
+    assert_nothing_left(diverged)
+
+
+def test_a_base_that_gives_no_number_is_refused_before_training(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
+    from steps.train.loop import Diverged
+
+    broken = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
+    with pytest.raises(Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"):
+        run(broken)
+    assert_nothing_left(broken)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_an_eval_loss_that_is_no_number_after_training_is_told_as_divergence(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
+) -> None:
+    from steps.train import fine_tune
+    from steps.train.evaluation import Evaluation
+    from steps.train.loop import Diverged
+
+    losses = iter([2.0, loss])
+    monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(next(losses), 1))
+    diverged = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
+    with pytest.raises(Diverged, match=f"after training is no number\n.*\n  got       {loss}\n.*lower LearningRate"):
         run(diverged)
     assert_nothing_left(diverged)
 
