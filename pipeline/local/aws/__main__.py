@@ -1,7 +1,8 @@
 """The embedded AWS account: `python -m pipeline.local.aws --port P --state DIR [--engine sail|spark]`.
 
 Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The root key lies in
-`DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state; exit code 2 says that the port is taken.
+`DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state; exit code 2 says that the
+port is taken or the engine is not installed.
 """
 
 import argparse
@@ -27,7 +28,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         server.serve(server.Options(**vars(arguments)))
-    except server.PortInUse as error:
+    except server.CannotStart as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

@@ -17,6 +17,7 @@ from pipeline.local.aws.errors import Invalid
 
 PREFIX = "governed-finetune-"
 WORKDIR = "/opt/governed-finetune"  # as every Dockerfile under containers/ has it (tests/test_containers.py)
+SPARK_PYTHON = Path("build/spark-venv/bin/python")  # of scripts/spark-venv: `pyspark` in place of `pyspark-client`
 _ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 
 

@@ -1,10 +1,11 @@
 """One EMR Serverless job run: the Spark driver as a subprocess with the execution role's session.
 
 `local://` entry points lie in the image, that is in the repository; `s3://` ones are fetched with the role's own keys.
-The driver is `spark_driver` on Sail, or the entry point itself on the real Spark of the `pyspark` package. Logs go
+The driver is `spark_driver` on Sail, or the entry point itself on the real Spark of build/spark-venv. Logs go
 where EMR Serverless puts them: `/aws/emr-serverless`, `applications/<app>/jobs/<run>/SPARK_DRIVER/{stdout,stderr}`.
 """
 
+import shlex
 import sys
 import threading
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.images import path_in_image
+from pipeline.local.aws.images import SPARK_PYTHON, path_in_image
 from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.store import Document, now
 
 LOG_GROUP = "/aws/emr-serverless"
 _SAIL_DRIVER = Path(__file__).with_name("spark_driver.py")
+LOCAL_MASTER = "local[2]"
 MAX_DETAIL_CHARACTERS = 1024
 
 
@@ -97,7 +99,11 @@ class JobRun:
         entry, arguments = self._entry_point(submit["entryPoint"]), submit.get("entryPointArguments") or []
         if self._account.engine == "sail":
             return [sys.executable, str(_SAIL_DRIVER), str(entry), *arguments]
-        return [sys.executable, str(entry), *arguments]
+        return [self._spark_python, str(entry), *arguments]
+
+    @property
+    def _spark_python(self) -> str:
+        return str(self._account.repository / SPARK_PYTHON)
 
     def _entry_point(self, uri: str) -> Path:
         parts = urlsplit(uri)
@@ -158,8 +164,20 @@ class JobRun:
         )
         if self._account.engine == "spark":
             parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
-            environment["PYSPARK_SUBMIT_ARGS"] = f"{parameters} pyspark-shell".strip()
+            environment |= {
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "PYSPARK_PYTHON": self._spark_python,  # else the workers run the first python3 of the PATH
+                "PYSPARK_SUBMIT_ARGS": _submit_arguments(parameters),
+            }
         return environment
+
+
+def _submit_arguments(parameters: str) -> str:
+    """The run's own spark-submit parameters; without a master among them, this machine is the cluster."""
+    words = shlex.split(parameters)
+    if "--master" not in words and not any(word.startswith("spark.master=") for word in words):
+        words += ["--conf", f"spark.master={LOCAL_MASTER}"]
+    return shlex.join([*words, "pyspark-shell"])
 
 
 def _destination(run: Document) -> tuple[str, str]:

@@ -49,17 +49,18 @@ class Options:
         return f"http://127.0.0.1:{self.port}"
 
 
-class PortInUse(RuntimeError):
-    """Somebody else listens there already."""
+class CannotStart(RuntimeError):
+    """The command line asks for what this machine does not have now; the message says what."""
 
 
 def serve(options: Options) -> None:
     """Run until SIGTERM or SIGINT; then end every job, save everything, and return.
 
     Raises:
-        PortInUse: the port is taken.
+        CannotStart: the port is taken, or the engine is not installed.
     """
     _check_port(options.port)
+    _check_engine(options)
     options.folder.mkdir(parents=True, exist_ok=True)
     _configure(options, root_key(options.folder))
     from pipeline.local.aws import plugin  # reads the environment that was just set
@@ -204,4 +205,13 @@ def _check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise PortInUse(f"port {port}: expected a free port, got one in use; choose another with --port") from None
+            raise CannotStart(
+                f"port {port}: expected a free port, got one in use; choose another with --port"
+            ) from None
+
+
+def _check_engine(options: Options) -> None:
+    from pipeline.local.aws.images import SPARK_PYTHON
+
+    if options.engine == "spark" and not (options.repository / SPARK_PYTHON).is_file():
+        raise CannotStart(f"--engine spark: expected {SPARK_PYTHON}, found none; make it with scripts/spark-venv")
