@@ -1,16 +1,9 @@
 """Stopping leaves an execution Stopped, no process behind, and nothing registered; killing leaves nothing running."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import psutil
 import pytest
 
-from tests.journey.conftest import REPOSITORY, Environment, Worker, local, plain, wait_for
+from tests.journey.conftest import Environment, Worker, wait_for
 
 pytestmark = pytest.mark.environment
 
@@ -61,24 +54,3 @@ def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_no
         worker.process.resume()
     wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
     assert [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")] == before
-
-
-@pytest.mark.parametrize("moment_seconds", [1.0, 6.0])
-def test_ctrl_c_during_run_leaves_no_process(tmp_path: Path, moment_seconds: float) -> None:
-    state = tmp_path / "state"
-    run = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.local", "run", "--state", str(state)],
-        env=plain(),
-        cwd=REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    wait_for(lambda: (state / "environment.json").exists() or run.poll() is not None, seconds=60)
-    time.sleep(moment_seconds)
-    os.killpg(run.pid, signal.SIGINT)  # as the terminal does: to the whole foreground group
-    _, complaint = run.communicate(timeout=90)
-    assert run.returncode == 130, complaint.decode()
-    left = [p.pid for p in psutil.process_iter(["cmdline"]) if str(state) in " ".join(p.info["cmdline"] or [])]
-    assert left == []
-    assert local(state, "status").returncode == 1

@@ -1,0 +1,96 @@
+"""Environments of their own: interrupted, killed, taken down and started again. No process stays, nothing loaded is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+
+from pipeline.local.state import State
+from tests.journey.conftest import REPOSITORY, local, plain, wait_for
+
+pytestmark = pytest.mark.environment
+
+
+def begin(state: Path, verb: str) -> "subprocess.Popen[str]":
+    """Start a command in a process group of its own, as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.local", verb, "--state", str(state)],
+        env=plain(),
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def servers_of(state: Path) -> list[psutil.Process]:
+    """The recorded servers that live, and everything they started."""
+    handles = [handle for process in State(state).load().processes if (handle := process.handle())]
+    return [*handles, *(child for handle in handles for child in handle.children(recursive=True))]
+
+
+def alive(processes: list[psutil.Process]) -> list[str]:
+    return [p.name() for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_while_it_trains_leaves_no_process(tmp_path: Path, number: int) -> None:
+    run = begin(tmp_path / "state", "run")
+    assert run.stderr is not None
+    for line in run.stderr:
+        if line.startswith("Train") and "Executing" in line:
+            break
+    wait_for(lambda: any("steps.train" in " ".join(p.cmdline()) for p in servers_of(tmp_path / "state")))
+    started = [*servers_of(tmp_path / "state"), *psutil.Process(run.pid).children(recursive=True)]
+    assert len(started) >= 5
+    os.killpg(run.pid, number)  # as the terminal does: to the whole foreground group
+    run.communicate(timeout=90)
+    assert run.returncode == 130
+    assert alive(started) == []
+    assert local(tmp_path / "state", "status").returncode == 1
+
+
+def test_an_up_that_was_killed_halfway_is_no_environment_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    up = begin(state, "up")
+    wait_for(lambda: len(servers_of(state)) >= 2, seconds=60)
+    os.killpg(up.pid, signal.SIGKILL)
+    up.communicate()
+    left = servers_of(state)
+    assert local(state, "status").returncode == 1
+    again = local(state, "up")
+    assert again.returncode == 0, again.stderr
+    assert local(state, "status").returncode == 0
+    assert alive(left) == []
+    whole = servers_of(state)
+    assert local(state, "down").returncode == 0
+    assert alive(whole) == []
+
+
+def test_up_after_down_goes_on_with_what_was_loaded(tmp_path: Path) -> None:
+    state, filings = tmp_path / "state", tmp_path / "filings.jsonl"
+    filing = {"cik": "1", "company": "A", "filing_type": "10-K", "filing_date": "2025-01-01", "filename": "a.htm"}
+    filings.write_text(json.dumps(filing | {"period_of_report": "2024-12-31"}))
+    for words in (("up", "--filings", str(filings)), ("down",), ("up",)):
+        ended = local(state, *words)
+        assert ended.returncode == 0, ended.stderr
+    try:
+        assert versions(state) == 1, "the synthetic corpus was loaded over a person's filings"
+    finally:
+        local(state, "down")
+
+
+def versions(state: Path) -> int:
+    """How many commits the raw table has; root may look."""
+    key = json.loads((state / "aws" / "root.json").read_text())
+    endpoint = f"http://127.0.0.1:{State(state).load().ports['aws']}"
+    s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint, **key)
+    listed = s3.list_objects_v2(Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/")
+    return sum(entry["Key"].endswith(".json") for entry in listed["Contents"])
