@@ -64,6 +64,7 @@ class Applications:
 
     def list_all(self, caller: Caller, request: Document) -> Document:
         """Applications, oldest first."""
+        paging.check("ListApplications", request, {"states"})
         states = paging.many(request.get("states"))
         found = [
             {"id": item["applicationId"]} | {key: item[key] for key in _SUMMARY if key in item}

@@ -91,6 +91,7 @@ class EmrServerless:
 
     def list_all(self, caller: Caller, request: Document) -> Document:
         """Runs of one application, newest first."""
+        paging.check("ListJobRuns", request, {"applicationId", "states"})
         states = paging.many(request.get("states"))
         found = [
             {"id": run["jobRunId"], "type": "SPARK"} | {key: run[key] for key in _SUMMARY if key in run}

@@ -19,6 +19,7 @@ _START_SERVED = {
     "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters", "PipelineExecutionDescription",
     "ClientRequestToken", "ParallelismConfiguration",
 }  # fmt: skip
+_LIST_SERVED = {"PipelineName", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
 _KEPT = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
 _DESCRIBED = (
     "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
@@ -88,12 +89,14 @@ class Executions:
         return {key: execution[key] for key in _DESCRIBED if key in execution}
 
     def list_all(self, caller: Caller, request: Document) -> Document:
-        """Executions of one pipeline, newest first."""
+        """Executions of one pipeline, newest first, filtered by the time."""
+        paging.check("ListPipelineExecutions", request, _LIST_SERVED)
         name = request["PipelineName"].rsplit("/", 1)[-1]
         if self._store.get("pipeline", name) is None:
             raise NotFound(f"Pipeline '{name}' does not exist.")
+        executions = self._of(self._account.arn("sagemaker", f"pipeline/{name}"))
         found = []
-        for execution in paging.ordered(self._of(self._account.arn("sagemaker", f"pipeline/{name}")), request):
+        for execution in paging.ordered(executions, request, sort_by={"PipelineExecutionArn": "PipelineExecutionArn"}):
             summary = {key: execution[key] for key in _DESCRIBED[1:5] if key in execution}
             summary["StartTime"] = execution["CreationTime"]
             if "FailureReason" in execution:
@@ -104,6 +107,7 @@ class Executions:
 
     def list_steps(self, caller: Caller, request: Document) -> Document:
         """The steps that have started, newest first."""
+        paging.check("ListPipelineExecutionSteps", request, {"PipelineExecutionArn", "SortOrder"})
         records = list(self._execution(request)["_steps"].values())
         visible = [
             {key: value for key, value in step.items() if not key.startswith("_")}
@@ -114,6 +118,7 @@ class Executions:
 
     def list_parameters(self, caller: Caller, request: Document) -> Document:
         """Every parameter of the execution with the value it has."""
+        paging.check("ListPipelineParametersForExecution", request, {"PipelineExecutionArn"})
         parameters = self._execution(request)["_parameters"]
         found, token = paging.page(
             [{"Name": name, "Value": text(value)} for name, value in parameters.items()], request

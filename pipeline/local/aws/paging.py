@@ -2,12 +2,31 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
 
-from pipeline.local.aws.errors import Invalid
+from pipeline.local.aws.errors import Invalid, NotServed
 
 DEFAULT_PAGE = 100
+_PAGE = {"NextToken", "MaxResults", "nextToken", "maxResults"}
+# A member of a request, the time of an item that it is about, and how the item's must stand to the request's.
+_TIMES = (
+    ("CreatedAfter", "CreationTime", operator.gt),
+    ("CreatedBefore", "CreationTime", operator.lt),
+    ("CreationTimeAfter", "CreationTime", operator.gt),
+    ("CreationTimeBefore", "CreationTime", operator.lt),
+    ("LastModifiedTimeAfter", "LastModifiedTime", operator.gt),
+    ("LastModifiedTimeBefore", "LastModifiedTime", operator.lt),
+)
+_NO_OTHER: Mapping[str, str] = MappingProxyType({})
+
+
+def check(operation: str, request: Mapping[str, Any], served: Set[str]) -> None:
+    """Refuse a filter that the list would not apply: an answer must not hold what was filtered out."""
+    if strange := sorted(request.keys() - served - _PAGE):
+        raise NotServed(f"{operation} {', '.join(strange)}")
 
 
 def page(
@@ -21,9 +40,21 @@ def page(
     return list(items[start:end]), token
 
 
-def ordered(items: Sequence[Any], request: Mapping[str, Any]) -> list[Any]:
-    """Items that stand oldest first, in the order the request wants: Descending is AWS's default."""
-    return list(items) if request.get("SortOrder") == "Ascending" else list(reversed(items))
+def ordered(
+    items: Sequence[Mapping[str, Any]], request: Mapping[str, Any], *, sort_by: Mapping[str, str] = _NO_OTHER
+) -> list[Any]:
+    """Those of the items, oldest first, that are of the request's times, in its order: Descending is AWS's default.
+
+    `sort_by` maps what SortBy may say beside CreationTime to the item's member.
+    """
+    found = [
+        item for item in items if all(holds(item[at], request[name]) for name, at, holds in _TIMES if name in request)
+    ]
+    if (chosen := request.get("SortBy", "CreationTime")) != "CreationTime":
+        if chosen not in sort_by:
+            raise Invalid(f"SortBy: expected one of {', '.join(('CreationTime', *sort_by))}, got {chosen}")
+        found.sort(key=lambda item: str(item[sort_by[chosen]]))
+    return found if request.get("SortOrder") == "Ascending" else found[::-1]
 
 
 def _start(token: str | None) -> int:

@@ -13,6 +13,7 @@ _SERVED = {
     "PipelineName", "PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "ClientRequestToken", "RoleArn",
     "Tags", "ParallelismConfiguration",
 }  # fmt: skip
+_LIST_SERVED = {"PipelineNamePrefix", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
 _KEPT = ("PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
 _SUMMARY = (
     "PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn", "CreationTime",
@@ -82,16 +83,13 @@ class Pipelines:
         )
 
     def list_all(self, caller: Caller, request: Document) -> Document:
-        """Pipelines, newest first, filtered by the beginning of the name."""
+        """Pipelines, newest first, filtered by the beginning of the name and the time."""
+        paging.check("ListPipelines", request, _LIST_SERVED)
         found = [
             {key: pipeline[key] for key in _SUMMARY if key in pipeline}
-            for pipeline in paging.ordered(self._store.all("pipeline"), request)
+            for pipeline in paging.ordered(self._store.all("pipeline"), request, sort_by={"Name": "PipelineName"})
             if pipeline["PipelineName"].startswith(request.get("PipelineNamePrefix", ""))
         ]
-        if request.get("SortBy") == "Name":
-            found.sort(
-                key=lambda summary: str(summary["PipelineName"]), reverse=request.get("SortOrder") != "Ascending"
-            )
         summaries, token = paging.page(found, request)
         return {"PipelineSummaries": summaries, **token}
 

@@ -23,6 +23,10 @@ _SERVED = {
     "EnableInterContainerTrafficEncryption", "Environment", "DebugHookConfig", "ProfilerConfig",
     "EnableManagedSpotTraining", "RemoteDebugConfig",
 }  # fmt: skip
+_LIST_SERVED = {
+    "CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter", "LastModifiedTimeBefore", "NameContains",
+    "StatusEquals", "SortBy", "SortOrder",
+}  # fmt: skip
 DEFAULT_RUNTIME_SECONDS = 86_400
 _SUMMARY = (
     "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
@@ -78,10 +82,12 @@ class TrainingJobs:
         return {key: value for key, value in self._job(request).items() if not key.startswith("_")}
 
     def list_all(self, caller: Caller, request: Document) -> Document:
-        """Jobs, newest first, filtered by status and a part of the name."""
+        """Jobs, newest first, filtered by status, a part of the name, and the time."""
+        paging.check("ListTrainingJobs", request, _LIST_SERVED)
+        sort_by = {"Name": "TrainingJobName", "Status": "TrainingJobStatus"}
         jobs = [
             {key: job[key] for key in _SUMMARY if key in job}
-            for job in paging.ordered(self._store.all("training-job"), request)
+            for job in paging.ordered(self._store.all("training-job"), request, sort_by=sort_by)
             if request.get("StatusEquals") in (None, job["TrainingJobStatus"])
             and request.get("NameContains", "") in job["TrainingJobName"]
         ]

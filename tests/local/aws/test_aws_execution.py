@@ -1,5 +1,6 @@
 """An execution of the compiled definition, through unchanged boto3 clients: branches, retries, stops, answers."""
 
+import datetime
 import json
 import uuid
 
@@ -196,6 +197,36 @@ def test_lists_come_in_pages_in_both_orders(server):
     assert newest["PipelineExecutionArn"] == arn
     with pytest.raises(ClientError, match="page token"):
         scientist.list_pipelines(NextToken="!!")
+
+
+def test_lists_are_filtered_by_time_and_refuse_other_filters_by_name(server):
+    sagemaker, pipeline = server.client("sagemaker"), {"PipelineName": PIPELINE}
+    arn = server.start_execution(MaxEvalLoss="0.01")
+    server.finished(arn)
+    job = server.steps(arn)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1]
+    day = datetime.timedelta(days=1)
+    yesterday, tomorrow = (datetime.datetime.now(datetime.UTC) + shift for shift in (-day, day))
+    for listed, members, names in (
+        (sagemaker.list_pipelines, {}, ("CreatedAfter", "CreatedBefore")),
+        (sagemaker.list_pipeline_executions, pipeline, ("CreatedAfter", "CreatedBefore")),
+        (sagemaker.list_training_jobs, {"NameContains": job}, ("CreationTimeAfter", "CreationTimeBefore")),
+        (sagemaker.list_training_jobs, {"NameContains": job}, ("LastModifiedTimeAfter", "LastModifiedTimeBefore")),
+    ):
+        for times, there in (((yesterday, tomorrow), True), ((tomorrow, tomorrow), False), ((yesterday,) * 2, False)):
+            answer = listed(**members, **dict(zip(names, times, strict=True)))
+            assert bool(next(value for value in answer.values() if isinstance(value, list))) is there, (names, times)
+    by_arn = sagemaker.list_pipeline_executions(**pipeline, SortBy="PipelineExecutionArn", SortOrder="Ascending")
+    arns = [item["PipelineExecutionArn"] for item in by_arn["PipelineExecutionSummaries"]]
+    assert arns == sorted(arns)
+    with pytest.raises(ClientError, match="not implemented: ListPipelines ManagedBy"):
+        sagemaker.list_pipelines(ManagedBy="AWS")
+    with pytest.raises(ClientError, match="not implemented: ListTrainingJobs WarmPoolStatusEquals"):
+        sagemaker.list_training_jobs(WarmPoolStatusEquals="InUse")
+    with pytest.raises(ClientError, match="not implemented: ListPipelineExecutions PipelineVersionAlias"):
+        sagemaker.list_pipeline_executions(**pipeline, PipelineVersionAlias="x")
+    emr, application = server.client("emr-serverless"), server.outputs["ApplicationId"]
+    with pytest.raises(ClientError, match="not implemented: ListJobRuns createdAtAfter, mode"):
+        emr.list_job_runs(applicationId=application, createdAtAfter=yesterday, mode="BATCH")
 
 
 def test_an_execution_keeps_the_definition_and_the_parameters_it_started_with(server):

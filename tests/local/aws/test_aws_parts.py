@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipeline.local.aws import authorization, images, paging, transfer
-from pipeline.local.aws.errors import Invalid
+from pipeline.local.aws.errors import Invalid, NotServed
 from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.metrics import MetricReader
 from pipeline.local.aws.retries import Policies
@@ -162,3 +162,31 @@ def _alive(pid):
         return False
     with open(f"/proc/{pid}/stat") as stat:
         return stat.read().rsplit(")", 1)[1].split()[0] != "Z"  # an orphan that nobody has reaped yet is dead
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({}, "abc"),
+        ({"SortOrder": "Ascending"}, "cba"),
+        ({"SortBy": "CreationTime", "SortOrder": "Ascending"}, "cba"),
+        ({"SortBy": "Name"}, "cba"),
+        ({"SortBy": "Name", "SortOrder": "Ascending"}, "abc"),
+        ({"CreatedAfter": 1}, "ab"),  # after, not at
+        ({"CreatedBefore": 3}, "bc"),
+        ({"CreationTimeAfter": 1, "CreationTimeBefore": 3}, "b"),
+        ({"LastModifiedTimeAfter": 12.5}, "c"),
+        ({"LastModifiedTimeBefore": 12}, "a"),
+    ],
+)
+def test_a_list_is_of_the_times_and_in_the_order_of_its_request(request_, expected):
+    made = (("c", 1, 13), ("b", 2, 12), ("a", 3, 11))
+    items = [{"Label": name, "CreationTime": at, "LastModifiedTime": then} for name, at, then in made]
+    assert "".join(item["Label"] for item in paging.ordered(items, request_, sort_by={"Name": "Label"})) == expected
+
+
+def test_an_order_or_a_filter_that_a_list_does_not_have_is_refused_by_name():
+    with pytest.raises(Invalid, match="SortBy: expected one of CreationTime, Name, got Status"):
+        paging.ordered([], {"SortBy": "Status"}, sort_by={"Name": "Label"})
+    with pytest.raises(NotServed, match="not implemented: ListThings Colour, Size "):
+        paging.check("ListThings", {"Size": 1, "Colour": 2, "Name": 3, "MaxResults": 4}, {"Name"})
