@@ -12,6 +12,7 @@ workspace's own origin only. With a host and a token mlflow needs no discovery a
 import importlib
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from databricks.sdk import errors as databricks
 from databricks.sdk.errors.platform import ERROR_CODE_MAPPING
 
-from steps.governance.errors import GovernanceError, Unavailable
+from steps.governance.errors import AccessDenied, GovernanceError, Unavailable
 from steps.governance.identity import Workspace
 from steps.governance.refusals import translated as workspace_translated
 
@@ -39,6 +40,9 @@ _SETTINGS = {
 }
 # Other ways in which mlflow might find an identity
 _FOREIGN = ("DATABRICKS_CONFIG_PROFILE", "DATABRICKS_USERNAME", "DATABRICKS_PASSWORD", "DATABRICKS_INSECURE")
+# mlflow uploads in threads and keeps of a failure its text only, which holds botocore's sentence
+_STORAGE_SAID = re.compile(r"An error occurred \((\w+)\)")
+_STORAGE_DENIED = {"AccessDenied", "403"}
 
 
 def mlflow_client(workspace: Workspace) -> "MlflowClient":
@@ -75,15 +79,30 @@ def translated(principal: str, doing: str) -> Iterator[None]:
         except MlflowException as error:
             raise _as_ours(error, principal, doing) from error
         except (BotoCoreError, ClientError) as error:  # the upload, with the credential that Unity Catalog vended
+            if said := _STORAGE_SAID.search(str(error)):
+                raise _of_storage(said[1], principal, doing) from error
             raise Unavailable(
                 f"the registry's storage gave no answer while {principal} tried to {doing}", got=type(error).__name__
             ) from error
+
+
+def _of_storage(code: str, principal: str, doing: str) -> GovernanceError:
+    if code not in _STORAGE_DENIED:
+        return Unavailable(f"the registry's storage gave no answer while {principal} tried to {doing}", got=code)
+    return AccessDenied(
+        f"the registry's storage refused {principal}, who tried to {doing}",
+        expected="that the credential vended for this version may write its files",
+        got=code,
+        do="check the storage credential, the bucket's policy and its key's policy",
+    )
 
 
 def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
     """mlflow keeps the server's error code; a code it made up itself (no answer, proxy page) is INTERNAL_ERROR."""
     kind = ERROR_CODE_MAPPING.get(error.error_code)
     text = str(error.message)[:300]
+    if said := _STORAGE_SAID.search(str(error.message)):
+        return _of_storage(said[1], principal, doing)
     if error.error_code in ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"):
         return databricks.PermissionDenied(text)
     if error.error_code in ("UNAUTHENTICATED", "INVALID_TOKEN"):

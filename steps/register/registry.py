@@ -9,6 +9,7 @@ and the others are deleted. A version that is still PENDING has an unknown part 
 anew. [unverified on a live account: deleting PENDING]
 """
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steps.governance.errors import Conflict, NotFound, Unavailable
+from steps.governance.errors import Conflict, GovernanceError, NotFound, Unavailable
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.register.mlflow_session import mlflow_client, translated
@@ -24,6 +25,8 @@ from steps.register.mlflow_session import mlflow_client, translated
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 _READY_WITHIN_SECONDS = 120.0
@@ -66,14 +69,15 @@ class Registry:
             guard: called before each effect; raises if the worker must not act any more.
 
         Raises:
-            AccessDenied: CREATE MODEL or CREATE MODEL VERSION is missing.
-            Unavailable: no version became READY within the attempts.
+            AccessDenied: CREATE MODEL or CREATE MODEL VERSION is missing, or the storage refused the upload.
+            Unavailable: no version became READY within the attempts; the cause is what the last one met.
         """
         self._ensure_model(name, guard)
+        met: GovernanceError | None = None
         for _ in range(_ATTEMPTS):
             self.discard_pending(name, source, guard)
             if not any(found.ready for found in self.find(name, source)):
-                self._create(name, source, tags=tags, build=build, guard=guard)
+                met = self._create(name, source, tags=tags, build=build, guard=guard) or met
             ready = [found.version for found in self.find(name, source) if found.ready]
             if ready:
                 for extra in ready[1:]:
@@ -81,8 +85,10 @@ class Registry:
                     self._delete(name, extra)
                 return ready[0]
         raise Unavailable(
-            f"no version of {name} became READY", expected="READY", got=f"none after {_ATTEMPTS} attempts"
-        )
+            f"no version of {name} became READY",
+            expected=f"READY within {_ATTEMPTS} attempts",
+            got=met.what if met else "versions that were gone when they were looked up again",
+        ) from met
 
     def find(self, name: UcName, source: str) -> list[Found]:
         """Every version made from `source`, the lowest number first."""
@@ -155,8 +161,9 @@ class Registry:
         tags: Mapping[str, str],
         build: Callable[[Path], None],
         guard: Callable[[], None],
-    ) -> None:
-        """Create, upload, finalize. Where no answer came, the caller's next search tells what happened."""
+    ) -> GovernanceError | None:
+        """Create, upload, finalize. Where no answer came, what was met instead is logged and returned: only the caller's
+        next search tells what happened."""
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             build(folder)
@@ -171,15 +178,21 @@ class Registry:
                         local_model_path=str(folder),
                         await_creation_for=0,
                     )
-            except (Unavailable, NotFound):
-                return
-        self._await_ready(name, int(made.version))
+            except (Unavailable, NotFound) as error:
+                log.warning("a version of %s was perhaps not made: %s", name, error)
+                return error
+        return self._await_ready(name, int(made.version))
 
-    def _await_ready(self, name: UcName, version: int) -> None:
+    def _await_ready(self, name: UcName, version: int) -> GovernanceError | None:
         """An alias or an edge on a version that is not READY yet would fail."""
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
-        while self._get(name, version).status != _READY and time.monotonic() < deadline:
+        while (status := self._get(name, version).status) != _READY:
+            if time.monotonic() >= deadline:
+                late = Unavailable(f"version {version} of {name} is {status} after {_READY_WITHIN_SECONDS:.0f} s")
+                log.warning("%s", late)
+                return late
             time.sleep(_POLL_SECONDS)
+        return None
 
     def _get(self, name: UcName, version: int) -> "ModelVersion":
         with translated(self.principal, f"look up version {version} of {name}"):

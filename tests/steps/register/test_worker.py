@@ -263,6 +263,37 @@ def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, executi
     assert "stopped on request" in refused_with(execution)
 
 
+def test_why_no_version_could_be_made_is_logged_and_told(
+    worker: Worker, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+) -> None:
+    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sum("was perhaps not made: the registry gave no answer" in line for line in logged) == 3
+    (told,) = [line for line in logged if "not registered yet" in line]
+    assert "became READY" in told
+    assert f"got       the registry gave no answer while {execution.bed.principal} tried to create" in told
+
+
+def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(worker: Worker, execution: beds.Execution) -> None:
+    """The bucket's own policy forbids what Unity Catalog vended."""
+    s3 = execution.bed.client("s3")
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{beds.GOVERNED}/*",
+    }
+    s3.put_bucket_policy(Bucket=beds.GOVERNED, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    try:
+        execution.send()
+        assert deliver(worker) is Fate.DELETE
+    finally:
+        s3.delete_bucket_policy(Bucket=beds.GOVERNED)
+    assert "the registry's storage refused" in refused_with(execution)
+
+
 def test_a_stop_during_work_is_noticed_before_the_version(
     worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
