@@ -72,6 +72,16 @@ class Catalog:
         except NotFound:
             return None
 
+    def require_schema(self, name: UcName) -> None:
+        """Make sure that the schema is there in which a table of this name would stand.
+
+        Raises:
+            NotFound: there is no such schema.
+            AccessDenied: the principal may not use it.
+        """
+        with translated(self.principal, f"look up schema {name.schema_name}"):
+            self._client.schemas.get(name.schema_name)
+
     def read_access(self, table: Table) -> Access:
         """The right to read this table's files and nothing else."""
         return self._table_access(table, TableOperation.READ)

@@ -29,11 +29,16 @@ def source(catalog: Catalog, name: UcName) -> Place:
 
 
 def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
-    """The table to append to, or the place where it will be created: `<root>/<schema>/<table>`."""
+    """The table to append to, or the place where it will be created: `<root>/<catalog>/<schema>/<table>`.
+
+    Raises:
+        NotFound: there is neither the table nor its schema.
+    """
     table = catalog.find_table(name)
     if table is not None:
         return Place(name, table.location, catalog.write_access(table), table)
-    location = f"{root}/{name.schema}/{name.name}"
+    catalog.require_schema(name)  # or a mistyped one would be noticed only after its rows were written
+    location = f"{root}/{name.catalog}/{name.schema}/{name.name}"
     try:
         return Place(name, location, catalog.create_access(location), None)
     except GovernanceError:

@@ -59,6 +59,7 @@ def session(folder: Path) -> "SparkSession":
 def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str) -> dict[str, Any]:
     """The job in `folder`; the connector does it once more, which must change nothing (the other adapter does so on Sail)."""
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
+    catalog.schemas.add(f"{catalog_name}.curated")
     catalog.add(f"{catalog_name}.raw.filings", fakes.raw_table(folder / "raw", rows))
     names = {
         "raw_table": UcName.parse(f"{catalog_name}.raw.filings"),
@@ -74,7 +75,8 @@ def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, cata
     prepared = [Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(times)]
     assert prepared[0] == prepared[-1], "a repeated run reported something else"
     tables = {
-        name: DeltaTable(str(folder / "curated" / "curated" / name)) for name in ("examples", "examples_rejected")
+        name: DeltaTable(str(folder / "curated" / catalog_name / "curated" / name))
+        for name in ("examples", "examples_rejected")
     }
     return {
         "manifest": json.loads(prepared[0].to_bytes()),

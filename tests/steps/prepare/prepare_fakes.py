@@ -56,6 +56,7 @@ class FolderCatalog:
     root: Path
     principal: str = "prepare-application-id"
     tables: dict[UcName, Table] = field(default_factory=dict)
+    schemas: set[str] = field(default_factory=lambda: {"edgar.raw", "edgar.curated", "other.curated"})
     refused: set[str] = field(default_factory=set)
     vended: list[str] = field(default_factory=list)
 
@@ -71,6 +72,10 @@ class FolderCatalog:
 
     def find_table(self, name: UcName) -> Table | None:
         return self.tables.get(name)
+
+    def require_schema(self, name: UcName) -> None:
+        if name.schema_name not in self.schemas:
+            raise NotFound(f"{self.principal} tried to look up schema {name.schema_name}", got="no such schema")
 
     def read_access(self, table: Table) -> Access:
         return self._access("read", str(table.name), table.location)

@@ -39,7 +39,7 @@ def test_two_executions_at_once_and_one_of_them_twice(embedded: Environment, run
     assert {manifest.target.version for manifest in manifests} == {0, 1}
     assert all(manifest.counts.filings_read == len(fakes.corpus()) for manifest in manifests)
     assert all(manifest.principal == embedded.seeded.application_ids["prepare"] for manifest in manifests)
-    files = [f"curated/curated/risk_factor_examples/{file.path}" for manifest in manifests for file in manifest.files]
+    files = [f"curated/edgar/curated/risk_factor_examples/{file.path}" for manifest in manifests for file in manifest.files]
     assert {key for key in governed(embedded) if key.endswith(".parquet") and "rejected" not in key} == set(files)
     registered = embedded.admin.tables.get("edgar.curated.risk_factor_examples")
     assert (registered.table_id, registered.storage_location) == (
@@ -77,6 +77,16 @@ def test_a_revoked_privilege_is_named_and_nothing_is_written(
     for part in (principal, schema, privilege.value.replace("_", " ")):
         assert part in run.last_line
     assert "Traceback" not in run.stderr
+    assert governed(embedded) == before
+
+
+@pytest.mark.parametrize("schema", ["edgar.curatde", "egdar.curated"])
+def test_a_mistyped_schema_is_named_and_nothing_is_written(embedded: Environment, schema: str) -> None:
+    before = governed(embedded)
+    run = embedded.run("--curated-table", f"{schema}.risk_factor_examples")
+    assert run.code == 1
+    assert run.last_line.startswith("NotFound: ")
+    assert f"look up schema {schema}" in run.last_line
     assert governed(embedded) == before
 
 

@@ -41,7 +41,7 @@ class World:
 
     @property
     def curated(self) -> Path:
-        return self.root / "curated" / "curated" / "examples"
+        return self.root / "curated" / "edgar" / "curated" / "examples"
 
     def rows(self, name: str = "examples") -> list[dict[str, Any]]:
         table = DeltaTable(str(self.curated.with_name(name))).to_pyarrow_table()
@@ -345,6 +345,23 @@ def test_a_table_with_other_columns_is_not_written_to(world: World) -> None:
     with pytest.raises(Conflict, match="has other columns than Prepare writes"):
         world.run()
     assert DeltaTable(str(world.root / "taken")).version() == 0
+
+
+@pytest.mark.parametrize("name", ["edgar.curatde.examples", "egdar.curated.examples"])
+def test_a_mistyped_schema_is_refused_before_anything_is_written(world: World, name: str) -> None:
+    before = _tree(world.root)
+    with pytest.raises(NotFound, match=f"look up schema {name.rsplit('.', 1)[0]}"):
+        world.run(curated_table=UcName.parse(name))
+    assert _tree(world.root) == before
+    assert not world.evidence.documents
+
+
+def test_tables_of_one_name_in_two_catalogs_stand_apart(world: World) -> None:
+    first = world.run()
+    second = world.run(curated_table=UcName.parse("other.curated.examples"), **_another("bbbbbbbbbbbb"))
+    assert first.target.location == str(world.root / "curated" / "edgar" / "curated" / "examples")
+    assert second.target.location == str(world.root / "curated" / "other" / "curated" / "examples")
+    assert (first.target.version, second.target.version) == (0, 0)
 
 
 def test_a_huge_filing_costs_its_own_row_only(spark: "SparkSession", tmp_path: Path) -> None:

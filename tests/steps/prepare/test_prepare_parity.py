@@ -49,7 +49,7 @@ def on_sail(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> 
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
     catalog.add("edgar.raw.filings", fakes.raw_table(folder / "raw", fakes.corpus()))
     prepared = Job(fakes.arguments(folder), catalog, DeltaRsStore(spark), evidence).run()  # type: ignore[arg-type]
-    tables = {name: DeltaTable(str(folder / "curated" / "curated" / name)) for name in TABLES}
+    tables = {name: DeltaTable(str(folder / "curated" / "edgar" / "curated" / name)) for name in TABLES}
     return {
         "manifest": json.loads(prepared.to_bytes()),
         "commits": [table.history(1)[0]["userMetadata"] for table in tables.values()],
