@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> Prepared:
-    """Prove who we are while Spark starts, then do the job."""
+    """Prove who we are while Spark starts, then do the job. However it ends, a Spark that started is stopped."""
     with ThreadPoolExecutor(1) as beside:
         starting = beside.submit(session.start)
-        workspace = connect(
-            host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=arguments.region
-        )
-        spark = starting.result()
-    try:
-        store = _store(arguments.delta_engine, spark)
-        return Job(arguments, Catalog(workspace), store, Evidence(arguments.region)).run()
-    finally:
-        session.stop(spark)
+        try:
+            workspace = connect(
+                host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=arguments.region
+            )
+            store = _store(arguments.delta_engine, starting.result())
+            return Job(arguments, Catalog(workspace), store, Evidence(arguments.region)).run()
+        finally:
+            if starting.exception() is None:  # waits for it
+                session.stop(starting.result())
 
 
 def _store(engine: str, spark: "SparkSession") -> "DeltaStore":

@@ -1,0 +1,60 @@
+"""However the job ends, and also when it never begins, the Spark that was started beside it is stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steps.governance.errors import IdentityRefused
+from steps.prepare import running, session
+from tests.steps.prepare import prepare_fakes as fakes
+
+STARTED = object()
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The sessions that were stopped; `STARTED` is the one that starts."""
+    found: list[object] = []
+    monkeypatch.setattr(session, "start", lambda: STARTED)
+    monkeypatch.setattr(session, "stop", found.append)
+    return found
+
+
+def refused(**_: Any) -> None:
+    raise IdentityRefused("the secret databricks/prepare is missing")
+
+
+def test_a_refused_identity_stops_the_spark_that_was_starting(
+    stopped: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(running, "connect", refused)
+    with pytest.raises(IdentityRefused, match="is missing"):
+        running.run(fakes.arguments(tmp_path))
+    assert stopped == [STARTED]
+
+
+def test_a_spark_that_did_not_start_does_not_hide_why_we_were_refused(
+    stopped: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_spark() -> None:
+        raise RuntimeError("no Java")
+
+    monkeypatch.setattr(session, "start", no_spark)
+    monkeypatch.setattr(running, "connect", refused)
+    with pytest.raises(IdentityRefused, match="is missing"):
+        running.run(fakes.arguments(tmp_path))
+    assert stopped == []
+
+
+def test_a_job_that_fails_stops_its_spark(
+    stopped: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "connect", lambda **_: None)
+    monkeypatch.setattr(running, "Catalog", failing)
+    with pytest.raises(KeyboardInterrupt):
+        running.run(fakes.arguments(tmp_path))
+    assert stopped == [STARTED]
