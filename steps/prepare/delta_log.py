@@ -9,6 +9,7 @@ loop finds its own commit.
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _COMMIT_ATTEMPTS = 30
 _COMMIT_WAIT_SECONDS = 0.05
+# object_store's wording for S3's 401 and 403; its errors carry no code. A bare 403 also stands in sha256 file names.
+_DENIED = re.compile(r"status(?: code)?: 40[13]\b|Forbidden|AccessDenied|ExpiredToken|InvalidToken")
 
 
 class _CreatedMeanwhile(Exception):
@@ -193,8 +196,7 @@ def storage(doing: str) -> Iterator[None]:
         raise
     except (DeltaError, OSError) as error:
         text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        denied = isinstance(error, PermissionError) or any(word in str(error) for word in ("403", "AccessDenied"))
-        if denied:
+        if isinstance(error, PermissionError) or _DENIED.search(str(error)):
             raise AccessDenied(
                 f"the storage refused: {doing}", got=text, do="check the vended credential's location and right"
             ) from error

@@ -13,7 +13,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from steps.governance.credentials import Access, Credential, utc_now
-from steps.governance.errors import GovernanceError, IntegrityError
+from steps.governance.errors import AccessDenied, GovernanceError, IntegrityError
 from steps.governance.names import UcName
 from steps.prepare import delta_log, unity_connector
 from steps.prepare.delta_io import Content, Place, Provenance
@@ -157,12 +157,30 @@ def _has_set(spark: "SparkSession") -> bool:
     return True
 
 
-def test_a_storage_refusal_names_table_and_deed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>",
+        "Generic S3 error: error sending request, status: 401",
+        "Generic S3 error: <Code>ExpiredToken</Code>",
+    ],
+)
+def test_a_storage_refusal_names_table_and_deed(said: str) -> None:
     with (
-        pytest.raises(GovernanceError, match="the storage refused: read the log of table x"),
+        pytest.raises(AccessDenied, match="the storage refused: read the log of table x"),
         delta_log.storage("read the log of table x"),
     ):
-        raise OSError("Generic S3 error: 403 Forbidden: AccessDenied\nmore")
+        raise OSError(f"{said}\nmore")
+
+
+def test_a_file_whose_name_holds_403_is_no_refusal() -> None:
+    name = f"part-{'0403' * 16}.parquet"
+    with (
+        pytest.raises(GovernanceError, match="the storage failed: read table x") as failed,
+        delta_log.storage("read table x"),
+    ):
+        raise OSError(f"Generic S3 error: Error performing GET {name}, status code: 500 Internal Server Error")
+    assert not isinstance(failed.value, AccessDenied)
 
 
 def test_the_connector_fails_at_once_on_an_engine_without_real_delta(spark: "SparkSession", tmp_path: Path) -> None:
