@@ -16,6 +16,7 @@ from pipeline import config as configuration
 from pipeline.config import Config
 from pipeline.local import administrator, seed
 from pipeline.local.aws import infrastructure
+from pipeline.local.filings import Filings
 from pipeline.local.servers import REPOSITORY, Servers, inherited
 from pipeline.local.state import Record, State, choose_ports
 
@@ -128,7 +129,9 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
             client_secret=identity["client_secret"],
             auth_type="oauth-m2m",
         )
-        seeded = seed.seed(admin, root.client("secretsmanager"), config, filings=filings, aws=variables)
+        seeded = seed.seed(
+            admin, root.client("secretsmanager"), config, filings=Filings(filings, asked_for=True), aws=variables
+        )
         yield Environment(servers, root, admin, config, seeded, variables)
     finally:
         servers.stop()

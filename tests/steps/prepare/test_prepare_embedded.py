@@ -39,7 +39,9 @@ def test_two_executions_at_once_and_one_of_them_twice(embedded: Environment, run
     assert {manifest.target.version for manifest in manifests} == {0, 1}
     assert all(manifest.counts.filings_read == len(fakes.corpus()) for manifest in manifests)
     assert all(manifest.principal == embedded.seeded.application_ids["prepare"] for manifest in manifests)
-    files = [f"curated/edgar/curated/risk_factor_examples/{file.path}" for manifest in manifests for file in manifest.files]
+    files = [
+        f"curated/edgar/curated/risk_factor_examples/{file.path}" for manifest in manifests for file in manifest.files
+    ]
     assert {key for key in governed(embedded) if key.endswith(".parquet") and "rejected" not in key} == set(files)
     registered = embedded.admin.tables.get("edgar.curated.risk_factor_examples")
     assert (registered.table_id, registered.storage_location) == (
