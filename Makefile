@@ -21,7 +21,7 @@ lint: $(READY)  ## style, types, import contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: $(READY)  ## measure each step against a peer in the same run; prints ratios
+bench: $(READY)  ## measure the warm run: seconds and shares of each part
 	.venv/bin/python scripts/bench
 
 lock: $(READY)  ## resolve the requirements again, after a change of a *.in file

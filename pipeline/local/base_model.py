@@ -13,9 +13,9 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.local.servers import REPOSITORY, inherited
+from pipeline.mirror import MIRROR
 
 NAME = "tiny-ministral-fp8"  # as conf/local.yaml names it
-MIRROR = "mirror.json"
 
 
 class Making:
@@ -56,13 +56,3 @@ class Making:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
-
-
-def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> None:
-    """Mirror the model to `uri`, the mirror document last; nothing is done where it stands already."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    if s3.list_objects_v2(Bucket=bucket, Prefix=prefix + MIRROR).get("KeyCount", 0):
-        return
-    for entry in mirror["files"]:
-        s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
-    s3.upload_file(str(folder / MIRROR), bucket, prefix + MIRROR)

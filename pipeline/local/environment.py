@@ -19,6 +19,7 @@ from databricks.sdk import WorkspaceClient
 
 from pipeline import config as configuration
 from pipeline import layout, worker
+from pipeline import mirror as mirror_model
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.local import administrator, base_model, seed
@@ -156,7 +157,7 @@ def _start(state: State, servers: Servers, making: base_model.Making, options: O
     mirror = making.mirror()
     servers.remember_variables(_variables(servers, outputs, mirror))
     config = configuration.load("local", environ=servers.record.variables)
-    base_model.upload(root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config))
+    mirror_model.upload(root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config))
 
 
 def _variables(servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any]) -> dict[str, str]:

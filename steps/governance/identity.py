@@ -167,9 +167,18 @@ class _SecretTokens(Refreshable):
                 got=f"HTTP {answer.status_code} {_oauth_error(answer)}",
                 do=f"check that the secret {self._secret_id} holds a valid OAuth secret of this principal",
             )
-        document = answer.json()
-        expiry = datetime.now() + timedelta(seconds=int(document["expires_in"]))  # noqa: DTZ005 - as the SDK compares it
-        return Token(access_token=document["access_token"], token_type="Bearer", expiry=expiry)  # noqa: S106 - a scheme
+        try:
+            document = answer.json()
+            lasts, token = timedelta(seconds=int(document["expires_in"])), str(document["access_token"])
+        except (ValueError, KeyError, TypeError):
+            raise IdentityRefused(
+                f"{self._origin} answered with something that is no access token",
+                expected="JSON with access_token and expires_in",
+                got="HTTP 200 with other content (not shown)",
+                do="check that the host is the workspace itself, not a proxy or a login page",
+            ) from None
+        expiry = datetime.now() + lasts  # noqa: DTZ005 - as the SDK compares it
+        return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106 - a scheme
 
 
 def _request_token(origin: str, identity: Identity) -> requests.Response:
@@ -203,8 +212,8 @@ def _request_token(origin: str, identity: Identity) -> requests.Response:
 def _oauth_error(answer: requests.Response) -> str:
     """The OAuth error code alone: a description could echo what was sent."""
     try:
-        return str(answer.json().get("error", ""))[:60]
-    except ValueError:
+        return str(answer.json()["error"])[:60]
+    except (ValueError, KeyError, TypeError):
         return ""
 
 

@@ -78,7 +78,7 @@ def tokens() -> Iterator[TokenEndpoint]:
         def do_GET(self) -> None:
             self._reply(404, {"error_code": "ENDPOINT_NOT_FOUND"})
 
-        def _reply(self, status: int, document: dict[str, object]) -> None:
+        def _reply(self, status: int, document: object) -> None:
             body = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")

@@ -74,6 +74,13 @@ def test_a_lasting_fault_ends_after_three_attempts(secret: str, tokens: TokenEnd
     assert len(tokens.asked) == 3
 
 
+@pytest.mark.parametrize("answer", [{}, [], {"access_token": "t"}, {"access_token": "t", "expires_in": "soon"}])
+def test_an_answer_that_is_no_token_is_said_to_be_none(secret: str, tokens: TokenEndpoint, answer: object) -> None:
+    tokens.instead = answer
+    with pytest.raises(IdentityRefused, match="something that is no access token"):
+        connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+
+
 def test_an_unreachable_workspace_is_named(secret: str) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 gave no access token"):
         connect(host="http://127.0.0.1:9", secret_id=secret, region="us-east-1")

@@ -12,11 +12,14 @@ class TokenEndpoint:
     accepted: dict[str, str] = field(default_factory=dict)
     first_answers: list[int] = field(default_factory=list)
     expires_in: int = 3600
+    instead: object = None
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def answer(self, authorization: str) -> tuple[int, dict[str, object]]:
+    def answer(self, authorization: str) -> tuple[int, object]:
         client_id, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
         self.asked.append((client_id, secret))
+        if self.instead is not None:
+            return 200, self.instead
         if self.first_answers:
             return self.first_answers.pop(0), {"error": "temporarily_unavailable"}
         if self.accepted.get(client_id) != secret:
