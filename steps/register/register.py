@@ -44,8 +44,8 @@ class Registration:
     """The Register step of one execution.
 
     `folder` is where its evidence lies. `guard` is called before each effect and raises if we must not act any more;
-    `confirm` asks SageMaker, before the two effects that people see (version and alias), whether the execution still
-    wants them.
+    `confirm` asks SageMaker whether the execution still wants it: before and after the version is made, before the
+    record is written (from there on the version stays) and before the alias is set.
     """
 
     facts: Facts
@@ -74,6 +74,7 @@ class Registration:
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = recording.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
+        self.confirm()  # making the version took long; lineage to one that is undone would lead nowhere
         drawn = chain.draw(Lineage(workspace), self.facts, model=model, version=version, guard=self.guard)
         record = recording.compose(
             self.facts,
@@ -83,6 +84,7 @@ class Registration:
             lineage=drawn,
             principals=recording.principals(workspace.principal, self.region),
         )
+        self.confirm()
         self.guard()
         return write_record(evidence, self.folder, record)
 

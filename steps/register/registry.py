@@ -75,7 +75,7 @@ class Registry:
         self._ensure_model(name, guard)
         met: GovernanceError | None = None
         for _ in range(_ATTEMPTS):
-            self.discard_pending(name, source, guard)
+            self.discard(name, source, guard)
             if not any(found.ready for found in self.find(name, source)):
                 met = self._create(name, source, tags=tags, build=build, guard=guard) or met
             ready = [found.version for found in self.find(name, source) if found.ready]
@@ -104,10 +104,10 @@ class Registry:
             if not token:
                 return sorted(found, key=lambda entry: entry.version)
 
-    def discard_pending(self, name: UcName, source: str, guard: Callable[[], None]) -> None:
-        """Delete versions of `source` that never became READY."""
+    def discard(self, name: UcName, source: str, guard: Callable[[], None], *, ready_too: bool = False) -> None:
+        """Delete versions of `source`: those that never became READY, or all of them."""
         for found in self.find(name, source):
-            if not found.ready:
+            if ready_too or not found.ready:
                 guard()
                 self._delete(name, found.version)
 
@@ -140,6 +140,14 @@ class Registry:
         """
         with translated(self.principal, f"set alias {alias} of {name} (only the model's owner may)"):
             self._client.set_registered_model_alias(str(name), alias, str(version))
+
+    def has_alias(self, name: UcName, alias: str, version: int) -> bool:
+        """Whether `alias` points at the version."""
+        try:
+            with translated(self.principal, f"look up alias {alias} of {name}"):
+                return int(self._client.get_model_version_by_alias(str(name), alias).version) == version
+        except NotFound:
+            return False
 
     def _ensure_model(self, name: UcName, guard: Callable[[], None]) -> None:
         try:

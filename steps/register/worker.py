@@ -20,6 +20,7 @@ from enum import Enum
 from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
+from steps.governance.names import UcName
 from steps.register.answer import Answers
 from steps.register.arguments import Arguments
 from steps.register.artifact import Artifact
@@ -156,16 +157,28 @@ class Worker:
         log.info("%s registered as %s", callback.execution_id, registered.outputs["model_uri"])
 
     def _undo(self, callback: Callback, guard: Guard) -> None:
-        """Leave no half-made version behind a stopped execution, then let it end."""
+        """Let a stopped execution end, with every version of it gone or with a record that says what stays.
+
+        A version without a record has no alias yet, so nobody can have come to rely on it.
+        """
+        record = read_record(self._evidence, self._folder(callback))
+        if record is None:
+            self._discard_versions(callback, guard)
+            reason = "stopped on request before the model was registered"
+        else:
+            name, version, alias = UcName.parse(record.model.name), record.model.version, record.model.alias
+            is_set = Registry(self._workspace).has_alias(name, alias, version)
+            reason = f"stopped after version {version} was recorded; alias {alias} {'set' if is_set else 'not set'}"
+        guard.check()
+        self._answers.fail(callback, reason)
+
+    def _discard_versions(self, callback: Callback, guard: Guard) -> None:
         try:
             pinned = Artifact.from_bytes(self._evidence.read(f"{self._folder(callback)}/artifact.json"))
         except NotFound:
-            pinned = None  # nothing was begun
-        if pinned is not None:
-            name = self._facts.execution(callback.execution_arn).name("ModelName")
-            Registry(self._workspace).discard_pending(name, pinned.source, guard.check)
-        guard.check()
-        self._answers.fail(callback, "stopped on request before the model was registered")
+            return  # nothing was begun
+        name = self._facts.execution(callback.execution_arn).name("ModelName")
+        Registry(self._workspace).discard(name, pinned.source, guard.check, ready_too=True)
 
     def _after_answer(self, callback: Callback) -> Outcome:
         """The step is over. A success of which we have no record is somebody else's word."""

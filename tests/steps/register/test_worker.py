@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from databricks.sdk.errors import NotFound
 
-from steps.governance.errors import AccessDenied
+from steps.governance.errors import AccessDenied, Unavailable
 from steps.governance.identity import connect
 from steps.governance.lineage import Lineage, model_version
 from steps.governance.names import UcName
+from steps.register import register
 from steps.register.arguments import parse
 from steps.register.lambda_function import handler
 from steps.register.registry import Registry
@@ -308,6 +310,73 @@ def test_a_stop_during_work_is_noticed_before_the_version(
     assert deliver(worker) is Fate.DELETE
     assert execution.versions() == []
     assert "stopped on request" in refused_with(execution)
+
+
+def stopping_after(execution: beds.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """The execution is stopped while `name` returns."""
+    plain = getattr(owner, name)
+
+    def then_stopped(*args: Any, **kwargs: Any) -> Any:
+        made = plain(*args, **kwargs)
+        execution.state["status"] = "Stopping"
+        return made
+
+    monkeypatch.setattr(owner, name, then_stopped)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "drawn"),
+    [(Registry, "ensure_version", False), (register.chain, "draw", True)],
+    ids=["version made", "lineage drawn"],
+)
+def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
+    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, drawn: bool
+) -> None:
+    draws: list[object] = []
+    plain = register.chain.draw
+    monkeypatch.setattr(register.chain, "draw", lambda *args, **told: draws.append(1) or plain(*args, **told))
+    stopping_after(execution, monkeypatch, owner, name)
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert execution.versions() == []
+    assert "stopped on request" in refused_with(execution)
+    assert bool(draws) is drawn
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        execution.evidence("record.json")
+
+
+def test_a_stop_after_the_record_leaves_the_version_and_says_so(
+    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping_after(execution, monkeypatch, register, "write_record")
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    (version,) = execution.versions()
+    (answer,) = execution.answers()
+    assert answer["status"] == "Failed"
+    expected = f"stopped after version {version.version} was recorded; alias challenger not set"
+    assert answer["FailureReason"] == expected
+    assert execution.evidence("record.json")["model"]["version"] == version.version
+    with pytest.raises(NotFound):
+        execution.bed.admin().model_versions.get_by_alias(execution.model, "challenger")
+
+
+def test_a_stop_after_the_alias_does_not_deny_it(
+    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that set the alias was lost before it answered."""
+    with monkeypatch.context() as lost:
+        lost.setattr(worker._answers, "succeed", raising_unavailable)
+        execution.send()
+        assert deliver(worker) is Fate.GIVE_BACK
+    execution.state["status"] = "Stopping"
+    assert deliver(worker) is Fate.DELETE
+    (answer,) = execution.answers()
+    assert answer["FailureReason"] == "stopped after version 1 was recorded; alias challenger set"
+
+
+def raising_unavailable(*_: object, **__: object) -> None:
+    raise Unavailable("no answer")
 
 
 def test_a_worker_asked_to_stop_gives_the_message_back_and_the_next_one_finishes(
