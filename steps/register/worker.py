@@ -8,7 +8,10 @@ stopping      the execution is being stopped                what is unfinished i
 registered    the model stands                              Success, deleted
 impossible    bad artifact, missing privilege               Failure with the reason, deleted
 not now       no answer, lease held, asked to stop          given back to the queue
-not ever      "not now" for the last time                   Failure with the reason; for the dead-letter queue
+not ever      "not now" for the last time                   Failure with the reason; for the dead-letter queue; one ALERT line
+
+Of the last there are two that are not answered: a message that could not be verified is a stranger's, and where another
+worker holds the lease, the answer is that worker's.
 """
 
 import logging
@@ -91,6 +94,7 @@ class Worker:
         return outcome.fate
 
     def _outcome(self, delivery: Delivery) -> Outcome:
+        last = delivery.attempt >= self.queue.max_attempts
         try:
             callback = self._truth.verify(parse(delivery.body))
         except MessageRefused as error:
@@ -98,24 +102,23 @@ class Worker:
             return Outcome(Fate.LEAVE)
         except GovernanceError as error:
             log.warning("could not verify a message: %s", error)
-            return _later(delivery)
+            return _unanswered("a message that could not be verified", error) if last else _later(delivery)
         if callback.state in (State.SUCCEEDED, State.FAILED):
             return self._after_answer(callback)
         try:
             return self._work(callback, delivery)
         except LeaseHeld as error:
             log.info("%s %s", callback.execution_id, error.what)
-            return Outcome(Fate.GIVE_BACK, error.retry_seconds)
+            # our Failure would contradict the Success of the worker that holds it
+            return _unanswered(callback.execution_id, error) if last else Outcome(Fate.GIVE_BACK, error.retry_seconds)
         except Interrupted as error:
             log.info("%s %s", callback.execution_id, error.what)
-            return Outcome(Fate.GIVE_BACK)
+            return self._give_up(callback, error, Fate.LEAVE) if last else Outcome(Fate.GIVE_BACK)
         except _IMPOSSIBLE as error:
             return self._give_up(callback, error, Fate.DELETE)
         except Exception as error:
             log.warning("%s not registered yet: %s", callback.execution_id, _told(error), exc_info=_unforeseen(error))
-            if delivery.attempt < self.queue.max_attempts:
-                return _later(delivery)
-            return self._give_up(callback, error, Fate.LEAVE)
+            return self._give_up(callback, error, Fate.LEAVE) if last else _later(delivery)
 
     def _work(self, callback: Callback, delivery: Delivery) -> Outcome:
         """Register or stop, as the only worker for this execution."""
@@ -189,12 +192,20 @@ class Worker:
         return Outcome(Fate.DELETE)
 
     def _give_up(self, callback: Callback, error: Exception, fate: Fate) -> Outcome:
-        log.error("%s cannot be registered: %s", callback.execution_id, _told(error))
+        alert = "ALERT " if fate is Fate.LEAVE else ""
+        log.error("%s%s cannot be registered: %s", alert, callback.execution_id, _told(error))
         self._answers.fail(callback, _told(error))
         return Outcome(fate)
 
     def _folder(self, callback: Callback) -> str:
         return f"{self._arguments.evidence_uri}/{callback.execution_id}/register"
+
+
+def _unanswered(whose: str, error: GovernanceError) -> Outcome:
+    log.error(
+        "ALERT %s goes to the dead-letter queue unanswered; if its step still waits, redrive it: %s", whose, error
+    )
+    return Outcome(Fate.LEAVE)
 
 
 def _later(delivery: Delivery) -> Outcome:

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from steps.governance.names import UcName
 from steps.register import register
 from steps.register.arguments import parse
 from steps.register.lambda_function import handler
+from steps.register.lease import Lease
 from steps.register.registry import Registry
 from steps.register.worker import Fate, Worker
 from tests.steps.register import archives
@@ -403,6 +405,52 @@ def test_work_that_never_succeeds_fails_the_step_once_and_lands_in_the_dead_lett
     execution.bed.faults()
     assert "the registry gave no answer" in refused_with(execution)
     _wait_until(lambda: worker.queue.receive() is None and execution.waiting(execution.dead_letters_url) == 1)
+
+
+def deliver_for_the_last_time(worker: Worker) -> Fate:
+    delivery = worker.queue.receive()
+    assert delivery is not None
+    return worker.handle(replace(delivery, attempt=beds.MAX_RECEIVES))
+
+
+def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.getMessage().startswith("ALERT")]
+
+
+def test_a_worker_asked_to_stop_on_the_last_receive_fails_the_step_instead_of_leaving_it_waiting(
+    worker_environment: beds.Bed, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    worker = Worker(parse(execution.argv()), stop)
+    stop.set()
+    execution.send()
+    assert deliver_for_the_last_time(worker) is Fate.LEAVE
+    assert "the worker was asked to stop" in refused_with(execution)
+    (alert,) = alerts(caplog)
+    assert execution.id in alert
+
+
+def test_another_workers_lease_on_the_last_receive_alerts_and_leaves_the_answer_to_it(
+    worker: Worker, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+) -> None:
+    execution.send()
+    folder = f"s3://{beds.EVIDENCE}/executions/{execution.id}/register"
+    with Lease(beds.REGION, folder=folder, seconds=60):
+        assert deliver_for_the_last_time(worker) is Fate.LEAVE
+    assert execution.answers() == []
+    (alert,) = alerts(caplog)
+    assert alert.startswith(f"ALERT {execution.id} goes to the dead-letter queue unanswered")
+
+
+def test_a_message_that_could_not_be_verified_on_the_last_receive_alerts(
+    worker: Worker, execution: beds.Execution, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker._truth, "steps", raising_unavailable)
+    execution.send()
+    assert deliver_for_the_last_time(worker) is Fate.LEAVE
+    assert execution.answers() == []
+    (alert,) = alerts(caplog)
+    assert alert.startswith("ALERT a message that could not be verified goes to the dead-letter queue")
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
