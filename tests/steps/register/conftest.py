@@ -7,6 +7,7 @@ import pytest
 
 from steps.register import aws
 from tests.steps.register import bed as beds
+from tests.steps.register import executions
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.B
 
 
 @pytest.fixture
-def execution(bed: beds.Bed) -> beds.Execution:
+def execution(bed: beds.Bed) -> executions.Execution:
     """A new execution whose callback waits."""
     bed.faults()
-    return beds.new_execution(bed)
+    return executions.new_execution(bed)

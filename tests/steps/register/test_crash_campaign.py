@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.steps.register import bed as beds
+from tests.steps.register import executions
 
 pytestmark = pytest.mark.environment
 
@@ -40,7 +41,7 @@ class Zygote:
     process: subprocess.Popen[str]
     calls: Path
 
-    def run(self, execution: beds.Execution, **command: Any) -> list[int]:
+    def run(self, execution: executions.Execution, **command: Any) -> list[int]:
         """Exit statuses of workers that each take one message."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -49,7 +50,7 @@ class Zygote:
         statuses: list[int] = json.loads(self.process.stdout.readline())["statuses"]
         return statuses
 
-    def settle(self, execution: beds.Execution, most: int = 3) -> None:
+    def settle(self, execution: executions.Execution, most: int = 3) -> None:
         """Deliver until the queue is empty."""
         for _ in range(most):
             assert self.run(execution) == [0]
@@ -87,7 +88,7 @@ def test_a_worker_killed_after_any_effect_is_completed_by_the_next_delivery(bed:
     assert len(_effects(calls)) >= 20, "the campaign shrank: fewer effects are counted than there are"
     killed = []
     for place in places:
-        execution = beds.new_execution(bed)
+        execution = executions.new_execution(bed)
         execution.send()
         assert zygote.run(execution, kill_after=place) == [KILLED]
         killed.append((place, execution))
@@ -106,7 +107,7 @@ def test_a_worker_killed_after_any_effect_is_completed_by_the_next_delivery(bed:
 
 def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(bed: beds.Bed, zygote: Zygote) -> None:
     for _ in range(3):
-        execution = beds.new_execution(bed)
+        execution = executions.new_execution(bed)
         execution.send()
         execution.send()
         assert zygote.run(execution, workers=2) == [0, 0]
@@ -116,7 +117,7 @@ def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(bed: beds
 
 
 def _calls_of_one_registration(bed: beds.Bed, zygote: Zygote) -> list[str]:
-    execution = beds.new_execution(bed)
+    execution = executions.new_execution(bed)
     execution.send()
     assert zygote.run(execution) == [0]
     execution.check_settled()
@@ -131,7 +132,7 @@ def _effects(calls: list[str]) -> list[int]:
     return [number for number in changing if number not in uploads or number in kept]
 
 
-def _wait_for_message(execution: beds.Execution) -> None:
+def _wait_for_message(execution: executions.Execution) -> None:
     deadline = time.monotonic() + 2 * beds.VISIBILITY_SECONDS
     sqs, names = execution.bed.client("sqs"), ["ApproximateNumberOfMessages"]
     while time.monotonic() < deadline:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from steps.register.message import MessageRefused, parse
 from steps.register.truth import State, Truth
 from tests.steps.register import bed as beds
+from tests.steps.register import executions
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdefghij12"
 GOOD = {"token": "26vcYbeWsZ", "pipelineExecutionArn": ARN, "arguments": {"anything": ["goes"]}}
@@ -56,22 +57,22 @@ def test_any_body_is_read_or_refused(body: str) -> None:
 
 
 @pytest.fixture
-def truth(worker_environment: beds.Bed, execution: beds.Execution) -> Truth:
+def truth(worker_environment: beds.Bed, execution: executions.Execution) -> Truth:
     return Truth(beds.REGION, pipeline_name=beds.PIPELINE, queue_url=execution.queue_url)
 
 
 @pytest.mark.environment
-def test_what_sagemaker_confirms_is_believed(truth: Truth, execution: beds.Execution) -> None:
+def test_what_sagemaker_confirms_is_believed(truth: Truth, execution: executions.Execution) -> None:
     callback = truth.verify(parse(execution.body()))
     assert (callback.state, callback.execution_id) == (State.OPEN, execution.id)
     assert execution.token not in repr(callback)
 
 
-def _state(name: str, value: Any) -> Callable[[beds.Execution], None]:
+def _state(name: str, value: Any) -> Callable[[executions.Execution], None]:
     return lambda execution: execution.state.__setitem__(name, value)
 
 
-def _callback(name: str, value: Any) -> Callable[[beds.Execution], None]:
+def _callback(name: str, value: Any) -> Callable[[executions.Execution], None]:
     return lambda execution: execution.step["Metadata"]["Callback"].__setitem__(name, value)
 
 
@@ -91,7 +92,11 @@ def _callback(name: str, value: Any) -> Callable[[beds.Execution], None]:
     ],
 )
 def test_what_sagemaker_does_not_confirm_is_refused(
-    truth: Truth, execution: beds.Execution, change: Callable[[beds.Execution], None], body: dict[str, str], what: str
+    truth: Truth,
+    execution: executions.Execution,
+    change: Callable[[executions.Execution], None],
+    body: dict[str, str],
+    what: str,
 ) -> None:
     change(execution)
     with pytest.raises(MessageRefused, match=what) as refusal:
@@ -101,7 +106,7 @@ def test_what_sagemaker_does_not_confirm_is_refused(
 
 @pytest.mark.environment
 def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
-    worker_environment: beds.Bed, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     import threading
 
@@ -124,7 +129,7 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
 
 @pytest.mark.environment
 def test_a_success_of_which_there_is_no_record_raises_an_alert(
-    worker_environment: beds.Bed, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     import threading
 

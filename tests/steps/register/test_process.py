@@ -14,6 +14,7 @@ import pytest
 from steps.governance.errors import UsageError
 from steps.register.arguments import Arguments, from_environment, parse
 from tests.steps.register import bed as beds
+from tests.steps.register import executions
 
 GOOD = {
     "queue-url": "https://sqs.eu-west-1.amazonaws.com/000000000000/register",
@@ -89,7 +90,7 @@ def test_faulty_arguments_end_with_2_and_one_message() -> None:
 
 @pytest.mark.environment
 def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
-    bed: beds.Bed, execution: beds.Execution
+    bed: beds.Bed, execution: executions.Execution
 ) -> None:
     secret = {"clientId": bed.principal, "clientSecret": "dose-canary-secret"}
     bed.client("secretsmanager").create_secret(Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret))
@@ -104,7 +105,7 @@ def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
 
 
 @pytest.mark.environment
-def test_a_queue_without_dead_letters_is_refused(bed: beds.Bed, execution: beds.Execution) -> None:
+def test_a_queue_without_dead_letters_is_refused(bed: beds.Bed, execution: executions.Execution) -> None:
     url = bed.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
     with started(*bed.argv(url), **bed.environment()) as process:
         _, errors = process.communicate(timeout=60)
@@ -114,7 +115,7 @@ def test_a_queue_without_dead_letters_is_refused(bed: beds.Bed, execution: beds.
 
 @pytest.mark.environment
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_waiting_worker_ends_at_once(bed: beds.Bed, execution: beds.Execution, number: signal.Signals) -> None:
+def test_a_waiting_worker_ends_at_once(bed: beds.Bed, execution: executions.Execution, number: signal.Signals) -> None:
     with started(*execution.argv(), **bed.environment()) as process:
         _wait_for_line(process, "waiting for callbacks")
         time.sleep(0.5)  # into the long poll
@@ -126,7 +127,7 @@ def test_a_waiting_worker_ends_at_once(bed: beds.Bed, execution: beds.Execution,
 
 
 @pytest.mark.environment
-def test_a_running_worker_answers_and_shows_no_secret(bed: beds.Bed, execution: beds.Execution) -> None:
+def test_a_running_worker_answers_and_shows_no_secret(bed: beds.Bed, execution: executions.Execution) -> None:
     bed.faults()
     value = bed.client("secretsmanager").get_secret_value(SecretId=beds.SECRET_ID)["SecretString"]
     with started(*execution.argv(), **bed.environment()) as process:

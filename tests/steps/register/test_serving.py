@@ -14,7 +14,7 @@ from steps.governance.identity import read_identity
 from steps.register.arguments import parse
 from steps.register.package import REQUIREMENTS
 from steps.register.worker import Fate, Worker
-from tests.steps.register import archives
+from tests.steps.register import archives, executions
 from tests.steps.register import bed as beds
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]
@@ -81,7 +81,7 @@ def test_the_registered_model_loads_by_alias_and_answers(
 ) -> None:
     bed = worker_environment
     bed.faults()
-    execution = beds.new_execution(bed, adapter(base_model), base=base_model)
+    execution = executions.new_execution(bed, adapter(base_model), base=base_model)
     execution.send()
     worker = Worker(parse(execution.argv()), threading.Event())
     delivery = worker.queue.receive()

@@ -21,14 +21,14 @@ from steps.register.lambda_function import handler
 from steps.register.lease import Lease
 from steps.register.registry import Registry
 from steps.register.worker import Fate, Worker
-from tests.steps.register import archives
+from tests.steps.register import archives, executions
 from tests.steps.register import bed as beds
 
 pytestmark = pytest.mark.environment
 
 
 @pytest.fixture
-def worker(worker_environment: beds.Bed, execution: beds.Execution) -> Worker:
+def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Worker:
     return Worker(parse(execution.argv()), threading.Event())
 
 
@@ -48,7 +48,7 @@ def deliver_until_deleted(worker: Worker, most: int) -> int:
     raise AssertionError(f"not deleted after {most} deliveries")
 
 
-def refused_with(execution: beds.Execution) -> str:
+def refused_with(execution: executions.Execution) -> str:
     """The one reason the pipeline was told; nothing was registered."""
     (answer,) = execution.answers()
     assert answer["status"] == "Failed"
@@ -57,7 +57,7 @@ def refused_with(execution: beds.Execution) -> str:
 
 
 def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
-    worker: Worker, execution: beds.Execution
+    worker: Worker, execution: executions.Execution
 ) -> None:
     execution.send()
     assert deliver(worker) is Fate.DELETE
@@ -74,7 +74,7 @@ def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
     assert {tag["key"]: tag["value"] for tag in tags}["precision"] == "storage bfloat16 cpu"
 
 
-def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, execution: beds.Execution) -> None:
+def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, execution: executions.Execution) -> None:
     execution.send()
     deliver(worker)
     workspace = connect(host=execution.bed.host, secret_id=beds.SECRET_ID, region=beds.REGION)
@@ -88,7 +88,9 @@ def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, exec
     assert f"table:{beds.RAW}" in {edge.source for edge in walked}
 
 
-def test_objects_that_everybody_may_read_hold_digests_and_ids_only(worker: Worker, execution: beds.Execution) -> None:
+def test_objects_that_everybody_may_read_hold_digests_and_ids_only(
+    worker: Worker, execution: executions.Execution
+) -> None:
     execution.send()
     deliver(worker)
     admin = execution.bed.admin()
@@ -98,7 +100,7 @@ def test_objects_that_everybody_may_read_hold_digests_and_ids_only(worker: Worke
             assert secret not in text
 
 
-def test_three_deliveries_of_one_message_have_one_effect(worker: Worker, execution: beds.Execution) -> None:
+def test_three_deliveries_of_one_message_have_one_effect(worker: Worker, execution: executions.Execution) -> None:
     for _ in range(3):
         execution.send()
     assert [deliver(worker) for _ in range(3)] == [Fate.DELETE] * 3
@@ -122,7 +124,7 @@ def test_three_deliveries_of_one_message_have_one_effect(worker: Worker, executi
     ],
 )  # fmt: skip
 def test_a_lost_or_refused_answer_of_the_workspace_leaves_one_of_everything(
-    worker: Worker, execution: beds.Execution, path: str, fault: dict[str, Any]
+    worker: Worker, execution: executions.Execution, path: str, fault: dict[str, Any]
 ) -> None:
     execution.bed.faults({"method": "POST", "path": path, "times": 1} | fault)
     execution.send()
@@ -131,7 +133,9 @@ def test_a_lost_or_refused_answer_of_the_workspace_leaves_one_of_everything(
     execution.check_settled()
 
 
-def test_a_lost_answer_to_the_answer_is_repeated_with_the_same_token(worker: Worker, execution: beds.Execution) -> None:
+def test_a_lost_answer_to_the_answer_is_repeated_with_the_same_token(
+    worker: Worker, execution: executions.Execution
+) -> None:
     execution.bed.stub.lose.append("SendPipelineExecutionStepSuccess")
     execution.send()
     assert deliver(worker) is Fate.DELETE
@@ -140,7 +144,7 @@ def test_a_lost_answer_to_the_answer_is_repeated_with_the_same_token(worker: Wor
 
 
 def test_an_archive_that_was_replaced_after_training_is_not_registered(
-    worker: Worker, execution: beds.Execution
+    worker: Worker, execution: executions.Execution
 ) -> None:
     files = archives.adapter_files() | {"README.md": b"# another\n"}
     execution.replace_artifact(archives.packed(files | {"manifest.json": execution.trained.to_bytes()}))
@@ -150,7 +154,7 @@ def test_an_archive_that_was_replaced_after_training_is_not_registered(
 
 
 def test_of_two_training_jobs_the_one_that_sagemaker_names_is_registered(
-    worker: Worker, execution: beds.Execution
+    worker: Worker, execution: executions.Execution
 ) -> None:
     """Train was run again after a first job had written its manifest and was lost."""
     lost = execution.trained.model_copy(update={"training_job": "pipelines-lost-Train", "files": []})
@@ -163,7 +167,9 @@ def test_of_two_training_jobs_the_one_that_sagemaker_names_is_registered(
     assert execution.evidence("record.json")["train"]["manifest_sha256"] == execution.trained.sha256
 
 
-def test_an_archive_replaced_after_it_was_pinned_changes_nothing(worker: Worker, execution: beds.Execution) -> None:
+def test_an_archive_replaced_after_it_was_pinned_changes_nothing(
+    worker: Worker, execution: executions.Execution
+) -> None:
     execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
@@ -173,7 +179,7 @@ def test_an_archive_replaced_after_it_was_pinned_changes_nothing(worker: Worker,
     execution.check_settled()
 
 
-def test_a_mirror_that_changed_after_training_is_refused(worker: Worker, execution: beds.Execution) -> None:
+def test_a_mirror_that_changed_after_training_is_refused(worker: Worker, execution: executions.Execution) -> None:
     uri = execution.state["training_job"]["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
     key = uri.removeprefix(f"s3://{beds.ARTIFACTS}/") + "mirror.json"
     execution.bed.client("s3").put_object(Bucket=beds.ARTIFACTS, Key=key, Body=b'{"name": "x"}')
@@ -182,7 +188,7 @@ def test_a_mirror_that_changed_after_training_is_refused(worker: Worker, executi
     assert "changed after training" in refused_with(execution)
 
 
-def _job(name: str, value: object) -> Callable[[beds.Execution], None]:
+def _job(name: str, value: object) -> Callable[[executions.Execution], None]:
     return lambda execution: execution.state["training_job"].__setitem__(name, value)
 
 
@@ -204,7 +210,7 @@ def _job(name: str, value: object) -> Callable[[beds.Execution], None]:
     ],
 )
 def test_records_that_contradict_each_other_are_refused(
-    worker: Worker, execution: beds.Execution, change: Callable[[beds.Execution], None], what: str
+    worker: Worker, execution: executions.Execution, change: Callable[[executions.Execution], None], what: str
 ) -> None:
     change(execution)
     execution.send()
@@ -213,7 +219,7 @@ def test_records_that_contradict_each_other_are_refused(
 
 
 def test_without_create_model_the_pipeline_is_told_principal_and_privilege(
-    worker: Worker, execution: beds.Execution
+    worker: Worker, execution: executions.Execution
 ) -> None:
     bed = execution.bed
     bed.change_grant("SCHEMA", "edgar.models", bed.principal, "remove", "CREATE_MODEL")
@@ -229,7 +235,7 @@ def test_without_create_model_the_pipeline_is_told_principal_and_privilege(
 
 
 def test_a_model_of_somebody_else_gets_no_alias_and_the_pipeline_is_told(
-    worker: Worker, execution: beds.Execution
+    worker: Worker, execution: executions.Execution
 ) -> None:
     name = UcName.parse(execution.model)
     execution.bed.admin().registered_models.create(catalog_name=name.catalog, schema_name=name.schema, name=name.name)
@@ -246,7 +252,7 @@ def test_a_model_of_somebody_else_gets_no_alias_and_the_pipeline_is_told(
 
 @pytest.mark.parametrize("spelled", ["status", "Status"])
 def test_a_stop_before_work_ends_the_step_and_registers_nothing(
-    worker: Worker, execution: beds.Execution, spelled: str
+    worker: Worker, execution: executions.Execution, spelled: str
 ) -> None:
     execution.state["status"] = "Stopping"
     execution.send(execution.body(**{spelled: "Stopping"}))
@@ -256,7 +262,7 @@ def test_a_stop_before_work_ends_the_step_and_registers_nothing(
     assert execution.waiting() == 0
 
 
-def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, execution: beds.Execution) -> None:
+def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, execution: executions.Execution) -> None:
     execution.bed.faults({"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503})
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
@@ -268,7 +274,7 @@ def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, executi
 
 
 def test_why_no_version_could_be_made_is_logged_and_told(
-    worker: Worker, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+    worker: Worker, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
     execution.send()
@@ -280,7 +286,9 @@ def test_why_no_version_could_be_made_is_logged_and_told(
     assert f"got       the registry gave no answer while {execution.bed.principal} tried to create" in told
 
 
-def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(worker: Worker, execution: beds.Execution) -> None:
+def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(
+    worker: Worker, execution: executions.Execution
+) -> None:
     """The bucket's own policy forbids what Unity Catalog vended."""
     s3 = execution.bed.client("s3")
     deny = {
@@ -299,7 +307,7 @@ def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(worker: Worker
 
 
 def test_a_stop_during_work_is_noticed_before_the_version(
-    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = worker._facts.read
 
@@ -314,7 +322,7 @@ def test_a_stop_during_work_is_noticed_before_the_version(
     assert "stopped on request" in refused_with(execution)
 
 
-def stopping_after(execution: beds.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def stopping_after(execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
     """The execution is stopped while `name` returns."""
     plain = getattr(owner, name)
 
@@ -332,7 +340,7 @@ def stopping_after(execution: beds.Execution, monkeypatch: pytest.MonkeyPatch, o
     ids=["version made", "lineage drawn"],
 )
 def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
-    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, drawn: bool
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, drawn: bool
 ) -> None:
     draws: list[object] = []
     plain = register.chain.draw
@@ -348,7 +356,7 @@ def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
 
 
 def test_a_stop_after_the_record_leaves_the_version_and_says_so(
-    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_after(execution, monkeypatch, register, "write_record")
     execution.send()
@@ -364,7 +372,7 @@ def test_a_stop_after_the_record_leaves_the_version_and_says_so(
 
 
 def test_a_stop_after_the_alias_does_not_deny_it(
-    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker that set the alias was lost before it answered."""
     with monkeypatch.context() as lost:
@@ -382,7 +390,7 @@ def raising_unavailable(*_: object, **__: object) -> None:
 
 
 def test_a_worker_asked_to_stop_gives_the_message_back_and_the_next_one_finishes(
-    worker_environment: beds.Bed, execution: beds.Execution
+    worker_environment: beds.Bed, execution: executions.Execution
 ) -> None:
     stop = threading.Event()
     stopped = Worker(parse(execution.argv()), stop)
@@ -395,7 +403,7 @@ def test_a_worker_asked_to_stop_gives_the_message_back_and_the_next_one_finishes
 
 
 def test_work_that_never_succeeds_fails_the_step_once_and_lands_in_the_dead_letter_queue(
-    worker: Worker, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 0)
     execution.bed.faults({"path": "registered-models/get$", "times": 1000, "status": 503})
@@ -418,7 +426,7 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_worker_asked_to_stop_on_the_last_receive_fails_the_step_instead_of_leaving_it_waiting(
-    worker_environment: beds.Bed, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
     worker = Worker(parse(execution.argv()), stop)
@@ -431,7 +439,7 @@ def test_a_worker_asked_to_stop_on_the_last_receive_fails_the_step_instead_of_le
 
 
 def test_another_workers_lease_on_the_last_receive_alerts_and_leaves_the_answer_to_it(
-    worker: Worker, execution: beds.Execution, caplog: pytest.LogCaptureFixture
+    worker: Worker, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     execution.send()
     folder = f"s3://{beds.EVIDENCE}/executions/{execution.id}/register"
@@ -443,7 +451,7 @@ def test_another_workers_lease_on_the_last_receive_alerts_and_leaves_the_answer_
 
 
 def test_a_message_that_could_not_be_verified_on_the_last_receive_alerts(
-    worker: Worker, execution: beds.Execution, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, execution: executions.Execution, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker._truth, "steps", raising_unavailable)
     execution.send()
@@ -461,7 +469,7 @@ def _wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def test_lambda_names_the_messages_that_are_not_done(
-    worker_environment: beds.Bed, execution: beds.Execution, monkeypatch: pytest.MonkeyPatch
+    worker_environment: beds.Bed, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     argv = execution.argv()
     settings = {

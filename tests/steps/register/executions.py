@@ -1,0 +1,267 @@
+"""Executions that stand where Register begins: Prepare and Train have left their evidence, the callback's message waits."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service import catalog as uc
+
+from steps.governance.manifest import Prepared, Trained
+from tests.steps.register import archives
+from tests.steps.register.bed import (
+    ACCOUNT,
+    ARTIFACTS,
+    CURATED,
+    EVIDENCE,
+    GOVERNED,
+    HEX,
+    MAX_RECEIVES,
+    PIPELINE,
+    RAW,
+    REGION,
+    Bed,
+    random_name,
+)
+
+
+@dataclass
+class Execution:
+    """One execution whose Register step waits; with what a test may want to change before or after."""
+
+    bed: Bed
+    arn: str
+    model: str
+    token: str
+    prepared: Prepared
+    trained: Trained
+    artifact_key: str
+    queue_url: str
+    dead_letters_url: str
+
+    @property
+    def id(self) -> str:
+        return self.arn.rsplit("/", 1)[-1]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the stub answers about this execution."""
+        return self.bed.stub.executions[self.arn]
+
+    @property
+    def step(self) -> dict[str, Any]:
+        """The callback step."""
+        return self.state["callback"]
+
+    def body(self, **changed: Any) -> str:
+        message = {"token": self.token, "pipelineExecutionArn": self.arn, "arguments": {}} | changed
+        return json.dumps({name: value for name, value in message.items() if value is not None})
+
+    def send(self, body: str | None = None) -> None:
+        self.bed.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body or self.body())
+
+    def answers(self) -> list[dict[str, Any]]:
+        return [answer for answer in self.bed.stub.answers if answer["CallbackToken"] == self.token]
+
+    def argv(self, **changed: str) -> list[str]:
+        """The command line of a worker on this execution's own queue."""
+        return self.bed.argv(self.queue_url, **changed)
+
+    def waiting(self, queue_url: str | None = None) -> int:
+        """Messages in a queue, hidden ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs = self.bed.client("sqs")
+        answer = sqs.get_queue_attributes(QueueUrl=queue_url or self.queue_url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def versions(self) -> list[uc.ModelVersionInfo]:
+        """The model's versions, as an administrator sees them."""
+        try:
+            return list(self.bed.admin().model_versions.list(self.model))
+        except NotFound:
+            return []
+
+    def check_settled(self) -> None:
+        """One version, READY, with its alias; two nodes; four edges; one answer; nothing left in the queue."""
+        (version,) = self.versions()
+        assert version.status is uc.ModelVersionInfoStatus.READY
+        admin = self.bed.admin()
+        record = self.evidence("record.json")
+        assert record["model"]["version"] == version.version
+        by_alias = admin.model_versions.get_by_alias(self.model, "challenger")
+        assert by_alias.version == version.version
+        for node in record["lineage"]["nodes"]:
+            name = node.removeprefix("job:")
+            listed = [entry.name for entry in admin.external_metadata.list_external_metadata()]
+            assert listed.count(name) == 1
+            for direction in (uc.LineageDirection.UPSTREAM, uc.LineageDirection.DOWNSTREAM):
+                end = uc.ExternalLineageObject(external_metadata=uc.ExternalLineageExternalMetadata(name))
+                edges = list(admin.external_lineage.list_external_lineage_relationships(end, direction))
+                assert len(edges) == 1, (node, direction, edges)
+        answers = {(answer["status"], answer["ClientRequestToken"]) for answer in self.answers()}
+        assert answers == {("Succeeded", record["key"])}
+        assert self.step["StepStatus"] == "Succeeded"
+        assert self.waiting() == 0
+
+    def replace_artifact(self, content: bytes) -> None:
+        self.bed.client("s3").put_object(Bucket=ARTIFACTS, Key=self.artifact_key, Body=content)
+
+    def evidence(self, name: str) -> dict[str, Any]:
+        key = f"executions/{self.id}/register/{name}"
+        return json.load(self.bed.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
+
+
+def new_execution(
+    bed: Bed, files: dict[str, bytes] | None = None, *, base: dict[str, bytes] | None = None
+) -> Execution:
+    """An execution with jobs, manifests and archive, whose callback waits."""
+    number = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
+    pipeline_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PIPELINE}"
+    arn = f"{pipeline_arn}/execution/{number}"
+    files = files or archives.adapter_files()
+    base_uri, mirror_sha256 = _put_base_model(bed, base or {"config.json": b"{}"})
+    prepared = _prepared(arn)
+    trained = _trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
+    s3 = bed.client("s3")
+    for step, manifest in (("prepare", prepared), (f"train/{trained.training_job}", trained)):
+        key = f"executions/{number}/{step}/manifest.json"
+        s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
+    artifact_key = f"executions/{number}/output/model.tar.gz"
+    s3.put_object(
+        Bucket=ARTIFACTS, Key=artifact_key, Body=archives.packed(files | {"manifest.json": trained.to_bytes()})
+    )
+    queue_url, dead_letters_url = _new_queue(bed, number)
+    model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
+    bed.stub.executions[arn] = _answers(arn, model, token, trained, base_uri, artifact_key, queue_url)
+    return Execution(bed, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url)
+
+
+def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
+    mirror = {
+        "name": "tiny",
+        "revision": "0" * 40,
+        "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
+    }
+    content = json.dumps(mirror).encode()
+    prefix = f"base-models/tiny/{archives.entries({'m': content})[0].sha256[:40]}"
+    for name, body in (files | {"mirror.json": content}).items():
+        bed.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
+    return f"s3://{ARTIFACTS}/{prefix}/", archives.entries({"m": content})[0].sha256
+
+
+def _prepared(arn: str) -> Prepared:
+    return Prepared.model_validate(
+        {
+            "schema": "governed-finetune/prepared/1",
+            "execution_arn": arn,
+            "created_at": "2026-11-22T05:00:00Z",
+            "principal": "prepare",
+            "source": {"table": RAW, "table_id": "raw-id", "location": f"s3://{GOVERNED}/raw/filings", "version": 0},
+            "target": {
+                "table": CURATED,
+                "table_id": "curated-id",
+                "location": f"s3://{GOVERNED}/curated/risk_factor_examples",
+                "version": 3,
+                "partition": f"execution_id={arn.rsplit('/', 1)[-1]}",
+            },
+            "rejected": {"table": f"{CURATED}_rejected", "version": 3},
+            "files": [],
+            "schema_sha256": "0" * 64,
+            "template": "risk-factor-heading/1",
+            "counts": {
+                "filings_read": 2, "filings_kept": 1, "filings_rejected": 1, "examples_train": 1, "examples_eval": 1,
+                "examples_rejected": 0, "companies_train": 1, "companies_eval": 1, "rejected_by_reason": {},
+            },
+        }
+    )  # fmt: skip
+
+
+def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mirror_sha256: str) -> Trained:
+    return Trained.model_validate(
+        {
+            "schema": "governed-finetune/trained/1",
+            "execution_arn": arn,
+            "training_job": job,
+            "created_at": "2026-11-22T05:10:00Z",
+            "principal": "train",
+            "data": {
+                "table": CURATED,
+                "table_id": "curated-id",
+                "version": 3,
+                "manifest_sha256": prepared.sha256,
+                "examples_train": 1,
+                "examples_eval": 1,
+            },
+            "base_model": {"name": "tiny", "revision": "0" * 40, "mirror_sha256": mirror_sha256},
+            "fp8": {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"},
+            "metrics": {"eval_loss_before": 7.6, "eval_loss": 2.1, "eval_tokens": 9, "train_tokens": 9, "steps": 1},
+            "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
+        }
+    )
+
+
+def _new_queue(bed: Bed, number: str) -> tuple[str, str]:
+    """Each execution has its own queue, so that tests do not take each other's messages."""
+    sqs = bed.client("sqs")
+    dead_letters_url = sqs.create_queue(QueueName=f"register-{number}-dead")["QueueUrl"]
+    target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-{number}-dead"
+    redrive = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES})
+    return sqs.create_queue(QueueName=f"register-{number}", Attributes={"RedrivePolicy": redrive})[
+        "QueueUrl"
+    ], dead_letters_url
+
+
+def _answers(
+    arn: str, model: str, token: str, trained: Trained, base_uri: str, artifact_key: str, queue_url: str
+) -> dict[str, Any]:
+    job_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{trained.training_job}"
+    run_id = f"run{arn[-12:]}"
+    steps = [
+        ("Prepare", "Succeeded", {"EMRServerless": {"ApplicationId": "app1", "JobRunId": run_id}}),
+        ("Train", "Succeeded", {"TrainingJob": {"Arn": job_arn}}),
+        ("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
+        ("Register", "Executing", {"Callback": {"CallbackToken": token, "SqsQueueUrl": queue_url}}),
+    ]
+    listed = [{"StepName": name, "StepStatus": status, "Metadata": metadata} for name, status, metadata in steps]
+    defaults = {"RawTable": RAW, "CuratedTable": CURATED, "ModelAlias": "challenger", "MaxEvalLoss": 2.5}
+    parameters = [{"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()]
+    return {
+        "arn": arn,
+        "pipeline_arn": arn.split("/execution/")[0],
+        "status": "Executing",
+        "steps": listed,
+        "callback": listed[-1],
+        "parameters": {"ModelName": model},
+        "definition": json.dumps(
+            {"Version": "2020-12-01", "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}]}
+        ),
+        "prepare_job": {
+            "applicationId": "app1",
+            "jobRunId": run_id,
+            "arn": f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/app1/jobruns/{run_id}",
+            "state": "SUCCESS",
+            "executionRole": f"arn:aws:iam::{ACCOUNT}:role/prepare",
+            "releaseLabel": "emr-spark-8.0.0",
+            "jobDriver": {"sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}},
+        },
+        "training_job": {
+            "TrainingJobName": trained.training_job,
+            "TrainingJobArn": job_arn,
+            "TrainingJobStatus": "Completed",
+            "ModelArtifacts": {"S3ModelArtifacts": f"s3://{ARTIFACTS}/{artifact_key}"},
+            "FinalMetricDataList": [{"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}],
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
+            "AlgorithmSpecification": {
+                "TrainingImage": "registry/train@sha256:" + HEX * 4,
+                "TrainingInputMode": "File",
+            },
+            "ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 1, "VolumeSizeInGB": 100},
+            "HyperParameters": {"execution_arn": arn, "seed": "17"},
+            "InputDataConfig": [
+                {"ChannelName": "model", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": base_uri}}}
+            ],
+            "TrainingStartTime": 1795323600.0,
+            "TrainingEndTime": 1795323700.0,
+        },
+    }
