@@ -65,6 +65,15 @@ class Account:
         """`arn:aws:<service>:<region>:<account>:<resource>`."""
         return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
+    def variables(self, session: RoleSession) -> dict[str, str]:
+        """What a job of this account is told: its role's keys, where AWS answers, where its code lies."""
+        return session.environment() | {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "PYTHONPATH": str(self.repository),
+        }
+
     def client(self, service: str, session: RoleSession) -> Any:
         """A real boto3 client against this very server, acting as that role."""
         from boto3 import Session  # 0.3 s, so not before the server answers

@@ -152,16 +152,7 @@ class JobRun:
         return code, timed_out, logs["stderr"].last_line or logs["stdout"].last_line
 
     def _environment(self, run: Document) -> dict[str, str]:
-        environment = (
-            inherited(self._folder)
-            | self._session.environment()
-            | {
-                "AWS_ENDPOINT_URL": self._account.endpoint,
-                "AWS_REGION": self._account.region,
-                "AWS_DEFAULT_REGION": self._account.region,
-                "PYTHONPATH": str(self._account.repository),
-            }
-        )
+        environment = inherited(self._folder) | self._account.variables(self._session)
         if self._account.engine == "spark":
             parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
             environment |= {

@@ -193,12 +193,8 @@ class TrainingRun:
         return (
             inherited(self._folder)
             | (job.get("Environment") or {})
-            | self._session.environment()
+            | self._account.variables(self._session)
             | {
-                "AWS_ENDPOINT_URL": self._account.endpoint,
-                "AWS_REGION": self._account.region,
-                "AWS_DEFAULT_REGION": self._account.region,
-                "PYTHONPATH": str(self._account.repository),
                 "SAGEMAKER_BASE_DIR": str(self._ml),
                 "TRAINING_JOB_NAME": self._name,
                 "TRAINING_JOB_ARN": job["TrainingJobArn"],
