@@ -17,6 +17,12 @@ from steps.governance.names import UcName, execution_id
 
 NO_LIMIT = -1
 FP8_MODES = ("auto", "storage", "native", "off", "nf4")
+OPTIMIZERS = ("adamw", "adamw_8bit", "paged_adamw_8bit")
+DETERMINISM = ("seeded", "full")
+MERGED_EXPORTS = ("none", "bfloat16")
+COMPILE = ("off", "layers")
+SHARDINGS = ("auto", "ddp", "fsdp")
+NO_EXPERIMENT = re.compile(r"none|(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}")
 LORA_RANKS = (4, 8, 16, 32, 64, 128)
 SEQUENCE_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 
@@ -26,11 +32,14 @@ _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!.*(//|/\.\./))[A
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _REVISION = re.compile(r"[0-9a-f]{40}")
+_EXPERIMENT = re.compile(r"none|(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}")
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Everything Train is told. `max_steps` -1 means no cap; `sequence_length` is in tokens."""
+    """Everything Train is told. `max_steps` -1 means no cap; `sequence_length` is in tokens; `eval_steps` counts optimizer
+    steps, `early_stopping_patience` evaluations (0: never early).
+    """
 
     execution_arn: str
     curated_table: UcName
@@ -43,6 +52,14 @@ class Arguments:
     sequence_length: int
     seed: int
     fp8_mode: str
+    optimizer: str
+    eval_steps: int
+    early_stopping_patience: int
+    determinism: str
+    merged_export: str
+    compile: str
+    sharding: str
+    mlflow_experiment: str
     base_model: str
     base_model_revision: str
     databricks_host: str
@@ -151,10 +168,13 @@ def _listed(allowed: tuple[int, ...]) -> str:
     return ", ".join(map(str, allowed))
 
 
-def _mode(text: str) -> str:
-    if text not in FP8_MODES:
-        raise ValueError
-    return text
+def _word(allowed: tuple[str, ...]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in allowed:
+            raise ValueError
+        return text
+
+    return check
 
 
 def _steps(text: str) -> int:
@@ -186,7 +206,27 @@ _FIELDS = {
         _one_of(*SEQUENCE_LENGTHS), _listed(SEQUENCE_LENGTHS), "tokens of a packed row, and of one example at most"
     ),
     "seed": _Field(_whole(0, _MAX_SEED), "0 to 2147483647", "of adapters, packing and order"),
-    "fp8_mode": _Field(_mode, ", ".join(FP8_MODES), "how the FP8 base is held and multiplied"),
+    "fp8_mode": _Field(_word(FP8_MODES), ", ".join(FP8_MODES), "how the FP8 base is held and multiplied"),
+    "optimizer": _Field(_word(OPTIMIZERS), ", ".join(OPTIMIZERS), "torch's AdamW, or bitsandbytes' with 8-bit state"),
+    "eval_steps": _Field(
+        _whole(1, 1_000_000), "1 to 1000000", "optimizer steps between evaluations; each leaves a checkpoint"
+    ),
+    "early_stopping_patience": _Field(
+        _whole(0, 100), "0 to 100", "evaluations without a lower loss after which training ends; 0 is never"
+    ),
+    "determinism": _Field(
+        _word(DETERMINISM), ", ".join(DETERMINISM), "full also forbids kernels whose sums depend on chance"
+    ),
+    "merged_export": _Field(
+        _word(MERGED_EXPORTS), ", ".join(MERGED_EXPORTS), "whether the merged model is written as well"
+    ),
+    "compile": _Field(_word(COMPILE), ", ".join(COMPILE), "whether each decoder layer goes through torch.compile"),
+    "sharding": _Field(
+        _word(SHARDINGS), ", ".join(SHARDINGS), "of the base over GPUs; auto shards only what does not fit one"
+    ),
+    "mlflow_experiment": _Field(
+        _matching(_EXPERIMENT), "none, or /folder/name", "the workspace's experiment that gets live metrics"
+    ),
     "base_model": _Field(_matching(_MODEL), "a model's name", "the base model, as its mirror.json names it"),
     "base_model_revision": _Field(_matching(_REVISION), "40 hex digits", "its revision, as its mirror.json names it"),
     "databricks_host": _Field(_text, "https://…", "the Databricks workspace"),

@@ -17,7 +17,7 @@ from transformers import GenerationConfig, Mistral3Config, Mistral3ForConditiona
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from steps.governance.errors import IntegrityError
-from steps.train import attention, checkpoint
+from steps.train import attention, base_weights
 from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
 from steps.train.loss import IGNORED, completion_nll
 from steps.train.precision import Precision
@@ -58,7 +58,7 @@ def load(folder: Path, precision: Precision) -> PackedMinistral:
         model = PackedMinistral(configuration)
     model.model.vision_tower = model.model.multi_modal_projector = None
     expected = {name for name, _ in model.named_parameters()}
-    for weight in checkpoint.read(folder, device):
+    for weight in base_weights.read(folder, device):
         expected.discard(weight.name)
         _place(model, weight, precision)
     model.tie_weights()
@@ -76,7 +76,7 @@ def load(folder: Path, precision: Precision) -> PackedMinistral:
 
 def _configuration(folder: Path) -> Mistral3Config:
     content = json.loads((folder / "config.json").read_bytes())
-    checkpoint.quantization(content, folder)
+    base_weights.quantization(content, folder)
     del content["quantization_config"]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
     configuration = Mistral3Config.from_dict(content)
     text: Any = configuration.text_config
@@ -84,7 +84,7 @@ def _configuration(folder: Path) -> Mistral3Config:
     return configuration
 
 
-def _place(model: nn.Module, weight: checkpoint.Weight, precision: Precision) -> None:
+def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) -> None:
     """Put one weight where it belongs, as a new parameter or as an FP8 layer."""
     owner_name, _, kind = weight.name.rpartition(".")
     try:

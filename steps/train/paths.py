@@ -38,6 +38,16 @@ class Paths:
         return self.root / "model"
 
     @property
+    def checkpoints(self) -> Path:
+        """The training state. SageMaker copies it to S3 as it changes, and back before it starts the job again."""
+        return self.root / "checkpoints"
+
+    @property
+    def output_data(self) -> Path:
+        """What SageMaker archives as `output.tar.gz`, beside the model."""
+        return self.root / "output" / "data"
+
+    @property
     def failure(self) -> Path:
         """What DescribeTrainingJob shows as FailureReason, its first 1,024 characters."""
         return self.root / "output" / "failure"
