@@ -13,15 +13,13 @@ from pathlib import Path
 from peft import PeftModel
 from transformers import set_seed
 
-from steps.governance.errors import UsageError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import batching, generation, loop, lora, model, precision, progress
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
-from steps.train.data import Examples
+from steps.train.corpus import Corpus
 from steps.train.evaluation import Evaluation, evaluate
-from steps.train.examples import Lengths, documents
-from steps.train.packing import Document, Row, best_fit
+from steps.train.examples import Lengths
 from steps.train.stopping import StopSignal
 
 
@@ -55,20 +53,11 @@ class Clock:
         self.seconds[phase] = round(time.perf_counter() - began, 3)
 
 
-@dataclass(frozen=True)
-class _Split:
-    """One split, tokenized and packed."""
-
-    documents: list[Document]
-    rows: list[Row]
-    lengths: Lengths
-
-
-def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: StopSignal, clock: Clock) -> Tuned:
-    """Tokenize, pack, load, evaluate, train, evaluate, try out.
+def fine_tune(arguments: Arguments, folder: Path, corpus: Corpus, *, stop: StopSignal, clock: Clock) -> Tuned:
+    """Load, evaluate, train, evaluate, try out.
 
     Raises:
-        UsageError: a split holds no usable example, or the device cannot do the asked precision.
+        UsageError: the device cannot do the asked precision.
         IntegrityError: the base model is not what it says it is.
         Diverged: the loss, in training or evaluation, is no number.
         Stopped: SIGTERM came.
@@ -78,9 +67,7 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     batches = batching.decide(decided.device, arguments.sequence_length)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     chat = Chat(folder)
-    with clock.time("tokenize"):
-        train = _split(chat, examples, "train", arguments)
-        held_out = _split(chat, examples, "eval", arguments)
+    train, held_out = corpus.train, corpus.eval
     stop.check()
     with clock.time("load"):
         base = model.load(folder, decided)
@@ -101,9 +88,7 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     with clock.time("sample"):
         sample = generation.sample(tuned, chat, held_out.documents[0], decided)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
-    systems = {example.system for example in examples.train}
-    system = systems.pop() if len(systems) == 1 else ""
-    return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, system, clock.seconds)
+    return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, corpus.system, clock.seconds)
 
 
 def _require_finite(evaluation: Evaluation, when: str, *, do: str) -> None:
@@ -111,16 +96,3 @@ def _require_finite(evaluation: Evaluation, when: str, *, do: str) -> None:
         raise loop.Diverged(
             f"the eval loss {when} training is no number", expected="a finite loss", got=str(evaluation.loss), do=do
         )
-
-
-def _split(chat: Chat, examples: Examples, split: str, arguments: Arguments) -> _Split:
-    rows = getattr(examples, split)
-    fitted, lengths = documents(chat, rows, arguments.sequence_length)
-    if not fitted:
-        raise UsageError(
-            f"the {split} split holds no example to use",
-            expected=f"at least one example of at most {arguments.sequence_length} tokens",
-            got=f"{len(rows)} examples, {dict(lengths.affected_documents)}",
-            do="give Prepare more filings (each split needs a company of its own), or raise SequenceLength",
-        )
-    return _Split(fitted, best_fit(fitted, arguments.sequence_length, seed=arguments.seed), lengths)

@@ -79,7 +79,7 @@ def train(
         trainer = _CountingTrainer(
             model=model,
             args=_arguments(scratch, schedule, batching, precision),
-            train_dataset=list(rows),
+            train_dataset=rows,
             data_collator=collate,
             callbacks=[_Reporter(done, stop)],
         )
