@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -18,7 +19,7 @@ from steps.train.__main__ import Services, train
 from steps.train.mirror import MIRROR, verify
 from steps.train.paths import Paths
 from steps.train.stopping import Stopped, StopSignal
-from tests.steps.train.curated import ARN, NAME, LocalCatalog, MemoryEvidence, commit, prepared
+from tests.steps.train.curated import ARN, NAME, LocalCatalog, MemoryEvidence, commit, prepared, replace_file
 
 pytestmark = pytest.mark.torch
 
@@ -298,6 +299,18 @@ def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) 
     empty.evidence.documents[PREPARED] = prepared(folder, ARN, 0, train=24, held_out=0).to_bytes()
     with pytest.raises(UsageError, match="the eval split holds no example to use"):
         run(empty)
+    assert_nothing_left(empty)
+
+
+def test_a_table_that_prepare_cannot_have_written_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "curated"
+    commit(folder, ARN)
+    (path,) = folder.glob("execution_id=*/*.parquet")
+    replace_file(folder, pq.read_table(path, partitioning=None).drop_columns(["completion"]))
+    bad = job(tmp_path / "ml", tiny_model, folder)
+    with pytest.raises(IntegrityError, match="lacks columns"):
+        run(bad)
+    assert_nothing_left(bad)
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "add", "revision", "mirror"])
