@@ -17,7 +17,7 @@ def test_the_table_is_the_one_in_the_architecture_page() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| (\S+) \|", ARCHITECTURE.read_text(), re.MULTILINE)
     written = [(name, type_, default.strip("`")) for name, type_, default in rows]
     assert written == [(p.name, p.type, str(p.default)) for p in TABLE]
-    assert len(written) == 14
+    assert len(written) == 20
 
 
 @pytest.mark.parametrize("parameter", TABLE, ids=lambda parameter: parameter.name)
@@ -58,6 +58,14 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("MaxEvalLoss", "0.01", "inf"),
         ("TrainInstanceType", "ml.p5.4xlarge", "ml.g5"),
         ("Fp8Mode", "nf4", "fp8"),
+        ("Optimizer", "paged_adamw_8bit", "adam"),
+        ("EvalSteps", "1000000", "1000001"),
+        ("EvalSteps", "1", "0"),
+        ("EarlyStoppingPatience", "0", "-1"),
+        ("EarlyStoppingPatience", "100", "101"),
+        ("Determinism", "full", "yes"),
+        ("MergedExport", "bfloat16", "float16"),
+        ("Compile", "layers", "all"),
     ],
 )
 def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
