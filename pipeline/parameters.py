@@ -154,16 +154,28 @@ def check(settings: Mapping[str, str]) -> None:
     Raises:
         UsageError: with every fault.
     """
-    _, faults = chosen(settings)
+    values, faults = chosen(settings)
+    faults += conflicts(values)
     if faults:
         raise UsageError(listed("the parameters have", tuple(faults)))
 
 
 def faults_in_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every fault in an environment's own defaults (`parameters:` in its file)."""
+    """Every fault in an environment's own defaults (`parameters:` in its file), each alone and all together."""
     unknown = [(n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME]
     known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
-    return [*unknown, *((name, text) for name, text in known if text)]
+    together = {parameter.name: parameter.default for parameter in TABLE} | dict(defaults)
+    return [*unknown, *((name, text) for name, text in known if text), *conflicts(together)]
+
+
+def conflicts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the step would refuse after its instance was started and paid for: faults between values that are good alone."""
+    mode, instance = values.get("Fp8Mode"), values.get("TrainInstanceType")
+    if mode != "native" or instance not in instances.TYPES or instances.has_fp8_arithmetic(instance):
+        return []
+    families = " ".join(instances.WITH_FP8_ARITHMETIC)
+    text = f"native needs FP8 arithmetic ({families}), {instance} has none ({instances.gpu(instance)}); auto takes the best"
+    return [("Fp8Mode", text)]
 
 
 def help_table(defaults: Mapping[str, Any] | None = None) -> str:

@@ -139,6 +139,14 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
                 "expected the workspace path of an experiment (/Shared/…), or null, got '/Shared/../x'",
             ),
         ),
+        (
+            lambda raw: raw["parameters"].update(Fp8Mode="native", TrainInstanceType="ml.p4d.24xlarge"),
+            (
+                "parameters.Fp8Mode",
+                ("native needs FP8 arithmetic (g6 g6e p5 p5e p5en), ml.p4d.24xlarge has none "
+                "(A100, compute capability 8.0); auto takes the best"),
+            ),
+        ),
         (lambda raw: raw["parameters"].update(Epoch=1), ("parameters.Epoch", "unknown parameter; did you mean 'Epochs'?")),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import parameters
+from pipeline.errors import UsageError
 from pipeline.parameters import BY_NAME, TABLE
 
 ARCHITECTURE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
@@ -79,6 +80,13 @@ def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() ->
         ("ModelAlias", "expected a string (matching [a-z][a-z0-9_]{0,62}), got 3"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
     ]
+
+
+def test_a_command_line_whose_values_contradict_each_other_is_refused() -> None:
+    with pytest.raises(UsageError, match="native needs FP8 arithmetic"):
+        parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g5.xlarge"})
+    for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge"):
+        parameters.check({"Fp8Mode": "native", "TrainInstanceType": instance})
 
 
 @given(st.text())
