@@ -29,10 +29,11 @@ _REASON_CHARACTERS = 1024  # what DescribeTrainingJob shows of output/failure
 
 @dataclass(frozen=True)
 class Services:
-    """What lies outside this process: the catalog, as our principal, and the evidence bucket."""
+    """What lies outside this process: the catalog and the workspace, as our principal, and the evidence bucket."""
 
     catalog: Any
     evidence: Any
+    workspace: Any = None  # for live metrics only
 
 
 def main(argv: list[str]) -> int:
@@ -65,13 +66,14 @@ def connect(arguments: Arguments) -> Services:
     from steps.governance.identity import connect
 
     host, secret_id, region = arguments.databricks_host, arguments.databricks_secret_id, arguments.region
-    return Services(Catalog(connect(host=host, secret_id=secret_id, region=region)), Evidence(region))
+    workspace = connect(host=host, secret_id=secret_id, region=region)
+    return Services(Catalog(workspace), Evidence(region), workspace)
 
 
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
     from steps.governance.manifest import Prepared
-    from steps.train import data, lean, mirror
+    from steps.train import data, lean, mirror, tracking
 
     uri = arguments.prepare_manifest_uri
     prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
@@ -86,8 +88,11 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     from steps.train import lora, outputs, report
     from steps.train.fine_tune import Clock, fine_tune
 
-    tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock())
-    with outputs.staged(paths.model) as folder:
+    with (
+        tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=prepared) as tracker,
+        outputs.staged(paths.model) as folder,
+    ):
+        tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock(), tracker=tracker)
         lora.save_adapters(tuned.model, folder)
         outputs.copy_tokenizer(paths.base_model, folder)
         report.write(folder, arguments, tuned, prepared)
@@ -103,6 +108,7 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
         stop.check()
         uri = arguments.train_manifest_uri(training_job)
         outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+        tracker.tag({"manifest_sha256": trained.sha256})
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

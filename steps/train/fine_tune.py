@@ -23,6 +23,7 @@ from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths, documents
 from steps.train.packing import Document, Row, best_fit
 from steps.train.stopping import StopSignal
+from steps.train.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class _Split:
     lengths: Lengths
 
 
-def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: StopSignal, clock: Clock) -> Tuned:
+def fine_tune(
+    arguments: Arguments, folder: Path, examples: Examples, *, stop: StopSignal, clock: Clock, tracker: Tracker
+) -> Tuned:
     """Tokenize, pack, load, evaluate, train, evaluate, try out.
 
     Raises:
@@ -77,6 +80,7 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
     batches = batching.decide(decided.device, arguments.sequence_length)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
+    tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
     chat = Chat(folder)
     with clock.time("tokenize"):
         train = _split(chat, examples, "train", arguments)
@@ -91,13 +95,15 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
         before = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
     _require_finite(before, "before", do="check the base model and Fp8Mode: nothing was trained yet")
     progress.report_evaluation(eval_loss_before=before.loss, eval_tokens=before.tokens)
+    tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
     with clock.time("train"):
         schedule = loop.Schedule(arguments.epochs, arguments.max_steps, arguments.learning_rate, arguments.seed)
-        done = loop.train(tuned, train.rows, schedule, batching=batches, precision=decided, stop=stop)
+        done = loop.train(tuned, train.rows, schedule, batching=batches, precision=decided, stop=stop, tracker=tracker)
     with clock.time("evaluate_after"):
         after = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
     _require_finite(after, "after", do="lower LearningRate")
     progress.report_evaluation(eval_loss=after.loss, eval_tokens=after.tokens)
+    tracker.log(done.steps, {"eval_loss": after.loss, "eval_perplexity": after.perplexity})
     with clock.time("sample"):
         sample = generation.sample(tuned, chat, held_out.documents[0], decided)
     lengths = {"train": train.lengths, "eval": held_out.lengths}

@@ -29,6 +29,7 @@ from steps.train.batching import Batching
 from steps.train.packing import Row, collate
 from steps.train.precision import Precision
 from steps.train.stopping import StopSignal
+from steps.train.tracking import Tracker
 
 _WARM_UP = 0.03  # of all steps
 _MAX_GRADIENT_NORM = 1.0
@@ -67,6 +68,7 @@ def train(
     batching: Batching,
     precision: Precision,
     stop: StopSignal,
+    tracker: Tracker,
 ) -> Progress:
     """Train the adapters in place.
 
@@ -81,7 +83,7 @@ def train(
             args=_arguments(scratch, schedule, batching, precision),
             train_dataset=list(rows),
             data_collator=collate,
-            callbacks=[_Reporter(done, stop)],
+            callbacks=[_Reporter(done, stop, tracker)],
         )
         trainer.done = done
         trainer.remove_callback(PrinterCallback)
@@ -133,8 +135,8 @@ class _CountingTrainer(Trainer):
 class _Reporter(TrainerCallback):
     """Prints each step, ends the loop on SIGTERM, refuses numbers that are none."""
 
-    def __init__(self, done: Progress, stop: StopSignal) -> None:
-        self._done, self._stop = done, stop
+    def __init__(self, done: Progress, stop: StopSignal, tracker: Tracker) -> None:
+        self._done, self._stop, self._tracker = done, stop, tracker
         self._began = time.perf_counter()
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -156,6 +158,7 @@ class _Reporter(TrainerCallback):
             return  # Trainer's summary
         metrics = self._metrics(state, logs)
         progress.report_step(state.global_step, **metrics)
+        self._tracker.log(state.global_step, metrics)
         self._done.curve.append({"step": state.global_step, **metrics})
         _refuse_no_numbers(state.global_step, metrics)
 
