@@ -11,6 +11,7 @@ SIGTERM.
 import json
 import os
 import sys
+import tempfile
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
         with disk.explained():
             train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
-        sys.stderr.write("stopped: SIGTERM came; nothing was left in the model folder\n")
+        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
         return EXIT_CODE
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
@@ -71,22 +72,29 @@ def connect(arguments: Arguments) -> Services:
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
     from steps.governance.manifest import Prepared
-    from steps.train import data, lean, mirror
+    from steps.train import corpus, data, lean, mirror
+    from steps.train.chat import Chat
 
     uri = arguments.prepare_manifest_uri
     prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
     table = services.catalog.table(arguments.curated_table)
     access = services.catalog.read_access(table)
-    examples = data.read(prepared, table, access, execution_arn=arguments.execution_arn)
+    batches = data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
     stop.check()
     base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
     stop.check()
 
-    lean.prepare_imports(arguments.fp8_mode)
-    from steps.train import lora, outputs, report
-    from steps.train.fine_tune import Clock, fine_tune
+    lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
+    length, seed = arguments.sequence_length, arguments.seed
+    with tempfile.TemporaryDirectory() as scratch:  # governed text as tokens: gone when the model is tuned
+        chat = Chat(paths.base_model)
+        examples = corpus.build(stop.during(batches), chat, Path(scratch), row_tokens=length, seed=seed)
+        from steps.train import lora, outputs, report
+        from steps.train.fine_tune import Clock, Task, fine_tune
 
-    tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock())
+        sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
+        task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources)
+        tuned = fine_tune(task, stop=stop, clock=Clock())
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
         outputs.copy_tokenizer(paths.base_model, folder)
