@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.training_bench.documents import learnable
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import adapted, device, document
+from scripts.training_bench.ours import Way, adapted, device, document, train
 from steps.train import lean
 
 STEPS = 120
@@ -19,32 +19,24 @@ _LEARNING_RATE = 1e-3
 
 def curve(job: Job, *, mode: str) -> dict[str, Any]:
     """The training loss of each of 120 steps."""
-    lean.prepare_imports(mode)
+    lean.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from steps.train import loop
     from steps.train.batching import Batching
-    from steps.train.stopping import StopSignal
 
     set_seed(job.seed)
     decided = bfloat16(mode, job.device)
     tuned = adapted(job, decided)
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(STEPS, tokens=_TOKENS, vocabulary=vocabulary, seed=job.seed)
-    done = loop.train(
-        tuned,
-        [[document(text)] for text in texts],
-        loop.Schedule(epochs=1, max_steps=-1, learning_rate=_LEARNING_RATE, seed=job.seed),
-        batching=Batching(micro_rows=1, accumulation=1, checkpointing=False),
-        precision=decided,
-        stop=StopSignal(),
-    )
-    return {"losses": [point["train_loss"] for point in done.curve]}
+    one_row = Batching(micro_rows=1, accumulation=1, checkpointing=False)
+    way = Way(decided, one_row, _LEARNING_RATE, job.seed)
+    return {"losses": train(tuned, [[document(text)] for text in texts], way, listen=lambda *_: None)}
 
 
 def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     """Bytes of the language model's linears, and bytes that a forward pass keeps for backward besides weights."""
-    lean.prepare_imports(mode)
+    lean.prepare_imports(bitsandbytes=False)
     from steps.train import packing
     from steps.train.evaluation import autocast, on_device
 

@@ -3,7 +3,7 @@
     meter = Meter(device, warm_up=1)
     meter.watch(model)      # counts from the start of the second training pass …
     train(model)
-    meter.read()            # … to the end of training
+    meter.read()            # … to the end of the last optimizer step that `step_ended` was told of
 
 It looks at the model's inputs only, so that the same few lines count for every trainer.
 """
@@ -30,6 +30,7 @@ class Meter:
         self._on_gpu, self._warm_up = device == "cuda", warm_up
         self._passes = self._tokens = self._slots = 0
         self._began: tuple[float, float] | None = None
+        self._ended: tuple[float, float] | None = None
         self._resident = {"imported": resident_bytes()}
 
     def loaded(self) -> None:
@@ -40,21 +41,24 @@ class Meter:
         """Look at what goes into `model` in training."""
         model.register_forward_pre_hook(self._before, with_kwargs=True)
 
+    def step_ended(self) -> None:
+        """An optimizer step is done; what follows the last one (saving, evaluating) is not training."""
+        self._ended = self._now()
+
     def read(self) -> dict[str, Any]:
         """The counted part's numbers.
 
         Raises:
             RuntimeError: there were no more passes than warm-up.
         """
-        if self._began is None:
+        if self._began is None or self._ended is None:
             raise RuntimeError(f"expected more than {self._warm_up} training passes, got {self._passes}")
-        cpu, wall = self._now()
         return {
             "passes": self._passes - self._warm_up,
             "tokens": self._tokens,
             "real_share": self._tokens / self._slots,
-            "cpu_seconds": cpu - self._began[0],
-            "wall_seconds": wall - self._began[1],
+            "cpu_seconds": self._ended[0] - self._began[0],
+            "wall_seconds": self._ended[1] - self._began[1],
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "resident_bytes": self._resident,
             "peak_gpu_bytes": torch.cuda.max_memory_allocated() if self._on_gpu else None,

@@ -68,6 +68,13 @@ def _offline() -> None:
 
 
 def _measured(made: Any, meter: Any) -> dict[str, Any]:
+    from transformers import TrainerCallback
+
+    class StepEnded(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            meter.step_ended()
+
+    made.add_callback(StepEnded())
     meter.loaded()
     meter.watch(made.model)
     made.train()

@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.training_bench.documents import learnable
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import RANK, adapted, device, document
+from scripts.training_bench.ours import RANK, Way, adapted, device, document, train
 from steps.train import lean
 
 _LEARNING_RATE = 1e-3  # high, so that a wrong gradient shows in the very next loss
@@ -21,11 +21,10 @@ _LONGEST = 400  # tokens of a document
 
 def run(job: Job) -> dict[str, Any]:
     """The loss of every optimizer step, both ways."""
-    lean.prepare_imports("storage")
+    lean.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from steps.train import batching, loop, packing, precision
-    from steps.train.stopping import StopSignal
+    from steps.train import batching, packing, precision
 
     set_seed(job.seed)
     decided = precision.decide("auto", device("cpu"))
@@ -37,11 +36,10 @@ def run(job: Job) -> dict[str, Any]:
     batches = batching.decide(decided.device, job.row_tokens)
     seen: list[dict[str, Any]] = []
     tuned.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
-    schedule = loop.Schedule(epochs=1, max_steps=-1, learning_rate=_LEARNING_RATE, seed=job.seed)
-    done = loop.train(tuned, rows, schedule, batching=batches, precision=decided, stop=StopSignal())
+    losses = train(tuned, rows, Way(decided, batches, _LEARNING_RATE, job.seed), listen=lambda *_: None)
     steps = [seen[at : at + batches.accumulation] for at in range(0, len(seen), batches.accumulation)]
     return {
-        "ours": [point["train_loss"] for point in done.curve],
+        "ours": losses,
         "reference": _reference(Path(job.model), start, steps),
         "documents": len(texts),
     }
