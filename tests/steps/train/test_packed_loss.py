@@ -198,7 +198,7 @@ def packed(lengths: list[int], seed: int = 0) -> list[list[int]]:
 
 
 @given(st.lists(st.integers(1, 64), max_size=60), st.integers(0, 5))
-def test_foundkeeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
+def test_packing_keeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
     rows = packed(lengths, seed=seed)
     assert all(0 < sum(lengths[document] for document in row) <= 64 for row in rows)
     assert sorted(chain.from_iterable(rows)) == list(range(len(lengths)))
