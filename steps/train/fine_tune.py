@@ -15,7 +15,7 @@ from transformers import set_seed
 
 from steps.governance.errors import UsageError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import batching, generation, loop, lora, model, precision, progress
+from steps.train import batching, checkpointing, generation, loop, lora, memory, model, precision, progress
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.data import Examples
@@ -75,7 +75,8 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     """
     set_seed(arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
-    batches = batching.decide(decided.device, arguments.sequence_length)
+    plan = memory.Plan.of(model.shape(folder), decided, rank=arguments.lora_rank, optimizer=arguments.optimizer)
+    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     chat = Chat(folder)
     with clock.time("tokenize"):
@@ -87,6 +88,7 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
         tuned = lora.add_adapters(
             base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
         )
+        checkpointing.apply(tuned, batches.recomputed_layers)
     with clock.time("evaluate_before"):
         before = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
     _require_finite(before, "before", do="check the base model and Fp8Mode: nothing was trained yet")

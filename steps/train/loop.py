@@ -104,8 +104,6 @@ def _arguments(scratch: str, schedule: Schedule, batching: Batching, precision: 
         optim="adamw_torch_fused",
         per_device_train_batch_size=batching.micro_rows,
         gradient_accumulation_steps=batching.accumulation,
-        activation_checkpointing=batching.checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
         bf16=precision.autocast,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
