@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         with disk.explained():
             train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
-        sys.stderr.write("stopped: SIGTERM came; nothing was left in the model folder\n")
+        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
         return EXIT_CODE
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
@@ -82,11 +82,13 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
     stop.check()
 
-    lean.prepare_imports(arguments.fp8_mode)
+    lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
     from steps.train import lora, outputs, report
-    from steps.train.fine_tune import Clock, fine_tune
+    from steps.train.fine_tune import Clock, Task, fine_tune
 
-    tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock())
+    sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
+    task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources)
+    tuned = fine_tune(task, stop=stop, clock=Clock())
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
         outputs.copy_tokenizer(paths.base_model, folder)
