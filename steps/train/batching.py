@@ -33,11 +33,18 @@ class Batching:
         return None if self.checkpointing else Batching(1, self.accumulation, checkpointing=True)
 
 
-def decide(device: Device, sequence_length: int) -> Batching:
-    """The batching for this device and row length; rows × passes = ROWS_PER_STEP."""
+def decide(device: Device, sequence_length: int, *, ranks: int = 1) -> Batching:
+    """The batching for each of `ranks` devices like this one; rows × passes × ranks = rows_per_step."""
     tokens = _CPU_TOKENS if device.capability is None else _GPU_TOKENS
-    micro_rows = min(ROWS_PER_STEP, max(1, tokens // sequence_length))
-    return Batching(micro_rows, ROWS_PER_STEP // micro_rows, _must_checkpoint(device))
+    share = rows_per_step(ranks) // ranks
+    fitting = max(1, tokens // sequence_length)
+    micro_rows = max(rows for rows in range(1, share + 1) if share % rows == 0 and rows <= fitting)
+    return Batching(micro_rows, share // micro_rows, _must_checkpoint(device))
+
+
+def rows_per_step(ranks: int) -> int:
+    """Rows of one optimizer step over all ranks: `ROWS_PER_STEP`, or the next number that all ranks share alike."""
+    return -(-max(ROWS_PER_STEP, ranks) // ranks) * ranks
 
 
 def _must_checkpoint(device: Device) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from steps.train import processes
 from steps.train.packing import Row, collate
 from steps.train.precision import Precision
 from steps.train.stopping import StopSignal
@@ -39,13 +40,18 @@ def evaluate(
     """
     model.eval()
     total, tokens = 0.0, 0
-    for start in range(0, len(rows), rows_at_once):
+    me = processes.here()
+    for part, counts in me.share(rows, rows_at_once):
         stop.check()
-        batch = on_device(collate(rows[start : start + rows_at_once]), precision)
+        batch = on_device(collate(part), precision)
         with autocast(precision):
-            total += model(**batch, num_items_in_batch=1).loss.item()
-        tokens += sum(document.target_tokens for row in rows[start : start + rows_at_once] for document in row)
-    return Evaluation(total / tokens, tokens)
+            nll = model(**batch, num_items_in_batch=1).loss.item()
+        if counts:
+            total += nll
+            tokens += sum(document.target_tokens for row in part for document in row)
+    parts = me.gather((total, tokens))
+    tokens = sum(number for _, number in parts)
+    return Evaluation(sum(nll for nll, _ in parts) / tokens, tokens)
 
 
 def on_device(batch: dict[str, Tensor | int], precision: Precision) -> dict[str, Tensor | int]:

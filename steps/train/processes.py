@@ -3,8 +3,9 @@
     processes = here()                  what torchrun's variables say; a job of one process has none and does nothing below
     processes.join()                    once, before the first of the calls below
     processes.leader_first(build)       work that each host needs once: its first process does it, then the others
-    processes.any_of(stop.requested)    the same answer in every process, so all of them stop at the same step
+    processes.once_per_host(verify)     the same, but done by that one alone; the others get what it gives
     processes.gather(part)              every process's part, in the order of ranks
+    AgreedStop(stop, processes)         the same answer in every process, so all of them stop at the same step
 
 torch is imported by `join`, not before: a job of one process is refused without it.
 """
@@ -16,6 +17,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from steps.governance.errors import GovernanceError
+from steps.train.stopping import StopSignal
 
 # How long one process waits for the others before it calls them dead. The longest honest wait is for a host's first
 # process, which hashes the base and writes the token store: 200 M tokens take 7 minutes on one core.
@@ -92,6 +94,10 @@ class Processes:
         distributed.all_gather_object(parts, part)
         return parts  # type: ignore[return-value]  # all are filled
 
+    def total(self, number: int) -> int:
+        """The sum over all processes."""
+        return sum(self.gather(number))
+
     def leader_first(self, work: Callable[[], T]) -> T:
         """What `work` gives, done by one process of each host before the others do it.
 
@@ -104,6 +110,30 @@ class Processes:
             return done
         self._together(lambda: None)
         return self._together(work)
+
+    def from_leader(self, work: Callable[[], T]) -> T:
+        """What `work` gives in the job's first process; it must be something that can be pickled.
+
+        Raises:
+            PeerFailed: it failed there. In that process it is raised as it is.
+        """
+        done = self._together(lambda: work() if self.is_leader else None)
+        if self.count == 1:
+            return done  # type: ignore[return-value]  # what `work` gives
+        from torch import distributed
+
+        given = [done]
+        distributed.broadcast_object_list(given, src=0)
+        return given[0]  # type: ignore[return-value]
+
+    def once_per_host(self, work: Callable[[], T]) -> T:
+        """What `work` gives in the first process of this host; it must be something that can be pickled.
+
+        Raises:
+            PeerFailed: it failed elsewhere. What failed here is raised as it is.
+        """
+        done = self._together(lambda: work() if self.is_host_leader else None)
+        return self.gather(done)[self.rank - self.local_rank]  # type: ignore[return-value]  # what `work` gives
 
     def _together(self, work: Callable[[], T]) -> T:
         """Do it, and end here too if it failed in another process."""
@@ -126,6 +156,22 @@ class Processes:
         mine = [(rows, True) for rows in passes[self.rank :: self.count]]
         missing = -(-len(passes) // self.count) - len(mine)
         return mine + [(passes[0], False)] * missing
+
+
+class AgreedStop(StopSignal):
+    """SIGTERM to any process stops all of them, at the same place: each question is put to all at once."""
+
+    def __init__(self, own: StopSignal, processes: Processes) -> None:
+        super().__init__()
+        self._own, self._processes = own, processes
+
+    def request(self) -> None:
+        """Ask the work to end."""
+        self._own.request()
+
+    def is_set(self) -> bool:
+        """Whether any process was asked to end; every process must ask."""
+        return self._processes.any_of(self._own.is_set())
 
 
 def here(environment: Mapping[str, str] = os.environ) -> Processes:
