@@ -13,29 +13,19 @@ import json
 import os
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import disk, endings, launch, processes
-from steps.train.arguments import Arguments
+from steps.train import disk, endings, job, launch
 from steps.train.endings import Ending
 from steps.train.paths import Paths
 from steps.train.processes import PeerFailed
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
 _REASON_CHARACTERS = 1024  # what DescribeTrainingJob shows of output/failure
-
-
-@dataclass(frozen=True)
-class Services:
-    """What lies outside this process: the catalog, as our principal, and the evidence bucket."""
-
-    catalog: Any
-    evidence: Any
 
 
 def main(argv: list[str]) -> int:
@@ -52,7 +42,7 @@ def main(argv: list[str]) -> int:
         if ending is not None:
             return _relay(paths, ending)
         with disk.explained():
-            train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
+            job.train(arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
         return _stopped()
     except PeerFailed as error:  # whoever failed tells
@@ -65,63 +55,6 @@ def main(argv: list[str]) -> int:
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
     endings.tell(0)
     return 0
-
-
-def connect(arguments: Arguments) -> Services:
-    """Prove our identity to the workspace."""
-    from steps.governance.catalog import Catalog
-    from steps.governance.evidence import Evidence
-    from steps.governance.identity import connect
-
-    host, secret_id, region = arguments.databricks_host, arguments.databricks_secret_id, arguments.region
-    return Services(Catalog(connect(host=host, secret_id=secret_id, region=region)), Evidence(region))
-
-
-def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
-    """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
-    from steps.governance.manifest import Prepared
-    from steps.train import data, lean, mirror
-
-    me = processes.here()
-    if me.count > 1:
-        lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-        me.join()
-    stop = processes.AgreedStop(stop, me)
-    uri = arguments.prepare_manifest_uri
-    prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
-    table = services.catalog.table(arguments.curated_table)
-    access = services.catalog.read_access(table)
-    examples = data.read(prepared, table, access, execution_arn=arguments.execution_arn)
-    stop.check()
-    name, revision = arguments.base_model, arguments.base_model_revision
-    base = me.once_per_host(lambda: mirror.verify(paths.base_model, name=name, revision=revision))
-    stop.check()
-
-    lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    from steps.train import lora, outputs, report
-    from steps.train.fine_tune import Clock, Task, fine_tune
-
-    sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
-    task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources)
-    tuned = fine_tune(task, stop=stop, clock=Clock())
-    with outputs.staged(paths.model) as folder:
-        lora.save_adapters(tuned.model, folder)
-        stop.check()
-        if me.is_leader:
-            outputs.copy_tokenizer(paths.base_model, folder)
-            report.write(folder, arguments, tuned, prepared)
-            trained = outputs.manifest(
-                arguments,
-                tuned,
-                prepared,
-                base=base,
-                training_job=training_job,
-                principal=services.catalog.principal,
-                files=outputs.entries(folder),
-            )
-            uri = arguments.train_manifest_uri(training_job)
-            outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
-    me.leave()
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

@@ -5,26 +5,26 @@ It reads the base model's folder and writes checkpoints, nothing else.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from peft import PeftModel
 
-from steps.governance.errors import IntegrityError, UsageError
+from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import batching, determinism, fitting, generation, loading, loop, lora, precision, processes, progress
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.checkpoints import Checkpoints, Fingerprint
-from steps.train.data import Examples
+from steps.train.corpus import Corpus
 from steps.train.evaluation import Evaluation, evaluate
-from steps.train.examples import Lengths, documents
+from steps.train.examples import Lengths
 from steps.train.history import History, Measured
-from steps.train.packing import Document, Row, best_fit
 from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
+from steps.train.tracking import Tracker
 
 _SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
 
@@ -35,10 +35,10 @@ class Task:
 
     arguments: Arguments
     base_model: Path
-    examples: Examples
+    corpus: Corpus
     checkpoints: Path
     sources: Mapping[str, str]  # digests of data and base model: a checkpoint belongs to these only
-    listen: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None
+    tracker: Tracker
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,11 @@ class Clock:
         self.seconds[phase] = round(time.perf_counter() - began, 3)
 
 
-@dataclass(frozen=True)
-class _Split:
-    """One split, tokenized and packed."""
-
-    documents: list[Document]
-    rows: list[Row]
-    lengths: Lengths
-
-
 def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
-    """Tokenize, pack, load, evaluate, train, take the best, try it out.
+    """Load, evaluate, train, take the best, try it out.
 
     Raises:
-        UsageError: a split holds no usable example, or the device cannot do the asked precision.
+        UsageError: the device cannot do the asked precision.
         IntegrityError: the base model is not what it says it is.
         Conflict: the checkpoints are of another configuration.
         Diverged: the loss, in training or evaluation, is no number.
@@ -102,11 +93,8 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
     batches = batching.decide(decided.device, arguments.sequence_length, ranks=me.count)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
-    chat = Chat(task.base_model)
-    with clock.time("tokenize"):
-        train = _split(chat, task.examples, "train", arguments)
-        held_out = _split(chat, task.examples, "eval", arguments)
-    stop.check()
+    task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
+    train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
         tuned = loading.load(arguments, task.base_model, decided)
     course = loop.Course(
@@ -116,7 +104,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         precision=decided,
         checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, me)),
         evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
-        listen=task.listen if me.is_leader else (lambda step, metrics: None),
+        tracker=task.tracker,
         stop=stop,
         processes=me,
     )
@@ -127,9 +115,8 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     with clock.time("evaluate_best"):
         best = _take_best(tuned, course, history)
     with clock.time("sample"):
-        sample = generation.sample(tuned, chat, held_out.documents[0], decided)
+        sample = generation.sample(tuned, Chat(task.base_model), held_out.documents[0], decided)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
-    systems = {example.system for example in task.examples.train}
     return Tuned(
         tuned,
         best,
@@ -138,7 +125,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         batches,
         lengths,
         sample,
-        system=systems.pop() if len(systems) == 1 else "",
+        system=task.corpus.system,
         stopped_early=history.steps < course.schedule.steps,
         seconds=clock.seconds,
     )
@@ -186,9 +173,8 @@ def _before(course: loop.Course) -> Evaluation:
     before = resume.history().before if resume else None
     if before is None:
         before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")
-    metrics = {"eval_loss_before": before.loss, "eval_tokens": before.tokens}
-    progress.report_evaluation(0, **metrics)
-    course.listen(0, metrics)
+    progress.report_evaluation(0, eval_loss_before=before.loss, eval_tokens=before.tokens)
+    course.tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
     return before
 
 
@@ -213,16 +199,3 @@ def _take_best(tuned: PeftModel, course: loop.Course, history: History) -> Measu
         )
     loop.report(best, course)
     return best
-
-
-def _split(chat: Chat, examples: Examples, split: str, arguments: Arguments) -> _Split:
-    rows = getattr(examples, split)
-    fitted, lengths = documents(chat, rows, arguments.sequence_length)
-    if not fitted:
-        raise UsageError(
-            f"the {split} split holds no example to use",
-            expected=f"at least one example of at most {arguments.sequence_length} tokens",
-            got=f"{len(rows)} examples, {dict(lengths.affected_documents)}",
-            do="give Prepare more filings (each split needs a company of its own), or raise SequenceLength",
-        )
-    return _Split(fitted, best_fit(fitted, arguments.sequence_length, seed=arguments.seed), lengths)

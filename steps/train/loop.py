@@ -11,10 +11,9 @@ Trainer counts the target tokens of a whole optimizer step and hands them to the
 gradient is that of the token mean, however the tokens fall into passes.
 """
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -41,6 +40,7 @@ from steps.train.reporting import Reporter
 from steps.train.settings import Schedule
 from steps.train.shared_trainer import SharedTrainer
 from steps.train.stopping import StopSignal
+from steps.train.tracking import Tracker
 
 
 class Diverged(GovernanceError):
@@ -57,7 +57,7 @@ class Course:
     precision: Precision
     checkpoints: Checkpoints
     evaluate: Callable[[], Evaluation]
-    listen: Callable[[int, Mapping[str, float]], None]  # hears every step's and every evaluation's metrics
+    tracker: Tracker
     stop: StopSignal
     processes: Processes = field(default_factory=processes.here)
 
@@ -113,7 +113,7 @@ def _measure(step: int, course: Course, history: History) -> None:
     history.evaluations.append(measured)
     report(measured, course)
     if course.processes.is_leader:
-        course.checkpoints.write_evaluation(step, json.dumps(asdict(measured.evaluation), sort_keys=True))
+        course.checkpoints.write_evaluation(measured)
         best = history.best
         course.checkpoints.prune(keep={step, best.step if best else step})
 
@@ -123,7 +123,7 @@ def report(measured: Measured, course: Course) -> None:
     evaluation = measured.evaluation
     metrics = {"eval_loss": evaluation.loss, "eval_perplexity": evaluation.perplexity, "eval_tokens": evaluation.tokens}
     progress.report_evaluation(measured.step, **metrics)
-    course.listen(measured.step, metrics)
+    course.tracker.log(measured.step, metrics)
 
 
 def require_finite(evaluation: Evaluation, when: str, *, do: str) -> Evaluation:
@@ -185,7 +185,7 @@ class _Life(TrainerCallback):
 
     def __init__(self, course: Course, history: History) -> None:
         self._course, self._history = course, history
-        self._reporter = Reporter(history, course.listen)
+        self._reporter = Reporter(history, course.tracker)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.begin()
