@@ -229,6 +229,11 @@ def test_best_fit_fills_rows_better_than_arrival_order() -> None:
     assert len(packed(lengths)) == 4
 
 
+def test_documents_in_memory_are_packed_alike() -> None:
+    items = [Document(tuple(range(n)), 0) for n in (60, 4, 33, 31)]
+    assert packing.packed(items, 64, seed=3) == [[items[n] for n in row] for row in packed([60, 4, 33, 31], seed=3)]
+
+
 @pytest.mark.parametrize("length", [0, 65])
 def test_a_document_that_no_row_can_hold_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match=f"of 1 to at most 64 tokens, got some from {min(length, 5)} to"):
