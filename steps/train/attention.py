@@ -17,6 +17,7 @@ from transformers.masking_utils import AttentionMaskInterface
 NAME = "packed_varlen"
 
 
+@torch.compiler.disable  # its loop over documents would be compiled anew for every row
 def packed_attention(
     module: nn.Module,
     query: Tensor,  # (1, heads, tokens, width)

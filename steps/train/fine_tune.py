@@ -15,7 +15,18 @@ from transformers import set_seed
 
 from steps.governance.errors import UsageError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import batching, checkpointing, generation, loop, lora, memory, model, precision, progress
+from steps.train import (
+    batching,
+    checkpointing,
+    compiling,
+    generation,
+    loop,
+    lora,
+    memory,
+    model,
+    precision,
+    progress,
+)
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.data import Examples
@@ -89,6 +100,8 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
             base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
         )
         checkpointing.apply(tuned, batches.recomputed_layers)
+        if arguments.compile == "layers":
+            compiling.compile_layers(tuned, decided.device)
     with clock.time("evaluate_before"):
         before = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
     _require_finite(before, "before", do="check the base model and Fp8Mode: nothing was trained yet")
