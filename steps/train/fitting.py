@@ -1,78 +1,65 @@
-"""Which fine-tunes of Ministral-3-3B fit which device, as a table: the memory model and batching.py, asked without a GPU.
+"""Out of memory: the same training with fewer rows at once, said once, from the last saved state.
 
-    python -m steps.train.fitting                       every known device, 8,192-token rows
-    python -m steps.train.fitting --sequence-length 2048 --mode off --rank 64
-
-Each line is what batching.py would decide there, and what memory.py says that needs: GiB at the worst moment, the share of
-it that each part has, and what stays free of what CUDA reports as the device's total.
+An optimizer step keeps its rows: half of them at once means twice as many passes, and the accumulated gradient is the
+same token mean. What follows is the same training up to rounding.
 """
 
-import argparse
-import sys
-from dataclasses import dataclass
+from dataclasses import replace
 
-from steps.governance.errors import UsageError
-from steps.train import memory
-from steps.train.batching import ROWS_PER_STEP, UNCOUNTED_BYTES, budget_bytes, fit
-from steps.train.devices import SHEETS
-from steps.train.memory import Plan
-from steps.train.shapes import MINISTRAL_3B
+import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
-_GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Line:
-    """One device's answer; GiB."""
-
-    device: str
-    rows_at_once: int
-    recomputed_layers: int
-    base: float
-    adapters: float
-    kept: float
-    momentary: float
-    needed: float
-    free: float
+from steps.governance.errors import GovernanceError
+from steps.train import loop, progress
+from steps.train.batching import Batching
+from steps.train.evaluation import Evaluation
+from steps.train.history import History
+from steps.train.loop import Course
 
 
-def table(plan: Plan, sequence_length: int) -> list[Line]:
-    """One line for each known device on which this fits."""
-    return [line for name in SHEETS if (line := _line(name, plan, sequence_length)) is not None]
+class OutOfMemory(GovernanceError):
+    """The device has no room for even the smallest pass."""
 
 
-def _line(name: str, plan: Plan, sequence_length: int) -> Line | None:
-    total = SHEETS[name].memory_bytes
-    divisors = [rows for rows in range(ROWS_PER_STEP, 0, -1) if ROWS_PER_STEP % rows == 0]
-    try:
-        decided = fit(plan, sequence_length, divisors=divisors, budget=budget_bytes(total))
-    except UsageError:
-        return None
-    tokens, recomputed = decided.micro_rows * sequence_length, decided.recomputed_layers
-    peak = memory.peak(plan, tokens, recomputed=recomputed)
-    parts = [part / _GIB for part in (peak.base, peak.adapters, peak.kept, peak.momentary, peak.total)]
-    return Line(name, decided.micro_rows, recomputed, *parts, free=(total - peak.total - UNCOUNTED_BYTES) / _GIB)
+def train(model: PeftModel, course: Course, before: Evaluation) -> History:
+    """`loop.train` from the newest checkpoint or from the start, with as little memory at once as it turns out to need.
+
+    Raises:
+        OutOfMemory: one row at a time, with every layer recomputed, is too much.
+        Stopped, Diverged, Conflict, IntegrityError: see `loop.train` and `checkpoints`.
+    """
+    initial = {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()}
+    while True:
+        resume = course.checkpoints.latest()
+        history = resume.history() if resume else History(before=before)
+        if resume:
+            history.resumed_from.append(resume.step)
+            progress.say(f"resuming from checkpoint-{resume.step}")
+        try:
+            loop.train(model, course, history, resume=resume)
+        except torch.OutOfMemoryError as error:
+            course = replace(course, batching=_smaller(course, str(error)))
+        else:
+            return history
+        # outside the handler: the traceback held what the failed pass had allocated
+        model.zero_grad(set_to_none=True)
+        set_peft_model_state_dict(model, initial)
+        torch.cuda.empty_cache()
 
 
-def main() -> int:
-    """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m steps.train.fitting", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument(
-        "--sequence-length", type=int, default=8192, help="tokens of a packed row (default %(default)s)"
-    )
-    parser.add_argument("--mode", default="storage", choices=("storage", "native_dx", "off", "nf4"))
-    parser.add_argument("--optimizer", default="adamw", choices=("adamw", "adamw_8bit", "paged_adamw_8bit"))
-    parser.add_argument("--rank", type=int, default=16, help="of the adapters (default %(default)s)")
-    asked = parser.parse_args()
-    plan = Plan(MINISTRAL_3B, asked.mode, asked.rank, asked.optimizer)
-    heads = ("rows", "recomputed", "base", "adapters", "kept", "momentary", "needed", "free")
-    sys.stdout.write(f"{'GiB':16}" + "".join(f"{head:>11}" for head in heads) + "\n")
-    for line in table(plan, asked.sequence_length):
-        numbers = (line.base, line.adapters, line.kept, line.momentary, line.needed, line.free)
-        sys.stdout.write(f"{line.device:16}{line.rows_at_once:11}{line.recomputed_layers:11}")
-        sys.stdout.write("".join(f"{number:11.2f}" for number in numbers) + "\n")
-    return 0
+def _adapters(model: PeftModel) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return state
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _smaller(course: Course, why: str) -> Batching:
+    smaller = course.batching.smaller()
+    if smaller is None:
+        raise OutOfMemory(
+            "the device has no memory for one row",
+            expected=f"room for {course.batching} on {course.precision.device.name}",
+            got=why.splitlines()[0][:200],
+            do="lower SequenceLength or LoraRank, or choose a TrainInstanceType with more GPU memory",
+        ) from None
+    progress.say(f"out of memory: going on with {smaller} instead of {course.batching}")
+    return smaller

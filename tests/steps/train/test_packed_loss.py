@@ -2,14 +2,16 @@
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from steps.train import loss, model, packing, precision
+from steps.train import evaluation, loss, model, packing, precision
 from steps.train.loss import IGNORED
 from steps.train.packing import Document
 
@@ -28,10 +30,13 @@ def base(tiny_model: Path) -> model.PackedMinistral:
     return model.load(tiny_model, precision.decide("storage", CPU))
 
 
+def without_labels(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "labels"}
+
+
 def hidden(base: model.PackedMinistral, row: dict[str, torch.Tensor | int]) -> torch.Tensor:
-    inputs = {name: value for name, value in row.items() if name != "labels"}
     with torch.no_grad():
-        return base.model(**inputs, use_cache=False).last_hidden_state
+        return base.model(**without_labels(row), use_cache=False).last_hidden_state
 
 
 def test_documents_in_a_row_do_not_see_each_other(base: model.PackedMinistral) -> None:
@@ -51,6 +56,31 @@ def test_a_later_document_cannot_change_an_earlier_ones_loss(base: model.PackedM
     first, second, other = documents(40, 40, 41)
     a, b = (hidden(base, packing.collate([[first, last]]))[:, :40] for last in (second, other))
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("seen", [0, 1, 2])
+def test_no_gradient_of_a_documents_loss_reaches_another_document(base: model.PackedMinistral, seen: int) -> None:
+    """The strictest form of it: not small, but exactly none, by any path from any layer."""
+    row = documents(31, 64, 17)
+    batch = packing.collate([row])
+    embedded = base.get_input_embeddings()(batch.pop("input_ids")).detach().requires_grad_()
+    states = base.model(inputs_embeds=embedded, use_cache=False, **without_labels(batch)).last_hidden_state
+    labels = batch["labels"].clone()
+    edges = batch["cu_seq_lens_q"].tolist()
+    mine = slice(edges[seen], edges[seen + 1])
+    labels[:, : mine.start], labels[:, mine.stop :] = IGNORED, IGNORED
+    loss.completion_nll(states, base.lm_head.weight, labels).backward()
+    assert embedded.grad is not None
+    assert embedded.grad[:, mine].abs().max() > 0
+    embedded.grad[:, mine] = 0
+    assert not embedded.grad.any()
+
+
+def test_a_document_has_the_same_loss_in_any_company(base: model.PackedMinistral) -> None:
+    row = documents(31, 64, 17)
+    together = [nll for _, nll in evaluation.measure(base, [row], precision.decide("storage", CPU))]
+    alone = [nll for d in row for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))]
+    assert together == pytest.approx(alone, rel=1e-5)
 
 
 def test_a_mask_is_refused_because_it_would_be_ignored(base: model.PackedMinistral) -> None:
@@ -120,6 +150,21 @@ def test_chunked_loss_and_gradient_equal_the_full_ones(chunk_logits: int) -> Non
     torch.testing.assert_close(states.grad, twin.grad)
 
 
+@pytest.mark.parametrize("chunk_logits", [50, 350, 10**9])
+def test_the_loss_of_each_token_is_that_of_full_logits_in_order(chunk_logits: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    head = torch.randn(50, 16, generator=generator)
+    states = torch.randn(2, 12, 16, generator=generator, requires_grad=True)
+    labels = torch.randint(0, 50, (2, 12), generator=generator)
+    labels[:, :4] = IGNORED
+    each = loss.token_nll(states, head, labels, chunk_logits=chunk_logits)
+    kept = labels[:, 1:] != IGNORED
+    full = functional.cross_entropy((states @ head.t())[:, :-1][kept], labels[:, 1:][kept], reduction="none")
+    assert not each.requires_grad
+    torch.testing.assert_close(each, full)
+    torch.testing.assert_close(each.sum(), loss.completion_nll(states, head, labels))
+
+
 def test_a_row_without_targets_has_zero_loss_and_gradient() -> None:
     states = torch.randn(1, 6, 8, requires_grad=True)
     nll = loss.completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
@@ -147,20 +192,44 @@ def test_rows_become_one_row_with_borders_and_no_mask() -> None:
     assert batch["max_length_q"] == 3
 
 
+def packed(lengths: list[int], seed: int = 0) -> list[list[int]]:
+    found = packing.best_fit(np.array(lengths, np.int32), 64, seed=seed)
+    return [found.row(number) for number in range(len(found))]
+
+
 @given(st.lists(st.integers(1, 64), max_size=60), st.integers(0, 5))
-def test_packing_keeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
-    items = [Document(tuple(range(n)), 0) for n in lengths]
-    rows = packing.best_fit(items, 64, seed=seed)
-    assert all(0 < sum(map(len, row)) <= 64 for row in rows)
-    assert sorted(map(id, chain.from_iterable(rows))) == sorted(map(id, items))
-    assert rows == packing.best_fit(items, 64, seed=seed)
+def test_foundkeeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
+    rows = packed(lengths, seed=seed)
+    assert all(0 < sum(lengths[document] for document in row) <= 64 for row in rows)
+    assert sorted(chain.from_iterable(rows)) == list(range(len(lengths)))
+    assert rows == packed(lengths, seed=seed)
+
+
+@given(st.lists(st.integers(1, 64), max_size=60))
+def test_rows_are_as_full_as_those_of_a_search_through_all_open_rows(lengths: list[int]) -> None:
+    rooms: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        tightest = min((room for room in rooms if room >= length), default=64)
+        if tightest in rooms:
+            rooms.remove(tightest)
+        rooms.append(tightest - length)
+    filled = sorted(64 - sum(lengths[document] for document in row) for row in packed(lengths))
+    assert filled == sorted(rooms)
+
+
+def test_another_seed_gives_the_same_rows_in_another_order() -> None:
+    lengths = [40] * 20
+    first, second = packed(lengths, seed=1), packed(lengths, seed=2)
+    assert first != second
+    assert sorted(first) == sorted(second)
 
 
 def test_best_fit_fills_rows_better_than_arrival_order() -> None:
     lengths = [60, 4, 33, 31, 50, 14, 10, 54]
-    assert len(packing.best_fit([Document(tuple(range(n)), 0) for n in lengths], 64, seed=0)) == 4
+    assert len(packed(lengths)) == 4
 
 
-def test_a_document_longer_than_a_row_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 64 tokens, got one of 65"):
-        packing.best_fit([Document(tuple(range(65)), 0)], 64, seed=0)
+@pytest.mark.parametrize("length", [0, 65])
+def test_a_document_that_no_row_can_hold_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match=f"of 1 to at most 64 tokens, got some from {min(length, 5)} to"):
+        packed([5, length])
