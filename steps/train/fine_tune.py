@@ -16,6 +16,7 @@ from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import (
     batching,
+    compiling,
     determinism,
     fitting,
     flops,
@@ -114,6 +115,8 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
         tuned = loading.load(arguments, task.base_model, decided)
+        if arguments.compile == "layers":
+            compiling.compile_layers(tuned, decided.device)
     course = loop.Course(
         rows=train.rows,
         schedule=_schedule(arguments, len(train.rows), me),
