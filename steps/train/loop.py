@@ -27,11 +27,13 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import lora, processes, progress, settings
+from steps.train import devices, lora, processes, progress, settings
 from steps.train.batching import Batching
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.evaluation import Evaluation
+from steps.train.flops import Tokens
 from steps.train.history import History, Measured
+from steps.train.loss import IGNORED
 from steps.train.order import Padded
 from steps.train.packing import Row, collate
 from steps.train.precision import Precision
@@ -59,6 +61,7 @@ class Course:
     evaluate: Callable[[], Evaluation]
     tracker: Tracker
     stop: StopSignal
+    flops: Callable[[Tokens], int]  # of one training step over so many tokens
     processes: Processes = field(default_factory=processes.here)
 
     def newest(self) -> Checkpoint | None:
@@ -90,9 +93,9 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
             args=settings.arguments(course.schedule, course.batching, course.precision, course.checkpoints.folder),
             train_dataset=Padded(course.rows),
             data_collator=collate,
-            callbacks=[_Life(course, history)],
         )
-        trainer.course, trainer.history = course, history
+        trainer.course, trainer.history, trainer.seen = course, history, Tokens(0, 0, 0)
+        trainer.add_callback(_Life(trainer))
         trainer.remove_callback(PrinterCallback)
         try:
             trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
@@ -142,11 +145,12 @@ class _Trainer(SharedTrainer):
 
     course: Course
     history: History
+    seen: Tokens  # by this process, in the optimizer step at hand
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
-        """The passes of one optimizer step. Rows hold no padding: every token is a real one."""
+        """The passes of one optimizer step."""
         passes, targets = super().get_batch_samples(*args, **kwargs)
-        self.history.tokens += self.course.processes.total(sum(batch["input_ids"].numel() for batch in passes))
+        self.seen = sum(map(_tokens, passes), Tokens(0, 0, 0))
         return passes, targets
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -180,19 +184,29 @@ class _Trainer(SharedTrainer):
         return norm
 
 
+def _tokens(batch: dict[str, Any]) -> Tokens:
+    """What one pass goes over. Rows hold no padding: every token is a real one."""
+    lengths = batch["cu_seq_lens_q"].diff().long()
+    pairs = lengths * (lengths + 1) // 2
+    return Tokens(int(lengths.sum()), int(pairs.sum()), int((batch["labels"] != IGNORED).sum()))
+
+
 class _Life(TrainerCallback):
     """When to save, evaluate and end, and what is said of each step."""
 
-    def __init__(self, course: Course, history: History) -> None:
-        self._course, self._history = course, history
-        self._reporter = Reporter(history, course.tracker)
+    def __init__(self, trainer: _Trainer) -> None:
+        self._trainer, self._course, self._history = trainer, trainer.course, trainer.history
+        peak = devices.peak_flops(self._course.precision.device.name)
+        of_all = peak * self._course.processes.count if peak else None
+        self._reporter = Reporter(self._history, self._course.tracker, peak_flops=of_all)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.begin()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._history.steps = state.global_step
-        self._reporter.step_ended()
+        seen = sum(self._course.processes.gather(self._trainer.seen), Tokens(0, 0, 0))
+        self._reporter.step_ended(seen.tokens, self._course.flops(seen))
         stopped = self._course.stop.is_set()
         control.should_save = stopped or self._course.schedule.due(state.global_step)
         control.should_training_stop |= stopped

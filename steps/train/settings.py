@@ -47,8 +47,6 @@ def arguments(schedule: Schedule, batching: Batching, precision: Precision, fold
         optim=_OPTIMIZERS[schedule.optimizer],
         per_device_train_batch_size=batching.micro_rows,
         gradient_accumulation_steps=batching.accumulation,
-        activation_checkpointing=batching.checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
         bf16=precision.autocast,
         use_cpu=on_cpu,
         ddp_find_unused_parameters=False,  # every adapter takes part in every pass
