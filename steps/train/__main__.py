@@ -83,26 +83,24 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     stop.check()
 
     lean.prepare_imports(arguments.fp8_mode)
-    from steps.train import lora, outputs, report
+    from steps.train import lora, merged, outputs, report
     from steps.train.fine_tune import Clock, fine_tune
+    from steps.train.origin import Origin
 
+    merged.require_possible(arguments, paths)
     tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock())
+    origin = Origin(arguments, prepared, base, training_job, services.catalog.principal)
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
         outputs.copy_tokenizer(paths.base_model, folder)
-        report.write(folder, arguments, tuned, prepared)
-        trained = outputs.manifest(
-            arguments,
-            tuned,
-            prepared,
-            base=base,
-            training_job=training_job,
-            principal=services.catalog.principal,
-            files=outputs.entries(folder),
-        )
-        stop.check()
-        uri = arguments.train_manifest_uri(training_job)
-        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+        with merged.exported(arguments, paths, folder, probe=tuned.probe, stop=stop) as export:
+            report.write(folder, origin, tuned, export.comparison if export else None)
+            files = outputs.entries(folder)
+            trained = outputs.manifest(origin, tuned, files, export.files if export else None)
+            stop.check()
+            uri = arguments.train_manifest_uri(training_job)
+            with merged.published(export, paths.merged, trained):
+                outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

@@ -4,8 +4,8 @@ Trainer's own eval_loss is a mean of batch means, which depends on which example
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,21 @@ from steps.train.stopping import StopSignal
 
 
 @dataclass(frozen=True)
+class Share:
+    """The same of some of the documents."""
+
+    loss: float
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Mean negative log likelihood in nats per target token, over so many of them."""
 
     loss: float
     tokens: int
+    by_year: Mapping[str, Share] = field(default_factory=dict)
+    by_group: Mapping[str, Share] = field(default_factory=dict)
 
     @property
     def perplexity(self) -> float:

@@ -15,7 +15,7 @@ from transformers import set_seed
 
 from steps.governance.errors import UsageError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import batching, generation, loop, lora, model, precision, progress
+from steps.train import batching, generation, loop, lora, model, precision, progress, reloading
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.data import Examples
@@ -37,6 +37,11 @@ class Tuned:
     batching: batching.Batching
     lengths: dict[str, Lengths]
     sample: generation.Sample
+    probe: reloading.Probe  # what a merged export must answer
+    best_step: int  # the optimizer step whose adapters these are
+    stopped_early: bool
+    resumed_from: int  # the optimizer step, 0 if the job began anew
+    evaluations: list[dict[str, float]]  # step and eval_loss, in order
     system: str  # the system message of every training example, "" where they differ: serving must say the same
     seconds: dict[str, float]
 
@@ -100,10 +105,27 @@ def fine_tune(arguments: Arguments, folder: Path, examples: Examples, *, stop: S
     progress.report_evaluation(eval_loss=after.loss, eval_tokens=after.tokens)
     with clock.time("sample"):
         sample = generation.sample(tuned, chat, held_out.documents[0], decided)
+        probe = reloading.ask(tuned, held_out.documents)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
     systems = {example.system for example in examples.train}
     system = systems.pop() if len(systems) == 1 else ""
-    return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, system, clock.seconds)
+    return Tuned(
+        tuned,
+        before,
+        after,
+        done,
+        decided.record(),
+        batches,
+        lengths,
+        sample,
+        probe,
+        best_step=done.steps,
+        stopped_early=False,
+        resumed_from=0,
+        evaluations=[{"step": 0, "eval_loss": before.loss}, {"step": done.steps, "eval_loss": after.loss}],
+        system=system,
+        seconds=clock.seconds,
+    )
 
 
 def _require_finite(evaluation: Evaluation, when: str, *, do: str) -> None:
