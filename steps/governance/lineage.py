@@ -20,9 +20,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.config import Config
-from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
 from databricks.sdk.service.catalog import (
     CreateRequestExternalLineage,
     ExternalLineageExternalMetadata,
@@ -37,11 +34,11 @@ from databricks.sdk.service.catalog import (
 from steps.governance.errors import Conflict, GovernanceError, NameRefused, Unavailable
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
+from steps.governance.once import client_that_sends_once
 from steps.governance.refusals import translated
 
 _METADATA_NAME = re.compile(r"ft_[0-9a-f]{24}")
 _ATTEMPTS = 3
-_ONCE_SECONDS = 1  # databricks-sdk waits at least 1 s before it repeats a call, so with this budget it never does
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class Lineage:
     def __init__(self, workspace: Workspace) -> None:
         self.principal = workspace.principal
         self._client = workspace.client
-        self._once = _client_that_sends_once(workspace)
+        self._once = client_that_sends_once(workspace)
 
     def ensure_node(self, node: Job) -> None:
         """Have this job's object there, once.
@@ -204,28 +201,3 @@ def _checked(name: str) -> str:
             "an external metadata name was refused", expected="ft_ and 24 hex digits", got=repr(name)[:100]
         )
     return name
-
-
-class _Delegated(CredentialsStrategy):
-    """The credentials of a configuration that exists already."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-
-    def auth_type(self) -> str:
-        return str(self._config.auth_type)
-
-    def __call__(self, _: Config) -> CredentialsProvider:
-        return self._config.authenticate
-
-
-def _client_that_sends_once(workspace: Workspace) -> WorkspaceClient:
-    config = workspace.client.config
-    return WorkspaceClient(
-        config=Config(
-            host=workspace.host,
-            auth_type=config.auth_type,
-            credentials_strategy=_Delegated(config),
-            retry_timeout_seconds=_ONCE_SECONDS,
-        )
-    )

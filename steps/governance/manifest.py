@@ -92,9 +92,9 @@ class Precision(Part):
 
 
 class TrainingMetrics(Part):
-    """Losses in nats per target token, token counts, optimizer steps: done, of the best evaluation, resumed from (0: not).
+    """Losses in nats per target token, token counts, optimizer steps: done, of the best evaluation, resumed from.
 
-    The model is that of `best_step`, and `eval_loss` is its loss.
+    The model is that of `best_step`, and `eval_loss` is its loss. Each interruption adds one step to `resumed_from`.
     """
 
     eval_loss_before: float
@@ -104,7 +104,7 @@ class TrainingMetrics(Part):
     steps: Count
     best_step: Count
     stopped_early: bool
-    resumed_from: Count
+    resumed_from: list[Count]
 
 
 class Manifest(Part):

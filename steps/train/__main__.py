@@ -12,27 +12,17 @@ import json
 import os
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import disk
-from steps.train.arguments import Arguments
+from steps.train import disk, job
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
 _REASON_CHARACTERS = 1024  # what DescribeTrainingJob shows of output/failure
-
-
-@dataclass(frozen=True)
-class Services:
-    """What lies outside this process: the catalog, as our principal, and the evidence bucket."""
-
-    catalog: Any
-    evidence: Any
 
 
 def main(argv: list[str]) -> int:
@@ -46,9 +36,9 @@ def main(argv: list[str]) -> int:
     try:
         arguments = hyperparameters.parse(_hyperparameters(paths))
         with disk.explained():
-            train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
+            job.train(arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
-        sys.stderr.write("stopped: SIGTERM came; nothing was left in the model folder\n")
+        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
         return EXIT_CODE
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
@@ -56,51 +46,6 @@ def main(argv: list[str]) -> int:
         traceback.print_exc()
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
     return 0
-
-
-def connect(arguments: Arguments) -> Services:
-    """Prove our identity to the workspace."""
-    from steps.governance.catalog import Catalog
-    from steps.governance.evidence import Evidence
-    from steps.governance.identity import connect
-
-    host, secret_id, region = arguments.databricks_host, arguments.databricks_secret_id, arguments.region
-    return Services(Catalog(connect(host=host, secret_id=secret_id, region=region)), Evidence(region))
-
-
-def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
-    """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
-    from steps.governance.manifest import Prepared
-    from steps.train import data, lean, mirror
-
-    uri = arguments.prepare_manifest_uri
-    prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
-    table = services.catalog.table(arguments.curated_table)
-    access = services.catalog.read_access(table)
-    examples = data.read(prepared, table, access, execution_arn=arguments.execution_arn)
-    stop.check()
-    base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
-    stop.check()
-
-    lean.prepare_imports(arguments.fp8_mode)
-    from steps.train import lora, merged, outputs, report
-    from steps.train.fine_tune import Clock, fine_tune
-    from steps.train.origin import Origin
-
-    merged.require_possible(arguments, paths)
-    tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock())
-    origin = Origin(arguments, prepared, base, training_job, services.catalog.principal)
-    with outputs.staged(paths.model) as folder:
-        lora.save_adapters(tuned.model, folder)
-        outputs.copy_tokenizer(paths.base_model, folder)
-        with merged.exported(arguments, paths, folder, probe=tuned.probe, stop=stop) as export:
-            report.write(folder, origin, tuned, export.comparison if export else None)
-            files = outputs.entries(folder)
-            trained = outputs.manifest(origin, tuned, files, export.files if export else None)
-            stop.check()
-            uri = arguments.train_manifest_uri(training_job)
-            with merged.published(export, paths.merged, trained):
-                outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

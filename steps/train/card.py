@@ -114,7 +114,7 @@ def _data(found: Findings) -> str:
 def _ending(found: Findings) -> str:
     early = "; training ended early, the loss had stopped falling" if found.metrics.stopped_early else ""
     resumed = found.metrics.resumed_from
-    return early + (f"; resumed at step {resumed}" if resumed else "")
+    return early + (f"; resumed at step {', '.join(map(str, resumed))}" if resumed else "")
 
 
 def _merged(found: Findings) -> str:

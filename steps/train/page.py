@@ -76,7 +76,7 @@ def _loss(body: Element, found: Findings) -> None:
     told = [f"{metrics.steps} steps, {metrics.train_tokens} tokens, {metrics.tokens_per_second:.0f} tokens/s."]
     told += [f"The adapter is that of step {metrics.best_step} (ringed)."]
     told += ["Training ended early: the eval loss had stopped falling."] if metrics.stopped_early else []
-    told += [f"Resumed at step {metrics.resumed_from}."] if metrics.resumed_from else []
+    told += [f"Resumed at step {', '.join(map(str, metrics.resumed_from))}."] if metrics.resumed_from else []
     told += [f"Each point is the mean of {mean} steps."] if mean > 1 else []
     _add(body, "p", " ".join(told), kind="note")
 

@@ -12,6 +12,7 @@ where they are taken (`merged.write`).
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Comparison:
 
 def ask(model: PeftModel, documents: Sequence[Document]) -> Probe:
     """Note the answers to the first few documents. On sharded models every rank has to call this."""
-    ids = [document.ids[:_TOKENS] for document in documents[:DOCUMENTS]]
+    ids = [document.ids[:_TOKENS] for document in islice(documents, DOCUMENTS)]
     with _exact(model):
         tuned = _logits(model, ids)
         with model.disable_adapter():

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from steps.train import card, findings, page
 from steps.train.arguments import Arguments
-from steps.train.evaluation import Evaluation
-from steps.train.evaluation import Share as Evaluated
+from steps.train.evaluation import Evaluation, Part
 from steps.train.findings import Findings
 from steps.train.fine_tune import Tuned
 from steps.train.origin import Origin
@@ -42,14 +41,15 @@ def write(folder: Path, origin: Origin, tuned: Tuned, comparison: Comparison | N
 
 def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Findings:
     """All findings of a fine-tune."""
-    curve, together = findings.thinned(tuned.progress.curve)
-    evaluations, _ = findings.thinned(tuned.evaluations)
+    history, best = tuned.history, tuned.best.evaluation
+    curve, together = findings.thinned(history.curve)
+    evaluations, _ = findings.thinned([{"step": m.step, "eval_loss": m.evaluation.loss} for m in history.evaluations])
     return Findings(
         schema="governed-finetune/training-report/1",
         system=tuned.system,
         metrics=_metrics(tuned),
-        by_year=_shares(tuned.before.by_year, tuned.after.by_year),
-        by_group=_shares(tuned.before.by_group, tuned.after.by_group),
+        by_year=_shares(tuned.before.by_year, best.by_year),
+        by_group=_shares(tuned.before.by_group, best.by_group),
         data=_data(origin),
         lineage=_lineage(origin),
         lengths={split: lengths.record() for split, lengths in tuned.lengths.items()},
@@ -66,18 +66,19 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
 
 
 def _metrics(tuned: Tuned) -> findings.Metrics:
+    best, history = tuned.best.evaluation, tuned.history
     return findings.Metrics(
         eval_loss_before=tuned.before.loss,
-        eval_loss=tuned.after.loss,
+        eval_loss=best.loss,
         eval_perplexity_before=_perplexity(tuned.before),
-        eval_perplexity=_perplexity(tuned.after),
-        eval_tokens=tuned.after.tokens,
-        train_tokens=tuned.progress.tokens,
-        steps=tuned.progress.steps,
-        best_step=tuned.best_step,
+        eval_perplexity=_perplexity(best),
+        eval_tokens=best.tokens,
+        train_tokens=history.tokens,
+        steps=history.steps,
+        best_step=tuned.best.step,
         stopped_early=tuned.stopped_early,
-        resumed_from=tuned.resumed_from,
-        tokens_per_second=tuned.progress.tokens / tuned.progress.seconds,
+        resumed_from=history.resumed_from,
+        tokens_per_second=history.tokens / history.seconds,
     )
 
 
@@ -85,7 +86,7 @@ def _perplexity(evaluation: Evaluation) -> float | None:
     return evaluation.perplexity if math.isfinite(evaluation.perplexity) else None
 
 
-def _shares(before: Mapping[str, Evaluated], after: Mapping[str, Evaluated]) -> list[findings.Share]:
+def _shares(before: Mapping[str, Part], after: Mapping[str, Part]) -> list[findings.Share]:
     return [
         findings.Share(
             name=str(name),

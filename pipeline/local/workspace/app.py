@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from pipeline.local.workspace import (
     catalog,
+    experiments,
     files,
     grants,
     lineage,
@@ -40,7 +41,7 @@ from pipeline.local.workspace.tracking import Tracking
 RawHandler = Callable[[Call, Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
-_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, lineage, native_registry)
+_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, lineage, native_registry, experiments)
 _MLFLOW = [f"/api/{version}/mlflow/{{path:path}}" for version in ("2.0", "3.0", "4.0")]
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 

@@ -1,29 +1,36 @@
 """Experiments, runs and logged models: a real `mlflow server` behind the workspace's own address and tokens.
 
 Start it with `--default-artifact-root dbfs:/databricks/mlflow-tracking`, so that artifact URIs look as Databricks'
-do. It may start beside the workspace: requests wait for it during the first `tracking_wait_seconds`. Every principal
-sees every experiment; permissions on experiments are not modelled.
+do. It may start beside the workspace: requests wait for it during the first `tracking_wait_seconds`.
+
+A request that names an experiment, a run or a logged model needs a right on the experiment (experiments.py); what names
+none of them (traces, prompts) goes through unasked, and a search finds what the caller may see.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from typing import Any
 
 import httpx
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.local.workspace.api import Call
-from pipeline.local.workspace.errors import NotFound, Unavailable
+from pipeline.local.workspace import experiments
+from pipeline.local.workspace.api import Call, Json
+from pipeline.local.workspace.errors import NotFound, NotServed, Unavailable
 from pipeline.local.workspace.settings import Settings
 
 _POLL_SECONDS = 0.2
 _HOP_HEADERS = ("content-type", "accept")
 # An OSS server keeps logged models in <experiment>/models/, the Databricks client looks in <experiment>/logged_models/.
 _LOGGED_MODEL = re.compile(rb"(dbfs:/databricks/mlflow-tracking/\d+)/models/(m-)")
+_MODEL_PATH = re.compile(r"logged-models/(?P<id>m-[^/]+)")
+_CREATE = "experiments/create"
 
 
 class Tracking:
@@ -31,6 +38,7 @@ class Tracking:
 
     def __init__(self, settings: Settings):
         self._url = settings.tracking_url
+        self._experiment_of_run: dict[str, str] = {}
         self._patience = time.monotonic() + settings.tracking_wait_seconds
         # The environment's proxies have no business between two processes of one machine.
         self._client = httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False)
@@ -38,17 +46,46 @@ class Tracking:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def forward(self, _call: Call, request: Request) -> Response:
-        """The server's own answer, with Databricks' spelling of logged-model locations."""
+    async def forward(self, call: Call, request: Request) -> Response:
+        """The server's own answer, with Databricks' spelling of logged-model locations, to whoever may have it."""
+        path, asked = request.url.path, _asked(await request.body()) | dict(request.query_params)
+        operation = path.partition("/mlflow/")[2]
+        await self._permit(call, request.method, operation, asked)
         answer = await self._send(
             request.method,
-            request.url.path,
+            path,
             params=list(request.query_params.multi_items()),
             content=await request.body(),
             headers={name: request.headers[name] for name in _HOP_HEADERS if name in request.headers},
         )
         body = _LOGGED_MODEL.sub(rb"\1/logged_models/\2", answer.content)
+        if answer.status_code == httpx.codes.OK:
+            body = await run_in_threadpool(_after, call, operation, asked, body)
         return Response(body, answer.status_code, media_type=answer.headers.get("content-type"))
+
+    async def _permit(self, call: Call, method: str, operation: str, asked: Json) -> None:
+        """Refuse what the caller has no right to."""
+        if operation == _CREATE:
+            return await run_in_threadpool(experiments.require_creation, call, str(asked.get("name", "")))
+        if operation == "experiments/update":
+            raise NotServed("not implemented here: renaming an experiment")
+        level = experiments.READ if method == "GET" or operation.endswith("search") else experiments.EDIT
+        for experiment_id in await self._experiments_of(call, operation, asked):
+            await run_in_threadpool(experiments.require, call, level, experiment_id)
+        return None
+
+    async def _experiments_of(self, call: Call, operation: str, asked: Json) -> list[str]:
+        """The experiments that a request concerns."""
+        if operation == "experiments/get-by-name":
+            found = await run_in_threadpool(experiments.named, call, str(asked.get("experiment_name", "")))
+            return [found] if found else []
+        if run_id := asked.get("run_id") or asked.get("run_uuid"):
+            if run_id not in self._experiment_of_run:  # it never changes
+                self._experiment_of_run[run_id] = await self.experiment_of_run(run_id)
+            return [self._experiment_of_run[run_id]]
+        if model := _MODEL_PATH.match(operation):
+            return [await self.experiment_of_model(model["id"])]
+        return [str(one) for one in asked.get("experiment_ids") or [asked.get("experiment_id")] if one is not None]
 
     async def experiment_of_run(self, run_id: str) -> str:
         run = await self._ask("/api/2.0/mlflow/runs/get", {"run_id": run_id})
@@ -74,3 +111,27 @@ class Tracking:
                 await asyncio.sleep(_POLL_SECONDS)
             except httpx.TransportError as error:
                 raise Unavailable(f"The tracking server at {self._url}: {type(error).__name__}.") from None
+
+
+def _asked(body: bytes) -> Json:
+    """The request's JSON object; what is none is the server's to refuse."""
+    try:
+        parsed = json.loads(body) if body else {}
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _after(call: Call, operation: str, asked: Json, body: bytes) -> bytes:
+    """Note who created an experiment; leave out of a list what the caller may not see."""
+    if operation == _CREATE:
+        experiments.note_creation(call, str(json.loads(body)["experiment_id"]), str(asked["name"]))
+    if operation == "experiments/search":
+        found = json.loads(body)
+        seen = [
+            one
+            for one in found.get("experiments", [])
+            if experiments.holds(call, experiments.READ, one["experiment_id"])
+        ]
+        return json.dumps(found | {"experiments": seen}).encode()
+    return body

@@ -120,7 +120,7 @@ def owner(session: Start) -> Mlflow:
 @pytest.fixture(scope="module")
 def registered(owner: Mlflow) -> dict[str, str]:
     """A run, its logged model, and version 1 of the registered model."""
-    run: dict[str, str] = owner.do("log_run", "/Users/owner/analyst")
+    run: dict[str, str] = owner.do("log_run", "/Shared/owner-analyst")
     assert owner.do("register", run["model_uri"], NAME) == {"version": "1", "status": "READY"}
     return run
 
@@ -180,7 +180,7 @@ def test_versions_are_copied_deleted_and_never_numbered_twice(owner: Mlflow, reg
 
 def test_the_native_surface_registers_and_loads_as_well(session: Start) -> None:
     mlflow = session(REGISTERING, MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY="true")
-    run, name = mlflow.do("log_run", "/Users/native/analyst"), "edgar.models.native"
+    run, name = mlflow.do("log_run", "/Shared/native-analyst"), "edgar.models.native"
     assert mlflow.do("register", run["model_uri"], name) == {"version": "1", "status": "READY"}
     mlflow.do("change", name, "1")
     assert mlflow.do("alias", name, "champion", "1") == "1"
@@ -239,7 +239,7 @@ def test_a_pending_version_is_written_by_its_maker_and_a_ready_one_by_nobody(
 
 def test_versions_go_through_the_files_api_where_the_client_wants_that(tracked: Workspace, owner: Mlflow) -> None:
     """What mlflow is moving to: no vended keys on the client, the workspace itself reads and writes."""
-    run, name = owner.do("log_run", "/Users/owner/files"), "edgar.models.through_files"
+    run, name = owner.do("log_run", "/Shared/owner-files"), "edgar.models.through_files"
     before = len(tracked.audit())
     owner.do("switch", "MLFLOW_USE_DATABRICKS_SDK_MODEL_ARTIFACTS_REPO_FOR_UC", "true")
     assert owner.do("register", run["model_uri"], name) == {"version": "1", "status": "READY"}

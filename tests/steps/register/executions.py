@@ -203,7 +203,7 @@ def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mi
                 "steps": 1,
                 "best_step": 1,
                 "stopped_early": False,
-                "resumed_from": 0,
+                "resumed_from": [],
             },
             "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
         }

@@ -1,0 +1,177 @@
+"""Databricks' experiment endpoints on loopback, kept in memory, with trouble on demand: for tests of live metrics.
+
+    with serving() as server:
+        server.trouble = [("runs/create", DROP)]      # the next such request is done, its answer lost
+        workspace(server)                             # a real databricks-sdk client of it
+
+The same endpoints of a real mlflow server behind the embedded workspace are met in tests/local/workspace.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+
+from steps.governance.identity import Workspace
+
+TOKEN = "dapi-0f5ecre7"
+DROP, HANG = -1, -2
+_CODES = {
+    400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    429: "REQUEST_LIMIT_EXCEEDED",
+}
+
+
+@dataclass
+class ExperimentsServer:
+    """What was asked, what is there, and what goes wrong next: pairs of a path's part and a status, DROP or HANG."""
+
+    host: str = ""
+    experiments: dict[str, str] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    answered: int = 0
+    trouble: list[tuple[str, int]] = field(default_factory=list)
+    hanging: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def requests(self, path: str) -> list[dict[str, Any]]:
+        """The bodies that were sent to a path."""
+        return [body for asked, body in self.asked if asked == path]
+
+    def values(self, key: str) -> list[tuple[int, Any]]:
+        """The first run's curve: equal values at the same step and time are one point of it."""
+        points = {(m["step"], m["timestamp"], m["value"]) for m in self.runs[0]["metrics"] if m["key"] == key}
+        return [(step, value) for step, _, value in sorted(points)]
+
+    def tags(self) -> dict[str, str]:
+        """The first run's tags."""
+        return {tag["key"]: tag["value"] for tag in self.runs[0]["data"]["tags"]}
+
+    def next_trouble(self, path: str) -> int:
+        with self.lock:
+            for number, (part, what) in enumerate(self.trouble):
+                if part in path:
+                    del self.trouble[number]
+                    return what
+            return 0
+
+    def act(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Do what was asked."""
+        with self.lock:
+            self.asked.append((path, body))
+            return getattr(self, "_" + path.replace("/", "_").replace("-", "_"))(body)
+
+    def _experiments_get_by_name(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        found = self.experiments.get(body["experiment_name"])
+        if found is None:
+            return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such experiment"}
+        return 200, {"experiment": {"experiment_id": found}}
+
+    def _experiments_create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if body["name"] in self.experiments:
+            return 400, {"error_code": "RESOURCE_ALREADY_EXISTS", "message": "exists"}
+        self.experiments[body["name"]] = str(len(self.experiments) + 1)
+        return 200, {"experiment_id": self.experiments[body["name"]]}
+
+    def _runs_search(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        wanted = body["filter"].split("'")[1]
+        found = [
+            run
+            for run in self.runs
+            if {"key": "governed_finetune.training_job", "value": wanted} in run["data"]["tags"]
+        ]
+        return 200, {"runs": sorted(found, key=lambda run: run["info"]["start_time"])[: body["max_results"]]}
+
+    def _runs_create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        info = {"run_id": f"run-{len(self.runs)}", "status": "RUNNING", "start_time": body["start_time"]}
+        run = {"info": info | {"run_name": body["run_name"]}, "data": {"tags": list(body["tags"])}, "metrics": []}
+        self.runs.append(run)
+        return 200, {"run": run}
+
+    def _runs_update(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self._run(body)["info"] |= body
+        return 200, {"run_info": self._run(body)["info"]}
+
+    def _runs_log_batch(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        run = self._run(body)
+        run["metrics"] += body.get("metrics", [])
+        run["data"]["tags"] += body.get("tags", [])
+        run.setdefault("params", {}).update({param["key"]: param["value"] for param in body.get("params", [])})
+        return 200, {}
+
+    def _run(self, body: dict[str, Any]) -> dict[str, Any]:
+        return next(run for run in self.runs if run["info"]["run_id"] == body["run_id"])
+
+
+@contextmanager
+def serving() -> Iterator[ExperimentsServer]:
+    """The server, and its end."""
+    state = ExperimentsServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            self._answer(url.path, {key: values[0] for key, values in parse_qs(url.query).items()})
+
+        def do_POST(self) -> None:
+            self._answer(self.path, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+        def _answer(self, path: str, body: dict[str, Any]) -> None:
+            if path == "/.well-known/databricks-config":
+                return self._reply(200, {"oidc_endpoint": f"{state.host}/oidc", "workspace_id": "1"})
+            assert self.headers["authorization"] == f"Bearer {TOKEN}"
+            name = path.removeprefix("/api/2.0/mlflow/")
+            what = state.next_trouble(name)
+            if what == HANG:
+                state.hanging.set()
+                state.released.wait(60)
+            if what > 0:
+                state.asked.append((name, body))
+                return self._reply(what, {"error_code": _CODES.get(what, "INTERNAL_ERROR"), "message": "trouble"})
+            status, document = state.act(name, body)
+            if what != DROP:
+                return self._reply(status, document)
+            self.close_connection = True
+            return None
+
+        def _reply(self, status: int, document: dict[str, Any]) -> None:
+            content = json.dumps(document).encode()
+            state.answered += 1
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    state.host = f"http://127.0.0.1:{http.server_port}"
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        state.released.set()
+        http.shutdown()
+        http.server_close()
+        thread.join()
+
+
+def workspace(server: ExperimentsServer) -> Workspace:
+    """A connection of the principal `train-app`, as steps.governance.identity would make it."""
+    config = Config(host=server.host, auth_type="pat", token=TOKEN, retry_timeout_seconds=5)
+    return Workspace(server.host, "train-app", WorkspaceClient(config=config))
