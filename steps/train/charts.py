@@ -124,6 +124,9 @@ def _draw_line(svg: Element, frame: _Frame, line: Line, *, points: Sequence[Poin
 
 
 def _draw_legend(svg: Element, labels: Sequence[str]) -> None:
+    """Which colour is which; a series that is alone needs none, the axis names it."""
+    if len(labels) < 2:
+        return
     x = _WIDTH - _RIGHT - sum(24 + 7 * len(label) for label in labels)  # 7 units: a letter of the page's font, about
     for at, label in enumerate(labels):
         SubElement(

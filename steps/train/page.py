@@ -65,7 +65,8 @@ def _results(body: Element, found: Findings) -> None:
 def _loss(body: Element, found: Findings) -> None:
     _add(body, "h2", "Training")
     train = Line("train loss", _points(found.curve, "train_loss"))
-    held_out = Line("eval loss", _points(found.evaluations, "eval_loss"), dots=True, ringed=found.metrics.best_step)
+    measured = [(0.0, found.metrics.eval_loss_before), *_points(found.evaluations, "eval_loss")]
+    held_out = Line("eval loss", measured, dots=True, ringed=found.metrics.best_step)
     body.append(charts.lines([train, held_out], x="optimizer step", y="nats per target token"))
     body.append(
         charts.lines(
@@ -147,7 +148,7 @@ def _sample(body: Element, found: Findings) -> None:
     )
     for name, text in (("base", found.sample.base), ("tuned", found.sample.tuned)):
         _add(body, "h3", name)
-        _add(body, "pre", text)
+        _add(body, "pre", text or "(nothing)")
 
 
 def _making(body: Element, found: Findings) -> None:
