@@ -28,7 +28,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     decided = precision.decide(mode, device(job.device))
     tuned = adapted(job, decided)
     texts = filings_like(job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
-    rows = packing.best_fit([document(text) for text in texts], job.row_tokens, seed=job.seed)
+    rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     meter.loaded()
     meter.watch(tuned)
     way = Way(decided, batching.decide(decided.device, job.row_tokens), LEARNING_RATE, job.seed)

@@ -14,7 +14,20 @@ from peft import PeftModel
 
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import batching, determinism, fitting, generation, loop, lora, model, precision, progress, reloading
+from steps.train import (
+    batching,
+    determinism,
+    fitting,
+    flops,
+    generation,
+    loop,
+    lora,
+    memory,
+    model,
+    precision,
+    progress,
+    reloading,
+)
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.checkpoints import Checkpoints, Fingerprint
@@ -91,7 +104,10 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     arguments = task.arguments
     determinism.apply(arguments.determinism, arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
-    batches = batching.decide(decided.device, arguments.sequence_length)
+    plan = memory.Plan.of(
+        model.shape(task.base_model), decided, rank=arguments.lora_rank, optimizer=arguments.optimizer
+    )
+    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
     train, held_out = task.corpus.train, task.corpus.eval
@@ -109,6 +125,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
         tracker=task.tracker,
         stop=stop,
+        flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
     )
     with clock.time("evaluate_before"):
         before = _before(course)

@@ -28,11 +28,13 @@ from transformers import (
 )
 
 from steps.governance.errors import GovernanceError
-from steps.train import lora, progress
+from steps.train import devices, lora, progress
 from steps.train.batching import Batching
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.evaluation import Evaluation
+from steps.train.flops import Tokens
 from steps.train.history import History, Measured
+from steps.train.loss import IGNORED
 from steps.train.packing import Row, collate
 from steps.train.precision import Precision
 from steps.train.reporting import Reporter
@@ -80,6 +82,7 @@ class Course:
     evaluate: Callable[[], Evaluation]
     tracker: Tracker
     stop: StopSignal
+    flops: Callable[[Tokens], int]  # of one training step over so many tokens
 
 
 def train(model: PeftModel, course: Course, history: History, *, resume: Checkpoint | None) -> None:
@@ -98,9 +101,9 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
             args=_arguments(course),
             train_dataset=course.rows,
             data_collator=collate,
-            callbacks=[_Life(course, history)],
         )
-        trainer.course, trainer.history = course, history
+        trainer.course, trainer.history, trainer.seen = course, history, Tokens(0, 0, 0)
+        trainer.add_callback(_Life(trainer))
         trainer.remove_callback(PrinterCallback)
         try:
             trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
@@ -158,8 +161,6 @@ def _arguments(course: Course) -> TrainingArguments:
         optim=_OPTIMIZERS[schedule.optimizer],
         per_device_train_batch_size=course.batching.micro_rows,
         gradient_accumulation_steps=course.batching.accumulation,
-        activation_checkpointing=course.batching.checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
         bf16=precision.autocast,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
@@ -179,9 +180,10 @@ class _Trainer(Trainer):
 
     course: Course
     history: History
+    seen: Tokens  # by this process since the last full step
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        self.history.tokens += inputs["input_ids"].numel()  # rows hold no padding: every token is a real one
+        self.seen += _tokens(inputs)
         return super().training_step(model, inputs, *args, **kwargs)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -216,19 +218,29 @@ class _Trainer(Trainer):
         return norm
 
 
+def _tokens(batch: dict[str, Any]) -> Tokens:
+    """What one pass goes over. Rows hold no padding: every token is a real one."""
+    lengths = batch["cu_seq_lens_q"].diff().long()
+    pairs = lengths * (lengths + 1) // 2
+    return Tokens(int(lengths.sum()), int(pairs.sum()), int((batch["labels"] != IGNORED).sum()))
+
+
 class _Life(TrainerCallback):
     """When to save, evaluate and end, and what is said of each step."""
 
-    def __init__(self, course: Course, history: History) -> None:
-        self._course, self._history = course, history
-        self._reporter = Reporter(history, course.tracker)
+    def __init__(self, trainer: _Trainer) -> None:
+        self._trainer, self._course, self._history = trainer, trainer.course, trainer.history
+        self._reporter = Reporter(
+            self._history, self._course.tracker, peak_flops=devices.peak_flops(self._course.precision.device.name)
+        )
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.begin()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        seen, self._trainer.seen = self._trainer.seen, Tokens(0, 0, 0)
         self._history.steps = state.global_step
-        self._reporter.step_ended()
+        self._reporter.step_ended(seen.tokens, self._course.flops(seen))
         stopped = self._course.stop.requested
         control.should_save = stopped or self._course.schedule.due(state.global_step)
         control.should_training_stop |= stopped

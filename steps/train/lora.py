@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -43,7 +44,13 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
     with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         # float32 adapters: small updates at a small learning rate are lost in bfloat16
-        return get_peft_model(model, configuration, autocast_adapter_dtype=True)
+        adapted = get_peft_model(model, configuration, autocast_adapter_dtype=True)
+    for layer in adapted.modules():
+        if isinstance(
+            layer, LoraLayer
+        ):  # autocast does the same; PEFT's own cast makes and keeps a copy of every input
+            layer.cast_input_dtype_enabled = False
+    return adapted
 
 
 def save_adapters(model: PeftModel, folder: Path) -> None:

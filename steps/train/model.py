@@ -21,6 +21,7 @@ from steps.train import attention, base_weights
 from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
 from steps.train.loss import IGNORED, completion_nll, token_nll
 from steps.train.precision import Precision
+from steps.train.shapes import Shape
 
 
 class PackedMinistral(Mistral3ForConditionalGeneration):
@@ -78,6 +79,15 @@ def load(folder: Path, precision: Precision) -> PackedMinistral:
     return model
 
 
+def shape(folder: Path) -> Shape:
+    """The sizes of the model in this folder, without loading it.
+
+    Raises:
+        IntegrityError: it is not an FP8 Ministral-3.
+    """
+    return Shape.of(_configuration(folder).text_config)
+
+
 def _configuration(folder: Path) -> Mistral3Config:
     content = json.loads((folder / "config.json").read_bytes())
     base_weights.quantization(content, folder)
@@ -110,7 +120,7 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
 
 def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
     """The FP8 layer, or what the asked mode makes of it."""
-    native = precision.effective == "native"
+    native, native_gradient = precision.effective in ("native", "native_dx"), precision.effective == "native_dx"
     if native and any(size % NATIVE_ALIGNMENT for size in weight.shape):
         raise IntegrityError(
             "a base model weight cannot be multiplied in FP8",
@@ -118,8 +128,8 @@ def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
             got=str(tuple(weight.shape)),
             do="use Fp8Mode storage",
         )
-    layer = Fp8Linear(weight, scale, native=native)
-    if precision.effective in ("storage", "native"):
+    layer = Fp8Linear(weight, scale, native=native, native_gradient=native_gradient)
+    if native or precision.effective == "storage":
         return layer
     ordinary = nn.Parameter(layer.dequantized(precision.dtype), requires_grad=False)
     if precision.effective == "nf4":
