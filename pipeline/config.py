@@ -9,7 +9,7 @@ of a file is reported in one `ConfigError`; unknown keys are refused, with the n
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +17,10 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline import fields
+from pipeline import consistency, fields
 from pipeline.errors import ConfigError, UsageError, did_you_mean
-from pipeline.faults import Fault, described, substituted
-from pipeline.parameters import Value, faults_in_defaults
+from pipeline.faults import described, substituted
+from pipeline.parameters import Value
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
@@ -89,6 +89,12 @@ class Train:
     instance_count: int = Field(ge=1, le=64, description="a whole number, 1 … 64")
     volume_gib: int = Field(ge=1, le=16384, description="whole GiB, 1 … 16384")
     max_runtime_seconds: int = Field(ge=60, le=432_000, description="whole seconds, 60 … 432000 (5 days)")
+    use_spot: bool = Field(description="true or false")
+    max_wait_seconds: int | None = Field(
+        ge=60, le=2_592_000, description="whole seconds up to 2592000 (30 days), or null"
+    )
+    sharding: Literal["auto", "ddp", "fsdp"] = Field(description="auto, ddp or fsdp")
+    mlflow_experiment: fields.Experiment | None = Field(description="/folder/name of an experiment, or null")
     kms_key_arn: fields.KmsKeyArn | None = Field(description="the ARN of a KMS key, or null")
     subnet_ids: fields.SubnetIds
     security_group_ids: fields.SecurityGroupIds
@@ -165,7 +171,7 @@ def parse(text: str, environment: str, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         faults = described(error.errors(), _CONFIG.json_schema())
     unset_paths = {path for path, _ in unset}
-    faults = [*unset, *(fault for fault in faults if fault[0] not in unset_paths), *_inconsistencies(raw)]
+    faults = [*unset, *(fault for fault in faults if fault[0] not in unset_paths), *consistency.faults(raw)]
     if config is None or faults:
         raise ConfigError(file, faults)
     return config
@@ -191,24 +197,3 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is there twice", problem_mark=key.start_mark)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
-
-
-def _inconsistencies(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    """What each value alone cannot show; written for trees that may have other faults."""
-
-    def at(section: str, key: str) -> Any:
-        inner = raw.get(section)
-        return inner.get(key) if isinstance(inner, dict) else None
-
-    account = at("aws", "account_id")
-    for section in ("pipeline", "prepare", "train", "register"):
-        parts = str(at(section, "role_arn")).split(":")
-        if isinstance(account, str) and len(parts) == 6 and parts[4] != account:
-            yield f"{section}.role_arn", f"expected a role of account {account} (aws.account_id), got {parts[4]}"
-    bucket, curated = at("storage", "governed_bucket"), at("prepare", "curated_root")
-    if isinstance(bucket, str) and isinstance(curated, str) and not curated.startswith(f"s3://{bucket}/"):
-        yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
-    if bool(at("train", "subnet_ids")) != bool(at("train", "security_group_ids")):
-        yield "train.subnet_ids", "expected subnets and security groups together, or neither"
-    if isinstance(defaults := raw.get("parameters"), dict):
-        yield from ((f"parameters.{name}", text) for name, text in faults_in_defaults(defaults))

@@ -19,7 +19,7 @@ from pipeline import account, provenance
 from pipeline.config import Config
 from pipeline.errors import UsageError, did_you_mean, listed
 from pipeline.outcome import Outcome, Progress, outcome
-from pipeline.parameters import BY_NAME, Value, chosen
+from pipeline.parameters import BY_NAME, Value, chosen, conflicts
 from pipeline.watch import observe, planned
 
 # Visible to the operator, as the execution's display name (botocore 1.44.5: PipelineExecutionName).
@@ -125,6 +125,7 @@ def checked(settings: Mapping[str, str], definition: Mapping[str, Any]) -> dict[
             faults.append((name, _undeclared(name, declared)))
     for name, value in values.items():
         faults.extend((name, text) for text in _mismatch(declared[name], value))
+    faults.extend(conflicts({name: each.get("DefaultValue") for name, each in declared.items()} | values))
     if faults:
         raise UsageError(listed("the parameters have", tuple(faults)))
     return values

@@ -51,6 +51,14 @@ def _spark_conf(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _experiment(value: str) -> str:
+    # As steps/train/arguments.py has it: absolute, at least one folder, no part made of dots.
+    if re.fullmatch(r"(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}", value):
+        return value
+    message = f"expected the workspace path of an experiment (/Shared/…), or null, got {value!r}"
+    raise ValueError(message)
+
+
 def _is_local(info: ValidationInfo) -> bool:
     return info.context is not None and info.context["environment"] == LOCAL
 
@@ -93,4 +101,7 @@ SparkConf = Annotated[
 ]
 Host = Annotated[str, AfterValidator(_host), Field(description="the URL of a Databricks workspace")]
 QueueUrl = Annotated[str, AfterValidator(_queue_url), Field(description="the URL of an SQS queue")]
+Experiment = Annotated[
+    str, AfterValidator(_experiment), Field(description="/folder/name of an experiment in the workspace, or null")
+]
 Image = Annotated[str, AfterValidator(_image), Field(description="an image by digest")]

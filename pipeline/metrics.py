@@ -9,8 +9,12 @@ KEYS = {
     "train:grad_norm": "grad_norm",
     "train:learning_rate": "learning_rate",
     "train:tokens_per_second": "tokens_per_second",
+    "train:mfu": "mfu",  # model FLOPs utilisation, 0 … 1; only where the device's peak is known
+    "train:memory_gib": "memory_gib",
+    "train:eta_seconds": "eta_seconds",
     EVAL_LOSS_BEFORE: "eval_loss_before",
-    EVAL_LOSS: "eval_loss",
+    EVAL_LOSS: "eval_loss",  # of each evaluation; the last line is the best model's, and its value the final one
+    "eval:perplexity": "eval_perplexity",
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline import instances
 from pipeline.errors import UsageError, did_you_mean, listed
 
 Value = str | int | float
@@ -21,23 +22,6 @@ Type = Literal["String", "Integer", "Float"]
 # One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
 _UC_PART = r"[a-z0-9_]{1,63}"
 UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
-
-# One-host GPU instances of the SageMaker enumeration (botocore 1.44.5). FP8 arithmetic needs compute capability 8.9:
-# g6, g6e and p5 have it, g5 (A10G, 8.6) stores FP8 and computes in bf16.
-TRAIN_INSTANCE_TYPES = tuple(
-    f"ml.{family}.{size}"
-    for family, sizes in {
-        "g5": "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
-        "g6": "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
-        "g6e": "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge",
-        "p4d": "24xlarge",
-        "p4de": "24xlarge",
-        "p5": "4xlarge 48xlarge",
-        "p5e": "48xlarge",
-        "p5en": "48xlarge",
-    }.items()
-    for size in sizes.split()
-)
 
 
 @dataclass(frozen=True)
@@ -88,6 +72,11 @@ def _uc(name: str, default: str, description: str) -> Parameter:
     return Parameter(name, "String", default, description, pattern=UC_NAME)
 
 
+def _word(name: str, description: str, *choices: str) -> Parameter:
+    """One of a few words; the first is the default."""
+    return Parameter(name, "String", choices[0], description, choices=choices)
+
+
 TABLE: tuple[Parameter, ...] = (
     _uc("RawTable", "edgar.raw.filings", "the governed table to learn from"),
     Parameter("RawTableVersion", "Integer", -1, "its Delta version; -1 = latest, resolved and recorded", at_least=-1),
@@ -104,15 +93,22 @@ TABLE: tuple[Parameter, ...] = (
         "SequenceLength", "Integer", 2048, "tokens per packed sequence", choices=(256, 512, 1024, 2048, 4096, 8192)
     ),
     Parameter("Seed", "Integer", 17, "seed of split, packing and initialisation", at_least=0, at_most=2**31 - 1),
-    Parameter("MaxEvalLoss", "Float", 2.5, "Gate's bound, nats per target token", above=0),
-    Parameter("TrainInstanceType", "String", "ml.g5.16xlarge", "where Train runs", choices=TRAIN_INSTANCE_TYPES),
+    Parameter("EvalSteps", "Integer", 50, "steps between evaluations (and checkpoints)", at_least=1, at_most=1_000_000),
     Parameter(
-        "Fp8Mode",
-        "String",
-        "auto",
-        "FP8 of the frozen base weights",
-        choices=("auto", "storage", "native", "off", "nf4"),
+        "EarlyStoppingPatience",
+        "Integer",
+        0,
+        "evaluations without a lower loss, then end; 0 = off",
+        at_least=0,
+        at_most=100,
     ),
+    Parameter("MaxEvalLoss", "Float", 2.5, "Gate's bound, nats per target token", above=0),
+    Parameter("TrainInstanceType", "String", "ml.g5.16xlarge", "where Train runs", choices=instances.TYPES),
+    _word("Fp8Mode", "FP8 of the frozen base weights", "auto", "storage", "native", "off", "nf4"),
+    _word("Optimizer", "AdamW, with 32-bit or 8-bit state", "adamw", "adamw_8bit", "paged_adamw_8bit"),
+    _word("Determinism", "full also forbids kernels that vary", "seeded", "full"),
+    _word("MergedExport", "also write the merged model", "none", "bfloat16"),
+    _word("Compile", "torch.compile of decoder layers", "off", "layers"),
 )
 
 BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in TABLE}
@@ -158,16 +154,28 @@ def check(settings: Mapping[str, str]) -> None:
     Raises:
         UsageError: with every fault.
     """
-    _, faults = chosen(settings)
+    values, faults = chosen(settings)
+    faults += conflicts(values)
     if faults:
         raise UsageError(listed("the parameters have", tuple(faults)))
 
 
 def faults_in_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every fault in an environment's own defaults (`parameters:` in its file)."""
+    """Every fault in an environment's own defaults (`parameters:` in its file), each alone and all together."""
     unknown = [(n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME]
     known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
-    return [*unknown, *((name, text) for name, text in known if text)]
+    together = {parameter.name: parameter.default for parameter in TABLE} | dict(defaults)
+    return [*unknown, *((name, text) for name, text in known if text), *conflicts(together)]
+
+
+def conflicts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the step would refuse after its instance was started and paid for: faults between values that are good alone."""
+    mode, instance = values.get("Fp8Mode"), values.get("TrainInstanceType")
+    if mode != "native" or instance not in instances.TYPES or instances.has_fp8_arithmetic(instance):
+        return []
+    families = " ".join(instances.WITH_FP8_ARITHMETIC)
+    text = f"native needs FP8 arithmetic ({families}), {instance} has none ({instances.gpu(instance)}); auto takes the best"
+    return [("Fp8Mode", text)]
 
 
 def help_table(defaults: Mapping[str, Any] | None = None) -> str:

@@ -20,6 +20,7 @@ from pipeline.sdk import (
 
 # Nothing is fetched at run time: the base model comes with the channel, the data through Unity Catalog.
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+NO_EXPERIMENT = "none"  # a hyperparameter is text; steps/train/arguments.py knows the word
 
 
 def step(config: Config, parameters: Variables, *, session: PipelineSession, after: EMRServerlessStep) -> TrainingStep:
@@ -50,6 +51,14 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "sequence_length": parameters["SequenceLength"],
             "seed": parameters["Seed"],
             "fp8_mode": parameters["Fp8Mode"],
+            "optimizer": parameters["Optimizer"],
+            "eval_steps": parameters["EvalSteps"],
+            "early_stopping_patience": parameters["EarlyStoppingPatience"],
+            "determinism": parameters["Determinism"],
+            "merged_export": parameters["MergedExport"],
+            "compile": parameters["Compile"],
+            "sharding": config.train.sharding,
+            "mlflow_experiment": config.train.mlflow_experiment or NO_EXPERIMENT,
             "base_model": config.train.base_model,
             "base_model_revision": config.train.base_model_revision,
             "databricks_host": config.databricks.host,
@@ -71,9 +80,10 @@ def _trainer(config: Config, parameters: Variables, session: PipelineSession) ->
             instance_count=train.instance_count,
             volume_size_in_gb=train.volume_gib,
             volume_kms_key_id=train.kms_key_arn,
+            enable_managed_spot_training=train.use_spot,
         ),
         networking=_networking(config),
-        stopping_condition=StoppingCondition(max_runtime_in_seconds=train.max_runtime_seconds),
+        stopping_condition=_stopping_condition(config),
         output_data_config=OutputDataConfig(
             s3_output_path=uri(layout.train_output(config)), kms_key_id=train.kms_key_arn
         ),
@@ -83,6 +93,13 @@ def _trainer(config: Config, parameters: Variables, session: PipelineSession) ->
     )
     definitions = [MetricDefinition(name=name, regex=metrics.regex(name)) for name in metrics.KEYS]
     return trainer.with_metric_definitions(definitions)
+
+
+def _stopping_condition(config: Config) -> StoppingCondition:
+    limits = {"max_runtime_in_seconds": config.train.max_runtime_seconds}
+    if config.train.max_wait_seconds is not None:  # SageMaker refuses it without spot
+        limits["max_wait_time_in_seconds"] = config.train.max_wait_seconds
+    return StoppingCondition(**limits)
 
 
 def _networking(config: Config) -> Networking | None:

@@ -147,10 +147,11 @@ def test_each_step_is_told_exactly_what_the_architecture_page_lists() -> None:
 
 
 TRAIN_LINE = (
-    "[train] step=12 train_loss=3.2107; grad_norm=0.8123; learning_rate=0.00018; tokens_per_second=1812.4; eta=3"
+    "[train] step=12 train_loss=3.2107; grad_norm=0.8123; learning_rate=0.00018; tokens_per_second=1812.4; mfu=0.312; "
+    "memory_gib=11.4; eta_seconds=410;"
 )
-BEFORE_LINE = "[eval] eval_loss_before=7.6301; eval_tokens=8123;"
-AFTER_LINE = "[eval] eval_loss=2.6843; eval_tokens=8123;"
+BEFORE_LINE = "[eval] step=0 eval_loss_before=7.6301; eval_tokens=8123;"
+AFTER_LINE = "[eval] step=50 eval_loss=2.6843; eval_perplexity=14.647; eval_tokens=8123;"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,11 @@ AFTER_LINE = "[eval] eval_loss=2.6843; eval_tokens=8123;"
         ("train:grad_norm", TRAIN_LINE, "0.8123"),
         ("train:learning_rate", TRAIN_LINE, "0.00018"),
         ("train:tokens_per_second", TRAIN_LINE, "1812.4"),
+        ("train:mfu", TRAIN_LINE, "0.312"),
+        ("train:memory_gib", TRAIN_LINE, "11.4"),
+        ("train:eta_seconds", TRAIN_LINE, "410"),
         ("eval:loss_before", BEFORE_LINE, "7.6301"),
+        ("eval:perplexity", AFTER_LINE, "14.647"),
         ("eval:loss", AFTER_LINE, "2.6843"),
         ("eval:loss", "[eval] eval_loss=nan; eval_tokens=8123;", "nan"),
         ("eval:loss", "[eval] eval_loss=inf; eval_tokens=8123;", "inf"),
@@ -177,7 +182,13 @@ def test_no_metric_is_found_in_the_line_of_another() -> None:
     assert {metric: hits for metric, hits in found.items() if hits} == {
         "eval:loss_before": ["7.6301"],
         "eval:loss": ["2.6843"],
+        "eval:perplexity": ["14.647"],
     }
+
+
+def test_every_metric_line_stands_in_the_architecture_page_as_it_does_here() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert [line for line in (TRAIN_LINE, BEFORE_LINE, AFTER_LINE) if f"`{line}`" not in page] == []
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

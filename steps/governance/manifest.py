@@ -162,3 +162,4 @@ class Trained(Manifest):
     fp8: Precision
     metrics: TrainingMetrics
     files: list[FileEntry]
+    mlflow_run_id: str | None = None  # where the job's live metrics are; None: nowhere

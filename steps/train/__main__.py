@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
         with disk.explained():
             train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
-        sys.stderr.write("stopped: SIGTERM came; nothing was left in the model folder\n")
+        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
         return EXIT_CODE
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
@@ -84,18 +84,22 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
     stop.check()
 
-    lean.prepare_imports(arguments.fp8_mode)
+    lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
     from steps.train import lora, outputs, report
-    from steps.train.fine_tune import Clock, fine_tune
+    from steps.train.fine_tune import Clock, Task, fine_tune
 
+    sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
     with (
         tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=prepared) as tracker,
         outputs.staged(paths.model) as folder,
     ):
-        tuned = fine_tune(arguments, paths.base_model, examples, stop=stop, clock=Clock(), tracker=tracker)
+        task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources, listen=tracker.log)
+        tuned = fine_tune(task, stop=stop, clock=Clock())
+        tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
+        tracker.flush()
         lora.save_adapters(tuned.model, folder)
         outputs.copy_tokenizer(paths.base_model, folder)
-        report.write(folder, arguments, tuned, prepared)
+        report.write(folder, arguments, tuned, prepared, live_metrics=tracking.summary(tracker))
         trained = outputs.manifest(
             arguments,
             tuned,
@@ -104,11 +108,11 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
             training_job=training_job,
             principal=services.catalog.principal,
             files=outputs.entries(folder),
-        )
+        ).model_copy(update={"mlflow_run_id": tracker.run_id})
         stop.check()
         uri = arguments.train_manifest_uri(training_job)
         outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
-        tracker.tag({"manifest_sha256": trained.sha256})
+        tracker.tag(tracking.outcome(trained))
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

@@ -71,6 +71,11 @@ class Arguments:
         return f"{self.train_evidence_uri.rstrip('/')}/{training_job}/manifest.json"
 
     @property
+    def needs_bitsandbytes(self) -> bool:
+        """Whether anything asked for is bitsandbytes'."""
+        return self.fp8_mode == "nf4" or self.optimizer.endswith("_8bit")
+
+    @property
     def execution_id(self) -> str:
         """The execution's short id: the curated table's partition value."""
         return execution_id(self.execution_arn)

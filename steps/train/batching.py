@@ -26,6 +26,12 @@ class Batching:
     accumulation: int
     checkpointing: bool
 
+    def smaller(self) -> "Batching | None":
+        """What to try when this is too much: half the rows at once, then recomputed activations, then nothing."""
+        if self.micro_rows > 1:
+            return Batching(self.micro_rows // 2, self.accumulation * 2, self.checkpointing)
+        return None if self.checkpointing else Batching(1, self.accumulation, checkpointing=True)
+
 
 def decide(device: Device, sequence_length: int) -> Batching:
     """The batching for this device and row length; rows × passes = ROWS_PER_STEP."""

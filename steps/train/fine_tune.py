@@ -1,29 +1,43 @@
 """One fine-tune, from a verified base and verified examples to a tuned model and what is to be told about it.
 
-Nothing here reads from or writes to anywhere but the base model's folder.
+It reads the base model's folder and writes checkpoints, nothing else.
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from peft import PeftModel
-from transformers import set_seed
 
-from steps.governance.errors import UsageError
+from steps.governance.errors import IntegrityError, UsageError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import batching, generation, loop, lora, model, precision, progress
+from steps.train import batching, determinism, fitting, generation, loop, lora, model, precision, progress
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
+from steps.train.checkpoints import Checkpoints, Fingerprint
 from steps.train.data import Examples
 from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths, documents
+from steps.train.history import History, Measured
 from steps.train.packing import Document, Row, best_fit
 from steps.train.stopping import StopSignal
-from steps.train.tracking import Tracker
+
+_SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one fine-tune starts from, and where it may leave its checkpoints."""
+
+    arguments: Arguments
+    base_model: Path
+    examples: Examples
+    checkpoints: Path
+    sources: Mapping[str, str]  # digests of data and base model: a checkpoint belongs to these only
+    listen: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None
 
 
 @dataclass(frozen=True)
@@ -31,15 +45,21 @@ class Tuned:
     """The tuned model and everything the report says about how it came to be."""
 
     model: PeftModel
-    before: Evaluation
-    after: Evaluation
-    progress: loop.Progress
+    best: Measured
+    history: History
     precision: PrecisionRecord
     batching: batching.Batching
     lengths: dict[str, Lengths]
     sample: generation.Sample
     system: str  # the system message of every training example, "" where they differ: serving must say the same
+    stopped_early: bool
     seconds: dict[str, float]
+
+    @property
+    def before(self) -> Evaluation:
+        """The base model's evaluation."""
+        assert self.history.before is not None  # noqa: S101 - `fine_tune` measures it first
+        return self.history.before
 
 
 @dataclass
@@ -65,58 +85,135 @@ class _Split:
     lengths: Lengths
 
 
-def fine_tune(
-    arguments: Arguments, folder: Path, examples: Examples, *, stop: StopSignal, clock: Clock, tracker: Tracker
-) -> Tuned:
-    """Tokenize, pack, load, evaluate, train, evaluate, try out.
+def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
+    """Tokenize, pack, load, evaluate, train, take the best, try it out.
 
     Raises:
         UsageError: a split holds no usable example, or the device cannot do the asked precision.
         IntegrityError: the base model is not what it says it is.
+        Conflict: the checkpoints are of another configuration.
         Diverged: the loss, in training or evaluation, is no number.
-        Stopped: SIGTERM came.
+        OutOfMemory: the device cannot hold one row.
+        Stopped: SIGTERM came; what was trained is in the checkpoints.
     """
-    set_seed(arguments.seed)
+    arguments = task.arguments
+    determinism.apply(arguments.determinism, arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
     batches = batching.decide(decided.device, arguments.sequence_length)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
-    tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
-    chat = Chat(folder)
+    chat = Chat(task.base_model)
     with clock.time("tokenize"):
-        train = _split(chat, examples, "train", arguments)
-        held_out = _split(chat, examples, "eval", arguments)
+        train = _split(chat, task.examples, "train", arguments)
+        held_out = _split(chat, task.examples, "eval", arguments)
     stop.check()
     with clock.time("load"):
-        base = model.load(folder, decided)
+        base = model.load(task.base_model, decided)
         tuned = lora.add_adapters(
             base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
         )
+    course = loop.Course(
+        rows=train.rows,
+        schedule=_schedule(arguments, len(train.rows)),
+        batching=batches,
+        precision=decided,
+        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided)),
+        evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
+        listen=task.listen,
+        stop=stop,
+    )
     with clock.time("evaluate_before"):
-        before = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
-    _require_finite(before, "before", do="check the base model and Fp8Mode: nothing was trained yet")
-    progress.report_evaluation(eval_loss_before=before.loss, eval_tokens=before.tokens)
-    tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
+        before = _before(course)
     with clock.time("train"):
-        schedule = loop.Schedule(arguments.epochs, arguments.max_steps, arguments.learning_rate, arguments.seed)
-        done = loop.train(tuned, train.rows, schedule, batching=batches, precision=decided, stop=stop, tracker=tracker)
-    with clock.time("evaluate_after"):
-        after = evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop)
-    _require_finite(after, "after", do="lower LearningRate")
-    progress.report_evaluation(eval_loss=after.loss, eval_tokens=after.tokens)
-    tracker.log(done.steps, {"eval_loss": after.loss, "eval_perplexity": after.perplexity})
+        history = fitting.train(tuned, course, before)
+    with clock.time("evaluate_best"):
+        best = _take_best(tuned, course, history)
     with clock.time("sample"):
         sample = generation.sample(tuned, chat, held_out.documents[0], decided)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
-    systems = {example.system for example in examples.train}
-    system = systems.pop() if len(systems) == 1 else ""
-    return Tuned(tuned, before, after, done, decided.record(), batches, lengths, sample, system, clock.seconds)
+    systems = {example.system for example in task.examples.train}
+    return Tuned(
+        tuned,
+        best,
+        history,
+        decided.record(),
+        batches,
+        lengths,
+        sample,
+        system=systems.pop() if len(systems) == 1 else "",
+        stopped_early=history.steps < course.schedule.steps,
+        seconds=clock.seconds,
+    )
 
 
-def _require_finite(evaluation: Evaluation, when: str, *, do: str) -> None:
-    if not math.isfinite(evaluation.loss):
-        raise loop.Diverged(
-            f"the eval loss {when} training is no number", expected="a finite loss", got=str(evaluation.loss), do=do
+def _schedule(arguments: Arguments, rows: int) -> loop.Schedule:
+    whole = arguments.epochs * math.ceil(rows / batching.ROWS_PER_STEP)
+    steps = whole if arguments.max_steps < 0 else min(whole, arguments.max_steps)
+    return loop.Schedule(
+        steps,
+        arguments.learning_rate,
+        arguments.seed,
+        optimizer=arguments.optimizer,
+        eval_steps=arguments.eval_steps,
+        patience=arguments.early_stopping_patience,
+    )
+
+
+def _fingerprint(task: Task, decided: precision.Precision) -> Fingerprint:
+    """What a checkpoint must share with the run that goes on from it. How many rows the device takes at once may differ."""
+    arguments = asdict(task.arguments)
+    told = (
+        "execution_arn",
+        "epochs",
+        "max_steps",
+        "learning_rate",
+        "lora_rank",
+        "sequence_length",
+        "seed",
+        "optimizer",
+    )
+    also = ("eval_steps", "early_stopping_patience", "determinism", "base_model", "base_model_revision")
+    return {
+        **{name: arguments[name] for name in (*told, *also)},
+        **task.sources,
+        "fp8": decided.effective,
+        "dtype": str(decided.dtype).removeprefix("torch."),
+        "rows_per_step": batching.ROWS_PER_STEP,
+    }
+
+
+def _before(course: loop.Course) -> Evaluation:
+    """The base model's loss: adapters add nothing before their first step. Measured once, however often the job starts."""
+    resume = course.checkpoints.latest()
+    before = resume.history().before if resume else None
+    if before is None:
+        before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")
+    metrics = {"eval_loss_before": before.loss, "eval_tokens": before.tokens}
+    progress.report_evaluation(0, **metrics)
+    course.listen(0, metrics)
+    return before
+
+
+def _take_best(tuned: PeftModel, course: loop.Course, history: History) -> Measured:
+    """The adapter with the lowest eval loss in the model, and its loss on the last metric line: that is what Gate reads.
+
+    Raises:
+        IntegrityError: read back, it does not give the loss it gave.
+    """
+    best = history.best
+    assert best is not None  # noqa: S101 - the last step is always evaluated
+    if best.step == history.steps:
+        return best
+    lora.load_adapters(tuned, course.checkpoints.path(best.step))
+    again = course.evaluate()
+    if not abs(again.loss - best.evaluation.loss) < _SAME_LOSS:
+        raise IntegrityError(
+            f"the best adapter, of step {best.step}, does not give its loss again",
+            expected=f"{best.evaluation.loss:.6g} nats per target token",
+            got=f"{again.loss:.6g}",
+            do="start a new execution; if it happens again, report it with Determinism full",
         )
+    loop.report(best, course)
+    return best
 
 
 def _split(chat: Chat, examples: Examples, split: str, arguments: Arguments) -> _Split:

@@ -13,11 +13,11 @@ import sys
 _UNUSED = ("bitsandbytes", "datasets", "scipy", "sklearn")
 
 
-def prepare_imports(fp8_mode: str) -> None:
-    """Call before torch is imported; NF4 needs bitsandbytes."""
+def prepare_imports(*, bitsandbytes: bool) -> None:
+    """Call before torch is imported; NF4 and 8-bit optimizers need bitsandbytes."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     for name in _UNUSED:
-        if name not in sys.modules and not (name == "bitsandbytes" and fp8_mode == "nf4"):
+        if name not in sys.modules and not (name == "bitsandbytes" and bitsandbytes):
             sys.modules[name] = None  # type: ignore[assignment]  # None means absent

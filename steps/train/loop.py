@@ -1,15 +1,20 @@
-"""The optimizer loop, owned by transformers' Trainer: packed rows in, metric lines out, stopped at once by SIGTERM or
-NaN.
+"""The optimizer loop, owned by transformers' Trainer: packed rows in, metric lines out, a checkpoint wherever it may end.
+
+    train(model, course, history, resume=checkpoints.latest())
+
+Every `eval_steps` optimizer steps, and after the last one, the state is saved and then evaluated, in this order: whatever
+ends the job, the evaluation is made up for when it starts again, so an interrupted run chooses the same best adapter as an
+uninterrupted one. SIGTERM saves at the end of the running step. Which adapter is best, and when to stop early, is derived
+from the history.
 
 Trainer counts the target tokens of a whole optimizer step and hands them to the model's `forward`, so the accumulated
 gradient is that of the token mean, however the tokens fall into passes.
 """
 
+import json
 import math
-import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -24,15 +29,23 @@ from transformers import (
 )
 
 from steps.governance.errors import GovernanceError
-from steps.train import progress
+from steps.train import lora, progress
 from steps.train.batching import Batching
+from steps.train.checkpoints import Checkpoint, Checkpoints
+from steps.train.evaluation import Evaluation
+from steps.train.history import History, Measured
 from steps.train.packing import Row, collate
 from steps.train.precision import Precision
+from steps.train.reporting import Reporter
 from steps.train.stopping import StopSignal
-from steps.train.tracking import Tracker
 
 _WARM_UP = 0.03  # of all steps
 _MAX_GRADIENT_NORM = 1.0
+_OPTIMIZERS = {  # hyperparameter → Trainer's name; 8-bit state by bitsandbytes, tensors below 4,096 elements stay float32
+    "adamw": "adamw_torch_fused",
+    "adamw_8bit": "adamw_bnb_8bit",
+    "paged_adamw_8bit": "paged_adamw_8bit",
+}
 
 
 class Diverged(GovernanceError):
@@ -41,72 +54,111 @@ class Diverged(GovernanceError):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train. `max_steps` -1: all of `epochs`."""
+    """How long and how fast to train, counted in optimizer steps. `patience` in evaluations; 0: never early."""
 
-    epochs: int
-    max_steps: int
+    steps: int
     learning_rate: float
     seed: int
+    optimizer: str
+    eval_steps: int
+    patience: int
+
+    def due(self, step: int) -> bool:
+        """Whether the state after `step` is to be evaluated."""
+        return step > 0 and (step % self.eval_steps == 0 or step >= self.steps)
 
 
-@dataclass
-class Progress:
-    """What the loop has done: one entry per optimizer step."""
+@dataclass(frozen=True)
+class Course:
+    """Everything one training needs beside the model and its history."""
 
-    steps: int = 0
-    tokens: int = 0
-    target_tokens: int = 0
-    seconds: float = 0.0
-    curve: list[dict[str, float]] = field(default_factory=list)
+    rows: Sequence[Row]
+    schedule: Schedule
+    batching: Batching
+    precision: Precision
+    checkpoints: Checkpoints
+    evaluate: Callable[[], Evaluation]
+    listen: Callable[[int, Mapping[str, float]], None]  # hears every step's and every evaluation's metrics
+    stop: StopSignal
 
 
-def train(
-    model: PeftModel,
-    rows: Sequence[Row],
-    schedule: Schedule,
-    *,
-    batching: Batching,
-    precision: Precision,
-    stop: StopSignal,
-    tracker: Tracker,
-) -> Progress:
-    """Train the adapters in place.
+def train(model: PeftModel, course: Course, history: History, *, resume: Checkpoint | None) -> None:
+    """Train the adapters in place, from `resume` or from where they stand; `history` is continued.
 
     Raises:
-        Stopped: SIGTERM came; the adapters are as the last full step left them.
-        Diverged: the loss or the gradient is not finite.
+        Stopped: SIGTERM came; the state is saved, if a step was made.
+        Diverged: the loss or the gradient is not finite; the last good state is saved.
     """
-    done = Progress()
-    with tempfile.TemporaryDirectory() as scratch:  # nothing is saved there; Trainer wants a place
-        trainer = _CountingTrainer(
+    if resume is not None:
+        lora.load_adapters(model, resume.folder)
+        _measure(resume.step, course, history)
+    if not _ended(course, history):
+        trainer = _Trainer(
             model=model,
-            args=_arguments(scratch, schedule, batching, precision),
-            train_dataset=list(rows),
+            args=_arguments(course),
+            train_dataset=course.rows,
             data_collator=collate,
-            callbacks=[_Reporter(done, stop, tracker)],
+            callbacks=[_Life(course, history)],
         )
-        trainer.done = done
+        trainer.course, trainer.history = course, history
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    stop.check()
-    return done
+        try:
+            trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
+        finally:  # Trainer leaves its autocast around `forward`; the next one would put another around it
+            trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
+    course.stop.check()
 
 
-def _arguments(scratch: str, schedule: Schedule, batching: Batching, precision: Precision) -> TrainingArguments:
+def _ended(course: Course, history: History) -> bool:
+    return history.steps >= course.schedule.steps or history.out_of_patience(course.schedule.patience)
+
+
+def _measure(step: int, course: Course, history: History) -> None:
+    """Evaluate the state after `step`, if that is due and was not done; keep the best state and the newest only."""
+    if not course.schedule.due(step) or history.evaluated(step):
+        return
+    measured = Measured(step, require_finite(course.evaluate(), f"at step {step}", do="lower LearningRate"))
+    history.evaluations.append(measured)
+    report(measured, course)
+    course.checkpoints.write_evaluation(step, json.dumps(asdict(measured.evaluation), sort_keys=True))
+    best = history.best
+    course.checkpoints.prune(keep={step, best.step if best else step})
+
+
+def report(measured: Measured, course: Course) -> None:
+    """One metric line for an evaluation."""
+    evaluation = measured.evaluation
+    metrics = {"eval_loss": evaluation.loss, "eval_perplexity": evaluation.perplexity, "eval_tokens": evaluation.tokens}
+    progress.report_evaluation(measured.step, **metrics)
+    course.listen(measured.step, metrics)
+
+
+def require_finite(evaluation: Evaluation, when: str, *, do: str) -> Evaluation:
+    """The evaluation, if its loss is a number.
+
+    Raises:
+        Diverged: it is none.
+    """
+    if not math.isfinite(evaluation.loss):
+        raise Diverged(f"the eval loss {when} is no number", expected="a finite loss", got=str(evaluation.loss), do=do)
+    return evaluation
+
+
+def _arguments(course: Course) -> TrainingArguments:
+    schedule, precision = course.schedule, course.precision
     on_cpu = precision.device.capability is None
     return TrainingArguments(
-        output_dir=scratch,
-        num_train_epochs=schedule.epochs,
-        max_steps=schedule.max_steps,
+        output_dir=str(course.checkpoints.folder),
+        max_steps=schedule.steps,
         learning_rate=schedule.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=_WARM_UP,
         weight_decay=0.0,
         max_grad_norm=_MAX_GRADIENT_NORM,
-        optim="adamw_torch_fused",
-        per_device_train_batch_size=batching.micro_rows,
-        gradient_accumulation_steps=batching.accumulation,
-        activation_checkpointing=batching.checkpointing,
+        optim=_OPTIMIZERS[schedule.optimizer],
+        per_device_train_batch_size=course.batching.micro_rows,
+        gradient_accumulation_steps=course.batching.accumulation,
+        activation_checkpointing=course.batching.checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         bf16=precision.autocast,
         use_cpu=on_cpu,
@@ -116,70 +168,80 @@ def _arguments(scratch: str, schedule: Schedule, batching: Batching, precision: 
         data_seed=schedule.seed,
         logging_steps=1,
         logging_nan_inf_filter=False,  # the default hides a NaN loss
-        save_strategy="no",
+        save_strategy="no",  # `_Life` says when
         report_to="none",
         disable_tqdm=True,
     )
 
 
-class _CountingTrainer(Trainer):
-    """Trainer that counts what it has trained on. Rows hold no padding, so every token is a real one."""
+class _Trainer(Trainer):
+    """Trainer with our checkpoints, and with its eyes open to numbers that are none."""
 
-    done: Progress
+    course: Course
+    history: History
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        self.done.tokens += inputs["input_ids"].numel()
+        self.history.tokens += inputs["input_ids"].numel()  # rows hold no padding: every token is a real one
         return super().training_step(model, inputs, *args, **kwargs)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Adapters only: Trainer's own also pickles its arguments."""
+        if self.args.should_save:
+            assert isinstance(self.model, PeftModel)  # noqa: S101 - for the type checker: `train` was given one
+            lora.save_adapters(self.model, self.course.checkpoints.path(self.state.global_step))
 
-class _Reporter(TrainerCallback):
-    """Prints each step, ends the loop on SIGTERM, refuses numbers that are none."""
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Trainer's files, then ours, then the seal; a failure leaves no half of it."""
+        checkpoints, step = self.course.checkpoints, self.state.global_step
+        with checkpoints.writing(step, leader=self.args.should_save):
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                checkpoints.seal(step, self.history)
+        self.accelerator.wait_for_everyone()
 
-    def __init__(self, done: Progress, stop: StopSignal, tracker: Tracker) -> None:
-        self._done, self._stop, self._tracker = done, stop, tracker
-        self._began = time.perf_counter()
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        """Called before the optimizer's step: what is refused here has not touched the adapters."""
+        norm: torch.Tensor = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]  # Trainer has no types
+        if not math.isfinite(float(norm)):
+            kept = self.state.global_step
+            if kept:
+                self._save_checkpoint(model, None)
+            raise Diverged(
+                f"training diverged at step {kept + 1}",
+                expected="a finite loss and gradient norm",
+                got=f"loss {float(self._tr_loss):g}, gradient norm {float(norm):g}",
+                do=f"lower LearningRate{f'; checkpoint-{kept} keeps the last good state' if kept else ''}",
+            )
+        return norm
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        self._began = time.perf_counter()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._done.steps = state.global_step
-        self._done.seconds = time.perf_counter() - self._began
-        control.should_training_stop |= self._stop.requested
+class _Life(TrainerCallback):
+    """When to save, evaluate and end, and what is said of each step."""
 
-    def on_substep_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        control.should_training_stop |= self._stop.requested
+    def __init__(self, course: Course, history: History) -> None:
+        self._course, self._history = course, history
+        self._reporter = Reporter(history, course.listen)
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._reporter.begin()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._history.steps = state.global_step
+        self._reporter.step_ended()
+        stopped = self._course.stop.requested
+        control.should_save = stopped or self._course.schedule.due(state.global_step)
+        control.should_training_stop |= stopped
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._course.stop.requested:  # the state is safe; its evaluation is made up for
+            control.should_training_stop = True
+        else:
+            _measure(state.global_step, self._course, self._history)
+            control.should_training_stop |= _ended(self._course, self._history)
+        self._reporter.begin()  # saving and evaluating is not training
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs: dict[str, float] = kwargs["logs"]
-        if "loss" not in logs:
-            return  # Trainer's summary
-        metrics = self._metrics(state, logs)
-        progress.report_step(state.global_step, **metrics)
-        self._tracker.log(state.global_step, metrics)
-        self._done.curve.append({"step": state.global_step, **metrics})
-        _refuse_no_numbers(state.global_step, metrics)
-
-    def _metrics(self, state: TrainerState, logs: dict[str, float]) -> dict[str, float]:
-        rate = self._done.seconds / max(1, self._done.steps)
-        memory = {"memory_gib": torch.cuda.max_memory_allocated() / 2**30} if torch.cuda.is_available() else {}
-        return {
-            "train_loss": float(logs["loss"]),
-            "grad_norm": float(logs["grad_norm"]),
-            "learning_rate": float(logs["learning_rate"]),
-            "tokens_per_second": self._done.tokens / self._done.seconds,
-            "eta_seconds": rate * (state.max_steps - state.global_step),
-            **memory,
-        }
-
-
-def _refuse_no_numbers(step: int, metrics: dict[str, float]) -> None:
-    if not all(math.isfinite(metrics[name]) for name in ("train_loss", "grad_norm")):
-        raise Diverged(
-            f"training diverged at step {step}",
-            expected="a finite loss and gradient norm",
-            got=f"loss {metrics['train_loss']}, gradient norm {metrics['grad_norm']}",
-            do="lower LearningRate",
-        )
+        if "loss" in logs:  # else Trainer's summary
+            self._reporter.report(state, logs)

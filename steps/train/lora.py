@@ -7,8 +7,10 @@ never get a gradient on text, and DDP would stop on them.
 import warnings
 from pathlib import Path
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file
 
+from steps.governance.errors import IntegrityError
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
@@ -39,3 +41,23 @@ def save_adapters(model: PeftModel, folder: Path) -> None:
     # without the flag PEFT asks the hub for the base model's vocabulary size
     model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours
+
+
+def load_adapters(model: PeftModel, folder: Path) -> None:
+    """Put saved adapters back, bit for bit.
+
+    Raises:
+        IntegrityError: they are not this model's: PEFT itself would only warn and leave the others as they are.
+    """
+    saved = load_file(folder / "adapter_model.safetensors")
+    wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
+    shapes, expected = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, wanted))
+    if shapes != expected:
+        differing = sorted(n for n in shapes.keys() | expected if shapes.get(n) != expected.get(n))
+        raise IntegrityError(
+            f"the adapters in {folder.name} are of another model",
+            expected=f"{len(expected)} tensors of this model",
+            got=f"{len(shapes)} tensors; {differing[0]} differs",
+            do="start a new execution",
+        )
+    set_peft_model_state_dict(model, saved)

@@ -62,10 +62,10 @@ def manifest(
         fp8=tuned.precision,
         metrics=TrainingMetrics(
             eval_loss_before=tuned.before.loss,
-            eval_loss=tuned.after.loss,
-            eval_tokens=tuned.after.tokens,
-            train_tokens=tuned.progress.tokens,
-            steps=tuned.progress.steps,
+            eval_loss=tuned.best.evaluation.loss,
+            eval_tokens=tuned.best.evaluation.tokens,
+            train_tokens=tuned.history.tokens,
+            steps=tuned.history.steps,
         ),
         files=files,
     )

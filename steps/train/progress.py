@@ -1,7 +1,7 @@
 """Lines that SageMaker's MetricDefinitions read off the log (docs/architecture.md, "Metric lines").
 
     [train] step=12 train_loss=3.2107; grad_norm=0.8123; learning_rate=0.00018; tokens_per_second=1812.4;
-    [eval] eval_loss=2.6843; eval_tokens=8123;
+    [eval] step=50 eval_loss=2.6843; eval_perplexity=14.65; eval_tokens=8123;
 
 Each metric is `<full key>=<number>;` and its regex `<full key>=([0-9.eE+-]+|nan|inf);`. transformers' own log lines
 quote their numbers, so the regexes in most examples match nothing there.
@@ -18,9 +18,9 @@ def report_step(step: int, **metrics: float) -> None:
     _print(f"[train] step={step} {_fields(metrics)}")
 
 
-def report_evaluation(**metrics: float) -> None:
-    """One line for an evaluation; losses in nats per target token."""
-    _print(f"[eval] {_fields(metrics)}")
+def report_evaluation(step: int, **metrics: float) -> None:
+    """One line for an evaluation after `step` optimizer steps; losses in nats per target token."""
+    _print(f"[eval] step={step} {_fields(metrics)}")
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ template's.
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,9 +19,13 @@ SCHEMA = "governed-finetune/training-report/1"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deltalake", "pyarrow")
 
 
-def write(folder: Path, arguments: Arguments, tuned: Tuned, prepared: Prepared) -> None:
+def write(
+    folder: Path, arguments: Arguments, tuned: Tuned, prepared: Prepared, *, live_metrics: Mapping[str, object]
+) -> None:
     """Write both documents into `folder`."""
-    content = json.dumps(_report(arguments, tuned), indent=2, sort_keys=True, ensure_ascii=False)
+    content = json.dumps(
+        _report(arguments, tuned) | {"live_metrics": live_metrics}, indent=2, sort_keys=True, ensure_ascii=False
+    )
     (folder / "report.json").write_text(content + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(arguments, tuned, prepared), encoding="utf-8")
 
@@ -31,13 +36,14 @@ def _report(arguments: Arguments, tuned: Tuned) -> dict[str, object]:
         "system": tuned.system,
         "metrics": {
             "eval_loss_before": tuned.before.loss,
-            "eval_loss": tuned.after.loss,
+            "eval_loss": tuned.best.evaluation.loss,
             "eval_perplexity_before": tuned.before.perplexity,
-            "eval_perplexity": tuned.after.perplexity,
-            "eval_tokens": tuned.after.tokens,
-            "steps": tuned.progress.steps,
-            "train_tokens": tuned.progress.tokens,
-            "tokens_per_second": tuned.progress.tokens / tuned.progress.seconds,
+            "eval_perplexity": tuned.best.evaluation.perplexity,
+            "eval_tokens": tuned.best.evaluation.tokens,
+            "best_step": tuned.best.step,
+            "steps": tuned.history.steps,
+            "train_tokens": tuned.history.tokens,
+            "tokens_per_second": tuned.history.tokens / tuned.history.seconds,
         },
         "lengths": {split: lengths.record() for split, lengths in tuned.lengths.items()},
         "precision": tuned.precision.model_dump(),
@@ -50,7 +56,10 @@ def _report(arguments: Arguments, tuned: Tuned) -> dict[str, object]:
             "seed": arguments.seed,
             **asdict(tuned.batching),
         },
-        "curve": tuned.progress.curve,
+        "curve": tuned.history.curve,
+        "evaluations": [
+            {"step": measured.step, "eval_loss": measured.evaluation.loss} for measured in tuned.history.evaluations
+        ],
         "sample": asdict(tuned.sample),
         "seconds": tuned.seconds,
         "versions": {"python": platform.python_version()}
@@ -59,7 +68,7 @@ def _report(arguments: Arguments, tuned: Tuned) -> dict[str, object]:
 
 
 def _card(arguments: Arguments, tuned: Tuned, prepared: Prepared) -> str:
-    counts, target = prepared.counts, prepared.target
+    counts, target, after = prepared.counts, prepared.target, tuned.best.evaluation
     return f"""---
 base_model: {arguments.base_model}
 library_name: peft
@@ -73,14 +82,14 @@ Rank {arguments.lora_rank} on the language model's linears, trained on completio
 
 | | before | after |
 |---|---|---|
-| eval loss (nats per target token, {tuned.after.tokens} tokens) | {tuned.before.loss:.4f} | {tuned.after.loss:.4f} |
-| eval perplexity | {tuned.before.perplexity:.4g} | {tuned.after.perplexity:.4g} |
+| eval loss (nats per target token, {after.tokens} tokens) | {tuned.before.loss:.4f} | {after.loss:.4f} |
+| eval perplexity | {tuned.before.perplexity:.4g} | {after.perplexity:.4g} |
 
 * Data: `{target.table}` version {target.version}, {counts.examples_train} training and {counts.examples_eval} evaluation
   examples of {counts.companies_train} and {counts.companies_eval} companies; no company is in both.
 * Precision: {tuned.precision.effective} (asked for {tuned.precision.requested}), {tuned.precision.dtype}, on
   {tuned.precision.device}.
-* Training: {tuned.progress.steps} steps, {tuned.progress.tokens} tokens.
+* Training: {tuned.history.steps} steps, {tuned.history.tokens} tokens.
 * Licence: the base model's own terms, and those of the governed data, apply to this adapter.
 * Execution: `{arguments.execution_arn}`
 

@@ -118,6 +118,35 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
                 "got 'http://127.0.0.1:4566/000000000000/q'"),
             ),
         ),
+        (
+            lambda raw: raw["train"].update(use_spot=False, max_wait_seconds=43200),
+            ("train.max_wait_seconds", "expected null without train.use_spot, got 43200"),
+        ),
+        (
+            lambda raw: raw["train"].update(use_spot=True, max_wait_seconds=14399),
+            ("train.max_wait_seconds", "expected at least train.max_runtime_seconds (14400) with use_spot, got 14399"),
+        ),
+        (
+            lambda raw: raw["train"].update(use_spot=True, max_wait_seconds=None),
+            ("train.max_wait_seconds", "expected at least train.max_runtime_seconds (14400) with use_spot, got null"),
+        ),
+        (lambda raw: raw["train"].update(use_spot="yes"), ("train.use_spot", "expected true or false, got 'yes'")),
+        (lambda raw: raw["train"].update(sharding="fsdp2"), ("train.sharding", "expected auto, ddp or fsdp, got 'fsdp2'")),
+        (
+            lambda raw: raw["train"].update(mlflow_experiment="/Shared/../x"),
+            (
+                "train.mlflow_experiment",
+                "expected the workspace path of an experiment (/Shared/…), or null, got '/Shared/../x'",
+            ),
+        ),
+        (
+            lambda raw: raw["parameters"].update(Fp8Mode="native", TrainInstanceType="ml.p4d.24xlarge"),
+            (
+                "parameters.Fp8Mode",
+                ("native needs FP8 arithmetic (g6 g6e p5 p5e p5en), ml.p4d.24xlarge has none "
+                "(A100, compute capability 8.0); auto takes the best"),
+            ),
+        ),
         (lambda raw: raw["parameters"].update(Epoch=1), ("parameters.Epoch", "unknown parameter; did you mean 'Epochs'?")),
     ],
 )  # fmt: skip

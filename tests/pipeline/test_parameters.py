@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import parameters
+from pipeline.errors import UsageError
 from pipeline.parameters import BY_NAME, TABLE
 
 ARCHITECTURE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
@@ -17,7 +18,7 @@ def test_the_table_is_the_one_in_the_architecture_page() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| (\S+) \|", ARCHITECTURE.read_text(), re.MULTILINE)
     written = [(name, type_, default.strip("`")) for name, type_, default in rows]
     assert written == [(p.name, p.type, str(p.default)) for p in TABLE]
-    assert len(written) == 14
+    assert len(written) == 20
 
 
 @pytest.mark.parametrize("parameter", TABLE, ids=lambda parameter: parameter.name)
@@ -58,6 +59,14 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("MaxEvalLoss", "0.01", "inf"),
         ("TrainInstanceType", "ml.p5.4xlarge", "ml.g5"),
         ("Fp8Mode", "nf4", "fp8"),
+        ("Optimizer", "paged_adamw_8bit", "adam"),
+        ("EvalSteps", "1000000", "1000001"),
+        ("EvalSteps", "1", "0"),
+        ("EarlyStoppingPatience", "0", "-1"),
+        ("EarlyStoppingPatience", "100", "101"),
+        ("Determinism", "full", "yes"),
+        ("MergedExport", "bfloat16", "float16"),
+        ("Compile", "layers", "all"),
     ],
 )
 def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
@@ -71,6 +80,13 @@ def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() ->
         ("ModelAlias", "expected a string (matching [a-z][a-z0-9_]{0,62}), got 3"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
     ]
+
+
+def test_a_command_line_whose_values_contradict_each_other_is_refused() -> None:
+    with pytest.raises(UsageError, match="native needs FP8 arithmetic"):
+        parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g5.xlarge"})
+    for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge"):
+        parameters.check({"Fp8Mode": "native", "TrainInstanceType": instance})
 
 
 @given(st.text())

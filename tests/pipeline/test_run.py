@@ -11,6 +11,7 @@ import pytest
 from pipeline import command, config, execution, progress, run, upsert
 from pipeline.errors import UsageError
 from pipeline.outcome import Outcome, Progress, StepState
+from pipeline.parameters import BY_NAME
 
 JOB = "arn:aws:sagemaker:us-east-1:000000000000:training-job/pipelines-run000000000-Train-x"
 PREPARED = {
@@ -187,6 +188,21 @@ def test_without_a_token_each_start_is_its_own(deployed: Any, capsys: pytest.Cap
     assert first != second
 
 
+NO_FP8 = (
+    "Fp8Mode  native needs FP8 arithmetic (g6 g6e p5 p5e p5en), ml.g5.16xlarge has none "
+    "(A10G, compute capability 8.6); auto takes the best"
+)
+
+
+def test_native_fp8_is_refused_before_an_instance_without_it_is_paid_for(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran("--set", "Fp8Mode=native") == 2  # with the instance type that the deployed definition has
+    assert NO_FP8 in capsys.readouterr().err
+    assert deployed.executions == {}
+    assert ran("--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g6.xlarge") == 0
+
+
 def test_a_lost_answer_starts_nothing_twice(deployed: Any) -> None:
     deployed.lose_answers_to.add("StartPipelineExecution")
     assert ran() == 0
@@ -209,7 +225,7 @@ def test_from_takes_all_parameters_of_an_execution_even_when_the_defaults_moved_
     second = execution.prepared(configured, client, {"LoraRank": "8"}, token="second", source=source).send(client)
     values = {p["Name"]: p["Value"] for p in deployed.executions[second]["request"]["PipelineParameters"]}
     assert (values["Seed"], values["LoraRank"], values["MaxEvalLoss"]) == ("5", "8", "7.0")
-    assert len(values) == 14
+    assert values.keys() == BY_NAME.keys()
 
 
 def test_from_an_execution_that_is_not_there_is_refused(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:

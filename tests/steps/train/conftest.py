@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from steps.train import lean
+from tests.steps.train.curated import ARN, commit
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -47,6 +48,14 @@ def tiny_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("tiny") / "model"
     folder.mkdir()
     make_tiny_model.write(folder, text=make_tiny_model.built_in_text(), seed=17, name="tiny-ministral-3")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Delta table with one execution's examples; do not write to it."""
+    folder = tmp_path_factory.mktemp("table") / "curated"
+    commit(folder, ARN)
     return folder
 
 

@@ -2,89 +2,28 @@
 
 import hashlib
 import json
-import os
 import re
-import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from steps.governance.errors import Conflict, IntegrityError, UsageError
 from steps.governance.manifest import Trained
-from steps.train import arguments, progress
-from steps.train.__main__ import Services, train
+from steps.train import progress
 from steps.train.mirror import MIRROR, verify
-from steps.train.paths import Paths
-from steps.train.stopping import Stopped, StopSignal
-from tests.steps.train.curated import ARN, NAME, LocalCatalog, MemoryEvidence, commit, prepared
+from tests.steps.train.curated import ARN, commit, prepared
+from tests.steps.train.jobs import EVIDENCE, PREPARED, TRAINED, heard, job, run
 
 pytestmark = pytest.mark.torch
-
-PREPARED, EVIDENCE = "s3://evidence/executions/x/prepare/manifest.json", "s3://evidence/executions/x/train"
-TRAINED = f"{EVIDENCE}/train-1/manifest.json"
-
-
-@pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("table") / "curated"
-    commit(folder, ARN)
-    return folder
-
-
-def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespace:
-    """Everything that `train` is called with, for a job whose folders lie below `root`."""
-    mirror = json.loads((base / MIRROR).read_text())
-    paths = Paths(root)
-    paths.base_model.parent.mkdir(parents=True)
-    paths.base_model.symlink_to(base)
-    hyperparameters = {
-        "execution_arn": ARN,
-        "curated_table": NAME,
-        "prepare_manifest_uri": PREPARED,
-        "train_evidence_uri": EVIDENCE,
-        "epochs": "1",
-        "max_steps": "4",
-        "learning_rate": "0.01",
-        "lora_rank": "8",
-        "sequence_length": "256",
-        "seed": "17",
-        "fp8_mode": "auto",
-        "optimizer": "adamw",
-        "eval_steps": "50",
-        "early_stopping_patience": "0",
-        "determinism": "seeded",
-        "merged_export": "none",
-        "compile": "off",
-        "sharding": "auto",
-        "mlflow_experiment": "none",
-        "base_model": mirror["name"],
-        "base_model_revision": mirror["revision"],
-        "databricks_host": "http://127.0.0.1",
-        "databricks_secret_id": "secret",
-        "region": "eu-west-1",
-    }
-    evidence = MemoryEvidence({PREPARED: prepared(curated, ARN, 0).to_bytes()})
-    return SimpleNamespace(
-        arguments=arguments.parse(hyperparameters | changes),
-        paths=paths,
-        services=Services(LocalCatalog(curated), evidence),
-        evidence=evidence,
-    )
-
-
-def run(job: SimpleNamespace, stop: StopSignal | None = None, *, name: str = "train-1") -> None:
-    train(job.arguments, job.paths, job.services, training_job=name, stop=stop or StopSignal())
 
 
 @pytest.fixture(scope="module")
 def done(tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """One finished job and what it printed."""
     finished = job(tmp_path_factory.mktemp("ml"), tiny_model, curated)
-    lines: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "_print", lines.append)
+    with heard() as lines:
         run(finished)
     finished.log = "\n".join(lines)
     return finished
@@ -107,7 +46,7 @@ def test_the_model_folder_holds_what_the_manifest_lists_and_nothing_else(done: S
     }
     for entry in trained.files:
         assert hashlib.sha256((done.paths.model / entry.path).read_bytes()).hexdigest() == entry.sha256
-    assert sorted(path.name for path in done.paths.root.iterdir()) == ["input", "model"]
+    assert sorted(path.name for path in done.paths.root.iterdir()) == ["checkpoints", "input", "model"]
 
 
 def test_the_manifest_names_execution_data_base_precision_and_result(done: SimpleNamespace, tiny_model: Path) -> None:
@@ -185,90 +124,6 @@ def test_recomputed_activations_give_the_same_adapter(
     ours, theirs = (load_file(j.paths.model / "adapter_model.safetensors") for j in (frugal, done))
     assert json.loads((frugal.paths.model / "report.json").read_text())["parameters"]["checkpointing"]
     assert all((ours[name] - theirs[name]).abs().max() < 1e-4 for name in theirs)
-
-
-def assert_nothing_left(job: SimpleNamespace) -> None:
-    assert not job.paths.model.exists() or not list(job.paths.model.iterdir())
-    assert TRAINED not in job.evidence.documents
-
-
-def test_sigterm_ends_the_loop_and_leaves_nothing(
-    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stopped = job(tmp_path / "ml", tiny_model, curated, max_steps="1000")
-    steps: list[int] = []
-
-    def stop_after_two(step: int, **_: float) -> None:
-        steps.append(step)
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(progress, "report_step", stop_after_two)
-    previous = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(Stopped):
-            run(stopped, StopSignal.listen())
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-    assert steps[-1] <= 3
-    assert_nothing_left(stopped)
-
-
-def base_of_nan(tiny_model: Path, base: Path) -> Path:
-    """The tiny model with a norm that is no number."""
-    base.mkdir()
-    for path in tiny_model.iterdir():
-        (base / path.name).write_bytes(path.read_bytes())
-    weights = load_file(base / "model.safetensors")
-    weights["language_model.model.norm.weight"][:] = float("nan")
-    save_file(weights, base / "model.safetensors")
-    mirror = json.loads((base / MIRROR).read_text())
-    for entry in mirror["files"]:
-        content = (base / entry["path"]).read_bytes()
-        entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (base / MIRROR).write_text(json.dumps(mirror))
-    return base
-
-
-def test_a_diverged_run_is_refused_and_leaves_nothing(
-    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from steps.train import fine_tune
-    from steps.train.evaluation import Evaluation
-    from steps.train.loop import Diverged
-
-    monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1))  # so that training begins
-    diverged = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
-    with pytest.raises(Diverged, match=r"training diverged at step 1\n.*\n  got       loss nan"):
-        run(diverged)
-    assert_nothing_left(diverged)
-
-
-def test_a_base_that_gives_no_number_is_refused_before_training(
-    tiny_model: Path, curated: Path, tmp_path: Path
-) -> None:
-    from steps.train.loop import Diverged
-
-    broken = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
-    with pytest.raises(Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"):
-        run(broken)
-    assert_nothing_left(broken)
-
-
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_an_eval_loss_that_is_no_number_after_training_is_told_as_divergence(
-    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
-) -> None:
-    from steps.train import fine_tune
-    from steps.train.evaluation import Evaluation
-    from steps.train.loop import Diverged
-
-    losses = iter([2.0, loss])
-    monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(next(losses), 1))
-    diverged = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
-    with pytest.raises(Diverged, match=f"after training is no number\n.*\n  got       {loss}\n.*lower LearningRate"):
-        run(diverged)
-    assert_nothing_left(diverged)
 
 
 def test_evidence_that_says_otherwise_empties_the_model_folder(tiny_model: Path, curated: Path, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Out of memory: the same training with fewer rows at once, said once, from the last saved state.
+
+An optimizer step keeps its rows: half of them at once means twice as many passes, and the accumulated gradient is the
+same token mean. What follows is the same training up to rounding.
+"""
+
+from dataclasses import replace
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+
+from steps.governance.errors import GovernanceError
+from steps.train import loop, progress
+from steps.train.batching import Batching
+from steps.train.evaluation import Evaluation
+from steps.train.history import History
+from steps.train.loop import Course
+
+
+class OutOfMemory(GovernanceError):
+    """The device has no room for even the smallest pass."""
+
+
+def train(model: PeftModel, course: Course, before: Evaluation) -> History:
+    """`loop.train` from the newest checkpoint or from the start, with as little memory at once as it turns out to need.
+
+    Raises:
+        OutOfMemory: one row at a time, with every layer recomputed, is too much.
+        Stopped, Diverged, Conflict, IntegrityError: see `loop.train` and `checkpoints`.
+    """
+    initial = {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()}
+    while True:
+        resume = course.checkpoints.latest()
+        history = resume.history() if resume else History(before=before)
+        if resume:
+            history.resumed_from.append(resume.step)
+            progress.say(f"resuming from checkpoint-{resume.step}")
+        try:
+            loop.train(model, course, history, resume=resume)
+        except torch.OutOfMemoryError as error:
+            course = replace(course, batching=_smaller(course, str(error)))
+        else:
+            return history
+        # outside the handler: the traceback held what the failed pass had allocated
+        model.zero_grad(set_to_none=True)
+        set_peft_model_state_dict(model, initial)
+        torch.cuda.empty_cache()
+
+
+def _adapters(model: PeftModel) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return state
+
+
+def _smaller(course: Course, why: str) -> Batching:
+    smaller = course.batching.smaller()
+    if smaller is None:
+        raise OutOfMemory(
+            "the device has no memory for one row",
+            expected=f"room for {course.batching} on {course.precision.device.name}",
+            got=why.splitlines()[0][:200],
+            do="lower SequenceLength or LoraRank, or choose a TrainInstanceType with more GPU memory",
+        ) from None
+    progress.say(f"out of memory: going on with {smaller} instead of {course.batching}")
+    return smaller

@@ -1,0 +1,60 @@
+"""What a run has done so far: one entry per optimizer step, one per evaluation. It travels with every checkpoint, so a
+job that SageMaker started again goes on with the whole story, and which adapter is best is derived from it, never kept.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+from steps.train.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One evaluation: after which optimizer step, and its result."""
+
+    step: int
+    evaluation: Evaluation
+
+
+@dataclass
+class History:
+    """Steps, tokens and seconds count from the first start of the job, interruptions not included."""
+
+    before: Evaluation | None = None  # of the base, before the first step
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    resumed_from: list[int] = field(default_factory=list)  # the step of each checkpoint that a start went on from
+    curve: list[dict[str, float]] = field(default_factory=list)
+    evaluations: list[Measured] = field(default_factory=list)
+
+    @property
+    def best(self) -> Measured | None:
+        """The evaluation with the lowest loss, the earliest of equals."""
+        return min(self.evaluations, key=lambda measured: measured.evaluation.loss, default=None)
+
+    def evaluated(self, step: int) -> bool:
+        """Whether the state after this step was evaluated."""
+        return any(measured.step == step for measured in self.evaluations)
+
+    def out_of_patience(self, patience: int) -> bool:
+        """Whether the last `patience` evaluations all failed to beat an earlier one; 0 is endless patience."""
+        if not patience or self.best is None:
+            return False
+        return sum(measured.step > self.best.step for measured in self.evaluations) >= patience
+
+    def to_json(self) -> str:
+        """As text for a checkpoint."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote."""
+        content = json.loads(text)
+        before, evaluations = content.pop("before"), content.pop("evaluations")
+        return cls(
+            **content,
+            before=Evaluation(**before) if before else None,
+            evaluations=[Measured(entry["step"], Evaluation(**entry["evaluation"])) for entry in evaluations],
+        )

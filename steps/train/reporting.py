@@ -1,0 +1,58 @@
+"""What is said of each optimizer step: one metric line, one entry of the loss curve, one call of whoever listens."""
+
+import resource
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from transformers import TrainerState
+
+from steps.train import progress
+from steps.train.history import History
+
+Listener = Callable[[int, Mapping[str, float]], None]
+
+
+class Reporter:
+    """Measures the time spent in steps and reports each."""
+
+    def __init__(self, history: History, listen: Listener) -> None:
+        self._history, self._listen = history, listen
+        self._since = time.perf_counter()
+        self._first_step, self._seconds_here = history.steps, 0.0
+
+    def begin(self) -> None:
+        """The next step begins now."""
+        self._since = time.perf_counter()
+
+    def step_ended(self) -> None:
+        """A step has ended; the next one begins."""
+        seconds = time.perf_counter() - self._since
+        self._history.seconds += seconds
+        self._seconds_here += seconds
+        self.begin()
+
+    def report(self, state: TrainerState, logs: Mapping[str, float]) -> None:
+        """Say what the step gave."""
+        metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()} | self._measured(state)
+        progress.report_step(state.global_step, **metrics)
+        self._history.curve.append({"step": state.global_step, **metrics})
+        self._listen(state.global_step, metrics)
+
+    def _measured(self, state: TrainerState) -> dict[str, float]:
+        per_step = self._seconds_here / max(1, state.global_step - self._first_step)
+        return {
+            "tokens_per_second": self._history.tokens / self._history.seconds,
+            "memory_gib": peak_memory_bytes() / 2**30,
+            "eta_seconds": per_step * (state.max_steps - state.global_step),
+        }
+
+
+_FROM_TRAINER = {"train_loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate"}
+
+
+def peak_memory_bytes() -> int:
+    """The most this process has held so far: on its GPU, or where there is none, resident in main memory."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
