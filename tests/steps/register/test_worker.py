@@ -71,7 +71,9 @@ def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
     tags = execution.bed.admin().api_client.do(
         "GET", "/api/2.0/mlflow/unity-catalog/model-versions/get", query={"name": execution.model, "version": "1"}
     )["model_version"]["tags"]
-    assert {tag["key"]: tag["value"] for tag in tags}["precision"] == "storage bfloat16 cpu"
+    told = {tag["key"]: tag["value"] for tag in tags}
+    assert told["precision"] == "storage bfloat16 cpu"
+    assert told["mlflow_run_id"] == "0123456789abcdef", "a reader of the registry finds the curves"
 
 
 def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, execution: executions.Execution) -> None:
