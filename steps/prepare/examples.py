@@ -29,7 +29,7 @@ SHORTEST_BODY, LONGEST_BODY = 200, 6_000  # characters; about 50 to 1,400 tokens
 
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("example_id", "cik", "company", "filing_type", "filing_date")),
+        *((name, pa.string()) for name in ("example_id", "cik", "company", "sic", "filing_type", "filing_date")),
         ("year", pa.int32()),
         *((name, pa.string()) for name in ("section", "source_filing", "system", "prompt", "completion")),
         *((name, pa.string()) for name in ("text_sha256", "reason", "detail")),
@@ -37,6 +37,7 @@ SCHEMA = pa.schema(
 )
 DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
 
+_OF_THE_FILING = ("cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")
 
@@ -55,7 +56,7 @@ def _example(filing: dict[str, object], position: int, heading: str, body: str) 
     shown = bounded(body)
     reason = _reason(heading, shown)
     return {
-        **{name: filing[name] for name in ("cik", "company", "filing_type", "filing_date", "year", "section", "source_filing")},
+        **{name: filing[name] for name in _OF_THE_FILING},
         "example_id": example_id(str(filing["source_filing"]), position),
         "system": SYSTEM,
         "prompt": prompt(filing, shown),

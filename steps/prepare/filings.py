@@ -16,7 +16,7 @@ from steps.prepare.paragraphs import mended, paragraphs
 from steps.prepare.risk_factors import risk_factors
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename", "item_1a")
-OPTIONAL = ("period_of_report", "part_2_item_1a")
+OPTIONAL = ("period_of_report", "part_2_item_1a", "sic")
 
 INVALID = "invalid_record"
 NOT_UTF8 = "not_utf8"
@@ -27,7 +27,7 @@ DUPLICATE_SECTION = "duplicate_section"
 
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("source_filing", "cik", "company", "filing_type", "filing_date")),
+        *((name, pa.string()) for name in ("source_filing", "cik", "company", "sic", "filing_type", "filing_date")),
         ("year", pa.int32()),
         ("section", pa.string()),
         ("section_sha256", pa.string()),  # whatever the case of its letters
@@ -38,12 +38,13 @@ SCHEMA = pa.schema(
     ]
 )
 DDL = (
-    "source_filing string, cik string, company string, filing_type string, filing_date string, year int, section string, "
-    "section_sha256 string, exact_sha256 string, risk_factors array<struct<heading: string, body: string>>, "
+    "source_filing string, cik string, company string, sic string, filing_type string, filing_date string, year int, "
+    "section string, section_sha256 string, exact_sha256 string, risk_factors array<struct<heading: string, body: string>>, "
     "reason string, detail string"
 )
 
 _DATE = r"^(?:19|20)\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
+_SIC = r"^\d{1,4}$"  # an industry code; anything else in this column says nothing about the company
 _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 
 
@@ -98,7 +99,7 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
     """Canonical fields, the section's text, and the first reason against the row."""
     fields = raw.with_columns(
         mended(pl.col(name)).str.strip_chars().replace("", None)
-        for name in ("cik", "company", "filing_type", "filing_date", "filename", "period_of_report")
+        for name in ("cik", "company", "filing_type", "filing_date", "filename", "period_of_report", "sic")
     ).with_columns(pl.col("filing_type").str.to_uppercase())
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
     text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
@@ -111,6 +112,7 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
         "text",
         source_filing="filename",
         cik=pl.col("cik").str.zfill(10),
+        sic=pl.when(pl.col("sic").str.contains(_SIC)).then(pl.col("sic").str.zfill(4)),
         year=dated.str.slice(0, 4).cast(pl.Int32, strict=False),
         section=pl.when(quarterly).then(pl.lit("part_2_item_1a")).otherwise(pl.lit("item_1a")),
         reason=pl.coalesce(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 # What two filings with one name, date and section may still differ in.
-_DESCRIBED = ("cik", "company", "filing_type", "year", "section", "exact_sha256")
+_DESCRIBED = ("cik", "company", "sic", "filing_type", "year", "section", "exact_sha256")
 
 
 def judged_filings(raw: "DataFrame") -> "DataFrame":

@@ -62,6 +62,7 @@ EXAMPLES = TableSchema(
         ("split", "string"),
         ("cik", "string"),
         ("company", "string"),
+        ("sic", "string"),
         ("filing_type", "string"),
         ("year", "int"),
         ("section", "string"),

@@ -11,6 +11,7 @@ SIGTERM.
 import json
 import os
 import sys
+import tempfile
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,45 +74,48 @@ def connect(arguments: Arguments) -> Services:
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
     from steps.governance.manifest import Prepared
-    from steps.train import data, lean, mirror, tracking
+    from steps.train import corpus, data, lean, mirror, tracking
+    from steps.train.chat import Chat
 
     uri = arguments.prepare_manifest_uri
     prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
     table = services.catalog.table(arguments.curated_table)
     access = services.catalog.read_access(table)
-    examples = data.read(prepared, table, access, execution_arn=arguments.execution_arn)
+    batches = data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
     stop.check()
     base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
     stop.check()
 
     lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    from steps.train import lora, outputs, report
-    from steps.train.fine_tune import Clock, Task, fine_tune
+    length, seed = arguments.sequence_length, arguments.seed
+    with tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=prepared) as tracker:
+        with tempfile.TemporaryDirectory() as scratch:  # governed text as tokens: gone when the model is tuned
+            chat = Chat(paths.base_model)
+            examples = corpus.build(stop.during(batches), chat, Path(scratch), row_tokens=length, seed=seed)
+            from steps.train import lora, outputs, report
+            from steps.train.fine_tune import Clock, Task, fine_tune
 
-    sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
-    with (
-        tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=prepared) as tracker,
-        outputs.staged(paths.model) as folder,
-    ):
-        task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources, listen=tracker.log)
-        tuned = fine_tune(task, stop=stop, clock=Clock())
+            sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
+            task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources, listen=tracker.log)
+            tuned = fine_tune(task, stop=stop, clock=Clock())
         tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
         tracker.flush()
-        lora.save_adapters(tuned.model, folder)
-        outputs.copy_tokenizer(paths.base_model, folder)
-        report.write(folder, arguments, tuned, prepared, live_metrics=tracking.summary(tracker))
-        trained = outputs.manifest(
-            arguments,
-            tuned,
-            prepared,
-            base=base,
-            training_job=training_job,
-            principal=services.catalog.principal,
-            files=outputs.entries(folder),
-        ).model_copy(update={"mlflow_run_id": tracker.run_id})
-        stop.check()
-        uri = arguments.train_manifest_uri(training_job)
-        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+        with outputs.staged(paths.model) as folder:
+            lora.save_adapters(tuned.model, folder)
+            outputs.copy_tokenizer(paths.base_model, folder)
+            report.write(folder, arguments, tuned, prepared, live_metrics=tracking.summary(tracker))
+            trained = outputs.manifest(
+                arguments,
+                tuned,
+                prepared,
+                base=base,
+                training_job=training_job,
+                principal=services.catalog.principal,
+                files=outputs.entries(folder),
+            ).model_copy(update={"mlflow_run_id": tracker.run_id})
+            stop.check()
+            uri = arguments.train_manifest_uri(training_job)
+            outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
         tracker.tag(tracking.outcome(trained))
 
 

@@ -28,6 +28,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from steps.governance.errors import Conflict
 from steps.train import progress
 from steps.train.evaluation import Evaluation
@@ -36,6 +38,8 @@ from steps.train.history import History, Measured
 _COMPLETE, _HISTORY, _EVALUATION = "complete.json", "history.json", "evaluation.json"
 _NAME = re.compile(r"checkpoint-([0-9]{1,10})")
 _SCHEMA = "governed-finetune/checkpoint/1"
+
+_EVALUATION_JSON = TypeAdapter(Evaluation)
 
 Fingerprint = Mapping[str, str | int | float]
 
@@ -49,11 +53,10 @@ class Checkpoint:
 
     def history(self) -> History:
         """What the run had done by then, with the evaluation of this state if it was made."""
-        history = History.from_json((self.folder / _HISTORY).read_text(encoding="utf-8"))
+        history = History.from_json((self.folder / _HISTORY).read_bytes())
         written = self.folder / _EVALUATION
         if written.exists() and not history.evaluated(self.step):
-            evaluation = Evaluation(**json.loads(written.read_text(encoding="utf-8")))
-            history.evaluations.append(Measured(self.step, evaluation))
+            history.evaluations.append(Measured(self.step, _EVALUATION_JSON.validate_json(written.read_bytes())))
         return history
 
 
@@ -103,11 +106,11 @@ class Checkpoints:
         _write_durably(folder / _HISTORY, history.to_json())
         files = {name: _sha256(folder / name) for name in _files(folder)}
         document = {"schema": _SCHEMA, "step": step, "configuration": self._fingerprint, "files": files}
-        _write_durably(folder / _COMPLETE, json.dumps(document, indent=1, sort_keys=True))
+        _write_durably(folder / _COMPLETE, json.dumps(document, indent=1, sort_keys=True).encode())
 
-    def write_evaluation(self, step: int, evaluation: str) -> None:
+    def write_evaluation(self, measured: Measured) -> None:
         """The evaluation of a complete state."""
-        _write_durably(self.path(step) / _EVALUATION, evaluation)
+        _write_durably(self.path(measured.step) / _EVALUATION, _EVALUATION_JSON.dump_json(measured.evaluation))
 
     def prune(self, *, keep: set[int]) -> None:
         """Remove every other state."""
@@ -156,10 +159,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_durably(path: Path, text: str) -> None:
+def _write_durably(path: Path, content: bytes) -> None:
     partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with partial.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

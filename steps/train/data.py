@@ -1,11 +1,13 @@
 """The examples of this execution, and proof that they are the ones Prepare made, before the first training step.
 
-    examples = read(manifest, table, access, execution_arn=…)
-    examples.train[0].prompt
+    for batch in stream(manifest, table, access, execution_arn=…):      # pa.RecordBatch, fields of `curated.Example`
+        ...
+    # only here, past the last batch, is all of it proven
 
 A Delta version is a pointer, not evidence. So: the manifest is of our execution; the commit at its version is of our
 execution; the live files of our partition are exactly the manifest's; and every file's bytes have the manifest's
-sha256. What was hashed is what is parsed: the bytes are streamed once, into an unnamed temporary file.
+sha256. What was hashed is what is parsed: the bytes are streamed once, into an unnamed temporary file, one data file
+after the other, so memory does not grow with the table.
 
 The commit is read from its own log entry. `DeltaTable.history()` of delta-rs 1.6 gives, for a table opened at an older
 version, the newest commits under the older versions' numbers.
@@ -14,12 +16,12 @@ version, the newest commits under the older versions' numbers.
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import IO, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
@@ -28,11 +30,11 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Prepared
 from steps.governance.names import UcName, execution_id
-from steps.train import disk
+from steps.train import curated, disk
 from steps.train.storage import translated
 
-_CHUNK_BYTES = 8 * 1024 * 1024
-_SPOOL_BYTES = 256 * 1024 * 1024  # held in memory up to here, on the job's encrypted volume beyond
+_CHUNK_BYTES = 1024 * 1024
+_SPOOL_BYTES = 4 * 1024 * 1024  # held in memory up to here, on the job's encrypted volume beyond
 
 
 class ReadAccess(Protocol):
@@ -41,39 +43,17 @@ class ReadAccess(Protocol):
     def storage_options(self) -> dict[str, str]: ...
 
 
-class Example(NamedTuple):
-    """One row of the curated table, as far as training needs it."""
-
-    example_id: str
-    split: str
-    year: int | None
-    system: str
-    prompt: str
-    completion: str
-
-
-@dataclass(frozen=True)
-class Examples:
-    """The two splits. No company stands in both; Prepare saw to that."""
-
-    train: list[Example]
-    eval: list[Example]
-
-
-def read(manifest: Prepared, table: Table, access: ReadAccess, *, execution_arn: str) -> Examples:
-    """Verify, then read, then split.
+def stream(manifest: Prepared, table: Table, access: ReadAccess, *, execution_arn: str) -> Iterator[pa.RecordBatch]:
+    """Verify commit and file list now, then each file before its first row, then the counts after the last.
 
     Raises:
-        IntegrityError: anything differs from the manifest; nothing was returned.
+        IntegrityError: anything differs from the manifest, now or on the way: what came before counts for nothing.
         AccessDenied, NotFound, Unavailable: the storage's own answers.
     """
     check_manifest(manifest, table, execution_arn=execution_arn)
     _check_commit(manifest, access)
     _check_files(manifest, access)
-    rows = [example for entry in manifest.files for example in _read_file(manifest, entry, access)]
-    examples = Examples(*([row for row in rows if row.split == split] for split in ("train", "eval")))
-    _check_rows(manifest, rows, examples)
-    return examples
+    return _counted(manifest, access)
 
 
 def check_manifest(manifest: Prepared, table: Table, *, execution_arn: str) -> None:
@@ -127,15 +107,29 @@ def _check_files(manifest: Prepared, access: ReadAccess) -> None:
         )
 
 
-def _read_file(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> list[Example]:
+def _counted(manifest: Prepared, access: ReadAccess) -> Iterator[pa.RecordBatch]:
+    """Every file's rows; at the end, as many of each split as Prepare counted."""
+    splits = Counter[str]()
+    for entry in manifest.files:
+        for batch in _rows(manifest, entry, access):
+            splits.update({found["values"]: found["counts"] for found in pc.value_counts(batch["split"]).to_pylist()})
+            yield batch
+    train, held_out, counts = splits["train"], splits["eval"], manifest.counts
+    expected = f"{counts.examples_train} train and {counts.examples_eval} eval"
+    _same("the examples are not those Prepare counted", expected, f"{train} train and {held_out} eval")
+    _same("some examples belong to no split", str(splits.total()), str(train + held_out))
+
+
+def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[pa.RecordBatch]:
+    rows = 0
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
         with translated(f"read {entry.path} of {manifest.target.table}"), _open(manifest, entry.path, access) as file:
             _copy_verified(file, spool, entry)
         spool.seek(0)
-        rows = pq.read_table(spool, columns=list(Example._fields), partitioning=None)
-    _same(f"file {entry.path} has another number of rows", str(entry.rows), str(rows.num_rows))
-    _same(f"file {entry.path} lacks columns", ", ".join(Example._fields), ", ".join(rows.column_names))
-    return [Example(*values) for values in zip(*(column.to_pylist() for column in rows.columns), strict=True)]
+        for batch in curated.batches(spool, entry.path):
+            rows += batch.num_rows
+            yield batch
+    _same(f"file {entry.path} has another number of rows", str(entry.rows), str(rows))
 
 
 def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> None:
@@ -152,17 +146,6 @@ def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> N
             got=f"{size} bytes, sha256 {digest.hexdigest()}",
             do="find out who changed it, then start a new execution",
         )
-
-
-def _check_rows(manifest: Prepared, rows: list[Example], examples: Examples) -> None:
-    train, held_out, counts = len(examples.train), len(examples.eval), manifest.counts
-    expected = f"{counts.examples_train} train and {counts.examples_eval} eval"
-    _same("the examples are not those Prepare counted", expected, f"{train} train and {held_out} eval")
-    _same("some examples belong to no split", str(len(rows)), str(train + held_out))
-    empty = {
-        name for name in ("example_id", "system", "prompt", "completion") for row in rows if getattr(row, name) is None
-    }
-    _same("columns have empty values", "none", ", ".join(sorted(empty)) or "none")
 
 
 def _open(manifest: Prepared, path: str, access: ReadAccess) -> pa.NativeFile:

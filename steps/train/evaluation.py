@@ -1,23 +1,29 @@
 """Loss on held-out examples, weighted by token: nats per target token, the same for any batch composition.
 
-Trainer's own eval_loss is a mean of batch means, which depends on which examples share a batch.
+    found = evaluate(model, rows, precision, rows_at_once=4, stop=stop)
+    found.loss, found.by_year["2019"].loss, found.by_group["finance"].tokens
+
+Trainer's own eval_loss is a mean of batch means, which depends on which examples share a batch. The same tokens are also
+told by filing year and by group of companies; each of the two partitions sums to the whole.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from steps.train.packing import Row, collate
+from steps.train.industries import UNKNOWN
+from steps.train.packing import Document, Row, collate
 from steps.train.precision import Precision
 from steps.train.stopping import StopSignal
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Mean negative log likelihood in nats per target token, over so many of them."""
+class Part:
+    """Mean negative log likelihood in nats per target token, over so many of them (`tokens` may be few: read both)."""
 
     loss: float
     tokens: int
@@ -26,6 +32,17 @@ class Evaluation:
     def perplexity(self) -> float:
         """exp(loss); infinite where that overflows."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class Evaluation(Part):
+    """The same over all documents, and over those of each filing year and company group (`unknown` is a name, too)."""
+
+    by_year: dict[str, Part] = field(default_factory=dict)
+    by_group: dict[str, Part] = field(default_factory=dict)
+
+
+Measured = tuple[Document, float]  # summed negative log likelihood of its target tokens, in nats
 
 
 @torch.no_grad()
@@ -38,14 +55,42 @@ def evaluate(
         Stopped: SIGTERM came.
     """
     model.eval()
-    total, tokens = 0.0, 0
+    whole, by_year, by_group = _Sum(), defaultdict[str, _Sum](_Sum), defaultdict[str, _Sum](_Sum)
     for start in range(0, len(rows), rows_at_once):
         stop.check()
-        batch = on_device(collate(rows[start : start + rows_at_once]), precision)
-        with autocast(precision):
-            total += model(**batch, num_items_in_batch=1).loss.item()
-        tokens += sum(document.target_tokens for row in rows[start : start + rows_at_once] for document in row)
-    return Evaluation(total / tokens, tokens)
+        for document, nll in measure(model, rows[start : start + rows_at_once], precision):
+            year = UNKNOWN if document.year is None else str(document.year)
+            for total in (whole, by_year[year], by_group[document.group]):
+                total.add(nll, document.target_tokens)
+    return Evaluation(whole.loss, whole.tokens, _parts(by_year), _parts(by_group))
+
+
+@torch.no_grad()
+def measure(model: nn.Module, rows: Sequence[Row], precision: Precision) -> Iterable[Measured]:
+    """Each document of one pass with its negative log likelihood."""
+    documents = [document for row in rows for document in row]
+    with autocast(precision):
+        nll = model(**on_device(collate(rows), precision), by_token=True).loss  # (target tokens,)
+    each = nll.double().cpu().split([document.target_tokens for document in documents])
+    return zip(documents, (tokens.sum().item() for tokens in each), strict=True)
+
+
+@dataclass
+class _Sum:
+    nll: float = 0.0
+    tokens: int = 0
+
+    def add(self, nll: float, tokens: int) -> None:
+        self.nll += nll
+        self.tokens += tokens
+
+    @property
+    def loss(self) -> float:
+        return self.nll / self.tokens
+
+
+def _parts(sums: dict[str, _Sum]) -> dict[str, Part]:
+    return {name: Part(total.loss, total.tokens) for name, total in sorted(sums.items()) if total.tokens}
 
 
 def on_device(batch: dict[str, Tensor | int], precision: Precision) -> dict[str, Tensor | int]:

@@ -1,15 +1,21 @@
 """Examples as documents of at most one row: what does not fit is cut or dropped, counted, and reported with its reason.
 
+    lengths = Lengths()
+    for batch in batches:
+        documents = fit(chat, examples(batch), row_tokens, lengths)
+
 The prompt's end is cut first: the instruction stands at its beginning and the completion is what is learned. An example
 whose completion alone leaves no room is dropped.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from steps.train.chat import Chat, Turn
-from steps.train.data import Example
+from steps.train.curated import Example
+from steps.train.industries import division
 from steps.train.packing import Document
 
 PROMPT_CUT = "prompt_cut"  # kept, with the end of its prompt missing
@@ -30,6 +36,22 @@ class Lengths:
     affected_documents: Counter[str] = field(default_factory=Counter)
     lost_tokens: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def examples(self) -> int:
+        """All that were looked at, kept or dropped."""
+        return self.histogram.total()
+
+    def see(self, tokens: int) -> None:
+        """Count one example as it came, before any cut."""
+        self.longest = max(self.longest, tokens)
+        self.histogram[next((f"<= {edge}" for edge in _HISTOGRAM_EDGES if tokens <= edge), "longer")] += 1
+
+    def keep(self, document: Document) -> None:
+        """Count one document as it will be trained on."""
+        self.documents += 1
+        self.tokens += len(document)
+        self.target_tokens += document.target_tokens
+
     def lose(self, reason: str, tokens: int) -> None:
         """Count one document that lost tokens."""
         self.affected_documents[reason] += 1
@@ -48,24 +70,33 @@ class Lengths:
             "lost_tokens": dict(self.lost_tokens),
         }
 
+    def state(self) -> dict[str, Any]:
+        """All of it as JSON takes it; `from_state` undoes it."""
+        return dict(vars(self))
 
-def documents(chat: Chat, rows: Sequence[Example], row_tokens: int) -> tuple[list[Document], Lengths]:
-    """The examples of one split as documents of at most `row_tokens` tokens, and what became of their lengths."""
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Lengths":
+        """What `state` gave."""
+        values: dict[str, Any] = {
+            name: Counter(value) if isinstance(value, dict) else value for name, value in state.items()
+        }
+        return cls(**values)
+
+
+def fit(chat: Chat, rows: Sequence[Example], row_tokens: int, lengths: Lengths) -> list[Document]:
+    """Examples as documents of at most `row_tokens` tokens; what became of their lengths is counted in `lengths`."""
     turns = chat.turns([row.system for row in rows], [row.prompt for row in rows], [row.completion for row in rows])
-    lengths = Lengths()
-    fits = (_fit(turn, row_tokens, lengths, example_id=row.example_id) for turn, row in zip(turns, rows, strict=True))
-    fitted = [document for document in fits if document is not None]
-    lengths.documents = len(fitted)
-    lengths.tokens = sum(map(len, fitted))
-    lengths.target_tokens = sum(document.target_tokens for document in fitted)
-    return fitted, lengths
+    fits = (_fit(turn, row, row_tokens, lengths) for turn, row in zip(turns, rows, strict=True))
+    kept = [document for document in fits if document is not None]
+    for document in kept:
+        lengths.keep(document)
+    return kept
 
 
-def _fit(turn: Turn, row_tokens: int, lengths: Lengths, *, example_id: str) -> Document | None:
+def _fit(turn: Turn, row: Example, row_tokens: int, lengths: Lengths) -> Document | None:
     question, answer = turn.question(), turn.answer()
     total = len(question) + len(answer)
-    lengths.longest = max(lengths.longest, total)
-    lengths.histogram[next((f"<= {edge}" for edge in _HISTOGRAM_EDGES if total <= edge), "longer")] += 1
+    lengths.see(total)
     excess = total - row_tokens
     if not turn.completion:
         lengths.lose(COMPLETION_EMPTY, total)
@@ -76,4 +107,4 @@ def _fit(turn: Turn, row_tokens: int, lengths: Lengths, *, example_id: str) -> D
     if excess > 0:
         lengths.lose(PROMPT_CUT, excess)
         question = Turn(turn.system, turn.prompt[:-excess], turn.completion).question()
-    return Document((*question, *answer), len(question), example_id)
+    return Document((*question, *answer), len(question), row.example_id, row.year, division(row.sic))

@@ -12,17 +12,16 @@ from pathlib import Path
 
 from peft import PeftModel
 
-from steps.governance.errors import IntegrityError, UsageError
+from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import batching, determinism, fitting, generation, loop, lora, model, precision, progress
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.checkpoints import Checkpoints, Fingerprint
-from steps.train.data import Examples
+from steps.train.corpus import Corpus
 from steps.train.evaluation import Evaluation, evaluate
-from steps.train.examples import Lengths, documents
+from steps.train.examples import Lengths
 from steps.train.history import History, Measured
-from steps.train.packing import Document, Row, best_fit
 from steps.train.stopping import StopSignal
 
 _SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
@@ -34,7 +33,7 @@ class Task:
 
     arguments: Arguments
     base_model: Path
-    examples: Examples
+    corpus: Corpus
     checkpoints: Path
     sources: Mapping[str, str]  # digests of data and base model: a checkpoint belongs to these only
     listen: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None
@@ -76,20 +75,11 @@ class Clock:
         self.seconds[phase] = round(time.perf_counter() - began, 3)
 
 
-@dataclass(frozen=True)
-class _Split:
-    """One split, tokenized and packed."""
-
-    documents: list[Document]
-    rows: list[Row]
-    lengths: Lengths
-
-
 def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
-    """Tokenize, pack, load, evaluate, train, take the best, try it out.
+    """Load, evaluate, train, take the best, try it out.
 
     Raises:
-        UsageError: a split holds no usable example, or the device cannot do the asked precision.
+        UsageError: the device cannot do the asked precision.
         IntegrityError: the base model is not what it says it is.
         Conflict: the checkpoints are of another configuration.
         Diverged: the loss, in training or evaluation, is no number.
@@ -101,11 +91,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
     batches = batching.decide(decided.device, arguments.sequence_length)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
-    chat = Chat(task.base_model)
-    with clock.time("tokenize"):
-        train = _split(chat, task.examples, "train", arguments)
-        held_out = _split(chat, task.examples, "eval", arguments)
-    stop.check()
+    train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
         base = model.load(task.base_model, decided)
         tuned = lora.add_adapters(
@@ -128,9 +114,8 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     with clock.time("evaluate_best"):
         best = _take_best(tuned, course, history)
     with clock.time("sample"):
-        sample = generation.sample(tuned, chat, held_out.documents[0], decided)
+        sample = generation.sample(tuned, Chat(task.base_model), held_out.documents[0], decided)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
-    systems = {example.system for example in task.examples.train}
     return Tuned(
         tuned,
         best,
@@ -139,7 +124,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         batches,
         lengths,
         sample,
-        system=systems.pop() if len(systems) == 1 else "",
+        system=task.corpus.system,
         stopped_early=history.steps < course.schedule.steps,
         seconds=clock.seconds,
     )
@@ -214,16 +199,3 @@ def _take_best(tuned: PeftModel, course: loop.Course, history: History) -> Measu
         )
     loop.report(best, course)
     return best
-
-
-def _split(chat: Chat, examples: Examples, split: str, arguments: Arguments) -> _Split:
-    rows = getattr(examples, split)
-    fitted, lengths = documents(chat, rows, arguments.sequence_length)
-    if not fitted:
-        raise UsageError(
-            f"the {split} split holds no example to use",
-            expected=f"at least one example of at most {arguments.sequence_length} tokens",
-            got=f"{len(rows)} examples, {dict(lengths.affected_documents)}",
-            do="give Prepare more filings (each split needs a company of its own), or raise SequenceLength",
-        )
-    return _Split(fitted, best_fit(fitted, arguments.sequence_length, seed=arguments.seed), lengths)

@@ -2,9 +2,10 @@
 job that SageMaker started again goes on with the whole story, and which adapter is best is derived from it, never kept.
 """
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Self
+
+from pydantic import TypeAdapter
 
 from steps.train.evaluation import Evaluation
 
@@ -44,17 +45,15 @@ class History:
             return False
         return sum(measured.step > self.best.step for measured in self.evaluations) >= patience
 
-    def to_json(self) -> str:
-        """As text for a checkpoint."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def to_json(self) -> bytes:
+        """As it travels with a checkpoint."""
+        return TypeAdapter(type(self)).dump_json(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """What `to_json` wrote."""
-        content = json.loads(text)
-        before, evaluations = content.pop("before"), content.pop("evaluations")
-        return cls(
-            **content,
-            before=Evaluation(**before) if before else None,
-            evaluations=[Measured(entry["step"], Evaluation(**entry["evaluation"])) for entry in evaluations],
-        )
+    def from_json(cls, content: bytes) -> Self:
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: it is no history.
+        """
+        return TypeAdapter(cls).validate_json(content)

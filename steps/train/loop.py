@@ -11,10 +11,9 @@ Trainer counts the target tokens of a whole optimizer step and hands them to the
 gradient is that of the token mean, however the tokens fall into passes.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -120,7 +119,7 @@ def _measure(step: int, course: Course, history: History) -> None:
     measured = Measured(step, require_finite(course.evaluate(), f"at step {step}", do="lower LearningRate"))
     history.evaluations.append(measured)
     report(measured, course)
-    course.checkpoints.write_evaluation(step, json.dumps(asdict(measured.evaluation), sort_keys=True))
+    course.checkpoints.write_evaluation(measured)
     best = history.best
     course.checkpoints.prune(keep={step, best.step if best else step})
 

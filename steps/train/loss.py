@@ -39,6 +39,20 @@ class _ChunkedNll(torch.autograd.Function):
         return hidden_gradient * gradients[0].to(hidden_gradient.dtype), None, None, None
 
 
+@torch.no_grad()
+def token_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS) -> Tensor:
+    """(labelled tokens,) the negative log likelihood, in nats, of each, in their order; what `completion_nll` sums, but
+    for evaluation: without a gradient.
+    """
+    states, targets, rows = _labelled(hidden, head, labels, chunk_logits)
+    nll = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+    for start in range(0, len(targets), rows):
+        part = slice(start, start + rows)
+        logits = (states[part] @ head.t()).float()  # (rows, vocabulary)
+        nll[part] = logits.logsumexp(-1) - logits.gather(1, targets[part, None])[:, 0]
+    return nll
+
+
 def completion_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS) -> Tensor:
     """The summed negative log likelihood, in nats, of every labelled token.
 
@@ -47,10 +61,13 @@ def completion_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits
         head: (vocabulary, width), frozen.
         labels: (batch, tokens), unshifted; `IGNORED` where no loss is wanted.
     """
+    states, targets, rows = _labelled(hidden, head, labels, chunk_logits)
+    nll: Tensor = _ChunkedNll.apply(states, head, targets, rows)  # type: ignore[no-untyped-call]  # torch gives none
+    return nll
+
+
+def _labelled(hidden: Tensor, head: Tensor, labels: Tensor, chunk_logits: int) -> tuple[Tensor, Tensor, int]:
+    """The states that predict a labelled token, those tokens, and how many of them make a chunk."""
     targets = labels[:, 1:]
     kept = targets != IGNORED
-    rows = max(1, chunk_logits // head.shape[0])
-    nll: Tensor = _ChunkedNll.apply(  # type: ignore[no-untyped-call]  # torch gives apply no types
-        hidden[:, :-1][kept], head, targets[kept], rows
-    )
-    return nll
+    return hidden[:, :-1][kept], targets[kept], max(1, chunk_logits // head.shape[0])

@@ -19,7 +19,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from steps.governance.errors import IntegrityError
 from steps.train import attention, base_weights
 from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
-from steps.train.loss import IGNORED, completion_nll
+from steps.train.loss import IGNORED, completion_nll, token_nll
 from steps.train.precision import Precision
 
 
@@ -31,16 +31,20 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         input_ids: Tensor | None = None,
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
+        *,
+        by_token: bool = False,
         **kwargs: Any,
     ) -> Any:
         """With `labels`: summed NLL over labelled tokens divided by `num_items_in_batch`, the labelled tokens of the
-        whole optimizer step, which keeps accumulated gradients exact. Without: transformers' own forward, for
-        generation.
+        whole optimizer step, which keeps accumulated gradients exact. With `by_token` the loss is that of each labelled
+        token, (labelled tokens,), without gradient. Without labels: transformers' own forward, for generation.
         """
         if labels is None:
             return super().forward(input_ids=input_ids, **kwargs)
         kwargs["use_cache"] = False  # with a cache, transformers ignores document borders
         hidden = self.model(input_ids=input_ids, **kwargs).last_hidden_state
+        if by_token:
+            return CausalLMOutputWithPast(loss=token_nll(hidden, self.lm_head.weight, labels))
         nll = completion_nll(hidden, self.lm_head.weight, labels)
         targets = (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         return CausalLMOutputWithPast(loss=nll / targets)

@@ -5,7 +5,11 @@ stop.check()          # between two pieces of work: raises Stopped once SIGTERM 
 """
 
 import signal
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+Piece = TypeVar("Piece")
 
 EXIT_CODE = 128 + signal.SIGTERM  # 143, what a shell reports for a process that SIGTERM ended
 
@@ -39,3 +43,9 @@ class StopSignal:
         """
         if self.requested:
             raise Stopped
+
+    def during(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The pieces one by one, with a `check` before each."""
+        for piece in pieces:
+            self.check()
+            yield piece

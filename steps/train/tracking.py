@@ -59,9 +59,11 @@ class Tracker(Protocol):
 
 
 @contextmanager
-def tracked(arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared) -> Iterator[Tracker]:
+def tracked(
+    arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared, leader: bool = True
+) -> Iterator[Tracker]:
     """The job's tracker, finished with what became of the block."""
-    tracker = start(arguments, workspace, training_job=training_job, prepared=prepared)
+    tracker = start(arguments, workspace, training_job=training_job, prepared=prepared, leader=leader)
     try:
         yield tracker
     except Stopped:
@@ -73,9 +75,13 @@ def tracked(arguments: Arguments, workspace: Workspace, *, training_job: str, pr
     tracker.finish("FINISHED")
 
 
-def start(arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared) -> Tracker:
-    """A tracker for the experiment that the hyperparameters name, or one that does nothing where they name none."""
-    if arguments.mlflow_experiment == NO_EXPERIMENT:
+def start(
+    arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared, leader: bool = True
+) -> Tracker:
+    """A tracker for the experiment that the hyperparameters name, or one that does nothing: where they name none, and in
+    the processes of a job that do not speak for it.
+    """
+    if arguments.mlflow_experiment == NO_EXPERIMENT or not leader:
         return Untracked()
     run = MlflowRun(
         workspace,

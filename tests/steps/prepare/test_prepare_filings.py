@@ -47,6 +47,13 @@ def test_the_year_is_the_reports_year_and_else_the_filings() -> None:
     assert [judged(period_of_report=text)["year"] for text in ("2019-06-30", None, "June 2019")] == [2019, 2021, 2021]
 
 
+def test_an_industry_code_has_four_digits_and_anything_else_is_none() -> None:
+    given = ("3570", " 100 ", None, "", "n/a", "35701")
+    found = [judged(sic=text) for text in given]
+    assert [row["sic"] for row in found] == ["3570", "0100", None, None, None, None]
+    assert {row["reason"] for row in found} == {None}, "a filing is not refused for its industry"
+
+
 NOTHING = "Item 1A. Risk Factors\n"
 LONG = "We may lose money. " * 60
 
@@ -104,7 +111,8 @@ def test_bytes_that_are_no_utf8_reject_their_row_and_no_other() -> None:
 def test_an_absent_optional_column_is_empty() -> None:
     batch = pa.RecordBatch.from_pylist([fakes.filing(1001, 2021)], schema=fakes.RAW_SCHEMA)
     batch = batch.select([name for name in fakes.RAW_COLUMNS if name not in filings.OPTIONAL])
-    assert filings.examine(batch).to_pylist()[0]["year"] == 2021
+    row = filings.examine(batch).to_pylist()[0]
+    assert (row["year"], row["sic"]) == (2021, None)
 
 
 def test_rows_keep_their_order_and_number() -> None:

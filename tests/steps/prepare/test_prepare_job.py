@@ -99,6 +99,7 @@ def test_of_two_equal_texts_the_earlier_filing_s_is_kept(spark: "SparkSession", 
     [
         {"cik": "1002"},
         {"company": "Another Inc"},
+        {"sic": "2834"},
         {"filing_type": "10-K/A"},
         {"period_of_report": "2018-12-31"},
         {"item_1a": fakes.section("Company 1001", seed=2021).replace("Our", "OUR")},
@@ -115,6 +116,12 @@ def test_which_of_two_equals_is_kept_does_not_depend_on_the_order_they_are_read_
 
     assert judged(rows) == judged(rows[::-1])
     assert [row["reason"] for row in judged(rows)].count("duplicate_filing") == 1
+
+
+def test_the_companys_industry_code_reaches_the_examples(spark: "SparkSession", tmp_path: Path) -> None:
+    world = World(spark, tmp_path, [fakes.filing(1001, 2021, sic="100"), fakes.filing(1002, 2021, sic=None)])
+    world.run()
+    assert {(row["cik"], row["sic"]) for row in world.rows()} == {("0000001001", "0100"), ("0000001002", None)}
 
 
 def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) -> None:

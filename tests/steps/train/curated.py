@@ -27,6 +27,7 @@ def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]
             "split": "train" if i < train else "eval",
             "cik": str(i),
             "company": f"Company {i}",
+            "sic": ("3570", "2834", "6022", "7372", None)[i % 5],
             "year": 2000 + i % 20,
             "source_filing": f"{i}.htm",
             "system": "You are an analyst.",

@@ -6,8 +6,9 @@ import pytest
 
 from steps.governance.errors import IntegrityError
 from steps.train.chat import BOS, CONTROL_IDS, EOS, Chat
-from steps.train.data import Example
-from steps.train.examples import COMPLETION_EMPTY, COMPLETION_TOO_LONG, PROMPT_CUT, documents
+from steps.train.curated import Example
+from steps.train.examples import COMPLETION_EMPTY, COMPLETION_TOO_LONG, PROMPT_CUT, Lengths, fit
+from steps.train.packing import Document
 
 pytestmark = pytest.mark.torch
 
@@ -19,7 +20,12 @@ TEXTS = [
 
 
 def example(system: str, prompt: str, completion: str, example_id: str = "e") -> Example:
-    return Example(example_id, "train", 2020, system, prompt, completion)
+    return Example(example_id, "train", 2020, "3570", system, prompt, completion)
+
+
+def fitted_of(folder: Path, rows: list[Example]) -> tuple[list[Document], Lengths]:
+    lengths = Lengths()
+    return fit(Chat(folder), rows, 256, lengths), lengths
 
 
 @pytest.mark.parametrize("texts", TEXTS)
@@ -62,7 +68,7 @@ def test_a_tokenizer_with_other_control_ids_is_refused(own_tiny_model: Path) -> 
 
 def test_the_prompts_end_is_cut_and_counted(tiny_model: Path) -> None:
     rows = [example("s", "risk " * 400, "Heading.", "long"), example("s", "short", "Heading.", "short")]
-    fitted, lengths = documents(Chat(tiny_model), rows, 256)
+    fitted, lengths = fitted_of(tiny_model, rows)
     assert [len(document) <= 256 for document in fitted] == [True, True]
     assert len(fitted[0]) == 256
     assert [document.example_id for document in fitted] == ["long", "short"]
@@ -75,7 +81,7 @@ def test_the_prompts_end_is_cut_and_counted(tiny_model: Path) -> None:
 
 def test_what_cannot_fit_is_dropped_and_counted(tiny_model: Path) -> None:
     rows = [example("s", "p", "risk " * 400), example("s", "p", ""), example("s", "p", "c")]
-    fitted, lengths = documents(Chat(tiny_model), rows, 256)
+    fitted, lengths = fitted_of(tiny_model, rows)
     assert len(fitted) == 1
     assert lengths.affected_documents == {COMPLETION_TOO_LONG: 1, COMPLETION_EMPTY: 1}
     assert lengths.documents + lengths.affected_documents.total() == len(rows)

@@ -1,6 +1,7 @@
 """Train reads what Prepare made for this execution, or refuses before it trains on anything."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from steps.governance.catalog import Table
 from steps.governance.errors import AccessDenied, IntegrityError, NotFound, Unavailable
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
-from steps.train import data
+from steps.train import curated, data
 from steps.train.storage import translated
 from tests.steps.train.curated import ARN, NAME, OTHER_ARN, TABLE_ID, LocalAccess, commit, prepared
 
@@ -27,15 +28,17 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def read(folder: Path, manifest: Prepared | None = None, *, table_id: str = TABLE_ID) -> data.Examples:
+def read(folder: Path, manifest: Prepared | None = None, *, table_id: str = TABLE_ID) -> list[curated.Example]:
     table = Table(UcName.parse(NAME), table_id, str(folder))
-    return data.read(manifest or prepared(folder, ARN, 1), table, LocalAccess(), execution_arn=ARN)
+    batches = data.stream(manifest or prepared(folder, ARN, 1), table, LocalAccess(), execution_arn=ARN)
+    return [example for batch in batches for example in curated.examples(batch)]
 
 
 def test_only_this_executions_examples_are_read_whatever_came_before_and_after(folder: Path) -> None:
     examples = read(folder)
-    assert (len(examples.train), len(examples.eval)) == (24, 6)
-    assert examples.eval[0].completion == "Our business could be harmed by competition."
+    assert Counter(example.split for example in examples) == {"train": 24, "eval": 6}
+    held_out = next(example for example in examples if example.split == "eval")
+    assert held_out.completion == "Our business could be harmed by competition."
 
 
 def test_a_file_altered_in_place_is_refused_with_both_digests(folder: Path) -> None:
@@ -79,7 +82,7 @@ def test_a_commit_whose_metadata_spark_wrote_is_understood(folder: Path) -> None
             del action["commitInfo"]["execution_arn"]
             action["commitInfo"]["userMetadata"] = json.dumps({"execution_arn": ARN})
     entry.write_text("\n".join(map(json.dumps, actions)))
-    assert len(read(folder).train) == 24
+    assert len(read(folder)) == 30
 
 
 def test_files_that_another_commit_added_to_our_partition_are_refused(folder: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
     monkeypatch.setattr(tempfile, "TemporaryFile", raising(error))
     table = Table(UcName.parse(NAME), TABLE_ID, str(tmp_path / "curated"))
     with pytest.raises(disk.DiskFull, match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib"):
-        data.read(manifest, table, LocalAccess(), execution_arn=ARN)
+        list(data.stream(manifest, table, LocalAccess(), execution_arn=ARN))
 
 
 @pytest.mark.parametrize(

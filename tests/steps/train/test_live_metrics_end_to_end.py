@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -99,10 +100,13 @@ def test_a_job_whose_workspace_refuses_metrics_finishes_all_the_same(
     assert "values did not reach the MLflow run; the job's log has them all" in lost
 
 
-def test_no_experiment_is_no_thread_no_request_and_no_run(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
-    made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment="none")
-    nowhere: object = object()
-    with tracked(made.arguments, nowhere, training_job="train-1", prepared=None) as tracker:  # type: ignore[arg-type]
+@pytest.mark.parametrize(("experiment", "leader"), [("none", True), ("/Shared/governed-finetune-test", False)])
+def test_no_experiment_or_not_the_leader_is_no_thread_no_request_and_no_run(
+    tiny_model: Path, curated: Path, tmp_path: Path, experiment: str, *, leader: bool
+) -> None:
+    made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment=experiment)
+    nowhere: Any = object()
+    with tracked(made.arguments, nowhere, training_job="train-1", prepared=nowhere, leader=leader) as tracker:
         assert isinstance(tracker, Untracked)
         tracker.log(1, {"train_loss": 1.0})
         assert (tracker.run_id, tracker.problems) == (None, [])

@@ -3,6 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -120,6 +121,21 @@ def test_chunked_loss_and_gradient_equal_the_full_ones(chunk_logits: int) -> Non
     torch.testing.assert_close(states.grad, twin.grad)
 
 
+@pytest.mark.parametrize("chunk_logits", [50, 350, 10**9])
+def test_the_loss_of_each_token_is_that_of_full_logits_in_order(chunk_logits: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    head = torch.randn(50, 16, generator=generator)
+    states = torch.randn(2, 12, 16, generator=generator, requires_grad=True)
+    labels = torch.randint(0, 50, (2, 12), generator=generator)
+    labels[:, :4] = IGNORED
+    each = loss.token_nll(states, head, labels, chunk_logits=chunk_logits)
+    kept = labels[:, 1:] != IGNORED
+    full = functional.cross_entropy((states @ head.t())[:, :-1][kept], labels[:, 1:][kept], reduction="none")
+    assert not each.requires_grad
+    torch.testing.assert_close(each, full)
+    torch.testing.assert_close(each.sum(), loss.completion_nll(states, head, labels))
+
+
 def test_a_row_without_targets_has_zero_loss_and_gradient() -> None:
     states = torch.randn(1, 6, 8, requires_grad=True)
     nll = loss.completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
@@ -147,20 +163,44 @@ def test_rows_become_one_row_with_borders_and_no_mask() -> None:
     assert batch["max_length_q"] == 3
 
 
+def packed(lengths: list[int], seed: int = 0) -> list[list[int]]:
+    found = packing.best_fit(np.array(lengths, np.int32), 64, seed=seed)
+    return [found.row(number) for number in range(len(found))]
+
+
 @given(st.lists(st.integers(1, 64), max_size=60), st.integers(0, 5))
-def test_packing_keeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
-    items = [Document(tuple(range(n)), 0) for n in lengths]
-    rows = packing.best_fit(items, 64, seed=seed)
-    assert all(0 < sum(map(len, row)) <= 64 for row in rows)
-    assert sorted(map(id, chain.from_iterable(rows))) == sorted(map(id, items))
-    assert rows == packing.best_fit(items, 64, seed=seed)
+def test_foundkeeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
+    rows = packed(lengths, seed=seed)
+    assert all(0 < sum(lengths[document] for document in row) <= 64 for row in rows)
+    assert sorted(chain.from_iterable(rows)) == list(range(len(lengths)))
+    assert rows == packed(lengths, seed=seed)
+
+
+@given(st.lists(st.integers(1, 64), max_size=60))
+def test_rows_are_as_full_as_those_of_a_search_through_all_open_rows(lengths: list[int]) -> None:
+    rooms: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        tightest = min((room for room in rooms if room >= length), default=64)
+        if tightest in rooms:
+            rooms.remove(tightest)
+        rooms.append(tightest - length)
+    filled = sorted(64 - sum(lengths[document] for document in row) for row in packed(lengths))
+    assert filled == sorted(rooms)
+
+
+def test_another_seed_gives_the_same_rows_in_another_order() -> None:
+    lengths = [40] * 20
+    first, second = packed(lengths, seed=1), packed(lengths, seed=2)
+    assert first != second
+    assert sorted(first) == sorted(second)
 
 
 def test_best_fit_fills_rows_better_than_arrival_order() -> None:
     lengths = [60, 4, 33, 31, 50, 14, 10, 54]
-    assert len(packing.best_fit([Document(tuple(range(n)), 0) for n in lengths], 64, seed=0)) == 4
+    assert len(packed(lengths)) == 4
 
 
-def test_a_document_longer_than_a_row_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 64 tokens, got one of 65"):
-        packing.best_fit([Document(tuple(range(65)), 0)], 64, seed=0)
+@pytest.mark.parametrize("length", [0, 65])
+def test_a_document_that_no_row_can_hold_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match=f"of 1 to at most 64 tokens, got some from {min(length, 5)} to"):
+        packed([5, length])

@@ -1,0 +1,116 @@
+"""The rows of one of the curated table's data files, a batch at a time, each checked before it is handed on.
+
+    for batch in batches(file, "execution_id=…/part-….parquet"):
+        ...                               # pa.RecordBatch with the fields of `Example`
+
+Parquet promises neither that a column is there, nor that it holds text, nor that text is UTF-8: pyarrow reads all of it
+without a word, and the fault would show wherever the text is first looked at.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steps.governance.errors import IntegrityError
+
+_BATCH_ROWS = 512
+_BUFFER_BYTES = 1024 * 1024  # read ahead, per column; without it pyarrow reads a column's whole chunk at once
+
+
+class Example(NamedTuple):
+    """One row of the curated table, as far as training needs it."""
+
+    example_id: str
+    split: str
+    year: int | None
+    sic: str | None
+    system: str
+    prompt: str
+    completion: str
+
+
+_NULLABLE = ("year", "sic")
+
+
+def batches(file: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
+    """The file's rows in their order.
+
+    Raises:
+        IntegrityError: it is no Parquet, lacks a column, or holds what is no text, no UTF-8 or nothing.
+    """
+    try:
+        reader = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+        _check_columns(reader.schema_arrow, name)
+        rows = reader.iter_batches(_BATCH_ROWS, columns=list(Example._fields))
+        while (batch := next(rows, None)) is not None:
+            yield _checked(batch.select(list(Example._fields)), name)
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(
+            f"file {name} cannot be read",
+            expected="Parquet, as Prepare writes it",
+            got=f"{type(error).__name__}: {str(error)[:200]}",
+            do="start a new execution",
+        ) from error
+
+
+def examples(batch: pa.RecordBatch) -> list[Example]:
+    """A batch's rows."""
+    return [Example(*values) for values in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+
+
+def _check_columns(schema: pa.Schema, name: str) -> None:
+    lacking = [field for field in Example._fields if len(schema.get_all_field_indices(field)) != 1]
+    if lacking:
+        raise _refused(f"file {name} lacks columns", got=f"none or several of {', '.join(lacking)}")
+    other = [
+        f"{field} as {schema.field(field).type}"
+        for field in Example._fields
+        if not _expected_type(field)(schema.field(field).type)
+    ]
+    if other:
+        raise _refused(f"file {name} has columns of another type", got=", ".join(other))
+
+
+def _refused(what: str, got: str) -> IntegrityError:
+    return IntegrityError(
+        what,
+        expected=f"text columns {', '.join(field for field in Example._fields if field != 'year')}, year a whole number",
+        got=got,
+        do="find out what wrote the curated table: Prepare of this version must have",
+    )
+
+
+def _expected_type(field: str) -> Callable[[pa.DataType], bool]:
+    return pa.types.is_integer if field == "year" else _is_text
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def _checked(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
+    for field, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise _no_text(f"{field} of file {name}", str(error)) from error
+    empty = [field for field in Example._fields if field not in _NULLABLE and batch.column(field).null_count]
+    if empty:
+        raise IntegrityError(
+            f"columns of file {name} have empty values",
+            expected="none",
+            got=", ".join(empty),
+            do="find out what changed, then start a new execution",
+        )
+    return batch
+
+
+def _no_text(where: str, found: str) -> IntegrityError:
+    return IntegrityError(
+        f"text that is not UTF-8 in column {where}",
+        expected="UTF-8, which Prepare's rejected table keeps everything else out of",
+        got=found[:200],
+        do="find out what wrote the curated table, then start a new execution",
+    )
