@@ -4,10 +4,10 @@ PIP = .venv/bin/python -m pip install --disable-pip-version-check --quiet
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench bench-train lock clean
 
 help:  ## this list
-	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on a synthetic corpus
 	.venv/bin/python -m pipeline.local run
@@ -24,6 +24,9 @@ lint: $(READY)  ## style, types, import contracts
 bench: $(READY)  ## measure the warm run: seconds and shares of each part
 	.venv/bin/python scripts/bench
 
+bench-train: $(READY) build/bench-venv/ready  ## measure training against its peers, as one table of ratios (12 minutes)
+	.venv/bin/python scripts/bench-train
+
 lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
 	scripts/lock
 
@@ -31,6 +34,10 @@ lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
 build/spark-venv/ready: requirements/spark.txt | $(READY)
 	if command -v java > /dev/null; then scripts/spark-venv; else mkdir -p $(@D); fi
 	@touch $@
+
+# The peers, for bench-train only.
+build/bench-venv/ready: requirements/bench.txt | $(READY)
+	scripts/bench-venv
 
 clean:  ## remove what `make` and the embedded environment made
 	rm -rf .venv .local build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -28,6 +28,12 @@ def train_output(config: Config) -> str:
     return f"s3://{config.storage.artifact_bucket}/executions/{EXECUTION}/train"
 
 
+def train_checkpoints(config: Config) -> str:
+    """What an interrupted or repeated training job of this execution resumes from. A prefix of its own, so that one
+    lifecycle rule of the bucket ends them and no archive."""
+    return f"s3://{config.storage.artifact_bucket}/checkpoints/{EXECUTION}/train"
+
+
 def base_model(config: Config) -> str:
     """The mirrored base model: one prefix per revision, never changed after it is written."""
     return f"s3://{config.storage.artifact_bucket}/base-models/{config.train.base_model}/{config.train.base_model_revision}/"

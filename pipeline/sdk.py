@@ -40,6 +40,7 @@ def compiling() -> Iterator[None]:
 with compiling():
     from sagemaker.core.shapes import OutputDataConfig
     from sagemaker.core.training.configs import (
+        CheckpointConfig,
         Compute,
         InputData,
         MetricDefinition,
@@ -70,6 +71,7 @@ __all__ = [
     "CallbackOutput",
     "CallbackOutputTypeEnum",
     "CallbackStep",
+    "CheckpointConfig",
     "Compute",
     "ConditionLessThanOrEqualTo",
     "ConditionStep",

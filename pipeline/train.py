@@ -4,6 +4,7 @@ from pipeline import layout, metrics, retries
 from pipeline.config import Config
 from pipeline.expressions import Variable, Variables, texts, uri
 from pipeline.sdk import (
+    CheckpointConfig,
     Compute,
     EMRServerlessStep,
     ExecutionVariables,
@@ -20,6 +21,7 @@ from pipeline.sdk import (
 
 # Nothing is fetched at run time: the base model comes with the channel, the data through Unity Catalog.
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+CHECKPOINTS = "/opt/ml/checkpoints"  # SageMaker restores it before each start and copies its changes to S3
 NO_EXPERIMENT = "none"  # a hyperparameter is text; steps/train/arguments.py knows the word
 
 
@@ -87,6 +89,7 @@ def _trainer(config: Config, parameters: Variables, session: PipelineSession) ->
         output_data_config=OutputDataConfig(
             s3_output_path=uri(layout.train_output(config)), kms_key_id=train.kms_key_arn
         ),
+        checkpoint_config=CheckpointConfig(s3_uri=uri(layout.train_checkpoints(config)), local_path=CHECKPOINTS),
         hyperparameters=hyperparameters(config, parameters),
         environment=ENVIRONMENT,
         tags=[Tag(key=key, value=value) for key, value in config.pipeline.tags.items()],

@@ -11,30 +11,18 @@ SIGTERM.
 import json
 import os
 import sys
-import tempfile
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import disk
-from steps.train.arguments import Arguments
+from steps.train import disk, job
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
 _REASON_CHARACTERS = 1024  # what DescribeTrainingJob shows of output/failure
-
-
-@dataclass(frozen=True)
-class Services:
-    """What lies outside this process: the catalog and the workspace, as our principal, and the evidence bucket."""
-
-    catalog: Any
-    evidence: Any
-    workspace: Any = None  # for live metrics only
 
 
 def main(argv: list[str]) -> int:
@@ -48,7 +36,7 @@ def main(argv: list[str]) -> int:
     try:
         arguments = hyperparameters.parse(_hyperparameters(paths))
         with disk.explained():
-            train(arguments, paths, connect(arguments), training_job=_training_job(), stop=stop)
+            job.train(arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
         sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
         return EXIT_CODE
@@ -58,65 +46,6 @@ def main(argv: list[str]) -> int:
         traceback.print_exc()
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
     return 0
-
-
-def connect(arguments: Arguments) -> Services:
-    """Prove our identity to the workspace."""
-    from steps.governance.catalog import Catalog
-    from steps.governance.evidence import Evidence
-    from steps.governance.identity import connect
-
-    host, secret_id, region = arguments.databricks_host, arguments.databricks_secret_id, arguments.region
-    workspace = connect(host=host, secret_id=secret_id, region=region)
-    return Services(Catalog(workspace), Evidence(region), workspace)
-
-
-def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
-    """The whole step. What can be refused is refused before torch is imported, let alone a step taken."""
-    from steps.governance.manifest import Prepared
-    from steps.train import corpus, data, lean, mirror, tracking
-    from steps.train.chat import Chat
-
-    uri = arguments.prepare_manifest_uri
-    prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
-    table = services.catalog.table(arguments.curated_table)
-    access = services.catalog.read_access(table)
-    batches = data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
-    stop.check()
-    base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
-    stop.check()
-
-    lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    length, seed = arguments.sequence_length, arguments.seed
-    with tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=prepared) as tracker:
-        with tempfile.TemporaryDirectory() as scratch:  # governed text as tokens: gone when the model is tuned
-            chat = Chat(paths.base_model)
-            examples = corpus.build(stop.during(batches), chat, Path(scratch), row_tokens=length, seed=seed)
-            from steps.train import lora, outputs, report
-            from steps.train.fine_tune import Clock, Task, fine_tune
-
-            sources = {"prepared_sha256": prepared.sha256, "mirror_sha256": base.mirror_sha256}
-            task = Task(arguments, paths.base_model, examples, paths.checkpoints, sources, listen=tracker.log)
-            tuned = fine_tune(task, stop=stop, clock=Clock())
-        tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
-        tracker.flush()
-        with outputs.staged(paths.model) as folder:
-            lora.save_adapters(tuned.model, folder)
-            outputs.copy_tokenizer(paths.base_model, folder)
-            report.write(folder, arguments, tuned, prepared, live_metrics=tracking.summary(tracker))
-            trained = outputs.manifest(
-                arguments,
-                tuned,
-                prepared,
-                base=base,
-                training_job=training_job,
-                principal=services.catalog.principal,
-                files=outputs.entries(folder),
-            ).model_copy(update={"mlflow_run_id": tracker.run_id})
-            stop.check()
-            uri = arguments.train_manifest_uri(training_job)
-            outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
-        tracker.tag(tracking.outcome(trained))
 
 
 def _hyperparameters(paths: Paths) -> dict[str, Any]:

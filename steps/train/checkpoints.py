@@ -38,6 +38,9 @@ from steps.train.history import History, Measured
 _COMPLETE, _HISTORY, _EVALUATION = "complete.json", "history.json", "evaluation.json"
 _NAME = re.compile(r"checkpoint-([0-9]{1,10})")
 _SCHEMA = "governed-finetune/checkpoint/1"
+# What SageMaker lays beside each file while and after it copies it, and takes away again; seen in AWS's own
+# sagemaker-xgboost-container (checkpointing.py), which waits for them.
+_MARKERS = (".sagemaker-uploading", ".sagemaker-uploaded")
 
 _EVALUATION_JSON = TypeAdapter(Evaluation)
 
@@ -116,7 +119,9 @@ class Checkpoints:
         """Remove every other state."""
         for step in self._steps() - keep:
             (self.path(step) / _COMPLETE).unlink(missing_ok=True)  # first: a half-removed folder must not look whole
-            shutil.rmtree(self.path(step))
+            shutil.rmtree(
+                self.path(step), ignore_errors=True
+            )  # SageMaker's markers come and go; the rest goes next time
 
     def _steps(self) -> set[int]:
         return {int(match[1]) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))}
@@ -148,8 +153,8 @@ class Checkpoints:
 
 
 def _files(folder: Path) -> list[str]:
-    """Every file below the folder but those that are written after it is complete."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
+    """Every file of ours below the folder but those that are written after it is complete."""
+    paths = (path for path in folder.rglob("*") if path.suffix not in _MARKERS and path.is_file())
     names = {path.relative_to(folder).as_posix() for path in paths}
     return sorted(names - {_COMPLETE, _EVALUATION})
 

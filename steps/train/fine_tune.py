@@ -5,7 +5,7 @@ It reads the base model's folder and writes checkpoints, nothing else.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths
 from steps.train.history import History, Measured
 from steps.train.stopping import StopSignal
+from steps.train.tracking import Tracker
 
 _SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
 
@@ -36,7 +37,7 @@ class Task:
     corpus: Corpus
     checkpoints: Path
     sources: Mapping[str, str]  # digests of data and base model: a checkpoint belongs to these only
-    listen: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None
+    tracker: Tracker
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
     batches = batching.decide(decided.device, arguments.sequence_length)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
+    task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
     train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
         base = model.load(task.base_model, decided)
@@ -104,7 +106,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         precision=decided,
         checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided)),
         evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
-        listen=task.listen,
+        tracker=task.tracker,
         stop=stop,
     )
     with clock.time("evaluate_before"):
@@ -172,9 +174,8 @@ def _before(course: loop.Course) -> Evaluation:
     before = resume.history().before if resume else None
     if before is None:
         before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")
-    metrics = {"eval_loss_before": before.loss, "eval_tokens": before.tokens}
-    progress.report_evaluation(0, **metrics)
-    course.listen(0, metrics)
+    progress.report_evaluation(0, eval_loss_before=before.loss, eval_tokens=before.tokens)
+    course.tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
     return before
 
 

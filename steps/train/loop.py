@@ -12,7 +12,7 @@ gradient is that of the token mean, however the tokens fall into passes.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from steps.train.packing import Row, collate
 from steps.train.precision import Precision
 from steps.train.reporting import Reporter
 from steps.train.stopping import StopSignal
+from steps.train.tracking import Tracker
 
 _WARM_UP = 0.03  # of all steps
 _MAX_GRADIENT_NORM = 1.0
@@ -77,7 +78,7 @@ class Course:
     precision: Precision
     checkpoints: Checkpoints
     evaluate: Callable[[], Evaluation]
-    listen: Callable[[int, Mapping[str, float]], None]  # hears every step's and every evaluation's metrics
+    tracker: Tracker
     stop: StopSignal
 
 
@@ -129,7 +130,7 @@ def report(measured: Measured, course: Course) -> None:
     evaluation = measured.evaluation
     metrics = {"eval_loss": evaluation.loss, "eval_perplexity": evaluation.perplexity, "eval_tokens": evaluation.tokens}
     progress.report_evaluation(measured.step, **metrics)
-    course.listen(measured.step, metrics)
+    course.tracker.log(measured.step, metrics)
 
 
 def require_finite(evaluation: Evaluation, when: str, *, do: str) -> Evaluation:
@@ -220,7 +221,7 @@ class _Life(TrainerCallback):
 
     def __init__(self, course: Course, history: History) -> None:
         self._course, self._history = course, history
-        self._reporter = Reporter(history, course.listen)
+        self._reporter = Reporter(history, course.tracker)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.begin()

@@ -1,23 +1,22 @@
-"""What is said of each optimizer step: one metric line, one entry of the loss curve, one call of whoever listens."""
+"""What is said of each optimizer step: one metric line, one entry of the loss curve, one value for MLflow."""
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from transformers import TrainerState
 
 from steps.train import progress
 from steps.train.history import History
-
-Listener = Callable[[int, Mapping[str, float]], None]
+from steps.train.tracking import Tracker
 
 
 class Reporter:
     """Measures the time spent in steps and reports each."""
 
-    def __init__(self, history: History, listen: Listener) -> None:
-        self._history, self._listen = history, listen
+    def __init__(self, history: History, tracker: Tracker) -> None:
+        self._history, self._tracker = history, tracker
         self._since = time.perf_counter()
         self._first_step, self._seconds_here = history.steps, 0.0
 
@@ -37,7 +36,7 @@ class Reporter:
         metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()} | self._measured(state)
         progress.report_step(state.global_step, **metrics)
         self._history.curve.append({"step": state.global_step, **metrics})
-        self._listen(state.global_step, metrics)
+        self._tracker.log(state.global_step, metrics)
 
     def _measured(self, state: TrainerState) -> dict[str, float]:
         per_step = self._seconds_here / max(1, state.global_step - self._first_step)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from steps.governance.identity import Workspace
-from steps.governance.manifest import Prepared, Trained
+from steps.governance.manifest import Prepared
 from steps.train.arguments import Arguments
 from steps.train.live_tracker import FLUSH_SECONDS, LiveTracker
 from steps.train.mlflow_run import MlflowRun, Status
@@ -97,12 +97,6 @@ def start(
         params={name: str(getattr(arguments, name)) for name in _PARAMS},
     )
     return LiveTracker(run)
-
-
-def outcome(trained: Trained) -> dict[str, str]:
-    """What is known at the end, as tags: how the base was really computed with, and the manifest that vouches for it."""
-    precision = {f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()}
-    return {**precision, "manifest_sha256": trained.sha256}
 
 
 def summary(tracker: Tracker) -> dict[str, object]:

@@ -186,8 +186,17 @@ def test_what_an_execution_writes_is_named_by_the_execution(tree: dict[str, Any]
     words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
     manifest = words[words.index("--manifest-uri") + 1]
     assert manifest == train["HyperParameters"]["prepare_manifest_uri"], "Train reads what Prepare wrote"
-    for uri in (manifest, train["HyperParameters"]["train_evidence_uri"], train["OutputDataConfig"]["S3OutputPath"]):
+    evidence, checkpoints = train["HyperParameters"]["train_evidence_uri"], train["CheckpointConfig"]["S3Uri"]
+    for uri in (manifest, evidence, checkpoints, train["OutputDataConfig"]["S3OutputPath"]):
         assert EXECUTION in uri["Std:Join"]["Values"]
+
+
+@pytest.mark.parametrize(("environment", "spot"), [("local", True), ("dev", True), ("prod", False)])
+def test_spot_and_its_waiting_are_asked_for_together(environment: str, spot: bool) -> None:
+    train = step(json.loads(script().path(environment).read_text()), "Train")["Arguments"]
+    assert train["EnableManagedSpotTraining"] is spot
+    assert ("MaxWaitTimeInSeconds" in train["StoppingCondition"]) is spot
+    assert train["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
 
 
 def test_the_gate_compares_the_reported_loss_with_the_parameter(tree: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.local.aws import paging, training_run
+from pipeline.local.aws import paging, training_run, training_status
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import InUse, Invalid, NotFound, NotServed
 from pipeline.local.aws.images import entry_point, on_this_machine
@@ -15,18 +15,21 @@ from pipeline.local.aws.store import Document, now
 
 SERVICE = "sagemaker.amazonaws.com"
 ENDED = ("Completed", "Failed", "Stopped")
+INTERRUPT = "InterruptTrainingJob"  # no operation of AWS: `interruption` asks for it
+INTERRUPTIBLE = ("Starting", "Downloading", "Training")
 INTERRUPTED = "InternalServerError: the embedded environment ended while this job ran. Start it again."
 # Members of CreateTrainingJob that this environment can honour, or that change nothing on one machine.
 _SERVED = {
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Tags", "EnableNetworkIsolation", "ExperimentConfig",
     "EnableInterContainerTrafficEncryption", "Environment", "DebugHookConfig", "ProfilerConfig",
-    "EnableManagedSpotTraining", "RemoteDebugConfig",
+    "EnableManagedSpotTraining", "RemoteDebugConfig", "CheckpointConfig",
 }  # fmt: skip
 _LIST_SERVED = {
     "CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter", "LastModifiedTimeBefore", "NameContains",
     "StatusEquals", "SortBy", "SortOrder",
 }  # fmt: skip
+CHECKPOINTS = "/opt/ml/checkpoints"
 DEFAULT_RUNTIME_SECONDS = 86_400
 _SUMMARY = (
     "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
@@ -35,7 +38,9 @@ _SUMMARY = (
 
 
 class TrainingJobs:
-    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob."""
+    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob; and InterruptTrainingJob, which is ours:
+    what the spot market does in AWS, asked for by whoever may (the stack lets nobody but root).
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -46,6 +51,7 @@ class TrainingJobs:
             "DescribeTrainingJob": self.describe,
             "ListTrainingJobs": self.list_all,
             "StopTrainingJob": self.stop,
+            INTERRUPT: self.interrupt,
         }
 
     def recover(self) -> None:
@@ -53,7 +59,7 @@ class TrainingJobs:
         for job in self._store.all("training-job"):
             if job["TrainingJobStatus"] not in ENDED:
                 with self._store.edit("training-job", job["TrainingJobName"]) as document:
-                    training_run.end(document, "Failed", "Failed", INTERRUPTED)
+                    training_status.end(document, "Failed", "Failed", INTERRUPTED)
 
     def create(self, caller: Caller, request: Document) -> Document:
         """Check names, rights, role and image as AWS would, then start the job."""
@@ -65,6 +71,7 @@ class TrainingJobs:
             self._account.check_allowed(caller, "sagemaker:AddTags", arn)
         command = self._command(request["AlgorithmSpecification"])
         _check_channels(request.get("InputDataConfig") or [])
+        _check_spot(request)
         session = self._account.session_of(request["RoleArn"], SERVICE, "SageMaker")
         with self._store.alone():
             if self._store.get("training-job", name) is not None:
@@ -103,8 +110,19 @@ class TrainingJobs:
                     f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
                 )
             job["TrainingJobStatus"] = "Stopping"
-            training_run.enter(job, "Stopping", "Stopping the training job")
-        self._runs[name].stop()
+            training_status.enter(job, "Stopping", "Stopping the training job")
+            self._runs[name].stop()
+        return {}
+
+    def interrupt(self, caller: Caller, request: Document) -> Document:
+        """Take a spot job's instance away; it starts again from its checkpoints."""
+        name = self._job(request)["TrainingJobName"]
+        with self._store.edit("training-job", name) as job:
+            if not job.get("EnableManagedSpotTraining"):
+                raise Invalid(f"{name} is no spot job: nobody takes its instance away (EnableManagedSpotTraining)")
+            if job["TrainingJobStatus"] != "InProgress" or job["SecondaryStatus"] not in INTERRUPTIBLE:
+                raise Invalid(f"{name} has no instance to lose: its secondary status is {job['SecondaryStatus']}")
+            self._runs[name].interrupt()
         return {}
 
     def kill_all(self) -> None:
@@ -134,11 +152,30 @@ def _check_served(request: Document) -> None:
     """Refuse what this machine would only pretend to do: a job that completes here must not be one that fails in AWS."""
     if strange := sorted(request.keys() - _SERVED):
         raise NotServed(f"CreateTrainingJob {', '.join(strange)}")
-    for member in ("EnableNetworkIsolation", "EnableManagedSpotTraining"):
-        if request.get(member):
-            raise NotServed(f"CreateTrainingJob {member}=true")
+    if request.get("EnableNetworkIsolation"):
+        raise NotServed("CreateTrainingJob EnableNetworkIsolation=true")
     if (count := request["ResourceConfig"].get("InstanceCount")) != 1:
         raise NotServed(f"CreateTrainingJob ResourceConfig.InstanceCount {count}")
+
+
+def _check_spot(request: Document) -> None:
+    """The limits belong together, in AWS's words; checkpoints lie where this environment moves them to."""
+    stopping = {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS} | (request.get("StoppingCondition") or {})
+    wait = stopping.get("MaxWaitTimeInSeconds")
+    if request.get("EnableManagedSpotTraining"):
+        if wait is None or wait < stopping["MaxRuntimeInSeconds"]:
+            raise Invalid(
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+            )
+    elif wait is not None:
+        raise Invalid(
+            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+        )
+    checkpoints = request.get("CheckpointConfig") or {"S3Uri": "s3://none"}
+    if not checkpoints["S3Uri"].startswith("s3://"):
+        raise Invalid(f"CheckpointConfig.S3Uri: expected s3://…, got {checkpoints['S3Uri']!r}")
+    if (path := checkpoints.get("LocalPath", CHECKPOINTS)).rstrip("/") != CHECKPOINTS:
+        raise NotServed(f"CreateTrainingJob CheckpointConfig.LocalPath {path}: anything but {CHECKPOINTS}")
 
 
 def _check_channels(channels: list[Mapping[str, Any]]) -> None:
@@ -168,5 +205,5 @@ def _document(arn: str, request: Document) -> Document:
         "SecondaryStatusTransitions": [],
         "_tags": request.get("Tags") or [],
     }
-    training_run.enter(job, "Starting", "Starting the training job")
+    training_status.enter(job, "Starting", "Starting the training job")
     return job

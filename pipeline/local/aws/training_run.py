@@ -1,54 +1,24 @@
-"""One training job from download to upload, the way SageMaker's hosts run a container.
+"""One training job from download to upload, and through its interruptions, the way SageMaker's hosts run a container.
 
-    <state>/jobs/<name>/opt/ml/input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
-                               input/data/<channel>/…       model/       output/{data/,failure}
-
-The root moves with SAGEMAKER_BASE_DIR. S3 and CloudWatch Logs see the job role's session and nothing else.
+S3 and CloudWatch Logs see the job role's session and nothing else. What SageMaker stops, a spot interruption included, it
+stops with SIGTERM, and after the grace with SIGKILL; the checkpoint folder is then copied once more.
 """
 
 import contextlib
-import json
 import threading
-import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.metrics import MetricReader
 from pipeline.local.aws.store import Document, now
+from pipeline.local.aws.training_container import Container
+from pipeline.local.aws.training_status import JobFailed, end, enter, leave_instance, seconds_on_instances
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-MAX_REASON_CHARACTERS = 1024
-_HOST = "algo-1"
+if TYPE_CHECKING:
+    from pipeline.local.aws.transfer import Transfer
 
-
-class JobFailed(Exception):
-    """The job ended without doing its work; the message is the FailureReason."""
-
-
-def enter(job: Document, status: str, message: str) -> None:
-    """Move the job's secondary status on."""
-    at = now()
-    transitions = job["SecondaryStatusTransitions"]
-    if transitions and "EndTime" not in transitions[-1]:
-        transitions[-1]["EndTime"] = at
-    transitions.append({"Status": status, "StartTime": at, "StatusMessage": message})
-    job["SecondaryStatus"] = status
-    job["LastModifiedTime"] = at
-
-
-def end(job: Document, status: str, secondary: str, reason: str = "") -> None:
-    """Give the job its last status."""
-    enter(job, secondary, reason or f"Training job {secondary.lower()}")
-    at = job["LastModifiedTime"]
-    job["SecondaryStatusTransitions"][-1]["EndTime"] = at
-    job["TrainingJobStatus"] = status
-    if reason:
-        job["FailureReason"] = reason[:MAX_REASON_CHARACTERS]
-    if started := job.get("TrainingStartTime"):
-        job["TrainingEndTime"] = at
-        job["TrainingTimeInSeconds"] = job["BillableTimeInSeconds"] = max(1, round(at - started))
+Outcome = tuple[str, str]  # status and secondary status
 
 
 class TrainingRun:
@@ -59,14 +29,14 @@ class TrainingRun:
         self._name = name
         self._command = command
         self._session = session
-        self._folder = account.state / "jobs" / name
-        self._ml = self._folder / "opt" / "ml"
-        self._process: JobProcess | None = None
+        self._container: Container | None = None
+        self._metrics: MetricReader | None = None
         self._stopping = threading.Event()
+        self._interrupted = threading.Event()
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Download, run, upload; every way out is a status in the store."""
+        """Every attempt; every way out is a status in the store."""
         status, secondary, reason = "Completed", "Completed", ""
         try:
             status, secondary = self._work()
@@ -81,128 +51,124 @@ class TrainingRun:
 
     def stop(self) -> None:
         """Stop as StopTrainingJob does."""
-        with self._lock:
-            self._stopping.set()
-            if self._process is not None:
-                self._process.stop(self._account.stop_grace_seconds)
+        self._end_container(self._stopping)
+
+    def interrupt(self) -> None:
+        """Take the instance away as the spot market does; the job starts again from its checkpoints."""
+        self._end_container(self._interrupted)
 
     def kill(self) -> None:
         """End the process group now."""
         with self._lock:
             self._stopping.set()
-            if self._process is not None:
-                self._process.kill()
+            if self._container is not None:
+                self._container.kill()
 
-    def _work(self) -> tuple[str, str]:
+    def _end_container(self, why: threading.Event) -> None:
+        with self._lock:
+            why.set()
+            if self._container is not None:
+                self._container.stop()
+
+    def _work(self) -> Outcome:
+        while (outcome := self._attempt()) is None:
+            pass  # the instance was taken away; SageMaker gets another one, here at once
+        return outcome
+
+    def _attempt(self) -> Outcome | None:
+        """One instance's worth of work: the job's end, or None if the instance was taken away before."""
         from pipeline.local.aws.transfer import Transfer  # brings boto3, which the server's start need not wait for
 
         job = self._account.store.get("training-job", self._name) or {}
-        transfer = Transfer(self._account.client("s3", self._session), self._name, job)
+        s3, container = self._account.client("s3", self._session), self._next_container(job)
+        transfer = Transfer(s3, self._name, job)
         self._move("Downloading", "Downloading input data")
-        self._lay_out(job)
-        transfer.download_channels(self._ml / "input" / "data")
+        container.lay_out()
+        transfer.download_channels(container.ml / "input" / "data")
+        checkpoints = _restored(s3, job, container)
         if self._stopping.is_set():
             return "Stopped", "Stopped"
         self._move("Training", "Training image download completed. Training in progress.")
-        code, timed_out, last_line, metrics = self._execute(job)
-        with self._account.store.edit("training-job", self._name) as document:
-            if metrics:
-                document["FinalMetricDataList"] = metrics
-        ended_early = self._stopping.is_set() or timed_out
-        if code != 0 and not ended_early:
+        seconds, limit = _time_left(job)
+        with checkpoints, container.running(self._heard(job)) as process:
+            code = process.wait(seconds)
+            if code is None:
+                self._move("Stopping", "Stopping the training job")
+                container.stop()
+                process.wait()
+        self._note_metrics()
+        if code is None:
+            return self._saved(transfer, container, ("Stopped", limit))
+        if self._instance_is_gone(code):
+            return None
+        if code != 0 and not self._stopping.is_set():
             with contextlib.suppress(JobFailed):  # the reason of the job itself is the one to tell
-                transfer.upload_output(self._ml)
-            raise JobFailed(self._reason(code, last_line))
-        if not ended_early:
-            self._move("Uploading", "Uploading generated training model")
-        transfer.upload_model(self._ml)
-        transfer.upload_output(self._ml)
-        if timed_out:
-            return "Stopped", "MaxRuntimeExceeded"
-        return ("Stopped", "Stopped") if self._stopping.is_set() else ("Completed", "Completed")
+                transfer.upload_output(container.ml)
+            raise JobFailed(container.reason(code))
+        return self._saved(transfer, container, ("Completed", "Completed"))
+
+    def _next_container(self, job: Document) -> Container:
+        with self._lock:
+            self._interrupted.clear()
+            self._container = Container(self._account, job, self._command, self._session)
+            return self._container
+
+    def _instance_is_gone(self, code: int) -> bool:
+        """Whether an interruption ended the container, whatever it said last; then the next attempt begins."""
+        with self._account.store.edit("training-job", self._name) as job:
+            if job["TrainingJobStatus"] != "InProgress":
+                return False
+            if self._interrupted.is_set():
+                leave_instance(job)
+                enter(job, "Interrupted", "The spot instance was taken away")
+                enter(job, "Starting", "Launching requested ML instances")
+                return True
+            if code == 0:
+                enter(job, "Uploading", "Uploading generated training model")
+            return False
+
+    def _saved(self, transfer: "Transfer", container: Container, outcome: Outcome) -> Outcome:
+        """What the container left as its model and output; of a stopped job too, as in AWS."""
+        transfer.upload_model(container.ml)
+        transfer.upload_output(container.ml)
+        return ("Stopped", "Stopped") if outcome[0] == "Completed" and self._stopping.is_set() else outcome
+
+    def _heard(self, job: Document) -> Callable[[str], None]:
+        """Reads metrics over all attempts: the last value is the job's."""
+        if self._metrics is None:
+            self._metrics = MetricReader(job["AlgorithmSpecification"].get("MetricDefinitions") or [])
+        metrics = self._metrics
+        return lambda line: metrics.read(line, now())
+
+    def _note_metrics(self) -> None:
+        if self._metrics is not None and (final := self._metrics.final()):
+            with self._account.store.edit("training-job", self._name) as job:
+                job["FinalMetricDataList"] = final
 
     def _move(self, status: str, message: str) -> None:
         with self._account.store.edit("training-job", self._name) as job:
             if job["TrainingJobStatus"] == "InProgress":
                 enter(job, status, message)
-                if status == "Training":
-                    job["TrainingStartTime"] = now()
+                if status == "Stopping":
+                    job["TrainingJobStatus"] = status
 
-    def _lay_out(self, job: Document) -> None:
-        for folder in ("input/config", "input/data", "model", "output/data"):
-            (self._ml / folder).mkdir(parents=True, exist_ok=True)
-        resources = job.get("ResourceConfig") or {}
-        files: dict[str, Any] = {
-            "hyperparameters": job.get("HyperParameters") or {},
-            "inputdataconfig": {
-                channel["ChannelName"]: {
-                    "TrainingInputMode": "File",
-                    "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
-                        "S3DataDistributionType", "FullyReplicated"
-                    ),
-                    "RecordWrapperType": "None",
-                }
-                for channel in job.get("InputDataConfig") or []
-            },
-            "resourceconfig": {
-                "current_host": _HOST,
-                "hosts": [_HOST],
-                "network_interface_name": "lo",
-                "current_instance_type": resources.get("InstanceType", "local"),
-            },
-        }
-        for name, content in files.items():
-            (self._ml / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
 
-    def _execute(self, job: Document) -> tuple[int, bool, str, list[Document]]:
-        from pipeline.local.aws.logs import LogStream
+def _restored(s3: Any, job: Document, container: Container) -> contextlib.AbstractContextManager[None]:
+    """The checkpoint folder with what S3 holds, to be followed; nothing without a CheckpointConfig."""
+    from pipeline.local.aws.checkpoint_folder import CheckpointFolder
 
-        metrics = MetricReader(job["AlgorithmSpecification"].get("MetricDefinitions") or [])
-        log = LogStream(
-            self._account.client("logs", self._session),
-            group=LOG_GROUP,
-            name=f"{self._name}/{_HOST}-{int(time.time())}",
-            copy=self._folder / "log",
-        )
+    if not (checkpoints := job.get("CheckpointConfig")):
+        return contextlib.nullcontext()
+    folder = CheckpointFolder(s3, checkpoints["S3Uri"], container.ml / "checkpoints")
+    folder.restore()
+    return folder.followed()
 
-        def hear(_: str, line: str) -> None:
-            log.write(line)
-            metrics.read(line, now())
 
-        try:
-            with self._lock:
-                self._process = process = JobProcess(
-                    self._command,
-                    cwd=self._account.repository,
-                    environment=self._environment(job),
-                    hear=hear,
-                    merged=True,
-                )
-                if self._stopping.is_set():
-                    process.stop(self._account.stop_grace_seconds)
-            code = process.wait(job["StoppingCondition"]["MaxRuntimeInSeconds"])
-            timed_out = code is None
-            if code is None:
-                process.stop(self._account.stop_grace_seconds)
-                code = process.wait() or 0
-        finally:
-            log.close()
-        return code, timed_out, log.last_line, metrics.final()
-
-    def _environment(self, job: Document) -> dict[str, str]:
-        return (
-            inherited(self._folder)
-            | (job.get("Environment") or {})
-            | self._account.variables(self._session)
-            | {
-                "SAGEMAKER_BASE_DIR": str(self._ml),
-                "TRAINING_JOB_NAME": self._name,
-                "TRAINING_JOB_ARN": job["TrainingJobArn"],
-            }
-        )
-
-    def _reason(self, code: int, last_line: str) -> str:
-        failure = self._ml / "output" / "failure"
-        said = failure.read_text(errors="replace").strip() if failure.is_file() else last_line
-        how = f"exit code: {code}" if code >= 0 else f"killed by signal {-code}"
-        return f"AlgorithmError: {said[: MAX_REASON_CHARACTERS - 60]}, {how}"
+def _time_left(job: Document) -> tuple[float, str]:
+    """Seconds until the job's nearest limit, and what it is called. Running counts over all attempts, waiting from the start."""
+    stopping = job["StoppingCondition"]
+    left = [(stopping["MaxRuntimeInSeconds"] - seconds_on_instances(job), "MaxRuntimeExceeded")]
+    if "MaxWaitTimeInSeconds" in stopping:
+        left.append((job["CreationTime"] + stopping["MaxWaitTimeInSeconds"] - now(), "MaxWaitTimeExceeded"))
+    seconds, name = min(left)
+    return max(seconds, 0.001), name

@@ -9,7 +9,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.local.aws.store import Document
-from pipeline.local.aws.training_run import JobFailed
+from pipeline.local.aws.training_status import JobFailed
 
 _FASTEST = 1  # safetensors do not compress; SageMaker promises a .tar.gz, not a small one
 
@@ -33,7 +33,7 @@ class Transfer:
             folder = root / channel["ChannelName"]
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                found = self._download(uri, folder)
+                found = download(self._client, uri, folder)
             except (BotoCoreError, ClientError, OSError) as error:
                 raise JobFailed(
                     f"ClientError: Data download failed for channel {channel['ChannelName']}: {error}"
@@ -50,32 +50,15 @@ class Transfer:
         Raises:
             JobFailed: the role may not write there, or the disk is full.
         """
-        bucket, key = _split(self._job["ModelArtifacts"]["S3ModelArtifacts"])
+        bucket, key = split(self._job["ModelArtifacts"]["S3ModelArtifacts"])
         self._upload(ml / "model", ml.parent / "model.tar.gz", bucket, key)
 
     def upload_output(self, ml: Path) -> None:
         """`/opt/ml/output/data` as output.tar.gz, if there is anything in it."""
-        bucket, key = _split(self._job["ModelArtifacts"]["S3ModelArtifacts"])
+        bucket, key = split(self._job["ModelArtifacts"]["S3ModelArtifacts"])
         self._upload(
             ml / "output" / "data", ml.parent / "output.tar.gz", bucket, key.replace("model.tar.gz", "output.tar.gz")
         )
-
-    def _download(self, uri: str, folder: Path) -> bool:
-        bucket, prefix = _split(uri)
-        found = False
-        for listing in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for item in listing.get("Contents", []):
-                found = True
-                target = (folder / _relative(item["Key"], prefix)).resolve()
-                if not target.is_relative_to(folder.resolve()):
-                    raise JobFailed(
-                        f"ClientError: Data download failed: {item['Key']!r} would leave the channel's folder"
-                    )
-                if item["Key"].endswith("/"):
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self._client.download_file(bucket, item["Key"], str(target))
-        return found
 
     def _upload(self, source: Path, archive: Path, bucket: str, key: str) -> None:
         if not any(source.iterdir()):
@@ -91,7 +74,29 @@ class Transfer:
             archive.unlink(missing_ok=True)
 
 
-def _split(uri: str) -> tuple[str, str]:
+def download(client: Any, uri: str, folder: Path) -> bool:
+    """Every object below the prefix, into the folder; whether there was any.
+
+    Raises:
+        JobFailed: a key would leave the folder.
+    """
+    bucket, prefix = split(uri)
+    found = False
+    for listing in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in listing.get("Contents", []):
+            found = True
+            target = (folder / _relative(item["Key"], prefix)).resolve()
+            if not target.is_relative_to(folder.resolve()):
+                raise JobFailed(f"ClientError: Data download failed: {item['Key']!r} would leave the channel's folder")
+            if item["Key"].endswith("/"):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(bucket, item["Key"], str(target))
+    return found
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key, or prefix."""
     parts = urlsplit(uri)
     return parts.netloc, parts.path.lstrip("/")
 

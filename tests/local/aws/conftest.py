@@ -53,6 +53,22 @@ if do == "once":
     marker = pathlib.Path(what)
     if not marker.exists():
         marker.touch(); sys.exit("the first time it fails")
+if do == "resume":
+    folder = ml / "checkpoints"
+    found = {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+    print("FOUND " + json.dumps(found), "scratch" if (pathlib.Path.home() / "scratch").exists() else "clean", flush=True)
+    if not found:
+        def save(*_):
+            (folder / "last").write_text("at the signal"); sys.exit(int(what or 143))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if what == "stubborn" else save)
+        (folder / "step-1").mkdir(); (folder / "step-1/state").write_text("one"); (folder / "step-0").write_text("zero")
+        (pathlib.Path.home() / "scratch").write_text("of this instance")
+        print("[eval] eval_loss_before=9.5; eval_tokens=9;"); print("asleep", flush=True)
+        while not (ml / "go").exists():
+            time.sleep(0.02)
+        (folder / "step-0").unlink()
+        time.sleep(600)
+    given["loss"] = "2.0"
 if do == "describe":
     print("DESCRIPTION " + json.dumps({
         "environment": sorted(os.environ), "home": os.environ["HOME"], "arn": boto3.client("sts").get_caller_identity()["Arn"],

@@ -53,14 +53,19 @@ def test_no_role_of_ours_reads_writes_or_lists_the_governed_bucket(server, objec
     refused(s3.list_objects_v2, Bucket=GOVERNED)
 
 
-def test_not_even_an_administrator_reads_the_governed_bucket(server, objects):
+@pytest.fixture(scope="module")
+def administrators_s3(server):
+    """S3 for a user to whom every policy of his own allows everything."""
     iam = server.client("iam")
     iam.create_user(UserName="administrator")
     everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
     iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(everything))
     key = iam.create_access_key(UserName="administrator")["AccessKey"]
-    s3 = server.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
-    message = refused(s3.get_object, Bucket=GOVERNED, Key="raw/filings/a.parquet")
+    return server.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+
+
+def test_not_even_an_administrator_reads_the_governed_bucket(administrators_s3, objects):
+    message = refused(administrators_s3.get_object, Bucket=GOVERNED, Key="raw/filings/a.parquet")
     assert "explicit deny in a resource-based policy" in message
 
 
@@ -131,6 +136,25 @@ def test_only_train_writes_archives_and_only_below_executions(server, objects):
     refused(server.client("s3", "scientist").get_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
     found = server.client("s3", "register").get_object(Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
     assert found["VersionId"]
+
+
+def test_only_train_keeps_checkpoints_and_it_deletes_nothing_else(server, objects, administrators_s3):
+    key = f"checkpoints/{uuid.uuid4().hex}/train/step-1/state"
+    train = server.client("s3", "train")
+    train.put_object(Bucket=ARTIFACTS, Key=key, Body=b"1")
+    assert train.get_object(Bucket=ARTIFACTS, Key=key)["Body"].read() == b"1"
+    listed = train.list_objects_v2(Bucket=ARTIFACTS, Prefix="/".join(key.split("/")[:3]) + "/")
+    assert [item["Key"] for item in listed["Contents"]] == [key]
+    for role in ("prepare", "register", "pipeline", "ci", "scientist"):
+        other = server.client("s3", role)
+        refused(other.put_object, Bucket=ARTIFACTS, Key=key, Body=b"2")
+        refused(other.delete_object, Bucket=ARTIFACTS, Key=key)
+        refused(other.get_object, Bucket=ARTIFACTS, Key=key)
+    for call in (administrators_s3.put_object, administrators_s3.delete_object):
+        refused(call, Bucket=ARTIFACTS, Key=key)
+    train.delete_object(Bucket=ARTIFACTS, Key=key)
+    refused(train.delete_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
+    refused(train.list_objects_v2, Bucket=ARTIFACTS, Prefix="executions/")
 
 
 @pytest.mark.parametrize("role", ["prepare", "train", "register", "ci", "scientist"])

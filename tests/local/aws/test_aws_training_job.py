@@ -47,7 +47,16 @@ def test_the_container_finds_its_files_and_variables_and_nothing_of_the_server(s
     said = json.loads(next(line for line in lines if line.startswith("DESCRIPTION ")).removeprefix("DESCRIPTION "))
     assert said["config"]["hyperparameters.json"] == {"do": "describe", "epochs": "1"}
     assert said["config"]["inputdataconfig.json"]["model"]["TrainingInputMode"] == "File"
-    assert said["config"]["resourceconfig.json"]["current_instance_type"] == "ml.g5.16xlarge"
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": "ml.g5.16xlarge", "hosts": ["algo-1"]}
+    assert said["config"]["resourceconfig.json"] == {
+        "current_host": "algo-1",
+        "current_instance_type": "ml.g5.16xlarge",
+        "current_group_name": "homogeneousCluster",
+        "hosts": ["algo-1"],
+        "instance_groups": [group],
+        "network_interface_name": "lo",
+    }
+    assert not (server.state / "aws/jobs" / job_name / "opt/ml/checkpoints").exists()  # none without a CheckpointConfig
     assert said["data"] == ["input/data/model/config.json", "input/data/model/deep/weights.bin"]
     assert said["arn"] == f"arn:aws:sts::000000000000:assumed-role/{job['RoleArn'].rsplit('/', 1)[1]}/SageMaker"
     assert said["cwd"] == str(server.repository)
@@ -156,9 +165,7 @@ def test_jobs_are_listed_newest_first_by_status_and_name(server, train, job_name
             {"AlgorithmSpecification": {"TrainingImage": "local/train", "TrainingInputMode": "Pipe"}},
             "not implemented: CreateTrainingJob TrainingInputMode Pipe",
         ),
-        ({"CheckpointConfig": {"S3Uri": "s3://x/y"}}, "not implemented: CreateTrainingJob CheckpointConfig"),
         ({"EnableNetworkIsolation": True}, "not implemented: CreateTrainingJob EnableNetworkIsolation=true"),
-        ({"EnableManagedSpotTraining": True}, "not implemented: CreateTrainingJob EnableManagedSpotTraining=true"),
         ({"RetryStrategy": {"MaximumRetryAttempts": 2}}, "not implemented: CreateTrainingJob RetryStrategy"),
         (
             {"ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}},

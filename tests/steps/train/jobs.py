@@ -1,4 +1,4 @@
-"""Training jobs for these tests: everything `steps.train.__main__.train` is called with, below one folder."""
+"""Training jobs for these tests: everything `steps.train.job.train` is called with, below one folder."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from steps.train import arguments, progress
-from steps.train.__main__ import Services, train
+from steps.train.job import Services, train
 from steps.train.mirror import MIRROR
 from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
@@ -57,7 +57,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
     return SimpleNamespace(
         arguments=arguments.parse(hyperparameters | changes),
         paths=paths,
-        services=Services(LocalCatalog(curated), evidence),
+        services=Services(LocalCatalog(curated), evidence, workspace=None),
         evidence=evidence,
     )
 

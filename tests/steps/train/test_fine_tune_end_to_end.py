@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
@@ -13,8 +14,8 @@ from steps.governance.errors import Conflict, IntegrityError, UsageError
 from steps.governance.manifest import Trained
 from steps.train import progress
 from steps.train.mirror import MIRROR, verify
-from tests.steps.train.curated import ARN, commit, prepared
-from tests.steps.train.jobs import EVIDENCE, PREPARED, TRAINED, heard, job, run
+from tests.steps.train.curated import ARN, commit, prepared, replace_file
+from tests.steps.train.jobs import EVIDENCE, PREPARED, TRAINED, assert_nothing_published, heard, job, run
 
 pytestmark = pytest.mark.torch
 
@@ -153,6 +154,18 @@ def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) 
     empty.evidence.documents[PREPARED] = prepared(folder, ARN, 0, train=24, held_out=0).to_bytes()
     with pytest.raises(UsageError, match="the eval split holds no example to use"):
         run(empty)
+    assert_nothing_published(empty)
+
+
+def test_a_table_that_prepare_cannot_have_written_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "curated"
+    commit(folder, ARN)
+    (path,) = folder.glob("execution_id=*/*.parquet")
+    replace_file(folder, pq.read_table(path, partitioning=None).drop_columns(["completion"]))
+    bad = job(tmp_path / "ml", tiny_model, folder)
+    with pytest.raises(IntegrityError, match="lacks columns"):
+        run(bad)
+    assert_nothing_published(bad)
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "add", "revision", "mirror"])

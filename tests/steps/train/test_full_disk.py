@@ -12,8 +12,8 @@ import pytest
 from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
-from steps.train import __main__ as job
-from steps.train import data, disk, outputs
+from steps.train import __main__ as command
+from steps.train import data, disk, job, outputs
 from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -70,21 +70,21 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hyperparameters = tmp_path / "input" / "config" / "hyperparameters.json"
     hyperparameters.parent.mkdir(parents=True)
     hyperparameters.write_text(json.dumps({}))
-    monkeypatch.setattr(job.hyperparameters, "parse", lambda given: given)
+    monkeypatch.setattr(command.hyperparameters, "parse", lambda given: given)
     monkeypatch.setattr(job, "connect", lambda arguments: None)
-    monkeypatch.setattr(job.StopSignal, "listen", job.StopSignal)
+    monkeypatch.setattr(command.StopSignal, "listen", command.StopSignal)
     return tmp_path
 
 
 def staging(*_: object, **__: object) -> None:
-    with outputs.staged(job.Paths.from_environment().model):
+    with outputs.staged(command.Paths.from_environment().model):
         raise AssertionError("there was room")
 
 
 def test_staging_on_a_full_disk_says_so_in_the_failure_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "train", staging)
     monkeypatch.setattr(tempfile, "mkdtemp", raising(FULL))
-    assert job.main([]) == 1
+    assert command.main([]) == 1
     reason = (root / "output" / "failure").read_text()
     assert reason.startswith("this job's disk is full")
     assert "train.volume_gib" in reason
@@ -95,7 +95,30 @@ def test_a_disk_too_full_for_the_failure_file_still_leaves_the_reason_in_the_log
 ) -> None:
     monkeypatch.setattr(job, "train", raising(FULL))
     monkeypatch.setattr(Path, "write_text", raising(FULL))
-    assert job.main([]) == 1
+    assert command.main([]) == 1
     told = capsys.readouterr().err
     assert "this job's disk is full" in told
     assert "failure could not be written" in told
+
+
+@pytest.mark.torch
+def test_a_disk_that_fills_while_a_checkpoint_is_saved_leaves_no_half_of_it(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from tests.steps.train import jobs
+
+    full = jobs.job(tmp_path / "ml", tiny_model, curated, eval_steps="2")
+    save = torch.save
+
+    def fills(content: object, path: str, *arguments: object, **options: object) -> None:
+        if "checkpoint-4" in str(path):
+            raise RuntimeError(f"[enforce fail at inline_container.cc] . PytorchStreamWriter failed: {FULL}")
+        save(content, path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch, "save", fills)
+    with pytest.raises(disk.DiskFull, match=r"raise train.volume_gib"), disk.explained():
+        jobs.run(full)
+    assert [path.name for path in full.paths.checkpoints.iterdir()] == ["checkpoint-2"], "the one before it stays"
+    jobs.assert_nothing_published(full)

@@ -10,7 +10,7 @@ import pytest
 
 from steps.governance.manifest import Trained
 from steps.train import progress
-from steps.train.__main__ import Services
+from steps.train.job import Services
 from steps.train.stopping import Stopped
 from steps.train.tracking import Untracked, tracked
 from tests.steps.train.curated import ARN, NAME
@@ -44,9 +44,8 @@ def test_a_finished_job_is_a_finished_run_with_its_curve_its_origin_and_its_mani
     assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4]
     trained = Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence")
     assert trained.mlflow_run_id == "run-0"
-    assert server.values("eval_loss_before") == [(0, trained.metrics.eval_loss_before)]
     assert server.values("best_eval_loss") == [(4, trained.metrics.eval_loss)]
-    assert (4, trained.metrics.eval_loss) in server.values("eval_loss")
+    assert server.values("eval_loss") == [(0, trained.metrics.eval_loss_before), (4, trained.metrics.eval_loss)]
     tags = {key.removeprefix(PREFIX): value for key, value in server.tags().items()}
     assert tags == {
         "training_job": "train-1",
@@ -96,7 +95,7 @@ def test_a_job_whose_workspace_refuses_metrics_finishes_all_the_same(
     assert Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence").mlflow_run_id is None
     report = json.loads((tracked_job.paths.model / "report.json").read_text())
     refused, lost = report["live_metrics"]["problems"]
-    assert "train-app CAN EDIT" in refused
+    assert "CAN EDIT on the experiment /Shared/governed-finetune-test (on its folder, if it does not exist" in refused
     assert "values did not reach the MLflow run; the job's log has them all" in lost
 
 

@@ -2,6 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from steps.train import loss, model, packing, precision
+from steps.train import evaluation, loss, model, packing, precision
 from steps.train.loss import IGNORED
 from steps.train.packing import Document
 
@@ -29,10 +30,13 @@ def base(tiny_model: Path) -> model.PackedMinistral:
     return model.load(tiny_model, precision.decide("storage", CPU))
 
 
+def without_labels(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "labels"}
+
+
 def hidden(base: model.PackedMinistral, row: dict[str, torch.Tensor | int]) -> torch.Tensor:
-    inputs = {name: value for name, value in row.items() if name != "labels"}
     with torch.no_grad():
-        return base.model(**inputs, use_cache=False).last_hidden_state
+        return base.model(**without_labels(row), use_cache=False).last_hidden_state
 
 
 def test_documents_in_a_row_do_not_see_each_other(base: model.PackedMinistral) -> None:
@@ -52,6 +56,31 @@ def test_a_later_document_cannot_change_an_earlier_ones_loss(base: model.PackedM
     first, second, other = documents(40, 40, 41)
     a, b = (hidden(base, packing.collate([[first, last]]))[:, :40] for last in (second, other))
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("seen", [0, 1, 2])
+def test_no_gradient_of_a_documents_loss_reaches_another_document(base: model.PackedMinistral, seen: int) -> None:
+    """The strictest form of it: not small, but exactly none, by any path from any layer."""
+    row = documents(31, 64, 17)
+    batch = packing.collate([row])
+    embedded = base.get_input_embeddings()(batch.pop("input_ids")).detach().requires_grad_()
+    states = base.model(inputs_embeds=embedded, use_cache=False, **without_labels(batch)).last_hidden_state
+    labels = batch["labels"].clone()
+    edges = batch["cu_seq_lens_q"].tolist()
+    mine = slice(edges[seen], edges[seen + 1])
+    labels[:, : mine.start], labels[:, mine.stop :] = IGNORED, IGNORED
+    loss.completion_nll(states, base.lm_head.weight, labels).backward()
+    assert embedded.grad is not None
+    assert embedded.grad[:, mine].abs().max() > 0
+    embedded.grad[:, mine] = 0
+    assert not embedded.grad.any()
+
+
+def test_a_document_has_the_same_loss_in_any_company(base: model.PackedMinistral) -> None:
+    row = documents(31, 64, 17)
+    together = [nll for _, nll in evaluation.measure(base, [row], precision.decide("storage", CPU))]
+    alone = [nll for d in row for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))]
+    assert together == pytest.approx(alone, rel=1e-5)
 
 
 def test_a_mask_is_refused_because_it_would_be_ignored(base: model.PackedMinistral) -> None:

@@ -1,0 +1,98 @@
+"""Ours: the step's own code, from the checkpoint on disk to the last optimizer step."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.training_bench.documents import Text, filings_like
+from scripts.training_bench.job import Job
+from steps.train import lean
+
+RANK = 16
+LEARNING_RATE = 1e-4
+_NEVER = 10**9  # evaluations are no part of the comparison
+
+
+def run(job: Job, *, mode: str) -> dict[str, Any]:
+    """Train on the job's documents in `mode`, an Fp8Mode."""
+    lean.prepare_imports(bitsandbytes=False)
+    from transformers import set_seed
+
+    from scripts.training_bench.meter import Meter
+    from steps.train import batching, packing, precision
+
+    meter = Meter(job.device, job.warm_up)
+    set_seed(job.seed)
+    decided = precision.decide(mode, device(job.device))
+    tuned = adapted(job, decided)
+    texts = filings_like(job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
+    rows = packing.best_fit([document(text) for text in texts], job.row_tokens, seed=job.seed)
+    meter.loaded()
+    meter.watch(tuned)
+    way = Way(decided, batching.decide(decided.device, job.row_tokens), LEARNING_RATE, job.seed)
+    train(tuned, rows, way, listen=lambda *_: meter.step_ended())
+    return meter.read() | {"precision": decided.record().model_dump()}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to train, beside the model and the rows."""
+
+    precision: Any
+    batching: Any
+    learning_rate: float
+    seed: int
+
+
+def train(
+    tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]
+) -> list[float]:
+    """The step's loop, once over `rows`; the loss of each optimizer step."""
+    from steps.train import loop
+    from steps.train.checkpoints import Checkpoints
+    from steps.train.evaluation import Evaluation
+    from steps.train.history import History
+    from steps.train.stopping import StopSignal
+
+    steps = -(-len(rows) // (way.batching.micro_rows * way.batching.accumulation))
+    history = History()
+    with tempfile.TemporaryDirectory() as folder:
+        course = loop.Course(
+            rows=rows,
+            schedule=loop.Schedule(
+                steps, way.learning_rate, way.seed, optimizer="adamw", eval_steps=_NEVER, patience=0
+            ),
+            batching=way.batching,
+            precision=way.precision,
+            checkpoints=Checkpoints(Path(folder), {}),
+            evaluate=lambda: Evaluation(0.0, 1),
+            listen=listen,
+            stop=StopSignal(),
+        )
+        loop.train(tuned, course, history, resume=None)
+    return [point["train_loss"] for point in history.curve]
+
+
+def device(name: str) -> Any:
+    """The device that the job names."""
+    import torch
+
+    from steps.train.precision import Device
+
+    return Device.here() if name == "cuda" else Device(torch.device("cpu"), "cpu", None)
+
+
+def adapted(job: Job, decided: Any) -> Any:
+    """The base as the step loads it, with the step's adapters."""
+    from steps.train import lora, model
+
+    return lora.add_adapters(model.load(Path(job.model), decided), RANK, base_model="bench", revision="0" * 40)
+
+
+def document(text: Text) -> Any:
+    """A text as the step's document."""
+    from steps.train.packing import Document
+
+    return Document(tuple(text.ids), text.prompt_tokens)

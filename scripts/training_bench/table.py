@@ -1,0 +1,96 @@
+"""One table of ratios: ours, the peer, their ratio, the target, and whether it is met.
+
+A row that could not be measured says why instead of a number; nothing is estimated here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HEADINGS = ("what", "ours", "peer", "ratio", "target", "met")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on the ratio ours / peer. `kind`: at least, at most, or within (of 1)."""
+
+    kind: str
+    bound: float
+
+    def met(self, ratio: float) -> bool:
+        """Whether this ratio reaches it."""
+        if self.kind == "within":
+            return abs(ratio - 1) <= self.bound
+        return ratio >= self.bound if self.kind == "at least" else ratio <= self.bound
+
+    def __str__(self) -> str:
+        sign = {"at least": "≥", "at most": "≤", "within": "1 ±"}[self.kind]
+        return f"{sign} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. Without numbers, `missing` says why."""
+
+    what: str
+    unit: str
+    ours: float | None = None
+    peer: float | None = None
+    target: Target | None = None
+    missing: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours over the peer's; where there is no peer the target bounds our number itself."""
+        if self.ours is None or self.missing:
+            return None
+        return self.ours if self.peer is None else self.ours / self.peer
+
+    @property
+    def met(self) -> bool | None:
+        """None where nothing was measured, or nothing is asked."""
+        return None if self.ratio is None or self.target is None else self.target.met(self.ratio)
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as text."""
+        target = "" if self.target is None else str(self.target)
+        if self.ratio is None:
+            return (self.what, "", "", "", target, f"not measured here: {self.missing}")
+        return (
+            self.what,
+            _quantity(self.ours, self.unit),
+            _quantity(self.peer, self.unit),
+            f"{self.ratio:.4g}" if self.target is None or self.target.kind != "within" else f"{self.ratio:.6f}",
+            target,
+            {True: "yes", False: "NO", None: ""}[self.met],
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The row for `--json`."""
+        return {
+            "what": self.what,
+            "unit": self.unit,
+            "ours": self.ours,
+            "peer": self.peer,
+            "ratio": self.ratio,
+            "target": None if self.target is None else str(self.target),
+            "met": self.met,
+            "missing": self.missing or None,
+        }
+
+
+def rendered(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table that also reads well in a terminal."""
+    lines = [HEADINGS, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS) - 1)] + [3]
+    padded = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    rule = "-|-".join("-" * width for width in widths)
+    return "\n".join(f"| {line} |" for line in [padded[0], rule, *padded[1:]]).replace(f"| {rule} |", f"|-{rule}-|")
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    if unit == "MB":
+        return f"{value / 1e6:,.0f} MB" if value >= 1e7 else f"{value / 1e6:.2f} MB"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.4f} {unit}"
