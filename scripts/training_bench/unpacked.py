@@ -32,7 +32,7 @@ def run(job: Job) -> dict[str, Any]:
     start = {name: value.detach().clone() for name, value in tuned.named_parameters() if value.requires_grad}
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(job.documents, tokens=_LONGEST, vocabulary=vocabulary, seed=job.seed)
-    rows = packing.best_fit([document(text) for text in texts], job.row_tokens, seed=job.seed)
+    rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     batches = batching.decide(decided.device, job.row_tokens)
     seen: list[dict[str, Any]] = []
     tuned.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)

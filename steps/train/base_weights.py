@@ -61,7 +61,7 @@ def read(folder: Path, device: torch.device) -> Iterator[Weight]:
         IntegrityError: a scale is missing, not one finite positive number, or belongs to no FP8 weight.
     """
     scales = _scales(folder)
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt", device=str(device)) as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 if name.startswith(_UNUSED) or name.endswith((_SCALE, _ACTIVATION)):
@@ -72,7 +72,7 @@ def read(folder: Path, device: torch.device) -> Iterator[Weight]:
         raise IntegrityError("the base model has scales without weights", got=", ".join(sorted(scales))[:300])
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     """The shards that the index names; `consolidated.safetensors` holds the same weights again under other names."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
@@ -83,7 +83,7 @@ def _files(folder: Path) -> list[Path]:
 def _scales(folder: Path) -> dict[str, Tensor]:
     """Scales by the name of their weight. They are read first: a shard border may part a weight from its scale."""
     found = {}
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 if name.endswith(_SCALE) and not name.startswith(_UNUSED):

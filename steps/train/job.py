@@ -2,25 +2,30 @@
 
     train(arguments, paths, connect(arguments), training_job=name, stop=StopSignal.listen())
 
-What can be refused is refused before torch is imported, let alone a step taken.
+What can be refused is refused before torch is imported, let alone a step taken. Of several processes each does the whole
+of it, but for what a host needs once (the base model's digests, the token store) and what the job tells once.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steps.train import processes
 from steps.train.arguments import Arguments
 from steps.train.paths import Paths
+from steps.train.processes import AgreedStop, Processes
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
+    from steps.train.corpus import Corpus
     from steps.train.fine_tune import Tuned
     from steps.train.tracking import Tracker
 
@@ -47,22 +52,26 @@ def connect(arguments: Arguments) -> Services:
 
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. Nothing stands in the model folder unless all of it does."""
-    from steps.train import corpus, lean, tracking
-    from steps.train.chat import Chat
+    from steps.train import lean, tracking
 
-    given = _verified(arguments, paths, services, stop)
+    me, own = processes.here(), stop
+    if me.count > 1:
+        lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
+        me.join()
+        stop = AgreedStop(own, me)
+    given = _verified(arguments, paths, services, stop, me)
     lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
     with (
-        tempfile.TemporaryDirectory() as scratch,  # governed text as tokens: gone when the job ends
-        tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=given.prepared) as tracker,
+        _scratch(me) as scratch,
+        tracking.tracked(
+            arguments,
+            services.workspace,
+            training_job=training_job,
+            prepared=given.prepared,
+            leader=me.is_leader,
+        ) as tracker,
     ):
-        examples = corpus.build(
-            stop.during(given.batches),
-            Chat(paths.base_model),
-            Path(scratch),
-            row_tokens=arguments.sequence_length,
-            seed=arguments.seed,
-        )
+        examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
         from steps.train.fine_tune import Clock, Task, fine_tune
 
         task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
@@ -70,7 +79,32 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
         tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
         tracker.flush()  # from here on its run and its problems are known
         trained = _publish(arguments, paths, services, tuned, given, tracker, training_job=training_job, stop=stop)
-        tracker.tag({"manifest_sha256": trained.sha256})
+        if trained is not None:
+            tracker.tag({"manifest_sha256": trained.sha256})
+    me.leave()
+
+
+@contextmanager
+def _scratch(me: Processes) -> Iterator[Path]:
+    """A folder of this host for governed text as tokens: gone when the job ends."""
+    if not me.is_host_leader:
+        yield Path(me.once_per_host(str))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(me.once_per_host(lambda: folder))
+
+
+def _corpus(
+    arguments: Arguments, paths: Paths, batches: Iterable[pa.RecordBatch], folder: Path, me: Processes
+) -> Corpus:
+    """Made by the first process of each host, opened by the others."""
+    from steps.train import corpus
+    from steps.train.chat import Chat
+
+    if not me.is_host_leader:
+        return corpus.open(folder)
+    length, seed = arguments.sequence_length, arguments.seed
+    return corpus.build(batches, Chat(paths.base_model), folder, row_tokens=length, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -87,19 +121,25 @@ class _Given:
         return {"prepared_sha256": self.prepared.sha256, "mirror_sha256": self.base.mirror_sha256}
 
 
-def _verified(arguments: Arguments, paths: Paths, services: Services, stop: StopSignal) -> _Given:
+def _verified(arguments: Arguments, paths: Paths, services: Services, stop: StopSignal, me: Processes) -> _Given:
     from steps.governance.manifest import Prepared
-    from steps.train import data, mirror
+    from steps.train import mirror
 
-    uri = arguments.prepare_manifest_uri
-    prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
-    table = services.catalog.table(arguments.curated_table)
-    access = services.catalog.read_access(table)
-    batches = data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
+    uri, name, revision = arguments.prepare_manifest_uri, arguments.base_model, arguments.base_model_revision
+    prepared = me.once_per_host(lambda: Prepared.from_bytes(services.evidence.read(uri), origin=uri))
+    batches = me.leader_first(lambda: _batches(arguments, services, prepared) if me.is_host_leader else iter(()))
     stop.check()
-    base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
+    base = me.once_per_host(lambda: mirror.verify(paths.base_model, name=name, revision=revision))
     stop.check()
     return _Given(prepared, batches, base)
+
+
+def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> Iterator[pa.RecordBatch]:
+    from steps.train import data
+
+    table = services.catalog.table(arguments.curated_table)
+    access = services.catalog.read_access(table)
+    return data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
 
 
 def _publish(
@@ -112,11 +152,15 @@ def _publish(
     *,
     training_job: str,
     stop: StopSignal,
-) -> Trained:
+) -> Trained | None:
+    """What was published, in the process that speaks for the job; the others lend it their adapters."""
     from steps.train import lora, outputs, report, tracking
 
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
+        stop.check()
+        if not processes.here().is_leader:
+            return None
         outputs.copy_tokenizer(paths.base_model, folder)
         report.write(folder, arguments, tuned, given.prepared, live_metrics=tracking.summary(tracker))
         trained = outputs.manifest(
@@ -128,7 +172,6 @@ def _publish(
             principal=services.catalog.principal,
             files=outputs.entries(folder),
         ).model_copy(update={"mlflow_run_id": tracker.run_id})
-        stop.check()
         uri = arguments.train_manifest_uri(training_job)
         outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
     return trained

@@ -8,9 +8,11 @@ import warnings
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from steps.governance.errors import IntegrityError
+from steps.train import processes, sharding
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
@@ -31,25 +33,34 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
     with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         # float32 adapters: small updates at a small learning rate are lost in bfloat16
-        return get_peft_model(model, configuration, autocast_adapter_dtype=True)
+        adapted = get_peft_model(model, configuration, autocast_adapter_dtype=True)
+    for layer in adapted.modules():
+        if isinstance(
+            layer, LoraLayer
+        ):  # autocast does the same; PEFT's own cast makes and keeps a copy of every input
+            layer.cast_input_dtype_enabled = False
+    return adapted
 
 
 def save_adapters(model: PeftModel, folder: Path) -> None:
-    """Write adapter_model.safetensors and adapter_config.json. The base is never saved: it is named by revision
-    instead.
+    """Write adapter_model.safetensors and adapter_config.json, once; every process calls it. The base is never saved: it
+    is named by revision instead.
     """
+    whole = sharding.whole_adapters(model) if sharding.is_sharded(model) else None
+    if not processes.here().is_leader:
+        return
     # without the flag PEFT asks the hub for the base model's vocabulary size
-    model.save_pretrained(str(folder), save_embedding_layers=False)
+    model.save_pretrained(str(folder), state_dict=whole, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours
 
 
 def load_adapters(model: PeftModel, folder: Path) -> None:
-    """Put saved adapters back, bit for bit.
+    """Put saved adapters back, bit for bit; every process calls it. One reads them: the hosts share no disk.
 
     Raises:
         IntegrityError: they are not this model's: PEFT itself would only warn and leave the others as they are.
     """
-    saved = load_file(folder / "adapter_model.safetensors")
+    saved = processes.here().from_leader(lambda: load_file(folder / "adapter_model.safetensors"))
     wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
     shapes, expected = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, wanted))
     if shapes != expected:
@@ -60,4 +71,4 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
             got=f"{len(shapes)} tensors; {differing[0]} differs",
             do="start a new execution",
         )
-    set_peft_model_state_dict(model, saved)
+    set_peft_model_state_dict(model, {name: sharding.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
