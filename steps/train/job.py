@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
     from steps.train.corpus import Corpus
     from steps.train.fine_tune import Tuned
-    from steps.train.tracking import Tracker
+    from steps.train.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -61,24 +61,24 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
         stop = AgreedStop(own, me)
     given = _verified(arguments, paths, services, stop, me)
     lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    with (
-        _scratch(me) as scratch,
-        tracking.tracked(
-            arguments,
-            services.workspace,
-            training_job=training_job,
-            prepared=given.prepared,
-            leader=me.is_leader,
-        ) as tracker,
-    ):
+    tracked = tracking.tracked(
+        arguments, services.workspace, training_job=training_job, prepared=given.prepared, leader=me.is_leader
+    )
+    with _scratch(me) as scratch, tracked as tracker:
         examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
+        from steps.train import merged
         from steps.train.fine_tune import Clock, Task, fine_tune
+        from steps.train.origin import Origin
 
+        me.from_leader(lambda: merged.require_possible(arguments, paths))
         task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
         tuned = fine_tune(task, stop=stop, clock=Clock())
+        stop.check()
         tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
         tracker.flush()  # from here on its run and its problems are known
-        trained = _publish(arguments, paths, services, tuned, given, tracker, training_job=training_job, stop=stop)
+        live, principal = tracking.summary(tracker), services.catalog.principal
+        origin = Origin(arguments, given.prepared, given.base, training_job, principal, live)
+        trained = _publish(origin, paths, services, tuned, stop=own)
         if trained is not None:
             tracker.tag({"manifest_sha256": trained.sha256})
     me.leave()
@@ -142,36 +142,22 @@ def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> It
     return data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
 
 
-def _publish(
-    arguments: Arguments,
-    paths: Paths,
-    services: Services,
-    tuned: Tuned,
-    given: _Given,
-    tracker: Tracker,
-    *,
-    training_job: str,
-    stop: StopSignal,
-) -> Trained | None:
+def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
     """What was published, in the process that speaks for the job; the others lend it their adapters."""
-    from steps.train import lora, outputs, report, tracking
+    from steps.train import lora, merged, outputs, report
 
+    arguments = origin.arguments
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
-        stop.check()
         if not processes.here().is_leader:
             return None
         outputs.copy_tokenizer(paths.base_model, folder)
-        report.write(folder, arguments, tuned, given.prepared, live_metrics=tracking.summary(tracker))
-        trained = outputs.manifest(
-            arguments,
-            tuned,
-            given.prepared,
-            base=given.base,
-            training_job=training_job,
-            principal=services.catalog.principal,
-            files=outputs.entries(folder),
-        ).model_copy(update={"mlflow_run_id": tracker.run_id})
-        uri = arguments.train_manifest_uri(training_job)
-        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+        with merged.exported(arguments, paths, folder, probe=tuned.probe, stop=stop) as export:
+            report.write(folder, origin, tuned, export.comparison if export else None)
+            files = outputs.entries(folder)
+            trained = outputs.manifest(origin, tuned, files, export.files if export else None)
+            stop.check()
+            uri = arguments.train_manifest_uri(origin.training_job)
+            with merged.published(export, paths.merged, trained):
+                outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
     return trained

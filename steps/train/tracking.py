@@ -22,6 +22,7 @@ from typing import Protocol
 from steps.governance.identity import Workspace
 from steps.governance.manifest import Prepared
 from steps.train.arguments import Arguments
+from steps.train.findings import LiveMetrics
 from steps.train.live_tracker import FLUSH_SECONDS, LiveTracker
 from steps.train.mlflow_run import MlflowRun, Status
 from steps.train.stopping import Stopped
@@ -99,9 +100,9 @@ def start(
     return LiveTracker(run)
 
 
-def summary(tracker: Tracker) -> dict[str, object]:
+def summary(tracker: Tracker) -> LiveMetrics:
     """For the report: where the live metrics are, and what went wrong with them."""
-    return {"mlflow_run_id": tracker.run_id, "problems": tracker.problems}
+    return LiveMetrics(mlflow_run_id=tracker.run_id, problems=tracker.problems)
 
 
 class Untracked:
