@@ -62,7 +62,7 @@ def read(folder: Path, device: torch.device, *, vision: bool = False) -> Iterato
         IntegrityError: a scale is missing, not one finite positive number, or belongs to no FP8 weight.
     """
     scales = _scales(folder)
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt", device=str(device)) as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 if not _wanted(name, vision):
@@ -76,7 +76,7 @@ def read(folder: Path, device: torch.device, *, vision: bool = False) -> Iterato
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Every weight's shape by its name on disk, in the order in which `read` gives them with `vision`. Headers only."""
     found = {}
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 if _wanted(name, vision=True):
@@ -88,7 +88,7 @@ def _wanted(name: str, vision: bool) -> bool:
     return not name.endswith((_SCALE, _ACTIVATION)) and (vision or not name.startswith(_UNUSED))
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     """The shards that the index names; `consolidated.safetensors` holds the same weights again under other names."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
@@ -99,7 +99,7 @@ def _files(folder: Path) -> list[Path]:
 def _scales(folder: Path) -> dict[str, Tensor]:
     """Scales by the name of their weight. They are read first: a shard border may part a weight from its scale."""
     found = {}
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 if name.endswith(_SCALE) and not name.startswith(_UNUSED):

@@ -16,15 +16,18 @@ from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import (
     batching,
+    compiling,
     determinism,
     fitting,
     flops,
     generation,
+    loading,
     loop,
     lora,
     memory,
     model,
     precision,
+    processes,
     progress,
     reloading,
 )
@@ -35,6 +38,7 @@ from steps.train.corpus import Corpus
 from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths
 from steps.train.history import History, Measured
+from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
 from steps.train.tracking import Tracker
 
@@ -101,31 +105,31 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         OutOfMemory: the device cannot hold one row.
         Stopped: SIGTERM came; what was trained is in the checkpoints.
     """
-    arguments = task.arguments
+    arguments, me = task.arguments, processes.here()
     determinism.apply(arguments.determinism, arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
     plan = memory.Plan.of(
         model.shape(task.base_model), decided, rank=arguments.lora_rank, optimizer=arguments.optimizer
     )
-    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan)
+    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
     train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
-        base = model.load(task.base_model, decided)
-        tuned = lora.add_adapters(
-            base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
-        )
+        tuned = loading.load(arguments, task.base_model, decided)
+        if arguments.compile == "layers":
+            compiling.compile_layers(tuned, decided.device)
     course = loop.Course(
         rows=train.rows,
-        schedule=_schedule(arguments, len(train.rows)),
+        schedule=_schedule(arguments, len(train.rows), me),
         batching=batches,
         precision=decided,
-        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided)),
+        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, me)),
         evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
         tracker=task.tracker,
         stop=stop,
         flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
+        processes=me,
     )
     with clock.time("evaluate_before"):
         before = _before(course)
@@ -152,10 +156,10 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     )
 
 
-def _schedule(arguments: Arguments, rows: int) -> loop.Schedule:
-    whole = arguments.epochs * math.ceil(rows / batching.ROWS_PER_STEP)
+def _schedule(arguments: Arguments, rows: int, me: processes.Processes) -> Schedule:
+    whole = arguments.epochs * math.ceil(rows / batching.rows_per_step(me.count))
     steps = whole if arguments.max_steps < 0 else min(whole, arguments.max_steps)
-    return loop.Schedule(
+    return Schedule(
         steps,
         arguments.learning_rate,
         arguments.seed,
@@ -165,7 +169,7 @@ def _schedule(arguments: Arguments, rows: int) -> loop.Schedule:
     )
 
 
-def _fingerprint(task: Task, decided: precision.Precision) -> Fingerprint:
+def _fingerprint(task: Task, decided: precision.Precision, me: processes.Processes) -> Fingerprint:
     """What a checkpoint must share with the run that goes on from it. How many rows the device takes at once may differ."""
     arguments = asdict(task.arguments)
     told = (
@@ -184,13 +188,13 @@ def _fingerprint(task: Task, decided: precision.Precision) -> Fingerprint:
         **task.sources,
         "fp8": decided.effective,
         "dtype": str(decided.dtype).removeprefix("torch."),
-        "rows_per_step": batching.ROWS_PER_STEP,
+        "rows_per_step": batching.rows_per_step(me.count),
     }
 
 
 def _before(course: loop.Course) -> Evaluation:
     """The base model's loss: adapters add nothing before their first step. Measured once, however often the job starts."""
-    resume = course.checkpoints.latest()
+    resume = course.newest()
     before = resume.history().before if resume else None
     if before is None:
         before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")

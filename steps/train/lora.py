@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from steps.governance.errors import IntegrityError
+from steps.train import processes, sharding
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
@@ -54,21 +55,24 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
 
 
 def save_adapters(model: PeftModel, folder: Path) -> None:
-    """Write adapter_model.safetensors and adapter_config.json. The base is never saved: it is named by revision
-    instead.
+    """Write adapter_model.safetensors and adapter_config.json, once; every process calls it. The base is never saved: it
+    is named by revision instead.
     """
+    whole = sharding.whole_adapters(model) if sharding.is_sharded(model) else None
+    if not processes.here().is_leader:
+        return
     # without the flag PEFT asks the hub for the base model's vocabulary size
-    model.save_pretrained(str(folder), save_embedding_layers=False)
+    model.save_pretrained(str(folder), state_dict=whole, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours
 
 
 def load_adapters(model: PeftModel, folder: Path) -> None:
-    """Put saved adapters back, bit for bit.
+    """Put saved adapters back, bit for bit; every process calls it. One reads them: the hosts share no disk.
 
     Raises:
         IntegrityError: they are not this model's: PEFT itself would only warn and leave the others as they are.
     """
-    saved = load_file(folder / "adapter_model.safetensors")
+    saved = processes.here().from_leader(lambda: load_file(folder / "adapter_model.safetensors"))
     wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
     shapes, expected = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, wanted))
     if shapes != expected:
@@ -79,7 +83,7 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
             got=f"{len(shapes)} tensors; {differing[0]} differs",
             do="start a new execution",
         )
-    set_peft_model_state_dict(model, saved)
+    set_peft_model_state_dict(model, {name: sharding.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
 
 
 @dataclass

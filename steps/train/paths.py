@@ -26,6 +26,11 @@ class Paths:
         return self.root / "input" / "config" / "hyperparameters.json"
 
     @property
+    def resources(self) -> Path:
+        """A JSON object: the job's hosts, this one's name, its network interface and instance type."""
+        return self.root / "input" / "config" / "resourceconfig.json"
+
+    @property
     def base_model(self) -> Path:
         """The input channel `model`."""
         return self.root / "input" / "data" / "model"
