@@ -30,7 +30,7 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
     tuned = adapted(job, decided)
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(STEPS, tokens=_TOKENS, vocabulary=vocabulary, seed=job.seed)
-    one_row = Batching(micro_rows=1, accumulation=1, checkpointing=False)
+    one_row = Batching(1, 1, recomputed_layers=0, decoder_layers=tuned.config.text_config.num_hidden_layers)
     way = Way(decided, one_row, _LEARNING_RATE, job.seed)
     return {"losses": train(tuned, [[document(text)] for text in texts], way, listen=lambda *_: None)}
 

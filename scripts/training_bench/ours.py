@@ -31,7 +31,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     meter.loaded()
     meter.watch(tuned)
-    way = Way(decided, _batching(job, decided), LEARNING_RATE, job.seed)
+    way = Way(decided, batching_of(job, tuned, decided), LEARNING_RATE, job.seed)
     train(tuned, rows, way, listen=lambda *_: meter.step_ended())
     return meter.read() | {"precision": decided.record().model_dump()}
 
@@ -93,12 +93,16 @@ def precision_of(job: Job, mode: str) -> Any:
     return precision.decide(mode, device(job.device))
 
 
-def _batching(job: Job, decided: Any) -> Any:
-    from steps.train import batching
+def batching_of(job: Job, tuned: Any, decided: Any) -> Any:
+    """What the step would decide for this device, or as the job says."""
+    from steps.train import batching, memory
+    from steps.train.shapes import Shape
 
+    shape = Shape.of(tuned.config.text_config)
     if job.recompute:
-        return batching.Batching(1, batching.ROWS_PER_STEP, checkpointing=True)
-    return batching.decide(decided.device, job.row_tokens)
+        return batching.Batching(1, batching.ROWS_PER_STEP, recomputed_layers=shape.layers, decoder_layers=shape.layers)
+    plan = memory.Plan.of(shape, decided, rank=RANK, optimizer="adamw")
+    return batching.decide(decided.device, job.row_tokens, plan=plan)
 
 
 def device(name: str) -> Any:
