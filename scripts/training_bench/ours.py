@@ -31,7 +31,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     meter.loaded()
     meter.watch(tuned)
-    way = Way(decided, batching_of(job, tuned, decided), LEARNING_RATE, job.seed)
+    way = Way(decided, batching_of(job, decided, tuned), LEARNING_RATE, job.seed)
     train(tuned, rows, way, listen=lambda *_: meter.step_ended())
     return meter.read() | {"precision": decided.record().model_dump()}
 
@@ -70,6 +70,7 @@ def train(
             evaluate=lambda: Evaluation(0.0, 1),
             tracker=cast(Any, _Listener(listen)),
             stop=StopSignal(),
+            flops=lambda tokens: 0,
         )
         loop.train(tuned, course, history, resume=None)
     return [point["train_loss"] for point in history.curve]
@@ -93,14 +94,14 @@ def precision_of(job: Job, mode: str) -> Any:
     return precision.decide(mode, device(job.device))
 
 
-def batching_of(job: Job, tuned: Any, decided: Any) -> Any:
-    """What the step would decide for this device, or as the job says."""
+def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
+    """What the step would decide, or as the job says: every layer recomputed."""
     from steps.train import batching, memory
     from steps.train.shapes import Shape
 
     shape = Shape.of(tuned.config.text_config)
     if job.recompute:
-        return batching.Batching(1, batching.ROWS_PER_STEP, recomputed_layers=shape.layers, decoder_layers=shape.layers)
+        return batching.Batching(1, batching.ROWS_PER_STEP, shape.layers, shape.layers)
     plan = memory.Plan.of(shape, decided, rank=RANK, optimizer="adamw")
     return batching.decide(decided.device, job.row_tokens, plan=plan)
 

@@ -18,7 +18,9 @@ CPU_CASES = (
     "trl default",
 )
 ONE_FOLD, TEN_FOLD = "streaming, once the data", "streaming, ten times the data"
-FP8_CASES = tuple(f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", "storage", "native"))
+FP8_CASES = tuple(
+    f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", "storage", "native", "native_dx")
+)
 _FASTER, _SMALLER = Target("at least", 2.4), Target("at most", 0.5)
 _NAMES = {
     "trainer padded": "HF Trainer, padded",
@@ -88,13 +90,19 @@ def fp8(runner: Runner) -> list[Row]:
                 Target("within", 1e-3),
                 lambda mode=mode: bytes_of("saved_bytes", mode),
             )
-            for mode in ("storage", "native")
+            for mode in ("storage", "native", "native_dx")
         ),
         guarded(
             "loss of 120 steps, furthest: storage, bfloat16", "nats", Target("within", 0.005), lambda: curves("storage")
         ),
-        guarded(
-            "loss of 120 steps, furthest: native, bfloat16", "nats", Target("within", 0.015), lambda: curves("native")
+        *(
+            guarded(
+                f"loss of 120 steps, furthest: {mode}, bfloat16",
+                "nats",
+                Target("within", 0.015),
+                lambda mode=mode: curves(mode),
+            )
+            for mode in ("native", "native_dx")
         ),
     ]
 

@@ -33,7 +33,7 @@ def run(job: Job) -> dict[str, Any]:
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(job.documents, tokens=_LONGEST, vocabulary=vocabulary, seed=job.seed)
     rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
-    batches = batching_of(job, tuned, decided)
+    batches = batching_of(job, decided, tuned)
     seen: list[dict[str, Any]] = []
     tuned.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
     losses = train(tuned, rows, Way(decided, batches, _LEARNING_RATE, job.seed), listen=lambda *_: None)

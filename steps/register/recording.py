@@ -30,7 +30,7 @@ def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
         "artifact_sha256": artifact_sha256,
         "manifest_sha256": facts.trained_sha256,
         "base_model": f"{trained.base_model.name}@{trained.base_model.revision}",
-        "precision": f"{trained.fp8.effective} {trained.fp8.dtype} {trained.fp8.device}",
+        **{f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()},  # as the training run's tags
         "eval_loss": str(trained.metrics.eval_loss),
         "curated_version": str(facts.prepared.target.version),
     }

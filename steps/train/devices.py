@@ -20,7 +20,7 @@ _T, _GIB = 1e12, 2**30
 # Sources: reference/training.md §5 for the operations (A10G: 70, not the A10's 125 that TRL's and Lightning's tables give
 # it); H200 has H100's chip (NVIDIA's data sheet, [unverified] here). Memory: [unverified] where no such card was at hand;
 # batching asks the device itself. The names are whole: H100 PCIe and H200 NVL are other, slower cards.
-_SHEETS = {
+SHEETS = {
     "A10G": Sheet(70 * _T, None, int(22.0 * _GIB)),
     "L4": Sheet(121 * _T, 242 * _T, int(22.0 * _GIB)),
     "L40S": Sheet(362 * _T, 733 * _T, int(44.4 * _GIB)),
@@ -31,7 +31,7 @@ _SHEETS = {
 
 def sheet(name: str) -> Sheet | None:
     """The data sheet of the device that CUDA calls `name`; None if it is not in the table."""
-    return _SHEETS.get(name.removeprefix("NVIDIA "))
+    return SHEETS.get(name.removeprefix("NVIDIA "))
 
 
 def peak_flops(name: str, *, fp8: bool = False) -> float | None:

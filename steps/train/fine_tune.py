@@ -16,6 +16,7 @@ from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import (
     batching,
+    compiling,
     determinism,
     fitting,
     flops,
@@ -28,6 +29,7 @@ from steps.train import (
     precision,
     processes,
     progress,
+    reloading,
 )
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
@@ -66,6 +68,7 @@ class Tuned:
     batching: batching.Batching
     lengths: dict[str, Lengths]
     sample: generation.Sample
+    probe: reloading.Probe  # what a merged export must answer
     system: str  # the system message of every training example, "" where they differ: serving must say the same
     stopped_early: bool
     seconds: dict[str, float]
@@ -114,6 +117,8 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
         tuned = loading.load(arguments, task.base_model, decided)
+        if arguments.compile == "layers":
+            compiling.compile_layers(tuned, decided.device)
     course = loop.Course(
         rows=train.rows,
         schedule=_schedule(arguments, len(train.rows), me),
@@ -134,6 +139,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         best = _take_best(tuned, course, history)
     with clock.time("sample"):
         sample = generation.sample(tuned, Chat(task.base_model), held_out.documents[0], decided)
+        probe = reloading.ask(tuned, held_out.documents)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
     return Tuned(
         tuned,
@@ -143,6 +149,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         batches,
         lengths,
         sample,
+        probe,
         system=task.corpus.system,
         stopped_early=history.steps < course.schedule.steps,
         seconds=clock.seconds,

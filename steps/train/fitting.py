@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from steps.governance.errors import GovernanceError
-from steps.train import checkpointing, loop, progress
+from steps.train import loop, progress
 from steps.train.batching import Batching
 from steps.train.evaluation import Evaluation
 from steps.train.history import History
@@ -36,7 +36,6 @@ def train(model: PeftModel, course: Course, before: Evaluation) -> History:
         if resume:
             history.resumed_from.append(resume.step)
             progress.say(f"resuming from checkpoint-{resume.step}")
-        checkpointing.apply(model, course.batching.recomputed_layers)
         try:
             loop.train(model, course, history, resume=resume)
         except torch.OutOfMemoryError as error:

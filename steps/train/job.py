@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
     from steps.train.corpus import Corpus
     from steps.train.fine_tune import Tuned
+    from steps.train.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     tracked = tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=given.prepared)
     with _scratch(me) as scratch, tracked if me.is_leader else nullcontext(tracking.Untracked()) as tracker:
         examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
+        from steps.train import merged
         from steps.train.fine_tune import Clock, Task, fine_tune
+        from steps.train.origin import Origin
 
+        me.from_leader(lambda: merged.require_possible(arguments, paths))
         task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
         tuned = fine_tune(task, stop=stop, clock=Clock())
-        trained = _publish(arguments, paths, services, tuned, given, training_job=training_job, stop=stop)
+        stop.check()
+        origin = Origin(arguments, given.prepared, given.base, training_job, services.catalog.principal)
+        trained = _publish(origin, paths, services, tuned, stop=own)
         if trained is not None:
             tracker.tag({"manifest_sha256": trained.sha256})
     me.leave()
@@ -131,35 +137,22 @@ def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> It
     return data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
 
 
-def _publish(
-    arguments: Arguments,
-    paths: Paths,
-    services: Services,
-    tuned: Tuned,
-    given: _Given,
-    *,
-    training_job: str,
-    stop: StopSignal,
-) -> Trained | None:
+def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
     """What was published, in the process that speaks for the job; the others lend it their adapters."""
-    from steps.train import lora, outputs, report
+    from steps.train import lora, merged, outputs, report
 
+    arguments = origin.arguments
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
-        stop.check()
         if not processes.here().is_leader:
             return None
         outputs.copy_tokenizer(paths.base_model, folder)
-        report.write(folder, arguments, tuned, given.prepared)
-        trained = outputs.manifest(
-            arguments,
-            tuned,
-            given.prepared,
-            base=given.base,
-            training_job=training_job,
-            principal=services.catalog.principal,
-            files=outputs.entries(folder),
-        )
-        uri = arguments.train_manifest_uri(training_job)
-        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+        with merged.exported(arguments, paths, folder, probe=tuned.probe, stop=stop) as export:
+            report.write(folder, origin, tuned, export.comparison if export else None)
+            files = outputs.entries(folder)
+            trained = outputs.manifest(origin, tuned, files, export.files if export else None)
+            stop.check()
+            uri = arguments.train_manifest_uri(origin.training_job)
+            with merged.published(export, paths.merged, trained):
+                outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
     return trained

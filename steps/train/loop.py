@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import devices, lora, processes, progress, settings
+from steps.train import checkpointing, devices, lora, processes, progress, settings
 from steps.train.batching import Batching
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.evaluation import Evaluation
@@ -87,6 +87,7 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
     if resume is not None:
         lora.load_adapters(model, resume.folder)
         _measure(resume.step, course, history)
+    checkpointing.apply(model, course.batching.recomputed_layers)
     if not _ended(course, history):
         trainer = _Trainer(
             model=model,

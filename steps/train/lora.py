@@ -4,14 +4,19 @@ A bare list of names (`q_proj`, …) or PEFT's `all-linear` would hit the Pixtra
 never get a gradient on text, and DDP would stop on them.
 """
 
+import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from steps.governance.errors import IntegrityError
 from steps.train import processes, sharding
@@ -19,6 +24,11 @@ from steps.train.adapted_linear import instead_of_pefts
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+ADAPTERS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"  # PEFT's names
+_SAVED = "base_model.model."  # what PEFT puts before a module's name
+_A, _B = ".lora_A.weight", ".lora_B.weight"
+# Variants of LoRA whose product is another than alpha / r * B @ A; add_adapters uses none
+_OTHER_PRODUCTS = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "lora_bias")
 
 
 def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision: str) -> PeftModel:
@@ -77,3 +87,45 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
             do="start a new execution",
         )
     set_peft_model_state_dict(model, {name: sharding.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
+
+
+@dataclass
+class SavedAdapters:
+    """The adapters of a folder, read one at a time; each can be taken once."""
+
+    scaling: float
+    left: set[str]  # the weights, by their names in the model, that have an adapter not yet taken
+    _tensors: Any
+
+    def take(self, weight: str) -> Tensor | None:
+        """What LoRA adds to this weight, alpha / r * B @ A in float32, (out, in); None if it has no adapter."""
+        if weight not in self.left:
+            return None
+        self.left.remove(weight)
+        module = _SAVED + weight.removesuffix(".weight")
+        a, b = (self._tensors.get_tensor(module + kind).float() for kind in (_A, _B))  # (r, in), (out, r)
+        product: Tensor = b @ a
+        return product.mul_(self.scaling)
+
+
+@contextmanager
+def saved(folder: Path) -> Iterator[SavedAdapters]:
+    """The adapters that `save_adapters` wrote to `folder`, open.
+
+    Raises:
+        IntegrityError: a tensor that is no half of a pair, or a variant of LoRA that would need another product.
+    """
+    configuration = json.loads((folder / CONFIGURATION).read_bytes())
+    if others := [key for key in _OTHER_PRODUCTS if configuration.get(key)]:
+        raise IntegrityError(
+            "the adapters cannot be multiplied out", expected="plain LoRA: alpha / r * B @ A", got=", ".join(others)
+        )
+    with safe_open(folder / ADAPTERS, framework="pt") as tensors:
+        names = set(tensors.keys())
+        modules = {name.removesuffix(_A) for name in names if name.endswith(_A)}
+        if names != {module + kind for module in modules for kind in (_A, _B)}:
+            raise IntegrityError(
+                "the adapters are not pairs", expected="lora_A and lora_B of each linear", got=f"{len(names)} tensors"
+            )
+        weights = {module.removeprefix(_SAVED) + ".weight" for module in modules}
+        yield SavedAdapters(configuration["lora_alpha"] / configuration["r"], weights, tensors)

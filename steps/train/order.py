@@ -40,7 +40,7 @@ class Order(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Trainer calls this before each epoch, a resumed one too."""
+        """`SharedTrainer` calls this before each epoch, a resumed one too."""
         self._epoch = epoch
 
     def __len__(self) -> int:

@@ -53,6 +53,11 @@ class Paths:
         return self.root / "output" / "data"
 
     @property
+    def merged(self) -> Path:
+        """The merged model, where one is asked for."""
+        return self.output_data / "merged"
+
+    @property
     def failure(self) -> Path:
         """What DescribeTrainingJob shows as FailureReason, its first 1,024 characters."""
         return self.root / "output" / "failure"

@@ -21,11 +21,21 @@ from steps.train.order import Order
 class SharedTrainer(Trainer):
     """Trainer for one process or many, over a model that is whole in each or sharded."""
 
+    _order: Order
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Order:
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
         # alone, the last rows of an epoch are a smaller pass, which costs less than a blank row
         multiple = self.args.train_batch_size * self.args.world_size if self.args.world_size > 1 else 1
-        return Order(len(rows), seed=self.args.seed, multiple=multiple)
+        self._order = Order(len(rows), seed=self.args.seed, multiple=multiple)
+        return self._order
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Trainer tells the sampler its epoch through the layers around it. One process that resumes has three of them,
+        several have four, and there accelerate 1.15 stops short: it would begin the first epoch's order again.
+        """
+        self._order.set_epoch(kwargs["epoch"])
+        super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]  # Trainer has no types
 
     @contextmanager
     def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:

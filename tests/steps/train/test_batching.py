@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steps.governance.errors import UsageError
-from steps.train import batching, devices, memory
+from steps.train import batching, devices, memory, memory_table
 from steps.train.arguments import SEQUENCE_LENGTHS
 from steps.train.batching import ROWS_PER_STEP, Batching, decide
 from steps.train.precision import Device
@@ -89,3 +89,14 @@ def test_out_of_memory_is_answered_with_fewer_rows_then_more_recomputed_layers_t
 
 def test_three_rows_become_one_at_a_time_without_losing_any() -> None:
     assert Batching(3, 1, 0, 2).smaller() == Batching(1, 3, 0, 2)
+
+
+def test_the_table_says_what_batching_decides_and_leaves_out_what_does_not_fit() -> None:
+    lines = {line.device: line for line in memory_table.table(STORAGE, 8192)}
+    assert lines.keys() == devices.SHEETS.keys()
+    a10g = lines["A10G"]
+    assert (a10g.rows_at_once, a10g.recomputed_layers) == (1, 14)
+    assert a10g.base + a10g.adapters + a10g.kept + a10g.momentary == pytest.approx(a10g.needed)
+    assert a10g.needed == pytest.approx(17.91, abs=0.01)
+    large = replace(STORAGE, shape=replace(MINISTRAL_3B, layers=200))
+    assert {line.device for line in memory_table.table(large, 8192)} == {"L40S", "H100 80GB HBM3", "H200"}
