@@ -60,7 +60,7 @@ def test_boto3_finds_steps_metrics_and_logs(environment: Environment, result: di
         logStreamName=stream["logStreams"][0]["logStreamName"],
         startFromHead=True,
     )["events"]
-    assert any("[eval] eval_loss=" in event["message"] for event in events)
+    assert any(event["message"].startswith("[eval]") and " eval_loss=" in event["message"] for event in events)
 
 
 def test_mlflow_has_the_curve_of_the_training_job(environment: Environment, result: dict[str, Any]) -> None:
