@@ -22,6 +22,7 @@ class StepState:
     job: str = ""  # the training job's ARN, or the EMR Serverless job run's id
     metrics: Mapping[str, float] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    interruptions: int = 0  # how often a training job lost its spot instance
 
     @property
     def seconds(self) -> float | None:

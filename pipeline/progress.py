@@ -73,6 +73,8 @@ def metric(step: StepState) -> str:
         return step.failure.splitlines()[0]
     names = {EVAL_LOSS_BEFORE: "before", EVAL_LOSS: "eval loss", "train:loss": "train loss"}
     measured = [f"{text} {number(step.metrics[name])}" for name, text in names.items() if name in step.metrics]
+    if step.interruptions:
+        measured.append(f"spot instance lost {step.interruptions} ×")
     return " · ".join([*measured, *(f"version {v}" for k, v in step.outputs.items() if k == "model_version")])
 
 

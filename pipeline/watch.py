@@ -61,4 +61,5 @@ def _measured(client: Any, step: StepState) -> StepState:
         return step
     described = client.describe_training_job(TrainingJobName=step.job.rsplit("/", 1)[-1])
     metrics = {metric["MetricName"]: metric["Value"] for metric in described.get("FinalMetricDataList", [])}
-    return replace(step, metrics=metrics)
+    statuses = [transition["Status"] for transition in described.get("SecondaryStatusTransitions", [])]
+    return replace(step, metrics=metrics, interruptions=statuses.count("Interrupted"))

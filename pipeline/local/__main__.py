@@ -3,6 +3,7 @@
 python -m pipeline.local run                                # everything, on a synthetic corpus, and down again
 python -m pipeline.local run --filings FILE.jsonl --keep    # on your filings; leave it running to look around
 python -m pipeline.local up && eval "$(python -m pipeline.local env)"   # then pipeline.upsert, pipeline.run, boto3, mlflow …
+python -m pipeline.local interrupt                          # the spot instance of the running training job is gone; it resumes
 python -m pipeline.local status | down
 """
 
@@ -99,7 +100,20 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0 if record.running else 1
 
 
+def _interrupt(arguments: argparse.Namespace) -> int:
+    job = _running(arguments).root.interrupt(arguments.job)
+    say(f"{job}: its instance is taken away; it starts again from its checkpoints")
+    return 0
+
+
 def _env(arguments: argparse.Namespace) -> int:
+    started = _running(arguments)
+    variables = started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
+    put("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())))
+    return 0
+
+
+def _running(arguments: argparse.Namespace) -> Any:
     from pipeline.local.environment import Started
     from pipeline.local.servers import Servers
 
@@ -107,10 +121,7 @@ def _env(arguments: argparse.Namespace) -> int:
     record = state.load()
     if not record.running:
         raise PipelineError(f"no environment runs in {state.folder}\n  do        python -m pipeline.local up")
-    started = Started(state, Servers(state, record), fresh=False)
-    variables = started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
-    put("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())))
-    return 0
+    return Started(state, Servers(state, record), fresh=False)
 
 
 def _forget_this_shells_cloud() -> None:
@@ -161,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (run, _verb(verbs, "status", _status, "what runs, and where; exit 1 if it does not")):
         verb.add_argument("--json", action="store_true", help="print the result as JSON")
     _verb(verbs, "down", _down, "stop every server; `up` goes on with what they hold")
+    spot = _verb(verbs, "interrupt", _interrupt, "take a spot training job's instance away, as AWS's market does")
+    spot.add_argument("--job", metavar="NAME", help="which training job (default: the one that runs)")
     env = _verb(verbs, "env", _env, "print the variables of a client, secrets included, for eval")
     env.add_argument("--as", dest="role", choices=_ROLES, default=_ROLES[0], help="whose (default: scientist)")
     return parser

@@ -1,4 +1,4 @@
-"""What an account's administrator does: deploy the infrastructure template, give Databricks its AWS user, lend roles.
+"""What an account's administrator does: deploy the infrastructure, give Databricks its AWS user, lend roles, play the market.
 
 Root's key is random, lies in the state folder readable by its owner alone, and never leaves this module's sessions.
 """
@@ -9,8 +9,8 @@ from typing import Any
 
 import boto3
 
-from pipeline.errors import PipelineError
-from pipeline.local.aws import infrastructure
+from pipeline.errors import PipelineError, Refused, UsageError
+from pipeline.local.aws import infrastructure, interruption
 from pipeline.local.state import State
 
 REGION = "us-east-1"
@@ -52,6 +52,28 @@ class Root:
             return infrastructure.deploy(self.client("cloudformation"), {})
         except infrastructure.DeploymentFailed as error:
             raise PipelineError(f"the infrastructure was not deployed: {error}") from error
+
+    def interrupt(self, training_job: str | None) -> str:
+        """Take a spot training job's instance away, as the market does in AWS; its name. Without one, of the job that runs.
+
+        Raises:
+            UsageError: none runs, or more than one.
+            Refused: it cannot be interrupted; the message says why.
+        """
+        name = training_job or self._the_running_job()
+        try:
+            interruption.interrupt(self._session, self._endpoint, name)
+        except interruption.NotInterrupted as error:
+            raise Refused(str(error)) from error
+        return name
+
+    def _the_running_job(self) -> str:
+        jobs = self.client("sagemaker").list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
+        names = [job["TrainingJobName"] for job in jobs]
+        if len(names) != 1:
+            message = f"expected one training job that runs, got {' '.join(names) or 'none'}; name one with --job"
+            raise UsageError(message)
+        return str(names[0])
 
     def control_plane_key(self) -> dict[str, str]:
         """A fresh key for the user that Databricks would be: it may assume the storage role and nothing else."""

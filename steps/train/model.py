@@ -51,14 +51,14 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         return CausalLMOutputWithPast(loss=nll / targets)
 
 
-def load(folder: Path, precision: Precision) -> PackedMinistral:
-    """The base model, every parameter frozen, its FP8 bytes as they are on disk.
+def load(folder: Path, precision: Precision, *, on: torch.device | None = None) -> PackedMinistral:
+    """The base model, every parameter frozen, its FP8 bytes as they are on disk; `on` another device than it will run on.
 
     Raises:
         IntegrityError: the files are not an FP8 Ministral-3, or a weight is missing, unknown or of another shape.
     """
     configuration = _configuration(folder)
-    device, dtype = precision.device.torch_device, precision.dtype
+    device, dtype = on or precision.device.torch_device, precision.dtype
     with init_empty_weights(include_buffers=False):  # rotary frequencies are buffers, computed in float32, and stay so
         model = PackedMinistral(configuration)
     model.model.vision_tower = model.model.multi_modal_projector = None

@@ -21,6 +21,7 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
         (("run", "--set", "LoraRank=7"), "expected one of 4 8 16 32 64 128, got 7"),
         (("run", "--set", "RawTable=a.b.c'--"), "expected catalog.schema.name"),
         (("run", "--set", "RawTable=../../tables/x"), "expected catalog.schema.name"),
+        (("run", "--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g5.xlarge"), "native needs FP8 arithmetic"),
         (("run", "--set", "Seed"), "expected --set Name=value"),
         (("up", "--aws-port", "99999"), "expected a port from 1 to 65535, got '99999'"),
         (("up", "--filings", "absent.jsonl"), "absent.jsonl cannot be read: No such file"),
@@ -37,10 +38,11 @@ def test_a_wrong_word_ends_with_one_message_and_exit_code_2(tmp_path: Path, word
     assert not (tmp_path / "state").exists()
 
 
-def test_without_an_environment_env_status_and_down_say_so(tmp_path: Path) -> None:
+def test_without_an_environment_env_interrupt_status_and_down_say_so(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     assert local("status", "--state", state).returncode == 1
-    missing = local("env", "--state", state)
-    assert missing.returncode == 1
-    assert "no environment runs in" in missing.stderr
+    for verb in ("env", "interrupt"):
+        missing = local(verb, "--state", state)
+        assert missing.returncode == 1
+        assert "no environment runs in" in missing.stderr
     assert "nothing was running" in local("down", "--state", state).stderr

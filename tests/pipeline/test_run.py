@@ -96,6 +96,14 @@ def test_an_execution_is_followed_to_its_result(deployed: Any, capsys: pytest.Ca
     assert "\x1b" not in told.err, "plain lines where there is no terminal"
 
 
+def test_a_spot_job_that_lost_its_instance_shows_it(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    lived = ("Starting", "Training", "Interrupted", "Starting", "Training", "Completed")
+    moments = [{"Status": status, "StartTime": 1} for status in lived]
+    deployed.jobs[JOB.rsplit("/", 1)[-1]]["SecondaryStatusTransitions"] = moments
+    assert ran("--follow") == 0
+    assert "eval loss 2.6843 · spot instance lost 1 ×" in capsys.readouterr().err
+
+
 def test_the_result_as_json(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert ran("--follow", "--json") == 0
     told = json.loads(capsys.readouterr().out)

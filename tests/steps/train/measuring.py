@@ -1,11 +1,11 @@
 """What a training step really takes on this machine, counted by torch's own allocator: exact, and the same every time."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
 import torch
 from torch.autograd.profiler import profile
 
@@ -22,13 +22,11 @@ def precision(effective: str = "storage", dtype: torch.dtype = torch.float32) ->
 
 
 def model_of(script: ModuleType, folder: Path, **sizes: int) -> Path:
-    """A model of these sizes (HIDDEN, FFN, LAYERS, …) by scripts/make-tiny-model."""
+    """A model by scripts/make-tiny-model, tiny but for these sizes."""
     folder.mkdir(parents=True, exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, size in sizes.items():
-            patch.setattr(script, name, size)
-        script.write_configuration(folder)
-        script.write_weights(folder, 17)
+    shape = dataclasses.replace(script.TINY, **sizes)
+    script.write_configuration(folder, shape)
+    script.write_weights(folder, 17, shape)
     return folder
 
 

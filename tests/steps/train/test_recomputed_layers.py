@@ -18,7 +18,7 @@ LAYERS = 4
 
 @pytest.fixture(scope="module")
 def folder(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return measuring.model_of(make_tiny_model, tmp_path_factory.mktemp("four") / "model", LAYERS=LAYERS)
+    return measuring.model_of(make_tiny_model, tmp_path_factory.mktemp("four") / "model", layers=LAYERS)
 
 
 def gradients(folder: Path, dtype: torch.dtype, layers: int) -> tuple[Tensor, dict[str, Tensor], int]:

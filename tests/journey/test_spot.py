@@ -1,0 +1,68 @@
+"""The real Train job loses its spot instance in the middle, and ends with the same bytes as one that never did."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline import metrics
+from pipeline.errors import UsageError
+from pipeline.local import administrator
+from pipeline.local.state import State
+from tests.journey.conftest import Environment, wait_for
+
+pytestmark = pytest.mark.environment
+NAME = "interrupted"
+KEPT = (
+    *("HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig"),
+    *("StoppingCondition", "Environment", "EnableManagedSpotTraining"),
+)
+
+
+def described(environment: Environment, job: str) -> dict[str, Any]:
+    answer: dict[str, Any] = environment.client("sagemaker", environment.root).describe_training_job(
+        TrainingJobName=job
+    )
+    return answer
+
+
+def adapter(environment: Environment, job: dict[str, Any]) -> str:
+    """The sha256 of the adapter, as the job's manifest in the evidence bucket has it."""
+    bucket, _, prefix = job["HyperParameters"]["train_evidence_uri"].removeprefix("s3://").partition("/")
+    key = f"{prefix}/{job['TrainingJobName']}/manifest.json"
+    body = environment.client("s3", environment.root).get_object(Bucket=bucket, Key=key)["Body"].read()
+    [entry] = [file for file in json.loads(body)["files"] if file["path"] == "adapter_model.safetensors"]
+    return str(entry["sha256"])
+
+
+def test_an_interrupted_job_resumes_to_the_bytes_of_one_that_was_not(
+    environment: Environment, first_run: tuple[Any, Any]
+) -> None:
+    outcome = json.loads(first_run[1].stdout)["outcome"]
+    arn = environment.steps(outcome["arn"])["Train"]["Metadata"]["TrainingJob"]["Arn"]
+    whole = described(environment, arn.rsplit("/", 1)[-1])
+    # The same job again: same execution, data and seed; only its checkpoints lie elsewhere, or it would resume at the end.
+    checkpoints = whole["CheckpointConfig"] | {"S3Uri": whole["CheckpointConfig"]["S3Uri"] + f"-{NAME}"}
+    environment.client("sagemaker", environment.root).create_training_job(
+        TrainingJobName=NAME, CheckpointConfig=checkpoints, **{name: whole[name] for name in KEPT}
+    )
+    log = environment.state / "aws" / "jobs" / NAME / "log"
+    wait_for(lambda: log.exists() and "[train] step=13 " in log.read_text())
+    market = administrator.root(State(environment.state), environment.scientist["AWS_ENDPOINT_URL"])
+    assert market.interrupt(None) == NAME  # as `python -m pipeline.local interrupt` does
+    wait_for(lambda: described(environment, NAME)["TrainingJobStatus"] != "InProgress")
+    resumed = described(environment, NAME)
+    assert resumed["TrainingJobStatus"] == "Completed", resumed.get("FailureReason")
+    assert "Interrupted" in [item["Status"] for item in resumed["SecondaryStatusTransitions"]]
+    steps = [line for line in log.read_text().splitlines() if line.startswith("[train] step=")]
+    assert len(steps) == len({line.split()[1] for line in steps}) == 30, "no step was made twice"
+    assert adapter(environment, resumed) == adapter(environment, whole)
+    assert _losses(resumed) == _losses(whole)
+    found = {item["MetricName"] for item in resumed["FinalMetricDataList"]}
+    assert found == metrics.KEYS.keys() - {"train:mfu"}, "a CPU's peak is not known"
+    with pytest.raises(UsageError, match="expected one training job that runs, got none; name one with --job"):
+        market.interrupt(None)
+
+
+def _losses(job: dict[str, Any]) -> dict[str, float]:
+    return {item["MetricName"]: item["Value"] for item in job["FinalMetricDataList"] if "eval" in item["MetricName"]}
