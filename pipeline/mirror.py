@@ -4,18 +4,22 @@
     python -m pipeline.mirror --env dev --folder DIR      # files that are here already
 
 Name and revision are those of conf/ENV.yaml. Only what the trainer reads is taken: no pickles, no second copy of the weights
-(`consolidated*`). `mirror.json` is uploaded last, so its presence means that the mirror is whole; a mirror is never changed.
-The download from the hub is [unverified]: no machine of ours reaches it.
+(`consolidated*`). The licence that the model's own card names is noted, so that the card of what is tuned can state it; where
+there is no card, none is. `mirror.json` is uploaded last, so its presence means that the mirror is whole; a mirror is never
+changed. The download from the hub is [unverified]: no machine of ours reaches it.
 """
 
 import hashlib
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from pipeline import account, command, config, layout
 from pipeline.command import put, say
@@ -24,6 +28,9 @@ from pipeline.errors import UsageError
 MIRROR = "mirror.json"
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more
+CARD = "README.md"  # read for its licence, not mirrored
+_FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---\r?\n", re.DOTALL)
+_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # the hub's identifiers; Train takes no other
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +69,20 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
             f"no model to mirror in {folder}\n  expected  safetensors weights\n  got       {len(paths)} other files"
         )
     files = [{"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths]
-    return {"name": name, "revision": revision, "files": files}
+    stated = licence(folder)
+    return {"name": name, "revision": revision, "files": files} | ({"licence": stated} if stated else {})
+
+
+def licence(folder: Path) -> str | None:
+    """The licence that the front matter of the folder's model card names, in the hub's word for it; None without one."""
+    card = folder / CARD
+    front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+    try:
+        document = yaml.safe_load(front_matter[1]) if front_matter else None
+    except yaml.YAMLError:  # the hub would not read it either
+        return None
+    stated = document.get("license") if isinstance(document, dict) else None
+    return stated if isinstance(stated, str) and _LICENCE.fullmatch(stated) else None
 
 
 def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
@@ -81,7 +101,7 @@ def _download(repository: str, revision: str, folder: Path) -> None:
 
     say(f"downloading {repository} at {revision}")
     snapshot_download(
-        repository, revision=revision, local_dir=folder, allow_patterns=list(TAKEN), ignore_patterns=list(LEFT)
+        repository, revision=revision, local_dir=folder, allow_patterns=[*TAKEN, CARD], ignore_patterns=list(LEFT)
     )
 
 

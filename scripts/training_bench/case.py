@@ -6,16 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from scripts.training_bench import fp8, ours, peers, unpacked
+from scripts.training_bench import fp8, ours, peers, streaming, unpacked
 from scripts.training_bench.job import RESULT, Job
 
 CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "ours": partial(ours.run, mode="auto"),
+    "ours native": partial(ours.run, mode="native"),
     "ours storage": partial(ours.run, mode="storage"),
     "ours fp8 off": partial(ours.run, mode="off"),
     "ours unpacked": unpacked.run,
-    **{f"ours curve {mode}": partial(fp8.curve, mode=mode) for mode in ("off", "storage", "native")},
-    **{f"ours sizes {mode}": partial(fp8.sizes, mode=mode) for mode in ("off", "storage", "native")},
+    "ours streaming": streaming.run,
+    **{f"ours curve {mode}": partial(fp8.curve, mode=mode) for mode in ("off", "storage", "native", "native_dx")},
+    **{f"ours sizes {mode}": partial(fp8.sizes, mode=mode) for mode in ("off", "storage", "native", "native_dx")},
     "trainer padded": partial(peers.trainer, grouped=False),
     "trainer grouped": partial(peers.trainer, grouped=True),
     "trl bfd": partial(peers.trl, packed=True, recompute=False),

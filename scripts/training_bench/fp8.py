@@ -5,11 +5,12 @@ machines, which is what a GPU is. `native` on CPU runs the same `_scaled_mm`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from scripts.training_bench.documents import learnable
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import Way, adapted, device, document, train
+from scripts.training_bench.ours import Way, adapted, document, precision_of, train
 from steps.train import lean
 
 STEPS = 120
@@ -25,11 +26,11 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
     from steps.train.batching import Batching
 
     set_seed(job.seed)
-    decided = bfloat16(mode, job.device)
+    decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(STEPS, tokens=_TOKENS, vocabulary=vocabulary, seed=job.seed)
-    one_row = Batching(micro_rows=1, accumulation=1, checkpointing=False)
+    one_row = Batching(1, 1, recomputed_layers=0, decoder_layers=tuned.config.text_config.num_hidden_layers)
     way = Way(decided, one_row, _LEARNING_RATE, job.seed)
     return {"losses": train(tuned, [[document(text)] for text in texts], way, listen=lambda *_: None)}
 
@@ -40,7 +41,7 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     from steps.train import packing
     from steps.train.evaluation import autocast, on_device
 
-    decided = bfloat16(mode, job.device)
+    decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)
     texts = learnable(4, tokens=_TOKENS, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
     batch = on_device(packing.collate([[document(text) for text in texts]]), decided)
@@ -48,15 +49,6 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     with _Saved(tuned) as saved, autocast(decided):
         tuned(**batch)
     return {"linear_bytes": _linear_bytes(tuned), "saved_bytes": saved.bytes}
-
-
-def bfloat16(mode: str, where: str) -> Any:
-    """`mode` in bfloat16, also where the step would choose float32 or refuse."""
-    import torch
-
-    from steps.train.precision import Precision
-
-    return Precision(mode, mode, torch.bfloat16, device(where))
 
 
 def _linear_bytes(tuned: Any) -> int:

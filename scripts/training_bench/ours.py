@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from scripts.training_bench.documents import Text, filings_like
 from scripts.training_bench.job import Job
@@ -21,17 +21,17 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     from transformers import set_seed
 
     from scripts.training_bench.meter import Meter
-    from steps.train import batching, packing, precision
+    from steps.train import packing
 
     meter = Meter(job.device, job.warm_up)
     set_seed(job.seed)
-    decided = precision.decide(mode, device(job.device))
+    decided = precision_of(job, mode)
     tuned = adapted(job, decided)
     texts = filings_like(job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
-    rows = packing.best_fit([document(text) for text in texts], job.row_tokens, seed=job.seed)
+    rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     meter.loaded()
     meter.watch(tuned)
-    way = Way(decided, batching.decide(decided.device, job.row_tokens), LEARNING_RATE, job.seed)
+    way = Way(decided, batching_of(job, decided, tuned), LEARNING_RATE, job.seed)
     train(tuned, rows, way, listen=lambda *_: meter.step_ended())
     return meter.read() | {"precision": decided.record().model_dump()}
 
@@ -68,11 +68,42 @@ def train(
             precision=way.precision,
             checkpoints=Checkpoints(Path(folder), {}),
             evaluate=lambda: Evaluation(0.0, 1),
-            listen=listen,
+            tracker=cast(Any, _Listener(listen)),
             stop=StopSignal(),
+            flops=lambda tokens: 0,
         )
         loop.train(tuned, course, history, resume=None)
     return [point["train_loss"] for point in history.curve]
+
+
+class _Listener:
+    """A tracker that only passes on what it hears."""
+
+    def __init__(self, listen: Callable[[int, Mapping[str, float]], None]) -> None:
+        self.log = listen
+
+
+def precision_of(job: Job, mode: str) -> Any:
+    """What the step would decide, or as the job says: in bfloat16 whatever the device."""
+    import torch
+
+    from steps.train import precision
+
+    if job.bfloat16:
+        return precision.Precision(mode, mode, torch.bfloat16, device(job.device))
+    return precision.decide(mode, device(job.device))
+
+
+def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
+    """What the step would decide, or as the job says: every layer recomputed."""
+    from steps.train import batching, memory
+    from steps.train.shapes import Shape
+
+    shape = Shape.of(tuned.config.text_config)
+    if job.recompute:
+        return batching.Batching(1, batching.ROWS_PER_STEP, shape.layers, shape.layers)
+    plan = memory.Plan.of(shape, decided, rank=RANK, optimizer="adamw")
+    return batching.decide(decided.device, job.row_tokens, plan=plan)
 
 
 def device(name: str) -> Any:

@@ -17,7 +17,10 @@ CPU_CASES = (
     "trl bfd recomputing",
     "trl default",
 )
-FP8_CASES = tuple(f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", "storage", "native"))
+ONE_FOLD, TEN_FOLD = "streaming, once the data", "streaming, ten times the data"
+FP8_CASES = tuple(
+    f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", "storage", "native", "native_dx")
+)
 _FASTER, _SMALLER = Target("at least", 2.4), Target("at most", 0.5)
 _NAMES = {
     "trainer padded": "HF Trainer, padded",
@@ -35,13 +38,13 @@ def cpu(runner: Runner) -> list[Row]:
     memory = dict.fromkeys(("trainer padded", "trl bfd", "trl bfd recomputing"), _SMALLER)
     peers = [case for case in CPU_CASES if case != "ours"]
     rows = [
-        _guarded(
+        guarded(
             f"tokens per CPU-second: {_NAMES[peer]}", "tok/s", speed.get(peer), lambda peer=peer: _speeds(runner, peer)
         )
         for peer in peers
     ]
     return rows + [
-        _guarded(f"peak RSS: {_NAMES[peer]}", "MB", memory.get(peer), lambda peer=peer: _peaks(runner, peer))
+        guarded(f"peak RSS: {_NAMES[peer]}", "MB", memory.get(peer), lambda peer=peer: _peaks(runner, peer))
         for peer in peers
     ]
 
@@ -59,8 +62,8 @@ def equal_loss(runner: Runner, case: str) -> list[Row]:
         return result["ours"][-1], result["reference"][-1]
 
     return [
-        _guarded("loss: unpacked reference, furthest step", "nats", tolerance, furthest),
-        _guarded("loss: unpacked reference, last step", "nats", tolerance, last),
+        guarded("loss: unpacked reference, furthest step", "nats", tolerance, furthest),
+        guarded("loss: unpacked reference, last step", "nats", tolerance, last),
     ]
 
 
@@ -74,31 +77,50 @@ def fp8(runner: Runner) -> list[Row]:
         return _furthest(runner.of(f"ours curve {mode}")[0]["losses"], runner.of("ours curve off")[0]["losses"])
 
     return [
-        _guarded(
+        guarded(
             "bytes of the linears: storage, bfloat16",
             "MB",
             Target("at most", 0.53),
             lambda: bytes_of("linear_bytes", "storage"),
         ),
         *(
-            _guarded(
+            guarded(
                 f"bytes saved for backward: {mode}, bfloat16",
                 "MB",
                 Target("within", 1e-3),
                 lambda mode=mode: bytes_of("saved_bytes", mode),
             )
-            for mode in ("storage", "native")
+            for mode in ("storage", "native", "native_dx")
         ),
-        _guarded(
+        guarded(
             "loss of 120 steps, furthest: storage, bfloat16", "nats", Target("within", 0.005), lambda: curves("storage")
         ),
-        _guarded(
-            "loss of 120 steps, furthest: native, bfloat16", "nats", Target("within", 0.015), lambda: curves("native")
+        *(
+            guarded(
+                f"loss of 120 steps, furthest: {mode}, bfloat16",
+                "nats",
+                Target("within", 0.015),
+                lambda mode=mode: curves(mode),
+            )
+            for mode in ("native", "native_dx")
         ),
     ]
 
 
-def _guarded(what: str, unit: str, target: Target | None, numbers: Callable[[], tuple[float, float]]) -> Row:
+def streaming(runner: Runner) -> list[Row]:
+    """Peak RSS of ten times the data against once."""
+    kind = "peak_rss_bytes"
+    return [
+        guarded(
+            "peak RSS of tokenizing and packing: ten times the data, once",
+            "MB",
+            Target("at most", 1.2),
+            lambda: (runner.median(TEN_FOLD, kind), runner.median(ONE_FOLD, kind)),
+        )
+    ]
+
+
+def guarded(what: str, unit: str, target: Target | None, numbers: Callable[[], tuple[float, float]]) -> Row:
     """The row of two numbers, or why there are none."""
     try:
         ours, peer = numbers()

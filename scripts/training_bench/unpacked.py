@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.training_bench.documents import learnable
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import RANK, Way, adapted, device, document, train
+from scripts.training_bench.ours import RANK, Way, adapted, batching_of, device, document, train
 from steps.train import lean
 
 _LEARNING_RATE = 1e-3  # high, so that a wrong gradient shows in the very next loss
@@ -24,7 +24,7 @@ def run(job: Job) -> dict[str, Any]:
     lean.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from steps.train import batching, packing, precision
+    from steps.train import packing, precision
 
     set_seed(job.seed)
     decided = precision.decide("auto", device("cpu"))
@@ -32,8 +32,8 @@ def run(job: Job) -> dict[str, Any]:
     start = {name: value.detach().clone() for name, value in tuned.named_parameters() if value.requires_grad}
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(job.documents, tokens=_LONGEST, vocabulary=vocabulary, seed=job.seed)
-    rows = packing.best_fit([document(text) for text in texts], job.row_tokens, seed=job.seed)
-    batches = batching.decide(decided.device, job.row_tokens)
+    rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
+    batches = batching_of(job, decided, tuned)
     seen: list[dict[str, Any]] = []
     tuned.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
     losses = train(tuned, rows, Way(decided, batches, _LEARNING_RATE, job.seed), listen=lambda *_: None)

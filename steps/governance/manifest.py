@@ -74,11 +74,12 @@ class TrainingData(Part):
 
 
 class BaseModelFiles(Part):
-    """The base model: its name, its 40-hex revision and the sha256 of its `mirror.json`."""
+    """The base model: its name, its 40-hex revision, the sha256 of its `mirror.json` and the licence that this states."""
 
     name: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     mirror_sha256: Sha256
+    licence: str | None = None
 
 
 class Precision(Part):
@@ -91,13 +92,19 @@ class Precision(Part):
 
 
 class TrainingMetrics(Part):
-    """Losses in nats per target token, token counts, optimizer steps."""
+    """Losses in nats per target token, token counts, optimizer steps: done, of the best evaluation, resumed from.
+
+    The model is that of `best_step`, and `eval_loss` is its loss. Each interruption adds one step to `resumed_from`.
+    """
 
     eval_loss_before: float
     eval_loss: float
     eval_tokens: Count
     train_tokens: Count
     steps: Count
+    best_step: Count
+    stopped_early: bool
+    resumed_from: list[Count]
 
 
 class Manifest(Part):
@@ -150,7 +157,10 @@ class Prepared(Manifest):
 
 
 class Trained(Manifest):
-    """What Train made: from which data and base model, at which precision, with which losses, file by file."""
+    """What Train made: from which data and base model, at which precision, with which losses, file by file.
+
+    `files` are those of the model archive; `merged`, where a merged model was asked for, those beside it (output.tar.gz).
+    """
 
     schema_: Literal["governed-finetune/trained/1"] = Field(alias="schema")
     execution_arn: str
@@ -162,3 +172,5 @@ class Trained(Manifest):
     fp8: Precision
     metrics: TrainingMetrics
     files: list[FileEntry]
+    merged: list[FileEntry] | None = None
+    mlflow_run_id: str | None = None  # where the job's live metrics are; None: nowhere

@@ -32,6 +32,7 @@ ALLOWED = {
     "chat_template.jinja": _MIB,
     "special_tokens_map.json": _MIB,
     "report.json": 16 * _MIB,
+    "report.html": 16 * _MIB,
     "README.md": _MIB,
     "manifest.json": 4 * _MIB,
 }

@@ -24,13 +24,16 @@ RECORD_TAG = "record_sha256"
 def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
     """The version's tags: what a reader of the registry wants to know, and what binds it to the evidence."""
     trained = facts.trained
-    return {
+    # A tag, not the version's own run_id: for that mlflow would fetch the run from the tracking server in the middle of a
+    # creation, need a right to see its experiment, and leave the link out with a warning where either is missing.
+    run = {"mlflow_run_id": trained.mlflow_run_id} if trained.mlflow_run_id else {}
+    return run | {
         KEY_TAG: key,
         "execution_arn": facts.execution.arn,
         "artifact_sha256": artifact_sha256,
         "manifest_sha256": facts.trained_sha256,
         "base_model": f"{trained.base_model.name}@{trained.base_model.revision}",
-        "precision": f"{trained.fp8.effective} {trained.fp8.dtype} {trained.fp8.device}",
+        **{f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()},  # as the training run's tags
         "eval_loss": str(trained.metrics.eval_loss),
         "curated_version": str(facts.prepared.target.version),
     }

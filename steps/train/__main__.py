@@ -3,6 +3,7 @@
     python -m steps.train            in a SageMaker training container (folders below /opt/ml, or $SAGEMAKER_BASE_DIR)
     python -m steps.train --help
 
+With several GPUs or hosts, the same command starts one worker for each GPU (steps/train/launch.py).
 Reads the manifest, verifies data and base model against it, trains, evaluates, and leaves adapter, tokenizer, report
 and manifest in the model folder. Exit 0: done · 1: refused or failed · 2: cannot be used as given · 143: stopped by
 SIGTERM.
@@ -18,8 +19,10 @@ from typing import Any
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import disk, job
+from steps.train import disk, endings, job, launch
+from steps.train.endings import Ending
 from steps.train.paths import Paths
+from steps.train.processes import PeerFailed
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
 _REASON_CHARACTERS = 1024  # what DescribeTrainingJob shows of output/failure
@@ -35,16 +38,22 @@ def main(argv: list[str]) -> int:
     paths, stop = Paths.from_environment(), StopSignal.listen()
     try:
         arguments = hyperparameters.parse(_hyperparameters(paths))
+        ending = launch.launched(paths)
+        if ending is not None:
+            return _relay(paths, ending)
         with disk.explained():
             job.train(arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
-        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
-        return EXIT_CODE
+        return _stopped()
+    except PeerFailed as error:  # whoever failed tells
+        sys.stderr.write(f"{error.what}\n")
+        return error.exit_code
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - whatever it was, SageMaker shows this file and nothing else
         traceback.print_exc()
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
+    endings.tell(0)
     return 0
 
 
@@ -68,7 +77,23 @@ def _training_job() -> str:
     return name
 
 
+def _relay(paths: Paths, ending: Ending) -> int:
+    """The workers' end as this process's."""
+    if ending.exit_code == EXIT_CODE:
+        return _stopped()
+    return _fail(paths, ending.reason, ending.exit_code) if ending.exit_code else 0
+
+
+def _stopped() -> int:
+    if not endings.tell(EXIT_CODE):
+        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
+    return EXIT_CODE
+
+
 def _fail(paths: Paths, reason: str, exit_code: int) -> int:
+    """Tell why: a worker its launcher, everybody else SageMaker."""
+    if endings.tell(exit_code, reason):
+        return exit_code
     sys.stderr.write(reason + "\n")
     try:
         paths.failure.parent.mkdir(parents=True, exist_ok=True)

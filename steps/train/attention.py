@@ -17,6 +17,8 @@ from transformers.masking_utils import AttentionMaskInterface
 NAME = "packed_varlen"
 
 
+# its loop over documents would be compiled anew for every row
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch gives it no types
 def packed_attention(
     module: nn.Module,
     query: Tensor,  # (1, heads, tokens, width)

@@ -29,9 +29,10 @@ _SCALE, _ACTIVATION = ".weight_scale_inv", ".activation_scale"
 
 @dataclass(frozen=True)
 class Weight:
-    """One tensor under its name in the model; `scale` only if it is FP8."""
+    """One tensor under its name in the model and on disk; `scale` only if it is FP8."""
 
     name: str
+    stored_as: str
     tensor: Tensor
     scale: Tensor | None
 
@@ -54,25 +55,40 @@ def quantization(configuration: dict[str, object], folder: Path) -> None:
         )
 
 
-def read(folder: Path, device: torch.device) -> Iterator[Weight]:
-    """Every weight of the language model, one at a time, on `device`.
+def read(folder: Path, device: torch.device, *, vision: bool = False) -> Iterator[Weight]:
+    """Every weight of the language model, one at a time, on `device`; with `vision`, those of tower and projector too.
 
     Raises:
         IntegrityError: a scale is missing, not one finite positive number, or belongs to no FP8 weight.
     """
     scales = _scales(folder)
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt", device=str(device)) as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                if name.startswith(_UNUSED) or name.endswith((_SCALE, _ACTIVATION)):
+                if not _wanted(name, vision):
                     continue
                 tensor, scale = tensors.get_tensor(name), scales.pop(name, None)
-                yield Weight(_runtime_name(name), tensor, _checked(name, tensor, scale))
+                yield Weight(_runtime_name(name), name, tensor, _checked(name, tensor, scale))
     if scales:
         raise IntegrityError("the base model has scales without weights", got=", ".join(sorted(scales))[:300])
 
 
-def _files(folder: Path) -> list[Path]:
+def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Every weight's shape by its name on disk, in the order in which `read` gives them with `vision`. Headers only."""
+    found = {}
+    for path in files(folder):
+        with safe_open(path, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+                if _wanted(name, vision=True):
+                    found[name] = tuple(tensors.get_slice(name).get_shape())
+    return found
+
+
+def _wanted(name: str, vision: bool) -> bool:
+    return not name.endswith((_SCALE, _ACTIVATION)) and (vision or not name.startswith(_UNUSED))
+
+
+def files(folder: Path) -> list[Path]:
     """The shards that the index names; `consolidated.safetensors` holds the same weights again under other names."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
@@ -83,7 +99,7 @@ def _files(folder: Path) -> list[Path]:
 def _scales(folder: Path) -> dict[str, Tensor]:
     """Scales by the name of their weight. They are read first: a shard border may part a weight from its scale."""
     found = {}
-    for path in _files(folder):
+    for path in files(folder):
         with safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
                 if name.endswith(_SCALE) and not name.startswith(_UNUSED):

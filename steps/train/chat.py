@@ -67,9 +67,11 @@ class Chat:
         self._tokenizer.no_truncation()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Plain text as ids, never a control id."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        """Plain text as ids, never a control id. Equal texts, as system messages are, cost one."""
+        distinct = list(dict.fromkeys(texts))
+        encodings = self._tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
+        ids = dict(zip(distinct, (encoding.ids for encoding in encodings), strict=True))
+        return [ids[text] for text in texts]
 
     def turns(self, system: Sequence[str], prompts: Sequence[str], completions: Sequence[str]) -> list[Turn]:
         """The three columns as turns, row by row."""

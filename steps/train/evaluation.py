@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from steps.train import processes
 from steps.train.industries import UNKNOWN
 from steps.train.packing import Document, Row, collate
 from steps.train.precision import Precision
@@ -55,14 +56,16 @@ def evaluate(
         Stopped: SIGTERM came.
     """
     model.eval()
-    whole, by_year, by_group = _Sum(), defaultdict[str, _Sum](_Sum), defaultdict[str, _Sum](_Sum)
-    for start in range(0, len(rows), rows_at_once):
+    me, mine = processes.here(), _Sums()
+    for part, counts in me.share(rows, rows_at_once):
         stop.check()
-        for document, nll in measure(model, rows[start : start + rows_at_once], precision):
-            year = UNKNOWN if document.year is None else str(document.year)
-            for total in (whole, by_year[year], by_group[document.group]):
-                total.add(nll, document.target_tokens)
-    return Evaluation(whole.loss, whole.tokens, _parts(by_year), _parts(by_group))
+        measured = measure(model, part, precision)
+        if counts:
+            mine.add(measured)
+    total = _Sums()
+    for sums in me.gather(mine):
+        total.join(sums)
+    return total.evaluation()
 
 
 @torch.no_grad()
@@ -77,6 +80,8 @@ def measure(model: nn.Module, rows: Sequence[Row], precision: Precision) -> Iter
 
 @dataclass
 class _Sum:
+    """Of negative log likelihoods, in nats."""
+
     nll: float = 0.0
     tokens: int = 0
 
@@ -87,6 +92,33 @@ class _Sum:
     @property
     def loss(self) -> float:
         return self.nll / self.tokens
+
+
+@dataclass
+class _Sums:
+    """Of all documents that one process has measured, and of each part of them."""
+
+    whole: _Sum = field(default_factory=_Sum)
+    by_year: defaultdict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    by_group: defaultdict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+
+    def add(self, measured: Iterable[Measured]) -> None:
+        """Count these documents."""
+        for document, nll in measured:
+            year = UNKNOWN if document.year is None else str(document.year)
+            for total in (self.whole, self.by_year[year], self.by_group[document.group]):
+                total.add(nll, document.target_tokens)
+
+    def join(self, other: "_Sums") -> None:
+        """Count what another process has measured."""
+        self.whole.add(other.whole.nll, other.whole.tokens)
+        for ours, theirs in ((self.by_year, other.by_year), (self.by_group, other.by_group)):
+            for name, total in theirs.items():
+                ours[name].add(total.nll, total.tokens)
+
+    def evaluation(self) -> Evaluation:
+        """Their means."""
+        return Evaluation(self.whole.loss, self.whole.tokens, _parts(self.by_year), _parts(self.by_group))
 
 
 def _parts(sums: dict[str, _Sum]) -> dict[str, Part]:

@@ -14,7 +14,23 @@ from peft import PeftModel
 
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import batching, determinism, fitting, generation, loop, lora, model, precision, progress
+from steps.train import (
+    batching,
+    compiling,
+    determinism,
+    fitting,
+    flops,
+    generation,
+    loading,
+    loop,
+    lora,
+    memory,
+    model,
+    precision,
+    processes,
+    progress,
+    reloading,
+)
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.checkpoints import Checkpoints, Fingerprint
@@ -22,6 +38,7 @@ from steps.train.corpus import Corpus
 from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths
 from steps.train.history import History, Measured
+from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
 from steps.train.tracking import Tracker
 
@@ -51,6 +68,7 @@ class Tuned:
     batching: batching.Batching
     lengths: dict[str, Lengths]
     sample: generation.Sample
+    probe: reloading.Probe  # what a merged export must answer
     system: str  # the system message of every training example, "" where they differ: serving must say the same
     stopped_early: bool
     seconds: dict[str, float]
@@ -87,27 +105,31 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         OutOfMemory: the device cannot hold one row.
         Stopped: SIGTERM came; what was trained is in the checkpoints.
     """
-    arguments = task.arguments
+    arguments, me = task.arguments, processes.here()
     determinism.apply(arguments.determinism, arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
-    batches = batching.decide(decided.device, arguments.sequence_length)
+    plan = memory.Plan.of(
+        model.shape(task.base_model), decided, rank=arguments.lora_rank, optimizer=arguments.optimizer
+    )
+    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
     train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
-        base = model.load(task.base_model, decided)
-        tuned = lora.add_adapters(
-            base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
-        )
+        tuned = loading.load(arguments, task.base_model, decided)
+        if arguments.compile == "layers":
+            compiling.compile_layers(tuned, decided.device)
     course = loop.Course(
         rows=train.rows,
-        schedule=_schedule(arguments, len(train.rows)),
+        schedule=_schedule(arguments, len(train.rows), me),
         batching=batches,
         precision=decided,
-        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided)),
+        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, me)),
         evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
         tracker=task.tracker,
         stop=stop,
+        flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
+        processes=me,
     )
     with clock.time("evaluate_before"):
         before = _before(course)
@@ -117,6 +139,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         best = _take_best(tuned, course, history)
     with clock.time("sample"):
         sample = generation.sample(tuned, Chat(task.base_model), held_out.documents[0], decided)
+        probe = reloading.ask(tuned, held_out.documents)
     lengths = {"train": train.lengths, "eval": held_out.lengths}
     return Tuned(
         tuned,
@@ -126,16 +149,17 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         batches,
         lengths,
         sample,
+        probe,
         system=task.corpus.system,
         stopped_early=history.steps < course.schedule.steps,
         seconds=clock.seconds,
     )
 
 
-def _schedule(arguments: Arguments, rows: int) -> loop.Schedule:
-    whole = arguments.epochs * math.ceil(rows / batching.ROWS_PER_STEP)
+def _schedule(arguments: Arguments, rows: int, me: processes.Processes) -> Schedule:
+    whole = arguments.epochs * math.ceil(rows / batching.rows_per_step(me.count))
     steps = whole if arguments.max_steps < 0 else min(whole, arguments.max_steps)
-    return loop.Schedule(
+    return Schedule(
         steps,
         arguments.learning_rate,
         arguments.seed,
@@ -145,7 +169,7 @@ def _schedule(arguments: Arguments, rows: int) -> loop.Schedule:
     )
 
 
-def _fingerprint(task: Task, decided: precision.Precision) -> Fingerprint:
+def _fingerprint(task: Task, decided: precision.Precision, me: processes.Processes) -> Fingerprint:
     """What a checkpoint must share with the run that goes on from it. How many rows the device takes at once may differ."""
     arguments = asdict(task.arguments)
     told = (
@@ -164,13 +188,13 @@ def _fingerprint(task: Task, decided: precision.Precision) -> Fingerprint:
         **task.sources,
         "fp8": decided.effective,
         "dtype": str(decided.dtype).removeprefix("torch."),
-        "rows_per_step": batching.ROWS_PER_STEP,
+        "rows_per_step": batching.rows_per_step(me.count),
     }
 
 
 def _before(course: loop.Course) -> Evaluation:
     """The base model's loss: adapters add nothing before their first step. Measured once, however often the job starts."""
-    resume = course.checkpoints.latest()
+    resume = course.newest()
     before = resume.history().before if resume else None
     if before is None:
         before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")

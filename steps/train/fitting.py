@@ -28,9 +28,10 @@ def train(model: PeftModel, course: Course, before: Evaluation) -> History:
         OutOfMemory: one row at a time, with every layer recomputed, is too much.
         Stopped, Diverged, Conflict, IntegrityError: see `loop.train` and `checkpoints`.
     """
-    initial = {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()}
+    alone = course.processes.count == 1
+    initial = {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()} if alone else {}
     while True:
-        resume = course.checkpoints.latest()
+        resume = course.newest()
         history = resume.history() if resume else History(before=before)
         if resume:
             history.resumed_from.append(resume.step)
@@ -53,10 +54,11 @@ def _adapters(model: PeftModel) -> dict[str, torch.Tensor]:
 
 
 def _smaller(course: Course, why: str) -> Batching:
-    smaller = course.batching.smaller()
+    alone = course.processes.count == 1  # several cannot begin anew: the others wait in the middle of the failed step
+    smaller = course.batching.smaller() if alone else None
     if smaller is None:
         raise OutOfMemory(
-            "the device has no memory for one row",
+            "the device has no memory for one row" if alone else "one of several devices has no memory for its rows",
             expected=f"room for {course.batching} on {course.precision.device.name}",
             got=why.splitlines()[0][:200],
             do="lower SequenceLength or LoraRank, or choose a TrainInstanceType with more GPU memory",

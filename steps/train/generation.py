@@ -25,9 +25,12 @@ class Sample:
 def sample(model: PeftModel, chat: Chat, document: Document, precision: Precision) -> Sample:
     """Let both models answer the question of one held-out example."""
     model.eval()
-    tuned = _answer(model, chat, document, precision)
-    with model.disable_adapter():
-        base = _answer(model, chat, document, precision)
+    with torch.compiler.set_stance(
+        "force_eager"
+    ):  # compiled layers would be compiled anew for every token of the answer
+        tuned = _answer(model, chat, document, precision)
+        with model.disable_adapter():
+            base = _answer(model, chat, document, precision)
     return Sample(document.example_id, base, tuned)
 
 

@@ -2,26 +2,32 @@
 
     train(arguments, paths, connect(arguments), training_job=name, stop=StopSignal.listen())
 
-What can be refused is refused before torch is imported, let alone a step taken.
+What can be refused is refused before torch is imported, let alone a step taken. Of several processes each does the whole
+of it, but for what a host needs once (the base model's digests, the token store) and what the job tells once.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steps.train import processes
 from steps.train.arguments import Arguments
 from steps.train.paths import Paths
+from steps.train.processes import AgreedStop, Processes
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
+    from steps.train.corpus import Corpus
     from steps.train.fine_tune import Tuned
+    from steps.train.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -46,28 +52,59 @@ def connect(arguments: Arguments) -> Services:
 
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. Nothing stands in the model folder unless all of it does."""
-    from steps.train import corpus, lean, tracking
-    from steps.train.chat import Chat
+    from steps.train import lean, tracking
 
-    given = _verified(arguments, paths, services, stop)
+    me, own = processes.here(), stop
+    if me.count > 1:
+        lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
+        me.join()
+        stop = AgreedStop(own, me)
+    given = _verified(arguments, paths, services, stop, me)
     lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    with (
-        tempfile.TemporaryDirectory() as scratch,  # governed text as tokens: gone when the job ends
-        tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=given.prepared) as tracker,
-    ):
-        examples = corpus.build(
-            stop.during(given.batches),
-            Chat(paths.base_model),
-            Path(scratch),
-            row_tokens=arguments.sequence_length,
-            seed=arguments.seed,
-        )
+    tracked = tracking.tracked(
+        arguments, services.workspace, training_job=training_job, prepared=given.prepared, leader=me.is_leader
+    )
+    with _scratch(me) as scratch, tracked as tracker:
+        examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
+        from steps.train import merged
         from steps.train.fine_tune import Clock, Task, fine_tune
+        from steps.train.origin import Origin
 
+        me.from_leader(lambda: merged.require_possible(arguments, paths))
         task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
         tuned = fine_tune(task, stop=stop, clock=Clock())
-        trained = _publish(arguments, paths, services, tuned, given, training_job=training_job, stop=stop)
-        tracker.tag({"manifest_sha256": trained.sha256})
+        stop.check()
+        tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
+        tracker.flush()  # from here on its run and its problems are known
+        live, principal = tracking.summary(tracker), services.catalog.principal
+        origin = Origin(arguments, given.prepared, given.base, training_job, principal, live)
+        trained = _publish(origin, paths, services, tuned, stop=own)
+        if trained is not None:
+            tracker.tag({"manifest_sha256": trained.sha256})
+    me.leave()
+
+
+@contextmanager
+def _scratch(me: Processes) -> Iterator[Path]:
+    """A folder of this host for governed text as tokens: gone when the job ends."""
+    if not me.is_host_leader:
+        yield Path(me.once_per_host(str))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(me.once_per_host(lambda: folder))
+
+
+def _corpus(
+    arguments: Arguments, paths: Paths, batches: Iterable[pa.RecordBatch], folder: Path, me: Processes
+) -> Corpus:
+    """Made by the first process of each host, opened by the others."""
+    from steps.train import corpus
+    from steps.train.chat import Chat
+
+    if not me.is_host_leader:
+        return corpus.open(folder)
+    length, seed = arguments.sequence_length, arguments.seed
+    return corpus.build(batches, Chat(paths.base_model), folder, row_tokens=length, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -84,47 +121,43 @@ class _Given:
         return {"prepared_sha256": self.prepared.sha256, "mirror_sha256": self.base.mirror_sha256}
 
 
-def _verified(arguments: Arguments, paths: Paths, services: Services, stop: StopSignal) -> _Given:
+def _verified(arguments: Arguments, paths: Paths, services: Services, stop: StopSignal, me: Processes) -> _Given:
     from steps.governance.manifest import Prepared
-    from steps.train import data, mirror
+    from steps.train import mirror
 
-    uri = arguments.prepare_manifest_uri
-    prepared = Prepared.from_bytes(services.evidence.read(uri), origin=uri)
-    table = services.catalog.table(arguments.curated_table)
-    access = services.catalog.read_access(table)
-    batches = data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
+    uri, name, revision = arguments.prepare_manifest_uri, arguments.base_model, arguments.base_model_revision
+    prepared = me.once_per_host(lambda: Prepared.from_bytes(services.evidence.read(uri), origin=uri))
+    batches = me.leader_first(lambda: _batches(arguments, services, prepared) if me.is_host_leader else iter(()))
     stop.check()
-    base = mirror.verify(paths.base_model, name=arguments.base_model, revision=arguments.base_model_revision)
+    base = me.once_per_host(lambda: mirror.verify(paths.base_model, name=name, revision=revision))
     stop.check()
     return _Given(prepared, batches, base)
 
 
-def _publish(
-    arguments: Arguments,
-    paths: Paths,
-    services: Services,
-    tuned: Tuned,
-    given: _Given,
-    *,
-    training_job: str,
-    stop: StopSignal,
-) -> Trained:
-    from steps.train import lora, outputs, report
+def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> Iterator[pa.RecordBatch]:
+    from steps.train import data
 
+    table = services.catalog.table(arguments.curated_table)
+    access = services.catalog.read_access(table)
+    return data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
+
+
+def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
+    """What was published, in the process that speaks for the job; the others lend it their adapters."""
+    from steps.train import lora, merged, outputs, report
+
+    arguments = origin.arguments
     with outputs.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
+        if not processes.here().is_leader:
+            return None
         outputs.copy_tokenizer(paths.base_model, folder)
-        report.write(folder, arguments, tuned, given.prepared)
-        trained = outputs.manifest(
-            arguments,
-            tuned,
-            given.prepared,
-            base=given.base,
-            training_job=training_job,
-            principal=services.catalog.principal,
-            files=outputs.entries(folder),
-        )
-        stop.check()
-        uri = arguments.train_manifest_uri(training_job)
-        outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+        with merged.exported(arguments, paths, folder, probe=tuned.probe, stop=stop) as export:
+            report.write(folder, origin, tuned, export.comparison if export else None)
+            files = outputs.entries(folder)
+            trained = outputs.manifest(origin, tuned, files, export.files if export else None)
+            stop.check()
+            uri = arguments.train_manifest_uri(origin.training_job)
+            with merged.published(export, paths.merged, trained):
+                outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
     return trained

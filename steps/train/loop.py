@@ -1,6 +1,6 @@
 """The optimizer loop, owned by transformers' Trainer: packed rows in, metric lines out, a checkpoint wherever it may end.
 
-    train(model, course, history, resume=checkpoints.latest())
+    train(model, course, history, resume=course.newest())
 
 Every `eval_steps` optimizer steps, and after the last one, the state is saved and then evaluated, in this order: whatever
 ends the job, the evaluation is made up for when it starts again, so an interrupted run chooses the same best adapter as an
@@ -13,59 +13,40 @@ gradient is that of the token mean, however the tokens fall into passes.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from peft import PeftModel
 from transformers import (
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
 )
 
-from steps.governance.errors import GovernanceError
-from steps.train import lora, progress
+from steps.governance.errors import Conflict, GovernanceError
+from steps.train import checkpointing, devices, lora, processes, progress, settings
 from steps.train.batching import Batching
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.evaluation import Evaluation
+from steps.train.flops import Tokens
 from steps.train.history import History, Measured
+from steps.train.loss import IGNORED
+from steps.train.order import Padded
 from steps.train.packing import Row, collate
 from steps.train.precision import Precision
+from steps.train.processes import Processes
 from steps.train.reporting import Reporter
+from steps.train.settings import Schedule
+from steps.train.shared_trainer import SharedTrainer
 from steps.train.stopping import StopSignal
 from steps.train.tracking import Tracker
-
-_WARM_UP = 0.03  # of all steps
-_MAX_GRADIENT_NORM = 1.0
-_OPTIMIZERS = {  # hyperparameter → Trainer's name; 8-bit state by bitsandbytes, tensors below 4,096 elements stay float32
-    "adamw": "adamw_torch_fused",
-    "adamw_8bit": "adamw_bnb_8bit",
-    "paged_adamw_8bit": "paged_adamw_8bit",
-}
 
 
 class Diverged(GovernanceError):
     """The loss or its gradient is no number any more."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to train, counted in optimizer steps. `patience` in evaluations; 0: never early."""
-
-    steps: int
-    learning_rate: float
-    seed: int
-    optimizer: str
-    eval_steps: int
-    patience: int
-
-    def due(self, step: int) -> bool:
-        """Whether the state after `step` is to be evaluated."""
-        return step > 0 and (step % self.eval_steps == 0 or step >= self.steps)
 
 
 @dataclass(frozen=True)
@@ -80,6 +61,20 @@ class Course:
     evaluate: Callable[[], Evaluation]
     tracker: Tracker
     stop: StopSignal
+    flops: Callable[[Tokens], int]  # of one training step over so many tokens
+    processes: Processes = field(default_factory=processes.here)
+
+    def newest(self) -> Checkpoint | None:
+        """The newest complete state, which must be the same for every process.
+
+        Raises:
+            Conflict: hosts hold different ones, or one of another configuration.
+        """
+        newest = self.checkpoints.latest()
+        steps = self.processes.gather(newest.step if newest else 0)
+        if len(set(steps)) > 1:
+            raise Conflict("the hosts hold different checkpoints", expected="one newest", got=f"of steps {steps}")
+        return newest
 
 
 def train(model: PeftModel, course: Course, history: History, *, resume: Checkpoint | None) -> None:
@@ -92,15 +87,16 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
     if resume is not None:
         lora.load_adapters(model, resume.folder)
         _measure(resume.step, course, history)
+    checkpointing.apply(model, course.batching.recomputed_layers)
     if not _ended(course, history):
         trainer = _Trainer(
             model=model,
-            args=_arguments(course),
-            train_dataset=course.rows,
+            args=settings.arguments(course.schedule, course.batching, course.precision, course.checkpoints.folder),
+            train_dataset=Padded(course.rows),
             data_collator=collate,
-            callbacks=[_Life(course, history)],
         )
-        trainer.course, trainer.history = course, history
+        trainer.course, trainer.history, trainer.seen = course, history, Tokens(0, 0, 0)
+        trainer.add_callback(_Life(trainer))
         trainer.remove_callback(PrinterCallback)
         try:
             trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
@@ -120,9 +116,10 @@ def _measure(step: int, course: Course, history: History) -> None:
     measured = Measured(step, require_finite(course.evaluate(), f"at step {step}", do="lower LearningRate"))
     history.evaluations.append(measured)
     report(measured, course)
-    course.checkpoints.write_evaluation(measured)
-    best = history.best
-    course.checkpoints.prune(keep={step, best.step if best else step})
+    if course.processes.is_leader:
+        course.checkpoints.write_evaluation(measured)
+        best = history.best
+        course.checkpoints.prune(keep={step, best.step if best else step})
 
 
 def report(measured: Measured, course: Course) -> None:
@@ -144,51 +141,23 @@ def require_finite(evaluation: Evaluation, when: str, *, do: str) -> Evaluation:
     return evaluation
 
 
-def _arguments(course: Course) -> TrainingArguments:
-    schedule, precision = course.schedule, course.precision
-    on_cpu = precision.device.capability is None
-    return TrainingArguments(
-        output_dir=str(course.checkpoints.folder),
-        max_steps=schedule.steps,
-        learning_rate=schedule.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=_WARM_UP,
-        weight_decay=0.0,
-        max_grad_norm=_MAX_GRADIENT_NORM,
-        optim=_OPTIMIZERS[schedule.optimizer],
-        per_device_train_batch_size=course.batching.micro_rows,
-        gradient_accumulation_steps=course.batching.accumulation,
-        activation_checkpointing=course.batching.checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
-        bf16=precision.autocast,
-        use_cpu=on_cpu,
-        dataloader_pin_memory=not on_cpu,
-        remove_unused_columns=False,  # rows are lists of documents, not columns
-        seed=schedule.seed,
-        data_seed=schedule.seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # the default hides a NaN loss
-        save_strategy="no",  # `_Life` says when
-        report_to="none",
-        disable_tqdm=True,
-    )
-
-
-class _Trainer(Trainer):
+class _Trainer(SharedTrainer):
     """Trainer with our checkpoints, and with its eyes open to numbers that are none."""
 
     course: Course
     history: History
+    seen: Tokens  # by this process, in the optimizer step at hand
 
-    def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        self.history.tokens += inputs["input_ids"].numel()  # rows hold no padding: every token is a real one
-        return super().training_step(model, inputs, *args, **kwargs)
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """The passes of one optimizer step."""
+        passes, targets = super().get_batch_samples(*args, **kwargs)
+        self.seen = sum(map(_tokens, passes), Tokens(0, 0, 0))
+        return passes, targets
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Adapters only: Trainer's own also pickles its arguments."""
-        if self.args.should_save:
-            assert isinstance(self.model, PeftModel)  # noqa: S101 - for the type checker: `train` was given one
-            lora.save_adapters(self.model, self.course.checkpoints.path(self.state.global_step))
+        assert isinstance(self.model, PeftModel)  # noqa: S101 - for the type checker: `train` was given one
+        lora.save_adapters(self.model, self.course.checkpoints.path(self.state.global_step))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Trainer's files, then ours, then the seal; a failure leaves no half of it."""
@@ -216,25 +185,35 @@ class _Trainer(Trainer):
         return norm
 
 
+def _tokens(batch: dict[str, Any]) -> Tokens:
+    """What one pass goes over. Rows hold no padding: every token is a real one."""
+    lengths = batch["cu_seq_lens_q"].diff().long()
+    pairs = lengths * (lengths + 1) // 2
+    return Tokens(int(lengths.sum()), int(pairs.sum()), int((batch["labels"] != IGNORED).sum()))
+
+
 class _Life(TrainerCallback):
     """When to save, evaluate and end, and what is said of each step."""
 
-    def __init__(self, course: Course, history: History) -> None:
-        self._course, self._history = course, history
-        self._reporter = Reporter(history, course.tracker)
+    def __init__(self, trainer: _Trainer) -> None:
+        self._trainer, self._course, self._history = trainer, trainer.course, trainer.history
+        peak = devices.peak_flops(self._course.precision.device.name)
+        of_all = peak * self._course.processes.count if peak else None
+        self._reporter = Reporter(self._history, self._course.tracker, peak_flops=of_all)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.begin()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._history.steps = state.global_step
-        self._reporter.step_ended()
-        stopped = self._course.stop.requested
+        seen = sum(self._course.processes.gather(self._trainer.seen), Tokens(0, 0, 0))
+        self._reporter.step_ended(seen.tokens, self._course.flops(seen))
+        stopped = self._course.stop.is_set()
         control.should_save = stopped or self._course.schedule.due(state.global_step)
         control.should_training_stop |= stopped
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._course.stop.requested:  # the state is safe; its evaluation is made up for
+        if self._course.stop.is_set():  # the state is safe; its evaluation is made up for
             control.should_training_stop = True
         else:
             _measure(state.global_step, self._course, self._history)

@@ -4,16 +4,31 @@ A bare list of names (`q_proj`, …) or PEFT's `all-linear` would hit the Pixtra
 never get a gradient on text, and DDP would stop on them.
 """
 
+import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from steps.governance.errors import IntegrityError
+from steps.train import processes, sharding
+from steps.train.adapted_linear import instead_of_pefts
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+ADAPTERS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"  # PEFT's names
+_SAVED = "base_model.model."  # what PEFT puts before a module's name
+_A, _B = ".lora_A.weight", ".lora_B.weight"
+# Variants of LoRA whose product is another than alpha / r * B @ A; add_adapters uses none
+_OTHER_PRODUCTS = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "lora_bias")
 
 
 def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision: str) -> PeftModel:
@@ -28,28 +43,39 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
         task_type="CAUSAL_LM",
         revision=revision,
     )
+    made_by: Any = instead_of_pefts  # PEFT calls it as it would a class
+    configuration._register_custom_module({nn.Linear: made_by})
     with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         # float32 adapters: small updates at a small learning rate are lost in bfloat16
-        return get_peft_model(model, configuration, autocast_adapter_dtype=True)
+        adapted = get_peft_model(model, configuration, autocast_adapter_dtype=True)
+    for layer in adapted.modules():
+        if isinstance(
+            layer, LoraLayer
+        ):  # autocast does the same; PEFT's own cast makes and keeps a copy of every input
+            layer.cast_input_dtype_enabled = False
+    return adapted
 
 
 def save_adapters(model: PeftModel, folder: Path) -> None:
-    """Write adapter_model.safetensors and adapter_config.json. The base is never saved: it is named by revision
-    instead.
+    """Write adapter_model.safetensors and adapter_config.json, once; every process calls it. The base is never saved: it
+    is named by revision instead.
     """
+    whole = sharding.whole_adapters(model) if sharding.is_sharded(model) else None
+    if not processes.here().is_leader:
+        return
     # without the flag PEFT asks the hub for the base model's vocabulary size
-    model.save_pretrained(str(folder), save_embedding_layers=False)
+    model.save_pretrained(str(folder), state_dict=whole, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours
 
 
 def load_adapters(model: PeftModel, folder: Path) -> None:
-    """Put saved adapters back, bit for bit.
+    """Put saved adapters back, bit for bit; every process calls it. One reads them: the hosts share no disk.
 
     Raises:
         IntegrityError: they are not this model's: PEFT itself would only warn and leave the others as they are.
     """
-    saved = load_file(folder / "adapter_model.safetensors")
+    saved = processes.here().from_leader(lambda: load_file(folder / "adapter_model.safetensors"))
     wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
     shapes, expected = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, wanted))
     if shapes != expected:
@@ -60,4 +86,46 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
             got=f"{len(shapes)} tensors; {differing[0]} differs",
             do="start a new execution",
         )
-    set_peft_model_state_dict(model, saved)
+    set_peft_model_state_dict(model, {name: sharding.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
+
+
+@dataclass
+class SavedAdapters:
+    """The adapters of a folder, read one at a time; each can be taken once."""
+
+    scaling: float
+    left: set[str]  # the weights, by their names in the model, that have an adapter not yet taken
+    _tensors: Any
+
+    def take(self, weight: str) -> Tensor | None:
+        """What LoRA adds to this weight, alpha / r * B @ A in float32, (out, in); None if it has no adapter."""
+        if weight not in self.left:
+            return None
+        self.left.remove(weight)
+        module = _SAVED + weight.removesuffix(".weight")
+        a, b = (self._tensors.get_tensor(module + kind).float() for kind in (_A, _B))  # (r, in), (out, r)
+        product: Tensor = b @ a
+        return product.mul_(self.scaling)
+
+
+@contextmanager
+def saved(folder: Path) -> Iterator[SavedAdapters]:
+    """The adapters that `save_adapters` wrote to `folder`, open.
+
+    Raises:
+        IntegrityError: a tensor that is no half of a pair, or a variant of LoRA that would need another product.
+    """
+    configuration = json.loads((folder / CONFIGURATION).read_bytes())
+    if others := [key for key in _OTHER_PRODUCTS if configuration.get(key)]:
+        raise IntegrityError(
+            "the adapters cannot be multiplied out", expected="plain LoRA: alpha / r * B @ A", got=", ".join(others)
+        )
+    with safe_open(folder / ADAPTERS, framework="pt") as tensors:
+        names = set(tensors.keys())
+        modules = {name.removesuffix(_A) for name in names if name.endswith(_A)}
+        if names != {module + kind for module in modules for kind in (_A, _B)}:
+            raise IntegrityError(
+                "the adapters are not pairs", expected="lora_A and lora_B of each linear", got=f"{len(names)} tensors"
+            )
+        weights = {module.removeprefix(_SAVED) + ".weight" for module in modules}
+        yield SavedAdapters(configuration["lora_alpha"] / configuration["r"], weights, tensors)

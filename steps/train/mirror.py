@@ -1,7 +1,8 @@
 """The base model's files, proven to be those of the revision that was asked for, before any is opened.
 
-`mirror.json` stands beside them: {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}]}.
-scripts/mirror-model writes it for a model from the hub, scripts/make-tiny-model for the stand-in.
+`mirror.json` stands beside them: {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}], "licence"}, the last
+one only where the model's own card names one. scripts/mirror-model writes it for a model from the hub,
+scripts/make-tiny-model for the stand-in.
 """
 
 import hashlib
@@ -26,6 +27,9 @@ class _Mirror(BaseModel):
     name: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     files: Annotated[list[FileEntry], Field(min_length=1)]
+    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")] | None = (
+        None  # as on the hub: apache-2.0
+    )
 
 
 def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
@@ -46,7 +50,7 @@ def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
     _compare_names(mirror, folder)
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(lambda entry: _compare(folder, entry), mirror.files))
-    return BaseModelFiles(name=name, revision=revision, mirror_sha256=canonical.sha256(content))
+    return BaseModelFiles(name=name, revision=revision, mirror_sha256=canonical.sha256(content), licence=mirror.licence)
 
 
 def _read(folder: Path) -> bytes:

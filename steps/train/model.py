@@ -21,6 +21,7 @@ from steps.train import attention, base_weights
 from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
 from steps.train.loss import IGNORED, completion_nll, token_nll
 from steps.train.precision import Precision
+from steps.train.shapes import Shape
 
 
 class PackedMinistral(Mistral3ForConditionalGeneration):
@@ -50,14 +51,14 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         return CausalLMOutputWithPast(loss=nll / targets)
 
 
-def load(folder: Path, precision: Precision) -> PackedMinistral:
-    """The base model, every parameter frozen, its FP8 bytes as they are on disk.
+def load(folder: Path, precision: Precision, *, on: torch.device | None = None) -> PackedMinistral:
+    """The base model, every parameter frozen, its FP8 bytes as they are on disk; `on` another device than it will run on.
 
     Raises:
         IntegrityError: the files are not an FP8 Ministral-3, or a weight is missing, unknown or of another shape.
     """
     configuration = _configuration(folder)
-    device, dtype = precision.device.torch_device, precision.dtype
+    device, dtype = on or precision.device.torch_device, precision.dtype
     with init_empty_weights(include_buffers=False):  # rotary frequencies are buffers, computed in float32, and stay so
         model = PackedMinistral(configuration)
     model.model.vision_tower = model.model.multi_modal_projector = None
@@ -76,6 +77,15 @@ def load(folder: Path, precision: Precision) -> PackedMinistral:
     nn.Module.train(model.requires_grad_(False), False)
     _check_dtype(model, dtype)
     return model
+
+
+def shape(folder: Path) -> Shape:
+    """The sizes of the model in this folder, without loading it.
+
+    Raises:
+        IntegrityError: it is not an FP8 Ministral-3.
+    """
+    return Shape.of(_configuration(folder).text_config)
 
 
 def _configuration(folder: Path) -> Mistral3Config:
@@ -110,7 +120,7 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
 
 def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
     """The FP8 layer, or what the asked mode makes of it."""
-    native = precision.effective == "native"
+    native, native_gradient = precision.effective in ("native", "native_dx"), precision.effective == "native_dx"
     if native and any(size % NATIVE_ALIGNMENT for size in weight.shape):
         raise IntegrityError(
             "a base model weight cannot be multiplied in FP8",
@@ -118,8 +128,8 @@ def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
             got=str(tuple(weight.shape)),
             do="use Fp8Mode storage",
         )
-    layer = Fp8Linear(weight, scale, native=native)
-    if precision.effective in ("storage", "native"):
+    layer = Fp8Linear(weight, scale, native=native, native_gradient=native_gradient)
+    if native or precision.effective == "storage":
         return layer
     ordinary = nn.Parameter(layer.dequantized(precision.dtype), requires_grad=False)
     if precision.effective == "nf4":

@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import BaseModelFiles, FileEntry, Prepared, Trained, TrainingData, TrainingMetrics
-from steps.train.arguments import Arguments
+from steps.governance.manifest import FileEntry, Trained, TrainingData, TrainingMetrics
 from steps.train.fine_tune import Tuned
+from steps.train.origin import Origin
 
 MANIFEST = "manifest.json"
 # Taken from the base model byte for byte: the adapter's tokens are the base's tokens.
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 ALLOWED = {
-    *("adapter_model.safetensors", "adapter_config.json", "report.json", "README.md", MANIFEST),
+    *("adapter_model.safetensors", "adapter_config.json", "report.json", "report.html", "README.md", MANIFEST),
     *TOKENIZER_FILES,
 }
 
@@ -33,23 +33,15 @@ def copy_tokenizer(base_model: Path, folder: Path) -> None:
             shutil.copyfile(base_model / name, folder / name)
 
 
-def manifest(
-    arguments: Arguments,
-    tuned: Tuned,
-    prepared: Prepared,
-    *,
-    base: BaseModelFiles,
-    training_job: str,
-    principal: str,
-    files: list[FileEntry],
-) -> Trained:
+def manifest(origin: Origin, tuned: Tuned, files: list[FileEntry], merged: list[FileEntry] | None) -> Trained:
     """What this job made, of what, with which result."""
+    prepared = origin.prepared
     return Trained(
         schema="governed-finetune/trained/1",
-        execution_arn=arguments.execution_arn,
-        training_job=training_job,
+        execution_arn=origin.arguments.execution_arn,
+        training_job=origin.training_job,
         created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        principal=principal,
+        principal=origin.principal,
         data=TrainingData(
             table=prepared.target.table,
             table_id=prepared.target.table_id,
@@ -58,7 +50,7 @@ def manifest(
             examples_train=prepared.counts.examples_train,
             examples_eval=prepared.counts.examples_eval,
         ),
-        base_model=base,
+        base_model=origin.base,
         fp8=tuned.precision,
         metrics=TrainingMetrics(
             eval_loss_before=tuned.before.loss,
@@ -66,8 +58,13 @@ def manifest(
             eval_tokens=tuned.best.evaluation.tokens,
             train_tokens=tuned.history.tokens,
             steps=tuned.history.steps,
+            best_step=tuned.best.step,
+            stopped_early=tuned.stopped_early,
+            resumed_from=tuned.history.resumed_from,
         ),
         files=files,
+        merged=merged,
+        mlflow_run_id=origin.live_metrics.mlflow_run_id,
     )
 
 
@@ -79,16 +76,16 @@ def staged(model_folder: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def entries(folder: Path) -> list[FileEntry]:
+def entries(folder: Path, *, allowed: set[str] = ALLOWED) -> list[FileEntry]:
     """Every file with size and sha256, by name.
 
     Raises:
-        RuntimeError: a file that no model archive may hold.
+        RuntimeError: a file that does not belong there; by default, one that no model archive may hold.
     """
     names = sorted(path.name for path in folder.iterdir())
-    if strays := set(names) - ALLOWED:
+    if strays := set(names) - allowed:
         raise RuntimeError(
-            f"expected only {sorted(ALLOWED)}, got {sorted(strays)}: name it in outputs.py or do not write it"
+            f"expected only {sorted(allowed)}, got {sorted(strays)}: name it in the list or do not write it"
         )
     return [_entry(folder / name) for name in names]
 
@@ -101,7 +98,7 @@ def publish(folder: Path, model_folder: Path, trained: Trained, *, evidence: Evi
     with _emptied_on_failure(model_folder):
         for entry in trained.files:
             shutil.move(folder / entry.path, model_folder / entry.path)
-        _write_durably(model_folder / MANIFEST, trained.to_bytes())
+        write_manifest(model_folder, trained)
         evidence.write_once(uri, trained.to_bytes())
 
 
@@ -115,13 +112,14 @@ def _emptied_on_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(".partial")
+def write_manifest(folder: Path, trained: Trained) -> None:
+    """Write the manifest whole or not at all: where it stands, the folder is complete."""
+    partial = folder / f"{MANIFEST}.partial"
     with partial.open("wb") as file:
-        file.write(content)
+        file.write(trained.to_bytes())
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
+    partial.replace(folder / MANIFEST)
 
 
 def _entry(path: Path) -> FileEntry:

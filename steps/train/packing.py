@@ -104,6 +104,12 @@ def _fill(lengths: NDArray[np.int64], row_tokens: int) -> tuple[NDArray[np.int64
     return np.frombuffer(row_of, np.int64) if row_of else np.zeros(0, np.int64), count
 
 
+def packed(documents: Sequence[Document], row_tokens: int, *, seed: int) -> list[Row]:
+    """Rows of documents that are in memory; `steps.train.corpus` does the same for those on disk."""
+    packing = best_fit(np.array([len(document) for document in documents], np.int32), row_tokens, seed=seed)
+    return [[documents[each] for each in packing.row(number)] for number in range(len(packing))]
+
+
 def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
     """Rows as the one packed row (1, tokens) that the model takes. There is no attention mask, on purpose: with one,
     transformers stops looking at the positions, and documents see each other.

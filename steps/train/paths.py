@@ -26,6 +26,11 @@ class Paths:
         return self.root / "input" / "config" / "hyperparameters.json"
 
     @property
+    def resources(self) -> Path:
+        """A JSON object: the job's hosts, this one's name, its network interface and instance type."""
+        return self.root / "input" / "config" / "resourceconfig.json"
+
+    @property
     def base_model(self) -> Path:
         """The input channel `model`."""
         return self.root / "input" / "data" / "model"
@@ -46,6 +51,11 @@ class Paths:
     def output_data(self) -> Path:
         """What SageMaker archives as `output.tar.gz`, beside the model."""
         return self.root / "output" / "data"
+
+    @property
+    def merged(self) -> Path:
+        """The merged model, where one is asked for."""
+        return self.output_data / "merged"
 
     @property
     def failure(self) -> Path:

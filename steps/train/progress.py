@@ -10,6 +10,8 @@ quote their numbers, so the regexes in most examples match nothing there.
 import math
 import sys
 
+from steps.train import processes
+
 PATTERN = "{key}=([0-9.eE+-]+|nan|inf);"
 
 
@@ -40,6 +42,10 @@ def _number(value: float) -> str:
 
 
 def _print(line: str) -> None:
-    """Flushed at once: a line that waits in a buffer is not in CloudWatch when the job dies."""
+    """Flushed at once: a line that waits in a buffer is not in CloudWatch when the job dies. One process speaks for all:
+    SageMaker would take a metric twice.
+    """
+    if not processes.here().is_leader:
+        return
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

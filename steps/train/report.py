@@ -1,92 +1,125 @@
-"""What a reader should know about a fine-tune: `report.json` for programs, `README.md` (a short model card) for people.
+"""What a reader should know about a fine-tune: `report.json` for programs, `report.html` and a model card for people.
 
-Neither quotes governed text: examples are named by id, answers are the models' own, and the system message is the
+    write(folder, origin, tuned, comparison)
+
+None of them quotes governed text: examples are named by id, answers are the models' own, and the system message is the
 template's.
 """
 
 import importlib.metadata
-import json
+import math
+import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from steps.governance.manifest import Prepared
+from steps.train import card, findings, page
 from steps.train.arguments import Arguments
+from steps.train.evaluation import Evaluation, Part
+from steps.train.findings import Findings
 from steps.train.fine_tune import Tuned
+from steps.train.origin import Origin
+from steps.train.reloading import Comparison
 
-SCHEMA = "governed-finetune/training-report/1"
+COMMIT = "GIT_COMMIT"  # an image may carry the commit that it was built from
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deltalake", "pyarrow")
+_OTHERS = (  # hyperparameters that say where, not how; lineage has them
+    *("execution_arn", "curated_table", "prepare_manifest_uri", "train_evidence_uri", "base_model"),
+    *("base_model_revision", "databricks_host", "databricks_secret_id", "region"),
+)
 
 
-def write(folder: Path, arguments: Arguments, tuned: Tuned, prepared: Prepared) -> None:
-    """Write both documents into `folder`."""
-    content = json.dumps(_report(arguments, tuned), indent=2, sort_keys=True, ensure_ascii=False)
+def write(folder: Path, origin: Origin, tuned: Tuned, comparison: Comparison | None) -> None:
+    """Write the three documents into `folder`."""
+    found = compose(origin, tuned, comparison)
+    content = found.model_dump_json(indent=2, by_alias=True)
     (folder / "report.json").write_text(content + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(arguments, tuned, prepared), encoding="utf-8")
+    (folder / "report.html").write_text(page.render(found), encoding="utf-8")
+    (folder / "README.md").write_text(card.render(found), encoding="utf-8")
 
 
-def _report(arguments: Arguments, tuned: Tuned) -> dict[str, object]:
-    return {
-        "schema": SCHEMA,
-        "system": tuned.system,
-        "metrics": {
-            "eval_loss_before": tuned.before.loss,
-            "eval_loss": tuned.best.evaluation.loss,
-            "eval_perplexity_before": tuned.before.perplexity,
-            "eval_perplexity": tuned.best.evaluation.perplexity,
-            "eval_tokens": tuned.best.evaluation.tokens,
-            "best_step": tuned.best.step,
-            "steps": tuned.history.steps,
-            "train_tokens": tuned.history.tokens,
-            "tokens_per_second": tuned.history.tokens / tuned.history.seconds,
-        },
-        "lengths": {split: lengths.record() for split, lengths in tuned.lengths.items()},
-        "precision": tuned.precision.model_dump(),
-        "parameters": {
-            "epochs": arguments.epochs,
-            "max_steps": arguments.max_steps,
-            "learning_rate": arguments.learning_rate,
-            "lora_rank": arguments.lora_rank,
-            "sequence_length": arguments.sequence_length,
-            "seed": arguments.seed,
-            **asdict(tuned.batching),
-        },
-        "curve": tuned.history.curve,
-        "evaluations": [
-            {"step": measured.step, "eval_loss": measured.evaluation.loss} for measured in tuned.history.evaluations
-        ],
-        "sample": asdict(tuned.sample),
-        "seconds": tuned.seconds,
-        "versions": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in _PACKAGES},
-    }
+def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Findings:
+    """All findings of a fine-tune."""
+    history, best = tuned.history, tuned.best.evaluation
+    curve, together = findings.thinned(history.curve)
+    evaluations, _ = findings.thinned([{"step": m.step, "eval_loss": m.evaluation.loss} for m in history.evaluations])
+    return Findings(
+        schema="governed-finetune/training-report/1",
+        system=tuned.system,
+        metrics=_metrics(tuned),
+        by_year=_shares(tuned.before.by_year, best.by_year),
+        by_group=_shares(tuned.before.by_group, best.by_group),
+        data=_data(origin),
+        lineage=_lineage(origin),
+        live_metrics=origin.live_metrics,
+        lengths={split: lengths.record() for split, lengths in tuned.lengths.items()},
+        precision=tuned.precision,
+        parameters=_parameters(origin.arguments) | asdict(tuned.batching),
+        curve=curve,
+        curve_steps_per_point=together,
+        evaluations=evaluations,
+        sample=findings.Sample(**asdict(tuned.sample)),
+        merged=findings.Merged(**asdict(comparison)) if comparison else None,
+        seconds=tuned.seconds,
+        versions=_versions(),
+    )
 
 
-def _card(arguments: Arguments, tuned: Tuned, prepared: Prepared) -> str:
-    counts, target, after = prepared.counts, prepared.target, tuned.best.evaluation
-    return f"""---
-base_model: {arguments.base_model}
-library_name: peft
-tags: [lora, governed-finetune]
----
+def _metrics(tuned: Tuned) -> findings.Metrics:
+    best, history = tuned.best.evaluation, tuned.history
+    return findings.Metrics(
+        eval_loss_before=tuned.before.loss,
+        eval_loss=best.loss,
+        eval_perplexity_before=_perplexity(tuned.before),
+        eval_perplexity=_perplexity(best),
+        eval_tokens=best.tokens,
+        train_tokens=history.tokens,
+        steps=history.steps,
+        best_step=tuned.best.step,
+        stopped_early=tuned.stopped_early,
+        resumed_from=history.resumed_from,
+        tokens_per_second=history.tokens / history.seconds,
+    )
 
-# LoRA adapter for {arguments.base_model}
 
-Rank {arguments.lora_rank} on the language model's linears, trained on completions only, over the FP8 base at revision
-`{arguments.base_model_revision}`. Load the base, then this adapter; it is not a whole model.
+def _perplexity(evaluation: Evaluation) -> float | None:
+    return evaluation.perplexity if math.isfinite(evaluation.perplexity) else None
 
-| | before | after |
-|---|---|---|
-| eval loss (nats per target token, {after.tokens} tokens) | {tuned.before.loss:.4f} | {after.loss:.4f} |
-| eval perplexity | {tuned.before.perplexity:.4g} | {after.perplexity:.4g} |
 
-* Data: `{target.table}` version {target.version}, {counts.examples_train} training and {counts.examples_eval} evaluation
-  examples of {counts.companies_train} and {counts.companies_eval} companies; no company is in both.
-* Precision: {tuned.precision.effective} (asked for {tuned.precision.requested}), {tuned.precision.dtype}, on
-  {tuned.precision.device}.
-* Training: {tuned.history.steps} steps, {tuned.history.tokens} tokens.
-* Licence: the base model's own terms, and those of the governed data, apply to this adapter.
-* Execution: `{arguments.execution_arn}`
+def _shares(before: Mapping[str, Part], after: Mapping[str, Part]) -> list[findings.Share]:
+    return [
+        findings.Share(
+            name=str(name),
+            tokens=share.tokens,
+            eval_loss_before=before[name].loss if name in before else None,
+            eval_loss=share.loss,
+        )
+        for name, share in sorted(after.items(), key=lambda item: str(item[0]))
+    ]
 
-`report.json` has the loss curve, lengths and versions; `manifest.json` names every file with its sha256.
-"""
+
+def _data(origin: Origin) -> findings.Data:
+    prepared = origin.prepared
+    return findings.Data(
+        raw=prepared.source, curated=prepared.target, template=prepared.template, counts=prepared.counts
+    )
+
+
+def _lineage(origin: Origin) -> findings.Lineage:
+    return findings.Lineage(
+        execution_arn=origin.arguments.execution_arn,
+        training_job=origin.training_job,
+        principal=origin.principal,
+        prepare_manifest_sha256=origin.prepared.sha256,
+        base_model=origin.base,
+        git_commit=os.environ.get(COMMIT) or None,
+    )
+
+
+def _parameters(arguments: Arguments) -> dict[str, str | int | float]:
+    return {name: value for name, value in vars(arguments).items() if name not in _OTHERS}
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}

@@ -15,8 +15,9 @@ from steps.train.tracking import Tracker
 class Reporter:
     """Measures the time spent in steps and reports each."""
 
-    def __init__(self, history: History, tracker: Tracker) -> None:
-        self._history, self._tracker = history, tracker
+    def __init__(self, history: History, tracker: Tracker, *, peak_flops: float | None) -> None:
+        """`peak_flops`: of the device, operations per second in bfloat16; None where it is not known."""
+        self._history, self._tracker, self._peak = history, tracker, peak_flops
         self._since = time.perf_counter()
         self._first_step, self._seconds_here = history.steps, 0.0
 
@@ -24,10 +25,12 @@ class Reporter:
         """The next step begins now."""
         self._since = time.perf_counter()
 
-    def step_ended(self) -> None:
-        """A step has ended; the next one begins."""
+    def step_ended(self, tokens: int, flops: int) -> None:
+        """A step over so many tokens, for which the model needs so many operations, has ended; the next one begins."""
         seconds = time.perf_counter() - self._since
         self._history.seconds += seconds
+        self._history.tokens += tokens
+        self._history.flops += flops
         self._seconds_here += seconds
         self.begin()
 
@@ -40,8 +43,11 @@ class Reporter:
 
     def _measured(self, state: TrainerState) -> dict[str, float]:
         per_step = self._seconds_here / max(1, state.global_step - self._first_step)
+        history = self._history
+        mfu = {"mfu": history.flops / history.seconds / self._peak} if self._peak else {}
         return {
-            "tokens_per_second": self._history.tokens / self._history.seconds,
+            "tokens_per_second": history.tokens / history.seconds,
+            **mfu,
             "memory_gib": peak_memory_bytes() / 2**30,
             "eta_seconds": per_step * (state.max_steps - state.global_step),
         }

@@ -35,13 +35,17 @@ class StopSignal:
         """Ask the work to end."""
         self.requested = True
 
+    def is_set(self) -> bool:
+        """Whether the work is to end."""
+        return self.requested
+
     def check(self) -> None:
         """Go on, or raise.
 
         Raises:
             Stopped: the process was asked to end.
         """
-        if self.requested:
+        if self.is_set():
             raise Stopped
 
     def during(self, pieces: Iterable[Piece]) -> Iterator[Piece]:

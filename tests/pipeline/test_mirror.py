@@ -67,3 +67,30 @@ def test_the_document_comes_last_and_a_mirror_is_never_changed(folder: Path) -> 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no model to mirror"):
         mirror.described(tmp_path, "m", REVISION)
+
+
+@pytest.mark.parametrize(
+    ("card", "stated"),
+    [
+        ("---\nlicense: apache-2.0\ntags: [x]\n---\n# A model\n", "apache-2.0"),
+        ("# A model\nlicense: mit\n", None),
+        ("# A model\n---\nlicense: mit\n---\n", None),
+        ("---\nlicense: do what you want\n---\n", None),
+        ("---\ntags: [x]\n---\n", None),
+        ("---\nlicense: [a, b]\n---\n", None),
+        ("---\n: : :\n---\n", None),
+        (None, None),
+    ],
+)
+def test_the_licence_is_what_the_models_own_card_names_and_never_invented(
+    folder: Path, card: str | None, stated: str | None
+) -> None:
+    import json
+
+    if card is not None:
+        (folder / mirror.CARD).write_text(card)
+    document = mirror.described(folder, "m", REVISION)
+    assert document.get("licence") == stated
+    (folder / mirror.CARD).unlink(missing_ok=True)
+    (folder / "mirror.json").write_text(json.dumps(document))
+    assert verify(folder, name="m", revision=REVISION).licence == stated

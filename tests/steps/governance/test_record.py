@@ -35,7 +35,8 @@ DOCUMENT = {
     },
     "base_model": {"name": "m", "revision": "0" * 40, "mirror_sha256": DIGEST},
     "fp8": {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"},
-    "metrics": {"eval_loss_before": 7.5, "eval_loss": 2.25, "eval_tokens": 1, "train_tokens": 1, "steps": 1},
+    "metrics": {"eval_loss_before": 7.5, "eval_loss": 2.25, "eval_tokens": 1, "train_tokens": 1, "steps": 1,
+                "best_step": 1, "stopped_early": False, "resumed_from": []},
     "artifact": {
         "uri": "s3://x/model.tar.gz", "version_id": "v", "size": 1, "sha256": DIGEST,
         "files": [{"path": "README.md", "size": 1, "sha256": DIGEST}],

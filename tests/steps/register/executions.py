@@ -195,8 +195,18 @@ def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mi
             },
             "base_model": {"name": "tiny", "revision": "0" * 40, "mirror_sha256": mirror_sha256},
             "fp8": {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"},
-            "metrics": {"eval_loss_before": 7.6, "eval_loss": 2.1, "eval_tokens": 9, "train_tokens": 9, "steps": 1},
+            "metrics": {
+                "eval_loss_before": 7.6,
+                "eval_loss": 2.1,
+                "eval_tokens": 9,
+                "train_tokens": 9,
+                "steps": 1,
+                "best_step": 1,
+                "stopped_early": False,
+                "resumed_from": [],
+            },
             "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
+            "mlflow_run_id": "0123456789abcdef",
         }
     )
 

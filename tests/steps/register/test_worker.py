@@ -71,7 +71,9 @@ def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
     tags = execution.bed.admin().api_client.do(
         "GET", "/api/2.0/mlflow/unity-catalog/model-versions/get", query={"name": execution.model, "version": "1"}
     )["model_version"]["tags"]
-    assert {tag["key"]: tag["value"] for tag in tags}["precision"] == "storage bfloat16 cpu"
+    assert {"key": "mlflow_run_id", "value": "0123456789abcdef"} in tags, "a reader of the registry finds the curves"
+    told = {tag["key"].removeprefix("fp8_"): tag["value"] for tag in tags if tag["key"].startswith("fp8_")}
+    assert told == record["fp8"] == {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"}
 
 
 def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, execution: executions.Execution) -> None:

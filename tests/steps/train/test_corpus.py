@@ -17,6 +17,7 @@ from steps.train import corpus, curated, industries
 from steps.train.chat import Chat
 from steps.train.corpus import Corpus
 from steps.train.examples import COMPLETION_TOO_LONG, Lengths, fit
+from steps.train.stopping import Stopped, StopSignal
 from tests.steps.train.curated import ARN, rows
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -117,6 +118,19 @@ def test_a_corpus_whose_last_file_was_refused_is_no_corpus(tiny_model: Path, tmp
         corpus.build(failing(batch(rows(ARN))), Chat(tiny_model), tmp_path / "corpus", row_tokens=256, seed=17)
     with pytest.raises(IntegrityError, match=r"there is no corpus in .*corpus\n"):
         corpus.open(tmp_path / "corpus")
+
+
+def test_sigterm_ends_the_reading_and_leaves_no_corpus(tiny_model: Path, tmp_path: Path) -> None:
+    stop = StopSignal()
+
+    def stopping() -> Iterator[pa.RecordBatch]:
+        yield batch(rows(ARN))
+        stop.request()
+        yield batch(rows(ARN))
+
+    with pytest.raises(Stopped):
+        corpus.build(stop.during(stopping()), Chat(tiny_model), tmp_path / "corpus", row_tokens=256, seed=17)
+    assert not (tmp_path / "corpus" / "corpus.json").exists()
 
 
 @pytest.mark.parametrize("name", ["tokens.bin", "documents.bin"])

@@ -198,7 +198,7 @@ def packed(lengths: list[int], seed: int = 0) -> list[list[int]]:
 
 
 @given(st.lists(st.integers(1, 64), max_size=60), st.integers(0, 5))
-def test_foundkeeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
+def test_packing_keeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
     rows = packed(lengths, seed=seed)
     assert all(0 < sum(lengths[document] for document in row) <= 64 for row in rows)
     assert sorted(chain.from_iterable(rows)) == list(range(len(lengths)))
@@ -227,6 +227,11 @@ def test_another_seed_gives_the_same_rows_in_another_order() -> None:
 def test_best_fit_fills_rows_better_than_arrival_order() -> None:
     lengths = [60, 4, 33, 31, 50, 14, 10, 54]
     assert len(packed(lengths)) == 4
+
+
+def test_documents_in_memory_are_packed_alike() -> None:
+    items = [Document(tuple(range(n)), 0) for n in (60, 4, 33, 31)]
+    assert packing.packed(items, 64, seed=3) == [[items[n] for n in row] for row in packed([60, 4, 33, 31], seed=3)]
 
 
 @pytest.mark.parametrize("length", [0, 65])

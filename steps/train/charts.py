@@ -1,0 +1,144 @@
+"""Pictures as inline SVG: lines over steps, bars over classes. No script, no font, no file from anywhere.
+
+    svg = lines([Line("train loss", points), Line("eval loss", others, dots=True)], x="optimizer step", y="nats per token")
+
+Elements, not text: whatever a label holds is escaped when the tree is written. Colours come from the page's style
+(classes `s0`, `s1`, …), so that they can follow the reader's light or dark screen.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, SubElement
+
+_WIDTH, _HEIGHT = 720, 260  # of the drawing's own units; the page scales it
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 26, 40  # margins for labels
+_TICKS = 5  # about so many on an axis
+_BAR_GAP = 0.25  # of a class's width
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series; `dots` marks each of its points, `ringed` the point at that x."""
+
+    label: str
+    points: Sequence[Point]
+    dots: bool = False
+    ringed: float | None = None
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """From values to places."""
+
+    low: Point
+    high: Point
+
+    def place(self, point: Point) -> Point:
+        """Where a point is drawn; y grows downward."""
+        spans = [(high - low) or 1.0 for low, high in zip(self.low, self.high, strict=True)]
+        x, y = ((value - low) / span for value, low, span in zip(point, self.low, spans, strict=True))
+        return _LEFT + x * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - y * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def lines(series: Sequence[Line], *, x: str, y: str) -> Element:
+    """A line chart; points that are no numbers are left out."""
+    kept = [[point for point in line.points if all(map(math.isfinite, point))] for line in series]
+    every = [point for points in kept for point in points] or [(0.0, 0.0)]
+    y_ticks = ticks(min(p[1] for p in every), max(p[1] for p in every))
+    frame = _Frame((min(p[0] for p in every), y_ticks[0]), (max(p[0] for p in every), y_ticks[-1]))
+    svg = _canvas(", ".join(line.label for line in series), x, y)
+    _draw_y_axis(svg, frame, y_ticks)
+    for tick in ticks(frame.low[0], frame.high[0]):
+        if frame.low[0] <= tick <= frame.high[0]:
+            _text(svg, (frame.place((tick, 0))[0], _HEIGHT - _BOTTOM + 14), written(tick), "middle")
+    for at, (line, points) in enumerate(zip(series, kept, strict=True)):
+        _draw_line(svg, frame, line, points=points, style=f"s{at}")
+    _draw_legend(svg, [line.label for line in series])
+    return svg
+
+
+def bars(classes: Sequence[str], series: Mapping[str, Sequence[float]], *, x: str, y: str) -> Element:
+    """Bars side by side, one group for each class."""
+    y_ticks = ticks(0.0, max((value for values in series.values() for value in values), default=0.0))
+    frame = _Frame((0.0, 0.0), (float(len(classes)), y_ticks[-1]))
+    svg = _canvas(", ".join(series), x, y)
+    _draw_y_axis(svg, frame, y_ticks)
+    width = (1 - _BAR_GAP) / max(1, len(series))
+    for at, (label, values) in enumerate(series.items()):
+        for index, value in enumerate(values):
+            left, top = frame.place((index + _BAR_GAP / 2 + at * width, value))
+            right, bottom = frame.place((index + _BAR_GAP / 2 + (at + 1) * width, 0))
+            place = {"x": _at(left), "y": _at(top), "width": _at(right - left), "height": _at(bottom - top)}
+            bar = SubElement(svg, "rect", place | {"class": f"s{at} fill"})
+            SubElement(bar, "title").text = f"{label}, {classes[index]}: {written(value)}"
+    for index, name in enumerate(classes):
+        _text(svg, (frame.place((index + 0.5, 0))[0], _HEIGHT - _BOTTOM + 14), name, "middle")
+    _draw_legend(svg, list(series))
+    return svg
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten) from at most `low` to at least `high`."""
+    span = (high - low) or abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(span / _TICKS))
+    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= _TICKS)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(at * step, 12) for at in range(first, max(last, first + 1) + 1)]
+
+
+def written(value: float) -> str:
+    """A number as short as it can be read: 2.5, 12000, 2e-05."""
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e7 else f"{value:.4g}"
+
+
+def _canvas(title: str, x: str, y: str) -> Element:
+    svg = Element("svg", {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "role": "img", "xmlns": "http://www.w3.org/2000/svg"})
+    SubElement(svg, "title").text = title
+    _text(svg, ((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8), x, "middle")
+    _text(svg, (4, 12), y, "start")
+    return svg
+
+
+def _draw_y_axis(svg: Element, frame: _Frame, values: Sequence[float]) -> None:
+    for value in values:
+        _, y = frame.place((frame.low[0], value))
+        SubElement(
+            svg, "line", {"x1": str(_LEFT), "x2": str(_WIDTH - _RIGHT), "y1": _at(y), "y2": _at(y), "class": "grid"}
+        )
+        _text(svg, (_LEFT - 6, y + 4), written(value), "end")
+
+
+def _draw_line(svg: Element, frame: _Frame, line: Line, *, points: Sequence[Point], style: str) -> None:
+    placed = [frame.place(point) for point in points]
+    path = " ".join(f"{_at(x)},{_at(y)}" for x, y in placed)
+    SubElement(svg, "polyline", {"points": path, "class": f"{style} stroke"})
+    for (x, y), point in zip(placed, points, strict=True):
+        if line.dots or len(points) == 1:
+            dot = SubElement(svg, "circle", {"cx": _at(x), "cy": _at(y), "r": "3", "class": f"{style} fill"})
+            SubElement(dot, "title").text = f"{line.label} at {written(point[0])}: {point[1]:.6g}"
+        if point[0] == line.ringed:
+            SubElement(svg, "circle", {"cx": _at(x), "cy": _at(y), "r": "7", "class": f"{style} stroke"})
+
+
+def _draw_legend(svg: Element, labels: Sequence[str]) -> None:
+    """Which colour is which; a series that is alone needs none, the axis names it."""
+    if len(labels) < 2:
+        return
+    x = _WIDTH - _RIGHT - sum(24 + 7 * len(label) for label in labels)  # 7 units: a letter of the page's font, about
+    for at, label in enumerate(labels):
+        SubElement(
+            svg, "rect", {"x": _at(x), "y": "4", "width": "10", "height": "10", "class": f"s{at} fill"}
+        )  # fmt: skip
+        _text(svg, (x + 14, 13), label, "start")
+        x += 24 + 7 * len(label)
+
+
+def _text(svg: Element, place: Point, text: str, anchor: str) -> None:
+    SubElement(svg, "text", {"x": _at(place[0]), "y": _at(place[1]), "text-anchor": anchor}).text = text
+
+
+def _at(place: float) -> str:
+    return f"{place:.1f}"

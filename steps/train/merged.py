@@ -1,0 +1,181 @@
+"""The whole tuned model in bfloat16, for whoever cannot serve an adapter: MergedExport bfloat16.
+
+    merged.require_possible(arguments, paths)            before training: refused while it costs nothing
+    with merged.exported(arguments, paths, adapters, probe=probe, stop=stop) as export:
+        with merged.published(export, paths.merged, trained): …
+
+Each weight is decoded, its adapter's product added, both in float32, and rounded once: W = e4m3 * scale + alpha / r * B @ A.
+Tensor by tensor from the base's files to the export's, under the same names, with vision tower and projector as they are.
+transformers' `save_pretrained` is not used: after loading an FP8 model it writes every matrix as e4m3 again under a
+configuration that no longer says so, and what loads that is noise (a test holds this trap).
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from steps.governance.errors import IntegrityError, UsageError
+from steps.governance.manifest import FileEntry, Trained
+from steps.train import base_weights, disk, fp8, lora, outputs, reloading, shards
+from steps.train.arguments import Arguments
+from steps.train.paths import Paths
+from steps.train.stopping import StopSignal
+
+CONFIGURATION = "config.json"
+# Taken from the base byte for byte, where it has them: tokenizer, defaults of generation, image processor
+COPIED = (
+    *outputs.TOKENIZER_FILES,
+    *("generation_config.json", "processor_config.json", "preprocessor_config.json", "tekken.json"),
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A complete model in a staging folder, and how near it came to the tuned one."""
+
+    folder: Path
+    files: list[FileEntry]
+    comparison: reloading.Comparison
+
+
+def require_possible(arguments: Arguments, paths: Paths) -> None:
+    """Refuse what cannot be exported, before anything was trained.
+
+    Raises:
+        UsageError: the model that is trained is another than the one that would be exported.
+        DiskFull: the volume has no room for it.
+    """
+    if not asked(arguments):
+        return
+    if arguments.fp8_mode == "nf4":
+        raise UsageError(
+            "MergedExport bfloat16 does not go with Fp8Mode nf4",
+            expected="adapters trained on the weights that they are merged into",
+            got="adapters of an NF4 model, which differs from the released FP8 one",
+            do="use Fp8Mode auto or storage, or MergedExport none",
+        )
+    _require_room(shards.plan(base_weights.shapes(paths.base_model)), paths.merged.parent)
+
+
+def asked(arguments: Arguments) -> bool:
+    """Whether a merged model is wanted."""
+    return arguments.merged_export == "bfloat16"
+
+
+@contextmanager
+def exported(
+    arguments: Arguments, paths: Paths, adapters: Path, *, probe: reloading.Probe, stop: StopSignal
+) -> Iterator[Export | None]:
+    """Base and saved adapters as one model, checked, in a folder that is gone afterwards; None where none is asked for.
+
+    Raises:
+        IntegrityError: an adapter belongs to no weight, or the export does not answer as the tuned model.
+        DiskFull: the volume has no room for it; nothing was written.
+        Stopped: SIGTERM came.
+    """
+    if not asked(arguments):
+        yield None
+        return
+    parent = paths.merged.parent.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".merged-") as staging:
+        folder = Path(staging) / paths.merged.name
+        folder.mkdir()
+        write(paths.base_model, adapters, folder, stop=stop)
+        comparison = reloading.check(folder, probe)
+        stop.check()
+        yield Export(folder, outputs.entries(folder, allowed=_allowed(paths.base_model)), comparison)
+
+
+@contextmanager
+def published(export: Export | None, folder: Path, trained: Trained) -> Iterator[None]:
+    """Move the export to where SageMaker takes it from, its manifest last; if what follows fails, it is gone again."""
+    if export is None:
+        yield
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier start of this same job
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.move(export.folder, folder)
+        outputs.write_manifest(folder, trained)
+        yield
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def write(base_model: Path, adapters: Path, folder: Path, *, stop: StopSignal) -> None:
+    """Write the merged model's files; at any time one tensor is in memory.
+
+    Raises:
+        IntegrityError: an adapter belongs to no weight of the base.
+        DiskFull: there is no room; nothing was written.
+        Stopped: SIGTERM came.
+    """
+    planned = shards.plan(base_weights.shapes(base_model))
+    _require_room(planned, folder)
+    with lora.saved(adapters) as taken:
+        tensors = _merged(base_model, taken, stop)
+        for shard in planned:
+            shards.write(folder / shard.name, shard, tensors)
+        if taken.left:
+            raise IntegrityError(
+                "adapters belong to no weight of the base model",
+                expected="one weight for each adapter",
+                got=", ".join(sorted(taken.left))[:300],
+            )
+    shards.write_index(folder, planned)
+    _write_configuration(base_model, folder)
+    for name in COPIED:
+        if (base_model / name).exists():
+            shutil.copyfile(base_model / name, folder / name)
+
+
+def merge(weight: base_weights.Weight, delta: Tensor | None) -> Tensor:
+    """One weight with its adapter's product, rounded once, to bfloat16."""
+    if weight.scale is None and delta is None:
+        return weight.tensor.to(torch.bfloat16)
+    if weight.scale is None:
+        whole = weight.tensor.float()
+    else:
+        whole = fp8.decode(weight.tensor.view(torch.uint8), torch.float32).mul_(weight.scale.float())
+    return whole.add_(0 if delta is None else delta).to(torch.bfloat16)
+
+
+def _merged(base_model: Path, adapters: lora.SavedAdapters, stop: StopSignal) -> Iterator[tuple[str, Tensor]]:
+    for weight in base_weights.read(base_model, torch.device("cpu"), vision=True):
+        stop.check()
+        yield weight.stored_as, merge(weight, adapters.take(weight.name))
+
+
+def _write_configuration(base_model: Path, folder: Path) -> None:
+    """The base's configuration, which is no quantized one's any more."""
+    content = json.loads((base_model / CONFIGURATION).read_bytes())
+    content.pop("quantization_config", None)
+    text = json.dumps(content | {"dtype": "bfloat16"}, indent=2, ensure_ascii=False)
+    (folder / CONFIGURATION).write_text(text + "\n", encoding="utf-8")
+
+
+def _allowed(base_model: Path) -> set[str]:
+    planned = shards.plan(base_weights.shapes(base_model))
+    return {*(shard.name for shard in planned), shards.INDEX, CONFIGURATION, *COPIED}
+
+
+def _require_room(planned: list[shards.Shard], folder: Path) -> None:
+    """`folder`, or the nearest of its parents that exists, has room for the files."""
+    needed = sum(shard.size for shard in planned)
+    free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
+    if free < needed:
+        raise disk.DiskFull(
+            "this job's disk has no room for the merged model",
+            expected=f"{needed} bytes free",
+            got=f"{free}",
+            do="raise train.volume_gib in the configuration, or use MergedExport none",
+        )

@@ -1,0 +1,68 @@
+"""The sizes of a decoder that memory and FLOPs follow from.
+
+Shape.of(model.config.text_config)
+MINISTRAL_3B                        for tables without the model at hand
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a Ministral-3: layers × (attention + gated MLP), with tied embeddings."""
+
+    hidden: int
+    ffn: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, text_config: Any) -> "Shape":
+        """The shape that transformers' configuration of the language model declares."""
+        return cls(
+            text_config.hidden_size,
+            text_config.intermediate_size,
+            text_config.num_hidden_layers,
+            text_config.num_attention_heads,
+            text_config.num_key_value_heads,
+            text_config.head_dim,
+            text_config.vocab_size,
+        )
+
+    @property
+    def queries(self) -> int:
+        """Width of all query heads."""
+        return self.heads * self.head_width
+
+    @property
+    def keys(self) -> int:
+        """Width of all key heads, which is that of all value heads."""
+        return self.kv_heads * self.head_width
+
+    @property
+    def linears(self) -> tuple[tuple[int, int], ...]:
+        """(in, out) of a layer's linears: q, k, v, o, gate, up, down."""
+        d, f, q, k = self.hidden, self.ffn, self.queries, self.keys
+        return (d, q), (d, k), (d, k), (q, d), (d, f), (d, f), (f, d)
+
+    @property
+    def layer_weights(self) -> int:
+        """Weights of one layer's linears."""
+        return sum(inputs * outputs for inputs, outputs in self.linears)
+
+    @property
+    def embedding(self) -> int:
+        """Weights of the embedding, which is the head too."""
+        return self.vocabulary * self.hidden
+
+    def adapter_weights(self, rank: int) -> int:
+        """Weights of the LoRA adapters of one layer."""
+        return sum(rank * (inputs + outputs) for inputs, outputs in self.linears)
+
+
+# config.json of mistralai/Ministral-3-3B-Instruct-2512; arXiv 2601.08584
+MINISTRAL_3B = Shape(hidden=3072, ffn=9216, layers=26, heads=32, kv_heads=8, head_width=128, vocabulary=131072)

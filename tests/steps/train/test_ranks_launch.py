@@ -1,0 +1,168 @@
+"""One process becomes one worker per GPU and host: who starts, what they are told, and whose end is the job's."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from steps.governance.errors import UsageError
+from steps.train import cluster, endings, launch
+from steps.train.cluster import Cluster
+from steps.train.endings import Ending
+from steps.train.paths import Paths
+
+HOSTS = {
+    "current_host": "algo-2",
+    "hosts": ["algo-2", "algo-1"],
+    "network_interface_name": "eth0",
+    "current_instance_type": "ml.p4d.24xlarge",
+}
+
+# What a worker does here instead of training; LAUNCHER runs `launched` with it and prints the ending.
+WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+from steps.train import endings
+rank, folder = os.environ["RANK"], Path(sys.argv[1])
+def stop(*_):
+    endings.tell(143); (folder / f"checkpoint-{rank}").touch(); sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+(folder / f"started-{rank}").write_text(" ".join([os.environ["WORLD_SIZE"], os.environ["OMP_NUM_THREADS"]]))
+"""
+LAUNCHER = """
+import sys
+from pathlib import Path
+from steps.train import launch
+from steps.train.paths import Paths
+launch._WORKER = ("-c", sys.argv[1], sys.argv[2])
+ending = launch.launched(Paths(Path(sys.argv[2])))
+print(ending.exit_code, ending.reason)
+"""
+
+
+def launcher(folder: Path, worker: str, workers: int = 2) -> subprocess.Popen[str]:
+    environment = os.environ | {launch.WORKERS: str(workers), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", LAUNCHER, WORKER + worker, str(folder)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ending_of(process: subprocess.Popen[str]) -> str:
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return printed.strip()
+
+
+@pytest.mark.torch
+def test_the_worker_that_failed_first_gives_code_and_reason_though_its_process_goes_last(tmp_path: Path) -> None:
+    # rank 1 finds the fault and tells it; rank 0 sees its connection break, and its process is gone before rank 1's
+    worker = """
+if rank == "1":
+    endings.tell(2, "LoraRank cannot be used"); (folder / "told").touch(); time.sleep(1); sys.exit(2)
+while not (folder / "told").exists(): time.sleep(0.01)
+endings.tell(1, "connection closed by peer"); sys.exit(1)
+"""
+    assert ending_of(launcher(tmp_path, worker)) == "2 LoraRank cannot be used"
+    assert [(tmp_path / f"started-{rank}").read_text() for rank in (0, 1)] == ["2 1", "2 1"]
+
+
+@pytest.mark.torch
+def test_sigterm_reaches_the_workers_and_the_launcher_waits_for_their_checkpoints(tmp_path: Path) -> None:
+    process = launcher(tmp_path, "time.sleep(60)")
+    while not all((tmp_path / f"started-{rank}").exists() for rank in (0, 1)):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert ending_of(process) == "143"
+    assert all((tmp_path / f"checkpoint-{rank}").exists() for rank in (0, 1))
+
+
+@pytest.mark.torch
+def test_a_worker_that_the_kernel_kills_is_named_though_another_tells_of_a_broken_connection(tmp_path: Path) -> None:
+    worker = """
+if rank == "1":
+    (folder / "gone").touch(); os.kill(os.getpid(), signal.SIGKILL)
+while not (folder / "gone").exists(): time.sleep(0.01)
+endings.tell(1, "connection closed by peer"); time.sleep(1); sys.exit(1)
+"""
+    assert ending_of(launcher(tmp_path, worker)).startswith("137 a worker process was killed by SIGKILL")
+
+
+def test_one_cpu_or_gpu_on_one_host_starts_no_other_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(launch.WORKERS, "1")
+    monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
+    assert launch.launched(Paths(tmp_path)) is None
+    monkeypatch.setenv(endings.FOLDER, str(tmp_path))
+    monkeypatch.setenv(launch.WORKERS, "2")
+    assert launch.launched(Paths(tmp_path)) is None, "a worker never starts workers"
+
+
+@pytest.mark.torch
+def test_workers_have_the_time_that_sagemaker_gives_and_meet_on_the_first_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRAINING_JOB_NAME", "train-7")
+    hosts = Cluster("algo-2", ("algo-1", "algo-2"), "eth0", "ml.p5.48xlarge")
+    configuration = launch._configuration(hosts, 8)
+    assert configuration.shutdown_timeout == 110, "SIGKILL comes 120 s after SIGTERM; torchrun's own 30 s are too few"
+    assert (configuration.min_nodes, configuration.max_nodes, configuration.nproc_per_node) == (2, 2, 8)
+    assert (configuration.rdzv_endpoint, configuration.run_id) == ("algo-1:29400", "train-7")
+    assert (configuration.local_addr, configuration.rdzv_configs["is_host"]) == ("algo-2", False)
+    assert configuration.max_restarts == 0
+
+
+def test_a_number_of_workers_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(launch.WORKERS, "two")
+    with pytest.raises(UsageError, match=r"GOVERNED_FINETUNE_WORKERS cannot be used\n  expected  1 to 99"):
+        launch.launched(Paths(tmp_path))
+
+
+def test_hosts_are_read_in_one_order_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "resourceconfig.json"
+    assert cluster.read(path) == cluster.ALONE
+    path.write_text(json.dumps(HOSTS))
+    assert cluster.read(path) == Cluster("algo-2", ("algo-1", "algo-2"), "eth0", "ml.p4d.24xlarge")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"current_host": "a", "hosts": ["b"]}', '{"hosts": 1}'])
+def test_a_resourceconfig_that_cannot_be_understood_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "resourceconfig.json"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"resourceconfig\.json cannot be used"):
+        cluster.read(path)
+
+
+@pytest.mark.parametrize(
+    ("instance", "efa", "rdma"),
+    [
+        ("ml.p4d.24xlarge", "efa", "1"),
+        ("ml.p5.48xlarge", "efa", "1"),
+        ("ml.g5.48xlarge", "efa", None),
+        ("ml.g5.2xlarge", None, None),
+        (None, None, None),
+    ],
+)
+def test_efa_is_named_only_where_the_instance_has_it(instance: str | None, efa: str | None, rdma: str | None) -> None:
+    told = cluster.environment(Cluster("a", ("a", "b"), "eth0", instance))
+    assert (told.get("FI_PROVIDER"), told.get("FI_EFA_USE_DEVICE_RDMA")) == (efa, rdma)
+    assert told["NCCL_SOCKET_IFNAME"] == told["GLOO_SOCKET_IFNAME"] == "eth0"
+    assert cluster.environment(Cluster("a", ("a",), "eth0", instance)) == {}, "one host has no network to speak over"
+
+
+def test_the_earliest_ending_that_is_no_success_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert endings.first(tmp_path) is None
+    assert not endings.tell(2, "nobody asked")
+    monkeypatch.setenv(endings.FOLDER, str(tmp_path))
+    for rank, ending in [(3, (0, "")), (2, (143, "")), (0, (2, "later"))]:
+        monkeypatch.setenv("RANK", str(rank))
+        assert endings.tell(*ending)
+    found = endings.first(tmp_path)
+    assert found is not None
+    assert (found.exit_code, found.reason) == (143, "")
+    (tmp_path / "2.json").unlink()
+    (tmp_path / "0.json").unlink()
+    assert endings.first(tmp_path) == Ending(0, "", json.loads((tmp_path / "3.json").read_text())["at"])
