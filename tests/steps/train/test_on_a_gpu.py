@@ -100,8 +100,8 @@ def wide_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFac
     return measuring.model_of(
         make_tiny_model,
         tmp_path_factory.mktemp("wide") / "model",
-        HIDDEN=shape.hidden, FFN=shape.ffn, LAYERS=4, HEADS=shape.heads, KV_HEADS=shape.kv_heads,
-        HEAD_WIDTH=shape.head_width, VOCABULARY=shape.vocabulary,
+        hidden=shape.hidden, ffn=shape.ffn, layers=4, heads=shape.heads, kv_heads=shape.kv_heads,
+        head_width=shape.head_width, vocabulary=shape.vocabulary,
     )  # fmt: skip
 
 
