@@ -90,7 +90,7 @@ def test_traced_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, wa
 
 @needs_compiler
 def test_compiled_code_computes_the_eager_loss_and_gradients(make_tiny_model: ModuleType, tmp_path: Path) -> None:
-    folder = measuring.model_of(make_tiny_model, tmp_path / "model", LAYERS=1)
+    folder = measuring.model_of(make_tiny_model, tmp_path / "model", layers=1)
     assert_compiled_equals_eager(folder, Way(rows=((50, 70),)))
 
 
