@@ -7,6 +7,9 @@ adapters' names do not change. Two things stay outside: attention, which loops o
 for every row (attention.py), and recomputing, which wraps the compiled layer (checkpointing.py). Row lengths differ, so
 shapes are dynamic. FP8 weights are decoded by integer arithmetic in compiled code: below compute capability 8.9 Triton
 knows no e4m3.
+
+Measured on CPU (hidden 256 × 4 layers, 2,048 tokens, one thread): 1.3 times as many tokens per CPU-second, after minutes of
+compiling; it wins where a run is long. On GPUs it is [unverified].
 """
 
 import importlib.util

@@ -1,5 +1,7 @@
 """The CUDA branches against their CPU twins. Run on a GPU: `pytest tests/steps/train -m gpu`."""
 
+import gc
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -96,19 +98,16 @@ def full_row(tokens: int) -> dict[str, torch.Tensor | int]:
 @pytest.fixture(scope="module")
 def wide_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four layers of Ministral-3-3B's own sizes, with its vocabulary."""
-    shape = MINISTRAL_3B
-    return measuring.model_of(
-        make_tiny_model,
-        tmp_path_factory.mktemp("wide") / "model",
-        hidden=shape.hidden, ffn=shape.ffn, layers=4, heads=shape.heads, kv_heads=shape.kv_heads,
-        head_width=shape.head_width, vocabulary=shape.vocabulary,
-    )  # fmt: skip
+    sizes = asdict(replace(MINISTRAL_3B, layers=4))
+    return measuring.model_of(make_tiny_model, tmp_path_factory.mktemp("wide") / "model", **sizes)
 
 
 @pytest.mark.parametrize("recomputed", [0, 2, 4])
 @pytest.mark.parametrize("mode", ["storage", "off", pytest.param("native_dx", marks=needs_fp8)])
 def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path, mode: str, recomputed: int) -> None:
     how = gpu_precision(mode)
+    gc.collect()
+    others = torch.cuda.memory_allocated()
     adapted = measuring.adapted(wide_model, 16, how)
     checkpointing.apply(adapted, recomputed)
     trainable = [p for p in adapted.parameters() if p.requires_grad]
@@ -122,7 +121,7 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path,
         optimizer.step()
     plan = memory.Plan.of(model.shape(wide_model), how, rank=16, optimizer="adamw")
     predicted = memory.peak(plan, 8192, recomputed=recomputed).total
-    assert torch.cuda.max_memory_allocated() == pytest.approx(predicted, rel=0.1)
+    assert torch.cuda.max_memory_allocated() - others == pytest.approx(predicted, rel=0.1)
 
 
 @pytest.mark.parametrize("sequence_length", [512, 8192])
@@ -132,6 +131,8 @@ def test_what_batching_decides_runs_here(wide_model: Path, sequence_length: int)
     decided = batching.decide(how.device, sequence_length, plan=plan)
     adapted = measuring.adapted(wide_model, 16, how)
     checkpointing.apply(adapted, decided.recomputed_layers)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
     with autocast(how):
         adapted(**full_row(decided.micro_rows * sequence_length)).loss.backward()
     total = torch.cuda.get_device_properties(how.device.torch_device).total_memory
