@@ -173,3 +173,4 @@ class Trained(Manifest):
     metrics: TrainingMetrics
     files: list[FileEntry]
     merged: list[FileEntry] | None = None
+    mlflow_run_id: str | None = None  # where the job's live metrics are; None: nowhere

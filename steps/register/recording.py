@@ -24,7 +24,10 @@ RECORD_TAG = "record_sha256"
 def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
     """The version's tags: what a reader of the registry wants to know, and what binds it to the evidence."""
     trained = facts.trained
-    return {
+    # A tag, not the version's own run_id: for that mlflow would fetch the run from the tracking server in the middle of a
+    # creation, need a right to see its experiment, and leave the link out with a warning where either is missing.
+    run = {"mlflow_run_id": trained.mlflow_run_id} if trained.mlflow_run_id else {}
+    return run | {
         KEY_TAG: key,
         "execution_arn": facts.execution.arn,
         "artifact_sha256": artifact_sha256,

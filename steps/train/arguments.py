@@ -22,7 +22,6 @@ DETERMINISM = ("seeded", "full")
 MERGED_EXPORTS = ("none", "bfloat16")
 COMPILE = ("off", "layers")
 SHARDINGS = ("auto", "ddp", "fsdp")
-NO_EXPERIMENT = re.compile(r"none|(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}")
 LORA_RANKS = (4, 8, 16, 32, 64, 128)
 SEQUENCE_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 

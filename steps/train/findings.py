@@ -55,6 +55,13 @@ class Lineage(Part):
     git_commit: str | None
 
 
+class LiveMetrics(Part):
+    """The MLflow run that shows the job's curves, None where there is none, and what went wrong with it."""
+
+    mlflow_run_id: str | None
+    problems: list[str]
+
+
 class Sample(Part):
     """Greedy answers to one held-out example, which is named and not quoted."""
 
@@ -83,6 +90,7 @@ class Findings(Part):
     by_group: list[Share]
     data: Data
     lineage: Lineage
+    live_metrics: LiveMetrics
     lengths: dict[str, dict[str, Any]]  # as `examples.Lengths` records them
     precision: Precision
     parameters: dict[str, str | int | float | bool]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +61,10 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
         stop = AgreedStop(own, me)
     given = _verified(arguments, paths, services, stop, me)
     lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    tracked = tracking.tracked(arguments, services.workspace, training_job=training_job, prepared=given.prepared)
-    with _scratch(me) as scratch, tracked if me.is_leader else nullcontext(tracking.Untracked()) as tracker:
+    tracked = tracking.tracked(
+        arguments, services.workspace, training_job=training_job, prepared=given.prepared, leader=me.is_leader
+    )
+    with _scratch(me) as scratch, tracked as tracker:
         examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
         from steps.train import merged
         from steps.train.fine_tune import Clock, Task, fine_tune
@@ -72,7 +74,10 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
         task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
         tuned = fine_tune(task, stop=stop, clock=Clock())
         stop.check()
-        origin = Origin(arguments, given.prepared, given.base, training_job, services.catalog.principal)
+        tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
+        tracker.flush()  # from here on its run and its problems are known
+        live, principal = tracking.summary(tracker), services.catalog.principal
+        origin = Origin(arguments, given.prepared, given.base, training_job, principal, live)
         trained = _publish(origin, paths, services, tuned, stop=own)
         if trained is not None:
             tracker.tag({"manifest_sha256": trained.sha256})

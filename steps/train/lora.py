@@ -16,10 +16,11 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from peft.tuners.lora import LoraLayer
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from steps.governance.errors import IntegrityError
 from steps.train import processes, sharding
+from steps.train.adapted_linear import instead_of_pefts
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
@@ -42,6 +43,8 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
         task_type="CAUSAL_LM",
         revision=revision,
     )
+    made_by: Any = instead_of_pefts  # PEFT calls it as it would a class
+    configuration._register_custom_module({nn.Linear: made_by})
     with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         # float32 adapters: small updates at a small learning rate are lost in bfloat16

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from steps.governance.manifest import BaseModelFiles, Prepared
 from steps.train.arguments import Arguments
+from steps.train.findings import LiveMetrics
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,4 @@ class Origin:
     base: BaseModelFiles
     training_job: str
     principal: str
+    live_metrics: LiveMetrics

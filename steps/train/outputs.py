@@ -64,6 +64,7 @@ def manifest(origin: Origin, tuned: Tuned, files: list[FileEntry], merged: list[
         ),
         files=files,
         merged=merged,
+        mlflow_run_id=origin.live_metrics.mlflow_run_id,
     )
 
 

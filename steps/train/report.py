@@ -52,6 +52,7 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
         by_group=_shares(tuned.before.by_group, best.by_group),
         data=_data(origin),
         lineage=_lineage(origin),
+        live_metrics=origin.live_metrics,
         lengths={split: lengths.record() for split, lengths in tuned.lengths.items()},
         precision=tuned.precision,
         parameters=_parameters(origin.arguments) | asdict(tuned.batching),

@@ -22,6 +22,7 @@ from typing import Protocol
 from steps.governance.identity import Workspace
 from steps.governance.manifest import Prepared
 from steps.train.arguments import Arguments
+from steps.train.findings import LiveMetrics
 from steps.train.live_tracker import FLUSH_SECONDS, LiveTracker
 from steps.train.mlflow_run import MlflowRun, Status
 from steps.train.stopping import Stopped
@@ -59,9 +60,11 @@ class Tracker(Protocol):
 
 
 @contextmanager
-def tracked(arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared) -> Iterator[Tracker]:
+def tracked(
+    arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared, leader: bool = True
+) -> Iterator[Tracker]:
     """The job's tracker, finished with what became of the block."""
-    tracker = start(arguments, workspace, training_job=training_job, prepared=prepared)
+    tracker = start(arguments, workspace, training_job=training_job, prepared=prepared, leader=leader)
     try:
         yield tracker
     except Stopped:
@@ -73,9 +76,13 @@ def tracked(arguments: Arguments, workspace: Workspace, *, training_job: str, pr
     tracker.finish("FINISHED")
 
 
-def start(arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared) -> Tracker:
-    """A tracker for the experiment that the hyperparameters name, or one that does nothing where they name none."""
-    if arguments.mlflow_experiment == NO_EXPERIMENT:
+def start(
+    arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared, leader: bool = True
+) -> Tracker:
+    """A tracker for the experiment that the hyperparameters name, or one that does nothing: where they name none, and in
+    the processes of a job that do not speak for it.
+    """
+    if arguments.mlflow_experiment == NO_EXPERIMENT or not leader:
         return Untracked()
     run = MlflowRun(
         workspace,
@@ -91,6 +98,11 @@ def start(arguments: Arguments, workspace: Workspace, *, training_job: str, prep
         params={name: str(getattr(arguments, name)) for name in _PARAMS},
     )
     return LiveTracker(run)
+
+
+def summary(tracker: Tracker) -> LiveMetrics:
+    """For the report: where the live metrics are, and what went wrong with them."""
+    return LiveMetrics(mlflow_run_id=tracker.run_id, problems=tracker.problems)
 
 
 class Untracked:

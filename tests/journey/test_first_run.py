@@ -60,7 +60,28 @@ def test_boto3_finds_steps_metrics_and_logs(environment: Environment, result: di
         logStreamName=stream["logStreams"][0]["logStreamName"],
         startFromHead=True,
     )["events"]
-    assert any("[eval] eval_loss=" in event["message"] for event in events)
+    assert any(event["message"].startswith("[eval]") and " eval_loss=" in event["message"] for event in events)
+
+
+def test_mlflow_has_the_curve_of_the_training_job(environment: Environment, result: dict[str, Any]) -> None:
+    experiments = environment.workspace.experiments
+    experiment = experiments.get_by_name("/Shared/governed-finetune-local").experiment
+    assert experiment is not None
+    runs = [run for run in experiments.search_runs(experiment_ids=[str(experiment.experiment_id)]) if run.info]
+    tags = {str(tag.key): tag.value for tag in (runs[0].data.tags if runs[0].data else None) or []}
+    job_name = environment.steps(result["outcome"]["arn"])["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
+    assert tags["governed_finetune.training_job"] == job_name
+    assert tags["governed_finetune.execution_arn"] == result["outcome"]["arn"]
+    run_id = str(runs[0].info.run_id if runs[0].info else "")
+    assert [point.step for point in experiments.get_history("train_loss", run_id=run_id)] == list(range(1, 31))
+    (best,) = experiments.get_history("best_eval_loss", run_id=run_id)
+    assert best.value == pytest.approx(result["outcome"]["eval_loss"], abs=1e-3)
+    version = environment.workspace.api_client.do(
+        "GET",
+        "/api/2.0/mlflow/unity-catalog/model-versions/get",
+        query={"name": "edgar.models.risk_analyst", "version": "1"},
+    )
+    assert {"key": "mlflow_run_id", "value": run_id} in version["model_version"]["tags"]  # type: ignore[call-overload]
 
 
 def test_lineage_walks_back_from_the_model_version_to_the_raw_table(environment: Environment) -> None:

@@ -32,6 +32,10 @@ def interrupt(session: boto3.Session, endpoint: str, training_job: str) -> None:
         data=json.dumps({"TrainingJobName": training_job}),
     )
     SigV4Auth(session.get_credentials(), "sagemaker", session.region_name).add_auth(request)
-    answer = URLLib3Session().send(request.prepare())
+    http = URLLib3Session()
+    try:
+        answer = http.send(request.prepare())
+    finally:
+        http.close()
     if answer.status_code != 200:
         raise NotInterrupted(json.loads(answer.content)["message"])

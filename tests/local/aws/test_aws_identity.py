@@ -145,7 +145,7 @@ def test_only_train_keeps_checkpoints_and_it_deletes_nothing_else(server, object
     assert train.get_object(Bucket=ARTIFACTS, Key=key)["Body"].read() == b"1"
     listed = train.list_objects_v2(Bucket=ARTIFACTS, Prefix="/".join(key.split("/")[:3]) + "/")
     assert [item["Key"] for item in listed["Contents"]] == [key]
-    for role in ("prepare", "register", "pipeline", "ci", "scientist"):
+    for role in ("prepare", "register", "scientist"):
         other = server.client("s3", role)
         refused(other.put_object, Bucket=ARTIFACTS, Key=key, Body=b"2")
         refused(other.delete_object, Bucket=ARTIFACTS, Key=key)

@@ -206,6 +206,7 @@ def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mi
                 "resumed_from": [],
             },
             "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
+            "mlflow_run_id": "0123456789abcdef",
         }
     )
 

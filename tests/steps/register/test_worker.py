@@ -71,6 +71,7 @@ def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
     tags = execution.bed.admin().api_client.do(
         "GET", "/api/2.0/mlflow/unity-catalog/model-versions/get", query={"name": execution.model, "version": "1"}
     )["model_version"]["tags"]
+    assert {"key": "mlflow_run_id", "value": "0123456789abcdef"} in tags, "a reader of the registry finds the curves"
     told = {tag["key"].removeprefix("fp8_"): tag["value"] for tag in tags if tag["key"].startswith("fp8_")}
     assert told == record["fp8"] == {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"}
 

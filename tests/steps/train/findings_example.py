@@ -47,6 +47,7 @@ def document(**changes: Any) -> dict[str, Any]:
                 "licence": "apache-2.0",
             },
         },
+        "live_metrics": {"mlflow_run_id": "0123456789abcdef", "problems": []},
         "lengths": {
             split: {
                 "documents": 900 // n, "tokens": 400000 // n, "target_tokens": 70000 // n, "longest_before_cut": 3000,

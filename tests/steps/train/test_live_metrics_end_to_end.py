@@ -1,21 +1,21 @@
 """The whole step with live metrics: what a person sees in MLflow while it trains and when it has ended."""
 
-import os
-import signal
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from steps.governance.manifest import Trained
 from steps.train import progress
 from steps.train.job import Services
-from steps.train.stopping import Stopped, StopSignal
+from steps.train.stopping import Stopped
 from steps.train.tracking import Untracked, tracked
 from tests.steps.train.curated import ARN, NAME
 from tests.steps.train.experiments_server import ExperimentsServer, serving, workspace
-from tests.steps.train.jobs import EVIDENCE, job, run
+from tests.steps.train.jobs import TRAINED, job, run, sigterm_after_step
 
 pytestmark = pytest.mark.torch
 
@@ -42,10 +42,10 @@ def test_a_finished_job_is_a_finished_run_with_its_curve_its_origin_and_its_mani
     assert len(server.runs) == 1
     assert (server.runs[0]["info"]["run_name"], server.runs[0]["info"]["status"]) == ("train-1", "FINISHED")
     assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4]
-    before, after = server.values("eval_loss")
-    assert (before[0], after[0]) == (0, 4)
-    assert after[1] < before[1]
-    trained = Trained.from_bytes(tracked_job.evidence.documents[f"{EVIDENCE}/train-1/manifest.json"], origin="evidence")
+    trained = Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence")
+    assert trained.mlflow_run_id == "run-0"
+    assert server.values("best_eval_loss") == [(4, trained.metrics.eval_loss)]
+    assert server.values("eval_loss") == [(0, trained.metrics.eval_loss_before), (4, trained.metrics.eval_loss)]
     tags = {key.removeprefix(PREFIX): value for key, value in server.tags().items()}
     assert tags == {
         "training_job": "train-1",
@@ -65,25 +65,16 @@ def test_a_finished_job_is_a_finished_run_with_its_curve_its_origin_and_its_mani
     assert not [word for word in ("127.0.0.1", "secret", "s3://", "analyst") if word in sent]
 
 
-def test_a_stopped_job_is_a_killed_run(
-    server: ExperimentsServer, tracked_job: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+def test_a_stopped_job_is_a_killed_run_that_goes_on_when_the_job_starts_again(
+    server: ExperimentsServer, tracked_job: SimpleNamespace
 ) -> None:
-    printed = []
-
-    def report_and_stop(step: int, **_: float) -> None:
-        printed.append(step)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(progress, "report_step", report_and_stop)
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(Stopped):
-            run(tracked_job, StopSignal.listen())
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with sigterm_after_step(1) as stop, pytest.raises(Stopped):
+        run(tracked_job, stop)
     assert server.runs[0]["info"]["status"] == "KILLED"
-    assert [step for step, _ in server.values("train_loss")] == printed
-    assert len(printed) < 4
+    assert {step for step, _ in server.values("train_loss")} < {1, 2, 3, 4}
+    run(tracked_job)
+    assert (len(server.runs), server.runs[0]["info"]["status"]) == (1, "FINISHED")
+    assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4], "resumed: no step is trained twice"
 
 
 def test_a_failed_job_is_a_failed_run(
@@ -100,14 +91,21 @@ def test_a_job_whose_workspace_refuses_metrics_finishes_all_the_same(
 ) -> None:
     server.trouble = [("experiments/create", 403)]
     run(tracked_job)
-    assert (tracked_job.paths.model / "manifest.json").exists()
     assert server.runs == []
+    assert Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence").mlflow_run_id is None
+    report = json.loads((tracked_job.paths.model / "report.json").read_text())
+    refused, lost = report["live_metrics"]["problems"]
+    assert "CAN EDIT on the experiment /Shared/governed-finetune-test (on its folder, if it does not exist" in refused
+    assert "values did not reach the MLflow run; the job's log has them all" in lost
 
 
-def test_no_experiment_is_no_thread_no_request_and_no_run(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
-    made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment="none")
-    nowhere: object = object()
-    with tracked(made.arguments, nowhere, training_job="train-1", prepared=None) as tracker:  # type: ignore[arg-type]
+@pytest.mark.parametrize(("experiment", "leader"), [("none", True), ("/Shared/governed-finetune-test", False)])
+def test_no_experiment_or_not_the_leader_is_no_thread_no_request_and_no_run(
+    tiny_model: Path, curated: Path, tmp_path: Path, experiment: str, *, leader: bool
+) -> None:
+    made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment=experiment)
+    nowhere: Any = object()
+    with tracked(made.arguments, nowhere, training_job="train-1", prepared=nowhere, leader=leader) as tracker:
         assert isinstance(tracker, Untracked)
         tracker.log(1, {"train_loss": 1.0})
         assert (tracker.run_id, tracker.problems) == (None, [])
