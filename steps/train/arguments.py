@@ -75,6 +75,11 @@ class Arguments:
         return self.fp8_mode == "nf4" or self.optimizer.endswith("_8bit")
 
     @property
+    def exports_merged(self) -> bool:
+        """Whether a merged model is wanted."""
+        return self.merged_export == "bfloat16"
+
+    @property
     def execution_id(self) -> str:
         """The execution's short id: the curated table's partition value."""
         return execution_id(self.execution_arn)

@@ -68,7 +68,7 @@ class Tuned:
     batching: batching.Batching
     lengths: dict[str, Lengths]
     sample: generation.Sample
-    probe: reloading.Probe  # what a merged export must answer
+    probe: reloading.Probe | None  # what a merged export must answer, where one is wanted
     system: str  # the system message of every training example, "" where they differ: serving must say the same
     stopped_early: bool
     seconds: dict[str, float]
@@ -140,7 +140,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         best = _take_best(tuned, course, history)
     with clock.time("sample"):
         sample = generation.sample(tuned, Chat(task.base_model), held_out.documents[0], decided)
-        probe = reloading.ask(tuned, held_out.documents)
+        probe = reloading.ask(tuned, held_out.documents) if arguments.exports_merged else None
     lengths = {"train": train.lengths, "eval": held_out.lengths}
     return Tuned(
         tuned,

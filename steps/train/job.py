@@ -152,7 +152,7 @@ def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, 
         if not processes.here().is_leader:
             return None
         outputs.copy_tokenizer(paths.base_model, folder)
-        with merged.exported(arguments, paths, folder, probe=tuned.probe, stop=stop) as export:
+        with merged.exported(paths, folder, probe=tuned.probe, stop=stop) as export:
             report.write(folder, origin, tuned, export.comparison if export else None)
             files = outputs.entries(folder)
             trained = outputs.manifest(origin, tuned, files, export.files if export else None)

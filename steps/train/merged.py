@@ -1,7 +1,7 @@
 """The whole tuned model in bfloat16, for whoever cannot serve an adapter: MergedExport bfloat16.
 
     merged.require_possible(arguments, paths)            before training: refused while it costs nothing
-    with merged.exported(arguments, paths, adapters, probe=probe, stop=stop) as export:
+    with merged.exported(paths, adapters, probe=probe, stop=stop) as export:
         with merged.published(export, paths.merged, trained): …
 
 Each weight is decoded, its adapter's product added, both in float32, and rounded once: W = e4m3 * scale + alpha / r * B @ A.
@@ -52,7 +52,7 @@ def require_possible(arguments: Arguments, paths: Paths) -> None:
         UsageError: the model that is trained is another than the one that would be exported.
         DiskFull: the volume has no room for it.
     """
-    if not asked(arguments):
+    if not arguments.exports_merged:
         return
     if arguments.fp8_mode == "nf4":
         raise UsageError(
@@ -64,23 +64,18 @@ def require_possible(arguments: Arguments, paths: Paths) -> None:
     _require_room(shards.plan(base_weights.shapes(paths.base_model)), paths.merged.parent)
 
 
-def asked(arguments: Arguments) -> bool:
-    """Whether a merged model is wanted."""
-    return arguments.merged_export == "bfloat16"
-
-
 @contextmanager
 def exported(
-    arguments: Arguments, paths: Paths, adapters: Path, *, probe: reloading.Probe, stop: StopSignal
+    paths: Paths, adapters: Path, *, probe: reloading.Probe | None, stop: StopSignal
 ) -> Iterator[Export | None]:
-    """Base and saved adapters as one model, checked, in a folder that is gone afterwards; None where none is asked for.
+    """Base and saved adapters as one model, checked, in a folder that is gone afterwards; None without a probe.
 
     Raises:
         IntegrityError: an adapter belongs to no weight, or the export does not answer as the tuned model.
         DiskFull: the volume has no room for it; nothing was written.
         Stopped: SIGTERM came.
     """
-    if not asked(arguments):
+    if probe is None:
         yield None
         return
     parent = paths.merged.parent.parent

@@ -263,7 +263,7 @@ def job(tuned: SimpleNamespace, root: Path, **changes: str) -> tuple[SimpleNames
     paths = Paths(root)
     paths.base_model.parent.mkdir(parents=True)
     paths.base_model.symlink_to(tuned.base)
-    return SimpleNamespace(**{"merged_export": "bfloat16", "fp8_mode": "auto"} | changes), paths
+    return SimpleNamespace(**{"exports_merged": True, "fp8_mode": "auto"} | changes), paths
 
 
 def left(root: Path) -> list[str]:
@@ -282,41 +282,41 @@ def test_no_room_is_said_with_both_numbers_before_anything_is_trained_or_written
     message = f"no room for the merged model\n  expected  {needed} bytes free\n  got       {needed - 1}\n.*volume_gib"
     with pytest.raises(disk.DiskFull, match=message):
         merged.require_possible(arguments, paths)
-    with pytest.raises(disk.DiskFull, match=message), exporting(tuned, arguments, paths):
+    with pytest.raises(disk.DiskFull, match=message), exporting(tuned, paths):
         raise AssertionError("there was room")
     assert not left(tmp_path)
 
 
-def exporting(tuned: SimpleNamespace, arguments: Any, paths: Paths, stop: StopSignal | None = None) -> Any:
-    return merged.exported(arguments, paths, tuned.adapters, probe=tuned.probe, stop=stop or StopSignal())
+def exporting(tuned: SimpleNamespace, paths: Paths, stop: StopSignal | None = None) -> Any:
+    return merged.exported(paths, tuned.adapters, probe=tuned.probe, stop=stop or StopSignal())
 
 
 def test_adapters_of_an_nf4_model_are_not_merged_into_another(tuned: SimpleNamespace, tmp_path: Path) -> None:
     arguments, paths = job(tuned, tmp_path, fp8_mode="nf4")
     with pytest.raises(UsageError, match="MergedExport bfloat16 does not go with Fp8Mode nf4"):
         merged.require_possible(arguments, paths)
-    merged.require_possible(SimpleNamespace(merged_export="none", fp8_mode="nf4"), paths)  # type: ignore[arg-type]
+    merged.require_possible(SimpleNamespace(exports_merged=False, fp8_mode="nf4"), paths)  # type: ignore[arg-type]
 
 
 def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments, paths = job(tuned, tmp_path)
+    _, paths = job(tuned, tmp_path)
 
     def full(path: Path, *_: Any) -> None:
         path.write_bytes(b"half a shard")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shards, "write", full)
-    with pytest.raises(disk.DiskFull, match="disk is full"), disk.explained(), exporting(tuned, arguments, paths):
+    with pytest.raises(disk.DiskFull, match="disk is full"), disk.explained(), exporting(tuned, paths):
         raise AssertionError("there was room")
     assert not left(tmp_path)
     assert not list((tmp_path / "output").iterdir())
 
 
 def test_sigterm_during_the_export_leaves_nothing(tuned: SimpleNamespace, tmp_path: Path) -> None:
-    arguments, paths = job(tuned, tmp_path)
-    with pytest.raises(Stopped), exporting(tuned, arguments, paths, StopSignal(requested=True)):
+    _, paths = job(tuned, tmp_path)
+    with pytest.raises(Stopped), exporting(tuned, paths, StopSignal(requested=True)):
         raise AssertionError("it went on")
     assert not list((tmp_path / "output").iterdir())
 
@@ -324,9 +324,9 @@ def test_sigterm_during_the_export_leaves_nothing(tuned: SimpleNamespace, tmp_pa
 def test_an_export_that_answers_differently_leaves_nothing(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments, paths = job(tuned, tmp_path)
+    _, paths = job(tuned, tmp_path)
     monkeypatch.setattr(merged, "merge", lambda weight, delta: weight.tensor.to(torch.bfloat16))  # without its scale
-    with pytest.raises(IntegrityError, match="does not answer"), exporting(tuned, arguments, paths):
+    with pytest.raises(IntegrityError, match="does not answer"), exporting(tuned, paths):
         raise AssertionError("accepted")
     assert not list((tmp_path / "output").iterdir())
 
@@ -334,7 +334,7 @@ def test_an_export_that_answers_differently_leaves_nothing(
 def test_a_file_that_no_merged_model_may_hold_is_refused(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments, paths = job(tuned, tmp_path)
+    _, paths = job(tuned, tmp_path)
     monkeypatch.setattr(merged, "COPIED", (*merged.COPIED, "stray.json"))
     base = Path(shutil.copytree(tuned.base, tmp_path / "base"))
     (base / "stray.json").write_text("{}")
@@ -342,5 +342,5 @@ def test_a_file_that_no_merged_model_may_hold_is_refused(
     monkeypatch.setattr(merged, "_allowed", lambda folder: real(folder) - {"stray.json"})
     paths.base_model.unlink()
     paths.base_model.symlink_to(base)
-    with pytest.raises(RuntimeError, match=r"stray\.json"), exporting(tuned, arguments, paths):
+    with pytest.raises(RuntimeError, match=r"stray\.json"), exporting(tuned, paths):
         raise AssertionError("accepted")
