@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from scripts.training_bench import fp8, ours, peers, streaming, unpacked
+from scripts.training_bench import fp8, modelled, ours, peers, streaming, unpacked
 from scripts.training_bench.job import RESULT, Job
 
 CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
@@ -16,6 +16,7 @@ CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "ours fp8 off": partial(ours.run, mode="off"),
     "ours unpacked": unpacked.run,
     "ours streaming": streaming.run,
+    "ours modelled": modelled.run,
     **{f"ours curve {mode}": partial(fp8.curve, mode=mode) for mode in ("off", "storage", "native", "native_dx")},
     **{f"ours sizes {mode}": partial(fp8.sizes, mode=mode) for mode in ("off", "storage", "native", "native_dx")},
     "trainer padded": partial(peers.trainer, grouped=False),

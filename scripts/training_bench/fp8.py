@@ -29,10 +29,10 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
     decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)
     vocabulary = tuned.config.text_config.vocab_size
-    texts = learnable(STEPS, tokens=_TOKENS, vocabulary=vocabulary, seed=job.seed)
+    texts = learnable(STEPS, tokens=(_TOKENS, _TOKENS), vocabulary=vocabulary, seed=job.seed)
     one_row = Batching(1, 1, recomputed_layers=0, decoder_layers=tuned.config.text_config.num_hidden_layers)
     way = Way(decided, one_row, _LEARNING_RATE, job.seed)
-    return {"losses": train(tuned, [[document(text)] for text in texts], way, listen=lambda *_: None)}
+    return {"losses": train(tuned, [[document(text)] for text in texts], way, listen=lambda *_: None).losses}
 
 
 def sizes(job: Job, *, mode: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
 
     decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)
-    texts = learnable(4, tokens=_TOKENS, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
+    texts = learnable(4, tokens=(_TOKENS, _TOKENS), vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
     batch = on_device(packing.collate([[document(text) for text in texts]]), decided)
     tuned.train()
     with _Saved(tuned) as saved, autocast(decided):

@@ -21,7 +21,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     from transformers import set_seed
 
     from scripts.training_bench.meter import Meter
-    from steps.train import packing
+    from steps.train import devices, packing
 
     meter = Meter(job.device, job.warm_up)
     set_seed(job.seed)
@@ -32,8 +32,9 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     meter.loaded()
     meter.watch(tuned)
     way = Way(decided, batching_of(job, decided, tuned), LEARNING_RATE, job.seed)
-    train(tuned, rows, way, listen=lambda *_: meter.step_ended())
-    return meter.read() | {"precision": decided.record().model_dump()}
+    trained = train(tuned, rows, way, listen=lambda *_: meter.step_ended())
+    about = {"precision": decided.record().model_dump(), "peak_flops": devices.peak_flops(decided.device.name)}
+    return meter.read() | about | {"flops_per_token": trained.flops_per_token}
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,25 @@ class Way:
     seed: int
 
 
-def train(
-    tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]
-) -> list[float]:
-    """The step's loop, once over `rows`; the loss of each optimizer step."""
-    from steps.train import loop
+@dataclass(frozen=True)
+class Trained:
+    """The loss of each optimizer step, and what a token cost on average."""
+
+    losses: list[float]
+    flops_per_token: float
+
+
+def train(tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]) -> Trained:
+    """The step's loop, once over `rows`."""
+    from steps.train import flops, loop
     from steps.train.checkpoints import Checkpoints
     from steps.train.evaluation import Evaluation
     from steps.train.history import History
+    from steps.train.shapes import Shape
     from steps.train.stopping import StopSignal
 
     steps = -(-len(rows) // (way.batching.micro_rows * way.batching.accumulation))
-    history = History()
+    history, shape = History(), Shape.of(tuned.config.text_config)
     with tempfile.TemporaryDirectory() as folder:
         course = loop.Course(
             rows=rows,
@@ -70,10 +78,10 @@ def train(
             evaluate=lambda: Evaluation(0.0, 1),
             tracker=cast(Any, _Listener(listen)),
             stop=StopSignal(),
-            flops=lambda tokens: 0,
+            flops=lambda tokens: flops.of_step(shape, RANK, tokens).total,
         )
         loop.train(tuned, course, history, resume=None)
-    return [point["train_loss"] for point in history.curve]
+    return Trained([point["train_loss"] for point in history.curve], history.flops / history.tokens)
 
 
 class _Listener:

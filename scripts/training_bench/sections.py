@@ -55,10 +55,18 @@ def measure(section: str, runner: Runner, extent: Extent) -> list[Row]:
         case "streaming":
             runner.interleaved(streaming_jobs(extent), 1)
             return rows.streaming(runner)
-    if extent.rehearse_gpu or cuda_is_here():
-        runner.interleaved(gpu_jobs(extent), extent.rounds)
-        return gpu_rows.measured(section, runner, rehearsal=extent.rehearse_gpu)
-    return gpu_rows.missing(section, "no CUDA device; --rehearse-gpu runs the same code on the CPU")
+        case "memory":
+            runner.interleaved({"ours modelled": Job("ours modelled", made("small"), _QUICK_DOCUMENTS)}, 1)
+            return rows.modelled(runner)
+    return gpu(runner, extent)
+
+
+def gpu(runner: Runner, extent: Extent) -> list[Row]:
+    """The GPU's rows, its rehearsal's, or why there are none."""
+    if not extent.rehearse_gpu and not cuda_is_here():
+        return gpu_rows.missing("no CUDA device")
+    runner.interleaved(gpu_jobs(extent), extent.rounds)
+    return gpu_rows.measured(runner, rehearsal=extent.rehearse_gpu)
 
 
 def cpu_jobs(extent: Extent) -> dict[str, Job]:

@@ -10,10 +10,11 @@ transformers' decoder layers carry the switch themselves, one by one. Its Traine
 so Trainer's own activation checkpointing stays off.
 """
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -34,6 +35,12 @@ def apply(model: nn.Module, layers: int) -> None:
         raise ValueError(f"expected 0 to {len(found)} recomputed layers, got {layers}")
     for index, layer in enumerate(found):
         layer.gradient_checkpointing = index < layers
-        # not reentrant: the first layer's input carries no gradient, and autocast and hooks must be those of forward
-        recompute: Any = partial(checkpoint, use_reentrant=False)
-        layer._gradient_checkpointing_func = recompute
+        layer._gradient_checkpointing_func = _recompute
+
+
+# Not traced into: inside of a traced checkpoint, dynamo 2.13 fails on a custom Function that makes a tensor (fp8.py). What
+# it calls is compiled by itself, so recomputing wraps compiled code.
+@torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]  # torch gives it no types
+def _recompute(layer: Callable[..., Tensor], *inputs: Tensor) -> Any:
+    """Not reentrant: the first layer's input carries no gradient, and autocast and hooks must be those of forward."""
+    return checkpoint(layer, *inputs, use_reentrant=False)

@@ -111,12 +111,13 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     plan = memory.Plan.of(
         model.shape(task.base_model), decided, rank=arguments.lora_rank, optimizer=arguments.optimizer
     )
+    plan = loading.shared_out(arguments, plan, decided.device, me.count)
     batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
     train, held_out = task.corpus.train, task.corpus.eval
     with clock.time("load"):
-        tuned = loading.load(arguments, task.base_model, decided)
+        tuned = loading.load(arguments, task.base_model, decided, split=plan.shards > 1)
         if arguments.compile == "layers":
             compiling.compile_layers(tuned, decided.device)
     course = loop.Course(

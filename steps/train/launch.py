@@ -13,7 +13,8 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,21 @@ def launched(paths: Paths) -> Ending | None:
     if workers == 1 and len(hosts.hosts) == 1:
         return None
     with tempfile.TemporaryDirectory(prefix="endings-") as folder:
-        os.environ |= {**cluster.environment(hosts), **_threads(workers), endings.FOLDER: folder}
-        return _run(hosts, workers, Path(folder))
+        told = {**cluster.environment(hosts), **_threads(workers), endings.FOLDER: folder}
+        with _inherited(told):
+            return _run(hosts, workers, Path(folder))
+
+
+@contextmanager
+def _inherited(told: Mapping[str, str]) -> Iterator[None]:
+    """Variables for the workers, which take this process's; it is no worker itself afterwards."""
+    before = dict(os.environ)
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _workers(environment: Mapping[str, str]) -> int:

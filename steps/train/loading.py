@@ -1,34 +1,63 @@
 """Base and adapters in memory: whole on the device of each process, or split among all of them.
 
-    tuned = load(arguments, folder, precision)
+    plan = shared_out(arguments, plan, device, count)      the memory plan of one process
+    tuned = load(arguments, folder, precision, split=plan.shards > 1)
 
 `sharding` decides: ddp keeps a whole base on every GPU, and only the adapters' gradients travel; fsdp splits it; auto is
-ddp, and fsdp only where the base leaves too little of a GPU for training.
+ddp, and fsdp only where one GPU is too small for the base and one row.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from peft import PeftModel
 
 from steps.governance.errors import UsageError
-from steps.train import base_weights, lora, model, processes, progress, sharding
+from steps.train import batching, lora, model, processes, progress, sharding
 from steps.train.arguments import Arguments
-from steps.train.precision import Precision
+from steps.train.memory import Plan
+from steps.train.precision import Device, Precision
 
-_FULL = 0.6  # of a device's memory for weights; the rest is for activations, adapters and their optimizer
 _CPU = torch.device("cpu")
 
 
-def load(arguments: Arguments, folder: Path, precision: Precision) -> PeftModel:
+def shared_out(arguments: Arguments, plan: Plan, device: Device, count: int) -> Plan:
+    """The plan of each of `count` processes, with the base split among them or not. One has nobody to share it with.
+
+    Raises:
+        UsageError: a split base cannot be combined with something else that was asked for.
+    """
+    asked = arguments.sharding
+    if count == 1 or asked == "ddp" or (asked == "auto" and _fits(device, arguments.sequence_length, plan, count)):
+        return plan
+    for value, whole_only in ((plan.mode, ("nf4",)), (plan.optimizer, ("adamw_8bit", "paged_adamw_8bit"))):
+        if value in whole_only:
+            raise UsageError(
+                f"{value} cannot be used with a base that is split among GPUs",
+                expected="Fp8Mode other than nf4 and Optimizer adamw: bitsandbytes knows no split tensors",
+                got=f"sharding {asked} on {count} processes",
+                do="choose those, or train.sharding ddp where the base fits one GPU",
+            )
+    return replace(plan, shards=count)
+
+
+def _fits(device: Device, sequence_length: int, plan: Plan, count: int) -> bool:
+    """Whether one device has room for the whole base and one row at a time."""
+    try:
+        batching.decide(device, sequence_length, plan=plan, ranks=count)
+    except UsageError:
+        return False
+    return True
+
+
+def load(arguments: Arguments, folder: Path, precision: Precision, *, split: bool) -> PeftModel:
     """The model to train.
 
     Raises:
         IntegrityError: the base model is not what it says it is.
-        UsageError: a split base cannot be combined with something else that was asked for.
     """
     count = processes.here().count
-    split = must_split(arguments, folder, precision, count)
     if count > 1:
         progress.say(
             f"{count} processes; {'fsdp: each holds a part of the base' if split else 'ddp: each holds the base'}"
@@ -40,35 +69,3 @@ def load(arguments: Arguments, folder: Path, precision: Precision) -> PeftModel:
     if split:
         sharding.shard(tuned, precision.device.torch_device, count)
     return tuned
-
-
-def must_split(arguments: Arguments, folder: Path, precision: Precision, count: int) -> bool:
-    """Whether to split the base. One process has nobody to share it with.
-
-    Raises:
-        UsageError: a split base cannot be combined with something else that was asked for.
-    """
-    asked = arguments.sharding
-    if count == 1 or asked == "ddp" or (asked == "auto" and not _too_big(folder, precision)):
-        return False
-    for value, whole_only in (
-        (arguments.fp8_mode, ("nf4",)),
-        (arguments.optimizer, ("adamw_8bit", "paged_adamw_8bit")),
-    ):
-        if value in whole_only:
-            raise UsageError(
-                f"{value} cannot be used with a base that is split among GPUs",
-                expected="Fp8Mode other than nf4 and Optimizer adamw: bitsandbytes knows no split tensors",
-                got=f"sharding {asked} on {count} processes",
-                do="choose those, or train.sharding ddp where the base fits one GPU",
-            )
-    return True
-
-
-def _too_big(folder: Path, precision: Precision) -> bool:
-    """Whether the weights leave too little of one GPU's memory for training."""
-    if precision.device.capability is None:
-        return False
-    on_disk = sum(path.stat().st_size for path in base_weights.files(folder))
-    held = on_disk * (2 if precision.effective == "off" else 1)
-    return held > _FULL * torch.cuda.get_device_properties(precision.device.torch_device).total_memory

@@ -31,6 +31,7 @@ class Plan:
     optimizer: str = "adamw"
     element: int = 2  # bytes of an activation: 2 = bfloat16 under autocast, 4 = float32 without
     cuda: bool = True
+    shards: int = 1  # processes among which every layer is split (FSDP2)
 
     @classmethod
     def of(cls, shape: Shape, precision: Precision, *, rank: int, optimizer: str) -> "Plan":
@@ -73,13 +74,16 @@ def base_bytes(plan: Plan) -> int:
     """The frozen model: linears by mode, embedding and norms in the activations' dtype."""
     shape = plan.shape
     norms = (2 * shape.layers + 1) * shape.hidden
-    linears = shape.layers * shape.layer_weights * _WEIGHT_BYTES.get(plan.mode, plan.element)
+    layer = shape.layer_weights * _WEIGHT_BYTES.get(plan.mode, plan.element)
+    linears = shape.layers * layer / plan.shards + (2 * layer if plan.shards > 1 else 0)  # one at work, the next coming
     return round(linears) + plan.element * (shape.embedding + norms)
 
 
 def adapter_bytes(plan: Plan) -> int:
     """Adapters in float32, their gradients and the optimizer's state."""
-    return round(plan.shape.layers * plan.shape.adapter_weights(plan.rank) * (8 + _STATE_BYTES[plan.optimizer]))
+    each = plan.shape.adapter_weights(plan.rank)
+    gathered = 2 * each * 4 if plan.shards > 1 else 0
+    return round(plan.shape.layers * each * (8 + _STATE_BYTES[plan.optimizer]) / plan.shards + gathered)
 
 
 def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> int:

@@ -1,14 +1,16 @@
 """Which arithmetic a run uses, decided once, before anything is loaded.
 
-| mode    | base weights in memory        | multiplication          | needs                                   |
-|---------|-------------------------------|-------------------------|-----------------------------------------|
-| storage | released e4m3 bytes, 1 B each | decoded, bfloat16       | nothing                                 |
-| native  | released e4m3 bytes, 1 B each | FP8 forward             | CUDA compute capability ≥ 8.9           |
-| off     | dequantized, 2 B each         | bfloat16                | nothing                                 |
-| nf4     | bitsandbytes NF4, 0.53 B each | decoded, bfloat16       | bitsandbytes                            |
+| mode    | base weights in memory        | multiplication             | needs                                | recorded as |
+|---------|-------------------------------|----------------------------|--------------------------------------|-------------|
+| storage | released e4m3 bytes, 1 B each | decoded, bfloat16          | nothing                              | storage     |
+| native  | released e4m3 bytes, 1 B each | FP8: forward, and backward | CUDA compute capability ≥ 8.9        | native_dx   |
+|         |                               | for the input's gradient   |                                      |             |
+| off     | dequantized, 2 B each         | bfloat16                   | nothing                              | off         |
+| nf4     | bitsandbytes NF4, 0.53 B each | decoded, bfloat16          | bitsandbytes                         | nf4         |
 
 `auto` is native where the device can, storage elsewhere. A mode that was asked for and cannot be had is an error, never
-another mode.
+another mode. An effective mode `native` (FP8 forward only) is what scripts/training_bench compares it with
+(docs/decisions/009-fp8-input-gradient.md); no Fp8Mode asks for it.
 """
 
 import importlib.util
@@ -71,21 +73,22 @@ def decide(requested: str, device: Device) -> Precision:
         UsageError: the device cannot do what was asked for.
     """
     can_native = device.capability is not None and device.capability >= NATIVE_CAPABILITY
-    effective = ("native" if can_native else "storage") if requested == "auto" else requested
-    if effective == "native" and not can_native:
+    mode = ("native" if can_native else "storage") if requested == "auto" else requested
+    if mode == "native" and not can_native:
         raise UsageError(
             "Fp8Mode native cannot run on this device",
             expected="a GPU of CUDA compute capability 8.9 or higher (L4, L40S, H100, H200)",
             got=_described(device),
             do="use Fp8Mode auto or storage, or another TrainInstanceType",
         )
-    if effective == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
+    if mode == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
         raise UsageError(
             "Fp8Mode nf4 cannot run in this image",
             expected="bitsandbytes",
             got="no such package",
             do="use Fp8Mode auto or storage, or add bitsandbytes to the training image",
         )
+    effective = "native_dx" if mode == "native" else mode
     return Precision(requested, effective, _dtype(device), device)
 
 

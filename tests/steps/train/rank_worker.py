@@ -14,9 +14,18 @@ from steps.governance.errors import GovernanceError
 from steps.train import processes
 from steps.train.processes import Processes
 from steps.train.stopping import Stopped
-from tests.steps.train.jobs import heard, job, run, sigterm_after_step
+from tests.steps.train.curated import ARN, prepared
+from tests.steps.train.jobs import PREPARED, heard, job, run, sigterm_after_step
 
 ME = processes.here()
+EXAMPLES = 25  # 13 rows: neither 4 nor 2 divides them
+
+
+def uneven(root: Path, base: Path, curated: Path, **changes: str) -> Any:
+    """A job over a table of so many examples."""
+    made = job(root, base, curated, **changes)
+    made.evidence.documents[PREPARED] = prepared(curated, ARN, 0, train=EXAMPLES).to_bytes()
+    return made
 
 
 def main(path: str) -> None:
@@ -32,7 +41,7 @@ def main(path: str) -> None:
 def _train(entry: dict[str, Any]) -> dict[str, Any]:
     """Each process has folders of its own where it must not meet the others, and shares model and checkpoints."""
     root = Path(entry["root"])
-    mine = job(root / f"job-of-rank-{ME.rank}", Path(entry["base"]), Path(entry["curated"]), **entry["changes"])
+    mine = uneven(root / f"job-of-rank-{ME.rank}", Path(entry["base"]), Path(entry["curated"]), **entry["changes"])
     mine.paths = _Shared(mine.paths.root, root)
     if entry["checkpoints"]:
         ME.leader_first(lambda: ME.is_leader and shutil.copytree(entry["checkpoints"], root / "checkpoints"))
@@ -83,5 +92,7 @@ class _Shared:
         self._own, self._shared = Paths(own), Paths(shared)
 
     def __getattr__(self, name: str) -> Path:
-        place: Path = getattr(self._shared if name in ("model", "checkpoints", "output_data") else self._own, name)
+        place: Path = getattr(
+            self._shared if name in ("model", "checkpoints", "output_data", "merged") else self._own, name
+        )
         return place

@@ -3,11 +3,13 @@
 import importlib.util
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from steps.governance.errors import UsageError
 from steps.train import checkpointing, compiling, generation
@@ -26,7 +28,6 @@ pytestmark = [
 needs_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler, and there is none"
 )
-ROWS = ((50, 70), (30, 40, 50, 9))  # another number of documents and of tokens each time
 
 
 @pytest.fixture(autouse=True)
@@ -37,33 +38,60 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.utils.counters.clear()
 
 
-def trained(folder: Path, *, compiled: bool, recomputed: int, mode: str) -> list[tuple[Tensor, dict[str, Tensor]]]:
-    """Loss and gradients for each of ROWS."""
-    adapted = measuring.adapted(folder, 4, measuring.precision(mode))
-    checkpointing.apply(adapted, recomputed)
+@pytest.fixture
+def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile as far as its graphs and their gradients, run by eager kernels: seconds instead of minutes."""
+    compile_module = nn.Module.compile
+    monkeypatch.setattr(
+        nn.Module, "compile", lambda self, **kwargs: compile_module(self, backend="aot_eager", **kwargs)
+    )
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the tiny model is trained."""
+
+    mode: str = "storage"
+    recomputed: int = 0
+    rows: tuple[tuple[int, ...], ...] = ((50, 70), (30, 40, 50, 9))  # other numbers of documents and of tokens
+
+
+def trained(folder: Path, way: Way, *, compiled: bool) -> list[tuple[float, dict[str, Tensor]]]:
+    """Loss and gradients for each row."""
+    adapted = measuring.adapted(folder, 4, measuring.precision(way.mode))
+    checkpointing.apply(adapted, way.recomputed)
     if compiled:
         compiling.compile_layers(adapted, measuring.CPU)
     results = []
-    for lengths in ROWS:
+    for lengths in way.rows:
         adapted.zero_grad()
         loss = adapted(**measuring.row(*lengths)).loss
         loss.backward()
         gradients = {name: p.grad for name, p in adapted.named_parameters() if p.grad is not None}
-        results.append((loss.detach(), gradients))
+        results.append((loss.item(), gradients))
     return results
 
 
-@needs_compiler
-@pytest.mark.parametrize(("mode", "recomputed"), [("storage", 0), ("native_dx", 1)])
-def test_loss_and_gradients_are_the_eager_ones(tiny_model: Path, mode: str, recomputed: int) -> None:
-    eager = trained(tiny_model, compiled=False, recomputed=recomputed, mode=mode)
-    compiled = trained(tiny_model, compiled=True, recomputed=recomputed, mode=mode)
+def assert_compiled_equals_eager(folder: Path, way: Way) -> None:
+    eager, compiled = (trained(folder, way, compiled=c) for c in (False, True))
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
     for (loss, gradients), (other_loss, other) in zip(eager, compiled, strict=True):
-        assert other_loss.item() == pytest.approx(loss.item(), rel=1e-5)
+        assert other_loss == pytest.approx(loss, rel=1e-5)
         assert gradients.keys() == other.keys()
         for name, gradient in gradients.items():
             assert (other[name] - gradient).norm() <= 1e-5 * gradient.norm(), name
+
+
+@needs_compiler
+@pytest.mark.parametrize("way", [Way(), Way(recomputed=1), Way("native_dx", 2)], ids=str)
+def test_traced_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, way: Way, traced_only: None) -> None:
+    assert_compiled_equals_eager(tiny_model, way)
+
+
+@needs_compiler
+def test_compiled_code_computes_the_eager_loss_and_gradients(make_tiny_model: ModuleType, tmp_path: Path) -> None:
+    folder = measuring.model_of(make_tiny_model, tmp_path / "model", LAYERS=1)
+    assert_compiled_equals_eager(folder, Way(rows=((50, 70),)))
 
 
 def test_answers_are_generated_without_compiling(tiny_model: Path) -> None:

@@ -15,6 +15,7 @@ from steps.governance.errors import IntegrityError, UsageError
 from steps.train import fp8, lora, model, packing, precision
 from steps.train.fp8 import Fp8Linear
 from steps.train.precision import Device
+from tests.steps.train import measuring
 
 pytestmark = pytest.mark.torch
 
@@ -32,10 +33,10 @@ def batch() -> dict[str, torch.Tensor | int]:
     return packing.collate([documents])
 
 
-def layer(out: int = 48, width: int = 64, native: bool = False) -> Fp8Linear:
+def layer(out: int = 48, width: int = 64, native: bool = False, native_gradient: bool = False) -> Fp8Linear:
     weight = torch.randn(out, width, generator=torch.Generator().manual_seed(0)) * 0.02
     scale = weight.abs().amax() / fp8.E4M3_MAX
-    return Fp8Linear((weight / scale).to(fp8.E4M3), scale, native=native)
+    return Fp8Linear((weight / scale).to(fp8.E4M3), scale, native=native, native_gradient=native_gradient)
 
 
 def test_the_released_bytes_are_kept_bit_for_bit(tiny_model: Path) -> None:
@@ -84,22 +85,6 @@ def test_forward_and_gradient_equal_those_of_the_dequantized_weight() -> None:
     torch.testing.assert_close(x.grad, twin.grad)
 
 
-def saved_bytes(module: nn.Module, x: torch.Tensor) -> int:
-    """Bytes that autograd keeps for backward, parameters not counted."""
-    own = {p.untyped_storage().data_ptr() for p in module.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        module(x)
-    return sum(kept.values())
-
-
 def test_nothing_is_saved_for_backward_but_the_one_byte_weight() -> None:
     class Naive(Fp8Linear):
         def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -108,8 +93,9 @@ def test_nothing_is_saved_for_backward_but_the_one_byte_weight() -> None:
     x = torch.randn(2, 64, requires_grad=True)
     naive = layer()
     naive.__class__ = Naive
-    assert saved_bytes(layer(), x) == 0
-    assert saved_bytes(naive, x) > 0  # what the custom Function saves us from
+    ours = layer()
+    assert measuring.saved_bytes(ours, lambda: ours(x)) == 0
+    assert measuring.saved_bytes(naive, lambda: naive(x)) > 0  # what the custom Function saves us from
 
 
 def test_native_multiplies_in_fp8_within_quantization_error() -> None:
@@ -125,10 +111,47 @@ def test_native_takes_a_row_of_zeros() -> None:
     assert torch.equal(layer(native=True)(torch.zeros(16, 64)), torch.zeros(16, 48))
 
 
-def test_native_gradient_is_the_storage_gradient() -> None:
+def test_without_it_the_native_gradient_is_the_storage_gradient() -> None:
     x = torch.randn(16, 64, requires_grad=True)
     gradients = [torch.autograd.grad(linear(x).sum(), x)[0] for linear in (layer(native=True), layer())]
     assert torch.equal(*gradients)
+
+
+def test_the_fp8_input_gradient_is_within_quantization_error_of_the_exact_one() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(32, 64, requires_grad=True)
+    upstream = torch.randn(32, 48, generator=generator) * 1e-6  # below e4m3's own range: every row has its scale
+    upstream *= torch.exp(2 * torch.randn(32, 1, generator=generator))
+    ours, exact = (
+        torch.autograd.grad(linear(x), x, upstream)[0]
+        for linear in (layer(native=True, native_gradient=True), layer(native=True))
+    )
+    assert 0 < (ours - exact).norm() / exact.norm() < 0.05
+
+
+def test_the_fp8_input_gradient_reads_the_weight_by_column() -> None:
+    """The tensor cores take no other layout; the CPU would."""
+    bits = layer().weight
+    by_column = fp8._by_column(bits)
+    assert by_column.stride() == (1, bits.shape[0])
+    assert torch.equal(by_column.view(torch.uint8), bits)
+
+
+@pytest.mark.parametrize("mode", ["off", "storage", "native", "native_dx"])
+def test_backward_keeps_no_more_than_bfloat16_would(tiny_model: Path, mode: str) -> None:
+    off, ours = (
+        measuring.saved_bytes(adapted, lambda adapted=adapted: adapted(**batch()))
+        for adapted in (measuring.adapted(tiny_model, 4, measuring.precision(m, torch.float32)) for m in ("off", mode))
+    )
+    assert ours == off
+
+
+def test_every_fp8_layer_does_what_the_effective_mode_says(tiny_model: Path) -> None:
+    def done(effective: str) -> set[tuple[bool, bool]]:
+        base = model.load(tiny_model, measuring.precision(effective))
+        return {(m.native, m.native_gradient) for m in base.modules() if isinstance(m, Fp8Linear)}
+
+    assert [done(m) for m in ("storage", "native", "native_dx")] == [{(False, False)}, {(True, False)}, {(True, True)}]
 
 
 def test_casting_the_model_does_not_decode_the_bits() -> None:
@@ -212,7 +235,7 @@ def test_auto_is_native_from_ada_on_and_storage_elsewhere() -> None:
     def effective(capability: tuple[int, int] | None) -> str:
         return precision.decide("auto", Device(torch.device("cpu"), "a device", capability)).effective
 
-    assert [effective(c) for c in (None, (8, 6), (8, 9), (9, 0))] == ["storage", "storage", "native", "native"]
+    assert [effective(c) for c in (None, (8, 6), (8, 9), (9, 0))] == ["storage", "storage", "native_dx", "native_dx"]
 
 
 def test_native_that_cannot_be_had_is_refused() -> None:

@@ -1,14 +1,17 @@
 """The CUDA branches against their CPU twins. Run on a GPU: `pytest tests/steps/train -m gpu`."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
-from steps.train import batching, fp8, lora, model, packing, precision
+from steps.train import batching, checkpointing, compiling, fp8, lora, memory, model, packing, precision
 from steps.train.attention import packed_attention
 from steps.train.evaluation import autocast, on_device
 from steps.train.precision import Device, Precision
+from steps.train.shapes import MINISTRAL_3B
+from tests.steps.train import measuring
 
 pytestmark = [
     pytest.mark.gpu,
@@ -68,7 +71,94 @@ def test_native_multiplies_within_quantization_error_for_any_number_of_tokens(to
     assert torch.equal(*gradients)
 
 
-@pytest.mark.parametrize("mode", ["storage", pytest.param("native", marks=needs_fp8), "off", "nf4"])
+@needs_fp8
+@pytest.mark.parametrize("tokens", [1, 17, 256])
+def test_the_fp8_input_gradient_is_within_quantization_error_for_any_number_of_tokens(tokens: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    weight = torch.randn(512, 256, generator=generator) * 0.02
+    scale = weight.abs().amax() / fp8.E4M3_MAX
+    bits = (weight / scale).to(fp8.E4M3)
+    storage, in_fp8 = (fp8.Fp8Linear(bits, scale, native=n, native_gradient=n).cuda() for n in (False, True))
+    x = torch.randn(tokens, 256, generator=generator).cuda().bfloat16().requires_grad_()
+    upstream = (torch.randn(tokens, 512, generator=generator) * 1e-4).cuda().bfloat16()
+    ours, exact = (torch.autograd.grad(linear(x), x, upstream)[0].float() for linear in (in_fp8, storage))
+    assert 0 < (ours - exact).norm() / exact.norm() < 0.05
+
+
+def gpu_precision(mode: str) -> Precision:
+    return Precision(mode, mode, torch.bfloat16, Device.here())
+
+
+def full_row(tokens: int) -> dict[str, torch.Tensor | int]:
+    return on_device(measuring.row(*[tokens // 8] * 8, labelled=1.0), gpu_precision("storage"))
+
+
+@pytest.fixture(scope="module")
+def wide_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four layers of Ministral-3-3B's own sizes, with its vocabulary."""
+    shape = MINISTRAL_3B
+    return measuring.model_of(
+        make_tiny_model,
+        tmp_path_factory.mktemp("wide") / "model",
+        HIDDEN=shape.hidden, FFN=shape.ffn, LAYERS=4, HEADS=shape.heads, KV_HEADS=shape.kv_heads,
+        HEAD_WIDTH=shape.head_width, VOCABULARY=shape.vocabulary,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("recomputed", [0, 2, 4])
+@pytest.mark.parametrize("mode", ["storage", "off", pytest.param("native_dx", marks=needs_fp8)])
+def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path, mode: str, recomputed: int) -> None:
+    how = gpu_precision(mode)
+    adapted = measuring.adapted(wide_model, 16, how)
+    checkpointing.apply(adapted, recomputed)
+    trainable = [p for p in adapted.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=1e-4, fused=True)
+    batch = full_row(8192)
+    for _ in range(2):  # gradients and optimizer state exist in the second step
+        torch.cuda.reset_peak_memory_stats()
+        with autocast(how):
+            loss = adapted(**batch).loss
+        loss.backward()
+        optimizer.step()
+    plan = memory.Plan.of(model.shape(wide_model), how, rank=16, optimizer="adamw")
+    predicted = memory.peak(plan, 8192, recomputed=recomputed).total
+    assert torch.cuda.max_memory_allocated() == pytest.approx(predicted, rel=0.1)
+
+
+@pytest.mark.parametrize("sequence_length", [512, 8192])
+def test_what_batching_decides_runs_here(wide_model: Path, sequence_length: int) -> None:
+    how = precision.decide("auto", Device.here())
+    plan = memory.Plan.of(model.shape(wide_model), how, rank=16, optimizer="adamw")
+    decided = batching.decide(how.device, sequence_length, plan=plan)
+    adapted = measuring.adapted(wide_model, 16, how)
+    checkpointing.apply(adapted, decided.recomputed_layers)
+    with autocast(how):
+        adapted(**full_row(decided.micro_rows * sequence_length)).loss.backward()
+    total = torch.cuda.get_device_properties(how.device.torch_device).total_memory
+    assert torch.cuda.max_memory_reserved() < total * (1 - batching.MARGIN / 2)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("mode", ["storage", pytest.param("native_dx", marks=needs_fp8)])
+def test_compiled_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, mode: str) -> None:
+    how, results = gpu_precision(mode), []
+    for compiled in (False, True):
+        adapted = measuring.adapted(tiny_model, 8, how)
+        if compiled:
+            compiling.compile_layers(adapted, how.device)
+        with autocast(how):
+            loss = adapted(**on_device(measuring.row(60, 70), how)).loss
+        loss.backward()
+        gradient = torch.cat([p.grad.flatten() for p in adapted.parameters() if p.grad is not None])
+        results.append((loss.item(), gradient))
+    (eager_loss, eager), (loss, gradient) = results
+    assert loss == pytest.approx(eager_loss, rel=0.01)  # bfloat16, fused differently
+    assert (gradient - eager).norm() < 0.05 * eager.norm()
+
+
+@pytest.mark.parametrize("mode", ["storage", pytest.param("native_dx", marks=needs_fp8), "off", "nf4"])
 def test_each_mode_computes_the_cpus_loss_and_reaches_every_adapter(tiny_model: Path, mode: str) -> None:
     cpu = precision.decide("storage", Device(torch.device("cpu"), "cpu", None))
     reference = model.load(tiny_model, cpu)(**packing.collate([row()])).loss.item()
@@ -78,16 +168,16 @@ def test_each_mode_computes_the_cpus_loss_and_reaches_every_adapter(tiny_model: 
     with autocast(here):
         loss = adapted(**on_device(packing.collate([row()]), here)).loss
     loss.backward()
-    assert loss.item() == pytest.approx(reference, rel={"nf4": 0.1, "native": 0.03}.get(mode, 0.01))
+    assert loss.item() == pytest.approx(reference, rel={"nf4": 0.1, "native_dx": 0.03}.get(mode, 0.01))
     assert all(p.grad is not None and p.dtype is torch.float32 for p in adapted.parameters() if p.requires_grad)
 
 
 @needs_fp8
 def test_auto_is_native_and_bfloat16_here() -> None:
     decided: Precision = precision.decide("auto", Device.here())
-    assert (decided.effective, decided.dtype) == ("native", torch.bfloat16)
+    assert (decided.effective, decided.dtype) == ("native_dx", torch.bfloat16)
 
 
 def test_batching_fills_the_gpu_with_the_same_optimizer_step() -> None:
-    decided = batching.decide(Device.here(), 2048)
+    decided = batching.decide(Device.here(), 2048, plan=memory.Plan(MINISTRAL_3B, "storage", 16))
     assert decided.micro_rows * decided.accumulation == batching.ROWS_PER_STEP

@@ -15,6 +15,7 @@ from steps.train import cluster, endings, launch
 from steps.train.cluster import Cluster
 from steps.train.endings import Ending
 from steps.train.paths import Paths
+from tests.steps.train.test_hyperparameters import GOOD
 
 HOSTS = {
     "current_host": "algo-2",
@@ -166,3 +167,46 @@ def test_the_earliest_ending_that_is_no_success_counts(tmp_path: Path, monkeypat
     (tmp_path / "2.json").unlink()
     (tmp_path / "0.json").unlink()
     assert endings.first(tmp_path) == Ending(0, "", json.loads((tmp_path / "3.json").read_text())["at"])
+
+
+@pytest.mark.torch
+def test_a_job_of_two_workers_tells_its_failure_once(tmp_path: Path) -> None:
+    """The command of the container, on hyperparameters that are right and with no workspace to be found."""
+    configuration = tmp_path / "input" / "config"
+    configuration.mkdir(parents=True)
+    (configuration / "hyperparameters.json").write_text(json.dumps(GOOD))
+    told = {
+        "SAGEMAKER_BASE_DIR": str(tmp_path),
+        "TRAINING_JOB_NAME": "train-1",
+        launch.WORKERS: "2",
+        "OMP_NUM_THREADS": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": os.devnull,
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | told
+    command = [sys.executable, "-m", "steps.train", "train"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert done.returncode == 1
+    assert "NoCredentialsError" in reason
+    assert done.stderr.count(reason) == 1, "said once, by the one process that speaks for all"
+
+
+@pytest.mark.torch
+def test_hyperparameters_that_cannot_be_used_are_refused_before_a_worker_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from steps.train.__main__ import main
+
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv(launch.WORKERS, "2")
+    monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
+    (tmp_path / "input" / "config").mkdir(parents=True)
+    (tmp_path / "input" / "config" / "hyperparameters.json").write_text(json.dumps(GOOD | {"epochs": "0"}))
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main([]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert "epochs: 1 to 20" in (tmp_path / "output" / "failure").read_text()

@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 
 from steps.train.stopping import Stopped
 from tests.steps.train.curated import ARN, commit
-from tests.steps.train.jobs import TRAINED, heard, job, run, sigterm_after_step
+from tests.steps.train.jobs import TRAINED, heard, run, sigterm_after_step
+from tests.steps.train.rank_worker import EXAMPLES, uneven
 from tests.steps.train.ranks import finish, several
 
 pytestmark = pytest.mark.torch
 
-# Two epochs of rows that neither 4 nor 2 divides: the last step of each is smaller, and one process runs out of rows.
+# Two epochs of rows that neither 4 nor 2 divides: one row is left for the last step of each, and none for one process.
 CHANGES = {"epochs": "2", "max_steps": "-1", "eval_steps": "3", "learning_rate": "0.005"}
 STOPPED_AFTER = 5  # no evaluation is due there
 _ADAPTER = "adapter_model.safetensors"
@@ -32,16 +33,16 @@ def ran(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNam
     """One process in this process, stopped and not; then two in one start of two, which do all their jobs."""
     folder = tmp_path_factory.mktemp("ranks")
     curated = folder / "curated"
-    commit(curated, ARN)
-    alone = job(folder / "alone", tiny_model, curated, **CHANGES)
+    commit(curated, ARN, train=EXAMPLES)
+    alone = uneven(folder / "alone", tiny_model, curated, **CHANGES)
     with heard() as lines:
         run(alone)
-    stopped = job(folder / "alone-stopped", tiny_model, curated, **CHANGES)
+    stopped = uneven(folder / "alone-stopped", tiny_model, curated, **CHANGES)
     with heard(), sigterm_after_step(STOPPED_AFTER - 1) as stop, pytest.raises(Stopped):
         run(stopped, stop)
     plan = [
         entry(folder, tiny_model, "ddp", "ddp"),
-        entry(folder, tiny_model, "fsdp", "fsdp"),
+        entry(folder, tiny_model, "fsdp", "fsdp", merged_export="bfloat16"),
         entry(folder, tiny_model, "fsdp-stopped", "fsdp", stop=[1, STOPPED_AFTER - 1]),
         entry(folder, tiny_model, "ddp-stopped", "ddp", stop=[0, STOPPED_AFTER - 1]),
         entry(folder, tiny_model, "fsdp-resumes-alone", "fsdp", checkpoints=stopped.paths.checkpoints),
@@ -61,12 +62,13 @@ def entry(
     *,
     stop: list[int] | None = None,
     checkpoints: Path | None = None,
+    **changes: str,
 ) -> dict[str, Any]:
     places = {"root": folder / name, "base": base, "curated": folder / "curated"}
     return {
         "name": name,
         **{key: str(path) for key, path in places.items()},
-        "changes": CHANGES | {"sharding": sharding},
+        "changes": CHANGES | {"sharding": sharding} | changes,
         "stop": stop,
         "checkpoints": str(checkpoints) if checkpoints else None,
     }
@@ -111,8 +113,14 @@ def test_one_process_speaks_and_writes_for_both(ran: SimpleNamespace) -> None:
     assert TRAINED not in other["evidence"]
     report = json.loads((ran.folder / "ddp" / "model" / "report.json").read_text())
     alone = json.loads((ran.alone.paths.model / "report.json").read_text())
-    blank = 2  # one row of one token in each of the two epochs
-    assert 0 <= report["metrics"]["train_tokens"] - alone["metrics"]["train_tokens"] <= blank
+    blank = 2 * 3  # rows of one token: three in each of the two epochs
+    assert report["metrics"]["train_tokens"] - alone["metrics"]["train_tokens"] == blank
+
+
+def test_a_split_model_is_exported_whole_too(ran: SimpleNamespace) -> None:
+    exported = ran.folder / "fsdp" / "output" / "data" / "merged"
+    assert (exported / "config.json").exists()
+    assert list(exported.glob("*.safetensors"))
 
 
 @pytest.mark.parametrize("name", ["fsdp-stopped", "ddp-stopped"])
@@ -152,7 +160,7 @@ def test_two_processes_go_on_from_another_kind_of_checkpoint(ran: SimpleNamespac
 def test_one_process_goes_on_from_the_checkpoint_of_two(
     ran: SimpleNamespace, tiny_model: Path, tmp_path: Path, name: str
 ) -> None:
-    restarted = job(tmp_path / "ml", tiny_model, ran.curated, **CHANGES)
+    restarted = uneven(tmp_path / "ml", tiny_model, ran.curated, **CHANGES)
     shutil.copytree(ran.folder / name / "checkpoints", restarted.paths.checkpoints)
     with heard() as lines:
         run(restarted)
