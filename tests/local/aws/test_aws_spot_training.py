@@ -1,5 +1,6 @@
 """A spot job and its checkpoints: what is copied, what survives an interruption, what it costs, and which limits end it."""
 
+import contextlib
 import json
 
 import boto3
@@ -48,8 +49,12 @@ class Job:
         """What S3 holds below the prefix."""
         s3 = self.server.client("s3")
         listed = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + "/").get("Contents", [])
-        names = [item["Key"].removeprefix(self.prefix + "/") for item in listed]
-        return {name: s3.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{name}")["Body"].read() for name in names}
+        found = {}
+        for item in listed:
+            with contextlib.suppress(s3.exceptions.NoSuchKey):  # deleted since it was listed
+                body = s3.get_object(Bucket=self.bucket, Key=item["Key"])["Body"]
+                found[item["Key"].removeprefix(self.prefix + "/")] = body.read()
+        return found
 
     def holds(self, **expected):
         self.server.eventually(lambda: self.stored() == {name: text.encode() for name, text in expected.items()}, 20)
@@ -71,10 +76,11 @@ def statuses(described):
 def test_an_interrupted_job_goes_on_from_its_checkpoints_on_an_instance_that_knows_nothing_else(job):
     job.start("resume").says("asleep")
     job.holds(**{"step-1/state": "one", "step-0": "zero"})  # while it runs
-    assert (job.ml / f"checkpoints/step-1/state{checkpoint_folder.UPLOADED}").is_file()  # as SageMaker marks it
+    marked = [job.ml / f"checkpoints/{name}{checkpoint_folder.UPLOADED}" for name in ("step-0", "step-1/state")]
+    job.server.eventually(lambda: all(marker.is_file() for marker in marked))  # as SageMaker marks what it copied
     (job.ml / "go").touch()
     job.holds(**{"step-1/state": "one"})  # deleted here, deleted there
-    assert not (job.ml / f"checkpoints/step-0{checkpoint_folder.UPLOADED}").exists()
+    job.server.eventually(lambda: [marker.exists() for marker in marked] == [False, True])
     job.interrupt()
     ended = job.ended()
     assert statuses(ended) == [
