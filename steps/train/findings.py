@@ -94,22 +94,24 @@ class Findings(Part):
     lengths: dict[str, dict[str, Any]]  # as `examples.Lengths` records them
     precision: Precision
     parameters: dict[str, str | int | float | bool]
-    curve: list[dict[str, float]]
+    curve: list[dict[str, int | float]]
     curve_steps_per_point: Count
-    evaluations: list[dict[str, float]]
+    evaluations: list[dict[str, int | float]]
     sample: Sample
     merged: Merged | None
     seconds: dict[str, float]
     versions: dict[str, str]
 
 
-def thinned(curve: Sequence[Mapping[str, float]], points: int = CURVE_POINTS) -> tuple[list[dict[str, float]], int]:
+def thinned(
+    curve: Sequence[Mapping[str, int | float]], points: int = CURVE_POINTS
+) -> tuple[list[dict[str, int | float]], int]:
     """The curve in at most so many points, each the mean of as many neighbours, at the step of the last; and how many."""
     together = max(1, -(-len(curve) // points))
     groups = [curve[start : start + together] for start in range(0, len(curve), together)]
     return [_mean(group) for group in groups], together
 
 
-def _mean(group: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _mean(group: Sequence[Mapping[str, int | float]]) -> dict[str, int | float]:
     values = {key: [entry[key] for entry in group if key in entry] for key in group[-1]}
     return {key: sum(each) / len(each) for key, each in values.items()} | {"step": group[-1]["step"]}

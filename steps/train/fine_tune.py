@@ -42,6 +42,11 @@ from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
 from steps.train.tracking import Tracker
 
+# The hyperparameters that decide which weights come out, and which of them are the best
+_DECISIVE = (
+    *("execution_arn", "base_model", "base_model_revision", "epochs", "max_steps", "learning_rate", "lora_rank"),
+    *("sequence_length", "seed", "optimizer", "determinism", "eval_steps", "early_stopping_patience"),
+)
 _SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
 
 
@@ -108,52 +113,64 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     arguments, me = task.arguments, processes.here()
     determinism.apply(arguments.determinism, arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
-    plan = memory.Plan.of(
-        model.shape(task.base_model), decided, rank=arguments.lora_rank, optimizer=arguments.optimizer
-    )
-    plan = loading.shared_out(arguments, plan, decided.device, me.count)
-    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
-    progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
     task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
-    train, held_out = task.corpus.train, task.corpus.eval
+    plan = _plan(task, decided, me)
     with clock.time("load"):
         tuned = loading.load(arguments, task.base_model, decided, split=plan.shards > 1)
         if arguments.compile == "layers":
             compiling.compile_layers(tuned, decided.device)
-    course = loop.Course(
-        rows=train.rows,
-        schedule=_schedule(arguments, len(train.rows), me),
-        batching=batches,
-        precision=decided,
-        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, me)),
-        evaluate=lambda: evaluate(tuned, held_out.rows, decided, rows_at_once=batches.micro_rows, stop=stop),
-        tracker=task.tracker,
-        stop=stop,
-        flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
-        processes=me,
-    )
+    course = _course(task, tuned, plan, decided=decided, stop=stop)
     with clock.time("evaluate_before"):
         before = _before(course)
     with clock.time("train"):
         history = fitting.train(tuned, course, before)
     with clock.time("evaluate_best"):
         best = _take_best(tuned, course, history)
+    held_out = task.corpus.eval.documents
     with clock.time("sample"):
-        sample = generation.sample(tuned, Chat(task.base_model), held_out.documents[0], decided)
-        probe = reloading.ask(tuned, held_out.documents) if arguments.exports_merged else None
-    lengths = {"train": train.lengths, "eval": held_out.lengths}
+        sample = generation.sample(tuned, Chat(task.base_model), held_out[0], decided)
+        probe = reloading.ask(tuned, held_out) if arguments.exports_merged else None
     return Tuned(
         tuned,
         best,
         history,
         decided.record(),
-        batches,
-        lengths,
+        course.batching,
+        {"train": task.corpus.train.lengths, "eval": task.corpus.eval.lengths},
         sample,
         probe,
         system=task.corpus.system,
         stopped_early=history.steps < course.schedule.steps,
         seconds=clock.seconds,
+    )
+
+
+def _plan(task: Task, decided: precision.Precision, me: processes.Processes) -> memory.Plan:
+    """What this process holds of the training: all of the base, or its part."""
+    arguments = task.arguments
+    shape = model.shape(task.base_model)
+    plan = memory.Plan.of(shape, decided, rank=arguments.lora_rank, optimizer=arguments.optimizer)
+    return loading.shared_out(arguments, plan, decided.device, me.count)
+
+
+def _course(
+    task: Task, tuned: PeftModel, plan: memory.Plan, *, decided: precision.Precision, stop: StopSignal
+) -> loop.Course:
+    """How this task is trained on this device."""
+    arguments, me, held_out = task.arguments, processes.here(), task.corpus.eval.rows
+    batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
+    progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
+    return loop.Course(
+        rows=task.corpus.train.rows,
+        schedule=_schedule(arguments, len(task.corpus.train.rows), me),
+        batching=batches,
+        precision=decided,
+        checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, me)),
+        evaluate=lambda: evaluate(tuned, held_out, decided, rows_at_once=batches.micro_rows, stop=stop),
+        tracker=task.tracker,
+        stop=stop,
+        flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
+        processes=me,
     )
 
 
@@ -173,19 +190,8 @@ def _schedule(arguments: Arguments, rows: int, me: processes.Processes) -> Sched
 def _fingerprint(task: Task, decided: precision.Precision, me: processes.Processes) -> Fingerprint:
     """What a checkpoint must share with the run that goes on from it. How many rows the device takes at once may differ."""
     arguments = asdict(task.arguments)
-    told = (
-        "execution_arn",
-        "epochs",
-        "max_steps",
-        "learning_rate",
-        "lora_rank",
-        "sequence_length",
-        "seed",
-        "optimizer",
-    )
-    also = ("eval_steps", "early_stopping_patience", "determinism", "base_model", "base_model_revision")
     return {
-        **{name: arguments[name] for name in (*told, *also)},
+        **{name: arguments[name] for name in _DECISIVE},
         **task.sources,
         "fp8": decided.effective,
         "dtype": str(decided.dtype).removeprefix("torch."),

@@ -28,9 +28,9 @@ def report(job: SimpleNamespace) -> dict[str, object]:
 
 
 def metrics(report: dict[str, object]) -> dict[str, float]:
-    """The report's metrics, but for the clock's."""
+    """The report's metrics, but for the clock's and what tells of the interruption."""
     found = dict(report["metrics"])  # type: ignore[call-overload]
-    del found["tokens_per_second"]
+    del found["tokens_per_second"], found["resumed_from"]
     return found
 
 
@@ -60,6 +60,7 @@ def test_sigterm_at_any_step_then_a_restart_gives_the_same_bytes(
     whole = uninterrupted[optimizer]
     assert adapter(interrupted) == adapter(whole), f"SIGTERM after step {step}"
     assert metrics(report(interrupted)) == metrics(report(whole))
+    assert report(interrupted)["metrics"]["resumed_from"] in ([step], [step + 1])  # type: ignore[index]
     curves = [[point["train_loss"] for point in report(j)["curve"]] for j in (interrupted, whole)]  # type: ignore[attr-defined]
     assert curves[0] == curves[1], "the curve has every step once, whoever made it"
 
