@@ -27,7 +27,7 @@ def test_what_was_asked_for_is_found() -> None:
 @pytest.mark.torch
 def test_tensors_stand_on_huge_pages() -> None:
     code = (
-        "from steps.train import lean; lean.prepare_imports(bitsandbytes=False); import torch;"
-        "print(torch.empty(2**22).data_ptr() % 2**21)"  # torch aligns to 2 MiB what it asks huge pages for
+        "from steps.train import lean; lean.prepare_imports(bitsandbytes=False); import mmap, torch;"
+        "print(torch.empty(2**22).data_ptr() % mmap.PAGESIZE)"  # torch aligns what it asks huge pages for
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"
