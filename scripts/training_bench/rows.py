@@ -15,8 +15,8 @@ CPU_CASES = (
     "trainer grouped",
     "trl bfd",
     "trl bfd recomputing",
-    "trl default",
 )
+PADDED_CASES = ("trainer padded", "trainer grouped")
 ONE_FOLD, TEN_FOLD = "streaming, once the data", "streaming, ten times the data"
 FP8_CASES = tuple(
     f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", "storage", "native", "native_dx")
@@ -28,7 +28,6 @@ _NAMES = {
     "trainer grouped": "HF Trainer, group_by_length",
     "trl bfd": "TRL packing=bfd, no checkpointing",
     "trl bfd recomputing": "TRL packing=bfd, its defaults",
-    "trl default": "TRL padded, its defaults",
     "ours fp8 off": "ours, Fp8Mode off",
 }
 
@@ -43,6 +42,10 @@ def cpu(runner: Runner) -> list[Row]:
             f"tokens per CPU-second: {_NAMES[peer]}", "tok/s", speed.get(peer), lambda peer=peer: _speeds(runner, peer)
         )
         for peer in peers
+    ]
+    rows += [
+        guarded(f"real tokens of all computed: {_NAMES[peer]}", "", None, lambda peer=peer: _real_shares(runner, peer))
+        for peer in PADDED_CASES
     ]
     return rows + [
         guarded(f"peak RSS: {_NAMES[peer]}", "MB", memory.get(peer), lambda peer=peer: _peaks(runner, peer))
@@ -147,6 +150,10 @@ def guarded(what: str, unit: str, target: Target | None, numbers: Callable[[], t
 
 def _speeds(runner: Runner, peer: str) -> tuple[float, float]:
     return runner.rate("ours", "cpu_seconds"), runner.rate(peer, "cpu_seconds")
+
+
+def _real_shares(runner: Runner, peer: str) -> tuple[float, float]:
+    return runner.median("ours", "real_share"), runner.median(peer, "real_share")
 
 
 def _peaks(runner: Runner, peer: str) -> tuple[float, float]:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def started(bitsandbytes: bool) -> str:
     """What a fresh process sees after the preparation."""
@@ -20,3 +22,12 @@ def test_unused_packages_are_hidden() -> None:
 
 def test_what_was_asked_for_is_found() -> None:
     assert started(True) == "1 PASSIVE bitsandbytes"
+
+
+@pytest.mark.torch
+def test_tensors_stand_on_huge_pages() -> None:
+    code = (
+        "from steps.train import lean; lean.prepare_imports(bitsandbytes=False); import mmap, torch;"
+        "print(torch.empty(2**22).data_ptr() % mmap.PAGESIZE)"  # torch aligns what it asks huge pages for
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"
