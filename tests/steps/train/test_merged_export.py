@@ -314,8 +314,11 @@ def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
     assert not list((tmp_path / "output").iterdir())
 
 
-def test_sigterm_during_the_export_leaves_nothing(tuned: SimpleNamespace, tmp_path: Path) -> None:
+def test_sigterm_during_the_export_ends_it_at_the_next_tensor_and_leaves_nothing(
+    tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, paths = job(tuned, tmp_path)
+    monkeypatch.setattr(merged, "merge", lambda *_: pytest.fail("it went on"))
     with pytest.raises(Stopped), exporting(tuned, paths, StopSignal(requested=True)):
         raise AssertionError("it went on")
     assert not list((tmp_path / "output").iterdir())
