@@ -59,7 +59,7 @@ def test_the_development_environment_has_what_everything_imports() -> None:
         module
         for folder in ("pipeline", "steps", "tests")
         for path in (REPOSITORY / folder).rglob("*.py")
-        for module in imported(path) - {"pipeline", "tests"}
+        for module in imported(path) - {"pipeline", "scripts", "tests"}
         if not path.with_name(f"{module}.py").exists()  # a script's neighbour
         and not {_normal(name) for name in distributions.get(module, [module])} & locked
     }
