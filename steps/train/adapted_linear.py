@@ -1,11 +1,10 @@
 """A LoRA layer that adds its two thin products to the base's output in one multiplication.
 
 PEFT computes `y + (x @ A.T @ B.T) * scaling` one operation after the other: four passes over tensors of the output's size
-in forward, and one more in backward. `addmm` needs the output once, and its backward scales the thin product instead. On
-CPU a whole pass takes 6 to 10 % less time and its gradients are the same, in float32 bit for bit (measured, docs/
-bench-train.md); in bfloat16 they are rounded once instead of three times. It also keeps no copy of its input, as PEFT's
-layer does under autocast. PEFT's own layer stays in charge of everything but plain training and inference: disabled or
-merged adapters, several at once.
+in forward, and one more in backward. `addmm` needs the output once, and its backward scales the thin product instead. The
+gradients are the same, in float32 on CPU bit for bit, in some 5 % less time (docs/bench-train.md); in bfloat16 they are
+rounded once instead of three times. It also keeps no copy of its input, as PEFT's layer does under autocast. PEFT's own
+layer stays in charge of everything but plain training and inference: disabled or merged adapters, several at once.
 """
 
 from typing import Any

@@ -3,8 +3,8 @@
 * No hub: everything is in the image or in the model channel.
 * Threads that wait sleep instead of spin. Spinning costs half of all CPU time as soon as two processes share the cores
   (measured: 22 CPU-seconds against 9 for the same products), and gains nothing when they do not.
-* torch takes huge pages for its tensors on CPU. With small ones every activation is a thousand page faults, and freed
-  ones lie about in pieces (measured, docs/bench-train.md: 10 to 15 % less CPU time, 9 % less peak RSS).
+* torch takes huge pages for its tensors on CPU, which leaves fewer pieces of freed ones lying about (measured, docs/
+  bench-train.md: a ninth less peak RSS, in the same CPU time).
 * transformers and PEFT import packages because they are installed, not because this run needs them: a third of start-up.
   `sys.modules[name] = None` is Python's documented way to say that a package is not there.
 """
