@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from typing import Any
 
-from scripts.training_bench.documents import LONGEST, filings_like
+from scripts.training_bench.documents import LONGEST, Text, filings_like, in_average_batches
 from scripts.training_bench.job import Job
 from scripts.training_bench.ours import LEARNING_RATE, RANK
 
@@ -28,13 +28,16 @@ def trainer(job: Job, *, grouped: bool) -> dict[str, Any]:
 
     meter = Meter(job.device, job.warm_up)
     model = _adapted(_stock(job))
-    strategy = {"train_sampling_strategy": "group_by_length"} if grouped else {}
+    texts = _texts(job, model)
+    if not grouped:
+        texts = in_average_batches(texts, PADDED_BATCH, first=job.warm_up, seed=job.seed)
+    strategy = "group_by_length" if grouped else "sequential"  # the order is random already
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(**_padded(job, scratch), **strategy)
+        arguments = TrainingArguments(**_padded(job, scratch), train_sampling_strategy=strategy)
         made = Trainer(
             model=model,
             args=arguments,
-            train_dataset=_dataset(job, model),
+            train_dataset=_dataset(texts),
             data_collator=DataCollatorForSeq2Seq(_tokenizer(job)),
         )
         return _measured(made, meter)
@@ -54,7 +57,7 @@ def trl(job: Job, *, packed: bool, recompute: bool) -> dict[str, Any]:
         made = SFTTrainer(
             model=model,
             args=SFTConfig(**common, gradient_checkpointing=recompute, packing=packed),
-            train_dataset=_dataset(job, model),
+            train_dataset=_dataset(_texts(job, model)),
             processing_class=_tokenizer(job),
             peft_config=_lora(),
         )
@@ -114,10 +117,13 @@ def _tokenizer(job: Job) -> Any:
     return AutoTokenizer.from_pretrained(job.model, mistral_format=False)
 
 
-def _dataset(job: Job, model: Any) -> Any:
+def _texts(job: Job, model: Any) -> list[Text]:
+    return filings_like(job.documents, vocabulary=model.config.text_config.vocab_size, seed=job.seed)
+
+
+def _dataset(texts: list[Text]) -> Any:
     from datasets import Dataset
 
-    texts = filings_like(job.documents, vocabulary=model.config.text_config.vocab_size, seed=job.seed)
     return Dataset.from_list(
         [
             {"input_ids": text.ids, "labels": [-100] * text.prompt_tokens + text.ids[text.prompt_tokens :]}

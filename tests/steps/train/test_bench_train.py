@@ -36,7 +36,7 @@ def bench_train() -> ModuleType:
 
 
 def measured(tokens: int, seconds: float, peak: int = 1) -> dict[str, object]:
-    return {"tokens": tokens, "cpu_seconds": seconds, "peak_rss_bytes": peak}
+    return {"tokens": tokens, "cpu_seconds": seconds, "peak_rss_bytes": peak, "real_share": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,21 @@ def test_documents_are_as_long_as_filings_give_and_always_the_same() -> None:
     assert sum(lengths) / 4000 == pytest.approx(370, rel=0.05)
     assert (lengths[3600], lengths[-1]) == (pytest.approx(739, rel=0.05), documents.LONGEST)
     assert completion == pytest.approx(0.19, abs=0.01)
-    assert texts[:3] == documents.filings_like(3, vocabulary=8192, seed=0)
+    few = documents.filings_like(40, vocabulary=8192, seed=0)
+    assert sum(len(text.ids) for text in few) / 40 == pytest.approx(sum(lengths) / 4000, rel=0.02)
+    assert few == documents.filings_like(40, vocabulary=8192, seed=0)
+
+
+def test_padded_peers_waste_what_they_would_over_many_batches() -> None:
+    def share(texts: list[documents.Text]) -> float:
+        lengths = [len(text.ids) for text in texts]
+        return sum(lengths) / sum(8 * max(lengths[at : at + 8]) for at in range(0, len(lengths), 8))
+
+    usual = share(documents.filings_like(4000, vocabulary=64, seed=1))
+    few = documents.filings_like(56, vocabulary=64, seed=0)
+    ordered = documents.in_average_batches(few, 8, first=1, seed=0)
+    assert sorted(text.ids for text in ordered) == sorted(text.ids for text in few)
+    assert share(ordered[8:]) == pytest.approx(usual, abs=0.02)
 
 
 def test_our_loop_runs_as_a_case_and_equals_the_unpacked_reference(tiny_model: Path) -> None:
