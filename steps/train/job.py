@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
+    from steps.train import merged
     from steps.train.corpus import Corpus
     from steps.train.fine_tune import Tuned
     from steps.train.origin import Origin
@@ -144,7 +145,7 @@ def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> It
 
 def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
     """What was published, in the process that speaks for the job; the others lend it their adapters."""
-    from steps.train import lora, merged, outputs, report
+    from steps.train import lora, merged, outputs, publication
 
     arguments = origin.arguments
     with outputs.staged(paths.model) as folder:
@@ -153,11 +154,22 @@ def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, 
             return None
         outputs.copy_tokenizer(paths.base_model, folder)
         with merged.exported(paths, folder, probe=tuned.probe, stop=stop) as export:
-            report.write(folder, origin, tuned, export.comparison if export else None)
-            files = outputs.entries(folder)
-            trained = outputs.manifest(origin, tuned, files, export.files if export else None)
+            files = export.files if export else None
+            trained = publication.recall(
+                paths.checkpoints, folder, training_job=origin.training_job, merged=files
+            ) or _told(origin, paths, folder, tuned, export)
             stop.check()
             uri = arguments.train_manifest_uri(origin.training_job)
             with merged.published(export, paths.merged, trained):
                 outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+    return trained
+
+
+def _told(origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged.Export | None) -> Trained:
+    """Report and manifest of what lies in `folder`, kept for the case that this job is started again."""
+    from steps.train import outputs, publication, report
+
+    report.write(folder, origin, tuned, export.comparison if export else None)
+    trained = outputs.manifest(origin, tuned, outputs.entries(folder), export.files if export else None)
+    publication.keep(paths.checkpoints, folder, trained)
     return trained

@@ -50,9 +50,8 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
         # float32 adapters: small updates at a small learning rate are lost in bfloat16
         adapted = get_peft_model(model, configuration, autocast_adapter_dtype=True)
     for layer in adapted.modules():
-        if isinstance(
-            layer, LoraLayer
-        ):  # autocast does the same; PEFT's own cast makes and keeps a copy of every input
+        if isinstance(layer, LoraLayer):
+            # autocast does the same; PEFT's own cast makes and keeps a copy of every input
             layer.cast_input_dtype_enabled = False
     return adapted
 

@@ -1,5 +1,6 @@
 """What SageMaker does to jobs: SIGTERM at any step, a start again with the same folder, half-copied checkpoints."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -10,7 +11,7 @@ import pytest
 
 from steps.governance.errors import Conflict
 from steps.train.stopping import Stopped
-from tests.steps.train.jobs import assert_nothing_published, heard, job, run, sigterm_after_step
+from tests.steps.train.jobs import TRAINED, assert_nothing_published, heard, job, run, sigterm_after_step
 
 pytestmark = pytest.mark.torch
 
@@ -141,7 +142,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name(
 def test_only_the_best_and_the_newest_state_stay(uninterrupted: dict[str, SimpleNamespace]) -> None:
     evaluations = report(uninterrupted["adamw"])["evaluations"]
     best = min(evaluations, key=lambda e: e["eval_loss"])["step"]  # type: ignore[call-overload]
-    kept = {path.name for path in uninterrupted["adamw"].paths.checkpoints.iterdir()}
+    kept = {path.name for path in uninterrupted["adamw"].paths.checkpoints.glob("checkpoint-*")}
     assert kept == {f"checkpoint-{best}", "checkpoint-9"}
 
 
@@ -153,3 +154,45 @@ def test_a_checkpoint_holds_no_base_weights_and_no_pickled_arguments(
         *("adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"),
         *("trainer_state.json", "history.json", "complete.json", "evaluation.json"),
     }
+
+
+def test_a_job_started_again_after_its_manifest_was_written_publishes_the_same_bytes(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
+    """SageMaker takes the instance while the archive is uploaded: checkpoints and evidence are all that is left."""
+    lost = job(tmp_path / "ml", tiny_model, curated, max_steps="2")
+    run(lost)
+    manifest = (lost.paths.model / "manifest.json").read_bytes()
+    shutil.rmtree(lost.paths.model)
+    with heard() as lines:
+        run(lost)
+    assert "[info] publishing what an earlier start of this job was about to publish" in lines
+    assert (lost.paths.model / "manifest.json").read_bytes() == manifest
+    assert json.loads(manifest)["files"] == [
+        {"path": path.name, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(lost.paths.model.iterdir())
+        if path.name != "manifest.json"
+    ]
+
+
+@pytest.mark.parametrize("damage", ["README.md removed", "report.json altered", "manifest.json cut short"])
+def test_what_was_kept_but_half_copied_is_told_anew(
+    tiny_model: Path, curated: Path, tmp_path: Path, damage: str
+) -> None:
+    restarted = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
+    run(restarted)
+    shutil.rmtree(restarted.paths.model)
+    restarted.evidence.documents.pop(TRAINED)  # it had not come to that
+    kept, how = damage.split(" ", 1)
+    path = restarted.paths.checkpoints / "publication" / kept
+    {"removed": path.unlink, "altered": lambda: path.write_text("{}"), "cut short": lambda: path.write_text("{")}[how]()
+    run(restarted)
+    assert restarted.evidence.documents[TRAINED] == (restarted.paths.model / "manifest.json").read_bytes()
+
+
+def test_a_retry_as_another_job_tells_its_own(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+    lost = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
+    run(lost)
+    shutil.rmtree(lost.paths.model)
+    run(lost, name="train-2")
+    assert json.loads((lost.paths.model / "manifest.json").read_bytes())["training_job"] == "train-2"
