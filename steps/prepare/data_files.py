@@ -89,14 +89,24 @@ def writing(location: str, options: Mapping[str, str], execution_id: str, schema
         path = f"{PARTITION}={execution_id}/part-{sha256}.parquet"
         files = file_system(location, options)
         files.create_dir(f"{PARTITION}={execution_id}", recursive=True)
-        # Buffered, because delta-rs's stream takes bytes where pyarrow alone would hand it an Arrow buffer.
-        with pa.BufferedOutputStream(files.open_output_stream(path), _BUFFER_BYTES) as target:
-            target.write(content)
+        put(files, path, content)
         yield pa.RecordBatch.from_pylist(
             [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}], schema=_WRITTEN
         )
 
     return write
+
+
+def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
+    """Write one whole file, however large it is.
+
+    delta-rs's stream accepts `bytes` only. pyarrow's buffered stream copies small writes and passes them on as `bytes`, but it
+    passes a write that fills its buffer on as an Arrow buffer. So the content goes in slices smaller than that buffer.
+    """
+    slice_bytes = _BUFFER_BYTES // 2
+    with pa.BufferedOutputStream(files.open_output_stream(path), _BUFFER_BYTES) as target:
+        for start in range(0, len(content), slice_bytes):
+            target.write(memoryview(content)[start : start + slice_bytes])
 
 
 def parquet(table: pa.Table, schema: TableSchema) -> bytes:
