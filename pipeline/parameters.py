@@ -22,6 +22,13 @@ Type = Literal["String", "Integer", "Float"]
 # One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
 _UC_PART = r"[a-z0-9_]{1,63}"
 UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
+# Neither `latest` nor `v<number>`: mlflow's client and Unity Catalog reserve both. The same rule as `checked_alias` of
+# steps/governance/names.py; tests/test_contract.py holds both equal.
+ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
+_IN_WORDS = {
+    UC_NAME: "catalog.schema.name of a-z, 0-9, _",
+    ALIAS: "a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Parameter:
             few = self.choices if len(self.choices) <= 8 else (*self.choices[:2], "…", self.choices[-1])
             return f"one of {' '.join(str(choice) for choice in few)}"
         if self.pattern:
-            return "catalog.schema.name of a-z, 0-9, _" if self.pattern == UC_NAME else f"matching {self.pattern}"
+            return _IN_WORDS[self.pattern]
         lower = f"> {self.above:g}" if self.above is not None else f"≥ {self.at_least:g}"
         bounds = lower if self.at_most is None else f"{lower} and ≤ {self.at_most:.10g}"
         return bounds if self.also is None else f"{self.also} or {bounds}"
@@ -82,9 +89,7 @@ TABLE: tuple[Parameter, ...] = (
     Parameter("RawTableVersion", "Integer", -1, "its Delta version; -1 = latest, resolved and recorded", at_least=-1),
     _uc("CuratedTable", "edgar.curated.risk_factor_examples", "where Prepare writes the examples"),
     _uc("ModelName", "edgar.models.risk_analyst", "the registered model that gets a new version"),
-    Parameter(
-        "ModelAlias", "String", "challenger", "the alias the new version receives", pattern=r"[a-z][a-z0-9_]{0,62}"
-    ),
+    Parameter("ModelAlias", "String", "challenger", "the alias the new version receives", pattern=ALIAS),
     Parameter("Epochs", "Integer", 1, "passes over the training examples", at_least=1, at_most=20),
     Parameter("MaxSteps", "Integer", -1, "optimizer steps at most; -1 = no cap", at_least=1, also=-1),
     Parameter("LearningRate", "Float", 0.0002, "peak learning rate", above=0, at_most=0.1),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, metrics, worker
+from pipeline import config, metrics, parameters, worker
 from pipeline.parameters import TABLE, Parameter, Value
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,6 +130,24 @@ def test_the_worker_parses_its_settings(environment: str) -> None:
     parsed = parse(worker.arguments(configured))
     assert parsed.pipeline_name == configured.pipeline.name
     assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
+
+
+ALIASES = [
+    *("challenger", "champion", "latest", "Latest", "LATEST", "v1", "v12", "V3", "v", "v_1", "v1a", "xv1", "latest1"),
+    *("", "1", "a-b", "a b", "ä", "Champion", "a" * 63, "a" * 64, "latest\n", "v1\n", "v१"),
+]
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_both_sides_take_the_same_aliases(alias: str) -> None:
+    from steps.governance.errors import NameRefused
+    from steps.governance.names import checked_alias
+
+    try:
+        taken = checked_alias(alias) == alias
+    except NameRefused:
+        taken = False
+    assert taken == (parameters.fault(parameters.BY_NAME["ModelAlias"], alias) is None)
 
 
 def names(step: str) -> set[str]:

@@ -49,6 +49,9 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("ModelName", "a.b.c", "Edgar.models.x"),
         ("RawTableVersion", "-1", "-2"),
         ("ModelAlias", "champion", "Champion"),
+        ("ModelAlias", "latest_1", "latest"),
+        ("ModelAlias", "v1a", "v1"),
+        ("ModelAlias", "v", "v12"),
         ("Epochs", "20", "21"),
         ("MaxSteps", "-1", "0"),
         ("LearningRate", "0.1", "0.11"),
@@ -77,7 +80,7 @@ def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
 def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
     assert parameters.faults_in_defaults({"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}) == [
         ("Epoch", "unknown parameter; did you mean 'Epochs'?"),
-        ("ModelAlias", "expected a string (matching [a-z][a-z0-9_]{0,62}), got 3"),
+        ("ModelAlias", "expected a string (a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>), got 3"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
     ]
 
