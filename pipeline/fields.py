@@ -5,11 +5,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+from pipeline import hosts
+
 LOCAL = "local"  # the one environment that may speak http to the loopback and name images without a digest
 
-_LOOPBACK = r"http://(127\.0\.0\.1|localhost):\d{1,5}"
-# Databricks workspaces on AWS; a host outside this list would be handed the service principals' secrets.
-_WORKSPACE = r"https://[a-z0-9][a-z0-9-]*\.cloud\.databricks\.(com|us)"
 _QUEUE = r"https://sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/\d{12}/[A-Za-z0-9_-]{1,80}"
 _DIGEST = r"[a-z0-9][a-z0-9./_:-]*@sha256:[0-9a-f]{64}"
 _ARN = r"arn:aws[a-z-]*"
@@ -17,15 +16,16 @@ _SECRET_WORD = re.compile(r"secret|password|token|credential", re.IGNORECASE)
 
 
 def _host(value: str, info: ValidationInfo) -> str:
-    if re.fullmatch(_WORKSPACE, value) or (_is_local(info) and re.fullmatch(_LOOPBACK, value)):
-        return value
-    wanted = "https://<workspace>.cloud.databricks.com without path or port"
-    message = f"expected {wanted}{', or http on the loopback' if _is_local(info) else ''}, got {value!r}"
+    if found := hosts.origin(value, loopback=_is_local(info)):
+        return found
+    zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
+    also = ", or http on the loopback" if _is_local(info) else ""
+    message = f"expected https://<workspace> of {zones}, without path or port{also}, got {value!r}"
     raise ValueError(message)
 
 
 def _queue_url(value: str, info: ValidationInfo) -> str:
-    loopback = rf"{_LOOPBACK}/\d{{12}}/[A-Za-z0-9_-]{{1,80}}"
+    loopback = rf"{hosts.LOOPBACK}/\d{{12}}/[A-Za-z0-9_-]{{1,80}}"
     if re.fullmatch(_QUEUE, value) or (_is_local(info) and re.fullmatch(loopback, value)):
         return value
     message = f"expected the URL of an SQS queue (https://sqs.<region>.amazonaws.com/<account>/<name>), got {value!r}"

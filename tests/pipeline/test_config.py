@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config
+from pipeline import config, hosts
 from pipeline.errors import ConfigError, UsageError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -169,7 +169,8 @@ def test_a_fault_says_what_was_expected_and_got(
     ],
 )
 def test_a_host_outside_the_allow_list_is_refused(host: str, variables: dict[str, str]) -> None:
-    wanted = f"expected https://<workspace>.cloud.databricks.com without path or port, got {host!r}"
+    zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
+    wanted = f"expected https://<workspace> of {zones}, without path or port, got {host!r}"
     assert faults(lambda raw: raw["databricks"].update(host=host), variables) == [("databricks.host", wanted)]
 
 
@@ -194,7 +195,8 @@ def test_a_missing_variable_elsewhere_names_the_export(variables: dict[str, str]
 def test_only_the_local_environment_may_speak_http_to_the_loopback(variables: dict[str, str]) -> None:
     assert config.load("local", environ=variables).databricks.host == "http://127.0.0.1:8443"
     host = "http://192.168.0.1:8443"
-    text = "expected https://<workspace>.cloud.databricks.com without path or port, or http on the loopback, got"
+    zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
+    text = f"expected https://<workspace> of {zones}, without path or port, or http on the loopback, got"
     assert faults(lambda raw: None, variables | {"DATABRICKS_HOST": host}, "local") == [
         ("databricks.host", f"{text} {host!r}")
     ]
