@@ -67,7 +67,7 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
         "  train.image               has a tag ('111111111111.dkr.ecr.us-east-1.amazonaws.com/train:latest'); "
         "give a digest ('@sha256:<64 hex>'), so that the record names what ran\n"
         "  train.max_runtime_second  unknown key; did you mean 'max_runtime_seconds'?\n"
-        "  parameters.MaxEvalLoss    expected > 0, got -1"
+        "  parameters.MaxEvalLoss    expected ≥ 1e-06 and ≤ 1000000000, got -1"
     )
 
 
