@@ -231,3 +231,28 @@ def test_a_file_that_is_not_utf8_is_one_message(tmp_path: Path) -> None:
 def test_a_scalar_where_a_section_belongs_is_one_fault(variables: dict[str, str]) -> None:
     [(path, text)] = faults(lambda raw: raw.update(train="yes"), variables)
     assert (path, text) == ("train", "expected The SageMaker training job, got 'yes'")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("pipeline", "name", "a" * 249, "letters, digits and hyphens, 248 at most"),
+        ("pipeline", "name", f"a{'-' * 300}b", "letters, digits and hyphens, 248 at most"),
+        ("storage", "artifact_bucket", "models..artifacts", "the name of an S3 bucket"),
+        ("storage", "artifact_bucket", "models-", "the name of an S3 bucket"),
+        ("prepare", "curated_root", "s3://governed-finetune-dev-governed/..", "s3://bucket/prefix without a final /"),
+        ("train", "databricks_secret_id", "/databricks/train", "the name or ARN of a secret"),
+        ("register", "databricks_secret_id", "s" * 501, "the name or ARN of a secret"),
+        ("train", "base_model", "m" * 97, "a model's name or owner/name, 96 characters each"),
+        ("train", "subnet_ids", ["subnet-0123456789abcdef0"] * 17, "a list of subnet ids, 16 at most"),
+        ("aws", "account_id", "١" * 12, "12 digits in quotes"),
+        ("pipeline", "tags", {"aws:project": "x"}, "no key of AWS's own (aws:…)"),
+        ("pipeline", "tags", {"git-commit": "x"}, "none of config-sha256 definition-sha256 git-commit image"),
+        ("pipeline", "tags", {f"key{number}": "x" for number in range(37)}, "at most 36 tags"),
+    ],
+)
+def test_what_a_service_or_a_step_would_refuse_is_refused(
+    section: str, key: str, value: object, expected: str, variables: dict[str, str]
+) -> None:
+    found = faults(lambda raw: raw[section].update({key: value}), variables)
+    assert [text for path, text in found if path == f"{section}.{key}" and expected in text]
