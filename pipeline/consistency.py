@@ -8,6 +8,7 @@ Written for trees that may have other faults: all of a file's faults are told at
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.combinations import Cluster
 from pipeline.faults import Fault
 from pipeline.parameters import faults_in_defaults
 
@@ -22,7 +23,12 @@ def faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
     yield from _spot(raw)
     if isinstance(defaults := raw.get("parameters"), dict):
-        yield from ((f"parameters.{name}", text) for name, text in faults_in_defaults(defaults))
+        yield from ((f"parameters.{name}", text) for name, text in faults_in_defaults(defaults, _cluster(raw)))
+
+
+def _cluster(raw: Mapping[str, Any]) -> Cluster:
+    sharding, hosts = _at(raw, "train.sharding"), _at(raw, "train.instance_count")
+    return Cluster(str(sharding), hosts if isinstance(hosts, int) else 1)
 
 
 def _accounts(raw: Mapping[str, Any]) -> Iterator[Fault]:

@@ -2,17 +2,20 @@
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.validation import every_step
 
 
-def parts(definition: str, role_arn: str, description: str | None) -> dict[str, str]:
-    """The pipeline as named texts: its role, each parameter, each step without the steps in its branches."""
+def parts(definition: str, role_arn: str, settings: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, str]:
+    """The pipeline as named texts: its role and settings, its tags, each parameter, each step without those in its
+    branches."""
     tree = json.loads(definition)
     rest = {key: value for key, value in tree.items() if key not in {"Parameters", "Steps"}}
     return {
-        "pipeline": _pretty({"RoleArn": role_arn, "Description": description, **rest}),
+        "pipeline": _pretty({"RoleArn": role_arn, **settings, **rest}),
+        "tags": _pretty(dict(tags)),
         **{f"parameter {parameter['Name']}": _pretty(parameter) for parameter in tree["Parameters"]},
         **{f"step {step['Name']}": _pretty(_alone(step)) for step in every_step(tree["Steps"])},
     }

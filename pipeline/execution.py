@@ -11,19 +11,19 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import account, provenance
 from pipeline.config import Config
-from pipeline.errors import UsageError, did_you_mean, listed
+from pipeline.errors import UsageError
 from pipeline.outcome import Outcome, Progress, outcome
-from pipeline.parameters import BY_NAME, Value, chosen, conflicts
+from pipeline.values import checked
 from pipeline.watch import observe, planned
 
 # Visible to the operator, as the execution's display name (botocore 1.44.5: PipelineExecutionName).
-TOKEN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}")
+TOKEN, _LONGEST_TOKEN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"), 82
 # An end is noticed at most 2 % late, but never sooner than a second or later than a quarter of a minute.
 _PATIENCE, _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 1.0, 15.0
 
@@ -39,6 +39,7 @@ class Start:
 
     config: Config
     request: Mapping[str, Any]
+    left_out: Mapping[str, str] = field(default_factory=dict)  # of the execution it is taken from: declared no more
 
     def send(self, client: Any) -> str:
         """The execution's ARN.
@@ -55,25 +56,26 @@ class Start:
 def prepared(
     config: Config, client: Any, overrides: Mapping[str, str], *, token: str, source: str | None = None
 ) -> Start:
-    """A start with the texts of `overrides`, on top of the parameters of the execution `source`.
+    """A start with the texts of `overrides`, on top of the parameters of the execution `source`: whatever that one ran
+    with is taken, unless the deployed definition or a step would refuse it.
 
     Raises:
         UsageError: a name, type or value is wrong, or the token or source is; every fault is in the message.
         Refused: AWS refused.
     """
-    if not TOKEN.fullmatch(token):
+    if not TOKEN.fullmatch(token) or len(token) > _LONGEST_TOKEN:
         message = f"expected a token of letters, digits and hyphens (82 at most), got {token!r}"
         raise UsageError(message)
     pipeline = _deployed(config, client)
     definition = json.loads(pipeline["PipelineDefinition"])
     inherited = parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source)) if source else {}
-    values = checked({**inherited, **overrides}, definition)
+    values = checked(overrides, definition, inherited)
     request = {
         "PipelineName": config.pipeline.name,
         "PipelineExecutionDisplayName": token,
-        "PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in sorted(values.items())],
+        "PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in sorted(values.typed.items())],
     }
-    return Start(config, request)
+    return Start(config, request, values.left_out)
 
 
 def start(config: Config, client: Any, overrides: Mapping[str, str], *, token: str | None = None) -> str:
@@ -110,25 +112,6 @@ def follow(
         known = progress
         elapsed = clock() - began
         sleep(min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, elapsed * _PATIENCE)))
-
-
-def checked(settings: Mapping[str, str], definition: Mapping[str, Any]) -> dict[str, Value]:
-    """The typed values, checked against the table and against what is deployed.
-
-    Raises:
-        UsageError: with every fault.
-    """
-    declared = {parameter["Name"]: parameter for parameter in definition["Parameters"]}
-    values, faults = chosen({name: text for name, text in settings.items() if name in declared})
-    for name in settings:
-        if name not in declared:
-            faults.append((name, _undeclared(name, declared)))
-    for name, value in values.items():
-        faults.extend((name, text) for text in _mismatch(declared[name], value))
-    faults.extend(conflicts({name: each.get("DefaultValue") for name, each in declared.items()} | values))
-    if faults:
-        raise UsageError(listed("the parameters have", tuple(faults)))
-    return values
 
 
 def parameters_of(config: Config, client: Any, arn: str) -> dict[str, str]:
@@ -172,20 +155,3 @@ def _deployed(config: Config, client: Any) -> dict[str, Any]:
             raise UsageError(message) from error
     account.check_account(found["PipelineArn"], config)
     return found
-
-
-def _undeclared(name: str, declared: Mapping[str, Any]) -> str:
-    if name in BY_NAME:
-        return "is no parameter of the deployed definition, which is older than this checkout; run upsert"
-    return f"is no parameter{did_you_mean(name, declared)}"
-
-
-def _mismatch(declared: Mapping[str, Any], value: Value) -> list[str]:
-    """What the deployed definition says otherwise than this checkout's table."""
-    name, choices = declared["Name"], declared.get("EnumValues")
-    faults = []
-    if declared["Type"] != BY_NAME[name].type:
-        faults.append(f"is {declared['Type']} in the deployed definition and {BY_NAME[name].type} here; run upsert")
-    if choices and value not in choices:
-        faults.append(f"expected one of {' '.join(choices)} (the deployed definition), got {value!r}")
-    return faults

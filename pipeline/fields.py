@@ -5,27 +5,32 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+from pipeline import hosts
+
 LOCAL = "local"  # the one environment that may speak http to the loopback and name images without a digest
 
-_LOOPBACK = r"http://(127\.0\.0\.1|localhost):\d{1,5}"
-# Databricks workspaces on AWS; a host outside this list would be handed the service principals' secrets.
-_WORKSPACE = r"https://[a-z0-9][a-z0-9-]*\.cloud\.databricks\.(com|us)"
-_QUEUE = r"https://sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/\d{12}/[A-Za-z0-9_-]{1,80}"
+_QUEUE = r"https://sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[0-9]{12}/[A-Za-z0-9_-]{1,80}"
 _DIGEST = r"[a-z0-9][a-z0-9./_:-]*@sha256:[0-9a-f]{64}"
+# S3's rule: labels of letters, digits and inner hyphens, with single dots between them.
+_BUCKET = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+# What an upsert writes beside the configured tags (pipeline/provenance.py), and the tag of Prepare's job.
+_OUR_TAGS = ("config-sha256", "definition-sha256", "git-commit", "image", "configured-tags")
+_MOST_TAGS = 36  # AWS takes 50, and one tag's value names all of ours (pipeline/provenance.py)
 _ARN = r"arn:aws[a-z-]*"
 _SECRET_WORD = re.compile(r"secret|password|token|credential", re.IGNORECASE)
 
 
 def _host(value: str, info: ValidationInfo) -> str:
-    if re.fullmatch(_WORKSPACE, value) or (_is_local(info) and re.fullmatch(_LOOPBACK, value)):
-        return value
-    wanted = "https://<workspace>.cloud.databricks.com without path or port"
-    message = f"expected {wanted}{', or http on the loopback' if _is_local(info) else ''}, got {value!r}"
+    if found := hosts.origin(value, loopback=_is_local(info)):
+        return found
+    zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
+    also = ", or http on the loopback" if _is_local(info) else ""
+    message = f"expected https://<workspace> of {zones}, without path or port{also}, got {value!r}"
     raise ValueError(message)
 
 
 def _queue_url(value: str, info: ValidationInfo) -> str:
-    loopback = rf"{_LOOPBACK}/\d{{12}}/[A-Za-z0-9_-]{{1,80}}"
+    loopback = rf"{hosts.LOOPBACK}/[0-9]{{12}}/[A-Za-z0-9_-]{{1,80}}"
     if re.fullmatch(_QUEUE, value) or (_is_local(info) and re.fullmatch(loopback, value)):
         return value
     message = f"expected the URL of an SQS queue (https://sqs.<region>.amazonaws.com/<account>/<name>), got {value!r}"
@@ -63,37 +68,57 @@ def _is_local(info: ValidationInfo) -> bool:
     return info.context is not None and info.context["environment"] == LOCAL
 
 
-def _text(pattern: str, description: str) -> object:
-    return Field(pattern=f"^({pattern})$", description=description)
+def _tags(value: dict[str, str]) -> dict[str, str]:
+    for key in value:
+        if key.lower().startswith("aws:") or key in _OUR_TAGS:
+            message = f"expected no key of AWS's own (aws:…) and none of {' '.join(_OUR_TAGS)}, got {key!r}"
+            raise ValueError(message)
+    if len(value) > _MOST_TAGS:
+        message = f"expected at most {_MOST_TAGS} tags, got {len(value)}"
+        raise ValueError(message)
+    return value
 
 
-AccountId = Annotated[str, _text(r"\d{12}", "12 digits in quotes")]
-Region = Annotated[str, _text(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as 'us-east-1'")]
-PipelineName = Annotated[str, _text(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", "letters, digits and hyphens, 256 at most")]
-RoleArn = Annotated[str, _text(rf"{_ARN}:iam::\d{{12}}:role/[A-Za-z0-9+=,.@_/-]+", "the ARN of an IAM role")]
-KmsKeyArn = Annotated[str, _text(rf"{_ARN}:kms:[a-z0-9-]+:\d{{12}}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
-Bucket = Annotated[str, _text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")]
-S3Uri = Annotated[str, _text(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=-]+)+", "s3://bucket/prefix without a final /")]
-SecretId = Annotated[str, _text(r"[A-Za-z0-9/_+=.@:-]+", "the name or ARN of a secret, never its value")]
+def _text(pattern: str, description: str, at_most: int | None = None) -> object:
+    return Field(pattern=f"^({pattern})$", description=description, max_length=at_most)
+
+
+AccountId = Annotated[str, _text(r"[0-9]{12}", "12 digits in quotes")]
+Region = Annotated[str, _text(r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region such as 'us-east-1'")]
+# SageMaker takes 256 characters, and EMR Serverless as many for "<name>-prepare" (botocore 1.44.5).
+PipelineName = Annotated[str, _text(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", "letters, digits and hyphens, 248 at most", 248)]
+RoleArn = Annotated[str, _text(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9+=,.@_/-]+", "the ARN of an IAM role")]
+KmsKeyArn = Annotated[str, _text(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
+Bucket = Annotated[
+    str, Field(pattern=f"^{_BUCKET}$", min_length=3, max_length=63, description="the name of an S3 bucket")
+]
+S3Uri = Annotated[
+    str, _text(rf"s3://{_BUCKET}(/\.*[A-Za-z0-9_=-][A-Za-z0-9_.=-]*)+", "s3://bucket/prefix without a final /")
+]
+SecretId = Annotated[
+    str, _text(r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]*", "the name or ARN of a secret (500 characters), never its value", 500)
+]
 ApplicationId = Annotated[str, _text(r"[0-9a-z]{1,64}", "the id of an EMR Serverless application")]
 EntryPoint = Annotated[str, _text(r"(local:///|s3://)[A-Za-z0-9_./-]+\.py", "local:///path.py in the image, or s3://")]
+_HUB_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 BaseModelName = Annotated[
-    str, _text(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?", "a model's name or owner/name")
+    str, _text(rf"{_HUB_NAME}(/{_HUB_NAME})?", "a model's name or owner/name, 96 characters each")
 ]
 Revision = Annotated[str, _text(r"[0-9a-f]{40}", "the 40 hex digits of a commit, never a branch or tag")]
 SubnetIds = Annotated[
     tuple[Annotated[str, _text(r"subnet-[0-9a-f]{8,17}", "a subnet's id")], ...],
-    Field(description="a list of subnet ids"),
+    Field(max_length=16, description="a list of subnet ids, 16 at most"),
 ]
 SecurityGroupIds = Annotated[
     tuple[Annotated[str, _text(r"sg-[0-9a-f]{8,17}", "a security group's id")], ...],
-    Field(description="a list of security group ids"),
+    Field(max_length=5, description="a list of security group ids, 5 at most"),
 ]
 Tags = Annotated[
     dict[
         Annotated[str, _text(r"[A-Za-z0-9 _.:/=+@-]{1,128}", "a tag's key")],
         Annotated[str, _text(r"[A-Za-z0-9 _.:/=+@-]{0,256}", "text of letters, digits, spaces and _.:/=+@-")],
     ],
+    AfterValidator(_tags),
     Field(description="tags, text to text"),
 ]
 SparkConf = Annotated[

@@ -3,7 +3,7 @@
     instances.TYPES                                 # the values of the parameter TrainInstanceType
     instances.has_fp8_arithmetic("ml.g6.xlarge")    # True
 
-An instance that cannot do what a parameter asks is refused before it is paid for (`pipeline.parameters.conflicts`).
+An instance that cannot do what a parameter asks is refused before it is paid for (`pipeline.combinations`).
 """
 
 from typing import NamedTuple
@@ -26,6 +26,7 @@ _FAMILIES = {
     "p5e": _Family("H200", (9, 0), "48xlarge"),
     "p5en": _Family("H200", (9, 0), "48xlarge"),
 }
+_MANY_GPUS = {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}  # of the g families; their other sizes have one
 TYPES = tuple(f"ml.{family}.{size}" for family, has in _FAMILIES.items() for size in has.sizes.split())
 
 FP8_CAPABILITY = (8, 9)  # the first compute capability with e4m3 matrix products
@@ -35,6 +36,12 @@ WITH_FP8_ARITHMETIC = tuple(family for family, has in _FAMILIES.items() if has.c
 def has_fp8_arithmetic(instance_type: str) -> bool:
     """Whether its GPU multiplies FP8 numbers; the others store FP8 and compute in bfloat16."""
     return instance_type.split(".")[1] in WITH_FP8_ARITHMETIC
+
+
+def gpus(instance_type: str) -> int:
+    """How many GPUs one host of this type has."""
+    family, size = instance_type.split(".")[1:]
+    return _MANY_GPUS.get(size, 1) if family in ("g5", "g6", "g6e") else 1 if size == "4xlarge" else 8
 
 
 def gpu(instance_type: str) -> str:

@@ -7,13 +7,12 @@ The SageMaker parameter objects (`pipeline.definition`), the check of `--set` (`
 in conf/<env>.yaml all come from `TABLE`. Images, roles, buckets and hosts are configuration, never parameters.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline import instances
+from pipeline import combinations, instances
 from pipeline.errors import UsageError, did_you_mean, listed
 
 Value = str | int | float
@@ -22,6 +21,21 @@ Type = Literal["String", "Integer", "Float"]
 # One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
 _UC_PART = r"[a-z0-9_]{1,63}"
 UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
+# Neither `latest` nor `v<number>`: mlflow's client and Unity Catalog reserve both. The same rule as `checked_alias` of
+# steps/governance/names.py; tests/test_contract.py holds both equal.
+ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
+# Where nothing of ours can be written: these belong to Databricks, in every workspace (docs.databricks.com/data-governance:
+# "system" and "information_schema" are read-only, "hive_metastore" is outside Unity Catalog).
+WRITTEN_NAME = rf"(?!(system|hive_metastore)\.|[a-z0-9_]+\.information_schema\.){UC_NAME}"
+# Prepare also writes `<name>_rejected`, and a part of a name has at most 63 characters.
+CURATED_NAME = rf"(?![a-z0-9_.]+\.[a-z0-9_]{{55,}}\Z){WRITTEN_NAME}"
+_IN_WORDS = {
+    UC_NAME: "catalog.schema.name of a-z, 0-9, _",
+    WRITTEN_NAME: "catalog.schema.name of a-z, 0-9, _, not in system, hive_metastore or information_schema",
+    CURATED_NAME: "catalog.schema.name of a-z, 0-9, _, not in system, hive_metastore or information_schema, "
+    "at most 54 characters after the last dot (Prepare also writes <name>_rejected)",
+    ALIAS: "a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,6 @@ class Parameter:
     choices: tuple[Value, ...] = ()
     pattern: str | None = None
     at_least: float | None = None
-    above: float | None = None
     at_most: float | None = None
     also: Value | None = None  # one value outside the bounds that has a meaning of its own
 
@@ -46,9 +59,8 @@ class Parameter:
             few = self.choices if len(self.choices) <= 8 else (*self.choices[:2], "…", self.choices[-1])
             return f"one of {' '.join(str(choice) for choice in few)}"
         if self.pattern:
-            return "catalog.schema.name of a-z, 0-9, _" if self.pattern == UC_NAME else f"matching {self.pattern}"
-        lower = f"> {self.above:g}" if self.above is not None else f"≥ {self.at_least:g}"
-        bounds = lower if self.at_most is None else f"{lower} and ≤ {self.at_most:.10g}"
+            return _IN_WORDS[self.pattern]
+        bounds = f"≥ {self.at_least:g} and ≤ {self.at_most:.10g}"
         return bounds if self.also is None else f"{self.also} or {bounds}"
 
     def admits(self, value: Value) -> bool:
@@ -60,16 +72,11 @@ class Parameter:
         return value == self.also or self._within_bounds(value)
 
     def _within_bounds(self, value: float) -> bool:
-        return (
-            math.isfinite(value)
-            and (self.at_least is None or value >= self.at_least)
-            and (self.above is None or value > self.above)
-            and (self.at_most is None or value <= self.at_most)
-        )
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
 
-def _uc(name: str, default: str, description: str) -> Parameter:
-    return Parameter(name, "String", default, description, pattern=UC_NAME)
+def _uc(name: str, default: str, description: str, pattern: str = WRITTEN_NAME) -> Parameter:
+    return Parameter(name, "String", default, description, pattern=pattern)
 
 
 def _word(name: str, description: str, *choices: str) -> Parameter:
@@ -78,16 +85,21 @@ def _word(name: str, description: str, *choices: str) -> Parameter:
 
 
 TABLE: tuple[Parameter, ...] = (
-    _uc("RawTable", "edgar.raw.filings", "the governed table to learn from"),
-    Parameter("RawTableVersion", "Integer", -1, "its Delta version; -1 = latest, resolved and recorded", at_least=-1),
-    _uc("CuratedTable", "edgar.curated.risk_factor_examples", "where Prepare writes the examples"),
-    _uc("ModelName", "edgar.models.risk_analyst", "the registered model that gets a new version"),
+    _uc("RawTable", "edgar.raw.filings", "the governed table to learn from", UC_NAME),
     Parameter(
-        "ModelAlias", "String", "challenger", "the alias the new version receives", pattern=r"[a-z][a-z0-9_]{0,62}"
+        "RawTableVersion",
+        "Integer",
+        -1,
+        "its Delta version; -1 = latest, resolved and recorded",
+        at_least=-1,
+        at_most=2**31 - 1,  # a commit a second for 68 years; every reader of an Integer carries it
     ),
+    _uc("CuratedTable", "edgar.curated.risk_factor_examples", "where Prepare writes the examples", CURATED_NAME),
+    _uc("ModelName", "edgar.models.risk_analyst", "the registered model that gets a new version"),
+    Parameter("ModelAlias", "String", "challenger", "the alias the new version receives", pattern=ALIAS),
     Parameter("Epochs", "Integer", 1, "passes over the training examples", at_least=1, at_most=20),
-    Parameter("MaxSteps", "Integer", -1, "optimizer steps at most; -1 = no cap", at_least=1, also=-1),
-    Parameter("LearningRate", "Float", 0.0002, "peak learning rate", above=0, at_most=0.1),
+    Parameter("MaxSteps", "Integer", -1, "optimizer steps at most; -1 = no cap", at_least=1, at_most=10**9, also=-1),
+    Parameter("LearningRate", "Float", 0.0002, "peak learning rate", at_least=1e-12, at_most=0.1),
     Parameter("LoraRank", "Integer", 16, "rank of the adapter", choices=(4, 8, 16, 32, 64, 128)),
     Parameter(
         "SequenceLength", "Integer", 2048, "tokens per packed sequence", choices=(256, 512, 1024, 2048, 4096, 8192)
@@ -102,7 +114,7 @@ TABLE: tuple[Parameter, ...] = (
         at_least=0,
         at_most=100,
     ),
-    Parameter("MaxEvalLoss", "Float", 2.5, "Gate's bound, nats per target token", above=0),
+    Parameter("MaxEvalLoss", "Float", 2.5, "Gate's bound, nats per target token", at_least=1e-6, at_most=1e9),
     Parameter("TrainInstanceType", "String", "ml.g5.16xlarge", "where Train runs", choices=instances.TYPES),
     _word("Fp8Mode", "FP8 of the frozen base weights", "auto", "storage", "native", "off", "nf4"),
     _word("Optimizer", "AdamW, with 32-bit or 8-bit state", "adamw", "adamw_8bit", "paged_adamw_8bit"),
@@ -120,7 +132,7 @@ def parsed(parameter: Parameter, text: str) -> tuple[Value | None, str | None]:
     try:
         value = of_type(text)
     except ValueError:
-        return None, f"expected {_article(parameter.type)} ({parameter.range}), got {text!r}"
+        return None, f"expected {_article(parameter.type)} ({parameter.range}), got {text[:100]!r}"
     return value, fault(parameter, value)
 
 
@@ -155,27 +167,19 @@ def check(settings: Mapping[str, str]) -> None:
         UsageError: with every fault.
     """
     values, faults = chosen(settings)
-    faults += conflicts(values)
+    faults += combinations.faults(values)
     if faults:
         raise UsageError(listed("the parameters have", tuple(faults)))
 
 
-def faults_in_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, str]]:
+def faults_in_defaults(
+    defaults: Mapping[str, Any], cluster: combinations.Cluster = combinations.ONE_HOST
+) -> list[tuple[str, str]]:
     """Every fault in an environment's own defaults (`parameters:` in its file), each alone and all together."""
     unknown = [(n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME]
     known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
     together = {parameter.name: parameter.default for parameter in TABLE} | dict(defaults)
-    return [*unknown, *((name, text) for name, text in known if text), *conflicts(together)]
-
-
-def conflicts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the step would refuse after its instance was started and paid for: faults between values that are good alone."""
-    mode, instance = values.get("Fp8Mode"), values.get("TrainInstanceType")
-    if mode != "native" or instance not in instances.TYPES or instances.has_fp8_arithmetic(instance):
-        return []
-    families = " ".join(instances.WITH_FP8_ARITHMETIC)
-    text = f"native needs FP8 arithmetic ({families}), {instance} has none ({instances.gpu(instance)}); auto takes the best"
-    return [("Fp8Mode", text)]
+    return [*unknown, *((name, text) for name, text in known if text), *combinations.faults(together, cluster)]
 
 
 def help_table(defaults: Mapping[str, Any] | None = None) -> str:

@@ -11,6 +11,7 @@ from pipeline.config import Config, tree
 COMMIT = "git-commit"
 CONFIG = "config-sha256"
 DEFINITION = "definition-sha256"
+CONFIGURED = "configured-tags"  # which tags come from conf, so that one that conf loses can be told from other people's
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +23,13 @@ def tags(config: Config, definition: str) -> dict[str, str]:
         COMMIT: commit(),
         CONFIG: sha256(tree(config)),
         DEFINITION: sha256(json.loads(definition)),
+        CONFIGURED: " ".join(sorted(map(key_digest, config.pipeline.tags))),
     }
+
+
+def key_digest(key: str) -> str:
+    """A tag's key in six hex digits: 36 of them fit one tag's value of 256 characters, however long the keys are."""
+    return hashlib.sha256(key.encode()).hexdigest()[:6]
 
 
 def sha256(value: Any) -> str:

@@ -22,6 +22,8 @@ from pipeline.errors import Refused, UsageError
 from pipeline.outcome import Outcome
 from pipeline.parameters import help_table
 
+_HAVE_IT_AGAIN = "to have it again, deploy the commit of that execution first (python -m pipeline.upsert)"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     client = account.sagemaker(configured)
     token = arguments.token or execution.new_token()
     start = execution.prepared(configured, client, overrides, token=token, source=arguments.source)
+    for name, text in start.left_out.items():
+        say(f"left out   {name}={text}: the deployed definition has no such parameter any more; {_HAVE_IT_AGAIN}")
     arn = _sent(start, client, token)
     if not arguments.follow:
         put(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
@@ -106,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     epilog = f"parameters (type, default, meaning, range; conf/ENV.yaml may set other defaults):\n{help_table()}\n\n"
     parser = command.parser("pipeline.run", __doc__ or "", epilog + command.EXIT_CODES)
     parser.add_argument("--set", action="append", default=[], metavar="Name=value", help="a parameter; may be repeated")
-    parser.add_argument("--from", dest="source", metavar="EXECUTION", help="take all parameters from an execution")
+    parser.add_argument(
+        "--from", dest="source", metavar="EXECUTION", help="take all parameters from an execution, as it ran"
+    )
     parser.add_argument("--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded")
     parser.add_argument("--token", help="name of this start; the same name and parameters start nothing twice")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

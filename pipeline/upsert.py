@@ -4,7 +4,8 @@
     python -m pipeline.upsert --env dev --dry-run   # print the definition; call nothing
     python -m pipeline.upsert --env dev --diff      # what would change; exit 3 if anything
 
-Two upserts of the same commit change nothing. The role is the configured one, never the caller's.
+Two upserts of the same commit change nothing. The role is the configured one, never the caller's. What was changed by
+hand (role, description, display name, parallelism) is put back, and a tag that conf no longer has is removed.
 """
 
 import json
@@ -14,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pipeline import account, command, config, provenance
+from pipeline import account, command, config, provenance, tagging
 from pipeline.command import put
 from pipeline.config import Config
 from pipeline.difference import differences, parts
 from pipeline.errors import ConfigError, Refused
 
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
+PARALLELISM = {"MaxParallelExecutionSteps": 1}  # the steps follow one another; once set, it can only be set again
 _WITH_IMAGES = ("prepare", "train", "register")
 _ZEROS = re.compile(r"(^|@sha256:)0{40,64}$")
 
@@ -38,6 +40,7 @@ class Deployed:
     definition_sha256: str
     config_sha256: str
     commit: str
+    tags_removed: tuple[str, ...] = ()
 
 
 def upsert(configured: Config, client: Any, definition: str) -> Deployed:
@@ -57,10 +60,13 @@ def upsert(configured: Config, client: Any, definition: str) -> Deployed:
         arn, action = _update(configured, client, definition), "updated"
     if action != "unchanged":
         _read_back(configured, client, definition)
-    if _tag(configured, client, arn, tags) and action == "unchanged":
+    deployed = before["PipelineDefinition"] if before else None
+    changes = tagging.needed(tagging.read(configured, client, arn), tags, deployed=deployed)
+    tagging.make(changes, configured, client, arn)
+    if changes and action == "unchanged":
         action = "tagged"
     digests = tags[provenance.DEFINITION], tags[provenance.CONFIG], tags[provenance.COMMIT]
-    return Deployed(configured.pipeline.name, arn, action, *digests)
+    return Deployed(configured.pipeline.name, arn, action, *digests, tags_removed=changes.removed)
 
 
 def describe(configured: Config, client: Any) -> dict[str, Any] | None:
@@ -81,9 +87,18 @@ def describe(configured: Config, client: Any) -> dict[str, Any] | None:
 def _request(configured: Config, definition: str) -> dict[str, Any]:
     return {
         "PipelineName": configured.pipeline.name,
-        "PipelineDescription": DESCRIPTION,
         "PipelineDefinition": definition,
         "RoleArn": configured.pipeline.role_arn,
+        **_by_hand(configured),
+    }
+
+
+def _by_hand(configured: Config) -> dict[str, Any]:
+    """What no definition holds and a person may change in the console; UpdatePipeline keeps what it is not told."""
+    return {
+        "PipelineDisplayName": configured.pipeline.name,
+        "PipelineDescription": DESCRIPTION,
+        "ParallelismConfiguration": PARALLELISM,
     }
 
 
@@ -91,7 +106,7 @@ def _create(configured: Config, client: Any, definition: str, tags: dict[str, st
     request = _request(configured, definition)
     token = provenance.sha256(request)  # a lost answer, asked again, creates nothing twice
     with account.answering(f"CreatePipeline {configured.pipeline.name}", configured):
-        created = client.create_pipeline(**request, ClientRequestToken=token, Tags=_pairs(tags))
+        created = client.create_pipeline(**request, ClientRequestToken=token, Tags=tagging.pairs(tags))
     arn: str = created["PipelineArn"]
     account.check_account(arn, configured)
     return arn
@@ -104,9 +119,15 @@ def _update(configured: Config, client: Any, definition: str) -> str:
 
 
 def _current(found: dict[str, Any], configured: Config, definition: str) -> bool:
-    sent = provenance.sha256(json.loads(definition)), configured.pipeline.role_arn, DESCRIPTION
-    have = provenance.sha256(json.loads(found["PipelineDefinition"])), found["RoleArn"]
-    return sent == (*have, found.get("PipelineDescription"))
+    same = provenance.sha256(json.loads(definition)) == provenance.sha256(json.loads(found["PipelineDefinition"]))
+    settings = _by_hand(configured)
+    return same and found["RoleArn"] == configured.pipeline.role_arn and _settings(found, configured) == settings
+
+
+def _settings(found: dict[str, Any], configured: Config) -> dict[str, Any]:
+    """The settings that are deployed. One that was never set has its default: the name, and no limit to hold back."""
+    unset = {"PipelineDisplayName": configured.pipeline.name, "ParallelismConfiguration": PARALLELISM}
+    return {key: found.get(key) or unset.get(key) for key in _by_hand(configured)}
 
 
 def _read_back(configured: Config, client: Any, definition: str) -> None:
@@ -117,22 +138,6 @@ def _read_back(configured: Config, client: Any, definition: str) -> None:
             "see the difference with --diff and run upsert again"
         )
         raise Refused(message)
-
-
-def _tag(configured: Config, client: Any, arn: str, tags: dict[str, str]) -> bool:
-    """Whether a tag had to be written."""
-    with account.answering(f"ListTags {arn}", configured):
-        pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
-        have = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-    missing = {key: value for key, value in tags.items() if have.get(key) != value}
-    if missing:
-        with account.answering(f"AddTags {arn}", configured):
-            client.add_tags(ResourceArn=arn, Tags=_pairs(missing))
-    return bool(missing)
-
-
-def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def refuse_placeholders(configured: Config) -> None:
@@ -177,14 +182,29 @@ def _compiled(configured: Config) -> str:
 
 
 def _show_difference(configured: Config, client: Any, *, as_json: bool) -> int:
-    found, role = describe(configured, client), configured.pipeline.role_arn
-    have = parts(found["PipelineDefinition"], found["RoleArn"], found.get("PipelineDescription")) if found else {}
-    changed = differences(have, parts(_compiled(configured), role, DESCRIPTION))
+    definition, found = _compiled(configured), describe(configured, client)
+    have, want = _deployed_parts(configured, client, found, definition)
+    changed = differences(have, want)
     if as_json:
         put(json.dumps({"pipeline": configured.pipeline.name, "differs": bool(changed), "parts": changed}, indent=2))
     else:
         put("\n\n".join(changed.values()) or f"{configured.pipeline.name} is deployed as compiled")
     return 3 if changed else 0
+
+
+def _deployed_parts(
+    configured: Config, client: Any, found: dict[str, Any] | None, definition: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is deployed and what would be, part by part."""
+    role, tags = configured.pipeline.role_arn, configured.pipeline.tags
+    want = parts(definition, role, _by_hand(configured), tags)
+    if found is None:
+        return {}, want
+    have = tagging.read(configured, client, found["PipelineArn"])
+    wanted = provenance.tags(configured, definition)
+    changes = tagging.needed(have, wanted, deployed=found["PipelineDefinition"])
+    ours = tagging.shown(have, changes, configured)
+    return parts(found["PipelineDefinition"], found["RoleArn"], _settings(found, configured), ours), want
 
 
 def _told(deployed: Deployed) -> str:
@@ -194,6 +214,7 @@ def _told(deployed: Deployed) -> str:
             f"definition sha256  {deployed.definition_sha256}",
             f"config sha256      {deployed.config_sha256}",
             f"git commit         {deployed.commit}",
+            *(f"tag removed        {key}" for key in deployed.tags_removed),
         ]
     )
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, metrics, worker
+from pipeline import config, hosts, metrics, parameters, worker
+from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,6 +131,89 @@ def test_the_worker_parses_its_settings(environment: str) -> None:
     parsed = parse(worker.arguments(configured))
     assert parsed.pipeline_name == configured.pipeline.name
     assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
+
+
+ALIASES = [
+    *("challenger", "champion", "latest", "Latest", "LATEST", "v1", "v12", "V3", "v", "v_1", "v1a", "xv1", "latest1"),
+    *("", "1", "a-b", "a b", "ä", "Champion", "a" * 63, "a" * 64, "latest\n", "v1\n", "v१"),
+]
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_both_sides_take_the_same_aliases(alias: str) -> None:
+    from steps.governance.errors import NameRefused
+    from steps.governance.names import checked_alias
+
+    try:
+        taken = checked_alias(alias) == alias
+    except NameRefused:
+        taken = False
+    assert taken == (parameters.fault(parameters.BY_NAME["ModelAlias"], alias) is None)
+
+
+def test_both_sides_and_the_sdk_have_the_same_workspace_zones() -> None:
+    """A zone that the SDK adds fails here, so that configuration and steps get it together."""
+    from databricks.sdk.environments import ALL_ENVS
+
+    from steps.governance import hosts as of_the_steps
+
+    assert (hosts.WORKSPACE, hosts.LOOPBACK) == (of_the_steps.WORKSPACE, of_the_steps.LOOPBACK)
+    known = {each.dns_zone for each in ALL_ENVS if not each.dns_zone.startswith((".dev.", ".staging."))}
+    assert known | {".cloud.databricks.mil"} == {*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES}
+
+
+HOSTS = [
+    *(f"https://dbc-1{zone}" for zone in (*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES)),
+    *(
+        "https://adb-12.7.azuredatabricks.net",
+        "https://adb-12.7.cloud.databricks.com",
+        "https://xn--bcher.gcp.databricks.com",
+    ),
+    *(
+        "https://dbc-1.cloud.databricks.us/",
+        "https://dbc-1.cloud.databricks.us//",
+        "https://dbc-1.cloud.databricks.us/x",
+    ),
+    *(
+        "https://DBC-1.cloud.databricks.us",
+        "https://u@dbc-1.cloud.databricks.us",
+        "https://dbc-1.cloud.databricks.us:443",
+    ),
+    *(
+        "https://dbc-1.cloud.databricks.us.",
+        "https://dbc-1.cloud.databricks.us.evil.example",
+        "https://accounts.cloud.databricks.us",
+    ),
+    *(
+        "http://127.0.0.1:8080",
+        "http://localhost",
+        "https://localhost:1",
+        "http://0.0.0.0:80",
+        "ftp://dbc-1.cloud.databricks.us",
+    ),
+]
+
+
+@pytest.mark.parametrize("environment", ["local", "dev"])
+@pytest.mark.parametrize("host", HOSTS)
+def test_both_sides_take_the_same_hosts(host: str, environment: str) -> None:
+    from steps.governance.errors import UsageError
+    from steps.governance.hosts import checked_host
+
+    variables = dict(line.split("=", 1) for line in (GOLDEN / "local.env").read_text().splitlines())
+    text = re.sub(
+        r"^  host: \S+", f"  host: {host}", (config.CONF / f"{environment}.yaml").read_text(), flags=re.MULTILINE
+    )
+    try:
+        configured = config.parse(text, environment, variables).databricks.host
+    except ConfigError as error:
+        configured = None
+        assert [path for path, _ in error.faults] == ["databricks.host"]  # noqa: PT017 - either outcome is asserted
+    try:
+        step = checked_host(host, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"} if environment == "local" else {})
+    except UsageError:
+        step = None
+    assert configured == step
 
 
 def names(step: str) -> set[str]:

@@ -13,7 +13,6 @@ just rotated.
 """
 
 import json
-import re
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,15 +26,9 @@ from databricks.sdk.config import Config
 from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
 from databricks.sdk.oauth import Refreshable, Token
 
-from steps.governance.errors import IdentityRefused, Unavailable, UsageError
+from steps.governance.errors import IdentityRefused, Unavailable
+from steps.governance.hosts import checked_host as checked_host
 from steps.governance.logs import hold_back_secrets
-
-# Workspace host names of Databricks on AWS, Azure and Google Cloud [docs.databricks.com/workspace/workspace-details].
-_WORKSPACE_HOST = re.compile(
-    r"https://[a-z0-9][a-z0-9.-]{0,200}\.(cloud\.databricks\.com|gcp\.databricks\.com|azuredatabricks\.net)"
-)
-# A workspace on this machine's loopback: the embedded environment. Nothing leaves the machine, so http is enough.
-_LOOPBACK_HOST = re.compile(r"https?://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?")
 
 _TOKEN_PATH = "/oidc/v1/token"  # noqa: S105 - a path, not a token
 _TIMEOUT_SECONDS = (5.0, 30.0)  # connect, read
@@ -82,23 +75,6 @@ def connect(*, host: str, secret_id: str, region: str) -> Workspace:
         product_version=_PRODUCT[1],
     )
     return Workspace(origin, tokens.identity.client_id, WorkspaceClient(config=config))
-
-
-def checked_host(host: str) -> str:
-    """The workspace's origin, if a secret may be sent there.
-
-    Raises:
-        UsageError: neither an https Databricks host nor this machine's loopback.
-    """
-    text = host.rstrip("/")
-    if not (_WORKSPACE_HOST.fullmatch(text) or _LOOPBACK_HOST.fullmatch(text)):
-        raise UsageError(
-            "a Databricks host was refused before any secret was read",
-            expected="https://<workspace>.cloud.databricks.com (or gcp, azure), or this machine's loopback",
-            got=repr(host)[:200],
-            do="correct databricks.host in the environment's configuration",
-        )
-    return text
 
 
 def read_identity(secret_id: str, region: str) -> Identity:

@@ -12,6 +12,10 @@ from steps.governance.errors import NameRefused
 
 # Narrower than Unity Catalog's own rule (255 characters, many symbols) on purpose: these need no quoting anywhere.
 _PART = re.compile(r"[a-z0-9_]{1,63}")
+_ALIAS = re.compile(r"[a-z][a-z0-9_]{0,62}")
+# Aliases that mlflow's client and Unity Catalog keep for themselves, in any case (mlflow 3.17.2,
+# mlflow/utils/validation.py, `_validate_model_alias_name_reserved`): they would read as "the newest" and as a version.
+_RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -53,6 +57,24 @@ class UcName:
 
     def __str__(self) -> str:
         return f"{self.catalog}.{self.schema}.{self.name}"
+
+
+def checked_alias(text: str) -> str:
+    """An alias that the model registry takes, as it was given.
+
+    pipeline/parameters.py has the same rule for `ModelAlias`; tests/test_contract.py holds both equal.
+
+    Raises:
+        NameRefused: not a plain word, or one that the registry reserves.
+    """
+    if not isinstance(text, str) or not _ALIAS.fullmatch(text) or _RESERVED_ALIAS.fullmatch(text):
+        raise NameRefused(
+            "a model alias was refused before it was used",
+            expected="a lower-case letter, then at most 62 of a-z, 0-9 and _; neither 'latest' nor 'v<number>'",
+            got=repr(text)[:200],
+            do="set ModelAlias to another word, such as challenger",
+        )
+    return text
 
 
 def metadata_name(arn: str) -> str:

@@ -71,9 +71,21 @@ def parse(argv: Sequence[str]) -> Arguments:
     values = {flag.lstrip("-").replace("-", "_"): checked(flag, check) for flag, (check, _) in _FLAGS.items()}
     if values["raw_table"] is not None and values["raw_table"] == values["curated_table"]:
         faults.append("--curated-table: another table than --raw-table was expected")
+    faults += _rejected_table_faults(values["raw_table"], values["curated_table"])
     if faults:
         raise _usage(faults)
     return Arguments(**values)  # type: ignore[arg-type]  # no fault means that every value is there
+
+
+def _rejected_table_faults(raw: object, curated: object) -> list[str]:
+    """What would be noticed only when the rejected rows are written to `<curated table>_rejected`."""
+    if not isinstance(curated, UcName):
+        return []
+    try:
+        rejected = curated.sibling("rejected")
+    except GovernanceError:
+        return [f"--curated-table: a name that is still one with _rejected after it was expected, got {str(curated)!r}"]
+    return ["--curated-table: a table whose _rejected table is not --raw-table was expected"] if rejected == raw else []
 
 
 def _text(text: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from steps.governance.errors import IntegrityError, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, Trained
-from steps.governance.names import UcName, execution_id
+from steps.governance.names import UcName, checked_alias, execution_id
 from steps.register import aws
 from steps.register.truth import Truth
 
@@ -38,6 +38,39 @@ class Execution:
     def name(self, parameter: str) -> UcName:
         """A parameter that is a Unity Catalog name, checked here once more."""
         return UcName.parse(self.parameter(parameter))
+
+    @property
+    def alias(self) -> str:
+        """The alias that the new version gets.
+
+        Raises:
+            NameRefused: the registry would refuse it.
+        """
+        return checked_alias(self.parameter("ModelAlias"))
+
+    @property
+    def max_eval_loss(self) -> float:
+        """Gate's bound, in nats per target token.
+
+        Raises:
+            UsageError: it is not a number.
+        """
+        text = self.parameter("MaxEvalLoss")
+        try:
+            return float(text)
+        except ValueError:
+            raise UsageError(
+                "the parameter MaxEvalLoss cannot be used", expected="a number", got=repr(text)[:100]
+            ) from None
+
+    def require_registrable(self) -> None:
+        """Check what the registry would refuse. SageMaker Studio checks none of it.
+
+        Raises:
+            UsageError: the model's name, its alias or the bound cannot be used.
+        """
+        self.name("ModelName")
+        _ = self.alias, self.max_eval_loss
 
     def parameter(self, name: str) -> str:
         """A parameter's value.
@@ -74,8 +107,11 @@ class FactReader:
         """Gather and cross-check.
 
         Raises:
+            UsageError: a parameter of the execution is one that the registry refuses.
             IntegrityError: the sources contradict each other.
         """
+        execution = self.execution(execution_arn)
+        execution.require_registrable()
         metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
         training_job = self._training_job(_only(metadata, "TrainingJob")["Arn"])
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
@@ -83,7 +119,7 @@ class FactReader:
         prepared = self._read(execution_arn, prepared_key)
         trained = self._read(execution_arn, trained_key)
         facts = Facts(
-            execution=self.execution(execution_arn),
+            execution=execution,
             prepare_job=prepare_job,
             training_job=training_job,
             prepared=Prepared.from_bytes(prepared, origin=prepared_key),
@@ -162,7 +198,7 @@ def _cross_check(facts: Facts) -> None:
         ),
         ("raw table", facts.execution.parameter("RawTable"), prepared.source.table),
         ("curated table", facts.execution.parameter("CuratedTable"), target.table),
-        ("eval loss within the gate", True, loss <= float(facts.execution.parameter("MaxEvalLoss"))),
+        ("eval loss within the gate", True, loss <= facts.execution.max_eval_loss),
         ("eval loss in log and manifest", True, abs(loss - trained.metrics.eval_loss) <= _LOSS_TOLERANCE),
     ]
     for what, expected, got in pairs:

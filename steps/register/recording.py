@@ -86,8 +86,8 @@ def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
 
 def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
     """The version, and the alias that the parameters ask for."""
-    parameter = facts.execution.parameter
-    return ModelFacts(name=parameter("ModelName"), version=version, source=source, alias=parameter("ModelAlias"))
+    execution = facts.execution
+    return ModelFacts(name=str(execution.name("ModelName")), version=version, source=source, alias=execution.alias)
 
 
 def principals(databricks: str, region: str) -> Principals:

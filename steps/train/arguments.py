@@ -192,7 +192,8 @@ def _steps(text: str) -> int:
 
 
 def _rate(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,20})?([eE]-?[0-9]{1,2})?", text) or not 0 < float(text) <= 0.1:
+    # A service may write 0.0002 as 2.0E-4, or with all the digits of the nearest binary number.
+    if not re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?", text) or not 0 < float(text) <= 0.1:
         raise ValueError
     return float(text)
 

@@ -75,18 +75,27 @@ class SageMaker:
         return {"PipelineArn": arn}
 
     def update_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._pipeline(request).update(self._stored(request))
+        self._pipeline(request).update(self._stored(request))  # what is not named stays as it was
         return {"PipelineArn": self._arn(request["PipelineName"])}
 
     def _stored(self, request: dict[str, Any]) -> dict[str, Any]:
-        keys = ("PipelineName", "PipelineDefinition", "PipelineDescription", "RoleArn")
-        return {key: request[key] for key in keys} | {"LastModifiedTime": time.time()}
+        keys = {"PipelineName", "PipelineDefinition", "PipelineDescription", "RoleArn"}
+        more = {"PipelineDisplayName", "ParallelismConfiguration"} & request.keys()
+        return {key: request[key] for key in keys | more} | {"LastModifiedTime": time.time()}
 
     def describe_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in self._pipeline(request).items() if not key.startswith("_")}
 
     def list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Tags": [{"Key": k, "Value": v} for k, v in self.tags[request["ResourceArn"]].items()]}
+        """Two tags a page, so that a client which forgets the next page is found out."""
+        tags, at = list(self.tags[request["ResourceArn"]].items()), int(request.get("NextToken", 0))
+        more = {"NextToken": str(at + 2)} if at + 2 < len(tags) else {}
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags[at : at + 2]], **more}
+
+    def delete_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        for key in request["TagKeys"]:
+            self.tags[request["ResourceArn"]].pop(key, None)
+        return {}
 
     def add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
         self.tags[request["ResourceArn"]].update({tag["Key"]: tag["Value"] for tag in request["Tags"]})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config
+from pipeline import config, hosts
 from pipeline.errors import ConfigError, UsageError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -67,7 +67,7 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
         "  train.image               has a tag ('111111111111.dkr.ecr.us-east-1.amazonaws.com/train:latest'); "
         "give a digest ('@sha256:<64 hex>'), so that the record names what ran\n"
         "  train.max_runtime_second  unknown key; did you mean 'max_runtime_seconds'?\n"
-        "  parameters.MaxEvalLoss    expected > 0, got -1"
+        "  parameters.MaxEvalLoss    expected ≥ 1e-06 and ≤ 1000000000, got -1"
     )
 
 
@@ -169,7 +169,8 @@ def test_a_fault_says_what_was_expected_and_got(
     ],
 )
 def test_a_host_outside_the_allow_list_is_refused(host: str, variables: dict[str, str]) -> None:
-    wanted = f"expected https://<workspace>.cloud.databricks.com without path or port, got {host!r}"
+    zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
+    wanted = f"expected https://<workspace> of {zones}, without path or port, got {host!r}"
     assert faults(lambda raw: raw["databricks"].update(host=host), variables) == [("databricks.host", wanted)]
 
 
@@ -194,7 +195,8 @@ def test_a_missing_variable_elsewhere_names_the_export(variables: dict[str, str]
 def test_only_the_local_environment_may_speak_http_to_the_loopback(variables: dict[str, str]) -> None:
     assert config.load("local", environ=variables).databricks.host == "http://127.0.0.1:8443"
     host = "http://192.168.0.1:8443"
-    text = "expected https://<workspace>.cloud.databricks.com without path or port, or http on the loopback, got"
+    zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
+    text = f"expected https://<workspace> of {zones}, without path or port, or http on the loopback, got"
     assert faults(lambda raw: None, variables | {"DATABRICKS_HOST": host}, "local") == [
         ("databricks.host", f"{text} {host!r}")
     ]
@@ -229,3 +231,28 @@ def test_a_file_that_is_not_utf8_is_one_message(tmp_path: Path) -> None:
 def test_a_scalar_where_a_section_belongs_is_one_fault(variables: dict[str, str]) -> None:
     [(path, text)] = faults(lambda raw: raw.update(train="yes"), variables)
     assert (path, text) == ("train", "expected The SageMaker training job, got 'yes'")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("pipeline", "name", "a" * 249, "letters, digits and hyphens, 248 at most"),
+        ("pipeline", "name", f"a{'-' * 300}b", "letters, digits and hyphens, 248 at most"),
+        ("storage", "artifact_bucket", "models..artifacts", "the name of an S3 bucket"),
+        ("storage", "artifact_bucket", "models-", "the name of an S3 bucket"),
+        ("prepare", "curated_root", "s3://governed-finetune-dev-governed/..", "s3://bucket/prefix without a final /"),
+        ("train", "databricks_secret_id", "/databricks/train", "the name or ARN of a secret"),
+        ("register", "databricks_secret_id", "s" * 501, "the name or ARN of a secret"),
+        ("train", "base_model", "m" * 97, "a model's name or owner/name, 96 characters each"),
+        ("train", "subnet_ids", ["subnet-0123456789abcdef0"] * 17, "a list of subnet ids, 16 at most"),
+        ("aws", "account_id", "١" * 12, "12 digits in quotes"),
+        ("pipeline", "tags", {"aws:project": "x"}, "no key of AWS's own (aws:…)"),
+        ("pipeline", "tags", {"git-commit": "x"}, "none of config-sha256 definition-sha256 git-commit image"),
+        ("pipeline", "tags", {f"key{number}": "x" for number in range(37)}, "at most 36 tags"),
+    ],
+)
+def test_what_a_service_or_a_step_would_refuse_is_refused(
+    section: str, key: str, value: object, expected: str, variables: dict[str, str]
+) -> None:
+    found = faults(lambda raw: raw[section].update({key: value}), variables)
+    assert [text for path, text in found if path == f"{section}.{key}" and expected in text]

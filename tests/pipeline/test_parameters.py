@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import parameters
+from pipeline import combinations, parameters
 from pipeline.errors import UsageError
 from pipeline.parameters import BY_NAME, TABLE
 
@@ -34,8 +34,8 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
     assert faults == [
         ("LoraRnk", "is no parameter; did you mean 'LoraRank'?"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got 'many'"),
-        ("MaxEvalLoss", "expected > 0, got -1.0"),
-        ("LearningRate", "expected > 0 and ≤ 0.1, got nan"),
+        ("MaxEvalLoss", "expected ≥ 1e-06 and ≤ 1000000000, got -1.0"),
+        ("LearningRate", "expected ≥ 1e-12 and ≤ 0.1, got nan"),
     ]
 
 
@@ -48,15 +48,29 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("ModelName", "a.b.c", "a.b.c\n"),
         ("ModelName", "a.b.c", "Edgar.models.x"),
         ("RawTableVersion", "-1", "-2"),
+        ("RawTableVersion", "2147483647", "2147483648"),
+        ("RawTableVersion", "0", "1" + "0" * 400),
+        ("CuratedTable", "edgar.system.x", "system.curated.x"),
+        ("CuratedTable", "edgar.information.x", "edgar.information_schema.x"),
+        ("ModelName", "hive.models.x", "hive_metastore.models.x"),
+        ("RawTable", "system.billing.usage", "system.billing"),
         ("ModelAlias", "champion", "Champion"),
+        ("ModelAlias", "latest_1", "latest"),
+        ("ModelAlias", "v1a", "v1"),
+        ("ModelAlias", "v", "v12"),
         ("Epochs", "20", "21"),
         ("MaxSteps", "-1", "0"),
+        ("MaxSteps", "1000000000", "1000000001"),
+        ("Seed", "2147483647", "9" * 5000),
         ("LearningRate", "0.1", "0.11"),
         ("LearningRate", "1e-4", "0"),
+        ("LearningRate", "1e-12", "1e-100"),
         ("LoraRank", "128", "12"),
         ("SequenceLength", "256", "300"),
         ("Seed", "0", "2147483648"),
         ("MaxEvalLoss", "0.01", "inf"),
+        ("MaxEvalLoss", "1e9", "1e308"),
+        ("MaxEvalLoss", "1e-6", "5e-324"),
         ("TrainInstanceType", "ml.p5.4xlarge", "ml.g5"),
         ("Fp8Mode", "nf4", "fp8"),
         ("Optimizer", "paged_adamw_8bit", "adam"),
@@ -77,7 +91,7 @@ def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
 def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
     assert parameters.faults_in_defaults({"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}) == [
         ("Epoch", "unknown parameter; did you mean 'Epochs'?"),
-        ("ModelAlias", "expected a string (matching [a-z][a-z0-9_]{0,62}), got 3"),
+        ("ModelAlias", "expected a string (a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>), got 3"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
     ]
 
@@ -87,6 +101,47 @@ def test_a_command_line_whose_values_contradict_each_other_is_refused() -> None:
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g5.xlarge"})
     for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge"):
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": instance})
+
+
+TABLES = {"RawTable": "a.b.filings", "CuratedTable": "a.b.examples"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"CuratedTable": "a.b.filings"}, "expected another table than RawTable, got 'a.b.filings' for both"),
+        ({"RawTable": "a.b.examples_rejected"}, "expected a table whose _rejected table is not RawTable"),
+        ({"CuratedTable": f"a.b.{'x' * 55}"}, "at most 54 characters after the last dot (Prepare also writes"),
+        ({"MergedExport": "bfloat16", "Fp8Mode": "nf4"}, "bfloat16 does not go with Fp8Mode nf4"),
+    ],
+)
+def test_what_prepare_or_train_would_refuse_of_two_values_is_refused_first(changed: dict[str, str], text: str) -> None:
+    parameters.check(TABLES | {"CuratedTable": f"a.b.{'x' * 54}", "MergedExport": "bfloat16", "Fp8Mode": "off"})
+    with pytest.raises(UsageError, match=re.escape(text)):
+        parameters.check(TABLES | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "hosts", "refused"),
+    [
+        ({"Fp8Mode": "nf4", "TrainInstanceType": "ml.g5.12xlarge"}, 1, ["Fp8Mode"]),
+        ({"Optimizer": "adamw_8bit", "TrainInstanceType": "ml.p4d.24xlarge"}, 1, ["Optimizer"]),
+        (
+            {"Optimizer": "paged_adamw_8bit", "Fp8Mode": "nf4", "TrainInstanceType": "ml.g6.xlarge"},
+            2,
+            ["Fp8Mode", "Optimizer"],
+        ),
+        ({"Optimizer": "adamw_8bit", "TrainInstanceType": "ml.g6.16xlarge"}, 1, []),
+        ({"TrainInstanceType": "ml.g5.48xlarge"}, 4, []),
+    ],
+)
+def test_bitsandbytes_does_not_go_with_a_base_that_is_split(
+    changed: dict[str, str], hosts: int, refused: list[str]
+) -> None:
+    split = combinations.Cluster("fsdp", hosts)
+    assert [name for name, _ in parameters.faults_in_defaults(changed, split)] == refused
+    for sharding in ("auto", "ddp"):
+        assert parameters.faults_in_defaults(changed, combinations.Cluster(sharding, hosts)) == []
 
 
 @given(st.text())

@@ -9,7 +9,7 @@ from pipeline import command, config, provenance, upsert
 from pipeline.errors import ConfigError, Refused
 
 COMMIT = "c" * 40
-WRITES = {"CreatePipeline", "UpdatePipeline", "AddTags", "StartPipelineExecution"}
+WRITES = {"CreatePipeline", "UpdatePipeline", "AddTags", "DeleteTags", "StartPipelineExecution"}
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_the_first_upsert_creates_with_the_configured_role_and_the_tags_of_its_o
     found = client.describe_pipeline(PipelineName=configured.pipeline.name)
     assert found["PipelineDefinition"] == compiled
     assert found["RoleArn"] == configured.pipeline.role_arn
-    tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=found["PipelineArn"])["Tags"]}
+    tags = service.tags[found["PipelineArn"]]
     assert tags["git-commit"] == COMMIT
     assert tags["config-sha256"] == provenance.sha256(config.tree(configured))
     assert tags["definition-sha256"] == provenance.sha256(json.loads(compiled))
@@ -68,17 +68,28 @@ def test_white_space_and_key_order_are_no_difference(service: Any, configured: c
     assert "UpdatePipeline" not in service.calls
 
 
-@pytest.mark.parametrize("key", ["PipelineDefinition", "RoleArn", "PipelineDescription"])
+@pytest.mark.parametrize(
+    "key", ["PipelineDefinition", "RoleArn", "PipelineDescription", "PipelineDisplayName", "ParallelismConfiguration"]
+)
 def test_whatever_was_changed_by_hand_is_put_back(
     key: str, service: Any, configured: config.Config, compiled: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run() == 0
-    by_hand = {"PipelineDefinition": compiled.replace("7.0", "9.9"), "RoleArn": "arn:aws:iam::000000000000:role/x"}
-    service.pipelines[configured.pipeline.name][key] = by_hand.get(key, "mine")
+    stored = service.pipelines[configured.pipeline.name]
+    before = dict(stored)
+    by_hand = {
+        "PipelineDefinition": compiled.replace("7.0", "9.9"),
+        "RoleArn": "arn:aws:iam::000000000000:role/x",
+        "ParallelismConfiguration": {"MaxParallelExecutionSteps": 7},
+    }
+    stored[key] = by_hand.get(key, "mine")
+    assert run("--diff") == 3
     assert run() == 0
-    assert service.pipelines[configured.pipeline.name]["PipelineDefinition"] == compiled
-    assert service.pipelines[configured.pipeline.name]["RoleArn"] == configured.pipeline.role_arn
+    assert {k: v for k, v in stored.items() if k != "LastModifiedTime"} == {
+        k: v for k, v in before.items() if k != "LastModifiedTime"
+    }
     assert "updated" in capsys.readouterr().out
+    assert run("--diff") == 0
 
 
 def test_the_same_definition_from_another_commit_only_moves_the_tags(
@@ -178,7 +189,7 @@ def test_a_difference_names_the_step_and_the_parameter_and_exits_3(
     service.pipelines[configured.pipeline.name]["PipelineDefinition"] = deployed
     service.calls.clear()
     assert run("--diff") == 3
-    assert service.calls == ["DescribePipeline"]
+    assert set(service.calls) == {"DescribePipeline", "ListTags"}
     lines = capsys.readouterr().out.splitlines()
     assert "--- deployed: parameter MaxEvalLoss" in lines
     assert '-  "DefaultValue": 2.5,' in lines

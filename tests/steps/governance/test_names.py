@@ -1,11 +1,13 @@
 """Names that reach a URL, a query or a path are plain, whoever chose them."""
 
+from collections.abc import Callable
+
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steps.governance.errors import NameRefused
-from steps.governance.names import UcName, execution_id, metadata_name
+from steps.governance.names import UcName, checked_alias, execution_id, metadata_name
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local/execution/abcdef012345"
 
@@ -50,3 +52,35 @@ def test_the_execution_id_is_the_arns_last_part() -> None:
 def test_another_arn_is_refused(arn: str) -> None:
     with pytest.raises(NameRefused, match="execution ARN was refused"):
         execution_id(arn)
+
+
+@pytest.mark.parametrize("alias", ["challenger", "champion", "v", "v1a", "v_1", "latest_1", "a" * 63, "version1"])
+def test_an_alias_that_the_registry_takes_is_given_back(alias: str) -> None:
+    assert checked_alias(alias) == alias
+
+
+@pytest.mark.parametrize(
+    "alias", ["latest", "Latest", "v1", "v12", "V3", "v007", "", "1", "Champion", "a-b", "a b", "a" * 64, "latest\n"]
+)
+def test_an_alias_that_the_registry_reserves_or_cannot_hold_is_refused(alias: str) -> None:
+    with pytest.raises(NameRefused, match="neither 'latest' nor 'v<number>'"):
+        checked_alias(alias)
+
+
+@settings(deadline=None)  # the first example imports mlflow
+@given(st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True))
+@example("latest")
+@example("v1")
+def test_an_alias_is_refused_exactly_where_mlflow_reserves_it(alias: str) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
+
+    def accepts(*checks: Callable[[str], object]) -> bool:
+        try:
+            for check in checks:
+                check(alias)
+        except (MlflowException, NameRefused):
+            return False
+        return True
+
+    assert accepts(checked_alias) == accepts(_validate_model_alias_name, _validate_model_alias_name_reserved)

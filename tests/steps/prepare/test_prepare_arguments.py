@@ -82,6 +82,14 @@ def test_the_curated_table_must_not_be_the_raw_table() -> None:
         parse(words(curated_table="edgar.raw.filings"))
 
 
+def test_the_rejected_table_must_be_another_one_with_a_name_that_can_be() -> None:
+    with pytest.raises(UsageError, match="a table whose _rejected table is not --raw-table"):
+        parse(words(raw_table="edgar.curated.examples_rejected"))
+    assert parse(words(curated_table=f"edgar.curated.{'x' * 54}"))
+    with pytest.raises(UsageError, match="a name that is still one with _rejected after it"):
+        parse(words(curated_table=f"edgar.curated.{'x' * 55}"))
+
+
 @pytest.mark.parametrize("argv", [["--databricks", "https://x"], ["--unknown", "1"], ["stray"]])
 def test_an_unknown_word_is_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError, match="was not started"):

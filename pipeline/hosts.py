@@ -1,0 +1,42 @@
+"""Which hosts are Databricks workspaces: one list of zones, for every cloud.
+
+    hosts.origin("https://dbc-1.cloud.databricks.us/")      # "https://dbc-1.cloud.databricks.us"
+    hosts.origin("https://evil.example")                    # None
+
+A service principal's secret is sent to the host, so the list is closed. steps/governance/hosts.py has the same rule: the
+images hold no pipeline/, and a data file for both would have to be copied into each of them. tests/test_contract.py
+holds the two rules and the SDK's list equal.
+"""
+
+import re
+
+# Production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py) without its `.dev.` and `.staging.` zones.
+# An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>) and Google Cloud (<id>.<n>) a number may follow.
+AWS_ZONES = (
+    ".cloud.databricks.com",
+    ".cloud.databricks.us",
+    ".cloud.databricks.mil",
+)  # .mil: GovCloud DoD [unverified]
+NUMBERED_ZONES = (".azuredatabricks.net", ".databricks.azure.us", ".databricks.azure.cn", ".gcp.databricks.com")
+# `accounts.…` is the account console. It has no Unity Catalog tables, so no step could work there.
+_LABEL = r"(?!accounts(?:-dod)?\.)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+
+def _any(zones: tuple[str, ...]) -> str:
+    return "|".join(map(re.escape, zones))
+
+
+WORKSPACE = rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
+# A workspace on this machine: the embedded environment. Nothing leaves the machine, so http is enough.
+LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
+
+
+def origin(text: str, *, loopback: bool = False) -> str | None:
+    """The workspace's URL without the slash that a browser adds, or None if it is no workspace.
+
+    Args:
+        text: what the configuration gives.
+        loopback: whether this machine's loopback counts as a workspace.
+    """
+    host = text.removesuffix("/")
+    return host if re.fullmatch(WORKSPACE, host) or (loopback and re.fullmatch(LOOPBACK, host)) else None

@@ -1,0 +1,84 @@
+"""The deployed pipeline's tags: those of conf and those that name its origin are there, those that conf lost are gone.
+
+    changes = tagging.needed(have, wanted, deployed=definition)
+    tagging.make(changes, configured, client, arn)
+
+Only a tag that an upsert wrote is removed. Which ones those are is recorded in a tag (`provenance.CONFIGURED`); where a
+pipeline has no such record yet, its definition names the tags that it gives its jobs, which are the same. AWS's own tags
+(`aws:…`) and those of other people and tools stay.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import account, provenance
+from pipeline.config import Config
+
+Tags = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has to be written and what has to go."""
+
+    written: Tags
+    removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.written or self.removed)
+
+
+def read(configured: Config, client: Any, arn: str) -> dict[str, str]:
+    """Every tag of the pipeline."""
+    with account.answering(f"ListTags {arn}", configured):
+        pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+
+def needed(have: Tags, wanted: Tags, *, deployed: str | None) -> Changes:
+    """The difference between what there is and what there should be.
+
+    Args:
+        have: the pipeline's tags.
+        wanted: those of an upsert.
+        deployed: the definition that was deployed before, if there was one.
+    """
+    written = {key: value for key, value in wanted.items() if have.get(key) != value}
+    removed = sorted(key for key in have if key not in wanted and _is_ours(key, have, deployed))
+    return Changes(written, tuple(removed))
+
+
+def make(changes: Changes, configured: Config, client: Any, arn: str) -> None:
+    """Remove and write. The record of what is ours is written last, so that a removal which was lost is repeated."""
+    if changes.removed:
+        with account.answering(f"DeleteTags {arn}", configured):
+            client.delete_tags(ResourceArn=arn, TagKeys=list(changes.removed))
+    if changes.written:
+        with account.answering(f"AddTags {arn}", configured):
+            client.add_tags(ResourceArn=arn, Tags=pairs(changes.written))
+
+
+def shown(have: Tags, changes: Changes, configured: Config) -> dict[str, str]:
+    """The deployed tags that are conf's, or were; not those of the origin, which move with every commit."""
+    return {key: value for key, value in have.items() if key in configured.pipeline.tags or key in changes.removed}
+
+
+def pairs(tags: Tags) -> list[dict[str, str]]:
+    """The tags in the service's form."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _is_ours(key: str, have: Tags, deployed: str | None) -> bool:
+    if key.startswith("aws:"):
+        return False
+    recorded = have.get(provenance.CONFIGURED)
+    if recorded is not None:
+        return provenance.key_digest(key) in recorded.split()
+    return key in _given_to_jobs(deployed)
+
+
+def _given_to_jobs(definition: str | None) -> set[str]:
+    steps = json.loads(definition)["Steps"] if definition else []
+    return {tag["Key"] for step in steps if step["Type"] == "Training" for tag in step["Arguments"].get("Tags", [])}

@@ -1,0 +1,118 @@
+"""The values of one start: those a person gives, and those of an earlier execution, held to what is deployed.
+
+    start = values.checked({"Seed": "18"}, definition, inherited={"MaxEvalLoss": "1.0E20"})
+    start.typed         # {"MaxEvalLoss": 1e20, "Seed": 18}
+
+A given value must be within the table (`pipeline.parameters`). An inherited one need only be what the deployed
+definition and the steps take: it ran before. SageMaker writes numbers its own way (2.0E-4), so they are read, not compared.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import combinations, step_limits
+from pipeline.errors import UsageError, did_you_mean, listed
+from pipeline.parameters import BY_NAME, Value, chosen
+
+Fault = tuple[str, str]
+Declared = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What an execution is started with, and the inherited texts that the deployed definition has no place for."""
+
+    typed: Mapping[str, Value]
+    left_out: Mapping[str, str]
+
+
+def checked(
+    settings: Mapping[str, str], definition: Mapping[str, Any], inherited: Mapping[str, str] | None = None
+) -> Checked:
+    """The typed values of `settings` on top of those of `inherited`.
+
+    Raises:
+        UsageError: with every fault.
+    """
+    declared: Declared = {parameter["Name"]: parameter for parameter in definition["Parameters"]}
+    unchanged = {name: text for name, text in (inherited or {}).items() if name not in settings}
+    typed, faults = _given(settings, declared)
+    for name in unchanged.keys() & declared.keys():
+        value, fault = _inherited(declared[name], unchanged[name])
+        typed[name] = value
+        faults += [(name, fault)] if fault else []
+    defaults = {name: each.get("DefaultValue") for name, each in declared.items()}
+    faults += combinations.faults(defaults | typed, _cluster(definition))
+    if faults:
+        way_out = "\n  do  give another value for each with --set Name=…" if unchanged else ""
+        raise UsageError(listed("the parameters have", tuple(faults)) + way_out)
+    return Checked(typed, {name: unchanged[name] for name in sorted(unchanged.keys() - declared.keys())})
+
+
+def _given(settings: Mapping[str, str], declared: Declared) -> tuple[dict[str, Value], list[Fault]]:
+    typed, faults = chosen({name: text for name, text in settings.items() if name in declared and name in BY_NAME})
+    faults += [(name, _unknown(name, declared)) for name in settings if name not in declared or name not in BY_NAME]
+    faults += [(name, fault) for name, value in typed.items() for fault in _mismatch(declared[name], value)]
+    return typed, faults
+
+
+def _unknown(name: str, declared: Declared) -> str:
+    if name in BY_NAME:
+        return "is no parameter of the deployed definition, which is older than this checkout; run upsert"
+    if name in declared:
+        return "is a parameter of the deployed definition, but not of this checkout; check out the commit it came from"
+    return f"is no parameter{did_you_mean(name, declared)}"
+
+
+def _mismatch(declared: Mapping[str, Any], value: Value) -> list[str]:
+    """What the deployed definition says otherwise than this checkout's table."""
+    name, choices = declared["Name"], declared.get("EnumValues")
+    faults = []
+    if declared["Type"] != BY_NAME[name].type:
+        faults.append(f"is {declared['Type']} in the deployed definition and {BY_NAME[name].type} here; run upsert")
+    if choices and value not in choices:
+        faults.append(f"expected one of {' '.join(map(str, choices))} (the deployed definition), got {value!r}")
+    return faults
+
+
+def _inherited(declared: Mapping[str, Any], text: str) -> tuple[Value, str | None]:
+    """The typed value of what an earlier execution ran with, and what deployed definition or step have against it."""
+    name, choices = declared["Name"], declared.get("EnumValues")
+    value = _read(declared["Type"], text)
+    if value is None:
+        return text, f"is {declared['Type']} in the deployed definition, and the earlier execution had {text[:100]!r}"
+    if choices:
+        few = " ".join(map(str, choices))
+        return (
+            value,
+            None if value in choices else f"expected one of {few} (the deployed definition), got {text[:100]!r}",
+        )
+    if step_limits.takes(name, value):
+        return value, None
+    return value, f"would be refused by its step: expected {BY_NAME[name].range}, got {text[:100]!r}"
+
+
+def _read(type_: str, text: str) -> Value | None:
+    """A text of SageMaker's as a value of the type: 50 and 50.0 are one whole number, 2.0E-4 is 0.0002."""
+    if type_ not in ("Integer", "Float"):
+        return text
+    try:
+        number = float(text)
+        if type_ == "Float":
+            return number if math.isfinite(number) else None
+        return int(text) if text.strip("+-").isdecimal() else int(number) if number.is_integer() else None
+    except ValueError:
+        return None
+
+
+def _cluster(definition: Mapping[str, Any]) -> combinations.Cluster:
+    """How the deployed Train splits the base model, and over how many hosts."""
+    for step in definition.get("Steps", []):
+        if step["Type"] == "Training":
+            arguments = step["Arguments"]
+            sharding = arguments.get("HyperParameters", {}).get("sharding")
+            hosts = arguments.get("ResourceConfig", {}).get("InstanceCount")
+            return combinations.Cluster(str(sharding), hosts if isinstance(hosts, int) else 1)
+    return combinations.Cluster()
