@@ -75,6 +75,9 @@ KmsKeyArn = Annotated[str, _text(rf"{_ARN}:kms:[a-z0-9-]+:\d{{12}}:key/[A-Za-z0-
 Bucket = Annotated[str, _text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")]
 S3Uri = Annotated[str, _text(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=-]+)+", "s3://bucket/prefix without a final /")]
 SecretId = Annotated[str, _text(r"[A-Za-z0-9/_+=.@:-]+", "the name or ARN of a secret, never its value")]
+ClientId = Annotated[
+    str, _text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the application id (a UUID) of a service principal")
+]
 ApplicationId = Annotated[str, _text(r"[0-9a-z]{1,64}", "the id of an EMR Serverless application")]
 EntryPoint = Annotated[str, _text(r"(local:///|s3://)[A-Za-z0-9_./-]+\.py", "local:///path.py in the image, or s3://")]
 BaseModelName = Annotated[
