@@ -108,6 +108,9 @@ class Register:
     image: fields.Image
     queue_url: fields.QueueUrl
     databricks_secret_id: fields.SecretId
+    databricks_client_id: fields.ClientId | None = Field(
+        description="the application id (a UUID) of the register principal, or null"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -98,6 +98,9 @@ S3Uri = Annotated[
 SecretId = Annotated[
     str, _text(r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]*", "the name or ARN of a secret (500 characters), never its value", 500)
 ]
+ClientId = Annotated[
+    str, _text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the application id (a UUID) of a service principal")
+]
 ApplicationId = Annotated[str, _text(r"[0-9a-z]{1,64}", "the id of an EMR Serverless application")]
 EntryPoint = Annotated[str, _text(r"(local:///|s3://)[A-Za-z0-9_./-]+\.py", "local:///path.py in the image, or s3://")]
 _HUB_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"

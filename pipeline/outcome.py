@@ -23,6 +23,7 @@ class StepState:
     metrics: Mapping[str, float] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     interruptions: int = 0  # how often a training job lost its spot instance
+    waits: str = ""  # what the register worker waits for, in its words, and when it tries again
 
     @property
     def seconds(self) -> float | None:

@@ -42,6 +42,10 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--eval-fraction": config.prepare.eval_fraction,
             "--seed": parameters["Seed"],
             "--delta-engine": config.prepare.delta_engine,
+            # What Register will need is asked for before anything is paid for.
+            "--model-name": parameters["ModelName"],
+            "--model-alias": parameters["ModelAlias"],
+            "--register-principal": config.register.databricks_client_id or "unknown",
             "--databricks-host": config.databricks.host,
             "--databricks-secret-id": config.prepare.databricks_secret_id,
             "--region": config.aws.region,

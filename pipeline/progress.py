@@ -71,6 +71,8 @@ def metric(step: StepState) -> str:
     """What is worth knowing of a step at a glance."""
     if step.failure:
         return step.failure.splitlines()[0]
+    if step.waits:
+        return f"waits: {step.waits}"
     names = {EVAL_LOSS_BEFORE: "before", EVAL_LOSS: "eval loss", "train:loss": "train loss"}
     measured = [f"{text} {number(step.metrics[name])}" for name, text in names.items() if name in step.metrics]
     if step.interruptions:
@@ -79,12 +81,13 @@ def metric(step: StepState) -> str:
 
 
 def _lines(stream: IO[str]) -> Show:
-    told: dict[str, str] = {}
+    told: dict[str, tuple[str, str]] = {}
 
     def show(progress: Progress) -> None:
         for step in progress.steps:
-            if step.started is not None and told.get(step.name) != step.status:
-                told[step.name] = step.status
+            status, waits = told.get(step.name, ("", ""))
+            if step.started is not None and (step.status != status or (step.waits and step.waits != waits)):
+                told[step.name] = (step.status, step.waits)
                 line = f"{step.name:<9} {step.status:<10} {duration(step.seconds):>10}  {metric(step)}"
                 stream.write(f"{line.rstrip()}\n")
                 stream.flush()

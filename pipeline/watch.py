@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline import account
+from pipeline import account, register
 from pipeline.config import Config
 from pipeline.outcome import Progress, StepState
 from pipeline.validation import every_step
@@ -29,7 +29,8 @@ def observe(
     with account.answering(f"describing {arn}", config):
         execution = client.describe_pipeline_execution(PipelineExecutionArn=arn)
         pages = client.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
-        told = [_state(step) for page in pages for step in page["PipelineExecutionSteps"]]
+        waits = _waits(execution.get("PipelineExecutionDescription", ""))
+        told = [_state(step, waits) for page in pages for step in page["PipelineExecutionSteps"]]
         known = {step.name: step for step in before.steps if step.ended} if before else {}
         by_name = {step.name: known.get(step.name) or _measured(client, step) for step in told}
     names = [*planned, *(name for name in by_name if name not in planned)]
@@ -41,7 +42,12 @@ def observe(
     )
 
 
-def _state(step: dict[str, Any]) -> StepState:
+def _waits(description: str) -> str:
+    """What Register waits for, as its worker noted it in the execution's description; a Callback step has no place for it."""
+    return description.partition(register.WAITS)[2]
+
+
+def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
     job = metadata.get("TrainingJob", {}).get("Arn") or metadata.get("EMRServerless", {}).get("JobRunId") or ""
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
@@ -53,6 +59,7 @@ def _state(step: dict[str, Any]) -> StepState:
         failure=metadata.get("Fail", {}).get("ErrorMessage") or step.get("FailureReason", ""),
         job=job,
         outputs={output["Name"]: output["Value"] for output in outputs},
+        waits=waits if "Callback" in metadata and step.get("EndTime") is None else "",
     )
 
 

@@ -230,6 +230,17 @@ def test_each_step_is_told_exactly_what_the_architecture_page_lists() -> None:
     assert set(worker.arguments(config.load("local", environ=variables))[::2]) == names("Register")
 
 
+def test_the_worker_notes_what_it_waits_for_as_run_finds_it_and_as_the_architecture_page_says() -> None:
+    from pipeline import register
+    from steps.register import waiting
+
+    assert register.WAITS == waiting.MARK
+    assert (
+        f"`{waiting.MARK}<reason>; next attempt in <seconds> s (attempt <i> of <n>)`"
+        in (ROOT / "docs" / "architecture.md").read_text()
+    )
+
+
 TRAIN_LINE = (
     "[train] step=12 train_loss=3.2107; grad_norm=0.8123; learning_rate=0.00018; tokens_per_second=1812.4; mfu=0.312; "
     "memory_gib=11.4; eta_seconds=410;"

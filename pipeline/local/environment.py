@@ -117,7 +117,7 @@ def _refuse_other_options(record: Record, options: Options) -> None:
 
 def fill(environment: Started, options: Options) -> seed.Seeded:
     """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
-    admin = _admin(environment)
+    admin = _admin(environment.state, environment.servers)
     secrets = environment.root.client("secretsmanager")
     seeded = seed.seed(admin, secrets, environment.config, filings=options.filings, aws=environment.variables)
     if environment.fresh:
@@ -155,12 +155,15 @@ def _start(state: State, servers: Servers, making: base_model.Making, options: O
         identity=root.control_plane_key(),
     )
     mirror = making.mirror()
-    servers.remember_variables(_variables(servers, outputs, mirror))
+    principals = seed.principals(_admin(state, servers), root.client("secretsmanager"), "local")
+    servers.remember_variables(_variables(servers, outputs, mirror, register=principals["register"]))
     config = configuration.load("local", environ=servers.record.variables)
     mirror_model.upload(root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config))
 
 
-def _variables(servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any]) -> dict[str, str]:
+def _variables(
+    servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any], *, register: str
+) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": servers.url("aws"),
         "AWS_DEFAULT_REGION": administrator.REGION,
@@ -169,15 +172,16 @@ def _variables(servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str
         "DATABRICKS_HOST": servers.url("workspace"),
         "EMR_APPLICATION_ID": outputs["ApplicationId"],
         "PIPELINE_ENV": "local",
+        "REGISTER_CLIENT_ID": register,
         # The queue keeps the URL it was made with; the port may have changed since.
         "REGISTER_QUEUE_URL": servers.url("aws") + urlsplit(outputs["RegisterQueueUrl"]).path,
     }
 
 
-def _admin(environment: Started) -> WorkspaceClient:
-    identity = environment.state.secret_document("workspace", "admin.json")
+def _admin(state: State, servers: Servers) -> WorkspaceClient:
+    identity = state.secret_document("workspace", "admin.json")
     return WorkspaceClient(
-        host=environment.variables["DATABRICKS_HOST"],
+        host=servers.url("workspace"),
         client_id=identity["client_id"],
         client_secret=identity["client_secret"],
         auth_type="oauth-m2m",

@@ -34,6 +34,8 @@ GRANTS = (
         ("USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA"),
     ),
     Grant("prepare", "external_location", "curated", ("EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE")),
+    # Prepare looks the model's schema up, and sees whether a model is there and whose it is; it can use no model.
+    Grant("prepare", "schema", "edgar.models", ("USE_SCHEMA", "BROWSE")),
     Grant("train", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
     # Lineage edges need SELECT on what they start from and MODIFY on what they end in; without EXTERNAL USE SCHEMA
     # the worker can read no file with it.

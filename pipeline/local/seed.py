@@ -47,7 +47,7 @@ def seed(
         filings: the raw table's rows, and whether they were asked for.
         aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
     """
-    application_ids = _principals(admin, secrets, config)
+    application_ids = principals(admin, secrets, config.environment)
     _storage(admin, config)
     _catalog(admin)
     me = admin.current_user.me().user_name
@@ -62,19 +62,24 @@ def seed(
 
 def secret_name(config: Config, principal: str) -> str:
     """The secret that holds a principal's Databricks identity."""
-    return f"governed-finetune-{config.environment}/databricks/{principal}"
+    return _secret_name(config.environment, principal)
 
 
-def _principals(admin: WorkspaceClient, secrets: Any, config: Config) -> dict[str, str]:
+def _secret_name(environment: str, principal: str) -> str:
+    return f"governed-finetune-{environment}/databricks/{principal}"
+
+
+def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[str, str]:
+    """The service principals' application ids by name; principals and their secrets are made where they are missing."""
     known = {found.display_name: found for found in admin.service_principals.list()}
     application_ids: dict[str, str] = {}
     for principal in PRINCIPALS:
-        name = f"governed-finetune-{config.environment}-{principal}"
+        name = f"governed-finetune-{environment}-{principal}"
         found = known.get(name) or admin.service_principals.create(display_name=name, active=True)
         assert found.id is not None  # noqa: S101 - the service gives every principal both ids
         assert found.application_id is not None  # noqa: S101
         application_ids[principal] = found.application_id
-        if not _has_identity(secrets, secret_name(config, principal), found.application_id):
+        if not _has_identity(secrets, _secret_name(environment, principal), found.application_id):
             made = admin.service_principal_secrets_proxy.create(found.id)
             document = {
                 "accountId": "local",
@@ -83,7 +88,7 @@ def _principals(admin: WorkspaceClient, secrets: Any, config: Config) -> dict[st
                 "clientSecret": made.secret,
                 "oauthSecretId": made.id,
             }
-            _put_secret(secrets, secret_name(config, principal), document)
+            _put_secret(secrets, _secret_name(environment, principal), document)
     return application_ids
 
 

@@ -13,21 +13,26 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from steps.governance.errors import GovernanceError, UsageError
-from steps.governance.names import UcName, execution_id
+from steps.governance.names import UcName, checked_alias, execution_id
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
+UNKNOWN = "unknown"  # for --register-principal where the configuration does not name it
 
 _MAX_SEED = 2**31 - 1
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()/=-]+")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_APPLICATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|unknown")
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Everything Prepare is told. `raw_version` -1 means the latest; `eval_fraction` is a share of the companies."""
+    """Everything Prepare is told. `raw_version` -1 means the latest; `eval_fraction` is a share of the companies.
+
+    Model, alias and register principal are Register's: Prepare only asks whether Register will be refused them.
+    """
 
     execution_arn: str
     raw_table: UcName
@@ -38,6 +43,9 @@ class Arguments:
     eval_fraction: float
     seed: int
     delta_engine: str
+    model_name: UcName
+    model_alias: str
+    register_principal: str
     databricks_host: str
     databricks_secret_id: str
     region: str
@@ -139,6 +147,12 @@ _FLAGS: dict[str, tuple[Callable[[str], object], str]] = {
     "--eval-fraction": (_fraction, "share of the companies kept for evaluation"),
     "--seed": (_whole(0, _MAX_SEED), "decides which companies these are"),
     "--delta-engine": (_engine, "who reads and commits Delta: delta-rs or unity-connector"),
+    "--model-name": (UcName.parse, "catalog.schema.model that Register will give a version"),
+    "--model-alias": (checked_alias, "the alias that Register will set"),
+    "--register-principal": (
+        _matching(_APPLICATION_ID, "an application id or unknown"),
+        "application id of the principal that Register acts as; its rights are asked for first",
+    ),
     "--databricks-host": (_text, "workspace, https://…"),
     "--databricks-secret-id": (_text, "Secrets Manager secret of this job's service principal"),
     "--region": (_matching(_REGION, "an AWS region"), "AWS region of the secret and the evidence"),

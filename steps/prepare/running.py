@@ -7,7 +7,7 @@ from steps.governance.catalog import Catalog
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
 from steps.governance.manifest import Prepared
-from steps.prepare import session
+from steps.prepare import preconditions, session
 from steps.prepare.arguments import Arguments
 from steps.prepare.job import Job
 
@@ -25,8 +25,10 @@ def run(arguments: Arguments) -> Prepared:
             workspace = connect(
                 host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=arguments.region
             )
+            catalog = Catalog(workspace)
+            preconditions.check(arguments, workspace)
             store = _store(arguments.delta_engine, starting.result())
-            return Job(arguments, Catalog(workspace), store, Evidence(arguments.region)).run()
+            return Job(arguments, catalog, store, Evidence(arguments.region)).run()
         finally:
             if starting.exception() is None:  # waits for it
                 session.stop(starting.result())

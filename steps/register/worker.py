@@ -7,8 +7,11 @@ answered      somebody was here before                      deleted
 stopping      the execution is being stopped                what is unfinished is undone, Failure, deleted
 registered    the model stands                              Success, deleted
 impossible    bad artifact, missing privilege               Failure with the reason, deleted
-not now       no answer, lease held, asked to stop          given back to the queue
+not now       no answer, lease held, asked to stop          given back to the queue; the execution's description says why
 not ever      "not now" for the last time                   Failure with the reason; for the dead-letter queue; one ALERT line
+
+What the workspace does not find (a schema that vanished) is "not now": somebody may put it back. A stop is noticed in
+each of these states and ends within a minute (`stop_watch`, `undoing`).
 
 Of the last there are two that are not answered: a message that could not be verified is a stranger's, and where another
 worker holds the lease, the answer is that worker's.
@@ -20,28 +23,32 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
+from databricks.sdk.errors.base import DatabricksError
+
 from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
-from steps.governance.names import UcName
 from steps.register.answer import Answers
 from steps.register.arguments import Arguments
-from steps.register.artifact import Artifact
 from steps.register.facts import FactReader
 from steps.register.guard import Guard, Interrupted
 from steps.register.lease import Lease, LeaseHeld
 from steps.register.message import MessageRefused, parse
 from steps.register.queue import Delivery, Queue
 from steps.register.register import Registration, read_record
-from steps.register.registry import Registry
+from steps.register.stop_watch import Stopping, StopWatch
 from steps.register.truth import Callback, State, Truth
+from steps.register.undoing import LATE, Undoing
+from steps.register.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 # The work itself cannot be done, now or later: the pipeline is told. Everything else may be better next time.
 _IMPOSSIBLE = (IntegrityError, AccessDenied, Conflict, NotFound, UsageError)
-_BEATS_PER_TIMEOUT = 3  # so that one of them may fail
+_BEATS_PER_LEASE = 3  # so that one of them may fail
+_MAX_LEASE_SECONDS = 40  # a stop waits that long for the lease of a worker that died
 _BACKOFF_SECONDS = 2  # doubled with each attempt
+_STOP_BACKOFF_SECONDS = 5  # while an execution is being stopped: each attempt
 
 
 class Fate(Enum):
@@ -60,10 +67,6 @@ class Outcome:
     after_seconds: int = 0
 
 
-class Stopping(GovernanceError):
-    """The execution is being stopped while we work on it."""
-
-
 class Worker:
     """Everything a delivery needs, connected once. Creating it proves who we are, so that a wrong secret fails at
     once."""
@@ -79,6 +82,8 @@ class Worker:
         self._facts = FactReader(region, evidence_uri=arguments.evidence_uri, truth=self._truth)
         self._answers = Answers(region, self._truth)
         self._evidence = Evidence(region)
+        self._waiting = Waiting(region)
+        self._undoing = Undoing(self._workspace, self._facts, self._evidence, self._answers)
 
     def handle(self, delivery: Delivery) -> Fate:
         """Do what the message asks for, if SageMaker says so too, and settle the message."""
@@ -96,13 +101,16 @@ class Worker:
     def _outcome(self, delivery: Delivery) -> Outcome:
         last = delivery.attempt >= self.queue.max_attempts
         try:
-            callback = self._truth.verify(parse(delivery.body))
+            message = parse(delivery.body)
+            callback = self._truth.verify(message)
         except MessageRefused as error:
             log.error("ALERT %s", error)  # noqa: TRY400 - no traceback for what a stranger sent
             return Outcome(Fate.LEAVE)
         except GovernanceError as error:
             log.warning("could not verify a message: %s", error)
-            return _unanswered("a message that could not be verified", error) if last else _later(delivery)
+            whose = "a message that could not be verified"
+            seconds = _backoff(delivery, stopping=message.stopping)
+            return _unanswered(whose, error) if last else Outcome(Fate.GIVE_BACK, seconds)
         if callback.state in (State.SUCCEEDED, State.FAILED):
             return self._after_answer(callback)
         try:
@@ -113,75 +121,83 @@ class Worker:
             return _unanswered(callback.execution_id, error) if last else Outcome(Fate.GIVE_BACK, error.retry_seconds)
         except Interrupted as error:
             log.info("%s %s", callback.execution_id, error.what)
-            return self._give_up(callback, error, Fate.LEAVE) if last else Outcome(Fate.GIVE_BACK)
-        except _IMPOSSIBLE as error:
-            return self._give_up(callback, error, Fate.DELETE)
+            return self._give_up(callback, error, Fate.LEAVE) if last else self._wait(callback, delivery, error)
         except Exception as error:
+            if _impossible(error):
+                return self._give_up(callback, error, Fate.DELETE)
             log.warning("%s not registered yet: %s", callback.execution_id, _told(error), exc_info=_unforeseen(error))
-            return self._give_up(callback, error, Fate.LEAVE) if last else _later(delivery)
+            return self._give_up(callback, error, Fate.LEAVE) if last else self._wait(callback, delivery, error)
 
     def _work(self, callback: Callback, delivery: Delivery) -> Outcome:
         """Register or stop, as the only worker for this execution."""
-        seconds = self._arguments.visibility_seconds
+        seconds = min(self._arguments.visibility_seconds, _MAX_LEASE_SECONDS)
         lease = Lease(self._arguments.region, folder=self._folder(callback), seconds=seconds)
+        beat = lambda: self.queue.keep_hidden(delivery)  # noqa: E731
         with (
             lease,
-            Guard(
-                lease,
-                self._stop,
-                beat=lambda: self.queue.keep_hidden(delivery),
-                every_seconds=seconds / _BEATS_PER_TIMEOUT,
-            ) as guard,
+            Guard(lease, self._stop, beat=beat, every_seconds=seconds / _BEATS_PER_LEASE) as guard,
+            self._watched(callback) as watch,
         ):
+            self._waiting.clear(callback.execution_arn)
             try:
                 if callback.state is State.OPEN:
-                    self._register(callback, guard)
+                    self._register(callback, guard, watch)
                     return Outcome(Fate.DELETE)
             except Stopping:
                 log.info("%s is being stopped", callback.execution_id)
-            self._undo(callback, guard)
+            self._undoing.run(callback, self._folder(callback), guard)
             return Outcome(Fate.DELETE)
 
-    def _register(self, callback: Callback, guard: Guard) -> None:
+    def _register(self, callback: Callback, guard: Guard, watch: StopWatch) -> None:
         def confirm() -> None:
-            if self._truth.execution_status(callback.execution_arn) == "Stopping":
+            if self._is_stopping(callback):
                 raise Stopping(f"{callback.execution_arn} is being stopped")
+
+        def may_act() -> None:
+            guard.check()
+            watch.check()
 
         registration = Registration(
             facts=self._facts.read(callback.execution_arn),
             folder=self._folder(callback),
             region=self._arguments.region,
-            guard=guard.check,
+            guard=may_act,
             confirm=confirm,
         )
         registered = registration.run(self._workspace)
         guard.check()
+        if watch.answered.is_set():
+            watch.check()
         self._answers.succeed(callback, registered.outputs, key=registered.key)
         log.info("%s registered as %s", callback.execution_id, registered.outputs["model_uri"])
 
-    def _undo(self, callback: Callback, guard: Guard) -> None:
-        """Let a stopped execution end, with every version of it gone or with a record that says what stays.
+    def _watched(self, callback: Callback) -> StopWatch:
+        return StopWatch(
+            lambda: self._is_stopping(callback),
+            lambda: self._answer_late(callback),
+            known=callback.state is State.STOPPING,
+        )
 
-        A version without a record has no alias yet, so nobody can have come to rely on it.
-        """
-        record = read_record(self._evidence, self._folder(callback))
-        if record is None:
-            self._discard_versions(callback, guard)
-            reason = "stopped on request before the model was registered"
-        else:
-            name, version, alias = UcName.parse(record.model.name), record.model.version, record.model.alias
-            is_set = Registry(self._workspace).has_alias(name, alias, version)
-            reason = f"stopped after version {version} was recorded; alias {alias} {'set' if is_set else 'not set'}"
-        guard.check()
-        self._answers.fail(callback, reason)
+    def _answer_late(self, callback: Callback) -> None:
+        log.warning(
+            "%s: a call did not end in time after the stop; the step is answered meanwhile", callback.execution_id
+        )
+        self._answers.fail(callback, LATE)
 
-    def _discard_versions(self, callback: Callback, guard: Guard) -> None:
-        try:
-            pinned = Artifact.from_bytes(self._evidence.read(f"{self._folder(callback)}/artifact.json"))
-        except NotFound:
-            return  # nothing was begun
-        name = self._facts.execution(callback.execution_arn).name("ModelName")
-        Registry(self._workspace).discard(name, pinned.source, guard.check, ready_too=True)
+    def _is_stopping(self, callback: Callback) -> bool:
+        return self._truth.execution_status(callback.execution_arn) == "Stopping"
+
+    def _wait(self, callback: Callback, delivery: Delivery, error: Exception) -> Outcome:
+        """Give the message back, and say where people look what is waited for."""
+        seconds = 0 if isinstance(error, Interrupted) else _backoff(delivery, stopping=callback.state is State.STOPPING)
+        self._waiting.note(
+            callback.execution_arn,
+            _told(error),
+            seconds=seconds,
+            attempt=delivery.attempt + 1,
+            most=self.queue.max_attempts,
+        )
+        return Outcome(Fate.GIVE_BACK, seconds)
 
     def _after_answer(self, callback: Callback) -> Outcome:
         """The step is over. A success of which we have no record is somebody else's word."""
@@ -208,8 +224,16 @@ def _unanswered(whose: str, error: GovernanceError) -> Outcome:
     return Outcome(Fate.LEAVE)
 
 
-def _later(delivery: Delivery) -> Outcome:
-    return Outcome(Fate.GIVE_BACK, _BACKOFF_SECONDS * 2 ** min(delivery.attempt - 1, 8))
+def _backoff(delivery: Delivery, *, stopping: bool = False) -> int:
+    """Seconds until the next attempt; a person who stops an execution is not kept waiting for it."""
+    return _STOP_BACKOFF_SECONDS if stopping else _BACKOFF_SECONDS * 2 ** min(delivery.attempt - 1, 8)
+
+
+def _impossible(error: Exception) -> bool:
+    """Whether no later attempt can be better. What the workspace does not find, a person may put there meanwhile."""
+    if isinstance(error, NotFound) and isinstance(error.__cause__, DatabricksError):
+        return False
+    return isinstance(error, _IMPOSSIBLE)
 
 
 def _unforeseen(error: Exception) -> bool:

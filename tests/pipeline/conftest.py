@@ -128,7 +128,8 @@ class SageMaker:
     def describe_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         moment = self._moment(self._execution(request))
         reason = {"FailureReason": moment["reason"]} if "reason" in moment else {}
-        return {"PipelineExecutionStatus": moment["status"], **reason}
+        note = {"PipelineExecutionDescription": moment["description"]} if "description" in moment else {}
+        return {"PipelineExecutionStatus": moment["status"], **reason, **note}
 
     def list_pipeline_execution_steps(self, request: dict[str, Any]) -> dict[str, Any]:
         """One step a page, so that a client which forgets the next page is found out; the last page ends the moment."""

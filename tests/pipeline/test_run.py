@@ -104,6 +104,19 @@ def test_a_spot_job_that_lost_its_instance_shows_it(deployed: Any, capsys: pytes
     assert "eval loss 2.6843 · spot instance lost 1 ×" in capsys.readouterr().err
 
 
+def test_what_register_waits_for_is_shown_as_it_changes(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    waiting = {"StepName": "Register", "StepStatus": "Executing", "StartTime": 114, "Metadata": {"Callback": {}}}
+    notes = [f"no schema a.b; next attempt in {2 * i} s (attempt {i + 1} of 10)" for i in (1, 2, 2)]
+    descriptions = ["mine", f"mine · Register waits: {notes[0]}", *(f"Register waits: {note}" for note in notes[1:])]
+    looks = [{"status": "Executing", "steps": [TRAINED, waiting], "description": text} for text in descriptions]
+    deployed.moments = [*looks, {"status": "Succeeded", "steps": [TRAINED, REGISTERED], "description": "mine"}]
+    assert ran("--follow", "--json") == 0
+    told = capsys.readouterr()
+    lines = [line for line in told.err.splitlines() if line.startswith("Register")]
+    assert [line.partition("waits: ")[2] for line in lines] == ["", *notes[:2], ""], "each note once"
+    assert [step["waits"] for step in json.loads(told.out)["steps"] if step["name"] == "Register"] == [""]
+
+
 def test_the_result_as_json(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert ran("--follow", "--json") == 0
     told = json.loads(capsys.readouterr().out)

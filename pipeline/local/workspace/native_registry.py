@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.local.workspace import models
 from pipeline.local.workspace.api import Call, Json, Routes, page
 from pipeline.local.workspace.catalog import update
-from pipeline.local.workspace.errors import InvalidParameter
+from pipeline.local.workspace.errors import InvalidParameter, NotFound
 from pipeline.local.workspace.securables import Kind
 
 _UC = "/api/2.1/unity-catalog"
@@ -59,6 +59,15 @@ def update_model(call: Call) -> Json:
 def delete_model(call: Call) -> Json:
     models.delete_model(call, call.path["name"])
     return {}
+
+
+@routes.get(f"{_UC}/functions/{{name}}", "getFunction")
+def get_function(call: Call) -> Json:
+    """No function can be made here, so none is found; who may not use the schema is not told even that."""
+    schema = call.target(Kind.MODEL, call.path["name"]).checked().parent
+    assert schema is not None  # noqa: S101 - a checked model has a schema
+    call.access.require_view(("USE_SCHEMA",), schema)
+    raise NotFound(f"Function '{call.path['name']}' does not exist.", code="FUNCTION_DOES_NOT_EXIST")
 
 
 @routes.get(f"{_MODELS}/{{name}}/versions", "listModelVersions")

@@ -59,6 +59,9 @@ class Environment:
             "--eval-fraction": str(self.config.prepare.eval_fraction),
             "--seed": "17",
             "--delta-engine": self.config.prepare.delta_engine,
+            "--model-name": "edgar.models.risk_analyst",
+            "--model-alias": "challenger",
+            "--register-principal": str(self.config.register.databricks_client_id),
             "--databricks-host": self.config.databricks.host,
             "--databricks-secret-id": self.config.prepare.databricks_secret_id,
             "--region": self.config.aws.region,
@@ -121,7 +124,6 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
             "EMR_APPLICATION_ID": outputs["ApplicationId"],
             "REGISTER_QUEUE_URL": outputs["RegisterQueueUrl"],
         }
-        config = configuration.load("local", environ=variables)
         identity = state.secret_document(*CATALOG_ADMIN)
         admin = WorkspaceClient(
             host=variables["DATABRICKS_HOST"],
@@ -129,6 +131,9 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
             client_secret=identity["client_secret"],
             auth_type="oauth-m2m",
         )
+        made = seed.principals(admin, root.client("secretsmanager"), "local")
+        variables["REGISTER_CLIENT_ID"] = made["register"]
+        config = configuration.load("local", environ=variables)
         seeded = seed.seed(
             admin, root.client("secretsmanager"), config, filings=Filings(filings, asked_for=True), aws=variables
         )

@@ -38,7 +38,15 @@ class SageMakerStub:
             "PipelineExecutionArn": execution["arn"],
             "PipelineExecutionStatus": execution["status"],
             "CreationTime": 1795323600.0,
-        }
+        } | ({"PipelineExecutionDescription": text} if (text := execution.get("description")) is not None else {})
+
+    def UpdatePipelineExecution(self, request: dict[str, Any]) -> dict[str, Any]:
+        execution, text = self._execution(request), request["PipelineExecutionDescription"]
+        if len(text) > 3072 or "\n" in text:
+            raise Refusal("ValidationException", "PipelineExecutionDescription: one line of at most 3072 characters")
+        execution["description"] = text
+        execution.setdefault("descriptions", []).append(text)
+        return {"PipelineExecutionArn": execution["arn"]}
 
     def ListPipelineExecutionSteps(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"PipelineExecutionSteps": self._execution(request)["steps"]}

@@ -1,0 +1,180 @@
+"""What Register would refuse, found before anything is read: a training that cannot be registered is not paid for.
+
+    preconditions.check(arguments, workspace)
+
+Asked: whether the model's schema is there, whether the model's name is free or a model's, whether the register principal may
+set the alias, and whether it holds the other rights it will need. Everything that is wrong is in one message. What the
+workspace does not tell this job is one warning: Register finds it out later
+(docs/decisions/012-prepare-asks-for-register.md).
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from steps.governance.catalog import Catalog
+from steps.governance.errors import AccessDenied, GovernanceError, NotFound
+from steps.governance.identity import Workspace
+from steps.governance.names import UcName
+from steps.governance.refusals import translated
+from steps.prepare.arguments import UNKNOWN, Arguments
+from steps.prepare.rights import Need, NotAnswered, Rights, is_individual, said
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Found:
+    """What is wrong, what would mend it, and what could not be asked."""
+
+    faults: list[str] = field(default_factory=list)
+    remedies: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
+
+    def wrong(self, fault: str, remedy: str) -> None:
+        self.faults.append(fault)
+        self.remedies.append(remedy)
+
+
+def check(arguments: Arguments, workspace: Workspace) -> None:
+    """Ask for everything that Register will need.
+
+    Raises:
+        GovernanceError: Register would refuse; with every reason, and what to do about each.
+        Unavailable: the workspace did not answer.
+    """
+    found, name = _Found(), arguments.model_name
+    needs = list(_lineage_needs(arguments))
+    if _schema_is_there(workspace, name, found):
+        needs += _model_needs(workspace, arguments, found)
+    _ask(workspace, arguments.register_principal, needs, found)
+    if found.unasked:
+        log.warning("could not be asked: %s; Register will find out", "; ".join(found.unasked))
+    if found.faults:
+        raise GovernanceError(
+            f"Register would refuse model {name}, nothing was read",
+            expected="a model and rights with which Register can end",
+            got="; ".join(found.faults),
+            do="; ".join(dict.fromkeys(found.remedies)),
+        )
+
+
+def _schema_is_there(workspace: Workspace, name: UcName, found: _Found) -> bool:
+    """False where it is known that there is no such catalog or schema."""
+    try:
+        Catalog(workspace).require_schema(name)
+    except NotFound as error:
+        found.wrong(
+            f"there is no schema {name.schema_name} for the model ({said(error)})",
+            "correct ModelName, or have the schema created",
+        )
+        return False
+    except AccessDenied as error:
+        found.unasked.append(f"whether schema {name.schema_name} is there ({said(error)})")
+    return True
+
+
+def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> list[Need]:
+    """What the register principal needs for the model, which may not be there yet."""
+    name, principal = arguments.model_name, arguments.register_principal
+    get = workspace.client.registered_models.get
+    within = ("USE_SCHEMA",)
+    try:
+        # With BROWSE alone a model is shown only to who asks for it that way [docstring of databricks-sdk 0.156].
+        model = _looked_up(workspace, f"look up model {name}", lambda: get(str(name), include_browse=True))
+    except NotAnswered as error:
+        found.unasked.append(f"whether model {name} is there ({error})")
+        return list(_uses(name, within))
+    if model is None:
+        _refuse_taken(workspace, name, found)
+        return list(_uses(name, (*within, "CREATE_MODEL")))
+    owner = str(model.owner or "")
+    if owner != principal and is_individual(owner) and principal != UNKNOWN:
+        found.wrong(
+            f"model {name} belongs to {owner}, and only its owner may set an alias (Register acts as {principal})",
+            f"choose another ModelName, or make `{principal}` the model's owner",
+        )
+    if owner in (principal, ""):
+        return list(_uses(name, within))
+    if not is_individual(owner):
+        found.unasked.append(f"whether the register principal is a member of {owner}, which owns model {name}")
+    return [*_uses(name, within), Need("FUNCTION", str(name), ("CREATE_MODEL_VERSION",))]
+
+
+def _refuse_taken(workspace: Workspace, name: UcName, found: _Found) -> None:
+    """A name that something else bears: models share theirs with functions, and a table's is surely a slip."""
+    client = workspace.client
+    lookups: tuple[tuple[str, Callable[[], Any]], ...] = (
+        ("table", lambda: client.tables.get(str(name), include_browse=True)),
+        ("function", lambda: client.functions.get(str(name), include_browse=True)),
+    )
+    for kind, get in lookups:
+        try:
+            taken = _looked_up(workspace, f"look up {kind} {name}", get) is not None
+        except NotAnswered as error:
+            found.unasked.append(f"whether {name} is a {kind} ({error})")
+            continue
+        if taken:
+            found.wrong(f"{name} is the name of a {kind}, not of a model", "choose another ModelName")
+
+
+def _looked_up(workspace: Workspace, doing: str, get: Callable[[], Any]) -> Any | None:
+    """What stands there, or None where nothing does.
+
+    Raises:
+        NotAnswered: the workspace does not tell this job.
+    """
+    try:
+        with translated(workspace.principal, doing):
+            return get()
+    except NotFound:
+        return None
+    except AccessDenied as error:
+        raise NotAnswered(said(error)) from error
+
+
+def _lineage_needs(arguments: Arguments) -> Iterator[Need]:
+    """Edges need the right to read what they start from and to change what they end in."""
+    yield Need("METASTORE", "", ("CREATE_EXTERNAL_METADATA",))
+    for table, privileges in ((arguments.raw_table, ("SELECT",)), (arguments.curated_table, ("SELECT", "MODIFY"))):
+        yield from _uses(table, ("USE_SCHEMA",))
+        yield Need("TABLE", str(table), privileges)
+
+
+def _uses(name: UcName, privileges: tuple[str, ...]) -> Iterator[Need]:
+    yield Need("CATALOG", name.catalog, ("USE_CATALOG",))
+    yield Need("SCHEMA", name.schema_name, privileges)
+
+
+def _ask(workspace: Workspace, principal: str, needs: list[Need], found: _Found) -> None:
+    """Compare the register principal's rights with its needs."""
+    if principal == UNKNOWN:
+        found.unasked.append("the rights of the register principal (register.databricks_client_id is null)")
+        return
+    rights, untold = Rights(workspace, principal), dict[str, list[str]]()
+    for need in dict.fromkeys(needs):
+        try:
+            lacking = _lacking(rights, need)
+        except NotAnswered as error:
+            untold.setdefault(str(error), []).append(need.on)
+            continue
+        for privilege in (each.replace("_", " ") for each in lacking):
+            found.wrong(
+                f"{principal} lacks {privilege} on {need.on}", f"GRANT {privilege} ON {need.on} TO `{principal}`"
+            )
+    found.unasked += [f"the rights of {principal} on {', '.join(on)} ({why})" for why, on in untold.items()]
+
+
+def _lacking(rights: Rights, need: Need) -> list[str]:
+    """Of a table that is not there yet, its schema is asked: what is granted there holds for what is created in it."""
+    try:
+        return rights.lacking(need)
+    except NotFound:
+        if need.kind != "TABLE":
+            return []  # this job, or the check of the schema, says so itself
+        schema = need.name.rpartition(".")[0]
+    try:
+        return rights.lacking(Need("SCHEMA", schema, need.privileges))
+    except NotFound:
+        return []

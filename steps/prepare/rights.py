@@ -1,0 +1,149 @@
+"""What another principal may do, asked of Unity Catalog with this job's own rights.
+
+    Rights(workspace, "0a1b…").lacking(Need("SCHEMA", "edgar.models", ("USE_SCHEMA", "CREATE_MODEL")))     # ["CREATE_MODEL"]
+
+Only who manages a securable sees everybody's grants on it; all others see their own [docs.databricks.com, SHOW GRANTS;
+what the REST API answers then, a 403 or a shorter list, is unverified]. So an answer that may be short proves what it
+lists and nothing else. Rights that come through a group cannot be seen either: its members are not listed here.
+
+By REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA, and drops what it
+does not know. All calls are reads.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steps.governance.errors import GovernanceError, IdentityRefused, NotFound, Unavailable
+from steps.governance.identity import Workspace
+from steps.governance.refusals import translated
+
+_EVERYBODY = "account users"
+_ALL = (
+    "ALL_PRIVILEGES"  # contains each privilege asked for here [docs.databricks.com, Unity Catalog privileges reference]
+)
+_PAGE = 0  # the server's own page length, as the API's documentation recommends
+_PLACES = {"CATALOG": "catalogs", "SCHEMA": "schemas", "TABLE": "tables", "FUNCTION": "models"}
+# A service principal's application id or a user's address; any other name is a group's.
+_INDIVIDUAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+", re.IGNORECASE)
+
+Grants = Mapping[str, set[str]]
+
+
+class NotAnswered(GovernanceError):
+    """The workspace does not let this job know."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Privileges on one securable, in the API's words. The kind of a model is FUNCTION."""
+
+    kind: str
+    name: str
+    privileges: tuple[str, ...]
+
+    @property
+    def on(self) -> str:
+        """The securable in the words of a GRANT."""
+        return "METASTORE" if self.kind == "METASTORE" else f"{self.kind} {self.name}"
+
+
+def is_individual(principal: str) -> bool:
+    """Whether a name is one service principal's or one user's, not a group's."""
+    return _INDIVIDUAL.fullmatch(principal) is not None
+
+
+class Rights:
+    """The rights of `principal`, as far as this job may know them."""
+
+    def __init__(self, workspace: Workspace, principal: str) -> None:
+        self._client, self._asker, self.principal = workspace.client, workspace.principal, principal
+        self._known_owners: dict[str, str] = {}
+
+    def lacking(self, need: Need) -> list[str]:
+        """Those of the privileges that the principal does not hold.
+
+        Raises:
+            NotAnswered: the workspace does not let this job know.
+            NotFound: there is no such securable.
+        """
+        try:
+            grants = self._grants(need)
+            missing = _without(need.privileges, _held(grants, (self.principal, _EVERYBODY)))
+            return missing and self._proven(need, grants, missing)
+        except (NotFound, NotAnswered, Unavailable, IdentityRefused):
+            raise
+        except GovernanceError as error:
+            raise NotAnswered(said(error)) from error
+
+    def _proven(self, need: Need, grants: Grants, missing: list[str]) -> list[str]:
+        """The missing privileges, if nothing that this job cannot see may hold them."""
+        owners = self._owners(need)
+        if not self._everything_is_listed(grants, owners):
+            raise NotAnswered("only who manages it sees the grants of others")
+        groups = [name for name in grants if name != _EVERYBODY and not is_individual(name)]
+        if self.principal in owners:
+            return []
+        groups += [owner for owner in owners if not is_individual(owner)]
+        held = _held(grants, groups) | ({_ALL} if set(groups) & set(owners) else set())
+        if len(_without(missing, held)) < len(missing):
+            raise NotAnswered(f"the principal may hold it as a member of {', '.join(sorted(set(groups)))}")
+        return missing
+
+    def _everything_is_listed(self, grants: Grants, owners: list[str]) -> bool:
+        others = any(is_individual(name) and name != self._asker for name in grants)
+        return others or self._asker in owners or "MANAGE" in grants.get(self._asker, set())
+
+    def _grants(self, need: Need) -> Grants:
+        """Principal → privileges on the securable, those inherited from its schema and catalog included."""
+        name = self._metastore()["metastore_id"] if need.kind == "METASTORE" else need.name
+        path = f"/api/2.1/unity-catalog/effective-permissions/{need.kind}/{name}"
+        found: dict[str, set[str]] = {}
+        token = ""
+        while True:
+            query = {"max_results": _PAGE} | ({"page_token": token} if token else {})
+            answer = self._get(path, f"look up the grants on {need.on}", query)
+            for assignment in answer.get("privilege_assignments", []):
+                privileges = {entry["privilege"] for entry in assignment.get("privileges", [])}
+                found.setdefault(assignment["principal"], set()).update(privileges)
+            if not (token := answer.get("next_page_token", "")):
+                return found
+
+    def _owners(self, need: Need) -> list[str]:
+        """Who owns the securable or what contains it."""
+        if need.kind == "METASTORE":
+            return [str(self._metastore().get("owner", ""))]
+        parts = need.name.split(".")
+        containers = [("catalogs", parts[0]), ("schemas", ".".join(parts[:2]))][: len(parts) - 1]
+        return [self._owner(*place) for place in (*containers, (_PLACES[need.kind], need.name))]
+
+    def _owner(self, kind: str, name: str) -> str:
+        if name not in self._known_owners:
+            found = self._get(f"/api/2.1/unity-catalog/{kind}/{name}", f"look up {name}")
+            self._known_owners[name] = str(found.get("owner", ""))
+        return self._known_owners[name]
+
+    def _metastore(self) -> dict[str, Any]:
+        return self._get("/api/2.1/unity-catalog/metastore_summary", "look up the metastore")
+
+    def _get(self, path: str, doing: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+        with translated(self._asker, doing):
+            answer = self._client.api_client.do("GET", path, query=query or {})
+        if not isinstance(answer, dict):
+            raise NotAnswered(f"the workspace answered {doing} with something that is no JSON object")
+        return answer
+
+
+def said(error: GovernanceError) -> str:
+    """The workspace's own words, on one line."""
+    text = str(error.__cause__ or error.what).partition(" Config: ")[0]
+    return " ".join(text.split())[:200]
+
+
+def _held(grants: Grants, names: Iterable[str]) -> set[str]:
+    return set().union(*(grants.get(name, set()) for name in names))
+
+
+def _without(privileges: Iterable[str], held: set[str]) -> list[str]:
+    return [] if _ALL in held else [privilege for privilege in privileges if privilege not in held]

@@ -1,0 +1,169 @@
+"""A registration that waits says for what, where people look; nothing fails because it could not be said."""
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from steps.governance.errors import Unavailable
+from steps.governance.names import UcName
+from steps.register.arguments import parse
+from steps.register.waiting import MARK, Waiting
+from steps.register.worker import Fate, Worker
+from tests.steps.register import bed as beds
+from tests.steps.register import executions
+from tests.steps.register.sagemaker_stub import Refusal
+
+pytestmark = pytest.mark.environment
+
+
+@pytest.fixture
+def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Worker:
+    return Worker(parse(execution.argv()), threading.Event())
+
+
+def deliver(worker: Worker, **changed: Any) -> Fate:
+    while (delivery := worker.queue.receive()) is None:
+        pass
+    return worker.handle(replace(delivery, **changed))
+
+
+def refuse_versions(execution: executions.Execution) -> None:
+    """The workspace makes no version in one attempt."""
+    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
+
+
+def test_what_is_waited_for_stands_in_the_description_until_it_goes_on(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    execution.state["description"] = "the Tuesday run"
+    refuse_versions(execution)
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    note = execution.state["description"]
+    assert note.startswith(f"the Tuesday run · {MARK}no version of {execution.model} became READY")
+    assert note.endswith(f"; next attempt in 2 s (attempt 2 of {beds.MAX_RECEIVES})")
+    assert deliver(worker) is Fate.DELETE
+    assert execution.state["description"] == "the Tuesday run"
+    execution.check_settled()
+
+
+def test_each_attempt_replaces_the_note_of_the_one_before(worker: Worker, execution: executions.Execution) -> None:
+    execution.bed.faults({"path": "registered-models/get$", "times": 2, "status": 503})
+    execution.send()
+    assert [deliver(worker), deliver(worker, attempt=2)] == [Fate.GIVE_BACK] * 2
+    assert execution.state["description"].count(MARK) == 1
+    assert execution.state["description"].endswith(f"next attempt in 4 s (attempt 3 of {beds.MAX_RECEIVES})")
+
+
+def test_a_registration_that_does_not_wait_writes_nothing(worker: Worker, execution: executions.Execution) -> None:
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert "descriptions" not in execution.state
+
+
+def test_a_schema_that_vanished_is_waited_for_and_who_makes_it_gets_the_model(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    schema = f"edgar.{beds.random_name()}"
+    execution.state["parameters"]["ModelName"] = name = f"{schema}.risk_analyst"
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    assert f"Schema '{schema}' does not exist" in execution.state["description"]
+    assert execution.answers() == []
+    execution.bed.admin().schemas.create(schema.split(".")[1], "edgar")
+    rights = ("USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE")
+    execution.bed.change_grant("SCHEMA", schema, execution.bed.principal, "add", *rights)
+    assert deliver(worker) is Fate.DELETE
+    execution.model = name
+    execution.check_settled()
+
+
+def test_a_schema_that_stays_away_fails_the_step_with_the_reason_on_the_last_receive(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    execution.state["parameters"]["ModelName"] = "edgar.nowhere.risk_analyst"
+    execution.send()
+    assert deliver(worker, attempt=beds.MAX_RECEIVES) is Fate.LEAVE
+    (answer,) = execution.answers()
+    assert answer["status"] == "Failed"
+    assert "Schema 'edgar.nowhere' does not exist" in answer["FailureReason"]
+
+
+def test_a_note_that_is_refused_is_logged_and_fails_nothing(
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: dict[str, Any]) -> None:
+        raise Refusal("AccessDeniedException", "no")
+
+    monkeypatch.setattr(execution.bed.stub, "UpdatePipelineExecution", refused, raising=False)
+    refuse_versions(execution)
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    assert "could not note why Register waits: this role was refused: change the description" in caplog.text
+    assert deliver(worker) is Fate.DELETE
+    execution.check_settled()
+
+
+def test_a_worker_that_ends_says_that_the_message_waits_for_another(
+    worker_environment: beds.Bed, execution: executions.Execution
+) -> None:
+    stop = threading.Event()
+    worker = Worker(parse(execution.argv()), stop)
+    stop.set()
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    assert "next attempt as soon as a worker takes it" in execution.state["description"]
+
+
+def test_an_unforeseen_error_is_named_by_its_class_only(
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: str) -> None:
+        raise ValueError("clientSecret=dose-canary")
+
+    monkeypatch.setattr(worker._facts, "read", broken)
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    assert "an unforeseen ValueError" in execution.state["description"]
+    assert "canary" not in execution.state["description"]
+
+
+@pytest.mark.parametrize("own", ["", "x" * 200, "x" * 2500, "x" * 3072])
+def test_a_note_is_one_line_within_the_limit_and_keeps_what_a_person_wrote(
+    worker_environment: beds.Bed, execution: executions.Execution, own: str
+) -> None:
+    execution.state["description"] = own
+    waiting = Waiting(beds.REGION)
+    waiting.note(execution.arn, "no\n  answer " + "y" * 5000, seconds=512, attempt=10, most=10)
+    text = execution.state["description"]
+    assert text.startswith(own)
+    assert len(text) <= 3072
+    if len(own) < 3000:
+        assert f"{MARK}no · answer yyy" in text
+        assert text.endswith("…; next attempt in 512 s (attempt 10 of 10)")
+    waiting.clear(execution.arn)
+    assert execution.state["description"] == own
+
+
+def test_a_model_that_vanished_meanwhile_is_made_again(worker: Worker, execution: executions.Execution) -> None:
+    """NotFound from the workspace is no end: the next attempt makes what is missing."""
+    execution.bed.faults({"path": "model-versions/get$", "times": 1, "status": 404})
+    execution.send()
+    assert deliver(worker) is Fate.GIVE_BACK
+    assert deliver(worker) is Fate.DELETE
+    execution.check_settled()
+    assert UcName.parse(execution.model)
+
+
+def test_a_silent_sagemaker_is_no_reason_to_fail(
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_: str) -> None:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(worker._waiting, "_description", silent)
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    execution.check_settled()
