@@ -20,7 +20,15 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound, UsageError
+from steps.governance.errors import (
+    AccessDenied,
+    Conflict,
+    GovernanceError,
+    IntegrityError,
+    InvalidRequest,
+    NotFound,
+    UsageError,
+)
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
 from steps.governance.names import UcName
@@ -39,7 +47,7 @@ from steps.register.truth import Callback, State, Truth
 log = logging.getLogger(__name__)
 
 # The work itself cannot be done, now or later: the pipeline is told. Everything else may be better next time.
-_IMPOSSIBLE = (IntegrityError, AccessDenied, Conflict, NotFound, UsageError)
+_IMPOSSIBLE = (IntegrityError, AccessDenied, Conflict, InvalidRequest, NotFound, UsageError)
 _BEATS_PER_TIMEOUT = 3  # so that one of them may fail
 _BACKOFF_SECONDS = 2  # doubled with each attempt
 
