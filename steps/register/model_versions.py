@@ -109,17 +109,20 @@ class ModelVersions:
         """Whether `alias` points at the version."""
         try:
             with translated(self.principal, f"look up alias {alias} of {name}"):
-                return str(self._client.get_model_version_by_alias(str(name), alias).version) == str(version)
+                got = self._client.get_model_version_by_alias(str(name), alias)
         except NotFound:
             return False
+        return self.number(name, got) == version
 
     def has_model(self, name: UcName) -> bool:
         """Whether there is such a registered model."""
         try:
             with translated(self.principal, f"look up model {name}"):
-                self._client.get_registered_model(str(name))
+                got = self._client.get_registered_model(str(name))
         except NotFound:
             return False
+        if not got.name:
+            raise malformed(self.principal, f"look up model {name}", "a model without a name")
         return True
 
     def create_model(self, name: UcName) -> None:
@@ -166,5 +169,9 @@ class ModelVersions:
         return True
 
     def _get(self, name: UcName, version: int) -> "ModelVersion":
-        with translated(self.principal, f"look up version {version} of {name}"):
-            return self._client.get_model_version(str(name), str(version))
+        doing = f"look up version {version} of {name}"
+        with translated(self.principal, doing):
+            got = self._client.get_model_version(str(name), str(version))
+        if self.number(name, got) != version:
+            raise malformed(self.principal, doing, f"version {got.version}")
+        return got

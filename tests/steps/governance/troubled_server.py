@@ -37,6 +37,9 @@ def serving() -> Iterator[Troubled]:
         def do_GET(self) -> None:
             self._serve()
 
+        def do_DELETE(self) -> None:
+            self._serve()
+
         def do_POST(self) -> None:
             self._serve()
 
