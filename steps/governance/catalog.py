@@ -4,8 +4,9 @@
     table = catalog.table(UcName.parse("edgar.raw.filings"))
     access = catalog.read_access(table)          # vended: READ on this table only
 
-External calls: get and credential vending are reads (databricks-sdk repeats them on 429, 503 and lost connections).
-Creating a table is repeated by the SDK too; a conflict is answered by reading the table back and comparing locations.
+External calls: get and credential vending are reads, repeated as `governance.retrying` says. Creating a table is sent
+once; after a lost answer the table is looked for before it is sent again. A conflict is answered by reading the table
+back and comparing locations.
 """
 
 from collections.abc import Mapping
@@ -28,10 +29,11 @@ from databricks.sdk.service.catalog import (
 )
 
 from steps.governance.credentials import Access, Credential, utc_now
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, MalformedAnswer, NotFound
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.refusals import translated
+from steps.governance.refusals import malformed, translated
+from steps.governance.retrying import settle
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Catalog:
     def __init__(self, workspace: Workspace) -> None:
         self.principal = workspace.principal
         self._client = workspace.client
+        self._policy = workspace.policy
 
     def table(self, name: UcName) -> Table:
         """Look a table up.
@@ -61,9 +64,9 @@ class Catalog:
         with translated(self.principal, f"look up table {name}"):
             info = self._client.tables.get(str(name))
         _refuse_unreadable(self.principal, name, info)
-        if not (info.table_id and info.storage_location):
-            raise GovernanceError(f"the catalog answered without id or location for table {name}")
-        return Table(name, info.table_id, info.storage_location.rstrip("/"))
+        if not _all_text(info.table_id, info.storage_location):
+            raise malformed(self.principal, f"look up table {name}", "a table without id or location")
+        return Table(name, str(info.table_id), str(info.storage_location).rstrip("/"))
 
     def find_table(self, name: UcName) -> Table | None:
         """The table, or None where there is none yet."""
@@ -110,7 +113,8 @@ class Catalog:
         Raises:
             Conflict: the name is taken by a table at another location.
         """
-        try:
+
+        def create() -> None:
             with translated(self.principal, f"register table {name}"):
                 self._client.tables.create(
                     name=name.name,
@@ -122,6 +126,9 @@ class Catalog:
                     columns=columns,
                     properties=dict(properties),
                 )
+
+        try:
+            settle(create, present=lambda: bool(self.find_table(name)), doing=f"create {name}", policy=self._policy)
         except GovernanceError as error:
             if not _already_exists(error):
                 raise
@@ -172,15 +179,22 @@ def _refuse_unreadable(principal: str, name: UcName, info: TableInfo) -> None:
 
 def _credential(answer: TableAnswer | PathAnswer, location: str) -> Credential:
     keys = answer.aws_temp_credentials
-    if keys is None or not (keys.access_key_id and keys.secret_access_key and keys.session_token):
-        raise GovernanceError(f"Unity Catalog vended no AWS credential for {location}")
-    if answer.expiration_time is None:
-        raise GovernanceError(f"Unity Catalog vended a credential without an expiry for {location}")
-    expires_at = datetime.fromtimestamp(answer.expiration_time / 1000, UTC)  # epoch milliseconds
+    if keys is None or not _all_text(keys.access_key_id, keys.secret_access_key, keys.session_token):
+        raise MalformedAnswer(f"Unity Catalog vended no AWS credential for {location}")
+    try:
+        expires_at = datetime.fromtimestamp(int(answer.expiration_time or 0) / 1000, UTC)  # epoch milliseconds
+    except (TypeError, ValueError, OverflowError, OSError):
+        expires_at = None
+    if expires_at is None or not answer.expiration_time:
+        raise MalformedAnswer(f"Unity Catalog vended a credential without an expiry for {location}")
     return Credential(
-        keys.access_key_id,
-        keys.secret_access_key,
-        keys.session_token,
+        str(keys.access_key_id),
+        str(keys.secret_access_key),
+        str(keys.session_token),
         issued_at=utc_now(),
         expires_at=expires_at,
     )
+
+
+def _all_text(*values: object) -> bool:
+    return all(isinstance(value, str) and value for value in values)

@@ -6,13 +6,18 @@
     ├── IdentityRefused        exit 1   no identity: secret missing, wrong client secret, host not allowed
     ├── AccessDenied           exit 1   Unity Catalog or AWS said no: principal, securable, privilege
     ├── NotFound               exit 1   the catalog or store has no such object
+    │   └── ContainerNotFound  exit 1   the schema or catalog that should hold the object is not there
+    ├── InvalidRequest         exit 1   the service refused the request itself; the same request never succeeds
     ├── CredentialsExpired     exit 1   a credential ran out and could not be renewed
     ├── IntegrityError         exit 1   bytes or versions differ from what was recorded
     ├── Conflict               exit 1   something else stands where this would be written
     └── Unavailable            exit 1   no answer within the retry budget; the same call may succeed later
+        └── MalformedAnswer    exit 1   an answer came that is not what this call returns
 
 A message says what happened, what was expected, what was got and what to do. It never holds a secret.
 """
+
+from typing import Self
 
 
 class GovernanceError(Exception):
@@ -64,6 +69,14 @@ class NotFound(GovernanceError):
     """The catalog or the store has no such object."""
 
 
+class ContainerNotFound(NotFound):
+    """The schema or the catalog that should hold the object is not there."""
+
+
+class InvalidRequest(GovernanceError):
+    """The service refused the request itself (4xx); the same request never succeeds."""
+
+
 class CredentialsExpired(GovernanceError):
     """A credential ran out and could not be renewed."""
 
@@ -77,4 +90,18 @@ class Conflict(GovernanceError):
 
 
 class Unavailable(GovernanceError):
-    """No usable answer within the retry budget; trying again later may succeed."""
+    """No usable answer within the retry budget; trying again later may succeed.
+
+    `retry_after_seconds` is the pause that the service asked for, None where it named none.
+    """
+
+    retry_after_seconds: float | None = None
+
+    def asking(self, seconds: float | None) -> Self:
+        """The same error with the pause that the service asked for."""
+        self.retry_after_seconds = seconds
+        return self
+
+
+class MalformedAnswer(Unavailable):
+    """An answer came that is not what this call returns: a proxy's page, another type of JSON, an empty body."""

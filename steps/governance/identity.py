@@ -7,13 +7,12 @@ The client secret lives in this module's memory only. It is sent to `<host>/oidc
 endpoint that a discovery document names, not across a redirect. The first token is fetched at once, so a wrong identity
 fails before any work.
 
-External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect: time-outs, 429 and
-5xx are tried three times. A 401 is never repeated with the same secret: the secret is read once more, in case it was
+External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect and is repeated as a
+read (`governance.retrying`). A 401 is never repeated with the same secret: the secret is read once more, in case it was
 just rotated.
 """
 
 import json
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -22,19 +21,15 @@ import boto3
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.config import Config
-from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
 from databricks.sdk.oauth import Refreshable, Token
 
 from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.hosts import checked_host as checked_host
 from steps.governance.logs import hold_back_secrets
+from steps.governance.retrying import CONNECTING_SECONDS, Policy, Unanswered
+from steps.governance.transport import TIMEOUT_SECONDS, Transport, workspace_client
 
 _TOKEN_PATH = "/oidc/v1/token"  # noqa: S105 - a path, not a token
-_TIMEOUT_SECONDS = (5.0, 30.0)  # connect, read
-_ATTEMPTS = 3
-_RETRY_BUDGET_SECONDS = 60  # databricks-sdk's own default is 300 for every call, too long to fail in
-_PRODUCT = ("governed-finetune", "0.1.0")
 
 
 @dataclass(frozen=True)
@@ -47,15 +42,18 @@ class Identity:
 
 @dataclass(frozen=True)
 class Workspace:
-    """An authenticated workspace client and the name of the principal it acts for."""
+    """An authenticated workspace client, the name of the principal it acts for, and how its calls are repeated."""
 
     host: str
     principal: str
     client: WorkspaceClient
+    policy: Policy = field(default_factory=Policy)
 
 
-def connect(*, host: str, secret_id: str, region: str) -> Workspace:
+def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = None) -> Workspace:
     """Prove who we are, and get a client that goes on proving it for as long as the job lasts.
+
+    Each call is repeated as `policy` says, within its budget; an access token has `CONNECTING_SECONDS`.
 
     Raises:
         UsageError: the host is not a Databricks workspace.
@@ -64,17 +62,10 @@ def connect(*, host: str, secret_id: str, region: str) -> Workspace:
     """
     hold_back_secrets()
     origin = checked_host(host)
-    tokens = _SecretTokens(origin, secret_id, region)
+    policy = policy or Policy()
+    tokens = _SecretTokens(_TokenEndpoint(origin, policy.within(CONNECTING_SECONDS)), secret_id, region)
     tokens.token()
-    config = Config(
-        host=origin,
-        auth_type="oauth-m2m",  # pinned: a DATABRICKS_TOKEN in the environment must not win, nor raise
-        credentials_strategy=_Strategy(tokens),
-        retry_timeout_seconds=_RETRY_BUDGET_SECONDS,
-        product=_PRODUCT[0],
-        product_version=_PRODUCT[1],
-    )
-    return Workspace(origin, tokens.identity.client_id, WorkspaceClient(config=config))
+    return Workspace(origin, tokens.identity.client_id, workspace_client(origin, tokens.header, policy=policy), policy)
 
 
 def read_identity(secret_id: str, region: str) -> Identity:
@@ -118,87 +109,86 @@ def _parse_identity(secret_id: str, text: str) -> Identity:
     return Identity(client_id, client_secret)
 
 
+class _TokenEndpoint:
+    """Where a workspace gives access tokens."""
+
+    def __init__(self, origin: str, policy: Policy) -> None:
+        self.origin, self._policy = origin, policy
+        self._session = requests.Session()
+        self._session.mount(f"{origin}/", Transport(policy))
+
+    def ask(self, identity: Identity) -> requests.Response:
+        """One token, asked for again while no answer comes; a refusal is returned.
+
+        Raises:
+            Unavailable: no answer within the budget.
+        """
+        try:
+            return self._session.post(
+                self.origin + _TOKEN_PATH,
+                data={"grant_type": "client_credentials", "scope": "all-apis"},
+                auth=(identity.client_id, identity.client_secret),
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
+            )
+        except Unanswered as error:
+            raise Unavailable(
+                f"the workspace at {urlsplit(self.origin).netloc} gave no access token",
+                expected=f"an answer from {self.origin}{_TOKEN_PATH} within {self._policy.seconds:.0f} s",
+                got=str(error),
+                do="check the host, DNS and the network path from this job to the workspace, then run again",
+            ).asking(error.retry_after_seconds) from None
+
+
 class _SecretTokens(Refreshable):
     """Access tokens for the principal in one secret, renewed before they expire and across a rotation of the secret."""
 
-    def __init__(self, origin: str, secret_id: str, region: str) -> None:
+    def __init__(self, endpoint: _TokenEndpoint, secret_id: str, region: str) -> None:
         super().__init__(disable_async=False)
-        self._origin, self._secret_id, self._region = origin, secret_id, region
+        self._endpoint, self._secret_id, self._region = endpoint, secret_id, region
         self.identity = read_identity(secret_id, region)
 
+    def header(self) -> dict[str, str]:
+        """The header that proves who we are, valid now."""
+        return {"Authorization": f"Bearer {self.token().access_token}"}
+
     def refresh(self) -> Token:
-        answer = _request_token(self._origin, self.identity)
+        answer = self._endpoint.ask(self.identity)
         if answer.status_code == requests.codes.unauthorized:
             rotated = read_identity(self._secret_id, self._region)
             if rotated != self.identity:
                 self.identity = rotated
-                answer = _request_token(self._origin, rotated)
+                answer = self._endpoint.ask(rotated)
         return self._parse(answer)
 
     def _parse(self, answer: requests.Response) -> Token:
+        origin = self._endpoint.origin
         if answer.status_code != requests.codes.ok:
             raise IdentityRefused(
-                f"{self._origin} refused the service principal {self.identity.client_id}",
+                f"{origin} refused the service principal {self.identity.client_id}",
                 expected="an access token",
                 got=f"HTTP {answer.status_code} {_oauth_error(answer)}",
                 do=f"check that the secret {self._secret_id} holds a valid OAuth secret of this principal",
             )
         try:
             document = answer.json()
-            lasts, token = timedelta(seconds=int(document["expires_in"])), str(document["access_token"])
-        except (ValueError, KeyError, TypeError):
+            token, lasts = document["access_token"], timedelta(seconds=int(document["expires_in"]))
+            expiry = datetime.now() + lasts  # noqa: DTZ005 - as the SDK compares it
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            token = None
+        if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
             raise IdentityRefused(
-                f"{self._origin} answered with something that is no access token",
+                f"{origin} answered with something that is no access token",
                 expected="JSON with access_token and expires_in",
                 got="HTTP 200 with other content (not shown)",
                 do="check that the host is the workspace itself, not a proxy or a login page",
-            ) from None
-        expiry = datetime.now() + lasts  # noqa: DTZ005 - as the SDK compares it
-        return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106 - a scheme
-
-
-def _request_token(origin: str, identity: Identity) -> requests.Response:
-    """One token request, repeated on time-outs, 429 and 5xx; a refusal comes back as it is."""
-    failure = "no answer"
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(2.0**attempt / 2)
-        try:
-            answer = requests.post(
-                origin + _TOKEN_PATH,
-                data={"grant_type": "client_credentials", "scope": "all-apis"},
-                auth=(identity.client_id, identity.client_secret),
-                timeout=_TIMEOUT_SECONDS,
-                allow_redirects=False,
             )
-        except requests.RequestException as error:
-            failure = type(error).__name__
-            continue
-        if answer.status_code != requests.codes.too_many_requests and answer.status_code < 500:
-            return answer
-        failure = f"HTTP {answer.status_code}"
-    raise Unavailable(
-        f"the workspace at {urlsplit(origin).netloc} gave no access token",
-        expected=f"an answer from {origin}{_TOKEN_PATH} within {_ATTEMPTS} attempts",
-        got=failure,
-        do="check the host, DNS and the network path from this job to the workspace, then run again",
-    )
+        return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106 - a scheme
 
 
 def _oauth_error(answer: requests.Response) -> str:
     """The OAuth error code alone: a description could echo what was sent."""
     try:
         return str(answer.json()["error"])[:60]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-
-
-class _Strategy(CredentialsStrategy):
-    def __init__(self, tokens: _SecretTokens) -> None:
-        self._tokens = tokens
-
-    def auth_type(self) -> str:
-        return "oauth-m2m"
-
-    def __call__(self, cfg: Config) -> CredentialsProvider:
-        return lambda: {"Authorization": f"Bearer {self._tokens.token().access_token}"}

@@ -9,15 +9,15 @@ models.
 One end of an edge must be external metadata, so table → table goes through the job between them. Every account user
 can read these objects: their properties hold digests and ids only.
 
-External calls. Reads are repeated by databricks-sdk. It would repeat creations too, and whether the server merges
-equal edges is not documented, so creations go through a client that sends each once: after a lost answer we look
-before we send again. A node that exists (409) is ours if it is equal, `Conflict` if not. Two workers at once would
+External calls. Reads are repeated (`governance.retrying`). Whether the server merges equal edges is not documented, so
+creations go through a client that sends each once. After a lost answer an edge is looked for before it is sent again; a
+node is sent again, and one that exists by then (409) is ours if it is equal, `Conflict` if not. Two workers at once would
 still make two edges: the caller holds a lease.
 """
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from databricks.sdk.service.catalog import (
@@ -31,14 +31,14 @@ from databricks.sdk.service.catalog import (
     SystemType,
 )
 
-from steps.governance.errors import Conflict, GovernanceError, NameRefused, Unavailable
+from steps.governance.errors import Conflict, GovernanceError, NameRefused
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.once import client_that_sends_once
-from steps.governance.refusals import translated
+from steps.governance.refusals import malformed, translated
+from steps.governance.retrying import settle
 
 _METADATA_NAME = re.compile(r"ft_[0-9a-f]{24}")
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Lineage:
         self.principal = workspace.principal
         self._client = workspace.client
         self._once = client_that_sends_once(workspace)
+        self._policy = workspace.policy
 
     def ensure_node(self, node: Job) -> None:
         """Have this job's object there, once.
@@ -115,7 +116,7 @@ class Lineage:
                 self._once.external_metadata.create_external_metadata(wanted)
 
         try:
-            _sent_again_if_lost(create, present=lambda: False)
+            settle(create, present=lambda: False, doing=f"create {node.name}", policy=self._policy)
         except GovernanceError as error:
             if not _already_exists(error):
                 raise
@@ -139,7 +140,7 @@ class Lineage:
                 )
 
         if not present():
-            _sent_again_if_lost(create, present=present)
+            settle(create, present=present, doing=f"record {edge.source} → {edge.target}", policy=self._policy)
 
     def edges(self, end: ExternalLineageObject, direction: LineageDirection) -> list[Edge]:
         """The edges on one side of an object, duplicates included."""
@@ -161,6 +162,8 @@ class Lineage:
         with translated(self.principal, f"list the lineage of {label(end)}"):
             found = list(self._client.external_lineage.list_external_lineage_relationships(end, direction))
         relations = [entry.external_lineage_info for entry in found if entry.external_lineage_info is not None]
+        if not all(relation.source and relation.target for relation in relations):
+            raise malformed(self.principal, f"list the lineage of {label(end)}", "an edge without two ends")
         return [(relation.source, relation.target) for relation in relations]
 
     def _accept_equal(self, node: Job) -> None:
@@ -174,20 +177,6 @@ class Lineage:
                 got=f"{got.entity_type} {got.properties}"[:300],
                 do="find out who created it; its name belongs to one job",
             )
-
-
-def _sent_again_if_lost(create: Callable[[], None], *, present: Callable[[], bool]) -> None:
-    """Send a creation; where no answer came, look whether it happened before sending it once more."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            create()
-        except Unavailable:
-            if present():
-                return
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return
 
 
 def _already_exists(error: GovernanceError) -> bool:

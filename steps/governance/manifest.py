@@ -2,10 +2,10 @@
 
 A Delta version number is a pointer, not evidence (bytes can change under it), so each manifest names every file with
 size and sha256. Both are canonical JSON (docs/architecture.md shows them), written once and last: a manifest's presence
-means the output is complete. Unknown or missing fields are refused.
+means the output is complete. Unknown, missing and repeated fields are refused, and all that `canonical.loads` refuses.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,12 +14,27 @@ from steps.governance.errors import IntegrityError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Part(BaseModel):
     """Strict and frozen: unknown fields and other types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def validated(model: type[_Model], content: bytes) -> _Model:
+    """A document that every reader reads alike, in the shape of `model`.
+
+    Raises:
+        ValueError: it is not; the text names each fault with its place.
+    """
+    canonical.loads(content)
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors())
+        raise ValueError("; ".join(faults)) from None
 
 
 class FileEntry(Part):
@@ -118,15 +133,12 @@ class Manifest(Part):
             IntegrityError: not a complete manifest of this schema.
         """
         try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()
-            )
+            return validated(cls, content)
+        except ValueError as error:
             raise IntegrityError(
                 f"the manifest at {origin} cannot be trusted",
                 expected=f"a complete {cls.__name__} manifest",
-                got=faults[:500],
+                got=str(error)[:500],
                 do="run the step that writes it again; never edit it",
             ) from None
 

@@ -1,8 +1,16 @@
-"""Unity Catalog's answers, turned into this package's errors: each names principal, object and missing privilege."""
+"""Unity Catalog's answers, turned into this package's errors: each names principal, object and missing privilege.
+
+    with translated(principal, "read table edgar.raw.filings"):
+        client.tables.get("edgar.raw.filings")
+
+401 → IdentityRefused · 403 → AccessDenied · 404 → NotFound, or ContainerNotFound where the code names schema or catalog ·
+409 → Conflict · another 4xx → InvalidRequest · no answer → Unavailable · an answer of another shape → MalformedAnswer
+"""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from databricks.sdk import errors as databricks
 from databricks.sdk.errors.base import DatabricksError
@@ -10,15 +18,26 @@ from databricks.sdk.errors.base import DatabricksError
 from steps.governance.errors import (
     AccessDenied,
     Conflict,
+    ContainerNotFound,
     GovernanceError,
     IdentityRefused,
+    InvalidRequest,
+    MalformedAnswer,
     NotFound,
     Unavailable,
 )
+from steps.governance.retrying import Unanswered
+from steps.governance.transport import Malformed
 
 # "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording seen in public issues; the hosted service's
 # may differ [unverified], and then the message carries its text as it is.
 _MISSING = re.compile(r"does not have (?P<privilege>[A-Z][A-Z_ ]+?) on (?P<kind>\w[\w ]*?) '(?P<name>[^']+)'")
+
+# Codes of Unity Catalog's public documentation, and the sentence that comes with a general code [unverified].
+_CONTAINER = re.compile(
+    r"\b(?:SCHEMA|CATALOG)_DOES_NOT_EXIST\b|\b(?:Schema|Catalog) '[^']*' (?:does not exist|not found)"
+)
+_PARSERS = ("databricks.sdk.",)
 
 
 @contextmanager
@@ -31,24 +50,73 @@ def translated(principal: str, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except databricks.PermissionDenied as error:
-        raise _denied(principal, doing, _said(error)) from error
-    except databricks.Unauthenticated as error:
-        raise IdentityRefused(
-            f"{principal} is no longer accepted by the workspace while it tried to {doing}"
-        ) from error
-    except databricks.NotFound as error:
-        raise NotFound(f"{principal} tried to {doing}", got=_said(error)) from error
-    except databricks.ResourceConflict as error:
-        raise Conflict(f"{principal} tried to {doing}", got=_said(error)) from error
     except DatabricksError as error:
-        raise GovernanceError(f"{principal} tried to {doing}", got=_said(error)) from error
-    except OSError as error:  # requests' and socket errors, and the SDK's TimeoutError after its retries
+        raise _refused(error, principal, doing) from error
+    except Malformed as error:
+        raise malformed(principal, doing, str(error)) from error
+    except Unanswered as error:
+        raise no_answer("the workspace", principal, doing, error) from error
+    except OSError as error:  # a socket's, below the transport
         raise Unavailable(
             f"the workspace gave no answer while {principal} tried to {doing}",
             got=type(error).__name__,
             do="run again when the workspace answers",
         ) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        if not raised_in(error.__traceback__, _PARSERS):
+            raise
+        raise malformed(
+            principal, doing, f"an answer whose fields have other types ({type(error).__name__})"
+        ) from error
+
+
+def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceError:
+    """What may pass is `Unanswered` before it gets here, so a refusal of no other kind is final."""
+    text = _said(error)
+    if isinstance(error, databricks.PermissionDenied):
+        return _denied(principal, doing, text)
+    if isinstance(error, databricks.Unauthenticated):
+        return IdentityRefused(f"{principal} is no longer accepted by the workspace while it tried to {doing}")
+    if isinstance(error, databricks.NotFound):
+        return not_found(principal, doing, code=str(error.error_code), text=text)
+    if isinstance(error, databricks.ResourceConflict):
+        return Conflict(f"{principal} tried to {doing}", got=text)
+    if isinstance(error, databricks.InvalidState):  # a later moment may be right
+        return GovernanceError(f"{principal} tried to {doing}", got=text)
+    return InvalidRequest(f"{principal} tried to {doing}", got=f"{error.error_code}: {text}")
+
+
+def no_answer(who: str, principal: str, doing: str, error: Unanswered) -> Unavailable:
+    """What is said where no usable answer came."""
+    return Unavailable(
+        f"{who} gave no answer while {principal} tried to {doing}",
+        got=str(error),
+        do="run again when the workspace answers",
+    ).asking(error.retry_after_seconds)
+
+
+def malformed(principal: str, doing: str, got: str) -> MalformedAnswer:
+    """What is said where an answer is of another shape."""
+    return MalformedAnswer(
+        f"the workspace's answer could not be read while {principal} tried to {doing}",
+        expected="the JSON object that this call returns",
+        got=got,
+        do="check that the host is the workspace itself, not a proxy or a login page",
+    )
+
+
+def not_found(principal: str, doing: str, *, code: str, text: str) -> NotFound:
+    """The object, or the schema or catalog that should hold it, is not there."""
+    kind = ContainerNotFound if _CONTAINER.search(f"{code}: {text}") else NotFound
+    return kind(f"{principal} tried to {doing}", got=text)
+
+
+def raised_in(trace: TracebackType | None, packages: tuple[str, ...]) -> bool:
+    """Whether the innermost frame of a traceback belongs to one of these packages: its parser met what it cannot read."""
+    name = ""
+    while trace is not None:
+        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
+    return name.startswith(packages)
 
 
 def _said(error: DatabricksError) -> str:

@@ -9,7 +9,6 @@ manifest itself.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +16,7 @@ from typing import Any, Self
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
 from steps.governance.evidence import split_s3_uri
-from steps.governance.manifest import FileEntry, Trained
+from steps.governance.manifest import Count, FileEntry, Part, Trained, validated
 from steps.register import aws
 from steps.register.adapter import check_adapter
 from steps.register.archive import Member, members
@@ -39,6 +38,12 @@ ALLOWED = {
 _REQUIRED = {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json"}
 
 
+class _Pinned(Part):
+    uri: str
+    version_id: str
+    size: Count
+
+
 @dataclass(frozen=True)
 class Artifact:
     """One version of one object, so that everybody who reads it reads the same bytes."""
@@ -54,9 +59,21 @@ class Artifact:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what `to_bytes` wrote."""
-        document = json.loads(content)
-        return cls(document["uri"], document["version_id"], document["size"])
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            IntegrityError: anything else.
+        """
+        try:
+            pinned = validated(_Pinned, content)
+        except ValueError as error:
+            raise IntegrityError(
+                "the record of the pinned artifact cannot be trusted",
+                expected="uri, version_id and size, as Register writes them",
+                got=str(error)[:500],
+                do="find out who wrote artifact.json; evidence is never overwritten",
+            ) from None
+        return cls(pinned.uri, pinned.version_id, pinned.size)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

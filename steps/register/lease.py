@@ -20,11 +20,13 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.evidence import split_s3_uri
+from steps.governance.manifest import Part, validated
 from steps.register import aws
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+_MAX_BYTES = 1000
 _MAX_ENTRIES = 10_000  # more is a fault, not work
 
 
@@ -38,6 +40,11 @@ class LeaseHeld(GovernanceError):
 
 class LeaseLost(GovernanceError):
     """This worker was too slow, or cannot reach the store: it must not act any more."""
+
+
+class _Holder(Part):
+    held: bool
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,17 @@ class Lease:
                 if aws.error_code(error) in ("NoSuchKey", "404"):
                     return None
                 raise
-            content = json.loads(answer["Body"].read(1000))
-        return _Entry(number, str(content["owner"]), held=bool(content["held"]), age_seconds=_age(answer))
+            content = answer["Body"].read(_MAX_BYTES)
+        try:
+            holder = validated(_Holder, content)
+        except ValueError as error:
+            raise IntegrityError(
+                f"{self._uri(number)} is no entry of a lease",
+                expected="owner and held, as Register writes them",
+                got=str(error)[:300],
+                do="find out who wrote it; evidence is never overwritten",
+            ) from None
+        return _Entry(number, holder.owner, held=holder.held, age_seconds=_age(answer))
 
     def _append(self, number: int, *, held: bool) -> bool:
         """Create entry `number`; False if another writer did. A lost answer to our own write counts as ours."""

@@ -7,6 +7,10 @@ discovery document twice per call where to send that secret, trusts any origin i
 across a rotation. So it gets an access token instead, from `governance.identity`, which sends the secret to the
 workspace's own origin only. With a host and a token mlflow needs no discovery at all
 (docs/decisions/008-mlflow-gets-a-token.md).
+
+mlflow's requests session gets `governance.transport` for the workspace. It repeats reads, bounds their time, and raises
+`Refused` with the HTTP status: mlflow itself keeps of a refusal only the error code, and calls each code that it does not
+know INTERNAL_ERROR. So the status decides, and the service's own code and text are in the message.
 """
 
 import importlib
@@ -21,9 +25,12 @@ from typing import TYPE_CHECKING
 from databricks.sdk import errors as databricks
 from databricks.sdk.errors.platform import ERROR_CODE_MAPPING
 
-from steps.governance.errors import AccessDenied, GovernanceError, Unavailable
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, InvalidRequest, Unavailable
 from steps.governance.identity import Workspace
+from steps.governance.refusals import malformed, no_answer, not_found, raised_in
 from steps.governance.refusals import translated as workspace_translated
+from steps.governance.retrying import Policy, Unanswered
+from steps.governance.transport import Malformed, Refused, Transport
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,6 +43,7 @@ _SETTINGS = {
     # mlflow would repeat every request, creations too, and leave two versions behind a lost answer. The registry looks first.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 # Other ways in which mlflow might find an identity
@@ -43,6 +51,7 @@ _FOREIGN = ("DATABRICKS_CONFIG_PROFILE", "DATABRICKS_USERNAME", "DATABRICKS_PASS
 # mlflow uploads in threads and keeps of a failure its text only, which holds botocore's sentence
 _STORAGE_SAID = re.compile(r"An error occurred \((\w+)\)")
 _STORAGE_DENIED = {"AccessDenied", "403"}
+_PARSERS = ("mlflow.", "google.protobuf.")
 
 
 def mlflow_client(workspace: Workspace) -> "MlflowClient":
@@ -54,7 +63,24 @@ def mlflow_client(workspace: Workspace) -> "MlflowClient":
     import_mlflow()
     from mlflow import MlflowClient
 
+    _send_through_transport(workspace.host, workspace.policy)
     return MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
+
+
+def _send_through_transport(host: str, policy: Policy) -> None:
+    """mlflow keeps one requests session for each set of its settings; this is the one that its registry client takes."""
+    from mlflow import environment_variables as settings
+    from mlflow.utils import request_utils
+
+    session = request_utils._get_request_session(
+        settings.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get(),
+        settings.MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.get(),
+        settings.MLFLOW_HTTP_REQUEST_BACKOFF_JITTER.get(),
+        request_utils._TRANSIENT_FAILURE_RESPONSE_CODES,
+        raise_on_status=True,
+        respect_retry_after_header=settings.MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER.get(),
+    )
+    session.mount(f"{host}/", Transport(policy, refusals=True))
 
 
 def import_mlflow() -> None:
@@ -84,6 +110,10 @@ def translated(principal: str, doing: str) -> Iterator[None]:
             raise Unavailable(
                 f"the registry's storage gave no answer while {principal} tried to {doing}", got=type(error).__name__
             ) from error
+        except Exception as error:
+            if not raised_in(error.__traceback__, _PARSERS):
+                raise
+            raise malformed(principal, doing, f"fields of other types ({type(error).__name__})") from error
 
 
 def _of_storage(code: str, principal: str, doing: str) -> GovernanceError:
@@ -98,7 +128,16 @@ def _of_storage(code: str, principal: str, doing: str) -> GovernanceError:
 
 
 def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
-    """mlflow keeps the server's error code; a code it made up itself (no answer, proxy page) is INTERNAL_ERROR."""
+    """What the transport met, if it did: mlflow wraps it. Else mlflow's own code, INTERNAL_ERROR where it has none."""
+    met = error.__cause__ or error.__context__
+    if isinstance(met, GovernanceError):
+        return met
+    if isinstance(met, Malformed):
+        return malformed(principal, doing, str(met))
+    if isinstance(met, Unanswered):
+        return no_answer("the registry", principal, doing, met)
+    if isinstance(met, Refused):
+        return _refused(met, principal, doing)
     kind = ERROR_CODE_MAPPING.get(error.error_code)
     text = str(error.message)[:300]
     if said := _STORAGE_SAID.search(str(error.message)):
@@ -112,3 +151,24 @@ def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
     if error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"):
         return Unavailable(f"the registry gave no answer while {principal} tried to {doing}", got=text[:120])
     return kind(text) if kind else GovernanceError(f"the registry refused: {doing}", got=text)
+
+
+def _refused(refusal: Refused, principal: str, doing: str) -> Exception:
+    """By status; `workspace_translated` knows what to make of databricks-sdk's classes."""
+    text = f"{refusal.code}: {refusal.text}" if refusal.code else str(refusal)
+    if refusal.status == 401:
+        return databricks.Unauthenticated(text)
+    if refusal.status == 403:
+        return databricks.PermissionDenied(text)
+    if refusal.status == 404:
+        return not_found(principal, doing, code=refusal.code, text=text)
+    if refusal.status == 409 or "ALREADY_EXISTS" in refusal.code:
+        return Conflict(f"{principal} tried to {doing}", got=text)
+    if refusal.code == "INVALID_STATE":  # a later moment may be right
+        return GovernanceError(f"{principal} tried to {doing}", got=text)
+    return InvalidRequest(
+        f"the registry refused what {principal} asked for: {doing}",
+        expected="a request that the registry accepts",
+        got=f"HTTP {refusal.status} {text}",
+        do="correct what the text names; the same request is refused each time",
+    )

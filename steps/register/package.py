@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, FileEntry
+from steps.governance.manifest import BaseModelFiles, FileEntry, validated
 from steps.register.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")
@@ -62,10 +62,10 @@ def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles)
             do="put the mirrored files back; a mirror is never changed",
         )
     try:
-        mirror = Mirror.model_validate_json(content)
-    except ValidationError:
+        mirror = validated(Mirror, content)
+    except ValueError as error:
         raise IntegrityError(
-            f"mirror.json at {uri} is malformed", expected="name, revision, files", got="other JSON"
+            f"mirror.json at {uri} is malformed", expected="name, revision, files", got=str(error)[:500]
         ) from None
     files = [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in mirror.files]
     return {"files": files, "name": mirror.name, "revision": mirror.revision, "uri": uri}

@@ -4,51 +4,38 @@
     guard=guard.check)
 
 The registry has no idempotency token, and its search returns no tags. So the key is the version's `source`: the
-artifact's URI with its S3 version id. Search before create; search again after it; of several the lowest number stays
-and the others are deleted. A version that is still PENDING has an unknown part of its files: it is deleted and made
-anew. [unverified on a live account: deleting PENDING]
+artifact's URI with its S3 version id. Search before create; search again after it; of several READY ones the lowest
+number is kept and the others are deleted.
+
+PENDING_REGISTRATION   some of its files are missing: deleted, and another one is made [unverified on a live account]
+READY                  the version, or a duplicate of it
+anything else          never deleted: FAILED_REGISTRATION, a status of a later release, none at all. Where a READY version
+                       exists too, that one counts. Where there is none, registering ends in `Conflict`, and a person decides
+
+A creation whose answer was lost is searched by `source`; what is PENDING_REGISTRATION is deleted before another one is
+made. The other calls are in `steps.register.model_versions`.
 """
 
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from steps.governance.errors import Conflict, GovernanceError, NotFound, Unavailable
-from steps.governance.identity import Workspace
+from steps.governance.errors import Conflict, ContainerNotFound, GovernanceError, NotFound, Unavailable
 from steps.governance.names import UcName
-from steps.register.mlflow_session import mlflow_client, translated
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+from steps.governance.retrying import Attempts, pause_after
+from steps.register.mlflow_session import translated
+from steps.register.model_versions import PENDING, READY, ModelVersions
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 _READY_WITHIN_SECONDS = 120.0
 _POLL_SECONDS = 0.5
-_READY = "READY"
-_PAGE = 100  # versions per search; mlflow's own 10,000 is more than a server need accept
 
 
-@dataclass(frozen=True)
-class Found:
-    """A version with our source, as the search lists it."""
-
-    version: int
-    ready: bool
-
-
-class Registry:
-    """Versions, tags and aliases, as one principal."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.principal = workspace.principal
-        self._client: MlflowClient = mlflow_client(workspace)
+class Registry(ModelVersions):
+    """Exactly one READY version for each source."""
 
     def ensure_version(
         self,
@@ -70,46 +57,54 @@ class Registry:
 
         Raises:
             AccessDenied: CREATE MODEL or CREATE MODEL VERSION is missing, or the storage refused the upload.
+            Conflict: a version of this source is neither READY nor PENDING_REGISTRATION.
             Unavailable: no version became READY within the attempts; the cause is what the last one met.
         """
-        self._ensure_model(name, guard)
-        met: GovernanceError | None = None
-        for _ in range(_ATTEMPTS):
+        if not self.has_model(name):
+            guard()
+            self.create_model(name)
+        for attempt in range(1, _ATTEMPTS + 1):
             self.discard(name, source, guard)
-            if not any(found.ready for found in self.find(name, source)):
-                met = self._create(name, source, tags=tags, build=build, guard=guard) or met
-            ready = [found.version for found in self.find(name, source) if found.ready]
-            if ready:
+            met = None
+            if not self._ready(name, source):
+                met = self._create(name, source, tags=tags, build=build, guard=guard)
+            if ready := self._ready(name, source):
                 for extra in ready[1:]:
                     guard()
-                    self._delete(name, extra)
+                    self.delete(name, extra)
                 return ready[0]
-        raise Unavailable(
-            f"no version of {name} became READY",
-            expected=f"READY within {_ATTEMPTS} attempts",
-            got=met.what if met else "versions that were gone when they were looked up again",
-        ) from met
+            late = _not_ready(name, met)
+            late.__cause__ = met
+            if attempt < _ATTEMPTS:  # the pause has a budget of its own: an upload may take longer than any
+                pause_after(late, Attempts(f"make a version of {name}", self._policy))
+        raise late
 
-    def find(self, name: UcName, source: str) -> list[Found]:
-        """Every version made from `source`, the lowest number first."""
-        found, token = [], None
-        while True:
-            try:
-                with translated(self.principal, f"search versions of {name}"):
-                    page = self._client.search_model_versions(f"name='{name}'", max_results=_PAGE, page_token=token)
-            except NotFound:  # no such model, so no versions
-                return []
-            found += [Found(int(entry.version), entry.status == _READY) for entry in page if entry.source == source]
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda entry: entry.version)
+    def _ready(self, name: UcName, source: str) -> list[int]:
+        """The READY versions of `source`, the lowest number first.
+
+        Raises:
+            Conflict: there is none, but one with a status that we neither use nor delete.
+        """
+        found = self.find(name, source)
+        odd = [entry for entry in found if not (entry.ready or entry.pending)]
+        ready = [entry.version for entry in found if entry.ready]
+        if odd and not ready:
+            raise Conflict(
+                f"version {odd[0].version} of {name} was made from this artifact and cannot be used",
+                expected=f"status {READY}, or {PENDING} while it is made",
+                got=f"status {odd[0].status}",
+                do="look at the version in Catalog Explorer, delete it if nobody needs it, then start Register again",
+            )
+        return ready
 
     def discard(self, name: UcName, source: str, guard: Callable[[], None], *, ready_too: bool = False) -> None:
-        """Delete versions of `source`: those that never became READY, or all of them."""
+        """Delete versions of `source`: those that are still PENDING_REGISTRATION, or the READY ones too."""
         for found in self.find(name, source):
-            if ready_too or not found.ready:
+            if found.pending or (ready_too and found.ready):
                 guard()
-                self._delete(name, found.version)
+                self.delete(name, found.version)
+            elif not found.ready:
+                log.warning("version %d of %s has status %s and is left there", found.version, name, found.status)
 
     def check_tags(self, name: UcName, version: int, expected: Mapping[str, str]) -> None:
         """Compare a version's tags with what they must be: the second witness that it is ours.
@@ -117,7 +112,7 @@ class Registry:
         Raises:
             Conflict: another process made or changed this version.
         """
-        got = self._get(name, version).tags
+        got = self.tags(name, version)
         differing = sorted(key for key, value in expected.items() if got.get(key) != value)
         if differing:
             raise Conflict(
@@ -126,40 +121,6 @@ class Registry:
                 got=str({key: got.get(key) for key in differing})[:300],
                 do="find out who changed it; delete the version and send the message again",
             )
-
-    def set_tag(self, name: UcName, version: int, *, key: str, value: str) -> None:
-        """Set one tag; setting it again changes nothing."""
-        with translated(self.principal, f"tag version {version} of {name}"):
-            self._client.set_model_version_tag(str(name), str(version), key, value)
-
-    def set_alias(self, name: UcName, alias: str, version: int) -> None:
-        """Let `alias` point at the version. Only the model's owner may: whoever created it.
-
-        Raises:
-            AccessDenied: the model belongs to somebody else.
-        """
-        with translated(self.principal, f"set alias {alias} of {name} (only the model's owner may)"):
-            self._client.set_registered_model_alias(str(name), alias, str(version))
-
-    def has_alias(self, name: UcName, alias: str, version: int) -> bool:
-        """Whether `alias` points at the version."""
-        try:
-            with translated(self.principal, f"look up alias {alias} of {name}"):
-                return int(self._client.get_model_version_by_alias(str(name), alias).version) == version
-        except NotFound:
-            return False
-
-    def _ensure_model(self, name: UcName, guard: Callable[[], None]) -> None:
-        try:
-            with translated(self.principal, f"look up model {name}"):
-                self._client.get_registered_model(str(name))
-        except NotFound:
-            guard()
-            try:
-                with translated(self.principal, f"create model {name}"):
-                    self._client.create_registered_model(str(name))
-            except Conflict:  # another worker created it, or our own answer was lost
-                return
 
     def _create(
         self,
@@ -186,29 +147,30 @@ class Registry:
                         local_model_path=str(folder),
                         await_creation_for=0,
                     )
+            except ContainerNotFound:
+                raise  # another attempt would find no schema either
             except (Unavailable, NotFound) as error:
                 log.warning("a version of %s was perhaps not made: %s", name, error)
                 return error
-        return self._await_ready(name, int(made.version))
+        return self._await_ready(name, self.number(name, made))
 
     def _await_ready(self, name: UcName, version: int) -> GovernanceError | None:
         """An alias or an edge on a version that is not READY yet would fail."""
-        deadline = time.monotonic() + _READY_WITHIN_SECONDS
-        while (status := self._get(name, version).status) != _READY:
-            if time.monotonic() >= deadline:
+        clock = self._policy.clock
+        deadline = clock.monotonic() + _READY_WITHIN_SECONDS
+        while (status := self.status(name, version)) == PENDING:
+            if clock.monotonic() >= deadline:
                 late = Unavailable(f"version {version} of {name} is {status} after {_READY_WITHIN_SECONDS:.0f} s")
                 log.warning("%s", late)
                 return late
-            time.sleep(_POLL_SECONDS)
+            clock.sleep(_POLL_SECONDS)
         return None
 
-    def _get(self, name: UcName, version: int) -> "ModelVersion":
-        with translated(self.principal, f"look up version {version} of {name}"):
-            return self._client.get_model_version(str(name), str(version))
 
-    def _delete(self, name: UcName, version: int) -> None:
-        try:
-            with translated(self.principal, f"delete version {version} of {name}"):
-                self._client.delete_model_version(str(name), str(version))
-        except NotFound:
-            return
+def _not_ready(name: UcName, met: GovernanceError | None) -> Unavailable:
+    late = Unavailable(
+        f"no version of {name} became READY",
+        expected=f"READY within {_ATTEMPTS} attempts",
+        got=met.what if met else "versions that were gone when they were looked up again",
+    )
+    return late.asking(met.retry_after_seconds if isinstance(met, Unavailable) else None)

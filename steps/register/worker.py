@@ -25,7 +25,15 @@ from enum import Enum
 
 from databricks.sdk.errors.base import DatabricksError
 
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound, UsageError
+from steps.governance.errors import (
+    AccessDenied,
+    Conflict,
+    GovernanceError,
+    IntegrityError,
+    InvalidRequest,
+    NotFound,
+    UsageError,
+)
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
 from steps.register.answer import Answers
@@ -44,7 +52,7 @@ from steps.register.waiting import Waiting
 log = logging.getLogger(__name__)
 
 # The work itself cannot be done, now or later: the pipeline is told. Everything else may be better next time.
-_IMPOSSIBLE = (IntegrityError, AccessDenied, Conflict, NotFound, UsageError)
+_IMPOSSIBLE = (IntegrityError, AccessDenied, Conflict, InvalidRequest, NotFound, UsageError)
 _BEATS_PER_LEASE = 3  # so that one of them may fail
 _MAX_LEASE_SECONDS = 40  # a stop waits that long for the lease of a worker that died
 _BACKOFF_SECONDS = 2  # doubled with each attempt

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, FileEntry
+from steps.governance.manifest import BaseModelFiles, FileEntry, validated
 
 MIRROR = "mirror.json"
 _THREADS = 4  # sha256 of 1.5 GB/s each, without the interpreter's lock
@@ -67,12 +67,13 @@ def _read(folder: Path) -> bytes:
 
 def _parse(content: bytes, folder: Path) -> _Mirror:
     try:
-        return _Mirror.model_validate_json(content)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        got = f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
+        return validated(_Mirror, content)
+    except ValueError as error:
         raise IntegrityError(
-            f"{folder / MIRROR} cannot be trusted", expected="name, revision, files", got=got
+            f"{folder / MIRROR} cannot be trusted",
+            expected="name, revision, files",
+            got=str(error)[:500],
+            do="mirror the model again",
         ) from None
 
 

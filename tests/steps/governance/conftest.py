@@ -83,6 +83,8 @@ def tokens() -> Iterator[TokenEndpoint]:
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
+            for name, value in endpoint.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

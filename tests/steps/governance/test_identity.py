@@ -6,15 +6,16 @@ import logging
 import boto3
 import pytest
 
-from steps.governance import identity
 from steps.governance.errors import IdentityRefused, Unavailable, UsageError
 from steps.governance.identity import connect
+from steps.governance.retrying import CONNECTING_SECONDS
+from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.governance.token_endpoint import TokenEndpoint
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity.time, "sleep", lambda _: None)
+@pytest.fixture
+def clock() -> FakedClock:
+    return FakedClock()
 
 
 def test_the_right_secret_gives_a_client_that_carries_a_token(secret: str, tokens: TokenEndpoint) -> None:
@@ -60,30 +61,49 @@ def test_a_rotated_secret_is_read_again(secret: str, tokens: TokenEndpoint) -> N
     assert tokens.asked[-2:] == [("app-1", "s3cret-one"), ("app-1", "s3cret-two")]
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_passing_fault_is_tried_again(secret: str, tokens: TokenEndpoint, status: int) -> None:
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_passing_fault_is_tried_again(secret: str, tokens: TokenEndpoint, clock: FakedClock, status: int) -> None:
     tokens.accepted, tokens.first_answers = {"app-1": "s3cret-one"}, [status, status]
-    connect(host=tokens.origin, secret_id=secret, region="us-east-1")
+    connect(host=tokens.origin, secret_id=secret, region="us-east-1", policy=clock.policy())
     assert len(tokens.asked) == 3
+    assert clock.pauses == [0.5, 1.0]
 
 
-def test_a_lasting_fault_ends_after_three_attempts(secret: str, tokens: TokenEndpoint) -> None:
-    tokens.first_answers = [503] * 9
+def test_a_lasting_fault_ends_within_the_budget(secret: str, tokens: TokenEndpoint, clock: FakedClock) -> None:
+    tokens.first_answers = [503] * 99
     with pytest.raises(Unavailable, match="HTTP 503"):
-        connect(host=tokens.origin, secret_id=secret, region="us-east-1")
-    assert len(tokens.asked) == 3
+        connect(host=tokens.origin, secret_id=secret, region="us-east-1", policy=clock.policy())
+    assert 50 < clock.passed < CONNECTING_SECONDS
+    assert len(tokens.asked) == len(clock.pauses) + 1
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"access_token": "t"}, {"access_token": "t", "expires_in": "soon"}])
+def test_a_longer_pause_than_the_budget_ends_at_once_and_is_named(
+    secret: str, tokens: TokenEndpoint, clock: FakedClock
+) -> None:
+    tokens.first_answers, tokens.headers = [429], {"Retry-After": "3600"}
+    with pytest.raises(Unavailable, match=r"asked to wait 3600 s, 60 s are left") as error:
+        connect(host=tokens.origin, secret_id=secret, region="us-east-1", policy=clock.policy())
+    assert error.value.retry_after_seconds == 3600
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({}, [], None, "token", 7, {"access_token": "t"}, {"access_token": "t", "expires_in": "soon"}),
+        *({"access_token": None, "expires_in": 60}, {"access_token": ["t"], "expires_in": 60}),
+        *({"access_token": "t\n", "expires_in": 60}, {"access_token": "t", "expires_in": 10**30}),
+    ],
+)
 def test_an_answer_that_is_no_token_is_said_to_be_none(secret: str, tokens: TokenEndpoint, answer: object) -> None:
     tokens.instead = answer
     with pytest.raises(IdentityRefused, match="something that is no access token"):
         connect(host=tokens.origin, secret_id=secret, region="us-east-1")
 
 
-def test_an_unreachable_workspace_is_named(secret: str) -> None:
+def test_an_unreachable_workspace_is_named(secret: str, clock: FakedClock) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 gave no access token"):
-        connect(host="http://127.0.0.1:9", secret_id=secret, region="us-east-1")
+        connect(host="http://127.0.0.1:9", secret_id=secret, region="us-east-1", policy=clock.policy())
 
 
 def test_a_missing_secret_is_named(as_root: str, tokens: TokenEndpoint) -> None:

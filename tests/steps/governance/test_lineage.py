@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.config import Config
 from databricks.sdk.service.catalog import LineageDirection
 
 from steps.governance.errors import AccessDenied, Conflict, NameRefused, Unavailable
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Edge, Job, Lineage, job, label, model_version, table
 from steps.governance.names import UcName, metadata_name
+from steps.governance.transport import workspace_client
+from tests.steps.governance.faked_clock import FakedClock
 
 PREFIX = "/api/2.0/lineage-tracking"
 NODE = Job(metadata_name("arn:1"), "SageMaker training job", {"execution_id": "abc"})
@@ -66,8 +66,8 @@ def lineage(catalog: Catalog) -> Iterator[Lineage]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             catalog.posts.append(self.path)
             spoiled = catalog.spoil.pop(0) if catalog.spoil else ""
-            if spoiled == "503":
-                self._reply(503, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"})
+            if spoiled in ("502", "503"):
+                self._reply(int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"})
             elif spoiled == "403":
                 text = "User does not have MODIFY on Table 'edgar.curated.examples'."
                 self._reply(403, {"error_code": "PERMISSION_DENIED", "message": text})
@@ -103,8 +103,9 @@ def lineage(catalog: Catalog) -> Iterator[Lineage]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     host = f"http://127.0.0.1:{server.server_address[1]}"
-    client = WorkspaceClient(config=Config(host=host, token="t", auth_type="pat"))
-    yield Lineage(Workspace(host, "the-principal", client))
+    policy = FakedClock().policy()
+    client = workspace_client(host, lambda: {"Authorization": "Bearer t"}, policy=policy)
+    yield Lineage(Workspace(host, "the-principal", client, policy))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -117,7 +118,7 @@ def test_a_node_is_made_once_however_often_it_is_asked_for(lineage: Lineage, cat
     assert catalog.nodes[NODE.name]["system_type"] == "OTHER"
 
 
-@pytest.mark.parametrize("spoiled", ["lose", "drop", "503"])
+@pytest.mark.parametrize("spoiled", ["lose", "drop", "502", "503"])
 def test_a_lost_answer_to_a_node_finds_our_own_node(lineage: Lineage, catalog: Catalog, spoiled: str) -> None:
     catalog.spoil = [spoiled]
     lineage.ensure_node(NODE)
@@ -138,7 +139,7 @@ def test_a_node_that_stands_for_something_else_is_a_conflict(lineage: Lineage, o
         lineage.ensure_node(other)
 
 
-@pytest.mark.parametrize("spoiled", ["", "lose", "drop", "503"])
+@pytest.mark.parametrize("spoiled", ["", "lose", "drop", "502", "503"])
 def test_an_edge_is_made_once_even_where_the_server_keeps_duplicates(
     lineage: Lineage, catalog: Catalog, spoiled: str
 ) -> None:

@@ -3,6 +3,8 @@
 from base64 import b64decode
 from dataclasses import dataclass, field
 
+NOTHING = object()
+
 
 @dataclass
 class TokenEndpoint:
@@ -12,13 +14,14 @@ class TokenEndpoint:
     accepted: dict[str, str] = field(default_factory=dict)
     first_answers: list[int] = field(default_factory=list)
     expires_in: int = 3600
-    instead: object = None
+    instead: object = NOTHING
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def answer(self, authorization: str) -> tuple[int, object]:
         client_id, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
         self.asked.append((client_id, secret))
-        if self.instead is not None:
+        if self.instead is not NOTHING:
             return 200, self.instead
         if self.first_answers:
             return self.first_answers.pop(0), {"error": "temporarily_unavailable"}

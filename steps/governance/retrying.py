@@ -1,0 +1,182 @@
+"""When a call to the workspace is repeated, how long that may take, and what becomes of an effect whose answer was lost.
+
+    attempts = Attempts("GET /api/2.1/unity-catalog/tables/edgar.raw.filings", policy)
+    attempts.wait(Failure("HTTP 502"))      # sleeps and returns, or raises Unanswered: the budget is spent
+    settle(create, present=is_there, doing="register table a.b.c", policy=policy)
+
+Reads are repeated on 408, 429, 5xx, lost connections and time-outs, after pauses that double, each with jitter. The budget
+bounds the attempts and the pauses together. `Retry-After` (seconds or an HTTP date) is honoured as far as the budget
+reaches; a service that asks for more ends the call at once, and the error names the time it asked for. The POSTs of
+`READING_POSTS` count as reads: they change nothing. A 401 and every other 4xx is final.
+
+Effects are sent once. Only a request that certainly had no effect is sent again: one that got a 429, or that found no
+connection. After any other failure the effect may have happened, so `settle` looks whether it did before it sends again.
+
+`steps.governance.transport` applies this to databricks-sdk and mlflow, whose own repetitions are switched off there.
+"""
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from steps.governance.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+# How long one call may take with all its attempts and pauses, in seconds: one constant for each phase of a job.
+CONNECTING_SECONDS = 60.0  # the first access token, and each later one
+WORKING_SECONDS = 60.0  # every call after that
+
+EFFECT_ATTEMPTS = 3  # each is preceded by a look whether the one before it happened
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 8.0
+_FINAL_SERVER_ERRORS = {501, 505}  # not implemented, HTTP version: the same request never succeeds
+_PASSING_CLIENT_ERRORS = {408, 429}
+_UNPROCESSED = 429  # refused by a rate limit, before any work
+READING_POSTS = re.compile(
+    r"/oidc/v1/token|/api/2\.\d/unity-catalog/temporary-[a-z-]+-credentials"
+    r"|/api/2\.0/mlflow/unity-catalog/model-versions/generate-temporary-credentials"
+)
+
+
+class Unanswered(Exception):
+    """No usable answer within the budget. `retry_after_seconds` is what the service asked for, if it did."""
+
+    def __init__(self, text: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time and chance. Tests give others."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A budget for each call, in seconds, and the clock that measures it. With no budget nothing is repeated."""
+
+    seconds: float = WORKING_SECONDS
+    clock: Clock = field(default_factory=Clock)
+
+    def within(self, seconds: float) -> "Policy":
+        """The same clock with another budget."""
+        return Policy(seconds, self.clock)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt brought no answer. `unprocessed`: the request certainly had no effect."""
+
+    cause: str
+    asked_seconds: float | None = None
+    unprocessed: bool = False
+
+
+def is_read(method: str, path: str) -> bool:
+    """Whether repeating this request can change nothing."""
+    return method in ("GET", "HEAD") or (method == "POST" and READING_POSTS.fullmatch(path) is not None)
+
+
+def failure_of(status: int, retry_after: str | None, now: datetime) -> Failure | None:
+    """What an HTTP status says about repeating, None where it is an answer."""
+    if (status < 500 and status not in _PASSING_CLIENT_ERRORS) or status in _FINAL_SERVER_ERRORS:
+        return None
+    return Failure(f"HTTP {status}", seconds_asked(retry_after, now), unprocessed=status == _UNPROCESSED)
+
+
+def seconds_asked(retry_after: str | None, now: datetime) -> float | None:
+    """The pause that a `Retry-After` header names, None where it names none [RFC 9110, 10.2.3]."""
+    text = (retry_after or "").strip()
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+
+
+class Attempts:
+    """The attempts of one call: counted, paced and bounded."""
+
+    def __init__(self, doing: str, policy: Policy) -> None:
+        self._doing, self._policy = doing, policy
+        self._began = policy.clock.monotonic()
+        self.count = 1
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the budget."""
+        return self._policy.seconds - self._spent
+
+    @property
+    def _spent(self) -> float:
+        return self._policy.clock.monotonic() - self._began
+
+    def wait(self, failure: Failure) -> None:
+        """Pause before the next attempt.
+
+        Raises:
+            Unanswered: the pause does not fit into the budget.
+        """
+        clock, left = self._policy.clock, self.seconds_left
+        pause = self._backoff() if failure.asked_seconds is None else max(failure.asked_seconds, self._backoff())
+        if pause >= left:
+            raise Unanswered(self._spent_on(failure), retry_after_seconds=failure.asked_seconds)
+        log.warning(
+            "%s: %s; attempt %d follows in %.1f s, %.0f s are left",
+            *(self._doing, failure.cause, self.count + 1, pause, left),
+        )
+        clock.sleep(pause)
+        self.count += 1
+
+    def _backoff(self) -> float:
+        longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(self.count - 1, 10), _LONGEST_PAUSE_SECONDS)
+        return longest * (0.5 + self._policy.clock.chance() / 2)
+
+    def _spent_on(self, failure: Failure) -> str:
+        text = f"{failure.cause} (attempt {self.count}, after {self._spent:.0f} s)"
+        if failure.asked_seconds is None:
+            return text
+        budget = f"{max(self.seconds_left, 0):.0f} s are left of the {self._policy.seconds:.0f} s for this call"
+        return f"{text}; the service asked to wait {failure.asked_seconds:.0f} s, {budget}"
+
+
+def settle(act: Callable[[], None], *, present: Callable[[], bool], doing: str, policy: Policy) -> None:
+    """Have an effect happen once: where its answer was lost, look whether it happened before it is sent again.
+
+    Raises:
+        Unavailable: it did not happen, in `EFFECT_ATTEMPTS` attempts or within the budget.
+    """
+    attempts = Attempts(doing, policy)
+    while True:
+        try:
+            act()
+        except Unavailable as error:
+            lost = error
+        else:
+            return
+        if present():
+            log.warning("%s: the answer was lost, the effect is there", doing)
+            return
+        if attempts.count >= EFFECT_ATTEMPTS:
+            raise lost
+        pause_after(lost, attempts)
+
+
+def pause_after(error: Unavailable, attempts: Attempts) -> None:
+    """Wait before an effect is sent again; an error that came after the budget was spent is raised as it is."""
+    try:
+        attempts.wait(Failure(error.what, error.retry_after_seconds))
+    except Unanswered:
+        raise error from error.__cause__

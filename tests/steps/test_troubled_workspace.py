@@ -1,0 +1,249 @@
+"""A workspace that answers 502 once to each call in turn, and one that asks to wait an hour: Prepare, Train and Register
+succeed, or end within their budget. Their own clients, a real workspace process, a proxy in between, a clock on which
+nobody waits. Which calls there are is recorded from a run without faults.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from databricks.sdk.service import catalog as uc
+
+from steps.governance.catalog import Catalog
+from steps.governance.errors import Unavailable
+from steps.governance.identity import Workspace, connect
+from steps.governance.manifest import Prepared, PreparedCounts, TableVersion
+from steps.governance.names import UcName
+from steps.prepare import job as prepare_job
+from steps.prepare.delta_io import Commit, Content, Provenance
+from steps.prepare.plan import Plan
+from steps.prepare.schemas import EXAMPLES, REJECTED
+from steps.register import aws
+from steps.register.facts import FactReader
+from steps.register.register import Registration
+from steps.register.truth import Truth
+from steps.train import data
+from tests.steps.governance.faked_clock import FakedClock
+from tests.steps.prepare import prepare_fakes
+from tests.steps.register import bed as beds
+from tests.steps.register import executions
+from tests.steps.train import curated
+from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
+
+pytestmark = pytest.mark.environment
+_BUDGET_SECONDS = 60.0
+_OPTIONAL = "is-databricks-sdk-models-artifact-repository-enabled"  # mlflow asks, and goes on without an answer
+_COUNTS = PreparedCounts(
+    filings_read=1,
+    filings_kept=1,
+    filings_rejected=0,
+    examples_train=24,
+    examples_eval=6,
+    examples_rejected=0,
+    companies_train=24,
+    companies_eval=6,
+    rejected_by_reason={},
+)
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
+    with beds.made(tmp_path_factory.mktemp("troubled")) as made:
+        curated_location = f"{beds.GOVERNED}/curated/risk_factor_examples"
+        folder = tmp_path_factory.mktemp("curated")
+        curated.commit(folder, curated.ARN)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                bucket, _, prefix = curated_location.partition("/")
+                made.client("s3").put_object(
+                    Bucket=bucket, Key=f"{prefix}/{path.relative_to(folder)}", Body=path.read_bytes()
+                )
+        made.clients["folder"] = folder
+        yield made
+
+
+@pytest.fixture(scope="module")
+def proxy(bed: beds.Bed) -> Iterator[Proxy]:
+    with before(bed.host) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def as_root(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS is not what is troubled here: this process may do all of it."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": beds.REGION}
+    for name, value in (bed.environment() | keys).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    aws.client.cache_clear()
+
+
+def principal(bed: beds.Bed, name: str, *grants: tuple[str, ...]) -> str:
+    """A service principal with these grants; its secret's id."""
+    admin = bed.admin()
+    made = admin.service_principals.create(display_name=name)
+    value = {
+        "clientId": made.application_id,
+        "clientSecret": admin.service_principal_secrets_proxy.create(str(made.id)).secret,
+    }
+    bed.client("secretsmanager").create_secret(Name=f"gf/databricks/{name}", SecretString=json.dumps(value))
+    for kind, securable, *privileges in grants:
+        bed.change_grant(kind, securable, str(made.application_id), "add", *privileges)
+    return f"gf/databricks/{name}"
+
+
+def sweep(proxy: Proxy, run: Callable[[Workspace], object], connected: Callable[[FakedClock], Workspace]) -> list[str]:
+    """Every fault at every call; the calls of a run without faults."""
+    calls = recorded(proxy, lambda: run(connected(FakedClock())))
+    for number, fault in losses(calls):
+        clock = FakedClock()
+        proxy.arm(number, fault)
+        run(connected(clock))
+        assert proxy.fired, (calls[number], fault)
+        assert clock.passed < _BUDGET_SECONDS
+    for number, fault in demands(calls):
+        clock, began = FakedClock(), time.monotonic()
+        proxy.arm(number, fault)
+        if calls[number].endswith(_OPTIONAL):
+            run(connected(clock))
+        else:
+            with pytest.raises(Unavailable) as error:
+                run(connected(clock))
+            assert error.value.retry_after_seconds == 3600, (calls[number], error.value)
+        assert proxy.fired
+        assert clock.passed < _BUDGET_SECONDS
+        assert time.monotonic() - began < 30
+    return calls
+
+
+class NoTables:
+    """Prepare's store, which needs the credentials and writes nothing."""
+
+    def resolve_version(self, place: Any, version: int) -> int:
+        return 0
+
+    def earlier(self, place: Any, execution_arn: str) -> None:
+        return None
+
+    def columns(self, place: Any, version: int) -> list[str]:
+        return list(prepare_fakes.RAW_COLUMNS)
+
+    def rows(self, place: Any, version: int) -> None:
+        return None
+
+    def read(self, place: Any, version: int, columns: Any) -> None:
+        place.access.storage_options()
+
+    def append(self, frame: Any, place: Any, content: Content) -> Commit:
+        place.access.storage_options()
+        return Commit(0, 1795323600000, ())
+
+
+def test_prepare(bed: beds.Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = principal(
+        bed,
+        "prepare",
+        ("CATALOG", "edgar", "USE_CATALOG"),
+        ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
+        ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA"),
+        ("EXTERNAL_LOCATION", "curated", "EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
+    )
+    for name in ("judged_filings", "judged_examples", "rejected", "curated"):
+        monkeypatch.setattr(prepare_job.judge, name, lambda *_, **__: None)  # Spark's work, which asks no workspace
+    made = Provenance(prepare_fakes.execution_arn(), beds.RAW, 0, "0" * 64, "t")
+    planned = Plan(_COUNTS, "", Content(EXAMPLES, 30, made), Content(REJECTED, 0, made))
+    monkeypatch.setattr(prepare_job.Job, "_plan", lambda *_: planned)
+
+    def run(workspace: Workspace) -> None:
+        table = f"edgar.curated.{beds.random_name()}"
+        arguments = prepare_fakes.arguments(
+            Path("/none"),
+            raw_table=UcName.parse(beds.RAW),
+            curated_table=UcName.parse(table),
+            curated_root=f"s3://{beds.GOVERNED}/curated",
+        )
+        evidence = prepare_fakes.MemoryEvidence()
+        prepare_job.Job(arguments, Catalog(workspace), NoTables(), evidence).run()
+        assert len(evidence.documents) == 1
+        assert bed.admin().tables.get(table).table_id
+        assert bed.admin().tables.get(f"{table}_rejected").table_id
+
+    def connected(clock: FakedClock) -> Workspace:
+        return connect(host=proxy.host, secret_id=secret, region=beds.REGION, policy=clock.policy())
+
+    calls = sweep(proxy, run, connected)
+    assert calls[0] == "POST /oidc/v1/token"
+    assert sum(call == "POST /api/2.1/unity-catalog/tables" for call in calls) == 2
+    assert len(calls) >= 10
+
+
+def test_train(bed: beds.Bed, proxy: Proxy) -> None:
+    secret = principal(
+        bed,
+        "train",
+        ("CATALOG", "edgar", "USE_CATALOG"),
+        ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
+    )
+    there = bed.admin().tables.get(beds.CURATED)
+    manifest: Prepared = curated.prepared(bed.clients["folder"], curated.ARN, 0)
+    target = TableVersion(
+        **manifest.target.model_dump() | {"table_id": there.table_id, "location": there.storage_location}
+    )
+    manifest = manifest.model_copy(update={"target": target})
+
+    def run(workspace: Workspace) -> None:
+        catalog = Catalog(workspace)
+        table = catalog.table(UcName.parse(beds.CURATED))
+        batches = data.stream(manifest, table, catalog.read_access(table), execution_arn=curated.ARN)
+        assert sum(batch.num_rows for batch in batches) == 30
+
+    def connected(clock: FakedClock) -> Workspace:
+        return connect(host=proxy.host, secret_id=secret, region=beds.REGION, policy=clock.policy())
+
+    assert len(sweep(proxy, run, connected)) == 3  # token, table, credential
+
+
+def test_register(bed: beds.Bed, proxy: Proxy) -> None:
+    spoiled: list[executions.Execution] = []
+
+    def run(workspace: Workspace) -> None:
+        spoiled.append(executions.new_execution(bed))
+        register(spoiled[-1], workspace)
+        spoiled.pop()
+
+    def connected(clock: FakedClock) -> Workspace:
+        return connect(host=proxy.host, secret_id=beds.SECRET_ID, region=beds.REGION, policy=clock.policy())
+
+    calls = sweep(proxy, run, connected)
+    assert sum(call.endswith("/model-versions/create") for call in calls) == 1
+    assert sum(call == "POST /api/2.0/lineage-tracking/external-lineage" for call in calls) == 4
+    proxy.arm()
+    for execution in spoiled[:: max(len(spoiled) // 8, 1)]:  # the message is delivered again
+        register(execution, connected(FakedClock()))
+
+
+def register(execution: executions.Execution, workspace: Workspace) -> None:
+    """The Register step's work, and that one of everything is there."""
+    bed = execution.bed
+    truth = Truth(beds.REGION, pipeline_name=beds.PIPELINE, queue_url=execution.queue_url)
+    evidence_uri = f"s3://{beds.EVIDENCE}/executions"
+    Registration(
+        facts=FactReader(beds.REGION, evidence_uri=evidence_uri, truth=truth).read(execution.arn),
+        folder=f"{evidence_uri}/{execution.id}/register",
+        region=beds.REGION,
+        guard=lambda: None,
+        confirm=lambda: None,
+    ).run(workspace)
+    (version,) = execution.versions()
+    assert version.status is uc.ModelVersionInfoStatus.READY
+    assert bed.admin().model_versions.get_by_alias(execution.model, "challenger").version == version.version
+    for node in execution.evidence("record.json")["lineage"]["nodes"]:
+        for direction in (uc.LineageDirection.UPSTREAM, uc.LineageDirection.DOWNSTREAM):
+            end = uc.ExternalLineageObject(
+                external_metadata=uc.ExternalLineageExternalMetadata(node.removeprefix("job:"))
+            )
+            assert len(list(bed.admin().external_lineage.list_external_lineage_relationships(end, direction))) == 1

@@ -1,0 +1,118 @@
+"""A real HTTP proxy in front of a workspace: it notes every call, and spoils the one that a test names by its number."""
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from steps.governance.retrying import is_read
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What one call gets instead of its answer; `after`: once the workspace has done what was asked."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    after: bool = False
+
+
+LOST_BEFORE, LOST_AFTER = Fault(502), Fault(502, after=True)
+ASKING = {status: Fault(status, {"Retry-After": "3600"}) for status in (429, 503)}
+
+
+@dataclass
+class Proxy:
+    """`asked` are the calls since `arm`, as "METHOD /path"; `fired` says whether the fault was met."""
+
+    host: str = ""
+    asked: list[str] = field(default_factory=list)
+    fired: bool = False
+    _at: int = -1
+    _fault: Fault | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def arm(self, at: int = -1, fault: Fault | None = None) -> None:
+        """Forget what was asked, and spoil call number `at` from now on."""
+        with self._lock:
+            self.asked, self.fired, self._at, self._fault = [], False, at, fault
+
+    def note(self, call: str) -> Fault | None:
+        with self._lock:
+            self.asked.append(call)
+            if self._fault is None or len(self.asked) - 1 != self._at:
+                return None
+            self.fired = True
+            return self._fault
+
+
+@contextmanager
+def before(upstream: str) -> Iterator[Proxy]:
+    """A proxy in front of the workspace at `upstream`."""
+    proxy, target = Proxy(), urlsplit(upstream)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            fault = proxy.note(f"{self.command} {self.path.partition('?')[0]}")
+            if fault is not None and not fault.after:
+                return self._reply(fault.status, fault.headers, b"<html>Bad Gateway</html>")
+            connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=30)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+            if fault is not None:
+                return self._reply(fault.status, fault.headers, b"<html>Bad Gateway</html>")
+            kept = {
+                name: value for name, value in answer.getheaders() if name.lower() in ("content-type", "retry-after")
+            }
+            return self._reply(answer.status, kept, content)
+
+        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _pass_on  # noqa: N815 - http.server's names
+
+        def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(content))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    proxy.host = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def recorded(proxy: Proxy, run: Callable[[], object]) -> list[str]:
+    """The calls of one run without faults, in their order."""
+    proxy.arm()
+    run()
+    return list(proxy.asked)
+
+
+def losses(calls: list[str]) -> list[tuple[int, Fault]]:
+    """A 502 for each call in turn: before it is done, and for each effect also after it."""
+    every = [(number, LOST_BEFORE) for number in range(len(calls))]
+    return every + [(number, LOST_AFTER) for number, call in enumerate(calls) if not is_read(*call.split())]
+
+
+def demands(calls: list[str]) -> list[tuple[int, Fault]]:
+    """For each call in turn an answer that asks to wait an hour: 429 and 503, in turn as well."""
+    return [(number, ASKING[(429, 503)[number % 2]]) for number in range(len(calls))]
