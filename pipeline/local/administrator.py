@@ -68,8 +68,8 @@ class Root:
         return name
 
     def _the_running_job(self) -> str:
-        jobs = self.client("sagemaker").list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
-        names = [job["TrainingJobName"] for job in jobs]
+        pages = self.client("sagemaker").get_paginator("list_training_jobs").paginate(StatusEquals="InProgress")
+        names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
         if len(names) != 1:
             message = f"expected one training job that runs, got {' '.join(names) or 'none'}; name one with --job"
             raise UsageError(message)

@@ -53,8 +53,15 @@ class Evidence:
         Raises:
             Conflict: other bytes stand there; they are left as they are.
             AccessDenied: this role may not write there.
+            GovernanceError: the document is larger than `read` takes; nothing was written.
         """
         bucket, key = split_s3_uri(uri)
+        if len(content) > _MAX_BYTES:
+            raise GovernanceError(
+                f"{uri} would be no evidence document",
+                expected=f"at most {_MAX_BYTES} bytes",
+                got=f"{len(content)} bytes",
+            )
         try:
             self._s3.put_object(
                 Bucket=bucket,

@@ -4,6 +4,13 @@ from code").
     model = mlflow.pyfunc.load_model("models:/edgar.models.risk_analyst@challenger")
     model.predict(pandas.DataFrame({"prompt": ["…"]}), params={"max_new_tokens": 64})
 
+Each row is answered, or none is. All rows are read and tokenized before the first token is generated, and one error
+names every row that cannot be answered (a null or empty prompt, another type than text, a prompt as long as the model's
+context), so that no finished answer is lost to a bad row. Equal prompts are computed once. `max_new_tokens` is at least
+1, or null for the default; the answer ends where the model's context ends, however large the number is. mlflow enforces
+the signature before that: it drops other columns and unknown parameters with a warning that names them, and makes one
+row of lists out of a dictionary of lists of texts, which is read as the rows it was.
+
 The version holds the adapter, its tokenizer and `base_model.json`; the base model's files are fetched from S3 with
 the caller's own AWS credentials, verified one by one against their sha256, and kept in a cache
 ($GOVERNED_FINETUNE_CACHE, else ~/.cache/governed-finetune). FP8 weights are decoded to bfloat16; the answer is
@@ -16,14 +23,20 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import mlflow.models
 import mlflow.pyfunc
+import pandas
+from mlflow.exceptions import MlflowException
 
 MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
+_NAMED_FAULTS = 100  # rows that one error describes; it counts the others
+_refused = MlflowException.invalid_parameter_value  # the class of mlflow's own refusals; a scoring server answers 400
 
 
 class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # mlflow is untyped here
@@ -37,30 +50,105 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         adapter = Path(context.artifacts["adapter"])
         base = fetch_base_model(json.loads(Path(context.artifacts["base_model"]).read_bytes()))
         self._model = load_model(base, adapter)
+        self._positions = int(self._model.config.get_text_config().max_position_embeddings)
         self._prompts = PromptForm(adapter)
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """One completion per row of `prompt` (and `system`, where given)."""
-        longest = int((params or {}).get("max_new_tokens", MAX_NEW_TOKENS))
-        rows = model_input.to_dict("records")
-        return [self._complete(row, longest) for row in rows]
+        """One completion per row of `prompt` (and `system`, where given and not null).
 
-    def _complete(self, row: dict[str, Any], max_new_tokens: int) -> str:
+        Raises:
+            MlflowException: INVALID_PARAMETER_VALUE; nothing was generated, and the message names every bad row.
+        """
+        limit = token_limit(params or {})
+        questions = self._questions(rows_of(model_input))
+        answers = {ids: self._complete(ids, limit) for ids in dict.fromkeys(questions)}
+        return [answers[ids] for ids in questions]
+
+    def _questions(self, rows: list[dict[str, Any]]) -> list[tuple[int, ...]]:
+        questions, faults = [], []
+        for number, row in enumerate(rows):
+            try:
+                questions.append(self._question(row))
+            except ValueError as fault:
+                faults.append(f"row {number}: {fault}")
+        if faults:
+            more = "; …" if len(faults) > _NAMED_FAULTS else ""
+            raise _refused(
+                f"{len(faults)} of {len(rows)} rows cannot be answered, so none was; mend them or leave them out. "
+                f"Counted from 0: {'; '.join(faults[:_NAMED_FAULTS])}{more}."
+            )
+        return questions
+
+    def _question(self, row: Mapping[str, Any]) -> tuple[int, ...]:
+        prompt, system = _text(row, "prompt"), _text(row, "system")
+        if prompt is None or not prompt.strip():
+            raise ValueError(f"prompt: expected a text, got {'null' if prompt is None else 'an empty one'}")
+        ids = tuple(self._prompts.encode(prompt, system))
+        if len(ids) >= self._positions:
+            raise ValueError(f"prompt: expected fewer than the context's {self._positions} tokens, got {len(ids)}")
+        return ids
+
+    def _complete(self, ids: tuple[int, ...], max_new_tokens: int) -> str:
         import torch
 
-        system = row.get("system")
-        ids = self._prompts.encode(row["prompt"], system if isinstance(system, str) else None)
         question = torch.tensor([ids], device=self._model.device)  # (1, tokens)
         with torch.inference_mode():
             answer = self._model.generate(
                 input_ids=question,
                 attention_mask=torch.ones_like(question),
                 do_sample=False,
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=min(max_new_tokens, self._positions - len(ids)),
                 eos_token_id=self._prompts.control["</s>"],
                 pad_token_id=self._prompts.control["<pad>"],
             )
         return self._prompts.decode(answer[0, len(ids) :].tolist())
+
+
+def token_limit(params: Mapping[str, Any]) -> int:
+    """The longest answer in tokens that predict's parameters ask for; other parameters and values are refused."""
+    if unknown := params.keys() - {"max_new_tokens"}:
+        raise _refused(f"expected no parameter but max_new_tokens, got {sorted(map(str, unknown))}.")
+    asked = params.get("max_new_tokens")
+    if asked is None:
+        return MAX_NEW_TOKENS
+    if isinstance(asked, bool) or not isinstance(asked, Integral) or asked < 1:
+        raise _refused(f"max_new_tokens: expected at least 1, or null for {MAX_NEW_TOKENS}, got {asked!r}.")
+    return int(asked)
+
+
+def rows_of(model_input: Any) -> list[dict[str, Any]]:
+    """The rows of a data frame, of a dictionary of columns or of a list of dictionaries.
+
+    A single row of lists is a dictionary of columns: its lists are of one length, and what is no list holds for each row.
+
+    Raises:
+        MlflowException: INVALID_PARAMETER_VALUE; no column `prompt`, or lists of several lengths.
+    """
+    given = [model_input] if isinstance(model_input, Mapping) else model_input
+    frame = pandas.DataFrame(given) if isinstance(given, list) else given
+    columns = list(getattr(frame, "columns", ()))
+    if columns.count("prompt") != 1:
+        raise _refused(f"expected a data frame with one column `prompt`, got {type(given).__name__} {columns}.")
+    rows: list[dict[str, Any]] = frame.to_dict("records")
+    row = rows[0] if len(rows) == 1 else {}
+    lists = {name: cells for name in ("prompt", "system") if isinstance(cells := row.get(name), list)}
+    if not lists:
+        return rows
+    if len(lengths := {len(cells) for cells in lists.values()}) > 1:
+        raise _refused(f"expected lists of one length in prompt and system, got lengths {sorted(lengths)}.")
+    return [row | dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    """One cell: its text, or None where it is null or there is no such column. What else it holds is not repeated."""
+    value = row.get(name)
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"{name}: expected Unicode text, got half of a surrogate pair")
+        return value
+    if pandas.api.types.is_scalar(value) and pandas.isna(value):
+        return None
+    raise ValueError(f"{name}: expected a text, got {type(value).__name__}")
 
 
 class PromptForm:
@@ -71,7 +159,7 @@ class PromptForm:
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(adapter / "tokenizer.json"))
-        names = ("<s>", "</s>", "<pad>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
+        names = ["<s>", "</s>", "<pad>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"]
         found = {name: self._tokenizer.token_to_id(name) for name in names}
         self.control = {name: number for name, number in found.items() if number is not None}
         if self.control != found:
@@ -85,10 +173,9 @@ class PromptForm:
         """Token ids up to where the answer begins."""
         control = self.control
         said = self._ids(self._system if system is None else system)
-        asked = self._ids(prompt)
         return [
             *(control["<s>"], control["[SYSTEM_PROMPT]"], *said, control["[/SYSTEM_PROMPT]"]),
-            *(control["[INST]"], *asked, control["[/INST]"]),
+            *(control["[INST]"], *self._ids(prompt), control["[/INST]"]),
         ]
 
     def decode(self, ids: list[int]) -> str:
@@ -113,6 +200,7 @@ def load_model(base: Path, adapter: Path) -> Any:
         local_files_only=True,
         quantization_config=FineGrainedFP8Config(dequantize=True) if quantized else None,
     )
+    model.generation_config.max_length = None  # the base's own: generate would warn of it for each row
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     tuned = PeftModel.from_pretrained(model, adapter).eval()
     with safe_open(adapter / "adapter_model.safetensors", "pt") as weights:

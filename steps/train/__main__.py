@@ -25,7 +25,8 @@ from steps.train.paths import Paths
 from steps.train.processes import PeerFailed
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
-_REASON_CHARACTERS = 1024  # what DescribeTrainingJob shows of output/failure
+_REASON_CHARACTERS = 900  # DescribeTrainingJob shows 1,024 characters, words of SageMaker's own included
+_GAP = " … "
 
 
 def main(argv: list[str]) -> int:
@@ -90,6 +91,16 @@ def _stopped() -> int:
     return EXIT_CODE
 
 
+def shown(reason: str) -> str:
+    """The reason as SageMaker shows it whole: of a long one the beginning, which says what, and the end, which says what
+    to do.
+    """
+    if len(reason) <= _REASON_CHARACTERS:
+        return reason
+    end = _REASON_CHARACTERS // 3
+    return reason[: _REASON_CHARACTERS - end - len(_GAP)] + _GAP + reason[-end:]
+
+
 def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     """Tell why: a worker its launcher, everybody else SageMaker."""
     if endings.tell(exit_code, reason):
@@ -97,7 +108,7 @@ def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     sys.stderr.write(reason + "\n")
     try:
         paths.failure.parent.mkdir(parents=True, exist_ok=True)
-        Path(paths.failure).write_text(reason[:_REASON_CHARACTERS], encoding="utf-8")
+        Path(paths.failure).write_text(shown(reason), encoding="utf-8", errors="backslashreplace")
     except OSError as error:  # the log has the reason; on a full disk there is no room for more
         sys.stderr.write(f"{paths.failure} could not be written: {error}\n")
     return exit_code

@@ -12,8 +12,6 @@ from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, Invalid, NotFound
 from pipeline.local.aws.store import Document
 
-MAX_OUTPUTS, MAX_VALUE_CHARACTERS, MAX_REASON_CHARACTERS = 50, 1024, 256  # botocore's model
-
 
 class Callbacks:
     """SendPipelineExecutionStepSuccess and SendPipelineExecutionStepFailure."""
@@ -41,8 +39,6 @@ class Callbacks:
     def fail(self, caller: Caller, request: Document) -> Document:
         """The step failed, with a reason."""
         reason = request.get("FailureReason") or "The callback step was failed without a reason."
-        if len(reason) > MAX_REASON_CHARACTERS:
-            raise Invalid(f"FailureReason: expected at most {MAX_REASON_CHARACTERS} characters, got {len(reason)}")
         return self._answer(request, {"state": "failed", "reason": reason})
 
     def _answer(self, request: Document, answer: Document) -> Document:
@@ -74,17 +70,10 @@ class Callbacks:
 
 
 def _outputs(given: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, Any]:
-    if len(given) > MAX_OUTPUTS:
-        raise Invalid(f"OutputParameters: expected at most {MAX_OUTPUTS}, got {len(given)}")
     if given.keys() != declared.keys():
         raise Invalid(
             f"OutputParameters: expected {', '.join(sorted(declared)) or 'none'}, got {', '.join(sorted(given)) or 'none'}"
         )
-    for name, value in given.items():
-        if len(value) > MAX_VALUE_CHARACTERS:
-            raise Invalid(
-                f"OutputParameters {name}: expected at most {MAX_VALUE_CHARACTERS} characters, got {len(value)}"
-            )
     try:
         return {
             name: definition.typed_value(value, declared[name], f"output parameter {name}")

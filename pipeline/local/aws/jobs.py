@@ -8,6 +8,7 @@ A job sees nothing of the server's environment but what a container would have a
 own folder, so that no `~/.aws` or `~/.databrickscfg` of the person at the keyboard can stand in for a right that is missing.
 """
 
+import codecs
 import contextlib
 import os
 import signal
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-MAX_LINE_BYTES = 250_000  # CloudWatch Logs refuses an event above 256 KiB
+MAX_LINE_BYTES = 250_000  # of a line that is heard at once; a longer one comes in parts
 _LAST_WORDS_SECONDS = 10.0  # a process that left the group could hold the pipe open for ever
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "JAVA_HOME")
 _KEEPER = Path(__file__).with_name("keeper.py")
@@ -105,5 +106,8 @@ class JobProcess:
     @staticmethod
     def _listen(name: str, stream: IO[bytes], hear: Hear) -> None:
         with stream:
-            for line in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
-                hear(name, line.decode("utf-8", errors="replace").rstrip("\r\n"))
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character that the bound cuts is kept whole
+            for part in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
+                hear(name, decoder.decode(part).rstrip("\r\n"))
+            if rest := decoder.decode(b"", final=True):
+                hear(name, rest)

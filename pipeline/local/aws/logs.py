@@ -11,6 +11,7 @@ without logs rights loses its CloudWatch stream, as in AWS, but not the person's
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,19 @@ GATHER_SECONDS = 0.2
 _BATCH_EVENTS = 10_000  # PutLogEvents: at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each
 _BATCH_BYTES = 1_000_000
 _OVERHEAD_BYTES = 26
+_EVENT_BYTES = 250_000  # of UTF-8; an event had at most 256 KiB, since 2025 1 MiB [botocore, PutLogEvents]
+
+
+def parts(line: str, size: int = _EVENT_BYTES) -> Iterator[str]:
+    """A line as texts of at most so many bytes of UTF-8. A byte that was no UTF-8 became three on the way here."""
+    content, start = line.encode(), 0
+    while len(content) - start > size:
+        end = start + size
+        while content[end] & 0xC0 == 0x80:  # in the middle of a character
+            end -= 1
+        yield content[start:end].decode()
+        start = end
+    yield content[start:].decode()
 
 
 class LogStream:
@@ -45,7 +59,8 @@ class LogStream:
         self._copy.flush()
         if line.strip():
             self.last_line = line.strip()
-            self._lines.put((self._last_milliseconds, line))
+            for part in parts(line):
+                self._lines.put((self._last_milliseconds, part))
 
     def close(self) -> None:
         """Send what is left and end."""
@@ -83,7 +98,7 @@ class LogStream:
     def _gather(self) -> tuple[list[dict[str, Any]], bool]:
         batch: list[dict[str, Any]] = []
         size, deadline = 0, None
-        while len(batch) < _BATCH_EVENTS and size < _BATCH_BYTES - 256_000:
+        while len(batch) < _BATCH_EVENTS and size < _BATCH_BYTES - _EVENT_BYTES:
             try:
                 item = self._lines.get(timeout=None if deadline is None else max(0.0, deadline - now()))
             except queue.Empty:

@@ -9,7 +9,9 @@ from typing import Any
 
 from pipeline.local.aws.errors import Invalid, NotServed
 
-DEFAULT_PAGE = 100
+DEFAULT_PAGE = (
+    10  # SageMaker's where a request names no size [unverified]; a client that forgets the next page shows here
+)
 _PAGE = {"NextToken", "MaxResults", "nextToken", "maxResults"}
 # A member of a request, the time of an item that it is about, and how the item's must stand to the request's.
 _TIMES = (
@@ -61,9 +63,12 @@ def _start(token: str | None) -> int:
     if not token:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token))
+        start = int(base64.urlsafe_b64decode(token))
     except (ValueError, binascii.Error):
-        raise Invalid("the page token is not one that this service gave out") from None
+        start = -1
+    if start < 0:
+        raise Invalid("the page token is not one that this service gave out")
+    return start
 
 
 def many(value: Any) -> list[Any]:

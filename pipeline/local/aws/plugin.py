@@ -16,7 +16,7 @@ from typing import Any
 import ministack.app as app
 from ministack.core import iam_actions, iam_evaluator, persistence, router
 
-from pipeline.local.aws import authorization, emr_serverless
+from pipeline.local.aws import authorization, emr_serverless, limits
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.callbacks import Callbacks
 from pipeline.local.aws.emr_serverless import EmrServerless
@@ -62,7 +62,7 @@ class Services:
     ) -> Answer:
         """One SageMaker request, already authenticated and authorized."""
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        return _answer(self.sagemaker.get(operation), operation, headers, _json(body), SAGEMAKER_JSON)
+        return _answer(self.sagemaker.get(operation), ("sagemaker", operation), headers, _json(body), SAGEMAKER_JSON)
 
     async def handle_emr(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Services:
         """One EMR Serverless request, already authenticated and authorized."""
         operation, names = emr_serverless.route(method, path) or (f"{method} {path}", {})
         request = {key: value[0] if len(value) == 1 else value for key, value in query.items()} | _json(body) | names
-        return _answer(self.emr.operations.get(operation), operation, headers, request, EMR_JSON)
+        return _answer(self.emr.operations.get(operation), ("emr-serverless", operation), headers, request, EMR_JSON)
 
 
 def install(account: Account) -> Services:
@@ -217,14 +217,15 @@ def _camel(value: Any) -> Any:
 
 def _answer(
     call: Callable[[Caller, Document], Document] | None,
-    operation: str,
+    operation: tuple[str, str],
     headers: Mapping[str, str],
     request: Document,
     content_type: str,
 ) -> Answer:
     try:
         if call is None:
-            raise NotServed(operation)
+            raise NotServed(operation[1])
+        limits.check(limits.input_of(*operation), request)
         caller = Caller(router.extract_access_key_id(headers, {}), iam_evaluator.caller_arn())
         status, answer, extra = 200, call(caller, request), {}
     except ServiceError as error:

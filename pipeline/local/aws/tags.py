@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from pipeline.local.aws.account import Account, Caller
-from pipeline.local.aws.errors import NotFound
+from pipeline.local.aws.errors import Invalid, NotFound
 from pipeline.local.aws.store import Document
 
-MAX_TAGS = 50
+MAX_TAGS = 50  # of one resource [SageMaker's quotas]
 _KINDS = {"pipeline": "pipeline", "training-job": "training-job"}
 
 
@@ -42,6 +42,8 @@ class Tags:
             raise NotFound(f"Resource {request['ResourceArn']} does not exist.")
         with self._store.edit(kind, name) as document:
             tags = change({tag["Key"]: tag["Value"] for tag in document["_tags"]})
+            if len(tags) > MAX_TAGS:
+                raise Invalid(f"{request['ResourceArn']}: expected at most {MAX_TAGS} tags, got {len(tags)}")
             document["_tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
             found: list[Document] = document["_tags"]
             return found

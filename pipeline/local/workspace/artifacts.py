@@ -92,10 +92,10 @@ def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
 
 
 def _files(call: Call, folder: str, path: str) -> Json:
-    """Everything directly below one folder; a folder that is not there is empty, as in mlflow."""
+    """One page of what lies directly below one folder; a folder that is not there is empty, as in mlflow."""
     root = storage_key(call, folder)
     try:
-        found = list_folder(call, f"{root}/{path}".rstrip("/"), None)
+        found = list_folder(call, f"{root}/{path}".rstrip("/"), call.query.get("page_token"))
     except NotFound:
         return {"files": []}
     cut = len(root) + 1
@@ -103,4 +103,5 @@ def _files(call: Call, folder: str, path: str) -> Json:
     files = [
         {"path": entry["Key"][cut:], "is_dir": False, "file_size": entry["Size"]} for entry in found.get("Contents", [])
     ]
-    return {"files": folders + files}
+    token = found.get("NextContinuationToken")
+    return {"files": folders + files} | ({"next_page_token": token} if token else {})

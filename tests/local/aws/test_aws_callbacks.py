@@ -47,7 +47,10 @@ def test_a_failure_fails_the_step_with_its_reason(server, waiting):
     [
         ([], "expected model_uri, model_version, got none"),
         ([("model_version", "1"), ("model_uri", "u"), ("more", "1")], "got model_uri, model_version, more"),
-        ([("model_version", "1" * 1025), ("model_uri", "u")], "at most 1024 characters, got 1025"),
+        (
+            [("model_version", "1" * 1025), ("model_uri", "u")],
+            "outputParameters.1.member.value.*less than or equal to 1024",
+        ),
     ],
 )
 def test_outputs_are_exactly_those_declared(server, waiting, outputs, message):

@@ -89,6 +89,16 @@ def test_metrics_arrive_with_their_steps_under_the_jobs_name(tracked: Workspace,
     assert tags["governed_finetune.fp8_effective"] == "storage"
 
 
+def test_more_values_than_one_request_takes_arrive_all_with_the_tags(tracked: Workspace, train: Principal) -> None:
+    tracker = LiveTracker(run_of(tracked, train, "job-many"))
+    for step in range(1, 1101):  # of two metrics: mlflow refuses a request of more than 1,000 values
+        tracker.log(step, {"train_loss": 1 / step, "grad_norm": 1.0})
+    tracker.tag({"fp8_effective": "storage"})
+    tracker.finish("FINISHED", within_seconds=60)
+    assert tracker.problems == []
+    assert [step for step, _ in history(train, tracker.run_id)] == list(range(1, 1101))
+
+
 def test_a_job_that_starts_again_goes_on_with_its_run(tracked: Workspace, train: Principal) -> None:
     killed = finished(run_of(tracked, train, "job-2"), 1, 2, status="KILLED")
     again = finished(run_of(tracked, train, "job-2"), 2, 3)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from steps.governance.errors import AccessDenied, Conflict, NotFound, UsageError
+from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, UsageError
 from steps.governance.evidence import Evidence, split_s3_uri
 
 
@@ -40,6 +40,27 @@ def test_of_many_writers_one_wins_and_the_others_say_so(bucket: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(write, range(16)))
     assert sorted(outcomes) == ["conflict"] * 15 + ["written"]
+
+
+def test_a_document_of_many_mebibytes_is_written_and_read_back(bucket: str) -> None:
+    """A manifest of some 40,000 files: past the 8 MiB from which boto3 would send an upload in parts."""
+    evidence, uri, content = Evidence("us-east-1"), f"s3://{bucket}/large", b"7" * (9 * 2**20 + 1)
+    evidence.write_once(uri, content)
+    evidence.write_once(uri, content)
+    assert evidence.read(uri) == content
+
+
+def test_a_document_that_nobody_could_read_back_is_not_written(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steps.governance.evidence._MAX_BYTES", 10)
+    store, uri = Evidence("us-east-1"), f"s3://{bucket}/too-large"
+    with pytest.raises(GovernanceError, match=r"(?s)would be no evidence document.*at most 10 bytes.*11 bytes"):
+        store.write_once(uri, b"7" * 11)
+    with pytest.raises(NotFound):
+        store.read(uri)
+    store.write_once(uri, b"7" * 10)
+    boto3.client("s3").put_object(Bucket=bucket, Key="from-elsewhere", Body=b"7" * 11)
+    with pytest.raises(GovernanceError, match="is no evidence document"):
+        store.read(f"s3://{bucket}/from-elsewhere")
 
 
 def test_an_absent_document_is_not_found(bucket: str) -> None:

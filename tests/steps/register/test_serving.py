@@ -1,8 +1,6 @@
 """What was registered loads with plain mlflow, where nothing of this repository is installed, and answers."""
 
 import json
-import random
-import struct
 import subprocess
 import sys
 import threading
@@ -14,12 +12,10 @@ from steps.governance.identity import read_identity
 from steps.register.arguments import parse
 from steps.register.package import REQUIREMENTS
 from steps.register.worker import Fate, Worker
-from tests.steps.register import archives, executions
 from tests.steps.register import bed as beds
+from tests.steps.register import executions, tiny_model
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]
-
-RANK = 4
 
 READER = """
 import json, sys, warnings
@@ -41,39 +37,7 @@ print(json.dumps({"tuned": tuned, "again": again, "named": named, "base": base, 
 
 @pytest.fixture(scope="module")
 def base_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A tiny FP8 Ministral with random weights."""
-    folder = tmp_path_factory.mktemp("base") / "model"
-    script = beds.REPOSITORY / "scripts" / "make-tiny-model"
-    subprocess.run([sys.executable, str(script), "--output", str(folder)], check=True, capture_output=True)
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "mirror.json"}
-
-
-def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
-    """A LoRA adapter on the query projections, large enough to be heard."""
-    chance, text = random.Random(1), json.loads(base["config.json"])["text_config"]  # noqa: S311
-    width, attention = text["hidden_size"], text["num_attention_heads"] * text["head_dim"]
-
-    def noise(rows: int, columns: int) -> tuple[str, list[int], bytes]:
-        values = [chance.gauss(0, 1) for _ in range(rows * columns)]
-        return "F32", [rows, columns], struct.pack(f"<{len(values)}f", *values)
-
-    name = "base_model.model.model.language_model.layers.{}.self_attn.q_proj.lora_{}.weight"
-    tensors = {}
-    for layer in range(text["num_hidden_layers"]):
-        tensors[name.format(layer, "A")] = noise(RANK, width)
-        tensors[name.format(layer, "B")] = noise(attention, RANK)
-    configuration = {
-        "peft_type": "LORA",
-        "r": RANK,
-        "lora_alpha": 2 * RANK,
-        "target_modules": r".*language_model.*\.q_proj",
-    }
-    return archives.adapter_files() | {
-        "adapter_model.safetensors": archives.safetensors(tensors),
-        "adapter_config.json": json.dumps(configuration).encode(),
-        "tokenizer.json": base["tokenizer.json"],
-        "chat_template.jinja": base["chat_template.jinja"],
-    }
+    return tiny_model.base_model(tmp_path_factory.mktemp("base") / "model")
 
 
 def test_the_registered_model_loads_by_alias_and_answers(
@@ -81,7 +45,7 @@ def test_the_registered_model_loads_by_alias_and_answers(
 ) -> None:
     bed = worker_environment
     bed.faults()
-    execution = executions.new_execution(bed, adapter(base_model), base=base_model)
+    execution = executions.new_execution(bed, tiny_model.adapter(base_model), base=base_model)
     execution.send()
     worker = Worker(parse(execution.argv()), threading.Event())
     delivery = worker.queue.receive()

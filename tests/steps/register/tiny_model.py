@@ -1,0 +1,48 @@
+"""A tiny FP8 Ministral with random weights, and a LoRA adapter on it that changes its answers."""
+
+import json
+import random
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.steps.register import archives
+from tests.steps.register import bed as beds
+
+RANK = 4
+
+
+def base_model(folder: Path) -> dict[str, bytes]:
+    """The base model's files by name, without its mirror.json; the script writes them into `folder`."""
+    script = beds.REPOSITORY / "scripts" / "make-tiny-model"
+    subprocess.run([sys.executable, str(script), "--output", str(folder)], check=True, capture_output=True)
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "mirror.json"}
+
+
+def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
+    """A LoRA adapter on the query projections, large enough to be heard."""
+    chance, text = random.Random(1), json.loads(base["config.json"])["text_config"]  # noqa: S311
+    width, attention = text["hidden_size"], text["num_attention_heads"] * text["head_dim"]
+
+    def noise(rows: int, columns: int) -> tuple[str, list[int], bytes]:
+        values = [chance.gauss(0, 1) for _ in range(rows * columns)]
+        return "F32", [rows, columns], struct.pack(f"<{len(values)}f", *values)
+
+    name = "base_model.model.model.language_model.layers.{}.self_attn.q_proj.lora_{}.weight"
+    tensors = {}
+    for layer in range(text["num_hidden_layers"]):
+        tensors[name.format(layer, "A")] = noise(RANK, width)
+        tensors[name.format(layer, "B")] = noise(attention, RANK)
+    configuration = {
+        "peft_type": "LORA",
+        "r": RANK,
+        "lora_alpha": 2 * RANK,
+        "target_modules": r".*language_model.*\.q_proj",
+    }
+    return archives.adapter_files() | {
+        "adapter_model.safetensors": archives.safetensors(tensors),
+        "adapter_config.json": json.dumps(configuration).encode(),
+        "tokenizer.json": base["tokenizer.json"],
+        "chat_template.jinja": base["chat_template.jinja"],
+    }
