@@ -7,6 +7,7 @@ becomes U+FFFD, which stays in the text: `LOST` finds it, and what holds one is 
 """
 
 import re
+import unicodedata
 from html.entities import html5
 
 import polars as pl
@@ -17,9 +18,7 @@ LOST = "\ufffd"
 
 _SPACES = r"[\t\x0b\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+"
 _INVISIBLE = r"[\u0000-\u0008\u000e-\u001f\u007f\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]"
-_DAMAGE = (
-    r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]+;|[a-z]{2,6})|[\u0080-\u009f\x0c\u2028\u2029\uf0b7ÂÃÄÅÆËÎÏâïð]|<[A-Za-z/!]|>"
-)
+_DAMAGE = r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]+;|[a-z]{2,6})|[\u0080-\u009f\x0c\u0300-\u036f\u2028\u2029\uf0b7ÂÃÄÅÆËÎÏâïð]|<[A-Za-z/!]|>"
 
 # Composed already, each by itself and behind any other of them: Latin letters, quotation marks, dashes, bullets, arrows, signs.
 _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2265\u2500-\u27bf"
@@ -27,6 +26,7 @@ _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2
 # Windows-1252 has no sign for five of the bytes 0x80-0x9F; a browser that reads them keeps them as control characters.
 _WINDOWS = {byte: bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(0x80, 0xC0)}
 _CONTROLS = {chr(byte): sign for byte, sign in _WINDOWS.items() if byte < 0xA0}
+_HIDDEN = re.compile(_INVISIBLE)
 _CONTROL = re.compile("[\x80-\x9f]")
 _BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {chr(byte): byte for byte in range(0xC0, 0x100)}
 
@@ -61,7 +61,7 @@ _WRONGLY_READ = re.compile(f"[ÂÃÄÅÆËÎÏ]{_ANY}|[âï]{_ANY}{{2}}|ð{_ANY}
 _WRONG_LEADS = re.compile("[ÂÃÄÅÆËÎÏâïð]")
 # The last byte was lost on the way: a closing quotation mark (0x9D has no sign), a dash whose quotation mark was made plain,
 # a space that was made plain.
-_CUT_SHORT = re.compile(r"(â€\")|(â€\ufffd?)|(Â(?= |$))|((?<![A-ZÀ-Þ])Ã(?= ))", re.MULTILINE)
+_CUT_SHORT = re.compile(r"(â€\")|(â€\ufffd?)|(Â(?=[\s<]|$))|((?<![A-ZÀ-Þ])Ã(?=[\s<]))", re.MULTILINE)
 _MEANT = ("—", "”", "", "à")
 _ENTITY = re.compile(
     r"&(?:amp;)*(?:#(\d{1,7}(?=;)|\d{2,7}|[xX][0-9a-fA-F]{2,6});?|([A-Za-z][A-Za-z0-9]{1,31});"
@@ -101,6 +101,7 @@ def _repaired(text: str) -> str:
     """Entities and wrongly read bytes undone, layer by layer; what is left of them is lost."""
     for _ in range(_LAYERS):
         before = text
+        text = unicodedata.normalize("NFC", _HIDDEN.sub("", text))
         text = _CONTROL.sub(lambda found: _CONTROLS[found[0]], text)
         text = _ENTITY.sub(_of_entity, text) if "&" in text else text
         text = _WRONGLY_READ.sub(_of_bytes, text) if _WRONG_LEADS.search(text) else text

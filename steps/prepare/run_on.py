@@ -6,6 +6,9 @@ The section ends where the next item's title has its own line, or begins a sente
 "Item 2", and a table of contents at the section's start, end nothing. Texts are mended and unwrapped before.
 """
 
+from functools import reduce
+from operator import or_
+
 import polars as pl
 
 _LABEL = r"items?\s*(?:no\.?\s*|#\s*)?"
@@ -77,8 +80,8 @@ _SHOWN = 60  # characters of the title in `left_out`
 def ended(texts: pl.Series) -> pl.DataFrame:
     """Each text up to the next item's title, and what was left out of it, in words."""
     whole = pl.DataFrame({"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)})
-    may = pl.any_horizontal(pl.col("text").str.contains(pattern) for pattern in _MAY_RUN_ON)
-    rows = whole.select(may.fill_null(value=False)).to_series().arg_true()
+    may = reduce(or_, (texts.str.contains(pattern) for pattern in _MAY_RUN_ON))
+    rows = may.fill_null(value=False).arg_true()
     marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}\n{_MARK}${{2}}")
     marked = marked.str.replace_all(_OWN_LINE, f"{_MARK}$0").str.replace_all(_TITLE_BELOW, "${1}")
     pieces = pl.DataFrame({"row": rows, "piece": marked}).filter(pl.col("piece").str.contains(_MARK, literal=True))
