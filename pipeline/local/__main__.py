@@ -1,7 +1,7 @@
 """The embedded environment: the whole governed fine-tune on this machine, without an account, Docker or a network.
 
 python -m pipeline.local run                                # everything, on a synthetic corpus, and down again
-python -m pipeline.local run --filings FILE.jsonl --keep    # on your filings; leave it running to look around
+python -m pipeline.local run --filings PATH --keep          # on your filings; leave it running to look around
 python -m pipeline.local up && eval "$(python -m pipeline.local env)"   # then pipeline.upsert, pipeline.run, boto3, mlflow …
 python -m pipeline.local interrupt                          # the spot instance of the running training job is gone; it resumes
 python -m pipeline.local status | down
@@ -190,7 +190,12 @@ def _verb(verbs: Any, name: str, do: Any, text: str) -> argparse.ArgumentParser:
 
 def _starting(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--filings", action="append", type=Path, metavar="FILE", help="JSON lines, EDGAR-CORPUS fields; may repeat"
+        "--filings",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document a file, an array, each also in gzip, or a folder"
+        " of such files; may repeat",
     )
     verb.add_argument("--engine", choices=("sail", "spark"), default="sail", help="who runs Prepare (default: sail)")
     for name in ("aws", "workspace", "tracking"):

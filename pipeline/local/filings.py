@@ -1,24 +1,32 @@
-"""Filings as JSON lines in EDGAR-CORPUS / EDGAR-CRAWLER form, checked before they enter the raw table.
+"""Filings as EDGAR-CRAWLER publishes them, checked before they enter the raw table.
 
-One JSON object a line: `cik, company, filing_type, filing_date, period_of_report, filename` are required; `sic, state_of_inc,
-item_1A, part_2_item_1A` may be missing or null; every other field is left out of the raw table. What the text itself is
-worth is Prepare's to judge: a filing without risk factors is a row here and a rejection there.
+`cik, company, filing_type, filing_date, filename` are required; `period_of_report, sic, state_of_inc, item_1A, part_2_item_1A`
+may be missing or null; every other field is left out of the raw table. Names count whatever their case. The files may have
+every form that documents.py reads. What the text itself is worth is Prepare's to judge: a filing without risk factors is a
+row here and a rejection there.
+
+The hub's EDGAR-CORPUS has `filename, cik, year, section_1A, …` and no company, form or date. Its `section_1A` is `item_1A`, and
+a missing `cik` is read out of a name such as `718413_1993.txt`; the other three have to be added. Nothing is made up for them.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.local.documents import documents
 
-REQUIRED = ("cik", "company", "filing_type", "filing_date", "period_of_report", "filename")
-OPTIONAL = ("sic", "state_of_inc", "item_1A", "part_2_item_1A")
-# The raw table's columns: the fields above in lower case, since Spark's names are case-insensitive and delta-rs's are not.
-COLUMNS = tuple(field.lower() for field in (*REQUIRED, *OPTIONAL))
+REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename")
+# The raw table's columns, in its order: fields in lower case, since Spark's names are case-insensitive and delta-rs's are not.
+COLUMNS = (
+    "cik", "company", "filing_type", "filing_date", "period_of_report", "filename", "sic", "state_of_inc", "item_1a",
+    "part_2_item_1a",
+)  # fmt: skip
 
+_OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
+_NAME_OF_EDGAR_CORPUS = re.compile(r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)")  # the paper's: CIK and year of filing
 _FAULTS_SHOWN = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -32,30 +40,44 @@ class Filings:
 
 
 def read(paths: Iterable[Path]) -> list[dict[str, str | None]]:
-    """Read and check filings; every faulty line is named, and then nothing is taken.
+    """Read and check filings; every faulty one is named, and then nothing is taken.
+
+    Args:
+        paths: files, or folders of them (documents.py has the forms).
 
     Raises:
-        UsageError: a file is missing, empty, not UTF-8, not JSON lines, or lacks fields.
+        UsageError: a file is missing, empty, damaged or no JSON, or a filing in it lacks fields.
     """
     rows: list[dict[str, str | None]] = []
     faults: list[str] = []
+    corpus = False
     for path in paths:
-        for place, line in _lines(path):
+        for place, document in documents(path):
             try:
-                rows.append(_row(line))
+                rows.append(_row(document))
             except ValueError as fault:
                 faults.append(f"{place}: {fault}")
+                corpus = corpus or _is_of_edgar_corpus(document)
     if faults:
-        shown = "\n".join(f"  {fault}" for fault in faults[:_FAULTS_SHOWN])
-        more = f"\n  … and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
-        raise UsageError(
-            f"{len(faults)} line(s) are no filings; nothing was loaded\n{shown}{more}\n"
-            f"  expected  one JSON object a line with {', '.join(REQUIRED)}\n"
-            "  do        correct or remove these lines"
-        )
+        raise UsageError(_refusal(faults, corpus=corpus))
     if not rows:
-        raise UsageError(f"no filings in {', '.join(map(str, paths))}\n  expected  at least one JSON line")
+        raise UsageError(f"no filings in {', '.join(map(str, paths))}\n  expected  at least one JSON document")
     return rows
+
+
+def _refusal(faults: list[str], *, corpus: bool) -> str:
+    shown = "\n".join(f"  {fault}" for fault in faults[:_FAULTS_SHOWN])
+    more = f"\n  … and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
+    do = (
+        "add company, filing_type and filing_date, which EDGAR-CORPUS lacks, from EDGAR's index (by cik and year)"
+        if corpus
+        else "correct or remove these"
+    )
+    return (
+        f"{len(faults)} line(s) are no filings; nothing was loaded\n{shown}{more}\n"
+        f"  expected  JSON objects with {', '.join(REQUIRED)}: one a line, one a file, or an array\n"
+        f"  do        {do}"
+    )
 
 
 def checked(filings: Iterable[dict[str, Any]]) -> list[dict[str, str | None]]:
@@ -63,39 +85,32 @@ def checked(filings: Iterable[dict[str, Any]]) -> list[dict[str, str | None]]:
     return [_columns(filing) for filing in filings]
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"{path}:{number}", line
-    except OSError as error:
-        raise UsageError(f"the filings file {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the filings file {path} is not UTF-8: {error.reason} at byte {error.start}") from None
-
-
-def _row(line: str) -> dict[str, str | None]:
-    document = _parsed(line)
+def _row(document: Any) -> dict[str, str | None]:
+    if isinstance(document, ValueError):
+        raise document
     if not isinstance(document, dict):
         raise ValueError(f"a JSON object is expected, got {type(document).__name__}")  # noqa: TRY004 - one fault kind
-    missing = [field for field in REQUIRED if document.get(field) in (None, "")]
+    row = _columns(document)
+    missing = [field for field in REQUIRED if not row[field]]
     if missing:
         raise ValueError(f"no {', '.join(missing)}")
-    return _columns(document)
+    return row
 
 
 def _columns(document: dict[str, Any]) -> dict[str, str | None]:
-    return {field.lower(): _text(field, document.get(field)) for field in (*REQUIRED, *OPTIONAL)}
+    fields: dict[str, tuple[str, Any]] = {}
+    for name, value in document.items():
+        column = _OF_EDGAR_CORPUS.get(name.lower(), name.lower())
+        if column in COLUMNS and column in fields:
+            raise ValueError(f"{fields[column][0]} and {name} are one field")
+        fields[column] = (name, value)
+    row = {column: _text(*fields.get(column, (column, None))) for column in COLUMNS}
+    named = _NAME_OF_EDGAR_CORPUS.fullmatch(row["filename"] or "")
+    return row | {"cik": named[1]} if named and not row["cik"] else row
 
 
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
-    except RecursionError:
-        raise ValueError("not a filing (nested too deeply)") from None
+def _is_of_edgar_corpus(document: Any) -> bool:
+    return isinstance(document, dict) and any(str(name).lower().startswith("section_1") for name in document)
 
 
 def _text(field: str, value: Any) -> str | None:
@@ -106,5 +121,7 @@ def _text(field: str, value: Any) -> str | None:
             raise ValueError(f"{field} is no text: it holds half of a character (a lone surrogate)")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # EDGAR-CORPUS has numeric cik and year in some exports
+        return str(value)  # some exports have numbers for cik, year and sic
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a column of numbers with gaps, as pandas writes it
     raise ValueError(f"{field} must be text, got {type(value).__name__}")

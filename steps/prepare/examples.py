@@ -8,8 +8,12 @@ manifest names; a changed word is a new version, and new example ids.
 
 import hashlib
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
+
+from steps.prepare.characters import LOST
 
 TEMPLATE = "risk-factor-heading/1"
 SYSTEM = (
@@ -24,6 +28,8 @@ INSTRUCTION = (
 BODY_TOO_SHORT = "body_too_short"
 HEADING_IN_BODY = "heading_in_body"
 DUPLICATE_EXAMPLE = "duplicate_example"
+LOST_CHARACTERS = "lost_characters"
+LATER_ITEMS = "later_items"
 
 SHORTEST_BODY, LONGEST_BODY = 200, 6_000  # characters; about 50 to 1,400 tokens, so that a prompt fits 2,048
 
@@ -43,13 +49,28 @@ _WORDS = re.compile(r"\w+")
 
 
 def write(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """One example per risk factor, usable (`reason` null) or rejected."""
-    rows = [
-        _example(filing, position, factor["heading"], factor["body"])
-        for filing in batch.to_pylist()
-        for position, factor in enumerate(filing["risk_factors"] or ())
-    ]
+    """One example per risk factor, usable (`reason` null) or rejected; and one rejected row for later items left out."""
+    rows = [row for filing in batch.to_pylist() for row in _of_filing(filing)]
     return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def _of_filing(filing: dict[str, Any]) -> Iterator[dict[str, object]]:
+    for position, factor in enumerate(filing["risk_factors"] or ()):
+        yield _example(filing, position, factor["heading"], factor["body"])
+    if filing["left_out"]:
+        yield _left_out(filing)
+
+
+def _left_out(filing: dict[str, Any]) -> dict[str, object]:
+    """A row for the rejected table: what the section ran on into. It has a digest of its own, so it repeats nothing."""
+    identity = example_id(str(filing["source_filing"]), -1)
+    return {
+        **{name: filing[name] for name in _OF_THE_FILING},
+        "example_id": identity,
+        "text_sha256": identity,
+        "reason": LATER_ITEMS,
+        "detail": filing["left_out"],
+    }
 
 
 def _example(filing: dict[str, object], position: int, heading: str, body: str) -> dict[str, object]:
@@ -93,6 +114,8 @@ def text_sha256(heading: str, body: str) -> str:
 
 
 def _reason(heading: str, body: str) -> str | None:
+    if LOST in heading or LOST in body:
+        return LOST_CHARACTERS
     if len(body) < SHORTEST_BODY:
         return BODY_TOO_SHORT
     return HEADING_IN_BODY if heading.rstrip(".").casefold() in body.casefold() else None

@@ -11,9 +11,11 @@ import hashlib
 import polars as pl
 import pyarrow as pa
 
-from steps.prepare import sections
-from steps.prepare.paragraphs import mended, paragraphs
+from steps.prepare import run_on, sections
+from steps.prepare.characters import LOST, mended
+from steps.prepare.paragraphs import paragraphs
 from steps.prepare.risk_factors import risk_factors
+from steps.prepare.wrapped import unwrapped
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename", "item_1a")
 OPTIONAL = ("period_of_report", "part_2_item_1a", "sic")
@@ -32,6 +34,7 @@ SCHEMA = pa.schema(
         ("section", pa.string()),
         ("section_sha256", pa.string()),  # whatever the case of its letters
         ("exact_sha256", pa.string()),
+        ("left_out", pa.string()),  # the later items that the section ran on into, in words; null: none
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
@@ -39,12 +42,13 @@ SCHEMA = pa.schema(
 )
 DDL = (
     "source_filing string, cik string, company string, sic string, filing_type string, filing_date string, year int, "
-    "section string, section_sha256 string, exact_sha256 string, risk_factors array<struct<heading: string, body: string>>, "
-    "reason string, detail string"
+    "section string, section_sha256 string, exact_sha256 string, left_out string, "
+    "risk_factors array<struct<heading: string, body: string>>, reason string, detail string"
 )
 
 _DATE = r"^(?:19|20)\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
 _SIC = r"^\d{1,4}$"  # an industry code; anything else in this column says nothing about the company
+_SHORT = ("cik", "company", "filing_type", "filing_date", "filename", "period_of_report", "sic")
 _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 
 
@@ -97,19 +101,17 @@ def _decoded(array: pa.Array, name: str, unreadable: list[list[str]]) -> pa.Arra
 
 def _checked(raw: pl.DataFrame) -> pl.DataFrame:
     """Canonical fields, the section's text, and the first reason against the row."""
-    fields = raw.with_columns(
-        mended(pl.col(name)).str.strip_chars().replace("", None)
-        for name in ("cik", "company", "filing_type", "filing_date", "filename", "period_of_report", "sic")
-    ).with_columns(pl.col("filing_type").str.to_uppercase())
+    fields = raw.with_columns(_fields(raw)).with_columns(pl.col("filing_type").str.to_uppercase())
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
     text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
     dated = pl.when(pl.col("period_of_report").str.contains(_DATE)).then("period_of_report").otherwise("filing_date")
     fault = _fault()
-    return fields.with_columns(text=text).select(
+    return fields.with_columns(_section(fields.select(text).to_series())).select(
         "company",
         "filing_type",
         "filing_date",
         "text",
+        "left_out",
         source_filing="filename",
         cik=pl.col("cik").str.zfill(10),
         sic=pl.when(pl.col("sic").str.contains(_SIC)).then(pl.col("sic").str.zfill(4)),
@@ -119,10 +121,27 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("unreadable").is_not_null()).then(pl.lit(NOT_UTF8)),
             pl.when(fault.is_not_null()).then(pl.lit(INVALID)),
             pl.when(~(quarterly | pl.col("filing_type").str.contains(_ANNUAL))).then(pl.lit(UNSUPPORTED_FORM)),
-            sections.reason(text),
+            sections.reason(pl.col("text")),
         ),
-        detail=pl.coalesce("unreadable", fault),
+        detail=pl.coalesce("unreadable", fault, _and_left_out()),
     )
+
+
+def _fields(raw: pl.DataFrame) -> list[pl.Series]:
+    """The short columns on one line, mended in one go: a pattern is compiled once, and not for each column."""
+    whole = pl.concat([raw[name].alias("text") for name in _SHORT]).to_frame()
+    line = mended(pl.col("text")).str.replace_all(r"\s*\n\s*", " ").str.strip_chars().replace("", None)
+    texts = whole.select(line).to_series()
+    return [texts.slice(number * len(raw), len(raw)).alias(name) for number, name in enumerate(_SHORT)]
+
+
+def _section(texts: pl.Series) -> pl.DataFrame:
+    """`text`: mended, one paragraph a line, without the items that follow; `left_out`: those, in words."""
+    return run_on.ended(texts.to_frame("text").select(unwrapped(mended(pl.col("text")))).to_series())
+
+
+def _and_left_out() -> pl.Expr:
+    return pl.lit("without ") + pl.col("left_out")
 
 
 def _fault() -> pl.Expr:
@@ -131,6 +150,10 @@ def _fault() -> pl.Expr:
         "cik: 1 to 10 digits expected": ~pl.col("cik").str.contains(r"^\d{1,10}$"),
         "filing_date: YYYY-MM-DD expected": ~pl.col("filing_date").str.contains(_DATE),
         "filename: at most 300 characters expected": pl.col("filename").str.len_chars() > 300,
+        **{
+            f"{name}: a character in it is lost (U+FFFD)": pl.col(name).str.contains(LOST, literal=True)
+            for name in ("company", "filename")
+        },
     }
     absent = {
         f"{name}: missing": pl.col(name).is_null()

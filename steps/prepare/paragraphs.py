@@ -1,17 +1,13 @@
-"""A filing's section as clean paragraphs: characters mended, page furniture removed, bullets and broken lines joined.
+"""A filing's section as clean paragraphs: page furniture removed, bullets and broken lines joined.
 
     paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))     # one row per paragraph: row, paragraph
 
-EDGAR text was printed before it was text: page numbers and running heads stand between two halves of a sentence, a
-bullet stands on a line of its own, and quotation marks of Windows-1252 come as control characters.
+EDGAR text was printed before it was text: page numbers and running heads come between two halves of a sentence, and a
+bullet has a line of its own. The text is mended (characters.py) and has one paragraph a line (wrapped.py) before.
 """
 
 import polars as pl
 
-# Windows-1252 bytes 0x80-0x9F that were decoded as Latin-1: five of them are unassigned there and vanish.
-_WINDOWS = {chr(byte): bytes([byte]).decode("cp1252", errors="ignore") for byte in range(0x80, 0xA0)}
-_SPACES = r"[\t\x0b\x0c\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+"
-_INVISIBLE = r"[\u0000-\u0008\u000e-\u001f\u007f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\ufffd]"
 _BULLET = r"^(?:[•·▪◦●■○‣\u2013\u2014*o-]|\([a-z0-9ivx]{1,4}\))$"
 _OPENING_BULLET = r"^(?:[•·▪◦●■○‣]\s*|[*–—-]\s+)"
 _PAGE_NUMBER = r"(?i)^(?:page\s*)?[-–—\s]*(?:[a-z]-)?(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:of \d+)?$"
@@ -35,20 +31,9 @@ def paragraphs(sections: pl.DataFrame) -> pl.DataFrame:
     return _joined(lines)
 
 
-def mended(text: pl.Expr) -> pl.Expr:
-    """NFC, Unicode quotation marks, plain spaces, `\\n` line ends, no invisible characters."""
-    return (
-        text.str.replace_all("\r\n?", "\n")
-        .str.replace_many(list(_WINDOWS), list(_WINDOWS.values()))
-        .str.replace_all(_SPACES, " ")
-        .str.replace_all(_INVISIBLE, "")
-        .str.normalize("NFC")
-    )
-
-
 def _lines(sections: pl.DataFrame) -> pl.DataFrame:
     return (
-        sections.select("row", paragraph=mended(pl.col("text")).str.split("\n"))
+        sections.select("row", paragraph=pl.col("text").str.split("\n"))
         .explode("paragraph")
         .with_columns(pl.col("paragraph").str.replace_all(" {2,}", " ").str.strip_chars())
         .filter(pl.col("paragraph").fill_null("") != "")

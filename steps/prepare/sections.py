@@ -1,11 +1,14 @@
-"""Is there a risk-factor section to learn from? Every section that is not used says why, in one word.
+"""Is there a risk-factor section to learn from? Every section that is not used has a reason, in one word.
 
-    reasons(sections)      # row, section text -> row, reason (null: usable), detail
+    reason(pl.col("text"))      # an expression: the first reason against the section, or null
 
-`REASONS` is the whole list; docs/data.md explains each.
+A notice ("not applicable", "no material changes", "see our annual report") is a reason only where nothing but the notice
+is there. What follows "except as set forth below" is a risk factor. docs/data.md explains each reason.
 """
 
 import polars as pl
+
+from steps.prepare import markup
 
 MISSING = "no_risk_factors"
 OTHER_SECTION = "other_section"
@@ -14,11 +17,13 @@ BY_REFERENCE = "incorporated_by_reference"
 NO_CHANGES = "no_material_changes"
 TOO_SHORT = "section_too_short"
 TOO_LONG = "section_too_long"
+MARKUP_LEFT = "markup_left"
 
 SHORTEST_SECTION = 600  # characters; a shorter text holds no heading with a body
 # About ten times the longest Item 1A we know of; what is longer is a whole filing that came as one section.
 LONGEST_SECTION = 4_000_000  # characters
-_SHORT_NOTICE = 2_500  # characters; a section that only says "none" is shorter than this
+_LONGEST_NOTICE = 2_500  # characters; a section that consists of a notice is shorter than this
+_BESIDE_NOTICE = 300  # characters; a section with more text beside its notice has risk factors
 
 _TITLE = r"(?i)^\W*(?:part\s+[iv]+\W+)?item\s*1a\b[\s.:–—-]*"
 _NAMED_RISK = r"(?i)^[^a-z]*risk\s*factors?\b[\s.:–—-]*"
@@ -45,7 +50,18 @@ _NOTICES = (
             r"|set\s+forth\s+under\s+the\s+(?:caption|heading)"
         ),
     ),
-    (MISSING, r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)\b"),
+    (
+        MISSING,
+        r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)(?:\W*$|\s*[.;,:\n]|\s+(?:to|for|as|at|because|since)\b)",
+    ),
+)
+# What a notice consists of: its own sentences, and those that lead to it ("The risks described in our Form 10-K are not …").
+_NOTICE_SENTENCE = (
+    r"(?i)[^.!?\n]*(?:not\s+applicable|^\W*none\b|\bn/a\b|not\s+required|not\s+(?:required|obligated)\s+to\s+provide"
+    r"|smaller\s+reporting|material(?:ly)?\s+(?:changes?|changed|updates?)|by\s+reference|risk\s+factors|item\s+1a\b|10-[kq]\b"
+    r"|(?:annual|quarterly|this)\s+report|report\s+to\s+(?:share|stock)holders|(?:caption|heading)s?\b"
+    r"|only\s+risks|(?:currently|presently)\s+(?:un)?known|not\s+(?:currently|presently)|immaterial|forward-looking"
+    r"|carefully\s+consider)[^.!?\n]*[.!?]?"
 )
 
 
@@ -55,17 +71,25 @@ def untitled(text: pl.Expr) -> pl.Expr:
 
 
 def reason(text: pl.Expr) -> pl.Expr:
-    """Why this section cannot be used, or null. The first that applies counts."""
+    """Why this section cannot be used, or null. The first that applies counts. The text is mended and ends with Item 1A."""
     body = untitled(text)
     length = body.str.len_chars()
+    short = pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))  # what is longer need not be searched
     tests = [
         (MISSING, body.fill_null("") == ""),
         (TOO_LONG, length > LONGEST_SECTION),
+        (MARKUP_LEFT, markup.left(body)),
         (OTHER_SECTION, _names_another_section(text)),
-        *((name, (length <= _SHORT_NOTICE) & body.str.contains(pattern)) for name, pattern in _NOTICES),
+        *((name, short.str.contains(pattern) & _is_notice(short)) for name, pattern in _NOTICES),
         (TOO_SHORT, length < SHORTEST_SECTION),
     ]
     return pl.coalesce(pl.when(test).then(pl.lit(name)) for name, test in tests)
+
+
+def _is_notice(body: pl.Expr) -> pl.Expr:
+    """Whether hardly anything is left without the sentences of a notice."""
+    beside = body.str.replace_all(_NOTICE_SENTENCE, "").str.replace_all(r"\s+", " ").str.len_chars()
+    return beside <= _BESIDE_NOTICE
 
 
 def _names_another_section(text: pl.Expr) -> pl.Expr:

@@ -39,7 +39,7 @@ def test_known_fields_become_columns_and_others_are_left_out(tmp_path: Path) -> 
         ("not json", "not JSON"),
         ("[]", "a JSON object is expected, got list"),
         (json.dumps(FILING | {"cik": ""}), "no cik"),
-        (json.dumps({"cik": "1"}), "no company, filing_type, filing_date, period_of_report, filename"),
+        (json.dumps({"cik": "1"}), "no company, filing_type, filing_date, filename"),
         (json.dumps(FILING | {"item_1A": ["a"]}), "item_1A must be text, got list"),
         (json.dumps(FILING | {"item_1A": "\ud83d"}), "item_1A is no text"),
         ("[" * 100_000, "not a filing (nested too deeply)"),

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.prepare.paragraphs import mended, paragraphs
+from steps.prepare.characters import mended
+from steps.prepare.paragraphs import paragraphs
 
 
 def clean(text: str) -> list[str]:
