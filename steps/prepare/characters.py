@@ -18,7 +18,10 @@ LOST = "\ufffd"
 
 _SPACES = r"[\t\x0b\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+"
 _INVISIBLE = r"[\u0000-\u0008\u000e-\u001f\u007f\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]"
-_DAMAGE = r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]+;|[a-z]{2,6})|[\u0080-\u009f\x0c\u0300-\u036f\u2028\u2029\uf0b7ÂÃÄÅÆËÎÏâïð]|<[A-Za-z/!]|>"
+_DAMAGE = (
+    r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]+;|[a-z]{2,6})"
+    r"|[\u0080-\u009f\x0c\u0300-\u036f\u2028\u2029\uf0b7ÂÃÄÅÆËÎÏâïð]|<[A-Za-z/!]|>"
+)
 
 # Composed already, each by itself and behind any other of them: Latin letters, quotation marks, dashes, bullets, arrows, signs.
 _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2265\u2500-\u27bf"
