@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.local.rows import Row, Rows
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "period_of_report", "filename")
 OPTIONAL = ("sic", "state_of_inc", "item_1A", "part_2_item_1A")
@@ -27,17 +28,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Filings:
     """Rows of the raw table; `asked_for` tells a person's own from the default that only fills an empty table."""
 
-    rows: list[dict[str, str | None]]
+    rows: Rows
     asked_for: bool
 
 
-def read(paths: Iterable[Path]) -> list[dict[str, str | None]]:
+def read(paths: Iterable[Path]) -> Rows:
     """Read and check filings; every faulty line is named, and then nothing is taken.
 
     Raises:
         UsageError: a file is missing, empty, not UTF-8, not JSON lines, or lacks fields.
     """
-    rows: list[dict[str, str | None]] = []
+    rows = Rows()
     faults: list[str] = []
     for path in paths:
         for place, line in _lines(path):
@@ -58,9 +59,9 @@ def read(paths: Iterable[Path]) -> list[dict[str, str | None]]:
     return rows
 
 
-def checked(filings: Iterable[dict[str, Any]]) -> list[dict[str, str | None]]:
+def checked(filings: Iterable[dict[str, Any]]) -> Rows:
     """The same form for filings that are no file: a generated corpus."""
-    return [_columns(filing) for filing in filings]
+    return Rows(_columns(filing) for filing in filings)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -75,7 +76,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise UsageError(f"the filings file {path} is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _row(line: str) -> dict[str, str | None]:
+def _row(line: str) -> Row:
     document = _parsed(line)
     if not isinstance(document, dict):
         raise ValueError(f"a JSON object is expected, got {type(document).__name__}")  # noqa: TRY004 - one fault kind
@@ -85,7 +86,7 @@ def _row(line: str) -> dict[str, str | None]:
     return _columns(document)
 
 
-def _columns(document: dict[str, Any]) -> dict[str, str | None]:
+def _columns(document: dict[str, Any]) -> Row:
     return {field.lower(): _text(field, document.get(field)) for field in (*REQUIRED, *OPTIONAL)}
 
 
