@@ -45,7 +45,7 @@ class Shape:
 
 def measured(filings: Iterable[Filing]) -> Shape:
     """Count everything, one filing at a time."""
-    shape, before = Shape(), dict[str, tuple[RiskFactor, ...]]()
+    shape, before = Shape(), dict[str, _Said]()
     for filing in filings:
         fields = filing.fields
         shape.filings += 1
@@ -56,34 +56,41 @@ def measured(filings: Iterable[Filing]) -> Shape:
         if filing.without:
             shape.without[filing.without] += 1
         elif fields["filing_type"] == "10-K":
-            _report(shape, filing, before.get(fields["cik"], ()))
-            before = {fields["cik"]: filing.factors}
+            before[fields["cik"]] = _report(shape, filing, before.get(fields["cik"]))
     return shape
 
 
-def _report(shape: Shape, filing: Filing, before: tuple[RiskFactor, ...]) -> None:
+@dataclass(frozen=True)
+class _Said:
+    """Digests of what a report said, for the next year's."""
+
+    headings: set[int]
+    bodies: set[int]
+
+
+def _report(shape: Shape, filing: Filing, before: _Said | None) -> _Said:
     year = int(filing.fields["period_of_report"][:4])
-    bodies = {_body(factor, year) for factor in filing.factors}
+    bodies = [_body(factor, year) for factor in filing.factors]
+    said = _Said({hash(factor.heading) for factor in filing.factors}, set(map(hash, bodies)))
     shape.headings[filing.headings] += 1
     shape.lengths.append(len(filing.fields["item_1A"]))
     shape.factors.append(len(filing.factors))
     shape.bodies += map(len, bodies)
     if before:
-        shape.headings_repeated.append(
-            _share({each.heading for each in filing.factors}, {each.heading for each in before})
-        )
-        shape.bodies_repeated.append(_share(bodies, {_body(factor, year - 1) for factor in before}))
+        shape.headings_repeated.append(_share(said.headings, before.headings))
+        shape.bodies_repeated.append(_share(said.bodies, before.bodies))
     else:
-        said = [text for factor in filing.factors for paragraph in factor.body for text in paragraph.sentences]
-        shape.sentences += len(said)
-        shape.distinct_sentences |= set(map(hash, said))
+        sentences = [text for factor in filing.factors for paragraph in factor.body for text in paragraph.sentences]
+        shape.sentences += len(sentences)
+        shape.distinct_sentences |= set(map(hash, sentences))
+    return said
 
 
 def _body(factor: RiskFactor, year: int) -> str:
     return "\n".join(" ".join((*each.sentences, *each.items)) for each in factor.paragraphs(year))
 
 
-def _share(now: set[str], before: set[str]) -> float:
+def _share(now: set[int], before: set[int]) -> float:
     return len(now & before) / len(now)
 
 
