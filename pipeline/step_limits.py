@@ -49,6 +49,7 @@ _LIMITS: Mapping[str, Callable[[Value], bool]] = {
     "Seed": _whole(0, 2**31 - 1),
     "EvalSteps": _whole(1, 1_000_000),
     "EarlyStoppingPatience": _whole(0, 100),
+    "MaxEvalExamples": _whole(-1, 1_000_000, 0),
     "MaxEvalLoss": _above_zero(math.inf),
     "Fp8Mode": _among("auto", "storage", "native", "off", "nf4"),
     "Optimizer": _among("adamw", "adamw_8bit", "paged_adamw_8bit"),

@@ -56,6 +56,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "optimizer": parameters["Optimizer"],
             "eval_steps": parameters["EvalSteps"],
             "early_stopping_patience": parameters["EarlyStoppingPatience"],
+            "max_eval_examples": parameters["MaxEvalExamples"],
             "determinism": parameters["Determinism"],
             "merged_export": parameters["MergedExport"],
             "compile": parameters["Compile"],

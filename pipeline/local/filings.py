@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.local.documents import documents
+from pipeline.local.rows import Row, Rows
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename")
 # The raw table's columns, in its order: fields in lower case, since Spark's names are case-insensitive and delta-rs's are not.
@@ -35,11 +36,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Filings:
     """Rows of the raw table; `asked_for` tells a person's own from the default that only fills an empty table."""
 
-    rows: list[dict[str, str | None]]
+    rows: Rows
     asked_for: bool
 
 
-def read(paths: Iterable[Path]) -> list[dict[str, str | None]]:
+def read(paths: Iterable[Path]) -> Rows:
     """Read and check filings; every faulty one is named, and then nothing is taken.
 
     Args:
@@ -48,7 +49,7 @@ def read(paths: Iterable[Path]) -> list[dict[str, str | None]]:
     Raises:
         UsageError: a file is missing, empty, damaged or no JSON, or a filing in it lacks fields.
     """
-    rows: list[dict[str, str | None]] = []
+    rows = Rows()
     faults: list[str] = []
     corpus = False
     for path in paths:
@@ -80,12 +81,12 @@ def _refusal(faults: list[str], *, corpus: bool) -> str:
     )
 
 
-def checked(filings: Iterable[dict[str, Any]]) -> list[dict[str, str | None]]:
+def checked(filings: Iterable[dict[str, Any]]) -> Rows:
     """The same form for filings that are no file: a generated corpus."""
-    return [_columns(filing) for filing in filings]
+    return Rows(_columns(filing) for filing in filings)
 
 
-def _row(document: Any) -> dict[str, str | None]:
+def _row(document: Any) -> Row:
     if isinstance(document, ValueError):
         raise document
     if not isinstance(document, dict):
@@ -97,7 +98,7 @@ def _row(document: Any) -> dict[str, str | None]:
     return row
 
 
-def _columns(document: dict[str, Any]) -> dict[str, str | None]:
+def _columns(document: dict[str, Any]) -> Row:
     fields: dict[str, tuple[str, Any]] = {}
     for name, value in document.items():
         column = _OF_EDGAR_CORPUS.get(name.lower(), name.lower())

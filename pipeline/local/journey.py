@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 
-from pipeline import execution, layout
+from pipeline import execution, layout, parameters
 from pipeline.errors import PipelineError
 from pipeline.local import environment
 from pipeline.local.environment import Options, Started
@@ -35,6 +35,7 @@ class Journey:
     deployed: dict[str, Any] = field(default_factory=dict)
     outcome: Outcome | None = None
     counts: dict[str, Any] = field(default_factory=dict)
+    max_eval_examples: int = -1  # of each evaluation; -1: all
     answer: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
@@ -66,6 +67,7 @@ def travel(state: State, options: Options, overrides: Mapping[str, str], *, say:
     with journey.timed("execution"):
         journey.outcome = _execute(running, overrides, show)
     journey.counts = _counts(running, journey.outcome)
+    journey.max_eval_examples = _max_eval_examples(running, overrides)
     if journey.outcome.succeeded:
         with journey.timed("model loaded and asked"), _announced(say, "loading the registered model"):
             journey.answer = _ask(running, journey.outcome)
@@ -89,6 +91,12 @@ def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
         return {}
     counts: dict[str, Any] = json.loads(content)["counts"]
     return counts
+
+
+def _max_eval_examples(running: Started, overrides: Mapping[str, str]) -> int:
+    name = "MaxEvalExamples"
+    default = running.config.parameters.get(name, parameters.BY_NAME[name].default)
+    return int(overrides.get(name, default))
 
 
 def _ask(running: Started, outcome: Outcome) -> dict[str, str]:

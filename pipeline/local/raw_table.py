@@ -1,8 +1,6 @@
 """The raw table: filings as they came, in an external Delta table written with credentials that Unity Catalog vends."""
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from databricks.sdk import WorkspaceClient
@@ -19,11 +17,15 @@ from databricks.sdk.service.catalog import (
 
 from pipeline.local.filings import COLUMNS, Filings
 from pipeline.local.grants import RAW_TABLE
+from pipeline.local.rows import Row, Rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from deltalake import DeltaTable
 
 _DIGEST = "filings_sha256"  # in the commit's metadata: which filings a version holds
+_BATCH_CHARACTERS = 4 << 20  # of text handed to delta-rs at once; an Arrow string column ends at 2 GiB
+_ROW_GROUP_ROWS = 128  # a reader decodes a row group at once, and a filing is up to some megabytes of text
 
 
 def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]) -> int:
@@ -39,10 +41,9 @@ def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mappin
         The version that holds them; no new one is made where the newest holds them already.
     """
     options = _storage_options(admin, location, aws)
-    digest = hashlib.sha256(json.dumps(filings.rows, sort_keys=True).encode()).hexdigest()
     table = _existing(location, options)
-    if table is None or (filings.asked_for and table.history(1)[0].get(_DIGEST) != digest):
-        _write(location, filings.rows, digest, options)
+    if table is None or (filings.asked_for and table.history(1)[0].get(_DIGEST) != filings.rows.sha256):
+        write(location, filings.rows, options)
     _register(admin, location)
     written = _existing(location, options)
     assert written is not None  # noqa: S101 - just written
@@ -83,18 +84,36 @@ def _existing(location: str, options: dict[str, str]) -> "DeltaTable | None":
     return DeltaTable(location, storage_options=options)
 
 
-def _write(location: str, filings: list[dict[str, str | None]], digest: str, options: dict[str, str]) -> None:
+def write(location: str, rows: Rows, options: dict[str, str]) -> None:
+    """Replace the table's content by these rows in one commit, in as much memory as one data file and a batch take."""
     import pyarrow as pa
-    from deltalake import CommitProperties, write_deltalake
+    from deltalake import CommitProperties, WriterProperties, write_deltalake
 
     schema = pa.schema([(column, pa.string()) for column in COLUMNS])
     write_deltalake(
         location,
-        pa.Table.from_pylist(filings, schema=schema),
+        pa.RecordBatchReader.from_batches(schema, _batches(rows, schema)),
         mode="overwrite",
         storage_options=options,
-        commit_properties=CommitProperties(custom_metadata={_DIGEST: digest}),
+        writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP_ROWS),
+        commit_properties=CommitProperties(custom_metadata={_DIGEST: rows.sha256}),
     )
+
+
+def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
+    """The rows as Arrow batches of bounded size; a longer row is a batch of its own."""
+    import pyarrow as pa
+
+    held: list[Row] = []
+    characters = 0
+    for row in rows:
+        held.append(row)
+        characters += sum(len(value) for value in row.values() if value)
+        if characters >= _BATCH_CHARACTERS:
+            yield pa.RecordBatch.from_pylist(held, schema=schema)
+            held, characters = [], 0
+    if held:
+        yield pa.RecordBatch.from_pylist(held, schema=schema)
 
 
 def _register(admin: WorkspaceClient, location: str) -> None:

@@ -14,7 +14,7 @@ def rows(journey: Journey) -> list[tuple[str, str]]:
     assert journey.outcome is not None  # noqa: S101 - a journey that ended has one
     return [
         *progress.result(journey.outcome),
-        *_counted(journey.counts),
+        *_counted(journey.counts, journey.max_eval_examples),
         *((name, _one_line(journey.answer[name])) for name in ("prompt", "completion") if name in journey.answer),
         ("time", " · ".join(f"{part} {seconds:.1f} s" for part, seconds in journey.seconds.items())),
     ]
@@ -26,13 +26,14 @@ def document(journey: Journey) -> dict[str, Any]:
     return asdict(journey) | {"steps": [{"name": step.name, "seconds": step.seconds} for step in steps]}
 
 
-def _counted(counts: dict[str, Any]) -> list[tuple[str, str]]:
+def _counted(counts: dict[str, Any], measured: int) -> list[tuple[str, str]]:
     if not counts:
         return []
     filings = f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
+    part = f" (each evaluation measures {measured} of them)" if 0 <= measured < counts["examples_eval"] else ""
     examples = (
         f"{counts['examples_train']} to train on from {counts['companies_train']} companies, "
-        f"{counts['examples_eval']} to evaluate on from {counts['companies_eval']} others, "
+        f"{counts['examples_eval']} to evaluate on from {counts['companies_eval']} others{part}, "
         f"{counts['examples_rejected']} rejected"
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items()))

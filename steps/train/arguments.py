@@ -37,7 +37,7 @@ _EXPERIMENT = re.compile(r"none|(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}")
 @dataclass(frozen=True)
 class Arguments:
     """Everything Train is told. `max_steps` -1 means no cap; `sequence_length` is in tokens; `eval_steps` counts optimizer
-    steps, `early_stopping_patience` evaluations (0: never early).
+    steps, `early_stopping_patience` evaluations (0: never early). `max_eval_examples` -1 means all held-out examples.
     """
 
     execution_arn: str
@@ -54,6 +54,7 @@ class Arguments:
     optimizer: str
     eval_steps: int
     early_stopping_patience: int
+    max_eval_examples: int
     determinism: str
     merged_export: str
     compile: str
@@ -186,9 +187,9 @@ def _word(allowed: tuple[str, ...]) -> Callable[[str], str]:
     return check
 
 
-def _steps(text: str) -> int:
-    value = _whole(NO_LIMIT, _MAX_STEPS)(text)
-    return value or _refused()
+def _capped(most: int) -> Callable[[str], int]:
+    """A cap from 1 to `most`, or `NO_LIMIT`."""
+    return lambda text: _whole(NO_LIMIT, most)(text) or _refused()
 
 
 def _rate(text: str) -> float:
@@ -209,7 +210,7 @@ _FIELDS = {
     "prepare_manifest_uri": _Field(_matching(_S3_URI), "s3://bucket/key", "Prepare's manifest: what must be read"),
     "train_evidence_uri": _Field(_matching(_S3_URI), "s3://bucket/prefix", "each job writes <job>/manifest.json there"),
     "epochs": _Field(_whole(1, 20), "1 to 20", "passes over the training examples"),
-    "max_steps": _Field(_steps, "-1 or at least 1", "optimizer steps at most; -1 is no cap"),
+    "max_steps": _Field(_capped(_MAX_STEPS), "-1 or at least 1", "optimizer steps at most; -1 is no cap"),
     "learning_rate": _Field(_rate, "above 0, at most 0.1", "AdamW's peak learning rate"),
     "lora_rank": _Field(_one_of(*LORA_RANKS), _listed(LORA_RANKS), "rank of every adapter; alpha is twice it"),
     "sequence_length": _Field(
@@ -223,6 +224,9 @@ _FIELDS = {
     ),
     "early_stopping_patience": _Field(
         _whole(0, 100), "0 to 100", "evaluations without a lower loss after which training ends; 0 is never"
+    ),
+    "max_eval_examples": _Field(
+        _capped(1_000_000), "-1 or 1 to 1000000", "held-out examples of an evaluation; -1 is all"
     ),
     "determinism": _Field(
         _word(DETERMINISM), ", ".join(DETERMINISM), "full also forbids kernels whose sums depend on chance"

@@ -50,8 +50,10 @@ Rank {found.parameters["lora_rank"]} on the language model's linears, trained on
 
 | | before | after |
 |---|---|---|
-| eval loss (nats per target token, {metrics.eval_tokens} tokens) | {metrics.eval_loss_before:.4f} | {metrics.eval_loss:.4f} |
+| eval loss (nats per target token) | {metrics.eval_loss_before:.4f} | {metrics.eval_loss:.4f} |
 | eval perplexity | {_number(metrics.eval_perplexity_before)} | {_number(metrics.eval_perplexity)} |
+
+Measured on {metrics.eval_tokens} tokens of {metrics.eval_examples} held-out examples.
 
 {_shares(found)}## Data
 

@@ -40,6 +40,11 @@ class Rows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._packing)
 
+    @property
+    def documents(self) -> int:
+        """How many documents all rows hold together."""
+        return len(self._packing.documents)
+
     @overload
     def __getitem__(self, number: int) -> Row: ...
     @overload
@@ -58,6 +63,18 @@ class Split:
     documents: Documents
     rows: Rows
     lengths: Lengths
+
+    def sampled(self, most: int, *, row_tokens: int, seed: int) -> Rows:
+        """Rows of at most `most` documents (-1: all): those with the smallest example ids.
+
+        Ids are digests, so these are a fair sample. It is the same in every process, for every seed and order of the table, so
+        that losses of several trainings on the same examples are comparable.
+        """
+        if not 0 <= most < len(self.documents):
+            return self.rows
+        chosen = np.sort(np.argsort(self.documents.example_ids(), kind="stable")[:most])
+        packing = best_fit(self.documents.lengths()[chosen], row_tokens, seed=seed)
+        return Rows(self.documents, Packing(packing.starts, chosen[packing.documents]))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,12 @@ CURVE_POINTS = 1000  # at most: Register takes a report of 16 MiB, and no screen
 
 
 class Metrics(TrainingMetrics):
-    """The manifest's, with what can be derived from them: perplexity is exp(loss), None where that overflows."""
+    """The manifest's, with what can be derived from them: perplexity is exp(loss), None where that overflows.
 
+    `eval_examples` is how many held-out examples each evaluation measured (`MaxEvalExamples` bounds it).
+    """
+
+    eval_examples: Count
     eval_perplexity_before: float | None
     eval_perplexity: float | None
     tokens_per_second: float

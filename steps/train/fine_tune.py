@@ -34,7 +34,7 @@ from steps.train import (
 from steps.train.arguments import Arguments
 from steps.train.chat import Chat
 from steps.train.checkpoints import Checkpoints, Fingerprint
-from steps.train.corpus import Corpus
+from steps.train.corpus import Corpus, Rows
 from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths
 from steps.train.history import History, Measured
@@ -46,6 +46,7 @@ from steps.train.tracking import Tracker
 _DECISIVE = (
     *("execution_arn", "base_model", "base_model_revision", "epochs", "max_steps", "learning_rate", "lora_rank"),
     *("sequence_length", "seed", "optimizer", "determinism", "eval_steps", "early_stopping_patience"),
+    "max_eval_examples",
 )
 _SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
 
@@ -72,6 +73,7 @@ class Tuned:
     precision: PrecisionRecord
     batching: batching.Batching
     lengths: dict[str, Lengths]
+    measured: int  # held-out documents of each evaluation
     sample: generation.Sample
     probe: reloading.Probe | None  # what a merged export must answer, where one is wanted
     system: str  # the system message of every training example, "" where they differ: serving must say the same
@@ -137,6 +139,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         decided.record(),
         course.batching,
         {"train": task.corpus.train.lengths, "eval": task.corpus.eval.lengths},
+        _measured(task).documents,
         sample,
         probe,
         system=task.corpus.system,
@@ -157,9 +160,12 @@ def _course(
     task: Task, tuned: PeftModel, plan: memory.Plan, *, decided: precision.Precision, stop: StopSignal
 ) -> loop.Course:
     """How this task is trained on this device."""
-    arguments, me, held_out = task.arguments, processes.here(), task.corpus.eval.rows
+    arguments, me, held_out = task.arguments, processes.here(), _measured(task)
     batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
     progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
+    progress.say(
+        f"each evaluation measures {held_out.documents} of {len(task.corpus.eval.documents)} held-out examples"
+    )
     return loop.Course(
         rows=task.corpus.train.rows,
         schedule=_schedule(arguments, len(task.corpus.train.rows), me),
@@ -171,6 +177,14 @@ def _course(
         stop=stop,
         flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
         processes=me,
+    )
+
+
+def _measured(task: Task) -> Rows:
+    """The held-out rows that every evaluation measures."""
+    arguments = task.arguments
+    return task.corpus.eval.sampled(
+        arguments.max_eval_examples, row_tokens=arguments.sequence_length, seed=arguments.seed
     )
 
 

@@ -59,7 +59,9 @@ def _results(body: Element, found: Findings) -> None:
         ["eval loss, nats per target token", _number(metrics.eval_loss_before), _number(metrics.eval_loss)],
         ["eval perplexity", _number(metrics.eval_perplexity_before), _number(metrics.eval_perplexity)],
     ]
-    _table(body, [f"{metrics.eval_tokens} held-out tokens", "before", "after"], rows)
+    _table(
+        body, [f"{metrics.eval_tokens} tokens of {metrics.eval_examples} held-out examples", "before", "after"], rows
+    )
 
 
 def _loss(body: Element, found: Findings) -> None:

@@ -74,6 +74,7 @@ def _metrics(tuned: Tuned) -> findings.Metrics:
         eval_perplexity_before=_perplexity(tuned.before),
         eval_perplexity=_perplexity(best),
         eval_tokens=best.tokens,
+        eval_examples=tuned.measured,
         train_tokens=history.tokens,
         steps=history.steps,
         best_step=tuned.best.step,

@@ -15,9 +15,10 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, overload
+from typing import IO, Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steps.governance.errors import IntegrityError
 from steps.train import industries
@@ -119,12 +120,21 @@ class Documents(Sequence[Document]):
 
     def lengths(self) -> Numbers:
         """(documents,) how many tokens each has, without reading them."""
-        lengths = np.empty(self._count, np.int32)
+        lengths: Numbers = self._column("length")
+        return lengths
+
+    def example_ids(self) -> NDArray[np.bytes_]:
+        """(documents,) the id of each, as bytes."""
+        return self._column("example_id")
+
+    def _column(self, name: str) -> NDArray[Any]:
+        """(documents,) one field of all records."""
+        column = np.empty(self._count, _RECORD[name])
         for start in range(0, self._count, _AT_ONCE):
             count = min(_AT_ONCE, self._count - start)
             content = _pread(self._records, count * _RECORD.itemsize, start * _RECORD.itemsize)
-            lengths[start : start + count] = np.frombuffer(content, _RECORD)["length"]
-        return lengths
+            column[start : start + count] = np.frombuffer(content, _RECORD)[name]
+        return column
 
     def __reduce__(self) -> tuple[type["Documents"], tuple[Path]]:
         return Documents, (self._folder,)

@@ -31,7 +31,15 @@ NO_EXPERIMENT = "none"
 
 _PARAMS = (
     *("epochs", "max_steps", "learning_rate", "lora_rank", "sequence_length", "seed", "fp8_mode", "optimizer"),
-    *("eval_steps", "early_stopping_patience", "determinism", "merged_export", "compile", "sharding"),
+    *(
+        "eval_steps",
+        "early_stopping_patience",
+        "max_eval_examples",
+        "determinism",
+        "merged_export",
+        "compile",
+        "sharding",
+    ),
 )
 
 

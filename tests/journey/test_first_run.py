@@ -26,17 +26,17 @@ def test_all_four_steps_succeed_and_the_loss_falls(result: dict[str, Any]) -> No
     assert {step["name"]: step["status"] for step in outcome["steps"] if step["started"]} == dict.fromkeys(
         ("Prepare", "Train", "Gate", "Register"), "Succeeded"
     )
-    assert outcome["eval_loss"] < outcome["eval_loss_before"]
+    assert outcome["eval_loss"] < outcome["eval_loss_before"] - 1
     assert outcome["model_version"] == "1"
 
 
 def test_every_filing_is_kept_or_rejected_with_a_reason(result: dict[str, Any]) -> None:
     counts = result["counts"]
-    assert counts["filings_read"] == 48 == counts["filings_kept"] + counts["filings_rejected"]
-    assert counts["filings_rejected"] >= 12
-    assert {"no_risk_factors", "incorporated_by_reference"} <= set(counts["rejected_by_reason"])
-    assert counts["companies_train"] >= 1
-    assert counts["companies_eval"] >= 1
+    assert counts["filings_read"] == 24 == counts["filings_kept"] + counts["filings_rejected"]
+    assert counts["filings_rejected"] >= 6
+    assert {"no_risk_factors", "smaller_reporting_company", "duplicate_section"} <= set(counts["rejected_by_reason"])
+    assert counts["companies_train"] > 2
+    assert counts["companies_eval"] > 1
 
 
 def test_the_registered_model_loads_and_answers(result: dict[str, Any]) -> None:

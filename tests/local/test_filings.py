@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.local import corpus, filings
+from pipeline.local import filings
 
 FILING = {
     "cik": "320193",
@@ -67,14 +67,3 @@ def test_a_missing_an_empty_and_a_binary_file_are_named(tmp_path: Path) -> None:
     binary.write_bytes(b'{"cik": "\xff"}')
     with pytest.raises(UsageError, match="is not UTF-8"):
         filings.read([binary])
-
-
-def test_the_synthetic_corpus_is_the_same_for_the_same_seed_and_has_what_prepare_must_reject() -> None:
-    first, again = list(corpus.generate(48, 7)), list(corpus.generate(48, 7))
-    assert first == again != list(corpus.generate(48, 8))
-    assert len(filings.checked(first)) == 48
-    assert len({filing["cik"] for filing in first}) == 24
-    assert any(not filing["item_1A"] for filing in first)
-    assert any("incorporated by reference" in filing["item_1A"] for filing in first)
-    texts = [filing["item_1A"] for filing in first if len(filing["item_1A"]) > 1000]
-    assert len(texts) > len(set(texts)), "one filing repeats another's text"

@@ -18,7 +18,7 @@ def test_the_table_is_the_one_in_the_architecture_page() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| (\S+) \|", ARCHITECTURE.read_text(), re.MULTILINE)
     written = [(name, type_, default.strip("`")) for name, type_, default in rows]
     assert written == [(p.name, p.type, str(p.default)) for p in TABLE]
-    assert len(written) == 20
+    assert len(written) == 21
 
 
 @pytest.mark.parametrize("parameter", TABLE, ids=lambda parameter: parameter.name)
@@ -78,6 +78,8 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("EvalSteps", "1", "0"),
         ("EarlyStoppingPatience", "0", "-1"),
         ("EarlyStoppingPatience", "100", "101"),
+        ("MaxEvalExamples", "-1", "0"),
+        ("MaxEvalExamples", "1000000", "1000001"),
         ("Determinism", "full", "yes"),
         ("MergedExport", "bfloat16", "float16"),
         ("Compile", "layers", "all"),

@@ -17,6 +17,7 @@ from pipeline.config import Config
 from pipeline.local import administrator, seed
 from pipeline.local.aws import infrastructure
 from pipeline.local.filings import Filings
+from pipeline.local.rows import Rows
 from pipeline.local.servers import REPOSITORY, Servers, inherited
 from pipeline.local.state import Record, State, choose_ports
 
@@ -135,7 +136,7 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
         variables["REGISTER_CLIENT_ID"] = made["register"]
         config = configuration.load("local", environ=variables)
         seeded = seed.seed(
-            admin, root.client("secretsmanager"), config, filings=Filings(filings, asked_for=True), aws=variables
+            admin, root.client("secretsmanager"), config, filings=Filings(Rows(filings), asked_for=True), aws=variables
         )
         yield Environment(servers, root, admin, config, seeded, variables)
     finally:

@@ -20,7 +20,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "metrics": {
             "eval_loss_before": 3.2, "eval_loss": 2.1, "eval_tokens": 8123, "train_tokens": 1640000, "steps": 200,
             "best_step": 150, "stopped_early": True, "resumed_from": [50],
-            "eval_perplexity_before": 24.53, "eval_perplexity": 8.166, "tokens_per_second": 1812.4,
+            "eval_examples": 43, "eval_perplexity_before": 24.53, "eval_perplexity": 8.166, "tokens_per_second": 1812.4,
         },
         "by_year": [
             {"name": str(year), "tokens": 800, "eval_loss_before": 3.2, "eval_loss": 2.0 + year % 7 / 20}

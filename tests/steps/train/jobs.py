@@ -42,6 +42,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
         "optimizer": "adamw",
         "eval_steps": "50",
         "early_stopping_patience": "0",
+        "max_eval_examples": "-1",
         "determinism": "seeded",
         "merged_export": "none",
         "compile": "off",

@@ -153,7 +153,8 @@ def test_the_card_states_the_licence_as_mirrored_or_that_none_is() -> None:
 def test_the_card_has_data_metrics_and_lineage_ids() -> None:
     text = card.render(example())
     for told in (
-        "| eval loss (nats per target token, 8123 tokens) | 3.2000 | 2.1000 |", "| eval perplexity | 24.53 | 8.166 |",
+        "| eval loss (nats per target token) | 3.2000 | 2.1000 |", "8123 tokens of 43 held-out examples",
+            "| eval perplexity | 24.53 | 8.166 |",
         "| 2023 | 800 | 3.2 | 2 |", "| finance \\| banks | 4000 | – | 2.2 |", "36 of 62 filings", "9 prompt_cut",
         "`arn:aws:sagemaker:", "`pipelines-abcdefghijkl-Train`", "curated-id version 3", "raw-id version 4", "a" * 64, "b" * 40,
         "d" * 64, "c" * 40, "resumed at step 50", "ended early", "differ by 0.019",

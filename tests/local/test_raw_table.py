@@ -1,0 +1,59 @@
+"""The raw table is written in batches of bounded size, as one commit that knows which filings it holds."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from pipeline.local import raw_table
+from pipeline.local.filings import COLUMNS
+from pipeline.local.rows import Row, Rows
+
+_SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
+
+
+def filing(number: int, text: str | None) -> Row:
+    return dict.fromkeys(COLUMNS) | {"cik": str(number), "item_1a": text}
+
+
+def test_all_rows_are_one_commit_with_their_digest(tmp_path: Path) -> None:
+    rows = Rows(filing(number, "risk " * (number % 7)) for number in range(1000))
+    raw_table.write(str(tmp_path), rows, {})
+    table = DeltaTable(str(tmp_path))
+    assert table.version() == 0
+    assert table.history(1)[0]["filings_sha256"] == rows.sha256
+    assert sorted(table.to_pyarrow_table().to_pylist(), key=str) == sorted(rows, key=str)
+
+
+def test_a_new_set_of_filings_replaces_the_old_one_in_the_next_version(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        raw_table.write(str(tmp_path), Rows([filing(1, text)]), {})
+    table = DeltaTable(str(tmp_path))
+    assert table.version() == 1
+    assert [row["item_1a"] for row in table.to_pyarrow_table().to_pylist()] == ["new"]
+
+
+def test_a_batch_holds_bounded_text_and_a_longer_row_is_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_table, "_BATCH_CHARACTERS", 1000)
+    rows = [filing(number, text) for number, text in enumerate(["a" * 300] * 10 + ["b" * 5000, None, "c" * 5000])]
+    batches = list(raw_table._batches(rows, _SCHEMA))
+    assert [batch.num_rows for batch in batches] == [4, 4, 3, 2]
+    assert pa.Table.from_batches(batches).to_pylist() == rows
+    assert list(raw_table._batches([], _SCHEMA)) == []
+
+
+def test_the_rows_are_drawn_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_table, "_BATCH_CHARACTERS", 1000)
+    drawn: list[int] = []
+    rows = (drawn.append(number) or filing(number, "a" * 600) for number in range(100))
+    next(raw_table._batches(rows, _SCHEMA))
+    assert drawn == [0, 1]
+
+
+def test_a_data_file_has_row_groups_that_a_reader_can_hold(tmp_path: Path) -> None:
+    raw_table.write(str(tmp_path), Rows(filing(number, "x") for number in range(300)), {})
+    (path,) = tmp_path.glob("*.parquet")
+    metadata = pq.ParquetFile(path).metadata
+    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [128, 128, 44]

@@ -1,0 +1,33 @@
+"""The table at the end of a journey says what was evaluated, and of how much that is a part."""
+
+import pytest
+
+from pipeline.local.journey import Journey
+from pipeline.local.result import rows
+from pipeline.outcome import Outcome
+
+COUNTS = {
+    "filings_read": 24,
+    "filings_kept": 16,
+    "filings_rejected": 8,
+    "examples_train": 300,
+    "companies_train": 8,
+    "examples_eval": 60,
+    "companies_eval": 2,
+    "examples_rejected": 5,
+    "rejected_by_reason": {"no_risk_factors": 8},
+}
+OUTCOME = Outcome("arn", "Succeeded", "", (), "a.b.c", "challenger", "1", "uri", "record", 7.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [
+        (48, "60 to evaluate on from 2 others (each evaluation measures 48 of them), 5 rejected"),
+        (60, "60 to evaluate on from 2 others, 5 rejected"),
+        (-1, "60 to evaluate on from 2 others, 5 rejected"),
+    ],
+)
+def test_a_part_of_the_held_out_examples_is_never_taken_for_all(most: int, told: str) -> None:
+    shown = dict(rows(Journey(outcome=OUTCOME, counts=COUNTS, max_eval_examples=most)))
+    assert shown["examples"] == f"300 to train on from 8 companies, {told}"
