@@ -6,6 +6,10 @@
     python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow  # ask again for one started before
 
 A start has a token; the same parameters under the same token start nothing twice.
+
+--follow shows in Register's row what Register waits for and when it tries again (a schema that vanished, a workspace that
+does not answer); after ten attempts, 17 minutes, the step fails with that reason. To stop an execution meanwhile:
+aws sagemaker stop-pipeline-execution; it ends within a minute while a register worker runs.
 """
 
 import argparse

@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from databricks.sdk.errors.base import DatabricksError
+from botocore.exceptions import ClientError
 
 from steps.governance.errors import (
     AccessDenied,
@@ -239,9 +239,8 @@ def _backoff(delivery: Delivery, *, stopping: bool = False) -> int:
 
 def _impossible(error: Exception) -> bool:
     """Whether no later attempt can be better. What the workspace does not find, a person may put there meanwhile."""
-    if isinstance(error, NotFound) and isinstance(error.__cause__, DatabricksError):
-        return False
-    return isinstance(error, _IMPOSSIBLE)
+    from_the_workspace = not isinstance(error.__cause__, ClientError | None)
+    return isinstance(error, _IMPOSSIBLE) and not (isinstance(error, NotFound) and from_the_workspace)
 
 
 def _unforeseen(error: Exception) -> bool:

@@ -64,6 +64,17 @@ def test_a_revoked_privilege_stops_prepare_before_it_writes(environment: Environ
     assert commits(environment) == before
 
 
+def test_a_model_in_a_schema_that_is_not_there_is_refused_before_anything_is_trained(environment: Environment) -> None:
+    before = commits(environment)
+    code, outcome = environment.run(ModelName="edgar.modles.risk_analyst")
+    assert code == 1
+    assert "there is no schema edgar.modles for the model" in outcome["failure"]
+    assert {step["name"]: step["status"] for step in outcome["steps"]} == {
+        "Prepare": "Failed", "Train": "Waiting", "Gate": "Waiting", "Register": "Waiting"
+    }  # fmt: skip
+    assert commits(environment) == before
+
+
 @contextmanager
 def secret_of_prepare(environment: Environment, **changes: str) -> Iterator[None]:
     secrets = environment.client("secretsmanager", environment.root)

@@ -54,3 +54,23 @@ def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_no
         worker.process.resume()
     wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
     assert [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")] == before
+
+
+def test_a_register_that_waits_says_for_what_and_a_stop_ends_within_a_minute(environment: Environment) -> None:
+    """The model's schema vanishes after Prepare has seen it."""
+    sagemaker = environment.client("sagemaker")
+    environment.admin.schemas.create("vanishing", "edgar")
+    execution = environment.start(ModelName="edgar.vanishing.risk_analyst")
+
+    def note() -> str:
+        described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution)
+        return str(described.get("PipelineExecutionDescription", ""))
+
+    wait_for(lambda: "Train" in environment.steps(execution), seconds=240)
+    environment.admin.schemas.delete("edgar.vanishing", force=True)
+    wait_for(note, seconds=240)
+    assert note().startswith("Register waits: ")
+    assert "Schema 'edgar.vanishing' does not exist" in note()
+    sagemaker.stop_pipeline_execution(PipelineExecutionArn=execution, ClientRequestToken="t" * 32)
+    wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
+    assert note() == ""

@@ -130,6 +130,13 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
             lambda raw: raw["train"].update(use_spot=True, max_wait_seconds=None),
             ("train.max_wait_seconds", "expected at least train.max_runtime_seconds (14400) with use_spot, got null"),
         ),
+        (
+            lambda raw: raw["register"].update(databricks_client_id="register"),
+            (
+                "register.databricks_client_id",
+                "expected the application id (a UUID) of the register principal, or null, got 'register'",
+            ),
+        ),
         (lambda raw: raw["train"].update(use_spot="yes"), ("train.use_spot", "expected true or false, got 'yes'")),
         (lambda raw: raw["train"].update(sharding="fsdp2"), ("train.sharding", "expected auto, ddp or fsdp, got 'fsdp2'")),
         (

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
+import yaml
 
 from pipeline import config, layout
 from pipeline.errors import DefinitionError
@@ -179,6 +180,16 @@ def test_every_hyperparameter_and_argument_arrives_as_a_plain_string(tree: dict[
     hyperparameters = step(tree, "Train")["Arguments"]["HyperParameters"]
     assert [word for word in [*words, *hyperparameters.values()] if not is_text(word)] == []
     assert not any(isinstance(value, str) and value.startswith('"') for value in hyperparameters.values())
+
+
+def test_prepare_is_told_that_the_register_principal_is_unknown_where_the_configuration_does_not_name_it() -> None:
+    from pipeline import definition
+
+    raw = yaml.safe_load((ROOT / "conf" / "dev.yaml").read_text())
+    raw["register"]["databricks_client_id"] = None
+    compiled = json.loads(definition.compiled(config.parse(yaml.safe_dump(raw), "dev", {})))
+    words = step(compiled, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    assert words[words.index("--register-principal") + 1] == "unknown"
 
 
 def test_what_an_execution_writes_is_named_by_the_execution(tree: dict[str, Any]) -> None:

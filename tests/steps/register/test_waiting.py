@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from databricks.sdk import errors as databricks
 
-from steps.governance.errors import Unavailable
-from steps.governance.names import UcName
+from steps.governance.errors import NotFound, Unavailable
 from steps.register.arguments import parse
 from steps.register.waiting import MARK, Waiting
 from steps.register.worker import Fate, Worker
@@ -147,14 +148,30 @@ def test_a_note_is_one_line_within_the_limit_and_keeps_what_a_person_wrote(
     assert execution.state["description"] == own
 
 
-def test_a_model_that_vanished_meanwhile_is_made_again(worker: Worker, execution: executions.Execution) -> None:
-    """NotFound from the workspace is no end: the next attempt makes what is missing."""
-    execution.bed.faults({"path": "model-versions/get$", "times": 1, "status": 404})
+@pytest.mark.parametrize(
+    ("cause", "fate"),
+    [
+        (databricks.NotFound("Schema 'edgar.models' does not exist."), Fate.GIVE_BACK),
+        (ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject"), Fate.DELETE),
+        (None, Fate.DELETE),
+    ],
+)
+def test_what_the_workspace_does_not_find_is_waited_for_and_what_aws_does_not_find_is_not(
+    worker: Worker,
+    execution: executions.Execution,
+    monkeypatch: pytest.MonkeyPatch,
+    cause: Exception | None,
+    fate: Fate,
+) -> None:
+    """A person may create a schema again; evidence that is not there will not come."""
+
+    def absent(_: str) -> None:
+        raise NotFound("nothing there") from cause
+
+    monkeypatch.setattr(worker._facts, "read", absent)
     execution.send()
-    assert deliver(worker) is Fate.GIVE_BACK
-    assert deliver(worker) is Fate.DELETE
-    execution.check_settled()
-    assert UcName.parse(execution.model)
+    assert deliver(worker) is fate
+    assert len(execution.answers()) == (fate is Fate.DELETE)
 
 
 def test_a_silent_sagemaker_is_no_reason_to_fail(
