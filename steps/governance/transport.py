@@ -78,7 +78,7 @@ class Transport(HTTPAdapter):
             if isinstance(answer, requests.Response):
                 return self._checked(answer, stream=stream, read=read)
             if not (answer.unprocessed or read):
-                raise Unanswered(answer.cause, retry_after_seconds=answer.asked_seconds)
+                raise attempts.unanswered(answer)
             attempts.wait(answer)
             if self._authenticate is not None:
                 request.headers.update(self._authenticate())
