@@ -177,7 +177,9 @@ def settle(act: Callable[[], None], *, present: Callable[[], bool], doing: str, 
 
 def pause_after(error: Unavailable, attempts: Attempts) -> None:
     """Wait before an effect is sent again; an error that came after the budget was spent is raised as it is."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    cause = "; ".join(line for line in lines if not line.startswith("do "))
     try:
-        attempts.wait(Failure(error.what, error.retry_after_seconds))
+        attempts.wait(Failure(cause, error.retry_after_seconds))
     except Unanswered:
         raise error from error.__cause__
