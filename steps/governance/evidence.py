@@ -19,6 +19,8 @@ from steps.governance.errors import AccessDenied, Conflict, GovernanceError, Not
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
 _DENIED = {"AccessDenied", "403"}
+# botocore's own time-outs are 60 s; five attempts of a store that hangs end within three minutes
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30)
 _MAX_BYTES = 64 * 1024 * 1024  # a manifest of some 300,000 files; anything larger is not a document
 
 
@@ -26,9 +28,7 @@ class Evidence:
     """Read and write-once access to evidence documents, with the job's own AWS role."""
 
     def __init__(self, region: str) -> None:
-        self._s3 = boto3.client(
-            "s3", region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5})
-        )
+        self._s3 = boto3.client("s3", region_name=region, config=_CONFIG)
 
     def read(self, uri: str) -> bytes:
         """The document's bytes.

@@ -132,7 +132,7 @@ class Attempts:
         clock, left = self._policy.clock, self.seconds_left
         pause = self._backoff() if failure.asked_seconds is None else max(failure.asked_seconds, self._backoff())
         if pause >= left:
-            raise Unanswered(self._spent_on(failure), retry_after_seconds=failure.asked_seconds)
+            raise self.unanswered(failure)
         log.warning(
             "%s: %s; attempt %d follows in %.1f s, %.0f s are left",
             *(self._doing, failure.cause, self.count + 1, pause, left),
@@ -144,12 +144,13 @@ class Attempts:
         longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(self.count - 1, 10), _LONGEST_PAUSE_SECONDS)
         return longest * (0.5 + self._policy.clock.chance() / 2)
 
-    def _spent_on(self, failure: Failure) -> str:
+    def unanswered(self, failure: Failure) -> Unanswered:
+        """The end of this call, with what it cost and what the service asked for."""
         text = f"{failure.cause} (attempt {self.count}, after {self._spent:.0f} s)"
-        if failure.asked_seconds is None:
-            return text
-        budget = f"{max(self.seconds_left, 0):.0f} s are left of the {self._policy.seconds:.0f} s for this call"
-        return f"{text}; the service asked to wait {failure.asked_seconds:.0f} s, {budget}"
+        if failure.asked_seconds is not None:
+            budget = f"{max(self.seconds_left, 0):.0f} s are left of the {self._policy.seconds:.0f} s for this call"
+            text = f"{text}; the service asked to wait {failure.asked_seconds:.0f} s, {budget}"
+        return Unanswered(text, retry_after_seconds=failure.asked_seconds)
 
 
 def settle(act: Callable[[], None], *, present: Callable[[], bool], doing: str, policy: Policy) -> None:
@@ -176,7 +177,9 @@ def settle(act: Callable[[], None], *, present: Callable[[], bool], doing: str, 
 
 def pause_after(error: Unavailable, attempts: Attempts) -> None:
     """Wait before an effect is sent again; an error that came after the budget was spent is raised as it is."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    cause = "; ".join(line for line in lines if not line.startswith("do "))
     try:
-        attempts.wait(Failure(error.what, error.retry_after_seconds))
+        attempts.wait(Failure(cause, error.retry_after_seconds))
     except Unanswered:
         raise error from error.__cause__

@@ -36,6 +36,7 @@ Authenticate = Callable[[], dict[str, str]]
 
 TIMEOUT_SECONDS = 30.0  # until an attempt is answered: one that hangs leaves time for another within the budget
 _CONNECT_SECONDS = 5.0
+_SDK_BUDGET_SECONDS = 1  # databricks-sdk's own, should an update no longer ask our clock; its default is 300
 _CONNECTIONS = 20  # databricks-sdk's own number
 _AUTH_TYPE = "oauth-m2m"
 _PRODUCT = ("governed-finetune", "0.1.0")
@@ -78,7 +79,7 @@ class Transport(HTTPAdapter):
             if isinstance(answer, requests.Response):
                 return self._checked(answer, stream=stream, read=read)
             if not (answer.unprocessed or read):
-                raise Unanswered(answer.cause, retry_after_seconds=answer.asked_seconds)
+                raise attempts.unanswered(answer)
             attempts.wait(answer)
             if self._authenticate is not None:
                 request.headers.update(self._authenticate())
@@ -116,6 +117,7 @@ def workspace_client(
         auth_type=_AUTH_TYPE,  # pinned: a DATABRICKS_TOKEN in the environment must not win, nor raise
         credentials_strategy=_Given(authenticate),
         http_timeout_seconds=timeout_seconds,
+        retry_timeout_seconds=_SDK_BUDGET_SECONDS,
         product=_PRODUCT[0],
         product_version=_PRODUCT[1],
         clock=_NoSecondTime(),

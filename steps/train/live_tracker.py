@@ -4,8 +4,9 @@
     tracker.log(12, {"train_loss": 2.31}); tracker.tag({…}); tracker.finish("FINISHED")
 
 Values wait in a queue of bounded length; when it is full the oldest go, and are counted. `Unavailable` is answered with
-another attempt after a pause, for as long as the job lasts; every other refusal ends tracking. Each kind of trouble is
-logged once.
+another attempt after a pause, for as long as the job lasts; every other refusal ends tracking. A `Retry-After` lengthens
+the pause to a minute at most. The end of the job cuts each pause short: `flush` and `finish` never wait longer than their
+bound, whatever the service asks for. Each kind of trouble is logged once.
 """
 
 import logging
@@ -151,7 +152,8 @@ class LiveTracker:
                 return act()
             except Unavailable as error:
                 self._note("unavailable", f"live metrics wait, training goes on: {error}")
-            self._rest(pause)
+                asked = min(error.retry_after_seconds or 0.0, _LONGEST_PAUSE_SECONDS)
+            self._rest(max(pause, asked))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _rest(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ External calls. Each is sent once, with a time limit; the caller repeats what ra
     duplicate       as above: SageMaker starting the job again opens the same run, and the steps since the last
                     checkpoint stand in it twice, with the later time
     time-out        a lost answer
-    429, 5xx        `Unavailable`, after the pause that the answer names
+    429, 5xx        `Unavailable` at once, with the pause that the answer names
     expired token   renewed before each call by governance.identity; a 401 all the same is final
     400, 403, 404   final, and said with what to do
     crash before    nothing is there, the next start makes it; after: the next start finds it, its status set to RUNNING

@@ -22,7 +22,7 @@ def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Wor
 
 def set_status(execution: executions.Execution, status: str) -> None:
     """What the service itself would do: the workspace's own store is changed."""
-    store = sqlite3.connect(execution.bed.state / "workspace" / "workspace.db")
+    store = sqlite3.connect(execution.bed.state / "workspace" / "workspace.sqlite")
     with store:
         pattern = f"{execution.model}/%"
         ((key, document),) = store.execute(
