@@ -47,8 +47,9 @@ def check(definition: str) -> None:
         *_sizes(definition, tree, steps),
         *(fault for step in steps.values() for fault in _step_limits(step)),
         *_references(tree, steps),
-        *graph.faults(tree["Steps"]),
     ]
+    if len(steps) == sum(1 for _ in every_step(tree["Steps"])):  # with a name twice, "waits for" has no meaning
+        faults += graph.faults(tree["Steps"])
     if faults:
         raise DefinitionError(listed("the compiled definition has", tuple(faults)))
 
