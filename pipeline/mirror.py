@@ -5,8 +5,11 @@
 
 Name and revision are those of conf/ENV.yaml. Only what the trainer reads is taken: no pickles, no second copy of the weights
 (`consolidated*`). The licence that the model's own card names is noted, so that the card of what is tuned can state it; where
-there is no card, none is. `mirror.json` is uploaded last, so its presence means that the mirror is whole; a mirror is never
-changed. The download from the hub is [unverified]: no machine of ours reaches it.
+there is no card, none is. A folder that is not a whole model, or not one that Train can use, is refused with all its faults.
+`mirror.json` is uploaded last, so a first upload that was cut off is not taken for a mirror, and the same command goes on.
+A whole mirror is never changed: another folder for it is refused with the difference (exit 1). A broken one, which Train
+would refuse, is replaced, and the command names the files. The download from the hub is [unverified]: no machine of ours
+reaches it.
 """
 
 import hashlib
@@ -21,11 +24,12 @@ from typing import Any
 
 import yaml
 
-from pipeline import account, command, config, layout
+from pipeline import account, command, config, layout, model_files, trainable
 from pipeline.command import put, say
-from pipeline.errors import UsageError
+from pipeline.errors import Refused, UsageError, listed
+from pipeline.standing_mirror import MIRROR as MIRROR
+from pipeline.standing_mirror import StandingMirror, differing, entries
 
-MIRROR = "mirror.json"
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more
 CARD = "README.md"  # read for its licence, not mirrored
@@ -49,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.repository:
             _download(arguments.repository, configured.train.base_model_revision, folder)
         document = described(folder, configured.train.base_model, configured.train.base_model_revision)
+        _refuse(folder, trainable.faults(folder))
         uri = layout.base_model(configured)
         with account.answering(f"mirroring to {uri}", configured):
             done = upload(s3, folder, document, uri=uri)
@@ -60,7 +65,7 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
     """The mirror document of a folder's files: name, revision, and path, size and sha256 of each.
 
     Raises:
-        UsageError: there are no weights among them.
+        UsageError: there are no weights among them, or the files are not a whole model; with every fault.
     """
     paths = sorted(path for pattern in TAKEN for path in folder.glob(pattern) if path.name != MIRROR)
     paths = [path for path in paths if not any(path.match(pattern) for pattern in LEFT)]
@@ -68,9 +73,15 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
         raise UsageError(
             f"no model to mirror in {folder}\n  expected  safetensors weights\n  got       {len(paths)} other files"
         )
+    _refuse(folder, model_files.faults(folder, paths))
     files = [{"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths]
     stated = licence(folder)
     return {"name": name, "revision": revision, "files": files} | ({"licence": stated} if stated else {})
+
+
+def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:
+    if faults:
+        raise UsageError(f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}")
 
 
 def licence(folder: Path) -> str | None:
@@ -86,14 +97,49 @@ def licence(folder: Path) -> str | None:
 
 
 def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
-    """Put the files and then the document to `uri`; False, and nothing done, where a mirror stands already."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    if s3.list_objects_v2(Bucket=bucket, Prefix=prefix + MIRROR).get("KeyCount", 0):
-        return False
+    """Put the files and then the document to `uri`; False, and nothing done, where the same mirror is there and whole.
+
+    Raises:
+        Refused: a whole mirror of other content is there; the message says how it differs.
+    """
+    standing = StandingMirror(s3, uri)
+    there = standing.document()
+    if there is None:
+        _put(s3, folder, mirror, standing=standing)
+        return True
+    if there == mirror:
+        broken = standing.misplaced(mirror)
+        if not broken:
+            return False
+    else:
+        broken = standing.faults(name=mirror["name"], revision=mirror["revision"])
+        if not broken:
+            raise _other_content(uri, differing(there, mirror))
+    say(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
+    for name, text in differing(there, mirror):
+        say(f"  replaced  {name}: {text}")
+    _put(s3, folder, mirror, standing=standing)
+    return True
+
+
+def _other_content(uri: str, differences: list[tuple[str, str]]) -> Refused:
+    text = "\n".join(f"  {name}  {difference}" for name, difference in differences)
+    return Refused(
+        f"another mirror is at {uri}, and it is whole; models may have been trained on it, so it is not changed\n{text}\n"
+        "  do  mirror the folder that it was made from, or give this content a revision of its own "
+        "(train.base_model_revision)"
+    )
+
+
+def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, standing: StandingMirror) -> None:
+    """The files, then the document. An object that the document does not name goes first: Train refuses extra files."""
+    bucket, prefix = standing.bucket, standing.prefix
+    for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
+        say(f"  removed   {name}: {MIRROR} does not name it")
+        s3.delete_object(Bucket=bucket, Key=prefix + name)
     for entry in mirror["files"]:
         s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
     s3.put_object(Bucket=bucket, Key=prefix + MIRROR, Body=json.dumps(mirror, indent=1).encode())
-    return True
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:

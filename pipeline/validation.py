@@ -2,7 +2,7 @@
 
     validation.check(definition)      # raises DefinitionError with every fault
 
-Every reference must lead somewhere, and the sizes must be within the service's limits.
+Every reference must lead somewhere, no step may wait for itself, and the sizes must be within the service's limits.
 """
 
 import json
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline import graph
 from pipeline.errors import DefinitionError, did_you_mean, listed
 
 # Limits of SageMaker Pipelines, CreateTrainingJob and StartJobRun (botocore 1.44.5; 50 steps: quota page, one source).
@@ -47,6 +48,8 @@ def check(definition: str) -> None:
         *(fault for step in steps.values() for fault in _step_limits(step)),
         *_references(tree, steps),
     ]
+    if len(steps) == sum(1 for _ in every_step(tree["Steps"])):  # with a name twice, "waits for" has no meaning
+        faults += graph.faults(tree["Steps"])
     if faults:
         raise DefinitionError(listed("the compiled definition has", tuple(faults)))
 
@@ -109,28 +112,11 @@ def _limit(where: str, unit: str, got: int, most: int) -> Iterator[Fault]:
 def _references(tree: Node, steps: Mapping[str, Node]) -> Iterator[Fault]:
     parameters = {parameter["Name"] for parameter in tree["Parameters"]}
     for name, step in steps.items():
-        own = {**step, "Arguments": _own_arguments(step)}
-        yield from ((name, fault) for path in _gets(own) if (fault := _unresolved(path, parameters, steps)))
+        own = {**step, "Arguments": graph.own_arguments(step)}
+        yield from ((name, fault) for path in graph.references(own) if (fault := _unresolved(path, parameters, steps)))
         for dependency in step.get("DependsOn", []):
             if dependency not in steps:
                 yield name, f"depends on the step {dependency!r}, which is not there{did_you_mean(dependency, steps)}"
-
-
-def _own_arguments(step: Node) -> Any:
-    if step["Type"] != "Condition":
-        return step["Arguments"]
-    return step["Arguments"]["Conditions"]
-
-
-def _gets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        if set(node) == {"Get"}:
-            yield node["Get"]
-        for value in node.values():
-            yield from _gets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _gets(value)
 
 
 def _unresolved(path: str, parameters: set[str], steps: Mapping[str, Node]) -> str | None:

@@ -1,38 +1,28 @@
 """A mirror names what it took, byte for byte, and Train accepts exactly that."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline import mirror
-from pipeline.errors import UsageError
+from pipeline.errors import Refused, UsageError
 from steps.governance.errors import IntegrityError
 from steps.train.mirror import verify
+from tests.pipeline import models
 
 REVISION = "a" * 40
 
 
+URI = "s3://b/base-models/m/a/"
+PREFIX = "base-models/m/a/"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"):
-        (tmp_path / name).write_text(name)
-    return tmp_path
-
-
-class Bucket:
-    """S3 at the seam of two calls, in the order they came."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-
-    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, int]:  # noqa: N803 - boto3's names
-        return {"KeyCount": sum(key.startswith(Prefix) for key in self.keys)}
-
-    def upload_file(self, _: str, bucket: str, key: str) -> None:
-        self.keys.append(key)
-
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
-        self.keys.append(Key)
+    return models.whole(tmp_path / "model")
 
 
 def test_pickles_and_the_second_copy_of_the_weights_are_left(folder: Path) -> None:
@@ -45,23 +35,141 @@ def test_pickles_and_the_second_copy_of_the_weights_are_left(folder: Path) -> No
 
 
 def test_train_accepts_the_mirror_and_refuses_a_changed_byte(folder: Path) -> None:
-    import json
-
     document = mirror.described(folder, "m", REVISION)
     (folder / "mirror.json").write_text(json.dumps(document))
     assert verify(folder, name="m", revision=REVISION).revision == REVISION
-    (folder / "model.safetensors").write_text("model.safetensorz")
+    models.whole(folder, value=1.0)
     with pytest.raises(IntegrityError, match=r"model\.safetensors"):
         verify(folder, name="m", revision=REVISION)
 
 
-def test_the_document_comes_last_and_a_mirror_is_never_changed(folder: Path) -> None:
-    bucket, document = Bucket(), mirror.described(folder, "m", REVISION)
-    assert mirror.upload(bucket, folder, document, uri="s3://b/base-models/m/a/")
-    assert bucket.keys[-1] == "base-models/m/a/mirror.json"
+def put(bucket: models.Bucket, folder: Path) -> bool:
+    return mirror.upload(bucket, folder, mirror.described(folder, "m", REVISION), uri=URI)
+
+
+def test_the_document_comes_last_and_the_same_mirror_is_held_already(folder: Path) -> None:
+    bucket = models.Bucket()
+    assert put(bucket, folder) is True
+    assert bucket.keys[-1] == PREFIX + "mirror.json"
     before = list(bucket.keys)
-    assert not mirror.upload(bucket, folder, document, uri="s3://b/base-models/m/a/")
+    assert put(bucket, folder) is False
     assert bucket.keys == before
+
+
+def test_a_whole_mirror_of_other_content_is_not_changed_and_the_difference_is_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    bucket = models.Bucket()
+    put(bucket, folder)
+    before = dict(bucket.objects)
+    other = models.whole(tmp_path / "other", value=1.0)
+    (other / "added_tokens.json").write_text("{}")
+    with pytest.raises(Refused) as caught:
+        put(bucket, other)
+    assert bucket.objects == before
+    text = str(caught.value)
+    assert "another mirror is at s3://b/base-models/m/a/, and it is whole" in text
+    assert "added_tokens.json  is not there" in text
+    assert "model.safetensors  is 328 bytes, sha256 " in text
+    assert "config.json" not in text
+    assert "give this content a revision of its own (train.base_model_revision)" in text
+
+
+def mirrored_pointer(bucket: models.Bucket, folder: Path) -> None:
+    """What an earlier release mirrored: a pointer as weights, whole by its own document."""
+    put(bucket, folder)
+    content, name = models.POINTER.encode(), "model.safetensors"
+    bucket.objects[PREFIX + name] = content
+    document = json.loads(bucket.objects[PREFIX + "mirror.json"])
+    [entry] = [each for each in document["files"] if each["path"] == name]
+    entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    bucket.objects[PREFIX + "mirror.json"] = json.dumps(document).encode()
+
+
+def resized(bucket: models.Bucket, folder: Path) -> None:
+    put(bucket, folder)
+    bucket.objects[PREFIX + "model.safetensors"] += b"x"
+
+
+def altered(bucket: models.Bucket, folder: Path) -> None:
+    put(bucket, folder)
+    bucket.objects[PREFIX + "config.json"] = b"[]"
+
+
+def lost(bucket: models.Bucket, folder: Path) -> None:
+    put(bucket, folder)
+    del bucket.objects[PREFIX + "tokenizer.json"]
+
+
+def strange(bucket: models.Bucket, folder: Path) -> None:
+    put(bucket, folder)
+    bucket.objects[PREFIX + "old-shard.safetensors"] = b"x"
+
+
+def unread(bucket: models.Bucket, folder: Path) -> None:
+    put(bucket, folder)
+    bucket.objects[PREFIX + "mirror.json"] = b"{"
+
+
+def renamed(bucket: models.Bucket, folder: Path) -> None:
+    mirror.upload(bucket, folder, mirror.described(folder, "another", REVISION), uri=URI)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (mirrored_pointer, "model.safetensors  is a git-lfs pointer"),
+        (resized, "model.safetensors  has 329 bytes, and mirror.json says 328"),
+        (altered, "config.json  differs from mirror.json: 2 bytes, sha256 4f53cda18c2b"),
+        (lost, "tokenizer.json  is missing"),
+        (strange, "old-shard.safetensors  is not in mirror.json"),
+        (unread, "mirror.json  names no files"),
+        (renamed, "mirror.json  is of 'another' at 'aaaa"),
+    ],
+)
+def test_a_mended_folder_replaces_a_broken_mirror_and_says_so(
+    folder: Path, tmp_path: Path, broken: Callable[..., None], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket = models.Bucket()
+    broken(bucket, folder)
+    mended = models.whole(tmp_path / "mended", value=2.0)
+    assert put(bucket, mended) is True
+    said = capsys.readouterr().err
+    assert "the mirror at s3://b/base-models/m/a/ is broken and is replaced; it has 1 fault" in said
+    assert reason in said
+    assert "  replaced  model.safetensors: is " in said
+    document = mirror.described(mended, "m", REVISION)
+    assert json.loads(bucket.objects[PREFIX + "mirror.json"]) == document
+    names = {key.removeprefix(PREFIX) for key in bucket.objects}
+    assert names == {entry["path"] for entry in document["files"]} | {"mirror.json"}
+    assert bucket.keys[-1] == PREFIX + "mirror.json"
+    assert put(bucket, mended) is False
+
+
+def test_the_same_folder_mends_a_mirror_that_lost_an_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bucket = models.Bucket()
+    lost(bucket, folder)
+    assert put(bucket, folder) is True
+    assert "tokenizer.json  is missing" in capsys.readouterr().err
+    assert put(bucket, folder) is False
+
+
+def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(folder: Path, tmp_path: Path) -> None:
+    class Cut(models.Bucket):
+        def upload_file(self, path: str, bucket: str, key: str) -> None:
+            if key.endswith("model.safetensors"):
+                raise ConnectionError
+            super().upload_file(path, bucket, key)
+
+    bucket = Cut()
+    with pytest.raises(ConnectionError):
+        put(bucket, folder)
+    assert PREFIX + "mirror.json" not in bucket.objects
+    whole = models.Bucket()
+    whole.objects = bucket.objects | {PREFIX + "left-over.json": b"{}"}  # of another folder, begun and given up
+    assert put(whole, folder) is True
+    assert f"-{PREFIX}left-over.json" in whole.keys
+    assert put(whole, folder) is False
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
@@ -85,8 +193,6 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
 def test_the_licence_is_what_the_models_own_card_names_and_never_invented(
     folder: Path, card: str | None, stated: str | None
 ) -> None:
-    import json
-
     if card is not None:
         (folder / mirror.CARD).write_text(card)
     document = mirror.described(folder, "m", REVISION)

@@ -1,0 +1,111 @@
+"""Whether a folder holds a whole model: what a clone without git-lfs, a broken download or a lost shard leaves behind.
+
+    model_files.faults(folder, paths)     # [("model.safetensors", "is a git-lfs pointer …; run `git lfs pull` …")]
+
+Train would find these faults on its GPU instance; here they cost a second. Weights are judged by their headers.
+`trainable.faults` asks further whether Train can use the model.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+Fault = tuple[str, str]
+
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"  # as steps/train/base_weights.py reads them
+REQUIRED = ("config.json", "tokenizer.json")
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_PULL = "run `git lfs install && git lfs pull` in the folder"
+_AGAIN = "download it again"
+_FEW = 5  # names in one message
+
+
+def faults(folder: Path, paths: Sequence[Path]) -> list[Fault]:
+    """Every fault of the files to mirror, each with what to do."""
+    found = [(path.name, fault) for path in paths if (fault := _fault(path))]
+    names = {path.name for path in paths}
+    found += [(name, f"is missing, and Train needs it; {_AGAIN}") for name in REQUIRED if name not in names]
+    unreadable = {name for name, _ in found}
+    return [*found, *_shards(folder, {path.name for path in paths if path.suffix == ".safetensors"}, unreadable)]
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names of a list that may be long."""
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with one file alone."""
+    if not path.is_file():
+        return f"is no file, or a link to nothing; {_AGAIN}"
+    size = path.stat().st_size
+    if size == 0:
+        return f"is empty; {_AGAIN}"
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            return f"is a git-lfs pointer of {size} bytes, not the file itself; {_PULL}"
+    if path.suffix == ".safetensors":
+        return _weights_fault(path, size)
+    return _json_fault(path) if path.suffix == ".json" else None
+
+
+def _json_fault(path: Path) -> str | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:  # JSON's and UTF-8's
+        return f"is not JSON ({str(error)[:80]}); {_AGAIN}"
+    if path.name in (*REQUIRED, INDEX) and not isinstance(content, dict):
+        return f"expected a JSON object, got {type(content).__name__}; {_AGAIN}"
+    return None
+
+
+def _weights_fault(path: Path, size: int) -> str | None:
+    """The library compares the header with the file's length, so a cut or padded file is found without reading it."""
+    try:
+        with safe_open(path, framework="np"):
+            return None
+    except (SafetensorError, OSError) as error:
+        return f"is no whole safetensors file of {size} bytes ({str(error)[:120]}); {_AGAIN}"
+
+
+def _shards(folder: Path, weights: set[str], unreadable: set[str]) -> Iterator[Fault]:
+    """Whether index and weights are one model. Files that have a fault of their own are not opened again."""
+    if not (folder / INDEX).is_file():
+        if SINGLE not in weights and weights:
+            yield INDEX, f"is missing, so nobody knows which of {few(sorted(weights))} belong together; {_AGAIN}"
+        elif extra := sorted(weights - {SINGLE}):
+            yield few(extra), f"stands beside {SINGLE} without an index; remove it from the folder"
+        return
+    if INDEX in unreadable:
+        return
+    tensors = json.loads((folder / INDEX).read_bytes()).get("weight_map")
+    if not isinstance(tensors, dict) or not tensors or not all(isinstance(shard, str) for shard in tensors.values()):
+        yield INDEX, f"expected weight_map, from tensors to files, got {str(tensors)[:60]}; {_AGAIN}"
+        return
+    yield from _indexed(folder, tensors, weights, unreadable)
+
+
+def _indexed(folder: Path, tensors: dict[str, str], weights: set[str], unreadable: set[str]) -> Iterator[Fault]:
+    named = set(tensors.values())
+    for shard in sorted(named - weights):
+        yield shard, f"is missing, and {INDEX} names it; {_AGAIN}"
+    if extra := sorted(weights - named):
+        yield few(extra), f"is in no line of {INDEX}; remove it from the folder"
+    for shard in sorted((named & weights) - unreadable):
+        with safe_open(folder / shard, framework="np") as opened:
+            held = set(opened.keys())
+        listed = {tensor for tensor, place in tensors.items() if place == shard}
+        if lacking := sorted(listed - held):
+            yield shard, f"lacks tensors that {INDEX} says it has: {few(lacking)}; {_AGAIN}"
+        if unlisted := sorted(held - listed):
+            yield shard, f"has tensors that {INDEX} does not give it: {few(unlisted)}; {_AGAIN}"
+
+
+def header(path: Path) -> dict[str, Any]:
+    """The dtype of every tensor in a file of weights, by name."""
+    with safe_open(path, framework="np") as opened:
+        return {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118 - it is no mapping

@@ -1,0 +1,101 @@
+"""A definition whose steps wait for each other, or for a step that may never run, is refused with the way spelled out."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline import validation
+from pipeline.errors import DefinitionError
+
+Steps = dict[str, dict[str, Any]]
+LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
+REGISTERED = {"Get": "Steps.Register.OutputParameters['model_version']"}
+
+
+def refusal(compiled: str, change: Callable[[Steps], object]) -> list[str]:
+    """The faults of the definition after `change` is made to its steps, by name."""
+    tree = json.loads(compiled)
+    change({step["Name"]: step for step in validation.every_step(tree["Steps"])})
+    with pytest.raises(DefinitionError) as caught:
+        validation.check(json.dumps(tree))
+    return [" ".join(line.split()) for line in str(caught.value).splitlines()[1:]]
+
+
+def joined(step: dict[str, Any], reference: object) -> None:
+    step["Arguments"]["HyperParameters"]["seed"] = {"Std:Join": {"On": "", "Values": ["x", reference]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (
+            lambda steps: steps["Prepare"].update(DependsOn=["Train"]),
+            ["Prepare waits for itself: Prepare → Train → Prepare"],
+        ),
+        (lambda steps: steps["Train"]["DependsOn"].append("Train"), ["Train waits for itself: Train → Train"]),
+        (
+            lambda steps: steps["Prepare"].update(DependsOn=["Gate"]),
+            ["Prepare waits for itself: Prepare → Gate → Train → Prepare"],
+        ),
+        (
+            lambda steps: joined(steps["Train"], REGISTERED),
+            [
+                "Train waits for itself: Train → Register → Gate → Train",
+                "Train refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken",
+            ],
+        ),
+        (
+            lambda steps: steps["Gate"]["Arguments"]["Conditions"][0].update(RightValue=REGISTERED),
+            [
+                "Gate waits for itself: Gate → Register → Gate",
+                "Gate refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken",
+            ],
+        ),
+        (
+            lambda steps: steps["Rejected"]["Arguments"].update(ErrorMessage=REGISTERED),
+            ["Rejected refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken"],
+        ),
+        (
+            lambda steps: steps["Register"].update(DependsOn=["Rejected"]),
+            ["Register refers to 'Rejected', which is inside 'Gate: ElseSteps' and runs only if that branch is taken"],
+        ),
+        (
+            lambda steps: (steps["Register"].update(DependsOn=["Rejected"]), steps["Rejected"].update(DependsOn=["Register"])),
+            [
+                "Register waits for itself: Register → Rejected → Register",
+                "Register refers to 'Rejected', which is inside 'Gate: ElseSteps' and runs only if that branch is taken",
+                "Rejected refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_a_wait_that_cannot_end_is_spelled_out(
+    compiled: str, change: Callable[[Steps], object], faults: list[str]
+) -> None:
+    assert refusal(compiled, change) == faults
+
+
+def test_two_circles_are_both_told(compiled: str) -> None:
+    def change(steps: Steps) -> None:
+        steps["Prepare"]["DependsOn"] = ["Train"]
+        steps["Register"]["DependsOn"] = ["Register"]
+
+    assert refusal(compiled, change) == [
+        "Prepare waits for itself: Prepare → Train → Prepare",
+        "Register waits for itself: Register → Register",
+    ]
+
+
+def test_a_branch_may_read_what_ran_before_its_condition_and_wait_within_itself(compiled: str) -> None:
+    tree = json.loads(compiled)
+    [gate] = [step for step in tree["Steps"] if step["Name"] == "Gate"]
+    inner = {
+        "Name": "After",
+        "Type": "Fail",
+        "Arguments": {"ErrorMessage": {"Get": LOSS}},
+        "DependsOn": ["Register", "Gate"],
+    }
+    gate["Arguments"]["IfSteps"].append(inner)
+    validation.check(json.dumps(tree))
