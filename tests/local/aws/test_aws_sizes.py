@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -151,10 +152,12 @@ class Recorded:
 
     def __init__(self):
         self.batches = []
+        self.open = threading.Event()
 
     def create_log_group(self, **_: Any) -> None: ...
 
-    def create_log_stream(self, **_: Any) -> None: ...
+    def create_log_stream(self, **_: Any) -> None:
+        assert self.open.wait(60)  # until all lines are there, so that a request could hold too many of them
 
     def put_log_events(self, *, logEvents, **_: Any):  # noqa: N803 - as above
         sizes = [len(event["message"].encode()) for event in logEvents]
@@ -172,10 +175,11 @@ def test_lines_of_any_length_and_number_become_events_that_cloudwatch_takes(tmp_
     client = Recorded()
     stream = LogStream(client, group="g", name="n", copy=tmp_path / "log")
     long = "€" * 400_000  # 1.2 MB of UTF-8
-    for line in (long, *(["short"] * 10_001), long[: 2**18]):
+    for line in (long, *(["short"] * 25_001), long[: 2**18]):
         stream.write(line)
+    client.open.set()
     stream.close()
-    assert client.text == long + "short" * 10_001 + long[: 2**18]
+    assert client.text == long + "short" * 25_001 + long[: 2**18]
     assert len(client.batches) > 2
 
 

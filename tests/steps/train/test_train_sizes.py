@@ -97,20 +97,20 @@ def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_versio
     assert len(first) >= 3
 
 
-def test_tokens_past_four_gibibytes_are_found_where_they_are(tmp_path: Path) -> None:
-    """Two documents of 2³¹ - 1 tokens each before the one that is read; the file is sparse."""
+def test_tokens_past_four_billion_are_found_where_they_are(tmp_path: Path) -> None:
+    """Three documents of 2³¹ - 1 tokens each before the one that is read; the file is sparse."""
     longest = 2**31 - 1
-    fake = np.zeros(2, token_store._RECORD)
-    fake["length"], fake["offset"] = longest, [0, longest]
+    fake = np.zeros(3, token_store._RECORD)
+    fake["length"], fake["offset"] = longest, [0, longest, 2 * longest]
     with token_store.Writer(tmp_path / "store") as writer:
-        writer._tokens.truncate(2 * longest * 4)
-        writer._tokens.seek(2 * longest * 4)
+        writer._tokens.truncate(3 * longest * 4)
+        writer._tokens.seek(3 * longest * 4)
         writer._records.write(fake.tobytes())
-        writer._offset = 2 * longest
+        writer._offset = 3 * longest
         writer.append([Document((5, 6, 7), 1, "x" * 24, 2021)])
     documents = token_store.Documents(tmp_path / "store")
-    assert (documents[2].ids, documents[2].example_id) == ((5, 6, 7), "x" * 24)
-    assert documents.lengths().sum(dtype=np.int64) == 2 * longest + 3
+    assert (documents[3].ids, documents[3].example_id) == ((5, 6, 7), "x" * 24)
+    assert documents.lengths().sum(dtype=np.int64) == 3 * longest + 3
 
 
 def test_a_tensor_past_two_and_four_gibibytes_has_its_place_in_the_file(tmp_path: Path) -> None:
