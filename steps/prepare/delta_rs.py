@@ -14,7 +14,7 @@ from deltalake.schema import PrimitiveType
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
-from steps.prepare import data_files
+from steps.prepare import data_files, raw_rows
 from steps.prepare.delta_io import Commit, Content, Place, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier, existing, opened
 from steps.prepare.session import translated
@@ -61,9 +61,9 @@ class DeltaRsStore:
         table = opened(place, version)
         options = place.access.storage_options()
         if _needs_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
-            return self._map(1, data_files.scanning(place.location, options, version, columns), _text_ddl(columns))
+            return self._map(1, raw_rows.scanning(place.location, options, version, columns), _text_ddl(columns))
         paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
-        return self._map(len(paths), data_files.reading(place.location, options, paths, columns), _text_ddl(columns))
+        return self._map(len(paths), raw_rows.reading(place.location, options, paths, columns), _text_ddl(columns))
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """See `DeltaStore`: stage files, count, commit; then read the files back."""
