@@ -31,13 +31,16 @@ SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("example_id", "cik", "company", "sic", "filing_type", "filing_date")),
         ("year", pa.int32()),
-        *((name, pa.string()) for name in ("section", "source_filing", "system", "prompt", "completion")),
+        *(
+            (name, pa.string())
+            for name in ("section", "source_filing", "filing_id", "section_sha256", "system", "prompt", "completion")
+        ),
         *((name, pa.string()) for name in ("text_sha256", "reason", "detail")),
     ]
 )
-DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
-
-_OF_THE_FILING = ("cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing")
+_OF_THE_FILING = (
+    "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing", "filing_id", "section_sha256",
+)  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")
 
@@ -57,7 +60,7 @@ def _example(filing: dict[str, object], position: int, heading: str, body: str) 
     reason = _reason(heading, shown)
     return {
         **{name: filing[name] for name in _OF_THE_FILING},
-        "example_id": example_id(str(filing["source_filing"]), position),
+        "example_id": example_id(str(filing["filing_id"]), position),
         "system": SYSTEM,
         "prompt": prompt(filing, shown),
         "completion": heading,
@@ -67,9 +70,9 @@ def _example(filing: dict[str, object], position: int, heading: str, body: str) 
     }  # fmt: skip
 
 
-def example_id(source_filing: str, position: int) -> str:
+def example_id(filing_id: str, position: int) -> str:
     """Stable across runs: the same risk factor of the same filing under the same template has the same id."""
-    return hashlib.sha256(f"{source_filing}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{filing_id}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
 
 
 def prompt(filing: dict[str, object], body: str) -> str:
