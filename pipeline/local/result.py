@@ -37,7 +37,13 @@ def _counted(counts: dict[str, Any], measured: int) -> list[tuple[str, str]]:
         f"{counts['examples_rejected']} rejected"
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items()))
-    return [("filings", filings), ("examples", examples), ("rejected for", reasons or "nothing")]
+    ignored = ", ".join(f"{fault} {count}" for fault, count in sorted((counts.get("ignored_fields") or {}).items()))
+    return [
+        ("filings", filings),
+        ("examples", examples),
+        ("rejected for", reasons or "nothing"),
+        *([("ignored", ignored)] if ignored else []),
+    ]
 
 
 def _one_line(text: str) -> str:

@@ -64,7 +64,10 @@ class RejectedVersion(Part):
 
 
 class PreparedCounts(Part):
-    """Filings in, filings out, examples made; every filing read is kept or rejected."""
+    """Filings in, filings out, examples made; every filing read is kept or rejected.
+
+    `ignored_fields` counts the kept filings whose optional field could not be used, by field and fault; None: there are none.
+    """
 
     filings_read: Count
     filings_kept: Count
@@ -75,6 +78,7 @@ class PreparedCounts(Part):
     companies_train: Count
     companies_eval: Count
     rejected_by_reason: dict[str, Count]
+    ignored_fields: dict[str, Count] | None = None
 
 
 class TrainingData(Part):

@@ -99,14 +99,15 @@ class DeltaStore(Protocol):
             Conflict: the commit is no longer in the log.
         """
 
-    def columns(self, place: Place, version: int) -> list[str]:
-        """The names of the string columns of that version."""
+    def columns(self, place: Place, version: int) -> dict[str, str]:
+        """The columns of that version: names as the table spells them, types as Spark SQL names them."""
 
     def rows(self, place: Place, version: int) -> int | None:
         """How many rows the log says that version holds; None where it does not say."""
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """These string columns of all rows of that version, in no particular order.
+        """These columns of all rows of that version, in no particular order: as text (`steps.prepare.column_text`), or in a type
+        that is read as the same text.
 
         Raises:
             GovernanceError: the table uses Delta features that would be read wrongly.

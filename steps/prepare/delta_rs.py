@@ -4,17 +4,17 @@ Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the on
 credentials. Those last about an hour and cannot be renewed inside a running task: for longer jobs use the connector.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.schema import PrimitiveType
 
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
-from steps.prepare import data_files
+from steps.prepare import data_files, raw_rows
 from steps.prepare.delta_io import Commit, Content, Place, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier, existing, opened
 from steps.prepare.session import translated
@@ -22,10 +22,15 @@ from steps.prepare.session import translated
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+_FEWEST_TASKS = (
+    os.cpu_count() or 1
+)  # of a read; the executors' cores are not known here, and larger tables have more tasks
 _ROWS_PER_FILE = 20_000  # some 40 MB of examples: one task's memory
 # Reader features whose files are plain Parquet to us; any other is refused [delta-io/delta PROTOCOL.md, "Table Features"].
 _PLAIN = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 _BY_SCAN = {"deletionVectors", "columnMapping"}
+# Spark SQL's names of Delta's types, where the two differ.
+_SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
 
 
 class DeltaRsStore:
@@ -43,10 +48,12 @@ class DeltaRsStore:
         found = earlier(place, existing(place), execution_arn)
         return None if found is None else user_metadata(found[1])
 
-    def columns(self, place: Place, version: int) -> list[str]:
+    def columns(self, place: Place, version: int) -> dict[str, str]:
         """See `DeltaStore`."""
-        fields = opened(place, version).schema().fields
-        return [field.name for field in fields if field.type == PrimitiveType("string")]
+        return {
+            field.name: _SPARK_TYPES.get(field.type.type, field.type.type)
+            for field in opened(place, version).schema().fields
+        }
 
     def rows(self, place: Place, version: int) -> int | None:
         """See `DeltaStore`."""
@@ -57,13 +64,16 @@ class DeltaRsStore:
         return None if None in counted else sum(counted)
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """See `DeltaStore`: one partition per data file, or one for all where files alone would not tell the truth."""
+        """See `DeltaStore`: files grouped into tasks by bytes, or one task for all where the files alone are not the rows."""
         table = opened(place, version)
         options = place.access.storage_options()
         if _needs_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
-            return self._map(1, data_files.scanning(place.location, options, version, columns), _text_ddl(columns))
-        paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
-        return self._map(len(paths), data_files.reading(place.location, options, paths, columns), _text_ddl(columns))
+            return self._map(1, raw_rows.scanning(place.location, options, version, columns), _text_ddl(columns))
+        added = pa.table(table.get_add_actions(flatten=True))
+        files = list(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
+        groups = raw_rows.grouped([size for _, size in files], tasks=_FEWEST_TASKS)
+        task = raw_rows.reading(place.location, options, files, groups, columns)
+        return self._map(len(groups), task, _text_ddl(columns))
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """See `DeltaStore`: stage files, count, commit; then read the files back."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from steps.prepare.characters import LOST
 
@@ -37,13 +38,16 @@ SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("example_id", "cik", "company", "sic", "filing_type", "filing_date")),
         ("year", pa.int32()),
-        *((name, pa.string()) for name in ("section", "source_filing", "system", "prompt", "completion")),
+        *(
+            (name, pa.string())
+            for name in ("section", "source_filing", "filing_id", "section_sha256", "system", "prompt", "completion")
+        ),
         *((name, pa.string()) for name in ("text_sha256", "reason", "detail")),
     ]
 )
-DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
-
-_OF_THE_FILING = ("cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing")
+_OF_THE_FILING = (
+    "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing", "filing_id", "section_sha256",
+)  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")
 
@@ -52,6 +56,12 @@ def write(batch: pa.RecordBatch) -> pa.RecordBatch:
     """One example per risk factor, usable (`reason` null) or rejected; and one rejected row for later items left out."""
     rows = [row for filing in batch.to_pylist() for row in _of_filing(filing)]
     return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def rows_of(batch: pa.RecordBatch) -> pa.Array:
+    """How many rows `write` makes of each filing, in the same order."""
+    left_out = pc.is_valid(batch["left_out"]).cast(pa.int32())
+    return pc.add(pc.coalesce(pc.list_value_length(batch["risk_factors"]), 0), left_out)
 
 
 def _of_filing(filing: dict[str, Any]) -> Iterator[dict[str, object]]:
@@ -63,7 +73,7 @@ def _of_filing(filing: dict[str, Any]) -> Iterator[dict[str, object]]:
 
 def _left_out(filing: dict[str, Any]) -> dict[str, object]:
     """A row for the rejected table: what the section ran on into. It has a digest of its own, so it repeats nothing."""
-    identity = example_id(str(filing["source_filing"]), -1)
+    identity = example_id(str(filing["filing_id"]), -1)
     return {
         **{name: filing[name] for name in _OF_THE_FILING},
         "example_id": identity,
@@ -78,7 +88,7 @@ def _example(filing: dict[str, object], position: int, heading: str, body: str) 
     reason = _reason(heading, shown)
     return {
         **{name: filing[name] for name in _OF_THE_FILING},
-        "example_id": example_id(str(filing["source_filing"]), position),
+        "example_id": example_id(str(filing["filing_id"]), position),
         "system": SYSTEM,
         "prompt": prompt(filing, shown),
         "completion": heading,
@@ -88,9 +98,9 @@ def _example(filing: dict[str, object], position: int, heading: str, body: str) 
     }  # fmt: skip
 
 
-def example_id(source_filing: str, position: int) -> str:
+def example_id(filing_id: str, position: int) -> str:
     """Stable across runs: the same risk factor of the same filing under the same template has the same id."""
-    return hashlib.sha256(f"{source_filing}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{filing_id}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
 
 
 def prompt(filing: dict[str, object], body: str) -> str:

@@ -3,22 +3,20 @@
     examine(batch)      # pa.RecordBatch of raw rows -> pa.RecordBatch with SCHEMA, row for row
 
 A pure Arrow kernel: Spark calls it through `mapInArrow`, tests call it directly. The raw table has the fields of EDGAR-CRAWLER
-(docs/architecture.md); annual reports keep their risk factors in `item_1a`, quarterly ones in `part_2_item_1a`.
+(docs/architecture.md); annual reports keep their risk factors in `item_1a`, quarterly ones in `part_2_item_1a`. Columns may have
+any type with a stated conversion (`steps.prepare.column_text`).
 """
-
-import hashlib
 
 import polars as pl
 import pyarrow as pa
 
-from steps.prepare import run_on, sections
+from steps.prepare import column_text, dates, run_on, sections
 from steps.prepare.characters import LOST, mended
+from steps.prepare.columns import OPTIONAL, REQUIRED
+from steps.prepare.filing_identity import accession, accession_of, filing_id, sha256
 from steps.prepare.paragraphs import paragraphs
 from steps.prepare.risk_factors import risk_factors
 from steps.prepare.wrapped import unwrapped
-
-REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename", "item_1a")
-OPTIONAL = ("period_of_report", "part_2_item_1a", "sic")
 
 INVALID = "invalid_record"
 NOT_UTF8 = "not_utf8"
@@ -27,28 +25,30 @@ NO_HEADINGS = "no_headings_found"
 DUPLICATE_FILING = "duplicate_filing"
 DUPLICATE_SECTION = "duplicate_section"
 
+IGNORED_SEPARATOR = "; "
+
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("source_filing", "cik", "company", "sic", "filing_type", "filing_date")),
         ("year", pa.int32()),
         ("section", pa.string()),
+        ("filing_id", pa.string()),  # null for a rejected filing
         ("section_sha256", pa.string()),  # whatever the case of its letters
         ("exact_sha256", pa.string()),
         ("left_out", pa.string()),  # the later items that the section ran on into, in words; null: none
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
+        ("ignored", pa.string()),  # optional fields that could not be used, and why
     ]
 )
-DDL = (
-    "source_filing string, cik string, company string, sic string, filing_type string, filing_date string, year int, "
-    "section string, section_sha256 string, exact_sha256 string, left_out string, "
-    "risk_factors array<struct<heading: string, body: string>>, reason string, detail string"
+_CIK = r"^[0-9]{1,10}$"
+_SIC = r"^[0-9]{1,4}$"
+_FIELDS = (
+    *("cik", "company", "filing_type", "filing_date", "filename", "period_of_report", "sic"),
+    *("accession_number", "accession"),
 )
-
-_DATE = r"^(?:19|20)\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
-_SIC = r"^\d{1,4}$"  # an industry code; anything else in this column says nothing about the company
-_SHORT = ("cik", "company", "filing_type", "filing_date", "filename", "period_of_report", "sic")
+_LONGEST_FIELD = 300  # characters; what is longer is no name or date but a text in the wrong column
 _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 
 
@@ -58,10 +58,14 @@ def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
     raw = pl.DataFrame({**columns, "unreadable": unreadable}, schema=dict.fromkeys([*columns, "unreadable"], pl.String))
     checked = _checked(raw).with_row_index("row")
     usable = checked.filter(pl.col("reason").is_null()).select("row", text=sections.untitled(pl.col("text")))
-    whole = checked.join(_split(usable), on="row", how="left", maintain_order="left").with_columns(
-        reason=pl.when(pl.col("reason").is_null() & pl.col("risk_factors").is_null())
-        .then(pl.lit(NO_HEADINGS))
-        .otherwise("reason")
+    whole = (
+        checked.join(_split(usable), on="row", how="left", maintain_order="left")
+        .with_columns(
+            reason=pl.when(pl.col("reason").is_null() & pl.col("risk_factors").is_null())
+            .then(pl.lit(NO_HEADINGS))
+            .otherwise("reason")
+        )
+        .with_columns(filing_id=filing_id())
     )
     return (
         whole.select(SCHEMA.names).to_arrow().cast(SCHEMA).combine_chunks().to_batches()[0] if len(whole) else _none()
@@ -78,7 +82,9 @@ def _texts(batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], pa.Array]:
     unreadable: list[list[str]] = [[] for _ in range(batch.num_rows)]
     for name in (*REQUIRED, *OPTIONAL):
         position = batch.schema.get_field_index(name)
-        array = pa.nulls(batch.num_rows, pa.string()) if position < 0 else batch.column(position)
+        array = (
+            pa.nulls(batch.num_rows, pa.string()) if position < 0 else column_text.text(batch.column(position), name)
+        )
         try:
             array.validate(full=True)
         except pa.ArrowInvalid:
@@ -102,20 +108,22 @@ def _decoded(array: pa.Array, name: str, unreadable: list[list[str]]) -> pa.Arra
 def _checked(raw: pl.DataFrame) -> pl.DataFrame:
     """Canonical fields, the section's text, and the first reason against the row."""
     fields = raw.with_columns(_fields(raw)).with_columns(pl.col("filing_type").str.to_uppercase())
+    for name in ("filing_date", "period_of_report"):
+        fields = fields.with_columns(_days(name, fields[name]))
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
     text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
-    dated = pl.when(pl.col("period_of_report").str.contains(_DATE)).then("period_of_report").otherwise("filing_date")
     fault = _fault()
     return fields.with_columns(_section(fields.select(text).to_series())).select(
-        "company",
-        "filing_type",
-        "filing_date",
+        _short("company"),
+        _short("filing_type"),
         "text",
         "left_out",
-        source_filing="filename",
-        cik=pl.col("cik").str.zfill(10),
+        filing_date=pl.coalesce("filing_date_day", _short("filing_date")),
+        source_filing=_short("filename"),
+        cik=_short("cik").str.zfill(10),
         sic=pl.when(pl.col("sic").str.contains(_SIC)).then(pl.col("sic").str.zfill(4)),
-        year=dated.str.slice(0, 4).cast(pl.Int32, strict=False),
+        accession=accession(),
+        year=pl.coalesce("period_of_report_day", "filing_date_day").str.slice(0, 4).cast(pl.Int32, strict=False),
         section=pl.when(quarterly).then(pl.lit("part_2_item_1a")).otherwise(pl.lit("item_1a")),
         reason=pl.coalesce(
             pl.when(pl.col("unreadable").is_not_null()).then(pl.lit(NOT_UTF8)),
@@ -124,15 +132,16 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
             sections.reason(pl.col("text")),
         ),
         detail=pl.coalesce("unreadable", fault, _and_left_out()),
+        ignored=_ignored(),
     )
 
 
 def _fields(raw: pl.DataFrame) -> list[pl.Series]:
     """The short columns on one line, mended in one go: a pattern is compiled once, and not for each column."""
-    whole = pl.concat([raw[name].alias("text") for name in _SHORT]).to_frame()
+    whole = pl.concat([raw[name].alias("text") for name in _FIELDS]).to_frame()
     line = mended(pl.col("text")).str.replace_all(r"\s*\n\s*", " ").str.strip_chars().replace("", None)
     texts = whole.select(line).to_series()
-    return [texts.slice(number * len(raw), len(raw)).alias(name) for number, name in enumerate(_SHORT)]
+    return [texts.slice(number * len(raw), len(raw)).alias(name) for number, name in enumerate(_FIELDS)]
 
 
 def _section(texts: pl.Series) -> pl.DataFrame:
@@ -144,26 +153,50 @@ def _and_left_out() -> pl.Expr:
     return pl.lit("without ") + pl.col("left_out")
 
 
+def _days(name: str, texts: pl.Series) -> list[pl.Series]:
+    found = [(None, None) if text is None else dates.day(text) for text in texts]
+    faults = [None if fault is None else f"{name}: {fault}" for _, fault in found]
+    return [
+        pl.Series(f"{name}_day", [day for day, _ in found], pl.String),
+        pl.Series(f"{name}_fault", faults, pl.String),
+    ]
+
+
+def _short(name: str) -> pl.Expr:
+    return pl.col(name).str.slice(0, _LONGEST_FIELD)
+
+
 def _fault() -> pl.Expr:
     """What is wrong with the row's own fields, or null."""
-    tests = {
-        "cik: 1 to 10 digits expected": ~pl.col("cik").str.contains(r"^\d{1,10}$"),
-        "filing_date: YYYY-MM-DD expected": ~pl.col("filing_date").str.contains(_DATE),
-        "filename: at most 300 characters expected": pl.col("filename").str.len_chars() > 300,
-        **{
-            f"{name}: a character in it is lost (U+FFFD)": pl.col(name).str.contains(LOST, literal=True)
-            for name in ("company", "filename")
-        },
+    named = ("cik", "company", "filing_type", "filing_date", "filename")
+    absent = {f"{name}: missing": pl.col(name).is_null() for name in named}
+    long = {
+        f"{name}: at most {_LONGEST_FIELD} characters expected": pl.col(name).str.len_chars() > _LONGEST_FIELD
+        for name in ("company", "filing_type", "filename")
     }
-    absent = {
-        f"{name}: missing": pl.col(name).is_null()
-        for name in ("cik", "company", "filing_type", "filing_date", "filename")
+    lost = {
+        f"{name}: a character in it is lost (U+FFFD)": pl.col(name).str.contains(LOST, literal=True)
+        for name in ("company", "filename")
     }
-    return pl.coalesce(pl.when(test).then(pl.lit(text)) for text, test in {**absent, **tests}.items())
+    digits = {"cik: 1 to 10 digits expected": ~pl.col("cik").str.contains(_CIK)}
+    first = [pl.when(test).then(pl.lit(text)) for text, test in {**absent, **digits}.items()]
+    last = [pl.when(test).then(pl.lit(text)) for text, test in {**long, **lost}.items()]
+    return pl.coalesce(*first, pl.col("filing_date_fault"), *last)
 
 
-def _sha256(texts: pl.Series) -> pl.Series:
-    return pl.Series([hashlib.sha256(text.encode()).hexdigest() for text in texts], dtype=pl.String)
+def _ignored() -> pl.Expr:
+    """The optional fields that say something which cannot be used, one fault each; null where there is none."""
+    faults = [
+        pl.col("period_of_report_fault"),
+        pl.when(~pl.col("sic").str.contains(_SIC)).then(pl.lit("sic: 1 to 4 digits expected")),
+        *(
+            pl.when(pl.col(name).is_not_null() & accession_of(name).is_null()).then(
+                pl.lit(f"{name}: the form 0000320193-21-000105 expected")
+            )
+            for name in ("accession_number", "accession")
+        ),
+    ]
+    return pl.concat_str(faults, separator=IGNORED_SEPARATOR, ignore_nulls=True).replace("", None)
 
 
 def _split(usable: pl.DataFrame) -> pl.DataFrame:
@@ -171,7 +204,7 @@ def _split(usable: pl.DataFrame) -> pl.DataFrame:
     whole = paragraphs(usable)
     texts = whole.group_by("row", maintain_order=True).agg(text=pl.col("paragraph").str.join("\n"))
     digests = texts.select(
-        "row", section_sha256=_sha256(texts["text"].str.to_lowercase()), exact_sha256=_sha256(texts["text"])
+        "row", section_sha256=sha256(texts["text"].str.to_lowercase()), exact_sha256=sha256(texts["text"])
     )
     factors = risk_factors(whole).group_by("row", maintain_order=True).agg(risk_factors=pl.struct("heading", "body"))
     return digests.join(factors, on="row", how="inner")

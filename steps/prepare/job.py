@@ -15,13 +15,15 @@ from steps.governance.errors import GovernanceError
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
-from steps.prepare import judge, places, survey
+from steps.prepare import judge, places
 from steps.prepare.arguments import LATEST, Arguments
+from steps.prepare.columns import Columns, chosen
 from steps.prepare.delta_io import DeltaStore, Place
-from steps.prepare.filings import OPTIONAL, REQUIRED
-from steps.prepare.plan import Plan, plan
+from steps.prepare.plan import plan, rejected_content
 from steps.prepare.record import manifest
 from steps.prepare.session import translated
+from steps.prepare.split import FEWEST_COMPANIES
+from steps.prepare.survey import Survey, check, survey
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -47,25 +49,27 @@ class Job:
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = self._target(self.arguments.curated_table), self._target(self._rejected_table)
         version = self.store.resolve_version(raw, self._raw_version(rejected, curated))
-        columns = self._columns(raw, version)
+        columns = chosen(self.store.columns(raw, version), table=str(raw.name), version=version)
+        for fault in columns.unusable:
+            log.warning("a column of %s is ignored: %s", raw.name, fault)
         log.info("reading %s version %d as %s", raw.name, version, self.catalog.principal)
 
-        filings = judge.judged_filings(self.store.read(raw, version, columns))
-        examples = judge.judged_examples(filings)
-        planned = self._plan(raw, version, filings, examples)
+        rows = judge.judged(self._read(raw, version, columns))
+        found = self._survey(raw, version, rows)
+        if len(found.companies) < FEWEST_COMPANIES:
+            raise self._too_few(found, self._append_rejected(rows, rejected, found, version))
+        planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
+        log.info("counts %s", planned.counts.model_dump_json())
+        rejected_version = self._append_rejected(rows, rejected, found, version)
 
-        rows = judge.rejected(filings, examples, execution_id=self.arguments.execution_id)
-        rejected_commit = self.store.append(rows, rejected, planned.rejected)
-        places.registered(self.catalog, rejected, planned.rejected.schema)
-
-        rows = judge.curated(
-            examples, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
+        examples = judge.curated(
+            rows, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
         )
-        commit = self.store.append(rows, curated, planned.curated)
+        commit = self.store.append(examples, curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
         record = manifest(
-            planned, commit, source=raw.standing, target=table, rejected=(rejected.name, rejected_commit.version),
+            planned, commit, source=raw.standing, target=table, rejected=(rejected.name, rejected_version),
             principal=self.catalog.principal,
         )  # fmt: skip
         self.evidence.write_once(self.arguments.manifest_uri, record.to_bytes())
@@ -87,27 +91,37 @@ class Job:
                     return int(recorded["raw_version"])
         return self.arguments.raw_version
 
-    def _columns(self, raw: Place, version: int) -> list[str]:
-        """The columns to read.
+    def _read(self, raw: Place, version: int, columns: Columns) -> "DataFrame":
+        """The raw rows, their columns named as the kernel knows them."""
+        from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-        Raises:
-            GovernanceError: one that every filing needs is missing or holds no text.
-        """
-        there = self.store.columns(raw, version)
-        if missing := [name for name in REQUIRED if name not in there]:
-            raise GovernanceError(
-                f"table {raw.name} is no table of filings, nothing was written",
-                expected=f"text columns {', '.join(REQUIRED)}",
-                got=f"no text column {', '.join(missing)} at version {version}",
-                do="load filings in EDGAR-CRAWLER's fields (docs/data.md)",
-            )
-        return [*REQUIRED, *(name for name in OPTIONAL if name in there)]
+        rows = self.store.read(raw, version, columns.names)
+        return rows.select(*(F.col(name).alias(name.lower()) for name in columns.names))
 
-    def _plan(self, raw: Place, version: int, filings: "DataFrame", examples: "DataFrame") -> Plan:
-        """Count everything once; refuse before anything is written."""
+    def _survey(self, raw: Place, version: int, rows: "DataFrame") -> Survey:
+        """Count everything once, before anything is written."""
         with translated(f"read and judge the filings of {raw.name}"):
-            found = survey.survey(filings, examples)
-        survey.check(found, rows=self.store.rows(raw, version))
-        planned = plan(found, self.arguments, raw_version=version)
-        log.info("counts %s", planned.counts.model_dump_json())
-        return planned
+            found = survey(rows)
+        check(found, rows=self.store.rows(raw, version))
+        if 2 * sum(found.reasons.values()) > found.examples:
+            log.warning("rejected %s", found.explained())
+        return found
+
+    def _append_rejected(self, rows: "DataFrame", rejected: Place, found: Survey, version: int) -> int:
+        content = rejected_content(found, self.arguments, raw_version=version)
+        dropped = judge.rejected(rows, execution_id=self.arguments.execution_id)
+        commit = self.store.append(dropped, rejected, content)
+        places.registered(self.catalog, rejected, content.schema)
+        return commit.version
+
+    def _too_few(self, found: Survey, version: int) -> GovernanceError:
+        """Why there is nothing to split, in numbers, and where each rejected row is."""
+        companies = len(found.companies)
+        return GovernanceError(
+            "the examples cannot be split into train and eval, no example was written",
+            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no company may stand on both sides",
+            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk factors; "
+            f"rejected: {found.explained() or 'nothing'}",
+            do=f"see the rejected rows in table {self._rejected_table} version {version} "
+            f"(execution_id {self.arguments.execution_id}); correct the raw table, or give one with filings of more companies",
+        )

@@ -1,86 +1,142 @@
-"""The relational half: kernels mapped over the raw rows, then what only shows across rows, which is duplicates.
+"""The relational half: one kernel mapped over the raw rows, then what only shows across rows, which is duplicates.
 
-    filings = judged_filings(raw)                # one row per raw row, reason null or not
-    examples = judged_examples(filings)          # one row per risk factor of the kept filings
-    curated(examples, …), rejected(filings, examples, …)
+    rows = judged(raw)               # one row per filing and one per risk factor, reason null or not
+    curated(rows, …), rejected(rows, …)
 
-Lazy: nothing is read before an action. Every window has a total order, so every engine rejects the same one of two
-equals: the later.
+Lazy: nothing is read before an action, and each action reads the raw rows once. A filing's text ends in the kernel: only its
+digests and its examples, each of a few thousand characters, are shuffled. Every window has a total order, so every engine
+rejects the same one of two equals: the later. A row that cannot repeat another has a key of its own, so that no window
+gets all rejected rows in one partition.
 """
 
+import hashlib
 from typing import TYPE_CHECKING
 
-from steps.prepare import examples as example_kernel
-from steps.prepare import filings as filing_kernel
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.prepare import examples, filings
 from steps.prepare.arrow_tasks import mapped
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.split import split_column
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, WindowSpec
+
+FILING, EXAMPLE = "filing", "example"
+
+_FILING_FIELDS = tuple(name for name in filings.SCHEMA.names if name not in {"risk_factors"})
+_EXAMPLE_FIELDS = tuple(name for name in examples.SCHEMA.names if name not in _FILING_FIELDS)
+# `filing_key` is equal for equal filings only; `own_key` is different for every row of a batch.
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("kind", "filing_key", "own_key")),
+        *(filings.SCHEMA.field(name) for name in _FILING_FIELDS),
+        *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
+    ]
+)
+DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
 
 
-# What two filings with one name, date and section may still differ in.
-_DESCRIBED = ("cik", "company", "sic", "filing_type", "year", "section", "exact_sha256")
-
-
-def judged_filings(raw: "DataFrame") -> "DataFrame":
-    """Every raw row with its fields in canonical form and the first reason against it."""
-    checked = raw.mapInArrow(mapped(filing_kernel.examine), filing_kernel.DDL)
-    order = ["filing_date", "source_filing", "section_sha256", *_DESCRIBED]
-    unique = _without_repeats(
-        checked, key="source_filing", order=order, reason=filing_kernel.DUPLICATE_FILING, first="section_sha256"
+def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A row per filing, and a row per risk factor of the filings without a reason against them."""
+    found = filings.examine(batch)
+    narrow = found.select(list(_FILING_FIELDS))
+    keys = [_digest(row) for row in narrow.to_pylist()]
+    own = [_digest([position, key]) for position, key in enumerate(keys)]
+    kept = pa.record_batch([*found.columns, keys], names=[*found.schema.names, "filing_key"]).filter(
+        pc.is_null(found["reason"])
     )
-    return _without_repeats(
-        unique, key="section_sha256", order=order, reason=filing_kernel.DUPLICATE_SECTION, first="source_filing"
+    written = examples.write(kept)
+    counts = examples.rows_of(kept).to_pylist()
+    of_filings = [key for key, count in zip(kept["filing_key"].to_pylist(), counts, strict=True) for _ in range(count)]
+    return pa.concat_batches(
+        [_rows(FILING, narrow, keys, own), _rows(EXAMPLE, written, of_filings, written["example_id"].to_pylist())]
     )
 
 
-def judged_examples(filings: "DataFrame") -> "DataFrame":
-    """One row per risk factor of the filings without a reason against them."""
-    kept = filings.where("reason IS NULL")
-    written = kept.mapInArrow(mapped(example_kernel.write), example_kernel.DDL)
-    return _without_repeats(
-        written,
-        key="text_sha256",
-        order=["filing_date", "source_filing", "example_id"],
-        reason=example_kernel.DUPLICATE_EXAMPLE,
-        first="example_id",
+def judged(raw: "DataFrame") -> "DataFrame":
+    """Every raw row with the first reason against it, and every risk factor of the filings that are kept."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    rows = raw.mapInArrow(mapped(kernel), DDL)
+    for key, reason in (("filing_id", filings.DUPLICATE_FILING), ("section_sha256", filings.DUPLICATE_SECTION)):
+        rows = _without_repeated_filings(rows, key=key, reason=reason)
+    usable = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
+    equals = _window(F.col("text_sha256"), usable, ["filing_date", "source_filing", "example_id"])
+    return _rejected(
+        rows, usable & (F.row_number().over(equals) > 1), examples.DUPLICATE_EXAMPLE, F.first("example_id").over(equals)
     )
 
 
-def curated(examples: "DataFrame", *, execution_id: str, bound: str, seed: int) -> "DataFrame":
+def curated(rows: "DataFrame", *, execution_id: str, bound: str, seed: int) -> "DataFrame":
     """The rows of the curated table."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    rows = examples.where("reason IS NULL").withColumns(
+    kept = rows.where((F.col("kind") == EXAMPLE) & F.col("reason").isNull()).withColumns(
         {"execution_id": F.lit(execution_id), "split": split_column(F.col("cik"), bound=bound, seed=seed)}
     )
-    return rows.select(*EXAMPLES.names)
+    return kept.select(*EXAMPLES.names)
 
 
-def rejected(filings: "DataFrame", examples: "DataFrame", *, execution_id: str) -> "DataFrame":
+def rejected(rows: "DataFrame", *, execution_id: str) -> "DataFrame":
     """The rows of the rejected table: every filing and every risk factor that was dropped."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    def dropped(rows: "DataFrame") -> "DataFrame":
-        return rows.where("reason IS NOT NULL").withColumn("execution_id", F.lit(execution_id)).select(*REJECTED.names)
-
-    return dropped(filings).unionByName(dropped(examples))
+    return rows.where("reason IS NOT NULL").withColumn("execution_id", F.lit(execution_id)).select(*REJECTED.names)
 
 
-def _without_repeats(rows: "DataFrame", *, key: str, order: list[str], reason: str, first: str) -> "DataFrame":
-    """Reject every usable row but the first with the same `key`; `first` names that one in the detail."""
+def _without_repeated_filings(rows: "DataFrame", *, key: str, reason: str) -> "DataFrame":
+    """Reject every usable filing but the first with the same `key`, and drop the examples of the others.
+
+    A filing that was loaded twice has the same examples twice, with the same ids: one of each is kept.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    usable = (F.col("kind") == EXAMPLE) | F.col("reason").isNull()
+    equals = _window(F.col(key), usable, ["filing_date", "source_filing", "filing_key", "example_id"])
+    is_filing = F.col("kind") == FILING
+    again = F.when(is_filing, F.row_number().over(equals) > 1).otherwise(
+        (F.col("filing_key") != F.first("filing_key").over(equals))
+        | F.coalesce(F.lag("example_id").over(equals) == F.col("example_id"), F.lit(False))
+    )
+    marked = rows.withColumns(
+        {
+            "_again": usable & again,
+            "_first": F.concat_ws(" of ", F.first("source_filing").over(equals), F.first("cik").over(equals)),
+        }
+    ).where(is_filing | ~F.col("_again"))
+    return _rejected(marked, F.col("_again"), reason, F.col("_first")).drop("_again", "_first")
+
+
+def _window(key: "Column", usable: "Column", order: list[str]) -> "WindowSpec":
+    """Equal usable rows of one kind together; any other row alone."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    usable = F.col("reason").isNull()
-    equals = Window.partitionBy(key, usable).orderBy(*order)
-    repeat: Column = usable & (F.row_number().over(equals) > 1)
-    marked = rows.withColumns({"_repeat": repeat, "_first": F.first(first).over(equals)})
+    return Window.partitionBy("kind", usable, F.when(usable, key).otherwise(F.col("own_key"))).orderBy(*order)
+
+
+def _rejected(rows: "DataFrame", repeats: "Column", reason: str, first: "Column") -> "DataFrame":
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    marked = rows.withColumns({"_repeats": repeats, "_same_as": F.concat(F.lit("same as "), first)})
     return marked.withColumns(
         {
-            "reason": F.when(F.col("_repeat"), F.lit(reason)).otherwise(F.col("reason")),
-            "detail": F.when(F.col("_repeat"), F.concat(F.lit("same as "), F.col("_first"))).otherwise(F.col("detail")),
+            "reason": F.when(F.col("_repeats"), F.lit(reason)).otherwise(F.col("reason")),
+            "detail": F.when(F.col("_repeats"), F.col("_same_as")).otherwise(F.col("detail")),
         }
-    ).drop("_repeat", "_first")
+    ).drop("_repeats", "_same_as")
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()
+
+
+def _rows(kind: str, batch: pa.RecordBatch, filing_keys: list[str], own_keys: list[str]) -> pa.RecordBatch:
+    given = {"kind": [kind] * len(batch), "filing_key": filing_keys, "own_key": own_keys}
+    columns = [pa.array(values, pa.string()) for values in given.values()]
+    there = set(batch.schema.names)
+    for field in list(SCHEMA)[len(given) :]:
+        columns.append(batch[field.name] if field.name in there else pa.nulls(len(batch), field.type))
+    return pa.record_batch(columns, schema=SCHEMA)

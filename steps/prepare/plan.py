@@ -1,5 +1,6 @@
 """What a run will write, known before it writes anything: counts, the split, and what each commit will say of itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steps.governance.manifest import PreparedCounts
@@ -21,7 +22,7 @@ class Plan:
     rejected: Content
 
 
-def plan(found: Survey, arguments: Arguments, *, raw_version: int) -> Plan:
+def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Sequence[str]) -> Plan:
     """Decide the split and bind both commits to what was counted.
 
     Raises:
@@ -29,13 +30,19 @@ def plan(found: Survey, arguments: Arguments, *, raw_version: int) -> Plan:
     """
     seed = arguments.seed
     bound = split.eval_bound(found.companies, fraction=arguments.eval_fraction, seed=seed)
-
-    def provenance(sha256: str) -> Provenance:
-        return Provenance(arguments.execution_arn, str(arguments.raw_table), raw_version, sha256, TEMPLATE)
-
+    made = _provenance(arguments, raw_version, found.examples_sha256(bound=bound, seed=seed))
     return Plan(
-        found.counts(bound=bound, seed=seed),
+        found.counts(bound=bound, seed=seed, unusable=unusable),
         bound,
-        Content(EXAMPLES, found.examples, provenance(found.examples_sha256(bound=bound, seed=seed))),
-        Content(REJECTED, found.rejected, provenance(found.rejected_sha256())),
+        Content(EXAMPLES, found.examples, made),
+        rejected_content(found, arguments, raw_version=raw_version),
     )
+
+
+def rejected_content(found: Survey, arguments: Arguments, *, raw_version: int) -> Content:
+    """What the rejected table's commit must hold, whether or not enough is left to learn from."""
+    return Content(REJECTED, found.rejected, _provenance(arguments, raw_version, found.rejected_sha256()))
+
+
+def _provenance(arguments: Arguments, raw_version: int, sha256: str) -> Provenance:
+    return Provenance(arguments.execution_arn, str(arguments.raw_table), raw_version, sha256, TEMPLATE)

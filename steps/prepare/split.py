@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 TRAIN, EVAL = "train", "eval"
+FEWEST_COMPANIES = 2  # one on each side
 
 
 def eval_bound(companies: Collection[str], *, fraction: float, seed: int) -> str:
@@ -26,7 +27,7 @@ def eval_bound(companies: Collection[str], *, fraction: float, seed: int) -> str
         GovernanceError: fewer than two companies; one cannot stand on both sides.
     """
     ranks = sorted({rank(cik, seed) for cik in companies})
-    if len(ranks) < 2:
+    if len(ranks) < FEWEST_COMPANIES:
         raise GovernanceError(
             "the examples cannot be split into train and eval, nothing was written",
             expected="risk factors of at least two companies, because no company may stand on both sides",

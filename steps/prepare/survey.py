@@ -5,7 +5,7 @@ every engine, and two runs of one execution can be compared although their files
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from steps.governance import canonical
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.manifest import PreparedCounts
 from steps.prepare import split
+from steps.prepare.filings import IGNORED_SEPARATOR, INVALID, NOT_UTF8
+from steps.prepare.judge import EXAMPLE, FILING
 from steps.prepare.schemas import EXAMPLES, REJECTED
 
 if TYPE_CHECKING:
@@ -20,16 +22,21 @@ if TYPE_CHECKING:
 
 # Columns that are the same for all rows of a company in one execution; the digest holds them beside the rows.
 _GIVEN = {"execution_id", "split"}
-_FILING, _EXAMPLE = "filing", "example"
+# Only what these reasons say in detail is the same for many filings, and quotes no filing.
+_DETAILED = (INVALID, NOT_UTF8)
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one company with one fate. `reason` None: kept. `sha256` is of the rows as their table will hold them."""
+    """The rows of one company with one fate. `reason` None: kept. `sha256` is of the rows as their table will hold them.
+
+    `remark` is the detail of an invalid filing; of a kept one, the optional fields that could not be used.
+    """
 
     kind: str
     cik: str | None
     reason: str | None
+    remark: str | None
     rows: int
     sha256: str
 
@@ -43,45 +50,77 @@ class Survey:
     @property
     def companies(self) -> list[str]:
         """The companies with at least one example."""
-        return sorted(group.cik or "" for group in self._of(_EXAMPLE, kept=True))
+        return sorted(group.cik or "" for group in self._of(EXAMPLE, kept=True))
 
     @property
     def examples(self) -> int:
         """Rows of the curated table."""
-        return sum(group.rows for group in self._of(_EXAMPLE, kept=True))
+        return sum(group.rows for group in self._of(EXAMPLE, kept=True))
 
     @property
     def rejected(self) -> int:
         """Rows of the rejected table: filings and examples."""
         return sum(group.rows for group in self.groups if group.reason is not None)
 
-    def counts(self, *, bound: str, seed: int) -> PreparedCounts:
-        """The numbers of the manifest."""
+    def counts(self, *, bound: str, seed: int, unusable: Sequence[str] = ()) -> PreparedCounts:
+        """The numbers of the manifest; `unusable` names the columns that were left out, and why."""
         sides = Counter[str]()
         companies = Counter[str]()
-        for group in self._of(_EXAMPLE, kept=True):
+        for group in self._of(EXAMPLE, kept=True):
             side = split.split_of(group.cik or "", bound=bound, seed=seed)
             sides[side] += group.rows
             companies[side] += 1
-        reasons = Counter[str]()
-        for group in self.groups:
-            if group.reason is not None:
-                reasons[group.reason] += group.rows
         return PreparedCounts(
-            filings_read=sum(group.rows for group in self.groups if group.kind == _FILING),
-            filings_kept=sum(group.rows for group in self._of(_FILING, kept=True)),
-            filings_rejected=sum(group.rows for group in self._of(_FILING, kept=False)),
+            filings_read=sum(group.rows for group in self.groups if group.kind == FILING),
+            filings_kept=sum(group.rows for group in self._of(FILING, kept=True)),
+            filings_rejected=sum(group.rows for group in self._of(FILING, kept=False)),
             examples_train=sides[split.TRAIN],
             examples_eval=sides[split.EVAL],
-            examples_rejected=sum(group.rows for group in self._of(_EXAMPLE, kept=False)),
+            examples_rejected=sum(group.rows for group in self._of(EXAMPLE, kept=False)),
             companies_train=companies[split.TRAIN],
             companies_eval=companies[split.EVAL],
-            rejected_by_reason=dict(sorted(reasons.items())),
+            rejected_by_reason=dict(sorted(self.reasons.items())),
+            ignored_fields=self.ignored_fields(unusable) or None,
         )
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many filings and examples were rejected for each reason."""
+        found = Counter[str]()
+        for group in self.groups:
+            if group.reason is not None:
+                found[group.reason] += group.rows
+        return found
+
+    def ignored_fields(self, unusable: Sequence[str]) -> dict[str, int]:
+        """How many kept filings have an optional field that was not used, by field and fault."""
+        found = Counter[str]()
+        kept = self._of(FILING, kept=True)
+        for group in kept:
+            for fault in (*unusable, *(group.remark.split(IGNORED_SEPARATOR) if group.remark else ())):
+                found[fault] += group.rows
+        return dict(sorted(found.items()))
+
+    def explained(self) -> str:
+        """The rejected rows by reason in words, most frequent first, each with its most frequent detail."""
+        return ", ".join(
+            f"{reason} {rows}{self._mostly(reason, rows)}"
+            for reason, rows in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
+        )
+
+    def _mostly(self, reason: str, rows: int) -> str:
+        details = Counter[str]()
+        for group in self.groups:
+            if group.reason == reason and group.remark is not None:
+                details[group.remark] += group.rows
+        if not details:
+            return ""
+        detail, count = min(details.items(), key=lambda item: (-item[1], item[0]))
+        return f": {detail}" if count == rows else f" ({count} of them: {detail})"
 
     def examples_sha256(self, *, bound: str, seed: int) -> str:
         """The digest of the curated rows of this execution."""
-        kept = self._of(_EXAMPLE, kept=True)
+        kept = self._of(EXAMPLE, kept=True)
         sides = {group.cik or "": split.split_of(group.cik or "", bound=bound, seed=seed) for group in kept}
         rows = [[group.cik, sides[group.cik or ""], group.rows, group.sha256] for group in kept]
         return canonical.sha256(canonical.dumps({"rows": rows}))
@@ -99,19 +138,23 @@ class Survey:
         return [group for group in self.groups if group.kind == kind and (group.reason is None) == kept]
 
 
-def survey(filings: "DataFrame", examples: "DataFrame") -> Survey:
-    """Count and fingerprint the judged filings and examples, in one Spark action."""
+def survey(rows: "DataFrame") -> Survey:
+    """Count and fingerprint the judged rows, in one Spark action that reads them once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    rows = _fingerprinted(filings, _FILING, REJECTED.names).unionByName(
-        _fingerprinted(examples.where(F.col("reason").isNull()), _EXAMPLE, EXAMPLES.names)
-    ).unionByName(_fingerprinted(examples.where(F.col("reason").isNotNull()), _EXAMPLE, REJECTED.names))  # fmt: skip
-    grouped = rows.groupBy("kind", "cik", "reason").agg(
-        F.count(F.lit(1)).alias("rows"),
-        F.sha2(F.array_join(F.array_sort(F.collect_list("fingerprint")), ""), 256).alias("sha256"),
+    kept_example = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
+    remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(F.col("reason").isNull(), F.col("ignored"))
+    prints = F.when(kept_example, _fingerprint(EXAMPLES.names)).otherwise(_fingerprint(REJECTED.names))
+    grouped = (
+        rows.select("kind", "cik", "reason", remark.alias("remark"), prints.alias("fingerprint"))
+        .groupBy("kind", "cik", "reason", "remark")
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.sha2(F.array_join(F.array_sort(F.collect_list("fingerprint")), ""), 256).alias("sha256"),
+        )
     )
     groups = (Group(**row.asDict()) for row in grouped.collect())
-    return Survey(tuple(sorted(groups, key=lambda group: (group.kind, group.cik or "", group.reason or ""))))
+    return Survey(tuple(sorted(groups, key=_order)))
 
 
 def check(found: Survey, *, rows: int | None) -> None:
@@ -125,7 +168,7 @@ def check(found: Survey, *, rows: int | None) -> None:
         GovernanceError: the raw table is empty.
         IntegrityError: filings read is not filings kept plus rejected.
     """
-    judged = sum(group.rows for group in found.groups if group.kind == _FILING)
+    judged = sum(group.rows for group in found.groups if group.kind == FILING)
     if rows is not None and judged != rows:
         raise IntegrityError(
             "the counts do not reconcile, nothing was written",
@@ -142,19 +185,13 @@ def check(found: Survey, *, rows: int | None) -> None:
         )
 
 
-def _fingerprinted(rows: "DataFrame", kind: str, columns: Iterable[str]) -> "DataFrame":
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-    return rows.select(
-        F.lit(kind).alias("kind"),
-        "cik",
-        "reason",
-        _fingerprint([F.col(name).cast("string") for name in columns if name not in _GIVEN]).alias("fingerprint"),
-    )
+def _order(group: Group) -> tuple[str, ...]:
+    return (group.kind, group.cik or "", group.reason or "", group.remark or "")
 
 
-def _fingerprint(columns: list["Column"]) -> "Column":
+def _fingerprint(columns: Iterable[str]) -> "Column":
     """sha256 of a row; null and empty text differ."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    return F.sha2(F.concat_ws("\x1f", *(F.coalesce(column, F.lit("\x00")) for column in columns)), 256)
+    texts = [F.col(name).cast("string") for name in columns if name not in _GIVEN]
+    return F.sha2(F.concat_ws("\x1f", *(F.coalesce(text, F.lit("\x00")) for text in texts)), 256)

@@ -56,10 +56,10 @@ class ConnectorStore:
             entry = self._earlier(place, execution_arn)
         return None if entry is None else user_metadata(entry)
 
-    def columns(self, place: Place, version: int) -> list[str]:
+    def columns(self, place: Place, version: int) -> dict[str, str]:
         """See `DeltaStore`."""
         with translated(f"read table {place.name} at version {version}"):
-            return [name for name, kind in self._at(place, version).dtypes if kind == "string"]
+            return dict(self._at(place, version).dtypes)
 
     def rows(self, place: Place, version: int) -> int | None:
         """See `DeltaStore`."""
@@ -67,7 +67,7 @@ class ConnectorStore:
             return self._at(place, version).count()
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """See `DeltaStore`."""
+        """See `DeltaStore`: the columns in their own types, which the kernel reads as text."""
         return self._at(place, version).select(*columns)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:

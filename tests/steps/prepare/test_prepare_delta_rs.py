@@ -131,7 +131,7 @@ def test_a_column_that_older_files_lack_is_null_in_their_rows(spark: "SparkSessi
     write_deltalake(str(tmp_path), pa.table({"a": ["old", "older"]}))
     write_deltalake(str(tmp_path), pa.table({"a": ["new"], "b": ["x"]}), mode="append", schema_mode="merge")
     store = DeltaRsStore(spark)
-    assert store.columns(place(tmp_path), 1) == ["a", "b"]
+    assert store.columns(place(tmp_path), 1) == {"a": "string", "b": "string"}
     both = store.read(place(tmp_path), 1, ["b", "a"]).collect()
     assert sorted((row["a"], row["b"]) for row in both) == [("new", "x"), ("old", None), ("older", None)]
     alone = store.read(place(tmp_path), 1, ["b"]).collect()

@@ -15,7 +15,8 @@ HEADING = "The loss of a customer could harm us."
 
 def write(*factors: tuple[str, str]) -> list[dict[str, Any]]:
     row = {
-        "source_filing": "a.htm", "cik": "0000001001", "company": "Acme Inc", "sic": "3570", "filing_type": "10-K",
+        "source_filing": "a.htm", "filing_id": "0000001001/0000001001-21-000001",
+        "cik": "0000001001", "company": "Acme Inc", "sic": "3570", "filing_type": "10-K",
         "filing_date": "2021-03-01", "year": 2020, "section": "item_1a", "section_sha256": "0", "reason": None, "detail": None,
         "risk_factors": [{"heading": heading, "body": body} for heading, body in factors],
     }  # fmt: skip

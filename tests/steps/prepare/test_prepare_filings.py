@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.prepare import filings
@@ -133,6 +133,7 @@ def test_equal_text_has_an_equal_digest_whatever_its_furniture() -> None:
     assert judged(item_1a=text.replace("case 1", "case 9"))["section_sha256"] != plain
 
 
+@settings(deadline=None)  # what it takes depends on what else the machine does
 @given(
     st.lists(st.fixed_dictionaries({name: st.none() | st.text(max_size=80) for name in fakes.RAW_COLUMNS}), max_size=6)
 )
@@ -140,3 +141,65 @@ def test_any_text_at_all_is_judged_without_a_fault(rows: list[dict[str, str | No
     found = examine(*rows)
     assert len(found) == len(rows)
     assert all(row["reason"] for row in found)
+
+
+def test_a_filing_s_identity_is_company_and_accession_number_wherever_that_is_found() -> None:
+    names = (
+        "0001193125-21-000105.txt",
+        "edgar/data/1001/000119312521000105/form10-k.htm",
+        "1001_10K_2020_0001193125-21-000105.htm",
+    )
+    assert {judged(filename=name)["filing_id"] for name in names} == {"0000001001/0001193125-21-000105"}
+
+
+@pytest.mark.parametrize("column", ["accession_number", "accession"])
+@pytest.mark.parametrize("text", ["0001193125-21-000105", "000119312521000105", "119312521000105"])
+def test_an_accession_column_comes_before_the_file_s_name(column: str, text: str) -> None:
+    row = fakes.filing(1001, 2021, filename="0000000001-99-000001.txt") | {column: text}
+    batch = pa.RecordBatch.from_pylist([row], schema=pa.schema([(name, pa.string()) for name in row]))
+    found = filings.examine(batch).to_pylist()[0]
+    assert found["filing_id"].endswith("-21-000105")
+    assert found["ignored"] is None
+
+
+def test_without_an_accession_number_company_form_date_and_text_are_the_identity() -> None:
+    same = judged()["filing_id"]
+    assert judged(filename="form10-k.htm", company="Other name")["filing_id"] == same
+    others = (
+        {"cik": "1002"},
+        {"filing_type": "10-K/A"},
+        {"filing_date": "2021-03-02"},
+        {"item_1a": fakes.section("Other")},
+    )
+    assert len({same, *(judged(**change)["filing_id"] for change in others)}) == 1 + len(others)
+    assert judged(filing_type="8-K")["filing_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "ignored"),
+    [
+        ({"sic": "3570.0"}, "sic: 1 to 4 digits expected"),
+        ({"period_of_report": "March 2021"}, "period_of_report: YYYY-MM-DD expected"),
+        ({"period_of_report": "03/04/2021"}, "period_of_report: day or month may come first, YYYY-MM-DD expected"),
+        ({"period_of_report": "2021-02-30"}, "period_of_report: no such day, YYYY-MM-DD expected"),
+        ({"sic": "n/a", "period_of_report": "0"}, "period_of_report: YYYY-MM-DD expected; sic: 1 to 4 digits expected"),
+        ({"sic": None, "period_of_report": " "}, None),
+    ],
+)
+def test_an_optional_field_that_cannot_be_used_is_named_with_its_fault(
+    changes: dict[str, str | None], ignored: str
+) -> None:
+    found = judged(**changes)
+    assert (found["reason"], found["ignored"]) == (None, ignored)
+
+
+@pytest.mark.parametrize("name", ["company", "filing_type", "filename"])
+def test_a_text_in_the_column_of_a_name_is_invalid_and_is_not_carried_on(name: str) -> None:
+    found = judged(**{name: "10-K " + "x" * 5_000})
+    assert (found["reason"], found["detail"]) == ("invalid_record", f"{name}: at most 300 characters expected")
+    assert max(len(text) for text in found.values() if isinstance(text, str)) <= 300
+
+
+def test_a_date_in_another_form_is_taken_as_the_day_it_means() -> None:
+    found = judged(filing_date="20210301", period_of_report="12/31/2019 00:00:00")
+    assert (found["filing_date"], found["year"], found["ignored"]) == ("2021-03-01", 2019, None)

@@ -12,40 +12,16 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound
-from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.prepare import delta_log, judge
 from steps.prepare.delta_io import Place
-from steps.prepare.delta_rs import DeltaRsStore
-from steps.prepare.job import Job
 from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.prepare_world import World
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = pytest.mark.spark
-
-
-class World:
-    """One catalog with a raw table, and the job on it."""
-
-    def __init__(self, spark: "SparkSession", root: Path, rows: list[dict[str, str | None]] | None = None) -> None:
-        self.root, self.store = root, DeltaRsStore(spark)
-        self.catalog, self.evidence = fakes.FolderCatalog(root), fakes.MemoryEvidence()
-        self.raw = fakes.raw_table(root / "raw", fakes.corpus() if rows is None else rows)
-        self.catalog.add("edgar.raw.filings", self.raw)
-
-    def run(self, **changes: Any) -> Prepared:
-        job = Job(fakes.arguments(self.root, **changes), self.catalog, self.store, self.evidence)  # type: ignore[arg-type]
-        return job.run()
-
-    @property
-    def curated(self) -> Path:
-        return self.root / "curated" / "edgar" / "curated" / "examples"
-
-    def rows(self, name: str = "examples") -> list[dict[str, Any]]:
-        table = DeltaTable(str(self.curated.with_name(name))).to_pyarrow_table()
-        return table.to_pylist()
 
 
 @pytest.fixture
@@ -98,6 +74,7 @@ def test_of_two_equal_texts_the_earlier_filing_s_is_kept(spark: "SparkSession", 
     "difference",
     [
         {"cik": "1002"},
+        {"filing_date": "2021-03-02"},
         {"company": "Another Inc"},
         {"sic": "2834"},
         {"filing_type": "10-K/A"},
@@ -111,11 +88,14 @@ def test_which_of_two_equals_is_kept_does_not_depend_on_the_order_they_are_read_
     rows = [fakes.filing(1001, 2021), fakes.filing(1001, 2021) | difference]
 
     def judged(read: list[dict[str, str | None]]) -> list[Any]:
-        raw = spark.createDataFrame(pa.Table.from_pylist(read, schema=fakes.RAW_SCHEMA).to_pandas()).repartition(1)
-        return sorted(judge.judged_filings(raw).collect(), key=str)
+        rows = judge.judged(_frame(spark, read)).drop("own_key").collect()
+        return sorted(rows, key=str)
 
-    assert judged(rows) == judged(rows[::-1])
-    assert [row["reason"] for row in judged(rows)].count("duplicate_filing") == 1
+    found = judged(rows)
+    assert found == judged(rows[::-1])
+    reasons = Counter(row["reason"] for row in judge.judged(_frame(spark, rows)).collect())
+    assert reasons["duplicate_filing"] + reasons["duplicate_section"] == 1
+    assert reasons[None] == 1 + 4, "one filing and its examples, once each"
 
 
 def test_the_companys_industry_code_reaches_the_examples(spark: "SparkSession", tmp_path: Path) -> None:
@@ -290,8 +270,8 @@ def test_lost_rows_are_noticed_before_the_commit(world: World, monkeypatch: pyte
 def test_filings_lost_while_reading_are_noticed_before_anything_is_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = judge.judged_filings
-    monkeypatch.setattr(judge, "judged_filings", lambda raw: real(raw.where("cik <> '1003'")))
+    real = judge.judged
+    monkeypatch.setattr(judge, "judged", lambda raw: real(raw.where("cik <> '1003'")))
     with pytest.raises(IntegrityError, match="counts do not reconcile"):
         world.run()
     assert not list(world.curated.parent.rglob("*.parquet"))
@@ -313,27 +293,6 @@ def test_a_missing_privilege_is_named_and_nothing_is_written(world: World, missi
     assert {path for path in _tree(world.root) if path.suffix} == {path for path in before if path.suffix}
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([], "the raw table is empty at this version, nothing was written"),
-        (
-            [fakes.filing(1001, 2020), fakes.filing(1001, 2021)],
-            "cannot be split into train and eval, nothing was written",
-        ),
-        ([fakes.filing(1001, 2020, item_1a=None)], "0 companies with usable risk factors"),
-    ],
-)
-def test_too_little_to_learn_from_is_refused_before_any_write(
-    spark: "SparkSession", tmp_path: Path, rows: list[dict[str, str | None]], message: str
-) -> None:
-    world = World(spark, tmp_path, rows)
-    with pytest.raises(GovernanceError) as refused:
-        world.run()
-    assert message in str(refused.value)
-    assert not list((tmp_path / "curated").rglob("*.*"))
-
-
 def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> None:
     with pytest.raises(NotFound, match="look up table"):
         world.run(raw_table=UcName.parse("edgar.raw.nothing"))
@@ -343,7 +302,7 @@ def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> N
     world.catalog.add("edgar.raw.other", world.root / "other")
     with pytest.raises(GovernanceError, match="is no table of filings") as refused:
         world.run(raw_table=UcName.parse("edgar.raw.other"))
-    assert "no text column company, filing_type, filing_date, filename, item_1a" in str(refused.value)
+    assert "no column company, filing_type, filing_date, filename, item_1a at version 0" in str(refused.value)
 
 
 def test_a_table_with_other_columns_is_not_written_to(world: World) -> None:
@@ -375,6 +334,10 @@ def test_a_huge_filing_costs_its_own_row_only(spark: "SparkSession", tmp_path: P
     huge = fakes.filing(1009, 2021, item_1a="Item 1A. Risk Factors\n" + "We may lose money. " * 600_000)
     world = World(spark, tmp_path, [*fakes.corpus(), huge])
     assert world.run().counts.rejected_by_reason["section_too_long"] == 1
+
+
+def _frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
+    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()).repartition(1)
 
 
 def _another(identifier: str) -> dict[str, str]:

@@ -1,0 +1,111 @@
+"""The raw table's rows as Arrow tasks: what runs on Spark's executors when delta-rs keeps the log.
+
+    groups = grouped(sizes, tasks=16)                           # which files go into which task
+    reading(location, options, files, groups, columns)          # each group's files, one after the other
+    scanning(location, options, version, columns)               # the whole table through delta-rs
+
+Each function makes a task for `mapInArrow`; the vended keys travel inside it (`steps.prepare.data_files`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from steps.governance.errors import GovernanceError
+from steps.prepare import column_text
+from steps.prepare.arrow_tasks import MOST_ROWS, bounded
+from steps.prepare.data_files import Batches, Task, file_system
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pa_fs
+
+_TASK_BYTES = 16 << 20  # of Parquet; compressed filings are about a fifth of their text
+_TASK_FILES = 500  # opening a file on S3 takes some ten milliseconds
+_WHOLE_BYTES = 1 << 20  # a smaller file is fetched by one request, a larger one column by column
+
+
+def grouped(sizes: Sequence[int], *, tasks: int) -> list[list[int]]:
+    """The numbers of the files of each task: bounded in bytes and number, and at least `tasks` groups where there are enough."""
+    most = max(min(_TASK_BYTES, -(-sum(sizes) // tasks)), 1)
+    groups: list[list[int]] = []
+    filled = 0
+    for number, size in enumerate(sizes):
+        if not groups or filled + size > most or len(groups[-1]) == _TASK_FILES:
+            groups.append([])
+            filled = 0
+        groups[-1].append(number)
+        filled += size
+    return groups
+
+
+def reading(
+    location: str, options: Mapping[str, str], files: Sequence[tuple[str, int]], groups: Sequence[Sequence[int]],
+    columns: Sequence[str],
+) -> Task:  # fmt: skip
+    """A task that turns numbers of groups into the rows of their files (path as in the log, size in bytes)."""
+
+    def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
+        store = file_system(location, options)
+        for batch in numbers:
+            for group in batch.column(0).to_pylist():
+                for number in groups[group]:
+                    path, size = files[number]
+                    yield from _of_file(store, unquote(path), size, columns)
+
+    return lambda numbers: bounded(rows(numbers))
+
+
+def _of_file(store: "pa_fs.FileSystem", path: str, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    with store.open_input_file(path) as source:
+        content = pa.BufferReader(source.read(size)) if size <= _WHOLE_BYTES else source
+        file = pq.ParquetFile(content, coerce_int96_timestamp_unit="us")
+        spelled = _spelled(file.schema_arrow.names, columns, path)
+        for rows in file.iter_batches(
+            MOST_ROWS, columns=list(spelled.values()), use_threads=False
+        ):  # Spark's tasks are enough
+            yield as_text(rows, columns, spelled)
+
+
+def _spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str, str]:
+    """How a file spells the table's columns that it has: the same, or else in another case, as Spark finds them."""
+    found: dict[str, str] = {}
+    for name in columns:
+        alike = [name] if name in there else [other for other in there if other.lower() == name.lower()]
+        if len(alike) > 1:
+            raise GovernanceError(
+                f"column {name} cannot be read from data file {path}",
+                expected="one column of this name, whatever the case of its letters",
+                got=", ".join(alike),
+                do="write the file again",
+            )
+        if alike:
+            found[name] = alike[0]
+    return found
+
+
+def scanning(location: str, options: Mapping[str, str], version: int, columns: Sequence[str]) -> Task:
+    """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
+
+    def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
+        from deltalake import DeltaTable
+
+        for _ in numbers:
+            table = DeltaTable(location, version=version, storage_options=dict(options))
+            for batch in table.scan(columns=list(columns)):
+                yield as_text(pa.record_batch(batch), columns, {name: name for name in columns})
+
+    return lambda numbers: bounded(rows(numbers))
+
+
+def as_text(batch: pa.RecordBatch, columns: Sequence[str], spelled: Mapping[str, str]) -> pa.RecordBatch:
+    """The columns under the table's names, each as plain Arrow strings.
+
+    A column that was added to the table after the file was written is null in it, as Delta means it.
+    """
+    absent = pa.nulls(batch.num_rows, pa.string())
+    arrays = [column_text.text(batch.column(spelled[name]), name) if name in spelled else absent for name in columns]
+    return pa.record_batch(arrays, names=list(columns))

@@ -1,0 +1,43 @@
+"""A folder with a raw table, a catalog that knows it, and Prepare's job on the Spark session of the tests."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltalake import DeltaTable
+
+from steps.governance.manifest import Prepared
+from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.job import Job
+from tests.steps.prepare import prepare_fakes as fakes
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class World:
+    """One catalog with a raw table, and the job on it."""
+
+    def __init__(
+        self,
+        spark: "SparkSession",
+        root: Path,
+        rows: list[dict[str, str | None]] | None = None,
+        *,
+        raw: Path | None = None,
+    ) -> None:
+        self.root, self.store = root, DeltaRsStore(spark)
+        self.catalog, self.evidence = fakes.FolderCatalog(root), fakes.MemoryEvidence()
+        self.raw = raw or fakes.raw_table(root / "raw", fakes.corpus() if rows is None else rows)
+        self.catalog.add("edgar.raw.filings", self.raw)
+
+    def run(self, **changes: Any) -> Prepared:
+        job = Job(fakes.arguments(self.root, **changes), self.catalog, self.store, self.evidence)  # type: ignore[arg-type]
+        return job.run()
+
+    @property
+    def curated(self) -> Path:
+        return self.root / "curated" / "edgar" / "curated" / "examples"
+
+    def rows(self, name: str = "examples") -> list[dict[str, Any]]:
+        table = DeltaTable(str(self.curated.with_name(name))).to_pyarrow_table()
+        return table.to_pylist()

@@ -1,0 +1,127 @@
+"""Cost follows rows, not files: how files are grouped, how often they are opened, and how large batches are."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steps.governance.errors import GovernanceError
+from steps.prepare import judge, raw_rows
+from steps.prepare.arrow_tasks import bounded, mapped
+from tests.steps.prepare import prepare_fakes as fakes
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 40 << 20), max_size=60), st.integers(1, 8))
+def test_every_file_is_in_one_group_and_no_group_is_too_large(sizes: list[int], tasks: int) -> None:
+    groups = raw_rows.grouped(sizes, tasks=tasks)
+    assert [number for group in groups for number in group] == list(range(len(sizes)))
+    assert all(len(group) == 1 or sum(sizes[number] for number in group) <= raw_rows._TASK_BYTES for group in groups)
+
+
+def test_many_small_files_share_a_few_tasks_and_few_large_ones_do_not() -> None:
+    assert [len(group) for group in raw_rows.grouped([30_000] * 620, tasks=2)] == [310, 310]
+    assert [len(group) for group in raw_rows.grouped([1] * 1_200, tasks=1)] == [500, 500, 200]
+    assert len(raw_rows.grouped([12 << 20] * 5, tasks=2)) == 5
+    assert len(raw_rows.grouped([1 << 20] * 4, tasks=4)) == 4
+    assert raw_rows.grouped([], tasks=4) == []
+
+
+def written(folder: Path, rows: int, **columns: Any) -> list[tuple[str, int]]:
+    """One file per row, as the log would list them."""
+    files = []
+    for number in range(rows):
+        path = folder / f"part {number}.parquet"
+        pq.write_table(pa.table({"cik": [str(number)]} | columns), path)
+        files.append((path.name.replace(" ", "%20"), path.stat().st_size))
+    return files
+
+
+def test_small_files_come_as_one_batch_and_each_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def counted(store: Any, path: str, *rest: Any) -> Iterator[pa.RecordBatch]:
+        opened.append(path)
+        return real(store, path, *rest)
+
+    real = raw_rows._of_file
+    monkeypatch.setattr(raw_rows, "_of_file", counted)
+    files = written(tmp_path, 100)
+    task = raw_rows.reading(str(tmp_path), {}, files, [range(60), range(60, 100)], ["cik"])
+    batches = list(task([pa.record_batch({"id": [0, 1]})]))
+    assert [batch.num_rows for batch in batches] == [100]
+    assert batches[0]["cik"].to_pylist() == [str(number) for number in range(100)]
+    assert len(opened) == len(set(opened)) == 100
+
+
+def test_a_large_file_is_read_like_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = raw_rows.reading(str(tmp_path), {}, written(tmp_path, 3), [[0, 1, 2]], ["sic", "CIK"])
+    (small,) = task([pa.record_batch({"id": [0]})])
+    monkeypatch.setattr(raw_rows, "_WHOLE_BYTES", 0)
+    (large,) = task([pa.record_batch({"id": [0]})])
+    assert small.to_pydict() == large.to_pydict() == {"sic": [None] * 3, "CIK": ["0", "1", "2"]}
+
+
+def test_a_file_with_two_spellings_of_a_column_is_refused(tmp_path: Path) -> None:
+    task = raw_rows.reading(str(tmp_path), {}, written(tmp_path, 1, Cik=["x"]), [[0]], ["CIK"])
+    with pytest.raises(GovernanceError, match="column CIK cannot be read from data file part 0"):
+        list(task([pa.record_batch({"id": [0]})]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8), st.integers(1, 6), st.integers(8, 200))
+def test_bounded_batches_hold_the_same_rows_within_rows_and_bytes(
+    lengths: list[list[int]], rows: int, size: int
+) -> None:
+    batches = [
+        pa.record_batch({"text": pa.array(["x" * length for length in batch], pa.string())}) for batch in lengths
+    ]
+    found = list(bounded(batches, rows=rows, size=size))
+    assert [text for batch in found for text in batch["text"].to_pylist()] == [
+        "x" * n for batch in lengths for n in batch
+    ]
+    assert all(1 <= batch.num_rows <= rows for batch in found)
+    assert all(batch.num_rows == 1 or batch.nbytes <= size for batch in found)
+
+
+def test_a_kernel_gets_few_filings_at_a_time_however_many_the_engine_hands_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[int] = []
+
+    def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
+        seen.append(batch.num_rows)
+        return batch
+
+    whole = pa.record_batch({"text": ["x" * 1_000_000] * 200})
+    list(mapped(kernel)([whole, whole.slice(0, 0)]))
+    assert sum(seen) == 200
+    assert max(seen) <= 64
+
+
+@pytest.mark.spark
+def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
+    """What is shuffled is examples, each of a few thousand characters, and no section."""
+    row = fakes.filing(1001, 2021, item_1a=fakes.section("Company 1001", 300))
+    found = judge.kernel(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
+    assert found.num_rows == 301
+    assert max(len(json.dumps(one)) for one in found.to_pylist()) < 10_000 < len(str(row["item_1a"]))
+
+
+@pytest.mark.spark
+def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSession") -> None:
+    """20,000 rows without text, date or name: each has a key of its own, and all come out once."""
+    empty = pa.Table.from_pylist([dict.fromkeys(fakes.RAW_COLUMNS)] * 20_000, schema=fakes.RAW_SCHEMA)
+    batch = judge.kernel(empty.slice(0, 128).to_batches()[0])
+    assert len(set(batch["own_key"].to_pylist())) == 128
+    rows = judge.judged(spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS))
+    assert rows.groupBy("kind", "reason").count().collect() == [("filing", "invalid_record", 20_000)]
