@@ -2,10 +2,10 @@
 
     table = past_hint(lambda at: DeltaTable(location, version=at, storage_options=options), version, lambda: files)
 
-`_last_checkpoint` is only a hint where to start reading [delta-io/delta PROTOCOL.md, "Last Checkpoint File"]. delta-rs 1.6.6 reads
-past one that is missing or no JSON, but refuses a table whose hint names a checkpoint that is not there. It does not look at the
-hint when it opens a version before the one that the hint names, and goes on from there by the commits alone. So that is what this
-module does. It imports no Delta library, since governance is also part of images that have none.
+`_last_checkpoint` is only a hint where to start reading [delta-io/delta PROTOCOL.md, "Last Checkpoint File"]. delta-rs 1.6.6
+reads past one that is missing or no JSON, but refuses a table whose hint names a checkpoint that is not there. It does not look
+at the hint when it opens a version before the one that the hint names, and goes on from there by the commits alone. So that is
+what this module does. It imports no Delta library, since governance is also part of images that have none.
 """
 
 import json
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 _HINT = "_delta_log/_last_checkpoint"
-_REFUSED = "_last_checkpoint hint"  # the Delta kernel's wording: "Had a _last_checkpoint hint but didn't find any checkpoints"
+# The Delta kernel's wording: "Had a _last_checkpoint hint but didn't find any checkpoints".
+_REFUSED = "_last_checkpoint hint"
 _COMMIT = re.compile(r"([0-9]{20})\.json")
 
 

@@ -21,8 +21,10 @@ from steps.prepare.schemas import PARTITION, TableSchema
 
 _CONSTRAINT = "delta.constraints."
 _TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"  # Spark's: the declared char(n) or varchar(n) behind a string column
-# Metadata of a column that Delta or Spark acts upon, by its first words. Any other of theirs is refused, as it may be new.
-_INFORMATIONAL = ("delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", _TEXT_TYPE)  # fmt: skip
+# Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any other of theirs is refused.
+_KNOWN = (
+    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", _TEXT_TYPE,
+)  # fmt: skip
 _ACTED_UPON = ("delta.", "__")
 
 Field = Mapping[str, Any]  # as the Delta log writes it: name, type, nullable, metadata
@@ -58,11 +60,11 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
     Raises:
         Conflict: something else is declared that an append would not honour.
     """
-    _require_columns(place, schema, declared)
+    require_columns(place, schema, declared)
     found = [*_by_columns(declared.fields), *_by_properties(declared.properties)]
     features = sorted(declared.features - DELTA_RS_APPENDS)
     if found or features:
-        spark_can = not any("char(" in each for each in found) and set(features) <= SPARK_APPENDS
+        spark_can = set(features) <= SPARK_APPENDS
         raise Conflict(
             f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
             expected="a table that any writer may append plain rows to",
@@ -105,28 +107,32 @@ def require_rules(place: Place, there: Sequence[Rule], checked_against: Sequence
         )
 
 
-def _require_columns(place: Place, schema: TableSchema, declared: Declared) -> None:
+def require_columns(place: Place, schema: TableSchema, declared: Declared) -> None:
+    """The table has Prepare's columns, in any order, and its partition column; every engine needs that.
+
+    Raises:
+        Conflict: it has others, or a column that pads what is written to it.
+    """
     wanted = {each["name"]: each["type"] for each in json.loads(schema.delta_json)["fields"]}
     there = {each["name"]: each["type"] for each in declared.fields}
     different = [f"no column {name}" for name in wanted if name not in there]
     different += [f"column {name}, which Prepare does not write" for name in there if name not in wanted]
     different += [
-        f"{name} as {_type_name(there[name])}, not {wanted[name]}" for name in wanted if there.get(name, wanted[name]) != wanted[name]
+        f"{name} as {_type_name(there[name])}, not {kind}"
+        for name, kind in wanted.items()
+        if there.get(name, kind) != kind
     ]
+    padded = [(each["name"], str((each.get("metadata") or {}).get(_TEXT_TYPE, ""))) for each in declared.fields]
+    different += [f"{name} as {kind}, which pads its values" for name, kind in padded if kind.startswith("char(")]
     if declared.partition_columns != (PARTITION,):
         different.append(f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}")
     if different:
-        raise other_columns(place, schema, "; ".join(different))
-
-
-def other_columns(place: Place, expected: TableSchema, got: str) -> Conflict:
-    """The refusal of a table that was made for something else."""
-    return Conflict(
-        f"table {place.name} has other columns than Prepare writes, nothing was written",
-        expected=f"{expected.ddl}, partitioned by {PARTITION}",
-        got=got[:600],
-        do="choose another CuratedTable",
-    )
+        raise Conflict(
+            f"table {place.name} has other columns than Prepare writes, nothing was written",
+            expected=f"{schema.ddl}, partitioned by {PARTITION}",
+            got="; ".join(different)[:600],
+            do="choose another CuratedTable",
+        )
 
 
 def _by_columns(fields: Sequence[Field]) -> list[str]:
@@ -137,10 +143,9 @@ def _by_columns(fields: Sequence[Field]) -> list[str]:
         kinds = {
             f"generated column {name}": "delta.generationExpression" in metadata,
             f"identity column {name}": any(key.startswith("delta.identity.") for key in metadata),
-            f"type {metadata.get(_TEXT_TYPE)} of column {name}": str(metadata.get(_TEXT_TYPE, "")).startswith("char("),
         }
         found += [kind for kind, declared in kinds.items() if declared]
-        unknown = [key for key in metadata if key.startswith(_ACTED_UPON) and not key.startswith(_INFORMATIONAL)]
+        unknown = [key for key in metadata if key.startswith(_ACTED_UPON) and not key.startswith(_KNOWN)]
         found += [f"{key} of column {name}" for key in unknown]
     return found
 
@@ -151,7 +156,10 @@ def _by_properties(properties: Mapping[str, str]) -> list[str]:
 
 
 def _invariant(text: str) -> str:
-    """`{"expression": {"expression": "x > 3"}}` [delta-io/delta PROTOCOL.md, "Column Invariants"]; a text that is none is evaluated, and refused."""
+    """The expression of `{"expression": {"expression": "x > 3"}}` [delta-io/delta PROTOCOL.md, "Column Invariants"].
+
+    Any other text is taken for an expression, which Spark then refuses by name.
+    """
     try:
         return str(json.loads(text)["expression"]["expression"])
     except (ValueError, KeyError, TypeError):

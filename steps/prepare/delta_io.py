@@ -66,7 +66,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition that the owner of a table declared for its rows. `expression` is Spark SQL; only a row for which it is true holds it."""
+    """A condition that the owner of a table declared for its rows. `expression` is Spark SQL; a row holds it if it is true."""
 
     name: str
     expression: str

@@ -60,7 +60,7 @@ class Job:
         curated_rows = judge.curated(
             examples, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
         )
-        self.store.check_rows(curated_rows, curated, EXAMPLES)  # before the rejected rows, or those would be committed alone
+        self.store.check_rows(curated_rows, curated, EXAMPLES)  # else the rejected rows would be committed alone
 
         rows = judge.rejected(filings, examples, execution_id=self.arguments.execution_id)
         rejected_commit = self.store.append(rows, rejected, planned.rejected)

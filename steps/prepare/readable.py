@@ -72,7 +72,11 @@ def require_files(place: Place, wanted: Version, newest: Version, at: Callable[[
     if not gone:
         return
     oldest = _oldest(place, wanted.number, newest, at)
-    only = f"only version {oldest} can be read" if oldest == newest.number else f"versions {oldest} to {newest.number} can be read"
+    only = (
+        f"only version {oldest} can be read"
+        if oldest == newest.number
+        else f"versions {oldest} to {newest.number} can be read"
+    )
     raise NotFound(
         f"version {wanted.number} of table {place.name} can no longer be read: its files were deleted (VACUUM)",
         expected=f"{len(wanted.paths)} files",

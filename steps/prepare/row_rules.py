@@ -44,7 +44,9 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
         return
     require_evaluable(frame, place, rules)
     broken = [
-        F.coalesce(F.sum(F.when(F.coalesce(F.expr(rule.expression), F.lit(False)), 0).otherwise(1)), F.lit(0)).alias(f"rule_{at}")
+        F.coalesce(F.sum(F.when(F.coalesce(F.expr(rule.expression), F.lit(False)), 0).otherwise(1)), F.lit(0)).alias(
+            f"rule_{at}"
+        )
         for at, rule in enumerate(rules)
     ]
     named = ", ".join(f"{rule.name} ({rule.expression})" for rule in rules)
