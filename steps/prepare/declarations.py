@@ -61,15 +61,32 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
         Conflict: something else is declared that an append would not honour.
     """
     require_columns(place, schema, declared)
-    found = [*_by_columns(declared.fields), *_by_properties(declared.properties)]
+    found = [*_by_columns(declared.fields), *_mapping(declared.properties)]
     features = sorted(declared.features - DELTA_RS_APPENDS)
     if found or features:
-        spark_can = set(features) <= SPARK_APPENDS
+        spark_can = set(features) <= SPARK_APPENDS and not _other_paths(declared.properties)
         raise Conflict(
             f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
             expected="a table that any writer may append plain rows to",
             got=", ".join([*found, *(f"writer feature {name}" for name in features)]),
             do="choose another CuratedTable" + (", or the delta engine unity-connector" if spark_can else ""),
+        )
+    return rules(declared)
+
+
+def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
+    """The rules for rows of a table that Spark's Delta may append to; it refuses itself what it cannot write.
+
+    Raises:
+        Conflict: the table has other columns, or Spark would write its files where Train does not look for them.
+    """
+    require_columns(place, schema, declared)
+    if found := _other_paths(declared.properties):
+        raise Conflict(
+            f"table {place.name} declares what the delta engine unity-connector cannot honour, nothing was written",
+            expected=f"a table whose data files lie in folders {PARTITION}=…",
+            got=", ".join(found),
+            do="choose another CuratedTable",
         )
     return rules(declared)
 
@@ -150,9 +167,15 @@ def _by_columns(fields: Sequence[Field]) -> list[str]:
     return found
 
 
-def _by_properties(properties: Mapping[str, str]) -> list[str]:
+def _mapping(properties: Mapping[str, str]) -> list[str]:
     mode = properties.get("delta.columnMapping.mode", "none")
     return [] if mode == "none" else [f"column mapping by {mode}"]
+
+
+def _other_paths(properties: Mapping[str, str]) -> list[str]:
+    """What makes Spark's Delta write data files outside the folder `execution_id=…`, by which Train knows them."""
+    random = properties.get("delta.randomizeFilePrefixes", "false").lower() == "true"
+    return [*_mapping(properties), *(["delta.randomizeFilePrefixes"] if random else [])]
 
 
 def _invariant(text: str) -> str:

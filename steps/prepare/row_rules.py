@@ -52,7 +52,7 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
     named = ", ".join(f"{rule.name} ({rule.expression})" for rule in rules)
     with translated(f"check the rows of table {place.name} against {named}"):
         counts = frame.agg(*broken).collect()[0]
-    found = [f"{counts[at]} rows break {rule.name}: {rule.expression}" for at, rule in enumerate(rules) if counts[at]]
+    found = [f"{_rows(counts[at])} {rule.name}: {rule.expression}" for at, rule in enumerate(rules) if counts[at]]
     if found:
         raise Conflict(
             f"rows break what the owner of table {place.name} declared, none was written to it",
@@ -60,6 +60,10 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
             got="; ".join(found),
             do="choose another CuratedTable, or ask the table's owner to drop the rule",
         )
+
+
+def _rows(broken: int) -> str:
+    return "1 row breaks" if broken == 1 else f"{broken} rows break"
 
 
 def _refused(place: Place, rule: Rule, got: str) -> GovernanceError:

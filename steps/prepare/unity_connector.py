@@ -128,8 +128,7 @@ class ConnectorStore:
             fields = self._spark.table(str(place.name)).schema.jsonValue()["fields"]
             detail = self._spark.sql(f"DESCRIBE DETAIL {place.name}").collect()[0]
         declared = Declared(tuple(fields), tuple(detail["partitionColumns"]), dict(detail["properties"]))
-        declarations.require_columns(place, schema, declared)
-        return declarations.rules(declared)
+        return declarations.checked_for_spark(place, schema, declared)
 
     def _version(self, place: Place, version: int, *, newest: int) -> Version:
         """A version's files.
