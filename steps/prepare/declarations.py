@@ -95,14 +95,14 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
     """What every row must hold. NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard."""
     found: list[Rule] = []
     for column in declared.fields:
-        name, metadata = _quoted(column["name"]), column.get("metadata") or {}
+        name, metadata = column["name"], column.get("metadata") or {}  # one of Prepare's names, which need no quotes
         if not column.get("nullable", True):
-            found.append(Rule(f"NOT NULL of column {column['name']}", f"{name} IS NOT NULL"))
+            found.append(Rule(f"NOT NULL of column {name}", f"{name} IS NOT NULL"))
         if "delta.invariants" in metadata:
-            found.append(Rule(f"invariant of column {column['name']}", _invariant(metadata["delta.invariants"])))
+            found.append(Rule(f"invariant of column {name}", _invariant(metadata["delta.invariants"])))
         if length := re.fullmatch(r"varchar\((\d+)\)", str(metadata.get(_TEXT_TYPE, ""))):
             longest = f"{name} IS NULL OR length({name}) <= {length[1]}"
-            found.append(Rule(f"type varchar({length[1]}) of column {column['name']}", longest))
+            found.append(Rule(f"type varchar({length[1]}) of column {name}", longest))
     for key, expression in sorted(declared.properties.items()):
         if key.startswith(_CONSTRAINT):
             found.append(Rule(f"CHECK constraint {key.removeprefix(_CONSTRAINT)}", expression))
@@ -187,10 +187,6 @@ def _invariant(text: str) -> str:
         return str(json.loads(text)["expression"]["expression"])
     except (ValueError, KeyError, TypeError):
         return text
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _type_name(kind: Any) -> str:

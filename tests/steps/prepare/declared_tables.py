@@ -15,7 +15,7 @@ _ROWS = "INSERT INTO {table} VALUES ('1', 'x'), ('2', 'y')"
 
 @dataclass(frozen=True)
 class Target:
-    """A rejected table that was made before. `declaration` is its line in docs/data.md; `row`, what differs in the row appended."""
+    """A rejected table that was made before. `declaration` is its line in docs/data.md, `row` what differs in the row."""
 
     name: str
     declaration: str

@@ -51,7 +51,7 @@ def found(folder: Path) -> dict[str, Any]:
 def documented(heading: str) -> list[list[str]]:
     """The rows of the table below a line of docs/data.md."""
     text = (REPOSITORY / "docs" / "data.md").read_text().split(f"\n{heading}\n", 1)[1]
-    lines = [line for line in text.split("\n\n", 2)[1].splitlines() if line.startswith("|")]
+    lines = text.strip().split("\n\n", 1)[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
