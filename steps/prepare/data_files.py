@@ -6,6 +6,7 @@ a plan, never in Spark's configuration or an option) to executors of this job on
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -53,15 +54,24 @@ def writing(location: str, options: Mapping[str, str], execution_id: str, schema
 
 
 def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
-    """Write one whole file, however large it is.
+    """Write one whole file, however large it is, or leave none.
 
     delta-rs's stream accepts `bytes` only. pyarrow's buffered stream copies small writes and passes them on as `bytes`, but it
     passes a write that fills its buffer on as an Arrow buffer. So the content goes in slices smaller than that buffer.
+
+    Closing the stream completes the upload, whatever was written before. So after a fault the stream is detached and never
+    closed: a folder's temporary file is removed, and a multipart upload of S3 has no object before it is completed.
     """
     slice_bytes = _BUFFER_BYTES // 2
-    with pa.BufferedOutputStream(files.open_output_stream(path), _BUFFER_BYTES) as target:
+    target = pa.BufferedOutputStream(files.open_output_stream(path), _BUFFER_BYTES)
+    try:
         for start in range(0, len(content), slice_bytes):
             target.write(memoryview(content)[start : start + slice_bytes])
+    except BaseException:
+        with suppress(OSError):  # it flushes first; the fault that is on its way says more
+            target.detach()
+        raise
+    target.close()
 
 
 def parquet(table: pa.Table, schema: TableSchema) -> bytes:

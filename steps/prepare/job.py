@@ -21,6 +21,7 @@ from steps.prepare.columns import Columns, chosen
 from steps.prepare.delta_io import DeltaStore, Place
 from steps.prepare.plan import plan, rejected_content
 from steps.prepare.record import manifest
+from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.session import translated
 from steps.prepare.split import FEWEST_COMPANIES
 from steps.prepare.survey import Survey, check, survey
@@ -48,6 +49,8 @@ class Job:
         """
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = self._target(self.arguments.curated_table), self._target(self._rejected_table)
+        self.store.check_target(curated, EXAMPLES)
+        self.store.check_target(rejected, REJECTED)
         version = self.store.resolve_version(raw, self._raw_version(rejected, curated))
         columns = chosen(self.store.columns(raw, version), table=str(raw.name), version=version)
         for fault in columns.unusable:
@@ -60,11 +63,13 @@ class Job:
             raise self._too_few(found, self._append_rejected(rows, rejected, found, version))
         planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
         log.info("counts %s", planned.counts.model_dump_json())
-        rejected_version = self._append_rejected(rows, rejected, found, version)
 
         examples = judge.curated(
             rows, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
         )
+        self.store.check_rows(examples, curated, EXAMPLES)  # else the rejected rows would be committed alone
+        rejected_version = self._append_rejected(rows, rejected, found, version)
+
         commit = self.store.append(examples, curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 

@@ -64,9 +64,8 @@ def _of_file(store: "pa_fs.FileSystem", path: str, size: int, columns: Sequence[
         content = pa.BufferReader(source.read(size)) if size <= _WHOLE_BYTES else source
         file = pq.ParquetFile(content, coerce_int96_timestamp_unit="us")
         spelled = _spelled(file.schema_arrow.names, columns, path)
-        for rows in file.iter_batches(
-            MOST_ROWS, columns=list(spelled.values()), use_threads=False
-        ):  # Spark's tasks are enough
+        # Spark's tasks are threads enough
+        for rows in file.iter_batches(MOST_ROWS, columns=list(spelled.values()), use_threads=False):
             yield as_text(rows, columns, spelled)
 
 
@@ -91,10 +90,10 @@ def scanning(location: str, options: Mapping[str, str], version: int, columns: S
     """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
-        from deltalake import DeltaTable
+        from steps.prepare.delta_tables import open_table  # late: it imports the driver's errors and log
 
         for _ in numbers:
-            table = DeltaTable(location, version=version, storage_options=dict(options))
+            table = open_table(location, options, version)
             for batch in table.scan(columns=list(columns)):
                 yield as_text(pa.record_batch(batch), columns, {name: name for name in columns})
 
