@@ -17,6 +17,7 @@ from steps.governance.errors import GovernanceError
 from steps.prepare import column_text
 from steps.prepare.arrow_tasks import MOST_ROWS, bounded
 from steps.prepare.data_files import Batches, Task, file_system
+from steps.prepare.delta_tables import open_table
 
 if TYPE_CHECKING:
     import pyarrow.fs as pa_fs
@@ -90,8 +91,6 @@ def scanning(location: str, options: Mapping[str, str], version: int, columns: S
     """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
-        from steps.prepare.delta_tables import open_table  # late: it imports the driver's errors and log
-
         for _ in numbers:
             table = open_table(location, options, version)
             for batch in table.scan(columns=list(columns)):
