@@ -23,7 +23,7 @@ from steps.prepare.delta_io import Place
 # object_store's wording for S3's 401 and 403; its errors carry no code. A bare 403 also stands in sha256 file names.
 _DENIED = re.compile(r"status(?: code)?: 40[13]\b|Forbidden|AccessDenied|ExpiredToken|InvalidToken")
 _CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
-_CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\..*")
+_CHECKPOINT = re.compile(r"([0-9]{20})[.]checkpoint[.].*")
 
 
 def open_table(location: str, options: Mapping[str, str], version: int | None) -> DeltaTable:
