@@ -52,10 +52,10 @@ def scanning(location: str, options: Mapping[str, str], version: int, columns: S
     """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
 
     def scan(numbers: Batches) -> Batches:
-        from deltalake import DeltaTable
+        from steps.prepare.delta_tables import open_table  # late: it imports this module
 
         for _ in numbers:
-            table = DeltaTable(location, version=version, storage_options=dict(options))
+            table = open_table(location, options, version)
             for rows in table.scan(columns=list(columns)):
                 yield as_text(pa.record_batch(rows), columns)
 

@@ -65,12 +65,24 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A condition that the owner of a table declared for its rows. `expression` is Spark SQL; a row holds it if it is true."""
+
+    name: str
+    expression: str
+
+
+@dataclass(frozen=True)
 class Content:
-    """What a commit must hold: its columns, its number of rows, and what it says about itself."""
+    """What a commit must hold: its columns, its number of rows, and what it says about itself.
+
+    `rules` are those of the table that the rows were checked against.
+    """
 
     schema: TableSchema
     rows: int
     provenance: Provenance
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,11 +97,26 @@ class Commit:
 class DeltaStore(Protocol):
     """Reading at a version, and one commit per execution."""
 
-    def resolve_version(self, place: Place, version: int) -> int:
-        """The version to read: `version`, or the newest for -1.
+    def check_target(self, place: Place, schema: TableSchema) -> None:
+        """Compare a table that stands already with what Prepare writes, before anything is read or staged.
 
         Raises:
-            NotFound: there is no such version.
+            Conflict: its owner declared what an append of this engine would not honour; the message names all of it.
+        """
+
+    def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
+        """Check the rows against what the table's owner declared for rows (NOT NULL, CHECK, a length); returns these rules.
+
+        Raises:
+            Conflict: a row breaks a rule, or a rule cannot be evaluated.
+        """
+
+    def resolve_version(self, place: Place, version: int) -> int:
+        """The version to read: `version`, or the newest for -1. It can be read: its log and its files are there.
+
+        Raises:
+            NotFound: there is no such version, or its log entries or files were deleted.
+            GovernanceError: the table is a shallow clone, or uses Delta features that would be read wrongly.
         """
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
@@ -117,7 +144,7 @@ class DeltaStore(Protocol):
 
         Raises:
             IntegrityError: the engine produced another number of rows than was counted; nothing is committed.
-            Conflict: this execution committed other content, or the table has other columns.
+            Conflict: this execution committed other content, or the rows or the table fail `check_rows` or `check_target`.
         """
 
 
@@ -144,13 +171,3 @@ def user_metadata(commit: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def other_columns(place: Place, expected: TableSchema, got: str) -> Conflict:
-    """The table that stands there was made for something else."""
-    return Conflict(
-        f"table {place.name} has other columns than Prepare writes",
-        expected=expected.ddl,
-        got=got[:600],
-        do="choose another CuratedTable",
-    )

@@ -9,30 +9,27 @@ loop finds its own commit.
 import json
 import logging
 import random
-import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, Unavailable
+from steps.governance.errors import Conflict, Unavailable
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
-from steps.prepare import data_files
-from steps.prepare.delta_io import Commit, Content, Place, Provenance, other_columns, same_content, user_metadata
+from steps.prepare import data_files, declarations
+from steps.prepare.delta_io import Commit, Content, Place, Provenance, same_content, user_metadata
+from steps.prepare.delta_tables import existing, opened, storage
 from steps.prepare.schemas import PARTITION
 
 log = logging.getLogger(__name__)
 
 _COMMIT_ATTEMPTS = 30
 _COMMIT_WAIT_SECONDS = 0.05
-# object_store's wording for S3's 401 and 403; its errors carry no code. A bare 403 also stands in sha256 file names.
-_DENIED = re.compile(r"status(?: code)?: 40[13]\b|Forbidden|AccessDenied|ExpiredToken|InvalidToken")
 
 
 class _CreatedMeanwhile(Exception):
@@ -60,9 +57,12 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
 
 
 def commit_once(place: Place, table: DeltaTable | None, content: Content, files: Sequence[FileEntry]) -> None:
-    """Commit as the version after `table`, or create the table; fails if anybody else did either."""
+    """Commit as the version after `table`, or create the table; fails if anybody else did either.
+
+    Raises:
+        Conflict: the table declares what cannot be honoured, or other rules than the rows were checked against.
+    """
     schema, provenance = content.schema, content.provenance
-    columns = Schema.from_json(schema.delta_json)
     properties = CommitProperties(
         custom_metadata={**provenance.metadata(), "userMetadata": provenance.user_metadata()},
         max_commit_retries=0,
@@ -71,11 +71,11 @@ def commit_once(place: Place, table: DeltaTable | None, content: Content, files:
     adds = [_add_action(file, provenance) for file in files]
     with storage(f"commit to table {place.name}"):
         if table is None:
-            _create(place, columns, adds, properties)
+            _create(place, Schema.from_json(schema.delta_json), adds, properties)
             return
-        if table.schema() != columns or table.metadata().partition_columns != [PARTITION]:
-            raise other_columns(place, schema, table.schema().to_json())
-        table.create_write_transaction([*adds], "append", columns, [PARTITION], commit_properties=properties)
+        declarations.require_rules(place, declarations.checked(place, schema, declarations.of(table)), content.rules)
+        # The table's own schema: with the comments and rules that its owner declared, which stay as they are.
+        table.create_write_transaction([*adds], "append", table.schema(), [PARTITION], commit_properties=properties)
 
 
 def _create(place: Place, columns: Schema, adds: list[AddAction], properties: CommitProperties) -> None:
@@ -159,45 +159,3 @@ def _files(table: DeltaTable, provenance: Provenance) -> tuple[FileEntry, ...]:
         if file["path"].startswith(partition)
     )
     return tuple(sorted(entries, key=lambda file: file.path))
-
-
-def opened(place: Place, version: int | None) -> DeltaTable:
-    with storage(f"read the log of table {place.name}"):
-        try:
-            return DeltaTable(place.location, version=version, storage_options=place.access.storage_options())
-        except TableNotFoundError:
-            pass
-        except DeltaError as error:
-            if version is None or "specified end version" not in str(error):
-                raise
-    asked = "a Delta table" if version is None else f"Delta version {version}"
-    raise NotFound(
-        f"table {place.name} cannot be read",
-        expected=f"{asked} at {place.location}",
-        got="none there",
-        do="check RawTable and RawTableVersion; -1 reads the newest",
-    )
-
-
-def existing(place: Place) -> DeltaTable | None:
-    with storage(f"read the log of table {place.name}"):
-        try:
-            return DeltaTable(place.location, storage_options=place.access.storage_options())
-        except TableNotFoundError:
-            return None
-
-
-@contextmanager
-def storage(doing: str) -> Iterator[None]:
-    """delta-rs's and the store's faults as ours."""
-    try:
-        yield
-    except (CommitFailedError, _CreatedMeanwhile):
-        raise
-    except (DeltaError, OSError) as error:
-        text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        if isinstance(error, PermissionError) or _DENIED.search(str(error)):
-            raise AccessDenied(
-                f"the storage refused: {doing}", got=text, do="check the vended credential's location and right"
-            ) from error
-        raise GovernanceError(f"the storage failed: {doing}", got=text) from error

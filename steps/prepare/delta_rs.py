@@ -5,27 +5,28 @@ credentials. Those last about an hour and cannot be renewed inside a running tas
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.schema import PrimitiveType
 
-from steps.governance.errors import GovernanceError, IntegrityError
+from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
-from steps.prepare import data_files
-from steps.prepare.delta_io import Commit, Content, Place, user_metadata
-from steps.prepare.delta_log import commit, commit_of, earlier, existing, opened
+from steps.prepare import data_files, declarations, row_rules
+from steps.prepare.delta_io import Commit, Content, Place, Rule, user_metadata
+from steps.prepare.delta_log import commit, commit_of, earlier
+from steps.prepare.delta_tables import existing, opened, paths
+from steps.prepare.readable import Version, by_scan, require_files, require_own_files
+from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _ROWS_PER_FILE = 20_000  # some 40 MB of examples: one task's memory
-# Reader features whose files are plain Parquet to us; any other is refused [delta-io/delta PROTOCOL.md, "Table Features"].
-_PLAIN = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
-_BY_SCAN = {"deletionVectors", "columnMapping"}
 
 
 class DeltaRsStore:
@@ -34,9 +35,25 @@ class DeltaRsStore:
     def __init__(self, spark: "SparkSession") -> None:
         self._spark = spark
 
+    def check_target(self, place: Place, schema: TableSchema) -> None:
+        """See `DeltaStore`."""
+        row_rules.require_evaluable(self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema))
+
+    def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
+        """See `DeltaStore`."""
+        rules = self._rules(place, schema)
+        row_rules.require_held(frame, place, rules)
+        return rules
+
     def resolve_version(self, place: Place, version: int) -> int:
         """See `DeltaStore`."""
-        return int(opened(place, None if version < 0 else version).version())
+        newest = opened(place, None)
+        table = newest if version < 0 else opened(place, version)
+        by_scan(place, table)
+        wanted = _version(table)
+        require_own_files(place, wanted.paths)
+        require_files(place, wanted, _version(newest), lambda number: _version(opened(place, number)))
+        return wanted.number
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
         """See `DeltaStore`."""
@@ -51,7 +68,7 @@ class DeltaRsStore:
     def rows(self, place: Place, version: int) -> int | None:
         """See `DeltaStore`."""
         table = opened(place, version)
-        if _needs_scan(place, table):
+        if by_scan(place, table):
             return None  # deleted rows are still counted in the files' statistics
         counted = pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist()
         return None if None in counted else sum(counted)
@@ -60,19 +77,25 @@ class DeltaRsStore:
         """See `DeltaStore`: one partition per data file, or one for all where files alone would not tell the truth."""
         table = opened(place, version)
         options = place.access.storage_options()
-        if _needs_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
+        if by_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
             return self._map(1, data_files.scanning(place.location, options, version, columns), _text_ddl(columns))
-        paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
-        return self._map(len(paths), data_files.reading(place.location, options, paths, columns), _text_ddl(columns))
+        files = paths(table)
+        return self._map(len(files), data_files.reading(place.location, options, files, columns), _text_ddl(columns))
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
-        """See `DeltaStore`: stage files, count, commit; then read the files back."""
+        """See `DeltaStore`: check the rows, stage files, count, commit; then read the files back."""
         found = commit_of(place, existing(place), content.provenance)
         if found is None:
+            rules = self.check_rows(frame, place, content.schema)
             files = self._stage(frame, place, content)
-            found = commit(place, content, files)
+            found = commit(place, replace(content, rules=rules), files)
         self._verify(place, found.files)
         return found
+
+    def _rules(self, place: Place, schema: TableSchema) -> tuple[Rule, ...]:
+        """What the table's owner declared for rows; nothing where the table does not exist yet."""
+        table = existing(place)
+        return () if table is None else declarations.checked(place, schema, declarations.of(table))
 
     def _map(self, count: int, task: data_files.Task, ddl: str) -> "DataFrame":
         """A frame of what `task` makes of the numbers 0 to count-1, one number per Spark task."""
@@ -112,23 +135,8 @@ class DeltaRsStore:
                 )
 
 
-def _needs_scan(place: Place, table: DeltaTable) -> bool:
-    """Do deletion vectors or column mapping stand between the files and the rows?
-
-    Raises:
-        GovernanceError: the table needs a reader feature that neither way of reading honours.
-    """
-    protocol = table.protocol()
-    features = set(protocol.reader_features or ())
-    unknown = features - _PLAIN - _BY_SCAN
-    if unknown:
-        raise GovernanceError(
-            f"table {place.name} uses Delta features that this reader does not honour",
-            expected=f"no others than {', '.join(sorted(_PLAIN | _BY_SCAN))}",
-            got=", ".join(sorted(unknown)),
-            do="read it with the delta engine unity-connector, or rewrite the table without them",
-        )
-    return protocol.min_reader_version == 2 or bool(features & _BY_SCAN)
+def _version(table: DeltaTable) -> Version:
+    return Version(int(table.version()), frozenset(paths(table)))
 
 
 def _text_ddl(columns: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from steps.prepare.delta_io import DeltaStore, Place
 from steps.prepare.filings import OPTIONAL, REQUIRED
 from steps.prepare.plan import Plan, plan
 from steps.prepare.record import manifest
+from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.session import translated
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Job:
         """
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = self._target(self.arguments.curated_table), self._target(self._rejected_table)
+        self.store.check_target(curated, EXAMPLES)
+        self.store.check_target(rejected, REJECTED)
         version = self.store.resolve_version(raw, self._raw_version(rejected, curated))
         columns = self._columns(raw, version)
         log.info("reading %s version %d as %s", raw.name, version, self.catalog.principal)
@@ -54,14 +57,16 @@ class Job:
         examples = judge.judged_examples(filings)
         planned = self._plan(raw, version, filings, examples)
 
+        curated_rows = judge.curated(
+            examples, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
+        )
+        self.store.check_rows(curated_rows, curated, EXAMPLES)  # else the rejected rows would be committed alone
+
         rows = judge.rejected(filings, examples, execution_id=self.arguments.execution_id)
         rejected_commit = self.store.append(rows, rejected, planned.rejected)
         places.registered(self.catalog, rejected, planned.rejected.schema)
 
-        rows = judge.curated(
-            examples, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
-        )
-        commit = self.store.append(rows, curated, planned.curated)
+        commit = self.store.append(curated_rows, curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
         record = manifest(

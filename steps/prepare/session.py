@@ -1,6 +1,7 @@
 """The Spark session and its faults. Which Spark it is, the environment decides (SPARK_REMOTE, spark-submit), never this code."""
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _NAMES_AN_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Invalid|Refused)\b:? ")
+_CAUSED_BY = re.compile(r"^(?:Caused by)?: ")  # as Java begins the lines of its causes
 _MOST_CHARACTERS = 300
 
 
@@ -29,14 +31,24 @@ def stop(spark: "SparkSession") -> None:
         spark.stop()
 
 
+def engine_faults() -> tuple[type[Exception], ...]:
+    """The exceptions of a Spark action.
+
+    pyspark has classes for the faults it knows. Any other fault of a classic Spark's JVM comes as py4j's own exception, and a
+    Spark Connect client has no py4j. So py4j is looked up among the modules that are loaded, never imported.
+    """
+    from pyspark.errors import PySparkException
+
+    py4j = sys.modules.get("py4j.protocol")
+    return (PySparkException,) if py4j is None else (PySparkException, py4j.Py4JError)
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Run one Spark action; a fault of the engine or of a task comes out as one sentence, not as two stack traces."""
-    from pyspark.errors import PySparkException
-
     try:
         yield
-    except PySparkException as error:
+    except engine_faults() as error:
         raise GovernanceError(
             f"Spark failed to {doing}",
             expected="an action without a fault",
@@ -47,6 +59,7 @@ def translated(doing: str) -> Iterator[None]:
 
 def reason(text: str) -> str:
     """The line of an engine's message that says why: the last that names an error, else the last that says anything."""
-    lines = [line.strip() for line in text.split("JVM stacktrace")[0].splitlines() if line.strip()]
+    lines = [_CAUSED_BY.sub("", line.strip()) for line in text.split("JVM stacktrace")[0].splitlines() if line.strip()]
     named = [line for line in lines if _NAMES_AN_ERROR.match(line)]
-    return (named or lines or ["no message"])[-1][:_MOST_CHARACTERS]
+    told = [line for line in lines if not line.startswith("at ")]
+    return (named or told or ["no message"])[-1][:_MOST_CHARACTERS]

@@ -11,21 +11,27 @@ way; therefore the history is asked afterwards who really committed. Sail ignore
 DESCRIBE HISTORY: it fails at once.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steps.governance.errors import IntegrityError, NotFound
+from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
-from steps.prepare import data_files
-from steps.prepare.delta_io import Commit, Content, Place, Provenance, other_columns, same_content, user_metadata
-from steps.prepare.schemas import PARTITION
-from steps.prepare.session import translated
+from steps.prepare import data_files, declarations, row_rules
+from steps.prepare.declarations import Declared
+from steps.prepare.delta_io import Commit, Content, Place, Provenance, Rule, same_content, user_metadata
+from steps.prepare.delta_tables import above_newest, log_deleted
+from steps.prepare.readable import Version, require_files, require_own_files
+from steps.prepare.schemas import PARTITION, TableSchema
+from steps.prepare.session import engine_faults, translated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _ROWS_PER_FILE = 20_000
+# Delta's refusal of a version that its log no longer reaches: "Cannot time travel … to version 0. Available versions: [2, 4]."
+_TIME_TRAVEL = re.compile(r"Available versions: \[(\d+), \d+\]")
 
 
 class ConnectorStore:
@@ -34,19 +40,28 @@ class ConnectorStore:
     def __init__(self, spark: "SparkSession") -> None:
         self._spark = spark
 
+    def check_target(self, place: Place, schema: TableSchema) -> None:
+        """See `DeltaStore`. Spark's Delta honours what it can write, and refuses itself what it cannot."""
+        if place.table is not None:
+            row_rules.require_evaluable(self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema))
+
+    def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
+        """See `DeltaStore`. Delta checks the rows too, but only when it has written them."""
+        rules = () if place.table is None else self._rules(place, schema)
+        row_rules.require_held(frame, place, rules)
+        return rules
+
     def resolve_version(self, place: Place, version: int) -> int:
         """See `DeltaStore`."""
         with translated(f"read the log of table {place.name}"):
-            versions = {int(entry["version"]) for entry in self._history(place)}
-        wanted = max(versions) if version < 0 else version
-        if wanted > max(versions):
-            raise NotFound(
-                f"table {place.name} cannot be read",
-                expected=f"Delta version {version}",
-                got=f"versions up to {max(versions)}",
-                do="check RawTableVersion; -1 reads the newest",
-            )
-        return wanted
+            newest = max(int(entry["version"]) for entry in self._history(place))
+        if version > newest:
+            raise above_newest(place, version, newest)
+        newest_files = self._version(place, newest, newest=newest)
+        wanted = newest_files if version < 0 else self._version(place, version, newest=newest)
+        require_own_files(place, wanted.paths)
+        require_files(place, wanted, newest_files, lambda number: self._version(place, number, newest=newest))
+        return wanted.number
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
         """See `DeltaStore`."""
@@ -68,7 +83,8 @@ class ConnectorStore:
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
         """See `DeltaStore`."""
-        return self._at(place, version).select(*columns)
+        with translated(f"read table {place.name} at version {version}"):
+            return self._at(place, version).select(*columns)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """See `DeltaStore`. Spark writes and commits in one go, so rows are counted from the commit's own metrics."""
@@ -76,6 +92,7 @@ class ConnectorStore:
             self._create(place, content)
             entry = self._earlier(place, content.provenance.execution_arn)
             if entry is None:
+                row_rules.require_held(frame, place, self._rules(place, content.schema))
                 self._write(frame, place, content)
                 entry = self._earlier(place, content.provenance.execution_arn)
         if entry is None:
@@ -98,15 +115,34 @@ class ConnectorStore:
         return [row.asDict() for row in self._spark.sql(f"DESCRIBE HISTORY {place.name}").collect()]
 
     def _create(self, place: Place, content: Content) -> None:
-        """Make sure that the table stands, with these columns."""
+        """Make sure that the table stands."""
         if place.table is None:
             self._spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {place.name} ({content.schema.ddl}) USING delta "
                 f"PARTITIONED BY ({PARTITION}) LOCATION '{place.location}'"
             )
-        there = self._spark.table(str(place.name)).dtypes
-        if sorted(there) != sorted(content.schema.columns):
-            raise other_columns(place, content.schema, str(there))
+
+    def _rules(self, place: Place, schema: TableSchema) -> tuple[Rule, ...]:
+        """What the table's owner declared for rows, as far as Spark shows it; generated columns are Delta's own to check."""
+        with translated(f"look up table {place.name}"):
+            fields = self._spark.table(str(place.name)).schema.jsonValue()["fields"]
+            detail = self._spark.sql(f"DESCRIBE DETAIL {place.name}").collect()[0]
+        declared = Declared(tuple(fields), tuple(detail["partitionColumns"]), dict(detail["properties"]))
+        return declarations.checked_for_spark(place, schema, declared)
+
+    def _version(self, place: Place, version: int, *, newest: int) -> Version:
+        """A version's files.
+
+        Raises:
+            NotFound: the log no longer reaches that version.
+        """
+        try:
+            return Version(version, frozenset(self._at(place, version).inputFiles()))
+        except engine_faults() as error:
+            if (oldest := _TIME_TRAVEL.search(str(error))) is not None:
+                raise log_deleted(place, version, oldest=int(oldest[1]), newest=newest) from error
+            with translated(f"read the log of table {place.name}"):
+                raise
 
     def _write(self, frame: "DataFrame", place: Place, content: Content) -> None:
         names = content.schema.names

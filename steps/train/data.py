@@ -27,6 +27,7 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
 from steps.governance.catalog import Table
+from steps.governance.checkpoint_hint import past_hint
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Prepared
 from steps.governance.names import UcName, execution_id
@@ -92,7 +93,10 @@ def _check_files(manifest: Prepared, access: ReadAccess) -> None:
     """The partition's live files at the manifest's version are the manifest's: none gone, none added, none resized."""
     target = manifest.target
     with translated(f"open version {target.version} of {target.table}"):
-        opened = DeltaTable(target.location, version=target.version, storage_options=access.storage_options())
+        newest = _table(manifest, None, access).version()
+        if newest < target.version:  # compared before the table is opened there: the number comes from outside
+            _same(f"table {target.table} has no such version", str(target.version), f"versions up to {newest}")
+        opened = _table(manifest, target.version, access)
         actions = pa.table(opened.get_add_actions(flatten=True)).select(["path", "size_bytes"]).to_pylist()
     live = {a["path"]: a["size_bytes"] for a in actions if a["path"].startswith(f"{target.partition}/")}
     listed = {entry.path: entry.size for entry in manifest.files}
@@ -105,6 +109,16 @@ def _check_files(manifest: Prepared, access: ReadAccess) -> None:
             f"{sorted(path for path in live.keys() & listed.keys() if live[path] != listed[path])[:5]}",
             do="find out who changed the table, then start a new execution",
         )
+
+
+def _table(manifest: Prepared, version: int | None, access: ReadAccess) -> DeltaTable:
+    """The table at a version that is known to be there (None: the newest), even where its `_last_checkpoint` is wrong."""
+    location, options = manifest.target.location, access.storage_options()
+    return past_hint(
+        lambda at: DeltaTable(location, version=at, storage_options=options),
+        version,
+        lambda: PyFileSystem(DeltaStorageHandler(location, options)),
+    )
 
 
 def _counted(manifest: Prepared, access: ReadAccess) -> Iterator[pa.RecordBatch]:

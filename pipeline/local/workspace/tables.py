@@ -13,6 +13,7 @@ from pipeline.local.workspace.storage import location_of
 
 _TABLES = "/api/2.1/unity-catalog/tables"
 VIEW = ("SELECT",)
+_ONLY_BY_SQL = ("row_filter", "table_type", "data_source_format")
 
 routes = Routes()
 
@@ -61,11 +62,12 @@ def table_exists(call: Call) -> Json:
 
 @routes.patch(f"{_TABLES}/{{name}}", "updateTable")
 def update_table(call: Call) -> Json:
-    """Changes owner and comment, and sets the row filter: there is no SQL here to do that with."""
+    """Changes owner and comment; sets the row filter, the type and the format, which in Databricks only SQL and pipelines do."""
     table = call.target(Kind.TABLE, call.path["name"])
     document = update(call, table)
-    if "row_filter" in call.body:
-        document["row_filter"] = call.body["row_filter"]
+    changed = {name: call.body[name] for name in _ONLY_BY_SQL if name in call.body}
+    if changed:
+        document |= changed
         call.store.put(Kind.TABLE.name, table.name, document)
     return document
 

@@ -24,6 +24,7 @@ _READ = ["s3:GetObject", "s3:GetObjectVersion"]
 _WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 _LIST = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
 
+_VENDED_TYPES = ("EXTERNAL", "MANAGED", "EXTERNAL_SHALLOW_CLONE", "MANAGED_SHALLOW_CLONE")
 _TABLE_PRIVILEGES = {"READ": ("SELECT",), "READ_WRITE": ("SELECT", "MODIFY")}
 _PATH_PRIVILEGE = {
     "PATH_READ": "READ_FILES",
@@ -47,6 +48,7 @@ def table_credentials(call: Call) -> Json:
     _require_external_access(call, "TABLE")
     _require_table_rights(call, table, operation)
     _refuse_fine_grained(table, document)
+    _refuse_without_files(table, document)
     return vend(call, document["storage_location"], write=operation == "READ_WRITE")
 
 
@@ -148,6 +150,13 @@ def _refuse_managed(call: Call, url: str) -> None:
 def _refuse_fine_grained(table: Securable, document: Document) -> None:
     if document.get("row_filter"):
         raise PermissionDenied(f"{table} has a row filter: its files would show every row, so they are not vended.")
+
+
+def _refuse_without_files(table: Securable, document: Document) -> None:
+    """Keys are vended for Delta tables with files of their own [unverified: the hosted service's wording]."""
+    kind, form = document["table_type"], document["data_source_format"]
+    if kind not in _VENDED_TYPES or form != "DELTA":
+        raise InvalidParameter(f"{table} is {kind} of format {form}: credentials are vended for Delta tables only.")
 
 
 def _table_by_id(call: Call, table_id: str) -> tuple[str, dict[str, Any]]:

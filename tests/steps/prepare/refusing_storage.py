@@ -110,5 +110,5 @@ if __name__ == "__main__":
     _Handler.refused_part = int(sys.argv[1])
     listening = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     listening.daemon_threads = True  # the client keeps its connections open
-    print(listening.server_address[1], flush=True)
+    print(listening.server_address[1], flush=True)  # noqa: T201 - read by `storage`
     listening.serve_forever()

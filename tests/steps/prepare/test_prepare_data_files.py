@@ -78,7 +78,7 @@ def test_a_write_that_is_interrupted_leaves_no_object(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_a_part_that_the_storage_refuses_leaves_no_object(part: int) -> None:
     with refusing_storage.storage(refused_part=part) as bucket:
-        with pytest.raises(OSError, match="400|BadDigest"):
+        with pytest.raises(OSError, match=r"400|BadDigest"):
             data_files.put(data_files.file_system("s3://bucket/t", bucket.options), "part.bin", bytes(25 << 20))
         gc.collect()
     assert any("partNumber" in request for request in bucket.requests)

@@ -16,6 +16,7 @@ from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import AccessDenied, GovernanceError, IntegrityError
 from steps.governance.names import UcName
 from steps.prepare import delta_log, unity_connector
+from steps.prepare.delta_features import FROM_FILES, NOT_BY_SCAN
 from steps.prepare.delta_io import Content, Place, Provenance
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.schemas import REJECTED
@@ -102,7 +103,7 @@ def test_more_rows_than_counted_are_not_committed(spark: "SparkSession", tmp_pat
     assert not DeltaTable.is_deltatable(str(tmp_path))
 
 
-@pytest.mark.parametrize("feature", ["catalogManaged", "typeWidening", "variantType", "somethingNew"])
+@pytest.mark.parametrize("feature", ["catalogManaged", "somethingNew"])
 def test_a_table_with_a_feature_we_do_not_honour_is_refused(
     spark: "SparkSession", tmp_path: Path, feature: str
 ) -> None:
@@ -111,6 +112,28 @@ def test_a_table_with_a_feature_we_do_not_honour_is_refused(
         DeltaRsStore(spark).read(place(tmp_path / "t"), 0, ["a"])
     told = {"catalogManaged": "catalog-managed table"}.get(feature, feature)  # delta-rs refuses that one itself
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("feature", sorted(FROM_FILES))
+def test_a_table_with_a_feature_that_does_not_touch_our_columns_is_read(
+    spark: "SparkSession", tmp_path: Path, feature: str
+) -> None:
+    plain_table(tmp_path / "t", [feature])
+    store, there = DeltaRsStore(spark), place(tmp_path / "t")
+    assert store.resolve_version(there, -1) == 0
+    assert sorted(row["a"] for row in store.read(there, 0, ["a"]).collect()) == ["x", "y"]
+
+
+@pytest.mark.parametrize("feature", sorted(NOT_BY_SCAN))
+def test_a_feature_that_delta_rs_cannot_scan_is_refused_where_a_scan_is_needed(
+    spark: "SparkSession", tmp_path: Path, feature: str
+) -> None:
+    plain_table(tmp_path / "t", [feature, "deletionVectors"])
+    with pytest.raises(
+        GovernanceError, match="uses Delta features that the delta engine delta-rs does not read"
+    ) as refused:
+        DeltaRsStore(spark).resolve_version(place(tmp_path / "t"), -1)
+    assert f"got       {feature}\n" in str(refused.value)
 
 
 def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""A Delta table whose `_last_checkpoint` is wrong is opened all the same, as far as its commits are there.
+
+    table = past_hint(lambda at: DeltaTable(location, version=at, storage_options=options), version, lambda: files)
+
+`_last_checkpoint` is only a hint where to start reading [delta-io/delta PROTOCOL.md, "Last Checkpoint File"]. delta-rs 1.6.6
+reads past one that is missing or no JSON, but refuses a table whose hint names a checkpoint that is not there. It does not look
+at the hint when it opens a version before the one that the hint names, and goes on from there by the commits alone. So that is
+what this module does. It imports no Delta library, since governance is also part of images that have none.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+_HINT = "_delta_log/_last_checkpoint"
+# The Delta kernel's wording: "Had a _last_checkpoint hint but didn't find any checkpoints".
+_REFUSED = "_last_checkpoint hint"
+_COMMIT = re.compile(r"([0-9]{20})\.json")
+
+
+class Loadable(Protocol):
+    """What is used of `deltalake.DeltaTable`."""
+
+    def load_as_version(self, version: Any) -> None: ...
+
+
+OpenedTable = TypeVar("OpenedTable", bound=Loadable)
+
+
+def past_hint(
+    open_at: Callable[[int | None], OpenedTable], version: int | None, folder: Callable[[], Any]
+) -> OpenedTable:
+    """The table at a version (None: the newest), whatever its `_last_checkpoint` says.
+
+    Args:
+        open_at: opens the table at a version.
+        version: at most the newest; the caller has compared them.
+        folder: gives the table's folder as a `pyarrow.fs.FileSystem`. It is called only after a refusal.
+    """
+    try:
+        return open_at(version)
+    except Exception as error:
+        if _REFUSED not in str(error) or (named := _named(files := folder())) < 1:
+            raise
+    newest = newest_commit(files)
+    table = open_at(min(named - 1, newest))
+    table.load_as_version(newest if version is None else version)
+    return table
+
+
+def newest_commit(files: Any) -> int:
+    """The highest version in the log's listing; -1 where there is none."""
+    from pyarrow.fs import FileSelector
+
+    names = (info.base_name for info in files.get_file_info(FileSelector("_delta_log")))
+    return max((int(match[1]) for name in names if (match := _COMMIT.fullmatch(name))), default=-1)
+
+
+def _named(files: Any) -> int:
+    """The version that the hint names; -1 where it names none."""
+    with files.open_input_file(_HINT) as file:
+        document = json.loads(file.read())
+    version = document.get("version") if isinstance(document, dict) else None
+    return version if isinstance(version, int) else -1

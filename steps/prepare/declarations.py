@@ -1,0 +1,197 @@
+"""What the owner of a table declared, and what of it an append can honour. docs/data.md has the table of it.
+
+    rules = checked(place, EXAMPLES, of(table))       # refuses by name what delta-rs cannot honour
+    rules                                             # what every row must hold: `steps.prepare.row_rules`
+
+Columns are compared by name and type. A comment, a default and any other metadata that Delta does not act upon changes no data.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deltalake import DeltaTable
+
+from steps.governance.errors import Conflict
+from steps.prepare.delta_features import DELTA_RS_APPENDS, LEGACY_IDENTITY_WRITER, SPARK_APPENDS
+from steps.prepare.delta_io import Place, Rule
+from steps.prepare.schemas import PARTITION, TableSchema
+
+_CONSTRAINT = "delta.constraints."
+_TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"  # Spark's: the declared char(n) or varchar(n) behind a string column
+# Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any other of theirs is refused.
+_KNOWN = (
+    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", _TEXT_TYPE,
+)  # fmt: skip
+_ACTED_UPON = ("delta.", "__")
+
+Field = Mapping[str, Any]  # as the Delta log writes it: name, type, nullable, metadata
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A table's columns, partition columns, properties and writer features."""
+
+    fields: tuple[Field, ...]
+    partition_columns: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
+
+
+def of(table: DeltaTable) -> Declared:
+    """What delta-rs reads of a table's declarations."""
+    metadata, protocol = table.metadata(), table.protocol()
+    features = set(protocol.writer_features or ()) | set(protocol.reader_features or ())
+    if protocol.min_writer_version == LEGACY_IDENTITY_WRITER:
+        features.add("identityColumns")
+    return Declared(
+        tuple(json.loads(table.schema().to_json())["fields"]),
+        tuple(metadata.partition_columns),
+        dict(metadata.configuration),
+        frozenset(features),
+    )
+
+
+def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
+    """The rules for rows of a table that delta-rs may append to.
+
+    Raises:
+        Conflict: something else is declared that an append would not honour.
+    """
+    require_columns(place, schema, declared)
+    found = [*_by_columns(declared.fields), *_mapping(declared.properties)]
+    features = sorted(declared.features - DELTA_RS_APPENDS)
+    if found or features:
+        spark_can = set(features) <= SPARK_APPENDS and not _other_paths(declared.properties)
+        raise Conflict(
+            f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
+            expected="a table that any writer may append plain rows to",
+            got=", ".join([*found, *(f"writer feature {name}" for name in features)]),
+            do="choose another CuratedTable" + (", or the delta engine unity-connector" if spark_can else ""),
+        )
+    return rules(declared)
+
+
+def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
+    """The rules for rows of a table that Spark's Delta may append to; it refuses itself what it cannot write.
+
+    Raises:
+        Conflict: the table has other columns, or Spark would write its files where Train does not look for them.
+    """
+    require_columns(place, schema, declared)
+    if found := _other_paths(declared.properties):
+        raise Conflict(
+            f"table {place.name} declares what the delta engine unity-connector cannot honour, nothing was written",
+            expected=f"a table whose data files lie in folders {PARTITION}=…",
+            got=", ".join(found),
+            do="choose another CuratedTable",
+        )
+    return rules(declared)
+
+
+def rules(declared: Declared) -> tuple[Rule, ...]:
+    """What every row must hold. NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard."""
+    found: list[Rule] = []
+    for column in declared.fields:
+        name, metadata = column["name"], column.get("metadata") or {}  # one of Prepare's names, which need no quotes
+        if not column.get("nullable", True):
+            found.append(Rule(f"NOT NULL of column {name}", f"{name} IS NOT NULL"))
+        if "delta.invariants" in metadata:
+            found.append(Rule(f"invariant of column {name}", _invariant(metadata["delta.invariants"])))
+        if length := re.fullmatch(r"varchar\((\d+)\)", str(metadata.get(_TEXT_TYPE, ""))):
+            longest = f"{name} IS NULL OR length({name}) <= {length[1]}"
+            found.append(Rule(f"type varchar({length[1]}) of column {name}", longest))
+    for key, expression in sorted(declared.properties.items()):
+        if key.startswith(_CONSTRAINT):
+            found.append(Rule(f"CHECK constraint {key.removeprefix(_CONSTRAINT)}", expression))
+    return tuple(found)
+
+
+def require_rules(place: Place, there: Sequence[Rule], checked_against: Sequence[Rule]) -> None:
+    """The table's rules are still those that the rows were checked against.
+
+    Raises:
+        Conflict: they are not.
+    """
+    if tuple(there) != tuple(checked_against):
+        raise Conflict(
+            f"the rules of table {place.name} changed while rows were prepared for it, nothing was committed",
+            expected=_listed(checked_against),
+            got=_listed(there),
+            do="start the job again",
+        )
+
+
+def require_columns(place: Place, schema: TableSchema, declared: Declared) -> None:
+    """The table has Prepare's columns, in any order, and its partition column; every engine needs that.
+
+    Raises:
+        Conflict: it has others, or a column that pads what is written to it.
+    """
+    wanted = {each["name"]: each["type"] for each in json.loads(schema.delta_json)["fields"]}
+    there = {each["name"]: each["type"] for each in declared.fields}
+    different = [f"no column {name}" for name in wanted if name not in there]
+    different += [f"column {name}, which Prepare does not write" for name in there if name not in wanted]
+    different += [
+        f"{name} as {_type_name(there[name])}, not {kind}"
+        for name, kind in wanted.items()
+        if there.get(name, kind) != kind
+    ]
+    padded = [(each["name"], str((each.get("metadata") or {}).get(_TEXT_TYPE, ""))) for each in declared.fields]
+    different += [f"{name} as {kind}, which pads its values" for name, kind in padded if kind.startswith("char(")]
+    if declared.partition_columns != (PARTITION,):
+        different.append(f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}")
+    if different:
+        raise Conflict(
+            f"table {place.name} has other columns than Prepare writes, nothing was written",
+            expected=f"{schema.ddl}, partitioned by {PARTITION}",
+            got="; ".join(different)[:600],
+            do="choose another CuratedTable",
+        )
+
+
+def _by_columns(fields: Sequence[Field]) -> list[str]:
+    """What is declared for single columns and cannot be honoured by a writer that only writes the values it has."""
+    found = []
+    for column in fields:
+        name, metadata = column["name"], column.get("metadata") or {}
+        kinds = {
+            f"generated column {name}": "delta.generationExpression" in metadata,
+            f"identity column {name}": any(key.startswith("delta.identity.") for key in metadata),
+        }
+        found += [kind for kind, declared in kinds.items() if declared]
+        unknown = [key for key in metadata if key.startswith(_ACTED_UPON) and not key.startswith(_KNOWN)]
+        found += [f"{key} of column {name}" for key in unknown]
+    return found
+
+
+def _mapping(properties: Mapping[str, str]) -> list[str]:
+    mode = properties.get("delta.columnMapping.mode", "none")
+    return [] if mode == "none" else [f"column mapping by {mode}"]
+
+
+def _other_paths(properties: Mapping[str, str]) -> list[str]:
+    """What makes Spark's Delta write data files outside the folder `execution_id=…`, by which Train knows them."""
+    random = properties.get("delta.randomizeFilePrefixes", "false").lower() == "true"
+    return [*_mapping(properties), *(["delta.randomizeFilePrefixes"] if random else [])]
+
+
+def _invariant(text: str) -> str:
+    """The expression of `{"expression": {"expression": "x > 3"}}` [delta-io/delta PROTOCOL.md, "Column Invariants"].
+
+    Any other text is taken for an expression, which Spark then refuses by name.
+    """
+    try:
+        return str(json.loads(text)["expression"]["expression"])
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _type_name(kind: Any) -> str:
+    return kind if isinstance(kind, str) else str(kind.get("type"))
+
+
+def _listed(found: Sequence[Rule]) -> str:
+    return ", ".join(f"{rule.name}: {rule.expression}" for rule in found) or "none"

@@ -1,0 +1,129 @@
+"""Delta tables opened by delta-rs: at their newest version first, since a version number comes from outside.
+
+    table = opened(place, 3)              # refuses a version above the newest without opening the table there
+    table = existing(place)               # the newest, or None where no table is
+
+delta-rs takes time in proportion to the number when it opens a version far beyond the newest (one listing for each thousand
+versions on S3). Therefore the newest version is resolved before anything else, and the number only compared with it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from steps.governance.checkpoint_hint import past_hint
+from steps.governance.errors import AccessDenied, GovernanceError, NotFound
+from steps.prepare import data_files
+from steps.prepare.delta_io import Place
+
+# object_store's wording for S3's 401 and 403; its errors carry no code. A bare 403 also stands in sha256 file names.
+_DENIED = re.compile(r"status(?: code)?: 40[13]\b|Forbidden|AccessDenied|ExpiredToken|InvalidToken")
+_CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
+_CHECKPOINT = re.compile(r"([0-9]{20})[.]checkpoint[.].*")
+
+
+def open_table(location: str, options: Mapping[str, str], version: int | None) -> DeltaTable:
+    """The table at a version that is known to be there (None: the newest), even where its `_last_checkpoint` is wrong."""
+    return past_hint(
+        lambda at: DeltaTable(location, version=at, storage_options=dict(options)),
+        version,
+        lambda: data_files.file_system(location, options),
+    )
+
+
+def opened(place: Place, version: int | None) -> DeltaTable:
+    """The table at a version; None is the newest.
+
+    Raises:
+        NotFound: there is no table, the version is above the newest, or its log entries were deleted.
+    """
+    newest = existing(place)
+    if newest is None:
+        raise NotFound(
+            f"table {place.name} cannot be read",
+            expected=f"a Delta table at {place.location}",
+            got="none there",
+            do="check RawTable",
+        )
+    if version is None or version == newest.version():
+        return newest
+    if version > newest.version():
+        raise above_newest(place, version, newest.version())
+    with storage(f"read the log of table {place.name}"):
+        try:
+            return open_table(place.location, place.access.storage_options(), version)
+        except TableNotFoundError:
+            oldest = _oldest(place)
+    raise log_deleted(place, version, oldest=oldest, newest=newest.version())
+
+
+def existing(place: Place) -> DeltaTable | None:
+    """The table at its newest version, or None where there is no table."""
+    with storage(f"read the log of table {place.name}"):
+        try:
+            return open_table(place.location, place.access.storage_options(), None)
+        except TableNotFoundError:
+            return None
+
+
+def paths(table: DeltaTable) -> list[str]:
+    """The data files of a version, as its log names them."""
+    return [str(path) for path in pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()]
+
+
+def above_newest(place: Place, version: int, newest: int) -> NotFound:
+    """The refusal of a version that does not exist yet."""
+    return NotFound(
+        f"table {place.name} cannot be read",
+        expected=f"Delta version {version}",
+        got=f"versions up to {newest}",
+        do="check RawTableVersion; -1 reads the newest",
+    )
+
+
+def log_deleted(place: Place, version: int, *, oldest: int, newest: int) -> NotFound:
+    """The refusal of a version that the log no longer reaches."""
+    return NotFound(
+        f"version {version} of table {place.name} can no longer be read: its log entries were deleted (log retention)",
+        expected="the commits up to this version, or a checkpoint before it",
+        got=f"a log that begins at version {oldest}",
+        do=f"choose a RawTableVersion from {oldest} to {newest}; -1 reads the newest",
+    )
+
+
+@contextmanager
+def storage(doing: str) -> Iterator[None]:
+    """delta-rs's and the store's faults as ours. A commit that came too late (`CommitFailedError`) passes."""
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except (DeltaError, OSError) as error:
+        text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        if isinstance(error, PermissionError) or _DENIED.search(str(error)):
+            raise AccessDenied(
+                f"the storage refused: {doing}", got=text, do="check the vended credential's location and right"
+            ) from error
+        if _CATALOG_MANAGED in str(error):
+            raise GovernanceError(
+                f"the table is a catalog-managed table, which the delta engine delta-rs cannot open: {doing}",
+                expected="a table whose commits are all in its own log",
+                got="the table feature catalogManaged",
+                do="choose another table, or the delta engine unity-connector",
+            ) from error
+        raise GovernanceError(f"the storage failed: {doing}", got=text) from error
+
+
+def _oldest(place: Place) -> int:
+    """The oldest version that the log still reaches: version 0, or the oldest checkpoint."""
+    from pyarrow.fs import FileSelector
+
+    files = data_files.file_system(place.location, place.access.storage_options())
+    names = [info.base_name for info in files.get_file_info(FileSelector("_delta_log"))]
+    if f"{0:020}.json" in names:
+        return 0
+    return min((int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))), default=-1)

@@ -1,0 +1,75 @@
+"""Rows against the rules that a table's owner declared: evaluated on the frame by Spark, before anything is staged.
+
+The rules are Spark SQL, as Delta keeps them, so the same Spark that makes the rows evaluates them. A rule that this Spark cannot
+evaluate is refused by name. Delta itself lets NULL break a CHECK constraint, and so does this.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from steps.governance.errors import Conflict, GovernanceError
+from steps.prepare.delta_io import Place, Rule
+from steps.prepare.session import engine_faults, reason, translated
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def require_evaluable(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
+    """Every rule is a condition on the frame's columns; nothing is read.
+
+    Raises:
+        Conflict: one is not; the message names it.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    for rule in rules:
+        try:
+            found = frame.select(F.expr(rule.expression).alias("holds")).schema["holds"].dataType.simpleString()
+        except engine_faults() as error:
+            raise _refused(place, rule, reason(str(error))) from error
+        if found != "boolean":
+            raise _refused(place, rule, f"a value of type {found}")
+
+
+def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
+    """Every row holds every rule; one Spark action, and none where there are no rules.
+
+    Raises:
+        Conflict: rows break one; the message names it with its expression and their number.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    if not rules:
+        return
+    require_evaluable(frame, place, rules)
+    broken = [
+        F.coalesce(F.sum(F.when(F.coalesce(F.expr(rule.expression), F.lit(False)), 0).otherwise(1)), F.lit(0)).alias(
+            f"rule_{at}"
+        )
+        for at, rule in enumerate(rules)
+    ]
+    named = ", ".join(f"{rule.name} ({rule.expression})" for rule in rules)
+    with translated(f"check the rows of table {place.name} against {named}"):
+        counts = frame.agg(*broken).collect()[0]
+    found = [f"{_rows(counts[at])} {rule.name}: {rule.expression}" for at, rule in enumerate(rules) if counts[at]]
+    if found:
+        raise Conflict(
+            f"rows break what the owner of table {place.name} declared, none was written to it",
+            expected=f"rows that hold {named}",
+            got="; ".join(found),
+            do="choose another CuratedTable, or ask the table's owner to drop the rule",
+        )
+
+
+def _rows(broken: int) -> str:
+    return "1 row breaks" if broken == 1 else f"{broken} rows break"
+
+
+def _refused(place: Place, rule: Rule, got: str) -> GovernanceError:
+    return Conflict(
+        f"a rule of table {place.name} cannot be evaluated, nothing was written: {rule.name}",
+        expected=f"a condition on the columns that Prepare writes, in the words of this Spark: {rule.expression}",
+        got=got,
+        do="choose another CuratedTable, or ask the table's owner to drop the rule",
+    )

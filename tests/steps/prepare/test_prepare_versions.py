@@ -1,0 +1,159 @@
+"""Which version of a raw table is read: numbers are bounded first, and what is gone is said before Spark reads. No Spark here."""
+
+import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from steps.governance import checkpoint_hint
+from steps.governance.credentials import Access, Credential, utc_now
+from steps.governance.errors import GovernanceError, NotFound
+from steps.governance.names import UcName
+from steps.prepare import delta_tables
+from steps.prepare.data_files import file_system
+from steps.prepare.delta_io import Place
+from steps.prepare.delta_rs import DeltaRsStore
+
+STORE = DeltaRsStore(cast("Any", None))
+
+
+def place(location: Path) -> Place:
+    now = utc_now()
+    access = Access(str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1)))
+    return Place(UcName.parse("edgar.raw.filings"), str(location), access, None)
+
+
+def written(location: Path, versions: int = 6, *, mode: str = "append", checkpoint: int | None = None) -> Path:
+    for version in range(versions):
+        write_deltalake(str(location), pa.table({"cik": [str(version)]}), mode=mode)  # type: ignore[call-overload]
+        if version == checkpoint:
+            DeltaTable(str(location)).create_checkpoint()
+    return location
+
+
+def test_a_version_above_the_newest_is_refused_and_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+    real = delta_tables.open_table
+
+    def noted(location: str, options: Any, version: int | None) -> DeltaTable:
+        asked.append(version)
+        return real(location, options, version)
+
+    monkeypatch.setattr(delta_tables, "open_table", noted)
+    table = place(written(tmp_path / "t", 2))
+    for version in (2, 3, 2**63 - 1):
+        with pytest.raises(NotFound, match=f"expected  Delta version {version}\n  got       versions up to 1"):
+            STORE.resolve_version(table, version)
+    assert set(asked) == {None}
+    assert [STORE.resolve_version(table, version) for version in (-1, 0, 1)] == [1, 0, 1]
+
+
+def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(tmp_path: Path) -> None:
+    location = written(tmp_path / "t", 4, mode="overwrite")
+    for version in (0, 1):
+        for path in delta_tables.paths(DeltaTable(str(location), version=version)):
+            (location / path).unlink()
+    for version in (0, 1):
+        with pytest.raises(NotFound) as refused:
+            STORE.resolve_version(place(location), version)
+        assert (
+            f"version {version} of table edgar.raw.filings can no longer be read: its files were deleted (VACUUM)"
+            in str(refused.value)
+        )
+        assert "versions 2 to 3 can be read" in str(refused.value)
+    assert STORE.resolve_version(place(location), 2) == 2
+
+
+def test_only_the_newest_version_may_be_left(tmp_path: Path) -> None:
+    location = written(tmp_path / "t", 3, mode="overwrite")
+    live = delta_tables.paths(DeltaTable(str(location)))
+    for path in location.glob("*.parquet"):
+        if path.name not in live:
+            path.unlink()
+    with pytest.raises(NotFound, match="only version 2 can be read"):
+        STORE.resolve_version(place(location), 0)
+    assert STORE.resolve_version(place(location), -1) == 2
+
+
+def test_files_that_the_newest_version_still_has_are_not_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = written(tmp_path / "t", 3)
+    monkeypatch.setattr(
+        "steps.prepare.readable.data_files.file_system", lambda *_: pytest.fail("a file was looked for")
+    )
+    assert [STORE.resolve_version(place(location), version) for version in (0, 1, 2)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("without", [3, 4])
+def test_a_version_before_the_oldest_checkpoint_is_refused_with_those_that_can_be_read(
+    tmp_path: Path, without: int
+) -> None:
+    location = written(tmp_path / "t", checkpoint=3)
+    for version in range(without):
+        (location / "_delta_log" / f"{version:020}.json").unlink()
+    for version in (0, 2):
+        with pytest.raises(NotFound, match="its log entries were deleted") as refused:
+            STORE.resolve_version(place(location), version)
+        assert "choose a RawTableVersion from 3 to 5" in str(refused.value)
+    assert [STORE.resolve_version(place(location), version) for version in (3, 5, -1)] == [3, 5, 5]
+
+
+@pytest.mark.parametrize("scheme", ["file:", "file://"])
+def test_a_log_that_names_files_of_another_table_is_a_shallow_clone(tmp_path: Path, scheme: str) -> None:
+    source = written(tmp_path / "source", 1)
+    clone = shutil.copytree(source / "_delta_log", tmp_path / "clone" / "_delta_log").parent
+    log = clone / "_delta_log" / f"{0:020}.json"
+    path = next(iter(source.glob("*.parquet"))).name
+    log.write_text(log.read_text().replace(f'"path":"{path}"', f'"path":"{scheme}{source}/{path}"'))
+    with pytest.raises(GovernanceError, match=r"table edgar\.raw\.filings is a shallow clone, which cannot be read"):
+        STORE.resolve_version(place(clone), -1)
+    log.write_text(log.read_text().replace(str(source), str(clone)))
+    (clone / path).write_bytes((source / path).read_bytes())
+    assert STORE.resolve_version(place(clone), -1) == 0  # absolute, but its own
+
+
+@pytest.mark.parametrize("checkpoint", [None, 2])
+@pytest.mark.parametrize(
+    "hint",
+    [
+        None, "", "{", "null", "[]", '{"version": "x"}', '{"version": -5, "size": 3}', '{"version": 1, "size": 3}',
+        '{"version": 3, "size": 3}', '{"version": 5, "size": 3}', '{"version": 6, "size": 3}',
+        '{"version": 1000000000000000, "size": 3}', '{"version": 3, "parts": 5, "size": 3}',
+    ],
+)  # fmt: skip
+def test_a_wrong_last_checkpoint_is_read_past(tmp_path: Path, hint: str | None, checkpoint: int | None) -> None:
+    location = written(tmp_path / "t", checkpoint=checkpoint)
+    last = location / "_delta_log" / "_last_checkpoint"
+    last.unlink(missing_ok=True)
+    if hint is not None:
+        last.write_text(hint)
+    table = place(location)
+    assert [STORE.resolve_version(table, version) for version in (-1, 0, 3, 5)] == [5, 0, 3, 5]
+    assert [STORE.rows(table, version) for version in (0, 3, 5)] == [1, 4, 6]
+    with pytest.raises(NotFound, match="versions up to 5"):
+        STORE.resolve_version(table, 6)
+
+
+def test_a_commit_goes_on_a_log_whose_last_checkpoint_is_wrong(tmp_path: Path) -> None:
+    location = written(tmp_path / "t")
+    (location / "_delta_log" / "_last_checkpoint").write_text(json.dumps({"version": 4, "size": 3}))
+    table = delta_tables.open_table(str(location), {}, None)
+    write_deltalake(table, pa.table({"cik": ["6"]}), mode="append")
+    assert delta_tables.open_table(str(location), {}, None).version() == 6
+
+
+def test_delta_rs_itself_stops_at_a_hint_without_a_checkpoint(tmp_path: Path) -> None:
+    """Why we open it otherwise: the day this fails, `checkpoint_hint` may go."""
+    location = written(tmp_path / "t")
+    (location / "_delta_log" / "_last_checkpoint").write_text(json.dumps({"version": 4, "size": 3}))
+    with pytest.raises(Exception, match="_last_checkpoint hint"):
+        DeltaTable(str(location))
+    assert checkpoint_hint.newest_commit(file_system(str(location), {})) == 5
