@@ -120,8 +120,14 @@ def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
 @pytest.mark.spark
 def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSession") -> None:
     """20,000 rows without text, date or name: each has a key of its own, and all come out once."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
     empty = pa.Table.from_pylist([dict.fromkeys(fakes.RAW_COLUMNS)] * 20_000, schema=fakes.RAW_SCHEMA)
     batch = judge.kernel(empty.slice(0, 128).to_batches()[0])
     assert len(set(batch["own_key"].to_pylist())) == 128
-    rows = judge.judged(spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS))
-    assert rows.groupBy("kind", "reason").count().collect() == [("filing", "invalid_record", 20_000)]
+    raw = spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS)
+    window = judge._window(F.col("filing_id"), F.col("reason").isNull(), ["filing_date"])
+    together = raw.mapInArrow(mapped(judge.kernel), judge.DDL).select(F.count(F.lit(1)).over(window).alias("rows"))
+    assert together.agg(F.max("rows")).collect()[0][0] < 1_000, "equal rows of several batches, and no more"
+    found = judge.judged(raw).groupBy("kind", "reason").count().collect()
+    assert found == [("filing", "invalid_record", 20_000)]
