@@ -23,22 +23,13 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from botocore.exceptions import ClientError
-
-from steps.governance.errors import (
-    AccessDenied,
-    Conflict,
-    GovernanceError,
-    IntegrityError,
-    InvalidRequest,
-    NotFound,
-    UsageError,
-)
+from steps.governance.errors import GovernanceError
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
 from steps.register.answer import Answers
 from steps.register.arguments import Arguments
 from steps.register.facts import FactReader
+from steps.register.failures import impossible, reason, unforeseen
 from steps.register.guard import Guard, Interrupted
 from steps.register.lease import Lease, LeaseHeld
 from steps.register.message import MessageRefused, parse
@@ -51,8 +42,6 @@ from steps.register.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-# The work itself cannot be done, now or later: the pipeline is told. Everything else may be better next time.
-_IMPOSSIBLE = (IntegrityError, AccessDenied, Conflict, InvalidRequest, NotFound, UsageError)
 _BEATS_PER_LEASE = 3  # so that one of them may fail
 _MAX_LEASE_SECONDS = 40  # a stop waits that long for the lease of a worker that died
 _BACKOFF_SECONDS = 2  # doubled with each attempt
@@ -131,9 +120,9 @@ class Worker:
             log.info("%s %s", callback.execution_id, error.what)
             return self._give_up(callback, error, Fate.LEAVE) if last else self._wait(callback, delivery, error)
         except Exception as error:
-            if _impossible(error):
+            if impossible(error):
                 return self._give_up(callback, error, Fate.DELETE)
-            log.warning("%s not registered yet: %s", callback.execution_id, _told(error), exc_info=_unforeseen(error))
+            log.warning("%s not registered yet: %s", callback.execution_id, reason(error), exc_info=unforeseen(error))
             return self._give_up(callback, error, Fate.LEAVE) if last else self._wait(callback, delivery, error)
 
     def _work(self, callback: Callback, delivery: Delivery) -> Outcome:
@@ -200,7 +189,7 @@ class Worker:
         seconds = 0 if isinstance(error, Interrupted) else _backoff(delivery, stopping=callback.state is State.STOPPING)
         self._waiting.note(
             callback.execution_arn,
-            _told(error),
+            reason(error),
             seconds=seconds,
             attempt=delivery.attempt + 1,
             most=self.queue.max_attempts,
@@ -217,8 +206,8 @@ class Worker:
 
     def _give_up(self, callback: Callback, error: Exception, fate: Fate) -> Outcome:
         alert = "ALERT " if fate is Fate.LEAVE else ""
-        log.error("%s%s cannot be registered: %s", alert, callback.execution_id, _told(error))
-        self._answers.fail(callback, _told(error))
+        log.error("%s%s cannot be registered: %s", alert, callback.execution_id, reason(error))
+        self._answers.fail(callback, reason(error))
         return Outcome(fate)
 
     def _folder(self, callback: Callback) -> str:
@@ -235,22 +224,3 @@ def _unanswered(whose: str, error: GovernanceError) -> Outcome:
 def _backoff(delivery: Delivery, *, stopping: bool = False) -> int:
     """Seconds until the next attempt; a person who stops an execution is not kept waiting for it."""
     return _STOP_BACKOFF_SECONDS if stopping else _BACKOFF_SECONDS * 2 ** min(delivery.attempt - 1, 8)
-
-
-def _impossible(error: Exception) -> bool:
-    """Whether no later attempt can be better. What the workspace does not find, a person may put there meanwhile."""
-    from_the_workspace = not isinstance(error.__cause__, ClientError | None)
-    return isinstance(error, _IMPOSSIBLE) and not (isinstance(error, NotFound) and from_the_workspace)
-
-
-def _unforeseen(error: Exception) -> bool:
-    return not isinstance(error, GovernanceError)
-
-
-def _told(error: Exception) -> str:
-    """Our own messages hold no secret; of any other error only the class is told."""
-    return (
-        str(error)
-        if isinstance(error, GovernanceError)
-        else f"an unforeseen {type(error).__name__}; see the worker's log"
-    )

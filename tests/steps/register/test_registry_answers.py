@@ -24,7 +24,7 @@ from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.transport import workspace_client
 from steps.register.registry import Registry
-from steps.register.worker import _IMPOSSIBLE
+from steps.register.failures import FINAL
 from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.governance.troubled_server import Answer, Troubled, serving
 
@@ -92,7 +92,7 @@ def test_a_status_decides_and_the_services_words_are_kept(
     assert clock.pauses == []
     assert len(server.asked) == 2
     # what is final is answered at once by the worker, and not delivered ten times
-    assert issubclass(kind, _IMPOSSIBLE) is (kind not in (IdentityRefused, GovernanceError))
+    assert issubclass(kind, FINAL) is (kind not in (IdentityRefused, GovernanceError))
 
 
 @pytest.mark.parametrize("status", PASSING)
@@ -103,7 +103,7 @@ def test_a_read_is_repeated_and_then_unavailable(
     with pytest.raises(Unavailable, match=r"the registry gave no answer while register-app tried to look up version 1"):
         registry.status(NAME, 1)
     assert 50 < clock.passed < 60
-    assert not issubclass(Unavailable, _IMPOSSIBLE)
+    assert not issubclass(Unavailable, FINAL)
 
 
 @pytest.mark.parametrize("status", [429, 503])
