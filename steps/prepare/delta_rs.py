@@ -15,10 +15,10 @@ from deltalake import DeltaTable
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
-from steps.prepare import data_files, declarations, raw_rows, row_rules
+from steps.prepare import data_files, declarations, raw_rows, row_rules, tiny_files
 from steps.prepare.delta_io import Commit, Content, Place, Rule, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier
-from steps.prepare.delta_tables import existing, opened, paths
+from steps.prepare.delta_tables import existing, opened, paths, storage
 from steps.prepare.readable import Version, by_scan, require_files, require_own_files
 from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
@@ -87,7 +87,13 @@ class DeltaRsStore:
             return self._map(1, raw_rows.scanning(place.location, options, version, columns), _text_ddl(columns))
         added = pa.table(table.get_add_actions(flatten=True))
         files = list(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
-        groups = raw_rows.grouped([size for _, size in files], tasks=_FEWEST_TASKS)
+        sizes = [size for _, size in files]
+        groups = raw_rows.grouped(sizes, tasks=_FEWEST_TASKS)
+        if tiny_files.are_tiny(sizes):
+            with storage(f"read the data files of table {place.name}"):
+                streams = tiny_files.gather(place.location, options, files, groups, columns)
+            if streams is not None:
+                return self._map(len(groups), tiny_files.given(streams), _text_ddl(columns))
         task = raw_rows.reading(place.location, options, files, groups, columns)
         return self._map(len(groups), task, _text_ddl(columns))
 

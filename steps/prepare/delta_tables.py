@@ -102,7 +102,7 @@ def storage(doing: str) -> Iterator[None]:
         yield
     except CommitFailedError:
         raise
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, pa.ArrowException) as error:
         text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         if isinstance(error, PermissionError) or _DENIED.search(str(error)):
             raise AccessDenied(

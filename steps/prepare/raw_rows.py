@@ -21,6 +21,7 @@ from steps.prepare.delta_tables import open_table
 
 if TYPE_CHECKING:
     import pyarrow.fs as pa_fs
+    import pyarrow.parquet as pq
 
 _TASK_BYTES = 16 << 20  # of Parquet; compressed filings are about a fifth of their text
 _TASK_FILES = 500  # opening a file on S3 takes some ten milliseconds
@@ -59,18 +60,23 @@ def reading(
 
 
 def _of_file(store: "pa_fs.FileSystem", path: str, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with store.open_input_file(path) as source:
+        file = opened(pa.BufferReader(source.read(size)) if size <= _WHOLE_BYTES else source)
+        names = spelled(file.schema_arrow.names, columns, path)
+        # Spark's tasks are threads enough
+        for rows in file.iter_batches(MOST_ROWS, columns=list(names.values()), use_threads=False):
+            yield as_text(rows, columns, names)
+
+
+def opened(source: pa.NativeFile) -> "pq.ParquetFile":
+    """A Parquet file; times that old writers kept as INT96 come in microseconds, as Delta means them."""
     import pyarrow.parquet as pq
 
-    with store.open_input_file(path) as source:
-        content = pa.BufferReader(source.read(size)) if size <= _WHOLE_BYTES else source
-        file = pq.ParquetFile(content, coerce_int96_timestamp_unit="us")
-        spelled = _spelled(file.schema_arrow.names, columns, path)
-        # Spark's tasks are threads enough
-        for rows in file.iter_batches(MOST_ROWS, columns=list(spelled.values()), use_threads=False):
-            yield as_text(rows, columns, spelled)
+    fetched = isinstance(source, pa.BufferReader)  # the bytes are here: there is nothing to fetch ahead
+    return pq.ParquetFile(source, coerce_int96_timestamp_unit="us", pre_buffer=not fetched)
 
 
-def _spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str, str]:
+def spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str, str]:
     """How a file spells the table's columns that it has: the same, or else in another case, as Spark finds them."""
     found: dict[str, str] = {}
     for name in columns:
@@ -99,11 +105,11 @@ def scanning(location: str, options: Mapping[str, str], version: int, columns: S
     return lambda numbers: bounded(rows(numbers))
 
 
-def as_text(batch: pa.RecordBatch, columns: Sequence[str], spelled: Mapping[str, str]) -> pa.RecordBatch:
-    """The columns under the table's names, each as plain Arrow strings.
+def as_text(batch: pa.RecordBatch, columns: Sequence[str], names: Mapping[str, str]) -> pa.RecordBatch:
+    """The columns under the table's names, each as plain Arrow strings. `names` gives the batch's own spelling of each.
 
     A column that was added to the table after the file was written is null in it, as Delta means it.
     """
     absent = pa.nulls(batch.num_rows, pa.string())
-    arrays = [column_text.text(batch.column(spelled[name]), name) if name in spelled else absent for name in columns]
+    arrays = [column_text.text(batch.column(names[name]), name) if name in names else absent for name in columns]
     return pa.record_batch(arrays, names=list(columns))

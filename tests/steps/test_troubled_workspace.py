@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -16,12 +17,12 @@ from databricks.sdk.service import catalog as uc
 from steps.governance.catalog import Catalog
 from steps.governance.errors import Unavailable
 from steps.governance.identity import Workspace, connect
-from steps.governance.manifest import Prepared, PreparedCounts, TableVersion
+from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
 from steps.prepare import job as prepare_job
-from steps.prepare.delta_io import Commit, Content, Provenance
-from steps.prepare.plan import Plan
-from steps.prepare.schemas import EXAMPLES, REJECTED
+from steps.prepare.delta_io import Commit, Content
+from steps.prepare.judge import EXAMPLE, FILING
+from steps.prepare.survey import Group, Survey
 from steps.register import aws
 from steps.register.facts import FactReader
 from steps.register.register import Registration
@@ -37,16 +38,10 @@ from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
 pytestmark = pytest.mark.environment
 _BUDGET_SECONDS = 60.0
 _OPTIONAL = "is-databricks-sdk-models-artifact-repository-enabled"  # mlflow asks, and goes on without an answer
-_COUNTS = PreparedCounts(
-    filings_read=1,
-    filings_kept=1,
-    filings_rejected=0,
-    examples_train=24,
-    examples_eval=6,
-    examples_rejected=0,
-    companies_train=24,
-    companies_eval=6,
-    rejected_by_reason={},
+_FOUND = Survey(
+    tuple(
+        Group(kind, cik, None, None, 1, "0" * 64) for kind in (FILING, EXAMPLE) for cik in ("0000000001", "0000000002")
+    )
 )
 
 
@@ -129,14 +124,21 @@ class NoTables:
     def earlier(self, place: Any, execution_arn: str) -> None:
         return None
 
-    def columns(self, place: Any, version: int) -> list[str]:
-        return list(prepare_fakes.RAW_COLUMNS)
+    def check_target(self, place: Any, schema: Any) -> None:
+        place.access.storage_options()
+
+    def check_rows(self, frame: Any, place: Any, schema: Any) -> tuple[()]:
+        return ()
+
+    def columns(self, place: Any, version: int) -> dict[str, str]:
+        return dict.fromkeys(prepare_fakes.RAW_COLUMNS, "string")
 
     def rows(self, place: Any, version: int) -> None:
         return None
 
-    def read(self, place: Any, version: int, columns: Any) -> None:
+    def read(self, place: Any, version: int, columns: Any) -> Any:
         place.access.storage_options()
+        return SimpleNamespace(select=lambda *_: None)
 
     def append(self, frame: Any, place: Any, content: Content) -> Commit:
         place.access.storage_options()
@@ -152,11 +154,9 @@ def test_prepare(bed: beds.Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -
         ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA"),
         ("EXTERNAL_LOCATION", "curated", "EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
     )
-    for name in ("judged_filings", "judged_examples", "rejected", "curated"):
+    for name in ("judged", "rejected", "curated"):
         monkeypatch.setattr(prepare_job.judge, name, lambda *_, **__: None)  # Spark's work, which asks no workspace
-    made = Provenance(prepare_fakes.execution_arn(), beds.RAW, 0, "0" * 64, "t")
-    planned = Plan(_COUNTS, "", Content(EXAMPLES, 30, made), Content(REJECTED, 0, made))
-    monkeypatch.setattr(prepare_job.Job, "_plan", lambda *_: planned)
+    monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
 
     def run(workspace: Workspace) -> None:
         table = f"edgar.curated.{beds.random_name()}"

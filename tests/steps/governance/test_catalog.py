@@ -9,6 +9,7 @@ from steps.governance.catalog import Catalog
 from steps.governance.errors import GovernanceError
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
+from steps.governance.retrying import Policy
 
 NAME = UcName.parse("edgar.raw.filings")
 KINDS = {
@@ -26,6 +27,7 @@ class Answering:
     """A workspace client whose `tables.get` answers one document, parsed by the SDK."""
 
     principal = "application-id"
+    policy = Policy()
 
     def __init__(self, **changes: Any) -> None:
         document = {

@@ -87,7 +87,7 @@ def test_a_mistyped_schema_is_named_and_nothing_is_written(embedded: Environment
     before = governed(embedded)
     run = embedded.run("--curated-table", f"{schema}.risk_factor_examples")
     assert run.code == 1
-    assert run.last_line.startswith("NotFound: ")
+    assert run.last_line.startswith("ContainerNotFound: ")
     assert f"look up schema {schema}" in run.last_line
     assert governed(embedded) == before
 
