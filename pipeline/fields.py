@@ -25,7 +25,9 @@ def _host(value: str, info: ValidationInfo) -> str:
         return found
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
     also = ", or http on the loopback" if _is_local(info) else ""
-    message = f"expected https://<workspace> of {zones}, without path or port{also}, got {value!r}"
+    message = (
+        f"expected https://<workspace> of {zones}, without path or port{also}, got {hosts.without_credentials(value)!r}"
+    )
     raise ValueError(message)
 
 

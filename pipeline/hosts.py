@@ -31,6 +31,11 @@ WORKSPACE = rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
 
 
+def without_credentials(host: str) -> str:
+    """The host for a message: what stands before an `@` may be a token."""
+    return re.sub(r"//[^/]*@", "//…@", host)
+
+
 def origin(text: str, *, loopback: bool = False) -> str | None:
     """The workspace's URL without the slash that a browser adds, or None if it is no workspace.
 

@@ -24,7 +24,7 @@ from pipeline.errors import ConfigError, Refused
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
 PARALLELISM = {"MaxParallelExecutionSteps": 1}  # the steps follow one another; once set, it can only be set again
 _WITH_IMAGES = ("prepare", "train", "register")
-_ZEROS = re.compile(r"(^|@sha256:)0{40,64}$")
+_ZEROS = re.compile(r"(^|@sha256:)0{40,64}$|^0{8}(-0{4}){3}-0{12}$")
 
 
 Action = Literal["created", "updated", "tagged", "unchanged"]

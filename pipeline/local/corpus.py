@@ -1,6 +1,6 @@
 """A synthetic corpus in EDGAR-CRAWLER's form: deterministic, free of rights, and shaped like the field.
 
-    python -m pipeline.local.corpus --filings 3000 --seed 7 > filings.jsonl     # about 270 MB
+    python -m pipeline.local.corpus --filings 3000 --seed 7 > filings.jsonl     # about 225 MB
     python -m pipeline.local.corpus --filings 3000 --seed 7 --describe          # its shape, measured
 
 Companies are invented, and so is every sentence (`pipeline.local.synthetic`). A company files for two to five years, and each

@@ -10,6 +10,7 @@ back and comparing locations.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -144,11 +145,8 @@ class Catalog:
                     properties=dict(properties),
                 )
 
-        try:
+        with suppress(Conflict):  # somebody registered it first; whose table it is shows below
             settle(create, present=lambda: bool(self.find_table(name)), doing=f"create {name}", policy=self._policy)
-        except GovernanceError as error:
-            if not _already_exists(error):
-                raise
         table = self.table(name)
         if table.location != location.rstrip("/"):
             raise Conflict(
@@ -170,11 +168,6 @@ class Catalog:
             return _credential(answer, table.location)
 
         return Access(table.location, vend)
-
-
-def _already_exists(error: GovernanceError) -> bool:
-    cause = error.__cause__
-    return isinstance(error, Conflict) or "ALREADY_EXISTS" in str(getattr(cause, "error_code", ""))
 
 
 def _refuse_unreadable(principal: str, name: UcName, info: TableInfo) -> None:

@@ -60,6 +60,10 @@ def newest_commit(files: Any) -> int:
 def _named(files: Any) -> int:
     """The version that the hint names; -1 where it names none."""
     with files.open_input_file(_HINT) as file:
-        document = json.loads(file.read())
+        content = file.read()
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return -1
     version = document.get("version") if isinstance(document, dict) else None
     return version if isinstance(version, int) else -1

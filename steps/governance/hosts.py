@@ -33,6 +33,11 @@ WORKSPACE = rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
 
 
+def without_credentials(host: str) -> str:
+    """The host for a message: what stands before an `@` may be a token."""
+    return re.sub(r"//[^/]*@", "//…@", host)
+
+
 def checked_host(host: str, environ: Mapping[str, str] = os.environ) -> str:
     """The workspace's origin, if a secret may be sent there.
 
@@ -49,7 +54,7 @@ def checked_host(host: str, environ: Mapping[str, str] = os.environ) -> str:
             "a Databricks host was refused before any secret was read",
             expected=f"https://<workspace> of {' '.join((*AWS_ZONES, *NUMBERED_ZONES))}, without path or port"
             + (", or http on this machine's loopback" if embedded else ""),
-            got=repr(host)[:200],
+            got=repr(without_credentials(host))[:200],
             do="correct databricks.host in the environment's configuration",
         )
     return text

@@ -10,7 +10,7 @@ One end of an edge must be external metadata, so table → table goes through th
 can read these objects: their properties hold digests and ids only.
 
 External calls. Reads are repeated (`governance.retrying`). Whether the server merges equal edges is not documented, so
-creations go through a client that sends each once. After a lost answer an edge is looked for before it is sent again; a
+each creation is sent once. After a lost answer an edge is looked for before it is sent again; a
 node is sent again, and one that exists by then (409) is ours if it is equal, `Conflict` if not. Two workers at once would
 still make two edges: the caller holds a lease.
 """
@@ -31,10 +31,9 @@ from databricks.sdk.service.catalog import (
     SystemType,
 )
 
-from steps.governance.errors import Conflict, GovernanceError, NameRefused
+from steps.governance.errors import Conflict, NameRefused
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.once import client_that_sends_once
 from steps.governance.refusals import malformed, translated
 from steps.governance.retrying import settle
 
@@ -94,7 +93,6 @@ class Lineage:
     def __init__(self, workspace: Workspace) -> None:
         self.principal = workspace.principal
         self._client = workspace.client
-        self._once = client_that_sends_once(workspace)
         self._policy = workspace.policy
 
     def ensure_node(self, node: Job) -> None:
@@ -113,13 +111,11 @@ class Lineage:
 
         def create() -> None:
             with translated(self.principal, f"create external metadata {node.name}"):
-                self._once.external_metadata.create_external_metadata(wanted)
+                self._client.external_metadata.create_external_metadata(wanted)
 
         try:
             settle(create, present=lambda: False, doing=f"create {node.name}", policy=self._policy)
-        except GovernanceError as error:
-            if not _already_exists(error):
-                raise
+        except Conflict:
             self._accept_equal(node)
 
     def ensure_edge(self, source: ExternalLineageObject, target: ExternalLineageObject) -> None:
@@ -135,7 +131,7 @@ class Lineage:
 
         def create() -> None:
             with translated(self.principal, f"record lineage {edge.source} → {edge.target}"):
-                self._once.external_lineage.create_external_lineage_relationship(
+                self._client.external_lineage.create_external_lineage_relationship(
                     CreateRequestExternalLineage(source=source, target=target)
                 )
 
@@ -177,10 +173,6 @@ class Lineage:
                 got=f"{got.entity_type} {got.properties}"[:300],
                 do="find out who created it; its name belongs to one job",
             )
-
-
-def _already_exists(error: GovernanceError) -> bool:
-    return isinstance(error, Conflict) or "ALREADY_EXISTS" in str(getattr(error.__cause__, "error_code", ""))
 
 
 def _checked(name: str) -> str:

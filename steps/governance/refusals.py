@@ -79,7 +79,7 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
         return IdentityRefused(f"{principal} is no longer accepted by the workspace while it tried to {doing}")
     if isinstance(error, databricks.NotFound):
         return not_found(principal, doing, code=str(error.error_code), text=text)
-    if isinstance(error, databricks.ResourceConflict):
+    if isinstance(error, databricks.ResourceConflict) or "ALREADY_EXISTS" in str(error.error_code):
         return Conflict(f"{principal} tried to {doing}", got=text)
     if isinstance(error, databricks.InvalidState):  # a later moment may be right
         return GovernanceError(f"{principal} tried to {doing}", got=text)

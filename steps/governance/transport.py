@@ -219,5 +219,6 @@ def _refused(response: requests.Response) -> Refused:
         document = json.loads(response.content)
         code, text = str(document["error_code"]), str(document.get("message", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        code, text = "", response.text
+        # Not the service's own words: a proxy's page may repeat what was sent to it.
+        code, text = "", f"{len(response.content)} bytes that are no JSON object with an error_code"
     return Refused(response.status_code, code[:100], " ".join(text.split()))

@@ -146,5 +146,4 @@ def _is_in_word(found: re.Match[str]) -> bool:
 
 
 def _of_rest(found: re.Match[str]) -> str:
-    assert found.lastindex is not None  # noqa: S101 - every alternative is a group
-    return _MEANT[found.lastindex - 1]
+    return _MEANT[(found.lastindex or 1) - 1]  # every alternative is a group

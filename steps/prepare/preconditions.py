@@ -90,6 +90,8 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
         _refuse_taken(workspace, name, found)
         return list(_uses(name, (*within, "CREATE_MODEL")))
     owner = str(model.owner or "")
+    if not owner:
+        found.unasked.append(f"who owns model {name}")
     if owner != principal and is_individual(owner) and principal != UNKNOWN:
         found.wrong(
             f"model {name} belongs to {owner}, and only its owner may set an alias (Register acts as {principal})",
@@ -103,7 +105,7 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
 
 
 def _refuse_taken(workspace: Workspace, name: UcName, found: _Found) -> None:
-    """A name that something else bears: models share theirs with functions, and a table's is surely a slip."""
+    """A name that a table or a function already has. Models share their names with functions."""
     client = workspace.client
     lookups: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("table", lambda: client.tables.get(str(name), include_browse=True)),
@@ -170,9 +172,11 @@ def _lacking(rights: Rights, need: Need) -> list[str]:
     """Of a table that is not there yet, its schema is asked: what is granted there holds for what is created in it."""
     try:
         return rights.lacking(need)
-    except NotFound:
+    except NotFound as error:
+        if need.kind in ("CATALOG", "SCHEMA"):
+            return []  # this job, or the check of the schema, names it
         if need.kind != "TABLE":
-            return []  # this job, or the check of the schema, says so itself
+            raise NotAnswered(said(error)) from error
         schema = need.name.rpartition(".")[0]
     try:
         return rights.lacking(Need("SCHEMA", schema, need.privileges))

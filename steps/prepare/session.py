@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _NAMES_AN_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Invalid|Refused)\b:? ")
 _CAUSED_BY = re.compile(r"^(?:Caused by)?: ")  # as Java begins the lines of its causes
 _MOST_CHARACTERS = 300
+_VALUE = re.compile(r"(\bvalue ')[^']*(')", re.IGNORECASE)  # Spark quotes the value that it cannot cast: governed text
 
 
 def start() -> "SparkSession":
@@ -62,4 +63,5 @@ def reason(text: str) -> str:
     lines = [_CAUSED_BY.sub("", line.strip()) for line in text.split("JVM stacktrace")[0].splitlines() if line.strip()]
     named = [line for line in lines if _NAMES_AN_ERROR.match(line)]
     told = [line for line in lines if not line.startswith("at ")]
-    return (named or told or ["no message"])[-1][:_MOST_CHARACTERS]
+    said = (named or told or ["no message"])[-1]
+    return _VALUE.sub(r"\1…\2", said)[:_MOST_CHARACTERS]

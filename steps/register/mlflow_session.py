@@ -42,7 +42,7 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # mlflow would repeat every request, creations too, and leave two versions behind a lost answer. The registry looks first.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }

@@ -59,7 +59,7 @@ def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles)
             f"the mirror of the base model at {uri} was changed after training",
             expected=f"mirror.json with sha256 {trained_on.mirror_sha256}",
             got=canonical.sha256(content),
-            do="put the mirrored files back; a mirror is never changed",
+            do="put the mirrored files back, or train again on the mirror that is there now",
         )
     try:
         mirror = validated(Mirror, content)

@@ -68,6 +68,8 @@ class StopWatch:
                 self._look()
             except GovernanceError as error:
                 log.warning("could not ask whether the execution is being stopped: %s", error)
+            except Exception:  # a defect must not end the watch, on which the end of a stop depends
+                log.exception("could not ask whether the execution is being stopped")
 
     def _pause(self) -> float:
         if self._noticed_at is None:

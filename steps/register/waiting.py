@@ -5,7 +5,7 @@
 
 A Callback step has no progress of its own; DescribePipelineExecution, the list of executions and Studio show the
 execution's description, and UpdatePipelineExecution sets it while the execution runs [unverified on AWS]. What a person
-wrote there is kept. A note that could not be written is logged: no registration fails for it.
+wrote there before the note is kept. A note that could not be written is logged: no registration fails for it.
 """
 
 import logging

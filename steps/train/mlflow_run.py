@@ -130,7 +130,7 @@ class MlflowRun:
 
     @cached_property
     def _api(self) -> ExperimentsAPI:
-        """Made where it is used: making a client asks the host for its description."""
+        """Made on first use, in the tracking thread."""
         return client_that_sends_once(self._workspace, timeout_seconds=_TIMEOUT_SECONDS).experiments
 
     def _experiment_id(self) -> str:
