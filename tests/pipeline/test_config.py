@@ -169,7 +169,7 @@ def test_a_fault_says_what_was_expected_and_got(
         "http://dbc-00000000-0000.cloud.databricks.com",  # the secret would travel in the clear
         "https://dbc-00000000-0000.cloud.databricks.com.evil.example",
         "https://evil.example/dbc.cloud.databricks.com",
-        "https://user@dbc-00000000-0000.cloud.databricks.com",
+        "https://svc:dapi0123@dbc-00000000-0000.cloud.databricks.com",
         "https://dbc-00000000-0000.cloud.databricks.com/?o=1",
         "http://127.0.0.1:8443",  # the loopback is for local only
         "https://dbc-00000000-0000.cloud.databricks.com\n",
@@ -177,7 +177,7 @@ def test_a_fault_says_what_was_expected_and_got(
 )
 def test_a_host_outside_the_allow_list_is_refused(host: str, variables: dict[str, str]) -> None:
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
-    wanted = f"expected https://<workspace> of {zones}, without path or port, got {host!r}"
+    wanted = f"expected https://<workspace> of {zones}, without path or port, got {host.replace('svc:dapi0123', '…')!r}"
     assert faults(lambda raw: raw["databricks"].update(host=host), variables) == [("databricks.host", wanted)]
 
 

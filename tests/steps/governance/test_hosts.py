@@ -65,3 +65,10 @@ def test_the_loopback_is_a_host_only_where_aws_is_on_it_too(host: str) -> None:
 def test_any_other_host_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="refused before any secret was read"):
         checked_host(host, EMBEDDED)
+
+
+def test_what_stands_before_an_at_sign_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as refused:
+        checked_host("https://svc:dapi0123456789@dbc-1.cloud.databricks.com")
+    assert "dapi" not in str(refused.value)
+    assert "//…@dbc-1.cloud.databricks.com" in str(refused.value)

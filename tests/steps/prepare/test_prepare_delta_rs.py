@@ -216,6 +216,10 @@ def test_the_connector_fails_at_once_on_an_engine_without_real_delta(spark: "Spa
     [
         ("job failed\nTraceback\n  File x\nValueError: bad bytes\n  while reading", "ValueError: bad bytes"),
         ("[TABLE_NOT_FOUND] no such table\n\nJVM stacktrace:\norg.apache.Error: x", "[TABLE_NOT_FOUND] no such table"),
+        (
+            "[CAST_INVALID_INPUT] The value 'we depend on' of the type \"STRING\" cannot be cast",
+            "[CAST_INVALID_INPUT] The value '…' of the type \"STRING\" cannot be cast",
+        ),
         ("", "no message"),
     ],
 )
