@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+import requests
 from databricks.sdk import errors as databricks
 from databricks.sdk.errors.base import DatabricksError
 
@@ -56,6 +57,8 @@ def translated(principal: str, doing: str) -> Iterator[None]:
         raise malformed(principal, doing, str(error)) from error
     except Unanswered as error:
         raise no_answer("the workspace", principal, doing, error) from error
+    except requests.JSONDecodeError as error:  # it is an OSError too
+        raise malformed(principal, doing, "text that is no JSON") from error
     except OSError as error:  # a socket's, below the transport
         raise Unavailable(
             f"the workspace gave no answer while {principal} tried to {doing}",
@@ -77,7 +80,7 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
         return _denied(principal, doing, text)
     if isinstance(error, databricks.Unauthenticated):
         return IdentityRefused(f"{principal} is no longer accepted by the workspace while it tried to {doing}")
-    if isinstance(error, databricks.NotFound):
+    if isinstance(error, databricks.NotFound) or str(error.error_code).endswith("DOES_NOT_EXIST"):
         return not_found(principal, doing, code=str(error.error_code), text=text)
     if isinstance(error, databricks.ResourceConflict) or "ALREADY_EXISTS" in str(error.error_code):
         return Conflict(f"{principal} tried to {doing}", got=text)

@@ -98,13 +98,15 @@ class Transport(HTTPAdapter):
         return failure or response
 
     def _checked(self, response: requests.Response, *, stream: bool, read: bool) -> requests.Response:
+        if response.is_redirect:  # the workspace's API sends nobody elsewhere; a login page or a proxy does
+            if self._refusals:
+                raise Refused(response.status_code, "REDIRECT", "the workspace sent the request elsewhere")
+            raise Malformed(f"HTTP {response.status_code}, a redirect")
         if response.ok:
-            if not (stream or response.is_redirect or response.request.method == "HEAD"):
+            if not (stream or response.request.method == "HEAD"):
                 _check_json(response, read=read)
         elif self._refusals:
             raise _refused(response)
-        if response.is_redirect and self._refusals:
-            raise Refused(response.status_code, "REDIRECT", "the workspace sent the request elsewhere")
         return response
 
 
@@ -194,7 +196,7 @@ def _check_json(response: requests.Response, *, read: bool) -> None:
     if not urlsplit(str(response.url)).path.startswith("/api/") or (not response.content and not read):
         return
     try:
-        document = json.loads(response.content)
+        document = json.loads(response.content.decode("utf-8"))
     except (ValueError, RecursionError):
         kind = response.headers.get("Content-Type", "no content type").partition(";")[0][:60]
         raise Malformed(f"HTTP {response.status_code} with {len(response.content)} bytes, {kind}, no JSON") from None

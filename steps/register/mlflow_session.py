@@ -52,6 +52,7 @@ _FOREIGN = ("DATABRICKS_CONFIG_PROFILE", "DATABRICKS_USERNAME", "DATABRICKS_PASS
 _STORAGE_SAID = re.compile(r"An error occurred \((\w+)\)")
 _STORAGE_DENIED = {"AccessDenied", "403"}
 _PARSERS = ("mlflow.", "google.protobuf.")
+_ABSENT = ("DOES_NOT_EXIST", "NOT_FOUND")  # how Unity Catalog's codes for what is not there end
 
 
 def mlflow_client(workspace: Workspace) -> "MlflowClient":
@@ -138,19 +139,31 @@ def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
         return no_answer("the registry", principal, doing, met)
     if isinstance(met, Refused):
         return _refused(met, principal, doing)
-    kind = ERROR_CODE_MAPPING.get(error.error_code)
-    text = str(error.message)[:300]
     if said := _STORAGE_SAID.search(str(error.message)):
         return _of_storage(said[1], principal, doing)
-    if error.error_code in ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"):
+    document = getattr(error, "json", None)  # of a RestException: the service's own words
+    code = str(document["error_code"]) if isinstance(document, dict) and "error_code" in document else None
+    return _by_code(
+        code or error.error_code, str(error.message)[:300], principal, doing=doing, foreign=code is not None
+    )
+
+
+def _by_code(code: str, text: str, principal: str, *, doing: str, foreign: bool) -> Exception:
+    """Where no status is known. `foreign`: the code is the service's own, so an unknown one is a refusal, and no lost answer."""
+    if code in ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"):
         return databricks.PermissionDenied(text)
-    if error.error_code in ("UNAUTHENTICATED", "INVALID_TOKEN"):
+    if code in ("UNAUTHENTICATED", "INVALID_TOKEN"):
         return databricks.Unauthenticated(text)
-    if error.error_code in ("NOT_FOUND", "ENDPOINT_NOT_FOUND"):
-        return databricks.NotFound(text)
-    if error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"):
+    if code.endswith(_ABSENT):
+        return not_found(principal, doing, code=code, text=text)
+    if code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"):
         return Unavailable(f"the registry gave no answer while {principal} tried to {doing}", got=text[:120])
-    return kind(text) if kind else GovernanceError(f"the registry refused: {doing}", got=text)
+    kind = ERROR_CODE_MAPPING.get(code)
+    if kind is not None and kind is not databricks.BadRequest:
+        return kind(text)
+    if foreign:
+        return _refused(Refused(400, code, text), principal, doing)
+    return GovernanceError(f"the registry refused: {doing}", got=text)
 
 
 def _refused(refusal: Refused, principal: str, doing: str) -> Exception:
@@ -160,7 +173,7 @@ def _refused(refusal: Refused, principal: str, doing: str) -> Exception:
         return databricks.Unauthenticated(text)
     if refusal.status == 403:
         return databricks.PermissionDenied(text)
-    if refusal.status == 404:
+    if refusal.status == 404 or refusal.code.endswith(_ABSENT):
         return not_found(principal, doing, code=refusal.code, text=text)
     if refusal.status == 409 or "ALREADY_EXISTS" in refusal.code:
         return Conflict(f"{principal} tried to {doing}", got=text)
