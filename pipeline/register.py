@@ -3,8 +3,6 @@
 from pipeline.config import Config
 from pipeline.sdk import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
 
-# The worker's note in the execution's description begins so; steps/register/waiting.py writes it.
-WAITS = "Register waits: "
 OUTPUTS = ("model_version", "model_uri", "record_uri")
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline import account, register
+from pipeline import account
 from pipeline.config import Config
-from pipeline.outcome import Progress, StepState
+from pipeline.outcome import REGISTER_WAITS, Progress, StepState
 from pipeline.validation import every_step
 
 
@@ -44,7 +44,7 @@ def observe(
 
 def _waits(description: str) -> str:
     """What Register waits for, as its worker noted it in the execution's description; a Callback step has no place for it."""
-    return description.partition(register.WAITS)[2]
+    return description.partition(REGISTER_WAITS)[2]
 
 
 def _state(step: dict[str, Any], waits: str) -> StepState:

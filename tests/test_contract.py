@@ -231,10 +231,10 @@ def test_each_step_is_told_exactly_what_the_architecture_page_lists() -> None:
 
 
 def test_the_worker_notes_what_it_waits_for_as_run_finds_it_and_as_the_architecture_page_says() -> None:
-    from pipeline import register
+    from pipeline import outcome
     from steps.register import waiting
 
-    assert register.WAITS == waiting.MARK
+    assert outcome.REGISTER_WAITS == waiting.MARK
     assert (
         f"`{waiting.MARK}<reason>; next attempt in <seconds> s (attempt <i> of <n>)`"
         in (ROOT / "docs" / "architecture.md").read_text()

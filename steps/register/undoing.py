@@ -9,7 +9,7 @@ the same, and an ALERT line says what may have been left.
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steps.governance.errors import GovernanceError, NotFound
 from steps.governance.evidence import Evidence
@@ -71,7 +71,7 @@ class Undoing:
             self._discard_versions(callback, folder, guard)
             return "stopped on request before the model was registered"
         name, version, alias = UcName.parse(record.model.name), record.model.version, record.model.alias
-        is_set = Registry(self.workspace).has_alias(name, alias, version)
+        is_set = self._registry().has_alias(name, alias, version)
         return f"stopped after version {version} was recorded; alias {alias} {'set' if is_set else 'not set'}"
 
     def _discard_versions(self, callback: Callback, folder: str, guard: Guard) -> None:
@@ -80,4 +80,9 @@ class Undoing:
         except NotFound:
             return  # nothing was begun
         name = self.facts.execution(callback.execution_arn).name("ModelName")
-        Registry(self.workspace).discard(name, pinned.source, guard.check, ready_too=True)
+        self._registry().discard(name, pinned.source, guard.check, ready_too=True)
+
+    def _registry(self) -> Registry:
+        """One call may take a part of the time that undoing has: a person waits for the stop."""
+        policy = self.workspace.policy.within(_TRY_SECONDS / 3)
+        return Registry(replace(self.workspace, policy=policy))

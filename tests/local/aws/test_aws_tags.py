@@ -12,6 +12,7 @@ VARIABLES = {
     "EMR_APPLICATION_ID": "00golden00local",
     "REGISTER_QUEUE_URL": "http://127.0.0.1:4566/000000000000/governed-finetune-local-register",
     "BASE_MODEL_REVISION": "0123456789abcdef0123456789abcdef01234567",
+    "REGISTER_CLIENT_ID": "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
 }
 
 

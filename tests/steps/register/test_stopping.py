@@ -37,9 +37,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def deliver(worker: Worker, **changed: Any) -> Fate:
-    while (delivery := worker.queue.receive()) is None:
-        pass
-    return worker.handle(replace(delivery, **changed))
+    for _ in range(3):  # 20 s each
+        if (delivery := worker.queue.receive()) is not None:
+            return worker.handle(replace(delivery, **changed))
+    pytest.fail("the queue holds no message any more")
 
 
 def stop(execution: executions.Execution) -> None:

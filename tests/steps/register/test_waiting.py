@@ -25,14 +25,15 @@ def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Wor
 
 
 def deliver(worker: Worker, **changed: Any) -> Fate:
-    while (delivery := worker.queue.receive()) is None:
-        pass
-    return worker.handle(replace(delivery, **changed))
+    for _ in range(3):  # 20 s each
+        if (delivery := worker.queue.receive()) is not None:
+            return worker.handle(replace(delivery, **changed))
+    pytest.fail("the queue holds no message any more")
 
 
-def refuse_versions(execution: executions.Execution) -> None:
-    """The workspace makes no version in one attempt."""
-    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
+def refuse_versions(execution: executions.Execution, *, deliveries: int = 1) -> None:
+    """The workspace makes no version while this many messages are worked on; each tries three times."""
+    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3 * deliveries, "status": 503})
 
 
 def test_what_is_waited_for_stands_in_the_description_until_it_goes_on(
@@ -51,7 +52,7 @@ def test_what_is_waited_for_stands_in_the_description_until_it_goes_on(
 
 
 def test_each_attempt_replaces_the_note_of_the_one_before(worker: Worker, execution: executions.Execution) -> None:
-    execution.bed.faults({"path": "registered-models/get$", "times": 2, "status": 503})
+    refuse_versions(execution, deliveries=2)
     execution.send()
     assert [deliver(worker), deliver(worker, attempt=2)] == [Fate.GIVE_BACK] * 2
     assert execution.state["description"].count(MARK) == 1
