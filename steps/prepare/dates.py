@@ -2,6 +2,7 @@
 
     day("02/26/2021")      # ("2021-02-26", None)
     day("03/04/2021")      # (None, "day or month may come first, YYYY-MM-DD expected")
+    year("03/04/2021")     # (2021, None)
 
 Forms: `2021-02-26` and `2021/02/26`, `02/26/2021` (day or month first, where one of them is impossible or both are equal), each
 with or without a time; `20210226`, `20210226163045`; seconds, milliseconds, microseconds or nanoseconds since 1970 (UTC). A day
@@ -21,6 +22,7 @@ _TIME = (
 _YEAR_FIRST = re.compile(r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})" + _TIME)
 _YEAR_LAST = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})" + _TIME)
 _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?")
+_YEAR_ALONE = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?")  # a year, or a year and a month
 _EPOCH = re.compile(r"[0-9]{9,19}")
 # By the number of digits, which differ between the units for every year from 1973 to 2286.
 _UNITS_PER_SECOND = {9: 1, 10: 1, 12: 10**3, 13: 10**3, 15: 10**6, 16: 10**6, 18: 10**9, 19: 10**9}
@@ -46,6 +48,21 @@ def day(text: str) -> tuple[str | None, str | None]:
     if not FIRST_YEAR <= days[0].year <= datetime.now(UTC).year + 1:
         return None, _YEAR
     return days[0].isoformat(), None
+
+
+@lru_cache(4096)
+def year(text: str) -> tuple[int | None, str | None]:
+    """The year of a day whose year is certain even where the day is not (`03/04/2021`), or what is wrong with the text."""
+    if _YEAR_ALONE.fullmatch(text):
+        years = {int(text[:4])}
+    elif (read := _readings(text)) is None:
+        return None, _FORM
+    else:
+        years = {found.year for found in read if found is not None}
+    if not years:
+        return None, _NO_SUCH_DAY
+    (certain,) = years  # the readings of one text differ in day and month only
+    return (certain, None) if FIRST_YEAR <= certain <= datetime.now(UTC).year + 1 else (None, _YEAR)
 
 
 def _readings(text: str) -> list[date | None] | None:

@@ -7,6 +7,8 @@ A pure Arrow kernel: Spark calls it through `mapInArrow`, tests call it directly
 any type with a stated conversion (`steps.prepare.column_text`).
 """
 
+from collections.abc import Iterable
+
 import polars as pl
 import pyarrow as pa
 
@@ -108,8 +110,7 @@ def _decoded(array: pa.Array, name: str, unreadable: list[list[str]]) -> pa.Arra
 def _checked(raw: pl.DataFrame) -> pl.DataFrame:
     """Canonical fields, the section's text, and the first reason against the row."""
     fields = raw.with_columns(_fields(raw)).with_columns(pl.col("filing_type").str.to_uppercase())
-    for name in ("filing_date", "period_of_report"):
-        fields = fields.with_columns(_days(name, fields[name]))
+    fields = fields.with_columns(_days(fields["filing_date"]) + _years(fields["period_of_report"]))
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
     text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
     fault = _fault()
@@ -123,7 +124,7 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
         cik=_short("cik").str.zfill(10),
         sic=pl.when(pl.col("sic").str.contains(_SIC)).then(pl.col("sic").str.zfill(4)),
         accession=accession(),
-        year=pl.coalesce("period_of_report_day", "filing_date_day").str.slice(0, 4).cast(pl.Int32, strict=False),
+        year=pl.coalesce("period_of_report_year", pl.col("filing_date_day").str.slice(0, 4).cast(pl.Int32)),
         section=pl.when(quarterly).then(pl.lit("part_2_item_1a")).otherwise(pl.lit("item_1a")),
         reason=pl.coalesce(
             pl.when(pl.col("unreadable").is_not_null()).then(pl.lit(NOT_UTF8)),
@@ -153,13 +154,20 @@ def _and_left_out() -> pl.Expr:
     return pl.lit("without ") + pl.col("left_out")
 
 
-def _days(name: str, texts: pl.Series) -> list[pl.Series]:
+def _days(texts: pl.Series) -> list[pl.Series]:
     found = [(None, None) if text is None else dates.day(text) for text in texts]
+    return [pl.Series("filing_date_day", [day for day, _ in found], pl.String), _faults(texts.name, found)]
+
+
+def _years(texts: pl.Series) -> list[pl.Series]:
+    """Of the period only the year is used."""
+    found = [(None, None) if text is None else dates.year(text) for text in texts]
+    return [pl.Series("period_of_report_year", [year for year, _ in found], pl.Int32), _faults(texts.name, found)]
+
+
+def _faults(name: str, found: Iterable[tuple[object, str | None]]) -> pl.Series:
     faults = [None if fault is None else f"{name}: {fault}" for _, fault in found]
-    return [
-        pl.Series(f"{name}_day", [day for day, _ in found], pl.String),
-        pl.Series(f"{name}_fault", faults, pl.String),
-    ]
+    return pl.Series(f"{name}_fault", faults, pl.String)
 
 
 def _short(name: str) -> pl.Expr:

@@ -63,6 +63,8 @@ class Job:
             raise self._too_few(found, self._append_rejected(rows, rejected, found, version))
         planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
         log.info("counts %s", planned.counts.model_dump_json())
+        for fault, filings in (planned.counts.ignored_fields or {}).items():
+            log.warning("a field of %d kept filings is ignored: %s", filings, fault)
 
         examples = judge.curated(
             rows, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
@@ -127,6 +129,11 @@ class Job:
             expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no company may stand on both sides",
             got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk factors; "
             f"rejected: {found.explained() or 'nothing'}",
-            do=f"see the rejected rows in table {self._rejected_table} version {version} "
-            f"(execution_id {self.arguments.execution_id}); correct the raw table, or give one with filings of more companies",
+            do=f"{self._where_rejected(found, version)}correct the raw table, or give one with filings of more companies",
         )
+
+    def _where_rejected(self, found: Survey, version: int) -> str:
+        if not found.rejected:
+            return ""
+        where = f"table {self._rejected_table} version {version} (execution_id {self.arguments.execution_id})"
+        return f"see the rejected rows in {where}; "

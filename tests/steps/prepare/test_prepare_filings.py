@@ -44,7 +44,8 @@ def test_a_quarterly_report_has_its_risk_factors_in_part_two() -> None:
 
 
 def test_the_year_is_the_reports_year_and_else_the_filings() -> None:
-    assert [judged(period_of_report=text)["year"] for text in ("2019-06-30", None, "June 2019")] == [2019, 2021, 2021]
+    texts = ("2019-06-30", None, "June 2019", "02/01/2019", "2019", "2019-06", "20190630")
+    assert [judged(period_of_report=text)["year"] for text in texts] == [2019, 2021, 2021, 2019, 2019, 2019, 2019]
 
 
 def test_an_industry_code_has_four_digits_and_anything_else_is_none() -> None:
@@ -180,7 +181,7 @@ def test_without_an_accession_number_company_form_date_and_text_are_the_identity
     [
         ({"sic": "3570.0"}, "sic: 1 to 4 digits expected"),
         ({"period_of_report": "March 2021"}, "period_of_report: YYYY-MM-DD expected"),
-        ({"period_of_report": "03/04/2021"}, "period_of_report: day or month may come first, YYYY-MM-DD expected"),
+        ({"period_of_report": "03/04/2021"}, None),
         ({"period_of_report": "2021-02-30"}, "period_of_report: no such day, YYYY-MM-DD expected"),
         ({"sic": "n/a", "period_of_report": "0"}, "period_of_report: YYYY-MM-DD expected; sic: 1 to 4 digits expected"),
         ({"sic": None, "period_of_report": " "}, None),
