@@ -7,8 +7,9 @@ Name and revision are those of conf/ENV.yaml. Only what the trainer reads is tak
 (`consolidated*`). The licence that the model's own card names is noted, so that the card of what is tuned can state it; where
 there is no card, none is. A folder that is not a whole model, or not one that Train can use, is refused with all its faults.
 `mirror.json` is uploaded last, so a first upload that was cut off is not taken for a mirror, and the same command goes on.
-A whole mirror is never changed: another folder for it is refused with the difference (exit 1). A broken one, which Train
-would refuse, is replaced, and the command names the files. The download from the hub is [unverified]: no machine of ours
+A mirror that is there already is read whole, each object once, and compared with its sha256. A whole one is never changed:
+another folder for it is refused with the difference (exit 1). A broken one, which Train would refuse, is replaced, and the
+command names the files. The download from the hub is [unverified]: no machine of ours
 reaches it.
 """
 
@@ -99,6 +100,8 @@ def licence(folder: Path) -> str | None:
 def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
     """Put the files and then the document to `uri`; False, and nothing done, where the same mirror is there and whole.
 
+    Every object that is there is read once: an equal document does not prove what lies beside it.
+
     Raises:
         Refused: a whole mirror of other content is there; the message says how it differs.
     """
@@ -108,7 +111,7 @@ def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
         _put(s3, folder, mirror, standing=standing)
         return True
     if there == mirror:
-        broken = standing.misplaced(mirror)
+        broken = standing.misplaced(mirror) or standing.wrong_content(mirror)
         if not broken:
             return False
     else:

@@ -75,9 +75,10 @@ class StandingMirror:
             return [(MIRROR, "names no files, or not by path, size and sha256")]
         if (document.get("name"), document.get("revision")) != (name, revision):
             return [(MIRROR, f"is of {document.get('name')!r} at {document.get('revision')!r}")]
-        return self.misplaced(document) or self._wrong_content(document)
+        return self.misplaced(document) or self.wrong_content(document)
 
-    def _wrong_content(self, document: Mapping[str, Any]) -> list[Fault]:
+    def wrong_content(self, document: Mapping[str, Any]) -> list[Fault]:
+        """Objects of another size or sha256 than the document says; else what `model_files` refuses. Reads each once."""
         with tempfile.TemporaryDirectory() as scratch:
             folder, wrong = Path(scratch), []
             for name, (size, sha256) in entries(document).items():

@@ -43,7 +43,7 @@ def test_train_accepts_the_mirror_and_refuses_a_changed_byte(folder: Path) -> No
         verify(folder, name="m", revision=REVISION)
 
 
-def put(bucket: models.Bucket, folder: Path) -> bool:
+def put(bucket: models.CountingBucket, folder: Path) -> bool:
     return mirror.upload(bucket, folder, mirror.described(folder, "m", REVISION), uri=URI)
 
 
@@ -151,6 +151,27 @@ def test_the_same_folder_mends_a_mirror_that_lost_an_object(folder: Path, capsys
     lost(bucket, folder)
     assert put(bucket, folder) is True
     assert "tokenizer.json  is missing" in capsys.readouterr().err
+    assert put(bucket, folder) is False
+
+
+def pointer(content: bytes) -> bytes:
+    return models.POINTER.encode()
+
+
+@pytest.mark.parametrize("store", [models.Bucket, models.CountingBucket])
+@pytest.mark.parametrize(
+    "damage", [pointer, lambda old: old[:-1], lambda old: b"", lambda old: old[:-1] + b"\x07", lambda old: old + b"x"]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "chat_template.jinja"])
+def test_an_equal_document_hides_no_object_that_was_replaced(
+    folder: Path, store: type[models.CountingBucket], damage: Callable[[bytes], bytes], name: str
+) -> None:
+    bucket = store()
+    assert put(bucket, folder) is True
+    before = dict(bucket.objects)
+    bucket.objects[PREFIX + name] = damage(before[PREFIX + name])
+    assert put(bucket, folder) is True
+    assert bucket.objects == before
     assert put(bucket, folder) is False
 
 
