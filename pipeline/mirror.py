@@ -28,14 +28,14 @@ import yaml
 from pipeline import account, command, config, layout, model_files, trainable
 from pipeline.command import put, say
 from pipeline.errors import Refused, UsageError, listed
-from pipeline.standing_mirror import MIRROR as MIRROR
-from pipeline.standing_mirror import StandingMirror, differing, entries
+from pipeline.mirror_document import LICENCE, differing, entries
+from pipeline.mirror_document import MIRROR as MIRROR
+from pipeline.standing_mirror import StandingMirror
 
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more
 CARD = "README.md"  # read for its licence, not mirrored
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---\r?\n", re.DOTALL)
-_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # the hub's identifiers; Train takes no other
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +94,7 @@ def licence(folder: Path) -> str | None:
     except yaml.YAMLError:  # the hub would not read it either
         return None
     stated = document.get("license") if isinstance(document, dict) else None
-    return stated if isinstance(stated, str) and _LICENCE.fullmatch(stated) else None
+    return stated if isinstance(stated, str) and LICENCE.fullmatch(stated) else None
 
 
 def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
@@ -106,20 +106,23 @@ def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
         Refused: a whole mirror of other content is there; the message says how it differs.
     """
     standing = StandingMirror(s3, uri)
-    there = standing.document()
-    if there is None:
-        _put(s3, folder, mirror, standing=standing)
-        return True
-    if there == mirror:
-        broken = standing.misplaced(mirror) or standing.wrong_content(mirror)
+    differences: list[tuple[str, str]] = []
+    try:
+        there = standing.document()
+    except ValueError as error:
+        broken = [(MIRROR, f"cannot be read: {str(error)[:200]}")]
+    else:
+        if there is None:
+            _put(s3, folder, mirror, standing=standing)
+            return True
+        differences = differing(there, mirror)
+        broken = standing.faults(there, name=mirror["name"], revision=mirror["revision"])
+        if not broken and differences:
+            raise _other_content(uri, differences)
         if not broken:
             return False
-    else:
-        broken = standing.faults(name=mirror["name"], revision=mirror["revision"])
-        if not broken:
-            raise _other_content(uri, differing(there, mirror))
     say(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
-    for name, text in differing(there, mirror):
+    for name, text in differences:
         say(f"  replaced  {name}: {text}")
     _put(s3, folder, mirror, standing=standing)
     return True

@@ -1,29 +1,24 @@
 """The mirror that lies under a prefix already: none, whole, or broken, and how it differs from another one.
 
     standing = StandingMirror(s3, "s3://artifacts/base-models/m/a/")
-    standing.faults(name="m", revision="a…")      # [("model.safetensors", "has 130 bytes, and mirror.json says …")]
+    standing.faults(standing.document(), name="m", revision="a…")
+    # [("model.safetensors", "has 130 bytes, and mirror.json says …")]
 
 Broken is a mirror whose objects are not those that its document names, or whose files would be refused today
 (`pipeline.model_files`). Calls are reads. Objects are read once, in pieces; of weights only the header is kept.
 """
 
 import hashlib
-import json
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import model_files
+from pipeline import mirror_document, model_files
+from pipeline.mirror_document import MIRROR, Fault, entries
 
-Fault = tuple[str, str]
-Files = dict[str, tuple[int, str]]  # path → size in bytes, sha256
-
-MIRROR = "mirror.json"
 _PIECE_BYTES = 8 * 2**20
 _KEPT_BYTES = 100_000_000 + 8  # the most that safetensors takes as a header (safetensors 0.8.0), and its length
-_ENTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class StandingMirror:
@@ -33,15 +28,16 @@ class StandingMirror:
         self._s3 = s3
         self.bucket, _, self.prefix = uri.removeprefix("s3://").partition("/")
 
-    def document(self) -> Any:
-        """The parsed `mirror.json`; None where there is none, and the text itself where it is not JSON."""
+    def document(self) -> dict[str, Any] | None:
+        """`mirror.json`; None where there is none.
+
+        Raises:
+            ValueError: Train would refuse it; the text says why.
+        """
         if not self._is_there(MIRROR):
             return None
         content = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + MIRROR)["Body"].read()
-        try:
-            return json.loads(content)
-        except ValueError:
-            return content
+        return mirror_document.read(content)
 
     def sizes(self) -> dict[str, int] | None:
         """Every object's size by its name, all pages; None where the listing counts and does not name."""
@@ -68,11 +64,8 @@ class StandingMirror:
         ]
         return wrong + [(name, f"is not in {MIRROR}") for name in sorted(sizes.keys() - files.keys() - {MIRROR})]
 
-    def faults(self, *, name: str, revision: str) -> list[Fault]:
-        """Why Train would refuse what is there; nothing where the mirror is whole."""
-        document = self.document()
-        if not entries(document):
-            return [(MIRROR, "names no files, or not by path, size and sha256")]
+    def faults(self, document: Mapping[str, Any], *, name: str, revision: str) -> list[Fault]:
+        """Why Train would refuse what is there with this document; nothing where the mirror is whole."""
         if (document.get("name"), document.get("revision")) != (name, revision):
             return [(MIRROR, f"is of {document.get('name')!r} at {document.get('revision')!r}")]
         return self.misplaced(document) or self.wrong_content(document)
@@ -102,36 +95,3 @@ class StandingMirror:
 
     def _is_there(self, name: str) -> bool:
         return bool(self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + name).get("KeyCount", 0))
-
-
-def entries(document: Any) -> Files:
-    """The files that a mirror document names; none if it is not such a document."""
-    try:
-        files = {each["path"]: (each["size"], each["sha256"]) for each in document["files"]}
-    except (KeyError, TypeError):
-        return {}
-    plain = all(isinstance(name, str) and _ENTRY.fullmatch(name) for name in files)
-    return files if plain else {}
-
-
-def differing(before: Any, after: Mapping[str, Any]) -> list[Fault]:
-    """What another document says otherwise, file by file."""
-    old, new = entries(before), entries(after)
-    changed = [(name, _change(old.get(name), new.get(name))) for name in sorted(old.keys() | new.keys())]
-    rest = [key for key in ("name", "revision", "licence") if _key(before, key) != _key(after, key)]
-    other = [(key, f"is {_key(before, key)!r} there and {_key(after, key)!r} here") for key in rest]
-    return [(name, text) for name, text in changed if text] + other
-
-
-def _key(document: Any, key: str) -> Any:
-    return document.get(key) if isinstance(document, Mapping) else None
-
-
-def _change(old: tuple[int, str] | None, new: tuple[int, str] | None) -> str:
-    if old == new:
-        return ""
-    if old is None:
-        return "is not there"
-    if new is None:
-        return "is there only"
-    return f"is {old[0]} bytes, sha256 {old[1][:12]}… there and {new[0]} bytes, sha256 {new[1][:12]}… here"
