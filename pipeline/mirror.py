@@ -35,6 +35,9 @@ from pipeline.standing_mirror import StandingMirror
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more
 CARD = "README.md"  # read for its licence, not mirrored
+_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+)  # what every file system, S3 and a reader of messages take alike
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---\r?\n", re.DOTALL)
 
 
@@ -74,10 +77,16 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
         raise UsageError(
             f"no model to mirror in {folder}\n  expected  safetensors weights\n  got       {len(paths)} other files"
         )
-    _refuse(folder, model_files.faults(folder, paths))
+    _refuse(folder, [*_odd_names(paths), *model_files.faults(folder, paths)])
     files = [{"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths]
     stated = licence(folder)
     return {"name": name, "revision": revision, "files": files} | ({"licence": stated} if stated else {})
+
+
+def _odd_names(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    expected = "expected a name of letters, digits, '.', '_' and '-' that begins with a letter or digit"
+    odd = [path.name for path in paths if not _NAME.fullmatch(path.name)]
+    return [(ascii(name), f"{expected}; rename the file or remove it from the folder") for name in odd]
 
 
 def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:

@@ -115,6 +115,20 @@ def test_a_file_that_is_named_twice_or_outside_the_prefix_is_refused(folder: Pat
             mirror_document.read(entry(path=path)(document))
 
 
+def test_a_whole_mirror_with_a_name_that_an_earlier_release_took_is_not_changed(folder: Path) -> None:
+    bucket = models.CountingBucket()
+    put(bucket, folder)
+    document = mirror.described(folder, "m", REVISION)
+    odd = document["files"][1] | {"path": "a b.json"}
+    assert odd["size"] == len(b"{}")
+    bucket.objects[PREFIX + "a b.json"] = b"{}"
+    bucket.objects[DOCUMENT] = json.dumps(document | {"files": [*document["files"], odd]}).encode()
+    before = dict(bucket.objects)
+    with pytest.raises(Refused, match=r"a b\.json  is there only"):
+        put(bucket, folder)
+    assert bucket.objects == before
+
+
 def test_another_licence_of_a_whole_mirror_is_a_difference_that_is_named(folder: Path) -> None:
     bucket = models.CountingBucket()
     put(bucket, folder)

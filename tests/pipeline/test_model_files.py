@@ -101,6 +101,17 @@ def test_a_model_that_is_not_whole_is_refused_with_what_to_do(tmp_path: Path, sp
     assert told.startswith("nothing was uploaded: the model in ")
 
 
+@pytest.mark.parametrize(
+    "name", ["a b.json", "_x.json", ".x.json", "é.json", "-x.safetensors", "a\n.jinja", "a\u202e.json"]
+)
+def test_a_name_that_the_mirror_would_not_know_again_is_refused(tmp_path: Path, name: str) -> None:
+    folder = models.whole(tmp_path / "model")
+    (folder / name).write_bytes((folder / "config.json").read_bytes())
+    text = refusal(folder)
+    assert f"{name!a}  expected a name of letters, digits, '.', '_' and '-'" in text
+    assert "rename the file or remove it from the folder" in text
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     folder = models.sharded(tmp_path / "model")
     (folder / FIRST).write_text(models.POINTER)
