@@ -38,6 +38,8 @@ CARD = "README.md"  # read for its licence, not mirrored
 _NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 )  # what every file system, S3 and a reader of messages take alike
+# PyYAML raises the latter ones for an impossible date, a tag that does not fit its value, and deep nesting.
+_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---\r?\n", re.DOTALL)
 
 
@@ -95,12 +97,22 @@ def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:
 
 
 def licence(folder: Path) -> str | None:
-    """The licence that the front matter of the folder's model card names, in the hub's word for it; None without one."""
+    """The licence that the front matter of the folder's model card names, in the hub's word for it; None without one.
+
+    Raises:
+        UsageError: the card cannot be read as text.
+    """
     card = folder / CARD
-    front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+    try:
+        front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        _refuse(folder, [(CARD, f"expected a text in UTF-8, got {str(error)[:120]}; download it again or remove it")])
+        raise
     try:
         document = yaml.safe_load(front_matter[1]) if front_matter else None
-    except yaml.YAMLError:  # the hub would not read it either
+    except _NOT_YAML as error:  # the hub would not read it either
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        say(f"no licence is noted: the front matter of {card} cannot be read ({reason})")
         return None
     stated = document.get("license") if isinstance(document, dict) else None
     return stated if isinstance(stated, str) and LICENCE.fullmatch(stated) else None

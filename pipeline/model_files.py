@@ -13,6 +13,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from pipeline import strict_json
+
 Fault = tuple[str, str]
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"  # as steps/train/base_weights.py reads them
@@ -55,8 +57,8 @@ def _fault(path: Path) -> str | None:
 
 def _json_fault(path: Path) -> str | None:
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:  # JSON's and UTF-8's
+        content = strict_json.loads(path.read_bytes())
+    except ValueError as error:
         return f"is not JSON ({str(error)[:80]}); {_AGAIN}"
     if path.name in (*REQUIRED, INDEX) and not isinstance(content, dict):
         return f"expected a JSON object, got {type(content).__name__}; {_AGAIN}"

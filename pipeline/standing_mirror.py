@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pipeline import mirror_document, model_files
 from pipeline.mirror_document import MIRROR, Fault, entries
 
+_NOT_THERE = ("NoSuchKey", "404")
 _PIECE_BYTES = 8 * 2**20
 _KEPT_BYTES = 100_000_000 + 8  # the most that safetensors takes as a header (safetensors 0.8.0), and its length
 
@@ -34,10 +37,8 @@ class StandingMirror:
         Raises:
             ValueError: Train would refuse it; the text says why.
         """
-        if not self._is_there(MIRROR):
-            return None
-        content = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + MIRROR)["Body"].read()
-        return mirror_document.read(content)
+        body = self._body(MIRROR)
+        return None if body is None else mirror_document.read(body.read())
 
     def sizes(self) -> dict[str, int] | None:
         """Every object's size by its name, all pages; None where the listing counts and does not name."""
@@ -53,10 +54,10 @@ class StandingMirror:
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def misplaced(self, document: Mapping[str, Any]) -> list[Fault]:
-        """Objects that are missing, extra or of another size than the document says. Cheap: one listing."""
+        """Objects that are missing, extra or of another size than the document says, as far as one listing names them."""
         sizes, files = self.sizes(), entries(document)
         if sizes is None:
-            return [(name, "is missing") for name in files if not self._is_there(name)]
+            return []
         wrong = [
             (name, f"has {sizes[name]} bytes, and {MIRROR} says {size}" if name in sizes else "is missing")
             for name, (size, _) in files.items()
@@ -71,19 +72,23 @@ class StandingMirror:
         return self.misplaced(document) or self.wrong_content(document)
 
     def wrong_content(self, document: Mapping[str, Any]) -> list[Fault]:
-        """Objects of another size or sha256 than the document says; else what `model_files` refuses. Reads each once."""
+        """Objects that are missing or differ from the document; else what `model_files` refuses. Each is read once."""
         with tempfile.TemporaryDirectory() as scratch:
             folder, wrong = Path(scratch), []
             for name, (size, sha256) in entries(document).items():
                 got = self._read(name, folder / name)
-                if got != (size, sha256):
+                if got is None:
+                    wrong.append((name, "is missing"))
+                elif got != (size, sha256):
                     wrong.append((name, f"differs from {MIRROR}: {got[0]} bytes, sha256 {got[1]}"))
             weights_and_text = [path for path in folder.iterdir() if path.is_file()]
             return wrong or model_files.faults(folder, sorted(weights_and_text))
 
-    def _read(self, name: str, path: Path) -> tuple[int, str]:
-        """Size and sha256 of an object. Its beginning is kept in `path`, and its length as a sparse file's."""
-        body = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
+    def _read(self, name: str, path: Path) -> tuple[int, str] | None:
+        """Size and sha256 of an object, None without one. Its beginning is kept in `path`, its length as a sparse file's."""
+        body = self._body(name)
+        if body is None:
+            return None
         digest, size = hashlib.sha256(), 0
         with path.open("wb") as file:
             while piece := body.read(_PIECE_BYTES):
@@ -93,5 +98,13 @@ class StandingMirror:
             file.truncate(size)
         return size, digest.hexdigest()
 
-    def _is_there(self, name: str) -> bool:
-        return bool(self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + name).get("KeyCount", 0))
+    def _body(self, name: str) -> Any:
+        """The object's stream; None where there is none. A listing would also count names that begin alike."""
+        try:
+            return self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
+        except KeyError:  # a store in memory
+            return None
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NOT_THERE:
+                return None
+            raise

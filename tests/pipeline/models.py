@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from botocore.exceptions import ClientError
 from safetensors.numpy import save_file
 
 INDEX = "model.safetensors.index.json"
@@ -66,6 +67,11 @@ class Bucket(CountingBucket):
         page = [{"Key": key, "Size": len(self.objects[key])} for key in found[at : at + 2]]
         more = {"IsTruncated": True, "NextContinuationToken": str(at + 2)} if at + 2 < len(found) else {}
         return {"KeyCount": len(page), **({"Contents": page} if page else {}), **more}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "There is none."}}, "GetObject")
+        return super().get_object(Bucket=Bucket, Key=Key)
 
     def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803
         self.keys.append(f"-{Key}")

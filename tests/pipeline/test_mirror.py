@@ -4,8 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from pipeline import mirror
 from pipeline.errors import Refused, UsageError
@@ -175,6 +177,31 @@ def test_an_equal_document_hides_no_object_that_was_replaced(
     assert put(bucket, folder) is False
 
 
+@pytest.mark.parametrize("store", [models.Bucket, models.CountingBucket])
+@pytest.mark.parametrize("name", ["model.safetensors", "mirror.json", "config.json"])
+def test_an_object_whose_name_begins_alike_is_not_taken_for_the_one_that_is_lost(
+    folder: Path, store: type[models.CountingBucket], name: str
+) -> None:
+    bucket = store()
+    put(bucket, folder)
+    whole = dict(bucket.objects)
+    bucket.objects[PREFIX + name + ".bak"] = bucket.objects.pop(PREFIX + name)
+    assert put(bucket, folder) is True
+    assert whole.items() <= bucket.objects.items()
+    assert put(bucket, folder) is False
+
+
+def test_another_error_of_s3_is_not_taken_for_an_absent_object(folder: Path) -> None:
+    class Denied(models.Bucket):
+        def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "GetObject")
+
+    bucket = Denied()
+    with pytest.raises(ClientError, match="AccessDenied"):
+        put(bucket, folder)
+    assert not bucket.objects
+
+
 def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(folder: Path, tmp_path: Path) -> None:
     class Cut(models.Bucket):
         def upload_file(self, path: str, bucket: str, key: str) -> None:
@@ -208,6 +235,10 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         ("---\ntags: [x]\n---\n", None),
         ("---\nlicense: [a, b]\n---\n", None),
         ("---\n: : :\n---\n", None),
+        ("---\nlicense: mit\ndate: 2026-99-99\n---\n", None),
+        ("---\nlicense: mit\ndate: !!timestamp x\n---\n", None),
+        ("---\nlicense: mit\nsize: !!int x\n---\n", None),
+        ("---\nlicense: mit\nx: " + "[" * 3000 + "\n---\n", None),
         (None, None),
     ],
 )

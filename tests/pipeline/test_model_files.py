@@ -57,7 +57,19 @@ def reindexed(folder: Path, **weight_map: str) -> None:
         (lambda f: (f / "tokenizer.json").unlink(), ["tokenizer.json  is missing, and Train needs it"]),
         (lambda f: (f / "config.json").unlink(), ["config.json  is missing, and Train needs it"]),
         (lambda f: (f / "config.json").write_text('{"model_type": '), ["config.json  is not JSON (Expecting value"]),
-        (lambda f: (f / "config.json").write_bytes(b'{"a": "\xff"}'), ["config.json  is not JSON ('utf-8' codec"]),
+        (
+            lambda f: (f / "config.json").write_bytes(b'{"a": "\xff"}'),
+            ["config.json  is not JSON (bytes that are not UTF-8 at 7)"],
+        ),
+        (
+            lambda f: (f / "config.json").write_text("[" * 100_000 + "]" * 100_000),
+            ["config.json  is not JSON (nested too deeply)"],
+        ),
+        (
+            lambda f: (f / "README.md").write_bytes(b"---\nlicense: mit\xff\n---\n"),
+            ["README.md  expected a text in UTF-8, got 'utf-8' codec can't decode byte 0xff"],
+        ),
+        (lambda f: (f / "README.md").mkdir(), ["README.md  expected a text in UTF-8, got [Errno 21] Is a directory"]),
         (lambda f: (f / "config.json").write_text("[]"), ["config.json  expected a JSON object, got list"]),
         (
             lambda f: (f / "generation_config.json").symlink_to("nowhere"),
