@@ -6,7 +6,7 @@
 Name and revision are those of conf/ENV.yaml. Only what the trainer reads is taken: no pickles, no second copy of the weights
 (`consolidated*`). The licence that the model's own card names is noted, so that the card of what is tuned can state it; where
 there is no card, none is. A folder that is not a whole model, or not one that Train can use, is refused with all its faults.
-`mirror.json` is uploaded last, so a first upload that was cut off is not taken for a mirror, and the same command goes on.
+`mirror.json` is uploaded after the files, so a first upload that was cut off is no mirror, and the same command goes on.
 A mirror that is there already is read whole, each object once, and compared with its sha256. A whole one is never changed:
 another folder for it is refused with the difference (exit 1). A broken one, which Train would refuse, is replaced, and the
 command names the files. The download from the hub is [unverified]: no machine of ours
@@ -159,14 +159,17 @@ def _other_content(uri: str, differences: list[tuple[str, str]]) -> Refused:
 
 
 def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, standing: StandingMirror) -> None:
-    """The files, then the document. An object that the document does not name goes first: Train refuses extra files."""
+    """The files, the document, and then away with objects that it does not name: Train refuses extra files.
+
+    What is removed belonged to the mirror before; until the new document is up, it may be needed.
+    """
     bucket, prefix = standing.bucket, standing.prefix
-    for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
-        say(f"  removed   {name}: {MIRROR} does not name it")
-        s3.delete_object(Bucket=bucket, Key=prefix + name)
     for entry in mirror["files"]:
         s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
     s3.put_object(Bucket=bucket, Key=prefix + MIRROR, Body=json.dumps(mirror, indent=1).encode())
+    for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
+        say(f"  removed   {name}: {MIRROR} does not name it")
+        s3.delete_object(Bucket=bucket, Key=prefix + name)
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:

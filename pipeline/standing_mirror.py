@@ -40,15 +40,15 @@ class StandingMirror:
         body = self._body(MIRROR)
         return None if body is None else mirror_document.read(body.read())
 
-    def sizes(self) -> dict[str, int] | None:
-        """Every object's size by its name, all pages; None where the listing counts and does not name."""
-        found: dict[str, int] = {}
+    def sizes(self) -> dict[str, int | None] | None:
+        """Every object's size by its name, None without one, all pages; None where the listing counts and does not name."""
+        found: dict[str, int | None] = {}
         more: dict[str, str] = {}
         while True:
             page = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, **more)
             if page.get("KeyCount") and "Contents" not in page:
                 return None
-            found |= {each["Key"].removeprefix(self.prefix): each["Size"] for each in page.get("Contents", ())}
+            found |= {each["Key"].removeprefix(self.prefix): each.get("Size") for each in page.get("Contents", ())}
             if not page.get("IsTruncated"):
                 return found
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -61,7 +61,7 @@ class StandingMirror:
         wrong = [
             (name, f"has {sizes[name]} bytes, and {MIRROR} says {size}" if name in sizes else "is missing")
             for name, (size, _) in files.items()
-            if sizes.get(name) != size
+            if name not in sizes or sizes[name] not in (size, None)  # `wrong_content` finds a size that is not listed
         ]
         return wrong + [(name, f"is not in {MIRROR}") for name in sorted(sizes.keys() - files.keys() - {MIRROR})]
 
