@@ -93,7 +93,11 @@ def _odd_names(paths: Sequence[Path]) -> list[tuple[str, str]]:
 
 def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:
     if faults:
-        raise UsageError(f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}")
+        raise _refusal(folder, faults)
+
+
+def _refusal(folder: Path, faults: list[tuple[str, str]]) -> UsageError:
+    return UsageError(f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}")
 
 
 def licence(folder: Path) -> str | None:
@@ -106,8 +110,8 @@ def licence(folder: Path) -> str | None:
     try:
         front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
     except (OSError, UnicodeDecodeError) as error:
-        _refuse(folder, [(CARD, f"expected a text in UTF-8, got {str(error)[:120]}; download it again or remove it")])
-        raise
+        fault = (CARD, f"expected a text in UTF-8, got {str(error)[:120]}; download it again or remove it")
+        raise _refusal(folder, [fault]) from None
     try:
         document = yaml.safe_load(front_matter[1]) if front_matter else None
     except _NOT_YAML as error:  # the hub would not read it either
