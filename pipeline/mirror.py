@@ -6,9 +6,10 @@
 Name and revision are those of conf/ENV.yaml. Only what the trainer reads is taken: no pickles, no second copy of the weights
 (`consolidated*`). The licence that the model's own card names is noted, so that the card of what is tuned can state it; where
 there is no card, none is. A folder that is not a whole model, or not one that Train can use, is refused with all its faults.
-`mirror.json` is uploaded last, so a first upload that was cut off is not taken for a mirror, and the same command goes on.
-A whole mirror is never changed: another folder for it is refused with the difference (exit 1). A broken one, which Train
-would refuse, is replaced, and the command names the files. The download from the hub is [unverified]: no machine of ours
+`mirror.json` is uploaded after the files, so a first upload that was cut off is no mirror, and the same command goes on.
+A mirror that is there already is read whole, each object once, and compared with its sha256. A whole one is never changed:
+another folder for it is refused with the difference (exit 1). A broken one, which Train would refuse, is replaced, and the
+command names the files. The download from the hub is [unverified]: no machine of ours
 reaches it.
 """
 
@@ -27,14 +28,19 @@ import yaml
 from pipeline import account, command, config, layout, model_files, trainable
 from pipeline.command import put, say
 from pipeline.errors import Refused, UsageError, listed
-from pipeline.standing_mirror import MIRROR as MIRROR
-from pipeline.standing_mirror import StandingMirror, differing, entries
+from pipeline.mirror_document import LICENCE, differing, entries
+from pipeline.mirror_document import MIRROR as MIRROR
+from pipeline.standing_mirror import StandingMirror
 
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more
 CARD = "README.md"  # read for its licence, not mirrored
+_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+)  # what every file system, S3 and a reader of messages take alike
+# PyYAML raises the latter ones for an impossible date, a tag that does not fit its value, and deep nesting.
+_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---\r?\n", re.DOTALL)
-_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # the hub's identifiers; Train takes no other
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,50 +79,75 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
         raise UsageError(
             f"no model to mirror in {folder}\n  expected  safetensors weights\n  got       {len(paths)} other files"
         )
-    _refuse(folder, model_files.faults(folder, paths))
+    _refuse(folder, [*_odd_names(paths), *model_files.faults(folder, paths)])
     files = [{"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths]
     stated = licence(folder)
     return {"name": name, "revision": revision, "files": files} | ({"licence": stated} if stated else {})
 
 
+def _odd_names(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    expected = "expected a name of letters, digits, '.', '_' and '-' that begins with a letter or digit"
+    odd = [path.name for path in paths if not _NAME.fullmatch(path.name)]
+    return [(ascii(name), f"{expected}; rename the file or remove it from the folder") for name in odd]
+
+
 def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:
     if faults:
-        raise UsageError(f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}")
+        raise _refusal(folder, faults)
+
+
+def _refusal(folder: Path, faults: list[tuple[str, str]]) -> UsageError:
+    return UsageError(f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}")
 
 
 def licence(folder: Path) -> str | None:
-    """The licence that the front matter of the folder's model card names, in the hub's word for it; None without one."""
+    """The licence that the front matter of the folder's model card names, in the hub's word for it; None without one.
+
+    Raises:
+        UsageError: the card cannot be read as text.
+    """
     card = folder / CARD
-    front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+    try:
+        front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        fault = (CARD, f"expected a text in UTF-8, got {str(error)[:120]}; download it again or remove it")
+        raise _refusal(folder, [fault]) from None
     try:
         document = yaml.safe_load(front_matter[1]) if front_matter else None
-    except yaml.YAMLError:  # the hub would not read it either
+    except _NOT_YAML as error:  # the hub would not read it either
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        say(f"no licence is noted: the front matter of {card} cannot be read ({reason})")
         return None
     stated = document.get("license") if isinstance(document, dict) else None
-    return stated if isinstance(stated, str) and _LICENCE.fullmatch(stated) else None
+    return stated if isinstance(stated, str) and LICENCE.fullmatch(stated) else None
 
 
 def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
     """Put the files and then the document to `uri`; False, and nothing done, where the same mirror is there and whole.
 
+    Every object that is there is read once: an equal document does not prove what lies beside it.
+
     Raises:
         Refused: a whole mirror of other content is there; the message says how it differs.
     """
     standing = StandingMirror(s3, uri)
-    there = standing.document()
-    if there is None:
-        _put(s3, folder, mirror, standing=standing)
-        return True
-    if there == mirror:
-        broken = standing.misplaced(mirror)
+    differences: list[tuple[str, str]] = []
+    try:
+        there = standing.document()
+    except ValueError as error:
+        broken = [(MIRROR, f"cannot be read: {str(error)[:200]}")]
+    else:
+        if there is None:
+            _put(s3, folder, mirror, standing=standing)
+            return True
+        differences = differing(there, mirror)
+        broken = standing.faults(there, name=mirror["name"], revision=mirror["revision"])
+        if not broken and differences:
+            raise _other_content(uri, differences)
         if not broken:
             return False
-    else:
-        broken = standing.faults(name=mirror["name"], revision=mirror["revision"])
-        if not broken:
-            raise _other_content(uri, differing(there, mirror))
     say(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
-    for name, text in differing(there, mirror):
+    for name, text in differences:
         say(f"  replaced  {name}: {text}")
     _put(s3, folder, mirror, standing=standing)
     return True
@@ -132,14 +163,17 @@ def _other_content(uri: str, differences: list[tuple[str, str]]) -> Refused:
 
 
 def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, standing: StandingMirror) -> None:
-    """The files, then the document. An object that the document does not name goes first: Train refuses extra files."""
+    """The files, the document, and then away with objects that it does not name: Train refuses extra files.
+
+    What is removed belonged to the mirror before; until the new document is up, it may be needed.
+    """
     bucket, prefix = standing.bucket, standing.prefix
-    for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
-        say(f"  removed   {name}: {MIRROR} does not name it")
-        s3.delete_object(Bucket=bucket, Key=prefix + name)
     for entry in mirror["files"]:
         s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
     s3.put_object(Bucket=bucket, Key=prefix + MIRROR, Body=json.dumps(mirror, indent=1).encode())
+    for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
+        say(f"  removed   {name}: {MIRROR} does not name it")
+        s3.delete_object(Bucket=bucket, Key=prefix + name)
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:

@@ -13,11 +13,18 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from pipeline import strict_json
+
 Fault = tuple[str, str]
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"  # as steps/train/base_weights.py reads them
 REQUIRED = ("config.json", "tokenizer.json")
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_OBJECTS = (*REQUIRED, INDEX, "special_tokens_map.json", "added_tokens.json")  # beside every *config.json
+_BOM = b"\xef\xbb\xbf"  # some editors put it before a text
+# The specification of git-lfs names its own earlier addresses as aliases.
+_POINTERS = (
+    b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/", b"version http://git-media.io/v/"
+)  # fmt: skip
 _PULL = "run `git lfs install && git lfs pull` in the folder"
 _AGAIN = "download it again"
 _FEW = 5  # names in one message
@@ -46,28 +53,39 @@ def _fault(path: Path) -> str | None:
     if size == 0:
         return f"is empty; {_AGAIN}"
     with path.open("rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
+        if file.read(100).removeprefix(_BOM).startswith(_POINTERS):
             return f"is a git-lfs pointer of {size} bytes, not the file itself; {_PULL}"
     if path.suffix == ".safetensors":
         return _weights_fault(path, size)
-    return _json_fault(path) if path.suffix == ".json" else None
+    if path.suffix == ".json":
+        return _json_fault(path)
+    return _template_fault(path) if path.suffix == ".jinja" else None
 
 
 def _json_fault(path: Path) -> str | None:
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:  # JSON's and UTF-8's
+        content = strict_json.loads(path.read_bytes())
+    except ValueError as error:
         return f"is not JSON ({str(error)[:80]}); {_AGAIN}"
-    if path.name in (*REQUIRED, INDEX) and not isinstance(content, dict):
+    if (path.name in _OBJECTS or path.name.endswith("config.json")) and not isinstance(content, dict):
         return f"expected a JSON object, got {type(content).__name__}; {_AGAIN}"
     return None
+
+
+def _template_fault(path: Path) -> str | None:
+    """A chat template's text goes into every prompt, a byte order mark too."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 (at byte {error.start}); {_AGAIN}"
+    return f"begins with a byte order mark; {_AGAIN}" if text.startswith("\ufeff") else None
 
 
 def _weights_fault(path: Path, size: int) -> str | None:
     """The library compares the header with the file's length, so a cut or padded file is found without reading it."""
     try:
-        with safe_open(path, framework="np"):
-            return None
+        with safe_open(path, framework="np") as opened:
+            return None if list(opened.keys()) else f"has no tensors; {_AGAIN}"
     except (SafetensorError, OSError) as error:
         return f"is no whole safetensors file of {size} bytes ({str(error)[:120]}); {_AGAIN}"
 

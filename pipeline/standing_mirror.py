@@ -1,29 +1,27 @@
 """The mirror that lies under a prefix already: none, whole, or broken, and how it differs from another one.
 
     standing = StandingMirror(s3, "s3://artifacts/base-models/m/a/")
-    standing.faults(name="m", revision="a…")      # [("model.safetensors", "has 130 bytes, and mirror.json says …")]
+    standing.faults(standing.document(), name="m", revision="a…")
+    # [("model.safetensors", "has 130 bytes, and mirror.json says …")]
 
 Broken is a mirror whose objects are not those that its document names, or whose files would be refused today
 (`pipeline.model_files`). Calls are reads. Objects are read once, in pieces; of weights only the header is kept.
 """
 
 import hashlib
-import json
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import model_files
+from botocore.exceptions import ClientError
 
-Fault = tuple[str, str]
-Files = dict[str, tuple[int, str]]  # path → size in bytes, sha256
+from pipeline import mirror_document, model_files
+from pipeline.mirror_document import MIRROR, Fault, entries
 
-MIRROR = "mirror.json"
+_NOT_THERE = ("NoSuchKey", "404")
 _PIECE_BYTES = 8 * 2**20
 _KEPT_BYTES = 100_000_000 + 8  # the most that safetensors takes as a header (safetensors 0.8.0), and its length
-_ENTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class StandingMirror:
@@ -33,63 +31,64 @@ class StandingMirror:
         self._s3 = s3
         self.bucket, _, self.prefix = uri.removeprefix("s3://").partition("/")
 
-    def document(self) -> Any:
-        """The parsed `mirror.json`; None where there is none, and the text itself where it is not JSON."""
-        if not self._is_there(MIRROR):
-            return None
-        content = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + MIRROR)["Body"].read()
-        try:
-            return json.loads(content)
-        except ValueError:
-            return content
+    def document(self) -> dict[str, Any] | None:
+        """`mirror.json`; None where there is none.
 
-    def sizes(self) -> dict[str, int] | None:
-        """Every object's size by its name, all pages; None where the listing counts and does not name."""
-        found: dict[str, int] = {}
+        Raises:
+            ValueError: Train would refuse it; the text says why.
+        """
+        body = self._body(MIRROR)
+        return None if body is None else mirror_document.read(body.read())
+
+    def sizes(self) -> dict[str, int | None] | None:
+        """Every object's size by its name, None without one, all pages; None where the listing counts and does not name."""
+        found: dict[str, int | None] = {}
         more: dict[str, str] = {}
         while True:
             page = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, **more)
             if page.get("KeyCount") and "Contents" not in page:
                 return None
-            found |= {each["Key"].removeprefix(self.prefix): each["Size"] for each in page.get("Contents", ())}
+            found |= {each["Key"].removeprefix(self.prefix): each.get("Size") for each in page.get("Contents", ())}
             if not page.get("IsTruncated"):
                 return found
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def misplaced(self, document: Mapping[str, Any]) -> list[Fault]:
-        """Objects that are missing, extra or of another size than the document says. Cheap: one listing."""
+        """Objects that are missing, extra or of another size than the document says, as far as one listing names them."""
         sizes, files = self.sizes(), entries(document)
         if sizes is None:
-            return [(name, "is missing") for name in files if not self._is_there(name)]
+            return []
         wrong = [
             (name, f"has {sizes[name]} bytes, and {MIRROR} says {size}" if name in sizes else "is missing")
             for name, (size, _) in files.items()
-            if sizes.get(name) != size
+            if name not in sizes or sizes[name] not in (size, None)  # `wrong_content` finds a size that is not listed
         ]
         return wrong + [(name, f"is not in {MIRROR}") for name in sorted(sizes.keys() - files.keys() - {MIRROR})]
 
-    def faults(self, *, name: str, revision: str) -> list[Fault]:
-        """Why Train would refuse what is there; nothing where the mirror is whole."""
-        document = self.document()
-        if not entries(document):
-            return [(MIRROR, "names no files, or not by path, size and sha256")]
+    def faults(self, document: Mapping[str, Any], *, name: str, revision: str) -> list[Fault]:
+        """Why Train would refuse what is there with this document; nothing where the mirror is whole."""
         if (document.get("name"), document.get("revision")) != (name, revision):
             return [(MIRROR, f"is of {document.get('name')!r} at {document.get('revision')!r}")]
-        return self.misplaced(document) or self._wrong_content(document)
+        return self.misplaced(document) or self.wrong_content(document)
 
-    def _wrong_content(self, document: Mapping[str, Any]) -> list[Fault]:
+    def wrong_content(self, document: Mapping[str, Any]) -> list[Fault]:
+        """Objects that are missing or differ from the document; else what `model_files` refuses. Each is read once."""
         with tempfile.TemporaryDirectory() as scratch:
             folder, wrong = Path(scratch), []
             for name, (size, sha256) in entries(document).items():
                 got = self._read(name, folder / name)
-                if got != (size, sha256):
+                if got is None:
+                    wrong.append((name, "is missing"))
+                elif got != (size, sha256):
                     wrong.append((name, f"differs from {MIRROR}: {got[0]} bytes, sha256 {got[1]}"))
             weights_and_text = [path for path in folder.iterdir() if path.is_file()]
             return wrong or model_files.faults(folder, sorted(weights_and_text))
 
-    def _read(self, name: str, path: Path) -> tuple[int, str]:
-        """Size and sha256 of an object. Its beginning is kept in `path`, and its length as a sparse file's."""
-        body = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
+    def _read(self, name: str, path: Path) -> tuple[int, str] | None:
+        """Size and sha256 of an object, None without one. Its beginning is kept in `path`, its length as a sparse file's."""
+        body = self._body(name)
+        if body is None:
+            return None
         digest, size = hashlib.sha256(), 0
         with path.open("wb") as file:
             while piece := body.read(_PIECE_BYTES):
@@ -99,38 +98,13 @@ class StandingMirror:
             file.truncate(size)
         return size, digest.hexdigest()
 
-    def _is_there(self, name: str) -> bool:
-        return bool(self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + name).get("KeyCount", 0))
-
-
-def entries(document: Any) -> Files:
-    """The files that a mirror document names; none if it is not such a document."""
-    try:
-        files = {each["path"]: (each["size"], each["sha256"]) for each in document["files"]}
-    except (KeyError, TypeError):
-        return {}
-    plain = all(isinstance(name, str) and _ENTRY.fullmatch(name) for name in files)
-    return files if plain else {}
-
-
-def differing(before: Any, after: Mapping[str, Any]) -> list[Fault]:
-    """What another document says otherwise, file by file."""
-    old, new = entries(before), entries(after)
-    changed = [(name, _change(old.get(name), new.get(name))) for name in sorted(old.keys() | new.keys())]
-    rest = [key for key in ("name", "revision", "licence") if _key(before, key) != _key(after, key)]
-    other = [(key, f"is {_key(before, key)!r} there and {_key(after, key)!r} here") for key in rest]
-    return [(name, text) for name, text in changed if text] + other
-
-
-def _key(document: Any, key: str) -> Any:
-    return document.get(key) if isinstance(document, Mapping) else None
-
-
-def _change(old: tuple[int, str] | None, new: tuple[int, str] | None) -> str:
-    if old == new:
-        return ""
-    if old is None:
-        return "is not there"
-    if new is None:
-        return "is there only"
-    return f"is {old[0]} bytes, sha256 {old[1][:12]}… there and {new[0]} bytes, sha256 {new[1][:12]}… here"
+    def _body(self, name: str) -> Any:
+        """The object's stream; None where there is none. A listing would also count names that begin alike."""
+        try:
+            return self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
+        except KeyError:  # a store in memory
+            return None
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NOT_THERE:
+                return None
+            raise

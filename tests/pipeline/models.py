@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from botocore.exceptions import ClientError
 from safetensors.numpy import save_file
 
 INDEX = "model.safetensors.index.json"
@@ -34,18 +35,15 @@ def sharded(folder: Path) -> Path:
     return folder
 
 
-class Bucket:
-    """S3's answers to the calls of a mirror; `keys` names each write in order, a listing has two objects a page."""
+class CountingBucket:
+    """The least store that a mirror works with: a listing counts, nothing is deleted. `keys` names each write in order."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.keys: list[str] = []
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "0") -> dict[str, Any]:  # noqa: N803
-        found, at = sorted(key for key in self.objects if key.startswith(Prefix)), int(ContinuationToken)
-        page = [{"Key": key, "Size": len(self.objects[key])} for key in found[at : at + 2]]
-        more = {"IsTruncated": True, "NextContinuationToken": str(at + 2)} if at + 2 < len(found) else {}
-        return {"KeyCount": len(page), **({"Contents": page} if page else {}), **more}
+    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803
+        return {"KeyCount": sum(key.startswith(Prefix) for key in self.objects)}
 
     def upload_file(self, path: str, bucket: str, key: str) -> None:
         self._write(key, Path(path).read_bytes())
@@ -56,10 +54,25 @@ class Bucket:
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         return {"Body": io.BytesIO(self.objects[Key])}
 
-    def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803
-        self.keys.append(f"-{Key}")
-        del self.objects[Key]
-
     def _write(self, key: str, content: bytes) -> None:
         self.keys.append(key)
         self.objects[key] = content
+
+
+class Bucket(CountingBucket):
+    """S3's answers to the calls of a mirror; a listing has two objects a page."""
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "0") -> dict[str, Any]:  # noqa: N803
+        found, at = sorted(key for key in self.objects if key.startswith(Prefix)), int(ContinuationToken)
+        page = [{"Key": key, "Size": len(self.objects[key])} for key in found[at : at + 2]]
+        more = {"IsTruncated": True, "NextContinuationToken": str(at + 2)} if at + 2 < len(found) else {}
+        return {"KeyCount": len(page), **({"Contents": page} if page else {}), **more}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "There is none."}}, "GetObject")
+        return super().get_object(Bucket=Bucket, Key=Key)
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803
+        self.keys.append(f"-{Key}")
+        del self.objects[Key]

@@ -4,8 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from pipeline import mirror
 from pipeline.errors import Refused, UsageError
@@ -43,7 +45,7 @@ def test_train_accepts_the_mirror_and_refuses_a_changed_byte(folder: Path) -> No
         verify(folder, name="m", revision=REVISION)
 
 
-def put(bucket: models.Bucket, folder: Path) -> bool:
+def put(bucket: models.CountingBucket, folder: Path) -> bool:
     return mirror.upload(bucket, folder, mirror.described(folder, "m", REVISION), uri=URI)
 
 
@@ -123,7 +125,7 @@ def renamed(bucket: models.Bucket, folder: Path) -> None:
         (altered, "config.json  differs from mirror.json: 2 bytes, sha256 4f53cda18c2b"),
         (lost, "tokenizer.json  is missing"),
         (strange, "old-shard.safetensors  is not in mirror.json"),
-        (unread, "mirror.json  names no files"),
+        (unread, "mirror.json  cannot be read: Expecting property name"),
         (renamed, "mirror.json  is of 'another' at 'aaaa"),
     ],
 )
@@ -137,12 +139,12 @@ def test_a_mended_folder_replaces_a_broken_mirror_and_says_so(
     said = capsys.readouterr().err
     assert "the mirror at s3://b/base-models/m/a/ is broken and is replaced; it has 1 fault" in said
     assert reason in said
-    assert "  replaced  model.safetensors: is " in said
+    assert ("  replaced  model.safetensors: is " in said) is (broken is not unread)
     document = mirror.described(mended, "m", REVISION)
     assert json.loads(bucket.objects[PREFIX + "mirror.json"]) == document
     names = {key.removeprefix(PREFIX) for key in bucket.objects}
     assert names == {entry["path"] for entry in document["files"]} | {"mirror.json"}
-    assert bucket.keys[-1] == PREFIX + "mirror.json"
+    assert [key for key in bucket.keys if not key.startswith("-")][-1] == PREFIX + "mirror.json"
     assert put(bucket, mended) is False
 
 
@@ -152,6 +154,85 @@ def test_the_same_folder_mends_a_mirror_that_lost_an_object(folder: Path, capsys
     assert put(bucket, folder) is True
     assert "tokenizer.json  is missing" in capsys.readouterr().err
     assert put(bucket, folder) is False
+
+
+def pointer(content: bytes) -> bytes:
+    return models.POINTER.encode()
+
+
+@pytest.mark.parametrize("store", [models.Bucket, models.CountingBucket])
+@pytest.mark.parametrize(
+    "damage", [pointer, lambda old: old[:-1], lambda old: b"", lambda old: old[:-1] + b"\x07", lambda old: old + b"x"]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "chat_template.jinja"])
+def test_an_equal_document_hides_no_object_that_was_replaced(
+    folder: Path, store: type[models.CountingBucket], damage: Callable[[bytes], bytes], name: str
+) -> None:
+    bucket = store()
+    assert put(bucket, folder) is True
+    before = dict(bucket.objects)
+    bucket.objects[PREFIX + name] = damage(before[PREFIX + name])
+    assert put(bucket, folder) is True
+    assert bucket.objects == before
+    assert put(bucket, folder) is False
+
+
+@pytest.mark.parametrize("store", [models.Bucket, models.CountingBucket])
+@pytest.mark.parametrize("name", ["model.safetensors", "mirror.json", "config.json"])
+def test_an_object_whose_name_begins_alike_is_not_taken_for_the_one_that_is_lost(
+    folder: Path, store: type[models.CountingBucket], name: str
+) -> None:
+    bucket = store()
+    put(bucket, folder)
+    whole = dict(bucket.objects)
+    bucket.objects[PREFIX + name + ".bak"] = bucket.objects.pop(PREFIX + name)
+    assert put(bucket, folder) is True
+    assert whole.items() <= bucket.objects.items()
+    assert put(bucket, folder) is False
+
+
+@pytest.mark.parametrize("damage", [models.POINTER.encode(), b""])
+def test_a_listing_that_names_no_sizes_hides_nothing(folder: Path, damage: bytes) -> None:
+    class Sizeless(models.Bucket):
+        def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+            page = super().list_objects_v2(**request)
+            return page | {"Contents": [{"Key": each["Key"]} for each in page.get("Contents", ())]}
+
+    bucket = Sizeless()
+    put(bucket, folder)
+    assert put(bucket, folder) is False
+    bucket.objects[PREFIX + "model.safetensors"] = damage
+    assert put(bucket, folder) is True
+    del bucket.objects[PREFIX + "config.json"]
+    assert put(bucket, folder) is True
+    assert put(bucket, folder) is False
+
+
+def test_stale_objects_go_after_the_new_document_is_up(folder: Path) -> None:
+    class Full(models.Bucket):
+        def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
+            raise ConnectionError
+
+    bucket = models.Bucket()
+    strange(bucket, folder)
+    full = Full()
+    full.objects = dict(bucket.objects)
+    with pytest.raises(ConnectionError):
+        put(full, folder)
+    assert full.objects == bucket.objects
+    assert put(bucket, folder) is True
+    assert bucket.keys[-2:] == [PREFIX + "mirror.json", f"-{PREFIX}old-shard.safetensors"]
+
+
+def test_another_error_of_s3_is_not_taken_for_an_absent_object(folder: Path) -> None:
+    class Denied(models.Bucket):
+        def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "GetObject")
+
+    bucket = Denied()
+    with pytest.raises(ClientError, match="AccessDenied"):
+        put(bucket, folder)
+    assert not bucket.objects
 
 
 def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(folder: Path, tmp_path: Path) -> None:
@@ -187,6 +268,10 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         ("---\ntags: [x]\n---\n", None),
         ("---\nlicense: [a, b]\n---\n", None),
         ("---\n: : :\n---\n", None),
+        ("---\nlicense: mit\ndate: 2026-99-99\n---\n", None),
+        ("---\nlicense: mit\ndate: !!timestamp x\n---\n", None),
+        ("---\nlicense: mit\nsize: !!int x\n---\n", None),
+        ("---\nlicense: mit\nx: " + "[" * 3000 + "\n---\n", None),
         (None, None),
     ],
 )

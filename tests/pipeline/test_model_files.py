@@ -57,7 +57,19 @@ def reindexed(folder: Path, **weight_map: str) -> None:
         (lambda f: (f / "tokenizer.json").unlink(), ["tokenizer.json  is missing, and Train needs it"]),
         (lambda f: (f / "config.json").unlink(), ["config.json  is missing, and Train needs it"]),
         (lambda f: (f / "config.json").write_text('{"model_type": '), ["config.json  is not JSON (Expecting value"]),
-        (lambda f: (f / "config.json").write_bytes(b'{"a": "\xff"}'), ["config.json  is not JSON ('utf-8' codec"]),
+        (
+            lambda f: (f / "config.json").write_bytes(b'{"a": "\xff"}'),
+            ["config.json  is not JSON (bytes that are not UTF-8 at 7)"],
+        ),
+        (
+            lambda f: (f / "config.json").write_text("[" * 100_000 + "]" * 100_000),
+            ["config.json  is not JSON (nested too deeply)"],
+        ),
+        (
+            lambda f: (f / "README.md").write_bytes(b"---\nlicense: mit\xff\n---\n"),
+            ["README.md  expected a text in UTF-8, got 'utf-8' codec can't decode byte 0xff"],
+        ),
+        (lambda f: (f / "README.md").mkdir(), ["README.md  expected a text in UTF-8, got [Errno 21] Is a directory"]),
         (lambda f: (f / "config.json").write_text("[]"), ["config.json  expected a JSON object, got list"]),
         (
             lambda f: (f / "generation_config.json").symlink_to("nowhere"),
@@ -99,6 +111,17 @@ def test_a_model_that_is_not_whole_is_refused_with_what_to_do(tmp_path: Path, sp
     for fault in faults:
         assert fault in told
     assert told.startswith("nothing was uploaded: the model in ")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.json", "_x.json", ".x.json", "é.json", "-x.safetensors", "a\n.jinja", "a\u202e.json"]
+)
+def test_a_name_that_the_mirror_would_not_know_again_is_refused(tmp_path: Path, name: str) -> None:
+    folder = models.whole(tmp_path / "model")
+    (folder / name).write_bytes((folder / "config.json").read_bytes())
+    text = refusal(folder)
+    assert f"{name!a}  expected a name of letters, digits, '.', '_' and '-'" in text
+    assert "rename the file or remove it from the folder" in text
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
