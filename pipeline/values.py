@@ -43,7 +43,7 @@ def checked(
         value, fault = _inherited(declared[name], unchanged[name])
         typed[name] = value
         faults += [(name, fault)] if fault else []
-    defaults = {name: each.get("DefaultValue") for name, each in declared.items()}
+    defaults = {name: each.get("DefaultValue") for name, each in declared.items() if name not in settings}
     faults += combinations.faults(defaults | typed, _cluster(definition))
     if faults:
         way_out = "\n  do  give another value for each with --set Name=…" if unchanged else ""

@@ -53,7 +53,10 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("CuratedTable", "edgar.system.x", "system.curated.x"),
         ("CuratedTable", "edgar.information.x", "edgar.information_schema.x"),
         ("ModelName", "hive.models.x", "hive_metastore.models.x"),
+        ("ModelName", "samples_2.models.x", "samples.nyctaxi.x"),
+        ("CuratedTable", "databricks_internal.a.b", "__databricks_internal.a.b"),
         ("RawTable", "system.billing.usage", "system.billing"),
+        ("RawTable", "samples.tpch.orders", "samples.tpch"),
         ("ModelAlias", "champion", "Champion"),
         ("ModelAlias", "latest_1", "latest"),
         ("ModelAlias", "v1a", "v1"),
@@ -103,6 +106,32 @@ def test_a_command_line_whose_values_contradict_each_other_is_refused() -> None:
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g5.xlarge"})
     for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge"):
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": instance})
+
+
+@pytest.mark.parametrize(
+    ("alone", "named"),
+    [
+        ({"RawTable": "edgar.curated.risk_factor_examples"}, "CuratedTable"),
+        ({"RawTable": "edgar.curated.risk_factor_examples_rejected"}, "CuratedTable"),
+        ({"CuratedTable": "edgar.raw.filings"}, "CuratedTable"),
+        ({"Fp8Mode": "native"}, "Fp8Mode"),
+    ],
+)
+def test_a_value_that_contradicts_the_default_of_another_is_refused(alone: dict[str, str], named: str) -> None:
+    with pytest.raises(UsageError, match=rf"(?m)^  {named}  "):
+        parameters.check(alone)
+
+
+def test_an_environments_own_default_stands_for_the_tables() -> None:
+    parameters.check({"Fp8Mode": "native"}, {"TrainInstanceType": "ml.g6.xlarge"})
+    with pytest.raises(UsageError, match="expected another table than RawTable"):
+        parameters.check({"RawTable": "a.b.c"}, {"CuratedTable": "a.b.c"})
+
+
+def test_a_value_with_a_fault_of_its_own_is_not_replaced_by_the_default() -> None:
+    with pytest.raises(UsageError) as refused:
+        parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g6"})
+    assert "native needs" not in str(refused.value)
 
 
 TABLES = {"RawTable": "a.b.filings", "CuratedTable": "a.b.examples"}
