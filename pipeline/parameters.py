@@ -8,7 +8,7 @@ in conf/<env>.yaml all come from `TABLE`. Images, roles, buckets and hosts are c
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,9 @@ Type = Literal["String", "Integer", "Float"]
 # One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
 _UC_PART = r"[a-z0-9_]{1,63}"
 UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
+# Python's int() and float() also take 1_0, other scripts' digits and spaces; a person who types one meant something else.
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 # Neither `latest` nor `v<number>`: mlflow's client and Unity Catalog reserve both. The same rule as `checked_alias` of
 # steps/governance/names.py; tests/test_contract.py holds both equal.
 ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
@@ -142,12 +145,18 @@ DEFAULTS: Mapping[str, Value] = {parameter.name: parameter.default for parameter
 
 def parsed(parameter: Parameter, text: str) -> tuple[Value | None, str | None]:
     """The typed value that a command line's text means, or the fault in it."""
-    of_type: Callable[[str], Value] = {"String": str, "Integer": int, "Float": float}[parameter.type]
-    try:
-        value = of_type(text)
-    except ValueError:
+    value = _typed(parameter.type, text)
+    if value is None:
         return None, f"expected {_article(parameter.type)} ({parameter.range}), got {text[:100]!r}"
     return value, fault(parameter, value)
+
+
+def _typed(type_: Type, text: str) -> Value | None:
+    if type_ == "String":
+        return text
+    if type_ == "Integer":
+        return int(text) if _WHOLE.fullmatch(text) else None
+    return float(text) if NUMBER.fullmatch(text) else None
 
 
 def fault(parameter: Parameter, value: Any) -> str | None:

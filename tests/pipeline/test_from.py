@@ -60,6 +60,8 @@ def earlier(service: Any, configured: config.Config, client: Any, compiled: str)
         ("Epochs", "2.0", "2"),
         ("Seed", "5E1", "50"),
         ("RawTableVersion", "9223372036854775807", "9223372036854775807"),
+        ("RawTableVersion", "9.007199254740993E15", "9007199254740993"),  # more than a float can hold
+        ("RawTableVersion", "9.223372036854775807E+18", "9223372036854775807"),
         ("CuratedTable", "edgar.system.x", "edgar.system.x"),
         ("MaxSteps", "-1", "-1"),
     ],
@@ -82,6 +84,9 @@ def test_what_an_execution_ran_with_is_taken_as_sagemaker_writes_it(
         ("Epochs", "25", "would be refused by its step: expected ≥ 1 and ≤ 20, got '25'"),
         ("LoraRank", "12", "would be refused by its step: expected one of 4 8 16 32 64 128, got '12'"),
         ("Epochs", "2.5", "is Integer in the deployed definition, and the earlier execution had '2.5'"),
+        ("Epochs", "1_0", "is Integer in the deployed definition, and the earlier execution had '1_0'"),
+        ("Epochs", "٣", "is Integer in the deployed definition, and the earlier execution had '٣'"),
+        ("Epochs", "1E999999999", "is Integer in the deployed definition, and the earlier execution had '1E9999"),
         ("MaxEvalLoss", "NaN", "is Float in the deployed definition, and the earlier execution had 'NaN'"),
         ("Fp8Mode", "fp4", "expected one of auto storage native off nf4 (the deployed definition), got 'fp4'"),
         ("Fp8Mode", "native", "native needs FP8 arithmetic"),

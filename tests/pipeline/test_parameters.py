@@ -35,7 +35,7 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("LoraRnk", "is no parameter; did you mean 'LoraRank'?"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got 'many'"),
         ("MaxEvalLoss", "expected ≥ 1e-06 and ≤ 1000000000, got -1.0"),
-        ("LearningRate", "expected ≥ 1e-12 and ≤ 0.1, got nan"),
+        ("LearningRate", "expected a number (≥ 1e-12 and ≤ 0.1), got 'nan'"),
     ]
 
 
@@ -91,6 +91,21 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
 def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
     assert parameters.parsed(BY_NAME[name], good)[1] is None
     assert parameters.parsed(BY_NAME[name], bad)[1] is not None
+
+
+@pytest.mark.parametrize("text", ["1_0", "٣", "１", " 3", "3 ", "3\n", "", "+", "0x3", "1__0"])
+def test_only_plain_digits_are_a_number(text: str) -> None:
+    for name in ("Epochs", "MaxEvalLoss"):
+        value, fault = parameters.parsed(BY_NAME[name], text)
+        assert value is None
+        assert fault is not None
+        assert fault.endswith(f"got {text!r}")
+
+
+def test_a_rate_is_read_in_every_usual_form() -> None:
+    for text in ("2e-4", "2.0E-04", "+.0002", "0.0002"):
+        assert parameters.parsed(BY_NAME["LearningRate"], text) == (0.0002, None)
+    assert parameters.parsed(BY_NAME["Epochs"], "+3") == (3, None)
 
 
 def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
