@@ -138,16 +138,30 @@ def load(environment: str, *, environ: Mapping[str, str] = os.environ, conf: Pat
         UsageError: there is no such file.
         ConfigError: the file has faults; all of them are in the message.
     """
+    return parse(_text(environment, conf), environment, environ)
+
+
+def default_parameters(environment: str, *, conf: Path = CONF) -> dict[str, Any]:
+    """The environment's own defaults as its file has them, before its variables are set. `load` checks them.
+
+    Raises:
+        UsageError: there is no such file.
+        ConfigError: the file is no mapping.
+    """
+    parameters = _mapping(_text(environment, conf), f"conf/{environment}.yaml").get("parameters")
+    return parameters if isinstance(parameters, dict) else {}
+
+
+def _text(environment: str, conf: Path) -> str:
     known = sorted(path.stem for path in conf.glob("*.yaml"))
     if environment not in known:
         message = f"no environment {environment!r} in {conf.name}/{did_you_mean(environment, known)}"
         raise UsageError(message)
     path = conf / f"{environment}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"conf/{path.name}", [("(file)", f"expected readable UTF-8 text, got: {error}")]) from error
-    return parse(text, environment, environ)
 
 
 def tree(config: Config) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Fault = tuple[str, str]
 Node = Mapping[str, Any]
 Branch = tuple[str, ...]  # ("Gate: IfSteps", …): the branches around a step, the outermost first
 _STEP = re.compile(r"Steps\.([A-Za-z0-9-]+)")
-_BRANCHES = ("IfSteps", "ElseSteps")
+BRANCHES = ("IfSteps", "ElseSteps")
 
 
 def faults(steps: list[Node]) -> Iterator[Fault]:
@@ -30,16 +30,32 @@ def faults(steps: list[Node]) -> Iterator[Fault]:
                 yield name, f"refers to {other!r}, which is inside {theirs[-1]!r} and runs only if that branch is taken"
 
 
-def own_arguments(step: Node) -> Any:
-    """A step's arguments, those of a Condition without the steps in its branches."""
-    return step["Arguments"]["Conditions"] if step["Type"] == "Condition" else step["Arguments"]
+def dependencies(step: Node) -> list[str]:
+    """The names in a step's DependsOn. What else it holds is a fault that `pipeline.validation` finds."""
+    named = step.get("DependsOn")
+    return [entry for entry in named if isinstance(entry, str)] if isinstance(named, list) else []
+
+
+def branches(step: Node) -> Iterator[tuple[str, list[Node]]]:
+    """The branches of a Condition that are lists of steps, by name. Another step has none."""
+    if step["Type"] == "Condition":
+        yield from ((name, inner) for name in BRANCHES if isinstance(inner := step["Arguments"].get(name), list))
+
+
+def own(step: Node) -> Node:
+    """All of a step that may refer to another one: its arguments, without the branches of a Condition, and what is
+    beside them (display name, cache, retries)."""
+    own_arguments = step["Arguments"]
+    if step["Type"] == "Condition":
+        own_arguments = {key: value for key, value in own_arguments.items() if key not in BRANCHES}
+    return {**{key: value for key, value in step.items() if key != "DependsOn"}, "Arguments": own_arguments}
 
 
 def references(node: Any) -> Iterator[str]:
     """Every path that a `Get` inside the node refers to."""
     if isinstance(node, Mapping):
         if set(node) == {"Get"}:
-            yield node["Get"]
+            yield str(node["Get"])
         for value in node.values():
             yield from references(value)
     elif isinstance(node, list):
@@ -50,16 +66,14 @@ def references(node: Any) -> Iterator[str]:
 def _placed(steps: list[Node], branch: Branch) -> Iterator[tuple[Node, Branch]]:
     for step in steps:
         yield step, branch
-        if step["Type"] == "Condition":
-            for name in _BRANCHES:
-                yield from _placed(step["Arguments"][name], (*branch, f"{step['Name']}: {name}"))
+        for name, inner in branches(step):
+            yield from _placed(inner, (*branch, f"{step['Name']}: {name}"))
 
 
 def _waits(step: Node, branch: Branch, known: Any) -> list[str]:
-    named = [entry for entry in step.get("DependsOn", []) if isinstance(entry, str)]
-    read = [found[1] for path in references(own_arguments(step)) if (found := _STEP.match(path))]
+    read = [found[1] for path in references(own(step)) if (found := _STEP.match(path))]
     around = [branch[-1].partition(":")[0]] if branch else []
-    return [name for name in dict.fromkeys([*named, *read, *around]) if name in known]
+    return [name for name in dict.fromkeys([*dependencies(step), *read, *around]) if name in known]
 
 
 def _circles(waits: Mapping[str, list[str]]) -> Iterator[list[str]]:

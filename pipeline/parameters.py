@@ -8,7 +8,7 @@ in conf/<env>.yaml all come from `TABLE`. Images, roles, buckets and hosts are c
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,19 +21,26 @@ Type = Literal["String", "Integer", "Float"]
 # One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
 _UC_PART = r"[a-z0-9_]{1,63}"
 UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
+# Python's int() and float() also take 1_0, other scripts' digits and spaces; a person who types one meant something else.
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 # Neither `latest` nor `v<number>`: mlflow's client and Unity Catalog reserve both. The same rule as `checked_alias` of
 # steps/governance/names.py; tests/test_contract.py holds both equal.
 ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
-# Where nothing of ours can be written: these belong to Databricks, in every workspace (docs.databricks.com/data-governance:
-# "system" and "information_schema" are read-only, "hive_metastore" is outside Unity Catalog).
-WRITTEN_NAME = rf"(?!(system|hive_metastore)\.|[a-z0-9_]+\.information_schema\.){UC_NAME}"
+# Where nothing of ours can be written. The same rule as `written_name` of steps/governance/names.py, which has the
+# sources; tests/test_contract_values.py holds both equal.
+_NOT_WRITTEN = r"(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\."
+WRITTEN_NAME = rf"(?!{_NOT_WRITTEN}){UC_NAME}"
 # Prepare also writes `<name>_rejected`, and a part of a name has at most 63 characters.
 CURATED_NAME = rf"(?![a-z0-9_.]+\.[a-z0-9_]{{55,}}\Z){WRITTEN_NAME}"
+_WRITTEN_IN_WORDS = (
+    "catalog.schema.name of a-z, 0-9, _, "
+    "not in system, samples, hive_metastore, __databricks_internal or information_schema"
+)
 _IN_WORDS = {
     UC_NAME: "catalog.schema.name of a-z, 0-9, _",
-    WRITTEN_NAME: "catalog.schema.name of a-z, 0-9, _, not in system, hive_metastore or information_schema",
-    CURATED_NAME: "catalog.schema.name of a-z, 0-9, _, not in system, hive_metastore or information_schema, "
-    "at most 54 characters after the last dot (Prepare also writes <name>_rejected)",
+    WRITTEN_NAME: _WRITTEN_IN_WORDS,
+    CURATED_NAME: f"{_WRITTEN_IN_WORDS}, at most 54 characters after the last dot (Prepare also writes <name>_rejected)",
     ALIAS: "a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>",
 }
 
@@ -133,16 +140,23 @@ TABLE: tuple[Parameter, ...] = (
 )
 
 BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in TABLE}
+DEFAULTS: Mapping[str, Value] = {parameter.name: parameter.default for parameter in TABLE}
 
 
 def parsed(parameter: Parameter, text: str) -> tuple[Value | None, str | None]:
     """The typed value that a command line's text means, or the fault in it."""
-    of_type: Callable[[str], Value] = {"String": str, "Integer": int, "Float": float}[parameter.type]
-    try:
-        value = of_type(text)
-    except ValueError:
+    value = _typed(parameter.type, text)
+    if value is None:
         return None, f"expected {_article(parameter.type)} ({parameter.range}), got {text[:100]!r}"
     return value, fault(parameter, value)
+
+
+def _typed(type_: Type, text: str) -> Value | None:
+    if type_ == "String":
+        return text
+    if type_ == "Integer":
+        return int(text) if _WHOLE.fullmatch(text) else None
+    return float(text) if NUMBER.fullmatch(text) else None
 
 
 def fault(parameter: Parameter, value: Any) -> str | None:
@@ -169,14 +183,15 @@ def chosen(settings: Mapping[str, str]) -> tuple[dict[str, Value], list[tuple[st
     return values, faults
 
 
-def check(settings: Mapping[str, str]) -> None:
-    """Refuse wrong `--set` texts before anything is started for them.
+def check(settings: Mapping[str, str], defaults: Mapping[str, Any] = DEFAULTS) -> None:
+    """Refuse wrong `--set` texts, alone and together with the defaults of the others, before anything is started.
 
     Raises:
         UsageError: with every fault.
     """
     values, faults = chosen(settings)
-    faults += combinations.faults(values)
+    unchanged = {name: value for name, value in {**DEFAULTS, **defaults}.items() if name not in settings}
+    faults += combinations.faults(unchanged | values)
     if faults:
         raise UsageError(listed("the parameters have", tuple(faults)))
 
@@ -187,8 +202,8 @@ def faults_in_defaults(
     """Every fault in an environment's own defaults (`parameters:` in its file), each alone and all together."""
     unknown = [(n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME]
     known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
-    together = {parameter.name: parameter.default for parameter in TABLE} | dict(defaults)
-    return [*unknown, *((name, text) for name, text in known if text), *combinations.faults(together, cluster)]
+    together = combinations.faults({**DEFAULTS, **defaults}, cluster)
+    return [*unknown, *((name, text) for name, text in known if text), *together]
 
 
 def help_table(defaults: Mapping[str, Any] | None = None) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 Value = str | int | float
 
 _UC_NAME = r"[a-z0-9_]{1,63}(\.[a-z0-9_]{1,63}){2}"
-_CURATED_NAME = r"([a-z0-9_]{1,63}\.){2}[a-z0-9_]{1,54}"  # Prepare also writes <name>_rejected
+_WRITTEN = r"(?!(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\.)"
+_CURATED_NAME = rf"{_WRITTEN}([a-z0-9_]{{1,63}}\.){{2}}[a-z0-9_]{{1,54}}"  # Prepare also writes <name>_rejected
 _ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
 
 
@@ -39,7 +40,7 @@ _LIMITS: Mapping[str, Callable[[Value], bool]] = {
     "RawTable": _matching(_UC_NAME),
     "RawTableVersion": _whole(-1, 2**63 - 1),
     "CuratedTable": _matching(_CURATED_NAME),
-    "ModelName": _matching(_UC_NAME),
+    "ModelName": _matching(_WRITTEN + _UC_NAME),
     "ModelAlias": _matching(_ALIAS),
     "Epochs": _whole(1, 20),
     "MaxSteps": _whole(-1, 10**9, 0),

@@ -45,6 +45,7 @@ def check(definition: str) -> None:
     steps = {step["Name"]: step for step in every_step(tree["Steps"])}
     faults = [
         *_sizes(definition, tree, steps),
+        *(fault for step in steps.values() for fault in _shape(step)),
         *(fault for step in steps.values() for fault in _step_limits(step)),
         *_references(tree, steps),
     ]
@@ -58,8 +59,8 @@ def every_step(steps: list[Node]) -> Iterator[Node]:
     """The steps in order, those in the branches of a condition after it."""
     for step in steps:
         yield step
-        if step["Type"] == "Condition":
-            yield from every_step([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
+        for _, inner in graph.branches(step):
+            yield from every_step(inner)
 
 
 def _sizes(definition: str, tree: Node, steps: Mapping[str, Node]) -> Iterator[Fault]:
@@ -69,6 +70,16 @@ def _sizes(definition: str, tree: Node, steps: Mapping[str, Node]) -> Iterator[F
     yield from _limit("(definition)", "characters", len(definition), MAX_DEFINITION_CHARACTERS)
     yield from _limit("Parameters", "parameters", len(tree["Parameters"]), MAX_PARAMETERS)
     yield from _limit("Steps", "steps", count, MAX_STEPS)
+
+
+def _shape(step: Node) -> Iterator[Fault]:
+    """What has to be a list for the steps to have an order. Only DependsOn may be left out."""
+    name, named = step["Name"], step.get("DependsOn", [])
+    if not isinstance(named, list) or not all(isinstance(entry, str) for entry in named):
+        yield name, f"expected a list of step names in DependsOn, got {named!r}"
+    for branch in graph.BRANCHES if step["Type"] == "Condition" else ():
+        if not isinstance(inner := step["Arguments"].get(branch), list):
+            yield name, f"expected a list of steps in {branch}, got {inner!r}"
 
 
 def _step_limits(step: Node) -> Iterator[Fault]:
@@ -112,9 +123,12 @@ def _limit(where: str, unit: str, got: int, most: int) -> Iterator[Fault]:
 def _references(tree: Node, steps: Mapping[str, Node]) -> Iterator[Fault]:
     parameters = {parameter["Name"] for parameter in tree["Parameters"]}
     for name, step in steps.items():
-        own = {**step, "Arguments": graph.own_arguments(step)}
-        yield from ((name, fault) for path in graph.references(own) if (fault := _unresolved(path, parameters, steps)))
-        for dependency in step.get("DependsOn", []):
+        yield from (
+            (name, fault)
+            for path in graph.references(graph.own(step))
+            if (fault := _unresolved(path, parameters, steps))
+        )
+        for dependency in graph.dependencies(step):
             if dependency not in steps:
                 yield name, f"depends on the step {dependency!r}, which is not there{did_you_mean(dependency, steps)}"
 

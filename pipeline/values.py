@@ -10,14 +10,16 @@ definition and the steps take: it ran before. SageMaker writes numbers its own w
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pipeline import combinations, step_limits
 from pipeline.errors import UsageError, did_you_mean, listed
-from pipeline.parameters import BY_NAME, Value, chosen
+from pipeline.parameters import BY_NAME, NUMBER, Value, chosen
 
 Fault = tuple[str, str]
 Declared = Mapping[str, Mapping[str, Any]]
+_MOST_DIGITS = 20  # of a whole number; 64 bits have no more
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def checked(
         value, fault = _inherited(declared[name], unchanged[name])
         typed[name] = value
         faults += [(name, fault)] if fault else []
-    defaults = {name: each.get("DefaultValue") for name, each in declared.items()}
+    defaults = {name: each.get("DefaultValue") for name, each in declared.items() if name not in settings}
     faults += combinations.faults(defaults | typed, _cluster(definition))
     if faults:
         way_out = "\n  do  give another value for each with --set Name=…" if unchanged else ""
@@ -98,13 +100,15 @@ def _read(type_: str, text: str) -> Value | None:
     """A text of SageMaker's as a value of the type: 50 and 50.0 are one whole number, 2.0E-4 is 0.0002."""
     if type_ not in ("Integer", "Float"):
         return text
-    try:
-        number = float(text)
-        if type_ == "Float":
-            return number if math.isfinite(number) else None
-        return int(text) if text.strip("+-").isdecimal() else int(number) if number.is_integer() else None
-    except ValueError:
+    if not NUMBER.fullmatch(text):
         return None
+    if type_ == "Float":
+        return number if math.isfinite(number := float(text)) else None
+    try:
+        exact = Decimal(text)  # a float has 53 bits, a Delta version has 63
+    except InvalidOperation:  # an exponent of more digits than Decimal has
+        return None
+    return int(exact) if exact.adjusted() < _MOST_DIGITS and exact == exact.to_integral_value() else None
 
 
 def _cluster(definition: Mapping[str, Any]) -> combinations.Cluster:

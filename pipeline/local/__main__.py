@@ -36,11 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from pipeline.config import default_parameters
+    from pipeline.fields import LOCAL
     from pipeline.local import environment, journey, result
     from pipeline.run import settings
 
     overrides = settings(arguments.set)
-    parameters.check(overrides)  # before anything is started
+    parameters.check(overrides, default_parameters(LOCAL))  # before anything is started
     state, options = _state(arguments), _options(arguments)
     was_running = state.load().running  # then it is somebody's, and not ours to stop
     kept = arguments.keep or was_running

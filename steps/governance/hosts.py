@@ -47,14 +47,14 @@ def checked_host(host: str, environ: Mapping[str, str] = os.environ) -> str:
     Raises:
         UsageError: neither an https Databricks host nor this machine's loopback.
     """
-    text = host.removesuffix("/")
+    text = host.removesuffix("/") if isinstance(host, str) else ""
     embedded = re.fullmatch(LOOPBACK, environ.get("AWS_ENDPOINT_URL", "").removesuffix("/")) is not None
     if not (re.fullmatch(WORKSPACE, text) or (embedded and re.fullmatch(LOOPBACK, text))):
         raise UsageError(
             "a Databricks host was refused before any secret was read",
             expected=f"https://<workspace> of {' '.join((*AWS_ZONES, *NUMBERED_ZONES))}, without path or port"
             + (", or http on this machine's loopback" if embedded else ""),
-            got=repr(without_credentials(host))[:200],
+            got=without_credentials(repr(host))[:200],
             do="correct databricks.host in the environment's configuration",
         )
     return text

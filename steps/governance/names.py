@@ -12,6 +12,11 @@ from steps.governance.errors import NameRefused
 
 # Narrower than Unity Catalog's own rule (255 characters, many symbols) on purpose: these need no quoting anywhere.
 _PART = re.compile(r"[a-z0-9_]{1,63}")
+# Where nobody but Databricks writes, in every workspace (docs.databricks.com: "system" and "information_schema" are
+# read-only, "samples" is shared by Databricks, "hive_metastore" is outside Unity Catalog). `__databricks_internal` holds
+# what Databricks manages itself; that it refuses every other writer is [unverified].
+_NOT_WRITTEN_CATALOGS = frozenset({"system", "samples", "hive_metastore", "__databricks_internal"})
+_NOT_WRITTEN_SCHEMA = "information_schema"
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,62}")
 # Aliases that mlflow's client and Unity Catalog keep for themselves, in any case (mlflow 3.17.2,
 # mlflow/utils/validation.py, `_validate_model_alias_name_reserved`): they would read as "the newest" and as a version.
@@ -57,6 +62,27 @@ class UcName:
 
     def __str__(self) -> str:
         return f"{self.catalog}.{self.schema}.{self.name}"
+
+
+def written_name(text: str) -> UcName:
+    """The name of a table or model that a step is to write.
+
+    pipeline/parameters.py has the same rule for `CuratedTable` and `ModelName`; tests/test_contract_values.py holds
+    both equal.
+
+    Raises:
+        NameRefused: not a plain name, or one in a catalog or schema that only Databricks writes to.
+    """
+    name = UcName.parse(text)
+    if name.catalog in _NOT_WRITTEN_CATALOGS or name.schema == _NOT_WRITTEN_SCHEMA:
+        raise NameRefused(
+            "a Unity Catalog name was refused before anything was written to it",
+            expected=f"a name outside the catalogs {', '.join(sorted(_NOT_WRITTEN_CATALOGS))} and outside every "
+            f"{_NOT_WRITTEN_SCHEMA}: only Databricks writes there",
+            got=repr(text),
+            do="correct the parameter or the configuration key that gave it",
+        )
+    return name
 
 
 def checked_alias(text: str) -> str:

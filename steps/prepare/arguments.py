@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from steps.governance.errors import GovernanceError, UsageError
-from steps.governance.names import UcName, checked_alias, execution_id
+from steps.governance.names import UcName, checked_alias, execution_id, written_name
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
@@ -141,13 +141,13 @@ _FLAGS: dict[str, tuple[Callable[[str], object], str]] = {
     "--execution-arn": (_arn, "ARN of the pipeline execution this run belongs to"),
     "--raw-table": (UcName.parse, "catalog.schema.table with the filings"),
     "--raw-version": (_whole(LATEST, 2**63 - 1), "Delta version to read; -1 reads the latest and records which it was"),
-    "--curated-table": (UcName.parse, "catalog.schema.table the examples are appended to"),
+    "--curated-table": (written_name, "catalog.schema.table the examples are appended to"),
     "--curated-root": (_matching(_S3_URI, "s3://bucket/prefix"), "where a curated table is created the first time"),
     "--manifest-uri": (_matching(_S3_URI, "s3://bucket/key"), "where the manifest is written, once and last"),
     "--eval-fraction": (_fraction, "share of the companies kept for evaluation"),
     "--seed": (_whole(0, _MAX_SEED), "decides which companies these are"),
     "--delta-engine": (_engine, "who reads and commits Delta: delta-rs or unity-connector"),
-    "--model-name": (UcName.parse, "catalog.schema.model that Register will give a version"),
+    "--model-name": (written_name, "catalog.schema.model that Register will give a version"),
     "--model-alias": (checked_alias, "the alias that Register will set"),
     "--register-principal": (
         _matching(_APPLICATION_ID, "an application id or unknown"),

@@ -18,7 +18,7 @@ from typing import Any
 from steps.governance.errors import IntegrityError, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, Trained
-from steps.governance.names import UcName, checked_alias, execution_id
+from steps.governance.names import UcName, checked_alias, execution_id, written_name
 from steps.register import aws
 from steps.register.truth import Truth
 
@@ -36,8 +36,8 @@ class Execution:
     parameters: Mapping[str, str]
 
     def name(self, parameter: str) -> UcName:
-        """A parameter that is a Unity Catalog name, checked here once more."""
-        return UcName.parse(self.parameter(parameter))
+        """A parameter that is the Unity Catalog name of what is written, checked here once more."""
+        return written_name(self.parameter(parameter))
 
     @property
     def alias(self) -> str:

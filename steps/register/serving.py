@@ -1,20 +1,18 @@
-"""The registered model itself: mlflow saves this file with the version and runs it where the model is loaded ("models
-from code").
+"""The registered model itself: mlflow saves this file with the version and runs it where the model is loaded.
 
     model = mlflow.pyfunc.load_model("models:/edgar.models.risk_analyst@challenger")
     model.predict(pandas.DataFrame({"prompt": ["…"]}), params={"max_new_tokens": 64})
 
-Each row is answered, or none is. All rows are read and tokenized before the first token is generated, and one error
-names every row that cannot be answered (a null or empty prompt, another type than text, a prompt as long as the model's
-context), so that no finished answer is lost to a bad row. Equal prompts are computed once. `max_new_tokens` is at least
-1, or null for the default; the answer ends where the model's context ends, however large the number is. mlflow enforces
-the signature before that: it drops other columns and unknown parameters with a warning that names them, and makes one
-row of lists out of a dictionary of lists of texts, which is read as the rows it was.
+Each row is answered, or none is. All rows are read and tokenized before the first token is generated. One error names every
+row that cannot be answered: a null or empty prompt, another type than text, a prompt as long as the context. Equal prompts
+are computed once. `max_new_tokens` is at least 1, or null for the default; the answer ends where the model's context ends,
+however large the number is. mlflow enforces the signature before that: it drops other columns and unknown parameters with a
+warning that names them, and makes one row of lists out of a dictionary of lists of texts, which is read as the rows it was.
 
-The version holds the adapter, its tokenizer and `base_model.json`; the base model's files are fetched from S3 with
-the caller's own AWS credentials, verified one by one against their sha256, and kept in a cache
-($GOVERNED_FINETUNE_CACHE, else ~/.cache/governed-finetune). FP8 weights are decoded to bfloat16; the answer is
-greedy, so equal prompts give equal completions on equal hardware.
+The version holds the adapter, its tokenizer and `base_model.json`; the base model's files are fetched from S3 with the
+caller's own AWS credentials, verified one by one against their sha256, and kept in a cache ($GOVERNED_FINETUNE_CACHE, else
+~/.cache/governed-finetune). FP8 weights are decoded to bfloat16; the answer is greedy, so equal prompts give equal
+completions on equal hardware.
 
 Nothing of this repository is imported: the file has to work where only its requirements are installed.
 """
@@ -59,12 +57,12 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         Raises:
             MlflowException: INVALID_PARAMETER_VALUE; nothing was generated, and the message names every bad row.
         """
-        limit = token_limit(params or {})
+        limit = token_limit({} if params is None else params)
         questions = self._questions(rows_of(model_input))
         answers = {ids: self._complete(ids, limit) for ids in dict.fromkeys(questions)}
         return [answers[ids] for ids in questions]
 
-    def _questions(self, rows: list[dict[str, Any]]) -> list[tuple[int, ...]]:
+    def _questions(self, rows: list[Any]) -> list[tuple[int, ...]]:
         questions, faults = [], []
         for number, row in enumerate(rows):
             try:
@@ -79,7 +77,9 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
             )
         return questions
 
-    def _question(self, row: Mapping[str, Any]) -> tuple[int, ...]:
+    def _question(self, row: Any) -> tuple[int, ...]:
+        if not isinstance(row, Mapping):
+            raise ValueError(f"expected a dictionary, got {type(row).__name__}")  # noqa: TRY004  a row's fault
         prompt, system = _text(row, "prompt"), _text(row, "system")
         if prompt is None or not prompt.strip():
             raise ValueError(f"prompt: expected a text, got {'null' if prompt is None else 'an empty one'}")
@@ -104,8 +104,10 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         return self._prompts.decode(answer[0, len(ids) :].tolist())
 
 
-def token_limit(params: Mapping[str, Any]) -> int:
+def token_limit(params: Any) -> int:
     """The longest answer in tokens that predict's parameters ask for; other parameters and values are refused."""
+    if not isinstance(params, Mapping):
+        raise _refused(f"params: expected a dictionary, got {type(params).__name__}.")
     if unknown := params.keys() - {"max_new_tokens"}:
         raise _refused(f"expected no parameter but max_new_tokens, got {sorted(map(str, unknown))}.")
     asked = params.get("max_new_tokens")
@@ -116,27 +118,31 @@ def token_limit(params: Mapping[str, Any]) -> int:
     return int(asked)
 
 
-def rows_of(model_input: Any) -> list[dict[str, Any]]:
-    """The rows of a data frame, of a dictionary of columns or of a list of dictionaries.
+def rows_of(model_input: Any) -> list[Any]:
+    """The rows of a data frame, of a dictionary of columns or of a list of dictionaries. Each has still to be checked.
 
     A single row of lists is a dictionary of columns: its lists are of one length, and what is no list holds for each row.
 
     Raises:
-        MlflowException: INVALID_PARAMETER_VALUE; no column `prompt`, or lists of several lengths.
+        MlflowException: INVALID_PARAMETER_VALUE; no column `prompt`, a column twice, or lists of several lengths.
     """
     given = [model_input] if isinstance(model_input, Mapping) else model_input
-    frame = pandas.DataFrame(given) if isinstance(given, list) else given
-    columns = list(getattr(frame, "columns", ()))
-    if columns.count("prompt") != 1:
-        raise _refused(f"expected a data frame with one column `prompt`, got {type(given).__name__} {columns}.")
-    rows: list[dict[str, Any]] = frame.to_dict("records")
+    if isinstance(given, list):  # not through pandas, which takes neither half a surrogate pair nor None for a row
+        columns = list(dict.fromkeys(name for row in given if isinstance(row, Mapping) for name in row))
+    else:
+        columns = list(given.columns) if isinstance(given, pandas.DataFrame) else []
+    read = sorted(name for name in columns if isinstance(name, str) and name in ("prompt", "system"))
+    if read not in (["prompt"], ["prompt", "system"]):
+        wanted = "expected a data frame with one column `prompt` and at most one `system`"
+        raise _refused(f"{wanted}, got {type(given).__name__} {columns}.")
+    rows: list[Any] = given if isinstance(given, list) else given[read].to_dict("records")
     row = rows[0] if len(rows) == 1 else {}
-    lists = {name: cells for name in ("prompt", "system") if isinstance(cells := row.get(name), list)}
+    lists = {name: cells for name in read if isinstance(cells := row.get(name), list)}
     if not lists:
         return rows
     if len(lengths := {len(cells) for cells in lists.values()}) > 1:
         raise _refused(f"expected lists of one length in prompt and system, got lengths {sorted(lengths)}.")
-    return [row | dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
+    return [{**row, **dict(zip(lists, cells, strict=True))} for cells in zip(*lists.values(), strict=True)]
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
@@ -152,8 +158,7 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
 
 
 class PromptForm:
-    """The prompt as in training: control tokens placed by id, texts encoded so that they can never become control
-    tokens."""
+    """The prompt as in training: control tokens are placed by id, and no text can become one of them."""
 
     def __init__(self, adapter: Path) -> None:
         from tokenizers import Tokenizer
@@ -212,7 +217,8 @@ def load_model(base: Path, adapter: Path) -> Any:
 def fetch_base_model(description: dict[str, Any]) -> Path:
     """The folder with the base model's files, each equal to its sha256; what the cache lacks is downloaded."""
     identity = json.dumps(description, sort_keys=True).encode()
-    folder = _cache() / "base-models" / hashlib.sha256(identity).hexdigest()
+    cache = Path(os.environ.get("GOVERNED_FINETUNE_CACHE") or Path.home() / ".cache" / "governed-finetune")
+    folder = cache / "base-models" / hashlib.sha256(identity).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     for entry in description["files"]:
         path = folder / entry["path"]
@@ -221,10 +227,6 @@ def fetch_base_model(description: dict[str, Any]) -> Path:
         if not (path.exists() and _sha256(path) == entry["sha256"]):
             _download(f"{description['uri'].rstrip('/')}/{entry['path']}", path, entry["sha256"])
     return folder
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("GOVERNED_FINETUNE_CACHE") or Path.home() / ".cache" / "governed-finetune")
 
 
 def _download(uri: str, path: Path, expected_sha256: str) -> None:
@@ -236,9 +238,7 @@ def _download(uri: str, path: Path, expected_sha256: str) -> None:
         boto3.client("s3").download_file(place.netloc, place.path.lstrip("/"), str(partial))
         got = _sha256(partial)
         if got != expected_sha256:
-            raise ValueError(
-                f"{uri} is not the file the model was trained on: expected sha256 {expected_sha256}, got {got}"
-            )
+            raise ValueError(f"{uri} is not the file of the training: expected sha256 {expected_sha256}, got {got}")
         partial.replace(path)
 
 

@@ -60,7 +60,9 @@ def earlier(service: Any, configured: config.Config, client: Any, compiled: str)
         ("Epochs", "2.0", "2"),
         ("Seed", "5E1", "50"),
         ("RawTableVersion", "9223372036854775807", "9223372036854775807"),
-        ("CuratedTable", "system.curated.x", "system.curated.x"),
+        ("RawTableVersion", "9.007199254740993E15", "9007199254740993"),  # more than a float can hold
+        ("RawTableVersion", "9.223372036854775807E+18", "9223372036854775807"),
+        ("CuratedTable", "edgar.system.x", "edgar.system.x"),
         ("MaxSteps", "-1", "-1"),
     ],
 )
@@ -77,9 +79,14 @@ def test_what_an_execution_ran_with_is_taken_as_sagemaker_writes_it(
     ("name", "text", "fault"),
     [
         ("ModelAlias", "latest", "would be refused by its step: expected a-z, then at most 62 of a-z, 0-9, _; neither"),
+        ("CuratedTable", "system.curated.x", "would be refused by its step: expected catalog.schema.name of a-z, 0-9,"),
+        ("ModelName", "samples.models.x", "would be refused by its step: expected catalog.schema.name of a-z, 0-9, _"),
         ("Epochs", "25", "would be refused by its step: expected ≥ 1 and ≤ 20, got '25'"),
         ("LoraRank", "12", "would be refused by its step: expected one of 4 8 16 32 64 128, got '12'"),
         ("Epochs", "2.5", "is Integer in the deployed definition, and the earlier execution had '2.5'"),
+        ("Epochs", "1_0", "is Integer in the deployed definition, and the earlier execution had '1_0'"),
+        ("Epochs", "٣", "is Integer in the deployed definition, and the earlier execution had '٣'"),
+        ("Epochs", "1E999999999", "is Integer in the deployed definition, and the earlier execution had '1E9999"),
         ("MaxEvalLoss", "NaN", "is Float in the deployed definition, and the earlier execution had 'NaN'"),
         ("Fp8Mode", "fp4", "expected one of auto storage native off nf4 (the deployed definition), got 'fp4'"),
         ("Fp8Mode", "native", "native needs FP8 arithmetic"),
@@ -95,7 +102,13 @@ def test_what_a_step_would_refuse_is_refused_by_name_and_set_is_the_way_out(
     assert f"  {name}  {fault}" in error
     assert error.endswith("  do  give another value for each with --set Name=…\n")
     assert not earlier.was_repeated
-    good = {"ModelAlias": "champion", "LoraRank": "8", "CuratedTable": "edgar.curated.y", "Fp8Mode": "off"}
+    good = {
+        "ModelAlias": "champion",
+        "LoraRank": "8",
+        "CuratedTable": "edgar.curated.y",
+        "Fp8Mode": "off",
+        "ModelName": "a.b.c",
+    }
     assert earlier.again("--set", f"{name}={good.get(name, '3')}") == 0
 
 

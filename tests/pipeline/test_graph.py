@@ -77,6 +77,50 @@ def test_a_wait_that_cannot_end_is_spelled_out(
     assert refusal(compiled, change) == faults
 
 
+TRAINED = {"Get": "Steps.Train.TrainingJobName"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("DisplayName", TRAINED),
+        ("Description", {"Std:Join": {"On": " ", "Values": ["after", TRAINED]}}),
+        ("CacheConfig", {"Enabled": True, "ExpireAfter": TRAINED}),
+        ("RetryPolicies", [{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": TRAINED}]),
+        ("ExecutionRoleArn", TRAINED),
+    ],
+)
+def test_a_reference_outside_the_arguments_is_a_wait_too(compiled: str, place: str, value: object) -> None:
+    def by(name: str) -> Callable[[Steps], object]:
+        return lambda steps: steps[name].update({place: value})
+
+    assert refusal(compiled, by("Prepare")) == ["Prepare waits for itself: Prepare → Train → Prepare"]
+    assert refusal(compiled, by("Train")) == ["Train waits for itself: Train → Train"]
+
+
+def test_a_condition_waits_for_what_is_beside_its_conditions(compiled: str) -> None:
+    faults = refusal(compiled, lambda steps: steps["Gate"].update(DisplayName=REGISTERED))
+    assert faults[0] == "Gate waits for itself: Gate → Register → Gate"
+
+
+@pytest.mark.parametrize("named", [None, "Train", ["Prepare", {"Get": "Steps.Train.TrainingJobName"}], [None], {}])
+def test_what_is_no_list_of_step_names_is_a_fault(compiled: str, named: object) -> None:
+    faults = refusal(compiled, lambda steps: steps["Train"].update(DependsOn=named))
+    assert faults == [f"Train expected a list of step names in DependsOn, got {named!r}"]
+
+
+@pytest.mark.parametrize("branch", ["IfSteps", "ElseSteps"])
+def test_a_condition_without_a_branch_is_a_fault(compiled: str, branch: str) -> None:
+    gone = refusal(compiled, lambda steps: steps["Gate"]["Arguments"].pop(branch))
+    null = refusal(compiled, lambda steps: steps["Gate"]["Arguments"].update({branch: None}))
+    assert gone == null == [f"Gate expected a list of steps in {branch}, got None"]
+
+
+def test_a_reference_that_is_no_text_is_a_fault(compiled: str) -> None:
+    faults = refusal(compiled, lambda steps: steps["Train"].update(DisplayName={"Get": 5}))
+    assert faults == ["Train refers to '5', but there is no such step"]
+
+
 def test_two_circles_are_both_told(compiled: str) -> None:
     def change(steps: Steps) -> None:
         steps["Prepare"]["DependsOn"] = ["Train"]

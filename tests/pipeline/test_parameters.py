@@ -35,7 +35,7 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("LoraRnk", "is no parameter; did you mean 'LoraRank'?"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got 'many'"),
         ("MaxEvalLoss", "expected ≥ 1e-06 and ≤ 1000000000, got -1.0"),
-        ("LearningRate", "expected ≥ 1e-12 and ≤ 0.1, got nan"),
+        ("LearningRate", "expected a number (≥ 1e-12 and ≤ 0.1), got 'nan'"),
     ]
 
 
@@ -53,7 +53,10 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
         ("CuratedTable", "edgar.system.x", "system.curated.x"),
         ("CuratedTable", "edgar.information.x", "edgar.information_schema.x"),
         ("ModelName", "hive.models.x", "hive_metastore.models.x"),
+        ("ModelName", "samples_2.models.x", "samples.nyctaxi.x"),
+        ("CuratedTable", "databricks_internal.a.b", "__databricks_internal.a.b"),
         ("RawTable", "system.billing.usage", "system.billing"),
+        ("RawTable", "samples.tpch.orders", "samples.tpch"),
         ("ModelAlias", "champion", "Champion"),
         ("ModelAlias", "latest_1", "latest"),
         ("ModelAlias", "v1a", "v1"),
@@ -90,6 +93,21 @@ def test_each_range_has_its_edges(name: str, good: str, bad: str) -> None:
     assert parameters.parsed(BY_NAME[name], bad)[1] is not None
 
 
+@pytest.mark.parametrize("text", ["1_0", "٣", "１", " 3", "3 ", "3\n", "", "+", "0x3", "1__0"])
+def test_only_plain_digits_are_a_number(text: str) -> None:
+    for name in ("Epochs", "MaxEvalLoss"):
+        value, fault = parameters.parsed(BY_NAME[name], text)
+        assert value is None
+        assert fault is not None
+        assert fault.endswith(f"got {text!r}")
+
+
+def test_a_rate_is_read_in_every_usual_form() -> None:
+    for text in ("2e-4", "2.0E-04", "+.0002", "0.0002"):
+        assert parameters.parsed(BY_NAME["LearningRate"], text) == (0.0002, None)
+    assert parameters.parsed(BY_NAME["Epochs"], "+3") == (3, None)
+
+
 def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
     assert parameters.faults_in_defaults({"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}) == [
         ("Epoch", "unknown parameter; did you mean 'Epochs'?"),
@@ -103,6 +121,32 @@ def test_a_command_line_whose_values_contradict_each_other_is_refused() -> None:
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g5.xlarge"})
     for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge"):
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": instance})
+
+
+@pytest.mark.parametrize(
+    ("alone", "named"),
+    [
+        ({"RawTable": "edgar.curated.risk_factor_examples"}, "CuratedTable"),
+        ({"RawTable": "edgar.curated.risk_factor_examples_rejected"}, "CuratedTable"),
+        ({"CuratedTable": "edgar.raw.filings"}, "CuratedTable"),
+        ({"Fp8Mode": "native"}, "Fp8Mode"),
+    ],
+)
+def test_a_value_that_contradicts_the_default_of_another_is_refused(alone: dict[str, str], named: str) -> None:
+    with pytest.raises(UsageError, match=rf"(?m)^  {named}  "):
+        parameters.check(alone)
+
+
+def test_an_environments_own_default_stands_for_the_tables() -> None:
+    parameters.check({"Fp8Mode": "native"}, {"TrainInstanceType": "ml.g6.xlarge"})
+    with pytest.raises(UsageError, match="expected another table than RawTable"):
+        parameters.check({"RawTable": "a.b.c"}, {"CuratedTable": "a.b.c"})
+
+
+def test_a_value_with_a_fault_of_its_own_is_not_replaced_by_the_default() -> None:
+    with pytest.raises(UsageError) as refused:
+        parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g6"})
+    assert "native needs" not in str(refused.value)
 
 
 TABLES = {"RawTable": "a.b.filings", "CuratedTable": "a.b.examples"}

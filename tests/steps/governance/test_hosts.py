@@ -1,6 +1,8 @@
 """A secret is sent to workspaces of Databricks only, whatever the cloud, and to the loopback only in the embedded
 environment."""
 
+from typing import Any
+
 import pytest
 
 from steps.governance.errors import UsageError
@@ -65,6 +67,13 @@ def test_the_loopback_is_a_host_only_where_aws_is_on_it_too(host: str) -> None:
 def test_any_other_host_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="refused before any secret was read"):
         checked_host(host, EMBEDDED)
+
+
+@pytest.mark.parametrize("host", [None, 5, b"https://dbc-1.cloud.databricks.com", ["https://x"], True])
+def test_what_is_no_text_is_refused_like_another_host(host: Any) -> None:
+    with pytest.raises(UsageError, match="refused before any secret was read") as refused:
+        checked_host(host, EMBEDDED)
+    assert repr(host) in str(refused.value)
 
 
 def test_what_stands_before_an_at_sign_is_not_repeated() -> None:

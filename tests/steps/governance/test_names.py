@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steps.governance.errors import NameRefused
-from steps.governance.names import UcName, checked_alias, execution_id, metadata_name
+from steps.governance.names import UcName, checked_alias, execution_id, metadata_name, written_name
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local/execution/abcdef012345"
 
@@ -36,6 +36,21 @@ def test_whatever_is_accepted_is_safe_unquoted(text: str) -> None:
         assert str(name) == text
         assert set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.")
         assert text.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["system.a.b", "samples.a.b", "hive_metastore.a.b", "__databricks_internal.a.b", "edgar.information_schema.b"],
+)
+def test_what_only_databricks_writes_to_is_read_and_never_written(name: str) -> None:
+    assert str(UcName.parse(name)) == name
+    with pytest.raises(NameRefused, match="refused before anything was written to it"):
+        written_name(name)
+
+
+def test_a_name_that_only_resembles_one_of_databricks_is_written() -> None:
+    for name in ("systems.a.b", "edgar.system.samples", "edgar.information_schemas.b", "edgar.a.information_schema"):
+        assert str(written_name(name)) == name
 
 
 def test_a_metadata_name_depends_on_the_arn_alone_and_tells_nothing() -> None:

@@ -34,6 +34,13 @@ def words(**changes: str | None) -> list[str]:
     return [word for flag, value in values.items() if value is not None for word in (flag, value)]
 
 
+@pytest.mark.parametrize("argument", ["curated_table", "model_name"])
+def test_what_only_databricks_writes_to_is_read_and_never_written(argument: str) -> None:
+    assert parse(words(raw_table="samples.a.b")).raw_table.catalog == "samples"
+    with pytest.raises(UsageError, match="outside the catalogs"):
+        parse(words(**{argument: "samples.a.b"}))
+
+
 def test_a_good_command_line_becomes_checked_values() -> None:
     arguments = parse(words())
     assert arguments.raw_table.schema_name == "edgar.raw"

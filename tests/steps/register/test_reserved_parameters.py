@@ -30,6 +30,7 @@ def handled(execution: executions.Execution) -> Fate:
         ("ModelAlias", "v12", "neither 'latest' nor 'v<number>' · got 'v12'"),
         ("ModelAlias", "has space", "a model alias was refused before it was used"),
         ("ModelName", "edgar.models", "a Unity Catalog name was refused before it was used"),
+        ("ModelName", "samples.models.x", "a Unity Catalog name was refused before anything was written to it"),
         ("MaxEvalLoss", "high", "the parameter MaxEvalLoss cannot be used"),
     ],
 )

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -66,6 +67,13 @@ def generated(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(network, "generate", counted)
     return asked
+
+
+@pytest.fixture
+def direct(model: Any) -> Any:
+    """The model as it is without mlflow's signature before it."""
+    bare = model.unwrap_python_model()
+    return SimpleNamespace(predict=lambda data, params: list(bare.predict(None, data, params)))
 
 
 def refusal(model: Any, data: Any, params: Any = FEW) -> str:
@@ -166,27 +174,57 @@ def test_what_has_no_column_of_texts_is_refused_by_mlflow(model: Any, unnamed: A
         assert "Model is missing inputs ['prompt']" in refusal(model, unnamed)
 
 
-def test_what_reaches_the_model_without_a_signature_is_refused_by_it(model: Any) -> None:
-    bare = model.unwrap_python_model()
-
-    class Direct:
-        @staticmethod
-        def predict(data: Any, params: Any) -> list[str]:
-            return list(bare.predict(None, data, params))
-
-    assert Direct.predict([{"prompt": ASKED}], FEW) == Direct.predict({"prompt": [ASKED]}, FEW)
-    wanted = "expected a data frame with one column `prompt`, got"
-    assert refusal(Direct, [ASKED]) == f"{wanted} list [0]."
-    assert refusal(Direct, ASKED) == f"{wanted} str []."
-    assert refusal(Direct, frame(ASKED)[["prompt", "prompt"]]) == f"{wanted} DataFrame ['prompt', 'prompt']."
+def test_what_reaches_the_model_without_a_signature_is_refused_by_it(direct: Any) -> None:
+    assert direct.predict([{"prompt": ASKED}], FEW) == direct.predict({"prompt": [ASKED]}, FEW)
+    wanted = "expected a data frame with one column `prompt` and at most one `system`, got"
+    assert refusal(direct, [ASKED]) == f"{wanted} list []."
+    assert refusal(direct, []) == f"{wanted} list []."
+    assert refusal(direct, numpy.array([ASKED])) == f"{wanted} ndarray []."
+    assert refusal(direct, ASKED) == f"{wanted} str []."
+    assert refusal(direct, frame(ASKED)[["prompt", "prompt"]]) == f"{wanted} DataFrame ['prompt', 'prompt']."
     assert (
-        refusal(Direct, frame(ASKED), {"temperature": 1})
+        refusal(direct, frame(ASKED), {"temperature": 1})
         == "expected no parameter but max_new_tokens, got ['temperature']."
     )
     for wrong in (True, 3.0, "3", float("nan")):
-        assert refusal(Direct, frame(ASKED), {"max_new_tokens": wrong}).startswith(
+        assert refusal(direct, frame(ASKED), {"max_new_tokens": wrong}).startswith(
             "max_new_tokens: expected at least 1"
         )
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([{"prompt": ASKED}, None], "row 1: expected a dictionary, got NoneType"),
+        ([ASKED, {"prompt": ASKED}], "row 0: expected a dictionary, got str"),
+        ([{"prompt": ASKED}, ["a"]], "row 1: expected a dictionary, got list"),
+        ([{"prompt": ASKED}, {"system": "a"}], "row 1: prompt: expected a text, got null"),
+        ({"prompt": "half \ud83d"}, "row 0: prompt: expected Unicode text, got half of a surrogate pair"),
+        ([{"prompt": ASKED}, {"prompt": "\udc00"}], "row 1: prompt: expected Unicode text, got half of a surrogate"),
+        ({"prompt": [ASKED], "system": ["\ud83d"]}, "row 0: system: expected Unicode text, got half of a surrogate"),
+    ],
+)
+def test_a_row_of_any_kind_is_refused_by_its_number(direct: Any, generated: list[int], rows: Any, fault: str) -> None:
+    assert fault in refusal(direct, rows)
+    assert generated == []
+
+
+def test_rows_without_pandas_are_those_of_a_frame() -> None:
+    from steps.register.serving import rows_of
+
+    rows = [{"prompt": ASKED, "system": "s", "note": 1}, {"prompt": OTHER, "system": None, "note": 2}]
+    plain = [{name: row[name] for name in ("prompt", "system")} for row in rows]
+    assert rows_of(rows) == rows
+    assert rows_of({name: [row[name] for row in plain] for name in ("prompt", "system")}) == plain
+    read = rows_of(pandas.DataFrame(rows, columns=["note", "system", "prompt", "note"], dtype=object))
+    assert read == plain
+
+
+def test_a_column_that_is_there_twice_and_parameters_without_names_are_refused(direct: Any) -> None:
+    twice = pandas.DataFrame([[ASKED, "a", "b"]], columns=["prompt", "system", "system"])
+    assert "at most one `system`, got DataFrame ['prompt', 'system', 'system']" in refusal(direct, twice, None)
+    for wrong, kind in ((["a"], "list"), ([], "list"), ("max_new_tokens", "str")):
+        assert refusal(direct, {"prompt": ASKED}, wrong) == f"params: expected a dictionary, got {kind}."
 
 
 def test_a_null_number_of_tokens_is_the_default(model: Any) -> None:
