@@ -15,7 +15,13 @@ from typing import Any
 from deltalake import DeltaTable
 
 from steps.governance.errors import Conflict
-from steps.prepare.delta_features import DELTA_RS_APPENDS, LEGACY_IDENTITY_WRITER, SPARK_APPENDS
+from steps.prepare.delta_features import (
+    DELTA_RS_APPENDS,
+    LEGACY_IDENTITY_WRITER,
+    NEWEST_READER,
+    NEWEST_WRITER,
+    SPARK_APPENDS,
+)
 from steps.prepare.delta_io import Place, Rule
 from steps.prepare.schemas import PARTITION, TableSchema
 
@@ -32,12 +38,14 @@ Field = Mapping[str, Any]  # as the Delta log writes it: name, type, nullable, m
 
 @dataclass(frozen=True)
 class Declared:
-    """A table's columns, partition columns, properties and writer features."""
+    """A table's columns, partition columns, properties, writer features and protocol versions."""
 
     fields: tuple[Field, ...]
     partition_columns: tuple[str, ...]
     properties: Mapping[str, str] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
+    reader_version: int = 1
+    writer_version: int = 2
 
 
 def of(table: DeltaTable) -> Declared:
@@ -51,6 +59,8 @@ def of(table: DeltaTable) -> Declared:
         tuple(metadata.partition_columns),
         dict(metadata.configuration),
         frozenset(features),
+        protocol.min_reader_version,
+        protocol.min_writer_version,
     )
 
 
@@ -61,10 +71,11 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
         Conflict: something else is declared that an append would not honour.
     """
     require_columns(place, schema, declared)
-    found = [*_by_columns(declared.fields), *_mapping(declared.properties)]
+    versions = _unknown_versions(declared)
+    found = [*_by_columns(declared.fields), *_mapping(declared.properties), *versions]
     features = sorted(declared.features - DELTA_RS_APPENDS)
     if found or features:
-        spark_can = set(features) <= SPARK_APPENDS and not _other_paths(declared.properties)
+        spark_can = set(features) <= SPARK_APPENDS and not versions and not _other_paths(declared.properties)
         raise Conflict(
             f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
             expected="a table that any writer may append plain rows to",
@@ -165,6 +176,12 @@ def _by_columns(fields: Sequence[Field]) -> list[str]:
         unknown = [key for key in metadata if key.startswith(_ACTED_UPON) and not key.startswith(_KNOWN)]
         found += [f"{key} of column {name}" for key in unknown]
     return found
+
+
+def _unknown_versions(declared: Declared) -> list[str]:
+    """Protocol versions that are not specified yet, so nobody can know what they ask of a writer."""
+    newest = {"reader": (declared.reader_version, NEWEST_READER), "writer": (declared.writer_version, NEWEST_WRITER)}
+    return [f"{kind} version {there}" for kind, (there, known) in newest.items() if there > known]
 
 
 def _mapping(properties: Mapping[str, str]) -> list[str]:

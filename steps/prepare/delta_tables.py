@@ -103,11 +103,8 @@ def storage(doing: str) -> Iterator[None]:
     except CommitFailedError:
         raise
     except (DeltaError, OSError, pa.ArrowException) as error:
-        text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        if isinstance(error, PermissionError) or _DENIED.search(str(error)):
-            raise AccessDenied(
-                f"the storage refused: {doing}", got=text, do="check the vended credential's location and right"
-            ) from error
+        if _denied(error):
+            raise _access_denied(doing, error) from error
         if _CATALOG_MANAGED in str(error):
             raise GovernanceError(
                 f"the table is a catalog-managed table, which the delta engine delta-rs cannot open: {doing}",
@@ -115,7 +112,35 @@ def storage(doing: str) -> Iterator[None]:
                 got="the table feature catalogManaged",
                 do="choose another table, or the delta engine unity-connector",
             ) from error
-        raise GovernanceError(f"the storage failed: {doing}", got=text) from error
+        raise GovernanceError(f"the storage failed: {doing}", got=_first_line(error)) from error
+
+
+def not_committed(place: Place, error: Exception) -> GovernanceError:
+    """A commit that delta-rs refused for another reason than another writer's commit."""
+    if _denied(error):
+        return _access_denied(f"commit to table {place.name}", error)
+    return GovernanceError(
+        f"delta-rs refused the commit to table {place.name}, nothing was committed",
+        expected="a table that delta-rs can append to",
+        got=_first_line(error),
+        do="choose another CuratedTable",
+    )
+
+
+def _denied(error: Exception) -> bool:
+    return isinstance(error, PermissionError) or _DENIED.search(str(error)) is not None
+
+
+def _access_denied(doing: str, error: Exception) -> AccessDenied:
+    return AccessDenied(
+        f"the storage refused: {doing}",
+        got=_first_line(error),
+        do="check the vended credential's location and right",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
 def _oldest(place: Place) -> int:

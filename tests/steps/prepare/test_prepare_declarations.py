@@ -155,6 +155,7 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
         ({"protocol": made_before.with_features("rowTracking", "domainMetadata")}, "Metadata, writer feature rowTracking", True),
         ({"protocol": made_before.with_features("catalogs-of-2030")}, "writer feature catalogs-of-2030", False),
         ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 6}}, "writer feature identityColumns", True),
+        ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 8}}, "writer version 8", False),
         ({"columns": {"year": {"type": "long"}}}, "year as long, not integer", False),
         ({"columns": {"cik": {"name": "CIK"}}}, "no column cik; column CIK, which Prepare does not write", False),
         ({"columns": {"cik": {"metadata": {"__CHAR_VARCHAR_TYPE_STRING": "char(9)"}}}}, "cik as char(9), which pads", False),
