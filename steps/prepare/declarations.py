@@ -25,7 +25,10 @@ from steps.prepare.delta_features import (
 from steps.prepare.delta_io import Place, Rule
 from steps.prepare.schemas import PARTITION, TableSchema
 
+# Names of properties, in small letters: Delta finds them whatever the case of their letters.
 _CONSTRAINT = "delta.constraints."
+_MAPPING_MODE = "delta.columnmapping.mode"
+_RANDOM_PREFIXES = "delta.randomizefileprefixes"
 _TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"  # Spark's: the declared char(n) or varchar(n) behind a string column
 # Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any other of theirs is refused.
 _KNOWN = (
@@ -115,8 +118,8 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
             longest = f"{name} IS NULL OR length({name}) <= {length[1]}"
             found.append(Rule(f"type varchar({length[1]}) of column {name}", longest))
     for key, expression in sorted(declared.properties.items()):
-        if key.startswith(_CONSTRAINT):
-            found.append(Rule(f"CHECK constraint {key.removeprefix(_CONSTRAINT)}", expression))
+        if key.lower().startswith(_CONSTRAINT):
+            found.append(Rule(f"CHECK constraint {key[len(_CONSTRAINT) :]}", expression))
     return tuple(found)
 
 
@@ -185,14 +188,18 @@ def _unknown_versions(declared: Declared) -> list[str]:
 
 
 def _mapping(properties: Mapping[str, str]) -> list[str]:
-    mode = properties.get("delta.columnMapping.mode", "none")
-    return [] if mode == "none" else [f"column mapping by {mode}"]
+    return [f"column mapping by {mode}" for mode in _values(properties, _MAPPING_MODE) if mode != "none"]
 
 
 def _other_paths(properties: Mapping[str, str]) -> list[str]:
     """What makes Spark's Delta write data files outside the folder `execution_id=…`, by which Train knows them."""
-    random = properties.get("delta.randomizeFilePrefixes", "false").lower() == "true"
+    random = "true" in _values(properties, _RANDOM_PREFIXES)
     return [*_mapping(properties), *(["delta.randomizeFilePrefixes"] if random else [])]
+
+
+def _values(properties: Mapping[str, str], name: str) -> list[str]:
+    """What a property is set to, in small letters; more than one value where its name is there in several spellings."""
+    return sorted({value.lower() for key, value in properties.items() if key.lower() == name})
 
 
 def _invariant(text: str) -> str:

@@ -95,6 +95,7 @@ def test_what_an_append_keeps_is_honoured_and_stays_declared(
     ("declared", "named"),
     [
         ({"properties": {"delta.constraints.old": "year < 2000"}}, "66 rows break CHECK constraint old: year < 2000"),
+        ({"properties": {"Delta.CONSTRAINTS.Old": "year < 2000"}}, "66 rows break CHECK constraint Old: year < 2000"),
         (
             {"properties": {"delta.constraints.other": "sic <> '3570' AND cik IS NOT NULL"}},
             "66 rows break CHECK constraint other",
@@ -156,6 +157,7 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
         ({"protocol": made_before.with_features("catalogs-of-2030")}, "writer feature catalogs-of-2030", False),
         ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 6}}, "writer feature identityColumns", True),
         ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 8}}, "writer version 8", False),
+        ({"properties": {"delta.columnmapping.MODE": "Name"}}, "column mapping by name", False),
         ({"columns": {"year": {"type": "long"}}}, "year as long, not integer", False),
         ({"columns": {"cik": {"name": "CIK"}}}, "no column cik; column CIK, which Prepare does not write", False),
         ({"columns": {"cik": {"metadata": {"__CHAR_VARCHAR_TYPE_STRING": "char(9)"}}}}, "cik as char(9), which pads", False),
