@@ -92,6 +92,17 @@ def test_files_that_the_newest_version_still_has_are_not_looked_for(
     assert [STORE.resolve_version(place(location), version) for version in (0, 1, 2)] == [0, 1, 2]
 
 
+def test_a_restored_version_whose_files_vacuum_deleted_is_found_out_when_it_is_looked_for(tmp_path: Path) -> None:
+    location = written(tmp_path / "t", 3, mode="overwrite")
+    DeltaTable(str(location)).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    STORE.require_files(place(location), DeltaTable(str(location)).version())
+    DeltaTable(str(location)).restore(0, ignore_missing_files=True)
+    newest = DeltaTable(str(location)).version()
+    with pytest.raises(NotFound, match=f"version {newest} of table edgar.raw.filings can no longer be read") as refused:
+        STORE.require_files(place(location), newest)
+    assert "expected  1 files\n  got       1 of them deleted, the first part-" in str(refused.value)
+
+
 @pytest.mark.parametrize("without", [3, 4])
 def test_a_version_before_the_oldest_checkpoint_is_refused_with_those_that_can_be_read(
     tmp_path: Path, without: int
