@@ -18,11 +18,15 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from steps.governance.checkpoint_hint import past_hint
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound
 from steps.prepare import data_files
+from steps.prepare.delta_features import BY_SCAN, FROM_FILES, NEWEST_READER
 from steps.prepare.delta_io import Place
 
 # object_store's wording for S3's 401 and 403; its errors carry no code. A bare 403 also stands in sha256 file names.
 _DENIED = re.compile(r"status(?: code)?: 40[13]\b|Forbidden|AccessDenied|ExpiredToken|InvalidToken")
 _CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
+_UNREAD = re.compile(  # likewise
+    r"Unsupported: (?:Feature '(?P<feature>[^']*)' is not supported|Unsupported minimum reader version (?P<version>\d+))"
+)
 _CHECKPOINT = re.compile(r"([0-9]{20})[.]checkpoint[.].*")
 
 
@@ -111,6 +115,14 @@ def storage(doing: str) -> Iterator[None]:
                 expected="a table whose commits are all in its own log",
                 got="the table feature catalogManaged",
                 do="choose another table, or the delta engine unity-connector",
+            ) from error
+        if unread := _UNREAD.search(str(error)):
+            raise GovernanceError(
+                f"the table uses Delta features that the delta engine delta-rs does not read: {doing}",
+                expected=f"reader versions up to {NEWEST_READER}, and no other features than "
+                f"{', '.join(sorted(FROM_FILES | BY_SCAN))}",
+                got=unread["feature"] or f"reader version {unread['version']}",
+                do="use the delta engine unity-connector if its Spark knows them, or rewrite the table without them",
             ) from error
         raise GovernanceError(f"the storage failed: {doing}", got=_first_line(error)) from error
 

@@ -18,6 +18,8 @@ from steps.prepare import delta_tables
 from steps.prepare.data_files import file_system
 from steps.prepare.delta_io import Place
 from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.schemas import EXAMPLES
+from tests.steps.prepare import made_before
 
 STORE = DeltaRsStore(cast("Any", None))
 
@@ -101,6 +103,24 @@ def test_a_restored_version_whose_files_vacuum_deleted_is_found_out_when_it_is_l
     with pytest.raises(NotFound, match=f"version {newest} of table edgar.raw.filings can no longer be read") as refused:
         STORE.require_files(place(location), newest)
     assert "expected  1 files\n  got       1 of them deleted, the first part-" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "got"),
+    [
+        (made_before.with_features("futureReader", "other", reader=True), "futureReader"),
+        ({"minReaderVersion": 4, "minWriterVersion": 8}, "reader version 4"),
+    ],
+)
+def test_a_protocol_that_delta_rs_does_not_open_is_named_with_what_to_do(
+    tmp_path: Path, protocol: dict[str, Any], got: str
+) -> None:
+    location = made_before.table(tmp_path / "t", EXAMPLES, protocol=protocol)
+    for asked in (STORE.resolve_version, STORE.earlier):
+        with pytest.raises(GovernanceError, match="features that the delta engine delta-rs does not read") as refused:
+            asked(place(location), 0)  # type: ignore[operator]
+        assert f"got       {got}\n  do        use the delta engine unity-connector" in str(refused.value)
+        assert "table edgar.raw.filings" in str(refused.value)
 
 
 @pytest.mark.parametrize("without", [3, 4])
