@@ -53,6 +53,7 @@ CHECKED: dict[str, Any] = {
     "properties": {
         "delta.constraints.recent": "YEAR > 2000",
         "delta.constraints.long_enough": "length ( prompt ) > 20",
+        "delta.constraints.no_text_of_sql": "prompt <> 'it\\'s count(1), explode(x)' AND exists(array(year), y -> y > 0)",
     },
 }
 
@@ -132,7 +133,21 @@ def test_null_in_a_column_that_is_not_null_is_refused_with_column_and_number(
 
 
 @pytest.mark.parametrize(
-    "expression", ["no_such_column > 1", "no_such_function(cik)", "not sql at all (", "length(cik)"]
+    "expression",
+    [
+        "no_such_column > 1",
+        "no_such_function(cik)",
+        "not sql at all (",
+        "length(cik)",
+        "count(year) > 0",
+        "year > 2000 AND max(year) > 0",
+        "row_number() OVER (ORDER BY year) > 0",
+        "sum(year) OVER () > 0",
+        "year IN (SELECT 1)",
+        "EXISTS (SELECT 1)",
+        "cik = 'x' OR Explode (array(true))",
+        "posexplode_outer(array(true))",
+    ],
 )
 def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_read(
     spark: "SparkSession", tmp_path: Path, expression: str
