@@ -36,6 +36,7 @@ def open_table(location: str, options: Mapping[str, str], version: int | None) -
         lambda at: DeltaTable(location, version=at, storage_options=dict(options)),
         version,
         lambda: data_files.file_system(location, options),
+        location=location,
     )
 
 

@@ -173,6 +173,22 @@ def test_a_wrong_last_checkpoint_is_read_past(tmp_path: Path, hint: str | None, 
         STORE.resolve_version(table, 6)
 
 
+@pytest.mark.parametrize("version", [-1, 0, 5])
+def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(tmp_path: Path, version: int) -> None:
+    """There is no version before it, at which delta-rs would open the table."""
+    location = written(tmp_path / "t")
+    hint = location / "_delta_log" / "_last_checkpoint"
+    hint.write_text(json.dumps({"version": 0, "size": 3}))
+    with pytest.raises(GovernanceError) as refused:
+        STORE.resolve_version(place(location), version)
+    assert f"the Delta table at {location} cannot be opened: its _delta_log/_last_checkpoint is wrong" in str(
+        refused.value
+    )
+    assert "do        delete _delta_log/_last_checkpoint, which is only a hint" in str(refused.value)
+    hint.unlink()
+    assert STORE.resolve_version(place(location), version) == (5 if version < 0 else version)
+
+
 def test_a_commit_goes_on_a_log_whose_last_checkpoint_is_wrong(tmp_path: Path) -> None:
     location = written(tmp_path / "t")
     (location / "_delta_log" / "_last_checkpoint").write_text(json.dumps({"version": 4, "size": 3}))
