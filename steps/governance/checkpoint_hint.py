@@ -1,6 +1,8 @@
 """A Delta table whose `_last_checkpoint` is wrong is opened all the same, as far as its commits are there.
 
-    table = past_hint(lambda at: DeltaTable(location, version=at, storage_options=options), version, lambda: files)
+    table = past_hint(
+        lambda at: DeltaTable(location, version=at, storage_options=options), version, lambda: files, location=location
+    )
 
 `_last_checkpoint` is only a hint where to start reading [delta-io/delta PROTOCOL.md, "Last Checkpoint File"]. delta-rs 1.6.6
 reads past one that is missing or no JSON, but refuses a table whose hint names a checkpoint that is not there. It does not look
@@ -12,6 +14,8 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
+
+from steps.governance.errors import GovernanceError
 
 _HINT = "_delta_log/_last_checkpoint"
 # The Delta kernel's wording: "Had a _last_checkpoint hint but didn't find any checkpoints".
@@ -29,7 +33,7 @@ OpenedTable = TypeVar("OpenedTable", bound=Loadable)
 
 
 def past_hint(
-    open_at: Callable[[int | None], OpenedTable], version: int | None, folder: Callable[[], Any]
+    open_at: Callable[[int | None], OpenedTable], version: int | None, folder: Callable[[], Any], *, location: str
 ) -> OpenedTable:
     """The table at a version (None: the newest), whatever its `_last_checkpoint` says.
 
@@ -37,12 +41,23 @@ def past_hint(
         open_at: opens the table at a version.
         version: at most the newest; the caller has compared them.
         folder: gives the table's folder as a `pyarrow.fs.FileSystem`. It is called only after a refusal.
+        location: names the table in an error.
+
+    Raises:
+        GovernanceError: the hint names version 0 without a checkpoint; there is no version before it to open.
     """
     try:
         return open_at(version)
     except Exception as error:
-        if _REFUSED not in str(error) or (named := _named(files := folder())) < 1:
+        if _REFUSED not in str(error) or (named := _named(files := folder())) < 0:
             raise
+        if named == 0:
+            raise GovernanceError(
+                f"the Delta table at {location} cannot be opened: its {_HINT} is wrong",
+                expected="no such file, or the version of a checkpoint",
+                got="version 0, of which there is no checkpoint",
+                do=f"delete {_HINT}, which is only a hint",
+            ) from error
     newest = newest_commit(files)
     table = open_at(min(named - 1, newest))
     table.load_as_version(newest if version is None else version)

@@ -15,11 +15,20 @@ from typing import Any
 from deltalake import DeltaTable
 
 from steps.governance.errors import Conflict
-from steps.prepare.delta_features import DELTA_RS_APPENDS, LEGACY_IDENTITY_WRITER, SPARK_APPENDS
+from steps.prepare.delta_features import (
+    DELTA_RS_APPENDS,
+    LEGACY_IDENTITY_WRITER,
+    NEWEST_READER,
+    NEWEST_WRITER,
+    SPARK_APPENDS,
+)
 from steps.prepare.delta_io import Place, Rule
 from steps.prepare.schemas import PARTITION, TableSchema
 
+# Names of properties, in small letters: Delta finds them whatever the case of their letters.
 _CONSTRAINT = "delta.constraints."
+_MAPPING_MODE = "delta.columnmapping.mode"
+_RANDOM_PREFIXES = "delta.randomizefileprefixes"
 _TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"  # Spark's: the declared char(n) or varchar(n) behind a string column
 # Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any other of theirs is refused.
 _KNOWN = (
@@ -32,12 +41,14 @@ Field = Mapping[str, Any]  # as the Delta log writes it: name, type, nullable, m
 
 @dataclass(frozen=True)
 class Declared:
-    """A table's columns, partition columns, properties and writer features."""
+    """A table's columns, partition columns, properties, writer features and protocol versions."""
 
     fields: tuple[Field, ...]
     partition_columns: tuple[str, ...]
     properties: Mapping[str, str] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
+    reader_version: int = 1
+    writer_version: int = 2
 
 
 def of(table: DeltaTable) -> Declared:
@@ -51,6 +62,8 @@ def of(table: DeltaTable) -> Declared:
         tuple(metadata.partition_columns),
         dict(metadata.configuration),
         frozenset(features),
+        protocol.min_reader_version,
+        protocol.min_writer_version,
     )
 
 
@@ -61,10 +74,11 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
         Conflict: something else is declared that an append would not honour.
     """
     require_columns(place, schema, declared)
-    found = [*_by_columns(declared.fields), *_mapping(declared.properties)]
+    versions = _unknown_versions(declared)
+    found = [*_by_columns(declared.fields), *_mapping(declared.properties), *versions]
     features = sorted(declared.features - DELTA_RS_APPENDS)
     if found or features:
-        spark_can = set(features) <= SPARK_APPENDS and not _other_paths(declared.properties)
+        spark_can = set(features) <= SPARK_APPENDS and not versions and not _other_paths(declared.properties)
         raise Conflict(
             f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
             expected="a table that any writer may append plain rows to",
@@ -104,8 +118,8 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
             longest = f"{name} IS NULL OR length({name}) <= {length[1]}"
             found.append(Rule(f"type varchar({length[1]}) of column {name}", longest))
     for key, expression in sorted(declared.properties.items()):
-        if key.startswith(_CONSTRAINT):
-            found.append(Rule(f"CHECK constraint {key.removeprefix(_CONSTRAINT)}", expression))
+        if key.lower().startswith(_CONSTRAINT):
+            found.append(Rule(f"CHECK constraint {key[len(_CONSTRAINT) :]}", expression))
     return tuple(found)
 
 
@@ -167,15 +181,25 @@ def _by_columns(fields: Sequence[Field]) -> list[str]:
     return found
 
 
+def _unknown_versions(declared: Declared) -> list[str]:
+    """Protocol versions that are not specified yet, so nobody can know what they ask of a writer."""
+    newest = {"reader": (declared.reader_version, NEWEST_READER), "writer": (declared.writer_version, NEWEST_WRITER)}
+    return [f"{kind} version {there}" for kind, (there, known) in newest.items() if there > known]
+
+
 def _mapping(properties: Mapping[str, str]) -> list[str]:
-    mode = properties.get("delta.columnMapping.mode", "none")
-    return [] if mode == "none" else [f"column mapping by {mode}"]
+    return [f"column mapping by {mode}" for mode in _values(properties, _MAPPING_MODE) if mode != "none"]
 
 
 def _other_paths(properties: Mapping[str, str]) -> list[str]:
     """What makes Spark's Delta write data files outside the folder `execution_id=…`, by which Train knows them."""
-    random = properties.get("delta.randomizeFilePrefixes", "false").lower() == "true"
+    random = "true" in _values(properties, _RANDOM_PREFIXES)
     return [*_mapping(properties), *(["delta.randomizeFilePrefixes"] if random else [])]
+
+
+def _values(properties: Mapping[str, str], name: str) -> list[str]:
+    """What a property is set to, in small letters; more than one value where its name is there in several spellings."""
+    return sorted({value.lower() for key, value in properties.items() if key.lower() == name})
 
 
 def _invariant(text: str) -> str:

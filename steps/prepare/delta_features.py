@@ -22,6 +22,9 @@ DELTA_RS_APPENDS = frozenset({
 })  # fmt: skip
 # The writer version that stands for identity columns, which delta-rs does not write [PROTOCOL.md, "Writer Version Requirements"].
 LEGACY_IDENTITY_WRITER = 6
+# The highest protocol versions there are [PROTOCOL.md, "Reader Version Requirements" and "Writer Version Requirements"].
+NEWEST_READER = 3
+NEWEST_WRITER = 7
 
 SPARK_APPENDS = DELTA_RS_APPENDS | frozenset({
     "allowColumnDefaults", "checkpointProtection", "clustering", "domainMetadata", "icebergCompatV1",

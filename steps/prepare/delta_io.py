@@ -140,6 +140,13 @@ class DeltaStore(Protocol):
             GovernanceError: the table uses Delta features that would be read wrongly.
         """
 
+    def require_files(self, place: Place, version: int) -> None:
+        """Look for every file of that version, to explain a read that failed.
+
+        Raises:
+            NotFound: files were deleted.
+        """
+
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """Commit the frame's rows, or find that this execution did so before.
 

@@ -23,7 +23,7 @@ from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations
 from steps.prepare.delta_io import Commit, Content, Place, Provenance, same_content, user_metadata
-from steps.prepare.delta_tables import existing, opened, storage
+from steps.prepare.delta_tables import existing, not_committed, opened, storage
 from steps.prepare.schemas import PARTITION
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,12 @@ class _CreatedMeanwhile(Exception):
 
 
 def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit:
-    """Commit on top of a log that was seen to hold no commit of this execution, however often that takes."""
+    """Commit on top of a log that was seen to hold no commit of this execution, however often that takes.
+
+    Raises:
+        Unavailable: other writers committed first, every time.
+        GovernanceError: delta-rs refuses the commit, although no other writer was faster.
+    """
     for _ in range(_COMMIT_ATTEMPTS):
         table = existing(place)
         found = commit_of(place, table, content.provenance)
@@ -46,6 +51,8 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
         try:
             commit_once(place, table, content, files)
         except (CommitFailedError, _CreatedMeanwhile) as error:
+            if not _went_on(place, table):  # nobody was faster: delta-rs will refuse it every time
+                raise not_committed(place, error) from error
             log.info("another commit to %s came first (%s), looking again", place.name, type(error).__name__)
             time.sleep(random.uniform(1, 3) * _COMMIT_WAIT_SECONDS)  # noqa: S311 - no secret: spreads writers
     raise Unavailable(
@@ -54,6 +61,12 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
         got="other writers were faster each time",
         do="run again when fewer executions write to this table",
     )
+
+
+def _went_on(place: Place, table: DeltaTable | None) -> bool:
+    """Whether the log has a version after `table`."""
+    newest = existing(place)
+    return newest is not None and (table is None or newest.version() > table.version())
 
 
 def commit_once(place: Place, table: DeltaTable | None, content: Content, files: Sequence[FileEntry]) -> None:

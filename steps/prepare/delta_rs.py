@@ -19,7 +19,7 @@ from steps.prepare import data_files, declarations, raw_rows, row_rules, tiny_fi
 from steps.prepare.delta_io import Commit, Content, Place, Rule, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier
 from steps.prepare.delta_tables import existing, opened, paths, storage
-from steps.prepare.readable import Version, by_scan, require_files, require_own_files
+from steps.prepare.readable import Version, by_scan, require_every_file, require_files, require_own_files
 from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
 
@@ -96,6 +96,12 @@ class DeltaRsStore:
                 return self._map(len(groups), tiny_files.given(streams), _text_ddl(columns))
         task = raw_rows.reading(place.location, options, files, groups, columns)
         return self._map(len(groups), task, _text_ddl(columns))
+
+    def require_files(self, place: Place, version: int) -> None:
+        """See `DeltaStore`."""
+        wanted = _version(opened(place, version))
+        with storage(f"look for the data files of table {place.name}"):
+            require_every_file(place, wanted)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """See `DeltaStore`: check the rows, stage files, count, commit; then read the files back."""

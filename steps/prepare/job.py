@@ -7,6 +7,8 @@ done twice; what was not committed is invisible. So EMR may run it again, or twi
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,12 @@ class Job:
             log.warning("a column of %s is ignored: %s", raw.name, fault)
         log.info("reading %s version %d as %s", raw.name, version, self.catalog.principal)
 
+        with self._explained(raw, version):
+            return self._written(raw, version, columns, (curated, rejected))
+
+    def _written(self, raw: Place, version: int, columns: Columns, targets: tuple[Place, Place]) -> Prepared:
+        """Everything that reads raw rows, and what is made of them."""
+        curated, rejected = targets
         rows = judge.judged(self._read(raw, version, columns))
         found = self._survey(raw, version, rows)
         if len(found.companies) < FEWEST_COMPANIES:
@@ -82,6 +90,16 @@ class Job:
         self.evidence.write_once(self.arguments.manifest_uri, record.to_bytes())
         log.info("%s version %d, manifest %s", table.name, commit.version, record.sha256)
         return record
+
+    @contextmanager
+    def _explained(self, raw: Place, version: int) -> Iterator[None]:
+        """Look for the raw files when Spark or the storage failed: every Spark action reads them again."""
+        try:
+            yield
+        except GovernanceError as error:
+            if type(error) is GovernanceError and error.__cause__ is not None:
+                self.store.require_files(raw, version)
+            raise
 
     @property
     def _rejected_table(self) -> UcName:

@@ -1,6 +1,7 @@
 """Whether a version of a table can be read truly, found out from log and storage before Spark reads a row.
 
     require_files(place, wanted, newest)      # no file outside the table, none deleted by VACUUM
+    require_every_file(place, wanted)         # after a read that failed
     by_scan(place, table)                     # delta-rs's own scan, or the Parquet files as they are
 
 VACUUM deletes only files that the newest version no longer has. So only those are looked for; the newest version costs nothing.
@@ -68,7 +69,7 @@ def require_files(place: Place, wanted: Version, newest: Version, at: Callable[[
     Raises:
         NotFound: VACUUM deleted files; the message says which version can be read.
     """
-    gone = _gone(place, wanted, newest)
+    gone = _gone(place, wanted.paths - newest.paths)
     if not gone:
         return
     oldest = _oldest(place, wanted.number, newest, at)
@@ -77,12 +78,19 @@ def require_files(place: Place, wanted: Version, newest: Version, at: Callable[[
         if oldest == newest.number
         else f"versions {oldest} to {newest.number} can be read"
     )
-    raise NotFound(
-        f"version {wanted.number} of table {place.name} can no longer be read: its files were deleted (VACUUM)",
-        expected=f"{len(wanted.paths)} files",
-        got=f"{len(gone)} of them deleted, the first {gone[0][:200]}",
-        do=f"{only}: choose one as RawTableVersion; -1 reads the newest",
-    )
+    raise _deleted(place, wanted, gone, do=f"{only}: choose one as RawTableVersion; -1 reads the newest")
+
+
+def require_every_file(place: Place, wanted: Version) -> None:
+    """Every file of a version is still there. This looks for each of them, so it is for a read that failed already.
+
+    Raises:
+        NotFound: files were deleted, for instance by VACUUM before the table was restored to this version.
+    """
+    if gone := _gone(place, wanted.paths):
+        raise _deleted(
+            place, wanted, gone, do="choose another RawTableVersion, or ask the table's owner to write the rows again"
+        )
 
 
 def by_scan(place: Place, table: DeltaTable) -> bool:
@@ -106,11 +114,20 @@ def by_scan(place: Place, table: DeltaTable) -> bool:
     return scanned
 
 
-def _gone(place: Place, wanted: Version, newest: Version) -> list[str]:
-    """Files of `wanted` that the storage no longer has."""
+def _deleted(place: Place, wanted: Version, gone: Sequence[str], *, do: str) -> NotFound:
+    return NotFound(
+        f"version {wanted.number} of table {place.name} can no longer be read: its files were deleted (VACUUM)",
+        expected=f"{len(wanted.paths)} files",
+        got=f"{len(gone)} of them deleted, the first {gone[0][:200]}",
+        do=do,
+    )
+
+
+def _gone(place: Place, wanted: frozenset[str]) -> list[str]:
+    """Those of the files that the storage no longer has."""
     from pyarrow.fs import FileType
 
-    paths = sorted(filter(None, (below(place.location, path) for path in wanted.paths - newest.paths)))
+    paths = sorted(filter(None, (below(place.location, path) for path in wanted)))
     if not paths:
         return []
     files = data_files.file_system(place.location, place.access.storage_options())
@@ -129,7 +146,7 @@ def _oldest(place: Place, unreadable: int, newest: Version, at: Callable[[int], 
     low, high = unreadable, newest.number
     while high - low > 1:
         middle = (low + high) // 2
-        if _gone(place, at(middle), newest):
+        if _gone(place, at(middle).paths - newest.paths):
             low = middle
         else:
             high = middle

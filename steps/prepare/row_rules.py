@@ -4,6 +4,7 @@ The rules are Spark SQL, as Delta keeps them, so the same Spark that makes the r
 evaluate is refused by name. Delta itself lets NULL break a CHECK constraint, and so does this.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,20 @@ from steps.prepare.delta_io import Place, Rule
 from steps.prepare.session import engine_faults, reason, translated
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+
+# Spark's functions that make rows. Sail plans them as conditions, and fails at the first row.
+_GENERATOR = re.compile(r"\b(?P<name>(?:explode|posexplode|inline|stack|json_tuple)(?:_outer)?)\s*\(", re.IGNORECASE)
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
 
 
-def require_evaluable(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
-    """Every rule is a condition on the frame's columns; nothing is read.
+def require_evaluable(empty: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
+    """Every rule is a condition on the columns of one row.
+
+    Args:
+        empty: a frame with the columns and without rows.
+        place: the table.
+        rules: what its owner declared.
 
     Raises:
         Conflict: one is not; the message names it.
@@ -24,8 +34,12 @@ def require_evaluable(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     for rule in rules:
+        if generator := _GENERATOR.search(_QUOTED.sub("''", rule.expression)):
+            raise _refused(place, rule, f"{generator['name'].lower()}, which makes rows")
         try:
-            found = frame.select(F.expr(rule.expression).alias("holds")).schema["holds"].dataType.simpleString()
+            found = empty.select(F.expr(rule.expression).alias("holds")).schema["holds"].dataType.simpleString()
+            if found == "boolean":  # also planned: an aggregate, a window or a subquery fails only then
+                empty.agg(_broken(rule)).collect()
         except engine_faults() as error:
             raise _refused(place, rule, reason(str(error))) from error
         if found != "boolean":
@@ -33,22 +47,15 @@ def require_evaluable(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -
 
 
 def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
-    """Every row holds every rule; one Spark action, and none where there are no rules.
+    """Every row holds every rule; one Spark action over the rows, and none where there are no rules.
 
     Raises:
         Conflict: rows break one; the message names it with its expression and their number.
     """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
     if not rules:
         return
-    require_evaluable(frame, place, rules)
-    broken = [
-        F.coalesce(F.sum(F.when(F.coalesce(F.expr(rule.expression), F.lit(False)), 0).otherwise(1)), F.lit(0)).alias(
-            f"rule_{at}"
-        )
-        for at, rule in enumerate(rules)
-    ]
+    require_evaluable(frame.limit(0), place, rules)
+    broken = [_broken(rule).alias(f"rule_{at}") for at, rule in enumerate(rules)]
     named = ", ".join(f"{rule.name} ({rule.expression})" for rule in rules)
     with translated(f"check the rows of table {place.name} against {named}"):
         counts = frame.agg(*broken).collect()[0]
@@ -60,6 +67,14 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
             got="; ".join(found),
             do="choose another CuratedTable, or ask the table's owner to drop the rule",
         )
+
+
+def _broken(rule: Rule) -> "Column":
+    """The number of rows that break a rule."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    holds = F.coalesce(F.expr(rule.expression), F.lit(False))
+    return F.coalesce(F.sum(F.when(holds, 0).otherwise(1)), F.lit(0))
 
 
 def _rows(broken: int) -> str:

@@ -21,8 +21,8 @@ from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations, row_rules
 from steps.prepare.declarations import Declared
 from steps.prepare.delta_io import Commit, Content, Place, Provenance, Rule, same_content, user_metadata
-from steps.prepare.delta_tables import above_newest, log_deleted
-from steps.prepare.readable import Version, require_files, require_own_files
+from steps.prepare.delta_tables import above_newest, log_deleted, storage
+from steps.prepare.readable import Version, require_every_file, require_files, require_own_files
 from steps.prepare.schemas import PARTITION, TableSchema
 from steps.prepare.session import engine_faults, translated
 
@@ -85,6 +85,12 @@ class ConnectorStore:
         """See `DeltaStore`: the columns in their own types, which the kernel reads as text."""
         with translated(f"read table {place.name} at version {version}"):
             return self._at(place, version).select(*columns)
+
+    def require_files(self, place: Place, version: int) -> None:
+        """See `DeltaStore`."""
+        wanted = self._version(place, version, newest=version)
+        with storage(f"look for the data files of table {place.name}"):
+            require_every_file(place, wanted)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """See `DeltaStore`. Spark writes and commits in one go, so rows are counted from the commit's own metrics."""

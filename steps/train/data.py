@@ -118,6 +118,7 @@ def _table(manifest: Prepared, version: int | None, access: ReadAccess) -> Delta
         lambda at: DeltaTable(location, version=at, storage_options=options),
         version,
         lambda: PyFileSystem(DeltaStorageHandler(location, options)),
+        location=location,
     )
 
 

@@ -53,6 +53,7 @@ CHECKED: dict[str, Any] = {
     "properties": {
         "delta.constraints.recent": "YEAR > 2000",
         "delta.constraints.long_enough": "length ( prompt ) > 20",
+        "delta.constraints.no_text_of_sql": "prompt <> 'it\\'s count(1), explode(x)' AND exists(array(year), y -> y > 0)",
     },
 }
 
@@ -95,6 +96,7 @@ def test_what_an_append_keeps_is_honoured_and_stays_declared(
     ("declared", "named"),
     [
         ({"properties": {"delta.constraints.old": "year < 2000"}}, "66 rows break CHECK constraint old: year < 2000"),
+        ({"properties": {"Delta.CONSTRAINTS.Old": "year < 2000"}}, "66 rows break CHECK constraint Old: year < 2000"),
         (
             {"properties": {"delta.constraints.other": "sic <> '3570' AND cik IS NOT NULL"}},
             "66 rows break CHECK constraint other",
@@ -131,7 +133,21 @@ def test_null_in_a_column_that_is_not_null_is_refused_with_column_and_number(
 
 
 @pytest.mark.parametrize(
-    "expression", ["no_such_column > 1", "no_such_function(cik)", "not sql at all (", "length(cik)"]
+    "expression",
+    [
+        "no_such_column > 1",
+        "no_such_function(cik)",
+        "not sql at all (",
+        "length(cik)",
+        "count(year) > 0",
+        "year > 2000 AND max(year) > 0",
+        "row_number() OVER (ORDER BY year) > 0",
+        "sum(year) OVER () > 0",
+        "year IN (SELECT 1)",
+        "EXISTS (SELECT 1)",
+        "cik = 'x' OR Explode (array(true))",
+        "posexplode_outer(array(true))",
+    ],
 )
 def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_read(
     spark: "SparkSession", tmp_path: Path, expression: str
@@ -155,6 +171,8 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
         ({"protocol": made_before.with_features("rowTracking", "domainMetadata")}, "Metadata, writer feature rowTracking", True),
         ({"protocol": made_before.with_features("catalogs-of-2030")}, "writer feature catalogs-of-2030", False),
         ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 6}}, "writer feature identityColumns", True),
+        ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 8}}, "writer version 8", False),
+        ({"properties": {"delta.columnmapping.MODE": "Name"}}, "column mapping by name", False),
         ({"columns": {"year": {"type": "long"}}}, "year as long, not integer", False),
         ({"columns": {"cik": {"name": "CIK"}}}, "no column cik; column CIK, which Prepare does not write", False),
         ({"columns": {"cik": {"metadata": {"__CHAR_VARCHAR_TYPE_STRING": "char(9)"}}}}, "cik as char(9), which pads", False),

@@ -5,7 +5,7 @@ import io
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,6 +72,39 @@ def test_a_commit_is_refused_on_a_log_that_went_on(spark: "SparkSession", tmp_pa
     with pytest.raises(delta_log.CommitFailedError):
         delta_log.commit_once(target, stale, wanted, files)
     assert DeltaTable(str(tmp_path)).version() == 1
+
+
+def test_a_commit_that_delta_rs_refuses_though_nobody_was_faster_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[DeltaTable | None] = []
+
+    def refused(_: Place, table: DeltaTable | None, *__: object) -> None:
+        tried.append(table)
+        raise delta_log.CommitFailedError("a rule of a later Delta")
+
+    monkeypatch.setattr(delta_log, "commit_once", refused)
+    with pytest.raises(GovernanceError) as failed:
+        delta_log.commit(place(tmp_path), content(0), [])
+    assert "delta-rs refused the commit to table edgar.curated.examples_rejected" in str(failed.value)
+    assert "got       a rule of a later Delta" in str(failed.value)
+    plain_table(tmp_path, [])
+    with pytest.raises(GovernanceError, match="a rule of a later Delta"):
+        delta_log.commit(place(tmp_path), content(0), [])
+    assert len(tried) == 2
+
+
+def test_a_commit_that_others_overtake_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, real, others = place(tmp_path), delta_log.commit_once, iter(("bbbbbbbbbbbb", "cccccccccccc"))
+
+    def overtaken(*arguments: Any) -> None:
+        if (other := next(others, None)) is not None:
+            by = Provenance(fakes.execution_arn(other), "edgar.raw.filings", 0, "b" * 64, "t")
+            real(target, delta_log.existing(target), Content(REJECTED, 0, by), [])
+        real(*arguments)
+
+    monkeypatch.setattr(delta_log, "commit_once", overtaken)
+    assert delta_log.commit(target, content(0), []).version == 2
 
 
 def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tiny files: the driver reads each once, and Spark's tasks get the same rows as from the files themselves."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import GovernanceError, NotFound
 from steps.prepare import raw_rows, tiny_files
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
@@ -99,4 +100,37 @@ def test_a_damaged_tiny_file_is_one_sentence(tmp_path: Path, spark: "SparkSessio
     raw = one_file_a_row(tmp_path / "raw")
     next(raw.glob("*.parquet")).write_bytes(b"PAR1 no Parquet PAR1")
     with pytest.raises(GovernanceError, match=r"read the data files of table edgar\.raw\.filings"):
+        job(tmp_path, raw, spark)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("made", [one_file_a_row, lambda location: fakes.raw_table(location, fakes.corpus())])
+def test_a_file_of_the_newest_version_that_is_gone_is_one_sentence(
+    tmp_path: Path, spark: "SparkSession", made: Callable[[Path], Path]
+) -> None:
+    raw = made(tmp_path / "raw")
+    gone = next(raw.glob("*.parquet"))
+    gone.unlink()
+    with pytest.raises(
+        NotFound, match=r"of table edgar\.raw\.filings can no longer be read: its files were del"
+    ) as failed:
+        job(tmp_path, raw, spark)
+    assert f"1 of them deleted, the first {gone.name}" in str(failed.value)
+    assert "choose another RawTableVersion, or ask the table's owner" in str(failed.value)
+
+
+@pytest.mark.spark
+def test_files_that_vacuum_deletes_while_the_job_runs_are_named(
+    tmp_path: Path, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first reading and the second."""
+    raw, real = fakes.raw_table(tmp_path / "raw", fakes.corpus()), DeltaRsStore.check_rows
+
+    def vacuumed(*arguments: Any) -> Any:
+        for path in raw.glob("*.parquet"):
+            path.unlink()
+        return real(*arguments)
+
+    monkeypatch.setattr(DeltaRsStore, "check_rows", vacuumed)
+    with pytest.raises(NotFound, match="its files were deleted"):
         job(tmp_path, raw, spark)

@@ -18,6 +18,8 @@ from steps.prepare import delta_tables
 from steps.prepare.data_files import file_system
 from steps.prepare.delta_io import Place
 from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.schemas import EXAMPLES
+from tests.steps.prepare import made_before
 
 STORE = DeltaRsStore(cast("Any", None))
 
@@ -92,6 +94,35 @@ def test_files_that_the_newest_version_still_has_are_not_looked_for(
     assert [STORE.resolve_version(place(location), version) for version in (0, 1, 2)] == [0, 1, 2]
 
 
+def test_a_restored_version_whose_files_vacuum_deleted_is_found_out_when_it_is_looked_for(tmp_path: Path) -> None:
+    location = written(tmp_path / "t", 3, mode="overwrite")
+    DeltaTable(str(location)).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    STORE.require_files(place(location), DeltaTable(str(location)).version())
+    DeltaTable(str(location)).restore(0, ignore_missing_files=True)
+    newest = DeltaTable(str(location)).version()
+    with pytest.raises(NotFound, match=f"version {newest} of table edgar.raw.filings can no longer be read") as refused:
+        STORE.require_files(place(location), newest)
+    assert "expected  1 files\n  got       1 of them deleted, the first part-" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "got"),
+    [
+        (made_before.with_features("futureReader", "other", reader=True), "futureReader"),
+        ({"minReaderVersion": 4, "minWriterVersion": 8}, "reader version 4"),
+    ],
+)
+def test_a_protocol_that_delta_rs_does_not_open_is_named_with_what_to_do(
+    tmp_path: Path, protocol: dict[str, Any], got: str
+) -> None:
+    location = made_before.table(tmp_path / "t", EXAMPLES, protocol=protocol)
+    for asked in (STORE.resolve_version, STORE.earlier):
+        with pytest.raises(GovernanceError, match="features that the delta engine delta-rs does not read") as refused:
+            asked(place(location), 0)  # type: ignore[operator]
+        assert f"got       {got}\n  do        use the delta engine unity-connector" in str(refused.value)
+        assert "table edgar.raw.filings" in str(refused.value)
+
+
 @pytest.mark.parametrize("without", [3, 4])
 def test_a_version_before_the_oldest_checkpoint_is_refused_with_those_that_can_be_read(
     tmp_path: Path, without: int
@@ -140,6 +171,22 @@ def test_a_wrong_last_checkpoint_is_read_past(tmp_path: Path, hint: str | None, 
     assert [STORE.rows(table, version) for version in (0, 3, 5)] == [1, 4, 6]
     with pytest.raises(NotFound, match="versions up to 5"):
         STORE.resolve_version(table, 6)
+
+
+@pytest.mark.parametrize("version", [-1, 0, 5])
+def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(tmp_path: Path, version: int) -> None:
+    """There is no version before it, at which delta-rs would open the table."""
+    location = written(tmp_path / "t")
+    hint = location / "_delta_log" / "_last_checkpoint"
+    hint.write_text(json.dumps({"version": 0, "size": 3}))
+    with pytest.raises(GovernanceError) as refused:
+        STORE.resolve_version(place(location), version)
+    assert f"the Delta table at {location} cannot be opened: its _delta_log/_last_checkpoint is wrong" in str(
+        refused.value
+    )
+    assert "do        delete _delta_log/_last_checkpoint, which is only a hint" in str(refused.value)
+    hint.unlink()
+    assert STORE.resolve_version(place(location), version) == (5 if version < 0 else version)
 
 
 def test_a_commit_goes_on_a_log_whose_last_checkpoint_is_wrong(tmp_path: Path) -> None:
