@@ -48,13 +48,15 @@ _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?item",
     r"(?i)unresolved\s+staff",
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
-    r"[.!?][\"”’)]* +(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
+    r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
 )
 _MARK = "\x1e"  # mended text has no control characters
 _OWN_LINE = rf"(?im)^{_LEAD}{_PART}{_LABEL}(?:1\s*\(?a\b|{_NUMBER})|^{_LEAD}unresolved\s+staff\s+comments\W*$"
 # At the end of a line of text: behind a whole sentence, with the title's own words.
 _TITLE_BELOW = rf"(?i)({_LABEL}{_NUMBER}[\s.:–—-]*){_MARK}"
-_IN_LINE = rf"(?m)([a-z)\]]{{2}}[.!?][\"”’)]*) +((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
+# The sentence ends in a word, a number or a bracket; with a single letter it may be a reference ("Part I. Item 3").
+_SENTENCE_END = r"(?:[A-Za-z0-9)\]%]{2}|\.[A-Z]|[ $(][0-9])[.!?][\"”’)]* *"
+_IN_LINE = rf"(?m)({_SENTENCE_END})((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
 
 _NUMBERED = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}"
 _FIRST_ITEM = rf"(?i)^{_LEAD}{_PART}{_LABEL}1\s*\(?a\b"
@@ -68,7 +70,7 @@ _FURNITURE_TAIL = r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of 
 _SENTENCE_TAIL = r"[.!?:;•][\"'”’)]*\s*$"
 _REFERRING_TAIL = (
     r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled|captioned|headings?|captions?"
-    r"|refer(?:red)?|part\s+[iv]+\.?)|[,“‘(;\"])[\s,“‘(\"]*$"
+    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?)|[,“‘(;\"])[\s,“‘(\"]*$"
 )
 _LETTERS_LEFT = r"(?i)^[\s\d.:;–—-]*(?:part\s+[iv]+\W*)?$"
 
@@ -82,7 +84,7 @@ def ended(texts: pl.Series) -> pl.DataFrame:
     whole = pl.DataFrame({"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)})
     may = reduce(or_, (texts.str.contains(pattern) for pattern in _MAY_RUN_ON))
     rows = may.fill_null(value=False).arg_true()
-    marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}\n{_MARK}${{2}}")
+    marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}{_MARK}${{2}}")
     marked = marked.str.replace_all(_OWN_LINE, f"{_MARK}$0").str.replace_all(_TITLE_BELOW, "${1}")
     pieces = pl.DataFrame({"row": rows, "piece": marked}).filter(pl.col("piece").str.contains(_MARK, literal=True))
     if pieces.is_empty():

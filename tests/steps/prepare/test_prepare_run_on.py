@@ -66,8 +66,23 @@ def test_a_title_at_the_end_of_a_line_of_text_ends_the_section(title: str) -> No
 
 
 @pytest.mark.parametrize(
+    "end_of_text",
+    ["sell.", "sell. ", "in 2020.", "by 5%. ", "a loss of $5. ", "(see Note 4). ", "GAAP. ", "the U.S. ", "“sell.” "],
+)
+@pytest.mark.parametrize("title", ["Item 1B. Unresolved Staff Comments None.", "ITEM 2. PROPERTIES We own a plant."])
+def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(end_of_text: str, title: str) -> None:
+    text, left_out = end(f"{BODY}We lost what we {end_of_text}{title} Item 3. Legal Proceedings None.")
+    assert text == f"{BODY}We lost what we {end_of_text}"
+    assert left_out is not None
+    assert left_out.startswith(title)
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        f"{BODY}Our claims are many. Item 3. Legal Proceedings describes these.\n{BODY}",
+        f"{BODY}Our claims are many in 2020.Item 3. Legal Proceedings, in part, describes these.\n{BODY}",
+        f"{BODY} see Part II. Item 7. Item 8. Financial Statements. {BODY}",
         f"{BODY}\nsee Item 2. Properties for more. {BODY}",
         f"{BODY} as described in\nItem 2. Properties\nof this report. {BODY}",
         f"{BODY} as described in\nItem 2. Properties\nOur plants are there. {BODY}",
