@@ -63,7 +63,9 @@ _FIRST_ITEM = rf"(?i)^{_LEAD}{_PART}{_LABEL}1\s*\(?a\b"
 _TITLED = rf"(?i)^{_LEAD}(?:{_PART}{_LABEL}{_NUMBER}{_SEPARATOR})?{_TITLE}"
 _SHORT_LINE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?-i:[A-Z][^\n.;,]{{0,80}}?(?:\n|$))"
 _BARE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?:none|not\s+applicable|n/a)\b"
+_NOTHING = r"(?i)^[\s.:;,–—)(\]-]*(?:none|not\s+applicable|n/a)\s*(?:[.;)\n]|$)"
 _GOES_ON = r"^[\s.:–—\])-]*[a-z,;’”\"']"
+_EMPTY = r"^\W*$"
 _PAGE = r"^[\s.:–—\])-]*\d{1,3}\s*(?:\n|$)"
 _VERB = r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was|were|will|may|see|this|above|below)\b"
 _FURNITURE_TAIL = r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of contents|other information))+\s*$"
@@ -113,16 +115,22 @@ def _is_title() -> pl.Expr:
     """Is the piece the next item's, by its own first line and by what is written before it?"""
     piece, tail = pl.col("piece"), pl.col("piece").shift().over("row").fill_null("")
     tail = tail.str.replace(_FURNITURE_TAIL, "")
+    rest = piece.str.replace(_TITLED, "")
+    nothing = rest.str.contains(_NOTHING)
     titled = (
         piece.str.contains(_TITLED)
-        & ~piece.str.replace(_TITLED, "").str.contains(_GOES_ON)
-        & ~(piece.str.replace(_TITLED, "").str.contains(_PAGE) & (pl.col("before") < _CONTENTS_WITHIN))
+        & (nothing | ~rest.str.contains(_GOES_ON))
+        & ~(rest.str.contains(_PAGE) & (pl.col("before") < _CONTENTS_WITHIN))
         & ~piece.str.extract(f"({_TITLED})").str.replace(_NUMBERED, "").str.contains(_VERB).fill_null(value=False)
     )
     short = piece.str.extract(f"({_SHORT_LINE})").fill_null("")
     named = (short != "") & ~short.str.contains(r"\d\s*$") & ~short.str.replace(_NUMBERED, "").str.contains(_VERB)
     ended = tail.str.contains(_SENTENCE_TAIL) | (tail.str.strip_chars() == "")
-    return (titled & ~tail.str.contains(_REFERRING_TAIL)) | ((named | piece.str.contains(_BARE)) & ended)
+    # A fragment before the title makes a reference of it, but not where the item says "None." or the next title follows.
+    next_title = rest.str.contains(_EMPTY) & titled.shift(-1).over("row").fill_null(value=False)
+    return (titled & (nothing | next_title | ~tail.str.contains(_REFERRING_TAIL))) | (
+        (named | piece.str.contains(_BARE)) & ended
+    )
 
 
 def _with_contents(pieces: pl.DataFrame) -> pl.DataFrame:

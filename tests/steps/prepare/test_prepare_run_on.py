@@ -82,6 +82,8 @@ def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(en
     [
         f"{BODY}Our claims are many. Item 3. Legal Proceedings describes these.\n{BODY}",
         f"{BODY}Our claims are many in 2020.Item 3. Legal Proceedings, in part, describes these.\n{BODY}",
+        f"{BODY} as described in\nItem 2. Properties\nItem 3. Legal Proceedings\nof this report. {BODY}",
+        f"{BODY} as described in\nItem 3. Legal Proceedings, none of which is new. {BODY}",
         f"{BODY} see Part II. Item 7. Item 8. Financial Statements. {BODY}",
         f"{BODY}\nsee Item 2. Properties for more. {BODY}",
         f"{BODY} as described in\nItem 2. Properties\nof this report. {BODY}",
