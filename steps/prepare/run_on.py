@@ -47,11 +47,20 @@ _SEPARATOR = r"[\s.:;–—)\]-]*"
 _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?item",
     r"(?i)unresolved\s+staff",
+    r"(?i)\n[^a-z0-9]*(?:1c\b|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))",
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
     r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
 )
 _MARK = "\x1e"  # mended text has no control characters
-_OWN_LINE = rf"(?im)^{_LEAD}{_PART}{_LABEL}(?:1\s*\(?a\b|{_NUMBER})|^{_LEAD}unresolved\s+staff\s+comments\W*$"
+_NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything else has, each as a whole line
+    rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
+    r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings|mine\s+safety\s+disclosures"
+    r"|unregistered\s+sales[^.\n]{0,120}|defaults\s+upon\s+senior\s+securities)\W*$)"
+)
+_OWN_LINE = (
+    rf"(?im)^{_LEAD}{_PART}{_LABEL}(?:1\s*\(?a\b|{_NUMBER})|{_NUMBER_ONLY}"
+    rf"|^{_LEAD}unresolved\s+staff\s+comments\W*(?:(?:none|not\s+applicable|n/a)\W*)?$"
+)
 # At the end of a line of text: behind a whole sentence, with the title's own words.
 _TITLE_BELOW = rf"(?i)({_LABEL}{_NUMBER}[\s.:–—-]*){_MARK}"
 # The sentence ends in a word, a number or a bracket; with a single letter it may be a reference ("Part I. Item 3").
@@ -60,9 +69,10 @@ _IN_LINE = rf"(?m)({_SENTENCE_END})((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBE
 
 _NUMBERED = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}"
 _FIRST_ITEM = rf"(?i)^{_LEAD}{_PART}{_LABEL}1\s*\(?a\b"
-_TITLED = rf"(?i)^{_LEAD}(?:{_PART}{_LABEL}{_NUMBER}{_SEPARATOR})?{_TITLE}"
+_TITLED = rf"(?i)^{_LEAD}(?:{_PART}(?:{_LABEL})?{_NUMBER}{_SEPARATOR})?{_TITLE}"
 _SHORT_LINE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?-i:[A-Z][^\n.;,]{{0,80}}?(?:\n|$))"
 _BARE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?:none|not\s+applicable|n/a)\b"
+_LIST_BEGINS = r"(?m)^\W*1[.)]\s"  # a list of the author's own
 _NOTHING = r"(?i)^[\s.:;,–—)(\]-]*(?:none|not\s+applicable|n/a)\s*(?:[.;)\n]|$)"
 _GOES_ON = r"^[\s.:–—\])-]*[a-z,;’”\"']"
 _EMPTY = r"^\W*$"
@@ -126,6 +136,9 @@ def _is_title() -> pl.Expr:
     short = piece.str.extract(f"({_SHORT_LINE})").fill_null("")
     named = (short != "") & ~short.str.contains(r"\d\s*$") & ~short.str.replace(_NUMBERED, "").str.contains(_VERB)
     ended = tail.str.contains(_SENTENCE_TAIL) | (tail.str.strip_chars() == "")
+    bare = piece.str.contains(rf"^{_LEAD}\d")
+    in_list = piece.str.contains(_LIST_BEGINS).cum_sum().shift().over("row").fill_null(0) > 0
+    titled = titled & (~bare | nothing | (ended & ~in_list))
     # A fragment before the title makes a reference of it, but not where the item says "None." or the next title follows.
     next_title = rest.str.contains(_EMPTY) & titled.shift(-1).over("row").fill_null(value=False)
     return (titled & (nothing | next_title | ~tail.str.contains(_REFERRING_TAIL))) | (
