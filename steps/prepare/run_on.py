@@ -11,9 +11,9 @@ from operator import or_
 
 import polars as pl
 
-_LABEL = r"items?\s*(?:no\.?\s*|#\s*)?"
+_LABEL = r"i ?tems?\s*(?:no\.?\s*|#\s*)?"
 _NUMBER = (
-    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(]?\s*[bcd]\b\)?|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
+    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(.]?\s*[bcd]\b\)?|i{2,3}\b|iv\b|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
     r"(?:\s*(?:and|&|,)\s*\d{1,2}[abc]?\b)*"
 )
 _PART = r"(?:part\s+(?:i{1,3}|iv)\b[\s.,:–—-]*)?"
@@ -37,17 +37,18 @@ _TITLES = (
     r"quantitative\s+and\s+qualitative\b[^.\n]{0,60}",
     r"(?:consolidated\s+)?financial\s+statements\b[^.\n]{0,80}",
     r"controls\s+and\s+procedures|executive\s+compensation",
+    r"signatures?\s*\n\s*(?-i:Pursuant|PURSUANT)\b",
     r"changes\s+in\s+and\s+disagreements\b[^.\n]{0,120}|directors\b[^.\n]{0,80}",
 )
 _TITLE = "(?:" + "|".join(_TITLES) + r")"
-_SEPARATOR = r"[\s.:;–—)\]-]*"
+_SEPARATOR = r"[\s.:;–—)\]|-]*"
 
 # Looked for first, each by itself, because so they cost almost nothing: a line that begins with an item, the one title that
 # needs no number, an item at the very start, and an item behind a sentence.
 _MAY_RUN_ON = (
-    r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?item",
+    r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
-    r"(?i)\n[^a-z0-9]*(?:1c\b|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))",
+    r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))",
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
     r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
 )
@@ -59,6 +60,7 @@ _NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything els
 )
 _OWN_LINE = (
     rf"(?im)^{_LEAD}{_PART}{_LABEL}(?:1\s*\(?a\b|{_NUMBER})|{_NUMBER_ONLY}"
+    rf"|^{_LEAD}signatures?\s*\n\s*pursuant\b"
     rf"|^{_LEAD}unresolved\s+staff\s+comments\W*(?:(?:none|not\s+applicable|n/a)\W*)?$"
 )
 # At the end of a line of text: behind a whole sentence, with the title's own words.
@@ -126,10 +128,11 @@ def _is_title() -> pl.Expr:
     piece, tail = pl.col("piece"), pl.col("piece").shift().over("row").fill_null("")
     tail = tail.str.replace(_FURNITURE_TAIL, "")
     rest = piece.str.replace(_TITLED, "")
+    signed = piece.str.contains(rf"(?i)^{_LEAD}signatures?\s*\n")
     nothing = rest.str.contains(_NOTHING)
     titled = (
         piece.str.contains(_TITLED)
-        & (nothing | ~rest.str.contains(_GOES_ON))
+        & (nothing | signed | ~rest.str.contains(_GOES_ON))
         & ~(rest.str.contains(_PAGE) & (pl.col("before") < _CONTENTS_WITHIN))
         & ~piece.str.extract(f"({_TITLED})").str.replace(_NUMBERED, "").str.contains(_VERB).fill_null(value=False)
     )
