@@ -84,7 +84,7 @@ _FURNITURE_TAIL = r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of 
 _SENTENCE_TAIL = r"[.!?:;•][\"'”’)]*\s*$"
 _REFERRING_TAIL = (
     r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled|captioned|headings?|captions?"
-    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?)|[,“‘(;\"])[\s,“‘(\"]*$"
+    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?|(?:cf|vs|sec|incl)\.)|[,“‘(;\"])[\s,“‘(\"]*$"
 )
 _LETTERS_LEFT = r"(?i)^[\s\d.:;–—-]*(?:part\s+[iv]+\W*)?$"
 

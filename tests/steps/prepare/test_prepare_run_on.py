@@ -96,6 +96,7 @@ def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(en
         f"{BODY}Our claims are many in 2020.Item 3. Legal Proceedings, in part, describes these.\n{BODY}",
         f"{BODY} as described in\nItem 2. Properties\nItem 3. Legal Proceedings\nof this report. {BODY}",
         f"{BODY} as described in\nItem 3. Legal Proceedings, none of which is new. {BODY}",
+        f"{BODY} cf. Item 2. Properties. {BODY}",
         f"{BODY} see Part II. Item 7. Item 8. Financial Statements. {BODY}",
         f"{BODY}\nSignatures may be forged.\n{BODY}",
         f"{BODY}\nItem II of the plan requires money.\n{BODY}",
