@@ -38,13 +38,18 @@ _OTHER_FORMATS = (
 
 
 def documents(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield each document with its place; a faulty one is a `ValueError` in place of the document.
+    """Yield each document with its place; a faulty one, or a file without one, is a `ValueError` in place of the document.
 
     Raises:
-        UsageError: the file or folder cannot be read, is empty or is no JSON text at all.
+        UsageError: the file or folder cannot be read, the folder has no such file, or a file is no JSON text at all.
     """
     for file in _files(path):
-        yield from _of_file(file)
+        empty = True
+        for found in _of_file(file):
+            empty = False
+            yield found
+        if empty:
+            yield str(file), ValueError("no JSON document in it")
 
 
 def _files(path: Path) -> list[Path]:
@@ -53,7 +58,7 @@ def _files(path: Path) -> list[Path]:
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.name.endswith(SUFFIXES) and not file.name.startswith(".") and file.is_file()
+        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".") and file.is_file()
     )
     if not found:
         raise UsageError(f"no filings in the folder {path}\n  expected  files that end in {' '.join(SUFFIXES)}")

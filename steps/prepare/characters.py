@@ -29,7 +29,8 @@ _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2
 # Windows-1252 has no sign for five of the bytes 0x80-0x9F; a browser that reads them keeps them as control characters.
 _WINDOWS = {byte: bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(0x80, 0xC0)}
 _CONTROLS = {chr(byte): sign for byte, sign in _WINDOWS.items() if byte < 0xA0}
-_HIDDEN = re.compile(_INVISIBLE)
+# A soft hyphen is also the byte 0xAD ("í" is 0xC3 0xAD): the repair leaves it, what comes after the repair removes it.
+_HIDDEN = re.compile(_INVISIBLE.replace(r"\u00ad", ""))
 _CONTROL = re.compile("[\x80-\x9f]")
 _BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {chr(byte): byte for byte in range(0xC0, 0x100)}
 
@@ -130,6 +131,8 @@ def _of_entity(found: re.Match[str]) -> str:
 def _of_bytes(found: re.Match[str]) -> str:
     signs = found[0]
     numbers = [_BYTES[sign] for sign in signs]
+    if numbers[1] == 0xAD:
+        return bytes(numbers).decode() if signs[0] in "ÂÃ" and not _is_hyphenated(found) else signs
     known = numbers[1] in _SECOND[signs[0]] and (signs[:2] != "â…" or numbers[2] in _FRACTIONS)
     if not known and not (signs[0] == "Ã" and _is_in_word(found)):
         return signs
@@ -143,6 +146,12 @@ def _is_in_word(found: re.Match[str]) -> bool:
     """Whether `Ã` does not end a word of capitals, as it does in Portuguese ("IRMÃ")."""
     before, after = found.string[found.start() - 1 : found.start()], found.string[found.end() : found.end() + 1]
     return not before.isupper() or (found[0][1] not in "\u00a0’" and after.isalpha())
+
+
+def _is_hyphenated(found: re.Match[str]) -> bool:
+    """Whether a soft hyphen follows a letter of a word of capitals ("CÂ-MARA"); a capital may begin a name ("Aída")."""
+    before, after = found.string[found.start() - 1 : found.start()], found.string[found.end() : found.end() + 1]
+    return before.isupper() and not after.islower()
 
 
 def _of_rest(found: re.Match[str]) -> str:

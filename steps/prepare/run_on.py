@@ -11,9 +11,9 @@ from operator import or_
 
 import polars as pl
 
-_LABEL = r"items?\s*(?:no\.?\s*|#\s*)?"
+_LABEL = r"i ?tems?\s*(?:no\.?\s*|#\s*)?"
 _NUMBER = (
-    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(]?\s*[bcd]\b\)?|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
+    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(.]?\s*[bcd]\b\)?|i{2,3}\b|iv\b|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
     r"(?:\s*(?:and|&|,)\s*\d{1,2}[abc]?\b)*"
 )
 _PART = r"(?:part\s+(?:i{1,3}|iv)\b[\s.,:–—-]*)?"
@@ -37,38 +37,54 @@ _TITLES = (
     r"quantitative\s+and\s+qualitative\b[^.\n]{0,60}",
     r"(?:consolidated\s+)?financial\s+statements\b[^.\n]{0,80}",
     r"controls\s+and\s+procedures|executive\s+compensation",
+    r"signatures?\s*\n\s*(?-i:Pursuant|PURSUANT)\b",
     r"changes\s+in\s+and\s+disagreements\b[^.\n]{0,120}|directors\b[^.\n]{0,80}",
 )
 _TITLE = "(?:" + "|".join(_TITLES) + r")"
-_SEPARATOR = r"[\s.:;–—)\]-]*"
+_SEPARATOR = r"[\s.:;–—)\]|-]*"
 
 # Looked for first, each by itself, because so they cost almost nothing: a line that begins with an item, the one title that
 # needs no number, an item at the very start, and an item behind a sentence.
 _MAY_RUN_ON = (
-    r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?item",
+    r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
+    r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))",
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
-    r"[.!?][\"”’)]* +(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
+    r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
 )
 _MARK = "\x1e"  # mended text has no control characters
-_OWN_LINE = rf"(?im)^{_LEAD}{_PART}{_LABEL}(?:1\s*\(?a\b|{_NUMBER})|^{_LEAD}unresolved\s+staff\s+comments\W*$"
+_NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything else has, each as a whole line
+    rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
+    r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings|mine\s+safety\s+disclosures"
+    r"|unregistered\s+sales[^.\n]{0,120}|defaults\s+upon\s+senior\s+securities)\W*$)"
+)
+_OWN_LINE = (
+    rf"(?im)^{_LEAD}{_PART}{_LABEL}(?:1\s*\(?a\b|{_NUMBER})|{_NUMBER_ONLY}"
+    rf"|^{_LEAD}signatures?\s*\n\s*pursuant\b"
+    rf"|^{_LEAD}unresolved\s+staff\s+comments\W*(?:(?:none|not\s+applicable|n/a)\W*)?$"
+)
 # At the end of a line of text: behind a whole sentence, with the title's own words.
 _TITLE_BELOW = rf"(?i)({_LABEL}{_NUMBER}[\s.:–—-]*){_MARK}"
-_IN_LINE = rf"(?m)([a-z)\]]{{2}}[.!?][\"”’)]*) +((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
+# The sentence ends in a word, a number or a bracket; with a single letter it may be a reference ("Part I. Item 3").
+_SENTENCE_END = r"(?:[A-Za-z0-9)\]%]{2}|\.[A-Z]|[ $(][0-9])[.!?][\"”’)]* *"
+_IN_LINE = rf"(?m)({_SENTENCE_END})((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
 
 _NUMBERED = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}"
 _FIRST_ITEM = rf"(?i)^{_LEAD}{_PART}{_LABEL}1\s*\(?a\b"
-_TITLED = rf"(?i)^{_LEAD}(?:{_PART}{_LABEL}{_NUMBER}{_SEPARATOR})?{_TITLE}"
+_TITLED = rf"(?i)^{_LEAD}(?:{_PART}(?:{_LABEL})?{_NUMBER}{_SEPARATOR})?{_TITLE}"
 _SHORT_LINE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?-i:[A-Z][^\n.;,]{{0,80}}?(?:\n|$))"
 _BARE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?:none|not\s+applicable|n/a)\b"
+_LIST_BEGINS = r"(?m)^\W*1[.)]\s"  # a list of the author's own
+_NOTHING = r"(?i)^[\s.:;,–—)(\]-]*(?:none|not\s+applicable|n/a)\s*(?:[.;)\n]|$)"
 _GOES_ON = r"^[\s.:–—\])-]*[a-z,;’”\"']"
+_EMPTY = r"^\W*$"
 _PAGE = r"^[\s.:–—\])-]*\d{1,3}\s*(?:\n|$)"
 _VERB = r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was|were|will|may|see|this|above|below)\b"
 _FURNITURE_TAIL = r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of contents|other information))+\s*$"
 _SENTENCE_TAIL = r"[.!?:;•][\"'”’)]*\s*$"
 _REFERRING_TAIL = (
     r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled|captioned|headings?|captions?"
-    r"|refer(?:red)?|part\s+[iv]+\.?)|[,“‘(;\"])[\s,“‘(\"]*$"
+    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?|(?:cf|vs|sec|incl)\.)|[,“‘(;\"])[\s,“‘(\"]*$"
 )
 _LETTERS_LEFT = r"(?i)^[\s\d.:;–—-]*(?:part\s+[iv]+\W*)?$"
 
@@ -82,7 +98,7 @@ def ended(texts: pl.Series) -> pl.DataFrame:
     whole = pl.DataFrame({"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)})
     may = reduce(or_, (texts.str.contains(pattern) for pattern in _MAY_RUN_ON))
     rows = may.fill_null(value=False).arg_true()
-    marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}\n{_MARK}${{2}}")
+    marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}{_MARK}${{2}}")
     marked = marked.str.replace_all(_OWN_LINE, f"{_MARK}$0").str.replace_all(_TITLE_BELOW, "${1}")
     pieces = pl.DataFrame({"row": rows, "piece": marked}).filter(pl.col("piece").str.contains(_MARK, literal=True))
     if pieces.is_empty():
@@ -111,16 +127,26 @@ def _is_title() -> pl.Expr:
     """Is the piece the next item's, by its own first line and by what is written before it?"""
     piece, tail = pl.col("piece"), pl.col("piece").shift().over("row").fill_null("")
     tail = tail.str.replace(_FURNITURE_TAIL, "")
+    rest = piece.str.replace(_TITLED, "")
+    signed = piece.str.contains(rf"(?i)^{_LEAD}signatures?\s*\n")
+    nothing = rest.str.contains(_NOTHING)
     titled = (
         piece.str.contains(_TITLED)
-        & ~piece.str.replace(_TITLED, "").str.contains(_GOES_ON)
-        & ~(piece.str.replace(_TITLED, "").str.contains(_PAGE) & (pl.col("before") < _CONTENTS_WITHIN))
+        & (nothing | signed | ~rest.str.contains(_GOES_ON))
+        & ~(rest.str.contains(_PAGE) & (pl.col("before") < _CONTENTS_WITHIN))
         & ~piece.str.extract(f"({_TITLED})").str.replace(_NUMBERED, "").str.contains(_VERB).fill_null(value=False)
     )
     short = piece.str.extract(f"({_SHORT_LINE})").fill_null("")
     named = (short != "") & ~short.str.contains(r"\d\s*$") & ~short.str.replace(_NUMBERED, "").str.contains(_VERB)
     ended = tail.str.contains(_SENTENCE_TAIL) | (tail.str.strip_chars() == "")
-    return (titled & ~tail.str.contains(_REFERRING_TAIL)) | ((named | piece.str.contains(_BARE)) & ended)
+    bare = piece.str.contains(rf"^{_LEAD}\d")
+    in_list = piece.str.contains(_LIST_BEGINS).cum_sum().shift().over("row").fill_null(0) > 0
+    titled = titled & (~bare | nothing | (ended & ~in_list))
+    # A fragment before the title makes a reference of it, but not where the item says "None." or the next title follows.
+    next_title = rest.str.contains(_EMPTY) & titled.shift(-1).over("row").fill_null(value=False)
+    return (titled & (nothing | next_title | ~tail.str.contains(_REFERRING_TAIL))) | (
+        (named | piece.str.contains(_BARE)) & ended
+    )
 
 
 def _with_contents(pieces: pl.DataFrame) -> pl.DataFrame:

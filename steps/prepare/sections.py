@@ -19,7 +19,8 @@ TOO_SHORT = "section_too_short"
 TOO_LONG = "section_too_long"
 MARKUP_LEFT = "markup_left"
 
-SHORTEST_SECTION = 600  # characters; a shorter text holds no heading with a body
+# Characters; a shorter text holds no heading (30 in risk_factors.py) with a body (200 in examples.py). Those two judge the rest.
+SHORTEST_SECTION = 230
 # About ten times the longest Item 1A we know of; what is longer is a whole filing that came as one section.
 LONGEST_SECTION = 4_000_000  # characters
 _LONGEST_NOTICE = 2_500  # characters; a section that consists of a notice is shorter than this

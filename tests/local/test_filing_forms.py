@@ -91,6 +91,21 @@ def test_a_folder_is_read_at_any_depth_and_what_is_no_json_in_it_is_left_alone(t
     assert sorted(filter(None, ciks(tmp_path))) == sorted(BOTH)
 
 
+def test_suffixes_count_whatever_their_case(tmp_path: Path) -> None:
+    (tmp_path / "A.JSON").write_text(INDENTED)
+    (tmp_path / "b.JsonL.GZ").write_bytes(gzip.compress(json.dumps(OTHER).encode()))
+    assert ciks(tmp_path) == BOTH
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"[]", gzip.compress(b"")])
+def test_a_file_without_a_document_among_others_is_a_fault(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_text(INDENTED)
+    (tmp_path / "empty.json").write_bytes(content)
+    for paths in ([tmp_path], [tmp_path / "a.json", tmp_path / "empty.json"]):
+        with pytest.raises(UsageError, match=r"empty\.json: no JSON document in it"):
+            filings.read(paths)
+
+
 def test_a_period_may_be_missing_and_numbers_and_other_cases_of_names_are_taken(tmp_path: Path) -> None:
     document = {name.upper(): value for name, value in CRAWLER.items() if name != "period_of_report"} | {
         "CIK": 320193.0,
@@ -149,9 +164,9 @@ GZIPPED = gzip.compress(LINES.encode() * 50)
         (b"\x00\x01\x02", "f is binary, or UTF-16 without a byte order mark"),
         (LINES.encode("utf-16-le"), "f is binary, or UTF-16 without a byte order mark"),
         (LINES.encode() + b'\n{"cik": "\xff"}', "f is not UTF-8: invalid start byte behind line "),
-        (b"", "no filings in "),
-        (b"\xef\xbb\xbf\n", "no filings in "),
-        (b"[]", "no filings in "),
+        (b"", "f: no JSON document in it"),
+        (b"\xef\xbb\xbf\n", "f: no JSON document in it"),
+        (b"[]", "f: no JSON document in it"),
         (b'{"cik": "1", "cik": "2"}', "f:1: the field 'cik' is there twice"),
         (b'{"cik": "1", "CIK": "2"}', "f:1: cik and CIK are one field"),
         (b'{"cik": "1", "sic": NaN}', "f:1: NaN is no JSON; an absent value is null"),

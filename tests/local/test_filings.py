@@ -61,7 +61,7 @@ def test_many_faults_are_counted_and_the_first_shown(tmp_path: Path) -> None:
 def test_a_missing_an_empty_and_a_binary_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent\.jsonl cannot be read: No such file"):
         filings.read([tmp_path / "absent.jsonl"])
-    with pytest.raises(UsageError, match="no filings in"):
+    with pytest.raises(UsageError, match="no JSON document in it"):
         filings.read([written(tmp_path, "")])
     binary = tmp_path / "binary.jsonl"
     binary.write_bytes(b'{"cik": "\xff"}')

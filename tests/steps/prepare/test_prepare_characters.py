@@ -10,7 +10,7 @@ import pytest
 from steps.prepare import characters, markup
 from steps.prepare.characters import LOST, mended
 
-SAMPLE = "It’s a “test” – § 5 é ñ ü • ™ ® © € ½ … ‘x’ — ≥ ● ◦ ▪ ☐ ✓ à œ fi 😀"
+SAMPLE = "It’s a “test” – § 5 é í 😭 ñ ü • ™ ® © € ½ … ‘x’ — ≥ ● ◦ ▪ ☐ ✓ à œ fi 😀"
 
 
 def mend(text: str) -> str:
@@ -59,6 +59,14 @@ def test_real_text_is_not_touched(text: str) -> None:
         ("Item 1A.Â Risk, voilÃ\u00a0 la, 5Â°, ACMEÂ®", "Item 1A. Risk, voilà la, 5°, ACME®"),
         ("CÃ“RDOBA SOCIÃ‰TÃ‰ MÃœNCHEN GÃ©nÃ©rale Å“uvre", "CÓRDOBA SOCIÉTÉ MÜNCHEN Générale œuvre"),
         ("ï»¿x ï‚· y \uf0b7 z", "x • y • z"),
+        (
+            "MartÃ\u00adn, BrasÃ\u00adlia, AÃ\u00adda, Ã\u00adndice, MartÃ&shy;n, MartÃƒÂ\u00adn",
+            "Martín, Brasília, Aída, índice, Martín, Martín",
+        ),
+        (
+            "inÂ\u00adter, in\u00adter CÂ\u00adMARA, MANHÃ\u00adS, LÄ\u00adRM, chÃ¢\u00adteau",
+            "inter, inter CÂMARA, MANHÃS, LÄRM, château",
+        ),
         ("a\u2028b\u2029c", "a\nb\nc"),
         ("end.\n\x0cNext", "end.\n\nNext"),
         ("in\r\n\x0c\r\nOhio", "in\nOhio"),

@@ -86,6 +86,24 @@ def test_what_is_not_usable_says_why(changes: dict[str, str | None], reason: str
     assert judged(**changes)["reason"] == reason
 
 
+EXCEPT = "Except as set forth below, there have been no material changes to the risk factors in our annual report.\n"
+
+
+@pytest.mark.parametrize("notice", ["", EXCEPT])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("Storms have closed our only plant for two weeks in each of the last three years. " * 4, None),
+        ("Our headquarters stand in Springfield.", "section_too_short"),
+    ],
+)
+def test_one_short_risk_factor_is_a_section(notice: str, body: str, reason: str | None) -> None:
+    heading = "A storm may harm our plant and our reputation."
+    found = judged(filing_type="10-Q", part_2_item_1a=f"{NOTHING}{notice}{heading}\n{body.strip()}")
+    assert found["reason"] == (reason if not notice or reason is None else "no_material_changes")
+    assert [factor["heading"] for factor in found["risk_factors"] or []] == ([] if reason else [heading])
+
+
 def test_a_long_section_that_mentions_references_and_changes_is_used() -> None:
     text = (
         fakes.section("Acme", 12) + "\nThere were no material changes; see “Risk Factors”, incorporated by reference."

@@ -44,6 +44,18 @@ def end(text: str) -> tuple[str, str | None]:
         "Item 5. Other Information\nNone.",
         "Item 6. Exhibits\nNone.",
         "Part II, Item 2. Unregistered Sales of Equity Securities\nNone.",
+        "Item 1.B. Unresolved Staff Comments\nNone.",
+        "I tem 1B. Unresolved Staff Comments\nNone.",
+        "| Item 2. | Properties |\nWe own a plant.",
+        "Item II. Properties\nWe own a plant.",
+        "SIGNATURES\nPursuant to the requirements of the Securities Exchange Act of 1934, it is signed.",
+        "1B. Unresolved Staff Comments\nNone.",
+        "1B.\nUnresolved Staff Comments\nNone.",
+        "1C. Cybersecurity\nOur board oversees this.",
+        "2. Properties\nWe own a plant.",
+        "3. LEGAL PROCEEDINGS\nNone.",
+        "UNRESOLVED STAFF COMMENTS None.",
+        "Unresolved Staff Comments: None",
         "PART II\nItem 5. Market for Registrant’s Common Equity, Related Stockholder Matters\nOur stock is traded.",
     ],
 )
@@ -66,8 +78,31 @@ def test_a_title_at_the_end_of_a_line_of_text_ends_the_section(title: str) -> No
 
 
 @pytest.mark.parametrize(
+    "end_of_text",
+    ["sell.", "sell. ", "in 2020.", "by 5%. ", "a loss of $5. ", "(see Note 4). ", "GAAP. ", "the U.S. ", "“sell.” "],
+)
+@pytest.mark.parametrize("title", ["Item 1B. Unresolved Staff Comments None.", "ITEM 2. PROPERTIES We own a plant."])
+def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(end_of_text: str, title: str) -> None:
+    text, left_out = end(f"{BODY}We lost what we {end_of_text}{title} Item 3. Legal Proceedings None.")
+    assert text == f"{BODY}We lost what we {end_of_text}"
+    assert left_out is not None
+    assert left_out.startswith(title)
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        f"{BODY}Our claims are many. Item 3. Legal Proceedings describes these.\n{BODY}",
+        f"{BODY}Our claims are many in 2020.Item 3. Legal Proceedings, in part, describes these.\n{BODY}",
+        f"{BODY} as described in\nItem 2. Properties\nItem 3. Legal Proceedings\nof this report. {BODY}",
+        f"{BODY} as described in\nItem 3. Legal Proceedings, none of which is new. {BODY}",
+        f"{BODY} cf. Item 2. Properties. {BODY}",
+        f"{BODY} see Part II. Item 7. Item 8. Financial Statements. {BODY}",
+        f"{BODY}\nSignatures may be forged.\n{BODY}",
+        f"{BODY}\nItem II of the plan requires money.\n{BODY}",
+        f"{BODY}\n1. Plants\n{BODY}\n2. Properties\n{BODY}\n3. Legal Proceedings\n{BODY}",
+        f"{BODY}\n2. Properties that we lease may be lost.\n{BODY}",
+        f"{BODY}\nUnresolved staff comments could harm our stock price.\n{BODY}",
         f"{BODY}\nsee Item 2. Properties for more. {BODY}",
         f"{BODY} as described in\nItem 2. Properties\nof this report. {BODY}",
         f"{BODY} as described in\nItem 2. Properties\nOur plants are there. {BODY}",
@@ -92,10 +127,11 @@ def test_a_reference_or_a_group_of_risks_ends_nothing(text: str) -> None:
 ENTRIES = ("Item 1B. Unresolved Staff Comments", "Item 2. Properties", "Item 3. Legal Proceedings")
 
 
+@pytest.mark.parametrize("word", ["Item ", ""])
 @pytest.mark.parametrize("number", ["", " 12", "\n12", " ........ 12"])
 @pytest.mark.parametrize("again", ["", f"{TITLE}\n"])
-def test_a_table_of_contents_before_the_section_ends_nothing(number: str, again: str) -> None:
-    contents = "\n".join(f"{entry}{number}" for entry in (TITLE, *ENTRIES))
+def test_a_table_of_contents_before_the_section_ends_nothing(number: str, again: str, word: str) -> None:
+    contents = "\n".join(f"{entry.replace('Item ', word)}{number}" for entry in (TITLE, *ENTRIES))
     text, left_out = end(f"{contents}\n{again}{BODY}\nItem 1B. Unresolved Staff Comments\nNone.")
     assert BODY in text
     assert "None." not in text
