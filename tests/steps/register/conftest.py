@@ -1,13 +1,18 @@
 """One bed for all tests of the worker: starting it costs seconds, so executions and models are new in each test."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import boto3
 import pytest
 
+from steps.governance.identity import connect
+from steps.governance.retrying import Policy
 from steps.register import aws
 from tests.steps.register import bed as beds
 from tests.steps.register import executions
+
+_BUDGET_SECONDS = 4.0  # for each call: an outage in a test ends after seconds, and not after a minute
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +28,7 @@ def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.B
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
     aws.client.cache_clear()
+    monkeypatch.setattr("steps.register.worker.connect", partial(connect, policy=Policy(_BUDGET_SECONDS)))
     return bed
 
 
