@@ -216,12 +216,15 @@ def test_zeros_in_the_place_of_a_digest_compile_but_are_never_deployed(
         "train.image",
         "train.base_model_revision",
         "register.image",
+        "register.databricks_client_id",
     ]
 
 
 def test_a_command_refuses_zeros_before_it_calls_anybody(service: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.ended(upsert.main, ["--env", "dev"]) == 2
-    assert "train.image                is a placeholder of zeros; give the real one" in capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
+    assert "train.image is a placeholder of zeros; give the real one" in said
+    assert "register.databricks_client_id is a placeholder of zeros" in said
     assert service.calls == []
 
 
