@@ -14,16 +14,15 @@ from steps.prepare.survey import Survey
 
 @dataclass(frozen=True)
 class Plan:
-    """`bound` decides the split (`steps.prepare.split`); `curated` and `rejected` are what the two commits must hold."""
+    """`bound` decides the split (`steps.prepare.split`); `curated` is what the curated table's commit must hold."""
 
     counts: PreparedCounts
     bound: str
     curated: Content
-    rejected: Content
 
 
 def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Sequence[str]) -> Plan:
-    """Decide the split and bind both commits to what was counted.
+    """Decide the split and bind the curated commit to what was counted.
 
     Raises:
         GovernanceError: fewer than two companies are left.
@@ -35,7 +34,6 @@ def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Seq
         found.counts(bound=bound, seed=seed, unusable=unusable),
         bound,
         Content(EXAMPLES, found.examples, made),
-        rejected_content(found, arguments, raw_version=raw_version),
     )
 
 
