@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from databricks.sdk.service import catalog as uc
 
@@ -73,7 +72,6 @@ def as_root(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": beds.REGION}
     for name, value in (bed.environment() | keys).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     aws.client.cache_clear()
 
 

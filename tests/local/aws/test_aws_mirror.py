@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from pipeline import command, config, layout, mirror
@@ -34,7 +33,6 @@ def s3(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
     }  # fmt: skip
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
     return server.client("s3")
 
 

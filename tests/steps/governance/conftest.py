@@ -61,7 +61,6 @@ def as_root(aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
     return aws
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import partial
 
-import boto3
 import pytest
 
 from steps.governance.identity import connect
@@ -26,7 +25,6 @@ def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.B
     """This process is the worker: its keys, its endpoints."""
     for name, value in bed.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep an earlier test's keys
     aws.client.cache_clear()
     monkeypatch.setattr("steps.register.worker.connect", partial(connect, policy=Policy(_BUDGET_SECONDS)))
     return bed
