@@ -1,6 +1,6 @@
 """The facts and formulas behind docs/scaling.md; `scripts/scaling` makes the tables.
 
-Edit MODELS, GPUS, CLUSTERS and the assumptions below them. The formulas are those of steps/train/memory.py and flops.py, for
+Edit MODELS, GPUS, CLUSTERS and the assumptions below them. The formulas are those of steps/train/planning/memory.py and flops.py, for
 the one way of cutting a step that needs least memory, and without torch.
 """
 
@@ -126,7 +126,7 @@ CLUSTERS = (
 # Assumptions: change them here.
 RANK = 16  # of the adapters
 TOKENS = 8192  # of a packed row; one row at once, every layer recomputed: the least memory a row can need
-ROWS_PER_STEP = 4  # or one a GPU, where there are more (steps/train/batching.py)
+ROWS_PER_STEP = 4  # or one a GPU, where there are more (steps/train/planning/batching.py)
 DOCUMENT = 1024  # mean tokens of a document: attention looks at half of them
 LABELLED = 0.2  # share of tokens with a label
 MFU = 0.30  # share of the bfloat16 peak that a step's own operations reach; recomputing costs half as much again

@@ -259,8 +259,8 @@ def test_train_and_the_command_refuse_the_same_combinations(
 
     from steps.train import loading, merged, precision
     from steps.train.arguments import parse
-    from steps.train.memory import Plan
-    from steps.train.shapes import MINISTRAL_3B
+    from steps.train.planning.memory import Plan
+    from steps.train.planning.shapes import MINISTRAL_3B
 
     monkeypatch.setattr(loading, "_fits", lambda *_: True)
     monkeypatch.setattr(merged, "_require_room", lambda *_: None)
@@ -296,10 +296,10 @@ def test_train_and_the_command_refuse_the_same_combinations(
 @pytest.mark.torch
 def test_the_3b_base_fits_every_gpu_whatever_a_person_may_set() -> None:
     """So no SequenceLength, rank or optimizer has to be refused for its memory. Larger bases are Train's to judge."""
-    from steps.train import batching
-    from steps.train.devices import SHEETS
-    from steps.train.memory import Plan
-    from steps.train.shapes import MINISTRAL_3B
+    from steps.train.planning import batching
+    from steps.train.planning.devices import SHEETS
+    from steps.train.planning.memory import Plan
+    from steps.train.planning.shapes import MINISTRAL_3B
 
     smallest = min(sheet.memory_bytes for sheet in SHEETS.values())
     longest, rank = max(BY_NAME["SequenceLength"].choices), max(BY_NAME["LoraRank"].choices)

@@ -23,7 +23,7 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
     lean.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from steps.train.batching import Batching
+    from steps.train.planning.batching import Batching
 
     set_seed(job.seed)
     decided = precision_of(replace(job, bfloat16=True), mode)

@@ -4,8 +4,8 @@ A rehearsal takes the same way through the same code with tiny shapes on the CPU
 target stands beside them.
 
 MFU is the model's floating-point operations a second over the device's dense bfloat16 peak. The operations of a token are
-those of steps/train/flops.py (forward, and backward without the frozen weights' gradients; nothing that is computed again to
-save memory), the peak is the data sheet's (steps/train/devices.py), in every mode the bfloat16 one.
+those of steps/train/planning/flops.py (forward, and backward without the frozen weights' gradients; nothing that is computed again to
+save memory), the peak is the data sheet's (steps/train/planning/devices.py), in every mode the bfloat16 one.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def _mfu(runner: Runner) -> tuple[float, None]:
     case = FAST_CASES[0]
     first = runner.of(case)[0]
     if first["peak_flops"] is None:
-        raise CaseFailed(f"{first['precision']['device']} has no data sheet in steps/train/devices.py")
+        raise CaseFailed(f"{first['precision']['device']} has no data sheet in steps/train/planning/devices.py")
     return runner.rate(case, "wall_seconds") * first["flops_per_token"] / first["peak_flops"], None
 
 

@@ -16,8 +16,9 @@ _A10G = "A10G"  # the 24 GB card of the default instance
 def run(job: Job) -> dict[str, Any]:
     """Bytes: predicted and counted for one pass of the small model, predicted for the 3B on a 24 GB card."""
     lean.prepare_imports(bitsandbytes=False)
-    from steps.train import memory, packing
-    from steps.train.shapes import Shape
+    from steps.train import packing
+    from steps.train.planning import memory
+    from steps.train.planning.shapes import Shape
 
     decided = precision_of(job, "storage")
     tuned = adapted(job, decided).train()
@@ -33,8 +34,8 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def _the_3b() -> dict[str, int]:
-    from steps.train import batching, devices, memory
-    from steps.train.shapes import MINISTRAL_3B
+    from steps.train.planning import batching, devices, memory
+    from steps.train.planning.shapes import MINISTRAL_3B
 
     plan = memory.Plan(MINISTRAL_3B, "storage", RANK)
     sheet = devices.sheet(_A10G)

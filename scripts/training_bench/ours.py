@@ -21,7 +21,8 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     from transformers import set_seed
 
     from scripts.training_bench.meter import Meter
-    from steps.train import devices, packing
+    from steps.train import packing
+    from steps.train.planning import devices
 
     meter = Meter(job.device, job.warm_up)
     set_seed(job.seed)
@@ -57,11 +58,12 @@ class Trained:
 
 def train(tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]) -> Trained:
     """The step's loop, once over `rows`."""
-    from steps.train import flops, loop
+    from steps.train import loop
     from steps.train.checkpoints import Checkpoints
     from steps.train.evaluation import Evaluation
     from steps.train.history import History
-    from steps.train.shapes import Shape
+    from steps.train.planning import flops
+    from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
 
     steps = -(-len(rows) // (way.batching.micro_rows * way.batching.accumulation))
@@ -104,8 +106,8 @@ def precision_of(job: Job, mode: str) -> Any:
 
 def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
     """What the step would decide, or as the job says: every layer recomputed."""
-    from steps.train import batching, memory
-    from steps.train.shapes import Shape
+    from steps.train.planning import batching, memory
+    from steps.train.planning.shapes import Shape
 
     shape = Shape.of(tuned.config.text_config)
     if job.recompute:

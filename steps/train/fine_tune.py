@@ -15,16 +15,13 @@ from peft import PeftModel
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import (
-    batching,
     compiling,
     determinism,
     fitting,
-    flops,
     generation,
     loading,
     loop,
     lora,
-    memory,
     model,
     precision,
     processes,
@@ -38,6 +35,7 @@ from steps.train.corpus import Corpus, Rows
 from steps.train.evaluation import Evaluation, evaluate
 from steps.train.examples import Lengths
 from steps.train.history import History, Measured
+from steps.train.planning import batching, flops, memory
 from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
 from steps.train.tracking import Tracker

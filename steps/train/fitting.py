@@ -11,10 +11,10 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from steps.governance.errors import GovernanceError
 from steps.train import loop, progress
-from steps.train.batching import Batching
 from steps.train.evaluation import Evaluation
 from steps.train.history import History
 from steps.train.loop import Course
+from steps.train.planning.batching import Batching
 
 
 class OutOfMemory(GovernanceError):

@@ -14,9 +14,10 @@ import torch
 from peft import PeftModel
 
 from steps.governance.errors import UsageError
-from steps.train import batching, lora, model, processes, progress, sharding
+from steps.train import lora, model, processes, progress, sharding
 from steps.train.arguments import Arguments
-from steps.train.memory import Plan
+from steps.train.planning import batching
+from steps.train.planning.memory import Plan
 from steps.train.precision import Device, Precision
 
 _CPU = torch.device("cpu")

@@ -27,15 +27,16 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import checkpointing, devices, lora, processes, progress, settings
-from steps.train.batching import Batching
+from steps.train import checkpointing, lora, processes, progress, settings
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.evaluation import Evaluation
-from steps.train.flops import Tokens
 from steps.train.history import History, Measured
 from steps.train.loss import IGNORED
 from steps.train.order import Padded
 from steps.train.packing import Row, collate
+from steps.train.planning import devices
+from steps.train.planning.batching import Batching
+from steps.train.planning.flops import Tokens
 from steps.train.precision import Precision
 from steps.train.processes import Processes
 from steps.train.reporting import Reporter

@@ -20,8 +20,8 @@ from steps.governance.errors import IntegrityError
 from steps.train import attention, base_weights
 from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
 from steps.train.loss import IGNORED, completion_nll, token_nll
+from steps.train.planning.shapes import Shape
 from steps.train.precision import Precision
-from steps.train.shapes import Shape
 
 
 class PackedMinistral(Mistral3ForConditionalGeneration):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import TrainingArguments
 
-from steps.train.batching import Batching
+from steps.train.planning.batching import Batching
 from steps.train.precision import Precision
 
 _WARM_UP = 0.03  # of all steps

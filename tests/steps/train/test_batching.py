@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from steps.governance.errors import UsageError
-from steps.train import batching, devices, memory, memory_table
 from steps.train.arguments import SEQUENCE_LENGTHS
-from steps.train.batching import ROWS_PER_STEP, Batching, decide
+from steps.train.planning import batching, devices, memory, memory_table
+from steps.train.planning.batching import ROWS_PER_STEP, Batching, decide
+from steps.train.planning.shapes import MINISTRAL_3B
 from steps.train.precision import Device
-from steps.train.shapes import MINISTRAL_3B
 
 pytestmark = pytest.mark.torch
 

@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_adapter(
 def test_recomputed_activations_give_the_same_adapter_bit_for_bit(
     done: SimpleNamespace, tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train import batching
+    from steps.train.planning import batching
 
     decide = batching.decide
     monkeypatch.setattr(batching, "decide", lambda *a, **k: dataclasses.replace(decide(*a, **k), recomputed_layers=1))

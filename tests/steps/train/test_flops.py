@@ -7,9 +7,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from steps.train import checkpointing, devices, flops
+from steps.train import checkpointing
 from steps.train.packing import Document, collate
-from steps.train.shapes import MINISTRAL_3B, Shape
+from steps.train.planning import devices, flops
+from steps.train.planning.shapes import MINISTRAL_3B, Shape
 from tests.steps.train import measuring
 
 pytestmark = pytest.mark.torch

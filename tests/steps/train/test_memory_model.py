@@ -9,11 +9,12 @@ import torch
 from peft.tuners import lora as peft_lora
 from torch import Tensor
 
-from steps.train import checkpointing, lora, memory, model
+from steps.train import checkpointing, lora, model
 from steps.train.adapted_linear import AdaptedLinear
 from steps.train.evaluation import autocast
 from steps.train.loss import IGNORED
-from steps.train.shapes import MINISTRAL_3B, Shape
+from steps.train.planning import memory
+from steps.train.planning.shapes import MINISTRAL_3B, Shape
 from tests.steps.train import measuring
 
 pytestmark = pytest.mark.torch

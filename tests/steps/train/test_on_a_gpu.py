@@ -8,11 +8,12 @@ from types import ModuleType
 import pytest
 import torch
 
-from steps.train import batching, checkpointing, compiling, fp8, lora, memory, model, packing, precision
+from steps.train import checkpointing, compiling, fp8, lora, model, packing, precision
 from steps.train.attention import packed_attention
 from steps.train.evaluation import autocast, on_device
+from steps.train.planning import batching, memory
+from steps.train.planning.shapes import MINISTRAL_3B
 from steps.train.precision import Device, Precision
-from steps.train.shapes import MINISTRAL_3B
 from tests.steps.train import measuring
 
 pytestmark = [

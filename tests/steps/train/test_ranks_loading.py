@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from steps.governance.errors import UsageError
-from steps.train import batching, loading, memory
-from steps.train.memory import Plan
+from steps.train import loading
 from steps.train.order import Order, Padded
 from steps.train.packing import Document
+from steps.train.planning import batching, memory
+from steps.train.planning.memory import Plan
+from steps.train.planning.shapes import MINISTRAL_3B
 from steps.train.precision import Device
-from steps.train.shapes import MINISTRAL_3B
 
 pytestmark = pytest.mark.torch
 

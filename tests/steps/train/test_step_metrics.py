@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from steps.train import devices, progress
+from steps.train import progress
+from steps.train.planning import devices
 from tests.steps.train.jobs import heard, job, run
 
 pytestmark = pytest.mark.torch

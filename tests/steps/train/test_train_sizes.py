@@ -19,7 +19,7 @@ from steps.train import data, mlflow_run, shards, token_store
 from steps.train.arguments import LORA_RANKS
 from steps.train.packing import Document
 from steps.train.paths import Paths
-from steps.train.shapes import Shape
+from steps.train.planning.shapes import Shape
 from tests.steps.train import curated
 
 pytestmark = pytest.mark.torch

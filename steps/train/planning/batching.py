@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from steps.governance.errors import UsageError
-from steps.train import memory
-from steps.train.memory import Plan
+from steps.train.planning import memory
+from steps.train.planning.memory import Plan
 from steps.train.precision import Device
 
 ROWS_PER_STEP = 4

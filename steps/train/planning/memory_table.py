@@ -1,7 +1,7 @@
 """Which fine-tunes of Ministral-3-3B fit which device, as a table: the memory model and batching.py, asked without a GPU.
 
-    python -m steps.train.memory_table                       every known device, 8,192-token rows
-    python -m steps.train.memory_table --sequence-length 2048 --mode off --rank 64
+    python -m steps.train.planning.memory_table                       every known device, 8,192-token rows
+    python -m steps.train.planning.memory_table --sequence-length 2048 --mode off --rank 64
 
 Each line is what batching.py would decide there, and what memory.py says that needs: GiB at the worst moment, the share of
 it that each part has, and what stays free of what CUDA reports as the device's total.
@@ -12,11 +12,11 @@ import sys
 from dataclasses import dataclass
 
 from steps.governance.errors import UsageError
-from steps.train import memory
-from steps.train.batching import ROWS_PER_STEP, UNCOUNTED_BYTES, budget_bytes, fit
-from steps.train.devices import SHEETS
-from steps.train.memory import Plan
-from steps.train.shapes import MINISTRAL_3B
+from steps.train.planning import memory
+from steps.train.planning.batching import ROWS_PER_STEP, UNCOUNTED_BYTES, budget_bytes, fit
+from steps.train.planning.devices import SHEETS
+from steps.train.planning.memory import Plan
+from steps.train.planning.shapes import MINISTRAL_3B
 
 _GIB = 2**30
 
@@ -66,7 +66,7 @@ def _line(name: str, plan: Plan, sequence_length: int) -> Line | None:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(
-        prog="python -m steps.train.memory_table", description=(__doc__ or "").split("\n\n")[0]
+        prog="python -m steps.train.planning.memory_table", description=(__doc__ or "").split("\n\n")[0]
     )
     parser.add_argument(
         "--sequence-length", type=int, default=8192, help="tokens of a packed row (default %(default)s)"

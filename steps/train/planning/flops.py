@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steps.train.packing import Document
-from steps.train.shapes import Shape
+from steps.train.planning.shapes import Shape
 
 
 @dataclass(frozen=True)
