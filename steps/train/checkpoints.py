@@ -31,9 +31,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from steps.governance.errors import Conflict
-from steps.train import progress
 from steps.train.evaluation import Evaluation
 from steps.train.history import History, Measured
+from steps.train.tracking import metric_lines
 
 _COMPLETE, _HISTORY, _EVALUATION = "complete.json", "history.json", "evaluation.json"
 _NAME = re.compile(r"checkpoint-([0-9]{1,10})")
@@ -86,7 +86,7 @@ class Checkpoints:
             if fault is None:
                 self._check_configuration(step)
                 return Checkpoint(step, self.path(step))
-            progress.say(f"checkpoint-{step} is skipped: {fault}")
+            metric_lines.say(f"checkpoint-{step} is skipped: {fault}")
         return None
 
     @contextmanager

@@ -25,7 +25,6 @@ from steps.train import (
     model,
     precision,
     processes,
-    progress,
     reloading,
 )
 from steps.train.arguments import Arguments
@@ -38,7 +37,8 @@ from steps.train.history import History, Measured
 from steps.train.planning import batching, flops, memory
 from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
-from steps.train.tracking import Tracker
+from steps.train.tracking import metric_lines
+from steps.train.tracking.tracker import Tracker
 
 # The hyperparameters that decide which weights come out, and which of them are the best
 _DECISIVE = (
@@ -160,8 +160,8 @@ def _course(
     """How this task is trained on this device."""
     arguments, me, held_out = task.arguments, processes.here(), _measured(task)
     batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
-    progress.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
-    progress.say(
+    metric_lines.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
+    metric_lines.say(
         f"each evaluation measures {held_out.documents} of {len(task.corpus.eval.documents)} held-out examples"
     )
     return loop.Course(
@@ -217,7 +217,7 @@ def _before(course: loop.Course) -> Evaluation:
     before = resume.history().before if resume else None
     if before is None:
         before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")
-    progress.report_evaluation(0, eval_loss_before=before.loss, eval_tokens=before.tokens)
+    metric_lines.report_evaluation(0, eval_loss_before=before.loss, eval_tokens=before.tokens)
     course.tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
     return before
 

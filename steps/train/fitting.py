@@ -10,11 +10,12 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from steps.governance.errors import GovernanceError
-from steps.train import loop, progress
+from steps.train import loop
 from steps.train.evaluation import Evaluation
 from steps.train.history import History
 from steps.train.loop import Course
 from steps.train.planning.batching import Batching
+from steps.train.tracking import metric_lines
 
 
 class OutOfMemory(GovernanceError):
@@ -35,7 +36,7 @@ def train(model: PeftModel, course: Course, before: Evaluation) -> History:
         history = resume.history() if resume else History(before=before)
         if resume:
             history.resumed_from.append(resume.step)
-            progress.say(f"resuming from checkpoint-{resume.step}")
+            metric_lines.say(f"resuming from checkpoint-{resume.step}")
         try:
             loop.train(model, course, history, resume=resume)
         except torch.OutOfMemoryError as error:
@@ -63,5 +64,5 @@ def _smaller(course: Course, why: str) -> Batching:
             got=why.splitlines()[0][:200],
             do="lower SequenceLength or LoraRank, or choose a TrainInstanceType with more GPU memory",
         ) from None
-    progress.say(f"out of memory: going on with {smaller} instead of {course.batching}")
+    metric_lines.say(f"out of memory: going on with {smaller} instead of {course.batching}")
     return smaller

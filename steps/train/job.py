@@ -53,7 +53,8 @@ def connect(arguments: Arguments) -> Services:
 
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. Nothing stands in the model folder unless all of it does."""
-    from steps.train import lean, tracking
+    from steps.train import lean
+    from steps.train.tracking import tracker as tracking
 
     me, own = processes.here(), stop
     if me.count > 1:

@@ -14,11 +14,12 @@ import torch
 from peft import PeftModel
 
 from steps.governance.errors import UsageError
-from steps.train import lora, model, processes, progress, sharding
+from steps.train import lora, model, processes, sharding
 from steps.train.arguments import Arguments
 from steps.train.planning import batching
 from steps.train.planning.memory import Plan
 from steps.train.precision import Device, Precision
+from steps.train.tracking import metric_lines
 
 _CPU = torch.device("cpu")
 
@@ -60,7 +61,7 @@ def load(arguments: Arguments, folder: Path, precision: Precision, *, split: boo
     """
     count = processes.here().count
     if count > 1:
-        progress.say(
+        metric_lines.say(
             f"{count} processes; {'fsdp: each holds a part of the base' if split else 'ddp: each holds the base'}"
         )
     base = model.load(folder, precision, on=_CPU if split else None)

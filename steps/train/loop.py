@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import checkpointing, lora, processes, progress, settings
+from steps.train import checkpointing, lora, processes, settings
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.evaluation import Evaluation
 from steps.train.history import History, Measured
@@ -43,7 +43,8 @@ from steps.train.reporting import Reporter
 from steps.train.settings import Schedule
 from steps.train.shared_trainer import SharedTrainer
 from steps.train.stopping import StopSignal
-from steps.train.tracking import Tracker
+from steps.train.tracking import metric_lines
+from steps.train.tracking.tracker import Tracker
 
 
 class Diverged(GovernanceError):
@@ -127,7 +128,7 @@ def report(measured: Measured, course: Course) -> None:
     """One metric line for an evaluation."""
     evaluation = measured.evaluation
     metrics = {"eval_loss": evaluation.loss, "eval_perplexity": evaluation.perplexity, "eval_tokens": evaluation.tokens}
-    progress.report_evaluation(measured.step, **metrics)
+    metric_lines.report_evaluation(measured.step, **metrics)
     course.tracker.log(measured.step, metrics)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Trained
-from steps.train import outputs, progress
+from steps.train import outputs
+from steps.train.tracking import metric_lines
 
 _FOLDER = "publication"
 _KEPT = ("report.json", "report.html", "README.md")  # what another start would write with other times
@@ -41,10 +42,10 @@ def recall(checkpoints: Path, staged: Path, *, training_job: str, merged: list[F
     except FileNotFoundError:
         return None
     except IntegrityError as error:
-        progress.say(f"what an earlier start was about to publish is left aside: {error.what}")
+        metric_lines.say(f"what an earlier start was about to publish is left aside: {error.what}")
         return None
     if (outputs.entries(staged), merged) != (trained.files, trained.merged):
-        progress.say("what an earlier start was about to publish is left aside: this start made other files")
+        metric_lines.say("what an earlier start was about to publish is left aside: this start made other files")
         return None
-    progress.say("publishing what an earlier start of this job was about to publish")
+    metric_lines.say("publishing what an earlier start of this job was about to publish")
     return trained

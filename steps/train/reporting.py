@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from transformers import TrainerState
 
-from steps.train import progress
 from steps.train.history import History
-from steps.train.tracking import Tracker
+from steps.train.tracking import metric_lines
+from steps.train.tracking.tracker import Tracker
 
 
 class Reporter:
@@ -37,7 +37,7 @@ class Reporter:
     def report(self, state: TrainerState, logs: Mapping[str, float]) -> None:
         """Say what the step gave."""
         metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()} | self._measured(state)
-        progress.report_step(state.global_step, **metrics)
+        metric_lines.report_step(state.global_step, **metrics)
         self._history.curve.append({"step": state.global_step, **metrics})
         self._tracker.log(state.global_step, metrics)
 

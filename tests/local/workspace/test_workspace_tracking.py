@@ -12,8 +12,8 @@ from databricks.sdk.errors import InvalidParameterValue, NotImplemented, Permiss
 from databricks.sdk.service import ml
 
 from steps.governance import identity
-from steps.train.live_tracker import LiveTracker
-from steps.train.mlflow_run import MlflowRun
+from steps.train.tracking.live_tracker import LiveTracker
+from steps.train.tracking.mlflow_run import MlflowRun
 from tests.local.workspace.bench import Principal, Workspace, new_principal, wait_for
 
 EXPERIMENT = "/Shared/governed-finetune-test"

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from steps.train import arguments, progress
+from steps.train import arguments
 from steps.train.job import Services, train
 from steps.train.mirror import MIRROR
 from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
+from steps.train.tracking import metric_lines
 from tests.steps.train.curated import ARN, NAME, LocalCatalog, MemoryEvidence, prepared
 
 PREPARED, EVIDENCE = "s3://evidence/executions/x/prepare/manifest.json", "s3://evidence/executions/x/train"
@@ -77,14 +78,14 @@ def heard() -> Iterator[list[str]]:
     """Every line that Train prints meanwhile."""
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "_print", lines.append)
+        patch.setattr(metric_lines, "_print", lines.append)
         yield lines
 
 
 @contextmanager
 def sigterm_after_step(step: int) -> Iterator[StopSignal]:
     """A real SIGTERM to this process, in the middle of the optimizer step after `step`'s metrics were printed."""
-    report = progress.report_step
+    report = metric_lines.report_step
 
     def kill(at: int, **metrics: float) -> None:
         report(at, **metrics)
@@ -93,7 +94,7 @@ def sigterm_after_step(step: int) -> Iterator[StopSignal]:
 
     previous = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress, "report_step", kill)
+        patch.setattr(metric_lines, "report_step", kill)
         try:
             yield StopSignal.listen()
         finally:

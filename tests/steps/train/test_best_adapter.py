@@ -10,9 +10,10 @@ import pytest
 from safetensors.torch import load_file
 
 from steps.governance.errors import IntegrityError
-from steps.train import fine_tune, progress
+from steps.train import fine_tune
 from steps.train.evaluation import Evaluation
 from steps.train.history import History, Measured
+from steps.train.tracking import metric_lines
 from tests.steps.train.jobs import assert_nothing_published, heard, job, run
 
 pytestmark = pytest.mark.torch
@@ -39,7 +40,7 @@ def test_the_best_evaluated_adapter_is_the_result_and_its_loss_the_last_line(
     assert all(ours[name].equal(theirs[name]) for name in theirs)
     report = json.loads((tuned.paths.model / "report.json").read_text())
     assert (report["metrics"]["best_step"], report["metrics"]["eval_loss"]) == (2, 3.0)
-    assert re.findall(progress.PATTERN.format(key="eval_loss"), "\n".join(lines))[-1] == "3"
+    assert re.findall(metric_lines.PATTERN.format(key="eval_loss"), "\n".join(lines))[-1] == "3"
 
 
 def test_training_ends_after_so_many_evaluations_without_a_lower_loss(

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from steps.governance.errors import Conflict, IntegrityError, UsageError
 from steps.governance.manifest import Trained
-from steps.train import progress
 from steps.train.mirror import MIRROR, verify
+from steps.train.tracking import metric_lines
 from tests.steps.train.curated import ARN, commit, prepared, replace_file
 from tests.steps.train.jobs import EVIDENCE, PREPARED, TRAINED, assert_nothing_published, heard, job, run
 
@@ -73,14 +73,14 @@ def test_the_manifest_names_execution_data_base_precision_and_result(done: Simpl
     ],
 )
 def test_each_metric_is_read_off_the_log_by_its_own_regex(done: SimpleNamespace, key: str, count: int) -> None:
-    found = re.findall(progress.PATTERN.format(key=key), done.log)
+    found = re.findall(metric_lines.PATTERN.format(key=key), done.log)
     assert len(found) == count
     assert all(isinstance(float(number), float) for number in found)
 
 
 def test_the_last_eval_loss_in_the_log_is_the_manifests(done: SimpleNamespace) -> None:
     trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
-    (printed,) = re.findall(progress.PATTERN.format(key="eval_loss"), done.log)
+    (printed,) = re.findall(metric_lines.PATTERN.format(key="eval_loss"), done.log)
     assert float(printed) == pytest.approx(trained.metrics.eval_loss, rel=1e-5)
 
 

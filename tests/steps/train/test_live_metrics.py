@@ -10,8 +10,8 @@ import pytest
 
 from steps.governance import logs
 from steps.governance.errors import NameRefused
-from steps.train.live_tracker import LiveTracker
-from steps.train.mlflow_run import MOST_POINTS, MlflowRun
+from steps.train.tracking.live_tracker import LiveTracker
+from steps.train.tracking.mlflow_run import MOST_POINTS, MlflowRun
 from tests.steps.train.experiments_server import DROP, HANG, TOKEN, ExperimentsServer, serving, workspace
 
 EXPERIMENT, JOB = "/Shared/governed-finetune-test", "pipelines-0123456789ab-Train-1"

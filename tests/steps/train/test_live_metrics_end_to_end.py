@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from steps.governance.manifest import Trained
-from steps.train import progress
 from steps.train.job import Services
 from steps.train.stopping import Stopped
-from steps.train.tracking import Untracked, tracked
+from steps.train.tracking import metric_lines
+from steps.train.tracking.tracker import Untracked, tracked
 from tests.steps.train.curated import ARN, NAME
 from tests.steps.train.experiments_server import ExperimentsServer, serving, workspace
 from tests.steps.train.jobs import TRAINED, job, run, sigterm_after_step
@@ -80,7 +80,7 @@ def test_a_stopped_job_is_a_killed_run_that_goes_on_when_the_job_starts_again(
 def test_a_failed_job_is_a_failed_run(
     server: ExperimentsServer, tracked_job: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "report_step", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(metric_lines, "report_step", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(tracked_job)
     assert server.runs[0]["info"]["status"] == "FAILED"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from steps.governance.identity import Workspace
-from steps.train import live_tracker
-from steps.train.live_tracker import LiveTracker
-from steps.train.mlflow_run import MlflowRun
+from steps.train.tracking import live_tracker
+from steps.train.tracking.live_tracker import LiveTracker
+from steps.train.tracking.mlflow_run import MlflowRun
 from tests.steps.train.experiments_server import ExperimentsServer, serving, workspace
 from tests.steps.troubled_proxy import ASKING, Proxy, before, demands, losses, recorded
 

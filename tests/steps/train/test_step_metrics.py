@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from steps.train import progress
 from steps.train.planning import devices
+from steps.train.tracking import metric_lines
 from tests.steps.train.jobs import heard, job, run
 
 pytestmark = pytest.mark.torch
@@ -15,7 +15,7 @@ PEAK = 1e12  # operations per second of a device that there is not
 
 
 def values(lines: list[str], key: str) -> list[float]:
-    return [float(number) for number in re.findall(progress.PATTERN.format(key=key), "\n".join(lines))]
+    return [float(number) for number in re.findall(metric_lines.PATTERN.format(key=key), "\n".join(lines))]
 
 
 def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(

@@ -15,11 +15,12 @@ from safetensors import safe_open
 from steps.governance.manifest import Prepared
 from steps.register import artifact
 from steps.train import __main__ as command
-from steps.train import data, mlflow_run, shards, token_store
+from steps.train import data, shards, token_store
 from steps.train.arguments import LORA_RANKS
 from steps.train.packing import Document
 from steps.train.paths import Paths
 from steps.train.planning.shapes import Shape
+from steps.train.tracking import mlflow_run
 from tests.steps.train import curated
 
 pytestmark = pytest.mark.torch

@@ -23,9 +23,9 @@ from steps.governance.identity import Workspace
 from steps.governance.manifest import Prepared
 from steps.train.arguments import Arguments
 from steps.train.findings import LiveMetrics
-from steps.train.live_tracker import FLUSH_SECONDS, LiveTracker
-from steps.train.mlflow_run import MlflowRun, Status
 from steps.train.stopping import Stopped
+from steps.train.tracking.live_tracker import FLUSH_SECONDS, LiveTracker
+from steps.train.tracking.mlflow_run import MlflowRun, Status
 
 NO_EXPERIMENT = "none"
 

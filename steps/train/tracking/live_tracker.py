@@ -18,7 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from steps.governance.errors import GovernanceError, Unavailable
-from steps.train.mlflow_run import MOST_POINTS, Point, Status, milliseconds
+from steps.train.tracking.mlflow_run import MOST_POINTS, Point, Status, milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0  # between attempts whi
 
 
 class Run(Protocol):
-    """What is written to: steps.train.mlflow_run.MlflowRun."""
+    """What is written to: steps.train.tracking.mlflow_run.MlflowRun."""
 
     @property
     def id(self) -> str | None: ...
