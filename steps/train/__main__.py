@@ -3,7 +3,7 @@
     python -m steps.train            in a SageMaker training container (folders below /opt/ml, or $SAGEMAKER_BASE_DIR)
     python -m steps.train --help
 
-With several GPUs or hosts, the same command starts one worker for each GPU (steps/train/launch.py).
+With several GPUs or hosts, the same command starts one worker for each GPU (steps/train/distributed/launch.py).
 Reads the manifest, verifies data and base model against it, trains, evaluates, and leaves adapter, tokenizer, report
 and manifest in the model folder. Exit 0: done · 1: refused or failed · 2: cannot be used as given · 143: stopped by
 SIGTERM.
@@ -19,10 +19,11 @@ from typing import Any
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import disk, endings, job, launch
-from steps.train.endings import Ending
+from steps.train import disk, job
+from steps.train.distributed import launch, worker_endings
+from steps.train.distributed.processes import PeerFailed
+from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
-from steps.train.processes import PeerFailed
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
 _REASON_CHARACTERS = 900  # DescribeTrainingJob shows 1,024 characters, words of SageMaker's own included
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever it was, SageMaker shows this file and nothing else
         traceback.print_exc()
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
-    endings.tell(0)
+    worker_endings.tell(0)
     return 0
 
 
@@ -86,7 +87,7 @@ def _relay(paths: Paths, ending: Ending) -> int:
 
 
 def _stopped() -> int:
-    if not endings.tell(EXIT_CODE):
+    if not worker_endings.tell(EXIT_CODE):
         sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
     return EXIT_CODE
 
@@ -103,7 +104,7 @@ def shown(reason: str) -> str:
 
 def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     """Tell why: a worker its launcher, everybody else SageMaker."""
-    if endings.tell(exit_code, reason):
+    if worker_endings.tell(exit_code, reason):
         return exit_code
     sys.stderr.write(reason + "\n")
     try:

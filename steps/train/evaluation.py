@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from steps.train import processes
+from steps.train.distributed import processes
 from steps.train.industries import UNKNOWN
 from steps.train.packing import Document, Row, collate
 from steps.train.precision import Precision

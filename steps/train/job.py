@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steps.train import processes
 from steps.train.arguments import Arguments
+from steps.train.distributed import processes
+from steps.train.distributed.processes import AgreedStop, Processes
 from steps.train.paths import Paths
-from steps.train.processes import AgreedStop, Processes
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:

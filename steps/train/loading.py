@@ -14,8 +14,9 @@ import torch
 from peft import PeftModel
 
 from steps.governance.errors import UsageError
-from steps.train import lora, model, processes, sharding
+from steps.train import lora, model
 from steps.train.arguments import Arguments
+from steps.train.distributed import fsdp, processes
 from steps.train.planning import batching
 from steps.train.planning.memory import Plan
 from steps.train.precision import Device, Precision
@@ -69,5 +70,5 @@ def load(arguments: Arguments, folder: Path, precision: Precision, *, split: boo
         base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
     )
     if split:
-        sharding.shard(tuned, precision.device.torch_device, count)
+        fsdp.shard(tuned, precision.device.torch_device, count)
     return tuned

@@ -27,8 +27,10 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import checkpointing, lora, processes, settings
+from steps.train import checkpointing, lora, settings
 from steps.train.checkpoints import Checkpoint, Checkpoints
+from steps.train.distributed import processes
+from steps.train.distributed.processes import Processes
 from steps.train.evaluation import Evaluation
 from steps.train.history import History, Measured
 from steps.train.loss import IGNORED
@@ -38,7 +40,6 @@ from steps.train.planning import devices
 from steps.train.planning.batching import Batching
 from steps.train.planning.flops import Tokens
 from steps.train.precision import Precision
-from steps.train.processes import Processes
 from steps.train.reporting import Reporter
 from steps.train.settings import Schedule
 from steps.train.shared_trainer import SharedTrainer

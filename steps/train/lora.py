@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from steps.governance.errors import IntegrityError
-from steps.train import processes, sharding
 from steps.train.adapted_linear import instead_of_pefts
+from steps.train.distributed import fsdp, processes
 from steps.train.model import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
@@ -60,7 +60,7 @@ def save_adapters(model: PeftModel, folder: Path) -> None:
     """Write adapter_model.safetensors and adapter_config.json, once; every process calls it. The base is never saved: it
     is named by revision instead.
     """
-    whole = sharding.whole_adapters(model) if sharding.is_sharded(model) else None
+    whole = fsdp.whole_adapters(model) if fsdp.is_sharded(model) else None
     if not processes.here().is_leader:
         return
     # without the flag PEFT asks the hub for the base model's vocabulary size
@@ -85,7 +85,7 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
             got=f"{len(shapes)} tensors; {differing[0]} differs",
             do="start a new execution",
         )
-    set_peft_model_state_dict(model, {name: sharding.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
+    set_peft_model_state_dict(model, {name: fsdp.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
 
 
 @dataclass

@@ -14,7 +14,7 @@ import torch
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from steps.train import sharding
+from steps.train.distributed import fsdp
 from steps.train.order import Order
 
 
@@ -46,10 +46,10 @@ class SharedTrainer(Trainer):
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         model, optimizer, schedule = self._parts()
-        if not sharding.is_sharded(model):
+        if not fsdp.is_sharded(model):
             super()._save_optimizer_and_scheduler(output_dir)
             return
-        sharding.save(model, optimizer, Path(output_dir), leader=self.args.should_save)
+        fsdp.save(model, optimizer, Path(output_dir), leader=self.args.should_save)
         if self.args.should_save:
             torch.save(schedule.state_dict(), Path(output_dir, SCHEDULER_NAME))
 
@@ -60,10 +60,10 @@ class SharedTrainer(Trainer):
         if checkpoint is None:
             return
         folder, (model, optimizer, schedule) = Path(checkpoint), self._parts()
-        if (folder / sharding.FOLDER).exists():
-            sharding.load(model, optimizer, folder)
-        elif sharding.is_sharded(model):
-            sharding.load_whole(optimizer, torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True))
+        if (folder / fsdp.FOLDER).exists():
+            fsdp.load(model, optimizer, folder)
+        elif fsdp.is_sharded(model):
+            fsdp.load_whole(optimizer, torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True))
         else:
             super()._load_optimizer_and_scheduler(checkpoint)
             return

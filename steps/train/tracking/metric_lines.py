@@ -10,7 +10,7 @@ quote their numbers, so the regexes in most examples match nothing there.
 import math
 import sys
 
-from steps.train import processes
+from steps.train.distributed import processes
 
 PATTERN = "{key}=([0-9.eE+-]+|nan|inf);"
 

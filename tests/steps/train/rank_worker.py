@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from steps.governance.errors import GovernanceError
-from steps.train import processes
-from steps.train.processes import Processes
+from steps.train.distributed import processes
+from steps.train.distributed.processes import Processes
 from steps.train.stopping import Stopped
 from tests.steps.train.curated import ARN, prepared
 from tests.steps.train.jobs import PREPARED, heard, job, run, sigterm_after_step

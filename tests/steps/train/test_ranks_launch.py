@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from steps.governance.errors import UsageError
-from steps.train import cluster, endings, launch
-from steps.train.cluster import Cluster
-from steps.train.endings import Ending
+from steps.train.distributed import hosts as cluster
+from steps.train.distributed import launch, worker_endings
+from steps.train.distributed.hosts import Cluster
+from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from tests.steps.train.test_hyperparameters import GOOD
 
@@ -97,7 +98,7 @@ def test_one_cpu_or_gpu_on_one_host_starts_no_other_process(tmp_path: Path, monk
     monkeypatch.setenv(launch.WORKERS, "1")
     monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
     assert launch.launched(Paths(tmp_path)) is None
-    monkeypatch.setenv(endings.FOLDER, str(tmp_path))
+    monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
     monkeypatch.setenv(launch.WORKERS, "2")
     assert launch.launched(Paths(tmp_path)) is None, "a worker never starts workers"
 
@@ -155,18 +156,18 @@ def test_efa_is_named_only_where_the_instance_has_it(instance: str | None, efa: 
 
 
 def test_the_earliest_ending_that_is_no_success_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert endings.first(tmp_path) is None
-    assert not endings.tell(2, "nobody asked")
-    monkeypatch.setenv(endings.FOLDER, str(tmp_path))
+    assert worker_endings.first(tmp_path) is None
+    assert not worker_endings.tell(2, "nobody asked")
+    monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
     for rank, ending in [(3, (0, "")), (2, (143, "")), (0, (2, "later"))]:
         monkeypatch.setenv("RANK", str(rank))
-        assert endings.tell(*ending)
-    found = endings.first(tmp_path)
+        assert worker_endings.tell(*ending)
+    found = worker_endings.first(tmp_path)
     assert found is not None
     assert (found.exit_code, found.reason) == (143, "")
     (tmp_path / "2.json").unlink()
     (tmp_path / "0.json").unlink()
-    assert endings.first(tmp_path) == Ending(0, "", json.loads((tmp_path / "3.json").read_text())["at"])
+    assert worker_endings.first(tmp_path) == Ending(0, "", json.loads((tmp_path / "3.json").read_text())["at"])
 
 
 @pytest.mark.torch

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from steps.governance.errors import UsageError
-from steps.train import cluster, endings
-from steps.train.cluster import Cluster
-from steps.train.endings import Ending
+from steps.train.distributed import hosts as cluster
+from steps.train.distributed import worker_endings
+from steps.train.distributed.hosts import Cluster
+from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE
 
@@ -39,14 +40,14 @@ def launched(paths: Paths) -> Ending | None:
     Raises:
         UsageError: resourceconfig.json or the number of workers cannot be used.
     """
-    if endings.FOLDER in os.environ:
+    if worker_endings.FOLDER in os.environ:
         return None  # a worker
     hosts = cluster.read(paths.resources)
     workers = _workers(os.environ)
     if workers == 1 and len(hosts.hosts) == 1:
         return None
     with tempfile.TemporaryDirectory(prefix="endings-") as folder:
-        told = {**cluster.environment(hosts), **_threads(workers), endings.FOLDER: folder}
+        told = {**cluster.environment(hosts), **_threads(workers), worker_endings.FOLDER: folder}
         with _inherited(told):
             return _run(hosts, workers, Path(folder))
 
@@ -90,7 +91,7 @@ def _run(hosts: Cluster, workers: int, folder: Path) -> Ending:
         exit_code = _agent(hosts, workers)
     except _Terminated:
         exit_code = EXIT_CODE
-    told = endings.first(folder)
+    told = worker_endings.first(folder)
     killed = exit_code > 128 and exit_code != EXIT_CODE  # whoever it was could not tell, and the others tell of that
     if told is not None and not killed and (told.exit_code != 0 or exit_code in (0, EXIT_CODE)):
         return told
