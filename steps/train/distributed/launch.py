@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from steps.governance.errors import UsageError
-from steps.train.distributed import hosts as cluster
-from steps.train.distributed import worker_endings
-from steps.train.distributed.hosts import Cluster
+from steps.train.distributed import cluster, worker_endings
+from steps.train.distributed.cluster import Cluster
 from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from steps.governance.errors import UsageError
-from steps.train.distributed import hosts as cluster
-from steps.train.distributed import launch, worker_endings
-from steps.train.distributed.hosts import Cluster
+from steps.train.distributed import cluster, launch, worker_endings
+from steps.train.distributed.cluster import Cluster
 from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from tests.steps.train.test_hyperparameters import GOOD
