@@ -38,7 +38,7 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
 def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     """Bytes of the language model's linears, and bytes that a forward pass keeps for backward besides weights."""
     lean.prepare_imports(bitsandbytes=False)
-    from steps.train import packing
+    from steps.train.data import packing
     from steps.train.evaluation import autocast, on_device
 
     decided = precision_of(replace(job, bfloat16=True), mode)

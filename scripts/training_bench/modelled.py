@@ -16,7 +16,7 @@ _A10G = "A10G"  # the 24 GB card of the default instance
 def run(job: Job) -> dict[str, Any]:
     """Bytes: predicted and counted for one pass of the small model, predicted for the 3B on a 24 GB card."""
     lean.prepare_imports(bitsandbytes=False)
-    from steps.train import packing
+    from steps.train.data import packing
     from steps.train.planning import memory
     from steps.train.planning.shapes import Shape
 

@@ -21,7 +21,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     from transformers import set_seed
 
     from scripts.training_bench.meter import Meter
-    from steps.train import packing
+    from steps.train.data import packing
     from steps.train.planning import devices
 
     meter = Meter(job.device, job.warm_up)
@@ -134,6 +134,6 @@ def adapted(job: Job, decided: Any) -> Any:
 
 def document(text: Text) -> Any:
     """A text as the step's document."""
-    from steps.train.packing import Document
+    from steps.train.data.packing import Document
 
     return Document(tuple(text.ids), text.prompt_tokens)

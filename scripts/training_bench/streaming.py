@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.training_bench.job import Job
 
-_BATCH_EXAMPLES = 512  # as `steps.train.curated` reads them
+_BATCH_EXAMPLES = 512  # as `steps.train.data.curated_rows` reads them
 _SYSTEM = "You are an analyst. Answer from the filing only."
 _SENTENCES_PER_PROMPT = 12
 _VOCABULARY = [
@@ -37,8 +37,8 @@ _VOCABULARY = [
 
 def run(job: Job) -> dict[str, Any]:
     """Build the corpus of `job.documents` examples and read one row of it."""
-    from steps.train import corpus
-    from steps.train.chat import Chat
+    from steps.train.data import corpus
+    from steps.train.data.chat_template import Chat
 
     with tempfile.TemporaryDirectory() as folder:
         built = corpus.build(

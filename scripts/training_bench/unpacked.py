@@ -26,7 +26,8 @@ def run(job: Job) -> dict[str, Any]:
     lean.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from steps.train import packing, precision
+    from steps.train import precision
+    from steps.train.data import packing
 
     set_seed(job.seed)
     decided = precision.decide("auto", device("cpu"))

@@ -16,12 +16,12 @@ from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
 from steps.train import compiling, determinism, fitting, generation, loading, loop, lora, model, precision, reloading
 from steps.train.arguments import Arguments
-from steps.train.chat import Chat
 from steps.train.checkpoints import Checkpoints, Fingerprint
-from steps.train.corpus import Corpus, Rows
+from steps.train.data.chat_template import Chat
+from steps.train.data.corpus import Corpus, Rows
+from steps.train.data.truncation import Lengths
 from steps.train.distributed import processes
 from steps.train.evaluation import Evaluation, evaluate
-from steps.train.examples import Lengths
 from steps.train.history import History, Measured
 from steps.train.planning import batching, flops, memory
 from steps.train.settings import Schedule

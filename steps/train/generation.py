@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from peft import PeftModel
 
-from steps.train.chat import EOS, PAD, Chat
+from steps.train.data.chat_template import EOS, PAD, Chat
+from steps.train.data.packing import Document
 from steps.train.evaluation import autocast
-from steps.train.packing import Document
 from steps.train.precision import Precision
 
 _NEW_TOKENS = 48

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
     from steps.train import merged
-    from steps.train.corpus import Corpus
+    from steps.train.data.corpus import Corpus
     from steps.train.fine_tune import Tuned
     from steps.train.origin import Origin
 
@@ -100,8 +100,8 @@ def _corpus(
     arguments: Arguments, paths: Paths, batches: Iterable[pa.RecordBatch], folder: Path, me: Processes
 ) -> Corpus:
     """Made by the first process of each host, opened by the others."""
-    from steps.train import corpus
-    from steps.train.chat import Chat
+    from steps.train.data import corpus
+    from steps.train.data.chat_template import Chat
 
     if not me.is_host_leader:
         return corpus.open(folder)
@@ -137,11 +137,11 @@ def _verified(arguments: Arguments, paths: Paths, services: Services, stop: Stop
 
 
 def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> Iterator[pa.RecordBatch]:
-    from steps.train import data
+    from steps.train.data import verified_table
 
     table = services.catalog.table(arguments.curated_table)
     access = services.catalog.read_access(table)
-    return data.stream(prepared, table, access, execution_arn=arguments.execution_arn)
+    return verified_table.stream(prepared, table, access, execution_arn=arguments.execution_arn)
 
 
 def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:

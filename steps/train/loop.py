@@ -29,13 +29,13 @@ from transformers import (
 from steps.governance.errors import Conflict, GovernanceError
 from steps.train import checkpointing, lora, settings
 from steps.train.checkpoints import Checkpoint, Checkpoints
+from steps.train.data.packing import Row, collate
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.evaluation import Evaluation
 from steps.train.history import History, Measured
 from steps.train.loss import IGNORED
 from steps.train.order import Padded
-from steps.train.packing import Row, collate
 from steps.train.planning import devices
 from steps.train.planning.batching import Batching
 from steps.train.planning.flops import Tokens

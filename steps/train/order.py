@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.utils.data import Sampler
 
-from steps.train.packing import Document, Row
+from steps.train.data.packing import Document, Row
 
 _BLANK = [Document((0,), 1)]
 

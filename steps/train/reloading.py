@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError
+from steps.train.data.packing import Document
 from steps.train.fp8 import Fp8Linear
-from steps.train.packing import Document
 
 DOCUMENTS = 4
 _TOKENS = 512  # of each document, from its beginning

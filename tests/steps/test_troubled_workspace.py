@@ -26,7 +26,7 @@ from steps.register import aws
 from steps.register.facts import FactReader
 from steps.register.register import Registration
 from steps.register.truth import Truth
-from steps.train import data
+from steps.train.data import verified_table
 from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
 from tests.steps.register import bed as beds
@@ -196,7 +196,7 @@ def test_train(bed: beds.Bed, proxy: Proxy) -> None:
     def run(workspace: Workspace) -> None:
         catalog = Catalog(workspace)
         table = catalog.table(UcName.parse(beds.CURATED))
-        batches = data.stream(manifest, table, catalog.read_access(table), execution_arn=curated.ARN)
+        batches = verified_table.stream(manifest, table, catalog.read_access(table), execution_arn=curated.ARN)
         assert sum(batch.num_rows for batch in batches) == 30
 
     def connected(clock: FakedClock) -> Workspace:

@@ -11,7 +11,7 @@ they are a cost of the implementation, not of the model. The usual 6 × paramete
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steps.train.packing import Document
+from steps.train.data.packing import Document
 from steps.train.planning.shapes import Shape
 
 

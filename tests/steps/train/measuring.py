@@ -10,7 +10,7 @@ import torch
 from torch.autograd.profiler import profile
 
 from steps.train import lora, model
-from steps.train.packing import Document, collate
+from steps.train.data.packing import Document, collate
 from steps.train.precision import Device, Precision
 
 CPU = Device(torch.device("cpu"), "cpu", None)

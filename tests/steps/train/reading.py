@@ -18,8 +18,8 @@ from typing import Any
 from steps.governance.catalog import Table
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
-from steps.train import corpus, data
-from steps.train.chat import Chat
+from steps.train.data import corpus, verified_table
+from steps.train.data.chat_template import Chat
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -46,7 +46,7 @@ def main(table: Path, manifest: Path, base_model: Path) -> dict[str, float]:
     known = Table(UcName.parse(target.table), target.table_id, str(table))
     began, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        batches = data.stream(prepared, known, _LocalAccess(), execution_arn=prepared.execution_arn)
+        batches = verified_table.stream(prepared, known, _LocalAccess(), execution_arn=prepared.execution_arn)
         built = corpus.build(batches, Chat(base_model), Path(folder) / "corpus", row_tokens=1024, seed=17)
         return {
             "seconds": time.perf_counter() - began,

@@ -11,8 +11,8 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
-from steps.train import corpus, data
-from steps.train.chat import Chat
+from steps.train.data import corpus, verified_table
+from steps.train.data.chat_template import Chat
 from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared, replace_file
 
 
@@ -31,7 +31,7 @@ def refused(table: Path, base: Path, manifest: Prepared | None = None) -> str:
     """What `build` says of the table; it left no corpus."""
     known = Table(UcName.parse(NAME), TABLE_ID, str(table))
     folder = table.parent / "corpus"
-    batches = data.stream(manifest or prepared(table, ARN, 0), known, LocalAccess(), execution_arn=ARN)
+    batches = verified_table.stream(manifest or prepared(table, ARN, 0), known, LocalAccess(), execution_arn=ARN)
     with pytest.raises(IntegrityError) as error:
         corpus.build(batches, Chat(base), folder, row_tokens=256, seed=17)
     assert not (folder / "corpus.json").exists()

@@ -6,10 +6,10 @@ from types import ModuleType
 import pytest
 
 from steps.governance.errors import IntegrityError
-from steps.train.chat import BOS, CONTROL_IDS, EOS, Chat
-from steps.train.curated import Example
-from steps.train.examples import COMPLETION_EMPTY, COMPLETION_TOO_LONG, PROMPT_CUT, Lengths, fit
-from steps.train.packing import Document
+from steps.train.data.chat_template import BOS, CONTROL_IDS, EOS, Chat
+from steps.train.data.curated_rows import Example
+from steps.train.data.packing import Document
+from steps.train.data.truncation import COMPLETION_EMPTY, COMPLETION_TOO_LONG, PROMPT_CUT, Lengths, fit
 
 pytestmark = pytest.mark.torch
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from steps.governance.errors import UsageError
 from steps.train import checkpointing, compiling, generation
-from steps.train.chat import Chat
-from steps.train.packing import Document
+from steps.train.data.chat_template import Chat
+from steps.train.data.packing import Document
 from steps.train.precision import Device
 from tests.steps.train import measuring
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import corpus, curated, industries
-from steps.train.chat import Chat
-from steps.train.corpus import Corpus
-from steps.train.examples import COMPLETION_TOO_LONG, Lengths, fit
+from steps.train.data import corpus, curated_rows, industries
+from steps.train.data.chat_template import Chat
+from steps.train.data.corpus import Corpus
+from steps.train.data.truncation import COMPLETION_TOO_LONG, Lengths, fit
 from steps.train.stopping import Stopped, StopSignal
 from tests.steps.train.curated import ARN, rows
 
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def batch(examples: list[dict[str, object]]) -> pa.RecordBatch:
-    fields = [(name, pa.int32() if name == "year" else pa.string()) for name in curated.Example._fields]
+    fields = [(name, pa.int32() if name == "year" else pa.string()) for name in curated_rows.Example._fields]
     return pa.RecordBatch.from_pylist(examples, schema=pa.schema(fields))
 
 
@@ -39,7 +39,7 @@ def built(tiny_model: Path, tmp_path: Path) -> Corpus:
 
 
 def test_documents_are_read_as_they_were_tokenized_with_year_group_and_id(built: Corpus, tiny_model: Path) -> None:
-    examples = curated.examples(batch(rows(ARN)))
+    examples = curated_rows.examples(batch(rows(ARN)))
     expected = fit(Chat(tiny_model), [each for each in examples if each.split == "train"], 256, Lengths())
     assert list(built.train.documents) == expected
     assert (expected[0].year, expected[0].group, expected[0].example_id) == (2000, "manufacturing", "x0")

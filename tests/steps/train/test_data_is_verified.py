@@ -13,7 +13,7 @@ from steps.governance.catalog import Table
 from steps.governance.errors import AccessDenied, IntegrityError, NotFound, Unavailable
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
-from steps.train import curated, data
+from steps.train.data import curated_rows, verified_table
 from steps.train.storage import translated
 from tests.steps.train.curated import ARN, NAME, OTHER_ARN, TABLE_ID, LocalAccess, commit, prepared
 
@@ -28,10 +28,10 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def read(folder: Path, manifest: Prepared | None = None, *, table_id: str = TABLE_ID) -> list[curated.Example]:
+def read(folder: Path, manifest: Prepared | None = None, *, table_id: str = TABLE_ID) -> list[curated_rows.Example]:
     table = Table(UcName.parse(NAME), table_id, str(folder))
-    batches = data.stream(manifest or prepared(folder, ARN, 1), table, LocalAccess(), execution_arn=ARN)
-    return [example for batch in batches for example in curated.examples(batch)]
+    batches = verified_table.stream(manifest or prepared(folder, ARN, 1), table, LocalAccess(), execution_arn=ARN)
+    return [example for batch in batches for example in curated_rows.examples(batch)]
 
 
 def test_only_this_executions_examples_are_read_whatever_came_before_and_after(folder: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steps.train.corpus import Rows, Split
-from steps.train.examples import Lengths
-from steps.train.packing import Document, best_fit
-from steps.train.token_store import Documents, Writer
+from steps.train.data.corpus import Rows, Split
+from steps.train.data.packing import Document, best_fit
+from steps.train.data.token_store import Documents, Writer
+from steps.train.data.truncation import Lengths
 from tests.steps.train.jobs import heard, job, run
 
 IDS = [f"{number * 7919 % 97:024x}" for number in range(50)]

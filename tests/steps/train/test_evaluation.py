@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from steps.train import model, packing, precision
+from steps.train import model, precision
+from steps.train.data import packing
+from steps.train.data.packing import Document, Row
 from steps.train.evaluation import Evaluation, Part, evaluate
-from steps.train.packing import Document, Row
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from steps.train import checkpointing
-from steps.train.packing import Document, collate
+from steps.train.data.packing import Document, collate
 from steps.train.planning import devices, flops
 from steps.train.planning.shapes import MINISTRAL_3B, Shape
 from tests.steps.train import measuring

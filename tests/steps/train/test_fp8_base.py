@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import fp8, lora, model, packing, precision
+from steps.train import fp8, lora, model, precision
+from steps.train.data import packing
 from steps.train.fp8 import Fp8Linear
 from steps.train.precision import Device
 from tests.steps.train import measuring

@@ -13,7 +13,8 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
 from steps.train import __main__ as command
-from steps.train import data, disk, job, outputs
+from steps.train import disk, job, outputs
+from steps.train.data import verified_table
 from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -33,11 +34,11 @@ def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
 ) -> None:
     commit(tmp_path / "curated", ARN)
     manifest = prepared(tmp_path / "curated", ARN, 0)
-    monkeypatch.setattr(data, "_SPOOL_BYTES", 1)  # so that the first chunk needs a file
+    monkeypatch.setattr(verified_table, "_SPOOL_BYTES", 1)  # so that the first chunk needs a file
     monkeypatch.setattr(tempfile, "TemporaryFile", raising(error))
     table = Table(UcName.parse(NAME), TABLE_ID, str(tmp_path / "curated"))
     with pytest.raises(disk.DiskFull, match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib"):
-        list(data.stream(manifest, table, LocalAccess(), execution_arn=ARN))
+        list(verified_table.stream(manifest, table, LocalAccess(), execution_arn=ARN))
 
 
 @pytest.mark.parametrize(

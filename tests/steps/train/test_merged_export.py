@@ -17,7 +17,7 @@ from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError, UsageError
 from steps.train import base_weights, disk, lora, merged, model, precision, reloading, shards
-from steps.train.packing import Document
+from steps.train.data.packing import Document
 from steps.train.paths import Paths
 from steps.train.precision import Device
 from steps.train.stopping import Stopped, StopSignal

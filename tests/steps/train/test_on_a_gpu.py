@@ -8,8 +8,9 @@ from types import ModuleType
 import pytest
 import torch
 
-from steps.train import checkpointing, compiling, fp8, lora, model, packing, precision
+from steps.train import checkpointing, compiling, fp8, lora, model, precision
 from steps.train.attention import packed_attention
+from steps.train.data import packing
 from steps.train.evaluation import autocast, on_device
 from steps.train.planning import batching, memory
 from steps.train.planning.shapes import MINISTRAL_3B

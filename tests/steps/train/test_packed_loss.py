@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from steps.train import evaluation, loss, model, packing, precision
+from steps.train import evaluation, loss, model, precision
+from steps.train.data import packing
+from steps.train.data.packing import Document
 from steps.train.loss import IGNORED
-from steps.train.packing import Document
 
 pytestmark = pytest.mark.torch
 

@@ -8,8 +8,8 @@ import torch
 
 from steps.governance.errors import UsageError
 from steps.train import loading
+from steps.train.data.packing import Document
 from steps.train.order import Order, Padded
-from steps.train.packing import Document
 from steps.train.planning import batching, memory
 from steps.train.planning.memory import Plan
 from steps.train.planning.shapes import MINISTRAL_3B

@@ -15,9 +15,10 @@ from safetensors import safe_open
 from steps.governance.manifest import Prepared
 from steps.register import artifact
 from steps.train import __main__ as command
-from steps.train import data, shards, token_store
+from steps.train import shards
 from steps.train.arguments import LORA_RANKS
-from steps.train.packing import Document
+from steps.train.data import token_store, verified_table
+from steps.train.data.packing import Document
 from steps.train.paths import Paths
 from steps.train.planning.shapes import Shape
 from steps.train.tracking import mlflow_run
@@ -74,7 +75,7 @@ def test_a_manifest_of_more_files_than_a_listing_has_keys_is_read_file_by_file(t
     assert Prepared.from_bytes(manifest.to_bytes(), origin="here") == manifest
     catalog = curated.LocalCatalog(tmp_path / "table")
     known = catalog.table(catalog._table.name)
-    batches = data.stream(manifest, known, catalog.read_access(known), execution_arn=curated.ARN)
+    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated.ARN)
     assert sum(batch.num_rows for batch in batches) == 2 * FILES
 
 
@@ -93,7 +94,7 @@ def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_versio
     manifest = curated.prepared(folder, curated.ARN, ours)
     catalog = curated.LocalCatalog(folder)
     known = catalog.table(catalog._table.name)
-    batches = data.stream(manifest, known, catalog.read_access(known), execution_arn=curated.ARN)
+    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated.ARN)
     assert sum(batch.num_rows for batch in batches) == 30
     assert len(first) >= 3
 

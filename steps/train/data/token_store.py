@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps.governance.errors import IntegrityError
-from steps.train import industries
-from steps.train.packing import Document, Numbers
+from steps.train.data import industries
+from steps.train.data.packing import Document, Numbers
 
 _TOKEN = np.dtype("<i4")
 _ID_BYTES = 64  # Prepare's example ids are 24 hex digits

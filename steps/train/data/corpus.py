@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import curated
-from steps.train.chat import Chat
-from steps.train.curated import Example
-from steps.train.examples import Lengths, fit
-from steps.train.packing import Packing, Row, best_fit
-from steps.train.token_store import Documents, Writer
+from steps.train.data import curated_rows
+from steps.train.data.chat_template import Chat
+from steps.train.data.curated_rows import Example
+from steps.train.data.packing import Packing, Row, best_fit
+from steps.train.data.token_store import Documents, Writer
+from steps.train.data.truncation import Lengths, fit
 
 SPLITS = ("train", "eval")
 _SCHEMA = "governed-finetune/corpus/1"
@@ -89,7 +89,7 @@ class Corpus:
 
 
 def build(batches: Iterable[pa.RecordBatch], chat: Chat, folder: Path, *, row_tokens: int, seed: int) -> Corpus:
-    """Tokenize and pack the rows of the curated table (`steps.train.data.stream`) into `folder`, which the caller removes.
+    """Tokenize and pack the rows of the curated table (`steps.train.data.verified_table.stream`) into `folder`, which the caller removes.
 
     Raises:
         UsageError: a split holds no example that fits a row.
@@ -143,7 +143,7 @@ def _portions(batches: Iterable[pa.RecordBatch]) -> Iterator[list[Example]]:
             if half and part.nbytes > _TEXT_BYTES:
                 pending += [part.slice(half), part.slice(0, half)]
             else:
-                yield curated.examples(part)
+                yield curated_rows.examples(part)
 
 
 class _Systems:

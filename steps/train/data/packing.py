@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steps.train.industries import UNKNOWN
+from steps.train.data.industries import UNKNOWN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ class Document:
     prompt_tokens: int
     example_id: str = ""
     year: int | None = None  # of the filing
-    group: str = UNKNOWN  # of companies (`steps.train.industries`)
+    group: str = UNKNOWN  # of companies (`steps.train.data.industries`)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -105,7 +105,7 @@ def _fill(lengths: NDArray[np.int64], row_tokens: int) -> tuple[NDArray[np.int64
 
 
 def packed(documents: Sequence[Document], row_tokens: int, *, seed: int) -> list[Row]:
-    """Rows of documents that are in memory; `steps.train.corpus` does the same for those on disk."""
+    """Rows of documents that are in memory; `steps.train.data.corpus` does the same for those on disk."""
     packing = best_fit(np.array([len(document) for document in documents], np.int32), row_tokens, seed=seed)
     return [[documents[each] for each in packing.row(number)] for number in range(len(packing))]
 

@@ -31,7 +31,8 @@ from steps.governance.checkpoint_hint import past_hint
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Prepared
 from steps.governance.names import UcName, execution_id
-from steps.train import curated, disk
+from steps.train import disk
+from steps.train.data import curated_rows
 from steps.train.storage import translated
 
 _CHUNK_BYTES = 1024 * 1024
@@ -141,7 +142,7 @@ def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[
         with translated(f"read {entry.path} of {manifest.target.table}"), _open(manifest, entry.path, access) as file:
             _copy_verified(file, spool, entry)
         spool.seek(0)
-        for batch in curated.batches(spool, entry.path):
+        for batch in curated_rows.batches(spool, entry.path):
             rows += batch.num_rows
             yield batch
     _same(f"file {entry.path} has another number of rows", str(entry.rows), str(rows))
