@@ -17,7 +17,7 @@ from pipeline import strict_json
 
 Fault = tuple[str, str]
 
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"  # as steps/train/base_weights.py reads them
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"  # as steps/train/model/base_weights.py reads them
 REQUIRED = ("config.json", "tokenizer.json")
 _OBJECTS = (*REQUIRED, INDEX, "special_tokens_map.json", "added_tokens.json")  # beside every *config.json
 _BOM = b"\xef\xbb\xbf"  # some editors put it before a text

@@ -130,7 +130,7 @@ ROWS_PER_STEP = 4  # or one a GPU, where there are more (steps/train/planning/ba
 DOCUMENT = 1024  # mean tokens of a document: attention looks at half of them
 LABELLED = 0.2  # share of tokens with a label
 MFU = 0.30  # share of the bfloat16 peak that a step's own operations reach; recomputing costs half as much again
-CHUNK = 8 * 2**27  # bytes: a chunk of logits twice in float32 (steps/train/loss.py)
+CHUNK = 8 * 2**27  # bytes: a chunk of logits twice in float32 (steps/train/model/chunked_loss.py)
 FULL, UNCOUNTED = 0.9, GIB  # of a GPU's memory: what may be planned with, and what context and libraries take
 
 

@@ -257,8 +257,9 @@ def test_train_and_the_command_refuse_the_same_combinations(
     """For every mode, optimizer, export and instance type. The 3B base fits every GPU: the next test."""
     import torch
 
-    from steps.train import loading, merged, precision
+    from steps.train import merged
     from steps.train.arguments import parse
+    from steps.train.model import loading, precision
     from steps.train.planning.memory import Plan
     from steps.train.planning.shapes import MINISTRAL_3B
 

@@ -97,7 +97,7 @@ def precision_of(job: Job, mode: str) -> Any:
     """What the step would decide, or as the job says: in bfloat16 whatever the device."""
     import torch
 
-    from steps.train import precision
+    from steps.train.model import precision
 
     if job.bfloat16:
         return precision.Precision(mode, mode, torch.bfloat16, device(job.device))
@@ -120,16 +120,16 @@ def device(name: str) -> Any:
     """The device that the job names."""
     import torch
 
-    from steps.train.precision import Device
+    from steps.train.model.precision import Device
 
     return Device.here() if name == "cuda" else Device(torch.device("cpu"), "cpu", None)
 
 
 def adapted(job: Job, decided: Any) -> Any:
     """The base as the step loads it, with the step's adapters."""
-    from steps.train import lora, model
+    from steps.train.model import lora, ministral
 
-    return lora.add_adapters(model.load(Path(job.model), decided), RANK, base_model="bench", revision="0" * 40)
+    return lora.add_adapters(ministral.load(Path(job.model), decided), RANK, base_model="bench", revision="0" * 40)
 
 
 def document(text: Text) -> Any:

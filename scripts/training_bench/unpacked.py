@@ -26,8 +26,8 @@ def run(job: Job) -> dict[str, Any]:
     lean.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from steps.train import precision
     from steps.train.data import packing
+    from steps.train.model import precision
 
     set_seed(job.seed)
     decided = precision.decide("auto", device("cpu"))
@@ -95,7 +95,7 @@ def _stock(folder: Path) -> Any:
     import torch
     from transformers import Mistral3Config, Mistral3ForConditionalGeneration
 
-    from steps.train import base_weights, lora
+    from steps.train.model import base_weights, lora
 
     content = json.loads((folder / "config.json").read_bytes())
     del content["quantization_config"]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from steps.train.data.industries import UNKNOWN
 from steps.train.data.packing import Document, Row, collate
 from steps.train.distributed import processes
-from steps.train.precision import Precision
+from steps.train.model.precision import Precision
 from steps.train.stopping import StopSignal
 
 

@@ -14,7 +14,7 @@ from peft import PeftModel
 
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import compiling, determinism, fitting, generation, loading, loop, lora, model, precision, reloading
+from steps.train import determinism, fitting, generation, loop
 from steps.train.arguments import Arguments
 from steps.train.checkpoints import Checkpoints, Fingerprint
 from steps.train.data.chat_template import Chat
@@ -23,6 +23,8 @@ from steps.train.data.truncation import Lengths
 from steps.train.distributed import processes
 from steps.train.evaluation import Evaluation, evaluate
 from steps.train.history import History, Measured
+from steps.train.model import compiling, loading, logit_probe, lora, precision
+from steps.train.model import ministral as model
 from steps.train.planning import batching, flops, memory
 from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
@@ -62,7 +64,7 @@ class Tuned:
     lengths: dict[str, Lengths]
     measured: int  # held-out documents of each evaluation
     sample: generation.Sample
-    probe: reloading.Probe | None  # what a merged export must answer, where one is wanted
+    probe: logit_probe.Probe | None  # what a merged export must answer, where one is wanted
     system: str  # the system message of every training example, "" where they differ: serving must say the same
     stopped_early: bool
     seconds: dict[str, float]
@@ -118,7 +120,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     held_out = task.corpus.eval.documents
     with clock.time("sample"):
         sample = generation.sample(tuned, Chat(task.base_model), held_out[0], decided)
-        probe = reloading.ask(tuned, held_out) if arguments.exports_merged else None
+        probe = logit_probe.ask(tuned, held_out) if arguments.exports_merged else None
     return Tuned(
         tuned,
         best,

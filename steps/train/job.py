@@ -125,13 +125,13 @@ class _Given:
 
 def _verified(arguments: Arguments, paths: Paths, services: Services, stop: StopSignal, me: Processes) -> _Given:
     from steps.governance.manifest import Prepared
-    from steps.train import mirror
+    from steps.train.model import base_model_files
 
     uri, name, revision = arguments.prepare_manifest_uri, arguments.base_model, arguments.base_model_revision
     prepared = me.once_per_host(lambda: Prepared.from_bytes(services.evidence.read(uri), origin=uri))
     batches = me.leader_first(lambda: _batches(arguments, services, prepared) if me.is_host_leader else iter(()))
     stop.check()
-    base = me.once_per_host(lambda: mirror.verify(paths.base_model, name=name, revision=revision))
+    base = me.once_per_host(lambda: base_model_files.verify(paths.base_model, name=name, revision=revision))
     stop.check()
     return _Given(prepared, batches, base)
 
@@ -146,7 +146,8 @@ def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> It
 
 def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
     """What was published, in the process that speaks for the job; the others lend it their adapters."""
-    from steps.train import lora, merged, outputs, publication
+    from steps.train import merged, outputs, publication
+    from steps.train.model import lora
 
     arguments = origin.arguments
     with outputs.staged(paths.model) as folder:

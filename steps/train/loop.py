@@ -27,19 +27,20 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import checkpointing, lora, settings
+from steps.train import settings
 from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.data.packing import Row, collate
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.evaluation import Evaluation
 from steps.train.history import History, Measured
-from steps.train.loss import IGNORED
+from steps.train.model import lora, recomputation
+from steps.train.model.chunked_loss import IGNORED
+from steps.train.model.precision import Precision
 from steps.train.order import Padded
 from steps.train.planning import devices
 from steps.train.planning.batching import Batching
 from steps.train.planning.flops import Tokens
-from steps.train.precision import Precision
 from steps.train.reporting import Reporter
 from steps.train.settings import Schedule
 from steps.train.shared_trainer import SharedTrainer
@@ -90,7 +91,7 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
     if resume is not None:
         lora.load_adapters(model, resume.folder)
         _measure(resume.step, course, history)
-    checkpointing.apply(model, course.batching.recomputed_layers)
+    recomputation.apply(model, course.batching.recomputed_layers)
     if not _ended(course, history):
         trainer = _Trainer(
             model=model,

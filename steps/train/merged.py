@@ -23,8 +23,9 @@ from torch import Tensor
 
 from steps.governance.errors import IntegrityError, UsageError
 from steps.governance.manifest import FileEntry, Trained
-from steps.train import base_weights, disk, fp8, lora, outputs, reloading, shards
+from steps.train import disk, outputs, shards
 from steps.train.arguments import Arguments
+from steps.train.model import base_weights, fp8_linear, logit_probe, lora
 from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
 
@@ -42,7 +43,7 @@ class Export:
 
     folder: Path
     files: list[FileEntry]
-    comparison: reloading.Comparison
+    comparison: logit_probe.Comparison
 
 
 def require_possible(arguments: Arguments, paths: Paths) -> None:
@@ -66,7 +67,7 @@ def require_possible(arguments: Arguments, paths: Paths) -> None:
 
 @contextmanager
 def exported(
-    paths: Paths, adapters: Path, *, probe: reloading.Probe | None, stop: StopSignal
+    paths: Paths, adapters: Path, *, probe: logit_probe.Probe | None, stop: StopSignal
 ) -> Iterator[Export | None]:
     """Base and saved adapters as one model, checked, in a folder that is gone afterwards; None without a probe.
 
@@ -84,7 +85,7 @@ def exported(
         folder = Path(staging) / paths.merged.name
         folder.mkdir()
         write(paths.base_model, adapters, folder, stop=stop)
-        comparison = reloading.check(folder, probe)
+        comparison = logit_probe.check(folder, probe)
         stop.check()
         yield Export(folder, outputs.entries(folder, allowed=_allowed(paths.base_model)), comparison)
 
@@ -140,7 +141,7 @@ def merge(weight: base_weights.Weight, delta: Tensor | None) -> Tensor:
     if weight.scale is None:
         whole = weight.tensor.float()
     else:
-        whole = fp8.decode(weight.tensor.view(torch.uint8), torch.float32).mul_(weight.scale.float())
+        whole = fp8_linear.decode(weight.tensor.view(torch.uint8), torch.float32).mul_(weight.scale.float())
     return whole.add_(0 if delta is None else delta).to(torch.bfloat16)
 
 

@@ -19,8 +19,8 @@ from steps.train.arguments import Arguments
 from steps.train.evaluation import Evaluation, Part
 from steps.train.findings import Findings
 from steps.train.fine_tune import Tuned
+from steps.train.model.logit_probe import Comparison
 from steps.train.origin import Origin
-from steps.train.reloading import Comparison
 
 COMMIT = "GIT_COMMIT"  # an image may carry the commit that it was built from
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deltalake", "pyarrow")

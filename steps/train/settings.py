@@ -5,8 +5,8 @@ from pathlib import Path
 
 from transformers import TrainingArguments
 
+from steps.train.model.precision import Precision
 from steps.train.planning.batching import Batching
-from steps.train.precision import Precision
 
 _WARM_UP = 0.03  # of all steps
 _MAX_GRADIENT_NORM = 1.0

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from pipeline import mirror
 from pipeline.errors import Refused, UsageError
 from steps.governance.errors import IntegrityError
-from steps.train.mirror import verify
+from steps.train.model.base_model_files import verify
 from tests.pipeline import models
 
 REVISION = "a" * 40

@@ -10,7 +10,7 @@ import pytest
 from pipeline import mirror, mirror_document
 from pipeline.errors import Refused
 from steps.governance.errors import IntegrityError
-from steps.train.mirror import verify
+from steps.train.model.base_model_files import verify
 from tests.pipeline import models
 
 REVISION = "a" * 40

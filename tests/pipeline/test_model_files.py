@@ -140,8 +140,8 @@ def test_weights_beside_the_one_file_without_an_index_are_refused(tmp_path: Path
 
 
 def test_the_same_control_tokens_and_scheme_as_train() -> None:
-    from steps.train import base_weights
     from steps.train.data import chat_template
+    from steps.train.model import base_weights
 
     assert trainable.CONTROL_IDS == chat_template.CONTROL_IDS
     base_weights.quantization({"quantization_config": dict(trainable.SCHEME)}, Path("x"))

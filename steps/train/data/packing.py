@@ -131,7 +131,7 @@ def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
 
 
 def _labels(document: Document) -> list[int]:
-    from steps.train.loss import IGNORED
+    from steps.train.model.chunked_loss import IGNORED
 
     masked = max(1, document.prompt_tokens)
     return [IGNORED] * masked + list(document.ids[masked:])

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from steps.governance.errors import UsageError
+from steps.train.model.precision import Device
 from steps.train.planning import memory
 from steps.train.planning.memory import Plan
-from steps.train.precision import Device
 
 ROWS_PER_STEP = 4
 _CPU_TOKENS = 2048  # at once on CPU: enough to amortize decoding, little enough for the caches

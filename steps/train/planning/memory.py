@@ -11,9 +11,9 @@ only: the CPU emulates their product, in float32.
 
 from dataclasses import dataclass
 
-from steps.train.loss import CHUNK_LOGITS
+from steps.train.model.chunked_loss import CHUNK_LOGITS
+from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape
-from steps.train.precision import Precision
 
 _WEIGHT_BYTES = {"storage": 1.0, "native": 1.0, "native_dx": 1.0, "nf4": 0.516}  # nf4: with doubly quantized scales
 # Per adapter weight, beside 4 for the float32 weight and 4 for its gradient: AdamW's two float32 moments, or

@@ -12,7 +12,7 @@ import pytest
 
 from steps.train import arguments
 from steps.train.job import Services, train
-from steps.train.mirror import MIRROR
+from steps.train.model.base_model_files import MIRROR
 from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
 from steps.train.tracking import metric_lines

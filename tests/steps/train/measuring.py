@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch.autograd.profiler import profile
 
-from steps.train import lora, model
 from steps.train.data.packing import Document, collate
-from steps.train.precision import Device, Precision
+from steps.train.model import lora, ministral
+from steps.train.model.precision import Device, Precision
 
 CPU = Device(torch.device("cpu"), "cpu", None)
 
@@ -33,7 +33,7 @@ def model_of(script: ModuleType, folder: Path, **sizes: int) -> Path:
 def adapted(folder: Path, rank: int, how: Precision) -> Any:
     """The model, with adapters that do something, ready to train."""
     torch.manual_seed(0)
-    tuned = lora.add_adapters(model.load(folder, how), rank, base_model="tiny", revision="0" * 40).train()
+    tuned = lora.add_adapters(ministral.load(folder, how), rank, base_model="tiny", revision="0" * 40).train()
     for name, parameter in tuned.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.02)

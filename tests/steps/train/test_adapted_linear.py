@@ -9,10 +9,10 @@ from peft import LoraConfig
 from peft.tuners import lora as peft_lora
 from torch import Tensor, nn
 
-from steps.train import lora, model, precision
-from steps.train.adapted_linear import AdaptedLinear, instead_of_pefts
-from steps.train.fp8 import E4M3, Fp8Linear
-from steps.train.precision import Device
+from steps.train.model import lora, ministral, precision
+from steps.train.model.fp8_linear import E4M3, Fp8Linear
+from steps.train.model.lora_linear import AdaptedLinear, instead_of_pefts
+from steps.train.model.precision import Device
 
 pytestmark = pytest.mark.torch
 
@@ -77,7 +77,7 @@ def test_disabled_and_merged_adapters_are_pefts_business() -> None:
 
 def test_every_adapter_of_a_model_is_ours_and_named_as_pefts(tiny_model: Path, tmp_path: Path) -> None:
     tuned = lora.add_adapters(
-        model.load(tiny_model, precision.decide("storage", CPU)), 4, base_model="tiny", revision="0" * 40
+        ministral.load(tiny_model, precision.decide("storage", CPU)), 4, base_model="tiny", revision="0" * 40
     )
     layers = [layer for layer in tuned.modules() if isinstance(layer, peft_lora.LoraLayer)]
     assert {type(layer) for layer in layers} == {AdaptedLinear}

@@ -8,10 +8,10 @@ import torch
 
 from steps.governance.errors import UsageError
 from steps.train.arguments import SEQUENCE_LENGTHS
+from steps.train.model.precision import Device
 from steps.train.planning import batching, devices, memory, memory_table
 from steps.train.planning.batching import ROWS_PER_STEP, Batching, decide
 from steps.train.planning.shapes import MINISTRAL_3B
-from steps.train.precision import Device
 
 pytestmark = pytest.mark.torch
 

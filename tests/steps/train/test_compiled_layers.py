@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from steps.governance.errors import UsageError
-from steps.train import checkpointing, compiling, generation
+from steps.train import generation
 from steps.train.data.chat_template import Chat
 from steps.train.data.packing import Document
-from steps.train.precision import Device
+from steps.train.model import compiling, recomputation
+from steps.train.model.precision import Device
 from tests.steps.train import measuring
 
 pytestmark = [
@@ -59,7 +60,7 @@ class Way:
 def trained(folder: Path, way: Way, *, compiled: bool) -> list[tuple[float, dict[str, Tensor]]]:
     """Loss and gradients for each row."""
     adapted = measuring.adapted(folder, 4, measuring.precision(way.mode))
-    checkpointing.apply(adapted, way.recomputed)
+    recomputation.apply(adapted, way.recomputed)
     if compiled:
         compiling.compile_layers(adapted, measuring.CPU)
     results = []

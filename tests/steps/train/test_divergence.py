@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from steps.train.mirror import MIRROR
+from steps.train.model.base_model_files import MIRROR
 from tests.steps.train.jobs import assert_nothing_published, job, run
 
 pytestmark = pytest.mark.torch

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from steps.train import model, precision
 from steps.train.data import packing
 from steps.train.data.packing import Document, Row
 from steps.train.evaluation import Evaluation, Part, evaluate
+from steps.train.model import ministral, precision
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch
@@ -19,8 +19,8 @@ CPU = precision.decide("storage", precision.Device(torch.device("cpu"), "cpu", N
 
 
 @pytest.fixture(scope="module")
-def base(tiny_model: Path) -> model.PackedMinistral:
-    return model.load(tiny_model, CPU)
+def base(tiny_model: Path) -> ministral.PackedMinistral:
+    return ministral.load(tiny_model, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +40,11 @@ def rows() -> list[Row]:
     return [documents[:4], documents[4:5], documents[5:]]
 
 
-def measured(base: model.PackedMinistral, rows: list[Row], rows_at_once: int = 2) -> Evaluation:
+def measured(base: ministral.PackedMinistral, rows: list[Row], rows_at_once: int = 2) -> Evaluation:
     return evaluate(base, rows, CPU, rows_at_once=rows_at_once, stop=StopSignal())
 
 
-def test_loss_is_that_of_the_training_loss_on_the_same_tokens(base: model.PackedMinistral, rows: list[Row]) -> None:
+def test_loss_is_that_of_the_training_loss_on_the_same_tokens(base: ministral.PackedMinistral, rows: list[Row]) -> None:
     found = measured(base, rows)
     with torch.no_grad():
         expected = base(**packing.collate(rows)).loss.item()
@@ -53,7 +53,7 @@ def test_loss_is_that_of_the_training_loss_on_the_same_tokens(base: model.Packed
     assert found.perplexity == pytest.approx(math.exp(expected), rel=1e-4)
 
 
-def test_years_and_groups_each_sum_to_the_whole(base: model.PackedMinistral, rows: list[Row]) -> None:
+def test_years_and_groups_each_sum_to_the_whole(base: ministral.PackedMinistral, rows: list[Row]) -> None:
     found = measured(base, rows)
     assert list(found.by_year) == ["2019", "2020", "unknown"]
     assert list(found.by_group) == ["finance", "retail", "unknown"]
@@ -62,7 +62,7 @@ def test_years_and_groups_each_sum_to_the_whole(base: model.PackedMinistral, row
         assert sum(part.loss * part.tokens for part in parts) == pytest.approx(found.loss * found.tokens, rel=1e-12)
 
 
-def test_each_part_is_the_loss_of_its_own_documents_alone(base: model.PackedMinistral, rows: list[Row]) -> None:
+def test_each_part_is_the_loss_of_its_own_documents_alone(base: ministral.PackedMinistral, rows: list[Row]) -> None:
     found = measured(base, rows)
     documents = list(chain.from_iterable(rows))
     of_2020 = measured(base, [[document] for document in documents if document.year == 2020])
@@ -73,13 +73,15 @@ def test_each_part_is_the_loss_of_its_own_documents_alone(base: model.PackedMini
     assert found.by_year["2020"].loss != pytest.approx(found.loss, rel=1e-4), "the parts differ, so the test can tell"
 
 
-def test_the_loss_does_not_depend_on_how_documents_are_batched(base: model.PackedMinistral, rows: list[Row]) -> None:
+def test_the_loss_does_not_depend_on_how_documents_are_batched(
+    base: ministral.PackedMinistral, rows: list[Row]
+) -> None:
     together, apart = measured(base, rows, 3), measured(base, [[d] for d in chain.from_iterable(rows)], 1)
     assert together.loss == pytest.approx(apart.loss, rel=1e-5)
     assert together.by_group.keys() == apart.by_group.keys()
 
 
-def test_a_part_of_one_token_is_still_listed(base: model.PackedMinistral, rows: list[Row]) -> None:
+def test_a_part_of_one_token_is_still_listed(base: ministral.PackedMinistral, rows: list[Row]) -> None:
     found = measured(base, [*rows, [Document((1, 30, 31, 2), 3, "short", 1999, "mining")]])
     assert (found.by_year["1999"].tokens, found.by_group["mining"].tokens) == (1, 1)
     assert found.by_year["1999"] == found.by_group["mining"]
@@ -89,6 +91,6 @@ def test_perplexity_of_a_hopeless_loss_is_infinite() -> None:
     assert Part(1000.0, 5).perplexity == math.inf
 
 
-def test_sigterm_ends_an_evaluation(base: model.PackedMinistral, rows: list[Row]) -> None:
+def test_sigterm_ends_an_evaluation(base: ministral.PackedMinistral, rows: list[Row]) -> None:
     with pytest.raises(Stopped):
         evaluate(base, rows, CPU, rows_at_once=1, stop=StopSignal(requested=True))

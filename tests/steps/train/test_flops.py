@@ -7,8 +7,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from steps.train import checkpointing
 from steps.train.data.packing import Document, collate
+from steps.train.model import recomputation
 from steps.train.planning import devices, flops
 from steps.train.planning.shapes import MINISTRAL_3B, Shape
 from tests.steps.train import measuring
@@ -37,7 +37,7 @@ def test_recomputing_is_not_counted_as_model_work(tiny_model: Path) -> None:
     adapted = measuring.adapted(tiny_model, 8, measuring.precision())
     documents = [Document(tuple(range(20, 84)), 20)]
     kept = counted(adapted, documents)
-    checkpointing.apply(adapted, 2)
+    recomputation.apply(adapted, 2)
     assert counted(adapted, documents) > kept  # done, and yet no part of the formula
 
 

@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import fp8, lora, model, precision
 from steps.train.data import packing
-from steps.train.fp8 import Fp8Linear
-from steps.train.precision import Device
+from steps.train.model import fp8_linear, lora, ministral, precision
+from steps.train.model.fp8_linear import Fp8Linear
+from steps.train.model.precision import Device
 from tests.steps.train import measuring
 
 pytestmark = pytest.mark.torch
@@ -25,8 +25,8 @@ LAYER = "language_model.model.layers.0.mlp.up_proj"
 RUNTIME = "model.language_model.layers.0.mlp.up_proj"
 
 
-def load(folder: Path, mode: str = "storage") -> model.PackedMinistral:
-    return model.load(folder, precision.decide(mode, CPU))
+def load(folder: Path, mode: str = "storage") -> ministral.PackedMinistral:
+    return ministral.load(folder, precision.decide(mode, CPU))
 
 
 def batch() -> dict[str, torch.Tensor | int]:
@@ -36,8 +36,8 @@ def batch() -> dict[str, torch.Tensor | int]:
 
 def layer(out: int = 48, width: int = 64, native: bool = False, native_gradient: bool = False) -> Fp8Linear:
     weight = torch.randn(out, width, generator=torch.Generator().manual_seed(0)) * 0.02
-    scale = weight.abs().amax() / fp8.E4M3_MAX
-    return Fp8Linear((weight / scale).to(fp8.E4M3), scale, native=native, native_gradient=native_gradient)
+    scale = weight.abs().amax() / fp8_linear.E4M3_MAX
+    return Fp8Linear((weight / scale).to(fp8_linear.E4M3), scale, native=native, native_gradient=native_gradient)
 
 
 def test_the_released_bytes_are_kept_bit_for_bit(tiny_model: Path) -> None:
@@ -62,14 +62,14 @@ def test_fp8_linears_take_one_byte_a_weight(tiny_model: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_code_decodes_to_torchs_own_value(dtype: torch.dtype) -> None:
     codes = torch.arange(256, dtype=torch.uint8)
-    expected = codes.view(fp8.E4M3).to(dtype)
-    assert torch.equal(fp8.decode(codes, dtype).nan_to_num(7), expected.nan_to_num(7))
+    expected = codes.view(fp8_linear.E4M3).to(dtype)
+    assert torch.equal(fp8_linear.decode(codes, dtype).nan_to_num(7), expected.nan_to_num(7))
     finite = expected.isfinite()
-    assert torch.equal(fp8._decode_integers(codes, dtype)[finite], expected[finite])
+    assert torch.equal(fp8_linear._decode_integers(codes, dtype)[finite], expected[finite])
 
 
 def test_scale_multiplies_the_weight_although_it_is_called_inverse() -> None:
-    linear = Fp8Linear(torch.full((16, 16), 2.0).to(fp8.E4M3), torch.tensor(0.5))
+    linear = Fp8Linear(torch.full((16, 16), 2.0).to(fp8_linear.E4M3), torch.tensor(0.5))
     assert torch.equal(linear(torch.ones(1, 16)), torch.full((1, 16), 16.0))
     assert torch.equal(linear.dequantized(torch.float32), torch.ones(16, 16))
 
@@ -133,7 +133,7 @@ def test_the_fp8_input_gradient_is_within_quantization_error_of_the_exact_one() 
 def test_the_fp8_input_gradient_reads_the_weight_by_column() -> None:
     """The tensor cores take no other layout; the CPU would."""
     bits = layer().weight
-    by_column = fp8._by_column(bits)
+    by_column = fp8_linear._by_column(bits)
     assert by_column.stride() == (1, bits.shape[0])
     assert torch.equal(by_column.view(torch.uint8), bits)
 
@@ -149,7 +149,7 @@ def test_backward_keeps_no_more_than_bfloat16_would(tiny_model: Path, mode: str)
 
 def test_every_fp8_layer_does_what_the_effective_mode_says(tiny_model: Path) -> None:
     def done(effective: str) -> set[tuple[bool, bool]]:
-        base = model.load(tiny_model, measuring.precision(effective))
+        base = ministral.load(tiny_model, measuring.precision(effective))
         return {(m.native, m.native_gradient) for m in base.modules() if isinstance(m, Fp8Linear)}
 
     assert [done(m) for m in ("storage", "native", "native_dx")] == [{(False, False)}, {(True, False)}, {(True, True)}]
@@ -264,7 +264,7 @@ def rewrite(folder: Path, change: dict[str, torch.Tensor | None]) -> None:
         ({f"{LAYER}.weight_scale_inv": torch.tensor(0.0)}, "cannot be used"),
         ({f"{LAYER}.weight": None}, "scales without weights"),
         ({f"{LAYER}.weight": None, f"{LAYER}.weight_scale_inv": None}, "lacks weights"),
-        ({f"{LAYER}.weight": torch.ones(2, 2).to(fp8.E4M3)}, "has another shape"),
+        ({f"{LAYER}.weight": torch.ones(2, 2).to(fp8_linear.E4M3)}, "has another shape"),
         ({"language_model.model.other.weight": torch.ones(2)}, "a weight that Ministral-3 does not"),
     ],
 )

@@ -9,10 +9,10 @@ import torch
 from peft.tuners import lora as peft_lora
 from torch import Tensor
 
-from steps.train import checkpointing, lora, model
-from steps.train.adapted_linear import AdaptedLinear
 from steps.train.evaluation import autocast
-from steps.train.loss import IGNORED
+from steps.train.model import lora, ministral, recomputation
+from steps.train.model.chunked_loss import IGNORED
+from steps.train.model.lora_linear import AdaptedLinear
 from steps.train.planning import memory
 from steps.train.planning.shapes import MINISTRAL_3B, Shape
 from tests.steps.train import measuring
@@ -60,7 +60,7 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
 ) -> None:
     how = measuring.precision(case.mode, case.dtype)
     adapted = measuring.adapted(measuring.model_of(make_tiny_model, tmp_path / "m", **case.sizes), case.rank, how)
-    checkpointing.apply(adapted, case.recomputed)
+    recomputation.apply(adapted, case.recomputed)
     batch = measuring.row(*case.lengths, labelled=case.labelled)
     tokens, labelled = sum(case.lengths), int((batch["labels"][:, 1:] != IGNORED).sum())
     plan = memory.Plan.of(Shape.of(adapted.config.text_config), how, rank=case.rank, optimizer="adamw")
@@ -87,8 +87,8 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
 @pytest.mark.parametrize("dtype", [FLOAT, HALF])
 def test_base_and_adapters_take_what_is_predicted(tiny_model: Path, mode: str, dtype: torch.dtype) -> None:
     how = measuring.precision(mode, dtype)
-    base = model.load(tiny_model, how)
-    plan = memory.Plan.of(model.shape(tiny_model), how, rank=8, optimizer="adamw")
+    base = ministral.load(tiny_model, how)
+    plan = memory.Plan.of(ministral.shape(tiny_model), how, rank=8, optimizer="adamw")
     held = sum(p.numel() * p.element_size() for name, p in base.named_parameters() if not name.endswith(".scale"))
     assert held == memory.base_bytes(plan)
     tuned = lora.add_adapters(base, 8, base_model="tiny", revision="0" * 40)

@@ -16,10 +16,11 @@ from torch import Tensor
 from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import base_weights, disk, lora, merged, model, precision, reloading, shards
+from steps.train import disk, merged, shards
 from steps.train.data.packing import Document
+from steps.train.model import base_weights, logit_probe, lora, ministral, precision
+from steps.train.model.precision import Device
 from steps.train.paths import Paths
-from steps.train.precision import Device
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch
@@ -31,7 +32,7 @@ DOCUMENTS = [Document((1, *range(20 + n, 80 + n), 2), 20, f"x{n}") for n in rang
 def adapt(base: Path, size: float = 0.05) -> Any:
     """The tiny model with adapters that do something."""
     torch.manual_seed(3)
-    loaded = model.load(base, precision.decide("storage", CPU))
+    loaded = ministral.load(base, precision.decide("storage", CPU))
     adapted = lora.add_adapters(loaded, 4, base_model="tiny", revision="0" * 40)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
@@ -45,7 +46,7 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleN
     folder = tmp_path_factory.mktemp("adapters")
     adapted = adapt(tiny_model)
     lora.save_adapters(adapted, folder)
-    return SimpleNamespace(base=tiny_model, adapters=folder, model=adapted, probe=reloading.ask(adapted, DOCUMENTS))
+    return SimpleNamespace(base=tiny_model, adapters=folder, model=adapted, probe=logit_probe.ask(adapted, DOCUMENTS))
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_configuration_and_tokenizer_are_the_bases_without_the_quantization(
 
 
 def test_stock_transformers_answers_with_it_as_the_tuned_model_does(tuned: SimpleNamespace, export: Path) -> None:
-    comparison = reloading.check(export, tuned.probe)
+    comparison = logit_probe.check(export, tuned.probe)
     assert comparison.difference < 0.02 < 0.2 < comparison.difference_from_base
     assert (comparison.documents, comparison.positions) == (4, 4 * 32)
 
@@ -138,7 +139,7 @@ def test_a_tampered_shard_is_caught(
 ) -> None:
     tampered(export, change)
     with pytest.raises(IntegrityError, match=message):
-        reloading.check(export, tuned.probe)
+        logit_probe.check(export, tuned.probe)
 
 
 @pytest.mark.parametrize("name", [NAME, "vision_tower.patch_conv.weight"])
@@ -148,14 +149,14 @@ def test_a_weight_that_is_missing_is_caught(tuned: SimpleNamespace, export: Path
     del index["weight_map"][name]
     (export / shards.INDEX).write_text(json.dumps(index))
     with pytest.raises(IntegrityError, match="is not whole"):
-        reloading.check(export, tuned.probe)
+        logit_probe.check(export, tuned.probe)
 
 
 def test_a_damaged_file_is_caught(tuned: SimpleNamespace, export: Path) -> None:
     (path,) = export.glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(IntegrityError, match="cannot be read"):
-        reloading.check(export, tuned.probe)
+        logit_probe.check(export, tuned.probe)
 
 
 def exported_with(base: Path, folder: Path, size: float) -> Path:
@@ -168,32 +169,32 @@ def exported_with(base: Path, folder: Path, size: float) -> Path:
 
 
 def test_lost_adapters_are_caught_though_they_do_less_than_rounding_does(tiny_model: Path, tmp_path: Path) -> None:
-    probe = reloading.ask(adapt(tiny_model, 0.001), DOCUMENTS)
-    comparison = reloading.check(exported_with(tiny_model, tmp_path / "with", 0.001), probe)
+    probe = logit_probe.ask(adapt(tiny_model, 0.001), DOCUMENTS)
+    comparison = logit_probe.check(exported_with(tiny_model, tmp_path / "with", 0.001), probe)
     assert (probe.tuned - probe.base).norm() / probe.tuned.norm() < comparison.difference
     with pytest.raises(IntegrityError, match="nearer to them than to the base's"):
-        reloading.check(exported_with(tiny_model, tmp_path / "without", 0.0), probe)
+        logit_probe.check(exported_with(tiny_model, tmp_path / "without", 0.0), probe)
 
 
 def test_adapters_far_smaller_than_rounding_raise_no_alarm_by_chance(tuned: SimpleNamespace, export: Path) -> None:
-    exports = reloading._logits(reloading._load(export), tuned.probe.documents)
+    exports = logit_probe._logits(logit_probe._load(export), tuned.probe.documents)
     nearer = tuned.probe.tuned + 0.01 * (exports - tuned.probe.tuned)
-    comparison = reloading.check(export, reloading.Probe(tuned.probe.documents, tuned.probe.tuned, nearer))
+    comparison = logit_probe.check(export, logit_probe.Probe(tuned.probe.documents, tuned.probe.tuned, nearer))
     assert comparison.difference_from_base < comparison.difference
 
 
 def test_adapters_that_change_nothing_export_the_base(tiny_model: Path, tmp_path: Path) -> None:
-    probe = reloading.ask(adapt(tiny_model, 0.0), DOCUMENTS)
-    comparison = reloading.check(exported_with(tiny_model, tmp_path, 0.0), probe)
+    probe = logit_probe.ask(adapt(tiny_model, 0.0), DOCUMENTS)
+    comparison = logit_probe.check(exported_with(tiny_model, tmp_path, 0.0), probe)
     assert comparison.difference == comparison.difference_from_base
 
 
 def test_native_multiplication_is_off_while_the_tuned_model_is_asked(tuned: SimpleNamespace) -> None:
-    linears = [module for module in tuned.model.modules() if isinstance(module, model.Fp8Linear)]
+    linears = [module for module in tuned.model.modules() if isinstance(module, ministral.Fp8Linear)]
     for linear in linears:
         linear.native = True
     try:
-        again = reloading.ask(tuned.model, DOCUMENTS)
+        again = logit_probe.ask(tuned.model, DOCUMENTS)
         assert all(linear.native for linear in linears)
     finally:
         for linear in linears:
@@ -234,7 +235,7 @@ def test_a_sharded_export_is_the_same_model(
     files = sorted(path.name for path in tmp_path.glob("*.safetensors"))
     assert len(files) >= 3
     assert files[0] == f"model-00001-of-{len(files):05d}.safetensors"
-    assert reloading.check(tmp_path, tuned.probe).difference < 0.02
+    assert logit_probe.check(tmp_path, tuned.probe).difference < 0.02
     for shard in shards.plan(base_weights.shapes(tuned.base)):
         assert (tmp_path / shard.name).stat().st_size == shard.size
         with safe_open(tmp_path / shard.name, framework="pt") as opened:

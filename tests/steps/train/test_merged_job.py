@@ -10,7 +10,8 @@ import pytest
 
 from steps.governance.errors import Conflict, IntegrityError
 from steps.governance.manifest import Trained
-from steps.train import disk, fine_tune, merged, outputs, reloading
+from steps.train import disk, fine_tune, merged, outputs
+from steps.train.model import logit_probe
 from tests.steps.train.jobs import TRAINED, assert_nothing_published, job, run
 
 pytestmark = pytest.mark.torch
@@ -89,7 +90,7 @@ def test_an_export_that_differs_fails_the_job_and_leaves_neither(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     different = job(tmp_path / "ml", tiny_model, curated, merged_export="bfloat16", max_steps="1")
-    monkeypatch.setattr(reloading, "TOLERANCE", 1e-6)
+    monkeypatch.setattr(logit_probe, "TOLERANCE", 1e-6)
     with pytest.raises(IntegrityError, match="does not answer as the tuned one"):
         run(different)
     assert_no_export(different)

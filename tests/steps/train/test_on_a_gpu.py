@@ -8,13 +8,13 @@ from types import ModuleType
 import pytest
 import torch
 
-from steps.train import checkpointing, compiling, fp8, lora, model, precision
-from steps.train.attention import packed_attention
 from steps.train.data import packing
 from steps.train.evaluation import autocast, on_device
+from steps.train.model import compiling, fp8_linear, lora, ministral, precision, recomputation
+from steps.train.model.packed_attention import packed_attention
+from steps.train.model.precision import Device, Precision
 from steps.train.planning import batching, memory
 from steps.train.planning.shapes import MINISTRAL_3B
-from steps.train.precision import Device, Precision
 from tests.steps.train import measuring
 
 pytestmark = [
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def capable() -> bool:
-    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= fp8.NATIVE_CAPABILITY
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= fp8_linear.NATIVE_CAPABILITY
 
 
 needs_fp8 = pytest.mark.skipif(not capable(), reason="no FP8 tensor cores here")
@@ -57,8 +57,8 @@ def test_varlen_attention_and_its_gradient_equal_sdpa_per_document(width: int) -
 
 def test_every_code_decodes_on_the_gpu_as_on_the_cpu() -> None:
     codes = torch.arange(256, dtype=torch.uint8)
-    there = fp8.decode(codes.cuda(), torch.bfloat16).cpu()
-    assert torch.equal(there.nan_to_num(7), fp8.decode(codes, torch.bfloat16).nan_to_num(7))
+    there = fp8_linear.decode(codes.cuda(), torch.bfloat16).cpu()
+    assert torch.equal(there.nan_to_num(7), fp8_linear.decode(codes, torch.bfloat16).nan_to_num(7))
 
 
 @needs_fp8
@@ -66,8 +66,10 @@ def test_every_code_decodes_on_the_gpu_as_on_the_cpu() -> None:
 def test_native_multiplies_within_quantization_error_for_any_number_of_tokens(tokens: int) -> None:
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(512, 256, generator=generator) * 0.02
-    scale = weight.abs().amax() / fp8.E4M3_MAX
-    storage, native = (fp8.Fp8Linear((weight / scale).to(fp8.E4M3), scale, native=n).cuda() for n in (False, True))
+    scale = weight.abs().amax() / fp8_linear.E4M3_MAX
+    storage, native = (
+        fp8_linear.Fp8Linear((weight / scale).to(fp8_linear.E4M3), scale, native=n).cuda() for n in (False, True)
+    )
     x = torch.randn(tokens, 256, generator=generator).cuda().bfloat16().requires_grad_()
     exact = storage(x).float()
     assert (native(x).float() - exact).norm() / exact.norm() < 0.05
@@ -80,9 +82,9 @@ def test_native_multiplies_within_quantization_error_for_any_number_of_tokens(to
 def test_the_fp8_input_gradient_is_within_quantization_error_for_any_number_of_tokens(tokens: int) -> None:
     generator = torch.Generator().manual_seed(2)
     weight = torch.randn(512, 256, generator=generator) * 0.02
-    scale = weight.abs().amax() / fp8.E4M3_MAX
-    bits = (weight / scale).to(fp8.E4M3)
-    storage, in_fp8 = (fp8.Fp8Linear(bits, scale, native=n, native_gradient=n).cuda() for n in (False, True))
+    scale = weight.abs().amax() / fp8_linear.E4M3_MAX
+    bits = (weight / scale).to(fp8_linear.E4M3)
+    storage, in_fp8 = (fp8_linear.Fp8Linear(bits, scale, native=n, native_gradient=n).cuda() for n in (False, True))
     x = torch.randn(tokens, 256, generator=generator).cuda().bfloat16().requires_grad_()
     upstream = (torch.randn(tokens, 512, generator=generator) * 1e-4).cuda().bfloat16()
     ours, exact = (torch.autograd.grad(linear(x), x, upstream)[0].float() for linear in (in_fp8, storage))
@@ -111,7 +113,7 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path,
     gc.collect()
     others = torch.cuda.memory_allocated()
     adapted = measuring.adapted(wide_model, 16, how)
-    checkpointing.apply(adapted, recomputed)
+    recomputation.apply(adapted, recomputed)
     trainable = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-4, fused=True)
     batch = full_row(8192)
@@ -121,7 +123,7 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path,
             loss = adapted(**batch).loss
         loss.backward()
         optimizer.step()
-    plan = memory.Plan.of(model.shape(wide_model), how, rank=16, optimizer="adamw")
+    plan = memory.Plan.of(ministral.shape(wide_model), how, rank=16, optimizer="adamw")
     predicted = memory.peak(plan, 8192, recomputed=recomputed).total
     assert torch.cuda.max_memory_allocated() - others == pytest.approx(predicted, rel=0.1)
 
@@ -129,10 +131,10 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path,
 @pytest.mark.parametrize("sequence_length", [512, 8192])
 def test_what_batching_decides_runs_here(wide_model: Path, sequence_length: int) -> None:
     how = precision.decide("auto", Device.here())
-    plan = memory.Plan.of(model.shape(wide_model), how, rank=16, optimizer="adamw")
+    plan = memory.Plan.of(ministral.shape(wide_model), how, rank=16, optimizer="adamw")
     decided = batching.decide(how.device, sequence_length, plan=plan)
     adapted = measuring.adapted(wide_model, 16, how)
-    checkpointing.apply(adapted, decided.recomputed_layers)
+    recomputation.apply(adapted, decided.recomputed_layers)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     with autocast(how):
@@ -164,9 +166,9 @@ def test_compiled_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, 
 @pytest.mark.parametrize("mode", ["storage", pytest.param("native_dx", marks=needs_fp8), "off", "nf4"])
 def test_each_mode_computes_the_cpus_loss_and_reaches_every_adapter(tiny_model: Path, mode: str) -> None:
     cpu = precision.decide("storage", Device(torch.device("cpu"), "cpu", None))
-    reference = model.load(tiny_model, cpu)(**packing.collate([row()])).loss.item()
+    reference = ministral.load(tiny_model, cpu)(**packing.collate([row()])).loss.item()
     here = precision.decide(mode, Device.here())
-    adapted = lora.add_adapters(model.load(tiny_model, here), 8, base_model="tiny", revision="0" * 40)
+    adapted = lora.add_adapters(ministral.load(tiny_model, here), 8, base_model="tiny", revision="0" * 40)
     adapted.train()
     with autocast(here):
         loss = adapted(**on_device(packing.collate([row()]), here)).loss

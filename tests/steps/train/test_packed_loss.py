@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from steps.train import evaluation, loss, model, precision
+from steps.train import evaluation
 from steps.train.data import packing
 from steps.train.data.packing import Document
-from steps.train.loss import IGNORED
+from steps.train.model import chunked_loss, ministral, precision
+from steps.train.model.chunked_loss import IGNORED
 
 pytestmark = pytest.mark.torch
 
@@ -27,40 +28,40 @@ def documents(*lengths: int) -> list[Document]:
 
 
 @pytest.fixture(scope="module")
-def base(tiny_model: Path) -> model.PackedMinistral:
-    return model.load(tiny_model, precision.decide("storage", CPU))
+def base(tiny_model: Path) -> ministral.PackedMinistral:
+    return ministral.load(tiny_model, precision.decide("storage", CPU))
 
 
 def without_labels(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "labels"}
 
 
-def hidden(base: model.PackedMinistral, row: dict[str, torch.Tensor | int]) -> torch.Tensor:
+def hidden(base: ministral.PackedMinistral, row: dict[str, torch.Tensor | int]) -> torch.Tensor:
     with torch.no_grad():
         return base.model(**without_labels(row), use_cache=False).last_hidden_state
 
 
-def test_documents_in_a_row_do_not_see_each_other(base: model.PackedMinistral) -> None:
+def test_documents_in_a_row_do_not_see_each_other(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
     packed = hidden(base, packing.collate([row]))
     alone = torch.cat([hidden(base, packing.collate([[document]])) for document in row], 1)
     torch.testing.assert_close(packed, alone, rtol=0, atol=1e-5)
 
 
-def test_without_borders_they_would(base: model.PackedMinistral) -> None:
+def test_without_borders_they_would(base: ministral.PackedMinistral) -> None:
     row = packing.collate([documents(31, 64)])
     leaking = {name: value for name, value in row.items() if name in ("input_ids", "labels")}
     assert (hidden(base, leaking) - hidden(base, row)).abs().max() > 0.1
 
 
-def test_a_later_document_cannot_change_an_earlier_ones_loss(base: model.PackedMinistral) -> None:
+def test_a_later_document_cannot_change_an_earlier_ones_loss(base: ministral.PackedMinistral) -> None:
     first, second, other = documents(40, 40, 41)
     a, b = (hidden(base, packing.collate([[first, last]]))[:, :40] for last in (second, other))
     assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("seen", [0, 1, 2])
-def test_no_gradient_of_a_documents_loss_reaches_another_document(base: model.PackedMinistral, seen: int) -> None:
+def test_no_gradient_of_a_documents_loss_reaches_another_document(base: ministral.PackedMinistral, seen: int) -> None:
     """The strictest form of it: not small, but exactly none, by any path from any layer."""
     row = documents(31, 64, 17)
     batch = packing.collate([row])
@@ -70,36 +71,36 @@ def test_no_gradient_of_a_documents_loss_reaches_another_document(base: model.Pa
     edges = batch["cu_seq_lens_q"].tolist()
     mine = slice(edges[seen], edges[seen + 1])
     labels[:, : mine.start], labels[:, mine.stop :] = IGNORED, IGNORED
-    loss.completion_nll(states, base.lm_head.weight, labels).backward()
+    chunked_loss.completion_nll(states, base.lm_head.weight, labels).backward()
     assert embedded.grad is not None
     assert embedded.grad[:, mine].abs().max() > 0
     embedded.grad[:, mine] = 0
     assert not embedded.grad.any()
 
 
-def test_a_document_has_the_same_loss_in_any_company(base: model.PackedMinistral) -> None:
+def test_a_document_has_the_same_loss_in_any_company(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
     together = [nll for _, nll in evaluation.measure(base, [row], precision.decide("storage", CPU))]
     alone = [nll for d in row for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))]
     assert together == pytest.approx(alone, rel=1e-5)
 
 
-def test_a_mask_is_refused_because_it_would_be_ignored(base: model.PackedMinistral) -> None:
-    from steps.train.attention import packed_attention
+def test_a_mask_is_refused_because_it_would_be_ignored(base: ministral.PackedMinistral) -> None:
+    from steps.train.model.packed_attention import packed_attention
 
     state = torch.zeros(1, 2, 4, 8)
     with pytest.raises(ValueError, match="expected no attention mask"):
         packed_attention(base, state, state, state, torch.ones(1, 1, 4, 4))
 
 
-def test_a_question_longer_than_one_token_over_a_cache_is_refused(base: model.PackedMinistral) -> None:
-    from steps.train.attention import packed_attention
+def test_a_question_longer_than_one_token_over_a_cache_is_refused(base: ministral.PackedMinistral) -> None:
+    from steps.train.model.packed_attention import packed_attention
 
     with pytest.raises(ValueError, match="one new token or a whole document"):
         packed_attention(base, torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 9, 8), torch.zeros(1, 2, 9, 8), None)
 
 
-def test_generation_with_a_cache_equals_generation_without(base: model.PackedMinistral) -> None:
+def test_generation_with_a_cache_equals_generation_without(base: ministral.PackedMinistral) -> None:
     ids = torch.tensor([[1, 3, 40, 41, 42, 4]])
     with_cache, without = (
         base.generate(input_ids=ids, max_length=16, do_sample=False, use_cache=c) for c in (True, False)
@@ -107,7 +108,7 @@ def test_generation_with_a_cache_equals_generation_without(base: model.PackedMin
     assert torch.equal(with_cache, without)
 
 
-def reference_nll(base: model.PackedMinistral, rows: list[Document]) -> tuple[torch.Tensor, int]:
+def reference_nll(base: ministral.PackedMinistral, rows: list[Document]) -> tuple[torch.Tensor, int]:
     """Plain full-logits cross-entropy, document by document."""
     total, count = torch.zeros(()), 0
     for document in rows:
@@ -119,14 +120,14 @@ def reference_nll(base: model.PackedMinistral, rows: list[Document]) -> tuple[to
     return total, count
 
 
-def test_packed_loss_equals_plain_cross_entropy_of_each_document(base: model.PackedMinistral) -> None:
+def test_packed_loss_equals_plain_cross_entropy_of_each_document(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
     total, count = reference_nll(base, row)
     assert count == sum(document.target_tokens for document in row)
     assert base(**packing.collate([row])).loss.item() == pytest.approx((total / count).item(), rel=1e-5)
 
 
-def test_accumulated_loss_is_divided_by_the_tokens_of_the_whole_step(base: model.PackedMinistral) -> None:
+def test_accumulated_loss_is_divided_by_the_tokens_of_the_whole_step(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
     whole = base(**packing.collate([row])).loss
     tokens = sum(document.target_tokens for document in row)
@@ -142,7 +143,7 @@ def test_chunked_loss_and_gradient_equal_the_full_ones(chunk_logits: int) -> Non
     twin = states.detach().clone().requires_grad_()
     labels = torch.randint(0, 50, (2, 12), generator=generator)
     labels[:, :4] = IGNORED
-    chunked = loss.completion_nll(states, head, labels, chunk_logits=chunk_logits) * 0.5
+    chunked = chunked_loss.completion_nll(states, head, labels, chunk_logits=chunk_logits) * 0.5
     logits = (twin @ head.t())[:, :-1].reshape(-1, 50)
     full = functional.cross_entropy(logits, labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum") * 0.5
     chunked.backward()
@@ -158,17 +159,17 @@ def test_the_loss_of_each_token_is_that_of_full_logits_in_order(chunk_logits: in
     states = torch.randn(2, 12, 16, generator=generator, requires_grad=True)
     labels = torch.randint(0, 50, (2, 12), generator=generator)
     labels[:, :4] = IGNORED
-    each = loss.token_nll(states, head, labels, chunk_logits=chunk_logits)
+    each = chunked_loss.token_nll(states, head, labels, chunk_logits=chunk_logits)
     kept = labels[:, 1:] != IGNORED
     full = functional.cross_entropy((states @ head.t())[:, :-1][kept], labels[:, 1:][kept], reduction="none")
     assert not each.requires_grad
     torch.testing.assert_close(each, full)
-    torch.testing.assert_close(each.sum(), loss.completion_nll(states, head, labels))
+    torch.testing.assert_close(each.sum(), chunked_loss.completion_nll(states, head, labels))
 
 
 def test_a_row_without_targets_has_zero_loss_and_gradient() -> None:
     states = torch.randn(1, 6, 8, requires_grad=True)
-    nll = loss.completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
+    nll = chunked_loss.completion_nll(states, torch.randn(9, 8), torch.full((1, 6), IGNORED))
     nll.backward()
     assert nll.item() == 0
     assert states.grad is not None

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from steps.train import checkpointing
 from steps.train.evaluation import autocast
+from steps.train.model import recomputation
 from tests.steps.train import measuring
 
 pytestmark = pytest.mark.torch
@@ -25,7 +25,7 @@ def gradients(folder: Path, dtype: torch.dtype, layers: int) -> tuple[Tensor, di
     """Loss, every gradient, and the bytes kept for backward."""
     how = measuring.precision(dtype=dtype)
     adapted = measuring.adapted(folder, 4, how)
-    checkpointing.apply(adapted, layers)
+    recomputation.apply(adapted, layers)
     batch = measuring.row(50, 70)
 
     def forward() -> Tensor:
@@ -56,14 +56,14 @@ def test_bytes_kept_for_backward_fall_with_each_layer(folder: Path) -> None:
 
 def test_the_first_layers_recompute_so_that_the_last_ones_are_gone_by_then(folder: Path) -> None:
     adapted = measuring.adapted(folder, 4, measuring.precision())
-    checkpointing.apply(adapted, 3)
-    assert [layer.gradient_checkpointing for layer in checkpointing.decoder_layers(adapted)] == [True] * 3 + [False]
-    checkpointing.apply(adapted, 1)  # a later answer replaces an earlier one
-    assert [layer.gradient_checkpointing for layer in checkpointing.decoder_layers(adapted)] == [True] + [False] * 3
+    recomputation.apply(adapted, 3)
+    assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [True] * 3 + [False]
+    recomputation.apply(adapted, 1)  # a later answer replaces an earlier one
+    assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [True] + [False] * 3
 
 
 @pytest.mark.parametrize("layers", [-1, LAYERS + 1])
 def test_more_layers_than_there_are_cannot_recompute(folder: Path, layers: int) -> None:
     adapted = measuring.adapted(folder, 4, measuring.precision())
     with pytest.raises(ValueError, match=f"expected 0 to {LAYERS} recomputed layers, got {layers}"):
-        checkpointing.apply(adapted, layers)
+        recomputation.apply(adapted, layers)

@@ -14,7 +14,7 @@ from peft.tuners import lora
 from torch import Tensor, nn
 from torch.nn import functional
 
-from steps.train.fp8 import Fp8Linear
+from steps.train.model.fp8_linear import Fp8Linear
 
 
 class AdaptedLinear(lora.Linear):

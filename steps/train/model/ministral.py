@@ -17,11 +17,11 @@ from transformers import GenerationConfig, Mistral3Config, Mistral3ForConditiona
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from steps.governance.errors import IntegrityError
-from steps.train import attention, base_weights
-from steps.train.fp8 import NATIVE_ALIGNMENT, Fp8Linear
-from steps.train.loss import IGNORED, completion_nll, token_nll
+from steps.train.model import base_weights, packed_attention
+from steps.train.model.chunked_loss import IGNORED, completion_nll, token_nll
+from steps.train.model.fp8_linear import NATIVE_ALIGNMENT, Fp8Linear
+from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape
-from steps.train.precision import Precision
 
 
 class PackedMinistral(Mistral3ForConditionalGeneration):
@@ -94,7 +94,7 @@ def _configuration(folder: Path) -> Mistral3Config:
     del content["quantization_config"]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
     configuration = Mistral3Config.from_dict(content)
     text: Any = configuration.text_config
-    text._attn_implementation = attention.NAME
+    text._attn_implementation = packed_attention.NAME
     return configuration
 
 

@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from steps.governance.errors import IntegrityError
-from steps.train.adapted_linear import instead_of_pefts
 from steps.train.distributed import fsdp, processes
-from steps.train.model import PackedMinistral
+from steps.train.model.lora_linear import instead_of_pefts
+from steps.train.model.ministral import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 ADAPTERS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"  # PEFT's names

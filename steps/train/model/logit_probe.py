@@ -24,7 +24,7 @@ from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError
 from steps.train.data.packing import Document
-from steps.train.fp8 import Fp8Linear
+from steps.train.model.fp8_linear import Fp8Linear
 
 DOCUMENTS = 4
 _TOKENS = 512  # of each document, from its beginning

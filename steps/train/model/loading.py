@@ -14,12 +14,12 @@ import torch
 from peft import PeftModel
 
 from steps.governance.errors import UsageError
-from steps.train import lora, model
 from steps.train.arguments import Arguments
 from steps.train.distributed import fsdp, processes
+from steps.train.model import lora, ministral
+from steps.train.model.precision import Device, Precision
 from steps.train.planning import batching
 from steps.train.planning.memory import Plan
-from steps.train.precision import Device, Precision
 from steps.train.tracking import metric_lines
 
 _CPU = torch.device("cpu")
@@ -65,7 +65,7 @@ def load(arguments: Arguments, folder: Path, precision: Precision, *, split: boo
         metric_lines.say(
             f"{count} processes; {'fsdp: each holds a part of the base' if split else 'ddp: each holds the base'}"
         )
-    base = model.load(folder, precision, on=_CPU if split else None)
+    base = ministral.load(folder, precision, on=_CPU if split else None)
     tuned = lora.add_adapters(
         base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
     )

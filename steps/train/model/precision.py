@@ -20,7 +20,7 @@ import torch
 
 from steps.governance import manifest
 from steps.governance.errors import UsageError
-from steps.train.fp8 import NATIVE_CAPABILITY
+from steps.train.model.fp8_linear import NATIVE_CAPABILITY
 
 _BFLOAT16_CAPABILITY = (8, 0)  # first CUDA compute capability with bfloat16 tensor cores (Ampere)
 
