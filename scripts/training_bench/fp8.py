@@ -39,7 +39,7 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     """Bytes of the language model's linears, and bytes that a forward pass keeps for backward besides weights."""
     lean.prepare_imports(bitsandbytes=False)
     from steps.train.data import packing
-    from steps.train.evaluation import autocast, on_device
+    from steps.train.fine_tuning.evaluation import autocast, on_device
 
     decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)

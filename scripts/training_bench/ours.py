@@ -58,10 +58,10 @@ class Trained:
 
 def train(tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]) -> Trained:
     """The step's loop, once over `rows`."""
-    from steps.train import loop
-    from steps.train.checkpoints import Checkpoints
-    from steps.train.evaluation import Evaluation
-    from steps.train.history import History
+    from steps.train.fine_tuning import training_loop
+    from steps.train.fine_tuning.checkpoints import Checkpoints
+    from steps.train.fine_tuning.evaluation import Evaluation
+    from steps.train.fine_tuning.history import History
     from steps.train.planning import flops
     from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
@@ -69,9 +69,9 @@ def train(tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, M
     steps = -(-len(rows) // (way.batching.micro_rows * way.batching.accumulation))
     history, shape = History(), Shape.of(tuned.config.text_config)
     with tempfile.TemporaryDirectory() as folder:
-        course = loop.Course(
+        course = training_loop.Course(
             rows=rows,
-            schedule=loop.Schedule(
+            schedule=training_loop.Schedule(
                 steps, way.learning_rate, way.seed, optimizer="adamw", eval_steps=_NEVER, patience=0
             ),
             batching=way.batching,
@@ -82,7 +82,7 @@ def train(tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, M
             stop=StopSignal(),
             flops=lambda tokens: flops.of_step(shape, RANK, tokens).total,
         )
-        loop.train(tuned, course, history, resume=None)
+        training_loop.train(tuned, course, history, resume=None)
     return Trained([point["train_loss"] for point in history.curve], history.flops / history.tokens)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
     from steps.train import merged
     from steps.train.data.corpus import Corpus
-    from steps.train.fine_tune import Tuned
+    from steps.train.fine_tuning.fine_tune import Tuned
     from steps.train.origin import Origin
 
 
@@ -69,7 +69,7 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     with _scratch(me) as scratch, tracked as tracker:
         examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
         from steps.train import merged
-        from steps.train.fine_tune import Clock, Task, fine_tune
+        from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
         from steps.train.origin import Origin
 
         me.from_leader(lambda: merged.require_possible(arguments, paths))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import FileEntry, Trained, TrainingData, TrainingMetrics
-from steps.train.fine_tune import Tuned
+from steps.train.fine_tuning.fine_tune import Tuned
 from steps.train.origin import Origin
 
 MANIFEST = "manifest.json"

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from steps.train import card, findings, page
 from steps.train.arguments import Arguments
-from steps.train.evaluation import Evaluation, Part
 from steps.train.findings import Findings
-from steps.train.fine_tune import Tuned
+from steps.train.fine_tuning.evaluation import Evaluation, Part
+from steps.train.fine_tuning.fine_tune import Tuned
 from steps.train.model.logit_probe import Comparison
 from steps.train.origin import Origin
 

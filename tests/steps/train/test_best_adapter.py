@@ -10,9 +10,9 @@ import pytest
 from safetensors.torch import load_file
 
 from steps.governance.errors import IntegrityError
-from steps.train import fine_tune
-from steps.train.evaluation import Evaluation
-from steps.train.history import History, Measured
+from steps.train.fine_tuning import fine_tune
+from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.history import History, Measured
 from steps.train.tracking import metric_lines
 from tests.steps.train.jobs import assert_nothing_published, heard, job, run
 

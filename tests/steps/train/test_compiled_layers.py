@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from steps.governance.errors import UsageError
-from steps.train import generation
 from steps.train.data.chat_template import Chat
 from steps.train.data.packing import Document
+from steps.train.fine_tuning import sample
 from steps.train.model import compiling, recomputation
 from steps.train.model.precision import Device
 from tests.steps.train import measuring
@@ -99,7 +99,7 @@ def test_answers_are_generated_without_compiling(tiny_model: Path) -> None:
     adapted = measuring.adapted(tiny_model, 4, measuring.precision())
     compiling.compile_layers(adapted, measuring.CPU)
     question = Document((1, 3, 30, 31, 4, 32, 2), 5)
-    generation.sample(adapted, Chat(tiny_model), question, measuring.precision())
+    sample.sample(adapted, Chat(tiny_model), question, measuring.precision())
     assert not torch._dynamo.utils.counters["frames"]
 
 

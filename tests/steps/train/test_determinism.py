@@ -28,7 +28,7 @@ def test_seeded_seeds_and_full_also_forbids_kernels_whose_sums_depend_on_chance(
 def test_everything_that_training_does_has_a_deterministic_kernel_here(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train import determinism
+    from steps.train.fine_tuning import determinism
 
     monkeypatch.setattr(
         determinism, "enable_full_determinism", lambda seed: torch.use_deterministic_algorithms(True)

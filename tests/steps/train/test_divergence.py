@@ -33,9 +33,9 @@ def base_of_nan(tiny_model: Path, base: Path) -> Path:
 def test_a_diverged_run_is_refused_and_leaves_nothing(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train import fine_tune
-    from steps.train.evaluation import Evaluation
-    from steps.train.loop import Diverged
+    from steps.train.fine_tuning import fine_tune
+    from steps.train.fine_tuning.evaluation import Evaluation
+    from steps.train.fine_tuning.training_loop import Diverged
 
     monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1))  # so that training begins
     diverged = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
@@ -47,7 +47,7 @@ def test_a_diverged_run_is_refused_and_leaves_nothing(
 def test_a_base_that_gives_no_number_is_refused_before_training(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    from steps.train.loop import Diverged
+    from steps.train.fine_tuning.training_loop import Diverged
 
     broken = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
     with pytest.raises(Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"):
@@ -59,9 +59,9 @@ def test_a_base_that_gives_no_number_is_refused_before_training(
 def test_an_eval_loss_that_is_no_number_is_told_as_divergence(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
 ) -> None:
-    from steps.train import fine_tune
-    from steps.train.evaluation import Evaluation
-    from steps.train.loop import Diverged
+    from steps.train.fine_tuning import fine_tune
+    from steps.train.fine_tuning.evaluation import Evaluation
+    from steps.train.fine_tuning.training_loop import Diverged
 
     losses = iter([2.0, loss])
     monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(next(losses), 1))
@@ -74,7 +74,7 @@ def test_an_eval_loss_that_is_no_number_is_told_as_divergence(
 def test_the_state_before_the_bad_step_is_kept_and_can_be_gone_on_from(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.loop import Diverged, _Trainer
+    from steps.train.fine_tuning.training_loop import Diverged, _Trainer
 
     step, good = _Trainer.training_step, job(tmp_path / "good", tiny_model, curated)
     run(good)

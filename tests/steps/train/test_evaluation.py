@@ -9,7 +9,7 @@ import torch
 
 from steps.train.data import packing
 from steps.train.data.packing import Document, Row
-from steps.train.evaluation import Evaluation, Part, evaluate
+from steps.train.fine_tuning.evaluation import Evaluation, Part, evaluate
 from steps.train.model import ministral, precision
 from steps.train.stopping import Stopped, StopSignal
 

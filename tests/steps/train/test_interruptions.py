@@ -73,7 +73,7 @@ def test_sigterm_in_an_evaluation_loses_neither_the_steps_nor_the_evaluation(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from steps.train import fine_tune
+    from steps.train.fine_tuning import fine_tune
     from steps.train.stopping import StopSignal
 
     stop, calls, evaluate = StopSignal(), [], fine_tune.evaluate

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from steps.train.fitting import OutOfMemory
+from steps.train.fine_tuning.out_of_memory import OutOfMemory
 from tests.steps.train.jobs import assert_nothing_published, heard, job, run
 
 pytestmark = pytest.mark.torch
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[..., Any]:
     """A training step that fails as CUDA does when it is given more documents at once."""
-    from steps.train.loop import _Trainer
+    from steps.train.fine_tuning.training_loop import _Trainer
 
     step = _Trainer.training_step
 
@@ -33,7 +33,7 @@ def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[...,
 def test_fewer_rows_at_once_give_the_same_training(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_step: int
 ) -> None:
-    from steps.train.loop import _Trainer
+    from steps.train.fine_tuning.training_loop import _Trainer
 
     roomy, narrow = (job(tmp_path / name, tiny_model, curated, eval_steps="2") for name in ("roomy", "narrow"))
     run(roomy)
@@ -52,7 +52,7 @@ def test_fewer_rows_at_once_give_the_same_training(
 def test_a_device_too_small_for_one_row_is_told_with_what_to_do(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.loop import _Trainer
+    from steps.train.fine_tuning.training_loop import _Trainer
 
     monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(0))
     small = job(tmp_path / "ml", tiny_model, curated)

@@ -9,7 +9,7 @@ import torch
 from peft.tuners import lora as peft_lora
 from torch import Tensor
 
-from steps.train.evaluation import autocast
+from steps.train.fine_tuning.evaluation import autocast
 from steps.train.model import lora, ministral, recomputation
 from steps.train.model.chunked_loss import IGNORED
 from steps.train.model.lora_linear import AdaptedLinear

@@ -10,7 +10,8 @@ import pytest
 
 from steps.governance.errors import Conflict, IntegrityError
 from steps.governance.manifest import Trained
-from steps.train import disk, fine_tune, merged, outputs
+from steps.train import disk, merged, outputs
+from steps.train.fine_tuning import fine_tune
 from steps.train.model import logit_probe
 from tests.steps.train.jobs import TRAINED, assert_nothing_published, job, run
 

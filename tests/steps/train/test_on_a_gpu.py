@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from steps.train.data import packing
-from steps.train.evaluation import autocast, on_device
+from steps.train.fine_tuning.evaluation import autocast, on_device
 from steps.train.model import compiling, fp8_linear, lora, ministral, precision, recomputation
 from steps.train.model.packed_attention import packed_attention
 from steps.train.model.precision import Device, Precision

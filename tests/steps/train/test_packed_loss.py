@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from steps.train import evaluation
 from steps.train.data import packing
 from steps.train.data.packing import Document
+from steps.train.fine_tuning import evaluation
 from steps.train.model import chunked_loss, ministral, precision
 from steps.train.model.chunked_loss import IGNORED
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from steps.train.evaluation import autocast
+from steps.train.fine_tuning.evaluation import autocast
 from steps.train.model import recomputation
 from tests.steps.train import measuring
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from steps.train.checkpoints import Checkpoints
-from steps.train.history import History
+from steps.train.fine_tuning.checkpoints import Checkpoints
+from steps.train.fine_tuning.history import History
 
 MARKERS = (".sagemaker-uploading", ".sagemaker-uploaded")
 

@@ -23,8 +23,8 @@ def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
 ) -> None:
     import json
 
-    from steps.train import checkpoints
-    from steps.train.history import History
+    from steps.train.fine_tuning import checkpoints
+    from steps.train.fine_tuning.history import History
 
     monkeypatch.setattr(devices, "peak_flops", lambda name: PEAK)
     measured = job(tmp_path / "ml", tiny_model, curated, eval_steps="4")

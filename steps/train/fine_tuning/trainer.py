@@ -15,7 +15,7 @@ from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from steps.train.distributed import fsdp
-from steps.train.order import Order
+from steps.train.fine_tuning.row_order import Order
 
 
 class SharedTrainer(Trainer):

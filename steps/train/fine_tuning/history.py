@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import TypeAdapter
 
-from steps.train.evaluation import Evaluation
+from steps.train.fine_tuning.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from steps.governance.errors import Conflict
-from steps.train.evaluation import Evaluation
-from steps.train.history import History, Measured
+from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.history import History, Measured
 from steps.train.tracking import metric_lines
 
 _COMPLETE, _HISTORY, _EVALUATION = "complete.json", "history.json", "evaluation.json"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from transformers import TrainerState
 
-from steps.train.history import History
+from steps.train.fine_tuning.history import History
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Tracker
 

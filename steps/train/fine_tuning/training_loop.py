@@ -27,23 +27,23 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train import settings
-from steps.train.checkpoints import Checkpoint, Checkpoints
 from steps.train.data.packing import Row, collate
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
-from steps.train.evaluation import Evaluation
-from steps.train.history import History, Measured
+from steps.train.fine_tuning import trainer_settings
+from steps.train.fine_tuning.checkpoints import Checkpoint, Checkpoints
+from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.history import History, Measured
+from steps.train.fine_tuning.row_order import Padded
+from steps.train.fine_tuning.step_metrics import Reporter
+from steps.train.fine_tuning.trainer import SharedTrainer
+from steps.train.fine_tuning.trainer_settings import Schedule
 from steps.train.model import lora, recomputation
 from steps.train.model.chunked_loss import IGNORED
 from steps.train.model.precision import Precision
-from steps.train.order import Padded
 from steps.train.planning import devices
 from steps.train.planning.batching import Batching
 from steps.train.planning.flops import Tokens
-from steps.train.reporting import Reporter
-from steps.train.settings import Schedule
-from steps.train.shared_trainer import SharedTrainer
 from steps.train.stopping import StopSignal
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Tracker
@@ -95,7 +95,9 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
     if not _ended(course, history):
         trainer = _Trainer(
             model=model,
-            args=settings.arguments(course.schedule, course.batching, course.precision, course.checkpoints.folder),
+            args=trainer_settings.arguments(
+                course.schedule, course.batching, course.precision, course.checkpoints.folder
+            ),
             train_dataset=Padded(course.rows),
             data_collator=collate,
         )

@@ -7,7 +7,7 @@ from peft import PeftModel
 
 from steps.train.data.chat_template import EOS, PAD, Chat
 from steps.train.data.packing import Document
-from steps.train.evaluation import autocast
+from steps.train.fine_tuning.evaluation import autocast
 from steps.train.model.precision import Precision
 
 _NEW_TOKENS = 48

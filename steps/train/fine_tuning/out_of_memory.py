@@ -10,10 +10,10 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from steps.governance.errors import GovernanceError
-from steps.train import loop
-from steps.train.evaluation import Evaluation
-from steps.train.history import History
-from steps.train.loop import Course
+from steps.train.fine_tuning import training_loop
+from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.history import History
+from steps.train.fine_tuning.training_loop import Course
 from steps.train.planning.batching import Batching
 from steps.train.tracking import metric_lines
 
@@ -38,7 +38,7 @@ def train(model: PeftModel, course: Course, before: Evaluation) -> History:
             history.resumed_from.append(resume.step)
             metric_lines.say(f"resuming from checkpoint-{resume.step}")
         try:
-            loop.train(model, course, history, resume=resume)
+            training_loop.train(model, course, history, resume=resume)
         except torch.OutOfMemoryError as error:
             course = replace(course, batching=_smaller(course, str(error)))
         else:

@@ -14,19 +14,20 @@ from peft import PeftModel
 
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Precision as PrecisionRecord
-from steps.train import determinism, fitting, generation, loop
 from steps.train.arguments import Arguments
-from steps.train.checkpoints import Checkpoints, Fingerprint
 from steps.train.data.chat_template import Chat
 from steps.train.data.corpus import Corpus, Rows
 from steps.train.data.truncation import Lengths
 from steps.train.distributed import processes
-from steps.train.evaluation import Evaluation, evaluate
-from steps.train.history import History, Measured
+from steps.train.fine_tuning import determinism, out_of_memory, training_loop
+from steps.train.fine_tuning import sample as generation
+from steps.train.fine_tuning.checkpoints import Checkpoints, Fingerprint
+from steps.train.fine_tuning.evaluation import Evaluation, evaluate
+from steps.train.fine_tuning.history import History, Measured
+from steps.train.fine_tuning.trainer_settings import Schedule
 from steps.train.model import compiling, loading, logit_probe, lora, precision
 from steps.train.model import ministral as model
 from steps.train.planning import batching, flops, memory
-from steps.train.settings import Schedule
 from steps.train.stopping import StopSignal
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Tracker
@@ -114,7 +115,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     with clock.time("evaluate_before"):
         before = _before(course)
     with clock.time("train"):
-        history = fitting.train(tuned, course, before)
+        history = out_of_memory.train(tuned, course, before)
     with clock.time("evaluate_best"):
         best = _take_best(tuned, course, history)
     held_out = task.corpus.eval.documents
@@ -147,7 +148,7 @@ def _plan(task: Task, decided: precision.Precision, me: processes.Processes) -> 
 
 def _course(
     task: Task, tuned: PeftModel, plan: memory.Plan, *, decided: precision.Precision, stop: StopSignal
-) -> loop.Course:
+) -> training_loop.Course:
     """How this task is trained on this device."""
     arguments, me, held_out = task.arguments, processes.here(), _measured(task)
     batches = batching.decide(decided.device, arguments.sequence_length, plan=plan, ranks=me.count)
@@ -155,7 +156,7 @@ def _course(
     metric_lines.say(
         f"each evaluation measures {held_out.documents} of {len(task.corpus.eval.documents)} held-out examples"
     )
-    return loop.Course(
+    return training_loop.Course(
         rows=task.corpus.train.rows,
         schedule=_schedule(arguments, len(task.corpus.train.rows), me),
         batching=batches,
@@ -202,18 +203,20 @@ def _fingerprint(task: Task, decided: precision.Precision, me: processes.Process
     }
 
 
-def _before(course: loop.Course) -> Evaluation:
+def _before(course: training_loop.Course) -> Evaluation:
     """The base model's loss: adapters add nothing before their first step. Measured once, however often the job starts."""
     resume = course.newest()
     before = resume.history().before if resume else None
     if before is None:
-        before = loop.require_finite(course.evaluate(), "before training", do="check the base model and Fp8Mode")
+        before = training_loop.require_finite(
+            course.evaluate(), "before training", do="check the base model and Fp8Mode"
+        )
     metric_lines.report_evaluation(0, eval_loss_before=before.loss, eval_tokens=before.tokens)
     course.tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
     return before
 
 
-def _take_best(tuned: PeftModel, course: loop.Course, history: History) -> Measured:
+def _take_best(tuned: PeftModel, course: training_loop.Course, history: History) -> Measured:
     """The adapter with the lowest eval loss in the model, and its loss on the last metric line: that is what Gate reads.
 
     Raises:
@@ -232,5 +235,5 @@ def _take_best(tuned: PeftModel, course: loop.Course, history: History) -> Measu
             got=f"{again.loss:.6g}",
             do="start a new execution; if it happens again, report it with Determinism full",
         )
-    loop.report(best, course)
+    training_loop.report(best, course)
     return best
