@@ -13,7 +13,7 @@ from pipeline.parameters import TABLE
 from steps.governance.manifest import Prepared, Trained
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.register import artifact
-from steps.train import outputs
+from steps.train.export import model_folder
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "architecture.md").read_text()
 
@@ -80,7 +80,7 @@ def required(schema: dict[str, Any]) -> set[str]:
 
 
 def test_both_sides_allow_exactly_the_archives_files() -> None:
-    assert set(listed("holds regular files only:")) == set(artifact.ALLOWED) == outputs.ALLOWED
+    assert set(listed("holds regular files only:")) == set(artifact.ALLOWED) == model_folder.ALLOWED
 
 
 def test_register_answers_with_the_outputs_that_stand_there() -> None:

@@ -257,16 +257,16 @@ def test_train_and_the_command_refuse_the_same_combinations(
     """For every mode, optimizer, export and instance type. The 3B base fits every GPU: the next test."""
     import torch
 
-    from steps.train import merged
     from steps.train.arguments import parse
+    from steps.train.export import merged_model
     from steps.train.model import loading, precision
     from steps.train.planning.memory import Plan
     from steps.train.planning.shapes import MINISTRAL_3B
 
     monkeypatch.setattr(loading, "_fits", lambda *_: True)
-    monkeypatch.setattr(merged, "_require_room", lambda *_: None)
-    monkeypatch.setattr(merged.shards, "plan", lambda _: None)
-    monkeypatch.setattr(merged.base_weights, "shapes", lambda _: None)
+    monkeypatch.setattr(merged_model, "_require_room", lambda *_: None)
+    monkeypatch.setattr(merged_model.shards, "plan", lambda _: None)
+    monkeypatch.setattr(merged_model.base_weights, "shapes", lambda _: None)
     told = parse(contract.told("Train", "dev"))
 
     def train_takes(values: dict[str, Any]) -> bool:
@@ -281,7 +281,7 @@ def test_train_and_the_command_refuse_the_same_combinations(
             decided = precision.decide(asked.fp8_mode, device)
             plan = Plan.of(MINISTRAL_3B, decided, rank=16, optimizer=asked.optimizer)
             loading.shared_out(asked, plan, device, hosts * instances.gpus(values["TrainInstanceType"]))
-            merged.require_possible(asked, SimpleNamespace(base_model=None, merged=Path("x")))
+            merged_model.require_possible(asked, SimpleNamespace(base_model=None, merged=Path("x")))
         except GovernanceError:
             return False
         return True

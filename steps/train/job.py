@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
-    from steps.train import merged
     from steps.train.data.corpus import Corpus
+    from steps.train.export import merged_model
+    from steps.train.export.manifest import Origin
     from steps.train.fine_tuning.fine_tune import Tuned
-    from steps.train.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     )
     with _scratch(me) as scratch, tracked as tracker:
         examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
-        from steps.train import merged
+        from steps.train.export import merged_model
+        from steps.train.export.manifest import Origin
         from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
-        from steps.train.origin import Origin
 
-        me.from_leader(lambda: merged.require_possible(arguments, paths))
+        me.from_leader(lambda: merged_model.require_possible(arguments, paths))
         task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
         tuned = fine_tune(task, stop=stop, clock=Clock())
         stop.check()
@@ -146,32 +146,33 @@ def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> It
 
 def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
     """What was published, in the process that speaks for the job; the others lend it their adapters."""
-    from steps.train import merged, outputs, publication
+    from steps.train.export import kept_publication, merged_model, model_folder
     from steps.train.model import lora
 
     arguments = origin.arguments
-    with outputs.staged(paths.model) as folder:
+    with model_folder.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
         if not processes.here().is_leader:
             return None
-        outputs.copy_tokenizer(paths.base_model, folder)
-        with merged.exported(paths, folder, probe=tuned.probe, stop=stop) as export:
+        model_folder.copy_tokenizer(paths.base_model, folder)
+        with merged_model.exported(paths, folder, probe=tuned.probe, stop=stop) as export:
             files = export.files if export else None
-            trained = publication.recall(
+            trained = kept_publication.recall(
                 paths.checkpoints, folder, training_job=origin.training_job, merged=files
             ) or _told(origin, paths, folder, tuned, export)
             stop.check()
             uri = arguments.train_manifest_uri(origin.training_job)
-            with merged.published(export, paths.merged, trained):
-                outputs.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+            with merged_model.published(export, paths.merged, trained):
+                model_folder.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
     return trained
 
 
-def _told(origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged.Export | None) -> Trained:
+def _told(origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged_model.Export | None) -> Trained:
     """Report and manifest of what lies in `folder`, kept for the case that this job is started again."""
-    from steps.train import outputs, publication, report
+    from steps.train import report
+    from steps.train.export import kept_publication, model_folder
 
     report.write(folder, origin, tuned, export.comparison if export else None)
-    trained = outputs.manifest(origin, tuned, outputs.entries(folder), export.files if export else None)
-    publication.keep(paths.checkpoints, folder, trained)
+    trained = model_folder.manifest(origin, tuned, model_folder.entries(folder), export.files if export else None)
+    kept_publication.keep(paths.checkpoints, folder, trained)
     return trained

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from steps.train import card, findings, page
 from steps.train.arguments import Arguments
+from steps.train.export.manifest import Origin
 from steps.train.findings import Findings
 from steps.train.fine_tuning.evaluation import Evaluation, Part
 from steps.train.fine_tuning.fine_tune import Tuned
 from steps.train.model.logit_probe import Comparison
-from steps.train.origin import Origin
 
 COMMIT = "GIT_COMMIT"  # an image may carry the commit that it was built from
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deltalake", "pyarrow")

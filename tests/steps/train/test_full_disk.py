@@ -13,8 +13,9 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
 from steps.train import __main__ as command
-from steps.train import disk, job, outputs
+from steps.train import disk, job
 from steps.train.data import verified_table
+from steps.train.export import model_folder
 from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -78,7 +79,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def staging(*_: object, **__: object) -> None:
-    with outputs.staged(command.Paths.from_environment().model):
+    with model_folder.staged(command.Paths.from_environment().model):
         raise AssertionError("there was room")
 
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import disk, merged, shards
+from steps.train import disk
 from steps.train.data.packing import Document
+from steps.train.export import merged_model, safetensors_writer
 from steps.train.model import base_weights, logit_probe, lora, ministral, precision
 from steps.train.model.precision import Device
 from steps.train.paths import Paths
@@ -51,7 +52,7 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleN
 
 @pytest.fixture
 def export(tuned: SimpleNamespace, tmp_path: Path) -> Path:
-    merged.write(tuned.base, tuned.adapters, tmp_path, stop=StopSignal())
+    merged_model.write(tuned.base, tuned.adapters, tmp_path, stop=StopSignal())
     return tmp_path
 
 
@@ -145,9 +146,9 @@ def test_a_tampered_shard_is_caught(
 @pytest.mark.parametrize("name", [NAME, "vision_tower.patch_conv.weight"])
 def test_a_weight_that_is_missing_is_caught(tuned: SimpleNamespace, export: Path, name: str) -> None:
     tampered(export, lambda tensors: tensors.pop(name))
-    index = json.loads((export / shards.INDEX).read_bytes())
+    index = json.loads((export / safetensors_writer.INDEX).read_bytes())
     del index["weight_map"][name]
-    (export / shards.INDEX).write_text(json.dumps(index))
+    (export / safetensors_writer.INDEX).write_text(json.dumps(index))
     with pytest.raises(IntegrityError, match="is not whole"):
         logit_probe.check(export, tuned.probe)
 
@@ -164,7 +165,7 @@ def exported_with(base: Path, folder: Path, size: float) -> Path:
     for name in ("adapters", "merged"):
         (folder / name).mkdir(parents=True)
     lora.save_adapters(adapt(base, size), folder / "adapters")
-    merged.write(base, folder / "adapters", folder / "merged", stop=StopSignal())
+    merged_model.write(base, folder / "adapters", folder / "merged", stop=StopSignal())
     return folder / "merged"
 
 
@@ -210,7 +211,7 @@ def test_an_adapter_of_no_weight_is_refused(tuned: SimpleNamespace, tmp_path: Pa
     save_file(tensors, strange / lora.ADAPTERS)
     (tmp_path / "merged").mkdir()
     with pytest.raises(IntegrityError, match=r"belong to no weight of the base model\n.*\n.*layers\.99\.mlp\.up_proj"):
-        merged.write(tuned.base, strange, tmp_path / "merged", stop=StopSignal())
+        merged_model.write(tuned.base, strange, tmp_path / "merged", stop=StopSignal())
 
 
 @pytest.mark.parametrize("change", ["half", "variant"])
@@ -230,13 +231,13 @@ def test_adapters_of_another_form_are_refused(tuned: SimpleNamespace, tmp_path: 
 def test_a_sharded_export_is_the_same_model(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards.plan, "__defaults__", (300_000,))
-    merged.write(tuned.base, tuned.adapters, tmp_path, stop=StopSignal())
+    monkeypatch.setattr(safetensors_writer.plan, "__defaults__", (300_000,))
+    merged_model.write(tuned.base, tuned.adapters, tmp_path, stop=StopSignal())
     files = sorted(path.name for path in tmp_path.glob("*.safetensors"))
     assert len(files) >= 3
     assert files[0] == f"model-00001-of-{len(files):05d}.safetensors"
     assert logit_probe.check(tmp_path, tuned.probe).difference < 0.02
-    for shard in shards.plan(base_weights.shapes(tuned.base)):
+    for shard in safetensors_writer.plan(base_weights.shapes(tuned.base)):
         assert (tmp_path / shard.name).stat().st_size == shard.size
         with safe_open(tmp_path / shard.name, framework="pt") as opened:
             assert opened.metadata() == {"format": "pt"}, "transformers refuses a file without it"
@@ -256,7 +257,7 @@ def test_one_tensor_is_in_memory_at_a_time(
             del weight
 
     monkeypatch.setattr(base_weights, "read", watched)
-    merged.write(tuned.base, tuned.adapters, tmp_path, stop=StopSignal())
+    merged_model.write(tuned.base, tuned.adapters, tmp_path, stop=StopSignal())
     assert most <= 1, "the one before may still be in the reader's hand, none older"
 
 
@@ -277,26 +278,26 @@ def test_no_room_is_said_with_both_numbers_before_anything_is_trained_or_written
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments, paths = job(tuned, tmp_path)
-    needed = sum(shard.size for shard in shards.plan(base_weights.shapes(tuned.base)))
-    merged.require_possible(arguments, paths)
+    needed = sum(shard.size for shard in safetensors_writer.plan(base_weights.shapes(tuned.base)))
+    merged_model.require_possible(arguments, paths)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
     message = f"no room for the merged model\n  expected  {needed} bytes free\n  got       {needed - 1}\n.*volume_gib"
     with pytest.raises(disk.DiskFull, match=message):
-        merged.require_possible(arguments, paths)
+        merged_model.require_possible(arguments, paths)
     with pytest.raises(disk.DiskFull, match=message), exporting(tuned, paths):
         raise AssertionError("there was room")
     assert not left(tmp_path)
 
 
 def exporting(tuned: SimpleNamespace, paths: Paths, stop: StopSignal | None = None) -> Any:
-    return merged.exported(paths, tuned.adapters, probe=tuned.probe, stop=stop or StopSignal())
+    return merged_model.exported(paths, tuned.adapters, probe=tuned.probe, stop=stop or StopSignal())
 
 
 def test_adapters_of_an_nf4_model_are_not_merged_into_another(tuned: SimpleNamespace, tmp_path: Path) -> None:
     arguments, paths = job(tuned, tmp_path, fp8_mode="nf4")
     with pytest.raises(UsageError, match="MergedExport bfloat16 does not go with Fp8Mode nf4"):
-        merged.require_possible(arguments, paths)
-    merged.require_possible(SimpleNamespace(exports_merged=False, fp8_mode="nf4"), paths)  # type: ignore[arg-type]
+        merged_model.require_possible(arguments, paths)
+    merged_model.require_possible(SimpleNamespace(exports_merged=False, fp8_mode="nf4"), paths)  # type: ignore[arg-type]
 
 
 def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
@@ -308,7 +309,7 @@ def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
         path.write_bytes(b"half a shard")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shards, "write", full)
+    monkeypatch.setattr(safetensors_writer, "write", full)
     with pytest.raises(disk.DiskFull, match="disk is full"), disk.explained(), exporting(tuned, paths):
         raise AssertionError("there was room")
     assert not left(tmp_path)
@@ -319,7 +320,7 @@ def test_sigterm_during_the_export_ends_it_at_the_next_tensor_and_leaves_nothing
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, paths = job(tuned, tmp_path)
-    monkeypatch.setattr(merged, "merge", lambda *_: pytest.fail("it went on"))
+    monkeypatch.setattr(merged_model, "merge", lambda *_: pytest.fail("it went on"))
     with pytest.raises(Stopped), exporting(tuned, paths, StopSignal(requested=True)):
         raise AssertionError("it went on")
     assert not list((tmp_path / "output").iterdir())
@@ -329,7 +330,9 @@ def test_an_export_that_answers_differently_leaves_nothing(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, paths = job(tuned, tmp_path)
-    monkeypatch.setattr(merged, "merge", lambda weight, delta: weight.tensor.to(torch.bfloat16))  # without its scale
+    monkeypatch.setattr(
+        merged_model, "merge", lambda weight, delta: weight.tensor.to(torch.bfloat16)
+    )  # without its scale
     with pytest.raises(IntegrityError, match="does not answer"), exporting(tuned, paths):
         raise AssertionError("accepted")
     assert not list((tmp_path / "output").iterdir())
@@ -339,11 +342,11 @@ def test_a_file_that_no_merged_model_may_hold_is_refused(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, paths = job(tuned, tmp_path)
-    monkeypatch.setattr(merged, "COPIED", (*merged.COPIED, "stray.json"))
+    monkeypatch.setattr(merged_model, "COPIED", (*merged_model.COPIED, "stray.json"))
     base = Path(shutil.copytree(tuned.base, tmp_path / "base"))
     (base / "stray.json").write_text("{}")
-    real = merged._allowed
-    monkeypatch.setattr(merged, "_allowed", lambda folder: real(folder) - {"stray.json"})
+    real = merged_model._allowed
+    monkeypatch.setattr(merged_model, "_allowed", lambda folder: real(folder) - {"stray.json"})
     paths.base_model.unlink()
     paths.base_model.symlink_to(base)
     with pytest.raises(RuntimeError, match=r"stray\.json"), exporting(tuned, paths):

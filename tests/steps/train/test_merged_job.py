@@ -10,7 +10,8 @@ import pytest
 
 from steps.governance.errors import Conflict, IntegrityError
 from steps.governance.manifest import Trained
-from steps.train import disk, merged, outputs
+from steps.train import disk
+from steps.train.export import merged_model, model_folder
 from steps.train.fine_tuning import fine_tune
 from steps.train.model import logit_probe
 from tests.steps.train.jobs import TRAINED, assert_nothing_published, job, run
@@ -44,7 +45,7 @@ def test_the_manifest_lists_every_file_of_the_export_and_lies_beside_it(done: Si
 
 def test_the_archive_register_reads_is_the_adapter_alone(done: SimpleNamespace) -> None:
     trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
-    assert {entry.path for entry in trained.files} | {"manifest.json"} <= outputs.ALLOWED
+    assert {entry.path for entry in trained.files} | {"manifest.json"} <= model_folder.ALLOWED
     assert not [entry.path for entry in trained.files if entry.path.startswith("model-")]
 
 
@@ -105,7 +106,7 @@ def test_a_disk_without_room_for_the_export_is_told_before_the_first_step(
 
     small = job(tmp_path / "ml", tiny_model, curated, merged_export="bfloat16")
     monkeypatch.setattr(fine_tune, "fine_tune", never)
-    monkeypatch.setattr(merged.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(merged_model.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(disk.DiskFull, match="no room for the merged model"):
         run(small)
     assert_no_export(small)

@@ -11,7 +11,8 @@ import yaml
 from huggingface_hub import ModelCard
 
 from steps.register import artifact
-from steps.train import card, charts, findings, outputs, page
+from steps.train import card, charts, findings, page
+from steps.train.export import model_folder
 from tests.steps.train.findings_example import HOSTILE, document
 from tests.steps.train.findings_example import findings as example
 
@@ -166,10 +167,10 @@ def test_the_card_has_data_metrics_and_lineage_ids() -> None:
 def test_the_archives_list_has_every_document_and_refuses_a_stray_file(tmp_path: Path) -> None:
     for name in ("report.json", "report.html", "README.md"):
         (tmp_path / name).write_text(name)
-    assert [entry.path for entry in outputs.entries(tmp_path)] == ["README.md", "report.html", "report.json"]
+    assert [entry.path for entry in model_folder.entries(tmp_path)] == ["README.md", "report.html", "report.json"]
     (tmp_path / "optimizer.pt").write_text("x")
     with pytest.raises(RuntimeError, match=r"got \['optimizer\.pt'\]: name it in the list"):
-        outputs.entries(tmp_path)
+        model_folder.entries(tmp_path)
 
 
 def test_the_document_survives_being_written_and_read() -> None:

@@ -15,10 +15,10 @@ from safetensors import safe_open
 from steps.governance.manifest import Prepared
 from steps.register import artifact
 from steps.train import __main__ as command
-from steps.train import shards
 from steps.train.arguments import LORA_RANKS
 from steps.train.data import token_store, verified_table
 from steps.train.data.packing import Document
+from steps.train.export import safetensors_writer
 from steps.train.paths import Paths
 from steps.train.planning.shapes import Shape
 from steps.train.tracking import mlflow_run
@@ -118,20 +118,23 @@ def test_tokens_past_four_billion_are_found_where_they_are(tmp_path: Path) -> No
 def test_a_tensor_past_two_and_four_gibibytes_has_its_place_in_the_file(tmp_path: Path) -> None:
     """As safetensors itself reads it; the file is sparse, and only the last tensor holds bytes."""
     shapes = {"embedding": (131_072, 16_385), "last": (2, 2)}
-    (shard,) = shards.plan(shapes)
+    (shard,) = safetensors_writer.plan(shapes)
     assert shard.size > 2**32
     with (tmp_path / shard.name).open("wb") as file:
-        file.write(shards._header(shard.shapes))
+        file.write(safetensors_writer._header(shard.shapes))
         file.truncate(shard.size)
         file.seek(-8, os.SEEK_END)
         file.write(torch.full((2, 2), 1.5, dtype=torch.bfloat16).view(torch.uint8).numpy().tobytes())
     with safe_open(tmp_path / shard.name, "pt") as opened:
         assert opened.get_slice("embedding").get_shape() == [131_072, 16_385]
         assert opened.get_tensor("last").tolist() == [[1.5, 1.5], [1.5, 1.5]]
-    two = shards.plan({"a": (131_072, 16_385), "b": (131_072, 16_385)})
-    shards.write_index(tmp_path, two)
+    two = safetensors_writer.plan({"a": (131_072, 16_385), "b": (131_072, 16_385)})
+    safetensors_writer.write_index(tmp_path, two)
     assert len(two) == 2, "a file holds at most 5 GB"
-    assert json.loads((tmp_path / shards.INDEX).read_text())["metadata"]["total_size"] == 2 * 2 * 131_072 * 16_385
+    assert (
+        json.loads((tmp_path / safetensors_writer.INDEX).read_text())["metadata"]["total_size"]
+        == 2 * 2 * 131_072 * 16_385
+    )
 
 
 def test_the_largest_adapter_that_train_can_save_is_one_that_register_takes() -> None:

@@ -23,8 +23,9 @@ from torch import Tensor
 
 from steps.governance.errors import IntegrityError, UsageError
 from steps.governance.manifest import FileEntry, Trained
-from steps.train import disk, outputs, shards
+from steps.train import disk
 from steps.train.arguments import Arguments
+from steps.train.export import model_folder, safetensors_writer
 from steps.train.model import base_weights, fp8_linear, logit_probe, lora
 from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
@@ -32,7 +33,7 @@ from steps.train.stopping import StopSignal
 CONFIGURATION = "config.json"
 # Taken from the base byte for byte, where it has them: tokenizer, defaults of generation, image processor
 COPIED = (
-    *outputs.TOKENIZER_FILES,
+    *model_folder.TOKENIZER_FILES,
     *("generation_config.json", "processor_config.json", "preprocessor_config.json", "tekken.json"),
 )
 
@@ -62,7 +63,7 @@ def require_possible(arguments: Arguments, paths: Paths) -> None:
             got="adapters of an NF4 model, which differs from the released FP8 one",
             do="use Fp8Mode auto or storage, or MergedExport none",
         )
-    _require_room(shards.plan(base_weights.shapes(paths.base_model)), paths.merged.parent)
+    _require_room(safetensors_writer.plan(base_weights.shapes(paths.base_model)), paths.merged.parent)
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def exported(
         write(paths.base_model, adapters, folder, stop=stop)
         comparison = logit_probe.check(folder, probe)
         stop.check()
-        yield Export(folder, outputs.entries(folder, allowed=_allowed(paths.base_model)), comparison)
+        yield Export(folder, model_folder.entries(folder, allowed=_allowed(paths.base_model)), comparison)
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def published(export: Export | None, folder: Path, trained: Trained) -> Iterator
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.move(export.folder, folder)
-        outputs.write_manifest(folder, trained)
+        model_folder.write_manifest(folder, trained)
         yield
     except BaseException:
         shutil.rmtree(folder)
@@ -115,19 +116,19 @@ def write(base_model: Path, adapters: Path, folder: Path, *, stop: StopSignal) -
         DiskFull: there is no room; nothing was written.
         Stopped: SIGTERM came.
     """
-    planned = shards.plan(base_weights.shapes(base_model))
+    planned = safetensors_writer.plan(base_weights.shapes(base_model))
     _require_room(planned, folder)
     with lora.saved(adapters) as taken:
         tensors = _merged(base_model, taken, stop)
         for shard in planned:
-            shards.write(folder / shard.name, shard, tensors)
+            safetensors_writer.write(folder / shard.name, shard, tensors)
         if taken.left:
             raise IntegrityError(
                 "adapters belong to no weight of the base model",
                 expected="one weight for each adapter",
                 got=", ".join(sorted(taken.left))[:300],
             )
-    shards.write_index(folder, planned)
+    safetensors_writer.write_index(folder, planned)
     _write_configuration(base_model, folder)
     for name in COPIED:
         if (base_model / name).exists():
@@ -160,11 +161,11 @@ def _write_configuration(base_model: Path, folder: Path) -> None:
 
 
 def _allowed(base_model: Path) -> set[str]:
-    planned = shards.plan(base_weights.shapes(base_model))
-    return {*(shard.name for shard in planned), shards.INDEX, CONFIGURATION, *COPIED}
+    planned = safetensors_writer.plan(base_weights.shapes(base_model))
+    return {*(shard.name for shard in planned), safetensors_writer.INDEX, CONFIGURATION, *COPIED}
 
 
-def _require_room(planned: list[shards.Shard], folder: Path) -> None:
+def _require_room(planned: list[safetensors_writer.Shard], folder: Path) -> None:
     """`folder`, or the nearest of its parents that exists, has room for the files."""
     needed = sum(shard.size for shard in planned)
     free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free

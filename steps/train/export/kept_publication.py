@@ -10,7 +10,7 @@ from pathlib import Path
 
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Trained
-from steps.train import outputs
+from steps.train.export import model_folder
 from steps.train.tracking import metric_lines
 
 _FOLDER = "publication"
@@ -24,7 +24,7 @@ def keep(checkpoints: Path, staged: Path, trained: Trained) -> None:
     folder.mkdir(parents=True)
     for name in _KEPT:
         shutil.copyfile(staged / name, folder / name)
-    outputs.write_manifest(folder, trained)
+    model_folder.write_manifest(folder, trained)
 
 
 def recall(checkpoints: Path, staged: Path, *, training_job: str, merged: list[FileEntry] | None) -> Trained | None:
@@ -33,8 +33,8 @@ def recall(checkpoints: Path, staged: Path, *, training_job: str, merged: list[F
     """
     folder = checkpoints / _FOLDER
     try:
-        content = (folder / outputs.MANIFEST).read_bytes()
-        trained = Trained.from_bytes(content, origin=f"{_FOLDER}/{outputs.MANIFEST}")
+        content = (folder / model_folder.MANIFEST).read_bytes()
+        trained = Trained.from_bytes(content, origin=f"{_FOLDER}/{model_folder.MANIFEST}")
         if trained.training_job != training_job:
             return None  # SageMaker's retry is another job and has a manifest of its own
         for name in _KEPT:
@@ -44,7 +44,7 @@ def recall(checkpoints: Path, staged: Path, *, training_job: str, merged: list[F
     except IntegrityError as error:
         metric_lines.say(f"what an earlier start was about to publish is left aside: {error.what}")
         return None
-    if (outputs.entries(staged), merged) != (trained.files, trained.merged):
+    if (model_folder.entries(staged), merged) != (trained.files, trained.merged):
         metric_lines.say("what an earlier start was about to publish is left aside: this start made other files")
         return None
     metric_lines.say("publishing what an earlier start of this job was about to publish")
