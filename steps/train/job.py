@@ -169,10 +169,10 @@ def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, 
 
 def _told(origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged_model.Export | None) -> Trained:
     """Report and manifest of what lies in `folder`, kept for the case that this job is started again."""
-    from steps.train import report
     from steps.train.export import kept_publication, model_folder
+    from steps.train.report import write
 
-    report.write(folder, origin, tuned, export.comparison if export else None)
+    write.write(folder, origin, tuned, export.comparison if export else None)
     trained = model_folder.manifest(origin, tuned, model_folder.entries(folder), export.files if export else None)
     kept_publication.keep(paths.checkpoints, folder, trained)
     return trained

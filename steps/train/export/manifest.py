@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from steps.governance.manifest import BaseModelFiles, Prepared
 from steps.train.arguments import Arguments
-from steps.train.findings import LiveMetrics
+from steps.train.report.findings import LiveMetrics
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Protocol
 from steps.governance.identity import Workspace
 from steps.governance.manifest import Prepared
 from steps.train.arguments import Arguments
-from steps.train.findings import LiveMetrics
+from steps.train.report.findings import LiveMetrics
 from steps.train.stopping import Stopped
 from steps.train.tracking.live_tracker import FLUSH_SECONDS, LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun, Status

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from steps.train.findings import Findings, Merged
+from steps.train.report.findings import Findings, Merged
 from tests.steps.train.curated import ARN
 
 HOSTILE = (

@@ -11,8 +11,8 @@ import yaml
 from huggingface_hub import ModelCard
 
 from steps.register import artifact
-from steps.train import card, charts, findings, page
 from steps.train.export import model_folder
+from steps.train.report import findings, html_page, model_card, svg_charts
 from tests.steps.train.findings_example import HOSTILE, document
 from tests.steps.train.findings_example import findings as example
 
@@ -43,14 +43,14 @@ class Outline(HTMLParser):
 
 
 def test_a_hostile_sample_stays_text() -> None:
-    outline = Outline(page.render(example()))
+    outline = Outline(html_page.render(example()))
     assert HOSTILE.replace("\x00", "\ufffd").replace("\x1b", "\ufffd") in outline.text
     assert not {tag for tag, _ in outline.tags} & {"script", "img", "iframe", "object", "link", "a", "form"}
     assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
 
 
 def test_nothing_outside_the_page_is_named_and_the_browser_is_told_to_load_nothing() -> None:
-    text = page.render(example(sample={"example_id": "x", "base": "a", "tuned": "b"}))
+    text = html_page.render(example(sample={"example_id": "x", "base": "a", "tuned": "b"}))
     outline = Outline(text)
     assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
     assert not [name for _, attributes in outline.tags for name in attributes if name in ("src", "href")]
@@ -60,7 +60,7 @@ def test_nothing_outside_the_page_is_named_and_the_browser_is_told_to_load_nothi
 
 
 def test_the_page_shows_every_number_a_reader_decides_by() -> None:
-    text = Outline(page.render(example())).text
+    text = Outline(html_page.render(example())).text
     for told in (
         "2.1000", "8.1660", "3.2000", "2023", "finance | banks", "edgar.raw.filings, version 4", "lost tokens: prompt cut",
         "apache-2.0", "storage (asked for auto), bfloat16, NVIDIA A10G", "c" * 40, "d" * 64, "step 150", "Resumed at step 50",
@@ -70,7 +70,7 @@ def test_the_page_shows_every_number_a_reader_decides_by() -> None:
 
 
 def test_the_pictures_are_there_and_the_best_step_is_ringed() -> None:
-    text = page.render(example())
+    text = html_page.render(example())
     assert text.count("<svg") == text.count("</svg>") == 3
     assert text.count('r="7"') == 1
     assert text.count('r="3"') == 5, "one dot for each evaluation, that of the base included"
@@ -78,9 +78,9 @@ def test_the_pictures_are_there_and_the_best_step_is_ringed() -> None:
 
 def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
     entry = {"step": 1, "train_loss": float("nan"), "learning_rate": 0.0002}
-    text = page.render(example(curve=[entry], evaluations=[{"step": 1, "eval_loss": 2.0}]))
+    text = html_page.render(example(curve=[entry], evaluations=[{"step": 1, "eval_loss": 2.0}]))
     assert not re.search(r"[\" ,]nan[\", <]", text)
-    assert page.render(example(curve=[], evaluations=[], by_year=[], by_group=[], lengths={}))
+    assert html_page.render(example(curve=[], evaluations=[], by_year=[], by_group=[], lengths={}))
 
 
 @pytest.mark.parametrize(
@@ -94,18 +94,18 @@ def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
     ],
 )
 def test_ticks_are_round_and_hold_all_values(low: float, high: float, expected: list[float]) -> None:
-    assert charts.ticks(low, high) == pytest.approx(expected)
+    assert svg_charts.ticks(low, high) == pytest.approx(expected)
 
 
 def test_bars_are_as_high_as_their_values() -> None:
-    svg = charts.bars(["a", "b"], {"one": [1, 2], "two": [0, 4]}, x="", y="")
+    svg = svg_charts.bars(["a", "b"], {"one": [1, 2], "two": [0, 4]}, x="", y="")
     heights = [float(rect.attrib["height"]) for rect in svg.iter("rect") if rect.find("title") is not None]
     assert heights == pytest.approx([heights[3] / 4, heights[3] / 2, 0, heights[3]], abs=0.1)
 
 
 def test_a_label_cannot_become_markup() -> None:
-    hostile = [charts.Line("<script>", [(0, 1), (1, 2)]), charts.Line("</svg><img>", [(0, 2)])]
-    svg = charts.lines(hostile, x="<b>", y="&")
+    hostile = [svg_charts.Line("<script>", [(0, 1), (1, 2)]), svg_charts.Line("</svg><img>", [(0, 2)])]
+    svg = svg_charts.lines(hostile, x="<b>", y="&")
     assert {tag for tag, _ in Outline(tostring(svg, encoding="unicode")).tags} == {
         *("svg", "title", "text", "line", "polyline", "rect", "circle")
     }
@@ -118,12 +118,12 @@ def test_a_long_curve_is_thinned_by_means_so_that_register_takes_the_report() ->
     assert points[0] == {"step": 300.0, "train_loss": 0.5}
     assert findings.thinned(curve[:4]) == (curve[:4], 1)
     longest = example(curve=points, evaluations=points)
-    for text, name in ((longest.model_dump_json(indent=2), "report.json"), (page.render(longest), "report.html")):
+    for text, name in ((longest.model_dump_json(indent=2), "report.json"), (html_page.render(longest), "report.html")):
         assert len(text) < artifact.ALLOWED[name] / 10
 
 
 def test_the_front_matter_is_what_the_hub_reads() -> None:
-    read = ModelCard(card.render(example())).data
+    read = ModelCard(model_card.render(example())).data
     assert (read.base_model, read.library_name, read.pipeline_tag) == (
         "mistralai/Ministral-3-3B-Instruct-2512", "peft", "text-generation"
     )  # fmt: skip
@@ -138,21 +138,21 @@ def test_the_front_matter_is_what_the_hub_reads() -> None:
 def test_a_name_that_yaml_would_read_as_something_else_stays_a_name() -> None:
     lineage = document()["lineage"]
     lineage["base_model"]["name"] = "1.0"
-    front_matter = card.render(example(lineage=lineage)).split("---\n")[1]
+    front_matter = model_card.render(example(lineage=lineage)).split("---\n")[1]
     assert yaml.safe_load(front_matter)["base_model"] == "1.0"
 
 
 def test_the_card_states_the_licence_as_mirrored_or_that_none_is() -> None:
-    assert "Base model: apache-2.0, as its mirror states." in card.render(example())
+    assert "Base model: apache-2.0, as its mirror states." in model_card.render(example())
     lineage = document()["lineage"]
     lineage["base_model"]["licence"] = None
-    stated = card.render(example(lineage=lineage))
+    stated = model_card.render(example(lineage=lineage))
     assert "Base model: not stated by its mirror." in stated
     assert "apache" not in stated
 
 
 def test_the_card_has_data_metrics_and_lineage_ids() -> None:
-    text = card.render(example())
+    text = model_card.render(example())
     for told in (
         "| eval loss (nats per target token) | 3.2000 | 2.1000 |", "8123 tokens of 43 held-out examples",
             "| eval perplexity | 24.53 | 8.166 |",

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from steps.train import charts
-from steps.train.charts import Line
-from steps.train.findings import Findings, Share
+from steps.train.report import svg_charts
+from steps.train.report.findings import Findings, Share
+from steps.train.report.svg_charts import Line
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _HISTOGRAM = "histogram_before_cut"
@@ -69,9 +69,9 @@ def _loss(body: Element, found: Findings) -> None:
     train = Line("train loss", _points(found.curve, "train_loss"))
     measured = [(0.0, found.metrics.eval_loss_before), *_points(found.evaluations, "eval_loss")]
     held_out = Line("eval loss", measured, dots=True, ringed=found.metrics.best_step)
-    body.append(charts.lines([train, held_out], x="optimizer step", y="nats per target token"))
+    body.append(svg_charts.lines([train, held_out], x="optimizer step", y="nats per target token"))
     body.append(
-        charts.lines(
+        svg_charts.lines(
             [Line("learning rate", _points(found.curve, "learning_rate"))], x="optimizer step", y="learning rate"
         )
     )
@@ -116,7 +116,7 @@ def _data(body: Element, found: Findings) -> None:
     histograms = {split: _counts(lengths.get(_HISTOGRAM)) for split, lengths in found.lengths.items()}
     classes = list(dict.fromkeys(name for histogram in histograms.values() for name in histogram))
     series = {split: [float(histogram.get(name, 0)) for name in classes] for split, histogram in histograms.items()}
-    body.append(charts.bars(classes, series, x="tokens of a document, before any cut", y="documents"))
+    body.append(svg_charts.bars(classes, series, x="tokens of a document, before any cut", y="documents"))
     _table(body, ["documents and tokens", *found.lengths], _length_rows(found.lengths))
 
 

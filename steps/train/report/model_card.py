@@ -6,7 +6,7 @@ licence is the one that the base model's mirror states; where it states none the
 
 import yaml
 
-from steps.train.findings import Findings
+from steps.train.report.findings import Findings
 
 NOT_STATED = "not stated"
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from steps.train import card, findings, page
 from steps.train.arguments import Arguments
 from steps.train.export.manifest import Origin
-from steps.train.findings import Findings
 from steps.train.fine_tuning.evaluation import Evaluation, Part
 from steps.train.fine_tuning.fine_tune import Tuned
 from steps.train.model.logit_probe import Comparison
+from steps.train.report import findings, html_page, model_card
+from steps.train.report.findings import Findings
 
 COMMIT = "GIT_COMMIT"  # an image may carry the commit that it was built from
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deltalake", "pyarrow")
@@ -35,8 +35,8 @@ def write(folder: Path, origin: Origin, tuned: Tuned, comparison: Comparison | N
     found = compose(origin, tuned, comparison)
     content = found.model_dump_json(indent=2, by_alias=True)
     (folder / "report.json").write_text(content + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page.render(found), encoding="utf-8")
-    (folder / "README.md").write_text(card.render(found), encoding="utf-8")
+    (folder / "report.html").write_text(html_page.render(found), encoding="utf-8")
+    (folder / "README.md").write_text(model_card.render(found), encoding="utf-8")
 
 
 def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Findings:
