@@ -11,7 +11,7 @@ from typing import Any
 from scripts.training_bench.documents import learnable
 from scripts.training_bench.job import Job
 from scripts.training_bench.ours import Way, adapted, document, precision_of, train
-from steps.train import lean
+from steps.train import before_torch
 
 STEPS = 120
 _TOKENS = 256  # of one optimizer step
@@ -20,7 +20,7 @@ _LEARNING_RATE = 1e-3
 
 def curve(job: Job, *, mode: str) -> dict[str, Any]:
     """The training loss of each of 120 steps."""
-    lean.prepare_imports(bitsandbytes=False)
+    before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
     from steps.train.planning.batching import Batching
@@ -37,7 +37,7 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
 
 def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     """Bytes of the language model's linears, and bytes that a forward pass keeps for backward besides weights."""
-    lean.prepare_imports(bitsandbytes=False)
+    before_torch.prepare_imports(bitsandbytes=False)
     from steps.train.data import packing
     from steps.train.fine_tuning.evaluation import autocast, on_device
 

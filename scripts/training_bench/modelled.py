@@ -7,7 +7,7 @@ from typing import Any
 from scripts.training_bench.documents import filings_like
 from scripts.training_bench.job import Job
 from scripts.training_bench.ours import RANK, adapted, document, precision_of
-from steps.train import lean
+from steps.train import before_torch
 
 LONG_ROW = 8192  # tokens
 _A10G = "A10G"  # the 24 GB card of the default instance
@@ -15,7 +15,7 @@ _A10G = "A10G"  # the 24 GB card of the default instance
 
 def run(job: Job) -> dict[str, Any]:
     """Bytes: predicted and counted for one pass of the small model, predicted for the 3B on a 24 GB card."""
-    lean.prepare_imports(bitsandbytes=False)
+    before_torch.prepare_imports(bitsandbytes=False)
     from steps.train.data import packing
     from steps.train.planning import memory
     from steps.train.planning.shapes import Shape

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from scripts.training_bench.documents import Text, filings_like
 from scripts.training_bench.job import Job
-from steps.train import lean
+from steps.train import before_torch
 
 RANK = 16
 LEARNING_RATE = 1e-4
@@ -17,7 +17,7 @@ _NEVER = 10**9  # evaluations are no part of the comparison
 
 def run(job: Job, *, mode: str) -> dict[str, Any]:
     """Train on the job's documents in `mode`, an Fp8Mode."""
-    lean.prepare_imports(bitsandbytes=False)
+    before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
     from scripts.training_bench.meter import Meter

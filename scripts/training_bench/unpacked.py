@@ -13,7 +13,7 @@ from typing import Any
 from scripts.training_bench.documents import learnable
 from scripts.training_bench.job import Job
 from scripts.training_bench.ours import RANK, Way, adapted, batching_of, device, document, train
-from steps.train import lean
+from steps.train import before_torch
 
 _LEARNING_RATE = 1e-3  # high, so that a wrong gradient shows in the very next loss
 _LENGTHS = 30, 400  # tokens of a document, from and to
@@ -23,7 +23,7 @@ _WARM_UP, _MAX_GRADIENT_NORM = 0.03, 1.0
 
 def run(job: Job) -> dict[str, Any]:
     """The loss of every optimizer step, both ways."""
-    lean.prepare_imports(bitsandbytes=False)
+    before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
     from steps.train.data import packing

@@ -19,7 +19,7 @@ from typing import Any
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import disk, job
+from steps.train import full_disk, job
 from steps.train.distributed import launch, worker_endings
 from steps.train.distributed.processes import PeerFailed
 from steps.train.distributed.worker_endings import Ending
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
         ending = launch.launched(paths)
         if ending is not None:
             return _relay(paths, ending)
-        with disk.explained():
+        with full_disk.explained():
             job.train(arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop)
     except Stopped:
         return _stopped()

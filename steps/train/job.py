@@ -53,16 +53,16 @@ def connect(arguments: Arguments) -> Services:
 
 def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
     """The whole step. Nothing stands in the model folder unless all of it does."""
-    from steps.train import lean
+    from steps.train import before_torch
     from steps.train.tracking import tracker as tracking
 
     me, own = processes.here(), stop
     if me.count > 1:
-        lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
+        before_torch.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
         me.join()
         stop = AgreedStop(own, me)
     given = _verified(arguments, paths, services, stop, me)
-    lean.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
+    before_torch.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
     tracked = tracking.tracked(
         arguments, services.workspace, training_job=training_job, prepared=given.prepared, leader=me.is_leader
     )

@@ -31,7 +31,7 @@ from steps.governance.checkpoint_hint import past_hint
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry, Prepared
 from steps.governance.names import UcName, execution_id
-from steps.train import disk
+from steps.train import full_disk
 from steps.train.data import curated_rows
 from steps.train.storage import translated
 
@@ -153,7 +153,7 @@ def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> N
     while chunk := file.read(_CHUNK_BYTES):
         digest.update(chunk)
         size += len(chunk)
-        with disk.explained():  # ours, not the storage's
+        with full_disk.explained():  # ours, not the storage's
             spool.write(chunk)
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise IntegrityError(

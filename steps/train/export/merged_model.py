@@ -23,7 +23,7 @@ from torch import Tensor
 
 from steps.governance.errors import IntegrityError, UsageError
 from steps.governance.manifest import FileEntry, Trained
-from steps.train import disk
+from steps.train import full_disk
 from steps.train.arguments import Arguments
 from steps.train.export import model_folder, safetensors_writer
 from steps.train.model import base_weights, fp8_linear, logit_probe, lora
@@ -170,7 +170,7 @@ def _require_room(planned: list[safetensors_writer.Shard], folder: Path) -> None
     needed = sum(shard.size for shard in planned)
     free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
     if free < needed:
-        raise disk.DiskFull(
+        raise full_disk.DiskFull(
             "this job's disk has no room for the merged model",
             expected=f"{needed} bytes free",
             got=f"{free}",

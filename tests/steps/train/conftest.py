@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from steps.train import lean
+from steps.train import before_torch
 from tests.steps.train.curated import ARN, commit
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[3] / "scripts" / "make-tiny-model"
 def leave_other_tests_their_packages() -> Iterator[None]:
     """Train hides packages from its own process; this process is everybody's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lean, "_UNUSED", ())
+        patch.setattr(before_torch, "_UNUSED", ())
         yield
 
 

@@ -13,7 +13,7 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
 from steps.train import __main__ as command
-from steps.train import disk, job
+from steps.train import full_disk, job
 from steps.train.data import verified_table
 from steps.train.export import model_folder
 from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
@@ -38,7 +38,7 @@ def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
     monkeypatch.setattr(verified_table, "_SPOOL_BYTES", 1)  # so that the first chunk needs a file
     monkeypatch.setattr(tempfile, "TemporaryFile", raising(error))
     table = Table(UcName.parse(NAME), TABLE_ID, str(tmp_path / "curated"))
-    with pytest.raises(disk.DiskFull, match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib"):
+    with pytest.raises(full_disk.DiskFull, match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib"):
         list(verified_table.stream(manifest, table, LocalAccess(), execution_arn=ARN))
 
 
@@ -53,13 +53,13 @@ def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
     ids=["no space", "no temporary folder", "safetensors"],
 )
 def test_every_wording_of_a_full_disk_is_known(error: Exception) -> None:
-    with pytest.raises(disk.DiskFull), disk.explained():
+    with pytest.raises(full_disk.DiskFull), full_disk.explained():
         raise error
 
 
 def test_other_errors_stay_what_they_are() -> None:
     for error in (OSError(errno.EIO, "I/O"), ValueError("x"), IntegrityError("No space left on device, says a file")):
-        with pytest.raises(type(error)) as raised, disk.explained():
+        with pytest.raises(type(error)) as raised, full_disk.explained():
             raise error
         assert raised.value is error
 
@@ -120,7 +120,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_saved_leaves_no_half_of_it(
         save(content, path, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(torch, "save", fills)
-    with pytest.raises(disk.DiskFull, match=r"raise train.volume_gib"), disk.explained():
+    with pytest.raises(full_disk.DiskFull, match=r"raise train.volume_gib"), full_disk.explained():
         jobs.run(full)
     assert [path.name for path in full.paths.checkpoints.iterdir()] == ["checkpoint-2"], "the one before it stays"
     jobs.assert_nothing_published(full)

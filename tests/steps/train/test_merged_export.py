@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import disk
+from steps.train import full_disk
 from steps.train.data.packing import Document
 from steps.train.export import merged_model, safetensors_writer
 from steps.train.model import base_weights, logit_probe, lora, ministral, precision
@@ -282,9 +282,9 @@ def test_no_room_is_said_with_both_numbers_before_anything_is_trained_or_written
     merged_model.require_possible(arguments, paths)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
     message = f"no room for the merged model\n  expected  {needed} bytes free\n  got       {needed - 1}\n.*volume_gib"
-    with pytest.raises(disk.DiskFull, match=message):
+    with pytest.raises(full_disk.DiskFull, match=message):
         merged_model.require_possible(arguments, paths)
-    with pytest.raises(disk.DiskFull, match=message), exporting(tuned, paths):
+    with pytest.raises(full_disk.DiskFull, match=message), exporting(tuned, paths):
         raise AssertionError("there was room")
     assert not left(tmp_path)
 
@@ -310,7 +310,7 @@ def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors_writer, "write", full)
-    with pytest.raises(disk.DiskFull, match="disk is full"), disk.explained(), exporting(tuned, paths):
+    with pytest.raises(full_disk.DiskFull, match="disk is full"), full_disk.explained(), exporting(tuned, paths):
         raise AssertionError("there was room")
     assert not left(tmp_path)
     assert not list((tmp_path / "output").iterdir())

@@ -10,7 +10,7 @@ import pytest
 
 from steps.governance.errors import Conflict, IntegrityError
 from steps.governance.manifest import Trained
-from steps.train import disk
+from steps.train import full_disk
 from steps.train.export import merged_model, model_folder
 from steps.train.fine_tuning import fine_tune
 from steps.train.model import logit_probe
@@ -107,6 +107,6 @@ def test_a_disk_without_room_for_the_export_is_told_before_the_first_step(
     small = job(tmp_path / "ml", tiny_model, curated, merged_export="bfloat16")
     monkeypatch.setattr(fine_tune, "fine_tune", never)
     monkeypatch.setattr(merged_model.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(disk.DiskFull, match="no room for the merged model"):
+    with pytest.raises(full_disk.DiskFull, match="no room for the merged model"):
         run(small)
     assert_no_export(small)
