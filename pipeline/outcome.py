@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 WAITING = "Waiting"
-REGISTER_WAITS = (
-    "Register waits: "  # how the worker's note in an execution's description begins (steps/register/waiting.py)
-)
+REGISTER_WAITS = "Register waits: "  # how the worker's note in an execution's description begins (steps/register/delivery/waiting.py)
 RUNNING = {"Executing", "Stopping"}
 
 

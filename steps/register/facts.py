@@ -20,7 +20,7 @@ from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import UcName, checked_alias, execution_id, written_name
 from steps.register import aws
-from steps.register.truth import Truth
+from steps.register.delivery.sagemaker_truth import Truth
 
 _LOSS_TOLERANCE = 1e-3  # nats per token; the metric line has fewer digits than the manifest
 

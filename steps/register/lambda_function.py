@@ -11,7 +11,7 @@ from typing import Any
 
 from steps.governance.logs import configure
 from steps.register.arguments import from_environment
-from steps.register.queue import Delivery
+from steps.register.delivery.queue import Delivery
 from steps.register.worker import Fate, Worker
 
 _worker: Worker | None = None

@@ -26,19 +26,19 @@ from enum import Enum
 from steps.governance.errors import GovernanceError
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
-from steps.register.answer import Answers
 from steps.register.arguments import Arguments
+from steps.register.delivery.callback_answer import Answers
+from steps.register.delivery.failures import impossible, reason, unforeseen
+from steps.register.delivery.lease import Lease, LeaseHeld
+from steps.register.delivery.lease_guard import Guard, Interrupted
+from steps.register.delivery.message import MessageRefused, parse
+from steps.register.delivery.queue import Delivery, Queue
+from steps.register.delivery.sagemaker_truth import Callback, State, Truth
+from steps.register.delivery.stop_watch import Stopping, StopWatch
+from steps.register.delivery.waiting import Waiting
 from steps.register.facts import FactReader
-from steps.register.failures import impossible, reason, unforeseen
-from steps.register.guard import Guard, Interrupted
-from steps.register.lease import Lease, LeaseHeld
-from steps.register.message import MessageRefused, parse
-from steps.register.queue import Delivery, Queue
 from steps.register.register import Registration, read_record
-from steps.register.stop_watch import Stopping, StopWatch
-from steps.register.truth import Callback, State, Truth
 from steps.register.undoing import LATE, Undoing
-from steps.register.waiting import Waiting
 
 log = logging.getLogger(__name__)
 

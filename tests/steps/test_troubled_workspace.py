@@ -23,9 +23,9 @@ from steps.prepare.delta_io import Commit, Content
 from steps.prepare.judge import EXAMPLE, FILING
 from steps.prepare.survey import Group, Survey
 from steps.register import aws
+from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.facts import FactReader
 from steps.register.register import Registration
-from steps.register.truth import Truth
 from steps.train.data import verified_table
 from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes

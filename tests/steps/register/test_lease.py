@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from steps.governance.errors import GovernanceError, Unavailable
-from steps.register.answer import shortened
-from steps.register.guard import Guard, Interrupted
-from steps.register.lease import Lease, LeaseHeld, LeaseLost
+from steps.register.delivery.callback_answer import shortened
+from steps.register.delivery.lease import Lease, LeaseHeld, LeaseLost
+from steps.register.delivery.lease_guard import Guard, Interrupted
 from tests.steps.register import bed as beds
 
 pytestmark = pytest.mark.environment

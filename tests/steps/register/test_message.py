@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.register.message import MessageRefused, parse
-from steps.register.truth import State, Truth
+from steps.register.delivery.message import MessageRefused, parse
+from steps.register.delivery.sagemaker_truth import State, Truth
 from tests.steps.register import bed as beds
 from tests.steps.register import executions
 

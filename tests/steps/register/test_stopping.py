@@ -10,12 +10,13 @@ import pytest
 
 from steps.governance.errors import Unavailable
 from steps.governance.lineage import Lineage
-from steps.register import stop_watch, undoing
+from steps.register import undoing
 from steps.register import worker as workers
 from steps.register.arguments import parse
-from steps.register.lease import Lease
+from steps.register.delivery import stop_watch
+from steps.register.delivery.lease import Lease
+from steps.register.delivery.stop_watch import Stopping, StopWatch
 from steps.register.registry import Registry
-from steps.register.stop_watch import Stopping, StopWatch
 from steps.register.undoing import Undoing
 from steps.register.worker import Fate, Worker
 from tests.steps.register import bed as beds

@@ -10,7 +10,7 @@ from databricks.sdk import errors as databricks
 
 from steps.governance.errors import NotFound, Unavailable
 from steps.register.arguments import parse
-from steps.register.waiting import MARK, Waiting
+from steps.register.delivery.waiting import MARK, Waiting
 from steps.register.worker import Fate, Worker
 from tests.steps.register import bed as beds
 from tests.steps.register import executions

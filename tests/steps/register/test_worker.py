@@ -17,8 +17,8 @@ from steps.governance.lineage import Lineage, model_version
 from steps.governance.names import UcName
 from steps.register import register
 from steps.register.arguments import parse
+from steps.register.delivery.lease import Lease
 from steps.register.lambda_function import handler
-from steps.register.lease import Lease
 from steps.register.registry import Registry
 from steps.register.worker import Fate, Worker
 from tests.steps.register import archives, executions

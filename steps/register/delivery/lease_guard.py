@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from steps.governance.errors import GovernanceError
-from steps.register.lease import Lease, LeaseLost
+from steps.register.delivery.lease import Lease, LeaseLost
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from steps.governance import canonical
 from steps.governance.errors import Conflict, GovernanceError
 from steps.register import aws
-from steps.register.message import Message
-from steps.register.truth import Callback, State, Truth
+from steps.register.delivery.message import Message
+from steps.register.delivery.sagemaker_truth import Callback, State, Truth
 
 _MAX_REASON = 256  # characters of FailureReason
 # How SageMaker may say "already answered"; its API model does not tell which [unverified]

@@ -16,7 +16,7 @@ from typing import Any
 from steps.governance.errors import NotFound, UsageError
 from steps.governance.names import execution_id
 from steps.register import aws
-from steps.register.message import Message, MessageRefused
+from steps.register.delivery.message import Message, MessageRefused
 
 
 class State(Enum):
