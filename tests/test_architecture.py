@@ -12,7 +12,7 @@ from pipeline.local.filings import COLUMNS
 from pipeline.parameters import TABLE
 from steps.governance.manifest import Prepared, Trained
 from steps.prepare.schemas import EXAMPLES, REJECTED
-from steps.register import artifact
+from steps.register.package import artifact
 from steps.train.export import model_folder
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "architecture.md").read_text()

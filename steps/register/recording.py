@@ -14,8 +14,8 @@ from steps.governance.record import (
     TrainFacts,
 )
 from steps.register import aws
-from steps.register.artifact import Artifact, Unpacked
 from steps.register.facts import Facts
+from steps.register.package.artifact import Artifact, Unpacked
 
 KEY_TAG = "key"
 RECORD_TAG = "record_sha256"

@@ -23,9 +23,10 @@ from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
 from steps.governance.names import UcName
 from steps.governance.record import Record, effect_key
-from steps.register import chain, package, recording
-from steps.register.artifact import Artifact, ArtifactStore, Unpacked
+from steps.register import chain, recording
 from steps.register.facts import Facts
+from steps.register.package import model_package
+from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
 from steps.register.registry import Registry
 
 STEP = "register"
@@ -106,12 +107,12 @@ class Registration:
         self, registry: Registry, store: ArtifactStore, artifact: Artifact, *, unpacked: Unpacked, tags: dict[str, str]
     ) -> tuple[UcName, int]:
         name = self.facts.execution.name("ModelName")
-        base_uri = package.base_model_uri(self.facts.training_job)
-        mirror = store.read(f"{base_uri}/mirror.json", limit=package.MAX_MIRROR_BYTES)
-        base_model = package.describe_base_model(mirror, uri=base_uri, trained_on=self.facts.trained.base_model)
+        base_uri = model_package.base_model_uri(self.facts.training_job)
+        mirror = store.read(f"{base_uri}/mirror.json", limit=model_package.MAX_MIRROR_BYTES)
+        base_model = model_package.describe_base_model(mirror, uri=base_uri, trained_on=self.facts.trained.base_model)
 
         def build(target: Path) -> None:
-            package.build(target, adapter=unpacked.folder, base_model=base_model, metadata=tags)
+            model_package.build(target, adapter=unpacked.folder, base_model=base_model, metadata=tags)
 
         self.confirm()
         version = registry.ensure_version(name, artifact.source, tags=tags, build=build, guard=self.guard)

@@ -15,12 +15,12 @@ from steps.governance.errors import GovernanceError, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.register.artifact import Artifact
 from steps.register.delivery.callback_answer import Answers
 from steps.register.delivery.lease import LeaseLost
 from steps.register.delivery.lease_guard import Guard, Interrupted
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.facts import FactReader
+from steps.register.package.artifact import Artifact
 from steps.register.register import read_record
 from steps.register.registry import Registry
 

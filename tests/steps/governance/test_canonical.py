@@ -7,7 +7,7 @@ import pytest
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Part, validated
-from steps.register.artifact import Artifact
+from steps.register.package.artifact import Artifact
 
 REFUSED = {
     "a repeated key": b'{"a": 1, "a": 1}',

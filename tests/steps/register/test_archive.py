@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.governance.errors import IntegrityError
-from steps.register.adapter import check_adapter, check_weights
-from steps.register.archive import members
-from steps.register.artifact import ALLOWED
+from steps.register.package.adapter_files import check_adapter, check_weights
+from steps.register.package.archive import members
+from steps.register.package.artifact import ALLOWED
 from tests.steps.register import archives
 
 GOOD = archives.adapter_files() | {"manifest.json": b"{}"}

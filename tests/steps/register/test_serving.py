@@ -10,7 +10,7 @@ import pytest
 
 from steps.governance.identity import read_identity
 from steps.register.arguments import parse
-from steps.register.package import REQUIREMENTS
+from steps.register.package.model_package import REQUIREMENTS
 from steps.register.worker import Fate, Worker
 from tests.steps.register import bed as beds
 from tests.steps.register import executions, tiny_model

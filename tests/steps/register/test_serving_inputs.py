@@ -11,8 +11,8 @@ import numpy
 import pandas
 import pytest
 
-from steps.register import package
 from steps.register.mlflow_session import import_mlflow
+from steps.register.package import model_package
 from tests.steps.register import tiny_model
 
 pytestmark = [
@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         (adapter / name).write_bytes(content)
     files = [{"path": name, "sha256": hashlib.sha256(content).hexdigest()} for name, content in base.items()]
     description = {"files": files, "name": "tiny", "revision": "0" * 40, "uri": "s3://nowhere/base"}
-    package.build(folder / "model", adapter=adapter, base_model=description, metadata={})
+    model_package.build(folder / "model", adapter=adapter, base_model=description, metadata={})
     identity = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
     cached = folder / "cache" / "base-models" / identity
     cached.mkdir(parents=True)
@@ -210,7 +210,7 @@ def test_a_row_of_any_kind_is_refused_by_its_number(direct: Any, generated: list
 
 
 def test_rows_without_pandas_are_those_of_a_frame() -> None:
-    from steps.register.serving import rows_of
+    from steps.register.package.serving import rows_of
 
     rows = [{"prompt": ASKED, "system": "s", "note": 1}, {"prompt": OTHER, "system": None, "note": 2}]
     plain = [{name: row[name] for name in ("prompt", "system")} for row in rows]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from steps.register import artifact
+from steps.register.package import artifact
 from steps.train.export import model_folder
 from steps.train.report import findings, html_page, model_card, svg_charts
 from tests.steps.train.findings_example import HOSTILE, document

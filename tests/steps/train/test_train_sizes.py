@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from safetensors import safe_open
 
 from steps.governance.manifest import Prepared
-from steps.register import artifact
+from steps.register.package import artifact
 from steps.train import __main__ as command
 from steps.train.arguments import LORA_RANKS
 from steps.train.data import token_store, verified_table

@@ -18,8 +18,8 @@ from steps.governance.errors import IntegrityError
 from steps.governance.evidence import split_s3_uri
 from steps.governance.manifest import Count, FileEntry, Part, Trained, validated
 from steps.register import aws
-from steps.register.adapter import check_adapter
-from steps.register.archive import Member, members
+from steps.register.package.adapter_files import check_adapter
+from steps.register.package.archive import Member, members
 
 _MIB = 1 << 20
 # The files a model archive may hold (docs/architecture.md), each with its largest size in bytes.
