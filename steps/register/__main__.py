@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     configure("register")
     try:
         arguments = parse(argv)
-        from steps.register.mlflow_session import import_mlflow
+        from steps.register.model_registry.mlflow_session import import_mlflow
         from steps.register.worker import Worker
 
         signals = Signals()

@@ -25,9 +25,9 @@ from steps.governance.names import UcName
 from steps.governance.record import Record, effect_key
 from steps.register import chain, recording
 from steps.register.facts import Facts
+from steps.register.model_registry.registry import Registry
 from steps.register.package import model_package
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
-from steps.register.registry import Registry
 
 STEP = "register"
 

@@ -20,9 +20,9 @@ from steps.register.delivery.lease import LeaseLost
 from steps.register.delivery.lease_guard import Guard, Interrupted
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.facts import FactReader
+from steps.register.model_registry.registry import Registry
 from steps.register.package.artifact import Artifact
 from steps.register.register import read_record
-from steps.register.registry import Registry
 
 log = logging.getLogger(__name__)
 

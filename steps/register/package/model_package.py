@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import BaseModelFiles, FileEntry, validated
-from steps.register.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")
 # What the model needs where it is loaded: the versions that trained it (containers/train/requirements.in).

@@ -21,7 +21,7 @@ from pipeline.local.workspace.store import Store
 from steps.governance import identity
 from steps.governance.lineage import Lineage, table
 from steps.governance.names import UcName
-from steps.register.registry import Registry
+from steps.register.model_registry.registry import Registry
 from tests.local.workspace.bench import BUCKET, Aws, Workspace, create_version
 
 MANY = LARGEST_PAGE + 1

@@ -24,7 +24,7 @@ from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.transport import workspace_client
 from steps.register.delivery.failures import FINAL
-from steps.register.registry import Registry
+from steps.register.model_registry.registry import Registry
 from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.governance.troubled_server import Answer, Troubled, serving
 

@@ -11,7 +11,7 @@ import numpy
 import pandas
 import pytest
 
-from steps.register.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.package import model_package
 from tests.steps.register import tiny_model
 

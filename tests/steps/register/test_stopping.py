@@ -16,7 +16,7 @@ from steps.register.arguments import parse
 from steps.register.delivery import stop_watch
 from steps.register.delivery.lease import Lease
 from steps.register.delivery.stop_watch import Stopping, StopWatch
-from steps.register.registry import Registry
+from steps.register.model_registry.registry import Registry
 from steps.register.undoing import Undoing
 from steps.register.worker import Fate, Worker
 from tests.steps.register import bed as beds

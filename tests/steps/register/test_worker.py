@@ -19,7 +19,7 @@ from steps.register import register
 from steps.register.arguments import parse
 from steps.register.delivery.lease import Lease
 from steps.register.lambda_function import handler
-from steps.register.registry import Registry
+from steps.register.model_registry.registry import Registry
 from steps.register.worker import Fate, Worker
 from tests.steps.register import archives, executions
 from tests.steps.register import bed as beds

@@ -19,7 +19,7 @@ import urllib3.connectionpool
 
 from steps.governance.errors import GovernanceError
 from steps.register.arguments import parse
-from steps.register.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.worker import Worker
 
 

@@ -9,7 +9,7 @@ create model           looked for before it is sent again; one that exists by th
 delete version         looked for before it is sent again; one that is gone is deleted
 set tag, set alias     read back before it is sent again
 
-Creating a version is the registry's (steps.register.registry): it takes several requests and an upload.
+Creating a version is the registry's (steps.register.model_registry.registry): it takes several requests and an upload.
 """
 
 import re
@@ -23,7 +23,7 @@ from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.refusals import malformed
 from steps.governance.retrying import settle
-from steps.register.mlflow_session import mlflow_client, translated
+from steps.register.model_registry.mlflow_session import mlflow_client, translated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,7 +13,7 @@ anything else          never deleted: FAILED_REGISTRATION, a status of a later r
                        exists too, that one counts. Where there is none, registering ends in `Conflict`, and a person decides
 
 A creation whose answer was lost is searched by `source`; what is PENDING_REGISTRATION is deleted before another one is
-made. The other calls are in `steps.register.model_versions`.
+made. The other calls are in `steps.register.model_registry.model_versions`.
 """
 
 import logging
@@ -24,8 +24,8 @@ from pathlib import Path
 from steps.governance.errors import Conflict, ContainerNotFound, GovernanceError, NotFound, Unavailable
 from steps.governance.names import UcName
 from steps.governance.retrying import Attempts, pause_after
-from steps.register.mlflow_session import translated
-from steps.register.model_versions import PENDING, READY, ModelVersions
+from steps.register.model_registry.mlflow_session import translated
+from steps.register.model_registry.model_versions import PENDING, READY, ModelVersions
 
 log = logging.getLogger(__name__)
 
