@@ -23,7 +23,7 @@ from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
 from steps.governance.names import UcName
 from steps.governance.record import Record, effect_key
-from steps.register import chain, recording
+from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
 from steps.register.package import model_package
@@ -73,17 +73,17 @@ class Registration:
             folder.mkdir()
             unpacked = store.unpack(artifact, self.facts.trained, folder)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
-            tags = recording.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
+            tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long; lineage to one that is undone would lead nowhere
-        drawn = chain.draw(Lineage(workspace), self.facts, model=model, version=version, guard=self.guard)
-        record = recording.compose(
+        drawn = lineage_chain.draw(Lineage(workspace), self.facts, model=model, version=version, guard=self.guard)
+        record = run_record.compose(
             self.facts,
             key=key,
-            artifact=recording.artifact_facts(artifact, unpacked),
-            model=recording.model_facts(self.facts, version=version, source=artifact.source),
+            artifact=run_record.artifact_facts(artifact, unpacked),
+            model=run_record.model_facts(self.facts, version=version, source=artifact.source),
             lineage=drawn,
-            principals=recording.principals(workspace.principal, self.region),
+            principals=run_record.principals(workspace.principal, self.region),
         )
         self.confirm()
         self.guard()
@@ -121,10 +121,10 @@ class Registration:
 
     def _publish(self, registry: Registry, record: Record) -> Registered:
         name, version = self.facts.execution.name("ModelName"), record.model.version
-        registry.check_tags(name, version, {recording.KEY_TAG: record.key})
+        registry.check_tags(name, version, {run_record.KEY_TAG: record.key})
         self.confirm()
         self.guard()
-        registry.set_tag(name, version, key=recording.RECORD_TAG, value=record.sha256)
+        registry.set_tag(name, version, key=run_record.RECORD_TAG, value=record.sha256)
         self.guard()
         registry.set_alias(name, record.model.alias, version)
         outputs = {
