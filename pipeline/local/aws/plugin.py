@@ -18,11 +18,11 @@ from ministack.core import iam_actions, iam_evaluator, persistence, router
 
 from pipeline.local.aws import authorization, emr_serverless, limits
 from pipeline.local.aws.account import Account, Caller
-from pipeline.local.aws.callbacks import Callbacks
 from pipeline.local.aws.emr_serverless import EmrServerless
 from pipeline.local.aws.errors import NotServed, ServiceError
-from pipeline.local.aws.executions import Executions
-from pipeline.local.aws.pipelines import Pipelines
+from pipeline.local.aws.pipelines.callbacks import Callbacks
+from pipeline.local.aws.pipelines.executions import Executions
+from pipeline.local.aws.pipelines.pipelines import Pipelines
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.tags import Tags
 from pipeline.local.aws.training import TrainingJobs

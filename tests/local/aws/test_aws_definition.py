@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.local.aws.definition import DefinitionError, parse
+from pipeline.local.aws.pipelines.definition import DefinitionError, parse
 
 
 def definition(*steps, parameters=()):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.local.aws.expressions import ExpressionError, Scope, all_hold, holds, references, resolve
+from pipeline.local.aws.pipelines.expressions import ExpressionError, Scope, all_hold, holds, references, resolve
 
 SCOPE = Scope(
     parameters={"Epochs": 3, "Rate": 0.0002, "Name": "a.b.c", "Flag": True},

@@ -10,7 +10,7 @@ from pipeline.local.aws import authorization, images, paging, transfer
 from pipeline.local.aws.errors import Invalid, NotServed
 from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.metrics import MetricReader
-from pipeline.local.aws.retries import Policies
+from pipeline.local.aws.pipelines.retries import Policies
 from pipeline.local.aws.store import Store
 
 

@@ -13,13 +13,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.local.aws import steps
 from pipeline.local.aws.account import Account
-from pipeline.local.aws.definition import Definition, Step, parse
 from pipeline.local.aws.errors import Invalid
-from pipeline.local.aws.expressions import Scope
-from pipeline.local.aws.pipelines import SERVICE
-from pipeline.local.aws.running_step import Acting, RunningStep
+from pipeline.local.aws.pipelines import step_types
+from pipeline.local.aws.pipelines.definition import Definition, Step, parse
+from pipeline.local.aws.pipelines.expressions import Scope
+from pipeline.local.aws.pipelines.pipelines import SERVICE
+from pipeline.local.aws.pipelines.running_step import Acting, RunningStep
 from pipeline.local.aws.store import Document, now
 
 MAX_REASON_CHARACTERS = 1300
@@ -87,7 +87,7 @@ class Executor:
                 "_type": step.type,
             }
         running = RunningStep(acting, self._arn, step, self._scope(document))
-        work = steps.WORK[step.type]
+        work = step_types.WORK[step.type]
         threading.Thread(target=running.run, args=(work,), name=f"step {step.name} of {self._arn}", daemon=True).start()
 
     def _ready(self, document: Document) -> list[Step]:
@@ -147,8 +147,8 @@ def execution_names(document: Document) -> dict[str, Any]:
         "PipelineExecutionId": arn.rsplit("/", 1)[-1],
         "PipelineArn": document["PipelineArn"],
         "PipelineName": document["_pipeline"],
-        "StartDateTime": steps.timestamp(document["CreationTime"]),
-        "CurrentDateTime": steps.timestamp(now()),
+        "StartDateTime": step_types.timestamp(document["CreationTime"]),
+        "CurrentDateTime": step_types.timestamp(now()),
     }
 
 

@@ -4,12 +4,13 @@ import secrets
 import string
 from collections.abc import Callable, Mapping
 
-from pipeline.local.aws import definition, paging
+from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, Invalid, NotFound, NotServed
-from pipeline.local.aws.executor import RUNNING, Executor
-from pipeline.local.aws.expressions import text
-from pipeline.local.aws.pipelines import EXECUTION_ENDED
+from pipeline.local.aws.pipelines import definition
+from pipeline.local.aws.pipelines.executor import RUNNING, Executor
+from pipeline.local.aws.pipelines.expressions import text
+from pipeline.local.aws.pipelines.pipelines import EXECUTION_ENDED
 from pipeline.local.aws.store import Document, now
 
 INTERRUPTED = (

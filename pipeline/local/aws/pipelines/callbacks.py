@@ -7,9 +7,9 @@ open ── Success ──> succeeded        a repeated call with its ClientRequ
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.local.aws import definition
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, Invalid, NotFound
+from pipeline.local.aws.pipelines import definition
 from pipeline.local.aws.store import Document
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.local.aws.expressions import references
+from pipeline.local.aws.pipelines.expressions import references
 
 VERSION = "2020-12-01"
 STEP_TYPES = ("Callback", "Condition", "EMRServerless", "Fail", "Training")

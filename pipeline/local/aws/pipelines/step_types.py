@@ -16,8 +16,8 @@ from typing import Any
 
 from pipeline.local.aws import training
 from pipeline.local.aws.emr_applications import RUN_ENDED
-from pipeline.local.aws.expressions import all_hold, resolve
-from pipeline.local.aws.running_step import RunningStep, StepFailed
+from pipeline.local.aws.pipelines.expressions import all_hold, resolve
+from pipeline.local.aws.pipelines.running_step import RunningStep, StepFailed
 from pipeline.local.aws.store import Document, now
 
 TOKEN_CHARACTERS = 10

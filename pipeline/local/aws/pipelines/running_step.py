@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.definition import Step
-from pipeline.local.aws.expressions import ExpressionError, Scope, resolve
-from pipeline.local.aws.retries import Policies, fault_of
+from pipeline.local.aws.pipelines.definition import Step
+from pipeline.local.aws.pipelines.expressions import ExpressionError, Scope, resolve
+from pipeline.local.aws.pipelines.retries import Policies, fault_of
 from pipeline.local.aws.store import Store, now
 
 MAX_REASON_CHARACTERS = 1024

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from pipeline.local.aws import definition, paging
+from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, InUse, Invalid, NotFound, NotServed
+from pipeline.local.aws.pipelines import definition
 from pipeline.local.aws.store import Document, now
 
 SERVICE = "sagemaker.amazonaws.com"
