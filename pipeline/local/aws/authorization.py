@@ -9,8 +9,8 @@ Two S3 condition keys and one global one that its evaluator lacks are added here
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.local.aws import emr_serverless
 from pipeline.local.aws.account import Account
+from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.store import Document
 
 
@@ -47,7 +47,7 @@ def sagemaker_context(request: Document) -> dict[str, Any]:
 
 def emr_resource(account: Account, method: str, path: str) -> str:
     """The ARN that an EMR Serverless request acts on: a run, an application, or everything."""
-    found = emr_serverless.route(method, path)
+    found = job_runs.route(method, path)
     names = found[1] if found else {}
     if "jobRunId" in names:
         return account.arn("emr-serverless", f"/applications/{names['applicationId']}/jobruns/{names['jobRunId']}")

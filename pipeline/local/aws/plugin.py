@@ -16,9 +16,10 @@ from typing import Any
 import ministack.app as app
 from ministack.core import iam_actions, iam_evaluator, persistence, router
 
-from pipeline.local.aws import authorization, emr_serverless, limits
+from pipeline.local.aws import authorization, limits
 from pipeline.local.aws.account import Account, Caller
-from pipeline.local.aws.emr_serverless import EmrServerless
+from pipeline.local.aws.emr_serverless import job_runs
+from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
 from pipeline.local.aws.errors import NotServed, ServiceError
 from pipeline.local.aws.pipelines.callbacks import Callbacks
 from pipeline.local.aws.pipelines.executions import Executions
@@ -68,7 +69,7 @@ class Services:
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
     ) -> Answer:
         """One EMR Serverless request, already authenticated and authorized."""
-        operation, names = emr_serverless.route(method, path) or (f"{method} {path}", {})
+        operation, names = job_runs.route(method, path) or (f"{method} {path}", {})
         request = {key: value[0] if len(value) == 1 else value for key, value in query.items()} | _json(body) | names
         return _answer(self.emr.operations.get(operation), ("emr-serverless", operation), headers, request, EMR_JSON)
 

@@ -69,7 +69,7 @@ class Environment:
         }
         entry = REPOSITORY / "steps" / "prepare" / "__main__.py"
         flat = [word for pair in arguments.items() for word in pair]
-        return [sys.executable, "-m", "pipeline.local.aws.spark_driver", str(entry), *flat]
+        return [sys.executable, "-m", "pipeline.local.aws.emr_serverless.spark_driver", str(entry), *flat]
 
     def manifest_uri(self, execution: str) -> str:
         """Where this execution's manifest goes."""

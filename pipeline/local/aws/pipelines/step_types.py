@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.local.aws import training
-from pipeline.local.aws.emr_applications import RUN_ENDED
+from pipeline.local.aws.emr_serverless.applications import RUN_ENDED
 from pipeline.local.aws.pipelines.expressions import all_hold, resolve
 from pipeline.local.aws.pipelines.running_step import RunningStep, StepFailed
 from pipeline.local.aws.store import Document, now

@@ -4,9 +4,10 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 
-from pipeline.local.aws import job_run, paging
+from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
-from pipeline.local.aws.emr_applications import RUN_ENDED, Applications, base36, check_monitoring
+from pipeline.local.aws.emr_serverless import driver_run
+from pipeline.local.aws.emr_serverless.applications import RUN_ENDED, Applications, base36, check_monitoring
 from pipeline.local.aws.errors import ApplicationNotFound, Invalid, NotServed
 from pipeline.local.aws.store import Document, now
 
@@ -52,7 +53,7 @@ class EmrServerless:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._store = account.store
-        self._running: dict[str, job_run.JobRun] = {}
+        self._running: dict[str, driver_run.JobRun] = {}
         self.applications = Applications(account)
         self.operations: Mapping[str, Callable[[Caller, Document], Document]] = {
             **self.applications.operations,
@@ -67,7 +68,7 @@ class EmrServerless:
         for run in self._store.all("job-run"):
             if run["state"] not in RUN_ENDED:
                 with self._store.edit("job-run", run["jobRunId"]) as document:
-                    job_run.end(document, "FAILED", INTERRUPTED)
+                    driver_run.end(document, "FAILED", INTERRUPTED)
 
     def start(self, caller: Caller, request: Document) -> Document:
         """Check rights, role and driver as AWS would, then start the run; the same client token starts nothing new."""
@@ -85,7 +86,7 @@ class EmrServerless:
             run = _document(application, caller, request)
             self._store.add("job-run", run["jobRunId"], run)
         self.applications.start(caller, request)
-        running = self._running[run["jobRunId"]] = job_run.JobRun(self._account, run["jobRunId"], session)
+        running = self._running[run["jobRunId"]] = driver_run.JobRun(self._account, run["jobRunId"], session)
         threading.Thread(target=running.run, name=f"job-run {run['jobRunId']}", daemon=True).start()
         return {key: run[key] for key in _STARTED}
 
