@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 
 from pipeline.errors import PipelineError, Refused, UsageError
-from pipeline.local.aws import infrastructure, interruption
+from pipeline.local.aws import infrastructure
+from pipeline.local.aws.training_jobs import interruption
 from pipeline.local.state import State
 
 REGION = "us-east-1"

@@ -26,7 +26,7 @@ from pipeline.local.aws.pipelines.executions import Executions
 from pipeline.local.aws.pipelines.pipelines import Pipelines
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.tags import Tags
-from pipeline.local.aws.training import TrainingJobs
+from pipeline.local.aws.training_jobs.jobs import TrainingJobs
 
 Answer = tuple[int, dict[str, str], bytes]
 SAGEMAKER_JSON, EMR_JSON = "application/x-amz-json-1.1", "application/json"

@@ -6,12 +6,13 @@ import time
 
 import pytest
 
-from pipeline.local.aws import authorization, images, paging, transfer
+from pipeline.local.aws import authorization, images, paging
 from pipeline.local.aws.errors import Invalid, NotServed
 from pipeline.local.aws.jobs import JobProcess, inherited
-from pipeline.local.aws.metrics import MetricReader
 from pipeline.local.aws.pipelines.retries import Policies
 from pipeline.local.aws.store import Store
+from pipeline.local.aws.training_jobs import transfer
+from pipeline.local.aws.training_jobs.metric_reader import MetricReader
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from botocore.exceptions import ClientError
 
 from pipeline.errors import UsageError
 from pipeline.local.administrator import Root
-from pipeline.local.aws import infrastructure, limits, logs, paging, training_status
+from pipeline.local.aws import infrastructure, limits, logs, paging
 from pipeline.local.aws.errors import Invalid
 from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.logs import LogStream
-from pipeline.local.aws.transfer import Transfer, download
+from pipeline.local.aws.training_jobs import status
+from pipeline.local.aws.training_jobs.transfer import Transfer, download
 
 
 def shape_of(operation, service="sagemaker"):
@@ -217,5 +218,5 @@ def test_the_template_fits_into_one_request():
 
 def test_a_reason_of_any_length_is_kept_within_what_describe_shows():
     job = {"SecondaryStatusTransitions": [], "TrainingJobStatus": "InProgress"}
-    training_status.end(job, "Failed", "Failed", "why " * 1000)
-    assert len(job["FailureReason"]) == training_status.MAX_REASON_CHARACTERS == 1024
+    status.end(job, "Failed", "Failed", "why " * 1000)
+    assert len(job["FailureReason"]) == status.MAX_REASON_CHARACTERS == 1024

@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline.local.aws import checkpoint_folder, training_status
-from pipeline.local.aws.interruption import NotInterrupted, interrupt
+from pipeline.local.aws.training_jobs import checkpoint_folder, status
+from pipeline.local.aws.training_jobs.interruption import NotInterrupted, interrupt
 
 pytestmark = pytest.mark.environment
 LIMITS = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120}
@@ -102,10 +102,10 @@ def test_a_spot_jobs_bill_is_the_spot_price_of_its_seconds_on_instances():
         "_seconds": 90.0,  # of the attempts before
         "TrainingStartTime": 0.0,
     }
-    training_status.end(document, "Completed", "Completed")
+    status.end(document, "Completed", "Completed")
     assert (document["TrainingTimeInSeconds"], document["BillableTimeInSeconds"]) == (90, 27)
     on_demand = document | {"EnableManagedSpotTraining": False, "SecondaryStatusTransitions": []}
-    training_status.end(on_demand, "Completed", "Completed")
+    status.end(on_demand, "Completed", "Completed")
     assert on_demand["BillableTimeInSeconds"] == 90
 
 

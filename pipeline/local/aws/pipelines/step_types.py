@@ -14,11 +14,11 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.local.aws import training
 from pipeline.local.aws.emr_serverless.applications import RUN_ENDED
 from pipeline.local.aws.pipelines.expressions import all_hold, resolve
 from pipeline.local.aws.pipelines.running_step import RunningStep, StepFailed
 from pipeline.local.aws.store import Document, now
+from pipeline.local.aws.training_jobs import jobs
 
 TOKEN_CHARACTERS = 10
 MAX_JOB_NAME_CHARACTERS = 63
@@ -35,7 +35,7 @@ def train(running: RunningStep) -> None:
     arn = client.create_training_job(TrainingJobName=name, **request)["TrainingJobArn"]
     running.set(Metadata={"TrainingJob": {"Arn": arn}})
     running.await_end(
-        lambda: (running.store.get("training-job", name) or {}).get("TrainingJobStatus") in training.ENDED,
+        lambda: (running.store.get("training-job", name) or {}).get("TrainingJobStatus") in jobs.ENDED,
         lambda: client.stop_training_job(TrainingJobName=name),
     )
     job = client.describe_training_job(TrainingJobName=name)

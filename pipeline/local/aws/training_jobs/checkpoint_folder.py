@@ -21,8 +21,8 @@ from typing import Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.local.aws.training_status import JobFailed
-from pipeline.local.aws.transfer import download, split
+from pipeline.local.aws.training_jobs.status import JobFailed
+from pipeline.local.aws.training_jobs.transfer import download, split
 
 SYNC_SECONDS = 0.5  # between two looks at the folder; AWS names no figure
 UPLOADING, UPLOADED = ".sagemaker-uploading", ".sagemaker-uploaded"

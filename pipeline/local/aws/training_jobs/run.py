@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.metrics import MetricReader
 from pipeline.local.aws.store import Document, now
-from pipeline.local.aws.training_container import Container
-from pipeline.local.aws.training_status import JobFailed, end, enter, leave_instance, seconds_on_instances
+from pipeline.local.aws.training_jobs.container import Container
+from pipeline.local.aws.training_jobs.metric_reader import MetricReader
+from pipeline.local.aws.training_jobs.status import JobFailed, end, enter, leave_instance, seconds_on_instances
 
 if TYPE_CHECKING:
-    from pipeline.local.aws.transfer import Transfer
+    from pipeline.local.aws.training_jobs.transfer import Transfer
 
 Outcome = tuple[str, str]  # status and secondary status
 
@@ -77,7 +77,9 @@ class TrainingRun:
 
     def _attempt(self) -> Outcome | None:
         """One instance's worth of work: the job's end, or None if the instance was taken away before."""
-        from pipeline.local.aws.transfer import Transfer  # brings boto3, which the server's start need not wait for
+        from pipeline.local.aws.training_jobs.transfer import (
+            Transfer,  # brings boto3, which the server's start need not wait for
+        )
 
         job = self._account.store.get("training-job", self._name) or {}
         s3, container = self._account.client("s3", self._session), self._next_container(job)
@@ -155,7 +157,7 @@ class TrainingRun:
 
 def _restored(s3: Any, job: Document, container: Container) -> contextlib.AbstractContextManager[None]:
     """The checkpoint folder with what S3 holds, to be followed; nothing without a CheckpointConfig."""
-    from pipeline.local.aws.checkpoint_folder import CheckpointFolder
+    from pipeline.local.aws.training_jobs.checkpoint_folder import CheckpointFolder
 
     if not (checkpoints := job.get("CheckpointConfig")):
         return contextlib.nullcontext()

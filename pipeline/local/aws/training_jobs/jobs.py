@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.local.aws import paging, training_run, training_status
+from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import InUse, Invalid, NotFound, NotServed
 from pipeline.local.aws.images import entry_point, on_this_machine
 from pipeline.local.aws.store import Document, now
+from pipeline.local.aws.training_jobs import run as training_run
+from pipeline.local.aws.training_jobs import status
 
 SERVICE = "sagemaker.amazonaws.com"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -59,7 +61,7 @@ class TrainingJobs:
         for job in self._store.all("training-job"):
             if job["TrainingJobStatus"] not in ENDED:
                 with self._store.edit("training-job", job["TrainingJobName"]) as document:
-                    training_status.end(document, "Failed", "Failed", INTERRUPTED)
+                    status.end(document, "Failed", "Failed", INTERRUPTED)
 
     def create(self, caller: Caller, request: Document) -> Document:
         """Check names, rights, role and image as AWS would, then start the job."""
@@ -110,7 +112,7 @@ class TrainingJobs:
                     f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
                 )
             job["TrainingJobStatus"] = "Stopping"
-            training_status.enter(job, "Stopping", "Stopping the training job")
+            status.enter(job, "Stopping", "Stopping the training job")
             self._runs[name].stop()
         return {}
 
@@ -205,5 +207,5 @@ def _document(arn: str, request: Document) -> Document:
         "SecondaryStatusTransitions": [],
         "_tags": request.get("Tags") or [],
     }
-    training_status.enter(job, "Starting", "Starting the training job")
+    status.enter(job, "Starting", "Starting the training job")
     return job

@@ -9,7 +9,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.local.aws.store import Document
-from pipeline.local.aws.training_status import JobFailed
+from pipeline.local.aws.training_jobs.status import JobFailed
 
 _FASTEST = 1  # safetensors do not compress; SageMaker promises a .tar.gz, not a small one
 

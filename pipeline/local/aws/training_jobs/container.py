@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.local.aws.account import Account, RoleSession
 from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.store import Document
-from pipeline.local.aws.training_status import MAX_REASON_CHARACTERS
+from pipeline.local.aws.training_jobs.status import MAX_REASON_CHARACTERS
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _HOST = "algo-1"

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 
-from pipeline.local.aws.training import INTERRUPT
+from pipeline.local.aws.training_jobs.jobs import INTERRUPT
 
 
 class NotInterrupted(Exception):
