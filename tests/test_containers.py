@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local.aws.images import WORKDIR
+from pipeline.local.aws.processes.images import WORKDIR
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = ("prepare", "train", "register")

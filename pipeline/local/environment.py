@@ -23,7 +23,8 @@ from pipeline import mirror as mirror_model
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.local import administrator, base_model, seed
-from pipeline.local.aws import images, infrastructure
+from pipeline.local.aws import infrastructure
+from pipeline.local.aws.processes import images
 from pipeline.local.filings import Filings
 from pipeline.local.processes import Process, stop
 from pipeline.local.servers import REPOSITORY, Servers

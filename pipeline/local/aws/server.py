@@ -211,7 +211,7 @@ def _check_port(port: int) -> None:
 
 
 def _check_engine(options: Options) -> None:
-    from pipeline.local.aws.images import SPARK_PYTHON
+    from pipeline.local.aws.processes.images import SPARK_PYTHON
 
     if options.engine == "spark" and not (options.repository / SPARK_PYTHON).is_file():
         raise CannotStart(f"--engine spark: expected {SPARK_PYTHON}, found none; make it with scripts/spark-venv")

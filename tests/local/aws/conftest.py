@@ -21,7 +21,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from pipeline.local.aws import images, infrastructure
+from pipeline.local.aws import infrastructure
+from pipeline.local.aws.processes import images
 
 REPOSITORY = Path(__file__).parents[3]
 PIPELINE = "governed-finetune-local"

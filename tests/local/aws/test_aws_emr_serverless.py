@@ -5,7 +5,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline.local.aws import images
+from pipeline.local.aws.processes import images
 
 pytestmark = [pytest.mark.environment]
 

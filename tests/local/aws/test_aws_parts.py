@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from pipeline.local.aws import authorization, images, paging
+from pipeline.local.aws import authorization, paging
 from pipeline.local.aws.errors import Invalid, NotServed
-from pipeline.local.aws.jobs import JobProcess, inherited
 from pipeline.local.aws.pipelines.retries import Policies
+from pipeline.local.aws.processes import images
+from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Store
 from pipeline.local.aws.training_jobs import transfer
 from pipeline.local.aws.training_jobs.metric_reader import MetricReader

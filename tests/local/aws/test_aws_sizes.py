@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from pipeline.errors import UsageError
 from pipeline.local.administrator import Root
-from pipeline.local.aws import infrastructure, limits, logs, paging
+from pipeline.local.aws import infrastructure, limits, paging
 from pipeline.local.aws.errors import Invalid
-from pipeline.local.aws.jobs import JobProcess, inherited
-from pipeline.local.aws.logs import LogStream
+from pipeline.local.aws.processes import logs
+from pipeline.local.aws.processes.job_process import JobProcess, inherited
+from pipeline.local.aws.processes.logs import LogStream
 from pipeline.local.aws.training_jobs import status
 from pipeline.local.aws.training_jobs.transfer import Transfer, download
 

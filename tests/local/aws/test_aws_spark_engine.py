@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.aws.emr_serverless.driver_run import _submit_arguments
-from pipeline.local.aws.images import SPARK_PYTHON
+from pipeline.local.aws.processes.images import SPARK_PYTHON
 
 REPOSITORY = Path(__file__).parents[3]
 ENVIRONMENT = SPARK_PYTHON.parents[1]

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.images import SPARK_PYTHON, path_in_image
-from pipeline.local.aws.jobs import JobProcess, inherited
+from pipeline.local.aws.processes.images import SPARK_PYTHON, path_in_image
+from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Document, now
 
 LOG_GROUP = "/aws/emr-serverless"
@@ -121,7 +121,7 @@ class JobRun:
         return target
 
     def _execute(self, run: Document, command: list[str]) -> tuple[int, bool, str]:
-        from pipeline.local.aws.logs import LogStream
+        from pipeline.local.aws.processes.logs import LogStream
 
         group, prefix = _destination(run)
         client = self._account.client("logs", self._session)

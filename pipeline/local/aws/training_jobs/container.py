@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.local.aws.account import Account, RoleSession
-from pipeline.local.aws.jobs import JobProcess, inherited
+from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.training_jobs.status import MAX_REASON_CHARACTERS
 
@@ -57,7 +57,7 @@ class Container:
     @contextlib.contextmanager
     def running(self, hear: Callable[[str], object]) -> Iterator[JobProcess]:
         """The process, each of its lines heard and logged; the block waits for its end."""
-        from pipeline.local.aws.logs import LogStream
+        from pipeline.local.aws.processes.logs import LogStream
 
         log = LogStream(
             self._account.client("logs", self._session),

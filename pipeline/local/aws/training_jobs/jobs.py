@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import InUse, Invalid, NotFound, NotServed
-from pipeline.local.aws.images import entry_point, on_this_machine
+from pipeline.local.aws.processes.images import entry_point, on_this_machine
 from pipeline.local.aws.store import Document, now
 from pipeline.local.aws.training_jobs import run as training_run
 from pipeline.local.aws.training_jobs import status
