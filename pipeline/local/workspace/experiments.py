@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from pipeline.local.workspace.access import EVERYONE
 from pipeline.local.workspace.api import Call, Json, Routes
+from pipeline.local.workspace.catalog.principals import PRINCIPAL, known_principal
 from pipeline.local.workspace.errors import InvalidParameter, NotFound, PermissionDenied
-from pipeline.local.workspace.principals import PRINCIPAL, known_principal
 from pipeline.local.workspace.store import Document
 
 EXPERIMENT = "EXPERIMENT"

@@ -11,13 +11,13 @@ import uuid
 from typing import Any
 
 from pipeline.local.workspace.api import Call, Json, Routes, lineage_page, timestamp
+from pipeline.local.workspace.catalog.locations import normalize
+from pipeline.local.workspace.catalog.storage import location_of
+from pipeline.local.workspace.catalog.tables import VIEW
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter, NotFound
-from pipeline.local.workspace.locations import normalize
 from pipeline.local.workspace.metadata import EDGE, masked, require_modify
 from pipeline.local.workspace.models import find_version, require_model_owner
 from pipeline.local.workspace.securables import Kind, Securable
-from pipeline.local.workspace.storage import location_of
-from pipeline.local.workspace.tables import VIEW
 
 _PATH = "/api/2.0/lineage-tracking/external-lineage"
 _OTHER_SIDE = {"DOWNSTREAM": ("source", "target"), "UPSTREAM": ("target", "source")}

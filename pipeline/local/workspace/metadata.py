@@ -6,10 +6,10 @@ import re
 
 from pipeline.local.workspace.access import EVERYONE
 from pipeline.local.workspace.api import Call, Json, Routes, lineage_page, timestamp
-from pipeline.local.workspace.catalog import forget
+from pipeline.local.workspace.catalog.catalog import forget
+from pipeline.local.workspace.catalog.grants import put_grants
+from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter
-from pipeline.local.workspace.grants import put_grants
-from pipeline.local.workspace.principals import known_principal
 from pipeline.local.workspace.securables import Kind, Securable
 
 _PATH = "/api/2.0/lineage-tracking/external-metadata"

@@ -11,10 +11,10 @@ import uuid
 from typing import Any
 
 from pipeline.local.workspace.api import Call, Json
-from pipeline.local.workspace.catalog import create, forget, refuse_existing, require_create
+from pipeline.local.workspace.catalog.catalog import create, forget, refuse_existing, require_create
+from pipeline.local.workspace.catalog.vending import vend
 from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
 from pipeline.local.workspace.securables import Kind, Securable
-from pipeline.local.workspace.vending import vend
 
 VERSION = "MODEL_VERSION"
 VIEW = ("EXECUTE",)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pipeline.local.workspace import models
 from pipeline.local.workspace.api import Call, Json, Routes, page
-from pipeline.local.workspace.catalog import update
+from pipeline.local.workspace.catalog.catalog import update
 from pipeline.local.workspace.errors import InvalidParameter, NotFound
 from pipeline.local.workspace.securables import Kind
 

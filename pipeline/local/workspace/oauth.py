@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 
 from pipeline.local.workspace.api import Json, Workspace
+from pipeline.local.workspace.catalog.principals import PRINCIPAL, secret_matches
 from pipeline.local.workspace.errors import Unauthenticated, WorkspaceError
-from pipeline.local.workspace.principals import PRINCIPAL, secret_matches
 from pipeline.local.workspace.settings import Settings
 
 TOKEN = "TOKEN"  # noqa: S105 - the name of a kind of document

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from pipeline.local.workspace.access import GRANT, grants_on
 from pipeline.local.workspace.api import Call, Json, Routes
+from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import PermissionDenied
-from pipeline.local.workspace.principals import known_principal
 from pipeline.local.workspace.privileges import parse
 from pipeline.local.workspace.securables import Kind, Securable
 from pipeline.local.workspace.store import Store

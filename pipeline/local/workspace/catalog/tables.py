@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 
 from pipeline.local.workspace.api import Call, Json, Routes
-from pipeline.local.workspace.catalog import create, delete, listed, refuse_existing, require_create, update
+from pipeline.local.workspace.catalog.catalog import create, delete, listed, refuse_existing, require_create, update
+from pipeline.local.workspace.catalog.locations import normalize, overlaps
+from pipeline.local.workspace.catalog.storage import location_of
 from pipeline.local.workspace.errors import InvalidParameter
-from pipeline.local.workspace.locations import normalize, overlaps
 from pipeline.local.workspace.securables import Kind, Securable
-from pipeline.local.workspace.storage import location_of
 
 _TABLES = "/api/2.1/unity-catalog/tables"
 VIEW = ("SELECT",)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.local.workspace.api import Call, Json, Routes, flag
-from pipeline.local.workspace.catalog import create, delete, listed, refuse_existing, update
+from pipeline.local.workspace.catalog.catalog import create, delete, listed, refuse_existing, update
+from pipeline.local.workspace.catalog.locations import contains, normalize, overlaps
 from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, NotServed
-from pipeline.local.workspace.locations import contains, normalize, overlaps
 from pipeline.local.workspace.securables import Kind, Securable
 from pipeline.local.workspace.store import Document
 

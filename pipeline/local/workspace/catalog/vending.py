@@ -13,12 +13,12 @@ from typing import Any
 
 from pipeline.local.workspace.api import Call, Json, Routes
 from pipeline.local.workspace.aws import MINIMUM_SESSION_SECONDS
+from pipeline.local.workspace.catalog.locations import bucket_and_prefix, contains, normalize, overlaps
+from pipeline.local.workspace.catalog.storage import credential_of, location_of
+from pipeline.local.workspace.catalog.tables import refuse_overlap
 from pipeline.local.workspace.errors import InvalidParameter, NotFound, PermissionDenied, Unauthenticated
-from pipeline.local.workspace.locations import bucket_and_prefix, contains, normalize, overlaps
 from pipeline.local.workspace.securables import Kind, Securable
-from pipeline.local.workspace.storage import credential_of, location_of
 from pipeline.local.workspace.store import Document
-from pipeline.local.workspace.tables import refuse_overlap
 
 _READ = ["s3:GetObject", "s3:GetObjectVersion"]
 _WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
