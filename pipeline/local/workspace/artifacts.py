@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from pipeline.local.workspace.api import Call, Json
 from pipeline.local.workspace.catalog.storage import storage_client
 from pipeline.local.workspace.errors import InvalidParameter, NotFound
-from pipeline.local.workspace.file_paths import storage_key
-from pipeline.local.workspace.files import list_folder
+from pipeline.local.workspace.files.file_paths import storage_key
+from pipeline.local.workspace.files.files import list_folder
 from pipeline.local.workspace.tracking import Tracking
 
 _URL_SECONDS = 900

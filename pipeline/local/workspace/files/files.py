@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from pipeline.local.workspace.api import Call, Json
 from pipeline.local.workspace.catalog.storage import storage_client
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter, NotFound, Unavailable
-from pipeline.local.workspace.file_paths import storage_key
+from pipeline.local.workspace.files.file_paths import storage_key
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
