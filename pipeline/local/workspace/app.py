@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.local.workspace import experiments, lineage, metadata, native_registry, oauth
+from pipeline.local.workspace import experiments, native_registry, oauth
 from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
 from pipeline.local.workspace.artifacts import Artifacts
 from pipeline.local.workspace.audit import Audit
@@ -24,13 +24,14 @@ from pipeline.local.workspace.catalog import catalog, grants, principals, storag
 from pipeline.local.workspace.errors import InvalidParameter, NotServed, WorkspaceError
 from pipeline.local.workspace.faults import Faults
 from pipeline.local.workspace.files import files
+from pipeline.local.workspace.lineage import edges, metadata
 from pipeline.local.workspace.registry import registry_routes
 from pipeline.local.workspace.tracking import Tracking
 
 RawHandler = Callable[[Call, Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
-_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, lineage, native_registry, experiments)
+_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, edges, native_registry, experiments)
 _MLFLOW = [f"/api/{version}/mlflow/{{path:path}}" for version in ("2.0", "3.0", "4.0")]
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
