@@ -16,17 +16,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.local.workspace import experiments, native_registry, oauth
+from pipeline.local.workspace import native_registry, oauth
 from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
-from pipeline.local.workspace.artifacts import Artifacts
 from pipeline.local.workspace.audit import Audit
 from pipeline.local.workspace.catalog import catalog, grants, principals, storage, tables, vending
 from pipeline.local.workspace.errors import InvalidParameter, NotServed, WorkspaceError
 from pipeline.local.workspace.faults import Faults
 from pipeline.local.workspace.files import files
 from pipeline.local.workspace.lineage import edges, metadata
+from pipeline.local.workspace.mlflow import experiments
+from pipeline.local.workspace.mlflow.artifacts import Artifacts
+from pipeline.local.workspace.mlflow.tracking import Tracking
 from pipeline.local.workspace.registry import registry_routes
-from pipeline.local.workspace.tracking import Tracking
 
 RawHandler = Callable[[Call, Request], Awaitable[Response]]
 

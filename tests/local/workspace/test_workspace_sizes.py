@@ -15,9 +15,9 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import catalog as uc
 
-from pipeline.local.workspace import artifacts
 from pipeline.local.workspace.api import LARGEST_PAGE, Call, Json
 from pipeline.local.workspace.files import files
+from pipeline.local.workspace.mlflow import artifacts
 from pipeline.local.workspace.store import Store
 from steps.governance import identity
 from steps.governance.lineage import Lineage, table

@@ -16,7 +16,7 @@ from pipeline.local.workspace.catalog.storage import storage_client
 from pipeline.local.workspace.errors import InvalidParameter, NotFound
 from pipeline.local.workspace.files.file_paths import storage_key
 from pipeline.local.workspace.files.files import list_folder
-from pipeline.local.workspace.tracking import Tracking
+from pipeline.local.workspace.mlflow.tracking import Tracking
 
 _URL_SECONDS = 900
 _ROOT = "WorkspaceInternal/Mlflow/Artifacts"

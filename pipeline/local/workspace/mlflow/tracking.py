@@ -20,9 +20,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.local.workspace import experiments
 from pipeline.local.workspace.api import Call, Json
 from pipeline.local.workspace.errors import NotFound, NotServed, Unavailable
+from pipeline.local.workspace.mlflow import experiments
 from pipeline.local.workspace.settings import Settings
 
 _POLL_SECONDS = 0.2
