@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline.local.workspace import native_registry, oauth
+from pipeline.local.workspace import oauth
 from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
 from pipeline.local.workspace.audit import Audit
 from pipeline.local.workspace.catalog import catalog, grants, principals, storage, tables, vending
@@ -27,12 +27,13 @@ from pipeline.local.workspace.lineage import edges, metadata
 from pipeline.local.workspace.mlflow import experiments
 from pipeline.local.workspace.mlflow.artifacts import Artifacts
 from pipeline.local.workspace.mlflow.tracking import Tracking
-from pipeline.local.workspace.registry import registry_routes
+from pipeline.local.workspace.models import uc_registry
+from pipeline.local.workspace.models.mlflow_registry import registry_routes
 
 RawHandler = Callable[[Call, Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
-_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, edges, native_registry, experiments)
+_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, edges, uc_registry, experiments)
 _MLFLOW = [f"/api/{version}/mlflow/{{path:path}}" for version in ("2.0", "3.0", "4.0")]
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 

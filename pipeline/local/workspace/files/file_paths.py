@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pipeline.local.workspace.api import Call
 from pipeline.local.workspace.errors import InvalidParameter, NotServed
-from pipeline.local.workspace.models import version_location
+from pipeline.local.workspace.models.models import version_location
 
 
 def storage_key(call: Call, path: str, *, write: bool = False) -> str:

@@ -6,10 +6,10 @@ MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. The default of that may flip, so
 
 from __future__ import annotations
 
-from pipeline.local.workspace import models
 from pipeline.local.workspace.api import Call, Json, Routes, page
 from pipeline.local.workspace.catalog.catalog import update
 from pipeline.local.workspace.errors import InvalidParameter, NotFound
+from pipeline.local.workspace.models import models
 from pipeline.local.workspace.securables import Kind
 
 _UC = "/api/2.1/unity-catalog"

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.local.workspace import models
 from pipeline.local.workspace.api import Call, Handler, Json, Routes, page
 from pipeline.local.workspace.errors import InvalidParameter, NotServed
-from pipeline.local.workspace.protos import ParseError, message, methods, parse_json, to_json
+from pipeline.local.workspace.models import models
+from pipeline.local.workspace.models.protos import ParseError, message, methods, parse_json, to_json
 
 _MESSAGES = "databricks_uc_registry_messages_pb2"
 _NAME_FILTER = re.compile(r"""\s*name\s*=\s*(['"])(?P<name>[^'"]+)\1\s*""", re.IGNORECASE)
