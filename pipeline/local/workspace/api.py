@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline.local.workspace.access import Access
 from pipeline.local.workspace.errors import InvalidParameter
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.access import Access
+from pipeline.local.workspace.rights.securables import Kind, Securable
 
 if TYPE_CHECKING:
     from pipeline.local.workspace.aws import ControlPlane

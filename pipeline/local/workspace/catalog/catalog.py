@@ -6,7 +6,7 @@ from pipeline.local.workspace.api import Call, Json, Routes, flag, page
 from pipeline.local.workspace.catalog.grants import drop_grants
 from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import InvalidState, NotServed, ResourceExists
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Store
 
 _UC = "/api/2.1/unity-catalog"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.local.workspace.access import GRANT, grants_on
 from pipeline.local.workspace.api import Call, Json, Routes
 from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import PermissionDenied
-from pipeline.local.workspace.privileges import parse
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.access import GRANT, grants_on
+from pipeline.local.workspace.rights.privileges import parse
+from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Store
 
 _PERMISSIONS = "/api/2.1/unity-catalog/permissions/{kind}/{name}"

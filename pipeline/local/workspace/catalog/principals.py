@@ -18,9 +18,9 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.local.workspace.access import EVERYONE
 from pipeline.local.workspace.api import Call, Json, Routes
 from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
+from pipeline.local.workspace.rights.access import EVERYONE
 from pipeline.local.workspace.store import Document, Store
 
 PRINCIPAL = "PRINCIPAL"

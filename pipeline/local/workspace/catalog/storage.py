@@ -8,7 +8,7 @@ from pipeline.local.workspace.api import Call, Json, Routes, flag
 from pipeline.local.workspace.catalog.catalog import create, delete, listed, refuse_existing, update
 from pipeline.local.workspace.catalog.locations import contains, normalize, overlaps
 from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, NotServed
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Document
 
 _UC = "/api/2.1/unity-catalog"

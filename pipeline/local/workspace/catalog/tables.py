@@ -9,7 +9,7 @@ from pipeline.local.workspace.catalog.catalog import create, delete, listed, ref
 from pipeline.local.workspace.catalog.locations import normalize, overlaps
 from pipeline.local.workspace.catalog.storage import location_of
 from pipeline.local.workspace.errors import InvalidParameter
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.securables import Kind, Securable
 
 _TABLES = "/api/2.1/unity-catalog/tables"
 VIEW = ("SELECT",)

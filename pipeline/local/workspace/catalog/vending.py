@@ -17,7 +17,7 @@ from pipeline.local.workspace.catalog.locations import bucket_and_prefix, contai
 from pipeline.local.workspace.catalog.storage import credential_of, location_of
 from pipeline.local.workspace.catalog.tables import refuse_overlap
 from pipeline.local.workspace.errors import InvalidParameter, NotFound, PermissionDenied, Unauthenticated
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Document
 
 _READ = ["s3:GetObject", "s3:GetObjectVersion"]

@@ -17,7 +17,7 @@ from pipeline.local.workspace.catalog.tables import VIEW
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter, NotFound
 from pipeline.local.workspace.lineage.metadata import EDGE, masked, require_modify
 from pipeline.local.workspace.models.models import find_version, require_model_owner
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.securables import Kind, Securable
 
 _PATH = "/api/2.0/lineage-tracking/external-lineage"
 _OTHER_SIDE = {"DOWNSTREAM": ("source", "target"), "UPSTREAM": ("target", "source")}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pipeline.local.workspace.access import EVERYONE
 from pipeline.local.workspace.api import Call, Json, Routes, lineage_page, timestamp
 from pipeline.local.workspace.catalog.catalog import forget
 from pipeline.local.workspace.catalog.grants import put_grants
 from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.access import EVERYONE
+from pipeline.local.workspace.rights.securables import Kind, Securable
 
 _PATH = "/api/2.0/lineage-tracking/external-metadata"
 _NAME = re.compile(r"[A-Za-z0-9_]{1,255}")  # source: one third party; the limit on length is ours [unverified]

@@ -9,10 +9,10 @@ changed, the root and other folders are the admins'. Rights on an experiment are
 
 from __future__ import annotations
 
-from pipeline.local.workspace.access import EVERYONE
 from pipeline.local.workspace.api import Call, Json, Routes
 from pipeline.local.workspace.catalog.principals import PRINCIPAL, known_principal
 from pipeline.local.workspace.errors import InvalidParameter, NotFound, PermissionDenied
+from pipeline.local.workspace.rights.access import EVERYONE
 from pipeline.local.workspace.store import Document
 
 EXPERIMENT = "EXPERIMENT"

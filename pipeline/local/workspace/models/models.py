@@ -14,7 +14,7 @@ from pipeline.local.workspace.api import Call, Json
 from pipeline.local.workspace.catalog.catalog import create, forget, refuse_existing, require_create
 from pipeline.local.workspace.catalog.vending import vend
 from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.securables import Kind, Securable
 
 VERSION = "MODEL_VERSION"
 VIEW = ("EXECUTE",)

@@ -10,7 +10,7 @@ from pipeline.local.workspace.api import Call, Json, Routes, page
 from pipeline.local.workspace.catalog.catalog import update
 from pipeline.local.workspace.errors import InvalidParameter, NotFound
 from pipeline.local.workspace.models import models
-from pipeline.local.workspace.securables import Kind
+from pipeline.local.workspace.rights.securables import Kind
 
 _UC = "/api/2.1/unity-catalog"
 _MODELS = f"{_UC}/models"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pipeline.local.workspace.errors import NotFound, PermissionDenied
-from pipeline.local.workspace.privileges import EXPLICIT_ONLY, expand
-from pipeline.local.workspace.securables import Kind, Securable
+from pipeline.local.workspace.rights.privileges import EXPLICIT_ONLY, expand
+from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Document, Store
 
 EVERYONE = "account users"

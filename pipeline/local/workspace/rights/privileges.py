@@ -7,7 +7,7 @@ Only what this stand-in can enforce is listed; a grant of anything else is refus
 from __future__ import annotations
 
 from pipeline.local.workspace.errors import InvalidParameter
-from pipeline.local.workspace.securables import Kind
+from pipeline.local.workspace.rights.securables import Kind
 
 ALL = "ALL_PRIVILEGES"
 
