@@ -25,8 +25,8 @@ from starlette.types import ASGIApp
 from pipeline.local.workspace.api import Workspace, milliseconds
 from pipeline.local.workspace.app import Server
 from pipeline.local.workspace.audit import Audit
-from pipeline.local.workspace.aws import ControlPlane
 from pipeline.local.workspace.catalog.principals import bootstrap_admin
+from pipeline.local.workspace.control_plane import ControlPlane
 from pipeline.local.workspace.rights.securables import Kind
 from pipeline.local.workspace.settings import Settings
 from pipeline.local.workspace.store import Store

@@ -24,7 +24,7 @@ from pipeline.local.workspace.rights.access import Access
 from pipeline.local.workspace.rights.securables import Kind, Securable
 
 if TYPE_CHECKING:
-    from pipeline.local.workspace.aws import ControlPlane
+    from pipeline.local.workspace.control_plane import ControlPlane
     from pipeline.local.workspace.settings import Settings
     from pipeline.local.workspace.store import Store
 

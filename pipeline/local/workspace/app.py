@@ -21,7 +21,7 @@ from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
 from pipeline.local.workspace.audit import Audit
 from pipeline.local.workspace.catalog import catalog, grants, principals, storage, tables, vending
 from pipeline.local.workspace.errors import InvalidParameter, NotServed, WorkspaceError
-from pipeline.local.workspace.faults import Faults
+from pipeline.local.workspace.fault_injection import Faults
 from pipeline.local.workspace.files import files
 from pipeline.local.workspace.lineage import edges, metadata
 from pipeline.local.workspace.mlflow import experiments

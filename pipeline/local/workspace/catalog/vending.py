@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.local.workspace.api import Call, Json, Routes
-from pipeline.local.workspace.aws import MINIMUM_SESSION_SECONDS
 from pipeline.local.workspace.catalog.locations import bucket_and_prefix, contains, normalize, overlaps
 from pipeline.local.workspace.catalog.storage import credential_of, location_of
 from pipeline.local.workspace.catalog.tables import refuse_overlap
+from pipeline.local.workspace.control_plane import MINIMUM_SESSION_SECONDS
 from pipeline.local.workspace.errors import InvalidParameter, NotFound, PermissionDenied, Unauthenticated
 from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Document
