@@ -19,7 +19,7 @@ from typing import Any
 from pipeline import command, parameters, progress
 from pipeline.command import put, say
 from pipeline.errors import PipelineError
-from pipeline.local import signals
+from pipeline.local.host import signals
 
 _DEFAULT_STATE = ".local"
 _CORPUS = {"filings": 24, "seed": 3}  # a short run that has many companies, styles of heading and reasons to drop
@@ -117,7 +117,7 @@ def _env(arguments: argparse.Namespace) -> int:
 
 def _running(arguments: argparse.Namespace) -> Any:
     from pipeline.local.environment import Started
-    from pipeline.local.servers import Servers
+    from pipeline.local.host.servers import Servers
 
     state = _state(arguments)
     record = state.load()
@@ -140,7 +140,7 @@ def _way_in(arguments: argparse.Namespace) -> str:
 
 
 def _state(arguments: argparse.Namespace) -> Any:
-    from pipeline.local.state import State
+    from pipeline.local.host.state import State
 
     return State(Path(arguments.state or os.environ.get("PIPELINE_LOCAL_STATE") or _DEFAULT_STATE))
 

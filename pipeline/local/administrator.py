@@ -12,7 +12,7 @@ import boto3
 from pipeline.errors import PipelineError, Refused, UsageError
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.training_jobs import interruption
-from pipeline.local.state import State
+from pipeline.local.host.state import State
 
 REGION = "us-east-1"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.local.servers import REPOSITORY, inherited
+from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.mirror import MIRROR
 
 NAME = "tiny-ministral-fp8"  # as conf/local.yaml names it

@@ -26,9 +26,9 @@ from pipeline.local import administrator, base_model, seed
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.processes import images
 from pipeline.local.filings import Filings
-from pipeline.local.processes import Process, stop
-from pipeline.local.servers import REPOSITORY, Servers
-from pipeline.local.state import Record, State, choose_ports
+from pipeline.local.host.processes import Process, stop
+from pipeline.local.host.servers import REPOSITORY, Servers
+from pipeline.local.host.state import Record, State, choose_ports
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from pipeline import execution, layout, parameters
 from pipeline.errors import PipelineError
 from pipeline.local import environment
 from pipeline.local.environment import Options, Started
-from pipeline.local.servers import REPOSITORY, inherited
-from pipeline.local.state import State
+from pipeline.local.host.servers import REPOSITORY, inherited
+from pipeline.local.host.state import State
 from pipeline.outcome import Outcome
 from pipeline.progress import Show
 

@@ -11,7 +11,7 @@ import boto3
 import psutil
 import pytest
 
-from pipeline.local.state import State
+from pipeline.local.host.state import State
 from tests.journey.conftest import REPOSITORY, local, plain, wait_for
 
 pytestmark = pytest.mark.environment

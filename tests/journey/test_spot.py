@@ -8,7 +8,7 @@ import pytest
 from pipeline import metrics
 from pipeline.errors import UsageError
 from pipeline.local import administrator
-from pipeline.local.state import State
+from pipeline.local.host.state import State
 from tests.journey.conftest import Environment, wait_for
 
 pytestmark = pytest.mark.environment

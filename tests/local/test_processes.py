@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.local import processes
-from pipeline.local.processes import Process, start, stop, wait_until_ready
+from pipeline.local.host import processes
+from pipeline.local.host.processes import Process, start, stop, wait_until_ready
 
 SLEEPS = "import time; time.sleep(60)"
 STUBBORN = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.local.signals import deferred, end_as_interrupt
+from pipeline.local.host.signals import deferred, end_as_interrupt
 
 
 @pytest.fixture(autouse=True)

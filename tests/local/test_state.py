@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.local.processes import Process
-from pipeline.local.state import PORTS, Record, State, choose_ports
+from pipeline.local.host.processes import Process
+from pipeline.local.host.state import PORTS, Record, State, choose_ports
 
 
 def test_a_record_survives_between_commands(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from pipeline.config import Config
 from pipeline.local import administrator, seed
 from pipeline.local.aws import infrastructure
 from pipeline.local.filings import Filings
+from pipeline.local.host.servers import REPOSITORY, Servers, inherited
+from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.rows import Rows
-from pipeline.local.servers import REPOSITORY, Servers, inherited
-from pipeline.local.state import Record, State, choose_ports
 
 CATALOG_ADMIN = ("workspace", "admin.json")
 

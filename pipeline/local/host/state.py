@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.local.processes import Process
+from pipeline.local.host.processes import Process
 
 PORTS = ("aws", "workspace", "tracking")
 

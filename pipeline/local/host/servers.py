@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.local.processes import Process, start, stop, wait_until_ready
-from pipeline.local.signals import deferred
-from pipeline.local.state import Record, State
+from pipeline.local.host.processes import Process, start, stop, wait_until_ready
+from pipeline.local.host.signals import deferred
+from pipeline.local.host.state import Record, State
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 # What a process on this machine needs; nothing else is inherited, least of all AWS_*, DATABRICKS_* or a proxy.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "VIRTUAL_ENV", "JAVA_HOME")
