@@ -22,13 +22,13 @@ from pipeline import layout, worker
 from pipeline import mirror as mirror_model
 from pipeline.config import Config
 from pipeline.errors import UsageError
-from pipeline.local import administrator, base_model, seed
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.processes import images
 from pipeline.local.filings import Filings
 from pipeline.local.host.processes import Process, stop
 from pipeline.local.host.servers import REPOSITORY, Servers
 from pipeline.local.host.state import Record, State, choose_ports
+from pipeline.local.setup import aws_account, base_model, workspace
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Started:
         return configuration.load("local", environ=self.variables)
 
     @property
-    def root(self) -> administrator.Root:
+    def root(self) -> aws_account.Root:
         """The stand-in account's root user."""
-        return administrator.root(self.state, self.servers.url("aws"))
+        return aws_account.root(self.state, self.servers.url("aws"))
 
     def as_role(self, role: str) -> dict[str, str]:
         """The variables of a process that acts as one of the stack's roles (`ci`, `scientist`, …)."""
@@ -70,7 +70,7 @@ class Started:
     def as_scientist(self) -> dict[str, str]:
         """The variables of a data scientist: the AWS role, the Databricks principal, and mlflow pointed at the catalog."""
         secrets = self.root.client("secretsmanager")
-        found = secrets.get_secret_value(SecretId=seed.secret_name(self.config, "scientist"))
+        found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, "scientist"))
         identity = json.loads(found["SecretString"])
         return self.as_role("scientist") | {
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",
@@ -116,11 +116,11 @@ def _refuse_other_options(record: Record, options: Options) -> None:
         )
 
 
-def fill(environment: Started, options: Options) -> seed.Seeded:
+def fill(environment: Started, options: Options) -> workspace.Seeded:
     """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
     admin = _admin(environment.state, environment.servers)
     secrets = environment.root.client("secretsmanager")
-    seeded = seed.seed(admin, secrets, environment.config, filings=options.filings, aws=environment.variables)
+    seeded = workspace.seed(admin, secrets, environment.config, filings=options.filings, aws=environment.variables)
     if environment.fresh:
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -148,15 +148,15 @@ def down(state: State) -> list[Process]:
 def _start(state: State, servers: Servers, making: base_model.Making, options: Options) -> None:
     servers.aws(options.engine)
     servers.tracking()
-    root = administrator.root(state, servers.url("aws"))
+    root = aws_account.root(state, servers.url("aws"))
     outputs = root.deploy()
     servers.workspace(
-        storage_bucket=administrator.bucket("governed"),
+        storage_bucket=aws_account.bucket("governed"),
         external_id=infrastructure.EXTERNAL_ID,
         identity=root.control_plane_key(),
     )
     mirror = making.mirror()
-    principals = seed.principals(_admin(state, servers), root.client("secretsmanager"), "local")
+    principals = workspace.principals(_admin(state, servers), root.client("secretsmanager"), "local")
     servers.remember_variables(_variables(servers, outputs, mirror, register=principals["register"]))
     config = configuration.load("local", environ=servers.record.variables)
     mirror_model.upload(root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config))
@@ -167,8 +167,8 @@ def _variables(
 ) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": servers.url("aws"),
-        "AWS_DEFAULT_REGION": administrator.REGION,
-        "AWS_REGION": administrator.REGION,
+        "AWS_DEFAULT_REGION": aws_account.REGION,
+        "AWS_REGION": aws_account.REGION,
         "BASE_MODEL_REVISION": str(mirror["revision"]),
         "DATABRICKS_HOST": servers.url("workspace"),
         "EMR_APPLICATION_ID": outputs["ApplicationId"],

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline import metrics
 from pipeline.errors import UsageError
-from pipeline.local import administrator
 from pipeline.local.host.state import State
+from pipeline.local.setup import aws_account
 from tests.journey.conftest import Environment, wait_for
 
 pytestmark = pytest.mark.environment
@@ -48,7 +48,7 @@ def test_an_interrupted_job_resumes_to_the_bytes_of_one_that_was_not(
     )
     log = environment.state / "aws" / "jobs" / NAME / "log"
     wait_for(lambda: log.exists() and "[train] step=13 " in log.read_text())
-    market = administrator.root(State(environment.state), environment.scientist["AWS_ENDPOINT_URL"])
+    market = aws_account.root(State(environment.state), environment.scientist["AWS_ENDPOINT_URL"])
     assert market.interrupt(None) == NAME  # as `python -m pipeline.local interrupt` does
     wait_for(lambda: described(environment, NAME)["TrainingJobStatus"] != "InProgress")
     resumed = described(environment, NAME)

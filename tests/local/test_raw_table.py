@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.local import raw_table
 from pipeline.local.filings import COLUMNS
 from pipeline.local.rows import Row, Rows
+from pipeline.local.setup import raw_table
 
 _SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 

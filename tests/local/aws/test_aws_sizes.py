@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pipeline.errors import UsageError
-from pipeline.local.administrator import Root
 from pipeline.local.aws import infrastructure, limits, paging
 from pipeline.local.aws.errors import Invalid
 from pipeline.local.aws.processes import logs
@@ -19,6 +18,7 @@ from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.processes.logs import LogStream
 from pipeline.local.aws.training_jobs import status
 from pipeline.local.aws.training_jobs.transfer import Transfer, download
+from pipeline.local.setup.aws_account import Root
 
 
 def shape_of(operation, service="sagemaker"):

@@ -14,12 +14,12 @@ from databricks.sdk import WorkspaceClient
 
 from pipeline import config as configuration
 from pipeline.config import Config
-from pipeline.local import administrator, seed
 from pipeline.local.aws import infrastructure
 from pipeline.local.filings import Filings
 from pipeline.local.host.servers import REPOSITORY, Servers, inherited
 from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.rows import Rows
+from pipeline.local.setup import aws_account, workspace
 
 CATALOG_ADMIN = ("workspace", "admin.json")
 
@@ -29,10 +29,10 @@ class Environment:
     """Servers that answer, roles as the infrastructure template makes them, the grants of docs/architecture.md."""
 
     servers: Servers
-    root: administrator.Root
+    root: aws_account.Root
     admin: WorkspaceClient
     config: Config
-    seeded: seed.Seeded
+    seeded: workspace.Seeded
     variables: dict[str, str]
 
     def run(self, *words: str, execution: str = "") -> "Run":
@@ -109,17 +109,17 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
     servers = Servers(state, Record(ports=choose_ports({}, {})))
     try:
         servers.aws("sail")
-        root = administrator.root(state, servers.url("aws"))
+        root = aws_account.root(state, servers.url("aws"))
         outputs = root.deploy()
         servers.workspace(
-            storage_bucket=administrator.bucket("governed"),
+            storage_bucket=aws_account.bucket("governed"),
             external_id=infrastructure.EXTERNAL_ID,
             identity=root.control_plane_key(),
         )
         variables = {
             "AWS_ENDPOINT_URL": servers.url("aws"),
-            "AWS_DEFAULT_REGION": administrator.REGION,
-            "AWS_REGION": administrator.REGION,
+            "AWS_DEFAULT_REGION": aws_account.REGION,
+            "AWS_REGION": aws_account.REGION,
             "BASE_MODEL_REVISION": "0" * 40,
             "DATABRICKS_HOST": servers.url("workspace"),
             "EMR_APPLICATION_ID": outputs["ApplicationId"],
@@ -132,10 +132,10 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
             client_secret=identity["client_secret"],
             auth_type="oauth-m2m",
         )
-        made = seed.principals(admin, root.client("secretsmanager"), "local")
+        made = workspace.principals(admin, root.client("secretsmanager"), "local")
         variables["REGISTER_CLIENT_ID"] = made["register"]
         config = configuration.load("local", environ=variables)
-        seeded = seed.seed(
+        seeded = workspace.seed(
             admin, root.client("secretsmanager"), config, filings=Filings(Rows(filings), asked_for=True), aws=variables
         )
         yield Environment(servers, root, admin, config, seeded, variables)

@@ -16,8 +16,8 @@ from databricks.sdk.service.catalog import (
 )
 
 from pipeline.local.filings import COLUMNS, Filings
-from pipeline.local.grants import RAW_TABLE
 from pipeline.local.rows import Row, Rows
+from pipeline.local.setup.grants import RAW_TABLE
 
 if TYPE_CHECKING:
     import pyarrow as pa

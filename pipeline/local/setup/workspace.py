@@ -14,9 +14,9 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import AwsIamRoleRequest
 
 from pipeline.config import Config
-from pipeline.local import raw_table
 from pipeline.local.filings import Filings
-from pipeline.local.grants import CATALOG, GRANTS, PRINCIPALS, SCHEMAS, Grant
+from pipeline.local.setup import raw_table
+from pipeline.local.setup.grants import CATALOG, GRANTS, PRINCIPALS, SCHEMAS, Grant
 
 _STORAGE_CREDENTIAL = "governed"
 _LOCATIONS = ("raw", "curated")
