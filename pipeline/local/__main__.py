@@ -146,8 +146,9 @@ def _state(arguments: argparse.Namespace) -> Any:
 
 
 def _options(arguments: argparse.Namespace) -> Any:
-    from pipeline.local import corpus, filings
+    from pipeline.local import filings
     from pipeline.local.environment import Options
+    from pipeline.local.synthetic import corpus
 
     rows = filings.read(arguments.filings) if arguments.filings else filings.checked(corpus.generate(**_CORPUS))
     loaded = filings.Filings(rows, asked_for=bool(arguments.filings))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local import corpus, filings
-from pipeline.local.synthetic import companies, notices, shape
+from pipeline.local import filings
+from pipeline.local.synthetic import companies, corpus, notices, shape
 from pipeline.local.synthetic.shape import Shape
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def tenths(numbers: list[int]) -> list[float]:
 
 
 def printed(*words: str) -> bytes:
-    command = [sys.executable, "-m", "pipeline.local.corpus", *words]
+    command = [sys.executable, "-m", "pipeline.local.synthetic.corpus", *words]
     return subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, check=True).stdout
 
 

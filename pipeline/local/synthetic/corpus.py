@@ -1,7 +1,7 @@
 """A synthetic corpus in EDGAR-CRAWLER's form: deterministic, free of rights, and shaped like the field.
 
-    python -m pipeline.local.corpus --filings 3000 --seed 7 > filings.jsonl     # about 225 MB
-    python -m pipeline.local.corpus --filings 3000 --seed 7 --describe          # its shape, measured
+    python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 > filings.jsonl     # about 225 MB
+    python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 --describe          # its shape, measured
 
 Companies are invented, and so is every sentence (`pipeline.local.synthetic`). A company files for two to five years, and each
 year repeats most of the year before. About one filing in four has a reason to be dropped.
@@ -46,7 +46,7 @@ def _together(seed: int, first: int) -> Iterator[Filing]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the corpus as JSON lines, or its shape."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.local.corpus", description=(__doc__ or "").splitlines()[0]
+        prog="python -m pipeline.local.synthetic.corpus", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--filings", type=int, default=3000, help="how many filings (default 3000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same bytes (default 7)")
