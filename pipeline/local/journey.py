@@ -101,7 +101,9 @@ def _max_eval_examples(running: Started, overrides: Mapping[str, str]) -> int:
 
 def _ask(running: Started, outcome: Outcome) -> dict[str, str]:
     words = ("--model", outcome.model_name, "--alias", outcome.model_alias)
-    answer: dict[str, str] = _answer_of(_command(running.as_scientist(), "pipeline.local.smoke", *words), "the model")
+    answer: dict[str, str] = _answer_of(
+        _command(running.as_scientist(), "pipeline.local.ask_model", *words), "the model"
+    )
     return answer
 
 

@@ -1,6 +1,6 @@
 """Load the registered model as a data scientist would, and ask it something.
 
-    python -m pipeline.local.smoke --model edgar.models.risk_analyst --alias challenger
+    python -m pipeline.local.ask_model --model edgar.models.risk_analyst --alias challenger
 
 Prints one JSON object: version, prompt, completion. Identity and endpoints come from the environment, as for any client
 (`eval "$(python -m pipeline.local env)"`); mlflow finds, downloads and loads the version by its alias.
@@ -22,7 +22,7 @@ _NEW_TOKENS = 32
 
 def main() -> None:
     """Load, predict, print."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.local.smoke", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m pipeline.local.ask_model", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="catalog.schema.model")
     parser.add_argument("--alias", required=True, help="the alias to load")
     parser.add_argument("--prompt", default=PROMPT, help="what to ask (default: a short risk factor)")
