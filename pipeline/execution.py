@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline import account, provenance
+from pipeline import account
 from pipeline.config import Config
+from pipeline.deployment import provenance
 from pipeline.errors import UsageError
 from pipeline.outcome import Outcome, Progress, outcome
 from pipeline.values import checked

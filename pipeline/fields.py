@@ -13,9 +13,9 @@ _QUEUE = r"https://sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[0-9]{12}/[A-Za-z0-9_-
 _DIGEST = r"[a-z0-9][a-z0-9./_:-]*@sha256:[0-9a-f]{64}"
 # S3's rule: labels of letters, digits and inner hyphens, with single dots between them.
 _BUCKET = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
-# What an upsert writes beside the configured tags (pipeline/provenance.py), and the tag of Prepare's job.
+# What an upsert writes beside the configured tags (pipeline/deployment/provenance.py), and the tag of Prepare's job.
 _OUR_TAGS = ("config-sha256", "definition-sha256", "git-commit", "image", "configured-tags")
-_MOST_TAGS = 36  # AWS takes 50, and one tag's value names all of ours (pipeline/provenance.py)
+_MOST_TAGS = 36  # AWS takes 50, and one tag's value names all of ours (pipeline/deployment/provenance.py)
 _ARN = r"arn:aws[a-z-]*"
 _SECRET_WORD = re.compile(r"secret|password|token|credential", re.IGNORECASE)
 

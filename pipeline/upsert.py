@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pipeline import account, command, config, provenance, tagging
+from pipeline import account, command, config
 from pipeline.command import put
 from pipeline.config import Config
-from pipeline.difference import differences, parts
+from pipeline.deployment import provenance, tagging
+from pipeline.deployment.difference import differences, parts
 from pipeline.errors import ConfigError, Refused
 
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
@@ -174,7 +175,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compiled(configured: Config) -> str:
-    from pipeline import definition, validation  # the SDK: 8 s, which `--help` and a faulty file need not wait for
+    from pipeline import definition  # the SDK: 8 s, which `--help` and a faulty file need not wait for
+    from pipeline.deployment import validation  # the SDK: 8 s, which `--help` and a faulty file need not wait for
 
     compiled = definition.compiled(configured)
     validation.check(compiled)

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from pipeline import config, layout
+from pipeline.deployment.validation import every_step
 from pipeline.errors import DefinitionError
-from pipeline.validation import every_step
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTION = {"Get": "Execution.PipelineExecutionId"}
@@ -297,7 +297,7 @@ LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
 def test_what_the_service_would_refuse_is_found_before_it_is_sent(
     compiled: str, find: str, replacement: str, fault: str
 ) -> None:
-    from pipeline import validation
+    from pipeline.deployment import validation
 
     validation.check(compiled)
     with pytest.raises(DefinitionError) as caught:
@@ -306,7 +306,7 @@ def test_what_the_service_would_refuse_is_found_before_it_is_sent(
 
 
 def test_a_definition_over_the_services_limit_is_refused(compiled: str) -> None:
-    from pipeline import validation
+    from pipeline.deployment import validation
 
     with pytest.raises(DefinitionError, match="expected at most 1048576 characters, got"):
         validation.check(spoilt(compiled, "Nothing was registered", "x" * 1_048_576))

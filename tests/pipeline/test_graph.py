@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import validation
+from pipeline.deployment import validation
 from pipeline.errors import DefinitionError
 
 Steps = dict[str, dict[str, Any]]

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from pipeline import provenance
+from pipeline.deployment import provenance
 
 
 def git(root: Path, *words: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, provenance, tagging, upsert
+from pipeline import command, config, upsert
+from pipeline.deployment import provenance, tagging
 from pipeline.errors import Refused
 
 COMMIT = "c" * 40

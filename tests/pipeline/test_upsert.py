@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, provenance, upsert
+from pipeline import command, config, upsert
+from pipeline.deployment import provenance
 from pipeline.errors import ConfigError, Refused
 
 COMMIT = "c" * 40

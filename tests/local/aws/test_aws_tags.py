@@ -3,7 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline import config, tagging
+from pipeline import config
+from pipeline.deployment import tagging
 from tests.local.aws.conftest import PIPELINE, Server
 
 pytestmark = pytest.mark.environment

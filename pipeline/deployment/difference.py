@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.validation import every_step
+from pipeline.deployment.validation import every_step
 
 
 def parts(definition: str, role_arn: str, settings: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ def faults(steps: list[Node]) -> Iterator[Fault]:
 
 
 def dependencies(step: Node) -> list[str]:
-    """The names in a step's DependsOn. What else it holds is a fault that `pipeline.validation` finds."""
+    """The names in a step's DependsOn. What else it holds is a fault that `pipeline.deployment.validation` finds."""
     named = step.get("DependsOn")
     return [entry for entry in named if isinstance(entry, str)] if isinstance(named, list) else []
 

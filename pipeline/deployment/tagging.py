@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import account, provenance
+from pipeline import account
 from pipeline.config import Config
+from pipeline.deployment import provenance
 
 Tags = Mapping[str, str]
 

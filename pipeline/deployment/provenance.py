@@ -13,7 +13,7 @@ CONFIG = "config-sha256"
 DEFINITION = "definition-sha256"
 CONFIGURED = "configured-tags"  # which tags come from conf, so that one that conf loses can be told from other people's
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def tags(config: Config, definition: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import graph
+from pipeline.deployment import dependencies
 from pipeline.errors import DefinitionError, did_you_mean, listed
 
 # Limits of SageMaker Pipelines, CreateTrainingJob and StartJobRun (botocore 1.44.5; 50 steps: quota page, one source).
@@ -50,7 +50,7 @@ def check(definition: str) -> None:
         *_references(tree, steps),
     ]
     if len(steps) == sum(1 for _ in every_step(tree["Steps"])):  # with a name twice, "waits for" has no meaning
-        faults += graph.faults(tree["Steps"])
+        faults += dependencies.faults(tree["Steps"])
     if faults:
         raise DefinitionError(listed("the compiled definition has", tuple(faults)))
 
@@ -59,7 +59,7 @@ def every_step(steps: list[Node]) -> Iterator[Node]:
     """The steps in order, those in the branches of a condition after it."""
     for step in steps:
         yield step
-        for _, inner in graph.branches(step):
+        for _, inner in dependencies.branches(step):
             yield from every_step(inner)
 
 
@@ -77,7 +77,7 @@ def _shape(step: Node) -> Iterator[Fault]:
     name, named = step["Name"], step.get("DependsOn", [])
     if not isinstance(named, list) or not all(isinstance(entry, str) for entry in named):
         yield name, f"expected a list of step names in DependsOn, got {named!r}"
-    for branch in graph.BRANCHES if step["Type"] == "Condition" else ():
+    for branch in dependencies.BRANCHES if step["Type"] == "Condition" else ():
         if not isinstance(inner := step["Arguments"].get(branch), list):
             yield name, f"expected a list of steps in {branch}, got {inner!r}"
 
@@ -125,10 +125,10 @@ def _references(tree: Node, steps: Mapping[str, Node]) -> Iterator[Fault]:
     for name, step in steps.items():
         yield from (
             (name, fault)
-            for path in graph.references(graph.own(step))
+            for path in dependencies.references(dependencies.own(step))
             if (fault := _unresolved(path, parameters, steps))
         )
-        for dependency in graph.dependencies(step):
+        for dependency in dependencies.dependencies(step):
             if dependency not in steps:
                 yield name, f"depends on the step {dependency!r}, which is not there{did_you_mean(dependency, steps)}"
 
