@@ -3,9 +3,9 @@
 definition.compiled(config.load("dev"))     # the JSON that upsert sends: no call made, the same bytes every time
 """
 
-from pipeline import gate, prepare, register, sdk, train
 from pipeline.config import Config
-from pipeline.expressions import Variable
+from pipeline.graph import gate, prepare, register, sdk, train
+from pipeline.graph.expressions import Variable
 from pipeline.parameters import TABLE, Parameter
 
 

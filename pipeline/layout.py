@@ -4,7 +4,7 @@
     layout.of_execution(layout.prepare_manifest(config), "4x7k…")    # the URI of a known execution
 
 A URI names its execution, so two executions at once never share data. When the pipeline is compiled, `{execution_id}`
-becomes SageMaker's execution variable (`pipeline.expressions.uri`).
+becomes SageMaker's execution variable (`pipeline.graph.expressions.uri`).
 """
 
 from pipeline.config import Config

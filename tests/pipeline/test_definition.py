@@ -73,7 +73,7 @@ def test_the_definition_is_the_golden_one_and_compiling_it_calls_nobody(
 
 @pytest.mark.sdk
 def test_a_call_while_compiling_is_refused_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import sdk
+    from pipeline.graph import sdk
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

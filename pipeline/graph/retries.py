@@ -3,7 +3,7 @@
 A job that failed says the same the second time, and what it wrote is recorded under this execution; a person decides.
 """
 
-from pipeline.sdk import (
+from pipeline.graph.sdk import (
     SageMakerJobExceptionTypeEnum,
     SageMakerJobStepRetryPolicy,
     StepExceptionTypeEnum,

@@ -1,9 +1,10 @@
 """Train: LoRA on the frozen FP8 base model, by a SageMaker training job that reads its data through Unity Catalog."""
 
-from pipeline import layout, metrics, retries
+from pipeline import layout, metrics
 from pipeline.config import Config
-from pipeline.expressions import Variable, Variables, texts, uri
-from pipeline.sdk import (
+from pipeline.graph import retries
+from pipeline.graph.expressions import Variable, Variables, texts, uri
+from pipeline.graph.sdk import (
     CheckpointConfig,
     Compute,
     EMRServerlessStep,

@@ -2,8 +2,8 @@
 
 from typing import Any, TypeAlias
 
+from pipeline.graph.sdk import ExecutionVariables, Join, ParameterFloat, ParameterInteger
 from pipeline.layout import EXECUTION
-from pipeline.sdk import ExecutionVariables, Join, ParameterFloat, ParameterInteger
 
 # A parameter, an execution variable or a Join; the SDK is untyped, so this name is for the reader.
 Variable: TypeAlias = Any

@@ -1,13 +1,10 @@
 """Prepare: the raw table at one version becomes instruction examples, by a Spark job on EMR Serverless."""
 
-from pipeline import layout, retries
+from pipeline import layout
 from pipeline.config import Config
-from pipeline.expressions import Variable, Variables, texts, uri
-from pipeline.sdk import (
-    EMRServerlessJobConfig,
-    EMRServerlessStep,
-    ExecutionVariables,
-)
+from pipeline.graph import retries
+from pipeline.graph.expressions import Variable, Variables, texts, uri
+from pipeline.graph.sdk import EMRServerlessJobConfig, EMRServerlessStep, ExecutionVariables
 
 
 def step(config: Config, parameters: Variables) -> EMRServerlessStep:

@@ -1,7 +1,7 @@
 """Register: a message to the worker's queue; the worker reads the truth from SageMaker, registers and answers."""
 
 from pipeline.config import Config
-from pipeline.sdk import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
+from pipeline.graph.sdk import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
 
 OUTPUTS = ("model_version", "model_uri", "record_uri")
 

@@ -1,8 +1,8 @@
 """Gate: only a model whose eval loss is within the bound is registered; a loss that is no number is not."""
 
-from pipeline.expressions import Variables
+from pipeline.graph.expressions import Variables
+from pipeline.graph.sdk import CallbackStep, ConditionLessThanOrEqualTo, ConditionStep, FailStep, Join, TrainingStep
 from pipeline.metrics import EVAL_LOSS
-from pipeline.sdk import CallbackStep, ConditionLessThanOrEqualTo, ConditionStep, FailStep, Join, TrainingStep
 
 
 def step(trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, failed: FailStep) -> ConditionStep:
