@@ -19,11 +19,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import account, command, config, execution, progress
+from pipeline import account, command, config
 from pipeline.command import put, say
 from pipeline.config import Config
 from pipeline.errors import Refused, UsageError
-from pipeline.outcome import Outcome
+from pipeline.execution import progress
+from pipeline.execution import start as execution
+from pipeline.execution.outcome import Outcome
 from pipeline.parameters import help_table
 
 _HAVE_IT_AGAIN = "to have it again, deploy the commit of that execution first (python -m pipeline.upsert)"

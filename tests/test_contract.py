@@ -231,7 +231,7 @@ def test_each_step_is_told_exactly_what_the_architecture_page_lists() -> None:
 
 
 def test_the_worker_notes_what_it_waits_for_as_run_finds_it_and_as_the_architecture_page_says() -> None:
-    from pipeline import outcome
+    from pipeline.execution import outcome
     from steps.register.delivery import waiting
 
     assert outcome.REGISTER_WAITS == waiting.MARK

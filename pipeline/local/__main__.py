@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import command, parameters, progress
+from pipeline import command, parameters
 from pipeline.command import put, say
 from pipeline.errors import PipelineError
+from pipeline.execution import progress
 from pipeline.local.host import signals
 
 _DEFAULT_STATE = ".local"

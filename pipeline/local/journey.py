@@ -15,14 +15,15 @@ from typing import Any
 
 import boto3
 
-from pipeline import execution, layout, parameters
+from pipeline import layout, parameters
 from pipeline.errors import PipelineError
+from pipeline.execution import start
+from pipeline.execution.outcome import Outcome
+from pipeline.execution.progress import Show
 from pipeline.local import environment
 from pipeline.local.environment import Options, Started
 from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.local.host.state import State
-from pipeline.outcome import Outcome
-from pipeline.progress import Show
 
 Say = Callable[[str], None]
 
@@ -76,8 +77,8 @@ def travel(state: State, options: Options, overrides: Mapping[str, str], *, say:
 
 def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outcome:
     client = _client(running, "sagemaker")
-    arn = execution.start(running.config, client, overrides)
-    return execution.follow(running.config, client, arn, show=show)
+    arn = start.start(running.config, client, overrides)
+    return start.follow(running.config, client, arn, show=show)
 
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import progress
+from pipeline.execution import progress
 from pipeline.local.journey import Journey
 
 _ONE_LINE = 160  # characters of a generated text that a table shows

@@ -2,9 +2,9 @@
 
 import pytest
 
+from pipeline.execution.outcome import Outcome
 from pipeline.local.journey import Journey
 from pipeline.local.result import rows
-from pipeline.outcome import Outcome
 
 COUNTS = {
     "filings_read": 24,

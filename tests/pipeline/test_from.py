@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, execution, run, upsert
+from pipeline import command, config, run, upsert
+from pipeline.execution import start
 
 Definition = dict[str, Any]
 
@@ -16,7 +17,7 @@ class Earlier:
 
     def __init__(self, service: Any, configured: config.Config, client: Any) -> None:
         self._service, self._name = service, configured.pipeline.name
-        self.arn = execution.start(configured, client, {}, token="earlier")
+        self.arn = start.start(configured, client, {}, token="earlier")
 
     def ran_with(self, **texts: str) -> None:
         recorded = [{"Name": name, "Value": text} for name, text in texts.items()]

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, execution, progress, run, upsert
+from pipeline import command, config, run, upsert
 from pipeline.errors import UsageError
-from pipeline.outcome import Outcome, Progress, StepState
+from pipeline.execution import progress, start
+from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.parameters import BY_NAME
 
 JOB = "arn:aws:sagemaker:us-east-1:000000000000:training-job/pipelines-run000000000-Train-x"
@@ -62,8 +63,8 @@ def deployed(
         {"status": "Executing", "steps": [PREPARED, TRAINING]},
         {"status": "Succeeded", "steps": [PREPARED, TRAINED, PASSED, REGISTERED]},
     ]
-    monkeypatch.setattr(execution, "_SHORTEST_SECONDS", 0.001)
-    monkeypatch.setattr(execution, "_LONGEST_SECONDS", 0.001)
+    monkeypatch.setattr(start, "_SHORTEST_SECONDS", 0.001)
+    monkeypatch.setattr(start, "_LONGEST_SECONDS", 0.001)
     return service
 
 
@@ -240,10 +241,10 @@ def test_a_refused_start_shows_the_token_to_try_again_with(deployed: Any, capsys
 def test_from_takes_all_parameters_of_an_execution_even_when_the_defaults_moved_on(
     deployed: Any, configured: config.Config, compiled: str, client: Any
 ) -> None:
-    first = execution.start(configured, client, {"Seed": "5"}, token="first")
+    first = start.start(configured, client, {"Seed": "5"}, token="first")
     upsert.upsert(configured, client, compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5'))
     source = first.rsplit("/", 1)[-1]
-    second = execution.prepared(configured, client, {"LoraRank": "8"}, token="second", source=source).send(client)
+    second = start.prepared(configured, client, {"LoraRank": "8"}, token="second", source=source).send(client)
     values = {p["Name"]: p["Value"] for p in deployed.executions[second]["request"]["PipelineParameters"]}
     assert (values["Seed"], values["LoraRank"], values["MaxEvalLoss"]) == ("5", "8", "7.0")
     assert values.keys() == BY_NAME.keys()
@@ -260,7 +261,7 @@ def test_interrupting_says_that_the_execution_goes_on(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execution.follow, "__kwdefaults__", {"sleep": interrupt, "clock": lambda: 0.0})
+    monkeypatch.setattr(start.follow, "__kwdefaults__", {"sleep": interrupt, "clock": lambda: 0.0})
     assert ran("--follow", "--token", "mine", "--set", "Seed=4") == 130
     error = capsys.readouterr().err
     assert "the execution goes on" in error
@@ -286,8 +287,8 @@ def test_each_change_is_shown_and_an_ended_job_is_asked_once(
         deployed.moments[2],
     ]
     seen: list[Progress] = []
-    arn = execution.start(configured, client, {})
-    ended: Outcome = execution.follow(configured, client, arn, show=seen.append, sleep=lambda _: None)
+    arn = start.start(configured, client, {})
+    ended: Outcome = start.follow(configured, client, arn, show=seen.append, sleep=lambda _: None)
     assert ended.succeeded
     assert [step.status for step in seen[0].steps] == ["Waiting"] * 4
     assert deployed.calls.count("DescribeTrainingJob") == 2, "while it ran, and when it had ended"
@@ -296,18 +297,18 @@ def test_each_change_is_shown_and_an_ended_job_is_asked_once(
 def test_waiting_grows_with_the_time_that_passed(
     deployed: Any, configured: config.Config, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "_SHORTEST_SECONDS", 1.0)
-    monkeypatch.setattr(execution, "_LONGEST_SECONDS", 15.0)
+    monkeypatch.setattr(start, "_SHORTEST_SECONDS", 1.0)
+    monkeypatch.setattr(start, "_LONGEST_SECONDS", 15.0)
     deployed.moments = [{"status": "Executing", "steps": []}] * 4 + [{"status": "Succeeded", "steps": []}]
     times, waits = iter([0.0, 0.0, 10.0, 200.0, 3600.0]), list[float]()
-    arn = execution.start(configured, client, {})
-    execution.follow(configured, client, arn, show=lambda _: None, sleep=waits.append, clock=lambda: next(times))
+    arn = start.start(configured, client, {})
+    start.follow(configured, client, arn, show=lambda _: None, sleep=waits.append, clock=lambda: next(times))
     assert waits == [1.0, 1.0, 4.0, 15.0]
 
 
 def test_a_start_is_checked_as_a_library_too(deployed: Any, configured: config.Config, client: Any) -> None:
     with pytest.raises(UsageError, match="did you mean 'Seed'"):
-        execution.start(configured, client, {"Sed": "1"})
+        start.start(configured, client, {"Sed": "1"})
 
 
 class Terminal(io.StringIO):

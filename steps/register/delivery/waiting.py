@@ -15,7 +15,7 @@ from steps.register import aws
 
 log = logging.getLogger(__name__)
 
-MARK = "Register waits: "  # pipeline/outcome.py has the same; `run --follow` finds the note by it
+MARK = "Register waits: "  # pipeline/execution/outcome.py has the same; `run --follow` finds the note by it
 _BETWEEN = " · "
 _MAX_DESCRIPTION = 3072  # characters [botocore 1.44: PipelineExecutionDescription, one line]
 _MAX_NOTE = 1000

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline import account
 from pipeline.config import Config
 from pipeline.deployment.validation import every_step
-from pipeline.outcome import REGISTER_WAITS, Progress, StepState
+from pipeline.execution.outcome import REGISTER_WAITS, Progress, StepState
 
 
 def planned(config: Config, client: Any, arn: str) -> tuple[str, ...]:

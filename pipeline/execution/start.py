@@ -19,9 +19,9 @@ from pipeline import account
 from pipeline.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import UsageError
-from pipeline.outcome import Outcome, Progress, outcome
-from pipeline.values import checked
-from pipeline.watch import observe, planned
+from pipeline.execution.outcome import Outcome, Progress, outcome
+from pipeline.execution.values import checked
+from pipeline.execution.watch import observe, planned
 
 # Visible to the operator, as the execution's display name (botocore 1.44.5: PipelineExecutionName).
 TOKEN, _LONGEST_TOKEN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"), 82

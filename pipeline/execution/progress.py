@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
-from pipeline.outcome import Outcome, Progress, StepState
 
 Show = Callable[[Progress], None]
 _COLOURS = {"Succeeded": "green", "Failed": "red", "Executing": "cyan", "Stopping": "yellow", "Stopped": "yellow"}
