@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.configuration.fields import LOCAL
 from pipeline.errors import Refused
-from pipeline.fields import LOCAL
 
 _REMEDIES = {
     "AccessDenied": "ask for the right in conf/infrastructure/, or sign in as the role that has it",

@@ -17,9 +17,9 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline import consistency, fields
+from pipeline.configuration import consistency, fields
+from pipeline.configuration.messages import described, substituted
 from pipeline.errors import ConfigError, UsageError, did_you_mean
-from pipeline.faults import described, substituted
 from pipeline.parameters import Value
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

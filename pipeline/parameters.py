@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline import combinations, instances
+from pipeline.configuration import combinations, instances
 from pipeline.errors import UsageError, did_you_mean, listed
 
 Value = str | int | float

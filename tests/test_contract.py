@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, hosts, metrics, parameters, worker
+from pipeline import config, metrics, parameters, worker
+from pipeline.configuration import hosts
 from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
 

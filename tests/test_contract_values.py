@@ -12,7 +12,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import combinations, config, instances, parameters, step_limits, worker
+from pipeline import config, parameters, worker
+from pipeline.configuration import combinations, instances, step_limits
 from pipeline.errors import ConfigError
 from pipeline.parameters import BY_NAME, TABLE, Value
 from steps.governance.errors import GovernanceError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline import combinations, step_limits
+from pipeline.configuration import combinations, step_limits
 from pipeline.errors import UsageError, did_you_mean, listed
 from pipeline.parameters import BY_NAME, NUMBER, Value, chosen
 

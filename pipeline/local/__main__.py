@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from pipeline.config import default_parameters
-    from pipeline.fields import LOCAL
+    from pipeline.configuration.fields import LOCAL
     from pipeline.local import environment, journey, result
     from pipeline.run import settings
 

@@ -2,7 +2,7 @@
 
     checked_host("https://dbc-1.cloud.databricks.us/")      # "https://dbc-1.cloud.databricks.us"
 
-pipeline/hosts.py has the same rule for the configuration: the images hold no pipeline/, and a data file for both would
+pipeline/configuration/hosts.py has the same rule for the configuration: the images hold no pipeline/, and a data file for both would
 have to be copied into each of them. tests/test_contract.py holds the two rules and the SDK's list equal.
 """
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config, hosts
+from pipeline import config
+from pipeline.configuration import hosts
 from pipeline.errors import ConfigError, UsageError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

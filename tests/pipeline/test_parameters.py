@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import combinations, parameters
+from pipeline import parameters
+from pipeline.configuration import combinations
 from pipeline.errors import UsageError
 from pipeline.parameters import BY_NAME, TABLE
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from pipeline import hosts
+from pipeline.configuration import hosts
 
 LOCAL = "local"  # the one environment that may speak http to the loopback and name images without a digest
 

@@ -8,8 +8,8 @@ Written for trees that may have other faults: all of a file's faults are told at
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.combinations import Cluster
-from pipeline.faults import Fault
+from pipeline.configuration.combinations import Cluster
+from pipeline.configuration.messages import Fault
 from pipeline.parameters import faults_in_defaults
 
 

@@ -3,7 +3,7 @@
     instances.TYPES                                 # the values of the parameter TrainInstanceType
     instances.has_fp8_arithmetic("ml.g6.xlarge")    # True
 
-An instance that cannot do what a parameter asks is refused before it is paid for (`pipeline.combinations`).
+An instance that cannot do what a parameter asks is refused before it is paid for (`pipeline.configuration.combinations`).
 """
 
 from typing import NamedTuple

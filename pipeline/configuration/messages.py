@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from pipeline.configuration.fields import LOCAL
 from pipeline.errors import nearest
-from pipeline.fields import LOCAL
 
 Fault = tuple[str, str]
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

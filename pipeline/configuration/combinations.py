@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import instances
+from pipeline.configuration import instances
 
 Fault = tuple[str, str]
 Values = Mapping[str, Any]
