@@ -25,12 +25,14 @@ from typing import Any
 
 import yaml
 
-from pipeline import account, command, config, layout, model_files, trainable
+from pipeline import account, command, config, layout
+from pipeline.base_model import files as model_files
+from pipeline.base_model import trainable
+from pipeline.base_model.document import LICENCE, differing, entries
+from pipeline.base_model.document import MIRROR as MIRROR
+from pipeline.base_model.standing_mirror import StandingMirror
 from pipeline.command import put, say
 from pipeline.errors import Refused, UsageError, listed
-from pipeline.mirror_document import LICENCE, differing, entries
-from pipeline.mirror_document import MIRROR as MIRROR
-from pipeline.standing_mirror import StandingMirror
 
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
 LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import mirror, mirror_document
+from pipeline import mirror
+from pipeline.base_model import document as mirror_document
 from pipeline.errors import Refused
 from steps.governance.errors import IntegrityError
 from steps.train.model.base_model_files import verify

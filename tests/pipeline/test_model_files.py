@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pipeline import mirror, trainable
+from pipeline import mirror
+from pipeline.base_model import trainable
 from pipeline.errors import UsageError
 from tests.pipeline import models
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import command, config, layout, mirror
-from pipeline.standing_mirror import StandingMirror
+from pipeline.base_model.standing_mirror import StandingMirror
 from tests.local.aws.conftest import REPOSITORY, Server
 from tests.local.aws.test_aws_tags import VARIABLES
 from tests.pipeline import models

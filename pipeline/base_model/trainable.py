@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from pipeline.model_files import INDEX, SINGLE, few, header
+from pipeline.base_model.files import INDEX, SINGLE, few, header
 
 Fault = tuple[str, str]
 

@@ -5,7 +5,7 @@
     # [("model.safetensors", "has 130 bytes, and mirror.json says …")]
 
 Broken is a mirror whose objects are not those that its document names, or whose files would be refused today
-(`pipeline.model_files`). Calls are reads. Objects are read once, in pieces; of weights only the header is kept.
+(`pipeline.base_model.files`). Calls are reads. Objects are read once, in pieces; of weights only the header is kept.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pipeline import mirror_document, model_files
-from pipeline.mirror_document import MIRROR, Fault, entries
+from pipeline.base_model import document as mirror_document
+from pipeline.base_model import files as model_files
+from pipeline.base_model.document import MIRROR, Fault, entries
 
 _NOT_THERE = ("NoSuchKey", "404")
 _PIECE_BYTES = 8 * 2**20

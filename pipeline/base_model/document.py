@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import strict_json
+from pipeline.base_model import strict_json
 
 Fault = tuple[str, str]
 Files = dict[str, tuple[int, str]]  # path → size in bytes, sha256

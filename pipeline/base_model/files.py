@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from pipeline import strict_json
+from pipeline.base_model import strict_json
 
 Fault = tuple[str, str]
 
