@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, metrics, parameters, worker
+from pipeline import config, metrics, parameters, register_worker
 from pipeline.configuration import hosts
 from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
@@ -129,7 +129,7 @@ def test_the_worker_parses_its_settings(environment: str) -> None:
 
     variables = dict(line.split("=", 1) for line in (GOLDEN / "local.env").read_text().splitlines())
     configured = config.load(environment, environ=variables)
-    parsed = parse(worker.arguments(configured))
+    parsed = parse(register_worker.arguments(configured))
     assert parsed.pipeline_name == configured.pipeline.name
     assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
 
@@ -228,7 +228,7 @@ def test_each_step_is_told_exactly_what_the_architecture_page_lists() -> None:
     assert set(told("Prepare", "dev")[::2]) == names("Prepare")
     assert set(told("Train", "dev")) == names("Train")
     variables = dict(line.split("=", 1) for line in (GOLDEN / "local.env").read_text().splitlines())
-    assert set(worker.arguments(config.load("local", environ=variables))[::2]) == names("Register")
+    assert set(register_worker.arguments(config.load("local", environ=variables))[::2]) == names("Register")
 
 
 def test_the_worker_notes_what_it_waits_for_as_run_finds_it_and_as_the_architecture_page_says() -> None:

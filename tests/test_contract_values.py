@@ -12,7 +12,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, parameters, worker
+from pipeline import config, parameters, register_worker
 from pipeline.configuration import combinations, instances, step_limits
 from pipeline.errors import ConfigError
 from pipeline.parameters import BY_NAME, TABLE, Value
@@ -240,7 +240,7 @@ def step_reads(configured: config.Config, step: str, argument: str, text: str) -
 
     try:
         if step == "Register":
-            return text in vars(parse_register(worker.arguments(configured))).values()
+            return text in vars(parse_register(register_worker.arguments(configured))).values()
         told = contract.told(step, "dev")
         if step == "Train":
             return parse_train(told | {argument: text}) is not None

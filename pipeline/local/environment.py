@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from databricks.sdk import WorkspaceClient
 
 from pipeline import config as configuration
-from pipeline import layout, worker
+from pipeline import layout, register_worker
 from pipeline import mirror as mirror_model
 from pipeline.config import Config
 from pipeline.errors import UsageError
@@ -124,7 +124,7 @@ def fill(environment: Started, options: Options) -> workspace.Seeded:
     if environment.fresh:
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-        environment.servers.worker([*command, *worker.arguments(environment.config)], session)
+        environment.servers.worker([*command, *register_worker.arguments(environment.config)], session)
         environment.servers.remember_complete()
     return seeded
 
