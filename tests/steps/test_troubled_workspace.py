@@ -31,7 +31,7 @@ from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
 from tests.steps.register import bed as beds
 from tests.steps.register import executions
-from tests.steps.train import curated
+from tests.steps.train.support import curated_table
 from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
 
 pytestmark = pytest.mark.environment
@@ -49,7 +49,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
     with beds.made(tmp_path_factory.mktemp("troubled")) as made:
         curated_location = f"{beds.GOVERNED}/curated/risk_factor_examples"
         folder = tmp_path_factory.mktemp("curated")
-        curated.commit(folder, curated.ARN)
+        curated_table.commit(folder, curated_table.ARN)
         for path in folder.rglob("*"):
             if path.is_file():
                 bucket, _, prefix = curated_location.partition("/")
@@ -187,7 +187,7 @@ def test_train(bed: beds.Bed, proxy: Proxy) -> None:
         ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
     )
     there = bed.admin().tables.get(beds.CURATED)
-    manifest: Prepared = curated.prepared(bed.clients["folder"], curated.ARN, 0)
+    manifest: Prepared = curated_table.prepared(bed.clients["folder"], curated_table.ARN, 0)
     target = TableVersion(
         **manifest.target.model_dump() | {"table_id": there.table_id, "location": there.storage_location}
     )
@@ -196,7 +196,7 @@ def test_train(bed: beds.Bed, proxy: Proxy) -> None:
     def run(workspace: Workspace) -> None:
         catalog = Catalog(workspace)
         table = catalog.table(UcName.parse(beds.CURATED))
-        batches = verified_table.stream(manifest, table, catalog.read_access(table), execution_arn=curated.ARN)
+        batches = verified_table.stream(manifest, table, catalog.read_access(table), execution_arn=curated_table.ARN)
         assert sum(batch.num_rows for batch in batches) == 30
 
     def connected(clock: FakedClock) -> Workspace:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from steps.train import before_torch
-from tests.steps.train.curated import ARN, commit
+from tests.steps.train.support.curated_table import ARN, commit
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

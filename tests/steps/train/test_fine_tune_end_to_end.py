@@ -16,8 +16,8 @@ from steps.governance.errors import Conflict, IntegrityError, UsageError
 from steps.governance.manifest import Trained
 from steps.train.model.base_model_files import MIRROR, verify
 from steps.train.tracking import metric_lines
-from tests.steps.train.curated import ARN, commit, prepared, replace_file
-from tests.steps.train.jobs import EVIDENCE, PREPARED, TRAINED, assert_nothing_published, heard, job, run
+from tests.steps.train.support.curated_table import ARN, commit, prepared, replace_file
+from tests.steps.train.support.jobs import EVIDENCE, PREPARED, TRAINED, assert_nothing_published, heard, job, run
 
 pytestmark = pytest.mark.torch
 

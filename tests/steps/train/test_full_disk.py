@@ -16,7 +16,7 @@ from steps.train import __main__ as command
 from steps.train import full_disk, job
 from steps.train.data import verified_table
 from steps.train.export import model_folder
-from tests.steps.train.curated import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
+from tests.steps.train.support.curated_table import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 NO_FOLDER = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
@@ -109,7 +109,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_saved_leaves_no_half_of_it(
 ) -> None:
     import torch
 
-    from tests.steps.train import jobs
+    from tests.steps.train.support import jobs
 
     full = jobs.job(tmp_path / "ml", tiny_model, curated, eval_steps="2")
     save = torch.save

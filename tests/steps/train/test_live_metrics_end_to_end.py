@@ -13,9 +13,9 @@ from steps.train.job import Services
 from steps.train.stopping import Stopped
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Untracked, tracked
-from tests.steps.train.curated import ARN, NAME
-from tests.steps.train.experiments_server import ExperimentsServer, serving, workspace
-from tests.steps.train.jobs import TRAINED, job, run, sigterm_after_step
+from tests.steps.train.support.curated_table import ARN, NAME
+from tests.steps.train.support.experiments_server import ExperimentsServer, serving, workspace
+from tests.steps.train.support.jobs import TRAINED, job, run, sigterm_after_step
 
 pytestmark = pytest.mark.torch
 

@@ -15,7 +15,7 @@ from steps.train.model.packed_attention import packed_attention
 from steps.train.model.precision import Device, Precision
 from steps.train.planning import batching, memory
 from steps.train.planning.shapes import MINISTRAL_3B
-from tests.steps.train import measuring
+from tests.steps.train.support import allocator_count
 
 pytestmark = [
     pytest.mark.gpu,
@@ -96,14 +96,14 @@ def gpu_precision(mode: str) -> Precision:
 
 
 def full_row(tokens: int) -> dict[str, torch.Tensor | int]:
-    return on_device(measuring.row(*[tokens // 8] * 8, labelled=1.0), gpu_precision("storage"))
+    return on_device(allocator_count.row(*[tokens // 8] * 8, labelled=1.0), gpu_precision("storage"))
 
 
 @pytest.fixture(scope="module")
 def wide_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four layers of Ministral-3-3B's own sizes, with its vocabulary."""
     sizes = asdict(replace(MINISTRAL_3B, layers=4))
-    return measuring.model_of(make_tiny_model, tmp_path_factory.mktemp("wide") / "model", **sizes)
+    return allocator_count.model_of(make_tiny_model, tmp_path_factory.mktemp("wide") / "model", **sizes)
 
 
 @pytest.mark.parametrize("recomputed", [0, 2, 4])
@@ -112,7 +112,7 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path,
     how = gpu_precision(mode)
     gc.collect()
     others = torch.cuda.memory_allocated()
-    adapted = measuring.adapted(wide_model, 16, how)
+    adapted = allocator_count.adapted(wide_model, 16, how)
     recomputation.apply(adapted, recomputed)
     trainable = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-4, fused=True)
@@ -133,7 +133,7 @@ def test_what_batching_decides_runs_here(wide_model: Path, sequence_length: int)
     how = precision.decide("auto", Device.here())
     plan = memory.Plan.of(ministral.shape(wide_model), how, rank=16, optimizer="adamw")
     decided = batching.decide(how.device, sequence_length, plan=plan)
-    adapted = measuring.adapted(wide_model, 16, how)
+    adapted = allocator_count.adapted(wide_model, 16, how)
     recomputation.apply(adapted, decided.recomputed_layers)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
@@ -150,11 +150,11 @@ def test_what_batching_decides_runs_here(wide_model: Path, sequence_length: int)
 def test_compiled_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, mode: str) -> None:
     how, results = gpu_precision(mode), []
     for compiled in (False, True):
-        adapted = measuring.adapted(tiny_model, 8, how)
+        adapted = allocator_count.adapted(tiny_model, 8, how)
         if compiled:
             compiling.compile_layers(adapted, how.device)
         with autocast(how):
-            loss = adapted(**on_device(measuring.row(60, 70), how)).loss
+            loss = adapted(**on_device(allocator_count.row(60, 70), how)).loss
         loss.backward()
         gradient = torch.cat([p.grad.flatten() for p in adapted.parameters() if p.grad is not None])
         results.append((loss.item(), gradient))

@@ -22,7 +22,7 @@ from steps.train.export import safetensors_writer
 from steps.train.paths import Paths
 from steps.train.planning.shapes import Shape
 from steps.train.tracking import mlflow_run
-from tests.steps.train import curated
+from tests.steps.train.support import curated_table
 
 pytestmark = pytest.mark.torch
 
@@ -33,7 +33,7 @@ def many_files(folder: Path) -> Prepared:
     """One commit of as many files, all of the same two rows, as an appending engine with small partitions leaves them."""
     partition = folder / "execution_id=abcdefghijkl"
     partition.mkdir(parents=True)
-    source = pa.Table.from_pylist(curated.rows(curated.ARN, 1, 1)).drop_columns(["execution_id"])
+    source = pa.Table.from_pylist(curated_table.rows(curated_table.ARN, 1, 1)).drop_columns(["execution_id"])
     pq.write_table(source, partition / "part-00000.parquet")
     content = (partition / "part-00000.parquet").read_bytes()
     for number in range(1, FILES):
@@ -43,11 +43,11 @@ def many_files(folder: Path) -> Prepared:
         for name in ("execution_id", *source.schema.names)
     ]
     actions: list[dict[str, object]] = [
-        {"commitInfo": {"execution_arn": curated.ARN}},
+        {"commitInfo": {"execution_arn": curated_table.ARN}},
         {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
         {
             "metaData": {
-                "id": curated.TABLE_ID,
+                "id": curated_table.TABLE_ID,
                 "format": {"provider": "parquet", "options": {}},
                 "schemaString": json.dumps({"type": "struct", "fields": fields}),
                 "partitionColumns": ["execution_id"],
@@ -66,35 +66,35 @@ def many_files(folder: Path) -> Prepared:
         actions.append({"add": add})
     (folder / "_delta_log").mkdir()
     (folder / "_delta_log" / f"{0:020d}.json").write_text("\n".join(map(json.dumps, actions)))
-    return curated.prepared(folder, curated.ARN, 0, train=FILES, held_out=FILES)
+    return curated_table.prepared(folder, curated_table.ARN, 0, train=FILES, held_out=FILES)
 
 
 def test_a_manifest_of_more_files_than_a_listing_has_keys_is_read_file_by_file(tmp_path: Path) -> None:
     manifest = many_files(tmp_path / "table")
     assert len(manifest.files) == FILES
     assert Prepared.from_bytes(manifest.to_bytes(), origin="here") == manifest
-    catalog = curated.LocalCatalog(tmp_path / "table")
+    catalog = curated_table.LocalCatalog(tmp_path / "table")
     known = catalog.table(catalog._table.name)
-    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated.ARN)
+    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated_table.ARN)
     assert sum(batch.num_rows for batch in batches) == 2 * FILES
 
 
 def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_version(tmp_path: Path) -> None:
     """Past the thousand keys of one listing, with commits of others after ours and no checkpoint."""
     folder, ours = tmp_path / "table", 1001
-    curated.commit(folder, curated.OTHER_ARN)
+    curated_table.commit(folder, curated_table.OTHER_ARN)
     log = folder / "_delta_log"
     first = [json.loads(line) for line in (log / f"{0:020d}.json").read_text().splitlines()]
     empty = json.dumps({"commitInfo": {"timestamp": 0, "operation": "WRITE"}})
     for version in range(1, ours):
         (log / f"{version:020d}.json").write_text(empty)
-    curated.commit(folder, curated.ARN)
+    curated_table.commit(folder, curated_table.ARN)
     assert DeltaTable(folder).version() == ours
     (log / f"{ours + 1:020d}.json").write_text(empty)
-    manifest = curated.prepared(folder, curated.ARN, ours)
-    catalog = curated.LocalCatalog(folder)
+    manifest = curated_table.prepared(folder, curated_table.ARN, ours)
+    catalog = curated_table.LocalCatalog(folder)
     known = catalog.table(catalog._table.name)
-    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated.ARN)
+    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated_table.ARN)
     assert sum(batch.num_rows for batch in batches) == 30
     assert len(first) >= 3
 

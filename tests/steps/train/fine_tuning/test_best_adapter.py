@@ -1,0 +1,96 @@
+"""Which adapter is the result, when training ends early, and what the log's last eval loss says."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from steps.governance.errors import IntegrityError
+from steps.train.fine_tuning import fine_tune
+from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.history import History, Measured
+from steps.train.tracking import metric_lines
+from tests.steps.train.support.jobs import assert_nothing_published, heard, job, run
+
+pytestmark = pytest.mark.torch
+
+ADAPTER = "adapter_model.safetensors"
+
+
+def losses(*values: float) -> Callable[..., Evaluation]:
+    """Evaluations that give these losses in turn."""
+    following = iter(values)
+    return lambda *_, **__: Evaluation(next(following), 10)
+
+
+def test_the_best_evaluated_adapter_is_the_result_and_its_loss_the_last_line(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # before, after steps 1 to 4, and once more for the best when it is read back
+    monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 5.0, 3.0, 4.0, 4.5, 3.0))
+    tuned = job(tmp_path / "ml", tiny_model, curated, eval_steps="1")
+    with heard() as lines:
+        run(tuned)
+    ours = load_file(tuned.paths.model / ADAPTER)
+    theirs = load_file(tuned.paths.checkpoints / "checkpoint-2" / ADAPTER)
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+    report = json.loads((tuned.paths.model / "report.json").read_text())
+    assert (report["metrics"]["best_step"], report["metrics"]["eval_loss"]) == (2, 3.0)
+    assert re.findall(metric_lines.PATTERN.format(key="eval_loss"), "\n".join(lines))[-1] == "3"
+
+
+def test_training_ends_after_so_many_evaluations_without_a_lower_loss(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 5.0, 5.5, 5.2, 5.0))
+    patient = job(
+        *(tmp_path / "ml", tiny_model, curated),
+        epochs="20",
+        max_steps="50",
+        eval_steps="1",
+        early_stopping_patience="2",
+    )
+    run(patient)
+    report = json.loads((patient.paths.model / "report.json").read_text())
+    assert (report["metrics"]["steps"], report["metrics"]["best_step"]) == (3, 1)
+
+
+def test_a_best_adapter_that_does_not_give_its_loss_again_is_refused(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 3.0, 4.0, 3.2))
+    tuned = job(tmp_path / "ml", tiny_model, curated, eval_steps="1", max_steps="2")
+    with pytest.raises(IntegrityError, match=r"the best adapter, of step 1, does not give its loss again"):
+        run(tuned)
+    assert_nothing_published(tuned)
+
+
+def measured(*values: float) -> History:
+    return History(evaluations=[Measured(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)])
+
+
+@pytest.mark.parametrize(
+    ("values", "patience", "ended"),
+    [
+        ((), 1, False),
+        ((3.0, 2.0, 1.0), 1, False),
+        ((3.0, 3.0), 1, True),  # equal is not better
+        ((3.0, 4.0), 2, False),
+        ((3.0, 4.0, 5.0), 2, True),
+        ((3.0, 4.0, 2.0, 2.5), 2, False),
+        ((3.0, 4.0, 5.0), 0, False),
+    ],
+)
+def test_patience_counts_evaluations_since_the_best(values: tuple[float, ...], patience: int, ended: bool) -> None:
+    assert measured(*values).out_of_patience(patience) is ended
+
+
+def test_a_history_survives_its_text() -> None:
+    history = measured(3.0, 2.0)
+    history.before, history.resumed_from, history.curve = Evaluation(7.0, 9), [4], [{"step": 1, "train_loss": 6.5}]
+    again: Any = History.from_json(history.to_json())
+    assert again == history

@@ -1,0 +1,180 @@
+"""Report, page and card: one document, shown twice, in which no foreign text can become anything but text."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree.ElementTree import tostring
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from steps.register.package import artifact
+from steps.train.export import model_folder
+from steps.train.report import findings, html_page, model_card, svg_charts
+from tests.steps.train.support.findings_example import HOSTILE, document
+from tests.steps.train.support.findings_example import findings as example
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Outline(HTMLParser):
+    """The page's tags with their attributes, and its text; a tag that is not closed where it should be is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self._open = "", list[str]()
+        self.feed(text)
+        self.close()
+        assert not self._open, "every tag is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self._open and self._open[-1] != "style" else ""
+
+
+def test_a_hostile_sample_stays_text() -> None:
+    outline = Outline(html_page.render(example()))
+    assert HOSTILE.replace("\x00", "\ufffd").replace("\x1b", "\ufffd") in outline.text
+    assert not {tag for tag, _ in outline.tags} & {"script", "img", "iframe", "object", "link", "a", "form"}
+    assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
+
+
+def test_nothing_outside_the_page_is_named_and_the_browser_is_told_to_load_nothing() -> None:
+    text = html_page.render(example(sample={"example_id": "x", "base": "a", "tuned": "b"}))
+    outline = Outline(text)
+    assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+    assert not [name for _, attributes in outline.tags for name in attributes if name in ("src", "href")]
+    policy = next(a["content"] for tag, a in outline.tags if tag == "meta" and a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_page_shows_every_number_a_reader_decides_by() -> None:
+    text = Outline(html_page.render(example())).text
+    for told in (
+        "2.1000", "8.1660", "3.2000", "2023", "finance | banks", "edgar.raw.filings, version 4", "lost tokens: prompt cut",
+        "apache-2.0", "storage (asked for auto), bfloat16, NVIDIA A10G", "c" * 40, "d" * 64, "step 150", "Resumed at step 50",
+        "ended early", "0.019",
+    ):  # fmt: skip
+        assert told in text, told
+
+
+def test_the_pictures_are_there_and_the_best_step_is_ringed() -> None:
+    text = html_page.render(example())
+    assert text.count("<svg") == text.count("</svg>") == 3
+    assert text.count('r="7"') == 1
+    assert text.count('r="3"') == 5, "one dot for each evaluation, that of the base included"
+
+
+def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
+    entry = {"step": 1, "train_loss": float("nan"), "learning_rate": 0.0002}
+    text = html_page.render(example(curve=[entry], evaluations=[{"step": 1, "eval_loss": 2.0}]))
+    assert not re.search(r"[\" ,]nan[\", <]", text)
+    assert html_page.render(example(curve=[], evaluations=[], by_year=[], by_group=[], lengths={}))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (1.93, 3.31, [1.5, 2.0, 2.5, 3.0, 3.5]),
+        (0.0, 0.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0][:2]),
+        (0.0, 2e-4, [0, 5e-5, 1e-4, 1.5e-4, 2e-4]),
+        (-3.0, 5.0, [-4, -2, 0, 2, 4, 6]),
+    ],
+)
+def test_ticks_are_round_and_hold_all_values(low: float, high: float, expected: list[float]) -> None:
+    assert svg_charts.ticks(low, high) == pytest.approx(expected)
+
+
+def test_bars_are_as_high_as_their_values() -> None:
+    svg = svg_charts.bars(["a", "b"], {"one": [1, 2], "two": [0, 4]}, x="", y="")
+    heights = [float(rect.attrib["height"]) for rect in svg.iter("rect") if rect.find("title") is not None]
+    assert heights == pytest.approx([heights[3] / 4, heights[3] / 2, 0, heights[3]], abs=0.1)
+
+
+def test_a_label_cannot_become_markup() -> None:
+    hostile = [svg_charts.Line("<script>", [(0, 1), (1, 2)]), svg_charts.Line("</svg><img>", [(0, 2)])]
+    svg = svg_charts.lines(hostile, x="<b>", y="&")
+    assert {tag for tag, _ in Outline(tostring(svg, encoding="unicode")).tags} == {
+        *("svg", "title", "text", "line", "polyline", "rect", "circle")
+    }
+
+
+def test_a_long_curve_is_thinned_by_means_so_that_register_takes_the_report() -> None:
+    curve = [{"step": float(s), "train_loss": float(s % 2)} for s in range(1, 300_001)]
+    points, together = findings.thinned(curve)
+    assert (len(points), together) == (findings.CURVE_POINTS, 300)
+    assert points[0] == {"step": 300.0, "train_loss": 0.5}
+    assert findings.thinned(curve[:4]) == (curve[:4], 1)
+    longest = example(curve=points, evaluations=points)
+    for text, name in ((longest.model_dump_json(indent=2), "report.json"), (html_page.render(longest), "report.html")):
+        assert len(text) < artifact.ALLOWED[name] / 10
+
+
+def test_the_front_matter_is_what_the_hub_reads() -> None:
+    read = ModelCard(model_card.render(example())).data
+    assert (read.base_model, read.library_name, read.pipeline_tag) == (
+        "mistralai/Ministral-3-3B-Instruct-2512", "peft", "text-generation"
+    )  # fmt: skip
+    assert read.eval_results is not None
+    assert {(result.metric_type, result.metric_value) for result in read.eval_results} == {
+        ("loss", 2.1),
+        ("perplexity", 8.166),
+    }
+    assert read.license is None, "nobody has given the adapter one"
+
+
+def test_a_name_that_yaml_would_read_as_something_else_stays_a_name() -> None:
+    lineage = document()["lineage"]
+    lineage["base_model"]["name"] = "1.0"
+    front_matter = model_card.render(example(lineage=lineage)).split("---\n")[1]
+    assert yaml.safe_load(front_matter)["base_model"] == "1.0"
+
+
+def test_the_card_states_the_licence_as_mirrored_or_that_none_is() -> None:
+    assert "Base model: apache-2.0, as its mirror states." in model_card.render(example())
+    lineage = document()["lineage"]
+    lineage["base_model"]["licence"] = None
+    stated = model_card.render(example(lineage=lineage))
+    assert "Base model: not stated by its mirror." in stated
+    assert "apache" not in stated
+
+
+def test_the_card_has_data_metrics_and_lineage_ids() -> None:
+    text = model_card.render(example())
+    for told in (
+        "| eval loss (nats per target token) | 3.2000 | 2.1000 |", "8123 tokens of 43 held-out examples",
+            "| eval perplexity | 24.53 | 8.166 |",
+        "| 2023 | 800 | 3.2 | 2 |", "| finance \\| banks | 4000 | – | 2.2 |", "36 of 62 filings", "9 prompt_cut",
+        "`arn:aws:sagemaker:", "`pipelines-abcdefghijkl-Train`", "curated-id version 3", "raw-id version 4", "a" * 64, "b" * 40,
+        "d" * 64, "c" * 40, "resumed at step 50", "ended early", "differ by 0.019",
+    ):  # fmt: skip
+        assert told in text, told
+    assert "<script>" not in text, "the card holds no answers"
+
+
+def test_the_archives_list_has_every_document_and_refuses_a_stray_file(tmp_path: Path) -> None:
+    for name in ("report.json", "report.html", "README.md"):
+        (tmp_path / name).write_text(name)
+    assert [entry.path for entry in model_folder.entries(tmp_path)] == ["README.md", "report.html", "report.json"]
+    (tmp_path / "optimizer.pt").write_text("x")
+    with pytest.raises(RuntimeError, match=r"got \['optimizer\.pt'\]: name it in the list"):
+        model_folder.entries(tmp_path)
+
+
+def test_the_document_survives_being_written_and_read() -> None:
+    found = example()
+    content = found.model_dump_json(by_alias=True)
+    assert findings.Findings.model_validate_json(content) == found
+    assert json.loads(content)["metrics"]["eval_loss"] == 2.1
