@@ -29,8 +29,8 @@ from steps.register.register import Registration
 from steps.train.data import verified_table
 from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 from tests.steps.train.support import curated_table
 from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
 

@@ -8,8 +8,8 @@ import pytest
 from steps.governance.identity import connect
 from steps.governance.retrying import Policy
 from steps.register import aws
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 
 _BUDGET_SECONDS = 4.0  # for each call: an outage in a test ends after seconds, and not after a minute
 

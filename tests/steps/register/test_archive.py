@@ -17,7 +17,7 @@ from steps.governance.errors import IntegrityError
 from steps.register.package.adapter_files import check_adapter, check_weights
 from steps.register.package.archive import members
 from steps.register.package.artifact import ALLOWED
-from tests.steps.register import archives
+from tests.steps.register.support import archives
 
 GOOD = archives.adapter_files() | {"manifest.json": b"{}"}
 SMALL = dict.fromkeys(ALLOWED, 4096)

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 
 pytestmark = pytest.mark.environment
 

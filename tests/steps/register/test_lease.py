@@ -10,7 +10,7 @@ from steps.governance.errors import GovernanceError, Unavailable
 from steps.register.delivery.callback_answer import shortened
 from steps.register.delivery.lease import Lease, LeaseHeld, LeaseLost
 from steps.register.delivery.lease_guard import Guard, Interrupted
-from tests.steps.register import bed as beds
+from tests.steps.register.support import register_environment as beds
 
 pytestmark = pytest.mark.environment
 

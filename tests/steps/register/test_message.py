@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from steps.register.delivery.message import MessageRefused, parse
 from steps.register.delivery.sagemaker_truth import State, Truth
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdefghij12"
 GOOD = {"token": "26vcYbeWsZ", "pipelineExecutionArn": ARN, "arguments": {"anything": ["goes"]}}

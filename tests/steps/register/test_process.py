@@ -13,8 +13,8 @@ import pytest
 
 from steps.governance.errors import UsageError
 from steps.register.arguments import Arguments, from_environment, parse
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 
 GOOD = {
     "queue-url": "https://sqs.eu-west-1.amazonaws.com/000000000000/register",

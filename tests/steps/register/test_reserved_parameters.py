@@ -7,8 +7,8 @@ import pytest
 
 from steps.register.arguments import parse
 from steps.register.worker import Fate, Worker
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 
 pytestmark = pytest.mark.environment
 

@@ -12,8 +12,8 @@ from steps.governance.identity import read_identity
 from steps.register.arguments import parse
 from steps.register.package.model_package import REQUIREMENTS
 from steps.register.worker import Fate, Worker
-from tests.steps.register import bed as beds
-from tests.steps.register import executions, tiny_model
+from tests.steps.register.support import executions, tiny_model
+from tests.steps.register.support import register_environment as beds
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]
 

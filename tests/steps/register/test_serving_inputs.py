@@ -13,7 +13,7 @@ import pytest
 
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.package import model_package
-from tests.steps.register import tiny_model
+from tests.steps.register.support import tiny_model
 
 pytestmark = [
     pytest.mark.torch,

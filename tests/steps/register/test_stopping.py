@@ -19,8 +19,8 @@ from steps.register.delivery.stop_watch import Stopping, StopWatch
 from steps.register.model_registry.registry import Registry
 from steps.register.undoing import Undoing
 from steps.register.worker import Fate, Worker
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
 
 pytestmark = pytest.mark.environment
 

@@ -12,9 +12,9 @@ from steps.governance.errors import NotFound, Unavailable
 from steps.register.arguments import parse
 from steps.register.delivery.waiting import MARK, Waiting
 from steps.register.worker import Fate, Worker
-from tests.steps.register import bed as beds
-from tests.steps.register import executions
-from tests.steps.register.sagemaker_stub import Refusal
+from tests.steps.register.support import executions
+from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support.sagemaker_stub import Refusal
 
 pytestmark = pytest.mark.environment
 

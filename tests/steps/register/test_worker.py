@@ -21,8 +21,8 @@ from steps.register.delivery.lease import Lease
 from steps.register.lambda_function import handler
 from steps.register.model_registry.registry import Registry
 from steps.register.worker import Fate, Worker
-from tests.steps.register import archives, executions
-from tests.steps.register import bed as beds
+from tests.steps.register.support import archives, executions
+from tests.steps.register.support import register_environment as beds
 
 pytestmark = pytest.mark.environment
 

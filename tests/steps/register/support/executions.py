@@ -9,8 +9,8 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service import catalog as uc
 
 from steps.governance.manifest import Prepared, Trained
-from tests.steps.register import archives
-from tests.steps.register.bed import (
+from tests.steps.register.support import archives
+from tests.steps.register.support.register_environment import (
     ACCOUNT,
     ARTIFACTS,
     CURATED,

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.steps.register import archives
-from tests.steps.register import bed as beds
+from tests.steps.register.support import archives
+from tests.steps.register.support import register_environment as beds
 
 RANK = 4
 

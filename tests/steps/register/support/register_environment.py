@@ -23,9 +23,9 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
-from tests.steps.register.sagemaker_stub import SageMakerStub, serving
+from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[4]
 REGION, ACCOUNT, PIPELINE = "us-east-1", "000000000000", "governed-finetune-test"
 GOVERNED, EVIDENCE, ARTIFACTS = "gf-governed", "gf-evidence", "gf-artifacts"
 SECRET_ID, EXTERNAL_ID = "gf/databricks/register", "the-metastores-external-id"
