@@ -3,7 +3,7 @@
     install(account)        once, before the server starts; answers the services, so that they can be closed
 
 ministack has no public way to add a service, so this module writes to its tables. It is the only one that does, its
-version is pinned exactly, and `tests/local/aws/test_aws_plugin.py` fails when one of these tables changes its shape.
+version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables changes its shape.
 """
 
 import json

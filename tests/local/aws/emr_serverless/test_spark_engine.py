@@ -10,7 +10,7 @@ import pytest
 from pipeline.local.aws.emr_serverless.driver_run import _submit_arguments
 from pipeline.local.aws.processes.images import SPARK_PYTHON
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 ENVIRONMENT = SPARK_PYTHON.parents[1]
 
 
