@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from databricks.sdk import WorkspaceClient
 
-from tests.local.workspace.bench import (
+from tests.local.workspace.support.workspace_client import (
     BUCKET,
     EXTERNAL_ID,
     REPOSITORY,

@@ -9,7 +9,16 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import AlreadyExists, BadRequest, NotFound, PermissionDenied
 from databricks.sdk.service import catalog as uc
 
-from tests.local.workspace.bench import CATALOG, METASTORE, MODEL, TABLE, Principal, create_version, fill, permit
+from tests.local.workspace.support.workspace_client import (
+    CATALOG,
+    METASTORE,
+    MODEL,
+    TABLE,
+    Principal,
+    create_version,
+    fill,
+    permit,
+)
 
 FILINGS = uc.ExternalLineageObject(table=uc.ExternalLineageTable(name="edgar.raw.filings"))
 VERSION = uc.ExternalLineageObject(

@@ -9,7 +9,7 @@ from steps.governance import identity
 from steps.governance.catalog import Catalog
 from steps.governance.errors import AccessDenied, Conflict, NotFound, Unavailable
 from steps.governance.names import UcName
-from tests.local.workspace.bench import (
+from tests.local.workspace.support.workspace_client import (
     BUCKET,
     CATALOG,
     CURATED,

@@ -9,7 +9,7 @@ import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, Unauthenticated
 
-from tests.local.workspace.bench import Principal, Workspace
+from tests.local.workspace.support.workspace_client import Principal, Workspace
 
 
 def test_the_first_admin_is_written_for_the_owner_alone(workspace: Workspace, admin: WorkspaceClient) -> None:

@@ -11,7 +11,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, DatabricksError, NotFound, PermissionDenied
 from databricks.sdk.service import catalog as uc
 
-from tests.local.workspace.bench import (
+from tests.local.workspace.support.workspace_client import (
     BUCKET,
     CATALOG,
     CURATED_LOCATION,

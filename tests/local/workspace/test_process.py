@@ -13,7 +13,16 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import DatabricksError, NotFound, NotImplemented
 from databricks.sdk.service import catalog as uc
 
-from tests.local.workspace.bench import REPOSITORY, Aws, Principal, Workspace, environment, fill, permit, unused_port
+from tests.local.workspace.support.workspace_client import (
+    REPOSITORY,
+    Aws,
+    Principal,
+    Workspace,
+    environment,
+    fill,
+    permit,
+    unused_port,
+)
 
 EDGES = "/api/2.0/lineage-tracking/external-lineage"
 

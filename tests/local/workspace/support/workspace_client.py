@@ -17,7 +17,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[4]
 BUCKET = "governed"
 EXTERNAL_ID = "the-metastores-external-id"
 ACCOUNT = "000000000000"

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import InvalidState, NotFound, PermissionDenied, ResourceAlreadyExists
 
-from tests.local.workspace.bench import (
+from tests.local.workspace.support.workspace_client import (
     CATALOG,
     MODEL,
     MODELS,

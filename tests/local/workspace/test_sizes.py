@@ -23,7 +23,7 @@ from steps.governance import identity
 from steps.governance.lineage import Lineage, table
 from steps.governance.names import UcName
 from steps.register.model_registry.registry import Registry
-from tests.local.workspace.bench import BUCKET, Aws, Workspace, create_version
+from tests.local.workspace.support.workspace_client import BUCKET, Aws, Workspace, create_version
 
 MANY = LARGEST_PAGE + 1
 FILINGS = UcName.parse("edgar.raw.filings")

@@ -10,8 +10,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied
 from databricks.sdk.service import catalog as uc
 
-from tests.local.workspace import bench
-from tests.local.workspace.bench import (
+from tests.local.workspace.support import workspace_client
+from tests.local.workspace.support.workspace_client import (
     CATALOG,
     CURATED,
     CURATED_LOCATION,
@@ -76,7 +76,7 @@ def path_credentials(operation: str, url: str) -> Callable[[WorkspaceClient], An
 
 def create_table(client: WorkspaceClient) -> Any:
     name = f"t{secrets.token_hex(4)}"
-    return bench.create_table(client, f"edgar.curated.{name}", f"s3://governed/curated/{name}")
+    return workspace_client.create_table(client, f"edgar.curated.{name}", f"s3://governed/curated/{name}")
 
 
 def create_model(client: WorkspaceClient) -> Any:

@@ -14,7 +14,7 @@ from databricks.sdk.service import ml
 from steps.governance import identity
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun
-from tests.local.workspace.bench import Principal, Workspace, new_principal, wait_for
+from tests.local.workspace.support.workspace_client import Principal, Workspace, new_principal, wait_for
 
 EXPERIMENT = "/Shared/governed-finetune-test"
 _READ, _EDIT, _MANAGE = (
