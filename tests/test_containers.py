@@ -15,7 +15,7 @@ STEPS = ("prepare", "train", "register")
 # Given by the base image, or installed apart: EMR's release has Spark, train's Dockerfile installs torch.
 PROVIDED = {"prepare": {"pyspark-client"}, "train": {"torch"}, "register": set[str]()}
 # register/serving.py is a file that mlflow stores in the model; whoever loads the model installs what the version demands.
-STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "serving.py"
+STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "package" / "serving.py"
 
 
 def dockerfile(step: str) -> str:
@@ -44,7 +44,7 @@ def test_an_image_has_what_its_code_imports(step: str) -> None:
     missing = {
         module
         for folder in ("governance", step)
-        for path in (REPOSITORY / "steps" / folder).glob("*.py")
+        for path in (REPOSITORY / "steps" / folder).rglob("*.py")
         if path != STORED_IN_THE_MODEL
         for module in imported(path)
         if not {_normal(name) for name in distributions.get(module, [module])} & (locked | PROVIDED[step])

@@ -4,7 +4,7 @@
 
 Layer by layer, not the whole model: all layers share one compiled code, loss and embedding stay as they are, and the
 adapters' names do not change. Two things stay outside: attention, which loops over documents and would be compiled anew
-for every row (attention.py), and recomputing, which wraps the compiled layer (checkpointing.py). Row lengths differ, so
+for every row (packed_attention.py), and recomputing, which wraps the compiled layer (recomputation.py). Row lengths differ, so
 shapes are dynamic. FP8 weights are decoded by integer arithmetic in compiled code: below compute capability 8.9 Triton
 knows no e4m3.
 

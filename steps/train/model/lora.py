@@ -65,7 +65,7 @@ def save_adapters(model: PeftModel, folder: Path) -> None:
         return
     # without the flag PEFT asks the hub for the base model's vocabulary size
     model.save_pretrained(str(folder), state_dict=whole, save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report.py writes ours
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report/write.py writes ours
 
 
 def load_adapters(model: PeftModel, folder: Path) -> None:

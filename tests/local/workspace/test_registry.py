@@ -40,7 +40,7 @@ class Mlflow:
     def __init__(self, principal: Principal, variables: dict[str, str], log: Path):
         self.principal = principal
         self._log = log.open("w")
-        script = str(Path(__file__).with_name("mlflow_session.py"))
+        script = str(Path(__file__).with_name("support") / "mlflow_session.py")
         self._process = subprocess.Popen(
             [sys.executable, script],
             env=variables,

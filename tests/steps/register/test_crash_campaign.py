@@ -62,7 +62,7 @@ class Zygote:
 @pytest.fixture(scope="module")
 def zygote(bed: beds.Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     calls = tmp_path_factory.mktemp("zygote") / "calls"
-    script = Path(__file__).with_name("zygote.py")
+    script = Path(__file__).with_name("support") / "worker_that_dies.py"
     scratch = tmp_path_factory.mktemp("scratch")  # the killed leave their temporary folders behind
     environment = beds.plain_environment(**bed.environment(), PYTHONPATH=str(beds.REPOSITORY), TMPDIR=str(scratch))
     process = subprocess.Popen(

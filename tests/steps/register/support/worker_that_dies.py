@@ -1,4 +1,4 @@
-"""Workers that die where they are told to: `python zygote.py CALLS_FILE`, then one JSON command per line.
+"""Workers that die where they are told to: `python worker_that_dies.py CALLS_FILE`, then one JSON command per line.
 
     {"argv": […], "kill_after": 12}   fork a worker, let it take one message, end it with SIGKILL after its 12th external call
 

@@ -1,6 +1,6 @@
 """Real processes of one job over gloo on 127.0.0.1, each a Python of its own.
 
-with several(2, "tests.steps.train.support.rank_worker", folder) as workers: …
+with several(2, "rank_worker", folder) as workers: …
 """
 
 import os
@@ -19,7 +19,7 @@ import importlib, sys, types
 tests = types.ModuleType("tests")
 tests.__path__ = ["tests"]
 sys.modules["tests"] = tests
-importlib.import_module("tests.steps.train." + sys.argv[1]).main(*sys.argv[2:])
+importlib.import_module("tests.steps.train.support." + sys.argv[1]).main(*sys.argv[2:])
 """
 
 
