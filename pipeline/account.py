@@ -62,7 +62,11 @@ def answering(request: str, config: Config) -> Iterator[None]:
         message = f"{request} needs AWS credentials, got none; {remedy}"
         raise Refused(message) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        remedy = _embedded() if config.environment == LOCAL else "check the network and $AWS_ENDPOINT_URL"
+        remedy = (
+            _embedded()
+            if config.environment == LOCAL
+            else "check the network and $AWS_ENDPOINT_URL"
+        )
         message = f"{request} got no answer from AWS: {error}; {remedy}"
         raise Refused(message) from error
     except exceptions.BotoCoreError as error:
@@ -74,7 +78,8 @@ def is_absent(error: Any) -> bool:
     """Whether a ClientError says that the pipeline or execution does not exist."""
     answer = error.response.get("Error", {})
     return answer.get("Code") in {"ResourceNotFound", "ResourceNotFoundException"} or (
-        answer.get("Code") == "ValidationException" and "does not exist" in answer.get("Message", "")
+        answer.get("Code") == "ValidationException"
+        and "does not exist" in answer.get("Message", "")
     )
 
 

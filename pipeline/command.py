@@ -22,7 +22,9 @@ def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParse
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--env", metavar="ENV", help="a file in conf/: local, dev or prod (default: $PIPELINE_ENV)")
+    made.add_argument(
+        "--env", metavar="ENV", help="a file in conf/: local, dev or prod (default: $PIPELINE_ENV)"
+    )
     return made
 
 

@@ -69,7 +69,9 @@ class Prepare:
     application_id: fields.ApplicationId
     image: fields.Image
     entry_point: fields.EntryPoint
-    delta_engine: Literal["delta-rs", "unity-connector"] = Field(description="delta-rs or unity-connector")
+    delta_engine: Literal["delta-rs", "unity-connector"] = Field(
+        description="delta-rs or unity-connector"
+    )
     eval_fraction: float = Field(ge=0.001, le=0.5, description="a fraction, 0.001 … 0.5")
     curated_root: fields.S3Uri
     databricks_secret_id: fields.SecretId
@@ -88,13 +90,17 @@ class Train:
     databricks_secret_id: fields.SecretId
     instance_count: int = Field(ge=1, le=64, description="a whole number, 1 … 64")
     volume_gib: int = Field(ge=1, le=16384, description="whole GiB, 1 … 16384")
-    max_runtime_seconds: int = Field(ge=60, le=432_000, description="whole seconds, 60 … 432000 (5 days)")
+    max_runtime_seconds: int = Field(
+        ge=60, le=432_000, description="whole seconds, 60 … 432000 (5 days)"
+    )
     use_spot: bool = Field(description="true or false")
     max_wait_seconds: int | None = Field(
         ge=60, le=2_592_000, description="whole seconds up to 2592000 (30 days), or null"
     )
     sharding: Literal["auto", "ddp", "fsdp"] = Field(description="auto, ddp or fsdp")
-    mlflow_experiment: fields.Experiment | None = Field(description="/folder/name of an experiment, or null")
+    mlflow_experiment: fields.Experiment | None = Field(
+        description="/folder/name of an experiment, or null"
+    )
     kms_key_arn: fields.KmsKeyArn | None = Field(description="the ARN of a KMS key, or null")
     subnet_ids: fields.SubnetIds
     security_group_ids: fields.SecurityGroupIds
@@ -125,7 +131,9 @@ class Config:
     prepare: Prepare
     train: Train
     register: Register
-    parameters: dict[str, Value] = Field(description="defaults of this environment, by parameter name")
+    parameters: dict[str, Value] = Field(
+        description="defaults of this environment, by parameter name"
+    )
 
 
 _CONFIG = TypeAdapter(Config)
@@ -155,13 +163,17 @@ def default_parameters(environment: str, *, conf: Path = CONF) -> dict[str, Any]
 def _text(environment: str, conf: Path) -> str:
     known = sorted(path.stem for path in conf.glob("*.yaml"))
     if environment not in known:
-        message = f"no environment {environment!r} in {conf.name}/{did_you_mean(environment, known)}"
+        message = (
+            f"no environment {environment!r} in {conf.name}/{did_you_mean(environment, known)}"
+        )
         raise UsageError(message)
     path = conf / f"{environment}.yaml"
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"conf/{path.name}", [("(file)", f"expected readable UTF-8 text, got: {error}")]) from error
+        raise ConfigError(
+            f"conf/{path.name}", [("(file)", f"expected readable UTF-8 text, got: {error}")]
+        ) from error
 
 
 def tree(config: Config) -> dict[str, Any]:
@@ -188,7 +200,11 @@ def parse(text: str, environment: str, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         faults = described(error.errors(), _CONFIG.json_schema())
     unset_paths = {path for path, _ in unset}
-    faults = [*unset, *(fault for fault in faults if fault[0] not in unset_paths), *consistency.faults(raw)]
+    faults = [
+        *unset,
+        *(fault for fault in faults if fault[0] not in unset_paths),
+        *consistency.faults(raw),
+    ]
     if config is None or faults:
         raise ConfigError(file, faults)
     return config
@@ -198,9 +214,13 @@ def _mapping(text: str, file: str) -> dict[str, Any]:
     try:
         raw = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  it is a SafeLoader
     except yaml.YAMLError as error:
-        raise ConfigError(file, [("(file)", f"is not YAML: {' '.join(str(error).split())}")]) from error
+        raise ConfigError(
+            file, [("(file)", f"is not YAML: {' '.join(str(error).split())}")]
+        ) from error
     if not isinstance(raw, dict):
-        raise ConfigError(file, [("(file)", f"expected a mapping of sections, got {type(raw).__name__}")])
+        raise ConfigError(
+            file, [("(file)", f"expected a mapping of sections, got {type(raw).__name__}")]
+        )
     return raw
 
 
@@ -211,6 +231,8 @@ class _UniqueKeys(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key.value!r} is there twice", problem_mark=key.start_mark
+                )
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping

@@ -56,11 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     import boto3
 
     s3 = boto3.client("s3", region_name=configured.aws.region)
-    with nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory() as place:
+    with (
+        nullcontext(arguments.folder)
+        if arguments.folder
+        else tempfile.TemporaryDirectory() as place
+    ):
         folder = Path(place)
         if arguments.repository:
             _download(arguments.repository, configured.train.base_model_revision, folder)
-        document = described(folder, configured.train.base_model, configured.train.base_model_revision)
+        document = described(
+            folder, configured.train.base_model, configured.train.base_model_revision
+        )
         _refuse(folder, trainable.faults(folder))
         uri = layout.base_model(configured)
         with account.answering(f"mirroring to {uri}", configured):
@@ -75,22 +81,32 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
     Raises:
         UsageError: there are no weights among them, or the files are not a whole model; with every fault.
     """
-    paths = sorted(path for pattern in TAKEN for path in folder.glob(pattern) if path.name != MIRROR)
+    paths = sorted(
+        path for pattern in TAKEN for path in folder.glob(pattern) if path.name != MIRROR
+    )
     paths = [path for path in paths if not any(path.match(pattern) for pattern in LEFT)]
     if not any(path.suffix == ".safetensors" for path in paths):
         raise UsageError(
             f"no model to mirror in {folder}\n  expected  safetensors weights\n  got       {len(paths)} other files"
         )
     _refuse(folder, [*_odd_names(paths), *model_files.faults(folder, paths)])
-    files = [{"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths]
+    files = [
+        {"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths
+    ]
     stated = licence(folder)
-    return {"name": name, "revision": revision, "files": files} | ({"licence": stated} if stated else {})
+    return {"name": name, "revision": revision, "files": files} | (
+        {"licence": stated} if stated else {}
+    )
 
 
 def _odd_names(paths: Sequence[Path]) -> list[tuple[str, str]]:
-    expected = "expected a name of letters, digits, '.', '_' and '-' that begins with a letter or digit"
+    expected = (
+        "expected a name of letters, digits, '.', '_' and '-' that begins with a letter or digit"
+    )
     odd = [path.name for path in paths if not _NAME.fullmatch(path.name)]
-    return [(ascii(name), f"{expected}; rename the file or remove it from the folder") for name in odd]
+    return [
+        (ascii(name), f"{expected}; rename the file or remove it from the folder") for name in odd
+    ]
 
 
 def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:
@@ -99,7 +115,9 @@ def _refuse(folder: Path, faults: list[tuple[str, str]]) -> None:
 
 
 def _refusal(folder: Path, faults: list[tuple[str, str]]) -> UsageError:
-    return UsageError(f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}")
+    return UsageError(
+        f"nothing was uploaded: {listed(f'the model in {folder} has', tuple(faults))}"
+    )
 
 
 def licence(folder: Path) -> str | None:
@@ -110,9 +128,14 @@ def licence(folder: Path) -> str | None:
     """
     card = folder / CARD
     try:
-        front_matter = _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+        front_matter = (
+            _FRONT_MATTER.match(card.read_text(encoding="utf-8")) if card.exists() else None
+        )
     except (OSError, UnicodeDecodeError) as error:
-        fault = (CARD, f"expected a text in UTF-8, got {str(error)[:120]}; download it again or remove it")
+        fault = (
+            CARD,
+            f"expected a text in UTF-8, got {str(error)[:120]}; download it again or remove it",
+        )
         raise _refusal(folder, [fault]) from None
     try:
         document = yaml.safe_load(front_matter[1]) if front_matter else None
@@ -183,7 +206,11 @@ def _download(repository: str, revision: str, folder: Path) -> None:
 
     say(f"downloading {repository} at {revision}")
     snapshot_download(
-        repository, revision=revision, local_dir=folder, allow_patterns=[*TAKEN, CARD], ignore_patterns=list(LEFT)
+        repository,
+        revision=revision,
+        local_dir=folder,
+        allow_patterns=[*TAKEN, CARD],
+        ignore_patterns=list(LEFT),
     )
 
 

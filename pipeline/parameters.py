@@ -29,7 +29,9 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
 # Where nothing of ours can be written. The same rule as `written_name` of steps/governance/names.py, which has the
 # sources; tests/test_contract_values.py holds both equal.
-_NOT_WRITTEN = r"(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\."
+_NOT_WRITTEN = (
+    r"(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\."
+)
 WRITTEN_NAME = rf"(?!{_NOT_WRITTEN}){UC_NAME}"
 # Prepare also writes `<name>_rejected`, and a part of a name has at most 63 characters.
 CURATED_NAME = rf"(?![a-z0-9_.]+\.[a-z0-9_]{{55,}}\Z){WRITTEN_NAME}"
@@ -63,7 +65,11 @@ class Parameter:
     def range(self) -> str:
         """The allowed values in the words of a message or a table."""
         if self.choices:
-            few = self.choices if len(self.choices) <= 8 else (*self.choices[:2], "…", self.choices[-1])
+            few = (
+                self.choices
+                if len(self.choices) <= 8
+                else (*self.choices[:2], "…", self.choices[-1])
+            )
             return f"one of {' '.join(str(choice) for choice in few)}"
         if self.pattern:
             return _IN_WORDS[self.pattern]
@@ -75,11 +81,15 @@ class Parameter:
         if self.choices:
             return value in self.choices
         if isinstance(value, str):
-            return bool(value) and (self.pattern is None or re.fullmatch(self.pattern, value) is not None)
+            return bool(value) and (
+                self.pattern is None or re.fullmatch(self.pattern, value) is not None
+            )
         return value == self.also or self._within_bounds(value)
 
     def _within_bounds(self, value: float) -> bool:
-        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+        return (self.at_least is None or value >= self.at_least) and (
+            self.at_most is None or value <= self.at_most
+        )
 
 
 def _uc(name: str, default: str, description: str, pattern: str = WRITTEN_NAME) -> Parameter:
@@ -101,18 +111,51 @@ TABLE: tuple[Parameter, ...] = (
         at_least=-1,
         at_most=2**31 - 1,  # a commit a second for 68 years; every reader of an Integer carries it
     ),
-    _uc("CuratedTable", "edgar.curated.risk_factor_examples", "where Prepare writes the examples", CURATED_NAME),
+    _uc(
+        "CuratedTable",
+        "edgar.curated.risk_factor_examples",
+        "where Prepare writes the examples",
+        CURATED_NAME,
+    ),
     _uc("ModelName", "edgar.models.risk_analyst", "the registered model that gets a new version"),
-    Parameter("ModelAlias", "String", "challenger", "the alias the new version receives", pattern=ALIAS),
+    Parameter(
+        "ModelAlias", "String", "challenger", "the alias the new version receives", pattern=ALIAS
+    ),
     Parameter("Epochs", "Integer", 1, "passes over the training examples", at_least=1, at_most=20),
-    Parameter("MaxSteps", "Integer", -1, "optimizer steps at most; -1 = no cap", at_least=1, at_most=10**9, also=-1),
+    Parameter(
+        "MaxSteps",
+        "Integer",
+        -1,
+        "optimizer steps at most; -1 = no cap",
+        at_least=1,
+        at_most=10**9,
+        also=-1,
+    ),
     Parameter("LearningRate", "Float", 0.0002, "peak learning rate", at_least=1e-12, at_most=0.1),
     Parameter("LoraRank", "Integer", 16, "rank of the adapter", choices=(4, 8, 16, 32, 64, 128)),
     Parameter(
-        "SequenceLength", "Integer", 2048, "tokens per packed sequence", choices=(256, 512, 1024, 2048, 4096, 8192)
+        "SequenceLength",
+        "Integer",
+        2048,
+        "tokens per packed sequence",
+        choices=(256, 512, 1024, 2048, 4096, 8192),
     ),
-    Parameter("Seed", "Integer", 17, "seed of split, packing and initialisation", at_least=0, at_most=2**31 - 1),
-    Parameter("EvalSteps", "Integer", 50, "steps between evaluations (and checkpoints)", at_least=1, at_most=1_000_000),
+    Parameter(
+        "Seed",
+        "Integer",
+        17,
+        "seed of split, packing and initialisation",
+        at_least=0,
+        at_most=2**31 - 1,
+    ),
+    Parameter(
+        "EvalSteps",
+        "Integer",
+        50,
+        "steps between evaluations (and checkpoints)",
+        at_least=1,
+        at_most=1_000_000,
+    ),
     Parameter(
         "EarlyStoppingPatience",
         "Integer",
@@ -130,10 +173,21 @@ TABLE: tuple[Parameter, ...] = (
         at_most=1_000_000,
         also=-1,
     ),
-    Parameter("MaxEvalLoss", "Float", 2.5, "Gate's bound, nats per target token", at_least=1e-6, at_most=1e9),
-    Parameter("TrainInstanceType", "String", "ml.g5.16xlarge", "where Train runs", choices=instances.TYPES),
+    Parameter(
+        "MaxEvalLoss",
+        "Float",
+        2.5,
+        "Gate's bound, nats per target token",
+        at_least=1e-6,
+        at_most=1e9,
+    ),
+    Parameter(
+        "TrainInstanceType", "String", "ml.g5.16xlarge", "where Train runs", choices=instances.TYPES
+    ),
     _word("Fp8Mode", "FP8 of the frozen base weights", "auto", "storage", "native", "off", "nf4"),
-    _word("Optimizer", "AdamW, with 32-bit or 8-bit state", "adamw", "adamw_8bit", "paged_adamw_8bit"),
+    _word(
+        "Optimizer", "AdamW, with 32-bit or 8-bit state", "adamw", "adamw_8bit", "paged_adamw_8bit"
+    ),
     _word("Determinism", "full also forbids kernels that vary", "seeded", "full"),
     _word("MergedExport", "also write the merged model", "none", "bfloat16"),
     _word("Compile", "torch.compile of decoder layers", "off", "layers"),
@@ -190,7 +244,9 @@ def check(settings: Mapping[str, str], defaults: Mapping[str, Any] = DEFAULTS) -
         UsageError: with every fault.
     """
     values, faults = chosen(settings)
-    unchanged = {name: value for name, value in {**DEFAULTS, **defaults}.items() if name not in settings}
+    unchanged = {
+        name: value for name, value in {**DEFAULTS, **defaults}.items() if name not in settings
+    }
     faults += combinations.faults(unchanged | values)
     if faults:
         raise UsageError(listed("the parameters have", tuple(faults)))
@@ -200,7 +256,9 @@ def faults_in_defaults(
     defaults: Mapping[str, Any], cluster: combinations.Cluster = combinations.ONE_HOST
 ) -> list[tuple[str, str]]:
     """Every fault in an environment's own defaults (`parameters:` in its file), each alone and all together."""
-    unknown = [(n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME]
+    unknown = [
+        (n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME
+    ]
     known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
     together = combinations.faults({**DEFAULTS, **defaults}, cluster)
     return [*unknown, *((name, text) for name, text in known if text), *together]
@@ -208,7 +266,10 @@ def faults_in_defaults(
 
 def help_table(defaults: Mapping[str, Any] | None = None) -> str:
     """The table as plain text, for `--help` and the README."""
-    rows = [(p.name, p.type, str((defaults or {}).get(p.name, p.default)), p.description, p.range) for p in TABLE]
+    rows = [
+        (p.name, p.type, str((defaults or {}).get(p.name, p.default)), p.description, p.range)
+        for p in TABLE
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         f"  {name:<{widths[0]}}  {type_:<{widths[1]}}  {default:<{widths[2]}}  {text:<{widths[3]}}  {range_}"

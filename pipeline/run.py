@@ -28,7 +28,9 @@ from pipeline.execution import start as execution
 from pipeline.execution.outcome import Outcome
 from pipeline.parameters import help_table
 
-_HAVE_IT_AGAIN = "to have it again, deploy the commit of that execution first (python -m pipeline.upsert)"
+_HAVE_IT_AGAIN = (
+    "to have it again, deploy the commit of that execution first (python -m pipeline.upsert)"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     token = arguments.token or execution.new_token()
     start = execution.prepared(configured, client, overrides, token=token, source=arguments.source)
     for name, text in start.left_out.items():
-        say(f"left out   {name}={text}: the deployed definition has no such parameter any more; {_HAVE_IT_AGAIN}")
+        say(
+            f"left out   {name}={text}: the deployed definition has no such parameter any more; {_HAVE_IT_AGAIN}"
+        )
     arn = _sent(start, client, token)
     if not arguments.follow:
         put(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
@@ -70,7 +74,9 @@ def settings(words: Sequence[str]) -> dict[str, str]:
 
 
 def _sent(start: execution.Start, client: Any, token: str) -> str:
-    say(f"token      {token}")  # before the call: if its answer is lost, the same token gets the same execution
+    say(
+        f"token      {token}"
+    )  # before the call: if its answer is lost, the same token gets the same execution
     try:
         arn = start.send(client)
     except Refused as error:
@@ -115,12 +121,25 @@ def _told(outcome: Outcome) -> str:
 def _parser() -> argparse.ArgumentParser:
     epilog = f"parameters (type, default, meaning, range; conf/ENV.yaml may set other defaults):\n{help_table()}\n\n"
     parser = command.parser("pipeline.run", __doc__ or "", epilog + command.EXIT_CODES)
-    parser.add_argument("--set", action="append", default=[], metavar="Name=value", help="a parameter; may be repeated")
     parser.add_argument(
-        "--from", dest="source", metavar="EXECUTION", help="take all parameters from an execution, as it ran"
+        "--set",
+        action="append",
+        default=[],
+        metavar="Name=value",
+        help="a parameter; may be repeated",
     )
-    parser.add_argument("--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded")
-    parser.add_argument("--token", help="name of this start; the same name and parameters start nothing twice")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="EXECUTION",
+        help="take all parameters from an execution, as it ran",
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded"
+    )
+    parser.add_argument(
+        "--token", help="name of this start; the same name and parameters start nothing twice"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
 

@@ -23,7 +23,9 @@ from pipeline.deployment.difference import differences, parts
 from pipeline.errors import ConfigError, Refused
 
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
-PARALLELISM = {"MaxParallelExecutionSteps": 1}  # the steps follow one another; once set, it can only be set again
+PARALLELISM = {
+    "MaxParallelExecutionSteps": 1
+}  # the steps follow one another; once set, it can only be set again
 _WITH_IMAGES = ("prepare", "train", "register")
 _ZEROS = re.compile(r"(^|@sha256:)0{40,64}$|^0{8}(-0{4}){3}-0{12}$")
 
@@ -107,7 +109,9 @@ def _create(configured: Config, client: Any, definition: str, tags: dict[str, st
     request = _request(configured, definition)
     token = provenance.sha256(request)  # a lost answer, asked again, creates nothing twice
     with account.answering(f"CreatePipeline {configured.pipeline.name}", configured):
-        created = client.create_pipeline(**request, ClientRequestToken=token, Tags=tagging.pairs(tags))
+        created = client.create_pipeline(
+            **request, ClientRequestToken=token, Tags=tagging.pairs(tags)
+        )
     arn: str = created["PipelineArn"]
     account.check_account(arn, configured)
     return arn
@@ -120,14 +124,23 @@ def _update(configured: Config, client: Any, definition: str) -> str:
 
 
 def _current(found: dict[str, Any], configured: Config, definition: str) -> bool:
-    same = provenance.sha256(json.loads(definition)) == provenance.sha256(json.loads(found["PipelineDefinition"]))
+    same = provenance.sha256(json.loads(definition)) == provenance.sha256(
+        json.loads(found["PipelineDefinition"])
+    )
     settings = _by_hand(configured)
-    return same and found["RoleArn"] == configured.pipeline.role_arn and _settings(found, configured) == settings
+    return (
+        same
+        and found["RoleArn"] == configured.pipeline.role_arn
+        and _settings(found, configured) == settings
+    )
 
 
 def _settings(found: dict[str, Any], configured: Config) -> dict[str, Any]:
     """The settings that are deployed. One that was never set has its default: the name, and no limit to hold back."""
-    unset = {"PipelineDisplayName": configured.pipeline.name, "ParallelismConfiguration": PARALLELISM}
+    unset = {
+        "PipelineDisplayName": configured.pipeline.name,
+        "ParallelismConfiguration": PARALLELISM,
+    }
     return {key: found.get(key) or unset.get(key) for key in _by_hand(configured)}
 
 
@@ -148,8 +161,14 @@ def refuse_placeholders(configured: Config) -> None:
         ConfigError: there is one.
     """
     sections = config.tree(configured)
-    values = ((f"{name}.{key}", value) for name in _WITH_IMAGES for key, value in sections[name].items())
-    found = [(path, "is a placeholder of zeros; give the real one") for path, value in values if _placeholder(value)]
+    values = (
+        (f"{name}.{key}", value) for name in _WITH_IMAGES for key, value in sections[name].items()
+    )
+    found = [
+        (path, "is a placeholder of zeros; give the real one")
+        for path, value in values
+        if _placeholder(value)
+    ]
     if found:
         raise ConfigError(f"conf/{configured.environment}.yaml", found)
 
@@ -175,8 +194,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compiled(configured: Config) -> str:
-    from pipeline import definition  # the SDK: 8 s, which `--help` and a faulty file need not wait for
-    from pipeline.deployment import validation  # the SDK: 8 s, which `--help` and a faulty file need not wait for
+    from pipeline import (
+        definition,
+    )  # the SDK: 8 s, which `--help` and a faulty file need not wait for
+    from pipeline.deployment import (
+        validation,
+    )  # the SDK: 8 s, which `--help` and a faulty file need not wait for
 
     compiled = definition.compiled(configured)
     validation.check(compiled)
@@ -188,7 +211,12 @@ def _show_difference(configured: Config, client: Any, *, as_json: bool) -> int:
     have, want = _deployed_parts(configured, client, found, definition)
     changed = differences(have, want)
     if as_json:
-        put(json.dumps({"pipeline": configured.pipeline.name, "differs": bool(changed), "parts": changed}, indent=2))
+        put(
+            json.dumps(
+                {"pipeline": configured.pipeline.name, "differs": bool(changed), "parts": changed},
+                indent=2,
+            )
+        )
     else:
         put("\n\n".join(changed.values()) or f"{configured.pipeline.name} is deployed as compiled")
     return 3 if changed else 0
@@ -206,7 +234,9 @@ def _deployed_parts(
     wanted = provenance.tags(configured, definition)
     changes = tagging.needed(have, wanted, deployed=found["PipelineDefinition"])
     ours = tagging.shown(have, changes, configured)
-    return parts(found["PipelineDefinition"], found["RoleArn"], _settings(found, configured), ours), want
+    return parts(
+        found["PipelineDefinition"], found["RoleArn"], _settings(found, configured), ours
+    ), want
 
 
 def _told(deployed: Deployed) -> str:
@@ -225,8 +255,14 @@ def _parser() -> Any:
     epilog = f"{command.EXIT_CODES}\nexample:    python -m pipeline.upsert --env dev --dry-run | jq -r '.Steps[].Name'"
     parser = command.parser("pipeline.upsert", (__doc__ or "").split("\n\n")[0], epilog)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--dry-run", action="store_true", help="compile, validate and print the definition; call nothing")
-    what.add_argument("--diff", action="store_true", help="compare with what is deployed; exit 3 if it differs")
+    what.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compile, validate and print the definition; call nothing",
+    )
+    what.add_argument(
+        "--diff", action="store_true", help="compare with what is deployed; exit 3 if it differs"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
 

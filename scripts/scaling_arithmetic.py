@@ -131,7 +131,10 @@ DOCUMENT = 1024  # mean tokens of a document: attention looks at half of them
 LABELLED = 0.2  # share of tokens with a label
 MFU = 0.30  # share of the bfloat16 peak that a step's own operations reach; recomputing costs half as much again
 CHUNK = 8 * 2**27  # bytes: a chunk of logits twice in float32 (steps/train/model/chunked_loss.py)
-FULL, UNCOUNTED = 0.9, GIB  # of a GPU's memory: what may be planned with, and what context and libraries take
+FULL, UNCOUNTED = (
+    0.9,
+    GIB,
+)  # of a GPU's memory: what may be planned with, and what context and libraries take
 
 
 def operations(model: Model) -> float:
@@ -153,7 +156,9 @@ def activations(model: Model) -> float:
 
 def memory(model: Model, sharers: int) -> float:
     """Bytes on each GPU; `sharers` is 1 where each has the whole base (DDP), else the number of GPUs (FSDP2)."""
-    gathered = 2 * model.layer if sharers > 1 else 0  # the layer at work, and the next one on its way
+    gathered = (
+        2 * model.layer if sharers > 1 else 0
+    )  # the layer at work, and the next one on its way
     base = model.linears / sharers + gathered + 2 * model.ends
     return base + 16 * model.adapters / sharers + activations(model)
 
@@ -178,7 +183,9 @@ class Step:
     @property
     def rate(self) -> float:
         """Tokens a second."""
-        seconds = max(self.arithmetic, self.traffic) if self.hidden else self.arithmetic + self.traffic
+        seconds = (
+            max(self.arithmetic, self.traffic) if self.hidden else self.arithmetic + self.traffic
+        )
         return self.tokens / seconds
 
 
@@ -204,4 +211,9 @@ def sharded_bytes(model: Model, cluster: Cluster, rows: int) -> float:
 
 def fitting() -> Iterable[tuple[Model, Cluster]]:
     """What fits where."""
-    return ((model, cluster) for model in MODELS for cluster in CLUSTERS if sharing(model, cluster) != "no")
+    return (
+        (model, cluster)
+        for model in MODELS
+        for cluster in CLUSTERS
+        if sharing(model, cluster) != "no"
+    )

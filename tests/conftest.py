@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-for _name in [name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_"))]:
+for _name in [
+    name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_"))
+]:
     del os.environ[_name]
 os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",

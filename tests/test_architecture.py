@@ -29,7 +29,9 @@ def listed(words: str) -> list[str]:
 
 
 def test_every_parameter_stands_there_with_its_default() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| `?([^|`]+)`? \|", PAGE, re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (String|Integer|Float) \| `?([^|`]+)`? \|", PAGE, re.MULTILINE
+    )
     assert rows == [(each.name, each.type, str(each.default)) for each in TABLE]
 
 
@@ -85,7 +87,9 @@ def test_both_sides_allow_exactly_the_archives_files() -> None:
 
 def test_register_answers_with_the_outputs_that_stand_there() -> None:
     definition = json.loads((Path(__file__).parent / "golden" / "definition.dev.json").read_text())
-    steps = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"]["IfSteps"]
+    steps = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"][
+        "IfSteps"
+    ]
     declared = {output["OutputName"] for output in steps[0]["OutputParameters"]}
     shown = after("It answers with the outputs ").partition(". Its own")[0]
     assert set(re.findall(r"`(\w+)`", shown)) == declared

@@ -16,14 +16,23 @@ PACKAGES = ("pipeline", "steps")
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "lint-imports"), "--config", "setup.cfg", "--no-cache"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=300)
+    command = [
+        str(Path(sys.executable).parent / "lint-imports"),
+        "--config",
+        "setup.cfg",
+        "--no-cache",
+    ]
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 def test_the_import_contracts_hold() -> None:
     done = lint_imports(ROOT)
     assert done.returncode == 0, done.stdout
-    contracts = [section for section in _setup().sections() if section.startswith("importlinter:contract")]
+    contracts = [
+        section for section in _setup().sections() if section.startswith("importlinter:contract")
+    ]
     assert f"Contracts: {len(contracts)} kept, 0 broken" in done.stdout
 
 
@@ -39,7 +48,11 @@ def test_the_import_contracts_hold() -> None:
 )
 def test_an_import_through_a_wall_breaks_a_contract(file: str, line: str, tmp_path: Path) -> None:
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "local"))
+        shutil.copytree(
+            ROOT / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__", "local"),
+        )
     shutil.copy(ROOT / "setup.cfg", tmp_path)
     with (tmp_path / file).open("a") as opened:
         opened.write(f"{line}\n")
@@ -62,12 +75,16 @@ def test_every_folder_of_modules_is_a_package() -> None:
 def test_one_module_imports_the_sagemaker_sdk() -> None:
     def imports_sdk(path: Path) -> bool:
         nodes = ast.walk(ast.parse(path.read_text()))
-        named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        named = [
+            alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+        ]
         nodes = ast.walk(ast.parse(path.read_text()))
         named += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
         return any(name.split(".")[0] == "sagemaker" for name in named)
 
-    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if imports_sdk(path)]
+    found = [
+        path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if imports_sdk(path)
+    ]
     assert found == [ROOT / "pipeline" / "graph" / "sdk.py"]
 
 
@@ -77,14 +94,20 @@ def test_what_does_not_compile_loads_no_sdk() -> None:
         "execution.start execution.progress execution.watch deployment.validation"
     )
     program = f"import sys\nfor name in '{modules}'.split(): __import__(f'pipeline.{{name}}')\n"
-    program += "print([name for name in ('sagemaker', 'boto3', 'rich', 'torch') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    program += (
+        "print([name for name in ('sagemaker', 'boto3', 'rich', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("step", ["prepare", "train", "register"])
 def test_each_image_holds_governance_and_its_own_step_only(step: str) -> None:
-    copied = re.findall(r"^COPY (\S+) ", (ROOT / "containers" / step / "Dockerfile").read_text(), re.MULTILINE)
+    copied = re.findall(
+        r"^COPY (\S+) ", (ROOT / "containers" / step / "Dockerfile").read_text(), re.MULTILINE
+    )
     code = {source for source in copied if source.startswith(("steps", "pipeline"))}
     assert code == {"steps/__init__.py", "steps/governance", f"steps/{step}"}
 

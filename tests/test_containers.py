@@ -38,7 +38,11 @@ def test_an_image_starts_its_own_module(step: str) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_an_image_has_what_its_code_imports(step: str) -> None:
     locked = set(
-        re.findall(r"^([a-z0-9._-]+)==", (REPOSITORY / "containers" / step / "requirements.txt").read_text(), re.M)
+        re.findall(
+            r"^([a-z0-9._-]+)==",
+            (REPOSITORY / "containers" / step / "requirements.txt").read_text(),
+            re.M,
+        )
     )
     distributions = packages_distributions()
     missing = {
@@ -47,7 +51,8 @@ def test_an_image_has_what_its_code_imports(step: str) -> None:
         for path in (REPOSITORY / "steps" / folder).rglob("*.py")
         if path != STORED_IN_THE_MODEL
         for module in imported(path)
-        if not {_normal(name) for name in distributions.get(module, [module])} & (locked | PROVIDED[step])
+        if not {_normal(name) for name in distributions.get(module, [module])}
+        & (locked | PROVIDED[step])
     }
     assert missing == set()
 
@@ -78,7 +83,10 @@ def imported(path: Path) -> set[str]:
 
 
 def _locked(lock: Path) -> set[str]:
-    return {_normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock.read_text(), re.MULTILINE)}
+    return {
+        _normal(name)
+        for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock.read_text(), re.MULTILINE)
+    }
 
 
 def _normal(name: str) -> str:

@@ -45,7 +45,9 @@ def resolved(node: Any, environment: str, parameters: dict[str, Value]) -> Any:
         return {"Parameters": parameters, "Execution": execution}[kind][name]
     if "Std:Join" in node:
         join = node["Std:Join"]
-        return join["On"].join(str(resolved(value, environment, parameters)) for value in join["Values"])
+        return join["On"].join(
+            str(resolved(value, environment, parameters)) for value in join["Values"]
+        )
     return {key: resolved(value, environment, parameters) for key, value in node.items()}
 
 
@@ -135,7 +137,21 @@ def test_the_worker_parses_its_settings(environment: str) -> None:
 
 
 ALIASES = [
-    *("challenger", "champion", "latest", "Latest", "LATEST", "v1", "v12", "V3", "v", "v_1", "v1a", "xv1", "latest1"),
+    *(
+        "challenger",
+        "champion",
+        "latest",
+        "Latest",
+        "LATEST",
+        "v1",
+        "v12",
+        "V3",
+        "v",
+        "v_1",
+        "v1a",
+        "xv1",
+        "latest1",
+    ),
     *("", "1", "a-b", "a b", "ä", "Champion", "a" * 63, "a" * 64, "latest\n", "v1\n", "v१"),
 ]
 
@@ -159,7 +175,9 @@ def test_both_sides_and_the_sdk_have_the_same_workspace_zones() -> None:
     from steps.governance import hosts as of_the_steps
 
     assert (hosts.WORKSPACE, hosts.LOOPBACK) == (of_the_steps.WORKSPACE, of_the_steps.LOOPBACK)
-    known = {each.dns_zone for each in ALL_ENVS if not each.dns_zone.startswith((".dev.", ".staging."))}
+    known = {
+        each.dns_zone for each in ALL_ENVS if not each.dns_zone.startswith((".dev.", ".staging."))
+    }
     assert known | {".cloud.databricks.mil"} == {*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES}
 
 
@@ -203,7 +221,10 @@ def test_both_sides_take_the_same_hosts(host: str, environment: str) -> None:
 
     variables = dict(line.split("=", 1) for line in (GOLDEN / "local.env").read_text().splitlines())
     text = re.sub(
-        r"^  host: \S+", f"  host: {host}", (config.CONF / f"{environment}.yaml").read_text(), flags=re.MULTILINE
+        r"^  host: \S+",
+        f"  host: {host}",
+        (config.CONF / f"{environment}.yaml").read_text(),
+        flags=re.MULTILINE,
     )
     try:
         configured = config.parse(text, environment, variables).databricks.host
@@ -211,7 +232,9 @@ def test_both_sides_take_the_same_hosts(host: str, environment: str) -> None:
         configured = None
         assert [path for path, _ in error.faults] == ["databricks.host"]  # noqa: PT017 - either outcome is asserted
     try:
-        step = checked_host(host, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"} if environment == "local" else {})
+        step = checked_host(
+            host, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"} if environment == "local" else {}
+        )
     except UsageError:
         step = None
     assert configured == step
@@ -228,10 +251,14 @@ def test_each_step_is_told_exactly_what_the_architecture_page_lists() -> None:
     assert set(told("Prepare", "dev")[::2]) == names("Prepare")
     assert set(told("Train", "dev")) == names("Train")
     variables = dict(line.split("=", 1) for line in (GOLDEN / "local.env").read_text().splitlines())
-    assert set(register_worker.arguments(config.load("local", environ=variables))[::2]) == names("Register")
+    assert set(register_worker.arguments(config.load("local", environ=variables))[::2]) == names(
+        "Register"
+    )
 
 
-def test_the_worker_notes_what_it_waits_for_as_run_finds_it_and_as_the_architecture_page_says() -> None:
+def test_the_worker_notes_what_it_waits_for_as_run_finds_it_and_as_the_architecture_page_says() -> (
+    None
+):
     from pipeline.execution import outcome
     from steps.register.delivery import waiting
 
@@ -274,7 +301,10 @@ def test_each_metric_is_found_in_its_line(metric: str, line: str, value: str) ->
 
 
 def test_no_metric_is_found_in_the_line_of_another() -> None:
-    found = {metric: re.findall(metrics.regex(metric), BEFORE_LINE + AFTER_LINE) for metric in metrics.KEYS}
+    found = {
+        metric: re.findall(metrics.regex(metric), BEFORE_LINE + AFTER_LINE)
+        for metric in metrics.KEYS
+    }
     assert {metric: hits for metric, hits in found.items() if hits} == {
         "eval:loss_before": ["7.6301"],
         "eval:loss": ["2.6843"],
@@ -290,6 +320,9 @@ def test_every_metric_line_stands_in_the_architecture_page_as_it_does_here() -> 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_definition_asks_for_these_metrics(environment: str) -> None:
     [train] = [step for step in definition(environment)["Steps"] if step["Name"] == "Train"]
-    asked = {m["Name"]: m["Regex"] for m in train["Arguments"]["AlgorithmSpecification"]["MetricDefinitions"]}
+    asked = {
+        m["Name"]: m["Regex"]
+        for m in train["Arguments"]["AlgorithmSpecification"]["MetricDefinitions"]
+    }
     assert asked == {metric: metrics.regex(metric) for metric in metrics.KEYS}
     assert all(len(regex) <= 500 for regex in asked.values())

@@ -91,17 +91,25 @@ def candidates(parameter: parameters.Parameter) -> list[Value]:
     return [*of_type[parameter.type], *parameter.choices, parameter.default]
 
 
-@pytest.mark.parametrize("parameter", [p for p in TABLE if p.name != "TrainInstanceType"], ids=lambda p: p.name)
-def test_a_step_takes_exactly_what_its_limit_says_and_the_table_takes_no_more(parameter: parameters.Parameter) -> None:
+@pytest.mark.parametrize(
+    "parameter", [p for p in TABLE if p.name != "TrainInstanceType"], ids=lambda p: p.name
+)
+def test_a_step_takes_exactly_what_its_limit_says_and_the_table_takes_no_more(
+    parameter: parameters.Parameter,
+) -> None:
     values = candidates(parameter)
     taken = [value for value in values if steps_take(parameter.name, value)]
     assert [value for value in values if step_limits.takes(parameter.name, value)] == taken
     assert [value for value in values if parameter.admits(value) and value not in taken] == []
-    assert {value for value in values if value not in taken} != set(), "the candidates reach beyond the limit"
+    assert {value for value in values if value not in taken} != set(), (
+        "the candidates reach beyond the limit"
+    )
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["RawTable", "CuratedTable", "ModelName", "ModelAlias"]), st.text(max_size=80))
+@given(
+    st.sampled_from(["RawTable", "CuratedTable", "ModelName", "ModelAlias"]), st.text(max_size=80)
+)
 @example("ModelAlias", "latest\n")
 @example("ModelName", "a.b.c\n")
 def test_a_name_that_passes_the_table_passes_the_step(name: str, text: str) -> None:
@@ -151,7 +159,14 @@ def test_prepare_and_the_command_refuse_the_same_tables(raw: str, curated: str) 
     assert prepare_takes(raw, curated) == (not named)
 
 
-CAPABILITY = {"A10G": (8, 6), "L4": (8, 9), "L40S": (8, 9), "A100": (8, 0), "H100": (9, 0), "H200": (9, 0)}
+CAPABILITY = {
+    "A10G": (8, 6),
+    "L4": (8, 9),
+    "L40S": (8, 9),
+    "A100": (8, 0),
+    "H100": (9, 0),
+    "H200": (9, 0),
+}
 COMBINED = ("Fp8Mode", "Optimizer", "MergedExport")
 
 
@@ -170,7 +185,15 @@ SECRETS = [
 CONFIGURED: dict[str, tuple[list[tuple[str, str]], list[Any]]] = {
     "aws.region": (
         [("Prepare", "--region"), ("Train", "region"), ("Register", "--region")],
-        ["us-east-1", "us-gov-west-1", "mars", "us-east-١", "US-EAST-1", "us-east-11", "us-east-1\n"],
+        [
+            "us-east-1",
+            "us-gov-west-1",
+            "mars",
+            "us-east-١",
+            "US-EAST-1",
+            "us-east-11",
+            "us-east-1\n",
+        ],
     ),
     "prepare.databricks_secret_id": ([("Prepare", "--databricks-secret-id")], SECRETS),
     "train.databricks_secret_id": ([("Train", "databricks_secret_id")], SECRETS),
@@ -186,12 +209,30 @@ CONFIGURED: dict[str, tuple[list[tuple[str, str]], list[Any]]] = {
         [("Prepare", "--eval-fraction")],
         [0.001, 0.0011, 0.5, 0.0009, 0.51, 0.1234567890123456, 1e-5],
     ),
-    "prepare.delta_engine": ([("Prepare", "--delta-engine")], ["delta-rs", "unity-connector", "spark"]),
+    "prepare.delta_engine": (
+        [("Prepare", "--delta-engine")],
+        ["delta-rs", "unity-connector", "spark"],
+    ),
     "train.base_model": (
         [("Train", "base_model")],
-        ["m", "o/m", "o/m/x", "m" * 96, "m" * 97, f"{'o' * 96}/m", f"{'o' * 97}/m", "-m", "m/", "m m", "../m"],
+        [
+            "m",
+            "o/m",
+            "o/m/x",
+            "m" * 96,
+            "m" * 97,
+            f"{'o' * 96}/m",
+            f"{'o' * 97}/m",
+            "-m",
+            "m/",
+            "m m",
+            "../m",
+        ],
     ),
-    "train.base_model_revision": ([("Train", "base_model_revision")], ["a" * 40, "a" * 39, "main", "A" * 40]),
+    "train.base_model_revision": (
+        [("Train", "base_model_revision")],
+        ["a" * 40, "a" * 39, "main", "A" * 40],
+    ),
     "train.sharding": ([("Train", "sharding")], ["auto", "ddp", "fsdp", "zero3"]),
     "train.mlflow_experiment": (
         [("Train", "mlflow_experiment")],
@@ -207,10 +248,16 @@ CONFIGURED: dict[str, tuple[list[tuple[str, str]], list[Any]]] = {
             "/a" * 9,
         ],
     ),
-    "pipeline.name": ([("Register", "--pipeline-name")], ["p", "p-1", "p--1", "-p", "p-", "p_1", "p" * 248, "p" * 257]),
+    "pipeline.name": (
+        [("Register", "--pipeline-name")],
+        ["p", "p-1", "p--1", "-p", "p-", "p_1", "p" * 248, "p" * 257],
+    ),
     "register.queue_url": (
         [("Register", "--queue-url")],
-        [f"https://sqs.us-east-1.amazonaws.com/111111111111/{name}" for name in ("q", "q.fifo", "q q", "")],
+        [
+            f"https://sqs.us-east-1.amazonaws.com/111111111111/{name}"
+            for name in ("q", "q.fifo", "q q", "")
+        ],
     ),
 }
 
@@ -281,7 +328,9 @@ def test_train_and_the_command_refuse_the_same_combinations(
             asked = type(told)(**arguments)
             decided = precision.decide(asked.fp8_mode, device)
             plan = Plan.of(MINISTRAL_3B, decided, rank=16, optimizer=asked.optimizer)
-            loading.shared_out(asked, plan, device, hosts * instances.gpus(values["TrainInstanceType"]))
+            loading.shared_out(
+                asked, plan, device, hosts * instances.gpus(values["TrainInstanceType"])
+            )
             merged_model.require_possible(asked, SimpleNamespace(base_model=None, merged=Path("x")))
         except GovernanceError:
             return False
@@ -290,7 +339,9 @@ def test_train_and_the_command_refuse_the_same_combinations(
     wrong = []
     for instance, *words in product(instances.TYPES, *(BY_NAME[name].choices for name in COMBINED)):
         values = {"TrainInstanceType": instance} | dict(zip(COMBINED, words, strict=True))
-        if train_takes(values) == bool(combinations.faults(values, combinations.Cluster(sharding, hosts))):
+        if train_takes(values) == bool(
+            combinations.faults(values, combinations.Cluster(sharding, hosts))
+        ):
             wrong.append(values)
     assert wrong == []
 
@@ -305,10 +356,15 @@ def test_the_3b_base_fits_every_gpu_whatever_a_person_may_set() -> None:
 
     smallest = min(sheet.memory_bytes for sheet in SHEETS.values())
     longest, rank = max(BY_NAME["SequenceLength"].choices), max(BY_NAME["LoraRank"].choices)
-    for mode, optimizer in product(("storage", "native_dx", "off", "nf4"), BY_NAME["Optimizer"].choices):
+    for mode, optimizer in product(
+        ("storage", "native_dx", "off", "nf4"), BY_NAME["Optimizer"].choices
+    ):
         plan = Plan(MINISTRAL_3B, mode, rank=rank, optimizer=str(optimizer))
         assert (
-            batching.fit(plan, int(longest), divisors=[1, 2, 4], budget=batching.budget_bytes(smallest)).micro_rows >= 1
+            batching.fit(
+                plan, int(longest), divisors=[1, 2, 4], budget=batching.budget_bytes(smallest)
+            ).micro_rows
+            >= 1
         )
 
 
@@ -317,4 +373,7 @@ def test_the_gpus_of_an_instance_are_those_of_the_scaling_tables() -> None:
     rows = re.findall(r'Cluster\("(ml\.[a-z0-9.]+)", \d+, "(\w+)", (\d+),', text)
     assert len(rows) > 5
     for instance, gpu, count in rows:
-        assert (instances.gpus(instance), instances.gpu(instance).split(",")[0]) == (int(count), gpu)
+        assert (instances.gpus(instance), instances.gpu(instance).split(",")[0]) == (
+            int(count),
+            gpu,
+        )

@@ -15,7 +15,9 @@ Fault = tuple[str, str]
 Files = dict[str, tuple[int, str]]  # path → size in bytes, sha256
 
 MIRROR = "mirror.json"
-LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # the hub's identifiers; Train takes no other
+LICENCE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}"
+)  # the hub's identifiers; Train takes no other
 # An earlier release mirrored any name; what Train would take stays whole.
 _PATH = re.compile(r"(?!\.\.?\Z|mirror\.json\Z)[\x20-\x2e\x30-\x7e]{1,255}")
 _REVISION, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
@@ -66,7 +68,9 @@ def entries(document: Mapping[str, Any]) -> Files:
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Fault]:
     """What another document says otherwise, file by file; nothing where both describe the same mirror."""
     old, new = entries(before), entries(after)
-    changed = [(name, _change(old.get(name), new.get(name))) for name in sorted(old.keys() | new.keys())]
+    changed = [
+        (name, _change(old.get(name), new.get(name))) for name in sorted(old.keys() | new.keys())
+    ]
     rest = [key for key in ("name", "revision", "licence") if before.get(key) != after.get(key)]
     other = [(key, f"is {before.get(key)!r} there and {after.get(key)!r} here") for key in rest]
     return [(name, text) for name, text in changed if text] + other

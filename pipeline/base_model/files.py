@@ -17,9 +17,17 @@ from pipeline.base_model import strict_json
 
 Fault = tuple[str, str]
 
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"  # as steps/train/model/base_weights.py reads them
+INDEX, SINGLE = (
+    "model.safetensors.index.json",
+    "model.safetensors",
+)  # as steps/train/model/base_weights.py reads them
 REQUIRED = ("config.json", "tokenizer.json")
-_OBJECTS = (*REQUIRED, INDEX, "special_tokens_map.json", "added_tokens.json")  # beside every *config.json
+_OBJECTS = (
+    *REQUIRED,
+    INDEX,
+    "special_tokens_map.json",
+    "added_tokens.json",
+)  # beside every *config.json
 _BOM = b"\xef\xbb\xbf"  # some editors put it before a text
 # The specification of git-lfs names its own earlier addresses as aliases.
 _POINTERS = (
@@ -34,9 +42,18 @@ def faults(folder: Path, paths: Sequence[Path]) -> list[Fault]:
     """Every fault of the files to mirror, each with what to do."""
     found = [(path.name, fault) for path in paths if (fault := _fault(path))]
     names = {path.name for path in paths}
-    found += [(name, f"is missing, and Train needs it; {_AGAIN}") for name in REQUIRED if name not in names]
+    found += [
+        (name, f"is missing, and Train needs it; {_AGAIN}")
+        for name in REQUIRED
+        if name not in names
+    ]
     unreadable = {name for name, _ in found}
-    return [*found, *_shards(folder, {path.name for path in paths if path.suffix == ".safetensors"}, unreadable)]
+    return [
+        *found,
+        *_shards(
+            folder, {path.name for path in paths if path.suffix == ".safetensors"}, unreadable
+        ),
+    ]
 
 
 def few(names: Sequence[str]) -> str:
@@ -67,7 +84,9 @@ def _json_fault(path: Path) -> str | None:
         content = strict_json.loads(path.read_bytes())
     except ValueError as error:
         return f"is not JSON ({str(error)[:80]}); {_AGAIN}"
-    if (path.name in _OBJECTS or path.name.endswith("config.json")) and not isinstance(content, dict):
+    if (path.name in _OBJECTS or path.name.endswith("config.json")) and not isinstance(
+        content, dict
+    ):
         return f"expected a JSON object, got {type(content).__name__}; {_AGAIN}"
     return None
 
@@ -94,20 +113,32 @@ def _shards(folder: Path, weights: set[str], unreadable: set[str]) -> Iterator[F
     """Whether index and weights are one model. Files that have a fault of their own are not opened again."""
     if not (folder / INDEX).is_file():
         if SINGLE not in weights and weights:
-            yield INDEX, f"is missing, so nobody knows which of {few(sorted(weights))} belong together; {_AGAIN}"
+            yield (
+                INDEX,
+                f"is missing, so nobody knows which of {few(sorted(weights))} belong together; {_AGAIN}",
+            )
         elif extra := sorted(weights - {SINGLE}):
             yield few(extra), f"stands beside {SINGLE} without an index; remove it from the folder"
         return
     if INDEX in unreadable:
         return
     tensors = json.loads((folder / INDEX).read_bytes()).get("weight_map")
-    if not isinstance(tensors, dict) or not tensors or not all(isinstance(shard, str) for shard in tensors.values()):
-        yield INDEX, f"expected weight_map, from tensors to files, got {str(tensors)[:60]}; {_AGAIN}"
+    if (
+        not isinstance(tensors, dict)
+        or not tensors
+        or not all(isinstance(shard, str) for shard in tensors.values())
+    ):
+        yield (
+            INDEX,
+            f"expected weight_map, from tensors to files, got {str(tensors)[:60]}; {_AGAIN}",
+        )
         return
     yield from _indexed(folder, tensors, weights, unreadable)
 
 
-def _indexed(folder: Path, tensors: dict[str, str], weights: set[str], unreadable: set[str]) -> Iterator[Fault]:
+def _indexed(
+    folder: Path, tensors: dict[str, str], weights: set[str], unreadable: set[str]
+) -> Iterator[Fault]:
     named = set(tensors.values())
     for shard in sorted(named - weights):
         yield shard, f"is missing, and {INDEX} names it; {_AGAIN}"

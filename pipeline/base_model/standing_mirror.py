@@ -22,7 +22,9 @@ from pipeline.base_model.document import MIRROR, Fault, entries
 
 _NOT_THERE = ("NoSuchKey", "404")
 _PIECE_BYTES = 8 * 2**20
-_KEPT_BYTES = 100_000_000 + 8  # the most that safetensors takes as a header (safetensors 0.8.0), and its length
+_KEPT_BYTES = (
+    100_000_000 + 8
+)  # the most that safetensors takes as a header (safetensors 0.8.0), and its length
 
 
 class StandingMirror:
@@ -49,7 +51,10 @@ class StandingMirror:
             page = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, **more)
             if page.get("KeyCount") and "Contents" not in page:
                 return None
-            found |= {each["Key"].removeprefix(self.prefix): each.get("Size") for each in page.get("Contents", ())}
+            found |= {
+                each["Key"].removeprefix(self.prefix): each.get("Size")
+                for each in page.get("Contents", ())
+            }
             if not page.get("IsTruncated"):
                 return found
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -60,11 +65,19 @@ class StandingMirror:
         if sizes is None:
             return []
         wrong = [
-            (name, f"has {sizes[name]} bytes, and {MIRROR} says {size}" if name in sizes else "is missing")
+            (
+                name,
+                f"has {sizes[name]} bytes, and {MIRROR} says {size}"
+                if name in sizes
+                else "is missing",
+            )
             for name, (size, _) in files.items()
-            if name not in sizes or sizes[name] not in (size, None)  # `wrong_content` finds a size that is not listed
+            if name not in sizes
+            or sizes[name] not in (size, None)  # `wrong_content` finds a size that is not listed
         ]
-        return wrong + [(name, f"is not in {MIRROR}") for name in sorted(sizes.keys() - files.keys() - {MIRROR})]
+        return wrong + [
+            (name, f"is not in {MIRROR}") for name in sorted(sizes.keys() - files.keys() - {MIRROR})
+        ]
 
     def faults(self, document: Mapping[str, Any], *, name: str, revision: str) -> list[Fault]:
         """Why Train would refuse what is there with this document; nothing where the mirror is whole."""

@@ -25,7 +25,9 @@ def loads(content: bytes) -> Any:
     if text.startswith("\ufeff"):
         raise ValueError("a byte order mark")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

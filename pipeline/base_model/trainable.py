@@ -20,7 +20,14 @@ MODEL_TYPE = "mistral3"
 SCHEME = {"quant_method": "fp8", "activation_scheme": "static", "weight_block_size": None}
 GENERATION = "generation_config.json"
 # mistral-common's v13 tekken ids; the same in every Ministral-3
-CONTROL_IDS = {"<s>": 1, "</s>": 2, "[INST]": 3, "[/INST]": 4, "[SYSTEM_PROMPT]": 17, "[/SYSTEM_PROMPT]": 18}
+CONTROL_IDS = {
+    "<s>": 1,
+    "</s>": 2,
+    "[INST]": 3,
+    "[/INST]": 4,
+    "[SYSTEM_PROMPT]": 17,
+    "[/SYSTEM_PROMPT]": 18,
+}
 _FP8, _SCALE = "F8_E4M3", "_scale_inv"
 _VISION = ("vision_tower.", "multi_modal_projector.")  # not loaded
 _RELEASE = "mirror the FP8 release of Ministral-3"
@@ -34,12 +41,20 @@ def faults(folder: Path) -> list[Fault]:
 def _configuration(folder: Path) -> Iterator[Fault]:
     content = json.loads((folder / "config.json").read_bytes())
     if content.get("model_type") != MODEL_TYPE:
-        yield "config.json", f"expected model_type {MODEL_TYPE}, got {content.get('model_type')!r}; {_RELEASE}"
+        yield (
+            "config.json",
+            f"expected model_type {MODEL_TYPE}, got {content.get('model_type')!r}; {_RELEASE}",
+        )
     declared: Any = content.get("quantization_config")
     got = {key: declared.get(key) for key in SCHEME} if isinstance(declared, dict) else None
     if got != SCHEME:
-        expected = ", ".join(f"{key} {'null' if value is None else value}" for key, value in SCHEME.items())
-        yield "config.json", f"expected {expected}, got {json.dumps(got)}; {_RELEASE}, not its BF16 twin"
+        expected = ", ".join(
+            f"{key} {'null' if value is None else value}" for key, value in SCHEME.items()
+        )
+        yield (
+            "config.json",
+            f"expected {expected}, got {json.dumps(got)}; {_RELEASE}, not its BF16 twin",
+        )
     if not isinstance(content.get("text_config"), dict):
         yield "config.json", f"expected text_config, got none; {_RELEASE}"
     if not (folder / GENERATION).is_file():
@@ -50,7 +65,10 @@ def _tokenizer(folder: Path) -> Iterator[Fault]:
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # noqa: BLE001 - the library raises plain Exception for a file it cannot read
-        yield "tokenizer.json", f"is no tokenizer ({str(error)[:80]}); {_RELEASE} with its own tokenizer.json"
+        yield (
+            "tokenizer.json",
+            f"is no tokenizer ({str(error)[:80]}); {_RELEASE} with its own tokenizer.json",
+        )
         return
     got = {token: tokenizer.token_to_id(token) for token in CONTROL_IDS}
     if got != CONTROL_IDS:
@@ -63,7 +81,11 @@ def _tokenizer(folder: Path) -> Iterator[Fault]:
 def _scales(folder: Path) -> Iterator[Fault]:
     """An FP8 weight means nothing without its scale, and the scale may be in another shard."""
     index = folder / INDEX
-    shards = sorted(set(json.loads(index.read_bytes())["weight_map"].values())) if index.is_file() else [SINGLE]
+    shards = (
+        sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        if index.is_file()
+        else [SINGLE]
+    )
     tensors = {name: kind for shard in shards for name, kind in header(folder / shard).items()}
     tensors = {name: kind for name, kind in tensors.items() if not name.startswith(_VISION)}
     fp8 = {name for name, kind in tensors.items() if kind == _FP8}
@@ -71,6 +93,12 @@ def _scales(folder: Path) -> Iterator[Fault]:
     if not fp8:
         yield "weights", f"expected FP8 (float8_e4m3fn) tensors, got none; {_RELEASE}"
     if lacking := sorted(fp8 - scaled):
-        yield "weights", f"expected a weight{_SCALE} for each FP8 tensor, got none for {few(lacking)}; {_RELEASE}"
+        yield (
+            "weights",
+            f"expected a weight{_SCALE} for each FP8 tensor, got none for {few(lacking)}; {_RELEASE}",
+        )
     if lonely := sorted(scaled - fp8):
-        yield "weights", f"expected an FP8 tensor for each scale, got none for {few(lonely)}; {_RELEASE}"
+        yield (
+            "weights",
+            f"expected an FP8 tensor for each scale, got none for {few(lonely)}; {_RELEASE}",
+        )

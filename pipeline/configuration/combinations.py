@@ -14,8 +14,13 @@ from pipeline.configuration import instances
 Fault = tuple[str, str]
 Values = Mapping[str, Any]
 
-REJECTED = "_rejected"  # Prepare writes what it left out to a table of this name beside the curated one
-_WHOLE_ONLY = {"Fp8Mode": ("nf4",), "Optimizer": ("adamw_8bit", "paged_adamw_8bit")}  # bitsandbytes splits no tensor
+REJECTED = (
+    "_rejected"  # Prepare writes what it left out to a table of this name beside the curated one
+)
+_WHOLE_ONLY = {
+    "Fp8Mode": ("nf4",),
+    "Optimizer": ("adamw_8bit", "paged_adamw_8bit"),
+}  # bitsandbytes splits no tensor
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,19 @@ def _tables(values: Values) -> Iterator[Fault]:
     if raw == curated:
         yield "CuratedTable", f"expected another table than RawTable, got {curated!r} for both"
     if raw == curated + REJECTED:
-        yield "CuratedTable", f"expected a table whose {REJECTED} table is not RawTable, got {curated!r}"
+        yield (
+            "CuratedTable",
+            f"expected a table whose {REJECTED} table is not RawTable, got {curated!r}",
+        )
 
 
 def _arithmetic(values: Values) -> Iterator[Fault]:
     mode, instance = values.get("Fp8Mode"), values.get("TrainInstanceType")
-    if mode != "native" or instance not in instances.TYPES or instances.has_fp8_arithmetic(instance):
+    if (
+        mode != "native"
+        or instance not in instances.TYPES
+        or instances.has_fp8_arithmetic(instance)
+    ):
         return
     families = " ".join(instances.WITH_FP8_ARITHMETIC)
     text = f"native needs FP8 arithmetic ({families}), {instance} has none ({instances.gpu(instance)}); auto takes the best"
@@ -64,7 +76,10 @@ def _split(values: Values, cluster: Cluster) -> Iterator[Fault]:
     for name, whole_only in _WHOLE_ONLY.items():
         if (value := values.get(name)) in whole_only:
             where = f"train.sharding fsdp on {gpus} GPUs ({cluster.hosts} × {instance})"
-            yield name, f"{value} cannot be used with {where}; take another {name}, or train.sharding ddp or auto"
+            yield (
+                name,
+                f"{value} cannot be used with {where}; take another {name}, or train.sharding ddp or auto",
+            )
 
 
 def _merged(values: Values) -> Iterator[Fault]:

@@ -17,13 +17,20 @@ def faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """Every fault between the keys of a file."""
     yield from _accounts(raw)
     bucket, curated = _at(raw, "storage.governed_bucket"), _at(raw, "prepare.curated_root")
-    if isinstance(bucket, str) and isinstance(curated, str) and not curated.startswith(f"s3://{bucket}/"):
+    if (
+        isinstance(bucket, str)
+        and isinstance(curated, str)
+        and not curated.startswith(f"s3://{bucket}/")
+    ):
         yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
     if bool(_at(raw, "train.subnet_ids")) != bool(_at(raw, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
     yield from _spot(raw)
     if isinstance(defaults := raw.get("parameters"), dict):
-        yield from ((f"parameters.{name}", text) for name, text in faults_in_defaults(defaults, _cluster(raw)))
+        yield from (
+            (f"parameters.{name}", text)
+            for name, text in faults_in_defaults(defaults, _cluster(raw))
+        )
 
 
 def _cluster(raw: Mapping[str, Any]) -> Cluster:
@@ -36,12 +43,17 @@ def _accounts(raw: Mapping[str, Any]) -> Iterator[Fault]:
     for section in ("pipeline", "prepare", "train", "register"):
         parts = str(_at(raw, f"{section}.role_arn")).split(":")
         if isinstance(account, str) and len(parts) == 6 and parts[4] != account:
-            yield f"{section}.role_arn", f"expected a role of account {account} (aws.account_id), got {parts[4]}"
+            yield (
+                f"{section}.role_arn",
+                f"expected a role of account {account} (aws.account_id), got {parts[4]}",
+            )
 
 
 def _spot(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """Waiting is part of spot and of nothing else, and it includes the running (botocore: StoppingCondition)."""
-    wait, runtime, spot = (_at(raw, f"train.{key}") for key in ("max_wait_seconds", "max_runtime_seconds", "use_spot"))
+    wait, runtime, spot = (
+        _at(raw, f"train.{key}") for key in ("max_wait_seconds", "max_runtime_seconds", "use_spot")
+    )
     if spot is False and wait is not None:
         yield "train.max_wait_seconds", f"expected null without train.use_spot, got {wait!r}"
     if spot is not True or not isinstance(runtime, int):

@@ -15,7 +15,9 @@ _DIGEST = r"[a-z0-9][a-z0-9./_:-]*@sha256:[0-9a-f]{64}"
 _BUCKET = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 # What an upsert writes beside the configured tags (pipeline/deployment/provenance.py), and the tag of Prepare's job.
 _OUR_TAGS = ("config-sha256", "definition-sha256", "git-commit", "image", "configured-tags")
-_MOST_TAGS = 36  # AWS takes 50, and one tag's value names all of ours (pipeline/deployment/provenance.py)
+_MOST_TAGS = (
+    36  # AWS takes 50, and one tag's value names all of ours (pipeline/deployment/provenance.py)
+)
 _ARN = r"arn:aws[a-z-]*"
 _SECRET_WORD = re.compile(r"secret|password|token|credential", re.IGNORECASE)
 
@@ -25,9 +27,7 @@ def _host(value: str, info: ValidationInfo) -> str:
         return found
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
     also = ", or http on the loopback" if _is_local(info) else ""
-    message = (
-        f"expected https://<workspace> of {zones}, without path or port{also}, got {hosts.without_credentials(value)!r}"
-    )
+    message = f"expected https://<workspace> of {zones}, without path or port{also}, got {hosts.without_credentials(value)!r}"
     raise ValueError(message)
 
 
@@ -88,28 +88,54 @@ def _text(pattern: str, description: str, at_most: int | None = None) -> object:
 AccountId = Annotated[str, _text(r"[0-9]{12}", "12 digits in quotes")]
 Region = Annotated[str, _text(r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region such as 'us-east-1'")]
 # SageMaker takes 256 characters, and EMR Serverless as many for "<name>-prepare" (botocore 1.44.5).
-PipelineName = Annotated[str, _text(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", "letters, digits and hyphens, 248 at most", 248)]
-RoleArn = Annotated[str, _text(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9+=,.@_/-]+", "the ARN of an IAM role")]
-KmsKeyArn = Annotated[str, _text(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
+PipelineName = Annotated[
+    str, _text(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", "letters, digits and hyphens, 248 at most", 248)
+]
+RoleArn = Annotated[
+    str, _text(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9+=,.@_/-]+", "the ARN of an IAM role")
+]
+KmsKeyArn = Annotated[
+    str, _text(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")
+]
 Bucket = Annotated[
-    str, Field(pattern=f"^{_BUCKET}$", min_length=3, max_length=63, description="the name of an S3 bucket")
+    str,
+    Field(
+        pattern=f"^{_BUCKET}$", min_length=3, max_length=63, description="the name of an S3 bucket"
+    ),
 ]
 S3Uri = Annotated[
-    str, _text(rf"s3://{_BUCKET}(/\.*[A-Za-z0-9_=-][A-Za-z0-9_.=-]*)+", "s3://bucket/prefix without a final /")
+    str,
+    _text(
+        rf"s3://{_BUCKET}(/\.*[A-Za-z0-9_=-][A-Za-z0-9_.=-]*)+",
+        "s3://bucket/prefix without a final /",
+    ),
 ]
 SecretId = Annotated[
-    str, _text(r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]*", "the name or ARN of a secret (500 characters), never its value", 500)
+    str,
+    _text(
+        r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]*",
+        "the name or ARN of a secret (500 characters), never its value",
+        500,
+    ),
 ]
 ClientId = Annotated[
-    str, _text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the application id (a UUID) of a service principal")
+    str,
+    _text(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "the application id (a UUID) of a service principal",
+    ),
 ]
 ApplicationId = Annotated[str, _text(r"[0-9a-z]{1,64}", "the id of an EMR Serverless application")]
-EntryPoint = Annotated[str, _text(r"(local:///|s3://)[A-Za-z0-9_./-]+\.py", "local:///path.py in the image, or s3://")]
+EntryPoint = Annotated[
+    str, _text(r"(local:///|s3://)[A-Za-z0-9_./-]+\.py", "local:///path.py in the image, or s3://")
+]
 _HUB_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 BaseModelName = Annotated[
     str, _text(rf"{_HUB_NAME}(/{_HUB_NAME})?", "a model's name or owner/name, 96 characters each")
 ]
-Revision = Annotated[str, _text(r"[0-9a-f]{40}", "the 40 hex digits of a commit, never a branch or tag")]
+Revision = Annotated[
+    str, _text(r"[0-9a-f]{40}", "the 40 hex digits of a commit, never a branch or tag")
+]
 SubnetIds = Annotated[
     tuple[Annotated[str, _text(r"subnet-[0-9a-f]{8,17}", "a subnet's id")], ...],
     Field(max_length=16, description="a list of subnet ids, 16 at most"),
@@ -121,17 +147,24 @@ SecurityGroupIds = Annotated[
 Tags = Annotated[
     dict[
         Annotated[str, _text(r"[A-Za-z0-9 _.:/=+@-]{1,128}", "a tag's key")],
-        Annotated[str, _text(r"[A-Za-z0-9 _.:/=+@-]{0,256}", "text of letters, digits, spaces and _.:/=+@-")],
+        Annotated[
+            str,
+            _text(r"[A-Za-z0-9 _.:/=+@-]{0,256}", "text of letters, digits, spaces and _.:/=+@-"),
+        ],
     ],
     AfterValidator(_tags),
     Field(description="tags, text to text"),
 ]
 SparkConf = Annotated[
-    dict[str, str], AfterValidator(_spark_conf), Field(description="Spark settings, text to text (numbers in quotes)")
+    dict[str, str],
+    AfterValidator(_spark_conf),
+    Field(description="Spark settings, text to text (numbers in quotes)"),
 ]
 Host = Annotated[str, AfterValidator(_host), Field(description="the URL of a Databricks workspace")]
 QueueUrl = Annotated[str, AfterValidator(_queue_url), Field(description="the URL of an SQS queue")]
 Experiment = Annotated[
-    str, AfterValidator(_experiment), Field(description="/folder/name of an experiment in the workspace, or null")
+    str,
+    AfterValidator(_experiment),
+    Field(description="/folder/name of an experiment in the workspace, or null"),
 ]
 Image = Annotated[str, AfterValidator(_image), Field(description="an image by digest")]

@@ -17,7 +17,12 @@ AWS_ZONES = (
     ".cloud.databricks.us",
     ".cloud.databricks.mil",
 )  # .mil: GovCloud DoD [unverified]
-NUMBERED_ZONES = (".azuredatabricks.net", ".databricks.azure.us", ".databricks.azure.cn", ".gcp.databricks.com")
+NUMBERED_ZONES = (
+    ".azuredatabricks.net",
+    ".databricks.azure.us",
+    ".databricks.azure.cn",
+    ".gcp.databricks.com",
+)
 # `accounts.…` is the account console. It has no Unity Catalog tables, so no step could work there.
 _LABEL = r"(?!accounts(?:-dod)?\.)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
@@ -26,7 +31,9 @@ def _any(zones: tuple[str, ...]) -> str:
     return "|".join(map(re.escape, zones))
 
 
-WORKSPACE = rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
+WORKSPACE = (
+    rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
+)
 # A workspace on this machine: the embedded environment. Nothing leaves the machine, so http is enough.
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
 
@@ -44,4 +51,8 @@ def origin(text: str, *, loopback: bool = False) -> str | None:
         loopback: whether this machine's loopback counts as a workspace.
     """
     host = text.removesuffix("/")
-    return host if re.fullmatch(WORKSPACE, host) or (loopback and re.fullmatch(LOOPBACK, host)) else None
+    return (
+        host
+        if re.fullmatch(WORKSPACE, host) or (loopback and re.fullmatch(LOOPBACK, host))
+        else None
+    )

@@ -17,20 +17,34 @@ class _Family(NamedTuple):
 
 # Sizes: the SageMaker enumeration (botocore 1.44.5); GPUs: the EC2 pages of the families.
 _FAMILIES = {
-    "g5": _Family("A10G", (8, 6), "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge"),
-    "g6": _Family("L4", (8, 9), "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge"),
-    "g6e": _Family("L40S", (8, 9), "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge"),
+    "g5": _Family(
+        "A10G", (8, 6), "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge"
+    ),
+    "g6": _Family(
+        "L4", (8, 9), "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge"
+    ),
+    "g6e": _Family(
+        "L40S", (8, 9), "xlarge 2xlarge 4xlarge 8xlarge 16xlarge 12xlarge 24xlarge 48xlarge"
+    ),
     "p4d": _Family("A100", (8, 0), "24xlarge"),
     "p4de": _Family("A100", (8, 0), "24xlarge"),
     "p5": _Family("H100", (9, 0), "4xlarge 48xlarge"),
     "p5e": _Family("H200", (9, 0), "48xlarge"),
     "p5en": _Family("H200", (9, 0), "48xlarge"),
 }
-_MANY_GPUS = {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}  # of the g families; their other sizes have one
-TYPES = tuple(f"ml.{family}.{size}" for family, has in _FAMILIES.items() for size in has.sizes.split())
+_MANY_GPUS = {
+    "12xlarge": 4,
+    "24xlarge": 4,
+    "48xlarge": 8,
+}  # of the g families; their other sizes have one
+TYPES = tuple(
+    f"ml.{family}.{size}" for family, has in _FAMILIES.items() for size in has.sizes.split()
+)
 
 FP8_CAPABILITY = (8, 9)  # the first compute capability with e4m3 matrix products
-WITH_FP8_ARITHMETIC = tuple(family for family, has in _FAMILIES.items() if has.capability >= FP8_CAPABILITY)
+WITH_FP8_ARITHMETIC = tuple(
+    family for family, has in _FAMILIES.items() if has.capability >= FP8_CAPABILITY
+)
 
 
 def has_fp8_arithmetic(instance_type: str) -> bool:
@@ -41,7 +55,9 @@ def has_fp8_arithmetic(instance_type: str) -> bool:
 def gpus(instance_type: str) -> int:
     """How many GPUs one host of this type has."""
     family, size = instance_type.split(".")[1:]
-    return _MANY_GPUS.get(size, 1) if family in ("g5", "g6", "g6e") else 1 if size == "4xlarge" else 8
+    return (
+        _MANY_GPUS.get(size, 1) if family in ("g5", "g6", "g6e") else 1 if size == "4xlarge" else 8
+    )
 
 
 def gpu(instance_type: str) -> str:

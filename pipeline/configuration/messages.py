@@ -20,12 +20,19 @@ def substituted(node: Any, environ: Mapping[str, str], environment: str) -> tupl
 
     def walk(node: Any, path: str) -> Any:
         if isinstance(node, dict):
-            return {key: walk(value, f"{path}.{key}" if path else str(key)) for key, value in node.items()}
+            return {
+                key: walk(value, f"{path}.{key}" if path else str(key))
+                for key, value in node.items()
+            }
         if isinstance(node, list):
             return [walk(value, f"{path}.{index}") for index, value in enumerate(node)]
         if not isinstance(node, str):
             return node
-        faults.extend((path, _unset(name, environment)) for name in _VARIABLE.findall(node) if not environ.get(name))
+        faults.extend(
+            (path, _unset(name, environment))
+            for name in _VARIABLE.findall(node)
+            if not environ.get(name)
+        )
         return _VARIABLE.sub(lambda match: environ.get(match[1], ""), node)
 
     return walk(node, ""), faults
@@ -40,7 +47,11 @@ def _unset(name: str, environment: str) -> str:
 
 def described(errors: list[ErrorDetails], schema: Mapping[str, Any]) -> list[Fault]:
     """Each error in our words; a missing key that an unknown one was meant to be is not told twice."""
-    unknown = {error["loc"]: _meant(error["loc"], schema) for error in errors if error["type"] == _UNKNOWN_KEY}
+    unknown = {
+        error["loc"]: _meant(error["loc"], schema)
+        for error in errors
+        if error["type"] == _UNKNOWN_KEY
+    }
     misspelt = {(*loc[:-1], meant) for loc, meant in unknown.items() if meant}
     return [
         (_dotted(error["loc"]), _described(error, schema, unknown))
@@ -49,7 +60,9 @@ def described(errors: list[ErrorDetails], schema: Mapping[str, Any]) -> list[Fau
     ]
 
 
-def _described(error: ErrorDetails, schema: Mapping[str, Any], unknown: Mapping[Any, str | None]) -> str:
+def _described(
+    error: ErrorDetails, schema: Mapping[str, Any], unknown: Mapping[Any, str | None]
+) -> str:
     node = _node(error["loc"], schema)
     expected = node.get("description", "another value").rstrip(".")
     match error["type"]:
@@ -57,7 +70,11 @@ def _described(error: ErrorDetails, schema: Mapping[str, Any], unknown: Mapping[
             meant = unknown[error["loc"]]
             return f"unknown key; did you mean {meant!r}?" if meant else "unknown key; remove it"
         case "missing":
-            return f"missing section: {expected}" if "properties" in node else f"missing; expected {expected}"
+            return (
+                f"missing section: {expected}"
+                if "properties" in node
+                else f"missing; expected {expected}"
+            )
         case "value_error":
             return str(error["ctx"]["error"])
         case _:

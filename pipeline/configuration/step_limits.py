@@ -14,8 +14,12 @@ from collections.abc import Callable, Mapping
 Value = str | int | float
 
 _UC_NAME = r"[a-z0-9_]{1,63}(\.[a-z0-9_]{1,63}){2}"
-_WRITTEN = r"(?!(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\.)"
-_CURATED_NAME = rf"{_WRITTEN}([a-z0-9_]{{1,63}}\.){{2}}[a-z0-9_]{{1,54}}"  # Prepare also writes <name>_rejected
+_WRITTEN = (
+    r"(?!(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\.)"
+)
+_CURATED_NAME = (
+    rf"{_WRITTEN}([a-z0-9_]{{1,63}}\.){{2}}[a-z0-9_]{{1,54}}"  # Prepare also writes <name>_rejected
+)
 _ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
 
 

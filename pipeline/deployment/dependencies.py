@@ -27,7 +27,10 @@ def faults(steps: list[Node]) -> Iterator[Fault]:
         for other in others:
             theirs = placed[other][1]
             if theirs != own[: len(theirs)]:
-                yield name, f"refers to {other!r}, which is inside {theirs[-1]!r} and runs only if that branch is taken"
+                yield (
+                    name,
+                    f"refers to {other!r}, which is inside {theirs[-1]!r} and runs only if that branch is taken",
+                )
 
 
 def dependencies(step: Node) -> list[str]:
@@ -39,7 +42,11 @@ def dependencies(step: Node) -> list[str]:
 def branches(step: Node) -> Iterator[tuple[str, list[Node]]]:
     """The branches of a Condition that are lists of steps, by name. Another step has none."""
     if step["Type"] == "Condition":
-        yield from ((name, inner) for name in BRANCHES if isinstance(inner := step["Arguments"].get(name), list))
+        yield from (
+            (name, inner)
+            for name in BRANCHES
+            if isinstance(inner := step["Arguments"].get(name), list)
+        )
 
 
 def own(step: Node) -> Node:
@@ -48,7 +55,10 @@ def own(step: Node) -> Node:
     own_arguments = step["Arguments"]
     if step["Type"] == "Condition":
         own_arguments = {key: value for key, value in own_arguments.items() if key not in BRANCHES}
-    return {**{key: value for key, value in step.items() if key != "DependsOn"}, "Arguments": own_arguments}
+    return {
+        **{key: value for key, value in step.items() if key != "DependsOn"},
+        "Arguments": own_arguments,
+    }
 
 
 def references(node: Any) -> Iterator[str]:

@@ -8,7 +8,9 @@ from typing import Any
 from pipeline.deployment.validation import every_step
 
 
-def parts(definition: str, role_arn: str, settings: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, str]:
+def parts(
+    definition: str, role_arn: str, settings: Mapping[str, Any], tags: Mapping[str, str]
+) -> dict[str, str]:
     """The pipeline as named texts: its role and settings, its tags, each parameter, each step without those in its
     branches."""
     tree = json.loads(definition)
@@ -16,7 +18,9 @@ def parts(definition: str, role_arn: str, settings: Mapping[str, Any], tags: Map
     return {
         "pipeline": _pretty({"RoleArn": role_arn, **settings, **rest}),
         "tags": _pretty(dict(tags)),
-        **{f"parameter {parameter['Name']}": _pretty(parameter) for parameter in tree["Parameters"]},
+        **{
+            f"parameter {parameter['Name']}": _pretty(parameter) for parameter in tree["Parameters"]
+        },
         **{f"step {step['Name']}": _pretty(_alone(step)) for step in every_step(tree["Steps"])},
     }
 
@@ -30,7 +34,11 @@ def differences(deployed: dict[str, str], compiled: dict[str, str]) -> dict[str,
 
 def _diff(name: str, before: str, after: str) -> str:
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"deployed: {name}", f"compiled: {name}", lineterm=""
+        before.splitlines(),
+        after.splitlines(),
+        f"deployed: {name}",
+        f"compiled: {name}",
+        lineterm="",
     )
     return "\n".join(lines)
 
@@ -40,7 +48,10 @@ def _alone(step: Any) -> Any:
     if step["Type"] != "Condition":
         return step
     arguments = step["Arguments"]
-    branches = {branch: [inner["Name"] for inner in arguments[branch]] for branch in ("IfSteps", "ElseSteps")}
+    branches = {
+        branch: [inner["Name"] for inner in arguments[branch]]
+        for branch in ("IfSteps", "ElseSteps")
+    }
     return {**step, "Arguments": {**arguments, **branches}}
 
 

@@ -43,12 +43,20 @@ def commit(root: Path = _ROOT) -> str:
     found = _git(root, "rev-parse", "HEAD")
     if found is None:
         return "no-git-checkout"
-    return f"{found}-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else found
+    return (
+        f"{found}-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else found
+    )
 
 
 def _git(root: Path, *words: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(
+            ["git", "-C", str(root), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -63,7 +63,11 @@ def make(changes: Changes, configured: Config, client: Any, arn: str) -> None:
 
 def shown(have: Tags, changes: Changes, configured: Config) -> dict[str, str]:
     """The deployed tags that are conf's, or were; not those of the origin, which move with every commit."""
-    return {key: value for key, value in have.items() if key in configured.pipeline.tags or key in changes.removed}
+    return {
+        key: value
+        for key, value in have.items()
+        if key in configured.pipeline.tags or key in changes.removed
+    }
 
 
 def pairs(tags: Tags) -> list[dict[str, str]]:
@@ -82,4 +86,9 @@ def _is_ours(key: str, have: Tags, deployed: str | None) -> bool:
 
 def _given_to_jobs(definition: str | None) -> set[str]:
     steps = json.loads(definition)["Steps"] if definition else []
-    return {tag["Key"] for step in steps if step["Type"] == "Training" for tag in step["Arguments"].get("Tags", [])}
+    return {
+        tag["Key"]
+        for step in steps
+        if step["Type"] == "Training"
+        for tag in step["Arguments"].get("Tags", [])
+    }

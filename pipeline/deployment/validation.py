@@ -49,7 +49,9 @@ def check(definition: str) -> None:
         *(fault for step in steps.values() for fault in _step_limits(step)),
         *_references(tree, steps),
     ]
-    if len(steps) == sum(1 for _ in every_step(tree["Steps"])):  # with a name twice, "waits for" has no meaning
+    if len(steps) == sum(
+        1 for _ in every_step(tree["Steps"])
+    ):  # with a name twice, "waits for" has no meaning
         faults += dependencies.faults(tree["Steps"])
     if faults:
         raise DefinitionError(listed("the compiled definition has", tuple(faults)))
@@ -91,12 +93,22 @@ def _step_limits(step: Node) -> Iterator[Fault]:
     elif step["Type"] == "EMRServerless":
         submit = arguments["JobConfig"]["jobDriver"]["sparkSubmit"]
         yield from _limit(
-            f"{name}.entryPointArguments", "words", len(submit["entryPointArguments"]), MAX_SPARK_ARGUMENTS
+            f"{name}.entryPointArguments",
+            "words",
+            len(submit["entryPointArguments"]),
+            MAX_SPARK_ARGUMENTS,
         )
         spark = submit["sparkSubmitParameters"]
-        yield from _limit(f"{name}.sparkSubmitParameters", "characters", len(spark), MAX_SPARK_CHARACTERS)
+        yield from _limit(
+            f"{name}.sparkSubmitParameters", "characters", len(spark), MAX_SPARK_CHARACTERS
+        )
     elif step["Type"] == "Callback":
-        yield from _limit(f"{name}.OutputParameters", "outputs", len(step["OutputParameters"]), MAX_CALLBACK_OUTPUTS)
+        yield from _limit(
+            f"{name}.OutputParameters",
+            "outputs",
+            len(step["OutputParameters"]),
+            MAX_CALLBACK_OUTPUTS,
+        )
 
 
 def _training_limits(name: str, arguments: Node) -> Iterator[Fault]:
@@ -130,17 +142,26 @@ def _references(tree: Node, steps: Mapping[str, Node]) -> Iterator[Fault]:
         )
         for dependency in dependencies.dependencies(step):
             if dependency not in steps:
-                yield name, f"depends on the step {dependency!r}, which is not there{did_you_mean(dependency, steps)}"
+                yield (
+                    name,
+                    f"depends on the step {dependency!r}, which is not there{did_you_mean(dependency, steps)}",
+                )
 
 
 def _unresolved(path: str, parameters: set[str], steps: Mapping[str, Node]) -> str | None:
     kind, _, rest = path.partition(".")
     if kind == "Parameters":
         return (
-            None if rest in parameters else f"refers to {path!r}, which is not declared{did_you_mean(rest, parameters)}"
+            None
+            if rest in parameters
+            else f"refers to {path!r}, which is not declared{did_you_mean(rest, parameters)}"
         )
     if kind == "Execution":
-        return None if rest in EXECUTION_VARIABLES else f"refers to {path!r}, which is no execution variable"
+        return (
+            None
+            if rest in EXECUTION_VARIABLES
+            else f"refers to {path!r}, which is no execution variable"
+        )
     found = _STEP_REFERENCE.match(path)
     if not found or found[1] not in steps:
         return f"refers to {path!r}, but there is no such step"
@@ -149,7 +170,10 @@ def _unresolved(path: str, parameters: set[str], steps: Mapping[str, Node]) -> s
 
 def _unknown_property(path: str, step: Node, name: str, key: str | None) -> str | None:
     if step["Type"] == "Training" and name == "FinalMetricDataList":
-        known = {metric["Name"] for metric in step["Arguments"]["AlgorithmSpecification"].get("MetricDefinitions", [])}
+        known = {
+            metric["Name"]
+            for metric in step["Arguments"]["AlgorithmSpecification"].get("MetricDefinitions", [])
+        }
     elif step["Type"] == "Callback" and name == "OutputParameters":
         known = {output["OutputName"] for output in step["OutputParameters"]}
     elif step["Type"] == "EMRServerless":

@@ -92,5 +92,9 @@ def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:
 
 def _reason(progress: Progress) -> str:
     """The failed steps in their own words; the execution's own reason often only names them."""
-    failed = [f"{step.name}: {step.failure}" for step in progress.steps if step.status == "Failed" and step.failure]
+    failed = [
+        f"{step.name}: {step.failure}"
+        for step in progress.steps
+        if step.status == "Failed" and step.failure
+    ]
     return "\n".join(failed) or progress.failure

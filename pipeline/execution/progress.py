@@ -8,7 +8,13 @@ from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 Show = Callable[[Progress], None]
-_COLOURS = {"Succeeded": "green", "Failed": "red", "Executing": "cyan", "Stopping": "yellow", "Stopped": "yellow"}
+_COLOURS = {
+    "Succeeded": "green",
+    "Failed": "red",
+    "Executing": "cyan",
+    "Stopping": "yellow",
+    "Stopped": "yellow",
+}
 
 
 @contextmanager
@@ -22,7 +28,9 @@ def shown(stream: IO[str]) -> Iterator[Show]:
 
     latest: list[Progress] = []
     # Drawn anew four times a second, so that durations tick while nothing else changes.
-    with Live(get_renderable=lambda: _table(latest[-1]) if latest else "", console=Console(file=stream)) as live:
+    with Live(
+        get_renderable=lambda: _table(latest[-1]) if latest else "", console=Console(file=stream)
+    ) as live:
 
         def show(progress: Progress) -> None:
             latest[:] = [progress]
@@ -39,7 +47,12 @@ def result(outcome: Outcome) -> list[tuple[str, str]]:
         ("status", outcome.status),
         *((step.name, _ended(step)) for step in outcome.steps),
         ("eval loss", loss if outcome.eval_loss is not None else ""),
-        ("model", f"{outcome.model_name} version {outcome.model_version}" if outcome.model_version else ""),
+        (
+            "model",
+            f"{outcome.model_name} version {outcome.model_version}"
+            if outcome.model_version
+            else "",
+        ),
         ("alias", outcome.model_alias if outcome.model_version else ""),
         ("model uri", outcome.model_uri or ""),
         ("record", outcome.record_uri or ""),
@@ -59,7 +72,9 @@ def duration(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    return (
+        f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    )
 
 
 def number(value: float | None) -> str:
@@ -74,10 +89,16 @@ def metric(step: StepState) -> str:
     if step.waits:
         return f"waits: {step.waits}"
     names = {EVAL_LOSS_BEFORE: "before", EVAL_LOSS: "eval loss", "train:loss": "train loss"}
-    measured = [f"{text} {number(step.metrics[name])}" for name, text in names.items() if name in step.metrics]
+    measured = [
+        f"{text} {number(step.metrics[name])}"
+        for name, text in names.items()
+        if name in step.metrics
+    ]
     if step.interruptions:
         measured.append(f"spot instance lost {step.interruptions} ×")
-    return " · ".join([*measured, *(f"version {v}" for k, v in step.outputs.items() if k == "model_version")])
+    return " · ".join(
+        [*measured, *(f"version {v}" for k, v in step.outputs.items() if k == "model_version")]
+    )
 
 
 def _lines(stream: IO[str]) -> Show:
@@ -86,9 +107,13 @@ def _lines(stream: IO[str]) -> Show:
     def show(progress: Progress) -> None:
         for step in progress.steps:
             status, waits = told.get(step.name, ("", ""))
-            if step.started is not None and (step.status != status or (step.waits and step.waits != waits)):
+            if step.started is not None and (
+                step.status != status or (step.waits and step.waits != waits)
+            ):
                 told[step.name] = (step.status, step.waits)
-                line = f"{step.name:<9} {step.status:<10} {duration(step.seconds):>10}  {metric(step)}"
+                line = (
+                    f"{step.name:<9} {step.status:<10} {duration(step.seconds):>10}  {metric(step)}"
+                )
                 stream.write(f"{line.rstrip()}\n")
                 stream.flush()
 
@@ -99,8 +124,17 @@ def _table(progress: Progress) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("step", "state", "duration", "metric", title=progress.arn.rsplit(":", 1)[-1], title_justify="left")
+    table = Table(
+        "step",
+        "state",
+        "duration",
+        "metric",
+        title=progress.arn.rsplit(":", 1)[-1],
+        title_justify="left",
+    )
     for step in progress.steps:
         colour = _COLOURS.get(step.status, "dim")
-        table.add_row(step.name, Text(step.status, style=colour), duration(step.seconds), Text(metric(step)))
+        table.add_row(
+            step.name, Text(step.status, style=colour), duration(step.seconds), Text(metric(step))
+        )
     return table

@@ -40,7 +40,9 @@ class Start:
 
     config: Config
     request: Mapping[str, Any]
-    left_out: Mapping[str, str] = field(default_factory=dict)  # of the execution it is taken from: declared no more
+    left_out: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the execution it is taken from: declared no more
 
     def send(self, client: Any) -> str:
         """The execution's ARN.
@@ -50,12 +52,19 @@ class Start:
         """
         with account.answering(f"StartPipelineExecution {self.config.pipeline.name}", self.config):
             token = provenance.sha256(self.request)
-            arn: str = client.start_pipeline_execution(**self.request, ClientRequestToken=token)["PipelineExecutionArn"]
+            arn: str = client.start_pipeline_execution(**self.request, ClientRequestToken=token)[
+                "PipelineExecutionArn"
+            ]
         return arn
 
 
 def prepared(
-    config: Config, client: Any, overrides: Mapping[str, str], *, token: str, source: str | None = None
+    config: Config,
+    client: Any,
+    overrides: Mapping[str, str],
+    *,
+    token: str,
+    source: str | None = None,
 ) -> Start:
     """A start with the texts of `overrides`, on top of the parameters of the execution `source`: whatever that one ran
     with is taken, unless the deployed definition or a step would refuse it.
@@ -69,17 +78,25 @@ def prepared(
         raise UsageError(message)
     pipeline = _deployed(config, client)
     definition = json.loads(pipeline["PipelineDefinition"])
-    inherited = parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source)) if source else {}
+    inherited = (
+        parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source))
+        if source
+        else {}
+    )
     values = checked(overrides, definition, inherited)
     request = {
         "PipelineName": config.pipeline.name,
         "PipelineExecutionDisplayName": token,
-        "PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in sorted(values.typed.items())],
+        "PipelineParameters": [
+            {"Name": name, "Value": str(value)} for name, value in sorted(values.typed.items())
+        ],
     }
     return Start(config, request, values.left_out)
 
 
-def start(config: Config, client: Any, overrides: Mapping[str, str], *, token: str | None = None) -> str:
+def start(
+    config: Config, client: Any, overrides: Mapping[str, str], *, token: str | None = None
+) -> str:
     """Start an execution; its ARN. For a caller that asks again with the same token if the answer was lost.
 
     Raises:
@@ -118,10 +135,22 @@ def follow(
 def parameters_of(config: Config, client: Any, arn: str) -> dict[str, str]:
     """Every parameter an execution ran with: its definition's defaults, and what was given at its start."""
     with account.answering(f"reading the parameters of {arn}", config):
-        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)["PipelineDefinition"]
-        pages = client.get_paginator("list_pipeline_parameters_for_execution").paginate(PipelineExecutionArn=arn)
-        given = {parameter["Name"]: parameter["Value"] for page in pages for parameter in page["PipelineParameters"]}
-    defaults = {p["Name"]: str(p["DefaultValue"]) for p in json.loads(definition)["Parameters"] if "DefaultValue" in p}
+        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)[
+            "PipelineDefinition"
+        ]
+        pages = client.get_paginator("list_pipeline_parameters_for_execution").paginate(
+            PipelineExecutionArn=arn
+        )
+        given = {
+            parameter["Name"]: parameter["Value"]
+            for page in pages
+            for parameter in page["PipelineParameters"]
+        }
+    defaults = {
+        p["Name"]: str(p["DefaultValue"])
+        for p in json.loads(definition)["Parameters"]
+        if "DefaultValue" in p
+    }
     return {**defaults, **given}
 
 

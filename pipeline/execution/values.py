@@ -31,7 +31,9 @@ class Checked:
 
 
 def checked(
-    settings: Mapping[str, str], definition: Mapping[str, Any], inherited: Mapping[str, str] | None = None
+    settings: Mapping[str, str],
+    definition: Mapping[str, Any],
+    inherited: Mapping[str, str] | None = None,
 ) -> Checked:
     """The typed values of `settings` on top of those of `inherited`.
 
@@ -45,18 +47,30 @@ def checked(
         value, fault = _inherited(declared[name], unchanged[name])
         typed[name] = value
         faults += [(name, fault)] if fault else []
-    defaults = {name: each.get("DefaultValue") for name, each in declared.items() if name not in settings}
+    defaults = {
+        name: each.get("DefaultValue") for name, each in declared.items() if name not in settings
+    }
     faults += combinations.faults(defaults | typed, _cluster(definition))
     if faults:
         way_out = "\n  do  give another value for each with --set Name=…" if unchanged else ""
         raise UsageError(listed("the parameters have", tuple(faults)) + way_out)
-    return Checked(typed, {name: unchanged[name] for name in sorted(unchanged.keys() - declared.keys())})
+    return Checked(
+        typed, {name: unchanged[name] for name in sorted(unchanged.keys() - declared.keys())}
+    )
 
 
 def _given(settings: Mapping[str, str], declared: Declared) -> tuple[dict[str, Value], list[Fault]]:
-    typed, faults = chosen({name: text for name, text in settings.items() if name in declared and name in BY_NAME})
-    faults += [(name, _unknown(name, declared)) for name in settings if name not in declared or name not in BY_NAME]
-    faults += [(name, fault) for name, value in typed.items() for fault in _mismatch(declared[name], value)]
+    typed, faults = chosen(
+        {name: text for name, text in settings.items() if name in declared and name in BY_NAME}
+    )
+    faults += [
+        (name, _unknown(name, declared))
+        for name in settings
+        if name not in declared or name not in BY_NAME
+    ]
+    faults += [
+        (name, fault) for name, value in typed.items() for fault in _mismatch(declared[name], value)
+    ]
     return typed, faults
 
 
@@ -73,9 +87,13 @@ def _mismatch(declared: Mapping[str, Any], value: Value) -> list[str]:
     name, choices = declared["Name"], declared.get("EnumValues")
     faults = []
     if declared["Type"] != BY_NAME[name].type:
-        faults.append(f"is {declared['Type']} in the deployed definition and {BY_NAME[name].type} here; run upsert")
+        faults.append(
+            f"is {declared['Type']} in the deployed definition and {BY_NAME[name].type} here; run upsert"
+        )
     if choices and value not in choices:
-        faults.append(f"expected one of {' '.join(map(str, choices))} (the deployed definition), got {value!r}")
+        faults.append(
+            f"expected one of {' '.join(map(str, choices))} (the deployed definition), got {value!r}"
+        )
     return faults
 
 
@@ -84,16 +102,24 @@ def _inherited(declared: Mapping[str, Any], text: str) -> tuple[Value, str | Non
     name, choices = declared["Name"], declared.get("EnumValues")
     value = _read(declared["Type"], text)
     if value is None:
-        return text, f"is {declared['Type']} in the deployed definition, and the earlier execution had {text[:100]!r}"
+        return (
+            text,
+            f"is {declared['Type']} in the deployed definition, and the earlier execution had {text[:100]!r}",
+        )
     if choices:
         few = " ".join(map(str, choices))
         return (
             value,
-            None if value in choices else f"expected one of {few} (the deployed definition), got {text[:100]!r}",
+            None
+            if value in choices
+            else f"expected one of {few} (the deployed definition), got {text[:100]!r}",
         )
     if step_limits.takes(name, value):
         return value, None
-    return value, f"would be refused by its step: expected {BY_NAME[name].range}, got {text[:100]!r}"
+    return (
+        value,
+        f"would be refused by its step: expected {BY_NAME[name].range}, got {text[:100]!r}",
+    )
 
 
 def _read(type_: str, text: str) -> Value | None:
@@ -108,7 +134,11 @@ def _read(type_: str, text: str) -> Value | None:
         exact = Decimal(text)  # a float has 53 bits, a Delta version has 63
     except InvalidOperation:  # an exponent of more digits than Decimal has
         return None
-    return int(exact) if exact.adjusted() < _MOST_DIGITS and exact == exact.to_integral_value() else None
+    return (
+        int(exact)
+        if exact.adjusted() < _MOST_DIGITS and exact == exact.to_integral_value()
+        else None
+    )
 
 
 def _cluster(definition: Mapping[str, Any]) -> combinations.Cluster:

@@ -14,8 +14,14 @@ from pipeline.execution.outcome import REGISTER_WAITS, Progress, StepState
 def planned(config: Config, client: Any, arn: str) -> tuple[str, ...]:
     """The steps of the execution's own definition, in order; a Fail step is shown only when it is reached."""
     with account.answering(f"DescribePipelineDefinitionForExecution {arn}", config):
-        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)["PipelineDefinition"]
-    return tuple(step["Name"] for step in every_step(json.loads(definition)["Steps"]) if step["Type"] != "Fail")
+        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)[
+            "PipelineDefinition"
+        ]
+    return tuple(
+        step["Name"]
+        for step in every_step(json.loads(definition)["Steps"])
+        if step["Type"] != "Fail"
+    )
 
 
 def observe(
@@ -28,7 +34,9 @@ def observe(
     """
     with account.answering(f"describing {arn}", config):
         execution = client.describe_pipeline_execution(PipelineExecutionArn=arn)
-        pages = client.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
+        pages = client.get_paginator("list_pipeline_execution_steps").paginate(
+            PipelineExecutionArn=arn
+        )
         waits = _waits(execution.get("PipelineExecutionDescription", ""))
         told = [_state(step, waits) for page in pages for step in page["PipelineExecutionSteps"]]
         known = {step.name: step for step in before.steps if step.ended} if before else {}
@@ -49,7 +57,11 @@ def _waits(description: str) -> str:
 
 def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
-    job = metadata.get("TrainingJob", {}).get("Arn") or metadata.get("EMRServerless", {}).get("JobRunId") or ""
+    job = (
+        metadata.get("TrainingJob", {}).get("Arn")
+        or metadata.get("EMRServerless", {}).get("JobRunId")
+        or ""
+    )
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
     return StepState(
         name=step["StepName"],
@@ -67,6 +79,10 @@ def _measured(client: Any, step: StepState) -> StepState:
     if ":training-job/" not in step.job:
         return step
     described = client.describe_training_job(TrainingJobName=step.job.rsplit("/", 1)[-1])
-    metrics = {metric["MetricName"]: metric["Value"] for metric in described.get("FinalMetricDataList", [])}
-    statuses = [transition["Status"] for transition in described.get("SecondaryStatusTransitions", [])]
+    metrics = {
+        metric["MetricName"]: metric["Value"] for metric in described.get("FinalMetricDataList", [])
+    }
+    statuses = [
+        transition["Status"] for transition in described.get("SecondaryStatusTransitions", [])
+    ]
     return replace(step, metrics=metrics, interruptions=statuses.count("Interrupted"))

@@ -13,7 +13,9 @@ Variables: TypeAlias = dict[str, Variable]
 def uri(template: str) -> Join:
     """The layout's URI with SageMaker's execution id in its place."""
     before, after = template.split(EXECUTION)
-    return Join(on="", values=[before, ExecutionVariables.PIPELINE_EXECUTION_ID, *filter(None, [after])])
+    return Join(
+        on="", values=[before, ExecutionVariables.PIPELINE_EXECUTION_ID, *filter(None, [after])]
+    )
 
 
 def texts(values: dict[str, Variable | str | int | float]) -> dict[str, Variable | str]:

@@ -1,11 +1,20 @@
 """Gate: only a model whose eval loss is within the bound is registered; a loss that is no number is not."""
 
 from pipeline.graph.expressions import Variables
-from pipeline.graph.sdk import CallbackStep, ConditionLessThanOrEqualTo, ConditionStep, FailStep, Join, TrainingStep
+from pipeline.graph.sdk import (
+    CallbackStep,
+    ConditionLessThanOrEqualTo,
+    ConditionStep,
+    FailStep,
+    Join,
+    TrainingStep,
+)
 from pipeline.metrics import EVAL_LOSS
 
 
-def step(trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, failed: FailStep) -> ConditionStep:
+def step(
+    trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, failed: FailStep
+) -> ConditionStep:
     """Eval loss ≤ MaxEvalLoss, as the training job reported it to SageMaker."""
     within = ConditionLessThanOrEqualTo(left=_eval_loss(trained), right=parameters["MaxEvalLoss"])
     return ConditionStep(
@@ -19,11 +28,18 @@ def step(trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, 
 
 def rejected(trained: TrainingStep, parameters: Variables) -> FailStep:
     """The end of an execution that missed its bound: it says loss and bound."""
-    words = ["eval loss ", _eval_loss(trained), " is not within MaxEvalLoss ", parameters["MaxEvalLoss"]]
+    words = [
+        "eval loss ",
+        _eval_loss(trained),
+        " is not within MaxEvalLoss ",
+        parameters["MaxEvalLoss"],
+    ]
     return FailStep(
         name="Rejected",
         description="Nothing was registered",
-        error_message=Join(on="", values=[*words, " (nats per target token); nothing was registered"]),
+        error_message=Join(
+            on="", values=[*words, " (nats per target token); nothing was registered"]
+        ),
     )
 
 

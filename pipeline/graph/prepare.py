@@ -53,6 +53,10 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
 def _spark_submit(config: Config, parameters: Variables) -> dict[str, object]:
     return {
         "entryPoint": config.prepare.entry_point,
-        "entryPointArguments": [word for pair in arguments(config, parameters).items() for word in pair],
-        "sparkSubmitParameters": " ".join(f"--conf {key}={value}" for key, value in config.prepare.spark.items()),
+        "entryPointArguments": [
+            word for pair in arguments(config, parameters).items() for word in pair
+        ],
+        "sparkSubmitParameters": " ".join(
+            f"--conf {key}={value}" for key, value in config.prepare.spark.items()
+        ),
     }

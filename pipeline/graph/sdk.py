@@ -53,9 +53,16 @@ with compiling():
     from sagemaker.core.workflow.functions import Join
     from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
     from sagemaker.core.workflow.pipeline_context import PipelineSession
-    from sagemaker.mlops.workflow.callback_step import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
+    from sagemaker.mlops.workflow.callback_step import (
+        CallbackOutput,
+        CallbackOutputTypeEnum,
+        CallbackStep,
+    )
     from sagemaker.mlops.workflow.condition_step import ConditionStep
-    from sagemaker.mlops.workflow.emr_serverless_step import EMRServerlessJobConfig, EMRServerlessStep
+    from sagemaker.mlops.workflow.emr_serverless_step import (
+        EMRServerlessJobConfig,
+        EMRServerlessStep,
+    )
     from sagemaker.mlops.workflow.fail_step import FailStep
     from sagemaker.mlops.workflow.pipeline import Pipeline
     from sagemaker.mlops.workflow.retry import (
@@ -102,7 +109,10 @@ __all__ = [
 ]
 
 # Given explicitly, so that no defaults file of the user or the machine can change the definition.
-_NO_DEFAULTS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+_NO_DEFAULTS = {
+    "SchemaVersion": "1.0",
+    "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
+}
 
 
 def offline_session(region: str, bucket: str) -> PipelineSession:
@@ -117,7 +127,5 @@ def offline_session(region: str, bucket: str) -> PipelineSession:
 
 
 def _refuse(**event: Any) -> NoReturn:
-    message = (
-        f"compiling must call nobody, but the SDK asked for {event['request'].url}; pin sagemaker as requirements/ does"
-    )
+    message = f"compiling must call nobody, but the SDK asked for {event['request'].url}; pin sagemaker as requirements/ does"
     raise RuntimeError(message)

@@ -21,12 +21,20 @@ from pipeline.graph.sdk import (
 )
 
 # Nothing is fetched at run time: the base model comes with the channel, the data through Unity Catalog.
-ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-CHECKPOINTS = "/opt/ml/checkpoints"  # SageMaker restores it before each start and copies its changes to S3
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+CHECKPOINTS = (
+    "/opt/ml/checkpoints"  # SageMaker restores it before each start and copies its changes to S3
+)
 NO_EXPERIMENT = "none"  # a hyperparameter is text; steps/train/arguments.py knows the word
 
 
-def step(config: Config, parameters: Variables, *, session: PipelineSession, after: EMRServerlessStep) -> TrainingStep:
+def step(
+    config: Config, parameters: Variables, *, session: PipelineSession, after: EMRServerlessStep
+) -> TrainingStep:
     """The job; the order is explicit, because an EMR Serverless step has no properties to depend on."""
     trainer = _trainer(config, parameters, session)
     base_model = InputData(channel_name="model", data_source=layout.base_model(config))
@@ -91,7 +99,9 @@ def _trainer(config: Config, parameters: Variables, session: PipelineSession) ->
         output_data_config=OutputDataConfig(
             s3_output_path=uri(layout.train_output(config)), kms_key_id=train.kms_key_arn
         ),
-        checkpoint_config=CheckpointConfig(s3_uri=uri(layout.train_checkpoints(config)), local_path=CHECKPOINTS),
+        checkpoint_config=CheckpointConfig(
+            s3_uri=uri(layout.train_checkpoints(config)), local_path=CHECKPOINTS
+        ),
         hyperparameters=hyperparameters(config, parameters),
         environment=ENVIRONMENT,
         tags=[Tag(key=key, value=value) for key, value in config.pipeline.tags.items()],

@@ -23,7 +23,10 @@ from pipeline.execution import progress
 from pipeline.local.host import signals
 
 _DEFAULT_STATE = ".local"
-_CORPUS = {"filings": 24, "seed": 3}  # a short run that has many companies, styles of heading and reasons to drop
+_CORPUS = {
+    "filings": 24,
+    "seed": 3,
+}  # a short run that has many companies, styles of heading and reasons to drop
 _ROLES = ("scientist", "ci")
 
 
@@ -78,7 +81,9 @@ def _down(arguments: argparse.Namespace) -> int:
     from pipeline.local import environment
 
     stopped = environment.down(_state(arguments))
-    say(f"stopped {', '.join(process.name for process in stopped) or 'nothing: nothing was running'}")
+    say(
+        f"stopped {', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
+    )
     return 0
 
 
@@ -89,7 +94,9 @@ def _status(arguments: argparse.Namespace) -> int:
             "name": process.name,
             "pid": process.pid,
             "running": process.handle() is not None,
-            "url": f"http://127.0.0.1:{record.ports[process.name]}" if process.name in record.ports else "",
+            "url": f"http://127.0.0.1:{record.ports[process.name]}"
+            if process.name in record.ports
+            else "",
         }
         for process in record.processes
     ]
@@ -111,8 +118,14 @@ def _interrupt(arguments: argparse.Namespace) -> int:
 
 def _env(arguments: argparse.Namespace) -> int:
     started = _running(arguments)
-    variables = started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
-    put("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())))
+    variables = (
+        started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
+    )
+    put(
+        "\n".join(
+            f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())
+        )
+    )
     return 0
 
 
@@ -123,20 +136,30 @@ def _running(arguments: argparse.Namespace) -> Any:
     state = _state(arguments)
     record = state.load()
     if not record.running:
-        raise PipelineError(f"no environment runs in {state.folder}\n  do        python -m pipeline.local up")
+        raise PipelineError(
+            f"no environment runs in {state.folder}\n  do        python -m pipeline.local up"
+        )
     return Started(state, Servers(state, record), fresh=False)
 
 
 def _forget_this_shells_cloud() -> None:
     """A profile, token or proxy of this shell must neither reach the stand-ins nor keep us from them."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_"))
+    ]:
         del os.environ[name]
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
 
 
 def _way_in(arguments: argparse.Namespace) -> str:
-    words = [sys.executable, "-m", "pipeline.local", "env", *(["--state", arguments.state] if arguments.state else [])]
+    words = [
+        sys.executable,
+        "-m",
+        "pipeline.local",
+        "env",
+        *(["--state", arguments.state] if arguments.state else []),
+    ]
     return f'eval "$({shlex.join(words)})"'
 
 
@@ -151,9 +174,17 @@ def _options(arguments: argparse.Namespace) -> Any:
     from pipeline.local.environment import Options
     from pipeline.local.synthetic import corpus
 
-    rows = filings.read(arguments.filings) if arguments.filings else filings.checked(corpus.generate(**_CORPUS))
+    rows = (
+        filings.read(arguments.filings)
+        if arguments.filings
+        else filings.checked(corpus.generate(**_CORPUS))
+    )
     loaded = filings.Filings(rows, asked_for=bool(arguments.filings))
-    ports = {"aws": arguments.aws_port, "workspace": arguments.workspace_port, "tracking": arguments.tracking_port}
+    ports = {
+        "aws": arguments.aws_port,
+        "workspace": arguments.workspace_port,
+        "tracking": arguments.tracking_port,
+    }
     return Options(filings=loaded, engine=arguments.engine, ports=ports)
 
 
@@ -168,26 +199,48 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     run = _verb(verbs, "run", _run, "the whole journey in one go, ending with a result table")
     run.add_argument(
-        "--set", action="append", default=[], metavar="Name=value", help="a pipeline parameter; may repeat"
+        "--set",
+        action="append",
+        default=[],
+        metavar="Name=value",
+        help="a pipeline parameter; may repeat",
     )
     run.add_argument("--keep", action="store_true", help="leave the environment running")
     _starting(run)
-    _starting(_verb(verbs, "up", _up, "start the servers, deploy the infrastructure, fill the catalog"))
-    for verb in (run, _verb(verbs, "status", _status, "what runs, and where; exit 1 if it does not")):
+    _starting(
+        _verb(verbs, "up", _up, "start the servers, deploy the infrastructure, fill the catalog")
+    )
+    for verb in (
+        run,
+        _verb(verbs, "status", _status, "what runs, and where; exit 1 if it does not"),
+    ):
         verb.add_argument("--json", action="store_true", help="print the result as JSON")
     _verb(verbs, "down", _down, "stop every server; `up` goes on with what they hold")
-    spot = _verb(verbs, "interrupt", _interrupt, "take a spot training job's instance away, as AWS's market does")
-    spot.add_argument("--job", metavar="NAME", help="which training job (default: the one that runs)")
+    spot = _verb(
+        verbs,
+        "interrupt",
+        _interrupt,
+        "take a spot training job's instance away, as AWS's market does",
+    )
+    spot.add_argument(
+        "--job", metavar="NAME", help="which training job (default: the one that runs)"
+    )
     env = _verb(verbs, "env", _env, "print the variables of a client, secrets included, for eval")
-    env.add_argument("--as", dest="role", choices=_ROLES, default=_ROLES[0], help="whose (default: scientist)")
+    env.add_argument(
+        "--as", dest="role", choices=_ROLES, default=_ROLES[0], help="whose (default: scientist)"
+    )
     return parser
 
 
 def _verb(verbs: Any, name: str, do: Any, text: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name, help=text, description=text, allow_abbrev=False
+    )
     verb.set_defaults(do=do)
     verb.add_argument(
-        "--state", metavar="DIR", help="folder that holds everything (default: $PIPELINE_LOCAL_STATE or .local)"
+        "--state",
+        metavar="DIR",
+        help="folder that holds everything (default: $PIPELINE_LOCAL_STATE or .local)",
     )
     return verb
 
@@ -201,10 +254,18 @@ def _starting(verb: argparse.ArgumentParser) -> None:
         help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document a file, an array, each also in gzip, or a folder"
         " of such files; may repeat",
     )
-    verb.add_argument("--engine", choices=("sail", "spark"), default="sail", help="who runs Prepare (default: sail)")
+    verb.add_argument(
+        "--engine",
+        choices=("sail", "spark"),
+        default="sail",
+        help="who runs Prepare (default: sail)",
+    )
     for name in ("aws", "workspace", "tracking"):
         verb.add_argument(
-            f"--{name}-port", type=_port, metavar="PORT", help="default: a free one, and then the same again"
+            f"--{name}-port",
+            type=_port,
+            metavar="PORT",
+            help="default: a free one, and then the same again",
         )
 
 

@@ -22,10 +22,14 @@ _NEW_TOKENS = 32
 
 def main() -> None:
     """Load, predict, print."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.local.ask_model", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.local.ask_model", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--model", required=True, help="catalog.schema.model")
     parser.add_argument("--alias", required=True, help="the alias to load")
-    parser.add_argument("--prompt", default=PROMPT, help="what to ask (default: a short risk factor)")
+    parser.add_argument(
+        "--prompt", default=PROMPT, help="what to ask (default: a short risk factor)"
+    )
     arguments = parser.parse_args()
     print(json.dumps(answer(arguments.model, arguments.alias, arguments.prompt)))  # noqa: T201 - the command's result
 
@@ -37,8 +41,14 @@ def answer(model: str, alias: str, prompt: str) -> dict[str, str]:
 
     version = mlflow.MlflowClient().get_model_version_by_alias(model, alias)
     loaded = mlflow.pyfunc.load_model(f"models:/{model}@{alias}")
-    completions = loaded.predict(pd.DataFrame({"prompt": [prompt]}), params={"max_new_tokens": _NEW_TOKENS})
-    return {"version": str(version.version), "prompt": prompt, "completion": str(next(iter(completions)))}
+    completions = loaded.predict(
+        pd.DataFrame({"prompt": [prompt]}), params={"max_new_tokens": _NEW_TOKENS}
+    )
+    return {
+        "version": str(version.version),
+        "prompt": prompt,
+        "completion": str(next(iter(completions))),
+    }
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def _files(path: Path) -> list[Path]:
         if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".") and file.is_file()
     )
     if not found:
-        raise UsageError(f"no filings in the folder {path}\n  expected  files that end in {' '.join(SUFFIXES)}")
+        raise UsageError(
+            f"no filings in the folder {path}\n  expected  files that end in {' '.join(SUFFIXES)}"
+        )
     return found
 
 
@@ -73,11 +75,15 @@ def _of_file(path: Path) -> Iterator[tuple[str, Any]]:
             for line, document in _documents(window):
                 yield f"{path}:{line}", document
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _unusable(path, f"is cut off or damaged gzip behind line {window.line}: {error}") from None
+        raise _unusable(
+            path, f"is cut off or damaged gzip behind line {window.line}: {error}"
+        ) from None
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise _unusable(path, f"is not {error.encoding.upper()}: {error.reason} behind line {window.line}") from None
+        raise _unusable(
+            path, f"is not {error.encoding.upper()}: {error.reason} behind line {window.line}"
+        ) from None
 
 
 def _unusable(path: Path, fault: str) -> UsageError:
@@ -131,7 +137,9 @@ class _Window:
             try:
                 document, self.position = _DECODER.raw_decode(self.buffer, self.position)
             except json.JSONDecodeError as error:
-                cut_off = error.pos > len(self.buffer) - _NEAR_THE_END or error.msg.startswith("Unterminated")
+                cut_off = error.pos > len(self.buffer) - _NEAR_THE_END or error.msg.startswith(
+                    "Unterminated"
+                )
                 if not (cut_off and self.more(size)):
                     return ValueError(
                         f"not JSON ({error.msg} at line {self.line + error.lineno - 1} column {error.colno})"
@@ -193,7 +201,10 @@ def _one_after_the_other(window: _Window) -> Iterator[tuple[int, Any]]:
         elif array and window.next() != "]":
             break
     if array:
-        yield window.here(), ValueError("not JSON (',' or ']' is expected behind an element of the array)")
+        yield (
+            window.here(),
+            ValueError("not JSON (',' or ']' is expected behind an element of the array)"),
+        )
 
 
 def _parsed(line: str) -> Any:
@@ -209,7 +220,9 @@ def _parsed(line: str) -> Any:
 
 def _fault(error: Exception) -> ValueError:
     return (
-        ValueError("not a filing (nested too deeply)") if isinstance(error, RecursionError) else ValueError(str(error))
+        ValueError("not a filing (nested too deeply)")
+        if isinstance(error, RecursionError)
+        else ValueError(str(error))
     )
 
 
@@ -217,7 +230,9 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the field {next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(
+            f"the field {next(name for name in names if names.count(name) > 1)!r} is there twice"
+        )
     return found
 
 

@@ -96,7 +96,10 @@ def started(state: State, options: Options) -> Iterator[Started]:
             yield Started(state, Servers(state, record), fresh=False)
             return
         stop(record.processes)  # what a killed command left
-        servers = Servers(state, Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine))
+        servers = Servers(
+            state,
+            Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine),
+        )
         making = base_model.Making(state.folder / "base-model")
         try:
             _start(state, servers, making, options)
@@ -108,7 +111,11 @@ def started(state: State, options: Options) -> Iterator[Started]:
 
 
 def _refuse_other_options(record: Record, options: Options) -> None:
-    moved = [name for name, port in options.ports.items() if port is not None and port != record.ports[name]]
+    moved = [
+        name
+        for name, port in options.ports.items()
+        if port is not None and port != record.ports[name]
+    ]
     if moved or options.engine != record.engine:
         raise UsageError(
             "the environment runs already, with other ports or another engine\n"
@@ -120,11 +127,15 @@ def fill(environment: Started, options: Options) -> workspace.Seeded:
     """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
     admin = _admin(environment.state, environment.servers)
     secrets = environment.root.client("secretsmanager")
-    seeded = workspace.seed(admin, secrets, environment.config, filings=options.filings, aws=environment.variables)
+    seeded = workspace.seed(
+        admin, secrets, environment.config, filings=options.filings, aws=environment.variables
+    )
     if environment.fresh:
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-        environment.servers.worker([*command, *register_worker.arguments(environment.config)], session)
+        environment.servers.worker(
+            [*command, *register_worker.arguments(environment.config)], session
+        )
         environment.servers.remember_complete()
     return seeded
 
@@ -156,10 +167,16 @@ def _start(state: State, servers: Servers, making: base_model.Making, options: O
         identity=root.control_plane_key(),
     )
     mirror = making.mirror()
-    principals = workspace.principals(_admin(state, servers), root.client("secretsmanager"), "local")
-    servers.remember_variables(_variables(servers, outputs, mirror, register=principals["register"]))
+    principals = workspace.principals(
+        _admin(state, servers), root.client("secretsmanager"), "local"
+    )
+    servers.remember_variables(
+        _variables(servers, outputs, mirror, register=principals["register"])
+    )
     config = configuration.load("local", environ=servers.record.variables)
-    mirror_model.upload(root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config))
+    mirror_model.upload(
+        root.client("s3"), state.folder / "base-model", mirror, uri=layout.base_model(config)
+    )
 
 
 def _variables(

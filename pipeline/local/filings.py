@@ -27,7 +27,9 @@ COLUMNS = (
 )  # fmt: skip
 
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
-_NAME_OF_EDGAR_CORPUS = re.compile(r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)")  # the paper's: CIK and year of filing
+_NAME_OF_EDGAR_CORPUS = re.compile(
+    r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)"
+)  # the paper's: CIK and year of filing
 _FAULTS_SHOWN = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -62,7 +64,9 @@ def read(paths: Iterable[Path]) -> Rows:
     if faults:
         raise UsageError(_refusal(faults, corpus=corpus))
     if not rows:
-        raise UsageError(f"no filings in {', '.join(map(str, paths))}\n  expected  at least one JSON document")
+        raise UsageError(
+            f"no filings in {', '.join(map(str, paths))}\n  expected  at least one JSON document"
+        )
     return rows
 
 
@@ -111,7 +115,9 @@ def _columns(document: dict[str, Any]) -> Row:
 
 
 def _is_of_edgar_corpus(document: Any) -> bool:
-    return isinstance(document, dict) and any(str(name).lower().startswith("section_1") for name in document)
+    return isinstance(document, dict) and any(
+        str(name).lower().startswith("section_1") for name in document
+    )
 
 
 def _text(field: str, value: Any) -> str | None:

@@ -49,14 +49,20 @@ class Journey:
             self.seconds[part] = time.monotonic() - began
 
 
-def travel(state: State, options: Options, overrides: Mapping[str, str], *, say: Say, show: Show) -> Journey:
+def travel(
+    state: State, options: Options, overrides: Mapping[str, str], *, say: Say, show: Show
+) -> Journey:
     """Do it all; the environment is left running.
 
     Raises:
         PipelineError: any part failed; what it said is in the message.
     """
     journey = Journey()
-    with journey.timed("environment"), _announced(say, "environment"), environment.started(state, options) as running:
+    with (
+        journey.timed("environment"),
+        _announced(say, "environment"),
+        environment.started(state, options) as running,
+    ):
         deploying = _command(running.as_role("ci"), "pipeline.upsert", "--env", "local", "--json")
         try:
             environment.fill(running, options)
@@ -70,7 +76,10 @@ def travel(state: State, options: Options, overrides: Mapping[str, str], *, say:
     journey.counts = _counts(running, journey.outcome)
     journey.max_eval_examples = _max_eval_examples(running, overrides)
     if journey.outcome.succeeded:
-        with journey.timed("model loaded and asked"), _announced(say, "loading the registered model"):
+        with (
+            journey.timed("model loaded and asked"),
+            _announced(say, "loading the registered model"),
+        ):
             journey.answer = _ask(running, journey.outcome)
     return journey
 
@@ -83,7 +92,9 @@ def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outc
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
     """What Prepare read, kept and dropped, from the manifest it wrote; empty if it wrote none."""
-    uri = layout.of_execution(layout.prepare_manifest(running.config), outcome.arn.rsplit("/", 1)[-1])
+    uri = layout.of_execution(
+        layout.prepare_manifest(running.config), outcome.arn.rsplit("/", 1)[-1]
+    )
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     s3 = _client(running, "s3")
     try:

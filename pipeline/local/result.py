@@ -15,29 +15,46 @@ def rows(journey: Journey) -> list[tuple[str, str]]:
     return [
         *progress.result(journey.outcome),
         *_counted(journey.counts, journey.max_eval_examples),
-        *((name, _one_line(journey.answer[name])) for name in ("prompt", "completion") if name in journey.answer),
-        ("time", " · ".join(f"{part} {seconds:.1f} s" for part, seconds in journey.seconds.items())),
+        *(
+            (name, _one_line(journey.answer[name]))
+            for name in ("prompt", "completion")
+            if name in journey.answer
+        ),
+        (
+            "time",
+            " · ".join(f"{part} {seconds:.1f} s" for part, seconds in journey.seconds.items()),
+        ),
     ]
 
 
 def document(journey: Journey) -> dict[str, Any]:
     """The same as JSON-ready values."""
     steps = journey.outcome.steps if journey.outcome else ()
-    return asdict(journey) | {"steps": [{"name": step.name, "seconds": step.seconds} for step in steps]}
+    return asdict(journey) | {
+        "steps": [{"name": step.name, "seconds": step.seconds} for step in steps]
+    }
 
 
 def _counted(counts: dict[str, Any], measured: int) -> list[tuple[str, str]]:
     if not counts:
         return []
     filings = f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
-    part = f" (each evaluation measures {measured} of them)" if 0 <= measured < counts["examples_eval"] else ""
+    part = (
+        f" (each evaluation measures {measured} of them)"
+        if 0 <= measured < counts["examples_eval"]
+        else ""
+    )
     examples = (
         f"{counts['examples_train']} to train on from {counts['companies_train']} companies, "
         f"{counts['examples_eval']} to evaluate on from {counts['companies_eval']} others{part}, "
         f"{counts['examples_rejected']} rejected"
     )
-    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items()))
-    ignored = ", ".join(f"{fault} {count}" for fault, count in sorted((counts.get("ignored_fields") or {}).items()))
+    reasons = ", ".join(
+        f"{reason} {count}" for reason, count in sorted(counts["rejected_by_reason"].items())
+    )
+    ignored = ", ".join(
+        f"{fault} {count}" for fault, count in sorted((counts.get("ignored_fields") or {}).items())
+    )
     return [
         ("filings", filings),
         ("examples", examples),

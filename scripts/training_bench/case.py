@@ -17,8 +17,14 @@ CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "ours unpacked": unpacked.run,
     "ours streaming": streaming.run,
     "ours modelled": modelled.run,
-    **{f"ours curve {mode}": partial(fp8.curve, mode=mode) for mode in ("off", "storage", "native", "native_dx")},
-    **{f"ours sizes {mode}": partial(fp8.sizes, mode=mode) for mode in ("off", "storage", "native", "native_dx")},
+    **{
+        f"ours curve {mode}": partial(fp8.curve, mode=mode)
+        for mode in ("off", "storage", "native", "native_dx")
+    },
+    **{
+        f"ours sizes {mode}": partial(fp8.sizes, mode=mode)
+        for mode in ("off", "storage", "native", "native_dx")
+    },
     "trainer padded": partial(peers.trainer, grouped=False),
     "trainer grouped": partial(peers.trainer, grouped=True),
     "trl bfd": partial(peers.trl, packed=True, recompute=False),

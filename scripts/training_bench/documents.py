@@ -43,7 +43,10 @@ def in_average_batches(texts: list[Text], batch: int, *, first: int, seed: int) 
     usual = _real_share(everybody, batch)
     orders = [draw.sample(texts, len(texts)) for _ in range(_ORDERS)]
     return min(
-        orders, key=lambda order: abs(_real_share([len(text.ids) for text in order[first * batch :]], batch) - usual)
+        orders,
+        key=lambda order: abs(
+            _real_share([len(text.ids) for text in order[first * batch :]], batch) - usual
+        ),
     )
 
 
@@ -63,7 +66,9 @@ def learnable(count: int, *, tokens: tuple[int, int], vocabulary: int, seed: int
     for _ in range(count):
         ids, length = [_BEGIN, draw.choice(alphabet)], draw.randint(*tokens)
         while len(ids) < length - 1:
-            ids.append(follows[ids[-1]] if draw.random() < 0.5 else draw.choices(alphabet, weights)[0])
+            ids.append(
+                follows[ids[-1]] if draw.random() < 0.5 else draw.choices(alphabet, weights)[0]
+            )
         texts.append(Text([*ids, _END], length // 4))
     return texts
 

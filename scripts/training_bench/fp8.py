@@ -30,9 +30,15 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
     tuned = adapted(job, decided)
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(STEPS, tokens=(_TOKENS, _TOKENS), vocabulary=vocabulary, seed=job.seed)
-    one_row = Batching(1, 1, recomputed_layers=0, decoder_layers=tuned.config.text_config.num_hidden_layers)
+    one_row = Batching(
+        1, 1, recomputed_layers=0, decoder_layers=tuned.config.text_config.num_hidden_layers
+    )
     way = Way(decided, one_row, _LEARNING_RATE, job.seed)
-    return {"losses": train(tuned, [[document(text)] for text in texts], way, listen=lambda *_: None).losses}
+    return {
+        "losses": train(
+            tuned, [[document(text)] for text in texts], way, listen=lambda *_: None
+        ).losses
+    }
 
 
 def sizes(job: Job, *, mode: str) -> dict[str, Any]:
@@ -43,7 +49,9 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
 
     decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)
-    texts = learnable(4, tokens=(_TOKENS, _TOKENS), vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
+    texts = learnable(
+        4, tokens=(_TOKENS, _TOKENS), vocabulary=tuned.config.text_config.vocab_size, seed=job.seed
+    )
     batch = on_device(packing.collate([[document(text) for text in texts]]), decided)
     tuned.train()
     with _Saved(tuned) as saved, autocast(decided):
@@ -53,7 +61,9 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
 
 def _linear_bytes(tuned: Any) -> int:
     linears = (layer.base_layer for layer in tuned.modules() if hasattr(layer, "base_layer"))
-    return sum(value.numel() * value.element_size() for linear in linears for value in linear.parameters())
+    return sum(
+        value.numel() * value.element_size() for linear in linears for value in linear.parameters()
+    )
 
 
 class _Saved:
@@ -61,7 +71,9 @@ class _Saved:
 
     def __init__(self, model: Any) -> None:
         self._known = {value.untyped_storage().data_ptr() for value in model.parameters()}
-        self._kept: list[Any] = []  # alive until counted: an address that is freed is given out again
+        self._kept: list[
+            Any
+        ] = []  # alive until counted: an address that is freed is given out again
         self.bytes = 0
 
     def __enter__(self) -> "_Saved":

@@ -15,7 +15,10 @@ from scripts.training_bench.running import CaseFailed, Runner
 from scripts.training_bench.table import Row, Target
 
 FAST_CASES = ("ours native", "ours storage", "ours fp8 off", "trl default")
-LONG_CASES = {"ours native, one long row": "ours native", "trl bfd, one long row": "trl bfd recomputing"}
+LONG_CASES = {
+    "ours native, one long row": "ours native",
+    "trl bfd, one long row": "trl bfd recomputing",
+}
 _OURS_LONG, _TRL_LONG = LONG_CASES
 
 Numbers = Callable[[Runner], tuple[float, float | None]]
@@ -42,7 +45,9 @@ def _mfu(runner: Runner) -> tuple[float, None]:
     case = FAST_CASES[0]
     first = runner.of(case)[0]
     if first["peak_flops"] is None:
-        raise CaseFailed(f"{first['precision']['device']} has no data sheet in steps/train/planning/devices.py")
+        raise CaseFailed(
+            f"{first['precision']['device']} has no data sheet in steps/train/planning/devices.py"
+        )
     return runner.rate(case, "wall_seconds") * first["flops_per_token"] / first["peak_flops"], None
 
 
@@ -65,7 +70,12 @@ _ROWS: tuple[tuple[str, str, Target | None, Numbers], ...] = (
         Target("at least", 0.95),
         _speed("ours storage", "ours fp8 off"),
     ),
-    ("peak memory, one long row: ours native, TRL packing=bfd in bfloat16", "MB", Target("at most", 0.65), _memory),
+    (
+        "peak memory, one long row: ours native, TRL packing=bfd in bfloat16",
+        "MB",
+        Target("at most", 0.65),
+        _memory,
+    ),
     ("peak memory, one long row: ours native, a 24 GB card", "MB", Target("at most", 1), _fits),
     ("MFU, native FP8 (of the bfloat16 peak)", "", None, _mfu),
 )
@@ -75,11 +85,18 @@ def measured(runner: Runner, *, rehearsal: bool) -> list[Row]:
     """The rows from the cases that ran."""
     model = "rehearsal, tiny shapes, CPU" if rehearsal else "3B, GPU"
     return [
-        guarded(f"{model}, {what}", unit, None if rehearsal else target, lambda numbers=numbers: numbers(runner))
+        guarded(
+            f"{model}, {what}",
+            unit,
+            None if rehearsal else target,
+            lambda numbers=numbers: numbers(runner),
+        )
         for what, unit, target, numbers in _ROWS
     ]
 
 
 def missing(why: str) -> list[Row]:
     """The rows where nothing could be measured."""
-    return [Row(f"3B, GPU, {what}", unit, target=target, missing=why) for what, unit, target, _ in _ROWS]
+    return [
+        Row(f"3B, GPU, {what}", unit, target=target, missing=why) for what, unit, target, _ in _ROWS
+    ]

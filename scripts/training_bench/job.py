@@ -20,7 +20,9 @@ class Job:
     row_tokens: int = 4096
     warm_up: int = 1
     seed: int = 0
-    bfloat16: bool = False  # in bfloat16 and any mode, also on a CPU, where the step would choose otherwise
+    bfloat16: bool = (
+        False  # in bfloat16 and any mode, also on a CPU, where the step would choose otherwise
+    )
     recompute: bool = False  # ours: one row at a time, every layer recomputing, as on a small GPU
 
     def to_json(self) -> str:

@@ -52,7 +52,9 @@ class Meter:
             RuntimeError: there were no more passes than warm-up.
         """
         if self._began is None or self._ended is None:
-            raise RuntimeError(f"expected more than {self._warm_up} training passes, got {self._passes}")
+            raise RuntimeError(
+                f"expected more than {self._warm_up} training passes, got {self._passes}"
+            )
         return {
             "passes": self._passes - self._warm_up,
             "tokens": self._tokens,

@@ -22,7 +22,9 @@ def run(job: Job) -> dict[str, Any]:
 
     decided = precision_of(job, "storage")
     tuned = adapted(job, decided).train()
-    texts = filings_like(job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
+    texts = filings_like(
+        job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed
+    )
     row = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)[0]
     batch = packing.collate([row])
     tuned(**batch).loss.backward()  # gradients are there from the first pass on
@@ -41,10 +43,17 @@ def _the_3b() -> dict[str, int]:
     sheet = devices.sheet(_A10G)
     assert sheet is not None  # noqa: S101 - for the type checker
     way = batching.fit(
-        plan, LONG_ROW, divisors=[batching.ROWS_PER_STEP, 1], budget=batching.budget_bytes(sheet.memory_bytes)
+        plan,
+        LONG_ROW,
+        divisors=[batching.ROWS_PER_STEP, 1],
+        budget=batching.budget_bytes(sheet.memory_bytes),
     )
     needed = memory.peak(plan, way.micro_rows * LONG_ROW, recomputed=way.recomputed_layers).total
-    return {"needed_3b": needed, "recomputed_layers": way.recomputed_layers, "micro_rows": way.micro_rows}
+    return {
+        "needed_3b": needed,
+        "recomputed_layers": way.recomputed_layers,
+        "micro_rows": way.micro_rows,
+    }
 
 
 def _peak_bytes(step: Any) -> int:

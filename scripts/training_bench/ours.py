@@ -28,13 +28,18 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     set_seed(job.seed)
     decided = precision_of(job, mode)
     tuned = adapted(job, decided)
-    texts = filings_like(job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed)
+    texts = filings_like(
+        job.documents, vocabulary=tuned.config.text_config.vocab_size, seed=job.seed
+    )
     rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     meter.loaded()
     meter.watch(tuned)
     way = Way(decided, batching_of(job, decided, tuned), LEARNING_RATE, job.seed)
     trained = train(tuned, rows, way, listen=lambda *_: meter.step_ended())
-    about = {"precision": decided.record().model_dump(), "peak_flops": devices.peak_flops(decided.device.name)}
+    about = {
+        "precision": decided.record().model_dump(),
+        "peak_flops": devices.peak_flops(decided.device.name),
+    }
     return meter.read() | about | {"flops_per_token": trained.flops_per_token}
 
 
@@ -56,7 +61,9 @@ class Trained:
     flops_per_token: float
 
 
-def train(tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]) -> Trained:
+def train(
+    tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]
+) -> Trained:
     """The step's loop, once over `rows`."""
     from steps.train.fine_tuning import training_loop
     from steps.train.fine_tuning.checkpoints import Checkpoints
@@ -129,7 +136,9 @@ def adapted(job: Job, decided: Any) -> Any:
     """The base as the step loads it, with the step's adapters."""
     from steps.train.model import lora, ministral
 
-    return lora.add_adapters(ministral.load(Path(job.model), decided), RANK, base_model="bench", revision="0" * 40)
+    return lora.add_adapters(
+        ministral.load(Path(job.model), decided), RANK, base_model="bench", revision="0" * 40
+    )
 
 
 def document(text: Text) -> Any:

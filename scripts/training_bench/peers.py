@@ -66,7 +66,9 @@ def trl(job: Job, *, packed: bool, recompute: bool) -> dict[str, Any]:
 
 def _offline() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as ours: threads that wait would count as CPU time
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # as ours: threads that wait would count as CPU time
     warnings.filterwarnings("ignore")
 
 
@@ -81,7 +83,9 @@ def _measured(made: Any, meter: Any) -> dict[str, Any]:
     meter.loaded()
     meter.watch(made.model)
     made.train()
-    return meter.read() | {"precision": {"dtype": str(next(made.model.parameters()).dtype).removeprefix("torch.")}}
+    return meter.read() | {
+        "precision": {"dtype": str(next(made.model.parameters()).dtype).removeprefix("torch.")}
+    }
 
 
 def _stock(job: Job) -> Any:
@@ -118,7 +122,9 @@ def _tokenizer(job: Job) -> Any:
 
 
 def _texts(job: Job, model: Any) -> list[Text]:
-    return filings_like(job.documents, vocabulary=model.config.text_config.vocab_size, seed=job.seed)
+    return filings_like(
+        job.documents, vocabulary=model.config.text_config.vocab_size, seed=job.seed
+    )
 
 
 def _dataset(texts: list[Text]) -> Any:
@@ -126,7 +132,10 @@ def _dataset(texts: list[Text]) -> Any:
 
     return Dataset.from_list(
         [
-            {"input_ids": text.ids, "labels": [-100] * text.prompt_tokens + text.ids[text.prompt_tokens :]}
+            {
+                "input_ids": text.ids,
+                "labels": [-100] * text.prompt_tokens + text.ids[text.prompt_tokens :],
+            }
             for text in texts
         ]
     )

@@ -19,7 +19,9 @@ CPU_CASES = (
 PADDED_CASES = ("trainer padded", "trainer grouped")
 ONE_FOLD, TEN_FOLD = "streaming, once the data", "streaming, ten times the data"
 FP8_CASES = tuple(
-    f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", "storage", "native", "native_dx")
+    f"ours {what} {mode}"
+    for what in ("sizes", "curve")
+    for mode in ("off", "storage", "native", "native_dx")
 )
 _FASTER, _SMALLER = Target("at least", 2.4), Target("at most", 0.5)
 CARD_BYTES = 24e9  # the 24 GB of issue 3
@@ -34,21 +36,38 @@ _NAMES = {
 
 def cpu(runner: Runner) -> list[Row]:
     """Speed and memory of the small model on this machine's CPU."""
-    speed = {"trainer padded": _FASTER, "trl bfd": Target("at least", 4), "trl bfd recomputing": Target("at least", 4)}
+    speed = {
+        "trainer padded": _FASTER,
+        "trl bfd": Target("at least", 4),
+        "trl bfd recomputing": Target("at least", 4),
+    }
     memory = dict.fromkeys(("trainer padded", "trl bfd", "trl bfd recomputing"), _SMALLER)
     peers = [case for case in CPU_CASES if case != "ours"]
     rows = [
         guarded(
-            f"tokens per CPU-second: {_NAMES[peer]}", "tok/s", speed.get(peer), lambda peer=peer: _speeds(runner, peer)
+            f"tokens per CPU-second: {_NAMES[peer]}",
+            "tok/s",
+            speed.get(peer),
+            lambda peer=peer: _speeds(runner, peer),
         )
         for peer in peers
     ]
     rows += [
-        guarded(f"real tokens of all computed: {_NAMES[peer]}", "", None, lambda peer=peer: _real_shares(runner, peer))
+        guarded(
+            f"real tokens of all computed: {_NAMES[peer]}",
+            "",
+            None,
+            lambda peer=peer: _real_shares(runner, peer),
+        )
         for peer in PADDED_CASES
     ]
     return rows + [
-        guarded(f"peak RSS: {_NAMES[peer]}", "MB", memory.get(peer), lambda peer=peer: _peaks(runner, peer))
+        guarded(
+            f"peak RSS: {_NAMES[peer]}",
+            "MB",
+            memory.get(peer),
+            lambda peer=peer: _peaks(runner, peer),
+        )
         for peer in peers
     ]
 
@@ -78,7 +97,9 @@ def fp8(runner: Runner) -> list[Row]:
         return runner.median(f"ours sizes {mode}", name), runner.median("ours sizes off", name)
 
     def curves(mode: str) -> tuple[float, float]:
-        return _furthest(runner.of(f"ours curve {mode}")[0]["losses"], runner.of("ours curve off")[0]["losses"])
+        return _furthest(
+            runner.of(f"ours curve {mode}")[0]["losses"], runner.of("ours curve off")[0]["losses"]
+        )
 
     return [
         guarded(
@@ -97,7 +118,10 @@ def fp8(runner: Runner) -> list[Row]:
             for mode in ("storage", "native", "native_dx")
         ),
         guarded(
-            "loss of 120 steps, furthest: storage, bfloat16", "nats", Target("within", 0.005), lambda: curves("storage")
+            "loss of 120 steps, furthest: storage, bfloat16",
+            "nats",
+            Target("within", 0.005),
+            lambda: curves("storage"),
         ),
         *(
             guarded(
@@ -115,14 +139,26 @@ def modelled(runner: Runner) -> list[Row]:
     """The memory model against what torch allocated, and what it says of the 3B on a 24 GB card."""
 
     def small() -> tuple[float, float]:
-        return runner.median("ours modelled", "predicted"), runner.median("ours modelled", "counted")
+        return runner.median("ours modelled", "predicted"), runner.median(
+            "ours modelled", "counted"
+        )
 
     def large() -> tuple[float, float]:
         return runner.median("ours modelled", "needed_3b"), CARD_BYTES
 
     return [
-        guarded("memory model, small model, 4,096 tokens: predicted, allocated", "MB", Target("within", 0.1), small),
-        guarded("3B, 8,192 packed tokens by that model: needed, a 24 GB card", "MB", Target("at most", 1), large),
+        guarded(
+            "memory model, small model, 4,096 tokens: predicted, allocated",
+            "MB",
+            Target("within", 0.1),
+            small,
+        ),
+        guarded(
+            "3B, 8,192 packed tokens by that model: needed, a 24 GB card",
+            "MB",
+            Target("at most", 1),
+            large,
+        ),
     ]
 
 
@@ -139,7 +175,9 @@ def streaming(runner: Runner) -> list[Row]:
     ]
 
 
-def guarded(what: str, unit: str, target: Target | None, numbers: Callable[[], tuple[float, float | None]]) -> Row:
+def guarded(
+    what: str, unit: str, target: Target | None, numbers: Callable[[], tuple[float, float | None]]
+) -> Row:
     """The row of two numbers, or why there are none."""
     try:
         ours, peer = numbers()

@@ -19,7 +19,10 @@ from scripts.training_bench.running import OURS, REPOSITORY, Runner
 from scripts.training_bench.table import Row
 
 SECTIONS = ("cpu", "loss", "fp8", "gpu", "memory", "streaming")
-_DOCUMENTS, _QUICK_DOCUMENTS = 56, 28  # of 370 tokens: 5 and 3 packed rows, the first of which is warm-up
+_DOCUMENTS, _QUICK_DOCUMENTS = (
+    56,
+    28,
+)  # of 370 tokens: 5 and 3 packed rows, the first of which is warm-up
 _GROUPED = 3  # times as many documents: its batches are 95 % real tokens then
 _EXAMPLES, _QUICK_EXAMPLES = 2000, 500  # of some 280 tokens, and ten times as many
 _GPU_DOCUMENTS, _LONG_ROW = 400, 8192
@@ -47,17 +50,26 @@ def measure(section: str, runner: Runner, extent: Extent) -> list[Row]:
             return rows.cpu(runner)
         case "loss":
             runner.interleaved(
-                {"ours unpacked": Job("ours unpacked", made("small"), 4 * extent.documents, row_tokens=1024)}, 1
+                {
+                    "ours unpacked": Job(
+                        "ours unpacked", made("small"), 4 * extent.documents, row_tokens=1024
+                    )
+                },
+                1,
             )
             return rows.equal_loss(runner, "ours unpacked")
         case "fp8":
-            runner.together({case: Job(case, made("tiny"), extent.documents) for case in rows.FP8_CASES})
+            runner.together(
+                {case: Job(case, made("tiny"), extent.documents) for case in rows.FP8_CASES}
+            )
             return rows.fp8(runner)
         case "streaming":
             runner.interleaved(streaming_jobs(extent), 1)
             return rows.streaming(runner)
         case "memory":
-            runner.interleaved({"ours modelled": Job("ours modelled", made("small"), _QUICK_DOCUMENTS)}, 1)
+            runner.interleaved(
+                {"ours modelled": Job("ours modelled", made("small"), _QUICK_DOCUMENTS)}, 1
+            )
             return rows.modelled(runner)
     return gpu(runner, extent)
 
@@ -73,7 +85,9 @@ def gpu(runner: Runner, extent: Extent) -> list[Row]:
 def cpu_jobs(extent: Extent) -> dict[str, Job]:
     """Everybody on the small model, on the CPU. Few documents do not form groups of one length, so that peer gets more."""
     return {
-        case: Job(case, made("small"), extent.documents * (_GROUPED if case == "trainer grouped" else 1))
+        case: Job(
+            case, made("small"), extent.documents * (_GROUPED if case == "trainer grouped" else 1)
+        )
         for case in rows.CPU_CASES
     }
 
@@ -92,12 +106,27 @@ def gpu_jobs(extent: Extent) -> dict[str, Job]:
     if extent.rehearse_gpu:
         model, documents, device, row, long_row = made("tiny"), _QUICK_DOCUMENTS, "cpu", 2048, 4096
     else:
-        model, documents, device, row, long_row = made("ministral-3-3b"), _GPU_DOCUMENTS, "cuda", 4096, _LONG_ROW
+        model, documents, device, row, long_row = (
+            made("ministral-3-3b"),
+            _GPU_DOCUMENTS,
+            "cuda",
+            4096,
+            _LONG_ROW,
+        )
     jobs = {
-        case: Job(case, model, documents, device=device, row_tokens=row, bfloat16=True) for case in gpu_rows.FAST_CASES
+        case: Job(case, model, documents, device=device, row_tokens=row, bfloat16=True)
+        for case in gpu_rows.FAST_CASES
     }
     return jobs | {
-        label: Job(case, model, documents, device=device, row_tokens=long_row, bfloat16=True, recompute=True)
+        label: Job(
+            case,
+            model,
+            documents,
+            device=device,
+            row_tokens=long_row,
+            bfloat16=True,
+            recompute=True,
+        )
         for label, case in gpu_rows.LONG_CASES.items()
     }
 
@@ -114,4 +143,6 @@ def made(shape: str) -> str:
 def cuda_is_here() -> bool:
     """Asked in another process: this one must stay small, because a child's peak RSS begins with its parent's."""
     asked = [str(OURS), "-c", "import torch; print(torch.cuda.is_available())"]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "True"
+    return (
+        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "True"
+    )

@@ -77,5 +77,6 @@ def batches(count: int, seed: int) -> Iterator[Any]:
 
 def _text(draw: random.Random, sentences: int) -> str:
     return " ".join(
-        f"{' '.join(draw.choices(_VOCABULARY, k=12))} to ${draw.randrange(1000)} million." for _ in range(sentences)
+        f"{' '.join(draw.choices(_VOCABULARY, k=12))} to ${draw.randrange(1000)} million."
+        for _ in range(sentences)
     )

@@ -60,7 +60,9 @@ class Row:
             self.what,
             _quantity(self.ours, self.unit),
             _quantity(self.peer, self.unit),
-            f"{self.ratio:.4g}" if self.target is None or self.target.kind != "within" else f"{self.ratio:.6f}",
+            f"{self.ratio:.4g}"
+            if self.target is None or self.target.kind != "within"
+            else f"{self.ratio:.6f}",
             target,
             {True: "yes", False: "NO", None: ""}[self.met],
         )
@@ -83,9 +85,14 @@ def rendered(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table that also reads well in a terminal."""
     lines = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS) - 1)] + [3]
-    padded = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    padded = [
+        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    ]
     rule = "-|-".join("-" * width for width in widths)
-    return "\n".join(f"| {line} |" for line in [padded[0], rule, *padded[1:]]).replace(f"| {rule} |", f"|-{rule}-|")
+    return "\n".join(f"| {line} |" for line in [padded[0], rule, *padded[1:]]).replace(
+        f"| {rule} |", f"|-{rule}-|"
+    )
 
 
 def _quantity(value: float | None, unit: str) -> str:

@@ -32,15 +32,23 @@ def run(job: Job) -> dict[str, Any]:
     set_seed(job.seed)
     decided = precision.decide("auto", device("cpu"))
     tuned = adapted(job, decided)
-    start = {name: value.detach().clone() for name, value in tuned.named_parameters() if value.requires_grad}
+    start = {
+        name: value.detach().clone()
+        for name, value in tuned.named_parameters()
+        if value.requires_grad
+    }
     vocabulary = tuned.config.text_config.vocab_size
     texts = learnable(job.documents, tokens=_LENGTHS, vocabulary=vocabulary, seed=job.seed)
     rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     batches = batching_of(job, decided, tuned)
     seen: list[dict[str, Any]] = []
     tuned.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
-    trained = train(tuned, rows, Way(decided, batches, _LEARNING_RATE, job.seed), listen=lambda *_: None)
-    steps = [seen[at : at + batches.accumulation] for at in range(0, len(seen), batches.accumulation)]
+    trained = train(
+        tuned, rows, Way(decided, batches, _LEARNING_RATE, job.seed), listen=lambda *_: None
+    )
+    steps = [
+        seen[at : at + batches.accumulation] for at in range(0, len(seen), batches.accumulation)
+    ]
     return {
         "ours": trained.losses,
         "reference": _reference(Path(job.model), start, steps),
@@ -48,7 +56,9 @@ def run(job: Job) -> dict[str, Any]:
     }
 
 
-def _reference(folder: Path, start: dict[str, Any], steps: list[list[dict[str, Any]]]) -> list[float]:
+def _reference(
+    folder: Path, start: dict[str, Any], steps: list[list[dict[str, Any]]]
+) -> list[float]:
     """The losses of a plain loop from the same adapters."""
     import torch
     from transformers import get_cosine_schedule_with_warmup
@@ -79,7 +89,10 @@ def _step(model: Any, passes: list[dict[str, Any]]) -> float:
     total = 0.0
     for ids, labels in (alone for inputs in passes for alone in _documents(inputs)):
         logits = model(input_ids=ids, use_cache=False).logits
-        loss = cross_entropy(logits[0, :-1], labels[0, 1:], ignore_index=-100, reduction="sum") / targets
+        loss = (
+            cross_entropy(logits[0, :-1], labels[0, 1:], ignore_index=-100, reduction="sum")
+            / targets
+        )
         loss.backward()
         total += loss.item()
     return total
@@ -100,7 +113,9 @@ def _stock(folder: Path) -> Any:
     content = json.loads((folder / "config.json").read_bytes())
     del content["quantization_config"]
     content["dtype"] = "float32"
-    model = Mistral3ForConditionalGeneration(Mistral3Config.from_dict(content)).requires_grad_(False)
+    model = Mistral3ForConditionalGeneration(Mistral3Config.from_dict(content)).requires_grad_(
+        False
+    )
     weights = {
         weight.name: weight.tensor.float() * (1 if weight.scale is None else weight.scale.float())
         for weight in base_weights.read(folder, torch.device("cpu"))

@@ -30,7 +30,13 @@ from databricks.sdk.service.catalog import (
 )
 
 from steps.governance.credentials import Access, Credential, utc_now
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, MalformedAnswer, NotFound
+from steps.governance.errors import (
+    AccessDenied,
+    Conflict,
+    GovernanceError,
+    MalformedAnswer,
+    NotFound,
+)
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.refusals import malformed, translated
@@ -50,7 +56,11 @@ _NO_FILES_OF_ITS_OWN = {
     TableType.EXTERNAL_SHALLOW_CLONE: ("a shallow clone", _SOURCE),
 }
 # UniForm adds metadata of another format beside the Delta log; the table is a Delta table [unverified on a live account].
-_DELTA = {DataSourceFormat.DELTA, DataSourceFormat.DELTA_UNIFORM_ICEBERG, DataSourceFormat.DELTA_UNIFORM_HUDI}
+_DELTA = {
+    DataSourceFormat.DELTA,
+    DataSourceFormat.DELTA_UNIFORM_ICEBERG,
+    DataSourceFormat.DELTA_UNIFORM_HUDI,
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,9 @@ class Catalog:
             info = self._client.tables.get(str(name))
         _refuse_unreadable(self.principal, name, info)
         if not _all_text(info.table_id, info.storage_location):
-            raise malformed(self.principal, f"look up table {name}", "a table without id or location")
+            raise malformed(
+                self.principal, f"look up table {name}", "a table without id or location"
+            )
         return Table(name, str(info.table_id), str(info.storage_location).rstrip("/"))
 
     def find_table(self, name: UcName) -> Table | None:
@@ -116,15 +128,22 @@ class Catalog:
 
         def vend() -> Credential:
             with translated(self.principal, f"write a new table at {location}"):
-                answer = self._client.temporary_path_credentials.generate_temporary_path_credentials(
-                    url=location, operation=PathOperation.PATH_CREATE_TABLE
+                answer = (
+                    self._client.temporary_path_credentials.generate_temporary_path_credentials(
+                        url=location, operation=PathOperation.PATH_CREATE_TABLE
+                    )
                 )
             return _credential(answer, location)
 
         return Access(location, vend)
 
     def create_external_table(
-        self, name: UcName, location: str, *, columns: list[ColumnInfo], properties: Mapping[str, str]
+        self,
+        name: UcName,
+        location: str,
+        *,
+        columns: list[ColumnInfo],
+        properties: Mapping[str, str],
     ) -> Table:
         """Register a Delta table that already stands at `location`; a repeated call finds the first one's table.
 
@@ -146,7 +165,12 @@ class Catalog:
                 )
 
         with suppress(Conflict):  # somebody registered it first; whose table it is shows below
-            settle(create, present=lambda: bool(self.find_table(name)), doing=f"create {name}", policy=self._policy)
+            settle(
+                create,
+                present=lambda: bool(self.find_table(name)),
+                doing=f"create {name}",
+                policy=self._policy,
+            )
         table = self.table(name)
         if table.location != location.rstrip("/"):
             raise Conflict(
@@ -162,8 +186,10 @@ class Catalog:
 
         def vend() -> Credential:
             with translated(self.principal, doing):
-                answer = self._client.temporary_table_credentials.generate_temporary_table_credentials(
-                    operation=operation, table_id=table.table_id
+                answer = (
+                    self._client.temporary_table_credentials.generate_temporary_table_credentials(
+                        operation=operation, table_id=table.table_id
+                    )
                 )
             return _credential(answer, table.location)
 
@@ -194,17 +220,23 @@ def _refuse_unreadable(principal: str, name: UcName, info: TableInfo) -> None:
         raise GovernanceError(
             f"table {name} is no Delta table and cannot be used",
             expected="a Delta table",
-            got="a format that this version does not know" if found is None else f"the format {found.value}",
+            got="a format that this version does not know"
+            if found is None
+            else f"the format {found.value}",
             do="copy its rows into a Delta table, and name that one",
         )
 
 
 def _credential(answer: TableAnswer | PathAnswer, location: str) -> Credential:
     keys = answer.aws_temp_credentials
-    if keys is None or not _all_text(keys.access_key_id, keys.secret_access_key, keys.session_token):
+    if keys is None or not _all_text(
+        keys.access_key_id, keys.secret_access_key, keys.session_token
+    ):
         raise MalformedAnswer(f"Unity Catalog vended no AWS credential for {location}")
     try:
-        expires_at = datetime.fromtimestamp(int(answer.expiration_time or 0) / 1000, UTC)  # epoch milliseconds
+        expires_at = datetime.fromtimestamp(
+            int(answer.expiration_time or 0) / 1000, UTC
+        )  # epoch milliseconds
     except (TypeError, ValueError, OverflowError, OSError):
         expires_at = None
     if expires_at is None or not answer.expiration_time:

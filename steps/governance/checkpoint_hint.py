@@ -33,7 +33,11 @@ OpenedTable = TypeVar("OpenedTable", bound=Loadable)
 
 
 def past_hint(
-    open_at: Callable[[int | None], OpenedTable], version: int | None, folder: Callable[[], Any], *, location: str
+    open_at: Callable[[int | None], OpenedTable],
+    version: int | None,
+    folder: Callable[[], Any],
+    *,
+    location: str,
 ) -> OpenedTable:
     """The table at a version (None: the newest), whatever its `_last_checkpoint` says.
 

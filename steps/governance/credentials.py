@@ -57,7 +57,13 @@ def utc_now() -> datetime:
 class Access:
     """A governed location and the right to read (or write) it, as long as the job lasts. Threads may share it."""
 
-    def __init__(self, location: str, vend: Callable[[], Credential], *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        location: str,
+        vend: Callable[[], Credential],
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.location = location
         self._vend, self._now = vend, now
         self._lock = threading.Lock()
@@ -88,7 +94,11 @@ class Access:
                     got=error.what,
                     do="run again when the workspace answers",
                 ) from error
-            log.warning("credential for %s not renewed yet, the old one is still valid: %s", self.location, error.what)
+            log.warning(
+                "credential for %s not renewed yet, the old one is still valid: %s",
+                self.location,
+                error.what,
+            )
 
     def storage_options(self) -> dict[str, str]:
         """The keys as delta-rs takes them. They are static there: open the table again for newer ones."""

@@ -33,7 +33,12 @@ class GovernanceError(Exception):
     exit_code = 1
 
     def __init__(
-        self, what: str, *, expected: str | None = None, got: str | None = None, do: str | None = None
+        self,
+        what: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        do: str | None = None,
     ) -> None:
         self.what = what
         lines = [f"  {label:<9} {text}" for label, text in _labelled(expected, got, do) if text]
@@ -43,7 +48,9 @@ class GovernanceError(Exception):
         return str(self.args[0])
 
 
-def _labelled(expected: str | None, got: str | None, do: str | None) -> list[tuple[str, str | None]]:
+def _labelled(
+    expected: str | None, got: str | None, do: str | None
+) -> list[tuple[str, str | None]]:
     return [("expected", expected), ("got", got), ("do", do)]
 
 

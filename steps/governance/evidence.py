@@ -14,13 +14,22 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, Unavailable, UsageError
+from steps.governance.errors import (
+    AccessDenied,
+    Conflict,
+    GovernanceError,
+    NotFound,
+    Unavailable,
+    UsageError,
+)
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
 _DENIED = {"AccessDenied", "403"}
 # botocore's own time-outs are 60 s; five attempts of a store that hangs end within three minutes
-_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30)
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30
+)
 _MAX_BYTES = 64 * 1024 * 1024  # a manifest of some 300,000 files; anything larger is not a document
 
 
@@ -44,7 +53,9 @@ class Evidence:
         except (ClientError, BotoCoreError) as error:
             raise _translated(error, f"read {uri}") from error
         if len(content) > _MAX_BYTES:
-            raise GovernanceError(f"{uri} is no evidence document", expected=f"at most {_MAX_BYTES} bytes")
+            raise GovernanceError(
+                f"{uri} is no evidence document", expected=f"at most {_MAX_BYTES} bytes"
+            )
         return content
 
     def write_once(self, uri: str, content: bytes) -> None:
@@ -95,17 +106,29 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
         UsageError: another scheme, no bucket or no key.
     """
     parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/") or parts.query or parts.fragment:
-        raise UsageError("a storage URI was refused", expected="s3://bucket/key", got=repr(uri)[:200])
+    if (
+        parts.scheme != "s3"
+        or not parts.netloc
+        or not parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+    ):
+        raise UsageError(
+            "a storage URI was refused", expected="s3://bucket/key", got=repr(uri)[:200]
+        )
     return parts.netloc, parts.path.lstrip("/")
 
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:
     if not isinstance(error, ClientError):
-        return Unavailable(f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers")
+        return Unavailable(
+            f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"
+        )
     code = str(error.response["Error"]["Code"])
     if code in _ABSENT:
         return NotFound(f"nothing there: {doing}", got=code)
     if code in _DENIED:
-        return AccessDenied(f"this job's role was refused: {doing}", got=code, do="allow it in the role's policy")
+        return AccessDenied(
+            f"this job's role was refused: {doing}", got=code, do="allow it in the role's policy"
+        )
     return GovernanceError(f"S3 refused: {doing}", got=code)

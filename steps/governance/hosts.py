@@ -19,7 +19,12 @@ AWS_ZONES = (
     ".cloud.databricks.us",
     ".cloud.databricks.mil",
 )  # .mil: GovCloud DoD [unverified]
-NUMBERED_ZONES = (".azuredatabricks.net", ".databricks.azure.us", ".databricks.azure.cn", ".gcp.databricks.com")
+NUMBERED_ZONES = (
+    ".azuredatabricks.net",
+    ".databricks.azure.us",
+    ".databricks.azure.cn",
+    ".gcp.databricks.com",
+)
 # `accounts.…` is the account console. It has no Unity Catalog tables, so no step could work there.
 _LABEL = r"(?!accounts(?:-dod)?\.)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
@@ -28,7 +33,9 @@ def _any(zones: tuple[str, ...]) -> str:
     return "|".join(map(re.escape, zones))
 
 
-WORKSPACE = rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
+WORKSPACE = (
+    rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
+)
 # A workspace on this machine: the embedded environment. Nothing leaves the machine, so http is enough.
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
 
@@ -48,7 +55,9 @@ def checked_host(host: str, environ: Mapping[str, str] = os.environ) -> str:
         UsageError: neither an https Databricks host nor this machine's loopback.
     """
     text = host.removesuffix("/") if isinstance(host, str) else ""
-    embedded = re.fullmatch(LOOPBACK, environ.get("AWS_ENDPOINT_URL", "").removesuffix("/")) is not None
+    embedded = (
+        re.fullmatch(LOOPBACK, environ.get("AWS_ENDPOINT_URL", "").removesuffix("/")) is not None
+    )
     if not (re.fullmatch(WORKSPACE, text) or (embedded and re.fullmatch(LOOPBACK, text))):
         raise UsageError(
             "a Databricks host was refused before any secret was read",

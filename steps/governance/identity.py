@@ -63,9 +63,16 @@ def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = N
     hold_back_secrets()
     origin = checked_host(host)
     policy = policy or Policy()
-    tokens = _SecretTokens(_TokenEndpoint(origin, policy.within(CONNECTING_SECONDS)), secret_id, region)
+    tokens = _SecretTokens(
+        _TokenEndpoint(origin, policy.within(CONNECTING_SECONDS)), secret_id, region
+    )
     tokens.token()
-    return Workspace(origin, tokens.identity.client_id, workspace_client(origin, tokens.header, policy=policy), policy)
+    return Workspace(
+        origin,
+        tokens.identity.client_id,
+        workspace_client(origin, tokens.header, policy=policy),
+        policy,
+    )
 
 
 def read_identity(secret_id: str, region: str) -> Identity:
@@ -80,7 +87,9 @@ def read_identity(secret_id: str, region: str) -> Identity:
     except ClientError as error:
         raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
     except BotoCoreError as error:
-        raise Unavailable(f"Secrets Manager did not answer for {secret_id}", got=type(error).__name__) from None
+        raise Unavailable(
+            f"Secrets Manager did not answer for {secret_id}", got=type(error).__name__
+        ) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))
 
 
@@ -99,7 +108,12 @@ def _parse_identity(secret_id: str, text: str) -> Identity:
         client_id, client_secret = document["clientId"], document["clientSecret"]
     except (ValueError, KeyError, TypeError):
         client_id = client_secret = None
-    if not (isinstance(client_id, str) and client_id and isinstance(client_secret, str) and client_secret):
+    if not (
+        isinstance(client_id, str)
+        and client_id
+        and isinstance(client_secret, str)
+        and client_secret
+    ):
         raise IdentityRefused(
             f"the secret {secret_id} holds no Databricks service principal",
             expected="JSON with the fields clientId and clientSecret (AWS's DatabricksSPSecret)",

@@ -64,7 +64,9 @@ def table(name: UcName) -> ExternalLineageObject:
 
 def model_version(name: UcName, version: int) -> ExternalLineageObject:
     """A model version, as an end of an edge."""
-    return ExternalLineageObject(model_version=ExternalLineageModelVersion(name=str(name), version=str(version)))
+    return ExternalLineageObject(
+        model_version=ExternalLineageModelVersion(name=str(name), version=str(version))
+    )
 
 
 def job(name: str) -> ExternalLineageObject:
@@ -73,7 +75,9 @@ def job(name: str) -> ExternalLineageObject:
     Raises:
         NameRefused: not a name of `names.metadata_name`.
     """
-    return ExternalLineageObject(external_metadata=ExternalLineageExternalMetadata(name=_checked(name)))
+    return ExternalLineageObject(
+        external_metadata=ExternalLineageExternalMetadata(name=_checked(name))
+    )
 
 
 def label(end: ExternalLineageObject) -> str:
@@ -136,11 +140,18 @@ class Lineage:
                 )
 
         if not present():
-            settle(create, present=present, doing=f"record {edge.source} → {edge.target}", policy=self._policy)
+            settle(
+                create,
+                present=present,
+                doing=f"record {edge.source} → {edge.target}",
+                policy=self._policy,
+            )
 
     def edges(self, end: ExternalLineageObject, direction: LineageDirection) -> list[Edge]:
         """The edges on one side of an object, duplicates included."""
-        return [Edge(label(source), label(target)) for source, target in self._listed(end, direction)]
+        return [
+            Edge(label(source), label(target)) for source, target in self._listed(end, direction)
+        ]
 
     def walk_upstream(self, start: ExternalLineageObject) -> Iterator[Edge]:
         """Every edge between an object and where its data first came from, nearest first."""
@@ -156,10 +167,18 @@ class Lineage:
         self, end: ExternalLineageObject, direction: LineageDirection
     ) -> list[tuple[ExternalLineageObject, ExternalLineageObject]]:
         with translated(self.principal, f"list the lineage of {label(end)}"):
-            found = list(self._client.external_lineage.list_external_lineage_relationships(end, direction))
-        relations = [entry.external_lineage_info for entry in found if entry.external_lineage_info is not None]
+            found = list(
+                self._client.external_lineage.list_external_lineage_relationships(end, direction)
+            )
+        relations = [
+            entry.external_lineage_info
+            for entry in found
+            if entry.external_lineage_info is not None
+        ]
         if not all(relation.source and relation.target for relation in relations):
-            raise malformed(self.principal, f"list the lineage of {label(end)}", "an edge without two ends")
+            raise malformed(
+                self.principal, f"list the lineage of {label(end)}", "an edge without two ends"
+            )
         return [(relation.source, relation.target) for relation in relations]
 
     def _accept_equal(self, node: Job) -> None:
@@ -179,6 +198,8 @@ def _checked(name: str) -> str:
     """databricks-sdk puts this name into paths as it is."""
     if not _METADATA_NAME.fullmatch(name):
         raise NameRefused(
-            "an external metadata name was refused", expected="ft_ and 24 hex digits", got=repr(name)[:100]
+            "an external metadata name was refused",
+            expected="ft_ and 24 hex digits",
+            got=repr(name)[:100],
         )
     return name

@@ -14,7 +14,9 @@ from steps.governance.transport import TIMEOUT_SECONDS, workspace_client
 _NO_BUDGET = 0.0
 
 
-def client_that_sends_once(workspace: Workspace, *, timeout_seconds: float = TIMEOUT_SECONDS) -> WorkspaceClient:
+def client_that_sends_once(
+    workspace: Workspace, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> WorkspaceClient:
     """The workspace's client without repetitions; no answer within `timeout_seconds` is a lost one."""
     return workspace_client(
         workspace.host,

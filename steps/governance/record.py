@@ -97,7 +97,9 @@ class Principals(Part):
 class Record(Manifest):
     """Everything about one registered model version, written once to `<execution>/register/record.json`."""
 
-    schema_: Literal["governed-finetune/registered/1"] = Field(default="governed-finetune/registered/1", alias="schema")
+    schema_: Literal["governed-finetune/registered/1"] = Field(
+        default="governed-finetune/registered/1", alias="schema"
+    )
     key: Sha256
     registered_at: str
     principals: Principals

@@ -32,7 +32,9 @@ from steps.governance.transport import Malformed
 
 # "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording seen in public issues; the hosted service's
 # may differ [unverified], and then the message carries its text as it is.
-_MISSING = re.compile(r"does not have (?P<privilege>[A-Z][A-Z_ ]+?) on (?P<kind>\w[\w ]*?) '(?P<name>[^']+)'")
+_MISSING = re.compile(
+    r"does not have (?P<privilege>[A-Z][A-Z_ ]+?) on (?P<kind>\w[\w ]*?) '(?P<name>[^']+)'"
+)
 
 # Codes of Unity Catalog's public documentation, and the sentence that comes with a general code [unverified].
 _CONTAINER = re.compile(
@@ -79,7 +81,9 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
     if isinstance(error, databricks.PermissionDenied):
         return _denied(principal, doing, text)
     if isinstance(error, databricks.Unauthenticated):
-        return IdentityRefused(f"{principal} is no longer accepted by the workspace while it tried to {doing}")
+        return IdentityRefused(
+            f"{principal} is no longer accepted by the workspace while it tried to {doing}"
+        )
     if isinstance(error, databricks.NotFound) or str(error.error_code).endswith("DOES_NOT_EXIST"):
         return not_found(principal, doing, code=str(error.error_code), text=text)
     if isinstance(error, databricks.ResourceConflict) or "ALREADY_EXISTS" in str(error.error_code):

@@ -84,14 +84,18 @@ class Failure:
 
 def is_read(method: str, path: str) -> bool:
     """Whether repeating this request can change nothing."""
-    return method in ("GET", "HEAD") or (method == "POST" and READING_POSTS.fullmatch(path) is not None)
+    return method in ("GET", "HEAD") or (
+        method == "POST" and READING_POSTS.fullmatch(path) is not None
+    )
 
 
 def failure_of(status: int, retry_after: str | None, now: datetime) -> Failure | None:
     """What an HTTP status says about repeating, None where it is an answer."""
     if (status < 500 and status not in _PASSING_CLIENT_ERRORS) or status in _FINAL_SERVER_ERRORS:
         return None
-    return Failure(f"HTTP {status}", seconds_asked(retry_after, now), unprocessed=status == _UNPROCESSED)
+    return Failure(
+        f"HTTP {status}", seconds_asked(retry_after, now), unprocessed=status == _UNPROCESSED
+    )
 
 
 def seconds_asked(retry_after: str | None, now: datetime) -> float | None:
@@ -130,7 +134,11 @@ class Attempts:
             Unanswered: the pause does not fit into the budget.
         """
         clock, left = self._policy.clock, self.seconds_left
-        pause = self._backoff() if failure.asked_seconds is None else max(failure.asked_seconds, self._backoff())
+        pause = (
+            self._backoff()
+            if failure.asked_seconds is None
+            else max(failure.asked_seconds, self._backoff())
+        )
         if pause >= left:
             raise self.unanswered(failure)
         log.warning(
@@ -153,7 +161,9 @@ class Attempts:
         return Unanswered(text, retry_after_seconds=failure.asked_seconds)
 
 
-def settle(act: Callable[[], None], *, present: Callable[[], bool], doing: str, policy: Policy) -> None:
+def settle(
+    act: Callable[[], None], *, present: Callable[[], bool], doing: str, policy: Policy
+) -> None:
     """Have an effect happen once: where its answer was lost, look whether it happened before it is sent again.
 
     Raises:

@@ -34,9 +34,13 @@ from steps.governance.retrying import Attempts, Failure, Policy, Unanswered, fai
 
 Authenticate = Callable[[], dict[str, str]]
 
-TIMEOUT_SECONDS = 30.0  # until an attempt is answered: one that hangs leaves time for another within the budget
+TIMEOUT_SECONDS = (
+    30.0  # until an attempt is answered: one that hangs leaves time for another within the budget
+)
 _CONNECT_SECONDS = 5.0
-_SDK_BUDGET_SECONDS = 1  # databricks-sdk's own, should an update no longer ask our clock; its default is 300
+_SDK_BUDGET_SECONDS = (
+    1  # databricks-sdk's own, should an update no longer ask our clock; its default is 300
+)
 _CONNECTIONS = 20  # databricks-sdk's own number
 _AUTH_TYPE = "oauth-m2m"
 _PRODUCT = ("governed-finetune", "0.1.0")
@@ -58,12 +62,18 @@ class Refused(Exception):
 class Transport(HTTPAdapter):
     """Sends requests as the policy says. `authenticate` gives a repeated request a token that is valid by then."""
 
-    def __init__(self, policy: Policy, *, authenticate: Authenticate | None = None, refusals: bool = False) -> None:
+    def __init__(
+        self, policy: Policy, *, authenticate: Authenticate | None = None, refusals: bool = False
+    ) -> None:
         super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS, pool_block=True)
         self._policy, self._authenticate, self._refusals = policy, authenticate, refusals
 
     def send(  # type: ignore[override]  # the other arguments go on to requests as they came
-        self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None, **more: Any
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        **more: Any,
     ) -> requests.Response:
         """Send, and send again, until there is an answer.
 
@@ -84,7 +94,9 @@ class Transport(HTTPAdapter):
             if self._authenticate is not None:
                 request.headers.update(self._authenticate())
 
-    def _sent_once(self, request: requests.PreparedRequest, **how: Any) -> requests.Response | Failure:
+    def _sent_once(
+        self, request: requests.PreparedRequest, **how: Any
+    ) -> requests.Response | Failure:
         try:
             response = super().send(request, **how)
             if not how["stream"]:
@@ -97,10 +109,16 @@ class Transport(HTTPAdapter):
             response.close()
         return failure or response
 
-    def _checked(self, response: requests.Response, *, stream: bool, read: bool) -> requests.Response:
-        if response.is_redirect:  # the workspace's API sends nobody elsewhere; a login page or a proxy does
+    def _checked(
+        self, response: requests.Response, *, stream: bool, read: bool
+    ) -> requests.Response:
+        if (
+            response.is_redirect
+        ):  # the workspace's API sends nobody elsewhere; a login page or a proxy does
             if self._refusals:
-                raise Refused(response.status_code, "REDIRECT", "the workspace sent the request elsewhere")
+                raise Refused(
+                    response.status_code, "REDIRECT", "the workspace sent the request elsewhere"
+                )
             raise Malformed(f"HTTP {response.status_code}, a redirect")
         if response.ok:
             if not (stream or response.request.method == "HEAD"):
@@ -111,7 +129,11 @@ class Transport(HTTPAdapter):
 
 
 def workspace_client(
-    host: str, authenticate: Authenticate, *, policy: Policy, timeout_seconds: float = TIMEOUT_SECONDS
+    host: str,
+    authenticate: Authenticate,
+    *,
+    policy: Policy,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> WorkspaceClient:
     """A databricks-sdk client whose requests all go through `Transport`; it sends none while it is made."""
     config = _PlainConfig(
@@ -125,7 +147,9 @@ def workspace_client(
         clock=_NoSecondTime(),
     )
     client = WorkspaceClient(config=config)
-    client.api_client._api_client._session.mount(f"{host}/", Transport(policy, authenticate=authenticate))
+    client.api_client._api_client._session.mount(
+        f"{host}/", Transport(policy, authenticate=authenticate)
+    )
     return client
 
 
@@ -150,7 +174,9 @@ class _NoSecondTime(SdkClock):
 
     def sleep(self, seconds: float) -> NoReturn:
         """Raise what the SDK caught."""
-        raise sys.exception() or RuntimeError(f"databricks-sdk wants to wait for {seconds} s outside of a retry")
+        raise sys.exception() or RuntimeError(
+            f"databricks-sdk wants to wait for {seconds} s outside of a retry"
+        )
 
 
 class _Given(CredentialsStrategy):
@@ -183,7 +209,9 @@ def _innermost(error: BaseException) -> str:
     """The class of an error and of what it wraps; their texts may hold a URL with its query."""
     reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
     return (
-        f"{type(error).__name__} ({type(reason).__name__})" if isinstance(reason, Exception) else type(error).__name__
+        f"{type(error).__name__} ({type(reason).__name__})"
+        if isinstance(reason, Exception)
+        else type(error).__name__
     )
 
 
@@ -193,13 +221,17 @@ def _check_json(response: requests.Response, *, read: bool) -> None:
     Raises:
         Malformed: anything else.
     """
-    if not urlsplit(str(response.url)).path.startswith("/api/") or (not response.content and not read):
+    if not urlsplit(str(response.url)).path.startswith("/api/") or (
+        not response.content and not read
+    ):
         return
     try:
         document = json.loads(response.content.decode("utf-8"))
     except (ValueError, RecursionError):
         kind = response.headers.get("Content-Type", "no content type").partition(";")[0][:60]
-        raise Malformed(f"HTTP {response.status_code} with {len(response.content)} bytes, {kind}, no JSON") from None
+        raise Malformed(
+            f"HTTP {response.status_code} with {len(response.content)} bytes, {kind}, no JSON"
+        ) from None
     if not isinstance(document, dict):
         raise Malformed(
             f"HTTP {response.status_code} with a JSON {_JSON_NAMES[type(document)]} where an object belongs"

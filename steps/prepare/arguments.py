@@ -76,7 +76,10 @@ def parse(argv: Sequence[str]) -> Arguments:
             faults.append(f"{flag}: {_short(error)}, got {text[:100]!r}")
             return None
 
-    values = {flag.lstrip("-").replace("-", "_"): checked(flag, check) for flag, (check, _) in _FLAGS.items()}
+    values = {
+        flag.lstrip("-").replace("-", "_"): checked(flag, check)
+        for flag, (check, _) in _FLAGS.items()
+    }
     if values["raw_table"] is not None and values["raw_table"] == values["curated_table"]:
         faults.append("--curated-table: another table than --raw-table was expected")
     faults += _rejected_table_faults(values["raw_table"], values["curated_table"])
@@ -92,8 +95,14 @@ def _rejected_table_faults(raw: object, curated: object) -> list[str]:
     try:
         rejected = curated.sibling("rejected")
     except GovernanceError:
-        return [f"--curated-table: a name that is still one with _rejected after it was expected, got {str(curated)!r}"]
-    return ["--curated-table: a table whose _rejected table is not --raw-table was expected"] if rejected == raw else []
+        return [
+            f"--curated-table: a name that is still one with _rejected after it was expected, got {str(curated)!r}"
+        ]
+    return (
+        ["--curated-table: a table whose _rejected table is not --raw-table was expected"]
+        if rejected == raw
+        else []
+    )
 
 
 def _text(text: str) -> str:
@@ -140,10 +149,19 @@ def _arn(text: str) -> str:
 _FLAGS: dict[str, tuple[Callable[[str], object], str]] = {
     "--execution-arn": (_arn, "ARN of the pipeline execution this run belongs to"),
     "--raw-table": (UcName.parse, "catalog.schema.table with the filings"),
-    "--raw-version": (_whole(LATEST, 2**63 - 1), "Delta version to read; -1 reads the latest and records which it was"),
+    "--raw-version": (
+        _whole(LATEST, 2**63 - 1),
+        "Delta version to read; -1 reads the latest and records which it was",
+    ),
     "--curated-table": (written_name, "catalog.schema.table the examples are appended to"),
-    "--curated-root": (_matching(_S3_URI, "s3://bucket/prefix"), "where a curated table is created the first time"),
-    "--manifest-uri": (_matching(_S3_URI, "s3://bucket/key"), "where the manifest is written, once and last"),
+    "--curated-root": (
+        _matching(_S3_URI, "s3://bucket/prefix"),
+        "where a curated table is created the first time",
+    ),
+    "--manifest-uri": (
+        _matching(_S3_URI, "s3://bucket/key"),
+        "where the manifest is written, once and last",
+    ),
     "--eval-fraction": (_fraction, "share of the companies kept for evaluation"),
     "--seed": (_whole(0, _MAX_SEED), "decides which companies these are"),
     "--delta-engine": (_engine, "who reads and commits Delta: delta-rs or unity-connector"),
@@ -187,4 +205,6 @@ def _usage(faults: list[str]) -> UsageError:
 def _short(error: Exception) -> str:
     """The rule that was broken; the value itself is added by the caller."""
     lines = str(error).splitlines()
-    return next((line.split(None, 1)[1] for line in lines if line.strip().startswith("expected")), lines[0])
+    return next(
+        (line.split(None, 1)[1] for line in lines if line.strip().startswith("expected")), lines[0]
+    )

@@ -27,12 +27,16 @@ _DAMAGE = (
 _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2265\u2500-\u27bf"
 
 # Windows-1252 has no sign for five of the bytes 0x80-0x9F; a browser that reads them keeps them as control characters.
-_WINDOWS = {byte: bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(0x80, 0xC0)}
+_WINDOWS = {
+    byte: bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(0x80, 0xC0)
+}
 _CONTROLS = {chr(byte): sign for byte, sign in _WINDOWS.items() if byte < 0xA0}
 # A soft hyphen is also the byte 0xAD ("í" is 0xC3 0xAD): the repair leaves it, what comes after the repair removes it.
 _HIDDEN = re.compile(_INVISIBLE.replace(r"\u00ad", ""))
 _CONTROL = re.compile("[\x80-\x9f]")
-_BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {chr(byte): byte for byte in range(0xC0, 0x100)}
+_BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {
+    chr(byte): byte for byte in range(0xC0, 0x100)
+}
 
 
 def _signs(*numbers: int) -> str:
@@ -55,17 +59,36 @@ _SECOND = {
     "Ë": {0x86, 0x9C},
     "Î": {*range(0xB1, 0xC0)},
     "Ï": {*range(0x80, 0x8A)},
-    "â": {0x80, 0x81, 0x82, 0x84, 0x85, 0x86, 0x88, 0x89, 0x96, 0x97, 0x98, 0x9C},  # punctuation, signs, bullets
+    "â": {
+        0x80,
+        0x81,
+        0x82,
+        0x84,
+        0x85,
+        0x86,
+        0x88,
+        0x89,
+        0x96,
+        0x97,
+        0x98,
+        0x9C,
+    },  # punctuation, signs, bullets
     "ï": {0x82, 0x83, 0xAC, 0xBB, 0xBF},  # bullets of Symbol, ligatures, byte order mark, U+FFFD
     "ð": {0x9F},
 }
-_FRACTIONS = {0x93, 0x94, *range(0x9B, 0x9F)}  # behind 0xE2 0x85; the others there are signs no filing has
+_FRACTIONS = {
+    0x93,
+    0x94,
+    *range(0x9B, 0x9F),
+}  # behind 0xE2 0x85; the others there are signs no filing has
 _ANY = _signs(*_REST)
 _WRONGLY_READ = re.compile(f"[ÂÃÄÅÆËÎÏ]{_ANY}|[âï]{_ANY}{{2}}|ð{_ANY}{{3}}")
 _WRONG_LEADS = re.compile("[ÂÃÄÅÆËÎÏâïð]")
 # The last byte was lost on the way: a closing quotation mark (0x9D has no sign), a dash whose quotation mark was made plain,
 # a space that was made plain.
-_CUT_SHORT = re.compile(r"(â€\")|(â€\ufffd?)|(Â(?=[\s<]|$))|((?<![A-ZÀ-Þ])Ã(?=[\s<]))", re.MULTILINE)
+_CUT_SHORT = re.compile(
+    r"(â€\")|(â€\ufffd?)|(Â(?=[\s<]|$))|((?<![A-ZÀ-Þ])Ã(?=[\s<]))", re.MULTILINE
+)
 _MEANT = ("—", "”", "", "à")
 _ENTITY = re.compile(
     r"&(?:amp;)*(?:#(\d{1,7}(?=;)|\d{2,7}|[xX][0-9a-fA-F]{2,6});?|([A-Za-z][A-Za-z0-9]{1,31});"
@@ -90,7 +113,11 @@ def mended(text: pl.Expr) -> pl.Expr:
 def _composed(texts: pl.Series) -> pl.Series:
     """NFC, where it can make a difference: it takes longer than everything else here."""
     rows = texts.str.contains(f"[^{_COMPOSED}]").fill_null(value=False).arg_true()
-    return texts if rows.is_empty() else texts.clone().scatter(rows, texts.gather(rows).str.normalize("NFC"))
+    return (
+        texts
+        if rows.is_empty()
+        else texts.clone().scatter(rows, texts.gather(rows).str.normalize("NFC"))
+    )
 
 
 def _where_damaged(texts: pl.Series) -> pl.Series:
@@ -98,7 +125,9 @@ def _where_damaged(texts: pl.Series) -> pl.Series:
     if damaged.is_empty():
         return texts
     repaired = pl.Series([_repaired(text) for text in texts.gather(damaged)], dtype=pl.String)
-    return texts.clone().scatter(damaged, repaired.to_frame("text").select(markup.removed(pl.col("text")))["text"])
+    return texts.clone().scatter(
+        damaged, repaired.to_frame("text").select(markup.removed(pl.col("text")))["text"]
+    )
 
 
 def _repaired(text: str) -> str:
@@ -113,8 +142,17 @@ def _repaired(text: str) -> str:
             break
     if _WRONG_LEADS.search(text):
         text = _CUT_SHORT.sub(_of_rest, text)
-    text = _CONTROL.sub(LOST, text).replace("\uf0b7", "•").replace("\u2028", "\n").replace("\u2029", "\n")
-    return _PAGE_END.sub(lambda found: f"{found[1]}\n\n" if found[1] else "\n", text) if "\x0c" in text else text
+    text = (
+        _CONTROL.sub(LOST, text)
+        .replace("\uf0b7", "•")
+        .replace("\u2028", "\n")
+        .replace("\u2029", "\n")
+    )
+    return (
+        _PAGE_END.sub(lambda found: f"{found[1]}\n\n" if found[1] else "\n", text)
+        if "\x0c" in text
+        else text
+    )
 
 
 def _of_entity(found: re.Match[str]) -> str:
@@ -125,7 +163,11 @@ def _of_entity(found: re.Match[str]) -> str:
     if name is None:
         return html5[(bare[0] or bare[1]) + ";"]
     known = name if f"{name};" in html5 else name.lower() if name.lower() in _ANY_CASE else None
-    return html5[f"{known};"] if known else "&" + found[0].rsplit("&amp;", 1)[-1].rsplit("amp;", 1)[-1].lstrip("&")
+    return (
+        html5[f"{known};"]
+        if known
+        else "&" + found[0].rsplit("&amp;", 1)[-1].rsplit("amp;", 1)[-1].lstrip("&")
+    )
 
 
 def _of_bytes(found: re.Match[str]) -> str:
@@ -144,13 +186,19 @@ def _of_bytes(found: re.Match[str]) -> str:
 
 def _is_in_word(found: re.Match[str]) -> bool:
     """Whether `Ã` does not end a word of capitals, as it does in Portuguese ("IRMÃ")."""
-    before, after = found.string[found.start() - 1 : found.start()], found.string[found.end() : found.end() + 1]
+    before, after = (
+        found.string[found.start() - 1 : found.start()],
+        found.string[found.end() : found.end() + 1],
+    )
     return not before.isupper() or (found[0][1] not in "\u00a0’" and after.isalpha())
 
 
 def _is_hyphenated(found: re.Match[str]) -> bool:
     """Whether a soft hyphen follows a letter of a word of capitals ("CÂ-MARA"); a capital may begin a name ("Aída")."""
-    before, after = found.string[found.start() - 1 : found.start()], found.string[found.end() : found.end() + 1]
+    before, after = (
+        found.string[found.start() - 1 : found.start()],
+        found.string[found.end() : found.end() + 1],
+    )
     return before.isupper() and not after.islower()
 
 

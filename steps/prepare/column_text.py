@@ -26,7 +26,11 @@ def text(array: pa.Array, name: str) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return text(array.dictionary_decode(), name)
     if pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_date(kind):
-        return array.cast(pa.string()) if not pa.types.is_date64(kind) else array.cast(pa.date32()).cast(pa.string())
+        return (
+            array.cast(pa.string())
+            if not pa.types.is_date64(kind)
+            else array.cast(pa.date32()).cast(pa.string())
+        )
     if pa.types.is_timestamp(kind):
         return _day(array)
     if pa.types.is_decimal(kind):
@@ -64,7 +68,11 @@ def _whole(array: pa.Array) -> pa.Array:
     """Whole numbers as digits, as far as the type holds integers exactly. NaN, pandas' mark of a missing value, is null."""
     values = array.cast(pa.float64())
     known = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
-    whole = pc.and_(pc.equal(pc.floor(known), known), pc.less(pc.abs(known), _EXACT_INTEGERS[array.type]))
+    whole = pc.and_(
+        pc.equal(pc.floor(known), known), pc.less(pc.abs(known), _EXACT_INTEGERS[array.type])
+    )
     digits = pc.if_else(whole, known, 0.0).cast(pa.int64()).cast(pa.string())
-    other = pc.replace_substring_regex(known.cast(pa.string()), pattern=r"^(-?[0-9]+)$", replacement=r"\1.0")
+    other = pc.replace_substring_regex(
+        known.cast(pa.string()), pattern=r"^(-?[0-9]+)$", replacement=r"\1.0"
+    )
     return pc.if_else(whole, digits, other)

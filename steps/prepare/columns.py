@@ -53,7 +53,9 @@ def chosen(there: Mapping[str, str], *, table: str, version: int) -> Columns:
     for name in there:
         found.setdefault(name.lower(), []).append(name)
     faults = (
-        [f"no column {', '.join(missing)}"] if (missing := [name for name in REQUIRED if name not in found]) else []
+        [f"no column {', '.join(missing)}"]
+        if (missing := [name for name in REQUIRED if name not in found])
+        else []
     )
     faults += [
         f"columns {', '.join(sorted(found[name]))}, which differ only in case"
@@ -77,7 +79,11 @@ def _unusable(name: str, kind: str) -> str | None:
     meaning, types = _MEANINGS.get(name, _A_TEXT)
     if re.fullmatch(types, kind, re.IGNORECASE):
         return None
-    shown = re.split(r"[<(]", kind)[0].lower() if kind.lower().startswith(("struct", "array", "map")) else kind.lower()
+    shown = (
+        re.split(r"[<(]", kind)[0].lower()
+        if kind.lower().startswith(("struct", "array", "map"))
+        else kind.lower()
+    )
     return f"{name}: type {shown} cannot be read as {meaning}"
 
 

@@ -17,7 +17,9 @@ Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Batches]
 
 WRITTEN_DDL = "path string, size bigint, sha256 string, rows bigint"
-_WRITTEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64())])
+_WRITTEN = pa.schema(
+    [("path", pa.string()), ("size", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64())]
+)
 _BUFFER_BYTES = 1 << 20
 
 
@@ -29,7 +31,9 @@ def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem"
     return PyFileSystem(DeltaStorageHandler(location, dict(options)))
 
 
-def writing(location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema) -> Task:
+def writing(
+    location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema
+) -> Task:
     """A task that writes its rows as one Parquet file and reports path, size, sha256 and rows.
 
     The file is named by its content: a repeated task overwrites its own file with the same bytes and leaves no orphan.
@@ -47,7 +51,8 @@ def writing(location: str, options: Mapping[str, str], execution_id: str, schema
         files.create_dir(f"{PARTITION}={execution_id}", recursive=True)
         put(files, path, content)
         yield pa.RecordBatch.from_pylist(
-            [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}], schema=_WRITTEN
+            [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}],
+            schema=_WRITTEN,
         )
 
     return write
@@ -101,7 +106,12 @@ def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> 
                         size += len(block)
                     source.seek(0)
                     rows = pq.ParquetFile(source).metadata.num_rows
-                found = {"path": paths[number], "size": size, "sha256": digest.hexdigest(), "rows": rows}
+                found = {
+                    "path": paths[number],
+                    "size": size,
+                    "sha256": digest.hexdigest(),
+                    "rows": rows,
+                }
                 yield pa.RecordBatch.from_pylist([found], schema=_WRITTEN)
 
     return read_back

@@ -21,7 +21,9 @@ _TIME = (
 )
 _YEAR_FIRST = re.compile(r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})" + _TIME)
 _YEAR_LAST = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})" + _TIME)
-_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?")
+_COMPACT = re.compile(
+    r"([0-9]{4})([0-9]{2})([0-9]{2})(?:(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?"
+)
 _YEAR_ALONE = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?")  # a year, or a year and a month
 _EPOCH = re.compile(r"[0-9]{9,19}")
 # By the number of digits, which differ between the units for every year from 1973 to 2286.

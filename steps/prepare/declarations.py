@@ -78,12 +78,17 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
     found = [*_by_columns(declared.fields), *_mapping(declared.properties), *versions]
     features = sorted(declared.features - DELTA_RS_APPENDS)
     if found or features:
-        spark_can = set(features) <= SPARK_APPENDS and not versions and not _other_paths(declared.properties)
+        spark_can = (
+            set(features) <= SPARK_APPENDS
+            and not versions
+            and not _other_paths(declared.properties)
+        )
         raise Conflict(
             f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
             expected="a table that any writer may append plain rows to",
             got=", ".join([*found, *(f"writer feature {name}" for name in features)]),
-            do="choose another CuratedTable" + (", or the delta engine unity-connector" if spark_can else ""),
+            do="choose another CuratedTable"
+            + (", or the delta engine unity-connector" if spark_can else ""),
         )
     return rules(declared)
 
@@ -109,11 +114,16 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
     """What every row must hold. NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard."""
     found: list[Rule] = []
     for column in declared.fields:
-        name, metadata = column["name"], column.get("metadata") or {}  # one of Prepare's names, which need no quotes
+        name, metadata = (
+            column["name"],
+            column.get("metadata") or {},
+        )  # one of Prepare's names, which need no quotes
         if not column.get("nullable", True):
             found.append(Rule(f"NOT NULL of column {name}", f"{name} IS NOT NULL"))
         if "delta.invariants" in metadata:
-            found.append(Rule(f"invariant of column {name}", _invariant(metadata["delta.invariants"])))
+            found.append(
+                Rule(f"invariant of column {name}", _invariant(metadata["delta.invariants"]))
+            )
         if length := re.fullmatch(r"varchar\((\d+)\)", str(metadata.get(_TEXT_TYPE, ""))):
             longest = f"{name} IS NULL OR length({name}) <= {length[1]}"
             found.append(Rule(f"type varchar({length[1]}) of column {name}", longest))
@@ -147,16 +157,27 @@ def require_columns(place: Place, schema: TableSchema, declared: Declared) -> No
     wanted = {each["name"]: each["type"] for each in json.loads(schema.delta_json)["fields"]}
     there = {each["name"]: each["type"] for each in declared.fields}
     different = [f"no column {name}" for name in wanted if name not in there]
-    different += [f"column {name}, which Prepare does not write" for name in there if name not in wanted]
+    different += [
+        f"column {name}, which Prepare does not write" for name in there if name not in wanted
+    ]
     different += [
         f"{name} as {_type_name(there[name])}, not {kind}"
         for name, kind in wanted.items()
         if there.get(name, kind) != kind
     ]
-    padded = [(each["name"], str((each.get("metadata") or {}).get(_TEXT_TYPE, ""))) for each in declared.fields]
-    different += [f"{name} as {kind}, which pads its values" for name, kind in padded if kind.startswith("char(")]
+    padded = [
+        (each["name"], str((each.get("metadata") or {}).get(_TEXT_TYPE, "")))
+        for each in declared.fields
+    ]
+    different += [
+        f"{name} as {kind}, which pads its values"
+        for name, kind in padded
+        if kind.startswith("char(")
+    ]
     if declared.partition_columns != (PARTITION,):
-        different.append(f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}")
+        different.append(
+            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}"
+        )
     if different:
         raise Conflict(
             f"table {place.name} has other columns than Prepare writes, nothing was written",
@@ -176,19 +197,26 @@ def _by_columns(fields: Sequence[Field]) -> list[str]:
             f"identity column {name}": any(key.startswith("delta.identity.") for key in metadata),
         }
         found += [kind for kind, declared in kinds.items() if declared]
-        unknown = [key for key in metadata if key.startswith(_ACTED_UPON) and not key.startswith(_KNOWN)]
+        unknown = [
+            key for key in metadata if key.startswith(_ACTED_UPON) and not key.startswith(_KNOWN)
+        ]
         found += [f"{key} of column {name}" for key in unknown]
     return found
 
 
 def _unknown_versions(declared: Declared) -> list[str]:
     """Protocol versions that are not specified yet, so nobody can know what they ask of a writer."""
-    newest = {"reader": (declared.reader_version, NEWEST_READER), "writer": (declared.writer_version, NEWEST_WRITER)}
+    newest = {
+        "reader": (declared.reader_version, NEWEST_READER),
+        "writer": (declared.writer_version, NEWEST_WRITER),
+    }
     return [f"{kind} version {there}" for kind, (there, known) in newest.items() if there > known]
 
 
 def _mapping(properties: Mapping[str, str]) -> list[str]:
-    return [f"column mapping by {mode}" for mode in _values(properties, _MAPPING_MODE) if mode != "none"]
+    return [
+        f"column mapping by {mode}" for mode in _values(properties, _MAPPING_MODE) if mode != "none"
+    ]
 
 
 def _other_paths(properties: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,9 @@ FROM_FILES = frozenset({
 })  # fmt: skip
 # Reader features that need delta-rs's own scan, and those of the above that this scan refuses.
 BY_SCAN = frozenset({"columnMapping", "deletionVectors"})
-NOT_BY_SCAN = frozenset({"typeWidening", "typeWidening-preview", "variantShredding", "variantShredding-preview"})
+NOT_BY_SCAN = frozenset(
+    {"typeWidening", "typeWidening-preview", "variantShredding", "variantShredding-preview"}
+)
 
 # Writer features with which an append by delta-rs commits, and real Delta reads the rows. Ours to honour: `checkConstraints`,
 # `generatedColumns`, `invariants`, and `columnMapping`, with which delta-rs commits but writes no physical names.

@@ -53,7 +53,11 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
         except (CommitFailedError, _CreatedMeanwhile) as error:
             if not _went_on(place, table):  # nobody was faster: delta-rs will refuse it every time
                 raise not_committed(place, error) from error
-            log.info("another commit to %s came first (%s), looking again", place.name, type(error).__name__)
+            log.info(
+                "another commit to %s came first (%s), looking again",
+                place.name,
+                type(error).__name__,
+            )
             time.sleep(random.uniform(1, 3) * _COMMIT_WAIT_SECONDS)  # noqa: S311 - no secret: spreads writers
     raise Unavailable(
         f"table {place.name} took no commit",
@@ -69,7 +73,9 @@ def _went_on(place: Place, table: DeltaTable | None) -> bool:
     return newest is not None and (table is None or newest.version() > table.version())
 
 
-def commit_once(place: Place, table: DeltaTable | None, content: Content, files: Sequence[FileEntry]) -> None:
+def commit_once(
+    place: Place, table: DeltaTable | None, content: Content, files: Sequence[FileEntry]
+) -> None:
     """Commit as the version after `table`, or create the table; fails if anybody else did either.
 
     Raises:
@@ -86,16 +92,28 @@ def commit_once(place: Place, table: DeltaTable | None, content: Content, files:
         if table is None:
             _create(place, Schema.from_json(schema.delta_json), adds, properties)
             return
-        declarations.require_rules(place, declarations.checked(place, schema, declarations.of(table)), content.rules)
+        declarations.require_rules(
+            place, declarations.checked(place, schema, declarations.of(table)), content.rules
+        )
         # The table's own schema: with the comments and rules that its owner declared, which stay as they are.
-        table.create_write_transaction([*adds], "append", table.schema(), [PARTITION], commit_properties=properties)
+        table.create_write_transaction(
+            [*adds], "append", table.schema(), [PARTITION], commit_properties=properties
+        )
 
 
-def _create(place: Place, columns: Schema, adds: list[AddAction], properties: CommitProperties) -> None:
+def _create(
+    place: Place, columns: Schema, adds: list[AddAction], properties: CommitProperties
+) -> None:
     options = place.access.storage_options()
     try:
         create_table_with_add_actions(
-            place.location, columns, adds, "error", [PARTITION], storage_options=options, commit_properties=properties
+            place.location,
+            columns,
+            adds,
+            "error",
+            [PARTITION],
+            storage_options=options,
+            commit_properties=properties,
         )
     except DeltaError:
         if existing(place) is None:
@@ -114,7 +132,9 @@ def commit_of(place: Place, table: DeltaTable | None, provenance: Provenance) ->
         return Commit(version, int(entry["timestamp"]), _files(opened(place, version), provenance))
 
 
-def earlier(place: Place, table: DeltaTable | None, execution_arn: str) -> tuple[int, dict[str, Any]] | None:
+def earlier(
+    place: Place, table: DeltaTable | None, execution_arn: str
+) -> tuple[int, dict[str, Any]] | None:
     """The version of an execution's commit and what that says about itself, if the log holds one."""
     with storage(f"read the log of table {place.name}"):
         if table is None or table.transaction_version(execution_arn) is None:
@@ -160,7 +180,11 @@ def _add_action(file: FileEntry, provenance: Provenance) -> AddAction:
 def _files(table: DeltaTable, provenance: Provenance) -> tuple[FileEntry, ...]:
     """The files of this execution's partition, as the log and their names (which are their sha256) tell."""
     partition = f"{PARTITION}={execution_id(provenance.execution_arn)}/"
-    added = pa.table(table.get_add_actions(flatten=True)).select(["path", "size_bytes", "num_records"]).to_pylist()
+    added = (
+        pa.table(table.get_add_actions(flatten=True))
+        .select(["path", "size_bytes", "num_records"])
+        .to_pylist()
+    )
     entries = (
         FileEntry(
             path=file["path"],

@@ -19,7 +19,13 @@ from steps.prepare import data_files, declarations, raw_rows, row_rules, tiny_fi
 from steps.prepare.delta_io import Commit, Content, Place, Rule, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier
 from steps.prepare.delta_tables import existing, opened, paths, storage
-from steps.prepare.readable import Version, by_scan, require_every_file, require_files, require_own_files
+from steps.prepare.readable import (
+    Version,
+    by_scan,
+    require_every_file,
+    require_files,
+    require_own_files,
+)
 from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
 
@@ -41,7 +47,9 @@ class DeltaRsStore:
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """See `DeltaStore`."""
-        row_rules.require_evaluable(self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema))
+        row_rules.require_evaluable(
+            self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema)
+        )
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
         """See `DeltaStore`."""
@@ -56,7 +64,9 @@ class DeltaRsStore:
         by_scan(place, table)
         wanted = _version(table)
         require_own_files(place, wanted.paths)
-        require_files(place, wanted, _version(newest), lambda number: _version(opened(place, number)))
+        require_files(
+            place, wanted, _version(newest), lambda number: _version(opened(place, number))
+        )
         return wanted.number
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
@@ -84,7 +94,9 @@ class DeltaRsStore:
         table = opened(place, version)
         options = place.access.storage_options()
         if by_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
-            return self._map(1, raw_rows.scanning(place.location, options, version, columns), _text_ddl(columns))
+            return self._map(
+                1, raw_rows.scanning(place.location, options, version, columns), _text_ddl(columns)
+            )
         added = pa.table(table.get_add_actions(flatten=True))
         files = list(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
         sizes = [size for _, size in files]
@@ -124,12 +136,20 @@ class DeltaRsStore:
 
     def _stage(self, frame: "DataFrame", place: Place, content: Content) -> tuple[FileEntry, ...]:
         """Write the data files, which nobody sees before the commit."""
-        execution, rows, schema = execution_id(content.provenance.execution_arn), content.rows, content.schema
+        execution, rows, schema = (
+            execution_id(content.provenance.execution_arn),
+            content.rows,
+            content.schema,
+        )
         task = data_files.writing(place.location, place.access.storage_options(), execution, schema)
         with translated(f"write the data files of table {place.name}"):
-            parts = frame.select(*schema.names).repartition(max(1, -(-rows // _ROWS_PER_FILE)), schema.names[0])
+            parts = frame.select(*schema.names).repartition(
+                max(1, -(-rows // _ROWS_PER_FILE)), schema.names[0]
+            )
             written = parts.mapInArrow(task, data_files.WRITTEN_DDL).collect()
-        files = tuple(FileEntry(**row.asDict()) for row in sorted(written, key=lambda row: str(row["path"])))
+        files = tuple(
+            FileEntry(**row.asDict()) for row in sorted(written, key=lambda row: str(row["path"]))
+        )
         if (got := sum(file.rows or 0 for file in files)) != rows:
             raise IntegrityError(
                 f"table {place.name} was not committed: rows were lost or doubled while it was written",
@@ -144,7 +164,10 @@ class DeltaRsStore:
         paths = [file.path for file in files]
         with translated(f"read back the data files of table {place.name}"):
             task = data_files.hashing(place.location, place.access.storage_options(), paths)
-            found = {row["path"]: row for row in self._map(len(paths), task, data_files.WRITTEN_DDL).collect()}
+            found = {
+                row["path"]: row
+                for row in self._map(len(paths), task, data_files.WRITTEN_DDL).collect()
+            }
         for file in files:
             got = FileEntry(**found[file.path].asDict())
             if got != file:

@@ -164,4 +164,6 @@ def _oldest(place: Place) -> int:
     names = [info.base_name for info in files.get_file_info(FileSelector("_delta_log"))]
     if f"{0:020}.json" in names:
         return 0
-    return min((int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))), default=-1)
+    return min(
+        (int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))), default=-1
+    )

@@ -32,15 +32,29 @@ DUPLICATE_EXAMPLE = "duplicate_example"
 LOST_CHARACTERS = "lost_characters"
 LATER_ITEMS = "later_items"
 
-SHORTEST_BODY, LONGEST_BODY = 200, 6_000  # characters; about 50 to 1,400 tokens, so that a prompt fits 2,048
+SHORTEST_BODY, LONGEST_BODY = (
+    200,
+    6_000,
+)  # characters; about 50 to 1,400 tokens, so that a prompt fits 2,048
 
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("example_id", "cik", "company", "sic", "filing_type", "filing_date")),
+        *(
+            (name, pa.string())
+            for name in ("example_id", "cik", "company", "sic", "filing_type", "filing_date")
+        ),
         ("year", pa.int32()),
         *(
             (name, pa.string())
-            for name in ("section", "source_filing", "filing_id", "section_sha256", "system", "prompt", "completion")
+            for name in (
+                "section",
+                "source_filing",
+                "filing_id",
+                "section_sha256",
+                "system",
+                "prompt",
+                "completion",
+            )
         ),
         *((name, pa.string()) for name in ("text_sha256", "reason", "detail")),
     ]
@@ -83,7 +97,9 @@ def _left_out(filing: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _example(filing: dict[str, object], position: int, heading: str, body: str) -> dict[str, object]:
+def _example(
+    filing: dict[str, object], position: int, heading: str, body: str
+) -> dict[str, object]:
     shown = bounded(body)
     reason = _reason(heading, shown)
     return {
@@ -120,7 +136,9 @@ def bounded(body: str) -> str:
 
 def text_sha256(heading: str, body: str) -> str:
     """Equal for texts whose words are equal; case, quotation marks and spacing do not count."""
-    return hashlib.sha256(" ".join(_WORDS.findall(f"{heading}\n{body}".casefold())).encode()).hexdigest()
+    return hashlib.sha256(
+        " ".join(_WORDS.findall(f"{heading}\n{body}".casefold())).encode()
+    ).hexdigest()
 
 
 def _reason(heading: str, body: str) -> str | None:

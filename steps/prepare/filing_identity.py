@@ -15,22 +15,30 @@ _ACCESSION_NUMBER = r"^[0-9]{11,18}$"  # as a number it has lost its leading zer
 
 def accession() -> pl.Expr:
     """The accession number of the filing in EDGAR's form, from its own column or else from the file's name."""
-    return pl.coalesce(accession_of("accession_number"), accession_of("accession"), _hyphenated(pl.col("filename")))
+    return pl.coalesce(
+        accession_of("accession_number"), accession_of("accession"), _hyphenated(pl.col("filename"))
+    )
 
 
 def accession_of(name: str) -> pl.Expr:
     """The accession number that a column of its own gives, null where it gives none."""
     text = pl.col(name)
-    return _hyphenated(pl.when(text.str.contains(_ACCESSION_NUMBER)).then(text.str.zfill(18)).otherwise(text))
+    return _hyphenated(
+        pl.when(text.str.contains(_ACCESSION_NUMBER)).then(text.str.zfill(18)).otherwise(text)
+    )
 
 
 def _hyphenated(text: pl.Expr) -> pl.Expr:
-    return pl.concat_str((text.str.extract(_ACCESSION, group) for group in (1, 2, 3)), separator="-")
+    return pl.concat_str(
+        (text.str.extract(_ACCESSION, group) for group in (1, 2, 3)), separator="-"
+    )
 
 
 def filing_id() -> pl.Expr:
     """What makes two rows the same filing: `<cik>/<accession number>`, or `<cik>/<sha256 of form, date and text>`."""
-    content = pl.concat_str("filing_type", "filing_date", "section", "exact_sha256", separator="\x1f")
+    content = pl.concat_str(
+        "filing_type", "filing_date", "section", "exact_sha256", separator="\x1f"
+    )
     digest = content.map_batches(sha256, return_dtype=pl.String)
     return pl.when(pl.col("reason").is_null()).then(
         pl.concat_str("cik", pl.coalesce("accession", digest), separator="/")
@@ -39,5 +47,7 @@ def filing_id() -> pl.Expr:
 
 def sha256(texts: pl.Series) -> pl.Series:
     """The digest of each text; null for null."""
-    digests = [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    digests = [
+        None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts
+    ]
     return pl.Series(digests, dtype=pl.String)

@@ -31,13 +31,19 @@ IGNORED_SEPARATOR = "; "
 
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("source_filing", "cik", "company", "sic", "filing_type", "filing_date")),
+        *(
+            (name, pa.string())
+            for name in ("source_filing", "cik", "company", "sic", "filing_type", "filing_date")
+        ),
         ("year", pa.int32()),
         ("section", pa.string()),
         ("filing_id", pa.string()),  # null for a rejected filing
         ("section_sha256", pa.string()),  # whatever the case of its letters
         ("exact_sha256", pa.string()),
-        ("left_out", pa.string()),  # the later items that the section ran on into, in words; null: none
+        (
+            "left_out",
+            pa.string(),
+        ),  # the later items that the section ran on into, in words; null: none
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
@@ -57,9 +63,14 @@ _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Check every raw row; rows come out in the order they came in."""
     columns, unreadable = _texts(batch)
-    raw = pl.DataFrame({**columns, "unreadable": unreadable}, schema=dict.fromkeys([*columns, "unreadable"], pl.String))
+    raw = pl.DataFrame(
+        {**columns, "unreadable": unreadable},
+        schema=dict.fromkeys([*columns, "unreadable"], pl.String),
+    )
     checked = _checked(raw).with_row_index("row")
-    usable = checked.filter(pl.col("reason").is_null()).select("row", text=sections.untitled(pl.col("text")))
+    usable = checked.filter(pl.col("reason").is_null()).select(
+        "row", text=sections.untitled(pl.col("text"))
+    )
     whole = (
         checked.join(_split(usable), on="row", how="left", maintain_order="left")
         .with_columns(
@@ -70,7 +81,9 @@ def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
         .with_columns(filing_id=filing_id())
     )
     return (
-        whole.select(SCHEMA.names).to_arrow().cast(SCHEMA).combine_chunks().to_batches()[0] if len(whole) else _none()
+        whole.select(SCHEMA.names).to_arrow().cast(SCHEMA).combine_chunks().to_batches()[0]
+        if len(whole)
+        else _none()
     )
 
 
@@ -85,7 +98,9 @@ def _texts(batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], pa.Array]:
     for name in (*REQUIRED, *OPTIONAL):
         position = batch.schema.get_field_index(name)
         array = (
-            pa.nulls(batch.num_rows, pa.string()) if position < 0 else column_text.text(batch.column(position), name)
+            pa.nulls(batch.num_rows, pa.string())
+            if position < 0
+            else column_text.text(batch.column(position), name)
         )
         try:
             array.validate(full=True)
@@ -124,12 +139,16 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
         cik=_short("cik").str.zfill(10),
         sic=pl.when(pl.col("sic").str.contains(_SIC)).then(pl.col("sic").str.zfill(4)),
         accession=accession(),
-        year=pl.coalesce("period_of_report_year", pl.col("filing_date_day").str.slice(0, 4).cast(pl.Int32)),
+        year=pl.coalesce(
+            "period_of_report_year", pl.col("filing_date_day").str.slice(0, 4).cast(pl.Int32)
+        ),
         section=pl.when(quarterly).then(pl.lit("part_2_item_1a")).otherwise(pl.lit("item_1a")),
         reason=pl.coalesce(
             pl.when(pl.col("unreadable").is_not_null()).then(pl.lit(NOT_UTF8)),
             pl.when(fault.is_not_null()).then(pl.lit(INVALID)),
-            pl.when(~(quarterly | pl.col("filing_type").str.contains(_ANNUAL))).then(pl.lit(UNSUPPORTED_FORM)),
+            pl.when(~(quarterly | pl.col("filing_type").str.contains(_ANNUAL))).then(
+                pl.lit(UNSUPPORTED_FORM)
+            ),
             sections.reason(pl.col("text")),
         ),
         detail=pl.coalesce("unreadable", fault, _and_left_out()),
@@ -140,14 +159,20 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
 def _fields(raw: pl.DataFrame) -> list[pl.Series]:
     """The short columns on one line, mended in one go: a pattern is compiled once, and not for each column."""
     whole = pl.concat([raw[name].alias("text") for name in _FIELDS]).to_frame()
-    line = mended(pl.col("text")).str.replace_all(r"\s*\n\s*", " ").str.strip_chars().replace("", None)
+    line = (
+        mended(pl.col("text")).str.replace_all(r"\s*\n\s*", " ").str.strip_chars().replace("", None)
+    )
     texts = whole.select(line).to_series()
-    return [texts.slice(number * len(raw), len(raw)).alias(name) for number, name in enumerate(_FIELDS)]
+    return [
+        texts.slice(number * len(raw), len(raw)).alias(name) for number, name in enumerate(_FIELDS)
+    ]
 
 
 def _section(texts: pl.Series) -> pl.DataFrame:
     """`text`: mended, one paragraph a line, without the items that follow; `left_out`: those, in words."""
-    return run_on.ended(texts.to_frame("text").select(unwrapped(mended(pl.col("text")))).to_series())
+    return run_on.ended(
+        texts.to_frame("text").select(unwrapped(mended(pl.col("text")))).to_series()
+    )
 
 
 def _and_left_out() -> pl.Expr:
@@ -156,13 +181,19 @@ def _and_left_out() -> pl.Expr:
 
 def _days(texts: pl.Series) -> list[pl.Series]:
     found = [(None, None) if text is None else dates.day(text) for text in texts]
-    return [pl.Series("filing_date_day", [day for day, _ in found], pl.String), _faults(texts.name, found)]
+    return [
+        pl.Series("filing_date_day", [day for day, _ in found], pl.String),
+        _faults(texts.name, found),
+    ]
 
 
 def _years(texts: pl.Series) -> list[pl.Series]:
     """Of the period only the year is used."""
     found = [(None, None) if text is None else dates.year(text) for text in texts]
-    return [pl.Series("period_of_report_year", [year for year, _ in found], pl.Int32), _faults(texts.name, found)]
+    return [
+        pl.Series("period_of_report_year", [year for year, _ in found], pl.Int32),
+        _faults(texts.name, found),
+    ]
 
 
 def _faults(name: str, found: Iterable[tuple[object, str | None]]) -> pl.Series:
@@ -179,7 +210,8 @@ def _fault() -> pl.Expr:
     named = ("cik", "company", "filing_type", "filing_date", "filename")
     absent = {f"{name}: missing": pl.col(name).is_null() for name in named}
     long = {
-        f"{name}: at most {_LONGEST_FIELD} characters expected": pl.col(name).str.len_chars() > _LONGEST_FIELD
+        f"{name}: at most {_LONGEST_FIELD} characters expected": pl.col(name).str.len_chars()
+        > _LONGEST_FIELD
         for name in ("company", "filing_type", "filename")
     }
     lost = {
@@ -212,7 +244,13 @@ def _split(usable: pl.DataFrame) -> pl.DataFrame:
     whole = paragraphs(usable)
     texts = whole.group_by("row", maintain_order=True).agg(text=pl.col("paragraph").str.join("\n"))
     digests = texts.select(
-        "row", section_sha256=sha256(texts["text"].str.to_lowercase()), exact_sha256=sha256(texts["text"])
+        "row",
+        section_sha256=sha256(texts["text"].str.to_lowercase()),
+        exact_sha256=sha256(texts["text"]),
     )
-    factors = risk_factors(whole).group_by("row", maintain_order=True).agg(risk_factors=pl.struct("heading", "body"))
+    factors = (
+        risk_factors(whole)
+        .group_by("row", maintain_order=True)
+        .agg(risk_factors=pl.struct("heading", "body"))
+    )
     return digests.join(factors, on="row", how="inner")

@@ -50,7 +50,10 @@ class Job:
             GovernanceError: what, expected, got, what to do. Without the curated commit nothing of this execution is used.
         """
         raw = places.source(self.catalog, self.arguments.raw_table)
-        curated, rejected = self._target(self.arguments.curated_table), self._target(self._rejected_table)
+        curated, rejected = (
+            self._target(self.arguments.curated_table),
+            self._target(self._rejected_table),
+        )
         self.store.check_target(curated, EXAMPLES)
         self.store.check_target(rejected, REJECTED)
         version = self.store.resolve_version(raw, self._raw_version(rejected, curated))
@@ -62,7 +65,9 @@ class Job:
         with self._explained(raw, version):
             return self._written(raw, version, columns, (curated, rejected))
 
-    def _written(self, raw: Place, version: int, columns: Columns, targets: tuple[Place, Place]) -> Prepared:
+    def _written(
+        self, raw: Place, version: int, columns: Columns, targets: tuple[Place, Place]
+    ) -> Prepared:
         """Everything that reads raw rows, and what is made of them."""
         curated, rejected = targets
         rows = judge.judged(self._read(raw, version, columns))
@@ -75,9 +80,14 @@ class Job:
             log.warning("a field of %d kept filings is ignored: %s", filings, fault)
 
         examples = judge.curated(
-            rows, execution_id=self.arguments.execution_id, bound=planned.bound, seed=self.arguments.seed
+            rows,
+            execution_id=self.arguments.execution_id,
+            bound=planned.bound,
+            seed=self.arguments.seed,
         )
-        self.store.check_rows(examples, curated, EXAMPLES)  # else the rejected rows would be committed alone
+        self.store.check_rows(
+            examples, curated, EXAMPLES
+        )  # else the rejected rows would be committed alone
         rejected_version = self._append_rejected(rows, rejected, found, version)
 
         commit = self.store.append(examples, curated, planned.curated)
@@ -132,7 +142,9 @@ class Job:
             log.warning("rejected %s", found.explained())
         return found
 
-    def _append_rejected(self, rows: "DataFrame", rejected: Place, found: Survey, version: int) -> int:
+    def _append_rejected(
+        self, rows: "DataFrame", rejected: Place, found: Survey, version: int
+    ) -> int:
         content = rejected_content(found, self.arguments, raw_version=version)
         dropped = judge.rejected(rows, execution_id=self.arguments.execution_id)
         commit = self.store.append(dropped, rejected, content)

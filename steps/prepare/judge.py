@@ -44,14 +44,21 @@ def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
     narrow = found.select(list(_FILING_FIELDS))
     keys = [_digest(row) for row in narrow.to_pylist()]
     own = [_digest([position, key]) for position, key in enumerate(keys)]
-    kept = pa.record_batch([*found.columns, keys], names=[*found.schema.names, "filing_key"]).filter(
-        pc.is_null(found["reason"])
-    )
+    kept = pa.record_batch(
+        [*found.columns, keys], names=[*found.schema.names, "filing_key"]
+    ).filter(pc.is_null(found["reason"]))
     written = examples.write(kept)
     counts = examples.rows_of(kept).to_pylist()
-    of_filings = [key for key, count in zip(kept["filing_key"].to_pylist(), counts, strict=True) for _ in range(count)]
+    of_filings = [
+        key
+        for key, count in zip(kept["filing_key"].to_pylist(), counts, strict=True)
+        for _ in range(count)
+    ]
     return pa.concat_batches(
-        [_rows(FILING, narrow, keys, own), _rows(EXAMPLE, written, of_filings, written["example_id"].to_pylist())]
+        [
+            _rows(FILING, narrow, keys, own),
+            _rows(EXAMPLE, written, of_filings, written["example_id"].to_pylist()),
+        ]
     )
 
 
@@ -60,12 +67,18 @@ def judged(raw: "DataFrame") -> "DataFrame":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     rows = raw.mapInArrow(mapped(kernel), DDL)
-    for key, reason in (("filing_id", filings.DUPLICATE_FILING), ("section_sha256", filings.DUPLICATE_SECTION)):
+    for key, reason in (
+        ("filing_id", filings.DUPLICATE_FILING),
+        ("section_sha256", filings.DUPLICATE_SECTION),
+    ):
         rows = _without_repeated_filings(rows, key=key, reason=reason)
     usable = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
     equals = _window(F.col("text_sha256"), usable, ["filing_date", "source_filing", "example_id"])
     return _rejected(
-        rows, usable & (F.row_number().over(equals) > 1), examples.DUPLICATE_EXAMPLE, F.first("example_id").over(equals)
+        rows,
+        usable & (F.row_number().over(equals) > 1),
+        examples.DUPLICATE_EXAMPLE,
+        F.first("example_id").over(equals),
     )
 
 
@@ -74,7 +87,10 @@ def curated(rows: "DataFrame", *, execution_id: str, bound: str, seed: int) -> "
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     kept = rows.where((F.col("kind") == EXAMPLE) & F.col("reason").isNull()).withColumns(
-        {"execution_id": F.lit(execution_id), "split": split_column(F.col("cik"), bound=bound, seed=seed)}
+        {
+            "execution_id": F.lit(execution_id),
+            "split": split_column(F.col("cik"), bound=bound, seed=seed),
+        }
     )
     return kept.select(*EXAMPLES.names)
 
@@ -83,7 +99,11 @@ def rejected(rows: "DataFrame", *, execution_id: str) -> "DataFrame":
     """The rows of the rejected table: every filing and every risk factor that was dropped."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    return rows.where("reason IS NOT NULL").withColumn("execution_id", F.lit(execution_id)).select(*REJECTED.names)
+    return (
+        rows.where("reason IS NOT NULL")
+        .withColumn("execution_id", F.lit(execution_id))
+        .select(*REJECTED.names)
+    )
 
 
 def _without_repeated_filings(rows: "DataFrame", *, key: str, reason: str) -> "DataFrame":
@@ -94,7 +114,9 @@ def _without_repeated_filings(rows: "DataFrame", *, key: str, reason: str) -> "D
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     usable = (F.col("kind") == EXAMPLE) | F.col("reason").isNull()
-    equals = _window(F.col(key), usable, ["filing_date", "source_filing", "filing_key", "example_id"])
+    equals = _window(
+        F.col(key), usable, ["filing_date", "source_filing", "filing_key", "example_id"]
+    )
     is_filing = F.col("kind") == FILING
     again = F.when(is_filing, F.row_number().over(equals) > 1).otherwise(
         (F.col("filing_key") != F.first("filing_key").over(equals))
@@ -103,7 +125,9 @@ def _without_repeated_filings(rows: "DataFrame", *, key: str, reason: str) -> "D
     marked = rows.withColumns(
         {
             "_again": usable & again,
-            "_first": F.concat_ws(" of ", F.first("source_filing").over(equals), F.first("cik").over(equals)),
+            "_first": F.concat_ws(
+                " of ", F.first("source_filing").over(equals), F.first("cik").over(equals)
+            ),
         }
     ).where(is_filing | ~F.col("_again"))
     return _rejected(marked, F.col("_again"), reason, F.col("_first")).drop("_again", "_first")
@@ -114,7 +138,9 @@ def _window(key: "Column", usable: "Column", order: list[str]) -> "WindowSpec":
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    return Window.partitionBy("kind", usable, F.when(usable, key).otherwise(F.col("own_key"))).orderBy(*order)
+    return Window.partitionBy(
+        "kind", usable, F.when(usable, key).otherwise(F.col("own_key"))
+    ).orderBy(*order)
 
 
 def _rejected(rows: "DataFrame", repeats: "Column", reason: str, first: "Column") -> "DataFrame":
@@ -133,10 +159,14 @@ def _digest(values: object) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()
 
 
-def _rows(kind: str, batch: pa.RecordBatch, filing_keys: list[str], own_keys: list[str]) -> pa.RecordBatch:
+def _rows(
+    kind: str, batch: pa.RecordBatch, filing_keys: list[str], own_keys: list[str]
+) -> pa.RecordBatch:
     given = {"kind": [kind] * len(batch), "filing_key": filing_keys, "own_key": own_keys}
     columns = [pa.array(values, pa.string()) for values in given.values()]
     there = set(batch.schema.names)
     for field in list(SCHEMA)[len(given) :]:
-        columns.append(batch[field.name] if field.name in there else pa.nulls(len(batch), field.type))
+        columns.append(
+            batch[field.name] if field.name in there else pa.nulls(len(batch), field.type)
+        )
     return pa.record_batch(columns, schema=SCHEMA)

@@ -24,7 +24,9 @@ _HIDDEN = r"(?is)<!--.*?-->|<!doctype[^<>]*>|<\?xml[^<>]*>" + "".join(
     rf"|<{name}\b[^<>]*>.*?</{name}\s*>" for name in ("script", "style", "ix:header", "ix:hidden")
 )
 # A section that was cut out by position can begin or end inside a tag.
-_CUT_END = rf"(?i)<(?:{_BLOCKS}|{_LINES}|{_CELLS}|{_INLINE})\s+[a-z_:.-]+\s*=\s*[\"'][^<>\n]{{0,200}}$"
+_CUT_END = (
+    rf"(?i)<(?:{_BLOCKS}|{_LINES}|{_CELLS}|{_INLINE})\s+[a-z_:.-]+\s*=\s*[\"'][^<>\n]{{0,200}}$"
+)
 _CUT_START = r"""(?i)^[a-z_:;.\s0-9"'=%#,()-]{0,400}["']\s*/?>"""
 _LEFT = rf"(?i)</?(?:ix|xbrli?|us-gaap):|<(?:{_BLOCKS}|{_INLINE})\s+(?:style|class|align|href|face|size|id)\s*="
 

@@ -42,13 +42,19 @@ def _lines(sections: pl.DataFrame) -> pl.DataFrame:
 
 def _is_furniture() -> pl.Expr:
     line = pl.col("paragraph")
-    return line.str.contains(_PAGE_NUMBER) | line.str.contains(_FURNITURE) | line.str.contains(_RULE)
+    return (
+        line.str.contains(_PAGE_NUMBER) | line.str.contains(_FURNITURE) | line.str.contains(_RULE)
+    )
 
 
 def _is_running_head() -> pl.Expr:
     """A short line without a full stop that the section repeats."""
     line = pl.col("paragraph")
-    short = (line.str.len_chars() <= _HEAD_MAX_CHARACTERS) & ~line.str.contains(_ENDS) & ~line.str.starts_with("•")
+    short = (
+        (line.str.len_chars() <= _HEAD_MAX_CHARACTERS)
+        & ~line.str.contains(_ENDS)
+        & ~line.str.starts_with("•")
+    )
     return short & (pl.len().over("row", "paragraph") >= _HEAD_MIN_REPEATS)
 
 
@@ -58,14 +64,19 @@ def _with_bullets(lines: pl.DataFrame) -> pl.DataFrame:
     alone = line.str.contains(_BULLET)
     item = ~alone & before.str.contains(_BULLET)
     return lines.with_columns(
-        paragraph=pl.when(item).then("• " + line).otherwise(line.str.replace(_OPENING_BULLET, "• ")), alone=alone
+        paragraph=pl.when(item)
+        .then("• " + line)
+        .otherwise(line.str.replace(_OPENING_BULLET, "• ")),
+        alone=alone,
     ).filter(~pl.col("alone"))
 
 
 def _joined(lines: pl.DataFrame) -> pl.DataFrame:
     """Join a line that goes on in the next one: no full stop before, a small letter after."""
     line, before = pl.col("paragraph"), pl.col("paragraph").shift().over("row")
-    goes_on = line.str.contains(_CONTINUES) & ~before.str.contains(_ENDS) & ~before.str.starts_with("•")
+    goes_on = (
+        line.str.contains(_CONTINUES) & ~before.str.contains(_ENDS) & ~before.str.starts_with("•")
+    )
     number = (~goes_on.fill_null(value=False)).cast(pl.UInt32).cum_sum().over("row")
     return (
         lines.with_columns(number=number)

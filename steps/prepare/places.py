@@ -37,7 +37,9 @@ def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
     table = catalog.find_table(name)
     if table is not None:
         return Place(name, table.location, catalog.write_access(table), table)
-    catalog.require_schema(name)  # or a mistyped one would be noticed only after its rows were written
+    catalog.require_schema(
+        name
+    )  # or a mistyped one would be noticed only after its rows were written
     location = f"{root}/{name.catalog}/{name.schema}/{name.name}"
     try:
         return Place(name, location, catalog.create_access(location), None)
@@ -54,7 +56,10 @@ def registered(catalog: Catalog, place: Place, schema: TableSchema) -> Table:
     if place.table is not None:
         return place.table
     return catalog.create_external_table(
-        place.name, place.location, columns=_columns(schema), properties={"written_by": "governed-finetune prepare"}
+        place.name,
+        place.location,
+        columns=_columns(schema),
+        properties={"written_by": "governed-finetune prepare"},
     )
 
 
@@ -64,7 +69,9 @@ def _columns(schema: TableSchema) -> list[ColumnInfo]:
             name=name,
             type_name=_TYPES[kind],
             type_text=kind,
-            type_json=json.dumps({"name": name, "type": _JSON_TYPES[kind], "nullable": True, "metadata": {}}),
+            type_json=json.dumps(
+                {"name": name, "type": _JSON_TYPES[kind], "nullable": True, "metadata": {}}
+            ),
             position=position,
             nullable=True,
             partition_index=0 if name == PARTITION else None,

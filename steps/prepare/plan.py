@@ -39,8 +39,12 @@ def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Seq
 
 def rejected_content(found: Survey, arguments: Arguments, *, raw_version: int) -> Content:
     """What the rejected table's commit must hold, whether or not enough is left to learn from."""
-    return Content(REJECTED, found.rejected, _provenance(arguments, raw_version, found.rejected_sha256()))
+    return Content(
+        REJECTED, found.rejected, _provenance(arguments, raw_version, found.rejected_sha256())
+    )
 
 
 def _provenance(arguments: Arguments, raw_version: int, sha256: str) -> Provenance:
-    return Provenance(arguments.execution_arn, str(arguments.raw_table), raw_version, sha256, TEMPLATE)
+    return Provenance(
+        arguments.execution_arn, str(arguments.raw_table), raw_version, sha256, TEMPLATE
+    )

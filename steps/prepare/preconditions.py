@@ -82,7 +82,9 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
     within = ("USE_SCHEMA",)
     try:
         # With BROWSE alone a model is shown only to who asks for it that way [docstring of databricks-sdk 0.156].
-        model = _looked_up(workspace, f"look up model {name}", lambda: get(str(name), include_browse=True))
+        model = _looked_up(
+            workspace, f"look up model {name}", lambda: get(str(name), include_browse=True)
+        )
     except NotAnswered as error:
         found.unasked.append(f"whether model {name} is there ({error})")
         return list(_uses(name, within))
@@ -100,7 +102,9 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
     if owner in (principal, ""):
         return list(_uses(name, within))
     if not is_individual(owner):
-        found.unasked.append(f"whether the register principal is a member of {owner}, which owns model {name}")
+        found.unasked.append(
+            f"whether the register principal is a member of {owner}, which owns model {name}"
+        )
     return [*_uses(name, within), Need("FUNCTION", str(name), ("CREATE_MODEL_VERSION",))]
 
 
@@ -118,7 +122,9 @@ def _refuse_taken(workspace: Workspace, name: UcName, found: _Found) -> None:
             found.unasked.append(f"whether {name} is a {kind} ({error})")
             continue
         if taken:
-            found.wrong(f"{name} is the name of a {kind}, not of a model", "choose another ModelName")
+            found.wrong(
+                f"{name} is the name of a {kind}, not of a model", "choose another ModelName"
+            )
 
 
 def _looked_up(workspace: Workspace, doing: str, get: Callable[[], Any]) -> Any | None:
@@ -139,7 +145,10 @@ def _looked_up(workspace: Workspace, doing: str, get: Callable[[], Any]) -> Any 
 def _lineage_needs(arguments: Arguments) -> Iterator[Need]:
     """Edges need the right to read what they start from and to change what they end in."""
     yield Need("METASTORE", "", ("CREATE_EXTERNAL_METADATA",))
-    for table, privileges in ((arguments.raw_table, ("SELECT",)), (arguments.curated_table, ("SELECT", "MODIFY"))):
+    for table, privileges in (
+        (arguments.raw_table, ("SELECT",)),
+        (arguments.curated_table, ("SELECT", "MODIFY")),
+    ):
         yield from _uses(table, ("USE_SCHEMA",))
         yield Need("TABLE", str(table), privileges)
 
@@ -152,7 +161,9 @@ def _uses(name: UcName, privileges: tuple[str, ...]) -> Iterator[Need]:
 def _ask(workspace: Workspace, principal: str, needs: list[Need], found: _Found) -> None:
     """Compare the register principal's rights with its needs."""
     if principal == UNKNOWN:
-        found.unasked.append("the rights of the register principal (register.databricks_client_id is null)")
+        found.unasked.append(
+            "the rights of the register principal (register.databricks_client_id is null)"
+        )
         return
     rights, untold = Rights(workspace, principal), dict[str, list[str]]()
     for need in dict.fromkeys(needs):
@@ -163,9 +174,12 @@ def _ask(workspace: Workspace, principal: str, needs: list[Need], found: _Found)
             continue
         for privilege in (each.replace("_", " ") for each in lacking):
             found.wrong(
-                f"{principal} lacks {privilege} on {need.on}", f"GRANT {privilege} ON {need.on} TO `{principal}`"
+                f"{principal} lacks {privilege} on {need.on}",
+                f"GRANT {privilege} ON {need.on} TO `{principal}`",
             )
-    found.unasked += [f"the rights of {principal} on {', '.join(on)} ({why})" for why, on in untold.items()]
+    found.unasked += [
+        f"the rights of {principal} on {', '.join(on)} ({why})" for why, on in untold.items()
+    ]
 
 
 def _lacking(rights: Rights, need: Need) -> list[str]:

@@ -59,7 +59,9 @@ def reading(
     return lambda numbers: bounded(rows(numbers))
 
 
-def _of_file(store: "pa_fs.FileSystem", path: str, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _of_file(
+    store: "pa_fs.FileSystem", path: str, size: int, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     with store.open_input_file(path) as source:
         file = opened(pa.BufferReader(source.read(size)) if size <= _WHOLE_BYTES else source)
         names = spelled(file.schema_arrow.names, columns, path)
@@ -72,7 +74,9 @@ def opened(source: pa.NativeFile) -> "pq.ParquetFile":
     """A Parquet file; times that old writers kept as INT96 come in microseconds, as Delta means them."""
     import pyarrow.parquet as pq
 
-    fetched = isinstance(source, pa.BufferReader)  # the bytes are here: there is nothing to fetch ahead
+    fetched = isinstance(
+        source, pa.BufferReader
+    )  # the bytes are here: there is nothing to fetch ahead
     return pq.ParquetFile(source, coerce_int96_timestamp_unit="us", pre_buffer=not fetched)
 
 
@@ -80,7 +84,9 @@ def spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str
     """How a file spells the table's columns that it has: the same, or else in another case, as Spark finds them."""
     found: dict[str, str] = {}
     for name in columns:
-        alike = [name] if name in there else [other for other in there if other.lower() == name.lower()]
+        alike = (
+            [name] if name in there else [other for other in there if other.lower() == name.lower()]
+        )
         if len(alike) > 1:
             raise GovernanceError(
                 f"column {name} cannot be read from data file {path}",
@@ -93,7 +99,9 @@ def spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str
     return found
 
 
-def scanning(location: str, options: Mapping[str, str], version: int, columns: Sequence[str]) -> Task:
+def scanning(
+    location: str, options: Mapping[str, str], version: int, columns: Sequence[str]
+) -> Task:
     """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
@@ -105,11 +113,16 @@ def scanning(location: str, options: Mapping[str, str], version: int, columns: S
     return lambda numbers: bounded(rows(numbers))
 
 
-def as_text(batch: pa.RecordBatch, columns: Sequence[str], names: Mapping[str, str]) -> pa.RecordBatch:
+def as_text(
+    batch: pa.RecordBatch, columns: Sequence[str], names: Mapping[str, str]
+) -> pa.RecordBatch:
     """The columns under the table's names, each as plain Arrow strings. `names` gives the batch's own spelling of each.
 
     A column that was added to the table after the file was written is null in it, as Delta means it.
     """
     absent = pa.nulls(batch.num_rows, pa.string())
-    arrays = [column_text.text(batch.column(names[name]), name) if name in names else absent for name in columns]
+    arrays = [
+        column_text.text(batch.column(names[name]), name) if name in names else absent
+        for name in columns
+    ]
     return pa.record_batch(arrays, names=list(columns))

@@ -57,7 +57,9 @@ def require_own_files(place: Place, paths: Sequence[str] | frozenset[str]) -> No
         )
 
 
-def require_files(place: Place, wanted: Version, newest: Version, at: Callable[[int], Version]) -> None:
+def require_files(
+    place: Place, wanted: Version, newest: Version, at: Callable[[int], Version]
+) -> None:
     """The files of a version are still there.
 
     Args:
@@ -78,7 +80,9 @@ def require_files(place: Place, wanted: Version, newest: Version, at: Callable[[
         if oldest == newest.number
         else f"versions {oldest} to {newest.number} can be read"
     )
-    raise _deleted(place, wanted, gone, do=f"{only}: choose one as RawTableVersion; -1 reads the newest")
+    raise _deleted(
+        place, wanted, gone, do=f"{only}: choose one as RawTableVersion; -1 reads the newest"
+    )
 
 
 def require_every_file(place: Place, wanted: Version) -> None:
@@ -89,7 +93,10 @@ def require_every_file(place: Place, wanted: Version) -> None:
     """
     if gone := _gone(place, wanted.paths):
         raise _deleted(
-            place, wanted, gone, do="choose another RawTableVersion, or ask the table's owner to write the rows again"
+            place,
+            wanted,
+            gone,
+            do="choose another RawTableVersion, or ask the table's owner to write the rows again",
         )
 
 
@@ -134,7 +141,9 @@ def _gone(place: Place, wanted: frozenset[str]) -> list[str]:
 
     def missing(chunk: list[str]) -> list[str]:
         found = files.get_file_info([unquote(path) for path in chunk])
-        return [path for path, info in zip(chunk, found, strict=True) if info.type is FileType.NotFound]
+        return [
+            path for path, info in zip(chunk, found, strict=True) if info.type is FileType.NotFound
+        ]
 
     chunks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
     with ThreadPoolExecutor(_THREADS) as pool:

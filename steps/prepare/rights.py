@@ -20,13 +20,13 @@ from steps.governance.identity import Workspace
 from steps.governance.refusals import translated
 
 _EVERYBODY = "account users"
-_ALL = (
-    "ALL_PRIVILEGES"  # contains each privilege asked for here [docs.databricks.com, Unity Catalog privileges reference]
-)
+_ALL = "ALL_PRIVILEGES"  # contains each privilege asked for here [docs.databricks.com, Unity Catalog privileges reference]
 _PAGE = 0  # the server's own page length, as the API's documentation recommends
 _PLACES = {"CATALOG": "catalogs", "SCHEMA": "schemas", "TABLE": "tables", "FUNCTION": "models"}
 # A service principal's application id or a user's address; any other name is a group's.
-_INDIVIDUAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+", re.IGNORECASE)
+_INDIVIDUAL = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+", re.IGNORECASE
+)
 
 Grants = Mapping[str, set[str]]
 
@@ -88,7 +88,9 @@ class Rights:
         groups += [owner for owner in owners if not is_individual(owner)]
         held = _held(grants, groups) | ({_ALL} if set(groups) & set(owners) else set())
         if len(_without(missing, held)) < len(missing):
-            raise NotAnswered(f"the principal may hold it as a member of {', '.join(sorted(set(groups)))}")
+            raise NotAnswered(
+                f"the principal may hold it as a member of {', '.join(sorted(set(groups)))}"
+            )
         return missing
 
     def _everything_is_listed(self, grants: Grants, owners: list[str]) -> bool:
@@ -131,7 +133,9 @@ class Rights:
         with translated(self._asker, doing):
             answer = self._client.api_client.do("GET", path, query=query or {})
         if not isinstance(answer, dict):
-            raise NotAnswered(f"the workspace answered {doing} with something that is no JSON object")
+            raise NotAnswered(
+                f"the workspace answered {doing} with something that is no JSON object"
+            )
         return answer
 
 

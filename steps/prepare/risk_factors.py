@@ -13,7 +13,10 @@ factor and end the one before. Text before the first heading is the section's in
 
 import polars as pl
 
-_SHORTEST_HEADING, _LONGEST_HEADING = 30, 420  # characters; 99 % of the headings in the sample are inside
+_SHORTEST_HEADING, _LONGEST_HEADING = (
+    30,
+    420,
+)  # characters; 99 % of the headings in the sample are inside
 _LONGEST_TITLE = 110
 _SHORTEST_RUN_IN_REST = 120
 
@@ -86,9 +89,13 @@ def _is_standing() -> pl.Expr:
     """A line of one or two risky sentences, over a paragraph that is longer or a list."""
     line = pl.col("paragraph")
     under = line.shift(-1).over("row")
-    one_thought = (line.str.count_matches(r"[a-z)][.!?]\s+[A-Z]") <= 1) & ~line.str.contains(_SECOND_LEANS)
+    one_thought = (line.str.count_matches(r"[a-z)][.!?]\s+[A-Z]") <= 1) & ~line.str.contains(
+        _SECOND_LEANS
+    )
     body_follows = (
-        under.str.starts_with("•") | (under.str.len_chars() > line.str.len_chars()) | under.str.ends_with(":")
+        under.str.starts_with("•")
+        | (under.str.len_chars() > line.str.len_chars())
+        | under.str.ends_with(":")
     )
     return _heads(line) & line.str.contains(_ENDS) & one_thought & body_follows
 

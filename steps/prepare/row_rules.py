@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 # Spark's functions that make rows. Sail plans them as conditions, and fails at the first row.
-_GENERATOR = re.compile(r"\b(?P<name>(?:explode|posexplode|inline|stack|json_tuple)(?:_outer)?)\s*\(", re.IGNORECASE)
+_GENERATOR = re.compile(
+    r"\b(?P<name>(?:explode|posexplode|inline|stack|json_tuple)(?:_outer)?)\s*\(", re.IGNORECASE
+)
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -37,8 +39,14 @@ def require_evaluable(empty: "DataFrame", place: Place, rules: Sequence[Rule]) -
         if generator := _GENERATOR.search(_QUOTED.sub("''", rule.expression)):
             raise _refused(place, rule, f"{generator['name'].lower()}, which makes rows")
         try:
-            found = empty.select(F.expr(rule.expression).alias("holds")).schema["holds"].dataType.simpleString()
-            if found == "boolean":  # also planned: an aggregate, a window or a subquery fails only then
+            found = (
+                empty.select(F.expr(rule.expression).alias("holds"))
+                .schema["holds"]
+                .dataType.simpleString()
+            )
+            if (
+                found == "boolean"
+            ):  # also planned: an aggregate, a window or a subquery fails only then
                 empty.agg(_broken(rule)).collect()
         except engine_faults() as error:
             raise _refused(place, rule, reason(str(error))) from error
@@ -59,7 +67,11 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
     named = ", ".join(f"{rule.name} ({rule.expression})" for rule in rules)
     with translated(f"check the rows of table {place.name} against {named}"):
         counts = frame.agg(*broken).collect()[0]
-    found = [f"{_rows(counts[at])} {rule.name}: {rule.expression}" for at, rule in enumerate(rules) if counts[at]]
+    found = [
+        f"{_rows(counts[at])} {rule.name}: {rule.expression}"
+        for at, rule in enumerate(rules)
+        if counts[at]
+    ]
     if found:
         raise Conflict(
             f"rows break what the owner of table {place.name} declared, none was written to it",

@@ -67,12 +67,16 @@ _OWN_LINE = (
 _TITLE_BELOW = rf"(?i)({_LABEL}{_NUMBER}[\s.:–—-]*){_MARK}"
 # The sentence ends in a word, a number or a bracket; with a single letter it may be a reference ("Part I. Item 3").
 _SENTENCE_END = r"(?:[A-Za-z0-9)\]%]{2}|\.[A-Z]|[ $(][0-9])[.!?][\"”’)]* *"
-_IN_LINE = rf"(?m)({_SENTENCE_END})((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
+_IN_LINE = (
+    rf"(?m)({_SENTENCE_END})((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
+)
 
 _NUMBERED = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}"
 _FIRST_ITEM = rf"(?i)^{_LEAD}{_PART}{_LABEL}1\s*\(?a\b"
 _TITLED = rf"(?i)^{_LEAD}(?:{_PART}(?:{_LABEL})?{_NUMBER}{_SEPARATOR})?{_TITLE}"
-_SHORT_LINE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?-i:[A-Z][^\n.;,]{{0,80}}?(?:\n|$))"
+_SHORT_LINE = (
+    rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?-i:[A-Z][^\n.;,]{{0,80}}?(?:\n|$))"
+)
 _BARE = rf"(?i)^{_LEAD}{_PART}{_LABEL}{_NUMBER}{_SEPARATOR}(?:none|not\s+applicable|n/a)\b"
 _LIST_BEGINS = r"(?m)^\W*1[.)]\s"  # a list of the author's own
 _NOTHING = r"(?i)^[\s.:;,–—)(\]-]*(?:none|not\s+applicable|n/a)\s*(?:[.;)\n]|$)"
@@ -80,7 +84,9 @@ _GOES_ON = r"^[\s.:–—\])-]*[a-z,;’”\"']"
 _EMPTY = r"^\W*$"
 _PAGE = r"^[\s.:–—\])-]*\d{1,3}\s*(?:\n|$)"
 _VERB = r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was|were|will|may|see|this|above|below)\b"
-_FURNITURE_TAIL = r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of contents|other information))+\s*$"
+_FURNITURE_TAIL = (
+    r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of contents|other information))+\s*$"
+)
 _SENTENCE_TAIL = r"[.!?:;•][\"'”’)]*\s*$"
 _REFERRING_TAIL = (
     r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled|captioned|headings?|captions?"
@@ -95,12 +101,16 @@ _SHOWN = 60  # characters of the title in `left_out`
 
 def ended(texts: pl.Series) -> pl.DataFrame:
     """Each text up to the next item's title, and what was left out of it, in words."""
-    whole = pl.DataFrame({"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)})
+    whole = pl.DataFrame(
+        {"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)}
+    )
     may = reduce(or_, (texts.str.contains(pattern) for pattern in _MAY_RUN_ON))
     rows = may.fill_null(value=False).arg_true()
     marked = texts.gather(rows).str.replace_all(_IN_LINE, f"${{1}}{_MARK}${{2}}")
     marked = marked.str.replace_all(_OWN_LINE, f"{_MARK}$0").str.replace_all(_TITLE_BELOW, "${1}")
-    pieces = pl.DataFrame({"row": rows, "piece": marked}).filter(pl.col("piece").str.contains(_MARK, literal=True))
+    pieces = pl.DataFrame({"row": rows, "piece": marked}).filter(
+        pl.col("piece").str.contains(_MARK, literal=True)
+    )
     if pieces.is_empty():
         return whole
     cut = _cut(pieces)
@@ -134,10 +144,17 @@ def _is_title() -> pl.Expr:
         piece.str.contains(_TITLED)
         & (nothing | signed | ~rest.str.contains(_GOES_ON))
         & ~(rest.str.contains(_PAGE) & (pl.col("before") < _CONTENTS_WITHIN))
-        & ~piece.str.extract(f"({_TITLED})").str.replace(_NUMBERED, "").str.contains(_VERB).fill_null(value=False)
+        & ~piece.str.extract(f"({_TITLED})")
+        .str.replace(_NUMBERED, "")
+        .str.contains(_VERB)
+        .fill_null(value=False)
     )
     short = piece.str.extract(f"({_SHORT_LINE})").fill_null("")
-    named = (short != "") & ~short.str.contains(r"\d\s*$") & ~short.str.replace(_NUMBERED, "").str.contains(_VERB)
+    named = (
+        (short != "")
+        & ~short.str.contains(r"\d\s*$")
+        & ~short.str.replace(_NUMBERED, "").str.contains(_VERB)
+    )
     ended = tail.str.contains(_SENTENCE_TAIL) | (tail.str.strip_chars() == "")
     bare = piece.str.contains(rf"^{_LEAD}\d")
     in_list = piece.str.contains(_LIST_BEGINS).cum_sum().shift().over("row").fill_null(0) > 0
@@ -152,11 +169,17 @@ def _is_title() -> pl.Expr:
 def _with_contents(pieces: pl.DataFrame) -> pl.DataFrame:
     """`contents`: is the piece in a list of item titles without text between them, at the section's start?"""
     empty = pl.col("title") & pl.col("piece").str.replace(_TITLED, "").str.contains(_LETTERS_LEFT)
-    listed = pieces.with_columns(empty=empty).with_columns(run=(~pl.col("empty")).cum_sum().over("row"))
-    listed = listed.with_columns(long=pl.col("empty").sum().over("row", "run") >= _CONTENTS_ENTRIES - 1)
+    listed = pieces.with_columns(empty=empty).with_columns(
+        run=(~pl.col("empty")).cum_sum().over("row")
+    )
+    listed = listed.with_columns(
+        long=pl.col("empty").sum().over("row", "run") >= _CONTENTS_ENTRIES - 1
+    )
     last = (pl.col("long") & pl.col("empty")).shift().over("row").fill_null(value=False)
     entry = (pl.col("long") & pl.col("empty")) | last
-    return listed.with_columns(contents=pl.col("title") & entry & (pl.col("before") < _CONTENTS_WITHIN))
+    return listed.with_columns(
+        contents=pl.col("title") & entry & (pl.col("before") < _CONTENTS_WITHIN)
+    )
 
 
 def _from_the_title(pieces: pl.DataFrame) -> pl.DataFrame:
@@ -169,6 +192,13 @@ def _from_the_title(pieces: pl.DataFrame) -> pl.DataFrame:
 def _in_words(left: pl.Expr) -> pl.Expr:
     """`Item 1B. Unresolved Staff Comments … (12345 characters)`; null where nothing was left out."""
     whole = left.str.join("")
-    shown = whole.str.slice(0, 2 * _SHOWN).str.replace_all(r"\s+", " ").str.strip_chars_start().str.slice(0, _SHOWN)
-    words = pl.concat_str(shown, pl.lit(" … ("), whole.str.len_chars().cast(pl.String), pl.lit(" characters)"))
+    shown = (
+        whole.str.slice(0, 2 * _SHOWN)
+        .str.replace_all(r"\s+", " ")
+        .str.strip_chars_start()
+        .str.slice(0, _SHOWN)
+    )
+    words = pl.concat_str(
+        shown, pl.lit(" … ("), whole.str.len_chars().cast(pl.String), pl.lit(" characters)")
+    )
     return pl.when(whole.str.len_chars() > 0).then(words)

@@ -23,7 +23,9 @@ def run(arguments: Arguments) -> Prepared:
         starting = beside.submit(session.start)
         try:
             workspace = connect(
-                host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=arguments.region
+                host=arguments.databricks_host,
+                secret_id=arguments.databricks_secret_id,
+                region=arguments.region,
             )
             catalog = Catalog(workspace)
             preconditions.check(arguments, workspace)

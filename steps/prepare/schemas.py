@@ -46,7 +46,10 @@ class TableSchema:
     @cached_property
     def delta_json(self) -> str:
         """The schema as the Delta log writes it."""
-        fields = [{"name": name, "type": _DELTA[kind], "nullable": True, "metadata": {}} for name, kind in self.columns]
+        fields = [
+            {"name": name, "type": _DELTA[kind], "nullable": True, "metadata": {}}
+            for name, kind in self.columns
+        ]
         return json.dumps({"type": "struct", "fields": fields})
 
     @property

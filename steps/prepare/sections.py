@@ -68,14 +68,21 @@ _NOTICE_SENTENCE = (
 
 def untitled(text: pl.Expr) -> pl.Expr:
     """The section without its own title ("Item 1A. Risk Factors")."""
-    return text.str.strip_chars().str.replace(_TITLE, "").str.replace(_NAMED_RISK, "").str.strip_chars()
+    return (
+        text.str.strip_chars()
+        .str.replace(_TITLE, "")
+        .str.replace(_NAMED_RISK, "")
+        .str.strip_chars()
+    )
 
 
 def reason(text: pl.Expr) -> pl.Expr:
     """Why this section cannot be used, or null. The first that applies counts. The text is mended and ends with Item 1A."""
     body = untitled(text)
     length = body.str.len_chars()
-    short = pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))  # what is longer need not be searched
+    short = (
+        pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))
+    )  # what is longer need not be searched
     tests = [
         (MISSING, body.fill_null("") == ""),
         (TOO_LONG, length > LONGEST_SECTION),
@@ -97,4 +104,8 @@ def _names_another_section(text: pl.Expr) -> pl.Expr:
     """Before 2005 some filings gave the number 1A to something else ("Item 1A. Executive Officers")."""
     rest = text.str.strip_chars().str.replace(_TITLE, "")
     numbered = text.str.strip_chars().str.contains(_TITLE)
-    return numbered & rest.str.contains(_OTHER_TITLE) & ~rest.str.slice(0, 200).str.contains(r"(?i)\brisks?\b")
+    return (
+        numbered
+        & rest.str.contains(_OTHER_TITLE)
+        & ~rest.str.slice(0, 200).str.contains(r"(?i)\brisks?\b")
+    )

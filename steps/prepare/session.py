@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 _NAMES_AN_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Invalid|Refused)\b:? ")
 _CAUSED_BY = re.compile(r"^(?:Caused by)?: ")  # as Java begins the lines of its causes
 _MOST_CHARACTERS = 300
-_VALUE = re.compile(r"(\bvalue ')[^']*(')", re.IGNORECASE)  # Spark quotes the value that it cannot cast: governed text
+_VALUE = re.compile(
+    r"(\bvalue ')[^']*(')", re.IGNORECASE
+)  # Spark quotes the value that it cannot cast: governed text
 
 
 def start() -> "SparkSession":
@@ -60,7 +62,11 @@ def translated(doing: str) -> Iterator[None]:
 
 def reason(text: str) -> str:
     """The line of an engine's message that says why: the last that names an error, else the last that says anything."""
-    lines = [_CAUSED_BY.sub("", line.strip()) for line in text.split("JVM stacktrace")[0].splitlines() if line.strip()]
+    lines = [
+        _CAUSED_BY.sub("", line.strip())
+        for line in text.split("JVM stacktrace")[0].splitlines()
+        if line.strip()
+    ]
     named = [line for line in lines if _NAMES_AN_ERROR.match(line)]
     told = [line for line in lines if not line.startswith("at ")]
     said = (named or told or ["no message"])[-1]

@@ -97,7 +97,10 @@ class Survey:
         found = Counter[str]()
         kept = self._of(FILING, kept=True)
         for group in kept:
-            for fault in (*unusable, *(group.remark.split(IGNORED_SEPARATOR) if group.remark else ())):
+            for fault in (
+                *unusable,
+                *(group.remark.split(IGNORED_SEPARATOR) if group.remark else ()),
+            ):
                 found[fault] += group.rows
         return dict(sorted(found.items()))
 
@@ -121,7 +124,10 @@ class Survey:
     def examples_sha256(self, *, bound: str, seed: int) -> str:
         """The digest of the curated rows of this execution."""
         kept = self._of(EXAMPLE, kept=True)
-        sides = {group.cik or "": split.split_of(group.cik or "", bound=bound, seed=seed) for group in kept}
+        sides = {
+            group.cik or "": split.split_of(group.cik or "", bound=bound, seed=seed)
+            for group in kept
+        }
         rows = [[group.cik, sides[group.cik or ""], group.rows, group.sha256] for group in kept]
         return canonical.sha256(canonical.dumps({"rows": rows}))
 
@@ -135,7 +141,9 @@ class Survey:
         return canonical.sha256(canonical.dumps({"rows": rows}))
 
     def _of(self, kind: str, *, kept: bool) -> list[Group]:
-        return [group for group in self.groups if group.kind == kind and (group.reason is None) == kept]
+        return [
+            group for group in self.groups if group.kind == kind and (group.reason is None) == kept
+        ]
 
 
 def survey(rows: "DataFrame") -> Survey:
@@ -143,14 +151,20 @@ def survey(rows: "DataFrame") -> Survey:
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     kept_example = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
-    remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(F.col("reason").isNull(), F.col("ignored"))
-    prints = F.when(kept_example, _fingerprint(EXAMPLES.names)).otherwise(_fingerprint(REJECTED.names))
+    remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(
+        F.col("reason").isNull(), F.col("ignored")
+    )
+    prints = F.when(kept_example, _fingerprint(EXAMPLES.names)).otherwise(
+        _fingerprint(REJECTED.names)
+    )
     grouped = (
         rows.select("kind", "cik", "reason", remark.alias("remark"), prints.alias("fingerprint"))
         .groupBy("kind", "cik", "reason", "remark")
         .agg(
             F.count(F.lit(1)).alias("rows"),
-            F.sha2(F.array_join(F.array_sort(F.collect_list("fingerprint")), ""), 256).alias("sha256"),
+            F.sha2(F.array_join(F.array_sort(F.collect_list("fingerprint")), ""), 256).alias(
+                "sha256"
+            ),
         )
     )
     groups = (Group(**row.asDict()) for row in grouped.collect())

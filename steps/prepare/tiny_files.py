@@ -27,7 +27,9 @@ _MOST_TEXT_BYTES = 128 << 20  # of Arrow data: text may compress a hundredfold
 
 def are_tiny(sizes: Sequence[int]) -> bool:
     """Whether files of these sizes (bytes) cost more to open than to read."""
-    return len(sizes) >= _FEWEST_FILES and sum(sizes) <= min(_MOST_BYTES, _MOST_MEAN_BYTES * len(sizes))
+    return len(sizes) >= _FEWEST_FILES and sum(sizes) <= min(
+        _MOST_BYTES, _MOST_MEAN_BYTES * len(sizes)
+    )
 
 
 def gather(
@@ -71,7 +73,11 @@ def _whole(store: "pa.fs.FileSystem", path: str, size: int, columns: Sequence[st
     names = spelled(file.schema_arrow.names, columns, path)
     table = file.read(list(names.values()), use_threads=False)
     ours = {there: name for name, there in names.items() if there != name}
-    return table.rename_columns([ours.get(there, there) for there in table.column_names]) if ours else table
+    return (
+        table.rename_columns([ours.get(there, there) for there in table.column_names])
+        if ours
+        else table
+    )
 
 
 def _stream(runs: Sequence[Sequence[pa.Table]], columns: Sequence[str]) -> bytes:
@@ -83,7 +89,9 @@ def _stream(runs: Sequence[Sequence[pa.Table]], columns: Sequence[str]) -> bytes
     ]
     schema = pa.schema([(name, pa.string()) for name in columns])
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    with pa.ipc.new_stream(
+        sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+    ) as writer:
         for batch in batches:
             writer.write_batch(batch)
     return sink.getvalue()

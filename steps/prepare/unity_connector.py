@@ -20,7 +20,15 @@ from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations, row_rules
 from steps.prepare.declarations import Declared
-from steps.prepare.delta_io import Commit, Content, Place, Provenance, Rule, same_content, user_metadata
+from steps.prepare.delta_io import (
+    Commit,
+    Content,
+    Place,
+    Provenance,
+    Rule,
+    same_content,
+    user_metadata,
+)
 from steps.prepare.delta_tables import above_newest, log_deleted, storage
 from steps.prepare.readable import Version, require_every_file, require_files, require_own_files
 from steps.prepare.schemas import PARTITION, TableSchema
@@ -43,7 +51,9 @@ class ConnectorStore:
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """See `DeltaStore`. Spark's Delta honours what it can write, and refuses itself what it cannot."""
         if place.table is not None:
-            row_rules.require_evaluable(self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema))
+            row_rules.require_evaluable(
+                self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema)
+            )
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
         """See `DeltaStore`. Delta checks the rows too, but only when it has written them."""
@@ -60,7 +70,9 @@ class ConnectorStore:
         newest_files = self._version(place, newest, newest=newest)
         wanted = newest_files if version < 0 else self._version(place, version, newest=newest)
         require_own_files(place, wanted.paths)
-        require_files(place, wanted, newest_files, lambda number: self._version(place, number, newest=newest))
+        require_files(
+            place, wanted, newest_files, lambda number: self._version(place, number, newest=newest)
+        )
         return wanted.number
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
@@ -133,7 +145,9 @@ class ConnectorStore:
         with translated(f"look up table {place.name}"):
             fields = self._spark.table(str(place.name)).schema.jsonValue()["fields"]
             detail = self._spark.sql(f"DESCRIBE DETAIL {place.name}").collect()[0]
-        declared = Declared(tuple(fields), tuple(detail["partitionColumns"]), dict(detail["properties"]))
+        declared = Declared(
+            tuple(fields), tuple(detail["partitionColumns"]), dict(detail["properties"])
+        )
         return declarations.checked_for_spark(place, schema, declared)
 
     def _version(self, place: Place, version: int, *, newest: int) -> Version:
@@ -154,25 +168,31 @@ class ConnectorStore:
         names = content.schema.names
         parts = max(1, -(-content.rows // _ROWS_PER_FILE))
         ordered = frame.select(*names).repartition(parts, names[0]).sortWithinPartitions(*names)
-        ordered.writeTo(str(place.name)).option("userMetadata", content.provenance.user_metadata()).option(
-            "txnAppId", content.provenance.execution_arn
-        ).option("txnVersion", "1").append()
+        ordered.writeTo(str(place.name)).option(
+            "userMetadata", content.provenance.user_metadata()
+        ).option("txnAppId", content.provenance.execution_arn).option("txnVersion", "1").append()
 
     def _earlier(self, place: Place, execution_arn: str) -> dict[str, Any] | None:
         """The history's line of this execution's commit."""
-        return next((entry for entry in self._history(place) if _made_by(entry) == execution_arn), None)
+        return next(
+            (entry for entry in self._history(place) if _made_by(entry) == execution_arn), None
+        )
 
     def _files(self, place: Place, version: int, provenance: Provenance) -> tuple[FileEntry, ...]:
         """The commit's files, hashed as they stand: Spark's writer tells nobody what it wrote."""
         execution = execution_id(provenance.execution_arn)
         with translated(f"read back the data files of table {place.name}"):
             of_execution = self._at(place, version).where(f"{PARTITION} = '{execution}'")
-            uris = [row[0] for row in of_execution.select("_metadata.file_path").distinct().collect()]
+            uris = [
+                row[0] for row in of_execution.select("_metadata.file_path").distinct().collect()
+            ]
             paths = sorted(uri[uri.index(f"{PARTITION}={execution}/") :] for uri in uris)
             task = data_files.hashing(place.location, place.access.storage_options(), paths)
             numbers = self._spark.range(0, len(paths), 1, max(len(paths), 1))
             found = numbers.mapInArrow(task, data_files.WRITTEN_DDL).collect()
-        return tuple(sorted((FileEntry(**row.asDict()) for row in found), key=lambda file: file.path))
+        return tuple(
+            sorted((FileEntry(**row.asDict()) for row in found), key=lambda file: file.path)
+        )
 
 
 def _made_by(entry: dict[str, Any]) -> Any:

@@ -15,10 +15,14 @@ _BLANK_LINE = r"\n *\n"
 _WIDEST = 100  # characters; filings were typed for 80 columns
 _FULL = 45  # characters; a shorter line may end where its author wished
 _MOSTLY, _HARDLY = 0.25, 0.02  # of all lines
-_BEGINS = re.compile(r"\s*(?:[•·▪◦●■○‣*]|[–—-]\s|\([a-z0-9ivx]{1,4}\)\s|items?\s*\d|part\s+[iv]+\b)", re.IGNORECASE)
+_BEGINS = re.compile(
+    r"\s*(?:[•·▪◦●■○‣*]|[–—-]\s|\([a-z0-9ivx]{1,4}\)\s|items?\s*\d|part\s+[iv]+\b)", re.IGNORECASE
+)
 _ENDS = re.compile(r"[.!?:;][\"'”’)]*$")
 _OF_CONTENTS = re.compile(r"(?:\.{3,}|\s{3,})\s*\d{1,3}$")
-_PAGE_NUMBER = re.compile(r"(?:\s{10,}|\s*[-–—]\s*|\s*page\s+)(?:[a-z]-)?\d{1,3}\s*[-–—]?$", re.IGNORECASE)
+_PAGE_NUMBER = re.compile(
+    r"(?:\s{10,}|\s*[-–—]\s*|\s*page\s+)(?:[a-z]-)?\d{1,3}\s*[-–—]?$", re.IGNORECASE
+)
 _HYPHENATED = re.compile(r"([A-Za-z]+)[-\u2010]\n([a-z]+)")
 _INDENT = 2  # characters
 
@@ -58,13 +62,18 @@ def _joined(text: str) -> str:
         before = line
     words = set(re.findall(r"[a-z]+", re.sub(_HYPHENATED, " ", text.lower())))
     return "\n".join(
-        _HYPHENATED.sub(lambda found: _whole(found, words), entry).replace("\n", " ") for entry in paragraphs
+        _HYPHENATED.sub(lambda found: _whole(found, words), entry).replace("\n", " ")
+        for entry in paragraphs
     )
 
 
 def _opens(line: str, before: str, width: int) -> bool:
     """Whether a line begins a paragraph although no blank line stands over it."""
-    if _PAGE_NUMBER.fullmatch(line) or _PAGE_NUMBER.fullmatch(before) or _OF_CONTENTS.search(before):
+    if (
+        _PAGE_NUMBER.fullmatch(line)
+        or _PAGE_NUMBER.fullmatch(before)
+        or _OF_CONTENTS.search(before)
+    ):
         return True
     ended = bool(_ENDS.search(before))
     if _BEGINS.match(line):
@@ -80,4 +89,6 @@ def _whole(found: re.Match[str], words: set[str]) -> str:
     """A word of two lines: without its hyphen where the text has it so, or where the first half is no word."""
     first, second = found.groups()
     together = (first + second).lower()
-    return first + second if together in words or first.lower() not in words else f"{first}-{second}"
+    return (
+        first + second if together in words or first.lower() not in words else f"{first}-{second}"
+    )

@@ -33,8 +33,14 @@ _RULES: dict[str, tuple[str, str]] = {
     "queue_url": (r"https?://[^\s/]+/[^\s]+", "the URL of an SQS queue"),
     "pipeline_name": (r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline"),
     "databricks_host": (r"https?://[^\s/@]+/?", "https://<workspace>"),
-    "databricks_secret_id": (r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]{0,2047}", "the name or ARN of a Secrets Manager secret"),
-    "evidence_uri": (r"s3://[a-z0-9.-]{3,63}/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]", "s3://<evidence bucket>/executions"),
+    "databricks_secret_id": (
+        r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]{0,2047}",
+        "the name or ARN of a Secrets Manager secret",
+    ),
+    "evidence_uri": (
+        r"s3://[a-z0-9.-]{3,63}/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]",
+        "s3://<evidence bucket>/executions",
+    ),
     "region": (r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region"),
     "visibility_seconds": (r"[3-9]|[1-9][0-9]|[1-8][0-9]{2}|900", "3 to 900 seconds"),
 }
@@ -58,7 +64,9 @@ def from_environment(environ: Mapping[str, str]) -> Arguments:
     Raises:
         UsageError: every missing or malformed variable, in one message.
     """
-    return _checked({name: environ.get(variable) for name, variable in _ENVIRONMENT.items()}, _ENVIRONMENT, [])
+    return _checked(
+        {name: environ.get(variable) for name, variable in _ENVIRONMENT.items()}, _ENVIRONMENT, []
+    )
 
 
 def _option(name: str) -> str:
@@ -77,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _checked(given: Mapping[str, str | None], spelled: Mapping[str, str], unknown: Sequence[str]) -> Arguments:
+def _checked(
+    given: Mapping[str, str | None], spelled: Mapping[str, str], unknown: Sequence[str]
+) -> Arguments:
     values = {name: given.get(name) or _DEFAULTS.get(name, "") for name in _RULES}
     faults = [
         f"{spelled[name]}: expected {meaning}, got {repr(values[name])[:120] if values[name] else 'nothing'}"
@@ -87,6 +97,8 @@ def _checked(given: Mapping[str, str | None], spelled: Mapping[str, str], unknow
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
     if faults:
         raise UsageError(
-            "the register worker was not started", got="; ".join(faults), do="correct the arguments named above"
+            "the register worker was not started",
+            got="; ".join(faults),
+            do="correct the arguments named above",
         )
     return Arguments(**values | {"visibility_seconds": int(values["visibility_seconds"])})  # type: ignore[arg-type] # checked above

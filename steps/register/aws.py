@@ -19,7 +19,14 @@ _ATTEMPTS = 4
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30  # a long poll of 20 s has to fit
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
-_ABSENT = {"ResourceNotFound", "ResourceNotFoundException", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"}
+_ABSENT = {
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "NoSuchKey",
+    "NoSuchVersion",
+    "NoSuchBucket",
+    "404",
+}
 
 
 @functools.cache

@@ -60,7 +60,9 @@ class Execution:
             return float(text)
         except ValueError:
             raise UsageError(
-                "the parameter MaxEvalLoss cannot be used", expected="a number", got=repr(text)[:100]
+                "the parameter MaxEvalLoss cannot be used",
+                expected="a number",
+                got=repr(text)[:100],
             ) from None
 
     def require_registrable(self) -> None:
@@ -79,7 +81,9 @@ class Execution:
             UsageError: the pipeline has no such parameter.
         """
         if name not in self.parameters:
-            raise UsageError(f"the pipeline's definition has no parameter {name}", do="upsert the pipeline again")
+            raise UsageError(
+                f"the pipeline's definition has no parameter {name}", do="upsert the pipeline again"
+            )
         return self.parameters[name]
 
 
@@ -100,7 +104,10 @@ class FactReader:
     """Reads SageMaker, EMR Serverless and the evidence bucket."""
 
     def __init__(self, region: str, *, evidence_uri: str, truth: Truth) -> None:
-        self._sagemaker, self._emr = aws.client("sagemaker", region), aws.client("emr-serverless", region)
+        self._sagemaker, self._emr = (
+            aws.client("sagemaker", region),
+            aws.client("emr-serverless", region),
+        )
         self._evidence, self._evidence_uri, self._truth = Evidence(region), evidence_uri, truth
 
     def read(self, execution_arn: str) -> Facts:
@@ -115,7 +122,10 @@ class FactReader:
         metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
         training_job = self._training_job(_only(metadata, "TrainingJob")["Arn"])
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
-        prepared_key, trained_key = "prepare/manifest.json", f"train/{training_job['TrainingJobName']}/manifest.json"
+        prepared_key, trained_key = (
+            "prepare/manifest.json",
+            f"train/{training_job['TrainingJobName']}/manifest.json",
+        )
         prepared = self._read(execution_arn, prepared_key)
         trained = self._read(execution_arn, trained_key)
         facts = Facts(
@@ -133,12 +143,20 @@ class FactReader:
     def execution(self, execution_arn: str) -> Execution:
         """The execution's own record: definition, parameters, start."""
         with aws.translated(f"describe execution {execution_arn}"):
-            described = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
-            definition = self._sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=execution_arn)
-            pages = self._sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(
+            described = self._sagemaker.describe_pipeline_execution(
                 PipelineExecutionArn=execution_arn
             )
-            given = {entry["Name"]: entry["Value"] for page in pages for entry in page["PipelineParameters"]}
+            definition = self._sagemaker.describe_pipeline_definition_for_execution(
+                PipelineExecutionArn=execution_arn
+            )
+            pages = self._sagemaker.get_paginator(
+                "list_pipeline_parameters_for_execution"
+            ).paginate(PipelineExecutionArn=execution_arn)
+            given = {
+                entry["Name"]: entry["Value"]
+                for page in pages
+                for entry in page["PipelineParameters"]
+            }
         text = definition["PipelineDefinition"]
         defaults = {
             parameter["Name"]: str(parameter["DefaultValue"])
@@ -160,7 +178,9 @@ class FactReader:
 
     def _prepare_job(self, metadata: Mapping[str, str]) -> Mapping[str, Any]:
         with aws.translated(f"describe job run {metadata['JobRunId']}"):
-            answer = self._emr.get_job_run(applicationId=metadata["ApplicationId"], jobRunId=metadata["JobRunId"])
+            answer = self._emr.get_job_run(
+                applicationId=metadata["ApplicationId"], jobRunId=metadata["JobRunId"]
+            )
         return dict(answer["jobRun"])
 
     def _read(self, execution_arn: str, key: str) -> bytes:
@@ -170,7 +190,9 @@ class FactReader:
 def _only(metadata: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     found = [entry[kind] for entry in metadata if kind in entry]
     if len(found) != 1:
-        raise IntegrityError(f"the execution has no single {kind} step", expected="one", got=str(len(found)))
+        raise IntegrityError(
+            f"the execution has no single {kind} step", expected="one", got=str(len(found))
+        )
     return dict(found[0])
 
 
@@ -178,18 +200,26 @@ def _cross_check(facts: Facts) -> None:
     """Each pair must be equal; the first that is not is told."""
     job, trained, prepared = facts.training_job, facts.trained, facts.prepared
     arn, data, target = facts.execution.arn, facts.trained.data, facts.prepared.target
-    loss = {entry["MetricName"]: float(entry["Value"]) for entry in job.get("FinalMetricDataList", [])}.get(
-        "eval:loss", float("nan")
-    )
+    loss = {
+        entry["MetricName"]: float(entry["Value"]) for entry in job.get("FinalMetricDataList", [])
+    }.get("eval:loss", float("nan"))
     pairs = [
         ("bytes of Prepare's manifest", prepared.sha256, facts.prepared_sha256),
         ("bytes of Train's manifest", trained.sha256, facts.trained_sha256),
         ("state of the training job", "Completed", job["TrainingJobStatus"]),
         ("state of the prepare job", "SUCCESS", facts.prepare_job["state"]),
-        ("execution in the training job's hyperparameters", arn, job.get("HyperParameters", {}).get("execution_arn")),
+        (
+            "execution in the training job's hyperparameters",
+            arn,
+            job.get("HyperParameters", {}).get("execution_arn"),
+        ),
         ("execution in Prepare's manifest", arn, prepared.execution_arn),
         ("execution in Train's manifest", arn, trained.execution_arn),
-        ("training job in Train's manifest", job["TrainingJobName"], trained.training_job.rsplit("/", 1)[-1]),
+        (
+            "training job in Train's manifest",
+            job["TrainingJobName"],
+            trained.training_job.rsplit("/", 1)[-1],
+        ),
         ("Prepare's manifest as Train saw it", facts.prepared_sha256, data.manifest_sha256),
         (
             "table trained on",
@@ -199,7 +229,11 @@ def _cross_check(facts: Facts) -> None:
         ("raw table", facts.execution.parameter("RawTable"), prepared.source.table),
         ("curated table", facts.execution.parameter("CuratedTable"), target.table),
         ("eval loss within the gate", True, loss <= facts.execution.max_eval_loss),
-        ("eval loss in log and manifest", True, abs(loss - trained.metrics.eval_loss) <= _LOSS_TOLERANCE),
+        (
+            "eval loss in log and manifest",
+            True,
+            abs(loss - trained.metrics.eval_loss) <= _LOSS_TOLERANCE,
+        ),
     ]
     for what, expected, got in pairs:
         if expected != got:

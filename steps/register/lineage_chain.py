@@ -13,7 +13,9 @@ from steps.governance.record import LineageFacts
 from steps.register.facts import Facts
 
 
-def draw(lineage: Lineage, facts: Facts, *, model: UcName, version: int, guard: Callable[[], None]) -> LineageFacts:
+def draw(
+    lineage: Lineage, facts: Facts, *, model: UcName, version: int, guard: Callable[[], None]
+) -> LineageFacts:
     """Have both nodes and all four edges there, each once.
 
     Raises:
@@ -47,11 +49,19 @@ def nodes(facts: Facts) -> tuple[Job, Job]:
         Job(
             metadata_name(facts.prepare_job["arn"]),
             "EMR Serverless job run",
-            run | {"manifest_sha256": facts.prepared_sha256, "raw_version": str(facts.prepared.source.version)},
+            run
+            | {
+                "manifest_sha256": facts.prepared_sha256,
+                "raw_version": str(facts.prepared.source.version),
+            },
         ),
         Job(
             metadata_name(facts.training_job["TrainingJobArn"]),
             "SageMaker training job",
-            run | {"manifest_sha256": facts.trained_sha256, "curated_version": str(facts.prepared.target.version)},
+            run
+            | {
+                "manifest_sha256": facts.trained_sha256,
+                "curated_version": str(facts.prepared.target.version),
+            },
         ),
     )

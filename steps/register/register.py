@@ -76,7 +76,9 @@ class Registration:
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long; lineage to one that is undone would lead nowhere
-        drawn = lineage_chain.draw(Lineage(workspace), self.facts, model=model, version=version, guard=self.guard)
+        drawn = lineage_chain.draw(
+            Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
+        )
         record = run_record.compose(
             self.facts,
             key=key,
@@ -104,18 +106,30 @@ class Registration:
         return artifact
 
     def _version(
-        self, registry: Registry, store: ArtifactStore, artifact: Artifact, *, unpacked: Unpacked, tags: dict[str, str]
+        self,
+        registry: Registry,
+        store: ArtifactStore,
+        artifact: Artifact,
+        *,
+        unpacked: Unpacked,
+        tags: dict[str, str],
     ) -> tuple[UcName, int]:
         name = self.facts.execution.name("ModelName")
         base_uri = model_package.base_model_uri(self.facts.training_job)
         mirror = store.read(f"{base_uri}/mirror.json", limit=model_package.MAX_MIRROR_BYTES)
-        base_model = model_package.describe_base_model(mirror, uri=base_uri, trained_on=self.facts.trained.base_model)
+        base_model = model_package.describe_base_model(
+            mirror, uri=base_uri, trained_on=self.facts.trained.base_model
+        )
 
         def build(target: Path) -> None:
-            model_package.build(target, adapter=unpacked.folder, base_model=base_model, metadata=tags)
+            model_package.build(
+                target, adapter=unpacked.folder, base_model=base_model, metadata=tags
+            )
 
         self.confirm()
-        version = registry.ensure_version(name, artifact.source, tags=tags, build=build, guard=self.guard)
+        version = registry.ensure_version(
+            name, artifact.source, tags=tags, build=build, guard=self.guard
+        )
         registry.check_tags(name, version, tags)
         return name, version
 

@@ -33,7 +33,9 @@ def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
         "artifact_sha256": artifact_sha256,
         "manifest_sha256": facts.trained_sha256,
         "base_model": f"{trained.base_model.name}@{trained.base_model.revision}",
-        **{f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()},  # as the training run's tags
+        **{
+            f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()
+        },  # as the training run's tags
         "eval_loss": str(trained.metrics.eval_loss),
         "curated_version": str(facts.prepared.target.version),
     }
@@ -80,20 +82,28 @@ def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
     """The archive and its files; order does not depend on the archive's."""
     files = sorted(unpacked.files, key=lambda entry: entry.path)
     return ArtifactFacts(
-        uri=artifact.uri, version_id=artifact.version_id, size=artifact.size, sha256=unpacked.sha256, files=files
+        uri=artifact.uri,
+        version_id=artifact.version_id,
+        size=artifact.size,
+        sha256=unpacked.sha256,
+        files=files,
     )
 
 
 def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
     """The version, and the alias that the parameters ask for."""
     execution = facts.execution
-    return ModelFacts(name=str(execution.name("ModelName")), version=version, source=source, alias=execution.alias)
+    return ModelFacts(
+        name=str(execution.name("ModelName")), version=version, source=source, alias=execution.alias
+    )
 
 
 def principals(databricks: str, region: str) -> Principals:
     """Who registers, as Databricks and AWS know this process."""
     with aws.translated("ask who this process is"):
-        return Principals(databricks=databricks, aws=aws.client("sts", region).get_caller_identity()["Arn"])
+        return Principals(
+            databricks=databricks, aws=aws.client("sts", region).get_caller_identity()["Arn"]
+        )
 
 
 def _prepare_facts(facts: Facts) -> PrepareFacts:

@@ -56,10 +56,18 @@ class Undoing:
                 raise
             except GovernanceError as error:
                 if time.monotonic() >= until:
-                    log.error("ALERT %s was stopped, and a version may be left: %s", callback.execution_id, error)  # noqa: TRY400
+                    log.error(
+                        "ALERT %s was stopped, and a version may be left: %s",
+                        callback.execution_id,
+                        error,
+                    )  # noqa: TRY400
                     reason = f"stopped on request; whether a version was left is not known: {error}"
                     break
-                log.warning("%s is being stopped, and cannot be undone yet: %s", callback.execution_id, error)
+                log.warning(
+                    "%s is being stopped, and cannot be undone yet: %s",
+                    callback.execution_id,
+                    error,
+                )
             time.sleep(_PAUSE_SECONDS)
         guard.check()
         self.answers.fail(callback, reason)
@@ -70,7 +78,11 @@ class Undoing:
         if record is None:
             self._discard_versions(callback, folder, guard)
             return "stopped on request before the model was registered"
-        name, version, alias = UcName.parse(record.model.name), record.model.version, record.model.alias
+        name, version, alias = (
+            UcName.parse(record.model.name),
+            record.model.version,
+            record.model.alias,
+        )
         is_set = self._registry().has_alias(name, alias, version)
         return f"stopped after version {version} was recorded; alias {alias} {'set' if is_set else 'not set'}"
 

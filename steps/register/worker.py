@@ -74,8 +74,12 @@ class Worker:
         self._workspace = connect(
             host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region
         )
-        self.queue = Queue(arguments.queue_url, region, visibility_seconds=arguments.visibility_seconds)
-        self._truth = Truth(region, pipeline_name=arguments.pipeline_name, queue_url=arguments.queue_url)
+        self.queue = Queue(
+            arguments.queue_url, region, visibility_seconds=arguments.visibility_seconds
+        )
+        self._truth = Truth(
+            region, pipeline_name=arguments.pipeline_name, queue_url=arguments.queue_url
+        )
         self._facts = FactReader(region, evidence_uri=arguments.evidence_uri, truth=self._truth)
         self._answers = Answers(region, self._truth)
         self._evidence = Evidence(region)
@@ -91,7 +95,10 @@ class Worker:
         elif outcome.fate is Fate.GIVE_BACK:
             self.queue.give_back(delivery, after_seconds=outcome.after_seconds)
         log.info(
-            "message %s after %.1f s (attempt %d)", outcome.fate.value, time.monotonic() - started, delivery.attempt
+            "message %s after %.1f s (attempt %d)",
+            outcome.fate.value,
+            time.monotonic() - started,
+            delivery.attempt,
         )
         return outcome.fate
 
@@ -115,15 +122,32 @@ class Worker:
         except LeaseHeld as error:
             log.info("%s %s", callback.execution_id, error.what)
             # our Failure would contradict the Success of the worker that holds it
-            return _unanswered(callback.execution_id, error) if last else Outcome(Fate.GIVE_BACK, error.retry_seconds)
+            return (
+                _unanswered(callback.execution_id, error)
+                if last
+                else Outcome(Fate.GIVE_BACK, error.retry_seconds)
+            )
         except Interrupted as error:
             log.info("%s %s", callback.execution_id, error.what)
-            return self._give_up(callback, error, Fate.LEAVE) if last else self._wait(callback, delivery, error)
+            return (
+                self._give_up(callback, error, Fate.LEAVE)
+                if last
+                else self._wait(callback, delivery, error)
+            )
         except Exception as error:
             if impossible(error):
                 return self._give_up(callback, error, Fate.DELETE)
-            log.warning("%s not registered yet: %s", callback.execution_id, reason(error), exc_info=unforeseen(error))
-            return self._give_up(callback, error, Fate.LEAVE) if last else self._wait(callback, delivery, error)
+            log.warning(
+                "%s not registered yet: %s",
+                callback.execution_id,
+                reason(error),
+                exc_info=unforeseen(error),
+            )
+            return (
+                self._give_up(callback, error, Fate.LEAVE)
+                if last
+                else self._wait(callback, delivery, error)
+            )
 
     def _work(self, callback: Callback, delivery: Delivery) -> Outcome:
         """Register or stop, as the only worker for this execution."""
@@ -177,7 +201,8 @@ class Worker:
 
     def _answer_late(self, callback: Callback) -> None:
         log.warning(
-            "%s: a call did not end in time after the stop; the step is answered meanwhile", callback.execution_id
+            "%s: a call did not end in time after the stop; the step is answered meanwhile",
+            callback.execution_id,
         )
         self._answers.fail(callback, LATE)
 
@@ -186,7 +211,11 @@ class Worker:
 
     def _wait(self, callback: Callback, delivery: Delivery, error: Exception) -> Outcome:
         """Give the message back, and say where people look what is waited for."""
-        seconds = 0 if isinstance(error, Interrupted) else _backoff(delivery, stopping=callback.state is State.STOPPING)
+        seconds = (
+            0
+            if isinstance(error, Interrupted)
+            else _backoff(delivery, stopping=callback.state is State.STOPPING)
+        )
         self._waiting.note(
             callback.execution_arn,
             reason(error),
@@ -198,8 +227,14 @@ class Worker:
 
     def _after_answer(self, callback: Callback) -> Outcome:
         """The step is over. A success of which we have no record is somebody else's word."""
-        if callback.state is State.SUCCEEDED and read_record(self._evidence, self._folder(callback)) is None:
-            log.error("ALERT %s was answered with Success, and there is no record of it", callback.execution_arn)
+        if (
+            callback.state is State.SUCCEEDED
+            and read_record(self._evidence, self._folder(callback)) is None
+        ):
+            log.error(
+                "ALERT %s was answered with Success, and there is no record of it",
+                callback.execution_arn,
+            )
             return Outcome(Fate.LEAVE)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
@@ -216,11 +251,15 @@ class Worker:
 
 def _unanswered(whose: str, error: GovernanceError) -> Outcome:
     log.error(
-        "ALERT %s goes to the dead-letter queue unanswered; if its step still waits, redrive it: %s", whose, error
+        "ALERT %s goes to the dead-letter queue unanswered; if its step still waits, redrive it: %s",
+        whose,
+        error,
     )
     return Outcome(Fate.LEAVE)
 
 
 def _backoff(delivery: Delivery, *, stopping: bool = False) -> int:
     """Seconds until the next attempt; a person who stops an execution is not kept waiting for it."""
-    return _STOP_BACKOFF_SECONDS if stopping else _BACKOFF_SECONDS * 2 ** min(delivery.attempt - 1, 8)
+    return (
+        _STOP_BACKOFF_SECONDS if stopping else _BACKOFF_SECONDS * 2 ** min(delivery.attempt - 1, 8)
+    )

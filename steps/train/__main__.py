@@ -26,7 +26,9 @@ from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
-_REASON_CHARACTERS = 900  # DescribeTrainingJob shows 1,024 characters, words of SageMaker's own included
+_REASON_CHARACTERS = (
+    900  # DescribeTrainingJob shows 1,024 characters, words of SageMaker's own included
+)
 _GAP = " … "
 
 
@@ -44,7 +46,9 @@ def main(argv: list[str]) -> int:
         if ending is not None:
             return _relay(paths, ending)
         with full_disk.explained():
-            job.train(arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop)
+            job.train(
+                arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop
+            )
     except Stopped:
         return _stopped()
     except PeerFailed as error:  # whoever failed tells
@@ -75,7 +79,9 @@ def _hyperparameters(paths: Paths) -> dict[str, Any]:
 def _training_job() -> str:
     name = os.environ.get("TRAINING_JOB_NAME")
     if not name:
-        raise UsageError("no training job", expected="TRAINING_JOB_NAME, which SageMaker sets", got="nothing")
+        raise UsageError(
+            "no training job", expected="TRAINING_JOB_NAME, which SageMaker sets", got="nothing"
+        )
     return name
 
 
@@ -88,7 +94,9 @@ def _relay(paths: Paths, ending: Ending) -> int:
 
 def _stopped() -> int:
     if not worker_endings.tell(EXIT_CODE):
-        sys.stderr.write("stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n")
+        sys.stderr.write(
+            "stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n"
+        )
     return EXIT_CODE
 
 

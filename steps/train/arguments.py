@@ -27,7 +27,9 @@ SEQUENCE_LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 
 _MAX_SEED = 2**31 - 1
 _MAX_STEPS = 10**9
-_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!.*(//|/\.\./))[A-Za-z0-9!_.*'()/=-]+")
+_S3_URI = re.compile(
+    r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!.*(//|/\.\./))[A-Za-z0-9!_.*'()/=-]+"
+)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -125,7 +127,9 @@ def parse(hyperparameters: Mapping[str, Any]) -> Arguments:
 def describe() -> str:
     """The hyperparameters as a table, one line each."""
     width = max(map(len, _FIELDS))
-    return "\n".join(f"  {name:<{width}}  {field.meaning} ({field.expected})" for name, field in _FIELDS.items())
+    return "\n".join(
+        f"  {name:<{width}}  {field.meaning} ({field.expected})" for name, field in _FIELDS.items()
+    )
 
 
 def _unknown(name: str) -> str:
@@ -194,7 +198,10 @@ def _capped(most: int) -> Callable[[str], int]:
 
 def _rate(text: str) -> float:
     # A service may write 0.0002 as 2.0E-4, or with all the digits of the nearest binary number.
-    if not re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?", text) or not 0 < float(text) <= 0.1:
+    if (
+        not re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?", text)
+        or not 0 < float(text) <= 0.1
+    ):
         raise ValueError
     return float(text)
 
@@ -205,45 +212,83 @@ def _arn(text: str) -> str:
 
 
 _FIELDS = {
-    "execution_arn": _Field(_arn, "a pipeline execution's ARN", "the execution this job belongs to"),
-    "curated_table": _Field(UcName.parse, "catalog.schema.name", "the table that Prepare wrote the examples to"),
-    "prepare_manifest_uri": _Field(_matching(_S3_URI), "s3://bucket/key", "Prepare's manifest: what must be read"),
-    "train_evidence_uri": _Field(_matching(_S3_URI), "s3://bucket/prefix", "each job writes <job>/manifest.json there"),
+    "execution_arn": _Field(
+        _arn, "a pipeline execution's ARN", "the execution this job belongs to"
+    ),
+    "curated_table": _Field(
+        UcName.parse, "catalog.schema.name", "the table that Prepare wrote the examples to"
+    ),
+    "prepare_manifest_uri": _Field(
+        _matching(_S3_URI), "s3://bucket/key", "Prepare's manifest: what must be read"
+    ),
+    "train_evidence_uri": _Field(
+        _matching(_S3_URI), "s3://bucket/prefix", "each job writes <job>/manifest.json there"
+    ),
     "epochs": _Field(_whole(1, 20), "1 to 20", "passes over the training examples"),
-    "max_steps": _Field(_capped(_MAX_STEPS), "-1 or at least 1", "optimizer steps at most; -1 is no cap"),
+    "max_steps": _Field(
+        _capped(_MAX_STEPS), "-1 or at least 1", "optimizer steps at most; -1 is no cap"
+    ),
     "learning_rate": _Field(_rate, "above 0, at most 0.1", "AdamW's peak learning rate"),
-    "lora_rank": _Field(_one_of(*LORA_RANKS), _listed(LORA_RANKS), "rank of every adapter; alpha is twice it"),
+    "lora_rank": _Field(
+        _one_of(*LORA_RANKS), _listed(LORA_RANKS), "rank of every adapter; alpha is twice it"
+    ),
     "sequence_length": _Field(
-        _one_of(*SEQUENCE_LENGTHS), _listed(SEQUENCE_LENGTHS), "tokens of a packed row, and of one example at most"
+        _one_of(*SEQUENCE_LENGTHS),
+        _listed(SEQUENCE_LENGTHS),
+        "tokens of a packed row, and of one example at most",
     ),
     "seed": _Field(_whole(0, _MAX_SEED), "0 to 2147483647", "of adapters, packing and order"),
-    "fp8_mode": _Field(_word(FP8_MODES), ", ".join(FP8_MODES), "how the FP8 base is held and multiplied"),
-    "optimizer": _Field(_word(OPTIMIZERS), ", ".join(OPTIMIZERS), "torch's AdamW, or bitsandbytes' with 8-bit state"),
+    "fp8_mode": _Field(
+        _word(FP8_MODES), ", ".join(FP8_MODES), "how the FP8 base is held and multiplied"
+    ),
+    "optimizer": _Field(
+        _word(OPTIMIZERS), ", ".join(OPTIMIZERS), "torch's AdamW, or bitsandbytes' with 8-bit state"
+    ),
     "eval_steps": _Field(
-        _whole(1, 1_000_000), "1 to 1000000", "optimizer steps between evaluations; each leaves a checkpoint"
+        _whole(1, 1_000_000),
+        "1 to 1000000",
+        "optimizer steps between evaluations; each leaves a checkpoint",
     ),
     "early_stopping_patience": _Field(
-        _whole(0, 100), "0 to 100", "evaluations without a lower loss after which training ends; 0 is never"
+        _whole(0, 100),
+        "0 to 100",
+        "evaluations without a lower loss after which training ends; 0 is never",
     ),
     "max_eval_examples": _Field(
         _capped(1_000_000), "-1 or 1 to 1000000", "held-out examples of an evaluation; -1 is all"
     ),
     "determinism": _Field(
-        _word(DETERMINISM), ", ".join(DETERMINISM), "full also forbids kernels whose sums depend on chance"
+        _word(DETERMINISM),
+        ", ".join(DETERMINISM),
+        "full also forbids kernels whose sums depend on chance",
     ),
     "merged_export": _Field(
-        _word(MERGED_EXPORTS), ", ".join(MERGED_EXPORTS), "whether the merged model is written as well"
+        _word(MERGED_EXPORTS),
+        ", ".join(MERGED_EXPORTS),
+        "whether the merged model is written as well",
     ),
-    "compile": _Field(_word(COMPILE), ", ".join(COMPILE), "whether each decoder layer goes through torch.compile"),
+    "compile": _Field(
+        _word(COMPILE), ", ".join(COMPILE), "whether each decoder layer goes through torch.compile"
+    ),
     "sharding": _Field(
-        _word(SHARDINGS), ", ".join(SHARDINGS), "of the base over GPUs; auto shards only what does not fit one"
+        _word(SHARDINGS),
+        ", ".join(SHARDINGS),
+        "of the base over GPUs; auto shards only what does not fit one",
     ),
     "mlflow_experiment": _Field(
-        _matching(_EXPERIMENT), "none, or /folder/name", "the workspace's experiment that gets live metrics"
+        _matching(_EXPERIMENT),
+        "none, or /folder/name",
+        "the workspace's experiment that gets live metrics",
     ),
-    "base_model": _Field(_matching(_MODEL), "a model's name", "the base model, as its mirror.json names it"),
-    "base_model_revision": _Field(_matching(_REVISION), "40 hex digits", "its revision, as its mirror.json names it"),
+    "base_model": _Field(
+        _matching(_MODEL), "a model's name", "the base model, as its mirror.json names it"
+    ),
+    "base_model_revision": _Field(
+        _matching(_REVISION), "40 hex digits", "its revision, as its mirror.json names it"
+    ),
     "databricks_host": _Field(_text, "https://…", "the Databricks workspace"),
-    "databricks_secret_id": _Field(_text, "a secret's name", "the Secrets Manager secret of this step's identity"),
+    "databricks_secret_id": _Field(
+        _text, "a secret's name", "the Secrets Manager secret of this step's identity"
+    ),
     "region": _Field(_matching(_REGION), "an AWS region", "of the secret and the evidence bucket"),
 }

@@ -46,12 +46,18 @@ def connect(arguments: Arguments) -> Services:
     from steps.governance.evidence import Evidence
     from steps.governance.identity import connect
 
-    host, secret_id, region = arguments.databricks_host, arguments.databricks_secret_id, arguments.region
+    host, secret_id, region = (
+        arguments.databricks_host,
+        arguments.databricks_secret_id,
+        arguments.region,
+    )
     workspace = connect(host=host, secret_id=secret_id, region=region)
     return Services(Catalog(workspace), Evidence(region), workspace)
 
 
-def train(arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal) -> None:
+def train(
+    arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal
+) -> None:
     """The whole step. Nothing stands in the model folder unless all of it does."""
     from steps.train import before_torch
     from steps.train.tracking import tracker as tracking
@@ -64,16 +70,24 @@ def train(arguments: Arguments, paths: Paths, services: Services, *, training_jo
     given = _verified(arguments, paths, services, stop, me)
     before_torch.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
     tracked = tracking.tracked(
-        arguments, services.workspace, training_job=training_job, prepared=given.prepared, leader=me.is_leader
+        arguments,
+        services.workspace,
+        training_job=training_job,
+        prepared=given.prepared,
+        leader=me.is_leader,
     )
     with _scratch(me) as scratch, tracked as tracker:
-        examples = me.leader_first(lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me))
+        examples = me.leader_first(
+            lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me)
+        )
         from steps.train.export import merged_model
         from steps.train.export.manifest import Origin
         from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
 
         me.from_leader(lambda: merged_model.require_possible(arguments, paths))
-        task = Task(arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker)
+        task = Task(
+            arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker
+        )
         tuned = fine_tune(task, stop=stop, clock=Clock())
         stop.check()
         tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
@@ -97,7 +111,11 @@ def _scratch(me: Processes) -> Iterator[Path]:
 
 
 def _corpus(
-    arguments: Arguments, paths: Paths, batches: Iterable[pa.RecordBatch], folder: Path, me: Processes
+    arguments: Arguments,
+    paths: Paths,
+    batches: Iterable[pa.RecordBatch],
+    folder: Path,
+    me: Processes,
 ) -> Corpus:
     """Made by the first process of each host, opened by the others."""
     from steps.train.data import corpus
@@ -123,20 +141,34 @@ class _Given:
         return {"prepared_sha256": self.prepared.sha256, "mirror_sha256": self.base.mirror_sha256}
 
 
-def _verified(arguments: Arguments, paths: Paths, services: Services, stop: StopSignal, me: Processes) -> _Given:
+def _verified(
+    arguments: Arguments, paths: Paths, services: Services, stop: StopSignal, me: Processes
+) -> _Given:
     from steps.governance.manifest import Prepared
     from steps.train.model import base_model_files
 
-    uri, name, revision = arguments.prepare_manifest_uri, arguments.base_model, arguments.base_model_revision
-    prepared = me.once_per_host(lambda: Prepared.from_bytes(services.evidence.read(uri), origin=uri))
-    batches = me.leader_first(lambda: _batches(arguments, services, prepared) if me.is_host_leader else iter(()))
+    uri, name, revision = (
+        arguments.prepare_manifest_uri,
+        arguments.base_model,
+        arguments.base_model_revision,
+    )
+    prepared = me.once_per_host(
+        lambda: Prepared.from_bytes(services.evidence.read(uri), origin=uri)
+    )
+    batches = me.leader_first(
+        lambda: _batches(arguments, services, prepared) if me.is_host_leader else iter(())
+    )
     stop.check()
-    base = me.once_per_host(lambda: base_model_files.verify(paths.base_model, name=name, revision=revision))
+    base = me.once_per_host(
+        lambda: base_model_files.verify(paths.base_model, name=name, revision=revision)
+    )
     stop.check()
     return _Given(prepared, batches, base)
 
 
-def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> Iterator[pa.RecordBatch]:
+def _batches(
+    arguments: Arguments, services: Services, prepared: Prepared
+) -> Iterator[pa.RecordBatch]:
     from steps.train.data import verified_table
 
     table = services.catalog.table(arguments.curated_table)
@@ -144,7 +176,9 @@ def _batches(arguments: Arguments, services: Services, prepared: Prepared) -> It
     return verified_table.stream(prepared, table, access, execution_arn=arguments.execution_arn)
 
 
-def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal) -> Trained | None:
+def _publish(
+    origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal
+) -> Trained | None:
     """What was published, in the process that speaks for the job; the others lend it their adapters."""
     from steps.train.export import kept_publication, merged_model, model_folder
     from steps.train.model import lora
@@ -163,16 +197,22 @@ def _publish(origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, 
             stop.check()
             uri = arguments.train_manifest_uri(origin.training_job)
             with merged_model.published(export, paths.merged, trained):
-                model_folder.publish(folder, paths.model, trained, evidence=services.evidence, uri=uri)
+                model_folder.publish(
+                    folder, paths.model, trained, evidence=services.evidence, uri=uri
+                )
     return trained
 
 
-def _told(origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged_model.Export | None) -> Trained:
+def _told(
+    origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged_model.Export | None
+) -> Trained:
     """Report and manifest of what lies in `folder`, kept for the case that this job is started again."""
     from steps.train.export import kept_publication, model_folder
     from steps.train.report import write
 
     write.write(folder, origin, tuned, export.comparison if export else None)
-    trained = model_folder.manifest(origin, tuned, model_folder.entries(folder), export.files if export else None)
+    trained = model_folder.manifest(
+        origin, tuned, model_folder.entries(folder), export.files if export else None
+    )
     kept_publication.keep(paths.checkpoints, folder, trained)
     return trained

@@ -6,10 +6,19 @@ from contextlib import contextmanager
 
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from steps.governance.errors import AccessDenied, GovernanceError, IntegrityError, NotFound, Unavailable
+from steps.governance.errors import (
+    AccessDenied,
+    GovernanceError,
+    IntegrityError,
+    NotFound,
+    Unavailable,
+)
 
 # object_store's wording for S3's 401 and 403; its errors carry no code
-_DENIED = re.compile(r"Forbidden|AccessDenied|Access Denied|status: 40[13]|InvalidToken|ExpiredToken|permission", re.I)
+_DENIED = re.compile(
+    r"Forbidden|AccessDenied|Access Denied|status: 40[13]|InvalidToken|ExpiredToken|permission",
+    re.I,
+)
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 

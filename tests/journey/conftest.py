@@ -28,7 +28,9 @@ class Environment:
     state: Path
     scientist: dict[str, str]
 
-    def command(self, module: str, *words: str, role: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, module: str, *words: str, role: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """One of the project's commands, as a data scientist would type it."""
         return subprocess.run(
             [sys.executable, "-m", module, *words],
@@ -61,7 +63,9 @@ class Environment:
     def role(self, name: str) -> dict[str, str]:
         """The keys of one of the stack's roles."""
         arn = f"arn:aws:iam::000000000000:role/governed-finetune-local-{name}"
-        keys = self.client("sts", self.root).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        keys = self.client("sts", self.root).assume_role(RoleArn=arn, RoleSessionName="test")[
+            "Credentials"
+        ]
         return {
             "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
@@ -77,7 +81,9 @@ class Environment:
     @property
     def workspace(self) -> WorkspaceClient:
         """The workspace as the data scientist sees it."""
-        return self._workspace(self.scientist["DATABRICKS_CLIENT_ID"], self.scientist["DATABRICKS_CLIENT_SECRET"])
+        return self._workspace(
+            self.scientist["DATABRICKS_CLIENT_ID"], self.scientist["DATABRICKS_CLIENT_SECRET"]
+        )
 
     def _workspace(self, client_id: str, client_secret: str) -> WorkspaceClient:
         return WorkspaceClient(
@@ -96,26 +102,38 @@ class Environment:
 
     def start(self, **parameters: str) -> str:
         """Start an execution; its ARN."""
-        words = [word for name, value in (FAST | parameters).items() for word in ("--set", f"{name}={value}")]
+        words = [
+            word
+            for name, value in (FAST | parameters).items()
+            for word in ("--set", f"{name}={value}")
+        ]
         started = self.command("pipeline.run", *words, "--json")
         assert started.returncode == 0, started.stderr
         return str(json.loads(started.stdout)["execution"])
 
     def run(self, **parameters: str) -> tuple[int, dict[str, Any]]:
         """Start and follow an execution; exit code and outcome."""
-        words = [word for name, value in (FAST | parameters).items() for word in ("--set", f"{name}={value}")]
+        words = [
+            word
+            for name, value in (FAST | parameters).items()
+            for word in ("--set", f"{name}={value}")
+        ]
         ended = self.command("pipeline.run", *words, "--follow", "--json")
         assert ended.stdout, ended.stderr
         return ended.returncode, json.loads(ended.stdout)
 
     def steps(self, execution: str) -> dict[str, dict[str, Any]]:
         """The execution's steps by name."""
-        answer = self.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=execution)
+        answer = self.client("sagemaker").list_pipeline_execution_steps(
+            PipelineExecutionArn=execution
+        )
         return {step["StepName"]: step for step in answer["PipelineExecutionSteps"]}
 
     def status(self, execution: str) -> str:
         """The execution's status."""
-        answer = self.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=execution)
+        answer = self.client("sagemaker").describe_pipeline_execution(
+            PipelineExecutionArn=execution
+        )
         return str(answer["PipelineExecutionStatus"])
 
     def chain(self, model: str, version: str) -> list[set[str]]:
@@ -143,7 +161,9 @@ class Environment:
         names = []
         for edge in edges:
             job, table = edge.external_metadata_info, edge.table_info
-            names.append(str(job.name) if job else f"{table.catalog_name}.{table.schema_name}.{table.name}")
+            names.append(
+                str(job.name) if job else f"{table.catalog_name}.{table.schema_name}.{table.name}"
+            )
         return names
 
 
@@ -158,7 +178,9 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 120) -> Any:
 
 def plain() -> dict[str, str]:
     """The environment of a shell that knows nothing of the embedded one."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
     return kept | {"PYTHONPATH": str(REPOSITORY)}
 
 
@@ -177,7 +199,9 @@ def local(state: Path, *words: str, timeout: float = 400) -> subprocess.Complete
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
+def first_run(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
     """What `python -m pipeline.local run --keep` does on a machine that never ran it."""
     state = tmp_path_factory.mktemp("local") / "state"
     ended = local(state, "run", "--keep", "--json")
@@ -211,7 +235,9 @@ class Worker:
 
     def start(self) -> None:
         """Start it again, as `up` did."""
-        started = subprocess.Popen(self.argv, env=self.variables, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        started = subprocess.Popen(
+            self.argv, env=self.variables, cwd=REPOSITORY, stderr=subprocess.DEVNULL
+        )
         started.returncode = 0  # known by pid from here on, and not waited for
         self.process = psutil.Process(started.pid)
 

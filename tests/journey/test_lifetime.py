@@ -47,7 +47,9 @@ def test_a_run_that_is_ended_while_it_trains_leaves_no_process(tmp_path: Path, n
     for line in run.stderr:
         if line.startswith("Train") and "Executing" in line:
             break
-    wait_for(lambda: any("steps.train" in " ".join(p.cmdline()) for p in servers_of(tmp_path / "state")))
+    wait_for(
+        lambda: any("steps.train" in " ".join(p.cmdline()) for p in servers_of(tmp_path / "state"))
+    )
     started = [*servers_of(tmp_path / "state"), *psutil.Process(run.pid).children(recursive=True)]
     assert len(started) >= 5
     os.killpg(run.pid, number)  # as the terminal does: to the whole foreground group
@@ -57,7 +59,9 @@ def test_a_run_that_is_ended_while_it_trains_leaves_no_process(tmp_path: Path, n
     assert local(tmp_path / "state", "status").returncode == 1
 
 
-def test_an_up_that_was_killed_halfway_is_no_environment_and_the_next_one_is_whole(tmp_path: Path) -> None:
+def test_an_up_that_was_killed_halfway_is_no_environment_and_the_next_one_is_whole(
+    tmp_path: Path,
+) -> None:
     state = tmp_path / "state"
     up = begin(state, "up")
     wait_for(lambda: len(servers_of(state)) >= 2, seconds=60)
@@ -76,7 +80,13 @@ def test_an_up_that_was_killed_halfway_is_no_environment_and_the_next_one_is_who
 
 def test_up_after_down_goes_on_with_what_was_loaded(tmp_path: Path) -> None:
     state, filings = tmp_path / "state", tmp_path / "filings.jsonl"
-    filing = {"cik": "1", "company": "A", "filing_type": "10-K", "filing_date": "2025-01-01", "filename": "a.htm"}
+    filing = {
+        "cik": "1",
+        "company": "A",
+        "filing_type": "10-K",
+        "filing_date": "2025-01-01",
+        "filename": "a.htm",
+    }
     filings.write_text(json.dumps(filing | {"period_of_report": "2024-12-31"}))
     for words in (("up", "--filings", str(filings)), ("down",), ("up",)):
         ended = local(state, *words)
@@ -92,5 +102,7 @@ def versions(state: Path) -> int:
     key = json.loads((state / "aws" / "root.json").read_text())
     endpoint = f"http://127.0.0.1:{State(state).load().ports['aws']}"
     s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint, **key)
-    listed = s3.list_objects_v2(Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/")
+    listed = s3.list_objects_v2(
+        Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/"
+    )
     return sum(entry["Key"].endswith(".json") for entry in listed["Contents"])

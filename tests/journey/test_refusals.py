@@ -17,7 +17,10 @@ GOVERNED = "governed-finetune-local-governed"
 
 
 def versions(environment: Environment) -> list[int]:
-    return [int(str(v.version)) for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")]
+    return [
+        int(str(v.version))
+        for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")
+    ]
 
 
 def commits(environment: Environment) -> list[str]:
@@ -38,7 +41,9 @@ def test_a_loss_above_the_bound_is_rejected_with_both_numbers(environment: Envir
 
 
 @contextmanager
-def revoked(environment: Environment, principal: str, schema: str, privilege: str) -> Iterator[None]:
+def revoked(
+    environment: Environment, principal: str, schema: str, privilege: str
+) -> Iterator[None]:
     path = f"/api/2.1/unity-catalog/permissions/schema/{schema}"
 
     def change(verb: str) -> None:
@@ -53,7 +58,9 @@ def revoked(environment: Environment, principal: str, schema: str, privilege: st
 
 
 @pytest.mark.parametrize("privilege", ["SELECT", "EXTERNAL_USE_SCHEMA"])
-def test_a_revoked_privilege_stops_prepare_before_it_writes(environment: Environment, privilege: str) -> None:
+def test_a_revoked_privilege_stops_prepare_before_it_writes(
+    environment: Environment, privilege: str
+) -> None:
     before = commits(environment)
     with revoked(environment, "prepare", "edgar.raw", privilege):
         code, outcome = environment.run()
@@ -64,7 +71,9 @@ def test_a_revoked_privilege_stops_prepare_before_it_writes(environment: Environ
     assert commits(environment) == before
 
 
-def test_a_model_in_a_schema_that_is_not_there_is_refused_before_anything_is_trained(environment: Environment) -> None:
+def test_a_model_in_a_schema_that_is_not_there_is_refused_before_anything_is_trained(
+    environment: Environment,
+) -> None:
     before = commits(environment)
     code, outcome = environment.run(ModelName="edgar.modles.risk_analyst")
     assert code == 1
@@ -87,11 +96,17 @@ def secret_of_prepare(environment: Environment, **changes: str) -> Iterator[None
         secrets.put_secret_value(SecretId=name, SecretString=before)
 
 
-def test_a_wrong_client_secret_names_principal_host_and_secret_but_not_its_value(environment: Environment) -> None:
+def test_a_wrong_client_secret_names_principal_host_and_secret_but_not_its_value(
+    environment: Environment,
+) -> None:
     with secret_of_prepare(environment, clientSecret="wrong-s3cret"):
         code, outcome = environment.run()
     assert code == 1
-    for said in (environment.principal("prepare"), environment.scientist["DATABRICKS_HOST"], "databricks/prepare"):
+    for said in (
+        environment.principal("prepare"),
+        environment.scientist["DATABRICKS_HOST"],
+        "databricks/prepare",
+    ):
         assert said in outcome["failure"]
     assert "invalid_client" in outcome["failure"]
     assert "wrong-s3cret" not in outcome["failure"]
@@ -105,10 +120,15 @@ def test_a_secret_without_an_identity_is_named(environment: Environment) -> None
 
 
 @pytest.mark.parametrize("role", ["prepare", "train", "register", "scientist", "ci", "pipeline"])
-def test_no_role_reads_governed_data_with_its_own_credentials(environment: Environment, role: str) -> None:
+def test_no_role_reads_governed_data_with_its_own_credentials(
+    environment: Environment, role: str
+) -> None:
     s3 = environment.client("s3", environment.role(role))
     key = next(key for key in commits(environment) if key.endswith(".parquet"))
-    for call, arguments in ((s3.get_object, {"Key": key}), (s3.put_object, {"Key": key, "Body": b""})):
+    for call, arguments in (
+        (s3.get_object, {"Key": key}),
+        (s3.put_object, {"Key": key, "Body": b""}),
+    ):
         with pytest.raises(ClientError, match="AccessDenied"):
             call(Bucket=GOVERNED, **arguments)
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -117,7 +137,9 @@ def test_no_role_reads_governed_data_with_its_own_credentials(environment: Envir
 
 def prepared(environment: Environment, execution: str) -> dict[str, Any]:
     """The manifest of an execution whose Prepare has just succeeded."""
-    wait_for(lambda: environment.steps(execution).get("Prepare", {}).get("StepStatus") == "Succeeded")
+    wait_for(
+        lambda: environment.steps(execution).get("Prepare", {}).get("StepStatus") == "Succeeded"
+    )
     key = f"executions/{execution.rsplit('/', 1)[-1]}/prepare/manifest.json"
     s3 = environment.client("s3", environment.root)
     manifest: dict[str, Any] = json.loads(
@@ -126,7 +148,9 @@ def prepared(environment: Environment, execution: str) -> dict[str, Any]:
     return manifest
 
 
-def test_a_file_altered_in_place_stops_train_before_its_first_step(environment: Environment) -> None:
+def test_a_file_altered_in_place_stops_train_before_its_first_step(
+    environment: Environment,
+) -> None:
     execution = environment.start()
     manifest = prepared(environment, execution)
     path = manifest["files"][0]["path"]
@@ -152,14 +176,22 @@ def test_a_newer_commit_does_not_change_what_train_reads(environment: Environmen
     second = environment.start(Seed="18")  # commits a newer version while the first one trains
     theirs = prepared(environment, second)
     for execution in (first, second):
-        wait_for(lambda execution=execution: environment.status(execution) != "Executing", seconds=240)
+        wait_for(
+            lambda execution=execution: environment.status(execution) != "Executing", seconds=240
+        )
         assert environment.status(execution) == "Succeeded"
     assert theirs["target"]["version"] > mine["target"]["version"]
-    assert {file["path"] for file in mine["files"]}.isdisjoint(file["path"] for file in theirs["files"])
+    assert {file["path"] for file in mine["files"]}.isdisjoint(
+        file["path"] for file in theirs["files"]
+    )
     for execution, manifest in ((first, mine), (second, theirs)):
-        job = environment.steps(execution)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
+        job = environment.steps(execution)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit(
+            "/", 1
+        )[-1]
         key = f"executions/{execution.rsplit('/', 1)[-1]}/train/{job}/manifest.json"
         s3 = environment.client("s3", environment.root)
-        trained = json.loads(s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read())
+        trained = json.loads(
+            s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read()
+        )
         assert trained["data"]["version"] == manifest["target"]["version"]
         assert trained["data"]["examples_train"] == manifest["counts"]["examples_train"]

@@ -15,12 +15,22 @@ MODEL = "edgar.models.survivor"
 def message_of(environment: Environment, execution: str) -> str:
     """The callback's message, as the queue carries it; root may read the token."""
     sagemaker = environment.client("sagemaker", environment.root)
-    steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]
-    token = next(step["Metadata"]["Callback"]["CallbackToken"] for step in steps if step["StepName"] == "Register")
-    return json.dumps({"token": token, "pipelineExecutionArn": execution, "arguments": {}, "status": "Executing"})
+    steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)[
+        "PipelineExecutionSteps"
+    ]
+    token = next(
+        step["Metadata"]["Callback"]["CallbackToken"]
+        for step in steps
+        if step["StepName"] == "Register"
+    )
+    return json.dumps(
+        {"token": token, "pipelineExecutionArn": execution, "arguments": {}, "status": "Executing"}
+    )
 
 
-def test_kills_and_duplicates_leave_one_version_one_chain_one_answer(environment: Environment, worker: Worker) -> None:
+def test_kills_and_duplicates_leave_one_version_one_chain_one_answer(
+    environment: Environment, worker: Worker
+) -> None:
     worker.kill()
     try:
         execution = _waiting_for_register(environment)
@@ -34,7 +44,9 @@ def test_kills_and_duplicates_leave_one_version_one_chain_one_answer(environment
     assert environment.status(execution) == "Succeeded"
     wait_for(lambda: _empty(environment), seconds=200)  # the duplicates are worked off too
     versions = list(environment.admin.model_versions.list(MODEL))
-    assert [(version.version, str(version.status)) for version in versions] == [(1, "ModelVersionInfoStatus.READY")]
+    assert [(version.version, str(version.status)) for version in versions] == [
+        (1, "ModelVersionInfoStatus.READY")
+    ]
     training, curated, _, raw = environment.chain(MODEL, "1")
     assert len(training) == 1
     assert (curated, raw) == ({"edgar.curated.risk_factor_examples"}, {"edgar.raw.filings"})
@@ -43,7 +55,10 @@ def test_kills_and_duplicates_leave_one_version_one_chain_one_answer(environment
 def _waiting_for_register(environment: Environment) -> str:
     """An execution whose callback waits, with its message in the queue three times."""
     execution = environment.start(ModelName=MODEL)
-    wait_for(lambda: environment.steps(execution).get("Register", {}).get("StepStatus") == "Executing", seconds=240)
+    wait_for(
+        lambda: environment.steps(execution).get("Register", {}).get("StepStatus") == "Executing",
+        seconds=240,
+    )
     sqs = environment.client("sqs", environment.role("pipeline"))
     body = message_of(environment, execution)
     for _ in range(2):
@@ -55,4 +70,8 @@ def _empty(environment: Environment) -> bool:
     attributes = environment.client("sqs", environment.root).get_queue_attributes(
         QueueUrl=environment.scientist["REGISTER_QUEUE_URL"], AttributeNames=["All"]
     )["Attributes"]
-    return attributes["ApproximateNumberOfMessages"] == "0" == attributes["ApproximateNumberOfMessagesNotVisible"]
+    return (
+        attributes["ApproximateNumberOfMessages"]
+        == "0"
+        == attributes["ApproximateNumberOfMessagesNotVisible"]
+    )

@@ -14,24 +14,37 @@ from tests.journey.conftest import Environment, wait_for
 pytestmark = pytest.mark.environment
 NAME = "interrupted"
 KEPT = (
-    *("HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig"),
+    *(
+        "HyperParameters",
+        "AlgorithmSpecification",
+        "RoleArn",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ResourceConfig",
+    ),
     *("StoppingCondition", "Environment", "EnableManagedSpotTraining"),
 )
 
 
 def described(environment: Environment, job: str) -> dict[str, Any]:
-    answer: dict[str, Any] = environment.client("sagemaker", environment.root).describe_training_job(
-        TrainingJobName=job
-    )
+    answer: dict[str, Any] = environment.client(
+        "sagemaker", environment.root
+    ).describe_training_job(TrainingJobName=job)
     return answer
 
 
 def adapter(environment: Environment, job: dict[str, Any]) -> str:
     """The sha256 of the adapter, as the job's manifest in the evidence bucket has it."""
-    bucket, _, prefix = job["HyperParameters"]["train_evidence_uri"].removeprefix("s3://").partition("/")
+    bucket, _, prefix = (
+        job["HyperParameters"]["train_evidence_uri"].removeprefix("s3://").partition("/")
+    )
     key = f"{prefix}/{job['TrainingJobName']}/manifest.json"
-    body = environment.client("s3", environment.root).get_object(Bucket=bucket, Key=key)["Body"].read()
-    [entry] = [file for file in json.loads(body)["files"] if file["path"] == "adapter_model.safetensors"]
+    body = (
+        environment.client("s3", environment.root).get_object(Bucket=bucket, Key=key)["Body"].read()
+    )
+    [entry] = [
+        file for file in json.loads(body)["files"] if file["path"] == "adapter_model.safetensors"
+    ]
     return str(entry["sha256"])
 
 
@@ -42,7 +55,9 @@ def test_an_interrupted_job_resumes_to_the_bytes_of_one_that_was_not(
     arn = environment.steps(outcome["arn"])["Train"]["Metadata"]["TrainingJob"]["Arn"]
     whole = described(environment, arn.rsplit("/", 1)[-1])
     # The same job again: same execution, data and seed; only its checkpoints lie elsewhere, or it would resume at the end.
-    checkpoints = whole["CheckpointConfig"] | {"S3Uri": whole["CheckpointConfig"]["S3Uri"] + f"-{NAME}"}
+    checkpoints = whole["CheckpointConfig"] | {
+        "S3Uri": whole["CheckpointConfig"]["S3Uri"] + f"-{NAME}"
+    }
     environment.client("sagemaker", environment.root).create_training_job(
         TrainingJobName=NAME, CheckpointConfig=checkpoints, **{name: whole[name] for name in KEPT}
     )
@@ -60,9 +75,15 @@ def test_an_interrupted_job_resumes_to_the_bytes_of_one_that_was_not(
     assert _losses(resumed) == _losses(whole)
     found = {item["MetricName"] for item in resumed["FinalMetricDataList"]}
     assert found == metrics.KEYS.keys() - {"train:mfu"}, "a CPU's peak is not known"
-    with pytest.raises(UsageError, match="expected one training job that runs, got none; name one with --job"):
+    with pytest.raises(
+        UsageError, match="expected one training job that runs, got none; name one with --job"
+    ):
         market.interrupt(None)
 
 
 def _losses(job: dict[str, Any]) -> dict[str, float]:
-    return {item["MetricName"]: item["Value"] for item in job["FinalMetricDataList"] if "eval" in item["MetricName"]}
+    return {
+        item["MetricName"]: item["Value"]
+        for item in job["FinalMetricDataList"]
+        if "eval" in item["MetricName"]
+    }

@@ -26,12 +26,19 @@ def _is_server(process: psutil.Process, environment: Environment) -> bool:
 
 
 @pytest.mark.parametrize("step", ["Prepare", "Train"])
-def test_a_stopped_step_ends_stopped_with_no_process_left(environment: Environment, step: str) -> None:
+def test_a_stopped_step_ends_stopped_with_no_process_left(
+    environment: Environment, step: str
+) -> None:
     execution = environment.start()
     wait_for(
-        lambda: environment.steps(execution).get(step, {}).get("StepStatus") == "Executing" and jobs_of(environment)
+        lambda: (
+            environment.steps(execution).get(step, {}).get("StepStatus") == "Executing"
+            and jobs_of(environment)
+        )
     )
-    environment.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution, ClientRequestToken="t" * 32)
+    environment.client("sagemaker").stop_pipeline_execution(
+        PipelineExecutionArn=execution, ClientRequestToken="t" * 32
+    )
     wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
     wait_for(lambda: not jobs_of(environment), seconds=30)
     assert environment.steps(execution)[step]["StepStatus"] == "Stopped"
@@ -41,11 +48,18 @@ def test_a_stopped_step_ends_stopped_with_no_process_left(environment: Environme
 def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_nothing(
     environment: Environment, worker: Worker
 ) -> None:
-    before = [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")]
+    before = [
+        v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")
+    ]
     worker.process.suspend()
     try:
         execution = environment.start()
-        wait_for(lambda: environment.steps(execution).get("Register", {}).get("StepStatus") == "Executing", seconds=240)
+        wait_for(
+            lambda: (
+                environment.steps(execution).get("Register", {}).get("StepStatus") == "Executing"
+            ),
+            seconds=240,
+        )
         environment.client("sagemaker").stop_pipeline_execution(
             PipelineExecutionArn=execution, ClientRequestToken="t" * 32
         )
@@ -53,10 +67,14 @@ def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_no
     finally:
         worker.process.resume()
     wait_for(lambda: environment.status(execution) == "Stopped", seconds=60)
-    assert [v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")] == before
+    assert [
+        v.version for v in environment.workspace.model_versions.list("edgar.models.risk_analyst")
+    ] == before
 
 
-def test_a_register_that_waits_says_for_what_and_a_stop_ends_within_a_minute(environment: Environment) -> None:
+def test_a_register_that_waits_says_for_what_and_a_stop_ends_within_a_minute(
+    environment: Environment,
+) -> None:
     """The model's schema vanishes after Prepare has seen it."""
     sagemaker = environment.client("sagemaker")
     environment.admin.schemas.create("vanishing", "edgar")

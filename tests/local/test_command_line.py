@@ -11,7 +11,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def local(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline.local", *words]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,10 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
         (("run", "--set", "LoraRank=7"), "expected one of 4 8 16 32 64 128, got 7"),
         (("run", "--set", "RawTable=a.b.c'--"), "expected catalog.schema.name"),
         (("run", "--set", "RawTable=../../tables/x"), "expected catalog.schema.name"),
-        (("run", "--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g5.xlarge"), "native needs FP8 arithmetic"),
+        (
+            ("run", "--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g5.xlarge"),
+            "native needs FP8 arithmetic",
+        ),
         (("run", "--set", "Seed"), "expected --set Name=value"),
         (("up", "--aws-port", "99999"), "expected a port from 1 to 65535, got '99999'"),
         (("up", "--filings", "absent.jsonl"), "absent.jsonl cannot be read: No such file"),
@@ -29,7 +34,9 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
         (("fly",), "invalid choice: 'fly'"),
     ],
 )
-def test_a_wrong_word_ends_with_one_message_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_word_ends_with_one_message_and_exit_code_2(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     verb, *rest = words
     ended = local(verb, "--state", str(tmp_path / "state"), *rest)
     assert ended.returncode == 2

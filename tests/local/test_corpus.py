@@ -60,7 +60,10 @@ def test_what_two_companies_say_is_not_the_same(measured: Shape) -> None:
 
 def test_one_filing_in_four_holds_nothing_new_for_every_reason_there_is(measured: Shape) -> None:
     assert 0.2 < measured.dropped < 0.3
-    reasons = {reason for reason, _ in notices.KINDS} - {notices.REPORTS} | {notices.NO_CHANGES, "duplicate"}
+    reasons = {reason for reason, _ in notices.KINDS} - {notices.REPORTS} | {
+        notices.NO_CHANGES,
+        "duplicate",
+    }
     assert set(measured.without) == reasons
     assert {"10-K", "10-Q", "10-K/A", "10-K405"} == set(measured.forms)
 
@@ -81,7 +84,10 @@ def test_accession_numbers_and_file_names_are_those_of_one_filing() -> None:
     for filing in corpus.described(300, SEED):
         fields = filing.fields
         cik, form, year, rest = fields["filename"].split("_")
-        assert (cik, form) == (fields["cik"], fields["filing_type"].replace("-", "").replace("/", ""))
+        assert (cik, form) == (
+            fields["cik"],
+            fields["filing_type"].replace("-", "").replace("/", ""),
+        )
         assert year == fields["period_of_report"][:4]
         assert fields["filing_date"] > fields["period_of_report"]
         if filing.without != "duplicate":

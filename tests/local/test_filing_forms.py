@@ -82,7 +82,9 @@ def test_a_document_that_is_longer_than_what_is_read_at_once_is_whole(tmp_path: 
         assert filings.read([path])[0]["item_1a"] == text
 
 
-def test_a_folder_is_read_at_any_depth_and_what_is_no_json_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_is_read_at_any_depth_and_what_is_no_json_in_it_is_left_alone(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "2022" / "q4").mkdir(parents=True)
     (tmp_path / "2022" / "q4" / "a.json").write_text(INDENTED)
     (tmp_path / "2022" / "b.jsonl.gz").write_bytes(gzip.compress(json.dumps(OTHER).encode()))
@@ -106,8 +108,12 @@ def test_a_file_without_a_document_among_others_is_a_fault(tmp_path: Path, conte
             filings.read(paths)
 
 
-def test_a_period_may_be_missing_and_numbers_and_other_cases_of_names_are_taken(tmp_path: Path) -> None:
-    document = {name.upper(): value for name, value in CRAWLER.items() if name != "period_of_report"} | {
+def test_a_period_may_be_missing_and_numbers_and_other_cases_of_names_are_taken(
+    tmp_path: Path,
+) -> None:
+    document = {
+        name.upper(): value for name, value in CRAWLER.items() if name != "period_of_report"
+    } | {
         "CIK": 320193.0,
         "SIC": 3571,
     }
@@ -140,8 +146,9 @@ def test_edgar_corpus_of_the_hub_is_refused_with_the_name_of_what_it_lacks_and_t
     with pytest.raises(UsageError) as refusal:
         filings.read([path])
     assert f"{path}:1: no company, filing_type, filing_date\n" in str(refusal.value)
-    assert "add company, filing_type and filing_date, which EDGAR-CORPUS lacks, from EDGAR's index" in str(
-        refusal.value
+    assert (
+        "add company, filing_type and filing_date, which EDGAR-CORPUS lacks, from EDGAR's index"
+        in str(refusal.value)
     )
     for cik in ({}, {"cik": None}, {"cik": "718413"}):
         path.write_text(json.dumps({**HUB, **ADDED, **cik}))
@@ -160,7 +167,10 @@ GZIPPED = gzip.compress(LINES.encode() * 50)
         (b"\x1f\x8b\x08\x00" + b"x" * 60, "f is cut off or damaged gzip behind line "),
         (b"PAR1" + bytes(9), "f is a Parquet file"),
         (b"PK\x03\x04" + bytes(9), "f is a zip archive"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "f is a git-lfs pointer, not the file itself"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "f is a git-lfs pointer, not the file itself",
+        ),
         (b"\x00\x01\x02", "f is binary, or UTF-16 without a byte order mark"),
         (LINES.encode("utf-16-le"), "f is binary, or UTF-16 without a byte order mark"),
         (LINES.encode() + b'\n{"cik": "\xff"}', "f is not UTF-8: invalid start byte behind line "),
@@ -172,7 +182,10 @@ GZIPPED = gzip.compress(LINES.encode() * 50)
         (b'{"cik": "1", "sic": NaN}', "f:1: NaN is no JSON; an absent value is null"),
         (INDENTED.replace('": "3571"', '": Infinity').encode(), "f:1: Infinity is no JSON"),
         (INDENTED[:-4].encode(), "f:1: not JSON ("),
-        (INDENTED.replace('"sic": ', '"sic" ').encode(), "f:1: not JSON (Expecting ':' delimiter at line 7 column 11)"),
+        (
+            INDENTED.replace('"sic": ', '"sic" ').encode(),
+            "f:1: not JSON (Expecting ':' delimiter at line 7 column 11)",
+        ),
         (json.dumps([CRAWLER, OTHER]).encode()[:-1], "f:1: not JSON (',' or ']' is expected"),
         (b"[" + json.dumps(CRAWLER).encode() + b"\nx]", "f:2: not JSON (',' or ']' is expected"),
         (b"[1]", "f:1: a JSON object is expected, got int"),
@@ -193,7 +206,8 @@ def test_a_file_that_cannot_be_used_is_one_message_with_file_and_place(
 
 def test_a_folder_without_filings_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"no filings in the folder .*\n  expected  files that end in \.json \.json\.gz"
+        UsageError,
+        match=r"no filings in the folder .*\n  expected  files that end in \.json \.json\.gz",
     ):
         filings.read([tmp_path])
 
@@ -208,8 +222,12 @@ def peak(paths: Iterable[Path]) -> int:
 
 
 @pytest.mark.parametrize("array", [False, True])
-def test_what_no_column_keeps_is_never_in_memory_all_at_once(tmp_path: Path, *, array: bool) -> None:
-    documents = [json.dumps(CRAWLER | {"item_7": f"{number} " * 100_000}) for number in range(80)]  # 16 MB and more
+def test_what_no_column_keeps_is_never_in_memory_all_at_once(
+    tmp_path: Path, *, array: bool
+) -> None:
+    documents = [
+        json.dumps(CRAWLER | {"item_7": f"{number} " * 100_000}) for number in range(80)
+    ]  # 16 MB and more
     path = tmp_path / "large.json"
     path.write_text("[" + ",".join(documents) + "]" if array else "\n".join(documents))
     assert peak([path]) < path.stat().st_size // 2

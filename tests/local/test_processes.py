@@ -14,9 +14,7 @@ from pipeline.local.host import processes
 from pipeline.local.host.processes import Process, start, stop, wait_until_ready
 
 SLEEPS = "import time; time.sleep(60)"
-STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-)
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 PARENT = f"""
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", {SLEEPS!r}])
@@ -27,7 +25,9 @@ time.sleep(60)
 
 def run(tmp_path: Path, code: str, *, until: str = "") -> Process:
     log = tmp_path / "log"
-    process = start("server", [sys.executable, "-c", code], environment=dict(os.environ), cwd=tmp_path, log=log)
+    process = start(
+        "server", [sys.executable, "-c", code], environment=dict(os.environ), cwd=tmp_path, log=log
+    )
     deadline = time.monotonic() + 20
     while until not in log.read_text():
         assert time.monotonic() < deadline
@@ -49,10 +49,14 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     children = handle.children()
     assert children
     stop([process])
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert not any(
+        child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children
+    )
 
 
-def test_a_process_that_ignores_the_polite_request_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ignores_the_polite_request_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(processes, "_STOP_SECONDS", 0.5)
     process = run(tmp_path, STUBBORN, until="deaf")
     stop([process])
@@ -70,7 +74,9 @@ def test_a_reused_pid_is_not_ours(tmp_path: Path) -> None:
 
 def test_a_server_that_ends_while_it_starts_is_reported_with_its_log(tmp_path: Path) -> None:
     process = run(tmp_path, "raise SystemExit('the disk is full')", until="full")
-    with pytest.raises(PipelineError, match=r"server ended while it started(.|\n)*the disk is full"):
+    with pytest.raises(
+        PipelineError, match=r"server ended while it started(.|\n)*the disk is full"
+    ):
         wait_until_ready(process, "http://127.0.0.1:9/", log=tmp_path / "log", timeout_seconds=20)
 
 

@@ -35,9 +35,14 @@ def test_a_new_set_of_filings_replaces_the_old_one_in_the_next_version(tmp_path:
     assert [row["item_1a"] for row in table.to_pyarrow_table().to_pylist()] == ["new"]
 
 
-def test_a_batch_holds_bounded_text_and_a_longer_row_is_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_holds_bounded_text_and_a_longer_row_is_one_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(raw_table, "_BATCH_CHARACTERS", 1000)
-    rows = [filing(number, text) for number, text in enumerate(["a" * 300] * 10 + ["b" * 5000, None, "c" * 5000])]
+    rows = [
+        filing(number, text)
+        for number, text in enumerate(["a" * 300] * 10 + ["b" * 5000, None, "c" * 5000])
+    ]
     batches = list(raw_table._batches(rows, _SCHEMA))
     assert [batch.num_rows for batch in batches] == [4, 4, 3, 2]
     assert pa.Table.from_batches(batches).to_pylist() == rows
@@ -56,4 +61,8 @@ def test_a_data_file_has_row_groups_that_a_reader_can_hold(tmp_path: Path) -> No
     raw_table.write(str(tmp_path), Rows(filing(number, "x") for number in range(300)), {})
     (path,) = tmp_path.glob("*.parquet")
     metadata = pq.ParquetFile(path).metadata
-    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [128, 128, 44]
+    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [
+        128,
+        128,
+        44,
+    ]

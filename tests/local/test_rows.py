@@ -10,7 +10,9 @@ import pytest
 from pipeline.local import rows as module
 from pipeline.local.rows import Row, Rows
 
-ROWS: list[Row] = [{"cik": str(number), "item_1a": "risk\n“é”" * number, "sic": None} for number in range(50)]
+ROWS: list[Row] = [
+    {"cik": str(number), "item_1a": "risk\n“é”" * number, "sic": None} for number in range(50)
+]
 
 
 @pytest.fixture(params=["in memory", "in a file"])

@@ -41,7 +41,9 @@ def test_an_asked_port_that_is_taken_is_refused_by_number() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {taken} for workspace is in use(.|\n)*--workspace-port"):
+        with pytest.raises(
+            UsageError, match=f"port {taken} for workspace is in use(.|\n)*--workspace-port"
+        ):
             choose_ports({}, {"workspace": taken})
 
 
@@ -56,7 +58,9 @@ def test_two_commands_do_not_start_or_stop_at_once(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state, record = State(tmp_path), Record({"aws": 1})
     state.save(record)
 
@@ -65,7 +69,9 @@ def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(tmp_path: Path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)  # a seam: filling a real disk needs root
-        with pytest.raises(PipelineError, match="No space left on device; what stood there is unchanged"):
+        with pytest.raises(
+            PipelineError, match="No space left on device; what stood there is unchanged"
+        ):
             state.save(Record({"aws": 2}))
     assert state.load() == record
 
@@ -80,7 +86,9 @@ def test_a_half_started_environment_is_none(tmp_path: Path) -> None:
     assert State(tmp_path).load().running
 
 
-def test_the_same_port_asked_twice_is_refused_and_an_asked_one_is_not_remembered_for_another() -> None:
+def test_the_same_port_asked_twice_is_refused_and_an_asked_one_is_not_remembered_for_another() -> (
+    None
+):
     ports = choose_ports({}, {})
     assert choose_ports({"aws": ports["aws"]}, {"workspace": ports["aws"]})["aws"] != ports["aws"]
     with pytest.raises(UsageError, match="in use"):
@@ -95,5 +103,8 @@ def test_the_folder_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PipelineError, match="was not written: "), State(tmp_path / "file" / "state").locked():
+    with (
+        pytest.raises(PipelineError, match="was not written: "),
+        State(tmp_path / "file" / "state").locked(),
+    ):
         pass

@@ -68,9 +68,18 @@ class SageMaker:
 
     def create_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
         arn, name = self._arn(request["PipelineName"]), request["PipelineName"]
-        if name in self.pipelines and self.pipelines[name]["_token"] != request["ClientRequestToken"]:
-            raise AwsError("ValidationException", "Pipeline names must be unique within an AWS account and region.")
-        self.pipelines[name] = self._stored(request) | {"PipelineArn": arn, "_token": request["ClientRequestToken"]}
+        if (
+            name in self.pipelines
+            and self.pipelines[name]["_token"] != request["ClientRequestToken"]
+        ):
+            raise AwsError(
+                "ValidationException",
+                "Pipeline names must be unique within an AWS account and region.",
+            )
+        self.pipelines[name] = self._stored(request) | {
+            "PipelineArn": arn,
+            "_token": request["ClientRequestToken"],
+        }
         self.tags[arn] = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
         return {"PipelineArn": arn}
 
@@ -84,7 +93,9 @@ class SageMaker:
         return {key: request[key] for key in keys | more} | {"LastModifiedTime": time.time()}
 
     def describe_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in self._pipeline(request).items() if not key.startswith("_")}
+        return {
+            key: value for key, value in self._pipeline(request).items() if not key.startswith("_")
+        }
 
     def list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
         """Two tags a page, so that a client which forgets the next page is found out."""
@@ -98,7 +109,9 @@ class SageMaker:
         return {}
 
     def add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.tags[request["ResourceArn"]].update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+        self.tags[request["ResourceArn"]].update(
+            {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        )
         return {"Tags": request["Tags"]}
 
     def start_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +131,8 @@ class SageMaker:
     def _execution(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["PipelineExecutionArn"] not in self.executions:
             raise AwsError(
-                "ResourceNotFound", f"Pipeline execution '{request['PipelineExecutionArn']}' does not exist."
+                "ResourceNotFound",
+                f"Pipeline execution '{request['PipelineExecutionArn']}' does not exist.",
             )
         return self.executions[request["PipelineExecutionArn"]]
 
@@ -128,7 +142,11 @@ class SageMaker:
     def describe_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         moment = self._moment(self._execution(request))
         reason = {"FailureReason": moment["reason"]} if "reason" in moment else {}
-        note = {"PipelineExecutionDescription": moment["description"]} if "description" in moment else {}
+        note = (
+            {"PipelineExecutionDescription": moment["description"]}
+            if "description" in moment
+            else {}
+        )
         return {"PipelineExecutionStatus": moment["status"], **reason, **note}
 
     def list_pipeline_execution_steps(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +156,10 @@ class SageMaker:
         more = at + 1 < len(steps)
         if not more:
             execution["moment"] += 1
-        return {"PipelineExecutionSteps": steps[at : at + 1], **({"NextToken": str(at + 1)} if more else {})}
+        return {
+            "PipelineExecutionSteps": steps[at : at + 1],
+            **({"NextToken": str(at + 1)} if more else {}),
+        }
 
     def describe_pipeline_definition_for_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"PipelineDefinition": self._execution(request)["definition"]}
@@ -201,7 +222,11 @@ def service(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Itera
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     settings = variables | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
-    for name, value in {**settings, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+    for name, value in {
+        **settings,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
         monkeypatch.setenv(name, value)
     yield made
     server.shutdown()

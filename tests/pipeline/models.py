@@ -10,7 +10,9 @@ from botocore.exceptions import ClientError
 from safetensors.numpy import save_file
 
 INDEX = "model.safetensors.index.json"
-POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 4700000000\n"
+POINTER = (
+    "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 4700000000\n"
+)
 
 
 def whole(folder: Path, *, value: float = 0.0) -> Path:
@@ -62,15 +64,26 @@ class CountingBucket:
 class Bucket(CountingBucket):
     """S3's answers to the calls of a mirror; a listing has two objects a page."""
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "0") -> dict[str, Any]:  # noqa: N803
-        found, at = sorted(key for key in self.objects if key.startswith(Prefix)), int(ContinuationToken)
+    def list_objects_v2(
+        self, *, Bucket: str, Prefix: str, ContinuationToken: str = "0"
+    ) -> dict[str, Any]:  # noqa: N803
+        found, at = (
+            sorted(key for key in self.objects if key.startswith(Prefix)),
+            int(ContinuationToken),
+        )
         page = [{"Key": key, "Size": len(self.objects[key])} for key in found[at : at + 2]]
-        more = {"IsTruncated": True, "NextContinuationToken": str(at + 2)} if at + 2 < len(found) else {}
+        more = (
+            {"IsTruncated": True, "NextContinuationToken": str(at + 2)}
+            if at + 2 < len(found)
+            else {}
+        )
         return {"KeyCount": len(page), **({"Contents": page} if page else {}), **more}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         if Key not in self.objects:
-            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "There is none."}}, "GetObject")
+            raise ClientError(
+                {"Error": {"Code": "NoSuchKey", "Message": "There is none."}}, "GetObject"
+            )
         return super().get_object(Bucket=Bucket, Key=Key)
 
     def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803

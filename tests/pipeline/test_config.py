@@ -17,7 +17,9 @@ QUOTES = "expected 12 digits in quotes, got 111111111111"
 Change = Callable[[dict[str, Any]], object]
 
 
-def faults(change: Change, variables: dict[str, str], environment: str = "dev") -> list[tuple[str, str]]:
+def faults(
+    change: Change, variables: dict[str, str], environment: str = "dev"
+) -> list[tuple[str, str]]:
     """What a file says after `change` is made to it."""
     raw = yaml.safe_load((CONF / f"{environment}.yaml").read_text())
     change(raw)
@@ -32,13 +34,18 @@ def test_the_three_files_have_the_same_keys() -> None:
             return {path}
         return set().union(*(keys(value, f"{path}.{key}") for key, value in node.items()))
 
-    local, dev, prod = (keys(yaml.safe_load((CONF / f"{name}.yaml").read_text())) for name in ("local", "dev", "prod"))
+    local, dev, prod = (
+        keys(yaml.safe_load((CONF / f"{name}.yaml").read_text()))
+        for name in ("local", "dev", "prod")
+    )
     assert local == dev == prod
     assert len(local) > 40
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "prod"])
-def test_each_file_loads_and_names_its_own_resources(environment: str, variables: dict[str, str]) -> None:
+def test_each_file_loads_and_names_its_own_resources(
+    environment: str, variables: dict[str, str]
+) -> None:
     loaded = config.load(environment, environ=variables)
     assert loaded.environment == environment
     assert loaded.pipeline.name == f"governed-finetune-{environment}"
@@ -179,10 +186,14 @@ def test_a_fault_says_what_was_expected_and_got(
 def test_a_host_outside_the_allow_list_is_refused(host: str, variables: dict[str, str]) -> None:
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
     wanted = f"expected https://<workspace> of {zones}, without path or port, got {host.replace('svc:dapi0123', '…')!r}"
-    assert faults(lambda raw: raw["databricks"].update(host=host), variables) == [("databricks.host", wanted)]
+    assert faults(lambda raw: raw["databricks"].update(host=host), variables) == [
+        ("databricks.host", wanted)
+    ]
 
 
-def test_a_missing_variable_of_the_local_environment_says_how_to_get_it(variables: dict[str, str]) -> None:
+def test_a_missing_variable_of_the_local_environment_says_how_to_get_it(
+    variables: dict[str, str],
+) -> None:
     del variables["DATABRICKS_HOST"]
     assert faults(lambda raw: None, variables, "local") == [
         (
@@ -197,10 +208,14 @@ def test_a_missing_variable_of_the_local_environment_says_how_to_get_it(variable
 
 def test_a_missing_variable_elsewhere_names_the_export(variables: dict[str, str]) -> None:
     found = faults(lambda raw: raw["train"].update(image="${TRAIN_IMAGE}"), variables)
-    assert found == [("train.image", "${TRAIN_IMAGE} is not set in the environment; export TRAIN_IMAGE=…")]
+    assert found == [
+        ("train.image", "${TRAIN_IMAGE} is not set in the environment; export TRAIN_IMAGE=…")
+    ]
 
 
-def test_only_the_local_environment_may_speak_http_to_the_loopback(variables: dict[str, str]) -> None:
+def test_only_the_local_environment_may_speak_http_to_the_loopback(
+    variables: dict[str, str],
+) -> None:
     assert config.load("local", environ=variables).databricks.host == "http://127.0.0.1:8443"
     host = "http://192.168.0.1:8443"
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
@@ -217,9 +232,12 @@ def test_a_key_that_is_there_twice_is_refused(variables: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("- 1", "expected a mapping of sections, got list"), ("a: [", "is not YAML")]
+    ("text", "expected"),
+    [("- 1", "expected a mapping of sections, got list"), ("a: [", "is not YAML")],
 )
-def test_a_file_that_is_no_mapping_is_refused(text: str, expected: str, variables: dict[str, str]) -> None:
+def test_a_file_that_is_no_mapping_is_refused(
+    text: str, expected: str, variables: dict[str, str]
+) -> None:
     with pytest.raises(ConfigError, match=expected):
         config.parse(text, "dev", variables)
 
@@ -232,7 +250,10 @@ def test_an_environment_is_a_file_in_conf_and_nothing_else(name: str) -> None:
 
 def test_a_file_that_is_not_utf8_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "dev.yaml").write_bytes(b"aws: \xff")
-    with pytest.raises(ConfigError, match=r"conf/dev.yaml has 1 fault\n  \(file\)  expected readable UTF-8 text, got"):
+    with pytest.raises(
+        ConfigError,
+        match=r"conf/dev.yaml has 1 fault\n  \(file\)  expected readable UTF-8 text, got",
+    ):
         config.load("dev", conf=tmp_path)
 
 
@@ -248,14 +269,29 @@ def test_a_scalar_where_a_section_belongs_is_one_fault(variables: dict[str, str]
         ("pipeline", "name", f"a{'-' * 300}b", "letters, digits and hyphens, 248 at most"),
         ("storage", "artifact_bucket", "models..artifacts", "the name of an S3 bucket"),
         ("storage", "artifact_bucket", "models-", "the name of an S3 bucket"),
-        ("prepare", "curated_root", "s3://governed-finetune-dev-governed/..", "s3://bucket/prefix without a final /"),
+        (
+            "prepare",
+            "curated_root",
+            "s3://governed-finetune-dev-governed/..",
+            "s3://bucket/prefix without a final /",
+        ),
         ("train", "databricks_secret_id", "/databricks/train", "the name or ARN of a secret"),
         ("register", "databricks_secret_id", "s" * 501, "the name or ARN of a secret"),
         ("train", "base_model", "m" * 97, "a model's name or owner/name, 96 characters each"),
-        ("train", "subnet_ids", ["subnet-0123456789abcdef0"] * 17, "a list of subnet ids, 16 at most"),
+        (
+            "train",
+            "subnet_ids",
+            ["subnet-0123456789abcdef0"] * 17,
+            "a list of subnet ids, 16 at most",
+        ),
         ("aws", "account_id", "١" * 12, "12 digits in quotes"),
         ("pipeline", "tags", {"aws:project": "x"}, "no key of AWS's own (aws:…)"),
-        ("pipeline", "tags", {"git-commit": "x"}, "none of config-sha256 definition-sha256 git-commit image"),
+        (
+            "pipeline",
+            "tags",
+            {"git-commit": "x"},
+            "none of config-sha256 definition-sha256 git-commit image",
+        ),
         ("pipeline", "tags", {f"key{number}": "x" for number in range(37)}, "at most 36 tags"),
     ],
 )

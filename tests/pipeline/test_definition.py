@@ -78,7 +78,10 @@ def test_a_call_while_compiling_is_refused_and_named(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     session = sdk.offline_session("us-east-1", "bucket")
-    with pytest.raises(RuntimeError, match=r"compiling must call nobody, but the SDK asked for https://api\.sagemaker"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"compiling must call nobody, but the SDK asked for https://api\.sagemaker",
+    ):
         session.sagemaker_client.list_pipelines()
     with pytest.raises(RuntimeError, match="compiling must call nobody"):
         session.boto_session.client("sts").get_caller_identity()
@@ -91,7 +94,9 @@ def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: 
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environ = kept | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
         command = [sys.executable, "-m", "pipeline.upsert", "--env", "dev", "--dry-run"]
-        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=True, timeout=120)
+        done = subprocess.run(
+            command, env=environ, cwd=tmp_path, capture_output=True, check=True, timeout=120
+        )
         assert done.stderr == b""
         return done.stdout
 
@@ -112,7 +117,12 @@ definition.compiled(config.load("dev"))
 assert state() == before, (before, state())
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -135,7 +145,8 @@ def test_no_telemetry_is_sent(configured: config.Config, monkeypatch: pytest.Mon
 
     sent: list[object] = []
     monkeypatch.setattr(
-        "sagemaker.core.telemetry.telemetry_logging._send_telemetry_request", lambda *words, **_: sent.append(words)
+        "sagemaker.core.telemetry.telemetry_logging._send_telemetry_request",
+        lambda *words, **_: sent.append(words),
     )
     definition.compiled(configured)
     assert sent == []
@@ -153,7 +164,9 @@ def test_the_steps_come_in_the_order_of_the_page(tree: dict[str, Any]) -> None:
     assert step(tree, "Train")["DependsOn"] == ["Prepare"]
 
 
-def test_train_has_one_channel_and_it_is_the_base_model(tree: dict[str, Any], configured: config.Config) -> None:
+def test_train_has_one_channel_and_it_is_the_base_model(
+    tree: dict[str, Any], configured: config.Config
+) -> None:
     channels = step(tree, "Train")["Arguments"]["InputDataConfig"]
     assert [channel["ChannelName"] for channel in channels] == ["model"]
     uri = channels[0]["DataSource"]["S3DataSource"]["S3Uri"]
@@ -161,7 +174,9 @@ def test_train_has_one_channel_and_it_is_the_base_model(tree: dict[str, Any], co
     assert uri.endswith(f"/{configured.train.base_model_revision}/")
 
 
-def test_no_job_is_given_a_path_into_the_governed_bucket_but_prepares_target(tree: dict[str, Any]) -> None:
+def test_no_job_is_given_a_path_into_the_governed_bucket_but_prepares_target(
+    tree: dict[str, Any],
+) -> None:
     governed = "s3://governed-finetune-local-governed"
     assert governed not in json.dumps(step(tree, "Train"))
     assert json.dumps(step(tree, "Prepare")).count(governed) == 1
@@ -176,28 +191,43 @@ def test_every_hyperparameter_and_argument_arrives_as_a_plain_string(tree: dict[
             return kind == "Execution" or name in texts
         return isinstance(value, str) or list(value) == ["Std:Join"]  # type: ignore[call-overload]
 
-    words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"][
+        "entryPointArguments"
+    ]
     hyperparameters = step(tree, "Train")["Arguments"]["HyperParameters"]
     assert [word for word in [*words, *hyperparameters.values()] if not is_text(word)] == []
-    assert not any(isinstance(value, str) and value.startswith('"') for value in hyperparameters.values())
+    assert not any(
+        isinstance(value, str) and value.startswith('"') for value in hyperparameters.values()
+    )
 
 
-def test_prepare_is_told_that_the_register_principal_is_unknown_where_the_configuration_does_not_name_it() -> None:
+def test_prepare_is_told_that_the_register_principal_is_unknown_where_the_configuration_does_not_name_it() -> (
+    None
+):
     from pipeline import definition
 
     raw = yaml.safe_load((ROOT / "conf" / "dev.yaml").read_text())
     raw["register"]["databricks_client_id"] = None
     compiled = json.loads(definition.compiled(config.parse(yaml.safe_dump(raw), "dev", {})))
-    words = step(compiled, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    words = step(compiled, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"][
+        "entryPointArguments"
+    ]
     assert words[words.index("--register-principal") + 1] == "unknown"
 
 
 def test_what_an_execution_writes_is_named_by_the_execution(tree: dict[str, Any]) -> None:
     train = step(tree, "Train")["Arguments"]
-    words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    words = step(tree, "Prepare")["Arguments"]["JobConfig"]["jobDriver"]["sparkSubmit"][
+        "entryPointArguments"
+    ]
     manifest = words[words.index("--manifest-uri") + 1]
-    assert manifest == train["HyperParameters"]["prepare_manifest_uri"], "Train reads what Prepare wrote"
-    evidence, checkpoints = train["HyperParameters"]["train_evidence_uri"], train["CheckpointConfig"]["S3Uri"]
+    assert manifest == train["HyperParameters"]["prepare_manifest_uri"], (
+        "Train reads what Prepare wrote"
+    )
+    evidence, checkpoints = (
+        train["HyperParameters"]["train_evidence_uri"],
+        train["CheckpointConfig"]["S3Uri"],
+    )
     for uri in (manifest, evidence, checkpoints, train["OutputDataConfig"]["S3OutputPath"]):
         assert EXECUTION in uri["Std:Join"]["Values"]
 
@@ -275,23 +305,47 @@ LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
             "Execution.Arn",
             "refers to 'Execution.Arn', which is no execution variable",
         ),
-        (LOSS, LOSS.replace("Train", "Trian"), "FinalMetricDataList['eval:loss'].Value\", but there is no such step"),
+        (
+            LOSS,
+            LOSS.replace("Train", "Trian"),
+            "FinalMetricDataList['eval:loss'].Value\", but there is no such step",
+        ),
         (LOSS, "Steps.Prepare.JobRunId.Value", "but an EMR Serverless step has no properties"),
-        ('"Name": "eval:loss"', '"Name": "eval:los"', f'refers to "{LOSS}", which Train does not report'),
+        (
+            '"Name": "eval:loss"',
+            '"Name": "eval:los"',
+            f'refers to "{LOSS}", which Train does not report',
+        ),
         (
             '["Prepare"]',
             '["Prepar"]',
             "Train  depends on the step 'Prepar', which is not there; did you mean 'Prepare'?",
         ),
-        ('"Name": "Rejected"', '"Name": "Gate"', "Steps  expected every name once, got 5 steps with 4 names"),
-        ('"Name": "Rejected"', '"Name": "No_way"', "expected a step name of 1 to 64 letters, digits and hyphens"),
+        (
+            '"Name": "Rejected"',
+            '"Name": "Gate"',
+            "Steps  expected every name once, got 5 steps with 4 names",
+        ),
+        (
+            '"Name": "Rejected"',
+            '"Name": "No_way"',
+            "expected a step name of 1 to 64 letters, digits and hyphens",
+        ),
         (
             '"base_model": "tiny',
             '"base_model": "' + "y" * 2500,
             "base_model  expected at most 2500 characters, got 2514",
         ),
-        ('OFFLINE": "1"', f'OFFLINE": "{"1" * 513}"', "HF_HUB_OFFLINE  expected at most 512 characters, got 513"),
-        ('"region": "us-east-1"', '"region": 1', "HyperParameters.region  expected text or a reference, got 1"),
+        (
+            'OFFLINE": "1"',
+            f'OFFLINE": "{"1" * 513}"',
+            "HF_HUB_OFFLINE  expected at most 512 characters, got 513",
+        ),
+        (
+            '"region": "us-east-1"',
+            '"region": 1',
+            "HyperParameters.region  expected text or a reference, got 1",
+        ),
     ],
 )
 def test_what_the_service_would_refuse_is_found_before_it_is_sent(

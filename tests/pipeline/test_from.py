@@ -31,13 +31,18 @@ class Earlier:
 
     def again(self, *words: str) -> int:
         source = self.arn.rsplit("/", 1)[-1]
-        return command.ended(run.main, ["--env", "local", "--from", source, "--token", "again", *words])
+        return command.ended(
+            run.main, ["--env", "local", "--from", source, "--token", "again", *words]
+        )
 
     @property
     def started(self) -> dict[str, str]:
         """What the second execution was started with."""
         [second] = [each for arn, each in self._service.executions.items() if arn != self.arn]
-        return {parameter["Name"]: parameter["Value"] for parameter in second["request"]["PipelineParameters"]}
+        return {
+            parameter["Name"]: parameter["Value"]
+            for parameter in second["request"]["PipelineParameters"]
+        }
 
     @property
     def was_repeated(self) -> bool:
@@ -61,7 +66,11 @@ def earlier(service: Any, configured: config.Config, client: Any, compiled: str)
         ("Epochs", "2.0", "2"),
         ("Seed", "5E1", "50"),
         ("RawTableVersion", "9223372036854775807", "9223372036854775807"),
-        ("RawTableVersion", "9.007199254740993E15", "9007199254740993"),  # more than a float can hold
+        (
+            "RawTableVersion",
+            "9.007199254740993E15",
+            "9007199254740993",
+        ),  # more than a float can hold
         ("RawTableVersion", "9.223372036854775807E+18", "9223372036854775807"),
         ("CuratedTable", "edgar.system.x", "edgar.system.x"),
         ("MaxSteps", "-1", "-1"),
@@ -79,17 +88,53 @@ def test_what_an_execution_ran_with_is_taken_as_sagemaker_writes_it(
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [
-        ("ModelAlias", "latest", "would be refused by its step: expected a-z, then at most 62 of a-z, 0-9, _; neither"),
-        ("CuratedTable", "system.curated.x", "would be refused by its step: expected catalog.schema.name of a-z, 0-9,"),
-        ("ModelName", "samples.models.x", "would be refused by its step: expected catalog.schema.name of a-z, 0-9, _"),
+        (
+            "ModelAlias",
+            "latest",
+            "would be refused by its step: expected a-z, then at most 62 of a-z, 0-9, _; neither",
+        ),
+        (
+            "CuratedTable",
+            "system.curated.x",
+            "would be refused by its step: expected catalog.schema.name of a-z, 0-9,",
+        ),
+        (
+            "ModelName",
+            "samples.models.x",
+            "would be refused by its step: expected catalog.schema.name of a-z, 0-9, _",
+        ),
         ("Epochs", "25", "would be refused by its step: expected ≥ 1 and ≤ 20, got '25'"),
-        ("LoraRank", "12", "would be refused by its step: expected one of 4 8 16 32 64 128, got '12'"),
-        ("Epochs", "2.5", "is Integer in the deployed definition, and the earlier execution had '2.5'"),
-        ("Epochs", "1_0", "is Integer in the deployed definition, and the earlier execution had '1_0'"),
+        (
+            "LoraRank",
+            "12",
+            "would be refused by its step: expected one of 4 8 16 32 64 128, got '12'",
+        ),
+        (
+            "Epochs",
+            "2.5",
+            "is Integer in the deployed definition, and the earlier execution had '2.5'",
+        ),
+        (
+            "Epochs",
+            "1_0",
+            "is Integer in the deployed definition, and the earlier execution had '1_0'",
+        ),
         ("Epochs", "٣", "is Integer in the deployed definition, and the earlier execution had '٣'"),
-        ("Epochs", "1E999999999", "is Integer in the deployed definition, and the earlier execution had '1E9999"),
-        ("MaxEvalLoss", "NaN", "is Float in the deployed definition, and the earlier execution had 'NaN'"),
-        ("Fp8Mode", "fp4", "expected one of auto storage native off nf4 (the deployed definition), got 'fp4'"),
+        (
+            "Epochs",
+            "1E999999999",
+            "is Integer in the deployed definition, and the earlier execution had '1E9999",
+        ),
+        (
+            "MaxEvalLoss",
+            "NaN",
+            "is Float in the deployed definition, and the earlier execution had 'NaN'",
+        ),
+        (
+            "Fp8Mode",
+            "fp4",
+            "expected one of auto storage native off nf4 (the deployed definition), got 'fp4'",
+        ),
         ("Fp8Mode", "native", "native needs FP8 arithmetic"),
         ("CuratedTable", "edgar.raw.filings", "expected another table than RawTable"),
     ],
@@ -117,7 +162,9 @@ def test_a_parameter_that_the_deployed_definition_lost_is_left_out_and_said(
     earlier: Earlier, capsys: pytest.CaptureFixture[str]
 ) -> None:
     earlier.ran_with(Seed="5")
-    earlier.deployed_since(lambda tree: tree.update(Parameters=[p for p in tree["Parameters"] if p["Name"] != "Seed"]))
+    earlier.deployed_since(
+        lambda tree: tree.update(Parameters=[p for p in tree["Parameters"] if p["Name"] != "Seed"])
+    )
     assert earlier.again() == 0
     assert "Seed" not in earlier.started
     assert (
@@ -140,10 +187,15 @@ def test_a_parameter_that_this_checkout_lost_is_held_to_the_deployed_definition(
     earlier.ran_with(WarmUp="much", Mood="b")
     assert earlier.again("--token", "third") == 2
     error = capsys.readouterr().err
-    assert "WarmUp  is Float in the deployed definition, and the earlier execution had 'much'" in error
+    assert (
+        "WarmUp  is Float in the deployed definition, and the earlier execution had 'much'" in error
+    )
     assert "Mood    expected one of a (the deployed definition), got 'b'" in error
     assert earlier.again("--set", "WarmUp=0.2") == 2
-    assert "WarmUp  is a parameter of the deployed definition, but not of this checkout" in capsys.readouterr().err
+    assert (
+        "WarmUp  is a parameter of the deployed definition, but not of this checkout"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_choice_that_this_checkout_lost_is_taken_where_it_is_deployed(earlier: Earlier) -> None:
@@ -157,7 +209,9 @@ def test_a_choice_that_this_checkout_lost_is_taken_where_it_is_deployed(earlier:
     assert earlier.started["TrainInstanceType"] == "ml.p3.16xlarge"
 
 
-def test_what_is_deployed_decides_how_the_base_is_split(earlier: Earlier, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_deployed_decides_how_the_base_is_split(
+    earlier: Earlier, capsys: pytest.CaptureFixture[str]
+) -> None:
     def split(tree: Definition) -> None:
         [train] = [step for step in tree["Steps"] if step["Type"] == "Training"]
         train["Arguments"]["HyperParameters"]["sharding"] = "fsdp"
@@ -167,5 +221,6 @@ def test_what_is_deployed_decides_how_the_base_is_split(earlier: Earlier, capsys
     earlier.ran_with(Fp8Mode="nf4")
     assert earlier.again() == 2
     assert (
-        "Fp8Mode  nf4 cannot be used with train.sharding fsdp on 2 GPUs (2 × ml.g5.16xlarge)" in capsys.readouterr().err
+        "Fp8Mode  nf4 cannot be used with train.sharding fsdp on 2 GPUs (2 × ml.g5.16xlarge)"
+        in capsys.readouterr().err
     )

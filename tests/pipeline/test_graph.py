@@ -24,7 +24,9 @@ def refusal(compiled: str, change: Callable[[Steps], object]) -> list[str]:
 
 
 def joined(step: dict[str, Any], reference: object) -> None:
-    step["Arguments"]["HyperParameters"]["seed"] = {"Std:Join": {"On": "", "Values": ["x", reference]}}
+    step["Arguments"]["HyperParameters"]["seed"] = {
+        "Std:Join": {"On": "", "Values": ["x", reference]}
+    }
 
 
 @pytest.mark.parametrize(
@@ -90,11 +92,15 @@ TRAINED = {"Get": "Steps.Train.TrainingJobName"}
         ("ExecutionRoleArn", TRAINED),
     ],
 )
-def test_a_reference_outside_the_arguments_is_a_wait_too(compiled: str, place: str, value: object) -> None:
+def test_a_reference_outside_the_arguments_is_a_wait_too(
+    compiled: str, place: str, value: object
+) -> None:
     def by(name: str) -> Callable[[Steps], object]:
         return lambda steps: steps[name].update({place: value})
 
-    assert refusal(compiled, by("Prepare")) == ["Prepare waits for itself: Prepare → Train → Prepare"]
+    assert refusal(compiled, by("Prepare")) == [
+        "Prepare waits for itself: Prepare → Train → Prepare"
+    ]
     assert refusal(compiled, by("Train")) == ["Train waits for itself: Train → Train"]
 
 
@@ -103,7 +109,9 @@ def test_a_condition_waits_for_what_is_beside_its_conditions(compiled: str) -> N
     assert faults[0] == "Gate waits for itself: Gate → Register → Gate"
 
 
-@pytest.mark.parametrize("named", [None, "Train", ["Prepare", {"Get": "Steps.Train.TrainingJobName"}], [None], {}])
+@pytest.mark.parametrize(
+    "named", [None, "Train", ["Prepare", {"Get": "Steps.Train.TrainingJobName"}], [None], {}]
+)
 def test_what_is_no_list_of_step_names_is_a_fault(compiled: str, named: object) -> None:
     faults = refusal(compiled, lambda steps: steps["Train"].update(DependsOn=named))
     assert faults == [f"Train expected a list of step names in DependsOn, got {named!r}"]
@@ -132,7 +140,9 @@ def test_two_circles_are_both_told(compiled: str) -> None:
     ]
 
 
-def test_a_branch_may_read_what_ran_before_its_condition_and_wait_within_itself(compiled: str) -> None:
+def test_a_branch_may_read_what_ran_before_its_condition_and_wait_within_itself(
+    compiled: str,
+) -> None:
     tree = json.loads(compiled)
     [gate] = [step for step in tree["Steps"] if step["Name"] == "Gate"]
     inner = {

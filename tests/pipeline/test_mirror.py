@@ -28,7 +28,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_pickles_and_the_second_copy_of_the_weights_are_left(folder: Path) -> None:
-    for name in ("pytorch_model.bin", "consolidated.safetensors", "params.json", "README.md", "mirror.json"):
+    for name in (
+        "pytorch_model.bin",
+        "consolidated.safetensors",
+        "params.json",
+        "README.md",
+        "mirror.json",
+    ):
         (folder / name).write_text("x")
     files = mirror.described(folder, "m", REVISION)["files"]
     assert [entry["path"] for entry in files] == [
@@ -130,7 +136,11 @@ def renamed(bucket: models.Bucket, folder: Path) -> None:
     ],
 )
 def test_a_mended_folder_replaces_a_broken_mirror_and_says_so(
-    folder: Path, tmp_path: Path, broken: Callable[..., None], reason: str, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    broken: Callable[..., None],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     bucket = models.Bucket()
     broken(bucket, folder)
@@ -148,7 +158,9 @@ def test_a_mended_folder_replaces_a_broken_mirror_and_says_so(
     assert put(bucket, mended) is False
 
 
-def test_the_same_folder_mends_a_mirror_that_lost_an_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_folder_mends_a_mirror_that_lost_an_object(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bucket = models.Bucket()
     lost(bucket, folder)
     assert put(bucket, folder) is True
@@ -162,7 +174,14 @@ def pointer(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("store", [models.Bucket, models.CountingBucket])
 @pytest.mark.parametrize(
-    "damage", [pointer, lambda old: old[:-1], lambda old: b"", lambda old: old[:-1] + b"\x07", lambda old: old + b"x"]
+    "damage",
+    [
+        pointer,
+        lambda old: old[:-1],
+        lambda old: b"",
+        lambda old: old[:-1] + b"\x07",
+        lambda old: old + b"x",
+    ],
 )
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "chat_template.jinja"])
 def test_an_equal_document_hides_no_object_that_was_replaced(
@@ -235,7 +254,9 @@ def test_another_error_of_s3_is_not_taken_for_an_absent_object(folder: Path) -> 
     assert not bucket.objects
 
 
-def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(folder: Path, tmp_path: Path) -> None:
+def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(
+    folder: Path, tmp_path: Path
+) -> None:
     class Cut(models.Bucket):
         def upload_file(self, path: str, bucket: str, key: str) -> None:
             if key.endswith("model.safetensors"):
@@ -247,7 +268,9 @@ def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(folder: Path, t
         put(bucket, folder)
     assert PREFIX + "mirror.json" not in bucket.objects
     whole = models.Bucket()
-    whole.objects = bucket.objects | {PREFIX + "left-over.json": b"{}"}  # of another folder, begun and given up
+    whole.objects = bucket.objects | {
+        PREFIX + "left-over.json": b"{}"
+    }  # of another folder, begun and given up
     assert put(whole, folder) is True
     assert f"-{PREFIX}left-over.json" in whole.keys
     assert put(whole, folder) is False

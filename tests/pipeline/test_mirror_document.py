@@ -35,7 +35,9 @@ SPOILT: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "cut": lambda document: json.dumps(document).encode()[:-1],
     "empty": lambda document: b"",
     "a key twice": lambda document: json.dumps(document).encode()[:-1] + b', "name": "m"}',
-    "a key twice in a file": lambda document: json.dumps(document).encode().replace(b'"size"', b'"size": 2, "size"', 1),
+    "a key twice in a file": lambda document: (
+        json.dumps(document).encode().replace(b'"size"', b'"size": 2, "size"', 1)
+    ),
     "a byte order mark": lambda document: b"\xef\xbb\xbf" + json.dumps(document).encode(),
     "UTF-16": lambda document: json.dumps(document).encode("utf-16"),
     "Latin-1": lambda document: b'{"name": "\xff"}',
@@ -111,12 +113,21 @@ def test_another_spelling_that_train_takes_is_the_same_mirror(
 
 def test_a_file_that_is_named_twice_or_outside_the_prefix_is_refused(folder: Path) -> None:
     document = mirror.described(folder, "m", REVISION)
-    for path in (document["files"][1]["path"], "../config.json", "a/b.json", "..", "mirror.json", ""):
+    for path in (
+        document["files"][1]["path"],
+        "../config.json",
+        "a/b.json",
+        "..",
+        "mirror.json",
+        "",
+    ):
         with pytest.raises(ValueError, match=r"names a file twice|the value of path"):
             mirror_document.read(entry(path=path)(document))
 
 
-def test_a_whole_mirror_with_a_name_that_an_earlier_release_took_is_not_changed(folder: Path) -> None:
+def test_a_whole_mirror_with_a_name_that_an_earlier_release_took_is_not_changed(
+    folder: Path,
+) -> None:
     bucket = models.CountingBucket()
     put(bucket, folder)
     document = mirror.described(folder, "m", REVISION)

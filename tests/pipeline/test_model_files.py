@@ -39,7 +39,10 @@ def reindexed(folder: Path, **weight_map: str) -> None:
             lambda f: (f / FIRST).write_text(models.POINTER),
             [f"{FIRST}  is a git-lfs pointer of 135 bytes, not the file itself; {PULL}"],
         ),
-        (lambda f: (f / "tokenizer.json").write_text(models.POINTER), ["tokenizer.json  is a git-lfs pointer"]),
+        (
+            lambda f: (f / "tokenizer.json").write_text(models.POINTER),
+            ["tokenizer.json  is a git-lfs pointer"],
+        ),
         (
             lambda f: (f / "chat_template.jinja").write_text(models.POINTER),
             ["chat_template.jinja  is a git-lfs pointer"],
@@ -54,10 +57,19 @@ def reindexed(folder: Path, **weight_map: str) -> None:
             [f"{FIRST}  is no whole safetensors file of 20 bytes"],
         ),
         (lambda f: (f / FIRST).write_bytes(b""), [f"{FIRST}  is empty; download it again"]),
-        (lambda f: (f / FIRST).unlink(), [f"{FIRST}  is missing, and {models.INDEX} names it; download it again"]),
-        (lambda f: (f / "tokenizer.json").unlink(), ["tokenizer.json  is missing, and Train needs it"]),
+        (
+            lambda f: (f / FIRST).unlink(),
+            [f"{FIRST}  is missing, and {models.INDEX} names it; download it again"],
+        ),
+        (
+            lambda f: (f / "tokenizer.json").unlink(),
+            ["tokenizer.json  is missing, and Train needs it"],
+        ),
         (lambda f: (f / "config.json").unlink(), ["config.json  is missing, and Train needs it"]),
-        (lambda f: (f / "config.json").write_text('{"model_type": '), ["config.json  is not JSON (Expecting value"]),
+        (
+            lambda f: (f / "config.json").write_text('{"model_type": '),
+            ["config.json  is not JSON (Expecting value"],
+        ),
         (
             lambda f: (f / "config.json").write_bytes(b'{"a": "\xff"}'),
             ["config.json  is not JSON (bytes that are not UTF-8 at 7)"],
@@ -70,8 +82,14 @@ def reindexed(folder: Path, **weight_map: str) -> None:
             lambda f: (f / "README.md").write_bytes(b"---\nlicense: mit\xff\n---\n"),
             ["README.md  expected a text in UTF-8, got 'utf-8' codec can't decode byte 0xff"],
         ),
-        (lambda f: (f / "README.md").mkdir(), ["README.md  expected a text in UTF-8, got [Errno 21] Is a directory"]),
-        (lambda f: (f / "config.json").write_text("[]"), ["config.json  expected a JSON object, got list"]),
+        (
+            lambda f: (f / "README.md").mkdir(),
+            ["README.md  expected a text in UTF-8, got [Errno 21] Is a directory"],
+        ),
+        (
+            lambda f: (f / "config.json").write_text("[]"),
+            ["config.json  expected a JSON object, got list"],
+        ),
         (
             lambda f: (f / "generation_config.json").symlink_to("nowhere"),
             ["generation_config.json  is no file, or a link to nothing"],
@@ -99,23 +117,31 @@ def reindexed(folder: Path, **weight_map: str) -> None:
             lambda f: reindexed(f, t1=FIRST, x=SECOND),
             [f"{SECOND}  has tensors that {models.INDEX} does not give it: t2"],
         ),
-        (lambda f: save_file({"x": np.zeros(1)}, f / "adapter.safetensors"), ["adapter.safetensors  is in no line of"]),
+        (
+            lambda f: save_file({"x": np.zeros(1)}, f / "adapter.safetensors"),
+            ["adapter.safetensors  is in no line of"],
+        ),
         (lambda f: reindexed(f, t1=f"../{FIRST}", t2=SECOND), [f"../{FIRST}  is missing"]),
     ],
 )
-def test_a_model_that_is_not_whole_is_refused_with_what_to_do(tmp_path: Path, spoil: Spoil, faults: list[str]) -> None:
+def test_a_model_that_is_not_whole_is_refused_with_what_to_do(
+    tmp_path: Path, spoil: Spoil, faults: list[str]
+) -> None:
     folder = models.sharded(tmp_path / "model")
     mirror.described(folder, "m", "a" * 40)
     spoil(folder)
     lines = [line.replace(" " * 3, "  ") for line in refusal(folder).splitlines()]
-    told = "\n".join("  ".join(part.strip() for part in line.split("  ") if part.strip()) for line in lines)
+    told = "\n".join(
+        "  ".join(part.strip() for part in line.split("  ") if part.strip()) for line in lines
+    )
     for fault in faults:
         assert fault in told
     assert told.startswith("nothing was uploaded: the model in ")
 
 
 @pytest.mark.parametrize(
-    "name", ["a b.json", "_x.json", ".x.json", "é.json", "-x.safetensors", "a\n.jinja", "a\u202e.json"]
+    "name",
+    ["a b.json", "_x.json", ".x.json", "é.json", "-x.safetensors", "a\n.jinja", "a\u202e.json"],
 )
 def test_a_name_that_the_mirror_would_not_know_again_is_refused(tmp_path: Path, name: str) -> None:
     folder = models.whole(tmp_path / "model")
@@ -172,7 +198,10 @@ def renamed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
-        (lambda f: changed(f / "config.json", model_type="llama"), "expected model_type mistral3, got 'llama'"),
+        (
+            lambda f: changed(f / "config.json", model_type="llama"),
+            "expected model_type mistral3, got 'llama'",
+        ),
         (
             lambda f: changed(f / "config.json", quantization_config=None),
             "expected quant_method fp8, activation_scheme static",
@@ -191,7 +220,9 @@ def renamed(path: Path) -> None:
         ),
     ],
 )
-def test_a_whole_model_that_train_cannot_use_is_refused(tiny: Path, tmp_path: Path, spoil: Spoil, fault: str) -> None:
+def test_a_whole_model_that_train_cannot_use_is_refused(
+    tiny: Path, tmp_path: Path, spoil: Spoil, fault: str
+) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for path in tiny.iterdir():

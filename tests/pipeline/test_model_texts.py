@@ -54,19 +54,28 @@ def test_json_that_readers_understand_differently_is_refused(
 
 
 def test_a_whole_number_of_any_size_is_taken_as_tokenizers_have_it(folder: Path) -> None:
-    (folder / "tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"model_max_length": 1000000000000000019884624838656}'
+    )
     assert mirror.described(folder, "m", "a" * 40)
 
 
 @pytest.mark.parametrize("name", ["chat_template.jinja", FIRST, "config.json"])
 @pytest.mark.parametrize("mark", [b"", BOM])
 @pytest.mark.parametrize(
-    "address", ["https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2"]
+    "address",
+    [
+        "https://git-lfs.github.com/spec/v1",
+        "https://hawser.github.com/spec/v1",
+        "http://git-media.io/v/2",
+    ],
 )
 def test_a_pointer_is_known_by_every_address_and_behind_a_byte_order_mark(
     folder: Path, name: str, mark: bytes, address: str
 ) -> None:
-    pointer = models.POINTER.replace("https://git-lfs.github.com/spec/v1", address).replace("\n", "\r\n")
+    pointer = models.POINTER.replace("https://git-lfs.github.com/spec/v1", address).replace(
+        "\n", "\r\n"
+    )
     (folder / name).write_bytes(mark + pointer.encode())
     assert f"{name}  is a git-lfs pointer of " in refusal(folder)
 
@@ -79,7 +88,9 @@ def test_a_pointer_is_known_by_every_address_and_behind_a_byte_order_mark(
         (b"\xe9{{ messages }}", "is not UTF-8 (at byte 0)"),
     ],
 )
-def test_a_chat_template_that_is_not_plain_utf_8_is_refused(folder: Path, content: bytes, fault: str) -> None:
+def test_a_chat_template_that_is_not_plain_utf_8_is_refused(
+    folder: Path, content: bytes, fault: str
+) -> None:
     (folder / "chat_template.jinja").write_bytes(content)
     assert f"chat_template.jinja  {fault}" in refusal(folder)
 

@@ -16,7 +16,9 @@ ARCHITECTURE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 
 
 def test_the_table_is_the_one_in_the_architecture_page() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (String|Integer|Float) \| (\S+) \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (String|Integer|Float) \| (\S+) \|", ARCHITECTURE.read_text(), re.MULTILINE
+    )
     written = [(name, type_, default.strip("`")) for name, type_, default in rows]
     assert written == [(p.name, p.type, str(p.default)) for p in TABLE]
     assert len(written) == 21
@@ -110,9 +112,14 @@ def test_a_rate_is_read_in_every_usual_form() -> None:
 
 
 def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
-    assert parameters.faults_in_defaults({"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}) == [
+    assert parameters.faults_in_defaults(
+        {"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}
+    ) == [
         ("Epoch", "unknown parameter; did you mean 'Epochs'?"),
-        ("ModelAlias", "expected a string (a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>), got 3"),
+        (
+            "ModelAlias",
+            "expected a string (a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>), got 3",
+        ),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
     ]
 
@@ -133,7 +140,9 @@ def test_a_command_line_whose_values_contradict_each_other_is_refused() -> None:
         ({"Fp8Mode": "native"}, "Fp8Mode"),
     ],
 )
-def test_a_value_that_contradicts_the_default_of_another_is_refused(alone: dict[str, str], named: str) -> None:
+def test_a_value_that_contradicts_the_default_of_another_is_refused(
+    alone: dict[str, str], named: str
+) -> None:
     with pytest.raises(UsageError, match=rf"(?m)^  {named}  "):
         parameters.check(alone)
 
@@ -156,14 +165,27 @@ TABLES = {"RawTable": "a.b.filings", "CuratedTable": "a.b.examples"}
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"CuratedTable": "a.b.filings"}, "expected another table than RawTable, got 'a.b.filings' for both"),
-        ({"RawTable": "a.b.examples_rejected"}, "expected a table whose _rejected table is not RawTable"),
-        ({"CuratedTable": f"a.b.{'x' * 55}"}, "at most 54 characters after the last dot (Prepare also writes"),
+        (
+            {"CuratedTable": "a.b.filings"},
+            "expected another table than RawTable, got 'a.b.filings' for both",
+        ),
+        (
+            {"RawTable": "a.b.examples_rejected"},
+            "expected a table whose _rejected table is not RawTable",
+        ),
+        (
+            {"CuratedTable": f"a.b.{'x' * 55}"},
+            "at most 54 characters after the last dot (Prepare also writes",
+        ),
         ({"MergedExport": "bfloat16", "Fp8Mode": "nf4"}, "bfloat16 does not go with Fp8Mode nf4"),
     ],
 )
-def test_what_prepare_or_train_would_refuse_of_two_values_is_refused_first(changed: dict[str, str], text: str) -> None:
-    parameters.check(TABLES | {"CuratedTable": f"a.b.{'x' * 54}", "MergedExport": "bfloat16", "Fp8Mode": "off"})
+def test_what_prepare_or_train_would_refuse_of_two_values_is_refused_first(
+    changed: dict[str, str], text: str
+) -> None:
+    parameters.check(
+        TABLES | {"CuratedTable": f"a.b.{'x' * 54}", "MergedExport": "bfloat16", "Fp8Mode": "off"}
+    )
     with pytest.raises(UsageError, match=re.escape(text)):
         parameters.check(TABLES | changed)
 
@@ -174,7 +196,11 @@ def test_what_prepare_or_train_would_refuse_of_two_values_is_refused_first(chang
         ({"Fp8Mode": "nf4", "TrainInstanceType": "ml.g5.12xlarge"}, 1, ["Fp8Mode"]),
         ({"Optimizer": "adamw_8bit", "TrainInstanceType": "ml.p4d.24xlarge"}, 1, ["Optimizer"]),
         (
-            {"Optimizer": "paged_adamw_8bit", "Fp8Mode": "nf4", "TrainInstanceType": "ml.g6.xlarge"},
+            {
+                "Optimizer": "paged_adamw_8bit",
+                "Fp8Mode": "nf4",
+                "TrainInstanceType": "ml.g6.xlarge",
+            },
             2,
             ["Fp8Mode", "Optimizer"],
         ),
@@ -202,4 +228,6 @@ def test_no_text_passes_as_a_table_name_but_three_plain_parts(text: str) -> None
 def test_the_help_shows_every_parameter_with_its_default_and_range() -> None:
     table = parameters.help_table({"Epochs": 20}).splitlines()
     assert len(table) == len(TABLE)
-    assert re.fullmatch(r"  Epochs +Integer +20 +passes over the training examples +≥ 1 and ≤ 20", table[5])
+    assert re.fullmatch(
+        r"  Epochs +Integer +20 +passes over the training examples +≥ 1 and ≤ 20", table[5]
+    )

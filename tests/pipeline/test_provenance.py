@@ -8,7 +8,9 @@ from pipeline.deployment import provenance
 
 def git(root: Path, *words: str) -> str:
     identity = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(root), *identity, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", "-C", str(root), *identity, *words], capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 

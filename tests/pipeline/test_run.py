@@ -22,7 +22,12 @@ PREPARED = {
     "EndTime": 12.5,
     "Metadata": {"EMRServerless": {"JobRunId": "00j"}},
 }
-TRAINING = {"StepName": "Train", "StepStatus": "Executing", "StartTime": 13, "Metadata": {"TrainingJob": {"Arn": JOB}}}
+TRAINING = {
+    "StepName": "Train",
+    "StepStatus": "Executing",
+    "StartTime": 13,
+    "Metadata": {"TrainingJob": {"Arn": JOB}},
+}
 TRAINED = TRAINING | {"StepStatus": "Succeeded", "EndTime": 113}
 PASSED = {
     "StepName": "Gate",
@@ -31,12 +36,18 @@ PASSED = {
     "EndTime": 113,
     "Metadata": {"Condition": {"Outcome": "True"}},
 }
-OUTPUTS = {"model_version": "3", "model_uri": "models:/edgar.models.risk_analyst/3", "record_uri": "s3://e/record.json"}
+OUTPUTS = {
+    "model_version": "3",
+    "model_uri": "models:/edgar.models.risk_analyst/3",
+    "record_uri": "s3://e/record.json",
+}
 REGISTERED = {
     "StepName": "Register", "StepStatus": "Succeeded", "StartTime": 114, "EndTime": 115,
     "Metadata": {"Callback": {"OutputParameters": [{"Name": name, "Value": value} for name, value in OUTPUTS.items()]}},
 }  # fmt: skip
-REASON = "eval loss 7.2 is not within MaxEvalLoss 7.0 (nats per target token); nothing was registered"
+REASON = (
+    "eval loss 7.2 is not within MaxEvalLoss 7.0 (nats per target token); nothing was registered"
+)
 REJECTED = {
     "StepName": "Rejected",
     "StepStatus": "Failed",
@@ -52,7 +63,11 @@ LOSSES = [
 
 @pytest.fixture
 def deployed(
-    service: Any, configured: config.Config, client: Any, compiled: str, monkeypatch: pytest.MonkeyPatch
+    service: Any,
+    configured: config.Config,
+    client: Any,
+    compiled: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
     """The service with the pipeline in it, a good execution to come, and no waiting between two looks."""
     upsert.upsert(configured, client, compiled)
@@ -74,10 +89,15 @@ def ran(*words: str) -> int:
 
 def sent(service: Any) -> dict[str, str]:
     [started] = service.executions.values()
-    return {parameter["Name"]: parameter["Value"] for parameter in started["request"]["PipelineParameters"]}
+    return {
+        parameter["Name"]: parameter["Value"]
+        for parameter in started["request"]["PipelineParameters"]
+    }
 
 
-def test_an_execution_is_followed_to_its_result(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_execution_is_followed_to_its_result(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ran("--set", "MaxEvalLoss=7.5", "--follow") == 0
     assert sent(deployed) == {"MaxEvalLoss": "7.5"}
     told = capsys.readouterr()
@@ -90,14 +110,22 @@ def test_an_execution_is_followed_to_its_result(deployed: Any, capsys: pytest.Ca
     assert "7.6300 → 2.6843 nats per target token" in told.out
     assert "edgar.models.risk_analyst version 3" in told.out
     assert rows["alias"] == "challenger"
-    lines = [line for line in told.err.splitlines() if line.startswith(("Prepare", "Train", "Gate", "Register"))]
-    changes = "Prepare Succeeded, Train Executing, Train Succeeded, Gate Succeeded, Register Succeeded"
+    lines = [
+        line
+        for line in told.err.splitlines()
+        if line.startswith(("Prepare", "Train", "Gate", "Register"))
+    ]
+    changes = (
+        "Prepare Succeeded, Train Executing, Train Succeeded, Gate Succeeded, Register Succeeded"
+    )
     assert ", ".join(" ".join(line.split()[:2]) for line in lines) == changes
     assert lines[2].endswith("before 7.6300 · eval loss 2.6843")
     assert "\x1b" not in told.err, "plain lines where there is no terminal"
 
 
-def test_a_spot_job_that_lost_its_instance_shows_it(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spot_job_that_lost_its_instance_shows_it(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     lived = ("Starting", "Training", "Interrupted", "Starting", "Training", "Completed")
     moments = [{"Status": status, "StartTime": 1} for status in lived]
     deployed.jobs[JOB.rsplit("/", 1)[-1]]["SecondaryStatusTransitions"] = moments
@@ -105,17 +133,38 @@ def test_a_spot_job_that_lost_its_instance_shows_it(deployed: Any, capsys: pytes
     assert "eval loss 2.6843 · spot instance lost 1 ×" in capsys.readouterr().err
 
 
-def test_what_register_waits_for_is_shown_as_it_changes(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    waiting = {"StepName": "Register", "StepStatus": "Executing", "StartTime": 114, "Metadata": {"Callback": {}}}
+def test_what_register_waits_for_is_shown_as_it_changes(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = {
+        "StepName": "Register",
+        "StepStatus": "Executing",
+        "StartTime": 114,
+        "Metadata": {"Callback": {}},
+    }
     notes = [f"no schema a.b; next attempt in {2 * i} s (attempt {i + 1} of 10)" for i in (1, 2, 2)]
-    descriptions = ["mine", f"mine · Register waits: {notes[0]}", *(f"Register waits: {note}" for note in notes[1:])]
-    looks = [{"status": "Executing", "steps": [TRAINED, waiting], "description": text} for text in descriptions]
-    deployed.moments = [*looks, {"status": "Succeeded", "steps": [TRAINED, REGISTERED], "description": "mine"}]
+    descriptions = [
+        "mine",
+        f"mine · Register waits: {notes[0]}",
+        *(f"Register waits: {note}" for note in notes[1:]),
+    ]
+    looks = [
+        {"status": "Executing", "steps": [TRAINED, waiting], "description": text}
+        for text in descriptions
+    ]
+    deployed.moments = [
+        *looks,
+        {"status": "Succeeded", "steps": [TRAINED, REGISTERED], "description": "mine"},
+    ]
     assert ran("--follow", "--json") == 0
     told = capsys.readouterr()
     lines = [line for line in told.err.splitlines() if line.startswith("Register")]
-    assert [line.partition("waits: ")[2] for line in lines] == ["", *notes[:2], ""], "each note once"
-    assert [step["waits"] for step in json.loads(told.out)["steps"] if step["name"] == "Register"] == [""]
+    assert [line.partition("waits: ")[2] for line in lines] == ["", *notes[:2], ""], (
+        "each note once"
+    )
+    assert [
+        step["waits"] for step in json.loads(told.out)["steps"] if step["name"] == "Register"
+    ] == [""]
 
 
 def test_the_result_as_json(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,8 +175,16 @@ def test_the_result_as_json(deployed: Any, capsys: pytest.CaptureFixture[str]) -
     assert [step["name"] for step in told["steps"]] == ["Prepare", "Train", "Gate", "Register"]
 
 
-def test_a_rejected_execution_exits_1_with_loss_and_bound(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    deployed.moments = [{"status": "Failed", "steps": [PREPARED, TRAINED, PASSED, REJECTED], "reason": "Step failure"}]
+def test_a_rejected_execution_exits_1_with_loss_and_bound(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.moments = [
+        {
+            "status": "Failed",
+            "steps": [PREPARED, TRAINED, PASSED, REJECTED],
+            "reason": "Step failure",
+        }
+    ]
     assert ran("--follow") == 1
     out = capsys.readouterr().out
     assert f"reason     Rejected: {REASON}" in out
@@ -136,19 +193,32 @@ def test_a_rejected_execution_exits_1_with_loss_and_bound(deployed: Any, capsys:
 
 
 @pytest.mark.parametrize("status", ["Stopped", "Failed", "CompletedWithFailures"])
-def test_every_other_end_exits_1(status: str, deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    deployed.moments = [{"status": "Stopping", "steps": []}, {"status": status, "steps": [], "reason": "because"}]
+def test_every_other_end_exits_1(
+    status: str, deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.moments = [
+        {"status": "Stopping", "steps": []},
+        {"status": status, "steps": [], "reason": "because"},
+    ]
     assert ran("--follow") == 1
     assert "reason     because" in capsys.readouterr().out
 
 
-def test_every_fault_of_set_is_told_and_nothing_starts(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ran("--set", "MaxEvalLos=1", "--set", "Epochs=1.5", "--set", "TrainInstanceType=ml.g5.huge") == 2
+def test_every_fault_of_set_is_told_and_nothing_starts(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        ran("--set", "MaxEvalLos=1", "--set", "Epochs=1.5", "--set", "TrainInstanceType=ml.g5.huge")
+        == 2
+    )
     error = capsys.readouterr().err
     assert "the parameters have 3 faults" in error
     assert "MaxEvalLos         is no parameter; did you mean 'MaxEvalLoss'?" in error
     assert "Epochs             expected a whole number (≥ 1 and ≤ 20), got '1.5'" in error
-    assert "TrainInstanceType  expected one of ml.g5.xlarge ml.g5.2xlarge … ml.p5en.48xlarge, got 'ml.g5.huge'" in error
+    assert (
+        "TrainInstanceType  expected one of ml.g5.xlarge ml.g5.2xlarge … ml.p5en.48xlarge, got 'ml.g5.huge'"
+        in error
+    )
     assert deployed.executions == {}
 
 
@@ -157,15 +227,21 @@ def test_a_parameter_that_is_not_deployed_yet_says_so(
 ) -> None:
     stored = deployed.pipelines[configured.pipeline.name]
     tree = json.loads(stored["PipelineDefinition"])
-    tree["Parameters"] = [parameter for parameter in tree["Parameters"] if parameter["Name"] != "Seed"]
+    tree["Parameters"] = [
+        parameter for parameter in tree["Parameters"] if parameter["Name"] != "Seed"
+    ]
     tree["Parameters"][0]["EnumValues"] = ["a.b.c"]
     stored["PipelineDefinition"] = json.dumps(tree)
     assert ran("--set", "Seed=1", "--set", "RawTable=edgar.raw.filings") == 2
     error = capsys.readouterr().err
     assert (
-        "Seed      is no parameter of the deployed definition, which is older than this checkout; run upsert" in error
+        "Seed      is no parameter of the deployed definition, which is older than this checkout; run upsert"
+        in error
     )
-    assert "RawTable  expected one of a.b.c (the deployed definition), got 'edgar.raw.filings'" in error
+    assert (
+        "RawTable  expected one of a.b.c (the deployed definition), got 'edgar.raw.filings'"
+        in error
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,8 +249,14 @@ def test_a_parameter_that_is_not_deployed_yet_says_so(
     [
         (("--set", "Seed"), "expected --set Name=value, got 'Seed'"),
         (("--set", "Seed=1", "--set", "Seed=2"), "expected each name once, got --set Seed= twice"),
-        (("--token", "no spaces"), "expected a token of letters, digits and hyphens (82 at most), got 'no spaces'"),
-        (("--from", "arn:aws:sagemaker:us-east-1:000000000000:pipeline/other/execution/a"), "expected an execution of"),
+        (
+            ("--token", "no spaces"),
+            "expected a token of letters, digits and hyphens (82 at most), got 'no spaces'",
+        ),
+        (
+            ("--from", "arn:aws:sagemaker:us-east-1:000000000000:pipeline/other/execution/a"),
+            "expected an execution of",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error(
@@ -185,7 +267,9 @@ def test_a_wrong_command_line_is_a_usage_error(
     assert deployed.executions == {}
 
 
-def test_a_pipeline_that_is_not_there_says_how_to_deploy_it(service: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipeline_that_is_not_there_says_how_to_deploy_it(
+    service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ran() == 2
     assert capsys.readouterr().err.endswith(
         "there is no pipeline 'governed-finetune-local' in account 000000000000, us-east-1; "
@@ -200,10 +284,15 @@ def test_the_same_token_and_parameters_start_one_execution(deployed: Any) -> Non
     assert ran("--token", "tuesday-1", "--set", "Seed=2") == 0
     assert ran("--token", "tuesday-2", "--set", "Seed=1") == 0
     assert len(deployed.executions) == 3
-    assert next(iter(deployed.executions.values()))["request"]["PipelineExecutionDisplayName"] == "tuesday-1"
+    assert (
+        next(iter(deployed.executions.values()))["request"]["PipelineExecutionDisplayName"]
+        == "tuesday-1"
+    )
 
 
-def test_without_a_token_each_start_is_its_own(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_token_each_start_is_its_own(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ran() == ran() == 0
     assert len(deployed.executions) == 2
     first, second = re.findall(r"^token +(\S+)$", capsys.readouterr().err, re.MULTILINE)
@@ -219,7 +308,9 @@ NO_FP8 = (
 def test_native_fp8_is_refused_before_an_instance_without_it_is_paid_for(
     deployed: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ran("--set", "Fp8Mode=native") == 2  # with the instance type that the deployed definition has
+    assert (
+        ran("--set", "Fp8Mode=native") == 2
+    )  # with the instance type that the deployed definition has
     assert NO_FP8 in capsys.readouterr().err
     assert deployed.executions == {}
     assert ran("--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g6.xlarge") == 0
@@ -232,7 +323,9 @@ def test_a_lost_answer_starts_nothing_twice(deployed: Any) -> None:
     assert len(deployed.executions) == 1
 
 
-def test_a_refused_start_shows_the_token_to_try_again_with(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_start_shows_the_token_to_try_again_with(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     deployed.deny("StartPipelineExecution", "AccessDeniedException", "no")
     assert ran("--token", "mine") == 1
     assert "the same command with --token mine starts nothing twice" in capsys.readouterr().err
@@ -242,15 +335,23 @@ def test_from_takes_all_parameters_of_an_execution_even_when_the_defaults_moved_
     deployed: Any, configured: config.Config, compiled: str, client: Any
 ) -> None:
     first = start.start(configured, client, {"Seed": "5"}, token="first")
-    upsert.upsert(configured, client, compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5'))
+    upsert.upsert(
+        configured, client, compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5')
+    )
     source = first.rsplit("/", 1)[-1]
-    second = start.prepared(configured, client, {"LoraRank": "8"}, token="second", source=source).send(client)
-    values = {p["Name"]: p["Value"] for p in deployed.executions[second]["request"]["PipelineParameters"]}
+    second = start.prepared(
+        configured, client, {"LoraRank": "8"}, token="second", source=source
+    ).send(client)
+    values = {
+        p["Name"]: p["Value"] for p in deployed.executions[second]["request"]["PipelineParameters"]
+    }
     assert (values["Seed"], values["LoraRank"], values["MaxEvalLoss"]) == ("5", "8", "7.0")
     assert values.keys() == BY_NAME.keys()
 
 
-def test_from_an_execution_that_is_not_there_is_refused(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_an_execution_that_is_not_there_is_refused(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ran("--from", "nosuchrun") == 1
     assert "ResourceNotFound" in capsys.readouterr().err
 
@@ -265,14 +366,21 @@ def test_interrupting_says_that_the_execution_goes_on(
     assert ran("--follow", "--token", "mine", "--set", "Seed=4") == 130
     error = capsys.readouterr().err
     assert "the execution goes on" in error
-    assert "follow it:  python -m pipeline.run --env local --set Seed=4 --token mine --follow" in error
-    stop = re.search(r"stop-pipeline-execution --pipeline-execution-arn (\S+) --client-request-token (\S+)", error)
+    assert (
+        "follow it:  python -m pipeline.run --env local --set Seed=4 --token mine --follow" in error
+    )
+    stop = re.search(
+        r"stop-pipeline-execution --pipeline-execution-arn (\S+) --client-request-token (\S+)",
+        error,
+    )
     assert stop is not None
     assert stop[1] in deployed.executions
     assert 32 <= len(stop[2]) <= 128
 
 
-def test_losing_sight_is_not_the_end_of_the_execution(deployed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_losing_sight_is_not_the_end_of_the_execution(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     deployed.deny("ListPipelineExecutionSteps", "AccessDeniedException", "no")
     assert ran("--follow") == 1
     assert "the execution goes on" in capsys.readouterr().err
@@ -299,14 +407,20 @@ def test_waiting_grows_with_the_time_that_passed(
 ) -> None:
     monkeypatch.setattr(start, "_SHORTEST_SECONDS", 1.0)
     monkeypatch.setattr(start, "_LONGEST_SECONDS", 15.0)
-    deployed.moments = [{"status": "Executing", "steps": []}] * 4 + [{"status": "Succeeded", "steps": []}]
+    deployed.moments = [{"status": "Executing", "steps": []}] * 4 + [
+        {"status": "Succeeded", "steps": []}
+    ]
     times, waits = iter([0.0, 0.0, 10.0, 200.0, 3600.0]), list[float]()
     arn = start.start(configured, client, {})
-    start.follow(configured, client, arn, show=lambda _: None, sleep=waits.append, clock=lambda: next(times))
+    start.follow(
+        configured, client, arn, show=lambda _: None, sleep=waits.append, clock=lambda: next(times)
+    )
     assert waits == [1.0, 1.0, 4.0, 15.0]
 
 
-def test_a_start_is_checked_as_a_library_too(deployed: Any, configured: config.Config, client: Any) -> None:
+def test_a_start_is_checked_as_a_library_too(
+    deployed: Any, configured: config.Config, client: Any
+) -> None:
     with pytest.raises(UsageError, match="did you mean 'Seed'"):
         start.start(configured, client, {"Sed": "1"})
 
@@ -318,12 +432,20 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_shows_a_table_whose_text_is_not_markup() -> None:
     failed = StepState(
-        "Train", "Failed", datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 22, 0, 1, tzinfo=UTC), "no [red]"
+        "Train",
+        "Failed",
+        datetime(2026, 11, 22, tzinfo=UTC),
+        datetime(2026, 11, 22, 0, 1, tzinfo=UTC),
+        "no [red]",
     )
     terminal = Terminal()
     with progress.shown(terminal) as show:
         show(
-            Progress("arn:aws:sagemaker:us-east-1:0:pipeline/p/execution/abc", "Failed", (StepState("Prepare"), failed))
+            Progress(
+                "arn:aws:sagemaker:us-east-1:0:pipeline/p/execution/abc",
+                "Failed",
+                (StepState("Prepare"), failed),
+            )
         )
     shown = terminal.getvalue()
     assert "pipeline/p/execution/abc" in shown

@@ -43,7 +43,11 @@ def test_a_tag_that_conf_lost_is_removed_and_those_of_others_stay(
     service.tags[arn] |= {"aws:cloudformation:stack-name": "s", "security-scan": "done"}
     done = deploy(with_tags(configured, project="y"), client, compiled)
     assert (done.action, done.tags_removed) == ("tagged", ("cost-centre", "owner"))
-    assert tags_of(service) == {"project": "y", "aws:cloudformation:stack-name": "s", "security-scan": "done"}
+    assert tags_of(service) == {
+        "project": "y",
+        "aws:cloudformation:stack-name": "s",
+        "security-scan": "done",
+    }
     service.calls.clear()
     again = deploy(with_tags(configured, project="y"), client, compiled)
     assert (again.action, again.tags_removed) == ("unchanged", ())
@@ -77,7 +81,9 @@ def test_a_removal_that_was_lost_is_repeated(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
     deploy(with_tags(configured, project="x", owner="me"), client, compiled)
-    service.deny("DeleteTags", "AccessDeniedException", "not authorized to perform: sagemaker:DeleteTags")
+    service.deny(
+        "DeleteTags", "AccessDeniedException", "not authorized to perform: sagemaker:DeleteTags"
+    )
     with pytest.raises(Refused, match=r"DeleteTags .* was refused by AWS: AccessDeniedException"):
         deploy(with_tags(configured, project="x"), client, compiled)
     service.refuse.clear()
@@ -85,7 +91,11 @@ def test_a_removal_that_was_lost_is_repeated(
 
 
 def test_the_difference_shows_tags_that_come_change_and_go_and_exits_3(
-    service: Any, configured: config.Config, client: Any, compiled: str, capsys: pytest.CaptureFixture[str]
+    service: Any,
+    configured: config.Config,
+    client: Any,
+    compiled: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     deploy(with_tags(configured, project="old", cost_centre="42"), client, compiled)
     [arn] = service.tags

@@ -32,7 +32,11 @@ def stored(client: Any, configured: config.Config) -> dict[str, Any]:
 
 
 def test_the_first_upsert_creates_with_the_configured_role_and_the_tags_of_its_origin(
-    service: Any, configured: config.Config, client: Any, compiled: str, capsys: pytest.CaptureFixture[str]
+    service: Any,
+    configured: config.Config,
+    client: Any,
+    compiled: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run() == 0
     found = client.describe_pipeline(PipelineName=configured.pipeline.name)
@@ -60,20 +64,35 @@ def test_two_upserts_of_the_same_commit_change_nothing(
     assert json.loads(capsys.readouterr().out)["action"] == "unchanged"
 
 
-def test_white_space_and_key_order_are_no_difference(service: Any, configured: config.Config) -> None:
+def test_white_space_and_key_order_are_no_difference(
+    service: Any, configured: config.Config
+) -> None:
     assert run() == 0
     stored = service.pipelines[configured.pipeline.name]
-    stored["PipelineDefinition"] = json.dumps(json.loads(stored["PipelineDefinition"]), sort_keys=True, indent=3)
+    stored["PipelineDefinition"] = json.dumps(
+        json.loads(stored["PipelineDefinition"]), sort_keys=True, indent=3
+    )
     service.calls.clear()
     assert run() == 0
     assert "UpdatePipeline" not in service.calls
 
 
 @pytest.mark.parametrize(
-    "key", ["PipelineDefinition", "RoleArn", "PipelineDescription", "PipelineDisplayName", "ParallelismConfiguration"]
+    "key",
+    [
+        "PipelineDefinition",
+        "RoleArn",
+        "PipelineDescription",
+        "PipelineDisplayName",
+        "ParallelismConfiguration",
+    ],
 )
 def test_whatever_was_changed_by_hand_is_put_back(
-    key: str, service: Any, configured: config.Config, compiled: str, capsys: pytest.CaptureFixture[str]
+    key: str,
+    service: Any,
+    configured: config.Config,
+    compiled: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run() == 0
     stored = service.pipelines[configured.pipeline.name]
@@ -113,13 +132,21 @@ def test_a_lost_answer_to_create_leaves_one_pipeline(service: Any) -> None:
 
 
 def test_what_is_read_back_must_be_what_was_sent(
-    service: Any, configured: config.Config, client: Any, compiled: str, monkeypatch: pytest.MonkeyPatch
+    service: Any,
+    configured: config.Config,
+    client: Any,
+    compiled: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept = service._stored
     monkeypatch.setattr(
-        service, "_stored", lambda request: kept(request) | {"RoleArn": "arn:aws:iam::000000000000:role/x"}
+        service,
+        "_stored",
+        lambda request: kept(request) | {"RoleArn": "arn:aws:iam::000000000000:role/x"},
     )
-    with pytest.raises(Refused, match="is not what was sent: somebody else deployed at the same time"):
+    with pytest.raises(
+        Refused, match="is not what was sent: somebody else deployed at the same time"
+    ):
         upsert.upsert(configured, client, compiled)
 
 
@@ -140,9 +167,13 @@ def test_another_account_than_the_files_is_refused_before_anything_is_written(
     )
 
 
-def test_a_refusal_is_one_message_with_what_to_do(service: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_one_message_with_what_to_do(
+    service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     service.deny(
-        "CreatePipeline", "AccessDeniedException", "User: x is not authorized to perform: sagemaker:CreatePipeline"
+        "CreatePipeline",
+        "AccessDeniedException",
+        "User: x is not authorized to perform: sagemaker:CreatePipeline",
     )
     assert run() == 1
     assert capsys.readouterr().err == (
@@ -186,7 +217,9 @@ def test_a_difference_names_the_step_and_the_parameter_and_exits_3(
     assert run() == 0
     assert run("--diff") == 0
     assert capsys.readouterr().out.endswith("governed-finetune-local is deployed as compiled\n")
-    deployed = compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5').replace("HF_HUB_OFFLINE", "HF_OFFLINE")
+    deployed = compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5').replace(
+        "HF_HUB_OFFLINE", "HF_OFFLINE"
+    )
     service.pipelines[configured.pipeline.name]["PipelineDefinition"] = deployed
     service.calls.clear()
     assert run("--diff") == 3
@@ -199,7 +232,9 @@ def test_a_difference_names_the_step_and_the_parameter_and_exits_3(
     assert not any("step Prepare" in line or "step Gate" in line for line in lines)
 
 
-def test_what_is_not_deployed_differs_in_everything(service: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_deployed_differs_in_everything(
+    service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("--diff", "--json") == 3
     told = json.loads(capsys.readouterr().out)
     assert told["differs"]
@@ -221,7 +256,9 @@ def test_zeros_in_the_place_of_a_digest_compile_but_are_never_deployed(
     ]
 
 
-def test_a_command_refuses_zeros_before_it_calls_anybody(service: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_refuses_zeros_before_it_calls_anybody(
+    service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command.ended(upsert.main, ["--env", "dev"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "train.image is a placeholder of zeros; give the real one" in said

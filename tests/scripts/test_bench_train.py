@@ -77,10 +77,19 @@ def test_the_furthest_step_of_a_curve_is_the_one_compared() -> None:
 
 
 def test_the_table_is_markdown_with_every_row() -> None:
-    lines = table.rendered([Row("a", "MB", 2e6, 4e6, Target("at most", 0.5)), Row("b", "", missing="no")]).splitlines()
+    lines = table.rendered(
+        [Row("a", "MB", 2e6, 4e6, Target("at most", 0.5)), Row("b", "", missing="no")]
+    ).splitlines()
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
-    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["a", "2.00 MB", "4.00 MB", "0.5", "≤ 0.5", "yes"]
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
+        "a",
+        "2.00 MB",
+        "4.00 MB",
+        "0.5",
+        "≤ 0.5",
+        "yes",
+    ]
 
 
 def test_quick_is_one_round_and_nonsense_is_refused(bench_train: ModuleType) -> None:

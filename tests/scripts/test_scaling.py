@@ -31,14 +31,20 @@ def test_the_page_shows_what_the_script_derives(scaling: ModuleType) -> None:
     assert scaling.page(page) == page, "run scripts/scaling --write"
 
 
-def test_another_price_gives_another_page(scaling: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    dearer = tuple(replace(cluster, dollars=2 * cluster.dollars) for cluster in scaling.arithmetic.CLUSTERS)
+def test_another_price_gives_another_page(
+    scaling: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dearer = tuple(
+        replace(cluster, dollars=2 * cluster.dollars) for cluster in scaling.arithmetic.CLUSTERS
+    )
     monkeypatch.setattr(scaling.arithmetic, "CLUSTERS", dearer)
     page = scaling.PAGE.read_text(encoding="utf-8")
     assert scaling.page(page) != page
 
 
-def test_the_3b_model_has_its_known_weights_adapters_and_gradient_bytes(scaling: ModuleType) -> None:
+def test_the_3b_model_has_its_known_weights_adapters_and_gradient_bytes(
+    scaling: ModuleType,
+) -> None:
     model = scaling.arithmetic.MODELS[0]  # reference/training.md, sections 1 and 3.6
     assert model.linears == pytest.approx(3.026e9, rel=1e-3)
     assert model.ends == pytest.approx(0.403e9, rel=1e-2)
@@ -58,7 +64,9 @@ def test_a_base_is_split_only_where_it_does_not_fit_one_gpu(scaling: ModuleType)
     assert {key: scaling.sharing(models[key[0]], clusters[key[1]]) for key in expected} == expected
 
 
-def test_sharded_traffic_hides_behind_arithmetic_only_as_far_as_that_lasts(scaling: ModuleType) -> None:
+def test_sharded_traffic_hides_behind_arithmetic_only_as_far_as_that_lasts(
+    scaling: ModuleType,
+) -> None:
     slow = scaling.arithmetic.Step(arithmetic=1.0, traffic=3.0, hidden=True, tokens=6)
     assert slow.rate == 2
     assert replace(slow, traffic=0.5).rate == 6

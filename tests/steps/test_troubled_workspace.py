@@ -39,7 +39,9 @@ _BUDGET_SECONDS = 60.0
 _OPTIONAL = "is-databricks-sdk-models-artifact-repository-enabled"  # mlflow asks, and goes on without an answer
 _FOUND = Survey(
     tuple(
-        Group(kind, cik, None, None, 1, "0" * 64) for kind in (FILING, EXAMPLE) for cik in ("0000000001", "0000000002")
+        Group(kind, cik, None, None, 1, "0" * 64)
+        for kind in (FILING, EXAMPLE)
+        for cik in ("0000000001", "0000000002")
     )
 )
 
@@ -54,7 +56,9 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
             if path.is_file():
                 bucket, _, prefix = curated_location.partition("/")
                 made.client("s3").put_object(
-                    Bucket=bucket, Key=f"{prefix}/{path.relative_to(folder)}", Body=path.read_bytes()
+                    Bucket=bucket,
+                    Key=f"{prefix}/{path.relative_to(folder)}",
+                    Body=path.read_bytes(),
                 )
         made.clients["folder"] = folder
         yield made
@@ -83,13 +87,17 @@ def principal(bed: beds.Bed, name: str, *grants: tuple[str, ...]) -> str:
         "clientId": made.application_id,
         "clientSecret": admin.service_principal_secrets_proxy.create(str(made.id)).secret,
     }
-    bed.client("secretsmanager").create_secret(Name=f"gf/databricks/{name}", SecretString=json.dumps(value))
+    bed.client("secretsmanager").create_secret(
+        Name=f"gf/databricks/{name}", SecretString=json.dumps(value)
+    )
     for kind, securable, *privileges in grants:
         bed.change_grant(kind, securable, str(made.application_id), "add", *privileges)
     return f"gf/databricks/{name}"
 
 
-def sweep(proxy: Proxy, run: Callable[[Workspace], object], connected: Callable[[FakedClock], Workspace]) -> list[str]:
+def sweep(
+    proxy: Proxy, run: Callable[[Workspace], object], connected: Callable[[FakedClock], Workspace]
+) -> list[str]:
     """Every fault at every call; the calls of a run without faults."""
     calls = recorded(proxy, lambda: run(connected(FakedClock())))
     for number, fault in losses(calls):
@@ -149,11 +157,21 @@ def test_prepare(bed: beds.Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -
         "prepare",
         ("CATALOG", "edgar", "USE_CATALOG"),
         ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
-        ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA"),
+        (
+            "SCHEMA",
+            "edgar.curated",
+            "USE_SCHEMA",
+            "SELECT",
+            "MODIFY",
+            "CREATE_TABLE",
+            "EXTERNAL_USE_SCHEMA",
+        ),
         ("EXTERNAL_LOCATION", "curated", "EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
     )
     for name in ("judged", "rejected", "curated"):
-        monkeypatch.setattr(prepare_job.judge, name, lambda *_, **__: None)  # Spark's work, which asks no workspace
+        monkeypatch.setattr(
+            prepare_job.judge, name, lambda *_, **__: None
+        )  # Spark's work, which asks no workspace
     monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
 
     def run(workspace: Workspace) -> None:
@@ -189,14 +207,17 @@ def test_train(bed: beds.Bed, proxy: Proxy) -> None:
     there = bed.admin().tables.get(beds.CURATED)
     manifest: Prepared = curated_table.prepared(bed.clients["folder"], curated_table.ARN, 0)
     target = TableVersion(
-        **manifest.target.model_dump() | {"table_id": there.table_id, "location": there.storage_location}
+        **manifest.target.model_dump()
+        | {"table_id": there.table_id, "location": there.storage_location}
     )
     manifest = manifest.model_copy(update={"target": target})
 
     def run(workspace: Workspace) -> None:
         catalog = Catalog(workspace)
         table = catalog.table(UcName.parse(beds.CURATED))
-        batches = verified_table.stream(manifest, table, catalog.read_access(table), execution_arn=curated_table.ARN)
+        batches = verified_table.stream(
+            manifest, table, catalog.read_access(table), execution_arn=curated_table.ARN
+        )
         assert sum(batch.num_rows for batch in batches) == 30
 
     def connected(clock: FakedClock) -> Workspace:
@@ -214,7 +235,9 @@ def test_register(bed: beds.Bed, proxy: Proxy) -> None:
         spoiled.pop()
 
     def connected(clock: FakedClock) -> Workspace:
-        return connect(host=proxy.host, secret_id=beds.SECRET_ID, region=beds.REGION, policy=clock.policy())
+        return connect(
+            host=proxy.host, secret_id=beds.SECRET_ID, region=beds.REGION, policy=clock.policy()
+        )
 
     calls = sweep(proxy, run, connected)
     assert sum(call.endswith("/model-versions/create") for call in calls) == 1
@@ -238,10 +261,22 @@ def register(execution: executions.Execution, workspace: Workspace) -> None:
     ).run(workspace)
     (version,) = execution.versions()
     assert version.status is uc.ModelVersionInfoStatus.READY
-    assert bed.admin().model_versions.get_by_alias(execution.model, "challenger").version == version.version
+    assert (
+        bed.admin().model_versions.get_by_alias(execution.model, "challenger").version
+        == version.version
+    )
     for node in execution.evidence("record.json")["lineage"]["nodes"]:
         for direction in (uc.LineageDirection.UPSTREAM, uc.LineageDirection.DOWNSTREAM):
             end = uc.ExternalLineageObject(
                 external_metadata=uc.ExternalLineageExternalMetadata(node.removeprefix("job:"))
             )
-            assert len(list(bed.admin().external_lineage.list_external_lineage_relationships(end, direction))) == 1
+            assert (
+                len(
+                    list(
+                        bed.admin().external_lineage.list_external_lineage_relationships(
+                            end, direction
+                        )
+                    )
+                )
+                == 1
+            )

@@ -71,7 +71,9 @@ def before(upstream: str) -> Iterator[Proxy]:
             if fault is not None:
                 return self._reply(fault.status, fault.headers, b"<html>Bad Gateway</html>")
             kept = {
-                name: value for name, value in answer.getheaders() if name.lower() in ("content-type", "retry-after")
+                name: value
+                for name, value in answer.getheaders()
+                if name.lower() in ("content-type", "retry-after")
             }
             return self._reply(answer.status, kept, content)
 
@@ -110,7 +112,9 @@ def recorded(proxy: Proxy, run: Callable[[], object]) -> list[str]:
 def losses(calls: list[str]) -> list[tuple[int, Fault]]:
     """A 502 for each call in turn: before it is done, and for each effect also after it."""
     every = [(number, LOST_BEFORE) for number in range(len(calls))]
-    return every + [(number, LOST_AFTER) for number, call in enumerate(calls) if not is_read(*call.split())]
+    return every + [
+        (number, LOST_AFTER) for number, call in enumerate(calls) if not is_read(*call.split())
+    ]
 
 
 def demands(calls: list[str]) -> list[tuple[int, Fault]]:

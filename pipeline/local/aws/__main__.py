@@ -14,16 +14,28 @@ from pipeline.local.aws import server
 
 def main() -> int:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.local.aws", description="The embedded AWS account.")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.local.aws", description="The embedded AWS account."
+    )
     parser.add_argument("--port", type=int, required=True, help="the loopback port to serve on")
-    parser.add_argument("--state", type=Path, required=True, help="the folder that keeps everything")
-    parser.add_argument("--engine", choices=("sail", "spark"), default="sail", help="what runs Spark jobs")
     parser.add_argument(
-        "--repository", type=Path, default=Path(__file__).parents[3], help="what WORKDIR stands for in the images"
+        "--state", type=Path, required=True, help="the folder that keeps everything"
+    )
+    parser.add_argument(
+        "--engine", choices=("sail", "spark"), default="sail", help="what runs Spark jobs"
+    )
+    parser.add_argument(
+        "--repository",
+        type=Path,
+        default=Path(__file__).parents[3],
+        help="what WORKDIR stands for in the images",
     )
     parser.add_argument("--region", default=server.REGION, help="the account's one region")
     parser.add_argument(
-        "--stop-grace-seconds", type=float, default=server.STOP_GRACE_SECONDS, help="from SIGTERM to SIGKILL"
+        "--stop-grace-seconds",
+        type=float,
+        default=server.STOP_GRACE_SECONDS,
+        help="from SIGTERM to SIGKILL",
     )
     arguments = parser.parse_args()
     try:

@@ -16,7 +16,9 @@ from typing import Any
 from pipeline.local.aws.errors import Denied, Invalid
 from pipeline.local.aws.store import Store, now
 
-SESSION_SECONDS = 30 * 86_400  # AWS renews a session while its job runs; one that outlasts any job does the same here
+SESSION_SECONDS = (
+    30 * 86_400
+)  # AWS renews a session while its job runs; one that outlasts any job does the same here
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,18 @@ class Account:
 
         with self._lock:  # building clients is not thread-safe, using them is
             if self._clients is None:
-                self._clients = Session(region_name=self.region, aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106  # each client brings its own
+                self._clients = Session(
+                    region_name=self.region, aws_access_key_id="none", aws_secret_access_key="none"
+                )  # noqa: S106  # each client brings its own
             return self._clients.client(
                 service,
                 endpoint_url=self.endpoint,
                 aws_access_key_id=session.access_key_id,
                 aws_secret_access_key=session.secret_access_key,
                 aws_session_token=session.session_token,
-                config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "max_attempts": 3}),
+                config=Config(
+                    s3={"addressing_style": "path"}, retries={"mode": "standard", "max_attempts": 3}
+                ),
             )
 
     def session_of(
@@ -104,7 +110,9 @@ class Account:
         self.check_trust(role_arn, service)
         from ministack.services import iam, sts
 
-        keys = RoleSession(role_arn, iam._gen_session_access_key(), iam._gen_secret(), iam._gen_session_token())
+        keys = RoleSession(
+            role_arn, iam._gen_session_access_key(), iam._gen_secret(), iam._gen_session_token()
+        )
         role = self._role(role_arn)
         sts.register_session(
             keys.access_key_id,
@@ -146,7 +154,10 @@ class Account:
             region=self.region,
             service_context={"aws:sourceaccount": self.id},
         )
-        if iam_evaluator.evaluate_resource_policy(document, context, service=service).decision != "Allow":
+        if (
+            iam_evaluator.evaluate_resource_policy(document, context, service=service).decision
+            != "Allow"
+        ):
             raise Invalid(
                 f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
                 f"'{service}' to assume the role."
@@ -160,7 +171,9 @@ class Account:
         """
         self.check_allowed(caller, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
-    def check_allowed(self, caller: Caller, action: str, resource: str, context: dict[str, Any] | None = None) -> None:
+    def check_allowed(
+        self, caller: Caller, action: str, resource: str, context: dict[str, Any] | None = None
+    ) -> None:
         """One more IAM decision about the request being served.
 
         Raises:
@@ -169,10 +182,14 @@ class Account:
         from ministack.core import iam_actions, iam_evaluator
 
         service = action.partition(":")[0]
-        verdict = iam_evaluator.enforce(caller.access_key_id, action, service, self.region, resource, context)
+        verdict = iam_evaluator.enforce(
+            caller.access_key_id, action, service, self.region, resource, context
+        )
         if verdict is not None:
             explicit = getattr(verdict, "decision", "") == "Deny"
-            raise Denied(iam_actions.identity_denial_message(action, caller.arn, resource, explicit))
+            raise Denied(
+                iam_actions.identity_denial_message(action, caller.arn, resource, explicit)
+            )
 
     def _role(self, role_arn: str) -> dict[str, Any]:
         from ministack.services import iam

@@ -18,7 +18,11 @@ def sagemaker_resource(account: Account, operation: str, request: Document) -> s
     """The ARN that a SageMaker request acts on; `*` for lists over everything."""
     if token := request.get("CallbackToken"):
         callback = account.store.get("callback", token)
-        return callback["execution"] if callback else account.arn("sagemaker", "pipeline/*/execution/*")
+        return (
+            callback["execution"]
+            if callback
+            else account.arn("sagemaker", "pipeline/*/execution/*")
+        )
     if arn := request.get("PipelineExecutionArn") or request.get("ResourceArn"):
         return str(arn)
     if name := request.get("PipelineName"):
@@ -33,14 +37,18 @@ def sagemaker_context(request: Document) -> dict[str, Any]:
     resources, vpc = request.get("ResourceConfig") or {}, request.get("VpcConfig") or {}
     stopping, output = request.get("StoppingCondition") or {}, request.get("OutputDataConfig") or {}
     keys = {
-        "sagemaker:InstanceTypes": [resources["InstanceType"]] if "InstanceType" in resources else None,
+        "sagemaker:InstanceTypes": [resources["InstanceType"]]
+        if "InstanceType" in resources
+        else None,
         "sagemaker:VolumeKmsKeyArn": resources.get("VolumeKmsKeyId"),
         "sagemaker:OutputKmsKeyArn": output.get("KmsKeyId"),
         "sagemaker:MaxRuntimeInSeconds": stopping.get("MaxRuntimeInSeconds"),
         "sagemaker:VpcSubnets": vpc.get("Subnets"),
         "sagemaker:VpcSecurityGroupIds": vpc.get("SecurityGroupIds"),
         "sagemaker:NetworkIsolation": request.get("EnableNetworkIsolation"),
-        "sagemaker:InterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption"),
+        "sagemaker:InterContainerTrafficEncryption": request.get(
+            "EnableInterContainerTrafficEncryption"
+        ),
     }
     return {name: value for name, value in keys.items() if value is not None}
 
@@ -50,13 +58,17 @@ def emr_resource(account: Account, method: str, path: str) -> str:
     found = job_runs.route(method, path)
     names = found[1] if found else {}
     if "jobRunId" in names:
-        return account.arn("emr-serverless", f"/applications/{names['applicationId']}/jobruns/{names['jobRunId']}")
+        return account.arn(
+            "emr-serverless", f"/applications/{names['applicationId']}/jobruns/{names['jobRunId']}"
+        )
     if "applicationId" in names:
         return account.arn("emr-serverless", f"/applications/{names['applicationId']}")
     return "*"
 
 
-def s3_write_context(action: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+def s3_write_context(
+    action: str, query: Mapping[str, Any], headers: Mapping[str, str]
+) -> dict[str, Any]:
     """`s3:if-none-match`, `s3:if-match` and `s3:ObjectCreationOperation` of a write.
 
     The last one is false for the calls of a multipart upload that do not yet make an object, as in the S3 user guide,

@@ -65,4 +65,6 @@ class NotServed(ServiceError):
     status = 501
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"not implemented: {name} (the embedded environment does not serve it; use an AWS account)")
+        super().__init__(
+            f"not implemented: {name} (the embedded environment does not serve it; use an AWS account)"
+        )

@@ -34,7 +34,9 @@ class DeploymentFailed(RuntimeError):
     """CloudFormation refused the template; the message holds the first reason it gave."""
 
 
-def deploy(cloudformation: Any, parameters: Mapping[str, str], *, template: Path = TEMPLATE) -> dict[str, str]:
+def deploy(
+    cloudformation: Any, parameters: Mapping[str, str], *, template: Path = TEMPLATE
+) -> dict[str, str]:
     """The stack's outputs, after it was created or updated to what the template says.
 
     Args:
@@ -50,7 +52,9 @@ def deploy(cloudformation: Any, parameters: Mapping[str, str], *, template: Path
     request = {
         "StackName": name,
         "TemplateBody": template.read_text(encoding="utf-8"),
-        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+        "Parameters": [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in values.items()
+        ],
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
     }
     try:
@@ -65,7 +69,9 @@ def deploy(cloudformation: Any, parameters: Mapping[str, str], *, template: Path
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def assume_role(sts: Any, role: str, *, prefix: str = PREFIX, session_name: str = "") -> dict[str, str]:
+def assume_role(
+    sts: Any, role: str, *, prefix: str = PREFIX, session_name: str = ""
+) -> dict[str, str]:
     """Keys of one of the stack's roles (`ci`, `scientist`, `register`, …), as boto3.Session takes them.
 
     In this account root may assume any role; in AWS the role's trust policy decides.
@@ -96,7 +102,9 @@ def _wait(cloudformation: Any, waiter: str, name: str) -> None:
     from botocore.exceptions import WaiterError
 
     try:
-        cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+        cloudformation.get_waiter(waiter).wait(
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+        )
     except WaiterError as error:
         raise DeploymentFailed(f"stack {name}: {_first_reason(cloudformation, name)}") from error
 

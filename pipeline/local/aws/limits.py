@@ -29,7 +29,9 @@ def input_of(service: str, operation: str) -> Any:
 
 @cache
 def _model(service: str) -> Any:
-    from botocore.session import get_session  # SageMaker's model takes 0.4 s to load: not before it is asked for
+    from botocore.session import (
+        get_session,
+    )  # SageMaker's model takes 0.4 s to load: not before it is asked for
 
     return get_session().get_service_model(service)
 
@@ -51,7 +53,9 @@ def _faults(shape: Any, value: Any, where: str) -> Iterator[str]:
     if shape.type_name == "structure" and isinstance(value, Mapping):
         for name, member in shape.members.items():
             key = name if name in value else member.serialization.get("name", name)
-            yield from _faults(member, value.get(key), f"{where}.{name[0].lower()}{name[1:]}".lstrip("."))
+            yield from _faults(
+                member, value.get(key), f"{where}.{name[0].lower()}{name[1:]}".lstrip(".")
+            )
     elif shape.type_name == "list" and isinstance(value, list):
         for number, item in enumerate(value, 1):
             yield from _faults(shape.member, item, f"{where}.{number}.member")

@@ -9,9 +9,7 @@ from typing import Any
 
 from pipeline.local.aws.errors import Invalid, NotServed
 
-DEFAULT_PAGE = (
-    10  # SageMaker's where a request names no size [unverified]; a client that forgets the next page shows here
-)
+DEFAULT_PAGE = 10  # SageMaker's where a request names no size [unverified]; a client that forgets the next page shows here
 _PAGE = {"NextToken", "MaxResults", "nextToken", "maxResults"}
 # A member of a request, the time of an item that it is about, and how the item's must stand to the request's.
 _TIMES = (
@@ -38,23 +36,32 @@ def page(
     size_name = "MaxResults" if spelling == "NextToken" else "maxResults"
     start = _start(request.get(spelling))
     end = start + int(request.get(size_name) or DEFAULT_PAGE)
-    token = {spelling: base64.urlsafe_b64encode(str(end).encode()).decode()} if end < len(items) else {}
+    token = (
+        {spelling: base64.urlsafe_b64encode(str(end).encode()).decode()} if end < len(items) else {}
+    )
     return list(items[start:end]), token
 
 
 def ordered(
-    items: Sequence[Mapping[str, Any]], request: Mapping[str, Any], *, sort_by: Mapping[str, str] = _NO_OTHER
+    items: Sequence[Mapping[str, Any]],
+    request: Mapping[str, Any],
+    *,
+    sort_by: Mapping[str, str] = _NO_OTHER,
 ) -> list[Any]:
     """Those of the items, oldest first, that are of the request's times, in its order: Descending is AWS's default.
 
     `sort_by` maps what SortBy may say beside CreationTime to the item's member.
     """
     found = [
-        item for item in items if all(holds(item[at], request[name]) for name, at, holds in _TIMES if name in request)
+        item
+        for item in items
+        if all(holds(item[at], request[name]) for name, at, holds in _TIMES if name in request)
     ]
     if (chosen := request.get("SortBy", "CreationTime")) != "CreationTime":
         if chosen not in sort_by:
-            raise Invalid(f"SortBy: expected one of {', '.join(('CreationTime', *sort_by))}, got {chosen}")
+            raise Invalid(
+                f"SortBy: expected one of {', '.join(('CreationTime', *sort_by))}, got {chosen}"
+            )
         found.sort(key=lambda item: str(item[sort_by[chosen]]))
     return found if request.get("SortOrder") == "Ascending" else found[::-1]
 

@@ -63,15 +63,31 @@ class Services:
     ) -> Answer:
         """One SageMaker request, already authenticated and authorized."""
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        return _answer(self.sagemaker.get(operation), ("sagemaker", operation), headers, _json(body), SAGEMAKER_JSON)
+        return _answer(
+            self.sagemaker.get(operation),
+            ("sagemaker", operation),
+            headers,
+            _json(body),
+            SAGEMAKER_JSON,
+        )
 
     async def handle_emr(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
     ) -> Answer:
         """One EMR Serverless request, already authenticated and authorized."""
         operation, names = job_runs.route(method, path) or (f"{method} {path}", {})
-        request = {key: value[0] if len(value) == 1 else value for key, value in query.items()} | _json(body) | names
-        return _answer(self.emr.operations.get(operation), ("emr-serverless", operation), headers, request, EMR_JSON)
+        request = (
+            {key: value[0] if len(value) == 1 else value for key, value in query.items()}
+            | _json(body)
+            | names
+        )
+        return _answer(
+            self.emr.operations.get(operation),
+            ("emr-serverless", operation),
+            headers,
+            request,
+            EMR_JSON,
+        )
 
 
 def install(account: Account) -> Services:
@@ -144,7 +160,9 @@ def _check_roots_signature(root_key_id: str) -> None:
 def _complete_condition_keys(account_id: str) -> None:
     s3_context, resolve = iam_actions.s3_service_context, iam_evaluator._resolve_condition_key
 
-    def s3_service_context(action: str, query: Any, path: str = "", headers: dict[str, str] | None = None) -> Any:
+    def s3_service_context(
+        action: str, query: Any, path: str = "", headers: dict[str, str] | None = None
+    ) -> Any:
         return s3_context(action, query, path, headers) | authorization.s3_write_context(
             action, query or {}, headers or {}
         )
@@ -154,7 +172,10 @@ def _complete_condition_keys(account_id: str) -> None:
             from ministack.services import iam
 
             return authorization.principal_arn(context.principal_arn, iam._roles)
-        if key.lower() == "aws:sourceaccount" and context.principal_arn == f"arn:aws:iam::{account_id}:root":
+        if (
+            key.lower() == "aws:sourceaccount"
+            and context.principal_arn == f"arn:aws:iam::{account_id}:root"
+        ):
             return account_id  # ministack lets root assume what a service may: it stands for this account's services
         return resolve(key, context)
 
@@ -171,7 +192,9 @@ def _load_cloudformation_late(emr: EmrServerless) -> None:
         if key not in app._state_map:
             from ministack.services.cloudformation import provisioners
 
-            provisioners._RESOURCE_HANDLERS["AWS::EMRServerless::Application"] = _application_provisioner(emr)
+            provisioners._RESOURCE_HANDLERS["AWS::EMRServerless::Application"] = (
+                _application_provisioner(emr)
+            )
             if state := persistence.load_state(key):
                 app._get_module(module).load_persisted_state(state)
             app._state_map[key] = module
@@ -185,14 +208,20 @@ def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]
     """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations as the API."""
     owner = Caller("", "arn:aws:iam::cloudformation")
 
-    def create(logical_id: str, properties: Document, stack_name: str) -> tuple[str, dict[str, str]]:
-        request = {key[0].lower() + key[1:]: value for key, value in properties.items() if key != "Tags"}
+    def create(
+        logical_id: str, properties: Document, stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        request = {
+            key[0].lower() + key[1:]: value for key, value in properties.items() if key != "Tags"
+        }
         request["tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
         request["clientToken"] = f"cloudformation-{stack_name}-{logical_id}"
         made = emr.applications.create(owner, _camel(request))
         return made["applicationId"], {"ApplicationId": made["applicationId"], "Arn": made["arn"]}
 
-    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> tuple[str, dict[str, str]]:
+    def update(
+        physical_id: str, old: Document, new: Document, stack_name: str
+    ) -> tuple[str, dict[str, str]]:
         document = emr.applications.replace(
             physical_id, _camel({key: value for key, value in new.items() if key != "Tags"})
         )

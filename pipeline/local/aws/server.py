@@ -94,7 +94,9 @@ def root_key(folder: Path) -> dict[str, str]:
         content = {"aws_access_key_id": key, "aws_secret_access_key": secrets.token_urlsafe(30)}
         temporary = path.with_suffix(".tmp")
         temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+        ) as file:
             json.dump(content, file)
         temporary.replace(path)
     found: dict[str, str] = json.loads(path.read_text())
@@ -214,4 +216,6 @@ def _check_engine(options: Options) -> None:
     from pipeline.local.aws.processes.images import SPARK_PYTHON
 
     if options.engine == "spark" and not (options.repository / SPARK_PYTHON).is_file():
-        raise CannotStart(f"--engine spark: expected {SPARK_PYTHON}, found none; make it with scripts/spark-venv")
+        raise CannotStart(
+            f"--engine spark: expected {SPARK_PYTHON}, found none; make it with scripts/spark-venv"
+        )

@@ -40,7 +40,8 @@ class Store:
         with self._changed:
             self._connection.execute("DELETE FROM document WHERE kind = ? AND key = ?", (kind, key))
             self._connection.execute(
-                "INSERT INTO document (kind, key, body) VALUES (?, ?, ?)", (kind, key, json.dumps(document))
+                "INSERT INTO document (kind, key, body) VALUES (?, ?, ?)",
+                (kind, key, json.dumps(document)),
             )
             self._changed.notify_all()
 
@@ -73,7 +74,8 @@ class Store:
                 raise KeyError(f"{kind} {key}")
             yield document
             self._connection.execute(
-                "UPDATE document SET body = ? WHERE kind = ? AND key = ?", (json.dumps(document), kind, key)
+                "UPDATE document SET body = ? WHERE kind = ? AND key = ?",
+                (json.dumps(document), kind, key),
             )
             self._changed.notify_all()
 

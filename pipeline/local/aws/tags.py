@@ -24,7 +24,9 @@ class Tags:
     def add(self, caller: Caller, request: Document) -> Document:
         """Set tags, replacing those of the same key."""
         return {
-            "Tags": self._change(request, lambda tags: tags | {tag["Key"]: tag["Value"] for tag in request["Tags"]})
+            "Tags": self._change(
+                request, lambda tags: tags | {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+            )
         }
 
     def list_all(self, caller: Caller, request: Document) -> Document:
@@ -33,17 +35,26 @@ class Tags:
 
     def delete(self, caller: Caller, request: Document) -> Document:
         """Remove tags by key."""
-        self._change(request, lambda tags: {key: value for key, value in tags.items() if key not in request["TagKeys"]})
+        self._change(
+            request,
+            lambda tags: {
+                key: value for key, value in tags.items() if key not in request["TagKeys"]
+            },
+        )
         return {}
 
-    def _change(self, request: Document, change: Callable[[dict[str, str]], dict[str, str]]) -> list[Document]:
+    def _change(
+        self, request: Document, change: Callable[[dict[str, str]], dict[str, str]]
+    ) -> list[Document]:
         kind, _, name = request["ResourceArn"].rpartition(":")[2].partition("/")
         if kind not in _KINDS or self._store.get(kind, name) is None:
             raise NotFound(f"Resource {request['ResourceArn']} does not exist.")
         with self._store.edit(kind, name) as document:
             tags = change({tag["Key"]: tag["Value"] for tag in document["_tags"]})
             if len(tags) > MAX_TAGS:
-                raise Invalid(f"{request['ResourceArn']}: expected at most {MAX_TAGS} tags, got {len(tags)}")
+                raise Invalid(
+                    f"{request['ResourceArn']}: expected at most {MAX_TAGS} tags, got {len(tags)}"
+                )
             document["_tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
             found: list[Document] = document["_tags"]
             return found

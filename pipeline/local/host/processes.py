@@ -41,7 +41,9 @@ class Process:
         return None
 
 
-def start(name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path) -> Process:
+def start(
+    name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path
+) -> Process:
     """Start a server in a session of its own, so that Ctrl-C in the terminal is ours to handle; output goes to `log`."""
     with _opened(log) as output:
         child = subprocess.Popen(
@@ -53,7 +55,9 @@ def start(name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    child.returncode = 0  # from here on it is known by pid, and may outlive us: Popen need not complain of that
+    child.returncode = (
+        0  # from here on it is known by pid, and may outlive us: Popen need not complain of that
+    )
     return Process(name, child.pid, psutil.Process(child.pid).create_time())
 
 
@@ -62,7 +66,9 @@ def _opened(log: Path) -> IO[bytes]:
         log.parent.mkdir(parents=True, exist_ok=True)
         return log.open("ab")
     except OSError as error:
-        raise PipelineError(f"the log {log} cannot be written: {error.strerror}\n  do        make room") from error
+        raise PipelineError(
+            f"the log {log} cannot be written: {error.strerror}\n  do        make room"
+        ) from error
 
 
 def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: float = 60) -> None:
@@ -79,7 +85,9 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
         if process.handle() is None:
             raise PipelineError(f"{process.name} ended while it started\n{_tail(log)}")
         time.sleep(_POLL_SECONDS)
-    raise PipelineError(f"{process.name} did not answer within {timeout_seconds:.0f} s\n{_tail(log)}")
+    raise PipelineError(
+        f"{process.name} did not answer within {timeout_seconds:.0f} s\n{_tail(log)}"
+    )
 
 
 def stop(processes: Sequence[Process]) -> None:

@@ -40,14 +40,30 @@ class Servers:
         folder = self._state.folder / "tracking"
         folder.mkdir(parents=True, exist_ok=True)
         argv = [
-            *("-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.record.ports["tracking"])),
-            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1", "--no-serve-artifacts"),
+            *(
+                "-m",
+                "mlflow",
+                "server",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(self.record.ports["tracking"]),
+            ),
+            *(
+                "--backend-store-uri",
+                f"sqlite:///{folder}/mlflow.db",
+                "--workers",
+                "1",
+                "--no-serve-artifacts",
+            ),
             *("--default-artifact-root", "dbfs:/databricks/mlflow-tracking"),
         ]
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._start("tracking", argv, quiet)
 
-    def workspace(self, *, storage_bucket: str, external_id: str, identity: Mapping[str, str]) -> None:
+    def workspace(
+        self, *, storage_bucket: str, external_id: str, identity: Mapping[str, str]
+    ) -> None:
         """The Databricks workspace, with the AWS identity that assumes the storage role by its external id."""
         argv = [
             *("-m", "pipeline.local.workspace", *self._placed("workspace")),
@@ -83,12 +99,21 @@ class Servers:
         return ["--port", str(self.record.ports[name]), "--state", str(self._state.folder)]
 
     def _start(
-        self, name: str, argv: Sequence[str], extra: Mapping[str, str], *, executable: str = sys.executable
+        self,
+        name: str,
+        argv: Sequence[str],
+        extra: Mapping[str, str],
+        *,
+        executable: str = sys.executable,
     ) -> Process:
-        environment = inherited() | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"} | dict(extra)
+        environment = (
+            inherited() | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"} | dict(extra)
+        )
         log = self._state.log(name)
         with deferred():  # a process that runs and is not remembered would outlive everything
-            process = start(name, [executable, *argv], environment=environment, cwd=REPOSITORY, log=log)
+            process = start(
+                name, [executable, *argv], environment=environment, cwd=REPOSITORY, log=log
+            )
             self._remember(replace(self.record, processes=(*self.record.processes, process)))
         return process
 

@@ -23,7 +23,9 @@ def deferred() -> Iterator[None]:
     By handlers, not by a mask: processes that are started meanwhile would inherit a mask, and be deaf for good.
     """
     heard: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in _POLITE}
+    before = {
+        number: signal.signal(number, lambda number, _: heard.append(number)) for number in _POLITE
+    }
     try:
         yield
     finally:

@@ -32,7 +32,9 @@ class Record:
     # Not secret: what `${NAME}` in conf/local.yaml stands for, and where the clients find the servers.
     variables: dict[str, str] = field(default_factory=dict)
     engine: str = "sail"
-    complete: bool = False  # False until the last server runs: what a killed `up` left is no environment
+    complete: bool = (
+        False  # False until the last server runs: what a killed `up` left is no environment
+    )
 
     @property
     def running(self) -> bool:
@@ -84,7 +86,9 @@ class State:
 
     def secret_document(self, *parts: str) -> dict[str, Any]:
         """A JSON file below the folder that only its owner may read."""
-        document: dict[str, Any] = json.loads(self.folder.joinpath(*parts).read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(
+            self.folder.joinpath(*parts).read_text(encoding="utf-8")
+        )
         return document
 
     @contextmanager
@@ -137,7 +141,9 @@ def choose_ports(remembered: dict[str, int], asked: dict[str, int | None]) -> di
                 f"  do        give another --{name}-port, or leave it out to have a free one chosen"
             )
         last = remembered.get(name)
-        chosen[name] = wanted or (last if last and last not in chosen.values() and _free(last) else _any_free())
+        chosen[name] = wanted or (
+            last if last and last not in chosen.values() and _free(last) else _any_free()
+        )
     return chosen
 
 

@@ -69,7 +69,11 @@ class Root:
         return name
 
     def _the_running_job(self) -> str:
-        pages = self.client("sagemaker").get_paginator("list_training_jobs").paginate(StatusEquals="InProgress")
+        pages = (
+            self.client("sagemaker")
+            .get_paginator("list_training_jobs")
+            .paginate(StatusEquals="InProgress")
+        )
         names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
         if len(names) != 1:
             message = f"expected one training job that runs, got {' '.join(names) or 'none'}; name one with --job"
@@ -86,7 +90,9 @@ class Root:
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}],
         }
-        iam.put_user_policy(UserName=user, PolicyName="assume-storage-role", PolicyDocument=json.dumps(policy))
+        iam.put_user_policy(
+            UserName=user, PolicyName="assume-storage-role", PolicyDocument=json.dumps(policy)
+        )
         for old in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
             iam.delete_access_key(UserName=user, AccessKeyId=old["AccessKeyId"])
         key = iam.create_access_key(UserName=user)["AccessKey"]

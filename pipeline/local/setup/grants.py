@@ -33,7 +33,12 @@ GRANTS = (
         "edgar.curated",
         ("USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA"),
     ),
-    Grant("prepare", "external_location", "curated", ("EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE")),
+    Grant(
+        "prepare",
+        "external_location",
+        "curated",
+        ("EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
+    ),
     # Prepare looks the model's schema up, and sees whether a model is there and whose it is; it can use no model.
     Grant("prepare", "schema", "edgar.models", ("USE_SCHEMA", "BROWSE")),
     Grant("train", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
@@ -41,7 +46,12 @@ GRANTS = (
     # the worker can read no file with it.
     Grant("register", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT")),
     Grant("register", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "MODIFY")),
-    Grant("register", "schema", "edgar.models", ("USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE")),
+    Grant(
+        "register",
+        "schema",
+        "edgar.models",
+        ("USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE"),
+    ),
     Grant("register", "metastore", "", ("CREATE_EXTERNAL_METADATA",)),
     Grant("scientist", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT")),
     Grant("scientist", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT")),

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _DIGEST = "filings_sha256"  # in the commit's metadata: which filings a version holds
-_BATCH_CHARACTERS = 4 << 20  # of text handed to delta-rs at once; an Arrow string column ends at 2 GiB
-_ROW_GROUP_ROWS = 128  # a reader decodes a row group at once, and a filing is up to some megabytes of text
+_BATCH_CHARACTERS = (
+    4 << 20
+)  # of text handed to delta-rs at once; an Arrow string column ends at 2 GiB
+_ROW_GROUP_ROWS = (
+    128  # a reader decodes a row group at once, and a filing is up to some megabytes of text
+)
 
 
 def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]) -> int:
@@ -42,7 +46,9 @@ def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mappin
     """
     options = _storage_options(admin, location, aws)
     table = _existing(location, options)
-    if table is None or (filings.asked_for and table.history(1)[0].get(_DIGEST) != filings.rows.sha256):
+    if table is None or (
+        filings.asked_for and table.history(1)[0].get(_DIGEST) != filings.rows.sha256
+    ):
         write(location, filings.rows, options)
     _register(admin, location)
     written = _existing(location, options)
@@ -50,7 +56,9 @@ def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mappin
     return int(written.version())
 
 
-def _storage_options(admin: WorkspaceClient, location: str, aws: Mapping[str, str]) -> dict[str, str]:
+def _storage_options(
+    admin: WorkspaceClient, location: str, aws: Mapping[str, str]
+) -> dict[str, str]:
     keys = _vended(admin, location)
     assert keys is not None  # noqa: S101 - AWS workspace
     return {
@@ -129,7 +137,12 @@ def _register(admin: WorkspaceClient, location: str) -> None:
             data_source_format=DataSourceFormat.DELTA,
             storage_location=location,
             columns=[
-                ColumnInfo(name=column, position=position, type_name=ColumnTypeName.STRING, type_text="string")
+                ColumnInfo(
+                    name=column,
+                    position=position,
+                    type_name=ColumnTypeName.STRING,
+                    type_text="string",
+                )
                 for position, column in enumerate(COLUMNS)
             ],
         )

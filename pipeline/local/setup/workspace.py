@@ -56,7 +56,9 @@ def seed(
     _grant(admin, Grant(me, "external_location", "raw", ("EXTERNAL_USE_LOCATION",)), me)
     for grant in GRANTS:
         _grant(admin, grant, application_ids[grant.principal])
-    version = raw_table.load(admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings, aws=aws)
+    version = raw_table.load(
+        admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings, aws=aws
+    )
     return Seeded(application_ids, version)
 
 
@@ -94,7 +96,9 @@ def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[s
 
 def _has_identity(secrets: Any, name: str, application_id: str) -> bool:
     try:
-        text = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT").get("SecretString", "")
+        text = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT").get(
+            "SecretString", ""
+        )
     except secrets.exceptions.ResourceNotFoundException:
         return False
     try:
@@ -114,7 +118,9 @@ def _put_secret(secrets: Any, name: str, document: Mapping[str, Any]) -> None:
 def _storage(admin: WorkspaceClient, config: Config) -> None:
     if _absent(lambda: admin.storage_credentials.get(_STORAGE_CREDENTIAL)):
         role_arn = f"arn:aws:iam::{config.aws.account_id}:role/governed-finetune-{config.environment}-uc-storage"
-        admin.storage_credentials.create(_STORAGE_CREDENTIAL, aws_iam_role=AwsIamRoleRequest(role_arn=role_arn))
+        admin.storage_credentials.create(
+            _STORAGE_CREDENTIAL, aws_iam_role=AwsIamRoleRequest(role_arn=role_arn)
+        )
     for name in _LOCATIONS:
         if _absent(lambda name=name: admin.external_locations.get(name)):
             url = f"s3://{config.storage.governed_bucket}/{name}"
@@ -123,7 +129,9 @@ def _storage(admin: WorkspaceClient, config: Config) -> None:
 
 def _catalog(admin: WorkspaceClient) -> None:
     if _absent(lambda: admin.catalogs.get(CATALOG)):
-        admin.catalogs.create(CATALOG, comment="SEC filings, what is made of them, and the models trained on that")
+        admin.catalogs.create(
+            CATALOG, comment="SEC filings, what is made of them, and the models trained on that"
+        )
     for schema in SCHEMAS:
         if _absent(lambda schema=schema: admin.schemas.get(f"{CATALOG}.{schema}")):
             admin.schemas.create(schema, CATALOG)

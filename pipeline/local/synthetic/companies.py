@@ -6,7 +6,13 @@ from pipeline.local.synthetic.draw import Draw
 from pipeline.local.synthetic.sectors import FIRST_NAMES, FORMS, SECTORS, STATES, Sector
 
 # How a heading is set, and how many companies set it so.
-STANDING, RUN_IN, TITLE_CASE, CAPITALS, BARE = "standing", "run_in", "title_case", "capitals", "bare"
+STANDING, RUN_IN, TITLE_CASE, CAPITALS, BARE = (
+    "standing",
+    "run_in",
+    "title_case",
+    "capitals",
+    "bare",
+)
 TOPIC, NUMBERED, BULLETED, TWO_LEVEL = "topic", "numbered", "bulleted", "two_level"
 HEADING_STYLES = (
     (STANDING, 0.42),

@@ -28,12 +28,17 @@ def generate(filings: int, seed: int) -> Iterator[dict[str, str]]:
 def described(filings: int, seed: int) -> Iterator[Filing]:
     """The same filings with what the generator knows of them."""
     first_of_each = range(0, sys.maxsize, _SIDE_BY_SIDE)
-    return itertools.islice(itertools.chain.from_iterable(_together(seed, first) for first in first_of_each), filings)
+    return itertools.islice(
+        itertools.chain.from_iterable(_together(seed, first) for first in first_of_each), filings
+    )
 
 
 def _together(seed: int, first: int) -> Iterator[Filing]:
     """The filings of a few companies in turn, as they arrive over the years: the first of each, the second of each, …"""
-    left = [histories.filings(seed=seed, number=number) for number in range(first, first + _SIDE_BY_SIDE)]
+    left = [
+        histories.filings(seed=seed, number=number)
+        for number in range(first, first + _SIDE_BY_SIDE)
+    ]
     while left:
         going_on = []
         for company in left:
@@ -46,11 +51,16 @@ def _together(seed: int, first: int) -> Iterator[Filing]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the corpus as JSON lines, or its shape."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.local.synthetic.corpus", description=(__doc__ or "").splitlines()[0]
+        prog="python -m pipeline.local.synthetic.corpus",
+        description=(__doc__ or "").splitlines()[0],
     )
     parser.add_argument("--filings", type=int, default=3000, help="how many filings (default 3000)")
-    parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same bytes (default 7)")
-    parser.add_argument("--describe", action="store_true", help="print the measured shape instead of the filings")
+    parser.add_argument(
+        "--seed", type=int, default=7, help="the same seed gives the same bytes (default 7)"
+    )
+    parser.add_argument(
+        "--describe", action="store_true", help="print the measured shape instead of the filings"
+    )
     arguments = parser.parse_args(argv)
     if arguments.describe:
         from pipeline.local.synthetic import shape

@@ -50,9 +50,16 @@ def filings(*, seed: int, number: int) -> Iterator[Filing]:
 def _reports(draw: Draw, company: Company, papers: "_Papers") -> Iterator[Filing]:
     years = draw.whole(*_YEARS)
     first = draw.whole(2006, _LAST_YEAR - years)
-    subsidiary = replace(company, name=_subsidiary(company), cik=company.cik + 1) if draw.chance(_TWINS) else None
+    subsidiary = (
+        replace(company, name=_subsidiary(company), cik=company.cik + 1)
+        if draw.chance(_TWINS)
+        else None
+    )
     factors = _ordered(
-        [written(draw, topic, company) for topic in draw.some(TOPICS, min(company.factors, len(TOPICS)))]
+        [
+            written(draw, topic, company)
+            for topic in draw.some(TOPICS, min(company.factors, len(TOPICS)))
+        ]
     )
     for year in range(first, first + years):
         section = sections.text(draw, company, factors, year)
@@ -81,11 +88,15 @@ def _ordered(factors: list[RiskFactor]) -> list[RiskFactor]:
     return sorted(factors, key=lambda factor: GROUPS.index(factor.topic.group))
 
 
-def _quarterly(draw: Draw, company: Company, factors: list[RiskFactor], *, papers: "_Papers", year: int) -> Filing:
+def _quarterly(
+    draw: Draw, company: Company, factors: list[RiskFactor], *, papers: "_Papers", year: int
+) -> Filing:
     """The first quarter after an annual report: nothing new, or some of its risk factors brought up to date with new ones."""
     if draw.chance(0.5):
         section = notices.section(draw, notices.NO_CHANGES)
-        return Filing(papers.quarterly(year + 1, section), company.layout.headings, without=notices.NO_CHANGES)
+        return Filing(
+            papers.quarterly(year + 1, section), company.layout.headings, without=notices.NO_CHANGES
+        )
     shown = _ordered(draw.some(factors, min(len(factors), draw.whole(3, 8))))
     updated = _a_year_later(draw, company, [revised(draw, factor) for factor in shown])
     section = sections.text(draw, company, updated, year + 1, quarterly=True)
@@ -102,7 +113,11 @@ def _subsidiary(company: Company) -> str:
 
 def _names(company: Company, filename: str) -> dict[str, str]:
     """A co-registrant's fields: the same paper under its own name and CIK."""
-    return {"cik": str(company.cik), "company": company.name, "filename": f"{company.cik}_{filename.partition('_')[2]}"}
+    return {
+        "cik": str(company.cik),
+        "company": company.name,
+        "filename": f"{company.cik}_{filename.partition('_')[2]}",
+    }
 
 
 class _Papers:
@@ -125,8 +140,13 @@ class _Papers:
 
     def quarterly(self, year: int, section: str) -> dict[str, str]:
         """A 10-Q for the first quarter of a fiscal year, whose risk factors stand in Part II."""
-        ends = datetime.date.fromisoformat(f"{year - 1}-{self._company.year_end}") + datetime.timedelta(days=90)
-        return self._fields("10-Q", ends, days=self._draw.whole(30, 44)) | {"item_1A": "", "part_2_item_1A": section}
+        ends = datetime.date.fromisoformat(
+            f"{year - 1}-{self._company.year_end}"
+        ) + datetime.timedelta(days=90)
+        return self._fields("10-Q", ends, days=self._draw.whole(30, 44)) | {
+            "item_1A": "",
+            "part_2_item_1A": section,
+        }
 
     def _fields(self, form: str, ends: datetime.date, *, days: int) -> dict[str, str]:
         company, filed = self._company, ends + datetime.timedelta(days=days)

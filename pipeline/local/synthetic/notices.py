@@ -6,7 +6,11 @@ What Prepare says of each is in docs/data.md ("Rejected table").
 from pipeline.local.synthetic.draw import Draw
 
 REPORTS = "reports"
-BEFORE, SMALLER, BY_REFERENCE = "before_2005", "smaller_reporting_company", "incorporated_by_reference"
+BEFORE, SMALLER, BY_REFERENCE = (
+    "before_2005",
+    "smaller_reporting_company",
+    "incorporated_by_reference",
+)
 NOT_APPLICABLE, OTHER_SECTION, TOO_SHORT = "not_applicable", "other_section", "too_short"
 NO_CHANGES = "no_material_changes"
 

@@ -47,7 +47,9 @@ class RiskFactor:
         for paragraph in self.body:
             yield replace(
                 paragraph,
-                sentences=tuple(text.replace("%Y", now).replace("%P", before) for text in paragraph.sentences),
+                sentences=tuple(
+                    text.replace("%Y", now).replace("%P", before) for text in paragraph.sentences
+                ),
             )
 
 
@@ -62,7 +64,12 @@ def written(draw: Draw, topic: Topic, company: Company) -> RiskFactor:
     }
     words["cause"] = SENTENCES.fill(topic.cause, draw, words)
     words["effect"], words["effect2"] = draw.some(EFFECTS, 2)
-    return RiskFactor(topic, words, SENTENCES("heading", draw, words), tuple(_body(draw, words, company.verbosity)))
+    return RiskFactor(
+        topic,
+        words,
+        SENTENCES("heading", draw, words),
+        tuple(_body(draw, words, company.verbosity)),
+    )
 
 
 def revised(draw: Draw, factor: RiskFactor) -> RiskFactor:
@@ -95,6 +102,9 @@ def _body(draw: Draw, words: dict[str, str], verbosity: float) -> Iterator[Parag
         length = min(round(draw.along(_PARAGRAPH)), left)
         length = left if left - length < _PARAGRAPH[0] else length
         left -= length
-        more = [SENTENCES("fact" if draw.chance(_FACTS_SHARE) else "deepener", draw, words) for _ in range(length - 1)]
+        more = [
+            SENTENCES("fact" if draw.chance(_FACTS_SHARE) else "deepener", draw, words)
+            for _ in range(length - 1)
+        ]
         yield Paragraph((*opening, *more, *(last if left == 0 else ())))
         opening = [SENTENCES("continuation", draw, words)]

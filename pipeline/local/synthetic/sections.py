@@ -20,7 +20,9 @@ _TITLES = (
 )
 _QUARTERLY_TITLES = ("Item 1A. Risk Factors", "ITEM 1A.\nRISK FACTORS")
 _INTRODUCTIONS = (
-    ("You should carefully consider the following risk factors, together with the other information in this report."),
+    (
+        "You should carefully consider the following risk factors, together with the other information in this report."
+    ),
     (
         "Our business faces many risks. The risks described below may not be the only ones we face, and others that "
         "we do not know of today may also impair our operations. If any of the events described below occur, the "
@@ -79,7 +81,14 @@ _SMALL_WORDS = frozenset(
 _CURLY = str.maketrans({"'": "’"})
 
 
-def text(draw: Draw, company: Company, factors: Sequence[RiskFactor], year: int, *, quarterly: bool = False) -> str:
+def text(
+    draw: Draw,
+    company: Company,
+    factors: Sequence[RiskFactor],
+    year: int,
+    *,
+    quarterly: bool = False,
+) -> str:
     """The section of one filing."""
     layout = company.layout
     lines = [draw.of(_QUARTERLY_TITLES if quarterly else _TITLES), *_introduction(draw)]
@@ -113,7 +122,9 @@ def _factors(company: Company, factors: Sequence[RiskFactor], year: int) -> Iter
 
 def _factor(company: Company, factor: RiskFactor, number: int, year: int) -> Iterator[str]:
     heading, run_in = _heading(company, factor, number)
-    paragraphs = [line for paragraph in factor.paragraphs(year) for line in _lines(company, paragraph)]
+    paragraphs = [
+        line for paragraph in factor.paragraphs(year) for line in _lines(company, paragraph)
+    ]
     if run_in:
         paragraphs[0] = f"{heading} {paragraphs[0]}"
     else:
@@ -182,10 +193,15 @@ def _furniture(company: Company, page: int, year: int) -> Iterator[str]:
 
 
 def _wrapped(paragraph: str) -> str:
-    return "\n".join(textwrap.fill(line, _WRAPPED_COLUMNS, break_on_hyphens=False) for line in paragraph.split("\n"))
+    return "\n".join(
+        textwrap.fill(line, _WRAPPED_COLUMNS, break_on_hyphens=False)
+        for line in paragraph.split("\n")
+    )
 
 
 def _curly(text: str) -> str:
     """Quotation marks as typesetters set them: every other one closes."""
     pieces = text.translate(_CURLY).split('"')
-    return "".join(piece + "“”"[number % 2] for number, piece in enumerate(pieces[:-1])) + pieces[-1]
+    return (
+        "".join(piece + "“”"[number % 2] for number, piece in enumerate(pieces[:-1])) + pieces[-1]
+    )

@@ -33,7 +33,9 @@ SECTORS = (
             "crews, our leased acreage"
         ),
         parties=_listed("growers, packers, seasonal workers, grocery chains, landowners"),
-        authorities=_listed("the state department of agriculture, the water district, the food safety agency"),
+        authorities=_listed(
+            "the state department of agriculture, the water district, the food safety agency"
+        ),
     ),
     Sector(
         (1000, 1040, 1221, 1311, 1381, 1389),
@@ -43,8 +45,12 @@ SECTORS = (
             "our proved reserves, our drilling rigs, our gathering lines, our mineral leases, our tailings "
             "facilities, our processing plant"
         ),
-        parties=_listed("operators, royalty owners, drilling contractors, refiners, surface owners"),
-        authorities=_listed("the bureau of land management, the mine safety agency, the state oil and gas commission"),
+        parties=_listed(
+            "operators, royalty owners, drilling contractors, refiners, surface owners"
+        ),
+        authorities=_listed(
+            "the bureau of land management, the mine safety agency, the state oil and gas commission"
+        ),
     ),
     Sector(
         (1520, 1531, 1600, 1623, 1700),
@@ -54,8 +60,12 @@ SECTORS = (
             "our land positions, our backlog, our bonding capacity, our model homes, our equipment fleet, our "
             "subcontractor network"
         ),
-        parties=_listed("home buyers, subcontractors, sureties, municipal customers, mortgage lenders"),
-        authorities=_listed("the local zoning board, the labor department, the environmental protection agency"),
+        parties=_listed(
+            "home buyers, subcontractors, sureties, municipal customers, mortgage lenders"
+        ),
+        authorities=_listed(
+            "the local zoning board, the labor department, the environmental protection agency"
+        ),
     ),
     Sector(
         (2000, 2086, 2834, 2836, 3559, 3572, 3674, 3714, 3841, 3845),
@@ -77,7 +87,9 @@ SECTORS = (
     Sector(
         (4011, 4213, 4412, 4512, 4813, 4841, 4911, 4923),
         "transportation and utilities",
-        names=_listed("Airlines, Freight, Communications, Power & Light, Pipelines, Shipping, Cable"),
+        names=_listed(
+            "Airlines, Freight, Communications, Power & Light, Pipelines, Shipping, Cable"
+        ),
         assets=_listed(
             "our fleet, our rights of way, our network, our generating units, our terminals, our spectrum "
             "licenses, our gates and slots"
@@ -97,7 +109,9 @@ SECTORS = (
             "system, our private-label lines"
         ),
         parties=_listed("vendors, dealers, independent pharmacies, restaurants, national accounts"),
-        authorities=_listed("the drug enforcement agency, the transportation department, the state licensing board"),
+        authorities=_listed(
+            "the drug enforcement agency, the transportation department, the state licensing board"
+        ),
     ),
     Sector(
         (5311, 5331, 5411, 5651, 5812, 5940, 5961),
@@ -107,13 +121,19 @@ SECTORS = (
             "our stores, our loyalty program, our e-commerce site, our leases, our franchisees, our "
             "merchandise assortments"
         ),
-        parties=_listed("shoppers, franchisees, landlords, merchandise vendors, delivery platforms"),
-        authorities=_listed("the consumer protection bureau, the trade commission, the county health department"),
+        parties=_listed(
+            "shoppers, franchisees, landlords, merchandise vendors, delivery platforms"
+        ),
+        authorities=_listed(
+            "the consumer protection bureau, the trade commission, the county health department"
+        ),
     ),
     Sector(
         (6020, 6035, 6153, 6199, 6311, 6331, 6500, 6798),
         "financial services",
-        names=_listed("Bancorp, Financial, Insurance Group, Realty Trust, Capital, Savings, Mortgage Investors"),
+        names=_listed(
+            "Bancorp, Financial, Insurance Group, Realty Trust, Capital, Savings, Mortgage Investors"
+        ),
         assets=_listed(
             "our loan portfolio, our deposit base, our allowance for loan losses, our reinsurance program, "
             "our properties, our investment portfolio, our branch network"
@@ -127,12 +147,16 @@ SECTORS = (
     Sector(
         (7011, 7370, 7372, 7374, 7389, 8000, 8071, 8200, 8742),
         "services",
-        names=_listed("Software, Systems, Health Services, Hotels, Learning, Analytics, Staffing, Networks"),
+        names=_listed(
+            "Software, Systems, Health Services, Hotels, Learning, Analytics, Staffing, Networks"
+        ),
         assets=_listed(
             "our hosting providers, our subscription platform, our clinics, our hotels, our data centers, our "
             "source code, our online programs"
         ),
-        parties=_listed("subscribers, physicians, payors, students, enterprise customers, channel partners"),
+        parties=_listed(
+            "subscribers, physicians, payors, students, enterprise customers, channel partners"
+        ),
         authorities=_listed(
             "the health and human services department, the education department, the data protection "
             "authority, the accrediting board"
@@ -152,7 +176,17 @@ FIRST_NAMES = (
         "Brightmoor",
         "Calder",
     ),
-    *("Cedar Point", "Cobalt", "Copperline", "Crestwood", "Dunmore", "Eastbrook", "Elmhurst", "Evergreen", "Fairhaven"),
+    *(
+        "Cedar Point",
+        "Cobalt",
+        "Copperline",
+        "Crestwood",
+        "Dunmore",
+        "Eastbrook",
+        "Elmhurst",
+        "Evergreen",
+        "Fairhaven",
+    ),
     *(
         "Falcon Ridge",
         "Foxglove",
@@ -200,5 +234,33 @@ FIRST_NAMES = (
     ),
     *("Whitfield", "Willowbrook", "Windermark", "Wolfcreek", "Yarrow"),
 )
-FORMS = ("Inc", "Corp", "Holdings Inc", "Ltd", "Co", "Group Inc", "LP", "International Inc", "Corp /DE/", "Inc /NV/")
-STATES = ("DE", "DE", "DE", "DE", "NV", "MD", "NY", "CA", "TX", "PA", "OH", "MN", "WA", "FL", "MA", "VA")
+FORMS = (
+    "Inc",
+    "Corp",
+    "Holdings Inc",
+    "Ltd",
+    "Co",
+    "Group Inc",
+    "LP",
+    "International Inc",
+    "Corp /DE/",
+    "Inc /NV/",
+)
+STATES = (
+    "DE",
+    "DE",
+    "DE",
+    "DE",
+    "NV",
+    "MD",
+    "NY",
+    "CA",
+    "TX",
+    "PA",
+    "OH",
+    "MN",
+    "WA",
+    "FL",
+    "MA",
+    "VA",
+)

@@ -23,7 +23,9 @@ class Shape:
     divisions: set[str] = field(default_factory=set)  # first digits of the industry codes
     without: Counter[str] = field(default_factory=Counter)  # filings by why they hold nothing new
     forms: Counter[str] = field(default_factory=Counter)
-    headings: Counter[str] = field(default_factory=Counter)  # annual reports with a section, by how headings are set
+    headings: Counter[str] = field(
+        default_factory=Counter
+    )  # annual reports with a section, by how headings are set
     lengths: list[int] = field(default_factory=list)  # of sections of annual reports
     factors: list[int] = field(default_factory=list)  # in a section of an annual report
     bodies: list[int] = field(default_factory=list)
@@ -80,7 +82,12 @@ def _report(shape: Shape, filing: Filing, before: _Said | None) -> _Said:
         shape.headings_repeated.append(_share(said.headings, before.headings))
         shape.bodies_repeated.append(_share(said.bodies, before.bodies))
     else:
-        sentences = [text for factor in filing.factors for paragraph in factor.body for text in paragraph.sentences]
+        sentences = [
+            text
+            for factor in filing.factors
+            for paragraph in factor.body
+            for text in paragraph.sentences
+        ]
         shape.sentences += len(sentences)
         shape.distinct_sentences |= set(map(hash, sentences))
     return said
@@ -97,7 +104,10 @@ def _share(now: set[int], before: set[int]) -> float:
 def table(shape: Shape) -> str:
     """The shape for a person to read."""
     rows = [
-        ("filings", f"{shape.filings} of {len(shape.ciks)} filers, {shape.characters / 1e6:.1f} million characters"),
+        (
+            "filings",
+            f"{shape.filings} of {len(shape.ciks)} filers, {shape.characters / 1e6:.1f} million characters",
+        ),
         ("forms", _counts(shape.forms)),
         ("nothing to learn from", f"{shape.dropped:.1%}: {_counts(shape.without)}"),
         ("headings", _counts(shape.headings)),
@@ -121,5 +131,10 @@ def _quantiles(numbers: list[int] | list[float]) -> str:
     tenths = statistics.quantiles(numbers, n=10)
     return "  ".join(
         f"{name} {value:,.2f}" if max(numbers) <= 1 else f"{name} {value:,.0f}"
-        for name, value in (("10 %", tenths[0]), ("median", tenths[4]), ("90 %", tenths[8]), ("most", max(numbers)))
+        for name, value in (
+            ("10 %", tenths[0]),
+            ("median", tenths[4]),
+            ("90 %", tenths[8]),
+            ("most", max(numbers)),
+        )
     )

@@ -115,10 +115,15 @@ _TOPICS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("Restructuring", "costs and delays of our restructuring program"),
         ("Health Care Costs", "rising costs of health care for our employees"),
         ("Estimates", "errors in the estimates and assumptions that we make about {asset}"),
-        ("Social Responsibility", "expectations of {parties} about environmental and social matters"),
+        (
+            "Social Responsibility",
+            "expectations of {parties} about environmental and social matters",
+        ),
     ),
 )
 
 TOPICS = tuple(
-    Topic(group, title, cause) for group, topics in zip(GROUPS, _TOPICS, strict=True) for title, cause in topics
+    Topic(group, title, cause)
+    for group, topics in zip(GROUPS, _TOPICS, strict=True)
+    for title, cause in topics
 )

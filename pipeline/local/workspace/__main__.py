@@ -36,7 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings(**vars(_parser().parse_args(argv)))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(
-        build(settings), host="127.0.0.1", port=settings.port, log_level="warning", timeout_graceful_shutdown=3
+        build(settings),
+        host="127.0.0.1",
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
     )
     # uvicorn shuts down first and raises the signal again afterwards: an asked-for end is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -90,18 +94,31 @@ def _ensure_metastore(store: Store, admin: str, settings: Settings) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.local.workspace", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.local.workspace", description=__doc__.partition("\n")[0]
+    )
     add = parser.add_argument
     add("--port", type=int, required=True)
-    add("--state", type=Path, required=True, help="folder that keeps everything; used: STATE/workspace/")
+    add(
+        "--state",
+        type=Path,
+        required=True,
+        help="folder that keeps everything; used: STATE/workspace/",
+    )
     add("--tracking-url", required=True, help="a real mlflow server; it may still be starting")
     add("--aws-endpoint", required=True, help="where STS and S3 answer")
     add("--storage-bucket", required=True, help="bucket for model versions and artifacts")
-    add("--external-id", default=Settings.external_id, help="first start only: what storage roles must demand")
+    add(
+        "--external-id",
+        default=Settings.external_id,
+        help="first start only: what storage roles must demand",
+    )
     add("--token-ttl-seconds", type=int, default=Settings.token_ttl_seconds)
     add("--vended-ttl-seconds", type=int, default=Settings.vended_ttl_seconds)
     add("--tracking-wait-seconds", type=float, default=Settings.tracking_wait_seconds)
-    add("--external-access", action=argparse.BooleanOptionalAction, default=Settings.external_access)
+    add(
+        "--external-access", action=argparse.BooleanOptionalAction, default=Settings.external_access
+    )
     add("--lineage-duplicates", choices=("keep", "refuse"), default=Settings.lineage_duplicates)
     add("--enable-faults", action="store_true", help="serve POST /_test/faults, for tests")
     return parser

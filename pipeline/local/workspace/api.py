@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pipeline.local.workspace.store import Store
 
 Json = dict[str, Any]
-LARGEST_PAGE = 1000  # source: docstrings of databricks-sdk 0.156, lineage; for the other lists our choice
+LARGEST_PAGE = (
+    1000  # source: docstrings of databricks-sdk 0.156, lineage; for the other lists our choice
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ class Call:
         """A string that the body must hold."""
         value = self.body.get(name)
         if not isinstance(value, str) or not value:
-            raise InvalidParameter(f"Missing required field: {name} (expected a non-empty string, got {value!r}).")
+            raise InvalidParameter(
+                f"Missing required field: {name} (expected a non-empty string, got {value!r})."
+            )
         return value
 
     def stamp(self) -> Json:
@@ -125,7 +129,9 @@ class Routes(list[Endpoint]):
     def delete(self, path: str, action: str) -> Callable[[Handler], Handler]:
         return self.add("DELETE", path, action)
 
-    def add(self, method: str, path: str, action: str, *, atomic: bool = True) -> Callable[[Handler], Handler]:
+    def add(
+        self, method: str, path: str, action: str, *, atomic: bool = True
+    ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             self.append(Endpoint(method, path, action, handler, atomic))
             return handler
@@ -148,12 +154,16 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return query.get(name, "").lower() == "true"
 
 
-def page(items: list[Json], query: Mapping[str, str], *, key: str, size: str = "max_results") -> Json:
+def page(
+    items: list[Json], query: Mapping[str, str], *, key: str, size: str = "max_results"
+) -> Json:
     """One page of a list as Databricks pages: a size of 0 or none means as many as the server likes, tokens are opaque."""
     try:
         start, asked = int(query.get("page_token") or 0), int(query.get(size) or 0)
     except ValueError:
-        raise InvalidParameter(f"{size} must be an integer and page_token one that was returned.") from None
+        raise InvalidParameter(
+            f"{size} must be an integer and page_token one that was returned."
+        ) from None
     if start < 0 or asked < 0:
         raise InvalidParameter(f"{size} must not be negative, got {asked}.")
     stop = start + min(asked or LARGEST_PAGE, LARGEST_PAGE)

@@ -33,7 +33,18 @@ from pipeline.local.workspace.models.mlflow_registry import registry_routes
 RawHandler = Callable[[Call, Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
-_MODULES = (principals, catalog, storage, tables, grants, vending, metadata, edges, uc_registry, experiments)
+_MODULES = (
+    principals,
+    catalog,
+    storage,
+    tables,
+    grants,
+    vending,
+    metadata,
+    edges,
+    uc_registry,
+    experiments,
+)
 _MLFLOW = [f"/api/{version}/mlflow/{{path:path}}" for version in ("2.0", "3.0", "4.0")]
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -79,8 +90,12 @@ class Server:
         ]
 
     def _json(self) -> list[Route]:
-        endpoints = [endpoint for module in _MODULES for endpoint in module.routes] + registry_routes()
-        return [self._route(one.method, one.path, one.action, self._in_thread(one)) for one in endpoints]
+        endpoints = [
+            endpoint for module in _MODULES for endpoint in module.routes
+        ] + registry_routes()
+        return [
+            self._route(one.method, one.path, one.action, self._in_thread(one)) for one in endpoints
+        ]
 
     def _files(self) -> list[Route]:
         file, folder = "/api/2.0/fs/files/{path:path}", "/api/2.0/fs/directories/{path:path}"
@@ -99,11 +114,24 @@ class Server:
         models = "/api/2.0/mlflow/logged-models/{model_id}/artifacts"
         return [
             self._route("GET", f"{runs}/list", "listArtifacts", artifacts.list_run),
-            self._route("POST", f"{runs}/{{operation}}", "artifactCredentials", artifacts.run_credentials),
-            self._route("GET", f"{runs}/{{operation}}", "artifactCredentials", artifacts.run_credentials),
+            self._route(
+                "POST", f"{runs}/{{operation}}", "artifactCredentials", artifacts.run_credentials
+            ),
+            self._route(
+                "GET", f"{runs}/{{operation}}", "artifactCredentials", artifacts.run_credentials
+            ),
             self._route("GET", f"{models}/directories", "listArtifacts", artifacts.list_model),
-            self._route("POST", f"{models}/{{operation}}", "artifactCredentials", artifacts.model_credentials),
-            *(self._route(method, path, "mlflow", self._forward) for path in _MLFLOW for method in _ANY_METHOD),
+            self._route(
+                "POST",
+                f"{models}/{{operation}}",
+                "artifactCredentials",
+                artifacts.model_credentials,
+            ),
+            *(
+                self._route(method, path, "mlflow", self._forward)
+                for path in _MLFLOW
+                for method in _ANY_METHOD
+            ),
         ]
 
     def _route(self, method: str, path: str, action: str, handler: RawHandler) -> Route:
@@ -121,7 +149,9 @@ class Server:
         call = Call(self._workspace, "", dict(request.path_params), dict(request.query_params))
         error = ""
         try:
-            call.principal = oauth.principal_of(self._workspace, request.headers.get("authorization", ""))
+            call.principal = oauth.principal_of(
+                self._workspace, request.headers.get("authorization", "")
+            )
             response = await handler(call, request)
         except WorkspaceError as refusal:
             error = str(refusal)
@@ -133,7 +163,9 @@ class Server:
         call.about = call.about or request.url.path
         self._audit.write(call, action, status=response.status_code, error=error)
         response.headers["x-request-id"] = call.request_id
-        response.headers["x-databricks-org-id"] = oauth.WORKSPACE_ID  # mlflow's run_tracking_server_id
+        response.headers["x-databricks-org-id"] = (
+            oauth.WORKSPACE_ID
+        )  # mlflow's run_tracking_server_id
         return response
 
     def _in_thread(self, endpoint: Endpoint) -> RawHandler:
@@ -161,7 +193,9 @@ class Server:
         authorization = request.headers.get("authorization", "")
         call, error = Call(self._workspace, ""), ""
         try:
-            call.principal, answer = await run_in_threadpool(oauth.issue_token, self._workspace, form, authorization)
+            call.principal, answer = await run_in_threadpool(
+                oauth.issue_token, self._workspace, form, authorization
+            )
             response = JSONResponse(answer, headers={"cache-control": "no-store"})
         except oauth.InvalidClient as refusal:
             error = refusal.error

@@ -33,7 +33,9 @@ class ControlPlane:
         """The ARN that a storage role has to trust."""
         return str(self._ask("get_caller_identity")["Arn"])
 
-    def assume(self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None) -> Credentials:
+    def assume(
+        self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None
+    ) -> Credentials:
         """Temporary credentials of a storage role, narrowed by a session policy.
 
         Raises:
@@ -74,9 +76,13 @@ class ControlPlane:
         except ClientError as error:
             reason = error.response["Error"].get("Message", "")
             role = arguments.get("RoleArn", "its own identity")
-            raise PermissionDenied(f"The Unity Catalog control plane may not use {role}: {reason}") from None
+            raise PermissionDenied(
+                f"The Unity Catalog control plane may not use {role}: {reason}"
+            ) from None
         except BotoCoreError as error:
-            raise Unavailable(f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}") from None
+            raise Unavailable(
+                f"AWS STS at {self._settings.aws_endpoint}: {type(error).__name__}"
+            ) from None
 
     def _client(self, service: str, credentials: Credentials | None = None) -> Any:
         import boto3  # 0.6 s: not before the first vending
@@ -96,4 +102,6 @@ class ControlPlane:
         )
         # A session of its own: boto3's default session is not safe to share between threads.
         session: Any = boto3.session.Session(region_name=self._settings.region)
-        return session.client(service, endpoint_url=self._settings.aws_endpoint, config=config, **(keys or {}))
+        return session.client(
+            service, endpoint_url=self._settings.aws_endpoint, config=config, **(keys or {})
+        )

@@ -26,7 +26,9 @@ class WorkspaceError(Exception):
     status = 500
     code = "INTERNAL_ERROR"
 
-    def __init__(self, message: str, *, code: str | None = None, details: list[dict[str, Any]] | None = None):
+    def __init__(
+        self, message: str, *, code: str | None = None, details: list[dict[str, Any]] | None = None
+    ):
         super().__init__(message)
         self.code = code or type(self).code
         self.details = details or []
@@ -52,7 +54,12 @@ class PermissionDenied(WorkspaceError):
     def missing(cls, privilege: str, kind: str, name: str) -> PermissionDenied:
         """Unity Catalog's own sentence and details (source: Azure/spark-cdm-connector#149)."""
         spoken = privilege.replace("_", " ")
-        metadata = {"principalName": "User", "msg": spoken, "resourceType": kind, "resourceName": name}
+        metadata = {
+            "principalName": "User",
+            "msg": spoken,
+            "resourceType": kind,
+            "resourceName": name,
+        }
         info = {
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": "PERMISSION_DENIED",

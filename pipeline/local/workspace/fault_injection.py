@@ -21,7 +21,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ERROR_CODES = {429: "REQUEST_LIMIT_EXCEEDED", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}
+_ERROR_CODES = {
+    429: "REQUEST_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
 
 
 @dataclass
@@ -64,7 +68,9 @@ class Faults:
             try:
                 self._rules = [Fault(**rule) for rule in json.loads(await request.body())]
             except (TypeError, ValueError) as error:
-                return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE", "message": str(error)}, 400)
+                return JSONResponse(
+                    {"error_code": "INVALID_PARAMETER_VALUE", "message": str(error)}, 400
+                )
         return JSONResponse([asdict(rule) for rule in self._rules])
 
     async def _spoil(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:

@@ -25,7 +25,9 @@ ACCOUNT_ID = "00000000-0000-4000-8000-000000000001"
 class InvalidClient(WorkspaceError):
     """The token endpoint speaks RFC 6749, not Databricks' error form."""
 
-    def __init__(self, error: str = "invalid_client", description: str = "Client authentication failed"):
+    def __init__(
+        self, error: str = "invalid_client", description: str = "Client authentication failed"
+    ):
         super().__init__(description)
         self.error = error
         self.status = 401 if error == "invalid_client" else 400
@@ -55,7 +57,9 @@ def server_discovery(settings: Settings) -> Json:
     }
 
 
-def issue_token(workspace: Workspace, form: Mapping[str, str], authorization: str) -> tuple[str, Json]:
+def issue_token(
+    workspace: Workspace, form: Mapping[str, str], authorization: str
+) -> tuple[str, Json]:
     """(client id, token answer) for a correct client id and secret.
 
     Raises:
@@ -64,13 +68,22 @@ def issue_token(workspace: Workspace, form: Mapping[str, str], authorization: st
     client_id, secret = _client(form, authorization)
     if form.get("grant_type") != "client_credentials":
         raise InvalidClient("unsupported_grant_type", "Only client_credentials is served here.")
-    if workspace.store.get(PRINCIPAL, client_id) is None or not secret_matches(workspace.store, client_id, secret):
+    if workspace.store.get(PRINCIPAL, client_id) is None or not secret_matches(
+        workspace.store, client_id, secret
+    ):
         raise InvalidClient
     token, lifetime = secrets.token_urlsafe(32), workspace.settings.token_ttl_seconds
     with workspace.store.transaction():
         _forget_expired(workspace)
-        workspace.store.put(TOKEN, _digest(token), {"principal": client_id, "expires": time.time() + lifetime})
-    return client_id, {"access_token": token, "token_type": "Bearer", "expires_in": lifetime, "scope": "all-apis"}
+        workspace.store.put(
+            TOKEN, _digest(token), {"principal": client_id, "expires": time.time() + lifetime}
+        )
+    return client_id, {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": lifetime,
+        "scope": "all-apis",
+    }
 
 
 def principal_of(workspace: Workspace, authorization: str) -> str:

@@ -41,7 +41,9 @@ class Answers:
             with aws.translated(f"answer {callback.execution_arn}"):
                 self._sagemaker.send_pipeline_execution_step_success(
                     CallbackToken=callback.token,
-                    OutputParameters=[{"Name": name, "Value": value} for name, value in outputs.items()],
+                    OutputParameters=[
+                        {"Name": name, "Value": value} for name, value in outputs.items()
+                    ],
                     ClientRequestToken=key,
                 )
         except GovernanceError as error:
@@ -61,7 +63,9 @@ class Answers:
                 self._sagemaker.send_pipeline_execution_step_failure(
                     CallbackToken=callback.token,
                     FailureReason=shortened(reason),
-                    ClientRequestToken=canonical.sha256(f"{callback.execution_arn}|failure|{reason}".encode()),
+                    ClientRequestToken=canonical.sha256(
+                        f"{callback.execution_arn}|failure|{reason}".encode()
+                    ),
                 )
         except GovernanceError as error:
             self._state_if_closed(error, callback)

@@ -79,7 +79,10 @@ class Lease:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Release it; a release that fails only makes the next worker wait."""
         if time.monotonic() < self._until:
@@ -103,7 +106,9 @@ class Lease:
             LeaseLost: it ran out.
         """
         if time.monotonic() >= self._until:
-            raise LeaseLost("the lease on this execution ran out", do="nothing: the message is delivered again")
+            raise LeaseLost(
+                "the lease on this execution ran out", do="nothing: the message is delivered again"
+            )
 
     def _last(self) -> _Entry:
         last = _Entry(0, "", held=False, age_seconds=0.0)
@@ -112,7 +117,9 @@ class Lease:
             if entry is None:
                 return last
             last = entry
-        raise GovernanceError("the lease has too many entries", expected=f"less than {_MAX_ENTRIES}", got=self._folder)
+        raise GovernanceError(
+            "the lease has too many entries", expected=f"less than {_MAX_ENTRIES}", got=self._folder
+        )
 
     def _read(self, number: int) -> _Entry | None:
         bucket, key = split_s3_uri(self._uri(number))

@@ -27,7 +27,9 @@ class Interrupted(GovernanceError):
 class Guard:
     """Checks before effects, and a heartbeat for the message's visibility and the lease."""
 
-    def __init__(self, lease: Lease, stop: threading.Event, *, beat: Callable[[], None], every_seconds: float) -> None:
+    def __init__(
+        self, lease: Lease, stop: threading.Event, *, beat: Callable[[], None], every_seconds: float
+    ) -> None:
         self._lease, self._stop, self._beat = lease, stop, beat
         self._every_seconds = every_seconds
         self._done, self._lost = threading.Event(), threading.Event()
@@ -38,7 +40,10 @@ class Guard:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._done.set()
         self._thread.join()
@@ -51,9 +56,13 @@ class Guard:
             LeaseLost: another worker may be at it by now.
         """
         if self._stop.is_set():
-            raise Interrupted("the worker was asked to stop", do="nothing: the message is delivered again")
+            raise Interrupted(
+                "the worker was asked to stop", do="nothing: the message is delivered again"
+            )
         if self._lost.is_set():
-            raise LeaseLost("the heartbeat failed twice", do="nothing: the message is delivered again")
+            raise LeaseLost(
+                "the heartbeat failed twice", do="nothing: the message is delivered again"
+            )
         self._lease.check()
 
     def _run(self) -> None:

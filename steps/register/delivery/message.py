@@ -15,7 +15,9 @@ from steps.governance.errors import GovernanceError, NameRefused
 from steps.governance.names import execution_id
 
 _TOKEN = re.compile(r"[A-Za-z0-9]{10}")  # SageMaker's CallbackToken
-_MAX_BYTES = 256 * 1024  # SQS's own limit at the time of writing was 256 KiB; a callback message has some 300 bytes
+_MAX_BYTES = (
+    256 * 1024
+)  # SQS's own limit at the time of writing was 256 KiB; a callback message has some 300 bytes
 _MAX_DEPTH = 32  # far more than any callback message; the JSON parser recurses
 
 
@@ -48,9 +50,13 @@ def parse(body: str) -> Message:
     try:
         execution_id(arn)
     except NameRefused as error:
-        raise _refused("no execution", "pipelineExecutionArn of a pipeline execution", repr(arn)[:120]) from error
+        raise _refused(
+            "no execution", "pipelineExecutionArn of a pipeline execution", repr(arn)[:120]
+        ) from error
     # The guide's example says "status", the API reference says "Status".
-    return Message(token, arn, stopping="Stopping" in (document.get("status"), document.get("Status")))
+    return Message(
+        token, arn, stopping="Stopping" in (document.get("status"), document.get("Status"))
+    )
 
 
 def _document(body: str) -> dict[str, Any]:
@@ -62,7 +68,9 @@ def _document(body: str) -> dict[str, Any]:
     try:
         document = json.loads(body, object_pairs_hook=_unique)
     except ValueError:
-        raise _refused("not readable", "a JSON object without repeated keys", "other text (not shown)") from None
+        raise _refused(
+            "not readable", "a JSON object without repeated keys", "other text (not shown)"
+        ) from None
     if not isinstance(document, dict):
         raise _refused("not readable", "a JSON object", type(document).__name__)
     return document

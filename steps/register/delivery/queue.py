@@ -27,12 +27,20 @@ class Delivery:
     @classmethod
     def from_sqs(cls, message: dict[str, Any]) -> "Delivery":
         """As ReceiveMessage gives it."""
-        return cls(message["Body"], message["ReceiptHandle"], int(message["Attributes"]["ApproximateReceiveCount"]))
+        return cls(
+            message["Body"],
+            message["ReceiptHandle"],
+            int(message["Attributes"]["ApproximateReceiveCount"]),
+        )
 
     @classmethod
     def from_lambda(cls, record: dict[str, Any]) -> "Delivery":
         """As a Lambda event source mapping gives it."""
-        return cls(record["body"], record["receiptHandle"], int(record["attributes"]["ApproximateReceiveCount"]))
+        return cls(
+            record["body"],
+            record["receiptHandle"],
+            int(record["attributes"]["ApproximateReceiveCount"]),
+        )
 
 
 class Queue:
@@ -78,7 +86,9 @@ class Queue:
     def _redrive(self) -> int:
         """After how many receives SQS moves a message away. Without that a poison message would come back for ever."""
         with aws.translated(f"read the attributes of {self._url}"):
-            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
+            answer = self._sqs.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
+            )
         policy = answer.get("Attributes", {}).get("RedrivePolicy")
         if policy is None:
             raise UsageError(

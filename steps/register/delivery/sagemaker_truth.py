@@ -58,11 +58,20 @@ class Truth:
             MessageRefused: SageMaker does not say what the message says.
         """
         if _pipeline_name(message.execution_arn) != self._pipeline.casefold():
-            raise _mismatch("another pipeline's execution", f"an execution of {self._pipeline}", message.execution_arn)
+            raise _mismatch(
+                "another pipeline's execution",
+                f"an execution of {self._pipeline}",
+                message.execution_arn,
+            )
         try:
-            status, steps = self.execution_status(message.execution_arn), self.steps(message.execution_arn)
+            status, steps = (
+                self.execution_status(message.execution_arn),
+                self.steps(message.execution_arn),
+            )
         except (NotFound, UsageError) as error:
-            raise _mismatch("no such execution", "an execution SageMaker knows", message.execution_arn) from error
+            raise _mismatch(
+                "no such execution", "an execution SageMaker knows", message.execution_arn
+            ) from error
         callback = self._callback(message, status, steps)
         if message.stopping and callback.state is State.OPEN:
             raise _mismatch("a stop that SageMaker does not know of", "status Stopping", status)
@@ -73,7 +82,11 @@ class Truth:
         with aws.translated(f"describe execution {execution_arn}"):
             answer = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
         if _pipeline_name(answer["PipelineArn"] + "/") != self._pipeline.casefold():
-            raise _mismatch("another pipeline's execution", f"an execution of {self._pipeline}", answer["PipelineArn"])
+            raise _mismatch(
+                "another pipeline's execution",
+                f"an execution of {self._pipeline}",
+                answer["PipelineArn"],
+            )
         return str(answer["PipelineExecutionStatus"])
 
     def steps(self, execution_arn: str) -> list[dict[str, Any]]:
@@ -84,19 +97,30 @@ class Truth:
             )
             return [step for page in pages for step in page["PipelineExecutionSteps"]]
 
-    def _callback(self, message: Message, execution_status: str, steps: list[dict[str, Any]]) -> Callback:
+    def _callback(
+        self, message: Message, execution_status: str, steps: list[dict[str, Any]]
+    ) -> Callback:
         found = [step for step in steps if "Callback" in step.get("Metadata", {})]
         if len(found) != 1:
             raise _mismatch("no single callback step", "one callback step", f"{len(found)} of them")
         metadata = found[0]["Metadata"]["Callback"]
         if not hmac.compare_digest(str(metadata.get("CallbackToken", "")), message.token):
             raise _mismatch(
-                "another token", "the token that SageMaker lists for this step", "a different one (not shown)"
+                "another token",
+                "the token that SageMaker lists for this step",
+                "a different one (not shown)",
             )
         if metadata.get("SqsQueueUrl") != self._queue_url:
-            raise _mismatch("another queue's callback", self._queue_url, str(metadata.get("SqsQueueUrl")))
+            raise _mismatch(
+                "another queue's callback", self._queue_url, str(metadata.get("SqsQueueUrl"))
+            )
         outputs = {entry["Name"]: entry["Value"] for entry in metadata.get("OutputParameters", [])}
-        return Callback(message.execution_arn, message.token, _state(execution_status, found[0]["StepStatus"]), outputs)
+        return Callback(
+            message.execution_arn,
+            message.token,
+            _state(execution_status, found[0]["StepStatus"]),
+            outputs,
+        )
 
 
 def _state(execution_status: str, step_status: str) -> State:

@@ -37,7 +37,9 @@ class StopWatch:
         known: whether the stop is known already.
     """
 
-    def __init__(self, stopping: Callable[[], bool], answer: Callable[[], None], *, known: bool = False) -> None:
+    def __init__(
+        self, stopping: Callable[[], bool], answer: Callable[[], None], *, known: bool = False
+    ) -> None:
         self._stopping, self._answer = stopping, answer
         self._noticed_at = time.monotonic() if known else None
         self._over, self.answered = threading.Event(), threading.Event()
@@ -48,7 +50,10 @@ class StopWatch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._over.set()
         self._thread.join()

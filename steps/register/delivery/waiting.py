@@ -28,7 +28,9 @@ class Waiting:
     def __init__(self, region: str) -> None:
         self._sagemaker = aws.client("sagemaker", region)
 
-    def note(self, execution_arn: str, reason: str, *, seconds: int, attempt: int, most: int) -> None:
+    def note(
+        self, execution_arn: str, reason: str, *, seconds: int, attempt: int, most: int
+    ) -> None:
         """Say why the registration waits, for how long, and which attempt is the next."""
         when = f"in {seconds} s" if seconds else "as soon as a worker takes it"
         end = f"; next attempt {when} (attempt {attempt} of {most})"
@@ -37,7 +39,9 @@ class Waiting:
             own = _own(now)
             room = min(_MAX_NOTE, _MAX_DESCRIPTION - len(own) - len(_BETWEEN))
             if room < _MIN_NOTE:
-                log.warning("the description of %s leaves no room to say why Register waits", execution_arn)
+                log.warning(
+                    "the description of %s leaves no room to say why Register waits", execution_arn
+                )
                 return
             text = _cut(MARK + _one_line(reason), room - len(end)) + end
             self._describe(execution_arn, _BETWEEN.join(filter(None, (own, text))), now=now)

@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING
 from databricks.sdk import errors as databricks
 from databricks.sdk.errors.platform import ERROR_CODE_MAPPING
 
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, InvalidRequest, Unavailable
+from steps.governance.errors import (
+    AccessDenied,
+    Conflict,
+    GovernanceError,
+    InvalidRequest,
+    Unavailable,
+)
 from steps.governance.identity import Workspace
 from steps.governance.refusals import malformed, no_answer, not_found, raised_in
 from steps.governance.refusals import translated as workspace_translated
@@ -47,7 +53,12 @@ _SETTINGS = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 # Other ways in which mlflow might find an identity
-_FOREIGN = ("DATABRICKS_CONFIG_PROFILE", "DATABRICKS_USERNAME", "DATABRICKS_PASSWORD", "DATABRICKS_INSECURE")
+_FOREIGN = (
+    "DATABRICKS_CONFIG_PROFILE",
+    "DATABRICKS_USERNAME",
+    "DATABRICKS_PASSWORD",
+    "DATABRICKS_INSECURE",
+)
 # mlflow uploads in threads and keeps of a failure its text only, which holds botocore's sentence
 _STORAGE_SAID = re.compile(r"An error occurred \((\w+)\)")
 _STORAGE_DENIED = {"AccessDenied", "403"}
@@ -60,7 +71,11 @@ def mlflow_client(workspace: Workspace) -> "MlflowClient":
     authorization = workspace.client.config.authenticate()["Authorization"]
     for name in _FOREIGN:
         os.environ.pop(name, None)
-    os.environ.update(_SETTINGS, DATABRICKS_HOST=workspace.host, DATABRICKS_TOKEN=authorization.removeprefix("Bearer "))
+    os.environ.update(
+        _SETTINGS,
+        DATABRICKS_HOST=workspace.host,
+        DATABRICKS_TOKEN=authorization.removeprefix("Bearer "),
+    )
     import_mlflow()
     from mlflow import MlflowClient
 
@@ -88,7 +103,9 @@ def import_mlflow() -> None:
     """Load mlflow (4 s): once before the first message, so that no callback waits for it."""
     with warnings.catch_warnings():
         # mlflow warns about type hints of its own classes while it is imported
-        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning
+        )
         importlib.import_module("mlflow.pyfunc")
     # Plug-ins for other services (sagemaker-mlflow) may be installed beside us and fail on each request, harmlessly.
     logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
@@ -105,21 +122,29 @@ def translated(principal: str, doing: str) -> Iterator[None]:
             yield
         except MlflowException as error:
             raise _as_ours(error, principal, doing) from error
-        except (BotoCoreError, ClientError) as error:  # the upload, with the credential that Unity Catalog vended
+        except (
+            BotoCoreError,
+            ClientError,
+        ) as error:  # the upload, with the credential that Unity Catalog vended
             if said := _STORAGE_SAID.search(str(error)):
                 raise _of_storage(said[1], principal, doing) from error
             raise Unavailable(
-                f"the registry's storage gave no answer while {principal} tried to {doing}", got=type(error).__name__
+                f"the registry's storage gave no answer while {principal} tried to {doing}",
+                got=type(error).__name__,
             ) from error
         except Exception as error:
             if not raised_in(error.__traceback__, _PARSERS):
                 raise
-            raise malformed(principal, doing, f"fields of other types ({type(error).__name__})") from error
+            raise malformed(
+                principal, doing, f"fields of other types ({type(error).__name__})"
+            ) from error
 
 
 def _of_storage(code: str, principal: str, doing: str) -> GovernanceError:
     if code not in _STORAGE_DENIED:
-        return Unavailable(f"the registry's storage gave no answer while {principal} tried to {doing}", got=code)
+        return Unavailable(
+            f"the registry's storage gave no answer while {principal} tried to {doing}", got=code
+        )
     return AccessDenied(
         f"the registry's storage refused {principal}, who tried to {doing}",
         expected="that the credential vended for this version may write its files",
@@ -142,9 +167,17 @@ def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
     if said := _STORAGE_SAID.search(str(error.message)):
         return _of_storage(said[1], principal, doing)
     document = getattr(error, "json", None)  # of a RestException: the service's own words
-    code = str(document["error_code"]) if isinstance(document, dict) and "error_code" in document else None
+    code = (
+        str(document["error_code"])
+        if isinstance(document, dict) and "error_code" in document
+        else None
+    )
     return _by_code(
-        code or error.error_code, str(error.message)[:300], principal, doing=doing, foreign=code is not None
+        code or error.error_code,
+        str(error.message)[:300],
+        principal,
+        doing=doing,
+        foreign=code is not None,
     )
 
 
@@ -157,7 +190,9 @@ def _by_code(code: str, text: str, principal: str, *, doing: str, foreign: bool)
     if code.endswith(_ABSENT):
         return not_found(principal, doing, code=code, text=text)
     if code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"):
-        return Unavailable(f"the registry gave no answer while {principal} tried to {doing}", got=text[:120])
+        return Unavailable(
+            f"the registry gave no answer while {principal} tried to {doing}", got=text[:120]
+        )
     kind = ERROR_CODE_MAPPING.get(code)
     if kind is not None and kind is not databricks.BadRequest:
         return kind(text)

@@ -67,7 +67,9 @@ class ModelVersions:
             seen.add(token)
             try:
                 with translated(self.principal, doing):
-                    page = self._client.search_model_versions(f"name='{name}'", max_results=_PAGE, page_token=token)
+                    page = self._client.search_model_versions(
+                        f"name='{name}'", max_results=_PAGE, page_token=token
+                    )
             except NotFound:  # no such model, so no versions
                 return []
             ours = [entry for entry in page if entry.source == source]
@@ -151,10 +153,14 @@ class ModelVersions:
     def number(self, name: UcName, made: "ModelVersion") -> int:
         """The number in an answer."""
         if not _NUMBER.fullmatch(str(made.version)):
-            raise malformed(self.principal, f"read a version of {name}", f"version {str(made.version)[:40]!r}")
+            raise malformed(
+                self.principal, f"read a version of {name}", f"version {str(made.version)[:40]!r}"
+            )
         return int(made.version)
 
-    def _settle(self, send: Callable[[], object], *, present: Callable[[], bool], doing: str) -> None:
+    def _settle(
+        self, send: Callable[[], object], *, present: Callable[[], bool], doing: str
+    ) -> None:
         def act() -> None:
             with translated(self.principal, doing):
                 send()

@@ -21,7 +21,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from steps.governance.errors import Conflict, ContainerNotFound, GovernanceError, NotFound, Unavailable
+from steps.governance.errors import (
+    Conflict,
+    ContainerNotFound,
+    GovernanceError,
+    NotFound,
+    Unavailable,
+)
 from steps.governance.names import UcName
 from steps.governance.retrying import Attempts, pause_after
 from steps.register.model_registry.mlflow_session import translated
@@ -75,7 +81,9 @@ class Registry(ModelVersions):
                 return ready[0]
             late = _not_ready(name, met)
             late.__cause__ = met
-            if attempt < _ATTEMPTS:  # the pause has a budget of its own: an upload may take longer than any
+            if (
+                attempt < _ATTEMPTS
+            ):  # the pause has a budget of its own: an upload may take longer than any
                 pause_after(late, Attempts(f"make a version of {name}", self._policy))
         raise late
 
@@ -97,14 +105,21 @@ class Registry(ModelVersions):
             )
         return ready
 
-    def discard(self, name: UcName, source: str, guard: Callable[[], None], *, ready_too: bool = False) -> None:
+    def discard(
+        self, name: UcName, source: str, guard: Callable[[], None], *, ready_too: bool = False
+    ) -> None:
         """Delete versions of `source`: those that are still PENDING_REGISTRATION, or the READY ones too."""
         for found in self.find(name, source):
             if found.pending or (ready_too and found.ready):
                 guard()
                 self.delete(name, found.version)
             elif not found.ready:
-                log.warning("version %d of %s has status %s and is left there", found.version, name, found.status)
+                log.warning(
+                    "version %d of %s has status %s and is left there",
+                    found.version,
+                    name,
+                    found.status,
+                )
 
     def check_tags(self, name: UcName, version: int, expected: Mapping[str, str]) -> None:
         """Compare a version's tags with what they must be: the second witness that it is ours.
@@ -160,7 +175,9 @@ class Registry(ModelVersions):
         deadline = clock.monotonic() + _READY_WITHIN_SECONDS
         while (status := self.status(name, version)) == PENDING:
             if clock.monotonic() >= deadline:
-                late = Unavailable(f"version {version} of {name} is {status} after {_READY_WITHIN_SECONDS:.0f} s")
+                late = Unavailable(
+                    f"version {version} of {name} is {status} after {_READY_WITHIN_SECONDS:.0f} s"
+                )
                 log.warning("%s", late)
                 return late
             clock.sleep(_POLL_SECONDS)

@@ -28,7 +28,9 @@ def check_adapter(folder: Path) -> None:
     check_weights(folder / "adapter_model.safetensors")
     configuration = read_json(folder / "adapter_config.json")
     if configuration.get("peft_type") != "LORA":
-        raise _refused("adapter_config.json", "peft_type LORA", repr(configuration.get("peft_type"))[:60])
+        raise _refused(
+            "adapter_config.json", "peft_type LORA", repr(configuration.get("peft_type"))[:60]
+        )
     for path in sorted(folder.glob("*.json")):
         asked = [key for key in _CODE_KEYS if read_json(path).get(key)]
         if asked:
@@ -58,7 +60,9 @@ def check_weights(path: Path) -> None:
     """
     header, data_size = _header(path)
     metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    if not isinstance(metadata, dict) or not all(
+        isinstance(value, str) for value in metadata.values()
+    ):
         raise _refused(path.name, "metadata of strings", "other values")
     if not header:
         raise _refused(path.name, "LoRA tensors", "none")
@@ -69,7 +73,9 @@ def check_weights(path: Path) -> None:
             raise _refused(path.name, "LoRA tensors only", ascii(name)[:120])
         if start != end or stop - start != _size(path, tensor):
             raise _refused(
-                path.name, "tensors side by side, as large as their shapes say", f"a gap or overlap at {name}"
+                path.name,
+                "tensors side by side, as large as their shapes say",
+                f"a gap or overlap at {name}",
             )
         end = stop
     if end != data_size:
@@ -85,7 +91,9 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
         try:
             header = json.loads(file.read(size), object_pairs_hook=_unique)
         except (ValueError, RecursionError):
-            raise _refused(path.name, "a JSON header without repeated names", "other bytes") from None
+            raise _refused(
+                path.name, "a JSON header without repeated names", "other bytes"
+            ) from None
     if not isinstance(header, dict):
         raise _refused(path.name, "a JSON header", type(header).__name__)
     return header, whole - 8 - size
@@ -93,7 +101,11 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
 
 def _offsets(path: Path, tensor: object) -> tuple[int, int]:
     offsets = tensor.get("data_offsets") if isinstance(tensor, dict) else None
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(offset) is int for offset in offsets):
+    if (
+        not isinstance(offsets, list)
+        or len(offsets) != 2
+        or not all(type(offset) is int for offset in offsets)
+    ):
         raise _refused(path.name, "data_offsets of each tensor", "none or malformed")
     return offsets[0], offsets[1]
 
@@ -118,4 +130,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refused(name: str, expected: str, got: str) -> IntegrityError:
-    return IntegrityError(f"{name} was refused", expected=expected, got=got, do="find out who wrote it; train again")
+    return IntegrityError(
+        f"{name} was refused", expected=expected, got=got, do="find out who wrote it; train again"
+    )

@@ -23,7 +23,9 @@ _MAX_PAX = 1 << 16  # bytes of one PAX header
 _MAX_PADDING = 1 << 16  # bytes of zeros after the end marker; tar pads to 10 KiB records
 _GZIP = 16 + zlib.MAX_WBITS
 # PAX keywords that say when and by whom, never what, where or how long
-_HARMLESS_PAX = re.compile(r"(mtime|atime|ctime|uid|gid|uname|gname|comment|LIBARCHIVE\.creationtime)")
+_HARMLESS_PAX = re.compile(
+    r"(mtime|atime|ctime|uid|gid|uname|gname|comment|LIBARCHIVE\.creationtime)"
+)
 
 
 class Source(Protocol):
@@ -53,7 +55,8 @@ def members(stream: Source, allowed: Mapping[str, int]) -> Iterator[Member]:
         IntegrityError: anything but an archive of some of these files.
     """
     content = _Inflated(
-        stream, limit=sum(allowed.values()) + (len(allowed) + 1) * (_MAX_PAX + 8 * _BLOCK) + _MAX_PADDING
+        stream,
+        limit=sum(allowed.values()) + (len(allowed) + 1) * (_MAX_PAX + 8 * _BLOCK) + _MAX_PADDING,
     )
     seen: set[str] = set()
     while (header := _next_header(content, room=len(allowed) - len(seen))) is not None:
@@ -72,13 +75,20 @@ def members(stream: Source, allowed: Mapping[str, int]) -> Iterator[Member]:
 def refused(what: str, expected: str, got: str) -> IntegrityError:
     """The one way an archive is refused."""
     return IntegrityError(
-        f"the model archive was refused: {what}", expected=expected, got=got, do="find out who wrote it; train again"
+        f"the model archive was refused: {what}",
+        expected=expected,
+        got=got,
+        do="find out who wrote it; train again",
     )
 
 
 def _check_member(name: str, size: int, *, allowed: Mapping[str, int], seen: set[str]) -> None:
     if name not in allowed:
-        raise refused("a file that does not belong there", f"one of {', '.join(sorted(allowed))}", ascii(name)[:120])
+        raise refused(
+            "a file that does not belong there",
+            f"one of {', '.join(sorted(allowed))}",
+            ascii(name)[:120],
+        )
     if name in seen:
         raise refused("the same file twice", f"{name} once", "a second one")
     if size > allowed[name]:
@@ -105,7 +115,9 @@ def _parse_header(block: bytes) -> tuple[bytes, str, int]:
     if block[257:262] != b"ustar":
         raise refused("an old or foreign tar format", "ustar, PAX or GNU", ascii(block[257:265]))
     if any(block[157:257]) or any(block[345:500]):
-        raise refused("a link or a path", "a plain file name", "a link target or a directory prefix")
+        raise refused(
+            "a link or a path", "a plain file name", "a link target or a directory prefix"
+        )
     raw_name, _, rest = block[:100].partition(b"\0")
     if any(rest):
         raise refused("bytes hidden behind a name", "zeros", "other bytes")
@@ -121,17 +133,29 @@ def _octal(digits: bytes) -> int:
 
 def _skip_pax(content: "_Inflated", kind: bytes, size: int) -> None:
     if kind != b"x":
-        raise refused("a member that is no regular file", "regular files only", f"tar type {kind!a}")
+        raise refused(
+            "a member that is no regular file", "regular files only", f"tar type {kind!a}"
+        )
     if size > _MAX_PAX:
         raise refused("a PAX header is too large", f"at most {_MAX_PAX} bytes", f"{size} bytes")
     records = content.exactly(size + -size % _BLOCK)[:size]
     while records:
         length, _, _ = records.partition(b" ")
-        if not re.fullmatch(rb"[1-9][0-9]{0,4}", length) or not len(length) + 1 < int(length) <= len(records):
-            raise refused("a damaged PAX header", "records of the form 'length key=value'", "other bytes")
-        keyword = records[len(length) + 1 : int(length)].partition(b"=")[0].decode("ascii", "backslashreplace")
+        if not re.fullmatch(rb"[1-9][0-9]{0,4}", length) or not len(length) + 1 < int(
+            length
+        ) <= len(records):
+            raise refused(
+                "a damaged PAX header", "records of the form 'length key=value'", "other bytes"
+            )
+        keyword = (
+            records[len(length) + 1 : int(length)]
+            .partition(b"=")[0]
+            .decode("ascii", "backslashreplace")
+        )
         if not _HARMLESS_PAX.fullmatch(keyword):
-            raise refused("a PAX header that renames or resizes", "times and owners only", ascii(keyword)[:60])
+            raise refused(
+                "a PAX header that renames or resizes", "times and owners only", ascii(keyword)[:60]
+            )
         records = records[int(length) :]
 
 
@@ -194,7 +218,9 @@ class _Inflated:
             self._compressed = self._inflater.unconsumed_tail
             self._left -= len(chunk)
             if self._left < 0:
-                raise refused("it decompresses to too much", "no more than the allowed files need", "more")
+                raise refused(
+                    "it decompresses to too much", "no more than the allowed files need", "more"
+                )
             if chunk:
                 return chunk
         return b""

@@ -124,7 +124,9 @@ class ArtifactStore:
         """
         bucket, key = split_s3_uri(artifact.uri)
         with aws.translated(f"read {artifact.source}"):
-            body = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)["Body"]
+            body = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)[
+                "Body"
+            ]
             hashed = _Hashed(body)
             files = [_write(member, folder) for member in members(hashed, ALLOWED)]
         _compare(files, trained)
@@ -141,7 +143,9 @@ class ArtifactStore:
         with aws.translated(f"read {uri}"):
             content = bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read(limit + 1))
         if len(content) > limit:
-            raise IntegrityError(f"{uri} is too large", expected=f"at most {limit} bytes", got="more")
+            raise IntegrityError(
+                f"{uri} is too large", expected=f"at most {limit} bytes", got="more"
+            )
         return content
 
 
@@ -169,10 +173,14 @@ def _write(member: Member, folder: Path) -> FileEntry:
 def _compare(files: list[FileEntry], trained: Trained) -> None:
     """The files must be those of Train's manifest, and the manifest itself."""
     manifest = trained.to_bytes()
-    own = FileEntry(path="manifest.json", size=len(manifest), sha256=hashlib.sha256(manifest).hexdigest())
+    own = FileEntry(
+        path="manifest.json", size=len(manifest), sha256=hashlib.sha256(manifest).hexdigest()
+    )
     expected = {entry.path: entry for entry in [*trained.files, own]}
     got = {entry.path: entry for entry in files}
-    differing = sorted(path for path in expected.keys() | got.keys() if expected.get(path) != got.get(path))
+    differing = sorted(
+        path for path in expected.keys() | got.keys() if expected.get(path) != got.get(path)
+    )
     if differing or len(expected) != len(trained.files) + 1:
         raise IntegrityError(
             "the model archive is not the one that Train described",
@@ -181,4 +189,8 @@ def _compare(files: list[FileEntry], trained: Trained) -> None:
             do="find out who replaced it; train again",
         )
     if missing := _REQUIRED - got.keys():
-        raise IntegrityError("the model archive is incomplete", expected=", ".join(sorted(missing)), got="no such file")
+        raise IntegrityError(
+            "the model archive is incomplete",
+            expected=", ".join(sorted(missing)),
+            got="no such file",
+        )

@@ -65,9 +65,13 @@ def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles)
         mirror = validated(Mirror, content)
     except ValueError as error:
         raise IntegrityError(
-            f"mirror.json at {uri} is malformed", expected="name, revision, files", got=str(error)[:500]
+            f"mirror.json at {uri} is malformed",
+            expected="name, revision, files",
+            got=str(error)[:500],
         ) from None
-    files = [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in mirror.files]
+    files = [
+        {"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in mirror.files
+    ]
     return {"files": files, "name": mirror.name, "revision": mirror.revision, "uri": uri}
 
 
@@ -77,7 +81,9 @@ def base_model_uri(training_job: Mapping[str, Any]) -> str:
     return str(channels["model"]["DataSource"]["S3DataSource"]["S3Uri"]).rstrip("/")
 
 
-def build(folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: dict[str, str]) -> None:
+def build(
+    folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: dict[str, str]
+) -> None:
     """Write the mlflow model into `folder`, which must not exist."""
     import_mlflow()
     import mlflow.pyfunc
@@ -94,7 +100,9 @@ def build(folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: 
     )
     with warnings.catch_warnings():
         # An example would be run through the model as it is saved: the worker has neither torch nor the base model.
-        warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message=".*An input example was not provided", category=UserWarning
+        )
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(SERVING),

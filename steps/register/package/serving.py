@@ -34,7 +34,9 @@ from mlflow.exceptions import MlflowException
 
 MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
 _NAMED_FAULTS = 100  # rows that one error describes; it counts the others
-_refused = MlflowException.invalid_parameter_value  # the class of mlflow's own refusals; a scoring server answers 400
+_refused = (
+    MlflowException.invalid_parameter_value
+)  # the class of mlflow's own refusals; a scoring server answers 400
 
 
 class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # mlflow is untyped here
@@ -82,10 +84,14 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
             raise ValueError(f"expected a dictionary, got {type(row).__name__}")  # noqa: TRY004  a row's fault
         prompt, system = _text(row, "prompt"), _text(row, "system")
         if prompt is None or not prompt.strip():
-            raise ValueError(f"prompt: expected a text, got {'null' if prompt is None else 'an empty one'}")
+            raise ValueError(
+                f"prompt: expected a text, got {'null' if prompt is None else 'an empty one'}"
+            )
         ids = tuple(self._prompts.encode(prompt, system))
         if len(ids) >= self._positions:
-            raise ValueError(f"prompt: expected fewer than the context's {self._positions} tokens, got {len(ids)}")
+            raise ValueError(
+                f"prompt: expected fewer than the context's {self._positions} tokens, got {len(ids)}"
+            )
         return ids
 
     def _complete(self, ids: tuple[int, ...], max_new_tokens: int) -> str:
@@ -109,12 +115,16 @@ def token_limit(params: Any) -> int:
     if not isinstance(params, Mapping):
         raise _refused(f"params: expected a dictionary, got {type(params).__name__}.")
     if unknown := params.keys() - {"max_new_tokens"}:
-        raise _refused(f"expected no parameter but max_new_tokens, got {sorted(map(str, unknown))}.")
+        raise _refused(
+            f"expected no parameter but max_new_tokens, got {sorted(map(str, unknown))}."
+        )
     asked = params.get("max_new_tokens")
     if asked is None:
         return MAX_NEW_TOKENS
     if isinstance(asked, bool) or not isinstance(asked, Integral) or asked < 1:
-        raise _refused(f"max_new_tokens: expected at least 1, or null for {MAX_NEW_TOKENS}, got {asked!r}.")
+        raise _refused(
+            f"max_new_tokens: expected at least 1, or null for {MAX_NEW_TOKENS}, got {asked!r}."
+        )
     return int(asked)
 
 
@@ -127,11 +137,17 @@ def rows_of(model_input: Any) -> list[Any]:
         MlflowException: INVALID_PARAMETER_VALUE; no column `prompt`, a column twice, or lists of several lengths.
     """
     given = [model_input] if isinstance(model_input, Mapping) else model_input
-    if isinstance(given, list):  # not through pandas, which takes neither half a surrogate pair nor None for a row
-        columns = list(dict.fromkeys(name for row in given if isinstance(row, Mapping) for name in row))
+    if isinstance(
+        given, list
+    ):  # not through pandas, which takes neither half a surrogate pair nor None for a row
+        columns = list(
+            dict.fromkeys(name for row in given if isinstance(row, Mapping) for name in row)
+        )
     else:
         columns = list(given.columns) if isinstance(given, pandas.DataFrame) else []
-    read = sorted(name for name in columns if isinstance(name, str) and name in ("prompt", "system"))
+    read = sorted(
+        name for name in columns if isinstance(name, str) and name in ("prompt", "system")
+    )
     if read not in (["prompt"], ["prompt", "system"]):
         wanted = "expected a data frame with one column `prompt` and at most one `system`"
         raise _refused(f"{wanted}, got {type(given).__name__} {columns}.")
@@ -141,8 +157,13 @@ def rows_of(model_input: Any) -> list[Any]:
     if not lists:
         return rows
     if len(lengths := {len(cells) for cells in lists.values()}) > 1:
-        raise _refused(f"expected lists of one length in prompt and system, got lengths {sorted(lengths)}.")
-    return [{**row, **dict(zip(lists, cells, strict=True))} for cells in zip(*lists.values(), strict=True)]
+        raise _refused(
+            f"expected lists of one length in prompt and system, got lengths {sorted(lengths)}."
+        )
+    return [
+        {**row, **dict(zip(lists, cells, strict=True))}
+        for cells in zip(*lists.values(), strict=True)
+    ]
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
@@ -168,11 +189,15 @@ class PromptForm:
         found = {name: self._tokenizer.token_to_id(name) for name in names}
         self.control = {name: number for name, number in found.items() if number is not None}
         if self.control != found:
-            raise ValueError(f"tokenizer.json: expected the control tokens {', '.join(names)}, got {found}")
+            raise ValueError(
+                f"tokenizer.json: expected the control tokens {', '.join(names)}, got {found}"
+            )
         self._tokenizer.encode_special_tokens = True
         report = adapter / "report.json"
         # The training examples' system message. Always explicit: the hub's template would add a long default.
-        self._system = str(json.loads(report.read_bytes()).get("system", "")) if report.exists() else ""
+        self._system = (
+            str(json.loads(report.read_bytes()).get("system", "")) if report.exists() else ""
+        )
 
     def encode(self, prompt: str, system: str | None = None) -> list[int]:
         """Token ids up to where the answer begins."""
@@ -205,19 +230,27 @@ def load_model(base: Path, adapter: Path) -> Any:
         local_files_only=True,
         quantization_config=FineGrainedFP8Config(dequantize=True) if quantized else None,
     )
-    model.generation_config.max_length = None  # the base's own: generate would warn of it for each row
+    model.generation_config.max_length = (
+        None  # the base's own: generate would warn of it for each row
+    )
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     tuned = PeftModel.from_pretrained(model, adapter).eval()
     with safe_open(adapter / "adapter_model.safetensors", "pt") as weights:
-        if set(weights.keys()) != set(get_peft_model_state_dict(tuned)):  # PEFT would only warn, and answer untuned
-            raise ValueError("the adapter does not fit the base model: its tensors are not those of its LoRA layers")
+        if set(weights.keys()) != set(
+            get_peft_model_state_dict(tuned)
+        ):  # PEFT would only warn, and answer untuned
+            raise ValueError(
+                "the adapter does not fit the base model: its tensors are not those of its LoRA layers"
+            )
     return tuned
 
 
 def fetch_base_model(description: dict[str, Any]) -> Path:
     """The folder with the base model's files, each equal to its sha256; what the cache lacks is downloaded."""
     identity = json.dumps(description, sort_keys=True).encode()
-    cache = Path(os.environ.get("GOVERNED_FINETUNE_CACHE") or Path.home() / ".cache" / "governed-finetune")
+    cache = Path(
+        os.environ.get("GOVERNED_FINETUNE_CACHE") or Path.home() / ".cache" / "governed-finetune"
+    )
     folder = cache / "base-models" / hashlib.sha256(identity).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     for entry in description["files"]:
@@ -238,7 +271,9 @@ def _download(uri: str, path: Path, expected_sha256: str) -> None:
         boto3.client("s3").download_file(place.netloc, place.path.lstrip("/"), str(partial))
         got = _sha256(partial)
         if got != expected_sha256:
-            raise ValueError(f"{uri} is not the file of the training: expected sha256 {expected_sha256}, got {got}")
+            raise ValueError(
+                f"{uri} is not the file of the training: expected sha256 {expected_sha256}, got {got}"
+            )
         partial.replace(path)
 
 

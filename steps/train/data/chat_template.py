@@ -73,7 +73,9 @@ class Chat:
         ids = dict(zip(distinct, (encoding.ids for encoding in encodings), strict=True))
         return [ids[text] for text in texts]
 
-    def turns(self, system: Sequence[str], prompts: Sequence[str], completions: Sequence[str]) -> list[Turn]:
+    def turns(
+        self, system: Sequence[str], prompts: Sequence[str], completions: Sequence[str]
+    ) -> list[Turn]:
         """The three columns as turns, row by row."""
         columns = map(self.encode, (system, prompts, completions))
         return [Turn(*parts) for parts in zip(*columns, strict=True)]

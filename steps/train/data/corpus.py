@@ -28,7 +28,9 @@ from steps.train.data.truncation import Lengths, fit
 
 SPLITS = ("train", "eval")
 _SCHEMA = "governed-finetune/corpus/1"
-_TEXT_BYTES = 8 * 1024 * 1024  # of text tokenized at once; its ids as Python's integers take some ten times as much
+_TEXT_BYTES = (
+    8 * 1024 * 1024
+)  # of text tokenized at once; its ids as Python's integers take some ten times as much
 
 
 class Rows(Sequence[Row]):
@@ -88,7 +90,9 @@ class Corpus:
     system: str
 
 
-def build(batches: Iterable[pa.RecordBatch], chat: Chat, folder: Path, *, row_tokens: int, seed: int) -> Corpus:
+def build(
+    batches: Iterable[pa.RecordBatch], chat: Chat, folder: Path, *, row_tokens: int, seed: int
+) -> Corpus:
     """Tokenize and pack the rows of the curated table (`steps.train.data.verified_table.stream`) into `folder`, which the caller removes.
 
     Raises:
@@ -129,7 +133,9 @@ def open(folder: Path) -> Corpus:
             got=f"{type(error).__name__}",
             do="start the job again",
         ) from error
-    train, held_out = (_split(folder / split, Lengths.from_state(content["lengths"][split])) for split in SPLITS)
+    train, held_out = (
+        _split(folder / split, Lengths.from_state(content["lengths"][split])) for split in SPLITS
+    )
     return Corpus(train, held_out, content["system"])
 
 

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 from steps.governance.errors import IntegrityError
 
 _BATCH_ROWS = 512
-_BUFFER_BYTES = 1024 * 1024  # read ahead, per column; without it pyarrow reads a column's whole chunk at once
+_BUFFER_BYTES = (
+    1024 * 1024
+)  # read ahead, per column; without it pyarrow reads a column's whole chunk at once
 
 
 class Example(NamedTuple):
@@ -57,7 +59,10 @@ def batches(file: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
 
 def examples(batch: pa.RecordBatch) -> list[Example]:
     """A batch's rows."""
-    return [Example(*values) for values in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+    return [
+        Example(*values)
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    ]
 
 
 def _check_columns(schema: pa.Schema, name: str) -> None:
@@ -87,7 +92,10 @@ def _expected_type(field: str) -> Callable[[pa.DataType], bool]:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
 
 
 def _checked(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
@@ -96,7 +104,11 @@ def _checked(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
             raise _no_text(f"{field} of file {name}", str(error)) from error
-    empty = [field for field in Example._fields if field not in _NULLABLE and batch.column(field).null_count]
+    empty = [
+        field
+        for field in Example._fields
+        if field not in _NULLABLE and batch.column(field).null_count
+    ]
     if empty:
         raise IntegrityError(
             f"columns of file {name} have empty values",

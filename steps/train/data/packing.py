@@ -70,12 +70,16 @@ def best_fit(lengths: Numbers, row_tokens: int, *, seed: int) -> Packing:
     """
     if len(lengths) and not 0 < lengths.min() <= lengths.max() <= row_tokens:
         found = f"from {lengths.min()} to {lengths.max()}"
-        raise ValueError(f"expected documents of 1 to at most {row_tokens} tokens, got some {found}")
+        raise ValueError(
+            f"expected documents of 1 to at most {row_tokens} tokens, got some {found}"
+        )
     longest_first = np.argsort(-lengths.astype(np.int64), kind="stable")
     row_of, count = _fill(lengths[longest_first].astype(np.int64), row_tokens)
     shuffled = list(range(count))
     random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible order, not a secret
-    place = np.argsort(np.array(shuffled, np.int64))[row_of]  # (documents,), where each one's row ended up
+    place = np.argsort(np.array(shuffled, np.int64))[
+        row_of
+    ]  # (documents,), where each one's row ended up
     starts = np.concatenate([[0], np.bincount(place, minlength=count).cumsum()]).astype(np.int64)
     return Packing(starts, longest_first[np.argsort(place, kind="stable")].astype(np.int32))
 
@@ -106,7 +110,9 @@ def _fill(lengths: NDArray[np.int64], row_tokens: int) -> tuple[NDArray[np.int64
 
 def packed(documents: Sequence[Document], row_tokens: int, *, seed: int) -> list[Row]:
     """Rows of documents that are in memory; `steps.train.data.corpus` does the same for those on disk."""
-    packing = best_fit(np.array([len(document) for document in documents], np.int32), row_tokens, seed=seed)
+    packing = best_fit(
+        np.array([len(document) for document in documents], np.int32), row_tokens, seed=seed
+    )
     return [[documents[each] for each in packing.row(number)] for number in range(len(packing))]
 
 

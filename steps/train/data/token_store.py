@@ -66,7 +66,10 @@ class Writer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
             self._tokens.close()
@@ -83,7 +86,9 @@ class Documents(Sequence[Document]):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._tokens, self._records = (_opened(self, folder / name) for name in ("tokens.bin", "documents.bin"))
+        self._tokens, self._records = (
+            _opened(self, folder / name) for name in ("tokens.bin", "documents.bin")
+        )
         self._count, rest = divmod(os.fstat(self._records).st_size, _RECORD.itemsize)
         tokens = int(self.lengths().sum(dtype=np.int64))
         if rest or os.fstat(self._tokens).st_size != tokens * _TOKEN.itemsize:
@@ -106,8 +111,13 @@ class Documents(Sequence[Document]):
         if isinstance(number, slice):
             return [self[each] for each in range(self._count)[number]]
         at = range(self._count)[number]
-        record = np.frombuffer(_pread(self._records, _RECORD.itemsize, at * _RECORD.itemsize), _RECORD)[0]
-        size, offset = int(record["length"]) * _TOKEN.itemsize, int(record["offset"]) * _TOKEN.itemsize
+        record = np.frombuffer(
+            _pread(self._records, _RECORD.itemsize, at * _RECORD.itemsize), _RECORD
+        )[0]
+        size, offset = (
+            int(record["length"]) * _TOKEN.itemsize,
+            int(record["offset"]) * _TOKEN.itemsize,
+        )
         ids = np.frombuffer(_pread(self._tokens, size, offset), _TOKEN)
         year = int(record["year"])
         return Document(

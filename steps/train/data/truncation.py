@@ -44,7 +44,9 @@ class Lengths:
     def see(self, tokens: int) -> None:
         """Count one example as it came, before any cut."""
         self.longest = max(self.longest, tokens)
-        self.histogram[next((f"<= {edge}" for edge in _HISTOGRAM_EDGES if tokens <= edge), "longer")] += 1
+        self.histogram[
+            next((f"<= {edge}" for edge in _HISTOGRAM_EDGES if tokens <= edge), "longer")
+        ] += 1
 
     def keep(self, document: Document) -> None:
         """Count one document as it will be trained on."""
@@ -64,7 +66,9 @@ class Lengths:
             "tokens": self.tokens,
             "target_tokens": self.target_tokens,
             "longest_before_cut": self.longest,
-            "histogram_before_cut": {f"<= {edge}": self.histogram[f"<= {edge}"] for edge in _HISTOGRAM_EDGES}
+            "histogram_before_cut": {
+                f"<= {edge}": self.histogram[f"<= {edge}"] for edge in _HISTOGRAM_EDGES
+            }
             | {"longer": self.histogram["longer"]},
             "affected_documents": dict(self.affected_documents),
             "lost_tokens": dict(self.lost_tokens),
@@ -78,14 +82,17 @@ class Lengths:
     def from_state(cls, state: Mapping[str, Any]) -> "Lengths":
         """What `state` gave."""
         values: dict[str, Any] = {
-            name: Counter(value) if isinstance(value, dict) else value for name, value in state.items()
+            name: Counter(value) if isinstance(value, dict) else value
+            for name, value in state.items()
         }
         return cls(**values)
 
 
 def fit(chat: Chat, rows: Sequence[Example], row_tokens: int, lengths: Lengths) -> list[Document]:
     """Examples as documents of at most `row_tokens` tokens; what became of their lengths is counted in `lengths`."""
-    turns = chat.turns([row.system for row in rows], [row.prompt for row in rows], [row.completion for row in rows])
+    turns = chat.turns(
+        [row.system for row in rows], [row.prompt for row in rows], [row.completion for row in rows]
+    )
     fits = (_fit(turn, row, row_tokens, lengths) for turn, row in zip(turns, rows, strict=True))
     kept = [document for document in fits if document is not None]
     for document in kept:
@@ -107,4 +114,6 @@ def _fit(turn: Turn, row: Example, row_tokens: int, lengths: Lengths) -> Documen
     if excess > 0:
         lengths.lose(PROMPT_CUT, excess)
         question = Turn(turn.system, turn.prompt[:-excess], turn.completion).question()
-    return Document((*question, *answer), len(question), row.example_id, row.year, division(row.sic))
+    return Document(
+        (*question, *answer), len(question), row.example_id, row.year, division(row.sic)
+    )

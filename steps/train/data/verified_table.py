@@ -45,7 +45,9 @@ class ReadAccess(Protocol):
     def storage_options(self) -> dict[str, str]: ...
 
 
-def stream(manifest: Prepared, table: Table, access: ReadAccess, *, execution_arn: str) -> Iterator[pa.RecordBatch]:
+def stream(
+    manifest: Prepared, table: Table, access: ReadAccess, *, execution_arn: str
+) -> Iterator[pa.RecordBatch]:
     """Verify commit and file list now, then each file before its first row, then the counts after the last.
 
     Raises:
@@ -67,20 +69,39 @@ def check_manifest(manifest: Prepared, table: Table, *, execution_arn: str) -> N
     target = manifest.target
     partition = f"execution_id={execution_id(execution_arn)}"
     _same("Prepare's manifest is of another execution", execution_arn, manifest.execution_arn)
-    _same("Prepare's manifest is of another table", str(table.name), str(UcName.parse(target.table)))
-    _same(f"table {table.name} was replaced after Prepare wrote to it", target.table_id, table.table_id)
-    _same(f"table {table.name} was moved after Prepare wrote to it", target.location.rstrip("/"), table.location)
+    _same(
+        "Prepare's manifest is of another table", str(table.name), str(UcName.parse(target.table))
+    )
+    _same(
+        f"table {table.name} was replaced after Prepare wrote to it",
+        target.table_id,
+        table.table_id,
+    )
+    _same(
+        f"table {table.name} was moved after Prepare wrote to it",
+        target.location.rstrip("/"),
+        table.location,
+    )
     _same("Prepare's manifest names another partition", partition, str(target.partition))
     strays = [entry.path for entry in manifest.files if not entry.path.startswith(f"{partition}/")]
-    _same("Prepare's manifest lists files outside its partition", "none", ", ".join(strays[:5]) or "none")
+    _same(
+        "Prepare's manifest lists files outside its partition",
+        "none",
+        ", ".join(strays[:5]) or "none",
+    )
 
 
 def _check_commit(manifest: Prepared, access: ReadAccess) -> None:
     version = manifest.target.version
     entry = f"_delta_log/{version:020d}.json"
-    with translated(f"read commit {version} of {manifest.target.table}"), _open(manifest, entry, access) as file:
+    with (
+        translated(f"read commit {version} of {manifest.target.table}"),
+        _open(manifest, entry, access) as file,
+    ):
         actions = [json.loads(line) for line in file.read().splitlines() if line.strip()]
-    information: Mapping[str, object] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+    information: Mapping[str, object] = next(
+        (a["commitInfo"] for a in actions if "commitInfo" in a), {}
+    )
     # delta-rs writes commit metadata beside the engine's own fields, Spark writes it as one string
     metadata = json.loads(str(information.get("userMetadata") or "{}"))
     _same(
@@ -95,11 +116,23 @@ def _check_files(manifest: Prepared, access: ReadAccess) -> None:
     target = manifest.target
     with translated(f"open version {target.version} of {target.table}"):
         newest = _table(manifest, None, access).version()
-        if newest < target.version:  # compared before the table is opened there: the number comes from outside
-            _same(f"table {target.table} has no such version", str(target.version), f"versions up to {newest}")
+        if (
+            newest < target.version
+        ):  # compared before the table is opened there: the number comes from outside
+            _same(
+                f"table {target.table} has no such version",
+                str(target.version),
+                f"versions up to {newest}",
+            )
         opened = _table(manifest, target.version, access)
-        actions = pa.table(opened.get_add_actions(flatten=True)).select(["path", "size_bytes"]).to_pylist()
-    live = {a["path"]: a["size_bytes"] for a in actions if a["path"].startswith(f"{target.partition}/")}
+        actions = (
+            pa.table(opened.get_add_actions(flatten=True))
+            .select(["path", "size_bytes"])
+            .to_pylist()
+        )
+    live = {
+        a["path"]: a["size_bytes"] for a in actions if a["path"].startswith(f"{target.partition}/")
+    }
     listed = {entry.path: entry.size for entry in manifest.files}
     if live != listed:
         raise IntegrityError(
@@ -128,18 +161,28 @@ def _counted(manifest: Prepared, access: ReadAccess) -> Iterator[pa.RecordBatch]
     splits = Counter[str]()
     for entry in manifest.files:
         for batch in _rows(manifest, entry, access):
-            splits.update({found["values"]: found["counts"] for found in pc.value_counts(batch["split"]).to_pylist()})
+            splits.update(
+                {
+                    found["values"]: found["counts"]
+                    for found in pc.value_counts(batch["split"]).to_pylist()
+                }
+            )
             yield batch
     train, held_out, counts = splits["train"], splits["eval"], manifest.counts
     expected = f"{counts.examples_train} train and {counts.examples_eval} eval"
-    _same("the examples are not those Prepare counted", expected, f"{train} train and {held_out} eval")
+    _same(
+        "the examples are not those Prepare counted", expected, f"{train} train and {held_out} eval"
+    )
     _same("some examples belong to no split", str(splits.total()), str(train + held_out))
 
 
 def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[pa.RecordBatch]:
     rows = 0
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-        with translated(f"read {entry.path} of {manifest.target.table}"), _open(manifest, entry.path, access) as file:
+        with (
+            translated(f"read {entry.path} of {manifest.target.table}"),
+            _open(manifest, entry.path, access) as file,
+        ):
             _copy_verified(file, spool, entry)
         spool.seek(0)
         for batch in curated_rows.batches(spool, entry.path):
@@ -172,4 +215,6 @@ def _open(manifest: Prepared, path: str, access: ReadAccess) -> pa.NativeFile:
 
 def _same(what: str, expected: str, got: str) -> None:
     if expected != got:
-        raise IntegrityError(what, expected=expected, got=got, do="find out what changed, then start a new execution")
+        raise IntegrityError(
+            what, expected=expected, got=got, do="find out what changed, then start a new execution"
+        )

@@ -18,7 +18,13 @@ _EFA = frozenset(
     {"ml.g5.8xlarge", "ml.g5.12xlarge", "ml.g5.16xlarge", "ml.g5.24xlarge", "ml.g5.48xlarge"}
     | {"ml.g6.8xlarge", "ml.g6.12xlarge", "ml.g6.16xlarge", "ml.g6.24xlarge", "ml.g6.48xlarge"}
     | {"ml.g6e.8xlarge", "ml.g6e.12xlarge", "ml.g6e.16xlarge", "ml.g6e.24xlarge", "ml.g6e.48xlarge"}
-    | {"ml.p4d.24xlarge", "ml.p4de.24xlarge", "ml.p5.48xlarge", "ml.p5e.48xlarge", "ml.p5en.48xlarge"}
+    | {
+        "ml.p4d.24xlarge",
+        "ml.p4de.24xlarge",
+        "ml.p5.48xlarge",
+        "ml.p5e.48xlarge",
+        "ml.p5en.48xlarge",
+    }
 )
 # GPUDirect RDMA. On g5 there is no such read, and asking for it ends the job at its first collective. [unverified]
 _DEVICE_RDMA = ("ml.p4d.", "ml.p4de.", "ml.p5.", "ml.p5e.", "ml.p5en.")
@@ -70,7 +76,9 @@ def environment(cluster: Cluster) -> dict[str, str]:
     if len(cluster.hosts) == 1:
         return {}
     told = {"NCCL_DEBUG": "WARN"}
-    if cluster.interface:  # where NCCL and gloo find each other; the data goes over EFA where there is one
+    if (
+        cluster.interface
+    ):  # where NCCL and gloo find each other; the data goes over EFA where there is one
         told |= {"NCCL_SOCKET_IFNAME": cluster.interface, "GLOO_SOCKET_IFNAME": cluster.interface}
     if cluster.instance_type in _EFA:
         told["FI_PROVIDER"] = "efa"

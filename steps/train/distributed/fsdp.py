@@ -24,7 +24,10 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed import is_initialized
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.hf_storage import (
+    HuggingFaceStorageReader,
+    HuggingFaceStorageWriter,
+)
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -49,7 +52,9 @@ def shard(model: PeftModel, device: torch.device, count: int) -> None:
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(inner, mesh=mesh, ignored_params=kept_whole)
-    inner._is_distributed_loading_by_transformers = True  # what transformers' own sharding sets, and Trainer asks for
+    inner._is_distributed_loading_by_transformers = (
+        True  # what transformers' own sharding sets, and Trainer asks for
+    )
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -77,7 +82,9 @@ def load(model: PeftModel, optimizer: torch.optim.Optimizer, folder: Path) -> No
     entries: dict[str, Any] = reader.read_metadata().state_dict_metadata
     places = {name: _room(_trained(model), name, entry.size) for name, entry in entries.items()}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="torch.distributed is disabled", category=UserWarning
+        )
         state_dict_loader.load(places, storage_reader=reader, no_dist=not is_initialized())
     content = optimizer.state_dict()
     names = {parameter: name for name, parameter in _trained(model).items()}
@@ -99,7 +106,8 @@ def load_whole(optimizer: torch.optim.Optimizer, content: dict[str, Any]) -> Non
     for number, parameter in enumerate(_numbered(optimizer)):
         state = content["state"][number]
         content["state"][number] = {
-            key: part_of(value, parameter) if value.shape == parameter.shape else value for key, value in state.items()
+            key: part_of(value, parameter) if value.shape == parameter.shape else value
+            for key, value in state.items()
         }
     optimizer.load_state_dict(content)
 
@@ -108,7 +116,9 @@ def part_of(whole: Tensor, like: Tensor) -> Tensor:
     """This process's part of a tensor that every process has whole, split like another; all of it if that is not split."""
     if not isinstance(like, DTensor):
         return whole
-    return distribute_tensor(whole.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    return distribute_tensor(
+        whole.to(like.device), like.device_mesh, like.placements, src_data_rank=None
+    )
 
 
 def whole_adapters(model: PeftModel) -> dict[str, Tensor]:
@@ -117,7 +127,9 @@ def whole_adapters(model: PeftModel) -> dict[str, Tensor]:
 
 
 def _trained(model: PeftModel) -> dict[str, nn.Parameter]:
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
 
 
 def _numbered(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:

@@ -28,7 +28,9 @@ from steps.train.stopping import EXIT_CODE
 WORKERS = "GOVERNED_FINETUNE_WORKERS"
 # SageMaker kills a container 120 s after SIGTERM; torchrun would kill its workers after 30 s, in the middle of a checkpoint.
 _SHUTDOWN_SECONDS = 110
-_MEETING_SECONDS = 1800  # hosts start minutes apart: each pulls the image and fetches the base model
+_MEETING_SECONDS = (
+    1800  # hosts start minutes apart: each pulls the image and fetches the base model
+)
 _PORT = 29400  # torchrun's own default for rendezvous; the container's network has no other user
 _WORKER = ("-m", "steps.train")
 
@@ -85,13 +87,17 @@ def _threads(workers: int) -> dict[str, str]:
 
 def _run(hosts: Cluster, workers: int, folder: Path) -> Ending:
     """How the job ended on this host. What no worker told (the kernel killed it) is read off its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)  # the agent takes over as soon as there are workers to hand it to
+    signal.signal(
+        signal.SIGTERM, _terminate
+    )  # the agent takes over as soon as there are workers to hand it to
     try:
         exit_code = _agent(hosts, workers)
     except _Terminated:
         exit_code = EXIT_CODE
     told = worker_endings.first(folder)
-    killed = exit_code > 128 and exit_code != EXIT_CODE  # whoever it was could not tell, and the others tell of that
+    killed = (
+        exit_code > 128 and exit_code != EXIT_CODE
+    )  # whoever it was could not tell, and the others tell of that
     if told is not None and not killed and (told.exit_code != 0 or exit_code in (0, EXIT_CODE)):
         return told
     return Ending(exit_code, "" if exit_code in (0, EXIT_CODE) else _unexplained(exit_code))
@@ -114,7 +120,9 @@ def _agent(hosts: Cluster, workers: int) -> int:
         elastic_launch(_configuration(hosts, workers), sys.executable)(*_WORKER)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
-        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode  # what a shell reports for a signal
+        return (
+            failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+        )  # what a shell reports for a signal
     except SignalException as error:
         return 128 + error.sigval
     return 0

@@ -59,7 +59,9 @@ class Processes:
         if cuda:
             torch.cuda.set_device(self.local_rank)
         if not distributed.is_initialized():
-            distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=_PATIENCE)
+            distributed.init_process_group(
+                "cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=_PATIENCE
+            )
 
     def leave(self) -> None:
         """End the connections; without it torch warns of leaks."""

@@ -34,7 +34,9 @@ def tell(exit_code: int, reason: str = "") -> bool:
     told = Path(folder) / f"{rank}.json"
     if not told.exists():
         partial = told.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(Ending(exit_code, reason, time.time_ns()))), encoding="utf-8")
+        partial.write_text(
+            json.dumps(asdict(Ending(exit_code, reason, time.time_ns()))), encoding="utf-8"
+        )
         partial.replace(told)
     return True
 

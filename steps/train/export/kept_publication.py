@@ -14,7 +14,11 @@ from steps.train.export import model_folder
 from steps.train.tracking import metric_lines
 
 _FOLDER = "publication"
-_KEPT = ("report.json", "report.html", "README.md")  # what another start would write with other times
+_KEPT = (
+    "report.json",
+    "report.html",
+    "README.md",
+)  # what another start would write with other times
 
 
 def keep(checkpoints: Path, staged: Path, trained: Trained) -> None:
@@ -27,7 +31,9 @@ def keep(checkpoints: Path, staged: Path, trained: Trained) -> None:
     model_folder.write_manifest(folder, trained)
 
 
-def recall(checkpoints: Path, staged: Path, *, training_job: str, merged: list[FileEntry] | None) -> Trained | None:
+def recall(
+    checkpoints: Path, staged: Path, *, training_job: str, merged: list[FileEntry] | None
+) -> Trained | None:
     """The manifest that an earlier start of this very job kept, its files put into `staged`; None where there is none, or
     where it lists anything else than what this start made.
     """
@@ -45,7 +51,9 @@ def recall(checkpoints: Path, staged: Path, *, training_job: str, merged: list[F
         metric_lines.say(f"what an earlier start was about to publish is left aside: {error.what}")
         return None
     if (model_folder.entries(staged), merged) != (trained.files, trained.merged):
-        metric_lines.say("what an earlier start was about to publish is left aside: this start made other files")
+        metric_lines.say(
+            "what an earlier start was about to publish is left aside: this start made other files"
+        )
         return None
     metric_lines.say("publishing what an earlier start of this job was about to publish")
     return trained

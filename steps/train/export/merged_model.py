@@ -63,7 +63,9 @@ def require_possible(arguments: Arguments, paths: Paths) -> None:
             got="adapters of an NF4 model, which differs from the released FP8 one",
             do="use Fp8Mode auto or storage, or MergedExport none",
         )
-    _require_room(safetensors_writer.plan(base_weights.shapes(paths.base_model)), paths.merged.parent)
+    _require_room(
+        safetensors_writer.plan(base_weights.shapes(paths.base_model)), paths.merged.parent
+    )
 
 
 @contextmanager
@@ -88,7 +90,9 @@ def exported(
         write(paths.base_model, adapters, folder, stop=stop)
         comparison = logit_probe.check(folder, probe)
         stop.check()
-        yield Export(folder, model_folder.entries(folder, allowed=_allowed(paths.base_model)), comparison)
+        yield Export(
+            folder, model_folder.entries(folder, allowed=_allowed(paths.base_model)), comparison
+        )
 
 
 @contextmanager
@@ -142,11 +146,15 @@ def merge(weight: base_weights.Weight, delta: Tensor | None) -> Tensor:
     if weight.scale is None:
         whole = weight.tensor.float()
     else:
-        whole = fp8_linear.decode(weight.tensor.view(torch.uint8), torch.float32).mul_(weight.scale.float())
+        whole = fp8_linear.decode(weight.tensor.view(torch.uint8), torch.float32).mul_(
+            weight.scale.float()
+        )
     return whole.add_(0 if delta is None else delta).to(torch.bfloat16)
 
 
-def _merged(base_model: Path, adapters: lora.SavedAdapters, stop: StopSignal) -> Iterator[tuple[str, Tensor]]:
+def _merged(
+    base_model: Path, adapters: lora.SavedAdapters, stop: StopSignal
+) -> Iterator[tuple[str, Tensor]]:
     for weight in base_weights.read(base_model, torch.device("cpu"), vision=True):
         stop.check()
         yield weight.stored_as, merge(weight, adapters.take(weight.name))
@@ -168,7 +176,9 @@ def _allowed(base_model: Path) -> set[str]:
 def _require_room(planned: list[safetensors_writer.Shard], folder: Path) -> None:
     """`folder`, or the nearest of its parents that exists, has room for the files."""
     needed = sum(shard.size for shard in planned)
-    free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
+    free = shutil.disk_usage(
+        next(place for place in (folder, *folder.parents) if place.exists())
+    ).free
     if free < needed:
         raise full_disk.DiskFull(
             "this job's disk has no room for the merged model",

@@ -19,9 +19,21 @@ from steps.train.fine_tuning.fine_tune import Tuned
 
 MANIFEST = "manifest.json"
 # Taken from the base model byte for byte: the adapter's tokens are the base's tokens.
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+)
 ALLOWED = {
-    *("adapter_model.safetensors", "adapter_config.json", "report.json", "report.html", "README.md", MANIFEST),
+    *(
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "report.json",
+        "report.html",
+        "README.md",
+        MANIFEST,
+    ),
     *TOKENIZER_FILES,
 }
 
@@ -33,7 +45,9 @@ def copy_tokenizer(base_model: Path, folder: Path) -> None:
             shutil.copyfile(base_model / name, folder / name)
 
 
-def manifest(origin: Origin, tuned: Tuned, files: list[FileEntry], merged: list[FileEntry] | None) -> Trained:
+def manifest(
+    origin: Origin, tuned: Tuned, files: list[FileEntry], merged: list[FileEntry] | None
+) -> Trained:
     """What this job made, of what, with which result."""
     prepared = origin.prepared
     return Trained(
@@ -90,7 +104,9 @@ def entries(folder: Path, *, allowed: set[str] = ALLOWED) -> list[FileEntry]:
     return [_entry(folder / name) for name in names]
 
 
-def publish(folder: Path, model_folder: Path, trained: Trained, *, evidence: Evidence, uri: str) -> None:
+def publish(
+    folder: Path, model_folder: Path, trained: Trained, *, evidence: Evidence, uri: str
+) -> None:
     """Move the files into the model folder, the manifest last, and write the same manifest to evidence.
 
     If any of it fails, the model folder is empty again.

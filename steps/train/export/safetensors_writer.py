@@ -51,7 +51,10 @@ def plan(shapes: Shapes, limit: int = SHARD_BYTES) -> list[Shard]:
             room = limit
         groups[-1][name] = shape
         room -= _size(shape)
-    return [Shard(f"model-{at:05d}-of-{len(groups):05d}.safetensors", group) for at, group in enumerate(groups, 1)]
+    return [
+        Shard(f"model-{at:05d}-of-{len(groups):05d}.safetensors", group)
+        for at, group in enumerate(groups, 1)
+    ]
 
 
 def write(path: Path, shard: Shard, tensors: Iterator[tuple[str, Tensor]]) -> None:
@@ -91,7 +94,11 @@ def _header(shapes: Shapes) -> bytes:
     places: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in shapes.items():
-        places[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [end, end + _size(shape)]}
+        places[name] = {
+            "dtype": "BF16",
+            "shape": list(shape),
+            "data_offsets": [end, end + _size(shape)],
+        }
         end += _size(shape)
     text = json.dumps(places).encode()
     text += b" " * (-len(text) % _ALIGNMENT)

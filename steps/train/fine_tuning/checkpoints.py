@@ -59,7 +59,9 @@ class Checkpoint:
         history = History.from_json((self.folder / _HISTORY).read_bytes())
         written = self.folder / _EVALUATION
         if written.exists() and not history.evaluated(self.step):
-            history.evaluations.append(Measured(self.step, _EVALUATION_JSON.validate_json(written.read_bytes())))
+            history.evaluations.append(
+                Measured(self.step, _EVALUATION_JSON.validate_json(written.read_bytes()))
+            )
         return history
 
 
@@ -94,7 +96,9 @@ class Checkpoints:
         """Write the files of the state after `step`. What fails on the way leaves no folder: nothing half-made."""
         folder = self.path(step)
         if leader:
-            (folder / _COMPLETE).unlink(missing_ok=True)  # a state about to be overwritten is not complete any more
+            (folder / _COMPLETE).unlink(
+                missing_ok=True
+            )  # a state about to be overwritten is not complete any more
             (folder / _EVALUATION).unlink(missing_ok=True)
         try:
             yield
@@ -108,23 +112,34 @@ class Checkpoints:
         folder = self.path(step)
         _write_durably(folder / _HISTORY, history.to_json())
         files = {name: _sha256(folder / name) for name in _files(folder)}
-        document = {"schema": _SCHEMA, "step": step, "configuration": self._fingerprint, "files": files}
+        document = {
+            "schema": _SCHEMA,
+            "step": step,
+            "configuration": self._fingerprint,
+            "files": files,
+        }
         _write_durably(folder / _COMPLETE, json.dumps(document, indent=1, sort_keys=True).encode())
 
     def write_evaluation(self, measured: Measured) -> None:
         """The evaluation of a complete state."""
-        _write_durably(self.path(measured.step) / _EVALUATION, _EVALUATION_JSON.dump_json(measured.evaluation))
+        _write_durably(
+            self.path(measured.step) / _EVALUATION, _EVALUATION_JSON.dump_json(measured.evaluation)
+        )
 
     def prune(self, *, keep: set[int]) -> None:
         """Remove every other state."""
         for step in self._steps() - keep:
-            (self.path(step) / _COMPLETE).unlink(missing_ok=True)  # first: a half-removed folder must not look whole
+            (self.path(step) / _COMPLETE).unlink(
+                missing_ok=True
+            )  # first: a half-removed folder must not look whole
             shutil.rmtree(
                 self.path(step), ignore_errors=True
             )  # SageMaker's markers come and go; the rest goes next time
 
     def _steps(self) -> set[int]:
-        return {int(match[1]) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))}
+        return {
+            int(match[1]) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))
+        }
 
     def _fault(self, step: int) -> str | None:
         folder = self.path(step)
@@ -133,17 +148,27 @@ class Checkpoints:
             listed = document["files"]
             if document["schema"] != _SCHEMA or document["step"] != step:
                 return f"{_COMPLETE} is of another kind"
-            differing = [name for name, digest in listed.items() if _sha256(folder / name) != digest]
+            differing = [
+                name for name, digest in listed.items() if _sha256(folder / name) != digest
+            ]
         except FileNotFoundError as error:
             return f"{Path(error.filename).name} is missing"
         except (ValueError, KeyError, TypeError, AttributeError):
             return f"{_COMPLETE} is damaged"
-        return f"{', '.join(sorted(differing)[:3])} differs from what was written" if differing else None
+        return (
+            f"{', '.join(sorted(differing)[:3])} differs from what was written"
+            if differing
+            else None
+        )
 
     def _check_configuration(self, step: int) -> None:
         theirs = json.loads((self.path(step) / _COMPLETE).read_bytes())["configuration"]
         if theirs != self._fingerprint:
-            names = sorted(n for n in theirs.keys() | self._fingerprint if theirs.get(n) != self._fingerprint.get(n))
+            names = sorted(
+                n
+                for n in theirs.keys() | self._fingerprint
+                if theirs.get(n) != self._fingerprint.get(n)
+            )
             raise Conflict(
                 f"checkpoint-{step} is of another configuration",
                 expected=", ".join(f"{name} {self._fingerprint.get(name)}" for name in names),

@@ -48,7 +48,12 @@ Measured = tuple[Document, float]  # summed negative log likelihood of its targe
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, rows: Sequence[Row], precision: Precision, *, rows_at_once: int, stop: StopSignal
+    model: nn.Module,
+    rows: Sequence[Row],
+    precision: Precision,
+    *,
+    rows_at_once: int,
+    stop: StopSignal,
 ) -> Evaluation:
     """The loss of `model` on every document of `rows`.
 
@@ -118,19 +123,28 @@ class _Sums:
 
     def evaluation(self) -> Evaluation:
         """Their means."""
-        return Evaluation(self.whole.loss, self.whole.tokens, _parts(self.by_year), _parts(self.by_group))
+        return Evaluation(
+            self.whole.loss, self.whole.tokens, _parts(self.by_year), _parts(self.by_group)
+        )
 
 
 def _parts(sums: dict[str, _Sum]) -> dict[str, Part]:
-    return {name: Part(total.loss, total.tokens) for name, total in sorted(sums.items()) if total.tokens}
+    return {
+        name: Part(total.loss, total.tokens) for name, total in sorted(sums.items()) if total.tokens
+    }
 
 
 def on_device(batch: dict[str, Tensor | int], precision: Precision) -> dict[str, Tensor | int]:
     """The batch where the model is."""
     device = precision.device.torch_device
-    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    return {
+        name: value.to(device) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+    }
 
 
 def autocast(precision: Precision) -> torch.autocast:
     """float32 adapters over a bfloat16 base; nothing on a float32 base."""
-    return torch.autocast(precision.device.torch_device.type, torch.bfloat16, enabled=precision.autocast)
+    return torch.autocast(
+        precision.device.torch_device.type, torch.bfloat16, enabled=precision.autocast
+    )

@@ -34,8 +34,23 @@ from steps.train.tracking.tracker import Tracker
 
 # The hyperparameters that decide which weights come out, and which of them are the best
 _DECISIVE = (
-    *("execution_arn", "base_model", "base_model_revision", "epochs", "max_steps", "learning_rate", "lora_rank"),
-    *("sequence_length", "seed", "optimizer", "determinism", "eval_steps", "early_stopping_patience"),
+    *(
+        "execution_arn",
+        "base_model",
+        "base_model_revision",
+        "epochs",
+        "max_steps",
+        "learning_rate",
+        "lora_rank",
+    ),
+    *(
+        "sequence_length",
+        "seed",
+        "optimizer",
+        "determinism",
+        "eval_steps",
+        "early_stopping_patience",
+    ),
     "max_eval_examples",
 )
 _SAME_LOSS = 0.01  # nats; what reading the best adapter back may change, on a GPU whose sums vary
@@ -105,7 +120,9 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     arguments, me = task.arguments, processes.here()
     determinism.apply(arguments.determinism, arguments.seed)
     decided = precision.decide(arguments.fp8_mode, precision.Device.here())
-    task.tracker.tag({f"fp8_{name}": value for name, value in decided.record().model_dump().items()})
+    task.tracker.tag(
+        {f"fp8_{name}": value for name, value in decided.record().model_dump().items()}
+    )
     plan = _plan(task, decided, me)
     with clock.time("load"):
         tuned = loading.load(arguments, task.base_model, decided, split=plan.shards > 1)
@@ -147,7 +164,12 @@ def _plan(task: Task, decided: precision.Precision, me: processes.Processes) -> 
 
 
 def _course(
-    task: Task, tuned: PeftModel, plan: memory.Plan, *, decided: precision.Precision, stop: StopSignal
+    task: Task,
+    tuned: PeftModel,
+    plan: memory.Plan,
+    *,
+    decided: precision.Precision,
+    stop: StopSignal,
 ) -> training_loop.Course:
     """How this task is trained on this device."""
     arguments, me, held_out = task.arguments, processes.here(), _measured(task)
@@ -162,7 +184,9 @@ def _course(
         batching=batches,
         precision=decided,
         checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, me)),
-        evaluate=lambda: evaluate(tuned, held_out, decided, rows_at_once=batches.micro_rows, stop=stop),
+        evaluate=lambda: evaluate(
+            tuned, held_out, decided, rows_at_once=batches.micro_rows, stop=stop
+        ),
         tracker=task.tracker,
         stop=stop,
         flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,

@@ -25,9 +25,13 @@ class History:
     before: Evaluation | None = None  # of the base, before the first step
     steps: int = 0
     tokens: int = 0
-    flops: int = 0  # what the model needs for them (`steps.train.planning.flops`), the numerator of MFU
+    flops: int = (
+        0  # what the model needs for them (`steps.train.planning.flops`), the numerator of MFU
+    )
     seconds: float = 0.0
-    resumed_from: list[int] = field(default_factory=list)  # the step of each checkpoint that a start went on from
+    resumed_from: list[int] = field(
+        default_factory=list
+    )  # the step of each checkpoint that a start went on from
     curve: list[dict[str, float]] = field(default_factory=list)
     evaluations: list[Measured] = field(default_factory=list)
 

@@ -30,7 +30,11 @@ def train(model: PeftModel, course: Course, before: Evaluation) -> History:
         Stopped, Diverged, Conflict, IntegrityError: see `loop.train` and `checkpoints`.
     """
     alone = course.processes.count == 1
-    initial = {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()} if alone else {}
+    initial = (
+        {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()}
+        if alone
+        else {}
+    )
     while True:
         resume = course.newest()
         history = resume.history() if resume else History(before=before)
@@ -55,11 +59,15 @@ def _adapters(model: PeftModel) -> dict[str, torch.Tensor]:
 
 
 def _smaller(course: Course, why: str) -> Batching:
-    alone = course.processes.count == 1  # several cannot begin anew: the others wait in the middle of the failed step
+    alone = (
+        course.processes.count == 1
+    )  # several cannot begin anew: the others wait in the middle of the failed step
     smaller = course.batching.smaller() if alone else None
     if smaller is None:
         raise OutOfMemory(
-            "the device has no memory for one row" if alone else "one of several devices has no memory for its rows",
+            "the device has no memory for one row"
+            if alone
+            else "one of several devices has no memory for its rows",
             expected=f"room for {course.batching} on {course.precision.device.name}",
             got=why.splitlines()[0][:200],
             do="lower SequenceLength or LoraRank, or choose a TrainInstanceType with more GPU memory",

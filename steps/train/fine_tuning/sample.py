@@ -36,7 +36,9 @@ def sample(model: PeftModel, chat: Chat, document: Document, precision: Precisio
 
 @torch.no_grad()
 def _answer(model: PeftModel, chat: Chat, document: Document, precision: Precision) -> str:
-    question = torch.tensor([document.ids[: document.prompt_tokens]], device=precision.device.torch_device)
+    question = torch.tensor(
+        [document.ids[: document.prompt_tokens]], device=precision.device.torch_device
+    )
     with autocast(precision):
         answered = model.generate(
             input_ids=question,

@@ -36,7 +36,9 @@ class Reporter:
 
     def report(self, state: TrainerState, logs: Mapping[str, float]) -> None:
         """Say what the step gave."""
-        metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()} | self._measured(state)
+        metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()} | self._measured(
+            state
+        )
         metric_lines.report_step(state.global_step, **metrics)
         self._history.curve.append({"step": state.global_step, **metrics})
         self._tracker.log(state.global_step, metrics)

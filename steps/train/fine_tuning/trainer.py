@@ -26,7 +26,9 @@ class SharedTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Order:
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
         # alone, the last rows of an epoch are a smaller pass, which costs less than a blank row
-        multiple = self.args.train_batch_size * self.args.world_size if self.args.world_size > 1 else 1
+        multiple = (
+            self.args.train_batch_size * self.args.world_size if self.args.world_size > 1 else 1
+        )
         self._order = Order(len(rows), seed=self.args.seed, multiple=multiple)
         return self._order
 
@@ -63,7 +65,10 @@ class SharedTrainer(Trainer):
         if (folder / fsdp.FOLDER).exists():
             fsdp.load(model, optimizer, folder)
         elif fsdp.is_sharded(model):
-            fsdp.load_whole(optimizer, torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True))
+            fsdp.load_whole(
+                optimizer,
+                torch.load(folder / OPTIMIZER_NAME, map_location="cpu", weights_only=True),
+            )
         else:
             super()._load_optimizer_and_scheduler(checkpoint)
             return

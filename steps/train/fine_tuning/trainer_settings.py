@@ -33,7 +33,9 @@ class Schedule:
         return step > 0 and (step % self.eval_steps == 0 or step >= self.steps)
 
 
-def arguments(schedule: Schedule, batching: Batching, precision: Precision, folder: Path) -> TrainingArguments:
+def arguments(
+    schedule: Schedule, batching: Batching, precision: Precision, folder: Path
+) -> TrainingArguments:
     """Trainer's own arguments; checkpoints go below `folder`."""
     on_cpu = precision.device.capability is None
     return TrainingArguments(

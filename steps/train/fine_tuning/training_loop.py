@@ -77,7 +77,11 @@ class Course:
         newest = self.checkpoints.latest()
         steps = self.processes.gather(newest.step if newest else 0)
         if len(set(steps)) > 1:
-            raise Conflict("the hosts hold different checkpoints", expected="one newest", got=f"of steps {steps}")
+            raise Conflict(
+                "the hosts hold different checkpoints",
+                expected="one newest",
+                got=f"of steps {steps}",
+            )
         return newest
 
 
@@ -112,14 +116,18 @@ def train(model: PeftModel, course: Course, history: History, *, resume: Checkpo
 
 
 def _ended(course: Course, history: History) -> bool:
-    return history.steps >= course.schedule.steps or history.out_of_patience(course.schedule.patience)
+    return history.steps >= course.schedule.steps or history.out_of_patience(
+        course.schedule.patience
+    )
 
 
 def _measure(step: int, course: Course, history: History) -> None:
     """Evaluate the state after `step`, if that is due and was not done; keep the best state and the newest only."""
     if not course.schedule.due(step) or history.evaluated(step):
         return
-    measured = Measured(step, require_finite(course.evaluate(), f"at step {step}", do="lower LearningRate"))
+    measured = Measured(
+        step, require_finite(course.evaluate(), f"at step {step}", do="lower LearningRate")
+    )
     history.evaluations.append(measured)
     report(measured, course)
     if course.processes.is_leader:
@@ -131,7 +139,11 @@ def _measure(step: int, course: Course, history: History) -> None:
 def report(measured: Measured, course: Course) -> None:
     """One metric line for an evaluation."""
     evaluation = measured.evaluation
-    metrics = {"eval_loss": evaluation.loss, "eval_perplexity": evaluation.perplexity, "eval_tokens": evaluation.tokens}
+    metrics = {
+        "eval_loss": evaluation.loss,
+        "eval_perplexity": evaluation.perplexity,
+        "eval_tokens": evaluation.tokens,
+    }
     metric_lines.report_evaluation(measured.step, **metrics)
     course.tracker.log(measured.step, metrics)
 
@@ -143,7 +155,12 @@ def require_finite(evaluation: Evaluation, when: str, *, do: str) -> Evaluation:
         Diverged: it is none.
     """
     if not math.isfinite(evaluation.loss):
-        raise Diverged(f"the eval loss {when} is no number", expected="a finite loss", got=str(evaluation.loss), do=do)
+        raise Diverged(
+            f"the eval loss {when} is no number",
+            expected="a finite loss",
+            got=str(evaluation.loss),
+            do=do,
+        )
     return evaluation
 
 
@@ -207,10 +224,14 @@ class _Life(TrainerCallback):
         of_all = peak * self._course.processes.count if peak else None
         self._reporter = Reporter(self._history, self._course.tracker, peak_flops=of_all)
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         self._reporter.begin()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         self._history.steps = state.global_step
         seen = sum(self._course.processes.gather(self._trainer.seen), Tokens(0, 0, 0))
         self._reporter.step_ended(seen.tokens, self._course.flops(seen))
@@ -218,7 +239,9 @@ class _Life(TrainerCallback):
         control.should_save = stopped or self._course.schedule.due(state.global_step)
         control.should_training_stop |= stopped
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         if self._course.stop.is_set():  # the state is safe; its evaluation is made up for
             control.should_training_stop = True
         else:
@@ -226,7 +249,9 @@ class _Life(TrainerCallback):
             control.should_training_stop |= _ended(self._course, self._history)
         self._reporter.begin()  # saving and evaluating is not training
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         logs: dict[str, float] = kwargs["logs"]
         if "loss" in logs:  # else Trainer's summary
             self._reporter.report(state, logs)

@@ -50,7 +50,12 @@ def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
     _compare_names(mirror, folder)
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(lambda entry: _compare(folder, entry), mirror.files))
-    return BaseModelFiles(name=name, revision=revision, mirror_sha256=canonical.sha256(content), licence=mirror.licence)
+    return BaseModelFiles(
+        name=name,
+        revision=revision,
+        mirror_sha256=canonical.sha256(content),
+        licence=mirror.licence,
+    )
 
 
 def _read(folder: Path) -> bytes:
@@ -60,7 +65,9 @@ def _read(folder: Path) -> bytes:
         raise IntegrityError(
             f"the model channel has no {MIRROR}",
             expected="a base model that was mirrored with its digests",
-            got=f"{sum(1 for _ in folder.glob('*'))} files without it" if folder.is_dir() else "no channel named model",
+            got=f"{sum(1 for _ in folder.glob('*'))} files without it"
+            if folder.is_dir()
+            else "no channel named model",
             do="mirror the model again (scripts/mirror-model), and pass its folder as the channel `model`",
         ) from None
 
@@ -79,12 +86,16 @@ def _parse(content: bytes, folder: Path) -> _Mirror:
 
 def _compare_names(mirror: _Mirror, folder: Path) -> None:
     listed = {entry.path for entry in mirror.files}
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {MIRROR}
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {
+        MIRROR
+    }
     if listed != present:
         raise IntegrityError(
             "the base model's files are not those of its mirror",
             expected="exactly the files that mirror.json lists",
-            got=json.dumps({"missing": sorted(listed - present)[:10], "extra": sorted(present - listed)[:10]}),
+            got=json.dumps(
+                {"missing": sorted(listed - present)[:10], "extra": sorted(present - listed)[:10]}
+            ),
             do="mirror the model again",
         )
 
@@ -93,7 +104,11 @@ def _compare(folder: Path, entry: FileEntry) -> None:
     path = folder / entry.path
     size = path.stat().st_size
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if size == entry.size else "not computed"
+        digest = (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if size == entry.size
+            else "not computed"
+        )
     if digest != entry.sha256:
         raise IntegrityError(
             f"base model file {entry.path} differs from its mirror",

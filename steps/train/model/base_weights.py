@@ -70,7 +70,9 @@ def read(folder: Path, device: torch.device, *, vision: bool = False) -> Iterato
                 tensor, scale = tensors.get_tensor(name), scales.pop(name, None)
                 yield Weight(_runtime_name(name), name, tensor, _checked(name, tensor, scale))
     if scales:
-        raise IntegrityError("the base model has scales without weights", got=", ".join(sorted(scales))[:300])
+        raise IntegrityError(
+            "the base model has scales without weights", got=", ".join(sorted(scales))[:300]
+        )
 
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -92,7 +94,10 @@ def files(folder: Path) -> list[Path]:
     """The shards that the index names; `consolidated.safetensors` holds the same weights again under other names."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        return [folder / name for name in sorted(set(json.loads(index.read_bytes())["weight_map"].values()))]
+        return [
+            folder / name
+            for name in sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        ]
     return [folder / "model.safetensors"]
 
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 IGNORED = -100  # the label that no loss looks at; transformers' convention
-CHUNK_LOGITS = 2**27  # logits at once: 0.5 GiB in float32, 1,024 positions of Ministral's vocabulary
+CHUNK_LOGITS = (
+    2**27
+)  # logits at once: 0.5 GiB in float32, 1,024 positions of Ministral's vocabulary
 
 
 class _ChunkedNll(torch.autograd.Function):
@@ -40,7 +42,9 @@ class _ChunkedNll(torch.autograd.Function):
 
 
 @torch.no_grad()
-def token_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS) -> Tensor:
+def token_nll(
+    hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS
+) -> Tensor:
     """(labelled tokens,) the negative log likelihood, in nats, of each, in their order; what `completion_nll` sums, but
     for evaluation: without a gradient.
     """
@@ -53,7 +57,9 @@ def token_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int
     return nll
 
 
-def completion_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS) -> Tensor:
+def completion_nll(
+    hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS
+) -> Tensor:
     """The summed negative log likelihood, in nats, of every labelled token.
 
     Args:
@@ -66,7 +72,9 @@ def completion_nll(hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits
     return nll
 
 
-def _labelled(hidden: Tensor, head: Tensor, labels: Tensor, chunk_logits: int) -> tuple[Tensor, Tensor, int]:
+def _labelled(
+    hidden: Tensor, head: Tensor, labels: Tensor, chunk_logits: int
+) -> tuple[Tensor, Tensor, int]:
     """The states that predict a labelled token, those tokens, and how many of them make a chunk."""
     targets = labels[:, 1:]
     kept = targets != IGNORED

@@ -48,13 +48,17 @@ def _decode_integers(bits: Tensor, dtype: torch.dtype) -> Tensor:
     """The same by moving sign, exponent and mantissa to bfloat16's places: Triton knows no e4m3 before sm_89."""
     wide = bits.to(torch.int16)
     moved = ((wide & 0x80) << 8) | ((wide & 0x7F) << 4)
-    return (moved.view(torch.bfloat16) * 2.0**120).to(dtype)  # bfloat16's exponent bias 127 less e4m3's 7
+    return (moved.view(torch.bfloat16) * 2.0**120).to(
+        dtype
+    )  # bfloat16's exponent bias 127 less e4m3's 7
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """Each row divided by its own scale, as e4m3, and the scales: (tokens, in) → (tokens, in), (tokens, 1)."""
     scale = (x.abs().amax(-1, keepdim=True).float() / E4M3_MAX).clamp_min(_SMALLEST_SCALE)
-    return torch.div(x, scale).clamp_(-E4M3_MAX, E4M3_MAX).to(E4M3), scale  # divided in float32, and only one such copy
+    return torch.div(x, scale).clamp_(-E4M3_MAX, E4M3_MAX).to(
+        E4M3
+    ), scale  # divided in float32, and only one such copy
 
 
 def _multiply_native(x: Tensor, columns: Tensor, scale: Tensor) -> Tensor:
@@ -78,7 +82,9 @@ class _Multiply(torch.autograd.Function):
     """`x @ W.T` that saves the one-byte weight for backward instead of a decoded copy of it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bits: Tensor, scale: Tensor, native: bool, native_gradient: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, bits: Tensor, scale: Tensor, native: bool, native_gradient: bool
+    ) -> Tensor:
         ctx.save_for_backward(bits, scale)
         ctx.native_gradient = native_gradient
         if native:
@@ -105,7 +111,9 @@ class Fp8Linear(nn.Linear):
         native_gradient: take the input's gradient in FP8 too.
     """
 
-    def __init__(self, weight: Tensor, scale: Tensor, *, native: bool = False, native_gradient: bool = False) -> None:
+    def __init__(
+        self, weight: Tensor, scale: Tensor, *, native: bool = False, native_gradient: bool = False
+    ) -> None:
         nn.Module.__init__(self)
         self.out_features, self.in_features = weight.shape
         self.native, self.native_gradient = native, native_gradient

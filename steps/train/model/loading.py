@@ -32,9 +32,16 @@ def shared_out(arguments: Arguments, plan: Plan, device: Device, count: int) -> 
         UsageError: a split base cannot be combined with something else that was asked for.
     """
     asked = arguments.sharding
-    if count == 1 or asked == "ddp" or (asked == "auto" and _fits(device, arguments.sequence_length, plan, count)):
+    if (
+        count == 1
+        or asked == "ddp"
+        or (asked == "auto" and _fits(device, arguments.sequence_length, plan, count))
+    ):
         return plan
-    for value, whole_only in ((plan.mode, ("nf4",)), (plan.optimizer, ("adamw_8bit", "paged_adamw_8bit"))):
+    for value, whole_only in (
+        (plan.mode, ("nf4",)),
+        (plan.optimizer, ("adamw_8bit", "paged_adamw_8bit")),
+    ):
         if value in whole_only:
             raise UsageError(
                 f"{value} cannot be used with a base that is split among GPUs",
@@ -67,7 +74,10 @@ def load(arguments: Arguments, folder: Path, precision: Precision, *, split: boo
         )
     base = ministral.load(folder, precision, on=_CPU if split else None)
     tuned = lora.add_adapters(
-        base, arguments.lora_rank, base_model=arguments.base_model, revision=arguments.base_model_revision
+        base,
+        arguments.lora_rank,
+        base_model=arguments.base_model,
+        revision=arguments.base_model_revision,
     )
     if split:
         fsdp.shard(tuned, precision.device.torch_device, count)

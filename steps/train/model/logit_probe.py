@@ -28,7 +28,9 @@ from steps.train.model.fp8_linear import Fp8Linear
 
 DOCUMENTS = 4
 _TOKENS = 512  # of each document, from its beginning
-_POSITIONS = 32  # the last of those: with Ministral's vocabulary 4 * 32 of them are 67 MB in float32
+_POSITIONS = (
+    32  # the last of those: with Ministral's vocabulary 4 * 32 of them are 67 MB in float32
+)
 # Of the logits' norm. Measured with random weights against the tuned model in float32: 0.012 with 2 layers, 0.019 with 26 (the
 # 3B model's number), half of it from the rounded weights, half from bfloat16 activations; one negated matrix gives 0.2 and more.
 TOLERANCE = 0.05
@@ -77,7 +79,9 @@ def check(folder: Path, probe: Probe) -> Comparison:
         (one - other).norm().div(norm).item()
         for one, other in ((answers, probe.tuned), (answers, probe.base), (probe.tuned, probe.base))
     )
-    lost = from_base < difference < 5 * effect  # from_base is smaller by chance where the effect is far smaller
+    lost = (
+        from_base < difference < 5 * effect
+    )  # from_base is smaller by chance where the effect is far smaller
     if lost or not difference <= TOLERANCE:  # not: nan is refused as well
         raise IntegrityError(
             "the merged model does not answer as the tuned one",
@@ -98,7 +102,10 @@ def _load(folder: Path) -> nn.Module:
         loaded: Any = Mistral3ForConditionalGeneration.from_pretrained(
             folder, dtype=torch.bfloat16, local_files_only=True, output_loading_info=True
         )
-    except (SafetensorError, RuntimeError) as error:  # a file that is none, a weight of another shape
+    except (
+        SafetensorError,
+        RuntimeError,
+    ) as error:  # a file that is none, a weight of another shape
         raise IntegrityError("the merged model cannot be read", got=str(error)[:300]) from error
     model: nn.Module = loaded[0]
     wrong = {kind: sorted(map(str, keys))[:10] for kind, keys in loaded[1].items() if keys}
@@ -119,8 +126,12 @@ def _logits(model: nn.Module, documents: Sequence[tuple[int, ...]]) -> Tensor:
     asked: list[Tensor] = []
     for ids in documents:
         # float32 adapters over a bfloat16 base need autocast; a model of one dtype does not mind it
-        with torch.autocast(weight.device.type, torch.bfloat16, enabled=weight.dtype is torch.bfloat16):
-            answer: Any = model(input_ids=torch.tensor([ids], device=weight.device), logits_to_keep=_POSITIONS)
+        with torch.autocast(
+            weight.device.type, torch.bfloat16, enabled=weight.dtype is torch.bfloat16
+        ):
+            answer: Any = model(
+                input_ids=torch.tensor([ids], device=weight.device), logits_to_keep=_POSITIONS
+            )
         asked.append(answer.logits[0].float().cpu())
     return torch.cat(asked)
 
@@ -128,7 +139,9 @@ def _logits(model: nn.Module, documents: Sequence[tuple[int, ...]]) -> Tensor:
 @contextmanager
 def _exact(model: nn.Module) -> Iterator[None]:
     """Multiply by the decoded weights: quantized activations are no property of the weights that were merged."""
-    native = [module for module in model.modules() if isinstance(module, Fp8Linear) and module.native]
+    native = [
+        module for module in model.modules() if isinstance(module, Fp8Linear) and module.native
+    ]
     for module in native:
         module.native = False
     try:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from peft.tuners.lora import LoraLayer
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -28,7 +34,14 @@ ADAPTERS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"  # 
 _SAVED = "base_model.model."  # what PEFT puts before a module's name
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 # Variants of LoRA whose product is another than alpha / r * B @ A; add_adapters uses none
-_OTHER_PRODUCTS = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "lora_bias")
+_OTHER_PRODUCTS = (
+    "use_rslora",
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "lora_bias",
+)
 
 
 def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision: str) -> PeftModel:
@@ -46,7 +59,9 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
     made_by: Any = instead_of_pefts  # PEFT calls it as it would a class
     configuration._register_custom_module({nn.Linear: made_by})
     with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+        warnings.filterwarnings(
+            "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
+        )
         # float32 adapters: small updates at a small learning rate are lost in bfloat16
         adapted = get_peft_model(model, configuration, autocast_adapter_dtype=True)
     for layer in adapted.modules():
@@ -65,7 +80,9 @@ def save_adapters(model: PeftModel, folder: Path) -> None:
         return
     # without the flag PEFT asks the hub for the base model's vocabulary size
     model.save_pretrained(str(folder), state_dict=whole, save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card has no facts; report/write.py writes ours
+    (folder / "README.md").unlink(
+        missing_ok=True
+    )  # PEFT's model card has no facts; report/write.py writes ours
 
 
 def load_adapters(model: PeftModel, folder: Path) -> None:
@@ -76,7 +93,9 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
     """
     saved = processes.here().from_leader(lambda: load_file(folder / "adapter_model.safetensors"))
     wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
-    shapes, expected = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, wanted))
+    shapes, expected = (
+        {name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, wanted)
+    )
     if shapes != expected:
         differing = sorted(n for n in shapes.keys() | expected if shapes.get(n) != expected.get(n))
         raise IntegrityError(
@@ -85,7 +104,9 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
             got=f"{len(shapes)} tensors; {differing[0]} differs",
             do="start a new execution",
         )
-    set_peft_model_state_dict(model, {name: fsdp.part_of(tensor, wanted[name]) for name, tensor in saved.items()})
+    set_peft_model_state_dict(
+        model, {name: fsdp.part_of(tensor, wanted[name]) for name, tensor in saved.items()}
+    )
 
 
 @dataclass
@@ -102,7 +123,9 @@ class SavedAdapters:
             return None
         self.left.remove(weight)
         module = _SAVED + weight.removesuffix(".weight")
-        a, b = (self._tensors.get_tensor(module + kind).float() for kind in (_A, _B))  # (r, in), (out, r)
+        a, b = (
+            self._tensors.get_tensor(module + kind).float() for kind in (_A, _B)
+        )  # (r, in), (out, r)
         product: Tensor = b @ a
         return product.mul_(self.scaling)
 
@@ -117,14 +140,18 @@ def saved(folder: Path) -> Iterator[SavedAdapters]:
     configuration = json.loads((folder / CONFIGURATION).read_bytes())
     if others := [key for key in _OTHER_PRODUCTS if configuration.get(key)]:
         raise IntegrityError(
-            "the adapters cannot be multiplied out", expected="plain LoRA: alpha / r * B @ A", got=", ".join(others)
+            "the adapters cannot be multiplied out",
+            expected="plain LoRA: alpha / r * B @ A",
+            got=", ".join(others),
         )
     with safe_open(folder / ADAPTERS, framework="pt") as tensors:
         names = set(tensors.keys())
         modules = {name.removesuffix(_A) for name in names if name.endswith(_A)}
         if names != {module + kind for module in modules for kind in (_A, _B)}:
             raise IntegrityError(
-                "the adapters are not pairs", expected="lora_A and lora_B of each linear", got=f"{len(names)} tensors"
+                "the adapters are not pairs",
+                expected="lora_A and lora_B of each linear",
+                got=f"{len(names)} tensors",
             )
         weights = {module.removeprefix(_SAVED) + ".weight" for module in modules}
         yield SavedAdapters(configuration["lora_alpha"] / configuration["r"], weights, tensors)

@@ -47,7 +47,9 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         if by_token:
             return CausalLMOutputWithPast(loss=token_nll(hidden, self.lm_head.weight, labels))
         nll = completion_nll(hidden, self.lm_head.weight, labels)
-        targets = (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        targets = (
+            (labels[:, 1:] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        )
         return CausalLMOutputWithPast(loss=nll / targets)
 
 
@@ -59,7 +61,9 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
     """
     configuration = _configuration(folder)
     device, dtype = on or precision.device.torch_device, precision.dtype
-    with init_empty_weights(include_buffers=False):  # rotary frequencies are buffers, computed in float32, and stay so
+    with init_empty_weights(
+        include_buffers=False
+    ):  # rotary frequencies are buffers, computed in float32, and stay so
         model = PackedMinistral(configuration)
     model.model.vision_tower = model.model.multi_modal_projector = None
     expected = {name for name, _ in model.named_parameters()}
@@ -70,7 +74,9 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
     missing = sorted(name for name in expected if name != "lm_head.weight")
     if missing:
         raise IntegrityError(
-            "the base model lacks weights", expected="all of config.json's", got=", ".join(missing)[:300]
+            "the base model lacks weights",
+            expected="all of config.json's",
+            got=", ".join(missing)[:300],
         )
     model.generation_config = GenerationConfig.from_pretrained(folder)
     nn.Module.to(model, device)
@@ -91,7 +97,9 @@ def shape(folder: Path) -> Shape:
 def _configuration(folder: Path) -> Mistral3Config:
     content = json.loads((folder / "config.json").read_bytes())
     base_weights.quantization(content, folder)
-    del content["quantization_config"]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
+    del content[
+        "quantization_config"
+    ]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
     configuration = Mistral3Config.from_dict(content)
     text: Any = configuration.text_config
     text._attn_implementation = packed_attention.NAME
@@ -105,7 +113,9 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
         owner = model.get_submodule(owner_name)
         shape = owner.get_parameter(kind).shape
     except AttributeError:
-        raise IntegrityError("the base model has a weight that Ministral-3 does not", got=weight.name) from None
+        raise IntegrityError(
+            "the base model has a weight that Ministral-3 does not", got=weight.name
+        ) from None
     if shape != weight.tensor.shape:
         raise IntegrityError(
             f"base model weight {weight.name} has another shape",
@@ -113,14 +123,19 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
             got=str(tuple(weight.tensor.shape)),
         )
     if weight.scale is None:
-        owner.register_parameter(kind, nn.Parameter(weight.tensor.to(precision.dtype), requires_grad=False))
+        owner.register_parameter(
+            kind, nn.Parameter(weight.tensor.to(precision.dtype), requires_grad=False)
+        )
     else:
         model.set_submodule(owner_name, _linear(weight.tensor, weight.scale, precision))
 
 
 def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
     """The FP8 layer, or what the asked mode makes of it."""
-    native, native_gradient = precision.effective in ("native", "native_dx"), precision.effective == "native_dx"
+    native, native_gradient = (
+        precision.effective in ("native", "native_dx"),
+        precision.effective == "native_dx",
+    )
     if native and any(size % NATIVE_ALIGNMENT for size in weight.shape):
         raise IntegrityError(
             "a base model weight cannot be multiplied in FP8",
@@ -145,9 +160,16 @@ def _nf4(weight: nn.Parameter, dtype: torch.dtype) -> nn.Linear:
 
     nf4: Any = bitsandbytes.nn
     layer = nf4.Linear4bit(
-        weight.shape[1], weight.shape[0], bias=False, compute_dtype=dtype, quant_type="nf4", device="meta"
+        weight.shape[1],
+        weight.shape[0],
+        bias=False,
+        compute_dtype=dtype,
+        quant_type="nf4",
+        device="meta",
     )
-    layer.weight = nf4.Params4bit(weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True)
+    layer.weight = nf4.Params4bit(
+        weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True
+    )
     quantized: nn.Linear = layer.to(weight.device)  # quantization happens on this move
     return quantized
 
@@ -157,7 +179,9 @@ def _check_dtype(model: nn.Module, dtype: torch.dtype) -> None:
     other = {
         name
         for name, parameter in model.named_parameters()
-        if parameter.is_floating_point() and parameter.dtype is not dtype and not name.endswith(".scale")
+        if parameter.is_floating_point()
+        and parameter.dtype is not dtype
+        and not name.endswith(".scale")
     }
     if other:
         raise IntegrityError(f"weights are not {dtype}", got=", ".join(sorted(other))[:300])

@@ -37,16 +37,21 @@ def packed_attention(
         ValueError: a batch or a mask that this function would silently get wrong.
     """
     if attention_mask is not None:
-        raise ValueError(f"{NAME}: expected no attention mask, got one of shape {tuple(attention_mask.shape)}")
+        raise ValueError(
+            f"{NAME}: expected no attention mask, got one of shape {tuple(attention_mask.shape)}"
+        )
     if cu_seq_lens_q is None:
         return _attend_plain(query, key, value, scaling).transpose(1, 2).contiguous(), None
     if query.shape[0] != 1 or query.shape[2] != key.shape[2]:
-        raise ValueError(f"{NAME}: expected one packed row without cache, got query {tuple(query.shape)}")
+        raise ValueError(
+            f"{NAME}: expected one packed row without cache, got query {tuple(query.shape)}"
+        )
     if query.is_cuda:
         return _attend_cuda((query, key, value), scaling, cu_seq_lens_q, max_length_q), None
     starts = cu_seq_lens_q.tolist()
     documents = [
-        _attend_plain(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling) for a, b in pairwise(starts)
+        _attend_plain(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling)
+        for a, b in pairwise(starts)
     ]
     return torch.cat(documents, 2).transpose(1, 2).contiguous(), None
 
@@ -54,7 +59,9 @@ def packed_attention(
 def _attend_plain(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
     """One causal document, or one new token over a cache."""
     if query.shape[2] not in (1, key.shape[2]):
-        raise ValueError(f"{NAME}: expected one new token or a whole document, got {query.shape[2]} of {key.shape[2]}")
+        raise ValueError(
+            f"{NAME}: expected one new token or a whole document, got {query.shape[2]} of {key.shape[2]}"
+        )
     return functional.scaled_dot_product_attention(
         query,
         key,
@@ -66,11 +73,16 @@ def _attend_plain(query: Tensor, key: Tensor, value: Tensor, scaling: float | No
 
 
 def _attend_cuda(
-    states: tuple[Tensor, Tensor, Tensor], scaling: float | None, cu_seq_lens: Tensor, max_length: int | None
+    states: tuple[Tensor, Tensor, Tensor],
+    scaling: float | None,
+    cu_seq_lens: Tensor,
+    max_length: int | None,
 ) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    query, key, value = (state[0].transpose(0, 1).contiguous() for state in states)  # (tokens, heads, width)
+    query, key, value = (
+        state[0].transpose(0, 1).contiguous() for state in states
+    )  # (tokens, heads, width)
     longest = len(query) if max_length is None else max_length
     causal = (-1, 0)  # any number of keys to the left, none to the right
     attended = varlen_attn(

@@ -42,7 +42,9 @@ class Batching:
         """
         if self.micro_rows > 1:
             rows = max(n for n in range(1, self.micro_rows) if self.micro_rows % n == 0)
-            return replace(self, micro_rows=rows, accumulation=self.accumulation * self.micro_rows // rows)
+            return replace(
+                self, micro_rows=rows, accumulation=self.accumulation * self.micro_rows // rows
+            )
         if self.recomputed_layers < self.decoder_layers:
             more = self.recomputed_layers + max(1, self.decoder_layers // 4)
             return replace(self, recomputed_layers=min(more, self.decoder_layers))

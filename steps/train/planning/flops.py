@@ -30,7 +30,9 @@ class Tokens:
         return cls(*map(sum, zip(*counted, strict=True))) if counted else cls(0, 0, 0)
 
     def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(self.tokens + other.tokens, self.pairs + other.pairs, self.labelled + other.labelled)
+        return Tokens(
+            self.tokens + other.tokens, self.pairs + other.pairs, self.labelled + other.labelled
+        )
 
 
 @dataclass(frozen=True)
@@ -57,5 +59,7 @@ def of_step(shape: Shape, rank: int, tokens: Tokens) -> Flops:
         linears=2 * tokens.tokens * (2 * shape.layers * shape.layer_weights - first),
         adapters=2 * tokens.tokens * (3 * shape.layers * shape.adapter_weights(rank) - first_down),
         attention=3 * shape.layers * 4 * q * tokens.pairs,
-        head=4 * shape.embedding * tokens.labelled,  # the gradient of the hidden states is made with the loss
+        head=4
+        * shape.embedding
+        * tokens.labelled,  # the gradient of the hidden states is made with the loss
     )

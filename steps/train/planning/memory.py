@@ -15,7 +15,12 @@ from steps.train.model.chunked_loss import CHUNK_LOGITS
 from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape
 
-_WEIGHT_BYTES = {"storage": 1.0, "native": 1.0, "native_dx": 1.0, "nf4": 0.516}  # nf4: with doubly quantized scales
+_WEIGHT_BYTES = {
+    "storage": 1.0,
+    "native": 1.0,
+    "native_dx": 1.0,
+    "nf4": 0.516,
+}  # nf4: with doubly quantized scales
 # Per adapter weight, beside 4 for the float32 weight and 4 for its gradient: AdamW's two float32 moments, or
 # bitsandbytes' two bytes with a float32 absmax for each 256 of each. Paged state may leave the device; counted as if not.
 _STATE_BYTES = {"adamw": 8.0, "adamw_8bit": 2 + 8 / 256, "paged_adamw_8bit": 2 + 8 / 256}
@@ -63,7 +68,10 @@ def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = Non
     labelled = tokens if labelled is None else labelled
     kept = kept_bytes(plan, tokens, recomputed=recomputed, labelled=labelled)
     casts = recomputed * _casts(plan)  # autocast forgets its copies when forward ends
-    moments = [kept + casts + _loss_moment(plan, tokens, labelled), _recompute_moment(plan, tokens, recomputed)]
+    moments = [
+        kept + casts + _loss_moment(plan, tokens, labelled),
+        _recompute_moment(plan, tokens, recomputed),
+    ]
     if recomputed < plan.shape.layers:
         moments.append(kept + _backward_moment(plan, tokens))
     worst = max(moments)
@@ -75,7 +83,9 @@ def base_bytes(plan: Plan) -> int:
     shape = plan.shape
     norms = (2 * shape.layers + 1) * shape.hidden
     layer = shape.layer_weights * _WEIGHT_BYTES.get(plan.mode, plan.element)
-    linears = shape.layers * layer / plan.shards + (2 * layer if plan.shards > 1 else 0)  # one at work, the next coming
+    linears = shape.layers * layer / plan.shards + (
+        2 * layer if plan.shards > 1 else 0
+    )  # one at work, the next coming
     return round(linears) + plan.element * (shape.embedding + norms)
 
 
@@ -83,7 +93,9 @@ def adapter_bytes(plan: Plan) -> int:
     """Adapters in float32, their gradients and the optimizer's state."""
     each = plan.shape.adapter_weights(plan.rank)
     gathered = 2 * each * 4 if plan.shards > 1 else 0
-    return round(plan.shape.layers * each * (8 + _STATE_BYTES[plan.optimizer]) / plan.shards + gathered)
+    return round(
+        plan.shape.layers * each * (8 + _STATE_BYTES[plan.optimizer]) / plan.shards + gathered
+    )
 
 
 def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> int:
@@ -91,9 +103,15 @@ def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> in
     shape, w = plan.shape, plan.element
     ends = tokens * (4 * shape.hidden + 4)  # the final norm's input in float32 and its rsqrt
     ends += tokens * 2 * w * shape.head_width  # cos and sin
-    ends += labelled * w * shape.hidden + tokens  # the hidden states' gradient, and which of them are labelled
-    if recomputed == 0:  # nothing below the first layer's norm is trained, and no gradient goes through its q, k and v
-        ends -= tokens * (4 * shape.hidden + 4) + (3 * w * plan.rank * shape.hidden if w == 2 else 0)
+    ends += (
+        labelled * w * shape.hidden + tokens
+    )  # the hidden states' gradient, and which of them are labelled
+    if (
+        recomputed == 0
+    ):  # nothing below the first layer's norm is trained, and no gradient goes through its q, k and v
+        ends -= tokens * (4 * shape.hidden + 4) + (
+            3 * w * plan.rank * shape.hidden if w == 2 else 0
+        )
     layers = (shape.layers - recomputed) * layer_bytes(plan, tokens)
     return ends + layers + recomputed * tokens * w * shape.hidden
 
@@ -103,7 +121,9 @@ def layer_bytes(plan: Plan, tokens: int) -> int:
     shape, w = plan.shape, plan.element
     d, f, q, k = shape.hidden, shape.ffn, shape.queries, shape.keys
     norms = 2 * (4 * d + 4) + 2 * w * d  # inputs in float32 with their rsqrt, outputs
-    attention = w * (q + 2 * k) + w * q + 4 * shape.heads + w  # q, k, v, output, log-sum-exp, llama-4 scale
+    attention = (
+        w * (q + 2 * k) + w * q + 4 * shape.heads + w
+    )  # q, k, v, output, log-sum-exp, llama-4 scale
     if not plan.cuda:
         attention += w * q  # the documents' outputs, put together
     mlp = 4 * w * f  # gate, silu(gate), up, product
@@ -131,11 +151,17 @@ def _backward_moment(plan: Plan, tokens: int) -> int:
     shape, w = plan.shape, plan.element
     product = tokens * w * shape.ffn
     decodes = plan.mode != "off"
-    decoded = decodes * shape.ffn * shape.hidden * (w if plan.cuda else w + 4)  # the CPU's table wants int32 indices
-    promotes = decodes and w == 2 and not plan.cuda  # the CPU scales bfloat16 through float32 copies
+    decoded = (
+        decodes * shape.ffn * shape.hidden * (w if plan.cuda else w + 4)
+    )  # the CPU's table wants int32 indices
+    promotes = (
+        decodes and w == 2 and not plan.cuda
+    )  # the CPU scales bfloat16 through float32 copies
     promoted = promotes * 8 * tokens * shape.ffn
     gradient = tokens * w * shape.hidden
-    return gradient + max(2 * product, product + decoded, product + promoted, _quantizing(plan, tokens))
+    return gradient + max(
+        2 * product, product + decoded, product + promoted, _quantizing(plan, tokens)
+    )
 
 
 def _quantizing(plan: Plan, tokens: int) -> int:
@@ -148,6 +174,8 @@ def _recompute_moment(plan: Plan, tokens: int, recomputed: int) -> int:
     if recomputed == 0:
         return 0
     inputs = recomputed * tokens * plan.element * plan.shape.hidden
-    shared = tokens * plan.element * plan.shape.hidden if plan.element == 4 else 0  # its norm keeps the input itself
+    shared = (
+        tokens * plan.element * plan.shape.hidden if plan.element == 4 else 0
+    )  # its norm keeps the input itself
     cos_sin = tokens * 2 * plan.element * plan.shape.head_width
     return inputs + cos_sin + layer_bytes(plan, tokens) - shared + _backward_moment(plan, tokens)

@@ -66,14 +66,22 @@ def _line(name: str, plan: Plan, sequence_length: int) -> Line | None:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(
-        prog="python -m steps.train.planning.memory_table", description=(__doc__ or "").split("\n\n")[0]
+        prog="python -m steps.train.planning.memory_table",
+        description=(__doc__ or "").split("\n\n")[0],
     )
     parser.add_argument(
-        "--sequence-length", type=int, default=8192, help="tokens of a packed row (default %(default)s)"
+        "--sequence-length",
+        type=int,
+        default=8192,
+        help="tokens of a packed row (default %(default)s)",
     )
     parser.add_argument("--mode", default="storage", choices=("storage", "native_dx", "off", "nf4"))
-    parser.add_argument("--optimizer", default="adamw", choices=("adamw", "adamw_8bit", "paged_adamw_8bit"))
-    parser.add_argument("--rank", type=int, default=16, help="of the adapters (default %(default)s)")
+    parser.add_argument(
+        "--optimizer", default="adamw", choices=("adamw", "adamw_8bit", "paged_adamw_8bit")
+    )
+    parser.add_argument(
+        "--rank", type=int, default=16, help="of the adapters (default %(default)s)"
+    )
     asked = parser.parse_args()
     plan = Plan(MINISTRAL_3B, asked.mode, asked.rank, asked.optimizer)
     heads = ("rows", "recomputed", "base", "adapters", "kept", "momentary", "needed", "free")

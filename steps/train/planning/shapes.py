@@ -65,4 +65,6 @@ class Shape:
 
 
 # config.json of mistralai/Ministral-3-3B-Instruct-2512; arXiv 2601.08584
-MINISTRAL_3B = Shape(hidden=3072, ffn=9216, layers=26, heads=32, kv_heads=8, head_width=128, vocabulary=131072)
+MINISTRAL_3B = Shape(
+    hidden=3072, ffn=9216, layers=26, heads=32, kv_heads=8, head_width=128, vocabulary=131072
+)

@@ -118,4 +118,6 @@ def thinned(
 
 def _mean(group: Sequence[Mapping[str, int | float]]) -> dict[str, int | float]:
     values = {key: [entry[key] for entry in group if key in entry] for key in group[-1]}
-    return {key: sum(each) / len(each) for key, each in values.items()} | {"step": group[-1]["step"]}
+    return {key: sum(each) / len(each) for key, each in values.items()} | {
+        "step": group[-1]["step"]
+    }

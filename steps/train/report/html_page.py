@@ -17,7 +17,9 @@ from steps.train.report.svg_charts import Line
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _HISTOGRAM = "histogram_before_cut"
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")  # no HTML text may hold these
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
+)  # no HTML text may hold these
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --faint: #8884; --c0: #0072b2; --c1: #d55e00; --c2: #009e73 }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #161616; --c0: #56b4e9; --c1: #ff9d5c; --c2: #4cc9a0 } }
@@ -56,11 +58,25 @@ def render(found: Findings) -> str:
 def _results(body: Element, found: Findings) -> None:
     metrics = found.metrics
     rows = [
-        ["eval loss, nats per target token", _number(metrics.eval_loss_before), _number(metrics.eval_loss)],
-        ["eval perplexity", _number(metrics.eval_perplexity_before), _number(metrics.eval_perplexity)],
+        [
+            "eval loss, nats per target token",
+            _number(metrics.eval_loss_before),
+            _number(metrics.eval_loss),
+        ],
+        [
+            "eval perplexity",
+            _number(metrics.eval_perplexity_before),
+            _number(metrics.eval_perplexity),
+        ],
     ]
     _table(
-        body, [f"{metrics.eval_tokens} tokens of {metrics.eval_examples} held-out examples", "before", "after"], rows
+        body,
+        [
+            f"{metrics.eval_tokens} tokens of {metrics.eval_examples} held-out examples",
+            "before",
+            "after",
+        ],
+        rows,
     )
 
 
@@ -72,23 +88,42 @@ def _loss(body: Element, found: Findings) -> None:
     body.append(svg_charts.lines([train, held_out], x="optimizer step", y="nats per target token"))
     body.append(
         svg_charts.lines(
-            [Line("learning rate", _points(found.curve, "learning_rate"))], x="optimizer step", y="learning rate"
+            [Line("learning rate", _points(found.curve, "learning_rate"))],
+            x="optimizer step",
+            y="learning rate",
         )
     )
     metrics, mean = found.metrics, found.curve_steps_per_point
-    told = [f"{metrics.steps} steps, {metrics.train_tokens} tokens, {metrics.tokens_per_second:.0f} tokens/s."]
+    told = [
+        f"{metrics.steps} steps, {metrics.train_tokens} tokens, {metrics.tokens_per_second:.0f} tokens/s."
+    ]
     told += [f"The adapter is that of step {metrics.best_step} (ringed)."]
-    told += ["Training ended early: the eval loss had stopped falling."] if metrics.stopped_early else []
-    told += [f"Resumed at step {', '.join(map(str, metrics.resumed_from))}."] if metrics.resumed_from else []
+    told += (
+        ["Training ended early: the eval loss had stopped falling."]
+        if metrics.stopped_early
+        else []
+    )
+    told += (
+        [f"Resumed at step {', '.join(map(str, metrics.resumed_from))}."]
+        if metrics.resumed_from
+        else []
+    )
     told += [f"Each point is the mean of {mean} steps."] if mean > 1 else []
     _add(body, "p", " ".join(told), kind="note")
 
 
 def _shares(body: Element, found: Findings) -> None:
-    for title, shares in (("Year of filing", found.by_year), ("Group of companies", found.by_group)):
+    for title, shares in (
+        ("Year of filing", found.by_year),
+        ("Group of companies", found.by_group),
+    ):
         if shares:
             _add(body, "h2", f"Eval loss by {title.lower()}")
-            _table(body, [title, "tokens", "before", "after", "change"], [_share(share) for share in shares])
+            _table(
+                body,
+                [title, "tokens", "before", "after", "change"],
+                [_share(share) for share in shares],
+            )
 
 
 def _share(share: Share) -> list[str]:
@@ -112,11 +147,21 @@ def _data(body: Element, found: Findings) -> None:
         "filings": f"{counts.filings_read} read, {counts.filings_kept} kept, {counts.filings_rejected} rejected",
         "companies": f"{counts.companies_train} train, {counts.companies_eval} eval; none in both",
     }
-    _facts(body, facts | {f"rejected: {reason}": str(n) for reason, n in counts.rejected_by_reason.items()})
-    histograms = {split: _counts(lengths.get(_HISTOGRAM)) for split, lengths in found.lengths.items()}
+    _facts(
+        body,
+        facts | {f"rejected: {reason}": str(n) for reason, n in counts.rejected_by_reason.items()},
+    )
+    histograms = {
+        split: _counts(lengths.get(_HISTOGRAM)) for split, lengths in found.lengths.items()
+    }
     classes = list(dict.fromkeys(name for histogram in histograms.values() for name in histogram))
-    series = {split: [float(histogram.get(name, 0)) for name in classes] for split, histogram in histograms.items()}
-    body.append(svg_charts.bars(classes, series, x="tokens of a document, before any cut", y="documents"))
+    series = {
+        split: [float(histogram.get(name, 0)) for name in classes]
+        for split, histogram in histograms.items()
+    }
+    body.append(
+        svg_charts.bars(classes, series, x="tokens of a document, before any cut", y="documents")
+    )
     _table(body, ["documents and tokens", *found.lengths], _length_rows(found.lengths))
 
 
@@ -132,12 +177,20 @@ def _flat(lengths: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in lengths.items():
         if name != _HISTOGRAM:
             inner = value if isinstance(value, dict) else None
-            found |= {name: value} if inner is None else {f"{name}: {key}": each for key, each in inner.items()}
+            found |= (
+                {name: value}
+                if inner is None
+                else {f"{name}: {key}": each for key, each in inner.items()}
+            )
     return found
 
 
 def _counts(histogram: Any) -> dict[str, float]:
-    return {name: float(str(n)) for name, n in histogram.items()} if isinstance(histogram, dict) else {}
+    return (
+        {name: float(str(n)) for name, n in histogram.items()}
+        if isinstance(histogram, dict)
+        else {}
+    )
 
 
 def _sample(body: Element, found: Findings) -> None:
@@ -172,7 +225,11 @@ def _making(body: Element, found: Findings) -> None:
             f"{found.merged.tolerance}), by {found.merged.difference_from_base:.2g} from the base's"
         )
     _facts(body, facts)
-    for title, values in (("Parameters", found.parameters), ("Seconds", found.seconds), ("Versions", found.versions)):
+    for title, values in (
+        ("Parameters", found.parameters),
+        ("Seconds", found.seconds),
+        ("Versions", found.versions),
+    ):
         _add(body, "h3", title)
         _facts(body, {name: str(value) for name, value in values.items()})
 

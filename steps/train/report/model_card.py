@@ -24,9 +24,15 @@ def _front_matter(found: Findings) -> str:
     ]
     result = {
         "task": {"type": "text-generation"},
-        "dataset": {"type": "private", "name": found.data.curated.table, "revision": str(found.data.curated.version)},
+        "dataset": {
+            "type": "private",
+            "name": found.data.curated.table,
+            "revision": str(found.data.curated.version),
+        },
         "metrics": [
-            {"type": kind, "name": name, "value": value} for kind, name, value in measured if value is not None
+            {"type": kind, "name": name, "value": value}
+            for kind, name, value in measured
+            if value is not None
         ],
     }
     document = {
@@ -106,7 +112,11 @@ def _data(found: Findings) -> str:
     ]
     for split, lengths in found.lengths.items():
         lost = lengths.get("affected_documents") or {}
-        told = ", ".join(f"{count} {reason}" for reason, count in lost.items()) if isinstance(lost, dict) else ""
+        told = (
+            ", ".join(f"{count} {reason}" for reason, count in lost.items())
+            if isinstance(lost, dict)
+            else ""
+        )
         lines.append(
             f"* {split}: {lengths.get('documents')} documents, {lengths.get('tokens')} tokens; {told or 'none cut'}."
         )
@@ -114,7 +124,11 @@ def _data(found: Findings) -> str:
 
 
 def _ending(found: Findings) -> str:
-    early = "; training ended early, the loss had stopped falling" if found.metrics.stopped_early else ""
+    early = (
+        "; training ended early, the loss had stopped falling"
+        if found.metrics.stopped_early
+        else ""
+    )
     resumed = found.metrics.resumed_from
     return early + (f"; resumed at step {', '.join(map(str, resumed))}" if resumed else "")
 

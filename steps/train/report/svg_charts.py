@@ -39,8 +39,12 @@ class _Frame:
     def place(self, point: Point) -> Point:
         """Where a point is drawn; y grows downward."""
         spans = [(high - low) or 1.0 for low, high in zip(self.low, self.high, strict=True)]
-        x, y = ((value - low) / span for value, low, span in zip(point, self.low, spans, strict=True))
-        return _LEFT + x * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - y * (_HEIGHT - _TOP - _BOTTOM)
+        x, y = (
+            (value - low) / span for value, low, span in zip(point, self.low, spans, strict=True)
+        )
+        return _LEFT + x * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - y * (
+            _HEIGHT - _TOP - _BOTTOM
+        )
 
 
 def lines(series: Sequence[Line], *, x: str, y: str) -> Element:
@@ -60,9 +64,13 @@ def lines(series: Sequence[Line], *, x: str, y: str) -> Element:
     return svg
 
 
-def bars(classes: Sequence[str], series: Mapping[str, Sequence[float]], *, x: str, y: str) -> Element:
+def bars(
+    classes: Sequence[str], series: Mapping[str, Sequence[float]], *, x: str, y: str
+) -> Element:
     """Bars side by side, one group for each class."""
-    y_ticks = ticks(0.0, max((value for values in series.values() for value in values), default=0.0))
+    y_ticks = ticks(
+        0.0, max((value for values in series.values() for value in values), default=0.0)
+    )
     frame = _Frame((0.0, 0.0), (float(len(classes)), y_ticks[-1]))
     svg = _canvas(", ".join(series), x, y)
     _draw_y_axis(svg, frame, y_ticks)
@@ -71,7 +79,12 @@ def bars(classes: Sequence[str], series: Mapping[str, Sequence[float]], *, x: st
         for index, value in enumerate(values):
             left, top = frame.place((index + _BAR_GAP / 2 + at * width, value))
             right, bottom = frame.place((index + _BAR_GAP / 2 + (at + 1) * width, 0))
-            place = {"x": _at(left), "y": _at(top), "width": _at(right - left), "height": _at(bottom - top)}
+            place = {
+                "x": _at(left),
+                "y": _at(top),
+                "width": _at(right - left),
+                "height": _at(bottom - top),
+            }
             bar = SubElement(svg, "rect", place | {"class": f"s{at} fill"})
             SubElement(bar, "title").text = f"{label}, {classes[index]}: {written(value)}"
     for index, name in enumerate(classes):
@@ -95,7 +108,14 @@ def written(value: float) -> str:
 
 
 def _canvas(title: str, x: str, y: str) -> Element:
-    svg = Element("svg", {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "role": "img", "xmlns": "http://www.w3.org/2000/svg"})
+    svg = Element(
+        "svg",
+        {
+            "viewBox": f"0 0 {_WIDTH} {_HEIGHT}",
+            "role": "img",
+            "xmlns": "http://www.w3.org/2000/svg",
+        },
+    )
     SubElement(svg, "title").text = title
     _text(svg, ((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8), x, "middle")
     _text(svg, (4, 12), y, "start")
@@ -106,28 +126,44 @@ def _draw_y_axis(svg: Element, frame: _Frame, values: Sequence[float]) -> None:
     for value in values:
         _, y = frame.place((frame.low[0], value))
         SubElement(
-            svg, "line", {"x1": str(_LEFT), "x2": str(_WIDTH - _RIGHT), "y1": _at(y), "y2": _at(y), "class": "grid"}
+            svg,
+            "line",
+            {
+                "x1": str(_LEFT),
+                "x2": str(_WIDTH - _RIGHT),
+                "y1": _at(y),
+                "y2": _at(y),
+                "class": "grid",
+            },
         )
         _text(svg, (_LEFT - 6, y + 4), written(value), "end")
 
 
-def _draw_line(svg: Element, frame: _Frame, line: Line, *, points: Sequence[Point], style: str) -> None:
+def _draw_line(
+    svg: Element, frame: _Frame, line: Line, *, points: Sequence[Point], style: str
+) -> None:
     placed = [frame.place(point) for point in points]
     path = " ".join(f"{_at(x)},{_at(y)}" for x, y in placed)
     SubElement(svg, "polyline", {"points": path, "class": f"{style} stroke"})
     for (x, y), point in zip(placed, points, strict=True):
         if line.dots or len(points) == 1:
-            dot = SubElement(svg, "circle", {"cx": _at(x), "cy": _at(y), "r": "3", "class": f"{style} fill"})
+            dot = SubElement(
+                svg, "circle", {"cx": _at(x), "cy": _at(y), "r": "3", "class": f"{style} fill"}
+            )
             SubElement(dot, "title").text = f"{line.label} at {written(point[0])}: {point[1]:.6g}"
         if point[0] == line.ringed:
-            SubElement(svg, "circle", {"cx": _at(x), "cy": _at(y), "r": "7", "class": f"{style} stroke"})
+            SubElement(
+                svg, "circle", {"cx": _at(x), "cy": _at(y), "r": "7", "class": f"{style} stroke"}
+            )
 
 
 def _draw_legend(svg: Element, labels: Sequence[str]) -> None:
     """Which colour is which; a series that is alone needs none, the axis names it."""
     if len(labels) < 2:
         return
-    x = _WIDTH - _RIGHT - sum(24 + 7 * len(label) for label in labels)  # 7 units: a letter of the page's font, about
+    x = (
+        _WIDTH - _RIGHT - sum(24 + 7 * len(label) for label in labels)
+    )  # 7 units: a letter of the page's font, about
     for at, label in enumerate(labels):
         SubElement(
             svg, "rect", {"x": _at(x), "y": "4", "width": "10", "height": "10", "class": f"s{at} fill"}
@@ -137,7 +173,9 @@ def _draw_legend(svg: Element, labels: Sequence[str]) -> None:
 
 
 def _text(svg: Element, place: Point, text: str, anchor: str) -> None:
-    SubElement(svg, "text", {"x": _at(place[0]), "y": _at(place[1]), "text-anchor": anchor}).text = text
+    SubElement(
+        svg, "text", {"x": _at(place[0]), "y": _at(place[1]), "text-anchor": anchor}
+    ).text = text
 
 
 def _at(place: float) -> str:

@@ -23,7 +23,16 @@ from steps.train.report import findings, html_page, model_card
 from steps.train.report.findings import Findings
 
 COMMIT = "GIT_COMMIT"  # an image may carry the commit that it was built from
-_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deltalake", "pyarrow")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+    "deltalake",
+    "pyarrow",
+)
 _OTHERS = (  # hyperparameters that say where, not how; lineage has them
     *("execution_arn", "curated_table", "prepare_manifest_uri", "train_evidence_uri", "base_model"),
     *("base_model_revision", "databricks_host", "databricks_secret_id", "region"),
@@ -43,7 +52,9 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
     """All findings of a fine-tune."""
     history, best = tuned.history, tuned.best.evaluation
     curve, together = findings.thinned(history.curve)
-    evaluations, _ = findings.thinned([{"step": m.step, "eval_loss": m.evaluation.loss} for m in history.evaluations])
+    evaluations, _ = findings.thinned(
+        [{"step": m.step, "eval_loss": m.evaluation.loss} for m in history.evaluations]
+    )
     return Findings(
         schema="governed-finetune/training-report/1",
         system=tuned.system,
@@ -103,7 +114,10 @@ def _shares(before: Mapping[str, Part], after: Mapping[str, Part]) -> list[findi
 def _data(origin: Origin) -> findings.Data:
     prepared = origin.prepared
     return findings.Data(
-        raw=prepared.source, curated=prepared.target, template=prepared.template, counts=prepared.counts
+        raw=prepared.source,
+        curated=prepared.target,
+        template=prepared.template,
+        counts=prepared.counts,
     )
 
 
@@ -123,4 +137,6 @@ def _parameters(arguments: Arguments) -> dict[str, str | int | float]:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in _PACKAGES
+    }

@@ -24,8 +24,13 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 20.0  # a job costs money while it waits, and SageMaker kills it 120 s after SIGTERM
 _CAPACITY = 50_000  # values, about 10 MB: some hours of steps
-_GATHER_SECONDS = 2.0  # one request in so many seconds at most: all users of a workspace share its limits
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0  # between attempts while the workspace does not answer
+_GATHER_SECONDS = (
+    2.0  # one request in so many seconds at most: all users of a workspace share its limits
+)
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = (
+    1.0,
+    60.0,
+)  # between attempts while the workspace does not answer
 
 
 class Run(Protocol):
@@ -92,7 +97,8 @@ class LiveTracker:
         with self._changed:
             self._hurry()
             self._changed.wait_for(
-                lambda: self._over or (self._idle and not (self._points or self._tags)), timeout=within_seconds
+                lambda: self._over or (self._idle and not (self._points or self._tags)),
+                timeout=within_seconds,
             )
             self._hurried = False
 
@@ -102,7 +108,10 @@ class LiveTracker:
             self._status = status
             self._hurry()
             if not self._changed.wait_for(lambda: self._over, timeout=within_seconds):
-                self._tell("late", f"live metrics: not all was sent within {within_seconds:g} s of the job's end")
+                self._tell(
+                    "late",
+                    f"live metrics: not all was sent within {within_seconds:g} s of the job's end",
+                )
                 self._give_up()
             if self._lost:
                 self._tell("lost", self._loss())
@@ -121,7 +130,10 @@ class LiveTracker:
             self._note("refused", f"live metrics end here, training goes on: {error}")
         except Exception as error:  # noqa: BLE001 - the thread's outermost wall: it must not end unheard
             place = traceback.extract_tb(error.__traceback__)[-1]
-            self._note("defect", f"live metrics end here by a defect: {type(error).__name__} in {place.name}")
+            self._note(
+                "defect",
+                f"live metrics end here by a defect: {type(error).__name__} in {place.name}",
+            )
         with self._changed:
             self._give_up()
 
@@ -131,11 +143,15 @@ class LiveTracker:
             self._sending, self._idle = [], True
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._points or self._tags or self._status)
-            self._changed.wait_for(lambda: self._hurried or len(self._points) >= MOST_POINTS, timeout=_GATHER_SECONDS)
+            self._changed.wait_for(
+                lambda: self._hurried or len(self._points) >= MOST_POINTS, timeout=_GATHER_SECONDS
+            )
             self._idle = False
             if not (self._points or self._tags):
                 return None
-            self._sending = [self._points.popleft() for _ in range(min(MOST_POINTS, len(self._points)))]
+            self._sending = [
+                self._points.popleft() for _ in range(min(MOST_POINTS, len(self._points)))
+            ]
             tags, self._tags = self._tags, {}
             return self._sending, tags
 

@@ -32,7 +32,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 from databricks.sdk import errors as databricks
-from databricks.sdk.service.ml import ExperimentsAPI, Metric, Param, RunInfoStatus, RunTag, UpdateRunStatus
+from databricks.sdk.service.ml import (
+    ExperimentsAPI,
+    Metric,
+    Param,
+    RunInfoStatus,
+    RunTag,
+    UpdateRunStatus,
+)
 
 from steps.governance.errors import (
     AccessDenied,
@@ -52,13 +59,17 @@ TAG = "governed_finetune."  # in front of each of our tags
 MOST_POINTS = 900  # log-batch takes 1,000 values, tags and params together, 100 of them tags [docs of log_batch]
 
 _JOB_TAG = f"{TAG}training_job"
-_TIMEOUT_SECONDS = 30.0  # an answer takes well below 1 s; a server that is just starting gets the time it needs
+_TIMEOUT_SECONDS = (
+    30.0  # an answer takes well below 1 s; a server that is just starting gets the time it needs
+)
 _MOST_CHARACTERS = 250  # of a tag's value in log-batch [docs of log_batch]
 _FINAL = (
     *(databricks.BadRequest, databricks.NotImplemented),
     *(databricks.AlreadyExists, databricks.ResourceAlreadyExists),
 )
-_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")  # SageMaker's rule; it stands between quotes in a search
+_JOB_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9-]{0,62}"
+)  # SageMaker's rule; it stands between quotes in a search
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,11 @@ class MlflowRun:
         params: Mapping[str, str],
     ) -> None:
         if not _JOB_NAME.fullmatch(training_job):
-            raise NameRefused("a training job's name was refused", expected=_JOB_NAME.pattern, got=repr(training_job))
+            raise NameRefused(
+                "a training job's name was refused",
+                expected=_JOB_NAME.pattern,
+                got=repr(training_job),
+            )
         self.principal = workspace.principal
         self.id: str | None = None
         self._workspace, self._experiment, self._job = workspace, experiment, training_job
@@ -104,7 +119,9 @@ class MlflowRun:
         found = self._first(experiment_id)
         if found is None:
             made = self._create(experiment_id)
-            found = self._first(experiment_id) or made  # a search that is behind does not have it yet
+            found = (
+                self._first(experiment_id) or made
+            )  # a search that is behind does not have it yet
         run_id = str(found.info.run_id)
         with self._sent(f"open run {run_id} of {self._experiment}"):
             if found.info.status is not RunInfoStatus.RUNNING:
@@ -116,17 +133,27 @@ class MlflowRun:
     def write(self, points: Sequence[Point], tags: Mapping[str, str]) -> None:
         """Send values, at most `MOST_POINTS`, and tags."""
         metrics = [
-            Metric(key=point.key, value=_number(point.value), step=point.step, timestamp=point.milliseconds)
+            Metric(
+                key=point.key,
+                value=_number(point.value),
+                step=point.step,
+                timestamp=point.milliseconds,
+            )
             for point in points
         ]
-        labels = [RunTag(key=key, value=value[:_MOST_CHARACTERS]) for key, value in _prefixed(tags).items()]
+        labels = [
+            RunTag(key=key, value=value[:_MOST_CHARACTERS])
+            for key, value in _prefixed(tags).items()
+        ]
         with self._sent(f"write to run {self.id} of {self._experiment}"):
             self._api.log_batch(run_id=self.id, metrics=metrics, tags=labels)
 
     def end(self, status: Status) -> None:
         """Say how the job ended."""
         with self._sent(f"end run {self.id} of {self._experiment}"):
-            self._api.update_run(run_id=self.id, status=UpdateRunStatus(status), end_time=milliseconds())
+            self._api.update_run(
+                run_id=self.id, status=UpdateRunStatus(status), end_time=milliseconds()
+            )
 
     @cached_property
     def _api(self) -> ExperimentsAPI:

@@ -30,7 +30,16 @@ from steps.train.tracking.mlflow_run import MlflowRun, Status
 NO_EXPERIMENT = "none"
 
 _PARAMS = (
-    *("epochs", "max_steps", "learning_rate", "lora_rank", "sequence_length", "seed", "fp8_mode", "optimizer"),
+    *(
+        "epochs",
+        "max_steps",
+        "learning_rate",
+        "lora_rank",
+        "sequence_length",
+        "seed",
+        "fp8_mode",
+        "optimizer",
+    ),
     *(
         "eval_steps",
         "early_stopping_patience",
@@ -69,10 +78,17 @@ class Tracker(Protocol):
 
 @contextmanager
 def tracked(
-    arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared, leader: bool = True
+    arguments: Arguments,
+    workspace: Workspace,
+    *,
+    training_job: str,
+    prepared: Prepared,
+    leader: bool = True,
 ) -> Iterator[Tracker]:
     """The job's tracker, finished with what became of the block."""
-    tracker = start(arguments, workspace, training_job=training_job, prepared=prepared, leader=leader)
+    tracker = start(
+        arguments, workspace, training_job=training_job, prepared=prepared, leader=leader
+    )
     try:
         yield tracker
     except Stopped:
@@ -85,7 +101,12 @@ def tracked(
 
 
 def start(
-    arguments: Arguments, workspace: Workspace, *, training_job: str, prepared: Prepared, leader: bool = True
+    arguments: Arguments,
+    workspace: Workspace,
+    *,
+    training_job: str,
+    prepared: Prepared,
+    leader: bool = True,
 ) -> Tracker:
     """A tracker for the experiment that the hyperparameters name, or one that does nothing: where they name none, and in
     the processes of a job that do not speak for it.

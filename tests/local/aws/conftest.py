@@ -27,7 +27,9 @@ from pipeline.local.aws.processes import images
 REPOSITORY = Path(__file__).parents[3]
 PIPELINE = "governed-finetune-local"
 ACCOUNT = "000000000000"
-DOCKERFILE = 'FROM python:3.11\nWORKDIR /opt/governed-finetune\nENTRYPOINT ["python", "-m", "steps.train"]\n'
+DOCKERFILE = (
+    'FROM python:3.11\nWORKDIR /opt/governed-finetune\nENTRYPOINT ["python", "-m", "steps.train"]\n'
+)
 
 TRAIN = """
 import boto3, json, os, pathlib, signal, sys, time
@@ -140,12 +142,34 @@ class Server:
     def start(self) -> float:
         """Start the server; the seconds until it was ready."""
         began = time.monotonic()
-        command = [sys.executable, "-m", "pipeline.local.aws", "--port", str(self.port), "--state", str(self.state)]
-        command += ["--repository", str(self.repository), "--stop-grace-seconds", "1", *self.arguments]
-        environment = dict(os.environ) | {"SECRET_OF_THE_SHELL": "must not be seen", "AWS_PROFILE": "not-mine"}
-        self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline.local.aws",
+            "--port",
+            str(self.port),
+            "--state",
+            str(self.state),
+        ]
+        command += [
+            "--repository",
+            str(self.repository),
+            "--stop-grace-seconds",
+            "1",
+            *self.arguments,
+        ]
+        environment = dict(os.environ) | {
+            "SECRET_OF_THE_SHELL": "must not be seen",
+            "AWS_PROFILE": "not-mine",
+        }
+        self.process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdout is not None
-        assert json.loads(self.process.stdout.readline()) == {"ready": True, "endpoint": self.endpoint}
+        assert json.loads(self.process.stdout.readline()) == {
+            "ready": True,
+            "endpoint": self.endpoint,
+        }
         self._keys.clear()
         return time.monotonic() - began
 
@@ -175,7 +199,11 @@ class Server:
         """A boto3 client of that role, whose answers are held against botocore's models."""
         config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         client = boto3.client(
-            service, region_name="us-east-1", endpoint_url=self.endpoint, config=config, **(keys or self.keys(role))
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.endpoint,
+            config=config,
+            **(keys or self.keys(role)),
         )
         if service in ("sagemaker", "emr-serverless"):
             client.meta.events.register(f"before-parse.{service}", check_answer)
@@ -192,14 +220,23 @@ class Server:
                 + "0" * 64,
                 "TrainingInputMode": "File",
                 "MetricDefinitions": [
-                    {"Name": "eval:loss_before", "Regex": "eval_loss_before=([0-9.eE+-]+|nan|inf);"},
+                    {
+                        "Name": "eval:loss_before",
+                        "Regex": "eval_loss_before=([0-9.eE+-]+|nan|inf);",
+                    },
                     {"Name": "eval:loss", "Regex": "eval_loss=([0-9.eE+-]+|nan|inf);"},
                     {"Name": "never", "Regex": "never=([0-9.]+);"},
                 ],
             },
             "RoleArn": self.outputs["TrainRoleArn"],
-            "OutputDataConfig": {"S3OutputPath": f"s3://{self.outputs['ArtifactsBucket']}/executions/x"},
-            "ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
+            "OutputDataConfig": {
+                "S3OutputPath": f"s3://{self.outputs['ArtifactsBucket']}/executions/x"
+            },
+            "ResourceConfig": {
+                "InstanceType": "ml.g5.16xlarge",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 10,
+            },
             "StoppingCondition": {"MaxRuntimeInSeconds": 60},
             "HyperParameters": {"do": "train"},
             **changes,
@@ -207,7 +244,10 @@ class Server:
 
     def prepare_arguments(self, do: Any = "nothing") -> dict[str, Any]:
         """What an EMRServerless step of the stack's prepare role needs."""
-        submit = {"entryPoint": f"local://{images.WORKDIR}/steps/prepare.py", "entryPointArguments": ["--do", do]}
+        submit = {
+            "entryPoint": f"local://{images.WORKDIR}/steps/prepare.py",
+            "entryPointArguments": ["--do", do],
+        }
         return {
             "ExecutionRoleArn": self.outputs["PrepareRoleArn"],
             "ApplicationId": self.outputs["ApplicationId"],
@@ -223,9 +263,15 @@ class Server:
     def definition(self) -> dict[str, Any]:
         """Prepare, Train, Gate, Register or Rejected, in the shape that the SDK compiles to."""
         loss = {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"}
-        within = {"Type": "LessThanOrEqualTo", "LeftValue": loss, "RightValue": {"Get": "Parameters.MaxEvalLoss"}}
+        within = {
+            "Type": "LessThanOrEqualTo",
+            "LeftValue": loss,
+            "RightValue": {"Get": "Parameters.MaxEvalLoss"},
+        }
         hyperparameters = {"do": {"Get": "Parameters.Train"}, "loss": {"Get": "Parameters.Loss"}}
-        outputs = [{"OutputName": name, "OutputType": "String"} for name in ("model_version", "model_uri")]
+        outputs = [
+            {"OutputName": name, "OutputType": "String"} for name in ("model_version", "model_uri")
+        ]
         words = ["eval loss ", loss, " is not within ", {"Get": "Parameters.MaxEvalLoss"}]
         return {
             "Version": "2020-12-01",
@@ -235,7 +281,12 @@ class Server:
                 {"Name": "Train", "Type": "String", "DefaultValue": "train"},
                 {"Name": "Loss", "Type": "String", "DefaultValue": "2.5"},
                 {"Name": "MaxEvalLoss", "Type": "Float", "DefaultValue": 3.0},
-                {"Name": "Mode", "Type": "String", "DefaultValue": "auto", "EnumValues": ["auto", "off"]},
+                {
+                    "Name": "Mode",
+                    "Type": "String",
+                    "DefaultValue": "auto",
+                    "EnumValues": ["auto", "off"],
+                },
             ],
             "Steps": [
                 {
@@ -248,7 +299,8 @@ class Server:
                     "Name": "Train",
                     "Type": "Training",
                     "DependsOn": ["Prepare"],
-                    "Arguments": self.train_arguments(HyperParameters=hyperparameters) | {"MlflowConfig": None},
+                    "Arguments": self.train_arguments(HyperParameters=hyperparameters)
+                    | {"MlflowConfig": None},
                 },
                 {
                     "Name": "Gate",
@@ -268,7 +320,9 @@ class Server:
                             {
                                 "Name": "Rejected",
                                 "Type": "Fail",
-                                "Arguments": {"ErrorMessage": {"Std:Join": {"On": "", "Values": words}}},
+                                "Arguments": {
+                                    "ErrorMessage": {"Std:Join": {"On": "", "Values": words}}
+                                },
                             }
                         ],
                     },
@@ -280,15 +334,15 @@ class Server:
         """An execution started by the scientist; its ARN."""
         given = [{"Name": name, "Value": value} for name, value in parameters.items()]
         scientist = self.client("sagemaker", "scientist")
-        arn: str = scientist.start_pipeline_execution(PipelineName=PIPELINE, PipelineParameters=given)[
-            "PipelineExecutionArn"
-        ]
+        arn: str = scientist.start_pipeline_execution(
+            PipelineName=PIPELINE, PipelineParameters=given
+        )["PipelineExecutionArn"]
         return arn
 
     def status(self, arn: str) -> str:
-        found: str = self.client("sagemaker", "scientist").describe_pipeline_execution(PipelineExecutionArn=arn)[
-            "PipelineExecutionStatus"
-        ]
+        found: str = self.client("sagemaker", "scientist").describe_pipeline_execution(
+            PipelineExecutionArn=arn
+        )["PipelineExecutionStatus"]
         return found
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
@@ -311,9 +365,9 @@ class Server:
         found: list[dict[str, Any]] = []
 
         def receive() -> bool:
-            for message in queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
-                "Messages", []
-            ):
+            for message in queue.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+            ).get("Messages", []):
                 body = json.loads(message["Body"])
                 if body["pipelineExecutionArn"] == arn:
                     found.append(body)
@@ -329,7 +383,10 @@ class Server:
 
     def answer(self, token: str, **changes: Any) -> Any:
         """The worker's Success."""
-        outputs = [{"Name": "model_version", "Value": "1"}, {"Name": "model_uri", "Value": "models:/a.b.c/1"}]
+        outputs = [
+            {"Name": "model_version", "Value": "1"},
+            {"Name": "model_uri", "Value": "models:/a.b.c/1"},
+        ]
         request = {"CallbackToken": token, "OutputParameters": outputs, **changes}
         return self.client("sagemaker", "register").send_pipeline_execution_step_success(**request)
 
@@ -344,7 +401,9 @@ class Server:
 
     def training_log(self, name: str) -> list[str]:
         group = "/aws/sagemaker/TrainingJobs"
-        streams = self.client("logs").describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-")
+        streams = self.client("logs").describe_log_streams(
+            logGroupName=group, logStreamNamePrefix=f"{name}/algo-1-"
+        )
         (stream,) = streams["logStreams"]
         return self.log(group, stream["logStreamName"])
 
@@ -357,7 +416,9 @@ class Server:
                     seen = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
                 except OSError:
                     continue
-                if text.encode() in seen and (self.process is None or int(folder.name) != self.process.pid):
+                if text.encode() in seen and (
+                    self.process is None or int(folder.name) != self.process.pid
+                ):
                     found.append(int(folder.name))
         return found
 
@@ -369,7 +430,11 @@ class Server:
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Every member of a successful answer is one that botocore knows, and none that it requires is missing."""
     if response_dict["status_code"] == 200:
-        _check_shape(json.loads(response_dict["body"] or b"{}"), operation_model.output_shape, operation_model.name)
+        _check_shape(
+            json.loads(response_dict["body"] or b"{}"),
+            operation_model.output_shape,
+            operation_model.name,
+        )
 
 
 def _check_shape(value: Any, shape: Any, where: str) -> None:
@@ -378,14 +443,22 @@ def _check_shape(value: Any, shape: Any, where: str) -> None:
     if shape.type_name == "structure":
         names = {member.serialization.get("name", name) for name, member in shape.members.items()}
         assert value.keys() <= names, f"{where}: {value.keys() - names}"
-        assert set(shape.required_members) <= value.keys(), f"{where}: {set(shape.required_members) - value.keys()}"
+        assert set(shape.required_members) <= value.keys(), (
+            f"{where}: {set(shape.required_members) - value.keys()}"
+        )
         for name, member in value.items():
             _check_shape(member, shape.members[name], f"{where}.{name}")
     elif shape.type_name == "list":
         for item in value:
             _check_shape(item, shape.member, f"{where}[]")
     else:
-        kinds = {"string": str, "integer": int, "long": int, "boolean": bool, "timestamp": (int, float)}
+        kinds = {
+            "string": str,
+            "integer": int,
+            "long": int,
+            "boolean": bool,
+            "timestamp": (int, float),
+        }
         assert isinstance(value, kinds.get(shape.type_name, (int, float))), f"{where}: {value!r}"
 
 

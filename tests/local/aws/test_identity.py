@@ -14,7 +14,9 @@ from pipeline.local.aws import infrastructure
 # ruff: noqa: S310  # the URLs are the server's own
 pytestmark = pytest.mark.environment
 PIPELINE = "governed-finetune-local"
-GOVERNED, EVIDENCE, ARTIFACTS = (f"governed-finetune-local-{name}" for name in ("governed", "evidence", "artifacts"))
+GOVERNED, EVIDENCE, ARTIFACTS = (
+    f"governed-finetune-local-{name}" for name in ("governed", "evidence", "artifacts")
+)
 DENIED = "AccessDenied"
 
 
@@ -40,7 +42,9 @@ def objects(server):
     """One object in each place."""
     s3 = server.client("s3")
     s3.put_object(Bucket=GOVERNED, Key="raw/filings/a.parquet", Body=b"governed")
-    s3.put_object(Bucket=EVIDENCE, Key="executions/i/prepare/manifest.json", Body=b"{}", IfNoneMatch="*")
+    s3.put_object(
+        Bucket=EVIDENCE, Key="executions/i/prepare/manifest.json", Body=b"{}", IfNoneMatch="*"
+    )
     s3.put_object(Bucket=ARTIFACTS, Key="executions/i/model.tar.gz", Body=b"model")
     return s3
 
@@ -58,10 +62,17 @@ def administrators_s3(server):
     """S3 for a user to whom every policy of his own allows everything."""
     iam = server.client("iam")
     iam.create_user(UserName="administrator")
-    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-    iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(everything))
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    }
+    iam.put_user_policy(
+        UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(everything)
+    )
     key = iam.create_access_key(UserName="administrator")["AccessKey"]
-    return server.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    return server.client(
+        "s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
+    )
 
 
 def test_not_even_an_administrator_reads_the_governed_bucket(administrators_s3, objects):
@@ -69,7 +80,9 @@ def test_not_even_an_administrator_reads_the_governed_bucket(administrators_s3, 
     assert "explicit deny in a resource-based policy" in message
 
 
-def test_the_storage_role_reads_it_in_a_narrowed_session_of_the_control_plane_with_its_external_id(server, objects):
+def test_the_storage_role_reads_it_in_a_narrowed_session_of_the_control_plane_with_its_external_id(
+    server, objects
+):
     iam = server.client("iam")
     iam.create_user(UserName=infrastructure.CONTROL_PLANE_USER)
     role = server.outputs["UcStorageRoleArn"]
@@ -78,13 +91,21 @@ def test_the_storage_role_reads_it_in_a_narrowed_session_of_the_control_plane_wi
         "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role},
     }
     iam.put_user_policy(
-        UserName=infrastructure.CONTROL_PLANE_USER, PolicyName="assume", PolicyDocument=json.dumps(allow)
+        UserName=infrastructure.CONTROL_PLANE_USER,
+        PolicyName="assume",
+        PolicyDocument=json.dumps(allow),
     )
     key = iam.create_access_key(UserName=infrastructure.CONTROL_PLANE_USER)["AccessKey"]
-    sts = server.client("sts", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    sts = server.client(
+        "sts", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
+    )
     narrow = {
         "Version": "2012-10-17",
-        "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{GOVERNED}/raw/*"},
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{GOVERNED}/raw/*",
+        },
     }
     request = {"RoleArn": role, "RoleSessionName": "vend", "Policy": json.dumps(narrow)}
     refused(sts.assume_role, **request, ExternalId="another")
@@ -100,7 +121,9 @@ def test_the_storage_role_reads_it_in_a_narrowed_session_of_the_control_plane_wi
 
 
 @pytest.mark.parametrize("step", ["Prepare", "Train"])
-def test_a_job_that_reads_the_governed_bucket_with_its_own_role_fails_with_access_denied(server, objects, step):
+def test_a_job_that_reads_the_governed_bucket_with_its_own_role_fails_with_access_denied(
+    server, objects, step
+):
     arn = server.start_execution(**{step: f"read {GOVERNED}/raw/filings/a.parquet"})
     assert server.finished(arn) == "Failed"
     reason = server.steps(arn)[step]["FailureReason"]
@@ -113,7 +136,14 @@ def test_evidence_is_written_once_by_its_own_step_and_never_removed(server, obje
     prepare, train = server.client("s3", "prepare"), server.client("s3", "train")
     refused(prepare.put_object, Bucket=EVIDENCE, Key=key, Body=b"1")  # without If-None-Match
     prepare.put_object(Bucket=EVIDENCE, Key=key, Body=b"1", IfNoneMatch="*")
-    refused(prepare.put_object, "PreconditionFailed", Bucket=EVIDENCE, Key=key, Body=b"2", IfNoneMatch="*")
+    refused(
+        prepare.put_object,
+        "PreconditionFailed",
+        Bucket=EVIDENCE,
+        Key=key,
+        Body=b"2",
+        IfNoneMatch="*",
+    )
     refused(train.put_object, Bucket=EVIDENCE, Key=key + ".more", Body=b"1", IfNoneMatch="*")
     refused(prepare.put_object, Bucket=EVIDENCE, Key="elsewhere", Body=b"1", IfNoneMatch="*")
     refused(prepare.delete_object, Bucket=EVIDENCE, Key=key)
@@ -131,14 +161,29 @@ def test_a_large_document_is_create_only_too(server):
 
 
 def test_only_train_writes_archives_and_only_below_executions(server, objects):
-    refused(server.client("s3", "register").put_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz", Body=b"x")
-    refused(server.client("s3", "train").put_object, Bucket=ARTIFACTS, Key="base-models/evil", Body=b"x")
-    refused(server.client("s3", "scientist").get_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
-    found = server.client("s3", "register").get_object(Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
+    refused(
+        server.client("s3", "register").put_object,
+        Bucket=ARTIFACTS,
+        Key="executions/i/model.tar.gz",
+        Body=b"x",
+    )
+    refused(
+        server.client("s3", "train").put_object, Bucket=ARTIFACTS, Key="base-models/evil", Body=b"x"
+    )
+    refused(
+        server.client("s3", "scientist").get_object,
+        Bucket=ARTIFACTS,
+        Key="executions/i/model.tar.gz",
+    )
+    found = server.client("s3", "register").get_object(
+        Bucket=ARTIFACTS, Key="executions/i/model.tar.gz"
+    )
     assert found["VersionId"]
 
 
-def test_only_train_keeps_checkpoints_and_it_deletes_nothing_else(server, objects, administrators_s3):
+def test_only_train_keeps_checkpoints_and_it_deletes_nothing_else(
+    server, objects, administrators_s3
+):
     key = f"checkpoints/{uuid.uuid4().hex}/train/step-1/state"
     train = server.client("s3", "train")
     train.put_object(Bucket=ARTIFACTS, Key=key, Body=b"1")
@@ -178,7 +223,8 @@ def test_only_the_worker_answers(server, waiting, role):
 def test_each_identity_is_readable_by_its_own_role(server):
     secrets = server.client("secretsmanager")
     names = {
-        role: f"governed-finetune-local/databricks/{role}" for role in ("prepare", "train", "register", "scientist")
+        role: f"governed-finetune-local/databricks/{role}"
+        for role in ("prepare", "train", "register", "scientist")
     }
     for role, name in names.items():
         secrets.put_secret_value(SecretId=name, SecretString=role)
@@ -192,7 +238,11 @@ def test_each_identity_is_readable_by_its_own_role(server):
 def test_a_pipeline_role_is_passed_only_by_who_may_and_only_if_it_trusts_sagemaker(server):
     definition = json.dumps(server.definition())
     update = server.client("sagemaker", "ci").update_pipeline
-    update(PipelineName=PIPELINE, PipelineDefinition=definition, RoleArn=server.outputs["PipelineRoleArn"])
+    update(
+        PipelineName=PIPELINE,
+        PipelineDefinition=definition,
+        RoleArn=server.outputs["PipelineRoleArn"],
+    )
     message = refused(update, PipelineName=PIPELINE, RoleArn=server.outputs["TrainRoleArn"])
     assert f"iam:PassRole on resource: {server.outputs['TrainRoleArn']}" in message
     untrusting = server.client("sagemaker").update_pipeline
@@ -202,23 +252,46 @@ def test_a_pipeline_role_is_passed_only_by_who_may_and_only_if_it_trusts_sagemak
 
 def test_a_pipeline_role_without_pass_role_fails_the_step_that_needs_it(server):
     iam, name = server.client("iam"), "governed-finetune-local-weak"
-    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
     policy = {"Effect": "Allow", "Action": ["emr-serverless:*", "sagemaker:*"], "Resource": "*"}
-    documents = [json.dumps({"Version": "2012-10-17", "Statement": item}) for item in (trust, policy)]
+    documents = [
+        json.dumps({"Version": "2012-10-17", "Statement": item}) for item in (trust, policy)
+    ]
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
     iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=documents[1])
     sagemaker = server.client("sagemaker")
-    sagemaker.create_pipeline(PipelineName="weak", PipelineDefinition=json.dumps(server.definition()), RoleArn=role)
+    sagemaker.create_pipeline(
+        PipelineName="weak", PipelineDefinition=json.dumps(server.definition()), RoleArn=role
+    )
     arn = sagemaker.start_pipeline_execution(PipelineName="weak")["PipelineExecutionArn"]
     server.eventually(
-        lambda: sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Failed"
+        lambda: (
+            sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)[
+                "PipelineExecutionStatus"
+            ]
+            == "Failed"
+        )
     )
-    (step,) = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
-    assert step["FailureReason"].startswith("ClientError: Failed to invoke StartJobRun. Error Details: AccessDenied")
-    assert "governed-finetune-local-weak/SageMaker-PipelineExecution is not authorized" in step["FailureReason"]
+    (step,) = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)[
+        "PipelineExecutionSteps"
+    ]
+    assert step["FailureReason"].startswith(
+        "ClientError: Failed to invoke StartJobRun. Error Details: AccessDenied"
+    )
+    assert (
+        "governed-finetune-local-weak/SageMaker-PipelineExecution is not authorized"
+        in step["FailureReason"]
+    )
     assert "iam:PassRole" in step["FailureReason"]
     refused(server.client("sagemaker", "scientist").start_pipeline_execution, PipelineName="weak")
-    refused(server.client("sagemaker", "scientist").describe_pipeline_execution, PipelineExecutionArn=arn)
+    refused(
+        server.client("sagemaker", "scientist").describe_pipeline_execution,
+        PipelineExecutionArn=arn,
+    )
 
 
 def test_rights_are_judged_by_the_resource(server, waiting, job_name):
@@ -227,12 +300,21 @@ def test_rights_are_judged_by_the_resource(server, waiting, job_name):
     refused(scientist.update_pipeline, PipelineName=PIPELINE, PipelineDescription="mine now")
     refused(scientist.create_training_job, TrainingJobName=job_name, **server.train_arguments())
     refused(ci.start_pipeline_execution, PipelineName=PIPELINE)
-    refused(ci.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
     refused(
-        ci.create_pipeline, PipelineName="other", RoleArn=server.outputs["PipelineRoleArn"], PipelineDefinition="{}"
+        ci.stop_pipeline_execution, PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex
+    )
+    refused(
+        ci.create_pipeline,
+        PipelineName="other",
+        RoleArn=server.outputs["PipelineRoleArn"],
+        PipelineDefinition="{}",
     )
     pipeline = server.client("sagemaker", "pipeline")
-    refused(pipeline.create_training_job, TrainingJobName="not-of-a-pipeline", **server.train_arguments())
+    refused(
+        pipeline.create_training_job,
+        TrainingJobName="not-of-a-pipeline",
+        **server.train_arguments(),
+    )
     emr = server.client("emr-serverless", "pipeline")
     refused(emr.get_job_run, applicationId="another", jobRunId="x")
     refused(emr.create_application, name="x", releaseLabel="emr-spark-8.0.0", type="SPARK")
@@ -248,13 +330,21 @@ def test_conditions_on_a_training_job_are_judged(server, job_name):
     iam.create_user(UserName="frugal")
     small = {"ForAllValues:StringEquals": {"sagemaker:InstanceTypes": ["ml.g6.2xlarge"]}}
     statements = [
-        {"Effect": "Allow", "Action": "sagemaker:CreateTrainingJob", "Resource": "*", "Condition": small},
+        {
+            "Effect": "Allow",
+            "Action": "sagemaker:CreateTrainingJob",
+            "Resource": "*",
+            "Condition": small,
+        },
         {"Effect": "Allow", "Action": "iam:PassRole", "Resource": server.outputs["TrainRoleArn"]},
     ]
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
     iam.put_user_policy(UserName="frugal", PolicyName="p", PolicyDocument=policy)
     key = iam.create_access_key(UserName="frugal")["AccessKey"]
-    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    keys = {
+        "aws_access_key_id": key["AccessKeyId"],
+        "aws_secret_access_key": key["SecretAccessKey"],
+    }
     create = server.client("sagemaker", **keys).create_training_job
     refused(create, TrainingJobName=job_name, **server.train_arguments())
     cheap = {"InstanceType": "ml.g6.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10}
@@ -276,19 +366,26 @@ def test_who_knows_no_secret_is_nobody(server, service, key):
     names = {"root": root["aws_access_key_id"]}
     keys = {"aws_access_key_id": names.get(key, key), "aws_secret_access_key": "test"}
     client = boto3.client(service, region_name="us-east-1", endpoint_url=server.endpoint, **keys)
-    call = {"sts": "get_caller_identity", "s3": "list_buckets", "sagemaker": "list_pipelines"}[service]
-    with pytest.raises(ClientError, match=r"Signature|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClient"):
+    call = {"sts": "get_caller_identity", "s3": "list_buckets", "sagemaker": "list_pipelines"}[
+        service
+    ]
+    with pytest.raises(
+        ClientError, match=r"Signature|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClient"
+    ):
         getattr(client, call)()
 
 
 def test_an_unsigned_read_is_refused(server, objects):
     with pytest.raises(urllib.error.HTTPError, match="403") as error:
-        urllib.request.urlopen(f"{server.endpoint}/{EVIDENCE}/executions/i/prepare/manifest.json", timeout=5)
+        urllib.request.urlopen(
+            f"{server.endpoint}/{EVIDENCE}/executions/i/prepare/manifest.json", timeout=5
+        )
     error.value.close()
 
 
 @pytest.mark.parametrize(
-    "path", ["/_ministack/reset", "/_ministack/config", "/_ministack/eks-auth/x", "/_aws/sqs/messages"]
+    "path",
+    ["/_ministack/reset", "/_ministack/config", "/_ministack/eks-auth/x", "/_aws/sqs/messages"],
 )
 def test_what_needs_no_signature_is_closed(server, path):
     request = urllib.request.Request(server.endpoint + path, data=b"{}", method="POST")
@@ -299,7 +396,10 @@ def test_what_needs_no_signature_is_closed(server, path):
 
 
 def test_an_unsigned_request_starts_nothing(server):
-    headers = {"X-Amz-Target": "SageMaker.ListPipelines", "Content-Type": "application/x-amz-json-1.1"}
+    headers = {
+        "X-Amz-Target": "SageMaker.ListPipelines",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
     request = urllib.request.Request(server.endpoint, data=b"{}", headers=headers, method="POST")
     with pytest.raises(urllib.error.HTTPError) as error:
         urllib.request.urlopen(request, timeout=5)

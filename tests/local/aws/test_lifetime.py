@@ -17,11 +17,21 @@ def test_it_answers_within_two_seconds(new_server):
 
 def test_a_taken_port_is_named_and_the_exit_code_is_2(new_server):
     new_server.start()
-    command = [sys.executable, "-m", "pipeline.local.aws", "--port", str(new_server.port), "--state"]
-    second = subprocess.run([*command, str(new_server.state / "other")], capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.local.aws",
+        "--port",
+        str(new_server.port),
+        "--state",
+    ]
+    second = subprocess.run(
+        [*command, str(new_server.state / "other")], capture_output=True, text=True, check=False
+    )
     assert second.returncode == 2
     assert (
-        second.stderr == f"port {new_server.port}: expected a free port, got one in use; choose another with --port\n"
+        second.stderr
+        == f"port {new_server.port}: expected a free port, got one in use; choose another with --port\n"
     )
 
 
@@ -30,10 +40,15 @@ def test_everything_is_there_again_after_an_orderly_end(own_server):
     s3, secrets = server.client("s3"), server.client("secretsmanager")
     for body in (b"first", b"second"):
         s3.put_object(Bucket=server.outputs["ArtifactsBucket"], Key="base-models/m", Body=body)
-    secrets.put_secret_value(SecretId="governed-finetune-local/databricks/train", SecretString="kept")
+    secrets.put_secret_value(
+        SecretId="governed-finetune-local/databricks/train", SecretString="kept"
+    )
     arn = server.start_execution(MaxEvalLoss="0.01")
     assert server.finished(arn) == "Failed"
-    before, name = server.steps(arn), server.steps(arn)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1]
+    before, name = (
+        server.steps(arn),
+        server.steps(arn)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1],
+    )
     lines, outputs, root = server.training_log(name), dict(server.outputs), server.root
 
     assert server.stop() == 0
@@ -43,11 +58,18 @@ def test_everything_is_there_again_after_an_orderly_end(own_server):
     assert server.steps(arn) == before
     assert server.training_log(name) == lines
     s3 = server.client("s3", "train")  # the role is back, and its policy
-    assert s3.get_object(Bucket=outputs["ArtifactsBucket"], Key="base-models/m")["Body"].read() == b"second"
-    versions = server.client("s3").list_object_versions(Bucket=outputs["ArtifactsBucket"], Prefix="base-models/m")
+    assert (
+        s3.get_object(Bucket=outputs["ArtifactsBucket"], Key="base-models/m")["Body"].read()
+        == b"second"
+    )
+    versions = server.client("s3").list_object_versions(
+        Bucket=outputs["ArtifactsBucket"], Prefix="base-models/m"
+    )
     assert len(versions["Versions"]) == 2
     old = next(version["VersionId"] for version in versions["Versions"] if not version["IsLatest"])
-    found = server.client("s3").get_object(Bucket=outputs["ArtifactsBucket"], Key="base-models/m", VersionId=old)
+    found = server.client("s3").get_object(
+        Bucket=outputs["ArtifactsBucket"], Key="base-models/m", VersionId=old
+    )
     assert found["Body"].read() == b"first"
     mine = server.client("secretsmanager", "train").get_secret_value(
         SecretId="governed-finetune-local/databricks/train"
@@ -68,14 +90,18 @@ def test_no_job_outlives_the_server_and_its_execution_says_so(own_server, number
     arn = server.start_execution(**{step: "sleep family" if step == "Train" else "sleep"})
     server.eventually(lambda: len(server.job_processes()) >= (3 if step == "Train" else 2))
     server.eventually(lambda: server.steps(arn).get(step, {}).get("StepStatus") == "Executing")
-    server.eventually(lambda: (server.state / "aws/services/iam.json").exists())  # the checkpoint that a SIGKILL needs
+    server.eventually(
+        lambda: (server.state / "aws/services/iam.json").exists()
+    )  # the checkpoint that a SIGKILL needs
 
     code = server.stop(number)
 
     assert code == (-number if number == signal.SIGKILL else 0)
     server.eventually(lambda: server.job_processes() == [], 3)
     server.start()
-    described = server.client("sagemaker", "scientist").describe_pipeline_execution(PipelineExecutionArn=arn)
+    described = server.client("sagemaker", "scientist").describe_pipeline_execution(
+        PipelineExecutionArn=arn
+    )
     assert described["PipelineExecutionStatus"] == "Failed"
     assert "the embedded environment ended while this execution ran" in described["FailureReason"]
     steps = server.steps(arn)
@@ -83,7 +109,10 @@ def test_no_job_outlives_the_server_and_its_execution_says_so(own_server, number
     if step == "Train":
         name = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1]
         job = server.client("sagemaker").describe_training_job(TrainingJobName=name)
-        assert (job["TrainingJobStatus"], "environment ended" in job["FailureReason"]) == ("Failed", True)
+        assert (job["TrainingJobStatus"], "environment ended" in job["FailureReason"]) == (
+            "Failed",
+            True,
+        )
 
 
 def test_an_interrupted_execution_can_be_retried(own_server):
@@ -93,7 +122,9 @@ def test_an_interrupted_execution_can_be_retried(own_server):
     server.stop()
     server.start()
     register = server.client("sagemaker", "register")
-    with pytest.raises(register.exceptions.ConflictException):  # the old token answers nothing any more
+    with pytest.raises(
+        register.exceptions.ConflictException
+    ):  # the old token answers nothing any more
         server.answer(message["token"])
     server.client("sagemaker", "scientist").retry_pipeline_execution(
         PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex
@@ -106,10 +137,17 @@ def test_an_interrupted_execution_can_be_retried(own_server):
 
 def test_a_full_disk_fails_the_job_with_its_reason(server, job_name):
     sagemaker = server.client("sagemaker")
-    arguments = server.train_arguments(HyperParameters={"do": "crash [Errno 28] No space left on device"})
+    arguments = server.train_arguments(
+        HyperParameters={"do": "crash [Errno 28] No space left on device"}
+    )
     sagemaker.create_training_job(TrainingJobName=job_name, **arguments)
     server.eventually(
-        lambda: sagemaker.describe_training_job(TrainingJobName=job_name)["TrainingJobStatus"] == "Failed"
+        lambda: (
+            sagemaker.describe_training_job(TrainingJobName=job_name)["TrainingJobStatus"]
+            == "Failed"
+        )
     )
     reason = sagemaker.describe_training_job(TrainingJobName=job_name)["FailureReason"]
-    assert reason == "AlgorithmError: RuntimeError: [Errno 28] No space left on device, exit code: 1"
+    assert (
+        reason == "AlgorithmError: RuntimeError: [Errno 28] No space left on device, exit code: 1"
+    )

@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.environment, pytest.mark.torch]
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "model"
-    subprocess.run([sys.executable, REPOSITORY / "scripts/make-tiny-model", "--output", folder], check=True)
+    subprocess.run(
+        [sys.executable, REPOSITORY / "scripts/make-tiny-model", "--output", folder], check=True
+    )
     return folder
 
 
@@ -79,6 +81,8 @@ def test_a_mirror_is_made_held_kept_from_others_and_mended(
 def test_every_page_of_a_listing_is_read(s3: Any) -> None:
     bucket, _ = place()
     for number in range(1, 1003):
-        s3.put_object(Bucket=bucket, Key=f"base-models/many/{number:04}.json", Body=b"x" * (number % 7 + 1))
+        s3.put_object(
+            Bucket=bucket, Key=f"base-models/many/{number:04}.json", Body=b"x" * (number % 7 + 1)
+        )
     sizes = StandingMirror(s3, f"s3://{bucket}/base-models/many/").sizes()
     assert sizes == {f"{number:04}.json": number % 7 + 1 for number in range(1, 1003)}

@@ -21,8 +21,15 @@ from pipeline.local.aws.training_jobs.metric_reader import MetricReader
     [
         ("local/train", "train"),
         ("train", "train"),
-        ("111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:" + "0" * 64, "train"),
-        ("111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register:local", "register"),
+        (
+            "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:"
+            + "0" * 64,
+            "train",
+        ),
+        (
+            "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register:local",
+            "register",
+        ),
         ("localhost:5000/governed-finetune-prepare:1", "prepare"),
     ],
 )
@@ -44,19 +51,28 @@ def test_the_last_entry_point_in_exec_form_is_the_command(tmp_path):
 
 
 def test_the_last_match_of_a_metric_counts_and_what_is_no_number_does_not():
-    reader = MetricReader([{"Name": "loss", "Regex": "loss=([^;]+);"}, {"Name": "none", "Regex": "none"}])
+    reader = MetricReader(
+        [{"Name": "loss", "Regex": "loss=([^;]+);"}, {"Name": "none", "Regex": "none"}]
+    )
     for at, line in enumerate(("loss=3;", "loss=1e-3; loss=2;", "loss=high;", "none")):
         reader.read(line, float(at))
     assert reader.final() == [{"MetricName": "loss", "Value": 2.0, "Timestamp": 1.0}]
 
 
 def test_retry_policies_pause_longer_each_time_and_end():
-    policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 2, "BackoffRate": 3.0, "MaxAttempts": 2}
+    policy = {
+        "ExceptionType": ["Step.THROTTLING"],
+        "IntervalSeconds": 2,
+        "BackoffRate": 3.0,
+        "MaxAttempts": 2,
+    }
     policies = Policies([policy])
     assert [policies.next_pause("Step.THROTTLING") for _ in range(3)] == [2.0, 6.0, None]
     assert policies.next_pause("Step.SERVICE_FAULT") is None
     assert policies.next_pause(None) is None
-    expiring = Policies([{"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 50, "ExpireAfterMin": 1}])
+    expiring = Policies(
+        [{"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 50, "ExpireAfterMin": 1}]
+    )
     assert [expiring.next_pause("Step.THROTTLING") for _ in range(2)] == [50.0, None]
 
 
@@ -102,7 +118,10 @@ def test_a_process_is_heard_to_its_last_line_and_tells_its_code(tmp_path):
 
 
 def test_a_process_that_died_of_a_signal_tells_which(tmp_path):
-    assert process("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", tmp_path, []).wait() == -11
+    assert (
+        process("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", tmp_path, []).wait()
+        == -11
+    )
 
 
 def test_a_wait_may_end_before_the_process(tmp_path):
@@ -152,9 +171,15 @@ def test_an_object_lies_in_its_channel_below_the_prefix(key, prefix, place):
 
 def test_the_principal_of_a_session_is_its_role():
     session = "arn:aws:sts::000000000000:assumed-role/train/SageMaker"
-    assert authorization.principal_arn(session, {"train": {"Arn": "arn:role/path/train"}}) == "arn:role/path/train"
+    assert (
+        authorization.principal_arn(session, {"train": {"Arn": "arn:role/path/train"}})
+        == "arn:role/path/train"
+    )
     assert authorization.principal_arn(session, {}) == "arn:aws:iam::000000000000:role/train"
-    assert authorization.principal_arn("arn:aws:iam::000000000000:user/u", {}) == "arn:aws:iam::000000000000:user/u"
+    assert (
+        authorization.principal_arn("arn:aws:iam::000000000000:user/u", {})
+        == "arn:aws:iam::000000000000:user/u"
+    )
 
 
 def _alive(pid):
@@ -163,7 +188,9 @@ def _alive(pid):
     except ProcessLookupError:
         return False
     with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rsplit(")", 1)[1].split()[0] != "Z"  # an orphan that nobody has reaped yet is dead
+        return (
+            stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+        )  # an orphan that nobody has reaped yet is dead
 
 
 @pytest.mark.parametrize(
@@ -183,8 +210,15 @@ def _alive(pid):
 )
 def test_a_list_is_of_the_times_and_in_the_order_of_its_request(request_, expected):
     made = (("c", 1, 13), ("b", 2, 12), ("a", 3, 11))
-    items = [{"Label": name, "CreationTime": at, "LastModifiedTime": then} for name, at, then in made]
-    assert "".join(item["Label"] for item in paging.ordered(items, request_, sort_by={"Name": "Label"})) == expected
+    items = [
+        {"Label": name, "CreationTime": at, "LastModifiedTime": then} for name, at, then in made
+    ]
+    assert (
+        "".join(
+            item["Label"] for item in paging.ordered(items, request_, sort_by={"Name": "Label"})
+        )
+        == expected
+    )
 
 
 def test_an_order_or_a_filter_that_a_list_does_not_have_is_refused_by_name():

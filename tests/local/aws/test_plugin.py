@@ -36,7 +36,9 @@ def test_ministack_is_the_version_that_was_read():
 
 
 def test_the_private_tables_have_the_shape_that_the_plug_in_writes_to():
-    found = subprocess.run([sys.executable, "-c", SEAMS], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", SEAMS], capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines() == [
         "['service', 'method', 'path', 'headers', 'body', 'query_params', 'region', 'account_id']",
@@ -55,4 +57,6 @@ def test_the_server_module_reads_nothing_of_ministack_before_its_environment_is_
     from pipeline.local.aws import server
 
     head = inspect.getsource(server).split("def serve")[0]
-    assert "ministack" not in "\n".join(line for line in head.splitlines() if line.startswith(("import", "from")))
+    assert "ministack" not in "\n".join(
+        line for line in head.splitlines() if line.startswith(("import", "from"))
+    )

@@ -28,12 +28,32 @@ def shape_of(operation, service="sagemaker"):
 @pytest.mark.parametrize(
     ("operation", "request_", "member", "bound"),
     [
-        ("CreateTrainingJob", {"HyperParameters": {"base_model": "x" * 2501}}, "hyperParameters.base_model", 2500),
-        ("CreateTrainingJob", {"HyperParameters": {str(n): "" for n in range(101)}}, "hyperParameters", 100),
+        (
+            "CreateTrainingJob",
+            {"HyperParameters": {"base_model": "x" * 2501}},
+            "hyperParameters.base_model",
+            2500,
+        ),
+        (
+            "CreateTrainingJob",
+            {"HyperParameters": {str(n): "" for n in range(101)}},
+            "hyperParameters",
+            100,
+        ),
         ("CreateTrainingJob", {"Environment": {"HOST": "x" * 513}}, "environment.HOST", 512),
         ("CreateTrainingJob", {"TrainingJobName": "x" * 64}, "trainingJobName", 63),
-        ("CreateTrainingJob", {"Tags": [{"Key": str(n), "Value": ""} for n in range(51)]}, "tags", 50),
-        ("CreateTrainingJob", {"Tags": [{"Key": "k", "Value": "x" * 257}]}, "tags.1.member.value", 256),
+        (
+            "CreateTrainingJob",
+            {"Tags": [{"Key": str(n), "Value": ""} for n in range(51)]},
+            "tags",
+            50,
+        ),
+        (
+            "CreateTrainingJob",
+            {"Tags": [{"Key": "k", "Value": "x" * 257}]},
+            "tags.1.member.value",
+            256,
+        ),
         ("CreatePipeline", {"PipelineDescription": "x" * 3073}, "pipelineDescription", 3072),
         ("CreatePipeline", {"PipelineDefinition": "x" * (2**20 + 1)}, "pipelineDefinition", 2**20),
         ("SendPipelineExecutionStepFailure", {"FailureReason": "x" * 257}, "failureReason", 256),
@@ -41,20 +61,32 @@ def shape_of(operation, service="sagemaker"):
         ("ListPipelineExecutionSteps", {"MaxResults": 101}, "maxResults", 100),
     ],
 )
-def test_a_request_past_a_bound_of_aws_api_model_is_refused_by_member(operation, request_, member, bound):
+def test_a_request_past_a_bound_of_aws_api_model_is_refused_by_member(
+    operation, request_, member, bound
+):
     said = rf"at '{member}' failed to satisfy constraint: Member must have \w+ less than or equal to {bound}$"
     with pytest.raises(Invalid, match=said):
         limits.check(shape_of(operation), request_)
 
 
 def test_at_the_bound_and_for_what_is_not_aws_nothing_is_refused():
-    limits.check(shape_of("CreateTrainingJob"), {"HyperParameters": {str(n): "x" * 2500 for n in range(100)}})
-    limits.check(shape_of("ListJobRuns", "emr-serverless"), {"applicationId": "a" * 13, "maxResults": "50"})
+    limits.check(
+        shape_of("CreateTrainingJob"), {"HyperParameters": {str(n): "x" * 2500 for n in range(100)}}
+    )
+    limits.check(
+        shape_of("ListJobRuns", "emr-serverless"), {"applicationId": "a" * 13, "maxResults": "50"}
+    )
     limits.check(shape_of("InterruptTrainingJob"), {"TrainingJobName": "x" * 1000})
     with pytest.raises(Invalid, match="less than or equal to 50"):
-        limits.check(shape_of("ListJobRuns", "emr-serverless"), {"applicationId": "a" * 13, "maxResults": "51"})
+        limits.check(
+            shape_of("ListJobRuns", "emr-serverless"),
+            {"applicationId": "a" * 13, "maxResults": "51"},
+        )
     with pytest.raises(Invalid, match="must be of type integer"):
-        limits.check(shape_of("ListJobRuns", "emr-serverless"), {"applicationId": "a" * 13, "maxResults": "many"})
+        limits.check(
+            shape_of("ListJobRuns", "emr-serverless"),
+            {"applicationId": "a" * 13, "maxResults": "many"},
+        )
 
 
 def test_the_server_holds_every_request_against_the_model_and_repeats_no_value(server, job_name):
@@ -74,13 +106,17 @@ def test_a_resource_has_fifty_tags_however_they_come(server):
     sagemaker = server.client("sagemaker")
     arn = sagemaker.describe_pipeline(PipelineName="governed-finetune-local")["PipelineArn"]
     for half in ("a", "b"):
-        sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": f"{half}{n}", "Value": "v"} for n in range(25)])
+        sagemaker.add_tags(
+            ResourceArn=arn, Tags=[{"Key": f"{half}{n}", "Value": "v"} for n in range(25)]
+        )
     with pytest.raises(ClientError, match="at most 50 tags, got 51"):
         sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "one-more", "Value": "v"}])
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     keys = [tag["Key"] for page in pages for tag in page["Tags"]]
     assert len(set(keys)) == 50
-    sagemaker.delete_tags(ResourceArn=arn, TagKeys=[key for key in keys if key[0] in "ab" and key[1:].isdigit()])
+    sagemaker.delete_tags(
+        ResourceArn=arn, TagKeys=[key for key in keys if key[0] in "ab" and key[1:].isdigit()]
+    )
 
 
 def test_a_list_without_a_size_has_more_pages_than_one():
@@ -117,7 +153,9 @@ def test_every_object_past_the_first_thousand_reaches_the_job(server, tmp_path):
     s3, bucket = server.client("s3"), server.outputs["ArtifactsBucket"]
 
     def put(number):
-        s3.put_object(Bucket=bucket, Key=f"many/{number:04d}/", Body=b"")  # a folder's marker: listed, not fetched
+        s3.put_object(
+            Bucket=bucket, Key=f"many/{number:04d}/", Body=b""
+        )  # a folder's marker: listed, not fetched
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(put, range(1000)))
@@ -141,9 +179,13 @@ def test_an_archive_of_several_parts_travels_whole_and_is_one_version(server, tm
     assert head["ETag"].strip('"').endswith("-3"), "three parts"
     assert head["VersionId"] != "null"
     assert download(s3, f"s3://{bucket}/parts/", tmp_path / "back")
-    body = s3.get_object(Bucket=bucket, Key="parts/model.tar.gz", VersionId=head["VersionId"])["Body"]
+    body = s3.get_object(Bucket=bucket, Key="parts/model.tar.gz", VersionId=head["VersionId"])[
+        "Body"
+    ]
     with (tmp_path / "back" / "model.tar.gz").open("rb") as fetched:
-        assert hashlib.file_digest(fetched, "sha256").digest() == hashlib.sha256(body.read()).digest()
+        assert (
+            hashlib.file_digest(fetched, "sha256").digest() == hashlib.sha256(body.read()).digest()
+        )
 
 
 class Recorded:
@@ -159,7 +201,9 @@ class Recorded:
     def create_log_group(self, **_: Any) -> None: ...
 
     def create_log_stream(self, **_: Any) -> None:
-        assert self.open.wait(60)  # until all lines are there, so that a request could hold too many of them
+        assert self.open.wait(
+            60
+        )  # until all lines are there, so that a request could hold too many of them
 
     def put_log_events(self, *, logEvents, **_: Any):  # noqa: N803 - as above
         sizes = [len(event["message"].encode()) for event in logEvents]
@@ -214,7 +258,9 @@ def test_a_job_may_write_more_than_a_pipe_holds_without_a_line_end(tmp_path, mer
 
 
 def test_the_template_fits_into_one_request():
-    assert infrastructure.TEMPLATE.stat().st_size <= 51_200  # CloudFormation's bound for a template that is sent inline
+    assert (
+        infrastructure.TEMPLATE.stat().st_size <= 51_200
+    )  # CloudFormation's bound for a template that is sent inline
 
 
 def test_a_reason_of_any_length_is_kept_within_what_describe_shows():

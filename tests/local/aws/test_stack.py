@@ -12,7 +12,10 @@ from pipeline.local.aws import infrastructure
 def test_the_template_has_no_findings():
     lint = Path(sys.executable).with_name("cfn-lint")
     found = subprocess.run(
-        [lint, "--regions", "us-east-1", "--", infrastructure.TEMPLATE], capture_output=True, text=True, check=False
+        [lint, "--regions", "us-east-1", "--", infrastructure.TEMPLATE],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (found.stdout, found.returncode) == ("", 0)
 
@@ -20,11 +23,18 @@ def test_the_template_has_no_findings():
 @pytest.mark.environment
 def test_a_second_deployment_changes_nothing_and_answers_the_same(server):
     outputs = dict(server.outputs)
-    before = server.client("cloudformation").describe_stack_events(StackName="governed-finetune-local")["StackEvents"]
+    before = server.client("cloudformation").describe_stack_events(
+        StackName="governed-finetune-local"
+    )["StackEvents"]
     server.deploy()
-    after = server.client("cloudformation").describe_stack_events(StackName="governed-finetune-local")["StackEvents"]
+    after = server.client("cloudformation").describe_stack_events(
+        StackName="governed-finetune-local"
+    )["StackEvents"]
     assert (server.outputs, len(after)) == (outputs, len(before))
-    assert outputs["RegisterRoleArn"] == "arn:aws:iam::000000000000:role/governed-finetune-local-register"
+    assert (
+        outputs["RegisterRoleArn"]
+        == "arn:aws:iam::000000000000:role/governed-finetune-local-register"
+    )
 
 
 @pytest.mark.environment
@@ -32,19 +42,25 @@ def test_a_changed_parameter_updates_the_stack_in_place(new_server):
     new_server.start()
     new_server.deploy()
     first = dict(new_server.outputs)
-    image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare@sha256:" + "1" * 64
+    image = (
+        "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare@sha256:" + "1" * 64
+    )
     changed = infrastructure.deploy(new_server.client("cloudformation"), {"PrepareImage": image})
     assert changed == first
     emr = new_server.client("emr-serverless")
     application = emr.get_application(applicationId=first["ApplicationId"])["application"]
     assert application["imageConfiguration"] == {"imageUri": image}
-    assert application["monitoringConfiguration"]["cloudWatchLoggingConfiguration"]["enabled"] is True
+    assert (
+        application["monitoringConfiguration"]["cloudWatchLoggingConfiguration"]["enabled"] is True
+    )
 
 
 @pytest.mark.environment
 def test_an_image_without_digest_is_refused_before_anything_changes(server):
     with pytest.raises(infrastructure.DeploymentFailed, match="PrepareImage"):
-        infrastructure.deploy(server.client("cloudformation"), {"PrepareImage": "registry/prepare:latest"})
+        infrastructure.deploy(
+            server.client("cloudformation"), {"PrepareImage": "registry/prepare:latest"}
+        )
 
 
 @pytest.mark.environment
@@ -57,7 +73,9 @@ def test_a_failed_deployment_names_the_resource_and_its_reason(new_server, tmp_p
     )
 
     with pytest.raises(infrastructure.DeploymentFailed) as failed:
-        infrastructure.deploy(OnlyEnvironment(new_server.client("cloudformation")), {}, template=template)
+        infrastructure.deploy(
+            OnlyEnvironment(new_server.client("cloudformation")), {}, template=template
+        )
     assert "Broken: " in str(failed.value)
     assert "not implemented: CreateApplication type HIVE" in str(failed.value)
 

@@ -30,7 +30,9 @@ StartWorkspace = Callable[..., Workspace]
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     port = unused_port()
-    started = environment(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true")
+    started = environment(
+        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true"
+    )
     command = [str(Path(sys.executable).with_name("ministack"))]
     with (tmp_path_factory.mktemp("ministack") / "log").open("wb") as log:
         process = subprocess.Popen(command, env=started, stdout=log, stderr=subprocess.STDOUT)
@@ -51,11 +53,28 @@ def start_workspace(aws: Aws) -> Iterator[StartWorkspace]:
 
         def start(state: Path, *options: str, tracking: str = "http://127.0.0.1:9") -> Workspace:
             port = unused_port()
-            command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(port), "--state", str(state)]
-            command += ["--tracking-url", tracking, "--aws-endpoint", aws.endpoint, "--storage-bucket", BUCKET]
+            command = [
+                sys.executable,
+                "-m",
+                "pipeline.local.workspace",
+                "--port",
+                str(port),
+                "--state",
+                str(state),
+            ]
+            command += [
+                "--tracking-url",
+                tracking,
+                "--aws-endpoint",
+                aws.endpoint,
+                "--storage-bucket",
+                BUCKET,
+            ]
             command += ["--external-id", EXTERNAL_ID, *options]
             identity = environment(**aws.control_plane)
-            process = subprocess.Popen(command, cwd=REPOSITORY, env=identity, stdout=subprocess.PIPE)
+            process = subprocess.Popen(
+                command, cwd=REPOSITORY, env=identity, stdout=subprocess.PIPE
+            )
             running.enter_context(process)
             running.callback(process.terminate)
             assert process.stdout is not None
@@ -74,9 +93,22 @@ def start_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         def start() -> str:
             port, folder = unused_port(), tmp_path_factory.mktemp("tracking")
             log = running.enter_context((folder / "log").open("wb"))
-            command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+            command = [
+                sys.executable,
+                "-m",
+                "mlflow",
+                "server",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+            ]
             command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
-            command += ["--default-artifact-root", "dbfs:/databricks/mlflow-tracking", "--no-serve-artifacts"]
+            command += [
+                "--default-artifact-root",
+                "dbfs:/databricks/mlflow-tracking",
+                "--no-serve-artifacts",
+            ]
             started = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
             process = subprocess.Popen(command, env=started, cwd=folder, stdout=log, stderr=log)
             running.enter_context(process)
@@ -87,7 +119,9 @@ def start_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 
 
 @pytest.fixture(scope="module")
-def workspace(start_workspace: StartWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(
+    start_workspace: StartWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
     """A workspace of this module's own, filled, where tests may ask for faults."""
     started = start_workspace(tmp_path_factory.mktemp("state"), "--enable-faults")
     fill(started)

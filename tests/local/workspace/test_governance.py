@@ -28,7 +28,9 @@ WRITER = {
     CURATED: ["USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA"],
     CURATED_LOCATION: ["EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"],
 }
-COLUMNS = [ColumnInfo(name="prompt", position=0, type_name=ColumnTypeName.STRING, type_text="string")]
+COLUMNS = [
+    ColumnInfo(name="prompt", position=0, type_name=ColumnTypeName.STRING, type_text="string")
+]
 
 
 def catalog_for(workspace: Workspace, grants: Any) -> Catalog:
@@ -36,7 +38,9 @@ def catalog_for(workspace: Workspace, grants: Any) -> Catalog:
     return Catalog(identity.Workspace(workspace.host, somebody.client_id, somebody.client))
 
 
-def test_a_reader_gets_keys_for_that_table_and_no_other_place(workspace: Workspace, aws: Aws) -> None:
+def test_a_reader_gets_keys_for_that_table_and_no_other_place(
+    workspace: Workspace, aws: Aws
+) -> None:
     catalog = catalog_for(workspace, READER)
     table = catalog.table(FILINGS)
     access = catalog.read_access(table)
@@ -82,7 +86,9 @@ def test_reading_rights_write_nothing(workspace: Workspace) -> None:
         catalog.write_access(catalog.table(FILINGS))
 
 
-def test_an_absent_table_is_none_to_who_asks_and_an_error_to_who_needs_it(workspace: Workspace) -> None:
+def test_an_absent_table_is_none_to_who_asks_and_an_error_to_who_needs_it(
+    workspace: Workspace,
+) -> None:
     catalog = catalog_for(workspace, READER)
     absent = UcName.parse("edgar.raw.absent")
     assert catalog.find_table(absent) is None
@@ -114,10 +120,15 @@ def test_a_new_table_is_registered_once_however_often_it_is_asked(workspace: Wor
 
 def test_a_lost_answer_to_the_registration_finds_its_own_table(workspace: Workspace) -> None:
     catalog = catalog_for(workspace, WRITER)
-    workspace.faults({"method": "POST", "path": "unity-catalog/tables$", "times": 1, "drop": "after"})
+    workspace.faults(
+        {"method": "POST", "path": "unity-catalog/tables$", "times": 1, "drop": "after"}
+    )
     try:
         table = catalog.create_external_table(
-            UcName.parse("edgar.curated.lost"), f"s3://{BUCKET}/curated/edgar/lost", columns=COLUMNS, properties={}
+            UcName.parse("edgar.curated.lost"),
+            f"s3://{BUCKET}/curated/edgar/lost",
+            columns=COLUMNS,
+            properties={},
         )
     finally:
         workspace.faults()
@@ -126,7 +137,9 @@ def test_a_lost_answer_to_the_registration_finds_its_own_table(workspace: Worksp
 
 def test_a_workspace_that_stays_silent_is_unavailable(workspace: Workspace) -> None:
     catalog = catalog_for(workspace, READER)
-    workspace.faults({"method": "GET", "path": "unity-catalog/tables/", "times": 1000, "status": 503})
+    workspace.faults(
+        {"method": "GET", "path": "unity-catalog/tables/", "times": 1000, "status": 503}
+    )
     try:
         with pytest.raises(Unavailable, match=r"gave no answer while .* tried to look up table"):
             catalog.table(FILINGS)

@@ -76,11 +76,15 @@ def path_credentials(operation: str, url: str) -> Callable[[WorkspaceClient], An
 
 def create_table(client: WorkspaceClient) -> Any:
     name = f"t{secrets.token_hex(4)}"
-    return workspace_client.create_table(client, f"edgar.curated.{name}", f"s3://governed/curated/{name}")
+    return workspace_client.create_table(
+        client, f"edgar.curated.{name}", f"s3://governed/curated/{name}"
+    )
 
 
 def create_model(client: WorkspaceClient) -> Any:
-    return client.registered_models.create(name=f"m{secrets.token_hex(4)}", catalog_name="edgar", schema_name="models")
+    return client.registered_models.create(
+        name=f"m{secrets.token_hex(4)}", catalog_name="edgar", schema_name="models"
+    )
 
 
 def create_metadata(client: WorkspaceClient) -> Any:
@@ -91,7 +95,11 @@ def create_metadata(client: WorkspaceClient) -> Any:
 
 
 def read_version_credentials(client: WorkspaceClient) -> Any:
-    body = {"name": "edgar.models.analyst", "version": "1", "operation": "MODEL_VERSION_OPERATION_READ"}
+    body = {
+        "name": "edgar.models.analyst",
+        "version": "1",
+        "operation": "MODEL_VERSION_OPERATION_READ",
+    }
     path = "/api/2.0/mlflow/unity-catalog/model-versions/generate-temporary-credentials"
     return client.api_client.do("POST", path, body=body)
 
@@ -105,12 +113,16 @@ RULES = {
     "see a catalog": Rule(lambda c: c.catalogs.get("edgar"), (((CATALOG), "USE_CATALOG"),)),
     "see a schema": Rule(lambda c: c.schemas.get("edgar.raw"), USE_RAW),
     "see a table": Rule(lambda c: c.tables.get("edgar.raw.filings"), (*USE_RAW, (TABLE, "SELECT"))),
-    "see a table through its schema": Rule(lambda c: c.tables.get("edgar.raw.filings"), (*USE_RAW, (RAW, "SELECT"))),
+    "see a table through its schema": Rule(
+        lambda c: c.tables.get("edgar.raw.filings"), (*USE_RAW, (RAW, "SELECT"))
+    ),
     "create a schema": Rule(
         lambda c: c.schemas.create(f"s{secrets.token_hex(4)}", "edgar"),
         ((CATALOG, "USE_CATALOG"), (CATALOG, "CREATE_SCHEMA")),
     ),
-    "create a catalog": Rule(lambda c: c.catalogs.create(f"c{secrets.token_hex(4)}"), ((METASTORE, "CREATE_CATALOG"),)),
+    "create a catalog": Rule(
+        lambda c: c.catalogs.create(f"c{secrets.token_hex(4)}"), ((METASTORE, "CREATE_CATALOG"),)
+    ),
     "create a table": Rule(
         create_table,
         (
@@ -178,7 +190,9 @@ def objects(admin: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_an_action_needs_each_of_its_grants(admin: WorkspaceClient, principal: Principal, name: str) -> None:
+def test_an_action_needs_each_of_its_grants(
+    admin: WorkspaceClient, principal: Principal, name: str
+) -> None:
     rule, who = RULES[name], principal.client_id
     for securable, privilege in rule.needs:
         permit(admin, who, securable, add=[privilege])
@@ -192,13 +206,17 @@ def test_an_action_needs_each_of_its_grants(admin: WorkspaceClient, principal: P
     assert rule.act(principal.client) is not None
 
 
-def test_a_refusal_names_privilege_kind_and_object(admin: WorkspaceClient, principal: Principal) -> None:
+def test_a_refusal_names_privilege_kind_and_object(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     for securable, privilege in USE_RAW:
         permit(admin, principal.client_id, securable, add=[privilege])
     with pytest.raises(PermissionDenied) as refusal:
         RULES["read a table's files"].act(principal.client)
     # The SDK appends its configuration to the message of every 401 and 403.
-    assert str(refusal.value).startswith("User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'. Config: ")
+    assert str(refusal.value).startswith(
+        "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'. Config: "
+    )
     (info,) = refusal.value.get_error_info()
     assert info.metadata["msg"] == "EXTERNAL USE SCHEMA"
     assert (info.metadata["resourceType"], info.metadata["resourceName"]) == ("Schema", "edgar.raw")
@@ -212,7 +230,9 @@ def test_all_privileges_contains_everything_but_external_use_and_manage(
     assert principal.client.tables.get("edgar.raw.filings").name == "filings"
     with pytest.raises(PermissionDenied, match=r"EXTERNAL USE SCHEMA on Schema 'edgar\.raw'"):
         RULES["read a table's files"].act(principal.client)
-    with pytest.raises(PermissionDenied, match="EXTERNAL USE LOCATION on External Location 'curated'"):
+    with pytest.raises(
+        PermissionDenied, match="EXTERNAL USE LOCATION on External Location 'curated'"
+    ):
         RULES["read a path"].act(principal.client)
     with pytest.raises(PermissionDenied, match="MANAGE on Table"):
         permit(principal.client, principal.client_id, TABLE, add=["SELECT"])
@@ -220,7 +240,9 @@ def test_all_privileges_contains_everything_but_external_use_and_manage(
 
 def test_owning_does_not_contain_external_use(admin: WorkspaceClient) -> None:
     assert admin.external_locations.get("curated").owner == admin.current_user.me().user_name
-    with pytest.raises(PermissionDenied, match="EXTERNAL USE LOCATION on External Location 'curated'"):
+    with pytest.raises(
+        PermissionDenied, match="EXTERNAL USE LOCATION on External Location 'curated'"
+    ):
         RULES["read a path"].act(admin)
     with pytest.raises(PermissionDenied, match=r"EXTERNAL USE SCHEMA on Schema 'edgar\.curated'"):
         RULES["create a table"].act(admin)
@@ -233,19 +255,32 @@ def test_owning_the_schema_lets_one_manage_a_table_but_not_read_it(
     admin.schemas.update("edgar.owned", owner=principal.client_id)
     permit(admin, principal.client_id, CATALOG, add=["USE_CATALOG"])
     with pytest.raises(PermissionDenied, match="User is not an owner of Catalog 'edgar'"):
-        permit(principal.client, principal.client_id, ("SCHEMA", "edgar.owned"), add=["EXTERNAL_USE_SCHEMA"])
+        permit(
+            principal.client,
+            principal.client_id,
+            ("SCHEMA", "edgar.owned"),
+            add=["EXTERNAL_USE_SCHEMA"],
+        )
     permit(principal.client, principal.client_id, ("SCHEMA", "edgar.owned"), add=["SELECT"])
     assert principal.client.schemas.get("edgar.owned").owner == principal.client_id
 
 
-def test_only_a_locations_owner_grants_external_use_location(admin: WorkspaceClient, principal: Principal) -> None:
+def test_only_a_locations_owner_grants_external_use_location(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     permit(admin, principal.client_id, CURATED_LOCATION, add=["MANAGE"])
     permit(principal.client, principal.client_id, CURATED_LOCATION, add=["READ_FILES"])
-    with pytest.raises(PermissionDenied, match="User is not an owner of External Location 'curated'"):
-        permit(principal.client, principal.client_id, CURATED_LOCATION, add=["EXTERNAL_USE_LOCATION"])
+    with pytest.raises(
+        PermissionDenied, match="User is not an owner of External Location 'curated'"
+    ):
+        permit(
+            principal.client, principal.client_id, CURATED_LOCATION, add=["EXTERNAL_USE_LOCATION"]
+        )
 
 
-def test_browse_shows_metadata_without_any_use(admin: WorkspaceClient, principal: Principal) -> None:
+def test_browse_shows_metadata_without_any_use(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     permit(admin, principal.client_id, RAW, add=["BROWSE"])
     assert principal.client.tables.get("edgar.raw.filings").name == "filings"
     assert principal.client.tables.exists("edgar.raw.filings").table_exists
@@ -275,7 +310,9 @@ def test_lists_leave_out_what_one_may_not_see(admin: WorkspaceClient, principal:
     assert [found.name for found in principal.client.tables.list("edgar", "raw")] == ["filings"]
 
 
-def test_grants_to_account_users_hold_for_everybody(admin: WorkspaceClient, principal: Principal) -> None:
+def test_grants_to_account_users_hold_for_everybody(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     permit(admin, "account users", MODELS, add=["BROWSE"])
     assert principal.client.registered_models.get("edgar.models.analyst").name == "analyst"
     permit(admin, "account users", MODELS, remove=["BROWSE"])
@@ -283,12 +320,18 @@ def test_grants_to_account_users_hold_for_everybody(admin: WorkspaceClient, prin
         principal.client.registered_models.get("edgar.models.analyst")
 
 
-def test_grants_can_be_read_back_with_their_origin(admin: WorkspaceClient, principal: Principal) -> None:
+def test_grants_can_be_read_back_with_their_origin(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     permit(admin, principal.client_id, RAW, add=["SELECT"])
     permit(admin, principal.client_id, TABLE, add=["MODIFY"])
     direct = admin.grants.get("TABLE", "edgar.raw.filings", principal=principal.client_id)
-    assert [held.as_dict()["privileges"] for held in direct.privilege_assignments or []] == [["MODIFY"]]
-    effective = admin.grants.get_effective("TABLE", "edgar.raw.filings", principal=principal.client_id)
+    assert [held.as_dict()["privileges"] for held in direct.privilege_assignments or []] == [
+        ["MODIFY"]
+    ]
+    effective = admin.grants.get_effective(
+        "TABLE", "edgar.raw.filings", principal=principal.client_id
+    )
     (held,) = effective.privilege_assignments or []
     origins = {(one.privilege, one.inherited_from_name) for one in held.privileges or []}
     assert origins == {(uc.Privilege.MODIFY, None), (uc.Privilege.SELECT, "edgar.raw")}
@@ -296,7 +339,12 @@ def test_grants_can_be_read_back_with_their_origin(admin: WorkspaceClient, princ
 
 @pytest.mark.parametrize(
     ("securable", "privilege"),
-    [(TABLE, "EXECUTE"), (TABLE, "EXTERNAL_USE_SCHEMA"), (METASTORE, "SELECT"), (CATALOG, "MADE_UP")],
+    [
+        (TABLE, "EXECUTE"),
+        (TABLE, "EXTERNAL_USE_SCHEMA"),
+        (METASTORE, "SELECT"),
+        (CATALOG, "MADE_UP"),
+    ],
 )
 def test_a_privilege_that_does_not_fit_is_refused(
     admin: WorkspaceClient, principal: Principal, securable: Securable, privilege: str
@@ -310,8 +358,13 @@ def test_a_grant_to_nobody_is_refused(admin: WorkspaceClient) -> None:
         permit(admin, "nobody", CATALOG, add=["USE_CATALOG"])
 
 
-def test_one_wrong_change_leaves_no_other_behind(admin: WorkspaceClient, principal: Principal) -> None:
-    changes = [{"principal": principal.client_id, "add": ["SELECT"]}, {"principal": "nobody", "add": ["SELECT"]}]
+def test_one_wrong_change_leaves_no_other_behind(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
+    changes = [
+        {"principal": principal.client_id, "add": ["SELECT"]},
+        {"principal": "nobody", "add": ["SELECT"]},
+    ]
     path = "/api/2.1/unity-catalog/permissions/TABLE/edgar.raw.filings"
     with pytest.raises(NotFound):
         admin.api_client.do("PATCH", path, body={"changes": changes})

@@ -12,14 +12,18 @@ from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, Unauth
 from tests.local.workspace.support.workspace_client import Principal, Workspace
 
 
-def test_the_first_admin_is_written_for_the_owner_alone(workspace: Workspace, admin: WorkspaceClient) -> None:
+def test_the_first_admin_is_written_for_the_owner_alone(
+    workspace: Workspace, admin: WorkspaceClient
+) -> None:
     file = workspace.folder / "admin.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert admin.current_user.me().display_name == "metastore-admin"
     assert admin.metastores.summary().owner == admin.current_user.me().user_name
 
 
-def test_a_wrong_secret_is_invalid_client_and_never_shown(workspace: Workspace, principal: Principal) -> None:
+def test_a_wrong_secret_is_invalid_client_and_never_shown(
+    workspace: Workspace, principal: Principal
+) -> None:
     with pytest.raises(ValueError, match="invalid_client") as caught:
         workspace.client(principal.client_id, "dose-wrong-secret").current_user.me()
     assert "dose-wrong-secret" not in str(caught.value)
@@ -32,9 +36,13 @@ def test_an_unknown_client_is_invalid_client(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer made-up", "Basic dGVzdDp0ZXN0"])
-def test_a_missing_or_foreign_token_is_unauthenticated(workspace: Workspace, authorization: str | None) -> None:
+def test_a_missing_or_foreign_token_is_unauthenticated(
+    workspace: Workspace, authorization: str | None
+) -> None:
     headers = {"authorization": authorization} if authorization else {}
-    answer = requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers=headers, timeout=5)
+    answer = requests.get(
+        f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers=headers, timeout=5
+    )
     assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
 
 
@@ -44,13 +52,17 @@ def test_an_expired_token_is_unauthenticated(start_workspace: Workspace, tmp_pat
     admin = workspace.admin()
     token = admin.config.authenticate()["Authorization"]
     assert client is not admin
-    answer = requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers={"authorization": token}, timeout=5)
+    answer = requests.get(
+        f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers={"authorization": token}, timeout=5
+    )
     assert (answer.status_code, answer.json()["message"]) == (401, "Access token expired.")
     with pytest.raises(Unauthenticated, match="Access token expired"):
         admin.current_user.me()
 
 
-def test_secrets_live_and_die_one_by_one(workspace: Workspace, admin: WorkspaceClient, principal: Principal) -> None:
+def test_secrets_live_and_die_one_by_one(
+    workspace: Workspace, admin: WorkspaceClient, principal: Principal
+) -> None:
     secrets = admin.service_principal_secrets_proxy
     second = secrets.create(principal.id)
     first = next(info for info in secrets.list(principal.id) if info.id != second.id)
@@ -68,9 +80,14 @@ def test_a_principal_has_at_most_five_secrets(admin: WorkspaceClient, principal:
         admin.service_principal_secrets_proxy.create(principal.id)
 
 
-def test_an_expired_secret_opens_nothing(workspace: Workspace, admin: WorkspaceClient, principal: Principal) -> None:
+def test_an_expired_secret_opens_nothing(
+    workspace: Workspace, admin: WorkspaceClient, principal: Principal
+) -> None:
     brief = str(admin.service_principal_secrets_proxy.create(principal.id, lifetime="1s").secret)
-    assert workspace.client(principal.client_id, brief).current_user.me().user_name == principal.client_id
+    assert (
+        workspace.client(principal.client_id, brief).current_user.me().user_name
+        == principal.client_id
+    )
     time.sleep(1.1)
     with pytest.raises(ValueError, match="invalid_client"):
         workspace.client(principal.client_id, brief).current_user.me()
@@ -99,7 +116,9 @@ def test_only_the_admin_manages_principals(principal: Principal) -> None:
 
 def test_secrets_are_nowhere_in_the_state(workspace: Workspace, principal: Principal) -> None:
     token = principal.client.config.authenticate()["Authorization"].removeprefix("Bearer ")
-    kept = b"".join(file.read_bytes() for file in workspace.folder.iterdir() if file.name != "admin.json")
+    kept = b"".join(
+        file.read_bytes() for file in workspace.folder.iterdir() if file.name != "admin.json"
+    )
     assert principal.client_id.encode() in kept
     assert principal.client_secret.encode() not in kept
     assert token.encode() not in kept

@@ -48,19 +48,37 @@ def edge(source: uc.ExternalLineageObject, target: uc.ExternalLineageObject, **m
     return uc.CreateRequestExternalLineage(source=source, target=target, **more)
 
 
-def create(client: WorkspaceClient, *ends: uc.ExternalLineageObject, **more: Any) -> uc.ExternalLineageRelationship:
+def create(
+    client: WorkspaceClient, *ends: uc.ExternalLineageObject, **more: Any
+) -> uc.ExternalLineageRelationship:
     return client.external_lineage.create_external_lineage_relationship(edge(*ends, **more))
 
 
-def neighbours(client: WorkspaceClient, end: uc.ExternalLineageObject, way: uc.LineageDirection, **more: Any) -> Any:
+def neighbours(
+    client: WorkspaceClient, end: uc.ExternalLineageObject, way: uc.LineageDirection, **more: Any
+) -> Any:
     return list(client.external_lineage.list_external_lineage_relationships(end, way, **more))
 
 
 def test_metadata_keeps_what_was_given_and_says_who_and_when(admin: WorkspaceClient) -> None:
-    name = metadata(admin, properties={"sha256": "ab"}, columns=["x"], url="https://example.com", description="a job")
+    name = metadata(
+        admin,
+        properties={"sha256": "ab"},
+        columns=["x"],
+        url="https://example.com",
+        description="a job",
+    )
     found = admin.external_metadata.get_external_metadata(name)
-    assert (found.name, found.system_type, found.entity_type) == (name, uc.SystemType.OTHER, "SageMakerTrainingJob")
-    assert (found.properties, found.columns, found.description) == ({"sha256": "ab"}, ["x"], "a job")
+    assert (found.name, found.system_type, found.entity_type) == (
+        name,
+        uc.SystemType.OTHER,
+        "SageMakerTrainingJob",
+    )
+    assert (found.properties, found.columns, found.description) == (
+        {"sha256": "ab"},
+        ["x"],
+        "a job",
+    )
     assert found.owner == found.created_by == admin.current_user.me().user_name
     assert found.create_time
     assert found.id
@@ -74,7 +92,9 @@ def test_a_metadata_name_is_taken_once(admin: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["with space", "with-dash", "a.b", ""])
-def test_a_metadata_name_holds_letters_digits_and_underscores(admin: WorkspaceClient, name: str) -> None:
+def test_a_metadata_name_holds_letters_digits_and_underscores(
+    admin: WorkspaceClient, name: str
+) -> None:
     wrong = uc.ExternalMetadata(name=name, system_type=uc.SystemType.OTHER, entity_type="x")
     with pytest.raises(BadRequest, match=r"not a valid name|Missing required field: name"):
         admin.external_metadata.create_external_metadata(wrong)
@@ -83,11 +103,19 @@ def test_a_metadata_name_holds_letters_digits_and_underscores(admin: WorkspaceCl
 def test_an_update_changes_what_its_mask_names(admin: WorkspaceClient) -> None:
     name = metadata(admin, description="before", properties={"a": "1"})
     new = uc.ExternalMetadata(
-        name=name, system_type=uc.SystemType.OTHER, entity_type="x", description="after", properties={"a": "2"}
+        name=name,
+        system_type=uc.SystemType.OTHER,
+        entity_type="x",
+        description="after",
+        properties={"a": "2"},
     )
     admin.external_metadata.update_external_metadata(name, new, update_mask="description")
     found = admin.external_metadata.get_external_metadata(name)
-    assert (found.description, found.properties, found.entity_type) == ("after", {"a": "1"}, "SageMakerTrainingJob")
+    assert (found.description, found.properties, found.entity_type) == (
+        "after",
+        {"a": "1"},
+        "SageMakerTrainingJob",
+    )
     for mask in ("made_up", "", "owner,description"):
         with pytest.raises(BadRequest, match="update_mask"):
             admin.external_metadata.update_external_metadata(name, new, update_mask=mask)
@@ -107,7 +135,9 @@ def test_lineage_walks_from_the_model_back_to_the_raw_table(admin: WorkspaceClie
     columns = [uc.ColumnRelationship(source="item_1a", target="prompt")]
     create(admin, FILINGS, job(name), columns=columns, properties={"execution": "e1"})
     create(admin, job(name), VERSION)
-    above = next(one for one in neighbours(admin, VERSION, UP) if one.external_metadata_info.name == name)
+    above = next(
+        one for one in neighbours(admin, VERSION, UP) if one.external_metadata_info.name == name
+    )
     assert above.external_metadata_info.entity_type == "SageMakerTrainingJob"
     (before,) = neighbours(admin, job(name), UP)
     table = before.table_info
@@ -129,7 +159,9 @@ def test_edges_are_listed_page_by_page(admin: WorkspaceClient) -> None:
 
 
 def test_a_path_can_be_an_end(admin: WorkspaceClient) -> None:
-    path = uc.ExternalLineageObject(path=uc.ExternalLineagePath(url="s3://governed/raw/filings/part-0"))
+    path = uc.ExternalLineageObject(
+        path=uc.ExternalLineagePath(url="s3://governed/raw/filings/part-0")
+    )
     name = metadata(admin)
     create(admin, path, job(name))
     (found,) = neighbours(admin, job(name), UP)
@@ -165,7 +197,9 @@ def test_an_end_that_does_not_exist_is_not_found(admin: WorkspaceClient) -> None
         create(admin, FILINGS, job("ft_missing"))
 
 
-def test_a_second_edge_between_the_same_ends_is_kept_beside_the_first(admin: WorkspaceClient) -> None:
+def test_a_second_edge_between_the_same_ends_is_kept_beside_the_first(
+    admin: WorkspaceClient,
+) -> None:
     name = metadata(admin)
     first, second = create(admin, FILINGS, job(name)), create(admin, FILINGS, job(name))
     assert first.id != second.id
@@ -176,7 +210,9 @@ def test_a_second_edge_between_the_same_ends_is_kept_beside_the_first(admin: Wor
     assert [one.external_lineage_info.id for one in neighbours(admin, job(name), UP)] == [first.id]
 
 
-def test_where_duplicates_are_refused_the_second_edge_exists_already(start_workspace: Any, tmp_path: Path) -> None:
+def test_where_duplicates_are_refused_the_second_edge_exists_already(
+    start_workspace: Any, tmp_path: Path
+) -> None:
     workspace = start_workspace(tmp_path, "--lineage-duplicates", "refuse")
     fill(workspace)
     admin = workspace.admin()
@@ -243,7 +279,9 @@ def test_an_edge_needs_modify_on_the_metadata(admin: WorkspaceClient, lister: Pr
     create(lister.client, FILINGS, job(foreign))
 
 
-def test_an_edge_into_a_model_version_is_its_owners(admin: WorkspaceClient, lister: Principal) -> None:
+def test_an_edge_into_a_model_version_is_its_owners(
+    admin: WorkspaceClient, lister: Principal
+) -> None:
     name = metadata(lister.client)
     permit(admin, lister.client_id, MODEL, add=["EXECUTE"])
     with pytest.raises(PermissionDenied, match="User is not an owner of Routine or Model"):
@@ -251,7 +289,9 @@ def test_an_edge_into_a_model_version_is_its_owners(admin: WorkspaceClient, list
     create(lister.client, VERSION, job(name))
 
 
-def test_lineage_is_listed_to_those_who_see_the_object(admin: WorkspaceClient, principal: Principal) -> None:
+def test_lineage_is_listed_to_those_who_see_the_object(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     with pytest.raises(PermissionDenied, match="USE CATALOG"):
         neighbours(principal.client, FILINGS, DOWN)
     name = metadata(admin)
@@ -259,4 +299,6 @@ def test_lineage_is_listed_to_those_who_see_the_object(admin: WorkspaceClient, p
     permit(admin, "account users", ("EXTERNAL_METADATA", name), remove=["BROWSE"])
     with pytest.raises(PermissionDenied, match="BROWSE on External Metadata"):
         principal.client.external_metadata.get_external_metadata(name)
-    assert name not in [one.name for one in principal.client.external_metadata.list_external_metadata()]
+    assert name not in [
+        one.name for one in principal.client.external_metadata.list_external_metadata()
+    ]

@@ -32,7 +32,9 @@ def calm(workspace: Workspace) -> None:
     workspace.faults()
 
 
-def test_it_serves_within_three_seconds_and_ends_cleanly(start_workspace: Workspace, tmp_path: Path) -> None:
+def test_it_serves_within_three_seconds_and_ends_cleanly(
+    start_workspace: Workspace, tmp_path: Path
+) -> None:
     began = time.monotonic()
     workspace = start_workspace(tmp_path)
     took = time.monotonic() - began
@@ -101,9 +103,13 @@ def test_what_is_not_served_says_so(admin: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", "{", "1"])
-def test_a_body_that_is_no_object_is_malformed(workspace: Workspace, admin: WorkspaceClient, body: str) -> None:
+def test_a_body_that_is_no_object_is_malformed(
+    workspace: Workspace, admin: WorkspaceClient, body: str
+) -> None:
     headers = admin.config.authenticate()
-    answer = requests.post(f"{workspace.host}/api/2.1/unity-catalog/catalogs", data=body, headers=headers, timeout=5)
+    answer = requests.post(
+        f"{workspace.host}/api/2.1/unity-catalog/catalogs", data=body, headers=headers, timeout=5
+    )
     assert (answer.status_code, answer.json()["error_code"]) == (400, "MALFORMED_REQUEST")
 
 
@@ -116,18 +122,33 @@ def test_every_call_leaves_one_audit_line_without_secrets(
         table_id=admin.tables.get("edgar.raw.filings").table_id, operation=uc.TableOperation.READ
     ).aws_temp_credentials
     lines = workspace.audit()
-    denied = next(line for line in lines if line["principal"] == principal.client_id and line["status"] == 403)
+    denied = next(
+        line for line in lines if line["principal"] == principal.client_id and line["status"] == 403
+    )
     assert (denied["action"], denied["securable"]) == ("getTable", "Table 'edgar.raw.filings'")
-    assert (denied["decision"], denied["error"]) == ("denied", "User does not have USE CATALOG on Catalog 'edgar'.")
+    assert (denied["decision"], denied["error"]) == (
+        "denied",
+        "User does not have USE CATALOG on Catalog 'edgar'.",
+    )
     allowed = lines[-1]
-    assert (allowed["action"], allowed["decision"]) == ("generateTemporaryTableCredential", "allowed")
+    assert (allowed["action"], allowed["decision"]) == (
+        "generateTemporaryTableCredential",
+        "allowed",
+    )
     assert allowed["securable"] == "Table 'edgar.raw.filings'"
     text = (workspace.folder / "audit.jsonl").read_text()
-    for secret in (principal.client_secret, keys.secret_access_key, keys.session_token, keys.access_key_id):
+    for secret in (
+        principal.client_secret,
+        keys.secret_access_key,
+        keys.session_token,
+        keys.access_key_id,
+    ):
         assert secret not in text
 
 
-def test_a_status_is_injected_as_often_as_asked(workspace: Workspace, admin: WorkspaceClient) -> None:
+def test_a_status_is_injected_as_often_as_asked(
+    workspace: Workspace, admin: WorkspaceClient
+) -> None:
     rule = {"path": "/catalogs/edgar$", "times": 2, "status": 429, "headers": {"Retry-After": "1"}}
     workspace.faults(rule)
     began = time.monotonic()
@@ -135,7 +156,9 @@ def test_a_status_is_injected_as_often_as_asked(workspace: Workspace, admin: Wor
     assert time.monotonic() - began >= 2
     workspace.faults({"path": "/catalogs/edgar$", "times": 1, "status": 503})
     headers = admin.config.authenticate()
-    answer = requests.get(f"{workspace.host}/api/2.1/unity-catalog/catalogs/edgar", headers=headers, timeout=5)
+    answer = requests.get(
+        f"{workspace.host}/api/2.1/unity-catalog/catalogs/edgar", headers=headers, timeout=5
+    )
     assert (answer.status_code, answer.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
 
 
@@ -147,22 +170,31 @@ def test_a_connection_is_dropped_before_or_after_the_commit(
     workspace.faults({"method": "POST", "path": "/catalogs$", "drop": when})
     with pytest.raises(requests.ConnectionError):
         requests.post(
-            f"{workspace.host}/api/2.1/unity-catalog/catalogs", json={"name": name}, headers=headers, timeout=5
+            f"{workspace.host}/api/2.1/unity-catalog/catalogs",
+            json={"name": name},
+            headers=headers,
+            timeout=5,
         )
     assert [found.name for found in admin.catalogs.list()].count(name) == kept
 
 
-def test_a_lost_answer_makes_the_sdk_write_an_edge_twice(workspace: Workspace, admin: WorkspaceClient) -> None:
+def test_a_lost_answer_makes_the_sdk_write_an_edge_twice(
+    workspace: Workspace, admin: WorkspaceClient
+) -> None:
     """The fault our own lineage code has to survive, shown with the unchanged SDK."""
     job = uc.ExternalMetadata(name="ft_twice", system_type=uc.SystemType.OTHER, entity_type="job")
     admin.external_metadata.create_external_metadata(job)
-    target = uc.ExternalLineageObject(external_metadata=uc.ExternalLineageExternalMetadata(name="ft_twice"))
+    target = uc.ExternalLineageObject(
+        external_metadata=uc.ExternalLineageExternalMetadata(name="ft_twice")
+    )
     source = uc.ExternalLineageObject(table=uc.ExternalLineageTable(name="edgar.raw.filings"))
     workspace.faults({"method": "POST", "path": f"{EDGES}$", "drop": "after"})
     admin.external_lineage.create_external_lineage_relationship(
         uc.CreateRequestExternalLineage(source=source, target=target)
     )
-    edges = admin.external_lineage.list_external_lineage_relationships(target, uc.LineageDirection.UPSTREAM)
+    edges = admin.external_lineage.list_external_lineage_relationships(
+        target, uc.LineageDirection.UPSTREAM
+    )
     assert len(list(edges)) == 2
 
 
@@ -179,9 +211,26 @@ def test_a_wrong_rule_is_refused(workspace: Workspace) -> None:
 
 
 def test_faults_are_not_served_unless_asked_for(aws: Aws, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(unused_port()), "--state", str(tmp_path)]
-    command += ["--tracking-url", "http://127.0.0.1:9", "--aws-endpoint", aws.endpoint, "--storage-bucket", "b2b"]
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.local.workspace",
+        "--port",
+        str(unused_port()),
+        "--state",
+        str(tmp_path),
+    ]
+    command += [
+        "--tracking-url",
+        "http://127.0.0.1:9",
+        "--aws-endpoint",
+        aws.endpoint,
+        "--storage-bucket",
+        "b2b",
+    ]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         host = json.loads(process.stdout.readline())["host"]
         answer = requests.post(f"{host}/_test/faults", json=[], timeout=5)
@@ -194,7 +243,9 @@ def test_two_creates_at_once_have_one_winner(workspace: Workspace, admin: Worksp
     url = f"{workspace.host}/api/2.1/unity-catalog/catalogs"
 
     def create() -> None:
-        answers.append(requests.post(url, json={"name": "contested"}, headers=headers, timeout=10).status_code)
+        answers.append(
+            requests.post(url, json={"name": "contested"}, headers=headers, timeout=10).status_code
+        )
 
     threads = [threading.Thread(target=create) for _ in range(8)]
     for thread in threads:
@@ -204,7 +255,9 @@ def test_two_creates_at_once_have_one_winner(workspace: Workspace, admin: Worksp
     assert sorted(answers) == [200] + [400] * 7
 
 
-def test_a_tracking_server_that_never_starts_is_unavailable(start_workspace: Workspace, tmp_path: Path) -> None:
+def test_a_tracking_server_that_never_starts_is_unavailable(
+    start_workspace: Workspace, tmp_path: Path
+) -> None:
     workspace = start_workspace(tmp_path, "--tracking-wait-seconds", "0.5")
     headers = workspace.admin().config.authenticate()
     path = f"{workspace.host}/api/2.0/mlflow/experiments/search"

@@ -73,7 +73,9 @@ class Mlflow:
 
 @pytest.fixture(scope="module")
 def tracked(
-    start_workspace: Callable[..., Workspace], start_tracking: Callable[[], str], tmp_path_factory: Any
+    start_workspace: Callable[..., Workspace],
+    start_tracking: Callable[[], str],
+    tmp_path_factory: Any,
 ) -> Workspace:
     """A workspace whose tracking server starts beside it, as in `up`."""
     workspace = start_workspace(tmp_path_factory.mktemp("tracked"), tracking=start_tracking())
@@ -126,10 +128,15 @@ def registered(owner: Mlflow) -> dict[str, str]:
 
 
 def test_run_artifacts_go_through_the_files_api(owner: Mlflow, registered: dict[str, str]) -> None:
-    assert owner.do("artifacts", registered["run_id"]) == {"listed": ["notes/note.txt"], "text": "kept"}
+    assert owner.do("artifacts", registered["run_id"]) == {
+        "listed": ["notes/note.txt"],
+        "text": "kept",
+    }
 
 
-def test_a_version_keeps_tags_alias_and_description(owner: Mlflow, registered: dict[str, str]) -> None:
+def test_a_version_keeps_tags_alias_and_description(
+    owner: Mlflow, registered: dict[str, str]
+) -> None:
     owner.do("change", NAME, "1")
     assert owner.do("alias", NAME, "challenger", "1") == "1"
     assert owner.do("describe", NAME, "1") == {
@@ -152,7 +159,9 @@ def test_loading_needs_execute_and_both_uses(
     for securable, privilege in needs.items():
         permit(admin, who, securable, remove=[privilege])
         refusal = mlflow.ask("load", f"models:/{NAME}/1")
-        assert f"User does not have {privilege.replace('_', ' ')} on" in refusal.get("error", ""), refusal
+        assert f"User does not have {privilege.replace('_', ' ')} on" in refusal.get("error", ""), (
+            refusal
+        )
         permit(admin, who, securable, add=[privilege])
     for step in (["alias", NAME, "champion", "1"], ["delete", NAME, "1"]):
         assert "User is not an owner of Routine or Model" in mlflow.ask(*step)["error"]
@@ -160,16 +169,22 @@ def test_loading_needs_execute_and_both_uses(
     assert "User does not have CREATE MODEL VERSION on Routine or Model" in refusal["error"]
 
 
-def test_registering_needs_create_model(admin: WorkspaceClient, owner: Mlflow, registered: dict[str, str]) -> None:
+def test_registering_needs_create_model(
+    admin: WorkspaceClient, owner: Mlflow, registered: dict[str, str]
+) -> None:
     who = owner.principal.client_id
     permit(admin, who, MODELS, remove=["CREATE_MODEL"])
     refusal = owner.ask("register", registered["model_uri"], "edgar.models.another")
     assert "User does not have CREATE MODEL on Schema 'edgar.models'" in refusal["error"]
-    assert owner.do("register", registered["model_uri"], NAME)["version"] == "2"  # an owner needs no more for that
+    assert (
+        owner.do("register", registered["model_uri"], NAME)["version"] == "2"
+    )  # an owner needs no more for that
     permit(admin, who, MODELS, add=["CREATE_MODEL"])
 
 
-def test_versions_are_copied_deleted_and_never_numbered_twice(owner: Mlflow, registered: dict[str, str]) -> None:
+def test_versions_are_copied_deleted_and_never_numbered_twice(
+    owner: Mlflow, registered: dict[str, str]
+) -> None:
     name = "edgar.models.copied"
     assert owner.do("copy", f"models:/{NAME}/1", name) == "1"
     owner.do("delete", name, "1")
@@ -190,7 +205,9 @@ def test_the_native_surface_registers_and_loads_as_well(session: Start) -> None:
     mlflow.do("delete", name, "1")
 
 
-def test_the_sdk_sees_what_mlflow_registered(admin: WorkspaceClient, registered: dict[str, str]) -> None:
+def test_the_sdk_sees_what_mlflow_registered(
+    admin: WorkspaceClient, registered: dict[str, str]
+) -> None:
     version = admin.model_versions.get(NAME, 1)
     assert (version.version, str(version.status), version.run_id) == (
         1,
@@ -201,9 +218,13 @@ def test_the_sdk_sees_what_mlflow_registered(admin: WorkspaceClient, registered:
     assert [found.version for found in admin.model_versions.list(NAME)][:1] == [1]
     assert admin.model_versions.get_by_alias(NAME, "challenger").version == 1
     found = admin.api_client.do(
-        "GET", "/api/2.0/mlflow/unity-catalog/model-versions/search", query={"filter": f"name = '{NAME}'"}
+        "GET",
+        "/api/2.0/mlflow/unity-catalog/model-versions/search",
+        query={"filter": f"name = '{NAME}'"},
     )
-    assert [version.keys() & {"tags", "aliases"} for version in found["model_versions"]][:1] == [set()]
+    assert [version.keys() & {"tags", "aliases"} for version in found["model_versions"]][:1] == [
+        set()
+    ]
     assert NAME in [found.full_name for found in admin.registered_models.list()]
     with pytest.raises(ResourceAlreadyExists):
         admin.registered_models.create(name="analyst", catalog_name="edgar", schema_name="models")
@@ -221,7 +242,11 @@ def test_a_pending_version_is_written_by_its_maker_and_a_ready_one_by_nobody(
     assert pending["status"] == "PENDING_REGISTRATION"
 
     def act(path: str, **change: str) -> Any:
-        ask = {"name": NAME, "version": pending["version"], "operation": "MODEL_VERSION_OPERATION_READ_WRITE"}
+        ask = {
+            "name": NAME,
+            "version": pending["version"],
+            "operation": "MODEL_VERSION_OPERATION_READ_WRITE",
+        }
         return maker.api_client.do("POST", f"{registry}/{path}", body=ask | change)
 
     keys = act("generate-temporary-credentials")["credentials"]["aws_temp_credentials"]
@@ -237,7 +262,9 @@ def test_a_pending_version_is_written_by_its_maker_and_a_ready_one_by_nobody(
         act("generate-temporary-credentials")
 
 
-def test_versions_go_through_the_files_api_where_the_client_wants_that(tracked: Workspace, owner: Mlflow) -> None:
+def test_versions_go_through_the_files_api_where_the_client_wants_that(
+    tracked: Workspace, owner: Mlflow
+) -> None:
     """What mlflow is moving to: no vended keys on the client, the workspace itself reads and writes."""
     run, name = owner.do("log_run", "/Shared/owner-files"), "edgar.models.through_files"
     before = len(tracked.audit())
@@ -249,10 +276,16 @@ def test_versions_go_through_the_files_api_where_the_client_wants_that(tracked: 
     assert {"filesPut", "filesGet"} <= actions
     assert "generateTemporaryModelVersionCredentials" not in actions
     with pytest.raises(PermissionDenied, match="USE CATALOG"):
-        list(new_principal(tracked).client.files.list_directory_contents(f"/Models/{name.replace('.', '/')}/1"))
+        list(
+            new_principal(tracked).client.files.list_directory_contents(
+                f"/Models/{name.replace('.', '/')}/1"
+            )
+        )
 
 
-def test_nothing_failed_behind_the_clients_backs(tracked: Workspace, registered: dict[str, str]) -> None:
+def test_nothing_failed_behind_the_clients_backs(
+    tracked: Workspace, registered: dict[str, str]
+) -> None:
     """mlflow hides many an error by trying another way; the audit log does not."""
     broken = [line for line in tracked.audit() if line["status"] == 500]
     assert broken == []

@@ -82,8 +82,15 @@ def test_lineage_is_read_to_its_last_edge_and_no_edge_is_made_twice(
         store.delete("EDGE", key)
         for number in range(MANY):
             other = f"ft_{number:024x}"
-            store.put("EXTERNAL_METADATA", other, (store.get("EXTERNAL_METADATA", name) or {}) | {"name": other})
-            far = {"source": {"external_metadata": {"name": other}}, "target": {"external_metadata": {"name": name}}}
+            store.put(
+                "EXTERNAL_METADATA",
+                other,
+                (store.get("EXTERNAL_METADATA", name) or {}) | {"name": other},
+            )
+            far = {
+                "source": {"external_metadata": {"name": other}},
+                "target": {"external_metadata": {"name": name}},
+            }
             store.put("EDGE", f"{key}{number}", edge | far | {"id": f"{key}{number}"})
         store.put("EDGE", key, edge)
     found = lineage.edges(job, uc.LineageDirection.UPSTREAM)
@@ -103,7 +110,9 @@ def test_a_version_past_the_first_pages_of_the_search_is_found(
     with store.transaction():
         for number in range(2, 252):
             store.put(
-                "MODEL_VERSION", f"{ANALYST}/{number:010d}", first | {"version": number, "source": f"s3://{number}"}
+                "MODEL_VERSION",
+                f"{ANALYST}/{number:010d}",
+                first | {"version": number, "source": f"s3://{number}"},
             )
     with mock.patch.dict(os.environ):  # mlflow reads host and token there
         registry = Registry(connected)
@@ -113,7 +122,9 @@ def test_a_version_past_the_first_pages_of_the_search_is_found(
     assert key == f"{ANALYST}/{1:010d}"
 
 
-def test_a_file_of_many_mebibytes_goes_through_the_files_api(admin: WorkspaceClient, tmp_path: Path) -> None:
+def test_a_file_of_many_mebibytes_goes_through_the_files_api(
+    admin: WorkspaceClient, tmp_path: Path
+) -> None:
     content = os.urandom(9 * 2**20 + 1)  # past the 8 MiB that an upload keeps in memory
     path = "/WorkspaceInternal/Mlflow/Artifacts/1/model.bin"
     (tmp_path / "model.bin").write_bytes(content)
@@ -137,13 +148,22 @@ def test_a_folder_has_as_many_pages_as_it_needs(aws: Aws, monkeypatch: pytest.Mo
         found, query = [], {"run_id": "r"}
         while True:
             settings = SimpleNamespace(storage_bucket=BUCKET)
-            call = Call(cast(Any, SimpleNamespace(settings=settings)), "somebody", {"path": folder}, query)
+            call = Call(
+                cast(Any, SimpleNamespace(settings=settings)), "somebody", {"path": folder}, query
+            )
             got = answer(call)
             found.append([entry["path"].rpartition("/")[2] for entry in got[key]])
             if "next_page_token" not in got:
                 return found
             query = query | {"page_token": got["next_page_token"]}
 
-    assert pages(lambda call: artifacts._files(call, folder, ""), "files") == [["a", "b"], ["d", "c"], ["e"]]
-    listed = pages(lambda call: files._listing(files._folder(call, call.query.get("page_token")), folder), "contents")
+    assert pages(lambda call: artifacts._files(call, folder, ""), "files") == [
+        ["a", "b"],
+        ["d", "c"],
+        ["e"],
+    ]
+    listed = pages(
+        lambda call: files._listing(files._folder(call, call.query.get("page_token")), folder),
+        "contents",
+    )
     assert listed == [["a", "b"], ["d", "c"], ["e"]]

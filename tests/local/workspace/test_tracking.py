@@ -14,7 +14,12 @@ from databricks.sdk.service import ml
 from steps.governance import identity
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun
-from tests.local.workspace.support.workspace_client import Principal, Workspace, new_principal, wait_for
+from tests.local.workspace.support.workspace_client import (
+    Principal,
+    Workspace,
+    new_principal,
+    wait_for,
+)
 
 EXPERIMENT = "/Shared/governed-finetune-test"
 _READ, _EDIT, _MANAGE = (
@@ -26,10 +31,14 @@ _READ, _EDIT, _MANAGE = (
 
 @pytest.fixture(scope="module")
 def tracked(
-    start_workspace: Callable[..., Workspace], start_tracking: Callable[[], str], tmp_path_factory: Any
+    start_workspace: Callable[..., Workspace],
+    start_tracking: Callable[[], str],
+    tmp_path_factory: Any,
 ) -> Workspace:
     tracking = start_tracking()
-    workspace = start_workspace(tmp_path_factory.mktemp("tracked"), "--enable-faults", tracking=tracking)
+    workspace = start_workspace(
+        tmp_path_factory.mktemp("tracked"), "--enable-faults", tracking=tracking
+    )
     wait_for(f"{tracking}/health", workspace.process, 180)
     return workspace
 
@@ -40,10 +49,16 @@ def train(tracked: Workspace) -> Principal:
     return new_principal(tracked)
 
 
-def run_of(workspace: Workspace, principal: Principal, job: str, experiment: str = EXPERIMENT) -> MlflowRun:
+def run_of(
+    workspace: Workspace, principal: Principal, job: str, experiment: str = EXPERIMENT
+) -> MlflowRun:
     connected = identity.Workspace(workspace.host, principal.client_id, principal.client)
     return MlflowRun(
-        connected, experiment=experiment, training_job=job, tags={"base_model": "tiny"}, params={"lora_rank": "8"}
+        connected,
+        experiment=experiment,
+        training_job=job,
+        tags={"base_model": "tiny"},
+        params={"lora_rank": "8"},
     )
 
 
@@ -55,19 +70,30 @@ def finished(run: MlflowRun, *steps: int, status: Any = "FINISHED") -> LiveTrack
     return tracker
 
 
-def history(principal: Principal, run_id: str | None, key: str = "train_loss") -> list[tuple[int | None, float | None]]:
+def history(
+    principal: Principal, run_id: str | None, key: str = "train_loss"
+) -> list[tuple[int | None, float | None]]:
     found = principal.client.experiments.get_history(key, run_id=run_id)
     return [(metric.step, metric.value) for metric in found]
 
 
-def permit(client: WorkspaceClient, experiment: str, principal: Principal, level: ml.ExperimentPermissionLevel) -> None:
+def permit(
+    client: WorkspaceClient,
+    experiment: str,
+    principal: Principal,
+    level: ml.ExperimentPermissionLevel,
+) -> None:
     found = client.experiments.get_by_name(experiment).experiment
     assert found is not None
-    entry = ml.ExperimentAccessControlRequest(service_principal_name=principal.client_id, permission_level=level)
+    entry = ml.ExperimentAccessControlRequest(
+        service_principal_name=principal.client_id, permission_level=level
+    )
     client.experiments.update_permissions(str(found.experiment_id), access_control_list=[entry])
 
 
-def test_metrics_arrive_with_their_steps_under_the_jobs_name(tracked: Workspace, train: Principal) -> None:
+def test_metrics_arrive_with_their_steps_under_the_jobs_name(
+    tracked: Workspace, train: Principal
+) -> None:
     tracker = LiveTracker(run_of(tracked, train, "job-1"))
     tracker.log(1, {"train_loss": 3.5, "grad_norm": 0.5})
     tracker.log(2, {"train_loss": math.nan, "grad_norm": math.inf})
@@ -89,9 +115,13 @@ def test_metrics_arrive_with_their_steps_under_the_jobs_name(tracked: Workspace,
     assert tags["governed_finetune.fp8_effective"] == "storage"
 
 
-def test_more_values_than_one_request_takes_arrive_all_with_the_tags(tracked: Workspace, train: Principal) -> None:
+def test_more_values_than_one_request_takes_arrive_all_with_the_tags(
+    tracked: Workspace, train: Principal
+) -> None:
     tracker = LiveTracker(run_of(tracked, train, "job-many"))
-    for step in range(1, 1101):  # of two metrics: mlflow refuses a request of more than 1,000 values
+    for step in range(
+        1, 1101
+    ):  # of two metrics: mlflow refuses a request of more than 1,000 values
         tracker.log(step, {"train_loss": 1 / step, "grad_norm": 1.0})
     tracker.tag({"fp8_effective": "storage"})
     tracker.finish("FINISHED", within_seconds=60)
@@ -111,7 +141,9 @@ def test_a_job_that_starts_again_goes_on_with_its_run(tracked: Workspace, train:
 
 
 @pytest.mark.parametrize("path", ["experiments/create", "runs/create", "runs/log-batch"])
-def test_a_lost_answer_leaves_one_run_and_no_value_twice(tracked: Workspace, train: Principal, path: str) -> None:
+def test_a_lost_answer_leaves_one_run_and_no_value_twice(
+    tracked: Workspace, train: Principal, path: str
+) -> None:
     job = f"lost-{path.replace('/', '-')}"
     experiment = f"/Shared/{job}"
     tracked.faults({"method": "POST", "path": f"{path}$", "drop": "after"})
@@ -124,7 +156,9 @@ def test_a_lost_answer_leaves_one_run_and_no_value_twice(tracked: Workspace, tra
     assert "live metrics wait, training goes on" in tracker.problems[0]
 
 
-def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(tracked: Workspace, train: Principal) -> None:
+def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(
+    tracked: Workspace, train: Principal
+) -> None:
     admin = tracked.admin()
     experiment = f"/Users/{admin.current_user.me().user_name}/governed"
     admin.experiments.create_experiment(experiment)
@@ -133,7 +167,10 @@ def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(tracked: W
     assert f"CAN EDIT on the experiment {experiment}" in refused.problems[0]
     assert "does not have permission to 'View' experiment with id" in refused.problems[0]
     permit(admin, experiment, train, _READ)
-    assert "'Edit' experiment with id" in finished(run_of(tracked, train, "job-3", experiment), 1).problems[0]
+    assert (
+        "'Edit' experiment with id"
+        in finished(run_of(tracked, train, "job-3", experiment), 1).problems[0]
+    )
     permit(admin, experiment, train, _EDIT)
     allowed = finished(run_of(tracked, train, "job-3", experiment), 1)
     assert allowed.problems == []
@@ -142,24 +179,34 @@ def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(tracked: W
     reader = new_principal(tracked)
     with pytest.raises(PermissionDenied, match="'View' experiment"):
         history(reader, allowed.run_id)
-    assert experiment not in [found.name for found in reader.client.experiments.search_experiments(max_results=100)]
+    assert experiment not in [
+        found.name for found in reader.client.experiments.search_experiments(max_results=100)
+    ]
     permit(admin, experiment, reader, _READ)
     assert history(reader, allowed.run_id) == [(1, 1.0)]
-    assert experiment in [found.name for found in reader.client.experiments.search_experiments(max_results=100)]
+    assert experiment in [
+        found.name for found in reader.client.experiments.search_experiments(max_results=100)
+    ]
     with pytest.raises(PermissionDenied, match="'Edit' experiment"):
         reader.client.experiments.log_metric("train_loss", 0.0, 1, run_id=allowed.run_id)
 
 
-def test_an_experiment_stands_at_an_absolute_path_in_a_folder_of_ones_own(tracked: Workspace, train: Principal) -> None:
+def test_an_experiment_stands_at_an_absolute_path_in_a_folder_of_ones_own(
+    tracked: Workspace, train: Principal
+) -> None:
     create = train.client.experiments.create_experiment
-    with pytest.raises(InvalidParameterValue, match="must be an absolute path within the Databricks workspace"):
+    with pytest.raises(
+        InvalidParameterValue, match="must be an absolute path within the Databricks workspace"
+    ):
         create("governed")
     for folder in ("/Users/somebody", "/Teams"):
         with pytest.raises(PermissionDenied, match=f"'Edit' folder {folder}"):
             create(f"{folder}/governed")
     made = str(create(f"/Users/{train.client_id}/governed").experiment_id)
     levels = train.client.experiments.get_permissions(made)
-    assert [entry.service_principal_name for entry in levels.access_control_list or []] == [train.client_id]
+    assert [entry.service_principal_name for entry in levels.access_control_list or []] == [
+        train.client_id
+    ]
     everybody = ml.ExperimentAccessControlRequest(group_name="users", permission_level=_READ)
     train.client.experiments.set_permissions(made, access_control_list=[everybody])
     assert new_principal(tracked).client.experiments.get_experiment(made).experiment is not None

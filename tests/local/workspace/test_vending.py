@@ -68,7 +68,9 @@ def refused(act: Callable[..., Any], **arguments: Any) -> None:
     assert refusal.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_read_credentials_read_the_table_and_nothing_else(aws: Aws, reader: WorkspaceClient) -> None:
+def test_read_credentials_read_the_table_and_nothing_else(
+    aws: Aws, reader: WorkspaceClient
+) -> None:
     vended = table_credentials(reader, uc.TableOperation.READ)
     s3 = aws.vended(vended.aws_temp_credentials)
     assert vended.url == f"s3://{BUCKET}/raw/filings"
@@ -82,7 +84,9 @@ def test_read_credentials_read_the_table_and_nothing_else(aws: Aws, reader: Work
     refused(s3.delete_object, Key=OWN)
 
 
-def test_write_credentials_write_the_table_and_nothing_else(aws: Aws, reader: WorkspaceClient) -> None:
+def test_write_credentials_write_the_table_and_nothing_else(
+    aws: Aws, reader: WorkspaceClient
+) -> None:
     s3 = aws.vended(table_credentials(reader, uc.TableOperation.READ_WRITE).aws_temp_credentials)
     key = "raw/filings/part-2"
     s3.put_object(Bucket=BUCKET, Key=key, Body=b"new", IfNoneMatch="*")
@@ -131,13 +135,17 @@ def test_managed_storage_has_no_path_credentials(reader: WorkspaceClient, folder
         path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/{folder}")
 
 
-@pytest.mark.parametrize("url", ["s3://governed/*", "s3://governed/a/../b", "governed/raw", "s3://governed/a?b"])
+@pytest.mark.parametrize(
+    "url", ["s3://governed/*", "s3://governed/a/../b", "governed/raw", "s3://governed/a?b"]
+)
 def test_a_url_that_could_widen_the_policy_is_refused(reader: WorkspaceClient, url: str) -> None:
     with pytest.raises(BadRequest, match="not a storage URL"):
         path_credentials(reader, "PATH_READ", url)
 
 
-def test_a_filtered_table_is_not_read_from_outside(admin: WorkspaceClient, reader: WorkspaceClient) -> None:
+def test_a_filtered_table_is_not_read_from_outside(
+    admin: WorkspaceClient, reader: WorkspaceClient
+) -> None:
     columns = [{"name": "cik", "mask": {"function_name": "edgar.raw.hide"}}]
     body = {
         "name": "masked",
@@ -151,14 +159,22 @@ def test_a_filtered_table_is_not_read_from_outside(admin: WorkspaceClient, reade
     with pytest.raises(BadRequest, match="column masks"):
         admin.api_client.do("POST", path, body=body | {"columns": columns})
     made = admin.api_client.do("POST", path, body=body)
-    admin.api_client.do("PATCH", f"{path}/edgar.raw.masked", body={"row_filter": {"function_name": "edgar.raw.some"}})
+    admin.api_client.do(
+        "PATCH",
+        f"{path}/edgar.raw.masked",
+        body={"row_filter": {"function_name": "edgar.raw.some"}},
+    )
     with pytest.raises(PermissionDenied, match="has a row filter"):
-        reader.temporary_table_credentials.generate_temporary_table_credentials(table_id=made["table_id"])
+        reader.temporary_table_credentials.generate_temporary_table_credentials(
+            table_id=made["table_id"]
+        )
     with pytest.raises(PermissionDenied, match="has a row filter"):
         path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/raw/masked/part-0")
 
 
-def test_a_vended_key_dies_when_it_says(start_workspace: Workspace, aws: Aws, tmp_path: Path) -> None:
+def test_a_vended_key_dies_when_it_says(
+    start_workspace: Workspace, aws: Aws, tmp_path: Path
+) -> None:
     workspace = start_workspace(tmp_path, "--vended-ttl-seconds", "2")
     fill(workspace)
     admin = workspace.admin()
@@ -171,25 +187,39 @@ def test_a_vended_key_dies_when_it_says(start_workspace: Workspace, aws: Aws, tm
     refused(s3.get_object, Key=OWN)
 
 
-def test_without_external_access_nothing_is_vended(start_workspace: Workspace, tmp_path: Path) -> None:
+def test_without_external_access_nothing_is_vended(
+    start_workspace: Workspace, tmp_path: Path
+) -> None:
     workspace = start_workspace(tmp_path, "--no-external-access")
     fill(workspace)
     admin = workspace.admin()
     assert admin.metastores.summary().external_access_enabled is False
-    with pytest.raises(DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_TABLE_CREDENTIALS_DENIED"):
+    with pytest.raises(
+        DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_TABLE_CREDENTIALS_DENIED"
+    ):
         table_credentials(admin, uc.TableOperation.READ)
-    with pytest.raises(DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_PATH_CREDENTIALS_DENIED"):
+    with pytest.raises(
+        DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_PATH_CREDENTIALS_DENIED"
+    ):
         path_credentials(admin, "PATH_READ", f"s3://{BUCKET}/raw/other")
 
 
-def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(admin: WorkspaceClient, aws: Aws) -> None:
-    service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "x.amazonaws.com"}}
+def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(
+    admin: WorkspaceClient, aws: Aws
+) -> None:
+    service = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "x.amazonaws.com"},
+    }
     trust = policy(service)
     aws.client("iam").create_role(RoleName="stranger", AssumeRolePolicyDocument=trust)
     role = uc.AwsIamRoleRequest(role_arn="arn:aws:iam::000000000000:role/stranger")
     with pytest.raises(PermissionDenied, match=r"control plane may not use .*stranger"):
         admin.storage_credentials.create("stranger", aws_iam_role=role)
-    credential = admin.storage_credentials.create("stranger", aws_iam_role=role, skip_validation=True)
+    credential = admin.storage_credentials.create(
+        "stranger", aws_iam_role=role, skip_validation=True
+    )
     assert credential.aws_iam_role is not None
     assert credential.aws_iam_role.external_id == EXTERNAL_ID
     assert str(credential.aws_iam_role.unity_catalog_iam_arn).endswith(":user/unity-catalog")

@@ -31,7 +31,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "GATEWAY_PORT": str(port),
         "AUTH": "true",
     }
-    server = subprocess.Popen([Path(sys.executable).with_name("ministack")], env=environment, stdout=log, stderr=log)
+    server = subprocess.Popen(
+        [Path(sys.executable).with_name("ministack")], env=environment, stdout=log, stderr=log
+    )
     endpoint = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{endpoint}/_ministack/health")
@@ -105,6 +107,8 @@ def secret(as_root: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A secret that holds the service principal `app-1` with the secret `s3cret-one`."""
     client = boto3.client("secretsmanager")
     name = f"databricks/{request.node.name[:60]}".replace("[", "-").replace("]", "-")
-    client.create_secret(Name=name, SecretString=json.dumps({"clientId": "app-1", "clientSecret": "s3cret-one"}))
+    client.create_secret(
+        Name=name, SecretString=json.dumps({"clientId": "app-1", "clientSecret": "s3cret-one"})
+    )
     yield name
     client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)

@@ -15,7 +15,9 @@ class FakedClock:
         self.passed = 0.0
 
     def policy(self, seconds: float = 60.0) -> Policy:
-        return Policy(seconds, Clock(lambda: self.passed, lambda: self.now, self._sleep, lambda: 1.0))
+        return Policy(
+            seconds, Clock(lambda: self.passed, lambda: self.now, self._sleep, lambda: 1.0)
+        )
 
     @property
     def now(self) -> datetime:

@@ -40,7 +40,12 @@ def test_what_readers_could_understand_differently_is_refused(content: bytes) ->
 
 @pytest.mark.parametrize(
     "document",
-    [{}, [], {"a": 2**53 - 1, "b": -(2**53 - 1), "c": 1e300, "d": "\U0001f600 é \\u0041", "e": None}, {"a": {"a": 1}}],
+    [
+        {},
+        [],
+        {"a": 2**53 - 1, "b": -(2**53 - 1), "c": 1e300, "d": "\U0001f600 é \\u0041", "e": None},
+        {"a": {"a": 1}},
+    ],
 )
 def test_what_is_written_is_read(document: object) -> None:
     assert canonical.loads(json.dumps(document).encode() + b"\n") == document
@@ -72,7 +77,14 @@ def test_a_pinned_artifact_is_read_strictly() -> None:
     assert artifact.to_bytes() == PINNED.replace(b" ", b"")
     assert Artifact.from_bytes(PINNED) == artifact
     for wrong in (
-        *(b"[]", b"{}", b"null", PINNED.replace(b"7", b'"7"'), PINNED.replace(b"7", b"-1"), PINNED + b"x"),
+        *(
+            b"[]",
+            b"{}",
+            b"null",
+            PINNED.replace(b"7", b'"7"'),
+            PINNED.replace(b"7", b"-1"),
+            PINNED + b"x",
+        ),
         *(PINNED.replace(b"{", b'{"size": 7, '), PINNED.replace(b"{", b'{"more": 7, ')),
     ):
         with pytest.raises(IntegrityError, match="pinned artifact cannot be trusted"):

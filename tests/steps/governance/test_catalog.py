@@ -36,7 +36,9 @@ class Answering:
             "table_type": "EXTERNAL",
             "data_source_format": "DELTA",
         }
-        self.document = {name: value for name, value in (document | changes).items() if value is not None}
+        self.document = {
+            name: value for name, value in (document | changes).items() if value is not None
+        }
 
     @property
     def client(self) -> "Answering":
@@ -58,8 +60,12 @@ def catalog(**changes: Any) -> Catalog:
 @pytest.mark.parametrize("form", ["DELTA", None])
 def test_a_kind_without_files_of_its_own_is_refused_by_name(kind: str, form: str | None) -> None:
     for look_up in ("table", "find_table"):
-        with pytest.raises(GovernanceError, match=f"table {NAME} is {KINDS[kind]}, which cannot be used") as refused:
-            getattr(catalog(table_type=kind, data_source_format=form, storage_location=None), look_up)(NAME)
+        with pytest.raises(
+            GovernanceError, match=f"table {NAME} is {KINDS[kind]}, which cannot be used"
+        ) as refused:
+            getattr(
+                catalog(table_type=kind, data_source_format=form, storage_location=None), look_up
+            )(NAME)
         assert f"table_type {kind}" in str(refused.value)
 
 
@@ -68,7 +74,10 @@ def test_every_type_that_the_sdk_knows_is_decided_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", sorted({each.value for each in DataSourceFormat if "DELTA" not in each.value} | {"DELTASHARING"})
+    "form",
+    sorted(
+        {each.value for each in DataSourceFormat if "DELTA" not in each.value} | {"DELTASHARING"}
+    ),
 )
 def test_another_format_is_refused_by_name(form: str) -> None:
     with pytest.raises(GovernanceError, match="is no Delta table and cannot be used") as refused:
@@ -84,5 +93,7 @@ def test_a_format_that_nobody_knows_yet_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["EXTERNAL", "MANAGED", "A_KIND_OF_NEXT_YEAR", None])
 @pytest.mark.parametrize("form", ["DELTA", "DELTA_UNIFORM_ICEBERG"])
-def test_a_delta_table_with_a_location_is_read_whatever_its_type_may_be_called(kind: str | None, form: str) -> None:
+def test_a_delta_table_with_a_location_is_read_whatever_its_type_may_be_called(
+    kind: str | None, form: str
+) -> None:
     assert catalog(table_type=kind, data_source_format=form).table(NAME).location == "s3://b/t"

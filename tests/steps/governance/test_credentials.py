@@ -37,7 +37,9 @@ class Vendor:
             raise self.failure
         self.vended += 1
         now = self.clock()
-        return Credential(f"key-{self.vended}", "s3cret", "t0ken", now, now + timedelta(seconds=self.life_seconds))
+        return Credential(
+            f"key-{self.vended}", "s3cret", "t0ken", now, now + timedelta(seconds=self.life_seconds)
+        )
 
 
 @pytest.fixture
@@ -51,7 +53,8 @@ def vendor(clock: Clock) -> Vendor:
 
 
 @pytest.mark.parametrize(
-    ("age_seconds", "state"), [(0, State.FRESH), (2399, State.FRESH), (2400, State.STALE), (3600, State.EXPIRED)]
+    ("age_seconds", "state"),
+    [(0, State.FRESH), (2399, State.FRESH), (2400, State.STALE), (3600, State.EXPIRED)],
 )
 def test_an_hours_credential_is_stale_for_its_last_twenty_minutes(
     vendor: Vendor, age_seconds: float, state: State
@@ -65,7 +68,9 @@ def test_a_short_credential_is_stale_for_its_second_half(clock: Clock) -> None:
     assert credential.state(START + timedelta(seconds=5)) is State.STALE
 
 
-def test_a_job_twenty_times_longer_than_a_credential_never_holds_an_expired_one(clock: Clock) -> None:
+def test_a_job_twenty_times_longer_than_a_credential_never_holds_an_expired_one(
+    clock: Clock,
+) -> None:
     vendor = Vendor(clock, life_seconds=60)
     access = Access("s3://b/t", vendor, now=clock)
     for _ in range(1200):
@@ -92,7 +97,9 @@ def test_a_failed_renewal_after_expiry_is_an_error(clock: Clock, vendor: Vendor)
         access.credential()
 
 
-def test_a_withdrawn_right_stops_the_job_although_the_old_credential_works(clock: Clock, vendor: Vendor) -> None:
+def test_a_withdrawn_right_stops_the_job_although_the_old_credential_works(
+    clock: Clock, vendor: Vendor
+) -> None:
     access = Access("s3://b/t", vendor, now=clock)
     vendor.failure = AccessDenied("app-1 was refused: read table edgar.raw.filings")
     clock.advance(2500)

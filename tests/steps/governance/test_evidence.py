@@ -50,10 +50,14 @@ def test_a_document_of_many_mebibytes_is_written_and_read_back(bucket: str) -> N
     assert evidence.read(uri) == content
 
 
-def test_a_document_that_nobody_could_read_back_is_not_written(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_nobody_could_read_back_is_not_written(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("steps.governance.evidence._MAX_BYTES", 10)
     store, uri = Evidence("us-east-1"), f"s3://{bucket}/too-large"
-    with pytest.raises(GovernanceError, match=r"(?s)would be no evidence document.*at most 10 bytes.*11 bytes"):
+    with pytest.raises(
+        GovernanceError, match=r"(?s)would be no evidence document.*at most 10 bytes.*11 bytes"
+    ):
         store.write_once(uri, b"7" * 11)
     with pytest.raises(NotFound):
         store.read(uri)
@@ -71,7 +75,10 @@ def test_an_absent_document_is_not_found(bucket: str) -> None:
 def test_a_role_without_the_right_is_told_so(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     iam = boto3.client("iam")
     iam.create_user(UserName=bucket)
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}],
+    }
     iam.put_user_policy(UserName=bucket, PolicyName="p", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName=bucket)["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
@@ -81,7 +88,9 @@ def test_a_role_without_the_right_is_told_so(bucket: str, monkeypatch: pytest.Mo
         Evidence("us-east-1").write_once(f"s3://{bucket}/x", b"{}")
 
 
-@pytest.mark.parametrize("uri", ["", "s3://", "s3://bucket", "s3://bucket/", "https://b/k", "/tmp/k", "s3://b/k?v=1"])
+@pytest.mark.parametrize(
+    "uri", ["", "s3://", "s3://bucket", "s3://bucket/", "https://b/k", "/tmp/k", "s3://b/k?v=1"]
+)
 def test_anything_but_a_bucket_and_a_key_is_refused(uri: str) -> None:
     with pytest.raises(UsageError, match="storage URI was refused"):
         split_s3_uri(uri)

@@ -13,11 +13,14 @@ EMBEDDED = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
 
 @pytest.mark.parametrize("zone", [*AWS_ZONES, *NUMBERED_ZONES])
 def test_a_workspace_of_every_cloud_is_a_host(zone: str) -> None:
-    assert checked_host(f"https://dbc-a1b2c3d4-e5f6{zone}/", {}) == f"https://dbc-a1b2c3d4-e5f6{zone}"
+    assert (
+        checked_host(f"https://dbc-a1b2c3d4-e5f6{zone}/", {}) == f"https://dbc-a1b2c3d4-e5f6{zone}"
+    )
 
 
 @pytest.mark.parametrize(
-    "host", ["https://adb-1234567890123456.7.azuredatabricks.net", "https://12.3.gcp.databricks.com"]
+    "host",
+    ["https://adb-1234567890123456.7.azuredatabricks.net", "https://12.3.gcp.databricks.com"],
 )
 def test_a_number_may_follow_where_the_cloud_has_one(host: str) -> None:
     assert checked_host(host, {}) == host
@@ -25,10 +28,15 @@ def test_a_number_may_follow_where_the_cloud_has_one(host: str) -> None:
         checked_host("https://dbc-1.7.cloud.databricks.com", {})
 
 
-@pytest.mark.parametrize("host", ["http://127.0.0.1:8080", "http://localhost:1", "http://127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:8080", "http://localhost:1", "http://127.0.0.1"]
+)
 def test_the_loopback_is_a_host_only_where_aws_is_on_it_too(host: str) -> None:
     assert checked_host(host, EMBEDDED) == host
-    for elsewhere in ({}, {"AWS_ENDPOINT_URL": "https://vpce-1.sagemaker.us-east-1.vpce.amazonaws.com"}):
+    for elsewhere in (
+        {},
+        {"AWS_ENDPOINT_URL": "https://vpce-1.sagemaker.us-east-1.vpce.amazonaws.com"},
+    ):
         with pytest.raises(UsageError, match="refused before any secret was read") as refusal:
             checked_host(host, elsewhere)
         assert "loopback" not in str(refusal.value)
@@ -69,7 +77,9 @@ def test_any_other_host_is_refused(host: str) -> None:
         checked_host(host, EMBEDDED)
 
 
-@pytest.mark.parametrize("host", [None, 5, b"https://dbc-1.cloud.databricks.com", ["https://x"], True])
+@pytest.mark.parametrize(
+    "host", [None, 5, b"https://dbc-1.cloud.databricks.com", ["https://x"], True]
+)
 def test_what_is_no_text_is_refused_like_another_host(host: Any) -> None:
     with pytest.raises(UsageError, match="refused before any secret was read") as refused:
         checked_host(host, EMBEDDED)

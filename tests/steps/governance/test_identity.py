@@ -18,7 +18,9 @@ def clock() -> FakedClock:
     return FakedClock()
 
 
-def test_the_right_secret_gives_a_client_that_carries_a_token(secret: str, tokens: TokenEndpoint) -> None:
+def test_the_right_secret_gives_a_client_that_carries_a_token(
+    secret: str, tokens: TokenEndpoint
+) -> None:
     tokens.accepted = {"app-1": "s3cret-one"}
     workspace = connect(host=tokens.origin, secret_id=secret, region="us-east-1")
     assert workspace.principal == "app-1"
@@ -55,21 +57,26 @@ def test_a_rotated_secret_is_read_again(secret: str, tokens: TokenEndpoint) -> N
     workspace = connect(host=tokens.origin, secret_id=secret, region="us-east-1")
     tokens.accepted = {"app-1": "s3cret-two"}
     boto3.client("secretsmanager").put_secret_value(
-        SecretId=secret, SecretString=json.dumps({"clientId": "app-1", "clientSecret": "s3cret-two"})
+        SecretId=secret,
+        SecretString=json.dumps({"clientId": "app-1", "clientSecret": "s3cret-two"}),
     )
     workspace.client.config.authenticate()
     assert tokens.asked[-2:] == [("app-1", "s3cret-one"), ("app-1", "s3cret-two")]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_passing_fault_is_tried_again(secret: str, tokens: TokenEndpoint, clock: FakedClock, status: int) -> None:
+def test_a_passing_fault_is_tried_again(
+    secret: str, tokens: TokenEndpoint, clock: FakedClock, status: int
+) -> None:
     tokens.accepted, tokens.first_answers = {"app-1": "s3cret-one"}, [status, status]
     connect(host=tokens.origin, secret_id=secret, region="us-east-1", policy=clock.policy())
     assert len(tokens.asked) == 3
     assert clock.pauses == [0.5, 1.0]
 
 
-def test_a_lasting_fault_ends_within_the_budget(secret: str, tokens: TokenEndpoint, clock: FakedClock) -> None:
+def test_a_lasting_fault_ends_within_the_budget(
+    secret: str, tokens: TokenEndpoint, clock: FakedClock
+) -> None:
     tokens.first_answers = [503] * 99
     with pytest.raises(Unavailable, match="HTTP 503"):
         connect(host=tokens.origin, secret_id=secret, region="us-east-1", policy=clock.policy())
@@ -90,12 +97,22 @@ def test_a_longer_pause_than_the_budget_ends_at_once_and_is_named(
 @pytest.mark.parametrize(
     "answer",
     [
-        *({}, [], None, "token", 7, {"access_token": "t"}, {"access_token": "t", "expires_in": "soon"}),
+        *(
+            {},
+            [],
+            None,
+            "token",
+            7,
+            {"access_token": "t"},
+            {"access_token": "t", "expires_in": "soon"},
+        ),
         *({"access_token": None, "expires_in": 60}, {"access_token": ["t"], "expires_in": 60}),
         *({"access_token": "t\n", "expires_in": 60}, {"access_token": "t", "expires_in": 10**30}),
     ],
 )
-def test_an_answer_that_is_no_token_is_said_to_be_none(secret: str, tokens: TokenEndpoint, answer: object) -> None:
+def test_an_answer_that_is_no_token_is_said_to_be_none(
+    secret: str, tokens: TokenEndpoint, answer: object
+) -> None:
     tokens.instead = answer
     with pytest.raises(IdentityRefused, match="something that is no access token"):
         connect(host=tokens.origin, secret_id=secret, region="us-east-1")
@@ -103,17 +120,26 @@ def test_an_answer_that_is_no_token_is_said_to_be_none(secret: str, tokens: Toke
 
 def test_an_unreachable_workspace_is_named(secret: str, clock: FakedClock) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 gave no access token"):
-        connect(host="http://127.0.0.1:9", secret_id=secret, region="us-east-1", policy=clock.policy())
+        connect(
+            host="http://127.0.0.1:9", secret_id=secret, region="us-east-1", policy=clock.policy()
+        )
 
 
 def test_a_missing_secret_is_named(as_root: str, tokens: TokenEndpoint) -> None:
-    with pytest.raises(IdentityRefused, match=r"the secret databricks/absent could not be read(.|\n)*ResourceNotFound"):
+    with pytest.raises(
+        IdentityRefused,
+        match=r"the secret databricks/absent could not be read(.|\n)*ResourceNotFound",
+    ):
         connect(host=tokens.origin, secret_id="databricks/absent", region="us-east-1")
     assert tokens.asked == []
 
 
-@pytest.mark.parametrize("content", ["", "text", "[]", '{"clientId": "app-1"}', '{"clientId": 1, "clientSecret": "x"}'])
-def test_a_secret_of_another_shape_is_refused_unshown(secret: str, tokens: TokenEndpoint, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["", "text", "[]", '{"clientId": "app-1"}', '{"clientId": 1, "clientSecret": "x"}']
+)
+def test_a_secret_of_another_shape_is_refused_unshown(
+    secret: str, tokens: TokenEndpoint, content: str
+) -> None:
     if content:
         boto3.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=content)
     else:
@@ -123,7 +149,13 @@ def test_a_secret_of_another_shape_is_refused_unshown(secret: str, tokens: Token
     assert tokens.asked == []
 
 
-def test_a_host_that_is_no_workspace_is_refused_before_the_secret_is_read(secret: str, tokens: TokenEndpoint) -> None:
+def test_a_host_that_is_no_workspace_is_refused_before_the_secret_is_read(
+    secret: str, tokens: TokenEndpoint
+) -> None:
     with pytest.raises(UsageError, match="refused before any secret was read"):
-        connect(host="https://dbc-1.cloud.databricks.com.evil.example", secret_id=secret, region="us-east-1")
+        connect(
+            host="https://dbc-1.cloud.databricks.com.evil.example",
+            secret_id=secret,
+            region="us-east-1",
+        )
     assert tokens.asked == []

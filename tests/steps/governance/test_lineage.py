@@ -30,7 +30,9 @@ class Catalog:
         self.nodes: dict[str, dict[str, Any]] = {}
         self.edges: list[dict[str, Any]] = []
         self.posts: list[str] = []
-        self.spoil: list[str] = []  # "lose": the answer is lost after the effect; "drop": before; "503"; "403"
+        self.spoil: list[
+            str
+        ] = []  # "lose": the answer is lost after the effect; "drop": before; "503"; "403"
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path.endswith("external-metadata"):
@@ -47,11 +49,17 @@ class Catalog:
         near = "target" if query.pop("lineage_direction") == "UPSTREAM" else "source"
         wanted = {name.removeprefix("object_info."): value for name, value in query.items()}
         found = [edge for edge in self.edges if flat(edge[near]) == wanted]
-        return 200, {"external_lineage_relationships": [{"external_lineage_info": edge} for edge in found]}
+        return 200, {
+            "external_lineage_relationships": [{"external_lineage_info": edge} for edge in found]
+        }
 
 
 def flat(end: dict[str, Any]) -> dict[str, str]:
-    return {f"{kind}.{name}": str(value) for kind, fields in end.items() for name, value in fields.items()}
+    return {
+        f"{kind}.{name}": str(value)
+        for kind, fields in end.items()
+        for name, value in fields.items()
+    }
 
 
 @pytest.fixture
@@ -67,7 +75,9 @@ def lineage(catalog: Catalog) -> Iterator[Lineage]:
             catalog.posts.append(self.path)
             spoiled = catalog.spoil.pop(0) if catalog.spoil else ""
             if spoiled in ("502", "503"):
-                self._reply(int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"})
+                self._reply(
+                    int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"}
+                )
             elif spoiled == "403":
                 text = "User does not have MODIFY on Table 'edgar.curated.examples'."
                 self._reply(403, {"error_code": "PERMISSION_DENIED", "message": text})
@@ -111,7 +121,9 @@ def lineage(catalog: Catalog) -> Iterator[Lineage]:
     server.server_close()
 
 
-def test_a_node_is_made_once_however_often_it_is_asked_for(lineage: Lineage, catalog: Catalog) -> None:
+def test_a_node_is_made_once_however_often_it_is_asked_for(
+    lineage: Lineage, catalog: Catalog
+) -> None:
     for _ in range(3):
         lineage.ensure_node(NODE)
     assert list(catalog.nodes) == [NODE.name]
@@ -119,7 +131,9 @@ def test_a_node_is_made_once_however_often_it_is_asked_for(lineage: Lineage, cat
 
 
 @pytest.mark.parametrize("spoiled", ["lose", "drop", "502", "503"])
-def test_a_lost_answer_to_a_node_finds_our_own_node(lineage: Lineage, catalog: Catalog, spoiled: str) -> None:
+def test_a_lost_answer_to_a_node_finds_our_own_node(
+    lineage: Lineage, catalog: Catalog, spoiled: str
+) -> None:
     catalog.spoil = [spoiled]
     lineage.ensure_node(NODE)
     assert list(catalog.nodes) == [NODE.name]
@@ -149,7 +163,9 @@ def test_an_edge_is_made_once_even_where_the_server_keeps_duplicates(
     assert len(catalog.edges) == 1
 
 
-def test_a_server_that_never_answers_is_unavailable_after_three_attempts(lineage: Lineage, catalog: Catalog) -> None:
+def test_a_server_that_never_answers_is_unavailable_after_three_attempts(
+    lineage: Lineage, catalog: Catalog
+) -> None:
     catalog.spoil = ["drop"] * 9
     with pytest.raises(Unavailable, match=r"record lineage table:edgar\.curated\.examples"):
         lineage.ensure_edge(CURATED, job(NODE.name))
@@ -157,7 +173,9 @@ def test_a_server_that_never_answers_is_unavailable_after_three_attempts(lineage
     assert catalog.edges == []
 
 
-def test_a_refused_edge_names_principal_object_and_privilege(lineage: Lineage, catalog: Catalog) -> None:
+def test_a_refused_edge_names_principal_object_and_privilege(
+    lineage: Lineage, catalog: Catalog
+) -> None:
     catalog.spoil = ["403"]
     with pytest.raises(AccessDenied) as refusal:
         lineage.ensure_edge(CURATED, job(NODE.name))
@@ -167,7 +185,10 @@ def test_a_refused_edge_names_principal_object_and_privilege(lineage: Lineage, c
 
 
 def test_walking_upstream_visits_every_edge_once_even_in_a_circle(lineage: Lineage) -> None:
-    raw, model = table(UcName.parse("edgar.raw.filings")), model_version(UcName.parse("edgar.models.m"), 3)
+    raw, model = (
+        table(UcName.parse("edgar.raw.filings")),
+        model_version(UcName.parse("edgar.models.m"), 3),
+    )
     prepare, train = job(metadata_name("prepare")), job(NODE.name)
     path = [raw, prepare, CURATED, train, model]
     for source, target in itertools.pairwise(path):
@@ -177,7 +198,9 @@ def test_walking_upstream_visits_every_edge_once_even_in_a_circle(lineage: Linea
     assert walked[0] == Edge(label(train), "model_version:edgar.models.m/3")
     assert [edge.source for edge in walked][-1] in {"table:edgar.raw.filings", label(CURATED)}
     assert len(walked) == 5 == len(set(walked))
-    assert lineage.edges(raw, LineageDirection.DOWNSTREAM) == [Edge("table:edgar.raw.filings", label(prepare))]
+    assert lineage.edges(raw, LineageDirection.DOWNSTREAM) == [
+        Edge("table:edgar.raw.filings", label(prepare))
+    ]
 
 
 @pytest.mark.parametrize(

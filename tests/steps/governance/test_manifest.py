@@ -14,7 +14,12 @@ DOCUMENT: dict[str, Any] = {
     "execution_arn": "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdef012345",
     "created_at": "2026-11-22T05:00:00Z",
     "principal": "app-1",
-    "source": {"table": "edgar.raw.filings", "table_id": "1", "location": "s3://g/raw", "version": 0},
+    "source": {
+        "table": "edgar.raw.filings",
+        "table_id": "1",
+        "location": "s3://g/raw",
+        "version": 0,
+    },
     "target": {
         "table": "edgar.curated.examples",
         "table_id": "2",
@@ -23,7 +28,9 @@ DOCUMENT: dict[str, Any] = {
         "partition": "execution_id=abcdef012345",
     },
     "rejected": {"table": "edgar.curated.examples_rejected", "version": 3},
-    "files": [{"path": "execution_id=abcdef012345/a.parquet", "size": 10, "sha256": DIGEST, "rows": 2}],
+    "files": [
+        {"path": "execution_id=abcdef012345/a.parquet", "size": 10, "sha256": DIGEST, "rows": 2}
+    ],
     "schema_sha256": DIGEST,
     "template": "risk-factor-heading/1",
     "counts": {
@@ -64,8 +71,12 @@ def test_bytes_survive_a_round_trip_whatever_the_key_order() -> None:
         ({"source": {**DOCUMENT["source"], "version": "0"}}, "source.version"),
     ],
 )
-def test_a_document_that_differs_from_the_schema_is_refused_by_field(change: dict[str, Any], named: str) -> None:
-    with pytest.raises(IntegrityError, match=f"s3://e/manifest.json cannot be trusted(.|\n)*{named}"):
+def test_a_document_that_differs_from_the_schema_is_refused_by_field(
+    change: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(
+        IntegrityError, match=f"s3://e/manifest.json cannot be trusted(.|\n)*{named}"
+    ):
         parse(DOCUMENT | change)
 
 

@@ -14,7 +14,12 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local
 
 def test_a_plain_name_splits_and_joins() -> None:
     name = UcName.parse("edgar.raw.filings")
-    assert (name.catalog, name.schema, name.name, name.schema_name) == ("edgar", "raw", "filings", "edgar.raw")
+    assert (name.catalog, name.schema, name.name, name.schema_name) == (
+        "edgar",
+        "raw",
+        "filings",
+        "edgar.raw",
+    )
     assert str(name) == "edgar.raw.filings"
     assert str(name.sibling("rejected")) == "edgar.raw.filings_rejected"
 
@@ -40,7 +45,13 @@ def test_whatever_is_accepted_is_safe_unquoted(text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["system.a.b", "samples.a.b", "hive_metastore.a.b", "__databricks_internal.a.b", "edgar.information_schema.b"],
+    [
+        "system.a.b",
+        "samples.a.b",
+        "hive_metastore.a.b",
+        "__databricks_internal.a.b",
+        "edgar.information_schema.b",
+    ],
 )
 def test_what_only_databricks_writes_to_is_read_and_never_written(name: str) -> None:
     assert str(UcName.parse(name)) == name
@@ -49,7 +60,12 @@ def test_what_only_databricks_writes_to_is_read_and_never_written(name: str) -> 
 
 
 def test_a_name_that_only_resembles_one_of_databricks_is_written() -> None:
-    for name in ("systems.a.b", "edgar.system.samples", "edgar.information_schemas.b", "edgar.a.information_schema"):
+    for name in (
+        "systems.a.b",
+        "edgar.system.samples",
+        "edgar.information_schemas.b",
+        "edgar.a.information_schema",
+    ):
         assert str(written_name(name)) == name
 
 
@@ -63,19 +79,38 @@ def test_the_execution_id_is_the_arns_last_part() -> None:
     assert execution_id(ARN) == "abcdef012345"
 
 
-@pytest.mark.parametrize("arn", ["", ARN + "/..", ARN.replace("execution/", "execution/../"), "abcdef012345"])
+@pytest.mark.parametrize(
+    "arn", ["", ARN + "/..", ARN.replace("execution/", "execution/../"), "abcdef012345"]
+)
 def test_another_arn_is_refused(arn: str) -> None:
     with pytest.raises(NameRefused, match="execution ARN was refused"):
         execution_id(arn)
 
 
-@pytest.mark.parametrize("alias", ["challenger", "champion", "v", "v1a", "v_1", "latest_1", "a" * 63, "version1"])
+@pytest.mark.parametrize(
+    "alias", ["challenger", "champion", "v", "v1a", "v_1", "latest_1", "a" * 63, "version1"]
+)
 def test_an_alias_that_the_registry_takes_is_given_back(alias: str) -> None:
     assert checked_alias(alias) == alias
 
 
 @pytest.mark.parametrize(
-    "alias", ["latest", "Latest", "v1", "v12", "V3", "v007", "", "1", "Champion", "a-b", "a b", "a" * 64, "latest\n"]
+    "alias",
+    [
+        "latest",
+        "Latest",
+        "v1",
+        "v12",
+        "V3",
+        "v007",
+        "",
+        "1",
+        "Champion",
+        "a-b",
+        "a b",
+        "a" * 64,
+        "latest\n",
+    ],
 )
 def test_an_alias_that_the_registry_reserves_or_cannot_hold_is_refused(alias: str) -> None:
     with pytest.raises(NameRefused, match="neither 'latest' nor 'v<number>'"):
@@ -88,7 +123,10 @@ def test_an_alias_that_the_registry_reserves_or_cannot_hold_is_refused(alias: st
 @example("v1")
 def test_an_alias_is_refused_exactly_where_mlflow_reserves_it(alias: str) -> None:
     from mlflow.exceptions import MlflowException
-    from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
+    from mlflow.utils.validation import (
+        _validate_model_alias_name,
+        _validate_model_alias_name_reserved,
+    )
 
     def accepts(*checks: Callable[[str], object]) -> bool:
         try:
@@ -98,4 +136,6 @@ def test_an_alias_is_refused_exactly_where_mlflow_reserves_it(alias: str) -> Non
             return False
         return True
 
-    assert accepts(checked_alias) == accepts(_validate_model_alias_name, _validate_model_alias_name_reserved)
+    assert accepts(checked_alias) == accepts(
+        _validate_model_alias_name, _validate_model_alias_name_reserved
+    )

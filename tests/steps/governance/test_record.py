@@ -57,7 +57,9 @@ def test_a_record_read_back_has_the_same_bytes() -> None:
 @pytest.mark.parametrize("part", [name for name in DOCUMENT if name != "schema"])
 def test_a_record_without_one_of_its_parts_is_refused(part: str) -> None:
     with pytest.raises(IntegrityError, match="a complete Record manifest"):
-        Record.from_bytes(json.dumps({k: v for k, v in DOCUMENT.items() if k != part}).encode(), origin="test")
+        Record.from_bytes(
+            json.dumps({k: v for k, v in DOCUMENT.items() if k != part}).encode(), origin="test"
+        )
 
 
 def test_an_unknown_field_is_refused() -> None:
@@ -72,7 +74,14 @@ def test_a_record_cannot_be_changed() -> None:
 
 
 def test_the_key_depends_on_execution_step_and_content_and_on_nothing_else() -> None:
-    keys = {effect_key(arn, step, digest) for arn in ("a", "b") for step in ("c", "d") for digest in ("e", "f")}
+    keys = {
+        effect_key(arn, step, digest)
+        for arn in ("a", "b")
+        for step in ("c", "d")
+        for digest in ("e", "f")
+    }
     assert len(keys) == 8
     assert effect_key("a", "c", "e") == effect_key("a", "c", "e")
-    assert all(len(key) == 64 for key in keys)  # SageMaker takes 32 to 128 characters as a request token
+    assert all(
+        len(key) == 64 for key in keys
+    )  # SageMaker takes 32 to 128 characters as a request token

@@ -7,7 +7,12 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from databricks.sdk.service.catalog import CreateRequestExternalLineage, DataSourceFormat, TableOperation, TableType
+from databricks.sdk.service.catalog import (
+    CreateRequestExternalLineage,
+    DataSourceFormat,
+    TableOperation,
+    TableType,
+)
 
 from steps.governance.catalog import Catalog
 from steps.governance.errors import (
@@ -50,7 +55,9 @@ def server() -> Iterator[Troubled]:
 @pytest.fixture
 def workspace(server: Troubled, clock: FakedClock) -> Workspace:
     policy, renewed = clock.policy(), iter(range(1, 999))
-    client = workspace_client(server.host, lambda: {"Authorization": f"Bearer {next(renewed)}"}, policy=policy)
+    client = workspace_client(
+        server.host, lambda: {"Authorization": f"Bearer {next(renewed)}"}, policy=policy
+    )
     return Workspace(server.host, "the-principal", client, policy)
 
 
@@ -68,7 +75,11 @@ def vend(workspace: Workspace) -> object:
 
 @pytest.mark.parametrize("status", PASSING)
 def test_a_read_is_repeated_until_it_is_answered(
-    workspace: Workspace, server: Troubled, clock: FakedClock, status: int, caplog: pytest.LogCaptureFixture
+    workspace: Workspace,
+    server: Troubled,
+    clock: FakedClock,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     server.script = [Answer(status), Answer(status), Answer(status), Answer(body=TABLE)]
     assert Catalog(workspace).table(NAME).location == "s3://b/raw"
@@ -82,13 +93,17 @@ def test_a_read_is_repeated_until_it_is_answered(
 
 
 @pytest.mark.parametrize("status", PASSING)
-def test_vending_a_credential_is_a_read(workspace: Workspace, server: Troubled, clock: FakedClock, status: int) -> None:
+def test_vending_a_credential_is_a_read(
+    workspace: Workspace, server: Troubled, clock: FakedClock, status: int
+) -> None:
     server.script = [Answer(status), Answer(body=VENDED)]
     vend(workspace)
     assert clock.pauses == [0.5]
 
 
-def test_a_repeated_read_carries_a_token_that_is_valid_by_then(workspace: Workspace, server: Troubled) -> None:
+def test_a_repeated_read_carries_a_token_that_is_valid_by_then(
+    workspace: Workspace, server: Troubled
+) -> None:
     server.script = [Answer(502), Answer(body=TABLE)]
     Catalog(workspace).table(NAME)
     assert len(set(server.tokens)) == 2
@@ -99,7 +114,10 @@ def test_a_read_that_is_never_answered_ends_within_its_budget(
     workspace: Workspace, server: Troubled, clock: FakedClock, status: int
 ) -> None:
     server.script = [Answer(status)]
-    with pytest.raises(Unavailable, match=rf"the-principal tried to look up table .*(.|\n)*HTTP {status} \(attempt "):
+    with pytest.raises(
+        Unavailable,
+        match=rf"the-principal tried to look up table .*(.|\n)*HTTP {status} \(attempt ",
+    ):
         Catalog(workspace).table(NAME)
     assert 50 < clock.passed < 60
 
@@ -117,13 +135,23 @@ def test_a_service_that_asks_for_longer_than_the_budget_ends_the_call_at_once(
     assert clock.pauses == []
     assert time.monotonic() - began < 5
     assert len(server.asked) == 1
-    assert "the service asked to wait 3600 s, 60 s are left of the 60 s for this call" in str(error.value)
+    assert "the service asked to wait 3600 s, 60 s are left of the 60 s for this call" in str(
+        error.value
+    )
 
 
 @pytest.mark.parametrize(
     ("header", "pause"),
     [
-        *(("7", 7.0), (" 7 ", 7.0), ("0", 0.5), ("soon", 0.5), ("-5", 0.5), ("1.5", 0.5), ("", 0.5)),
+        *(
+            ("7", 7.0),
+            (" 7 ", 7.0),
+            ("0", 0.5),
+            ("soon", 0.5),
+            ("-5", 0.5),
+            ("1.5", 0.5),
+            ("", 0.5),
+        ),
         (format_datetime(START.replace(second=20), usegmt=True), 20.0),
         (format_datetime(START.replace(year=2020), usegmt=True), 0.5),
         ("Sat, 28 Nov 2026 12:00:09 -0000", 9.0),
@@ -152,7 +180,9 @@ def test_a_final_refusal_is_not_repeated(
 
 
 @pytest.mark.parametrize("status", [0, 408, 500, 502, 503, 504])
-def test_an_effect_without_an_answer_is_sent_once(workspace: Workspace, server: Troubled, status: int) -> None:
+def test_an_effect_without_an_answer_is_sent_once(
+    workspace: Workspace, server: Troubled, status: int
+) -> None:
     server.script = [Answer(status), Answer()]
     with pytest.raises(Unavailable):
         create_table(workspace)
@@ -168,13 +198,17 @@ def test_an_effect_that_a_rate_limit_refused_is_sent_again(
 
 
 def test_an_effect_that_found_no_connection_is_sent_again(clock: FakedClock) -> None:
-    client = workspace_client("http://127.0.0.1:9", lambda: {"Authorization": "Bearer t"}, policy=clock.policy())
+    client = workspace_client(
+        "http://127.0.0.1:9", lambda: {"Authorization": "Bearer t"}, policy=clock.policy()
+    )
     with pytest.raises(Unavailable, match=r"ConnectionError \(NewConnectionError\)"):
         create_table(Workspace("http://127.0.0.1:9", "p", client))
     assert len(clock.pauses) > 3
 
 
-def test_a_table_whose_creation_was_lost_is_found_and_not_created_twice(workspace: Workspace, server: Troubled) -> None:
+def test_a_table_whose_creation_was_lost_is_found_and_not_created_twice(
+    workspace: Workspace, server: Troubled
+) -> None:
     server.script = [Answer(502), Answer(body=TABLE)]
     made = Catalog(workspace).create_external_table(NAME, "s3://b/raw", columns=[], properties={})
     assert made.location == "s3://b/raw"
@@ -187,7 +221,11 @@ def test_a_table_that_was_not_created_is_created_by_the_next_attempt(
     missing = Answer(404, '{"error_code": "TABLE_DOES_NOT_EXIST", "message": "no"}')
     server.script = [Answer(502), missing, Answer(), Answer(body=TABLE)]
     Catalog(workspace).create_external_table(NAME, "s3://b/raw", columns=[], properties={})
-    (waited,) = [record.getMessage() for record in caplog.records if "attempt 2 follows" in record.getMessage()]
+    (waited,) = [
+        record.getMessage()
+        for record in caplog.records
+        if "attempt 2 follows" in record.getMessage()
+    ]
     assert "create edgar.raw.filings" in waited
     assert "HTTP 502" in waited
     assert [asked.split()[0] for asked in server.asked] == ["POST", "GET", "POST", "GET"]
@@ -262,10 +300,16 @@ def test_an_effect_may_be_answered_with_nothing(workspace: Workspace, server: Tr
             '{"row_filter": "f"}',
             '{"columns": [null]}',
         ),
-        *('{"table_id": 7, "storage_location": "s3://b"}', '{"table_id": "1", "storage_location": ["s3://b"]}', "{}"),
+        *(
+            '{"table_id": 7, "storage_location": "s3://b"}',
+            '{"table_id": "1", "storage_location": ["s3://b"]}',
+            "{}",
+        ),
     ],
 )
-def test_fields_of_other_types_are_a_typed_error(workspace: Workspace, server: Troubled, body: str) -> None:
+def test_fields_of_other_types_are_a_typed_error(
+    workspace: Workspace, server: Troubled, body: str
+) -> None:
     merged = body.replace("{", '{"data_source_format": "DELTA", ', 1).replace(", }", "}")
     server.script = [Answer(body=merged)]
     with pytest.raises(GovernanceError):
@@ -283,7 +327,9 @@ def test_fields_of_other_types_are_a_typed_error(workspace: Workspace, server: T
         VENDED.replace("1900000000000", "[]"),
     ],
 )
-def test_a_credential_of_another_shape_is_a_typed_error(workspace: Workspace, server: Troubled, body: str) -> None:
+def test_a_credential_of_another_shape_is_a_typed_error(
+    workspace: Workspace, server: Troubled, body: str
+) -> None:
     server.script = [Answer(body=TABLE), Answer(body=body)]
     catalog = Catalog(workspace)
     found = catalog.table(NAME)
@@ -291,9 +337,17 @@ def test_a_credential_of_another_shape_is_a_typed_error(workspace: Workspace, se
         catalog.read_access(found)
 
 
-@pytest.mark.parametrize("relation", ['"text"', "[]", '{"source": {}}', '{"source": null, "target": "x"}', "7"])
-def test_an_edge_of_another_shape_is_a_typed_error(workspace: Workspace, server: Troubled, relation: str) -> None:
-    server.script = [Answer(body='{"external_lineage_relationships": [{"external_lineage_info": ' + relation + "}]}")]
+@pytest.mark.parametrize(
+    "relation", ['"text"', "[]", '{"source": {}}', '{"source": null, "target": "x"}', "7"]
+)
+def test_an_edge_of_another_shape_is_a_typed_error(
+    workspace: Workspace, server: Troubled, relation: str
+) -> None:
+    server.script = [
+        Answer(
+            body='{"external_lineage_relationships": [{"external_lineage_info": ' + relation + "}]}"
+        )
+    ]
     with pytest.raises(MalformedAnswer):
         Lineage(workspace).ensure_edge(table(NAME), job(metadata_name("a")))
 
@@ -309,7 +363,10 @@ def test_a_fault_of_our_own_is_not_blamed_on_the_workspace() -> None:
         ('{"error_code": "TABLE_DOES_NOT_EXIST", "message": "Table does not exist."}', NotFound),
         ('{"error_code": "SCHEMA_DOES_NOT_EXIST", "message": "no"}', ContainerNotFound),
         ('{"error_code": "CATALOG_DOES_NOT_EXIST", "message": "no"}', ContainerNotFound),
-        ('{"error_code": "NOT_FOUND", "message": "Schema \'edgar.x\' does not exist."}', ContainerNotFound),
+        (
+            '{"error_code": "NOT_FOUND", "message": "Schema \'edgar.x\' does not exist."}',
+            ContainerNotFound,
+        ),
     ],
 )
 def test_a_missing_schema_is_told_from_a_missing_object(
@@ -321,7 +378,9 @@ def test_a_missing_schema_is_told_from_a_missing_object(
     assert type(error.value) is kind
 
 
-def test_a_refused_request_keeps_the_services_code_and_text(workspace: Workspace, server: Troubled) -> None:
+def test_a_refused_request_keeps_the_services_code_and_text(
+    workspace: Workspace, server: Troubled
+) -> None:
     server.script = [Answer(400, '{"error_code": "SOMETHING_NEW", "message": "not like this"}')]
     with pytest.raises(InvalidRequest, match="SOMETHING_NEW: not like this"):
         Catalog(workspace).table(NAME)

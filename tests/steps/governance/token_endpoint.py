@@ -19,7 +19,9 @@ class TokenEndpoint:
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def answer(self, authorization: str) -> tuple[int, object]:
-        client_id, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+        client_id, _, secret = (
+            b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+        )
         self.asked.append((client_id, secret))
         if self.instead is not NOTHING:
             return 200, self.instead
@@ -27,4 +29,8 @@ class TokenEndpoint:
             return self.first_answers.pop(0), {"error": "temporarily_unavailable"}
         if self.accepted.get(client_id) != secret:
             return 401, {"error": "invalid_client", "error_description": f"bad secret {secret}"}
-        return 200, {"access_token": f"token-{len(self.asked)}", "token_type": "Bearer", "expires_in": self.expires_in}
+        return 200, {
+            "access_token": f"token-{len(self.asked)}",
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+        }

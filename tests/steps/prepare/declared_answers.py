@@ -19,7 +19,9 @@ EXECUTIONS = {"delta-rs": "aaaaaaaaaaaa", "unity-connector": "bbbbbbbbbbbb", "sa
 def place(name: str, location: Path) -> Place:
     """A table in a folder."""
     now = utc_now()
-    access = Access(str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1)))
+    access = Access(
+        str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
+    )
     table = Table(UcName.parse(name), f"id-of-{name}", str(location))
     return Place(table.name, str(location), access, table)
 
@@ -39,7 +41,9 @@ def appended(store: DeltaStore, spark: Any, target: Any, location: Path, *, engi
     def append() -> int:
         store.check_target(there, REJECTED)
         frame = spark.createDataFrame([row], REJECTED.ddl)
-        return sum(file.rows or 0 for file in store.append(frame, there, Content(REJECTED, 1, made)).files)
+        return sum(
+            file.rows or 0 for file in store.append(frame, there, Content(REJECTED, 1, made)).files
+        )
 
     return _answer(append)
 
@@ -50,7 +54,10 @@ def read(store: DeltaStore, raw: Any, location: Path) -> Any:
 
     def rows() -> list[list[str]]:
         version = store.resolve_version(there, raw.version)
-        counted, found = store.rows(there, version), store.read(there, version, ["cik", "item_1a"]).collect()
+        counted, found = (
+            store.rows(there, version),
+            store.read(there, version, ["cik", "item_1a"]).collect(),
+        )
         assert counted in (None, len(found))
         return sorted([row["cik"], row["item_1a"]] for row in found)
 
@@ -63,5 +70,6 @@ def _answer(act: Callable[[], Any]) -> Any:
     except GovernanceError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         return {
-            label: next((line[9:].strip() for line in lines if line.startswith(label)), "") for label in ("got", "do")
+            label: next((line[9:].strip() for line in lines if line.startswith(label)), "")
+            for label in ("got", "do")
         } | {"what": error.what}

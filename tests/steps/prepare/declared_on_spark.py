@@ -28,7 +28,10 @@ def make(spark: Any, made: Path) -> None:
             for statement in table.statements(str(location(made, table))):
                 spark.sql(statement)
     for removed in (made / "raw_vacuumed").glob("*.parquet"):
-        live = {Path(uri).name for uri in spark.table(f"{declared_tables.SCHEMA}.raw_vacuumed").inputFiles()}
+        live = {
+            Path(uri).name
+            for uri in spark.table(f"{declared_tables.SCHEMA}.raw_vacuumed").inputFiles()
+        }
         if removed.name not in live:
             removed.unlink()
     for version in (0, 1):
@@ -39,7 +42,9 @@ def make(spark: Any, made: Path) -> None:
 
 def location(folder: Path, table: declared_tables.Target | declared_tables.Raw) -> Path:
     """Where a table lies."""
-    return folder / (table.name if isinstance(table, declared_tables.Target) else f"raw_{table.name}")
+    return folder / (
+        table.name if isinstance(table, declared_tables.Target) else f"raw_{table.name}"
+    )
 
 
 def main(folder: Path) -> None:
@@ -61,7 +66,8 @@ def main(folder: Path) -> None:
         found["rows"][target.name] = sorted(row["execution_id"] for row in rows)
     for raw in declared_tables.RAWS:
         found["raws"][raw.name] = {
-            engine: declared_answers.read(store, raw, location(work, raw)) for engine, store in stores.items()
+            engine: declared_answers.read(store, raw, location(work, raw))
+            for engine, store in stores.items()
         }
     (folder / "found.json").write_text(json.dumps(found))
     spark.stop()

@@ -27,7 +27,9 @@ class Target:
 
     def statements(self, location: str) -> list[str]:
         """How Spark makes it."""
-        columns = ", ".join(self.columns.get(name, f"{name} string") for name in [*REJECTED.names, *self._others()])
+        columns = ", ".join(
+            self.columns.get(name, f"{name} string") for name in [*REJECTED.names, *self._others()]
+        )
         made = f"CREATE TABLE {SCHEMA}.{self.name} ({columns}) USING delta {self.layout} LOCATION '{location}' COMMENT 'before'"
         return [
             made + (f" TBLPROPERTIES ({self.properties})" if self.properties else ""),
@@ -46,10 +48,20 @@ _CHECK = "ALTER TABLE {table} ADD CONSTRAINT short CHECK (length(detail) < 5)"
 
 TARGETS = (
     Target(
-        "comments", "comments of table and columns", more=("ALTER TABLE {table} CHANGE COLUMN cik COMMENT 'index key'",)
+        "comments",
+        "comments of table and columns",
+        more=("ALTER TABLE {table} CHANGE COLUMN cik COMMENT 'index key'",),
     ),
-    Target("properties", "table properties", "'team' = 'x', 'delta.logRetentionDuration' = 'interval 1 days'"),
-    Target("reordered", "the columns in another order", more=("ALTER TABLE {table} CHANGE COLUMN detail FIRST",)),
+    Target(
+        "properties",
+        "table properties",
+        "'team' = 'x', 'delta.logRetentionDuration' = 'interval 1 days'",
+    ),
+    Target(
+        "reordered",
+        "the columns in another order",
+        more=("ALTER TABLE {table} CHANGE COLUMN detail FIRST",),
+    ),
     Target("append_only", "`delta.appendOnly`", "'delta.appendOnly' = 'true'"),
     Target("change_data", "change data feed", "'delta.enableChangeDataFeed' = 'true'"),
     Target("vectors", "deletion vectors", "'delta.enableDeletionVectors' = 'true'"),
@@ -57,15 +69,28 @@ TARGETS = (
     Target("ntz", "`timestampNtz`", _feature("timestampNtz")),
     Target("variant", "`variantType`", _feature("variantType")),
     Target("required", "NOT NULL, rows without null", columns={"cik": "cik string NOT NULL"}),
-    Target("required_null", "NOT NULL, a row with null", columns={"cik": "cik string NOT NULL"}, row={"cik": None}),
+    Target(
+        "required_null",
+        "NOT NULL, a row with null",
+        columns={"cik": "cik string NOT NULL"},
+        row={"cik": None},
+    ),
     Target("check", "CHECK, rows hold it", more=(_CHECK,)),
     Target("check_broken", "CHECK, a row breaks it", more=(_CHECK,), row={"detail": "too long"}),
     Target("check_null", "CHECK, NULL in a row", more=(_CHECK,), row={"detail": None}),
     Target("varchar", "varchar(n), rows fit", columns={"cik": "cik varchar(5)"}),
-    Target("varchar_long", "varchar(n), a row is longer", columns={"cik": "cik varchar(5)"}, row={"cik": "123456"}),
+    Target(
+        "varchar_long",
+        "varchar(n), a row is longer",
+        columns={"cik": "cik varchar(5)"},
+        row={"cik": "123456"},
+    ),
     Target("padded", "char(n)", columns={"cik": "cik char(5)"}),
     Target(
-        "defaults", "column defaults", _feature("allowColumnDefaults"), columns={"reason": "reason string DEFAULT 'x'"}
+        "defaults",
+        "column defaults",
+        _feature("allowColumnDefaults"),
+        columns={"reason": "reason string DEFAULT 'x'"},
     ),
     Target("commit_times", "in-commit timestamps", "'delta.enableInCommitTimestamps' = 'true'"),
     Target("row_tracking", "row tracking", "'delta.enableRowTracking' = 'true'"),
@@ -104,7 +129,9 @@ class Raw:
     def statements(self, location: str) -> list[str]:
         """How Spark makes it."""
         table = f"{SCHEMA}.raw_{self.name}"
-        made = f"CREATE TABLE {table} ({self.columns}) USING delta {self.layout} LOCATION '{location}'"
+        made = (
+            f"CREATE TABLE {table} ({self.columns}) USING delta {self.layout} LOCATION '{location}'"
+        )
         return [
             made + (f" TBLPROPERTIES ({self.properties})" if self.properties else ""),
             *(statement.format(table=table) for statement in self.rows),
@@ -112,7 +139,9 @@ class Raw:
 
 
 _VARIANT = f"{_RAW}, v variant"
-_VARIANT_ROWS = """INSERT INTO {table} VALUES ('1', 'x', parse_json('{{"a": 1}}')), ('2', 'y', NULL)"""
+_VARIANT_ROWS = (
+    """INSERT INTO {table} VALUES ('1', 'x', parse_json('{{"a": 1}}')), ('2', 'y', NULL)"""
+)
 _OFTEN, _VECTORS = "'delta.checkpointInterval' = '2'", "'delta.enableDeletionVectors' = 'true'"
 _OVERWRITE = "INSERT OVERWRITE {table} VALUES ('1', 'x'), ('2', 'y')"
 

@@ -3,7 +3,9 @@
 import struct
 
 _MAGIC = 1681511377  # RoaringBitmapArray, portable [delta-io/delta PROTOCOL.md, "Deletion Vector Format"]
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"  # Z85
+_ALPHABET = (
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"  # Z85
+)
 
 
 def inline_vector(rows: list[int]) -> dict[str, object]:
@@ -12,9 +14,16 @@ def inline_vector(rows: list[int]) -> dict[str, object]:
     bitmap = container + struct.pack(f"<{len(rows)}H", *rows)
     content = struct.pack("<iQI", _MAGIC, 1, 0) + bitmap
     padded = content + b"\0" * (-len(content) % 4)
-    return {"storageType": "i", "pathOrInlineDv": _z85(padded), "sizeInBytes": len(content), "cardinality": len(rows)}
+    return {
+        "storageType": "i",
+        "pathOrInlineDv": _z85(padded),
+        "sizeInBytes": len(content),
+        "cardinality": len(rows),
+    }
 
 
 def _z85(content: bytes) -> str:
-    words = [int.from_bytes(content[start : start + 4], "big") for start in range(0, len(content), 4)]
+    words = [
+        int.from_bytes(content[start : start + 4], "big") for start in range(0, len(content), 4)
+    ]
     return "".join(_ALPHABET[word // 85**power % 85] for word in words for power in (4, 3, 2, 1, 0))

@@ -11,7 +11,11 @@ PLAIN = {"minReaderVersion": 1, "minWriterVersion": 2}
 
 def with_features(*features: str, reader: bool = False) -> dict[str, Any]:
     """A protocol that asks for these writer features, and for the same reader features if wanted."""
-    versions = {"minReaderVersion": 3 if reader else 1, "minWriterVersion": 7, "writerFeatures": list(features)}
+    versions = {
+        "minReaderVersion": 3 if reader else 1,
+        "minWriterVersion": 7,
+        "writerFeatures": list(features),
+    }
     return versions | ({"readerFeatures": list(features)} if reader else {})
 
 
@@ -26,7 +30,10 @@ def table(
     """An empty table; `columns` changes a column's field in the log: its metadata, type or nullability."""
     log = location / "_delta_log"
     log.mkdir(parents=True)
-    fields = [field | (columns or {}).get(field["name"], {}) for field in json.loads(schema.delta_json)["fields"]]
+    fields = [
+        field | (columns or {}).get(field["name"], {})
+        for field in json.loads(schema.delta_json)["fields"]
+    ]
     metadata = {
         "id": "1",
         "format": {"provider": "parquet", "options": {}},
@@ -35,7 +42,12 @@ def table(
         "schemaString": json.dumps({"type": "struct", "fields": fields}),
         "configuration": properties or {},
     }
-    information = {"timestamp": 1, "inCommitTimestamp": 1, "operation": "CREATE TABLE", "operationParameters": {}}
+    information = {
+        "timestamp": 1,
+        "inCommitTimestamp": 1,
+        "operation": "CREATE TABLE",
+        "operationParameters": {},
+    }
     actions = [{"commitInfo": information}, {"protocol": protocol or PLAIN}, {"metaData": metadata}]
     (log / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)) + "\n")
     return location

@@ -56,7 +56,9 @@ def session(folder: Path) -> "SparkSession":
     return builder.getOrCreate()
 
 
-def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str) -> dict[str, Any]:
+def run(
+    folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str
+) -> dict[str, Any]:
     """The job in `folder`; the connector does it once more, which must change nothing (the other adapter does so on Sail)."""
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
     catalog.schemas.add(f"{catalog_name}.curated")
@@ -71,8 +73,12 @@ def run(folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, cata
         spark = store._spark
         spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
         spark.sql("CREATE SCHEMA IF NOT EXISTS curated")
-        spark.sql(f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'")
-    prepared = [Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(times)]
+        spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'"
+        )
+    prepared = [
+        Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(times)
+    ]
     assert prepared[0] == prepared[-1], "a repeated run reported something else"
     tables = {
         name: DeltaTable(str(folder / "curated" / catalog_name / "curated" / name))

@@ -40,10 +40,19 @@ class Environment:
         identifier = execution or uuid.uuid4().hex[:12]
         command = [*self.command(identifier), *words]
         environment = (
-            inherited() | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"} | self.variables | self.root.lend("prepare")
+            inherited()
+            | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"}
+            | self.variables
+            | self.root.lend("prepare")
         )
         done = subprocess.run(
-            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+            command,
+            env=environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         return Run(identifier, done.returncode, done.stdout, done.stderr)
 
@@ -69,7 +78,13 @@ class Environment:
         }
         entry = REPOSITORY / "steps" / "prepare" / "__main__.py"
         flat = [word for pair in arguments.items() for word in pair]
-        return [sys.executable, "-m", "pipeline.local.aws.emr_serverless.spark_driver", str(entry), *flat]
+        return [
+            sys.executable,
+            "-m",
+            "pipeline.local.aws.emr_serverless.spark_driver",
+            str(entry),
+            *flat,
+        ]
 
     def manifest_uri(self, execution: str) -> str:
         """Where this execution's manifest goes."""
@@ -136,7 +151,11 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
         variables["REGISTER_CLIENT_ID"] = made["register"]
         config = configuration.load("local", environ=variables)
         seeded = workspace.seed(
-            admin, root.client("secretsmanager"), config, filings=Filings(Rows(filings), asked_for=True), aws=variables
+            admin,
+            root.client("secretsmanager"),
+            config,
+            filings=Filings(Rows(filings), asked_for=True),
+            aws=variables,
         )
         yield Environment(servers, root, admin, config, seeded, variables)
     finally:

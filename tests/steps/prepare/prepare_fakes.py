@@ -59,7 +59,9 @@ class FolderCatalog:
     root: Path
     principal: str = "prepare-application-id"
     tables: dict[UcName, Table] = field(default_factory=dict)
-    schemas: set[str] = field(default_factory=lambda: {"edgar.raw", "edgar.curated", "other.curated"})
+    schemas: set[str] = field(
+        default_factory=lambda: {"edgar.raw", "edgar.curated", "other.curated"}
+    )
     refused: set[str] = field(default_factory=set)
     vended: list[str] = field(default_factory=list)
 
@@ -78,7 +80,9 @@ class FolderCatalog:
 
     def require_schema(self, name: UcName) -> None:
         if name.schema_name not in self.schemas:
-            raise NotFound(f"{self.principal} tried to look up schema {name.schema_name}", got="no such schema")
+            raise NotFound(
+                f"{self.principal} tried to look up schema {name.schema_name}", got="no such schema"
+            )
 
     def read_access(self, table: Table) -> Access:
         return self._access("read", str(table.name), table.location)
@@ -108,7 +112,9 @@ class FolderCatalog:
             )
         self.vended.append(f"{verb} {name}")
         now = utc_now()
-        return Access(location, lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1)))
+        return Access(
+            location, lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
+        )
 
 
 @dataclass
@@ -183,11 +189,25 @@ def corpus() -> list[dict[str, str | None]]:
     """Eight companies, two years each, and one filing for most reasons there are."""
     rows = [filing(cik, year) for cik in range(1001, 1009) for year in (2020, 2021)]
     rows.append(filing(1001, 2003, item_1a=None))
-    rows.append(filing(1002, 2022, item_1a="Item 1A. Risk Factors\nNot required for smaller reporting companies."))
+    rows.append(
+        filing(
+            1002,
+            2022,
+            item_1a="Item 1A. Risk Factors\nNot required for smaller reporting companies.",
+        )
+    )
     rows.append(filing(1003, 2022) | {"cik": "10O3"})
     rows.append(filing(1004, 2022, filing_type="8-K"))
     rows.append(filing(1005, 2022, item_1a=section("Company 1005", seed=2021)))
-    rows.append(filing(1006, 2022, filing_type="10-Q", item_1a=None, part_2_item_1a=section("Company 1006", 2, seed=9)))
+    rows.append(
+        filing(
+            1006,
+            2022,
+            filing_type="10-Q",
+            item_1a=None,
+            part_2_item_1a=section("Company 1006", 2, seed=9),
+        )
+    )
     return rows
 
 
@@ -196,7 +216,9 @@ def raw_table(location: Path, rows: list[dict[str, str | None]], *, files: int =
     size = -(-len(rows) // files) or 1
     for start in range(0, max(len(rows), 1), size):
         write_deltalake(
-            str(location), pa.Table.from_pylist(rows[start : start + size], schema=RAW_SCHEMA), mode="append"
+            str(location),
+            pa.Table.from_pylist(rows[start : start + size], schema=RAW_SCHEMA),
+            mode="append",
         )
     return location
 

@@ -42,7 +42,9 @@ class Bucket:
 @contextmanager
 def storage(*, refused_part: int = 0) -> Iterator[Bucket]:
     """The server, while the block runs; the part with the number `refused_part` is answered with 400."""
-    server = subprocess.Popen([sys.executable, __file__, str(refused_part)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, __file__, str(refused_part)], stdout=subprocess.PIPE, text=True
+    )
     assert server.stdout is not None
     bucket = Bucket(f"http://127.0.0.1:{server.stdout.readline().strip()}")
     try:
@@ -71,11 +73,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._content()
         path, _, query = self.path.partition("?")
         if query.startswith("uploads"):
-            self._answer(200, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+            self._answer(
+                200,
+                "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+            )
             return
         whole = b"".join(self.parts[number] for number in sorted(self.parts))
         self.objects[path] = hashlib.sha256(whole).hexdigest()
-        self._answer(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>")
+        self._answer(
+            200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+        )
 
     def do_PUT(self) -> None:
         content, part = self._content(), re.search(r"partNumber=(\d+)", self.path)

@@ -88,7 +88,11 @@ def test_a_value_out_of_range_is_named_with_its_flag(name: str, value: str) -> N
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(UsageError) as refused:
         parse(words(seed="x", region="mars", raw_table=None))
-    for part in ("--seed: a whole number from 0", "--region: an AWS region was expected", "--raw-table is missing"):
+    for part in (
+        "--seed: a whole number from 0",
+        "--region: an AWS region was expected",
+        "--raw-table is missing",
+    ):
         assert part in str(refused.value)
 
 
@@ -120,7 +124,9 @@ def test_help_and_refusals_need_no_engine() -> None:
         "heavy = {'pyspark', 'pyarrow', 'polars', 'boto3', 'databricks', 'pydantic', 'deltalake'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "--curated-root ROOT" in done.stdout
     last = done.stderr.strip().splitlines()[-1]

@@ -42,7 +42,9 @@ def words(source: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             found.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+        ):
             found.update(word for word in BANNED if word == node.value or f".{word}" in node.value)
         elif isinstance(node, ast.keyword) and node.arg:
             found.add(node.arg)
@@ -51,7 +53,11 @@ def words(source: str) -> set[str]:
 
 @pytest.mark.parametrize("module", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
 def test_the_job_uses_nothing_that_engines_do_differently(module: Path) -> None:
-    used = {word for word in words(module.read_text()) if word in BANNED and (module.name, word) not in ALLOWED}
+    used = {
+        word
+        for word in words(module.read_text())
+        if word in BANNED and (module.name, word) not in ALLOWED
+    }
     assert not used, {word: BANNED[word] for word in used}
 
 

@@ -77,7 +77,17 @@ def test_what_is_damaged_is_mended(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\ufffdb", "a\u0081b", "a\u009db", "a&#129;b", "a&#0;b", "a&#xD800;b", "a&#1114112;b", "aï¿½b"]
+    "text",
+    [
+        "a\ufffdb",
+        "a\u0081b",
+        "a\u009db",
+        "a&#129;b",
+        "a&#0;b",
+        "a&#xD800;b",
+        "a&#1114112;b",
+        "aï¿½b",
+    ],
 )
 def test_what_is_lost_stays_visible(text: str) -> None:
     assert mend(text) == f"a{LOST}b"
@@ -101,7 +111,9 @@ def test_markup_is_removed(text: str, expected: str) -> None:
     assert mend(text).count("\n") <= expected.count("\n")
 
 
-@pytest.mark.parametrize(("text", "left"), [("a <font style=x", True), ("a <ix:num b", True), ("a < b, c > d", False)])
+@pytest.mark.parametrize(
+    ("text", "left"), [("a <font style=x", True), ("a <ix:num b", True), ("a < b, c > d", False)]
+)
 def test_a_tag_that_remains_is_seen(text: str, *, left: bool) -> None:
     assert pl.DataFrame({"text": [text]}).select(markup.left(pl.col("text"))).item() is left
 
@@ -109,7 +121,11 @@ def test_a_tag_that_remains_is_seen(text: str, *, left: bool) -> None:
 def test_what_is_not_normalized_is_in_nfc_by_itself() -> None:
     signs = re.findall(f"[{characters._COMPOSED}]", "".join(map(chr, range(0x3000))))
     assert len(signs) > 1500
-    assert [sign for sign in signs if not unicodedata.is_normalized("NFC", sign) or unicodedata.combining(sign)] == []
+    assert [
+        sign
+        for sign in signs
+        if not unicodedata.is_normalized("NFC", sign) or unicodedata.combining(sign)
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,16 @@ from steps.prepare.data_files import _BUFFER_BYTES
 from steps.prepare.schemas import REJECTED
 from tests.steps.prepare import refusing_storage
 
-_SIZES = [0, 1, _BUFFER_BYTES // 2, _BUFFER_BYTES - 1, _BUFFER_BYTES, _BUFFER_BYTES + 1, 3 * _BUFFER_BYTES, 11 << 20]
+_SIZES = [
+    0,
+    1,
+    _BUFFER_BYTES // 2,
+    _BUFFER_BYTES - 1,
+    _BUFFER_BYTES,
+    _BUFFER_BYTES + 1,
+    3 * _BUFFER_BYTES,
+    11 << 20,
+]
 
 
 @pytest.mark.parametrize("size", _SIZES)
@@ -25,7 +34,10 @@ def test_a_file_of_any_size_is_written_whole(tmp_path: Path, size: int) -> None:
 
 def test_a_task_with_megabytes_of_text_writes_one_file_and_reports_it(tmp_path: Path) -> None:
     draw = random.Random(1)  # noqa: S311 - test data
-    rows = [dict.fromkeys(REJECTED.names, "x") | {"detail": draw.randbytes(20_000).hex()} for _ in range(200)]
+    rows = [
+        dict.fromkeys(REJECTED.names, "x") | {"detail": draw.randbytes(20_000).hex()}
+        for _ in range(200)
+    ]
     batches = pa.Table.from_pylist(rows, schema=REJECTED.arrow).to_batches(max_chunksize=50)
     task = data_files.writing(str(tmp_path), {}, "abcdefghijkl", REJECTED)
     (reported,) = next(iter(task(batches))).to_pylist()
@@ -66,11 +78,15 @@ def test_a_write_that_is_interrupted_leaves_nothing_in_a_folder(
 
 
 @pytest.mark.parametrize("after", [0, 1, 30])
-def test_a_write_that_is_interrupted_leaves_no_object(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+def test_a_write_that_is_interrupted_leaves_no_object(
+    monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     interrupted(monkeypatch, after=after)
     with refusing_storage.storage() as bucket:
         with pytest.raises(KeyboardInterrupt):
-            data_files.put(data_files.file_system("s3://bucket/t", bucket.options), "part.bin", bytes(20 << 20))
+            data_files.put(
+                data_files.file_system("s3://bucket/t", bucket.options), "part.bin", bytes(20 << 20)
+            )
         gc.collect()
     assert bucket.objects == {}
 
@@ -79,7 +95,9 @@ def test_a_write_that_is_interrupted_leaves_no_object(monkeypatch: pytest.Monkey
 def test_a_part_that_the_storage_refuses_leaves_no_object(part: int) -> None:
     with refusing_storage.storage(refused_part=part) as bucket:
         with pytest.raises(OSError, match=r"400|BadDigest"):
-            data_files.put(data_files.file_system("s3://bucket/t", bucket.options), "part.bin", bytes(25 << 20))
+            data_files.put(
+                data_files.file_system("s3://bucket/t", bucket.options), "part.bin", bytes(25 << 20)
+            )
         gc.collect()
     assert any("partNumber" in request for request in bucket.requests)
     assert bucket.objects == {}

@@ -34,13 +34,17 @@ class World:
             self.catalog.add(f"edgar.curated.{name}", location)
 
     def run(self) -> Any:
-        return Job(fakes.arguments(self.root), self.catalog, self.store, fakes.MemoryEvidence()).run()  # type: ignore[arg-type]
+        return Job(
+            fakes.arguments(self.root), self.catalog, self.store, fakes.MemoryEvidence()
+        ).run()  # type: ignore[arg-type]
 
     def refused(self) -> str:
         """The refusal; nothing was written to either table."""
         with pytest.raises(Conflict) as refusal:
             self.run()
-        assert not [path for location in self.tables.values() for path in location.rglob("*.parquet")]
+        assert not [
+            path for location in self.tables.values() for path in location.rglob("*.parquet")
+        ]
         assert all(DeltaTable(str(location)).version() == 0 for location in self.tables.values())
         return str(refusal.value)
 
@@ -61,14 +65,30 @@ CHECKED: dict[str, Any] = {
 @pytest.mark.parametrize(
     "declared",
     [
-        {"columns": {"cik": {"metadata": {"comment": "SEC central index key", "owner": {"team": [1, 2]}}}}},
+        {
+            "columns": {
+                "cik": {"metadata": {"comment": "SEC central index key", "owner": {"team": [1, 2]}}}
+            }
+        },
         {"columns": {"year": {"metadata": {"CURRENT_DEFAULT": "2020", "EXISTS_DEFAULT": "2020"}}}},
-        {"properties": {"team": "x", "delta.dataSkippingNumIndexedCols": "2", "delta.appendOnly": "true"}},
+        {
+            "properties": {
+                "team": "x",
+                "delta.dataSkippingNumIndexedCols": "2",
+                "delta.appendOnly": "true",
+            }
+        },
         {"columns": {"cik": {"nullable": False}, "execution_id": {"nullable": False}}},
         {"columns": {"cik": {"metadata": {"__CHAR_VARCHAR_TYPE_STRING": "varchar(10)"}}}},
         {
             "columns": {
-                "year": {"metadata": {"delta.invariants": json.dumps({"expression": {"expression": "year > 2000"}})}}
+                "year": {
+                    "metadata": {
+                        "delta.invariants": json.dumps(
+                            {"expression": {"expression": "year > 2000"}}
+                        )
+                    }
+                }
             }
         },
         {"protocol": made_before.with_features("deletionVectors", reader=True)},
@@ -95,8 +115,14 @@ def test_what_an_append_keeps_is_honoured_and_stays_declared(
 @pytest.mark.parametrize(
     ("declared", "named"),
     [
-        ({"properties": {"delta.constraints.old": "year < 2000"}}, "66 rows break CHECK constraint old: year < 2000"),
-        ({"properties": {"Delta.CONSTRAINTS.Old": "year < 2000"}}, "66 rows break CHECK constraint Old: year < 2000"),
+        (
+            {"properties": {"delta.constraints.old": "year < 2000"}},
+            "66 rows break CHECK constraint old: year < 2000",
+        ),
+        (
+            {"properties": {"Delta.CONSTRAINTS.Old": "year < 2000"}},
+            "66 rows break CHECK constraint Old: year < 2000",
+        ),
         (
             {"properties": {"delta.constraints.other": "sic <> '3570' AND cik IS NOT NULL"}},
             "66 rows break CHECK constraint other",
@@ -110,7 +136,15 @@ def test_what_an_append_keeps_is_honoured_and_stays_declared(
             "66 rows break type varchar(9) of column cik",
         ),
         (
-            {"columns": {"year": {"metadata": {"delta.invariants": '{"expression": {"expression": "year < 9"}}'}}}},
+            {
+                "columns": {
+                    "year": {
+                        "metadata": {
+                            "delta.invariants": '{"expression": {"expression": "year < 9"}}'
+                        }
+                    }
+                }
+            },
             "66 rows break invariant of column year: year < 9",
         ),
     ],
@@ -156,7 +190,8 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
     (tmp_path / "raw" / "_delta_log" / f"{0:020}.json").unlink()
     said = world.refused()
     assert (
-        "a rule of table edgar.curated.examples cannot be evaluated, nothing was written: CHECK constraint odd" in said
+        "a rule of table edgar.curated.examples cannot be evaluated, nothing was written: CHECK constraint odd"
+        in said
     )
     assert expression in said
 
@@ -189,14 +224,17 @@ def test_what_an_append_would_break_is_refused_by_name_before_anything_is_read(
     assert ("or the delta engine unity-connector" in said) == elsewhere
 
 
-def test_the_rejected_table_is_checked_as_early_as_the_curated_one(spark: "SparkSession", tmp_path: Path) -> None:
+def test_the_rejected_table_is_checked_as_early_as_the_curated_one(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     world = World(spark, tmp_path)
     world.tables["examples_rejected"] = made_before.table(
         tmp_path / "other", REJECTED, protocol=made_before.with_features("inCommitTimestamp")
     )
     world.catalog.add("edgar.curated.examples_rejected", world.tables["examples_rejected"])
     assert (
-        "table edgar.curated.examples_rejected declares what the delta engine delta-rs cannot honour" in world.refused()
+        "table edgar.curated.examples_rejected declares what the delta engine delta-rs cannot honour"
+        in world.refused()
     )
 
 
@@ -209,12 +247,16 @@ def test_a_rule_that_is_declared_while_rows_are_staged_is_not_overlooked(
 
     def then_declared(frame: Any, place: Any, rules: Any) -> None:
         real(frame, place, rules)
-        if place.name.name == "examples" and DeltaTable(str(world.tables["examples_rejected"])).version() == 1:
+        if (
+            place.name.name == "examples"
+            and DeltaTable(str(world.tables["examples_rejected"])).version() == 1
+        ):
             DeltaTable(str(world.tables["examples"])).alter.add_constraint({"old": "year < 2000"})
 
     monkeypatch.setattr(row_rules, "require_held", then_declared)
     with pytest.raises(
-        Conflict, match=r"the rules of table edgar\.curated\.examples changed while rows were prepared for it"
+        Conflict,
+        match=r"the rules of table edgar\.curated\.examples changed while rows were prepared for it",
     ):
         world.run()
     assert world.rows() == []

@@ -23,9 +23,12 @@ ENGINES = ("delta-rs", "unity-connector")
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(
-        shutil.which("java") is None, reason="real Spark needs Java 17, and there is no java on the PATH"
+        shutil.which("java") is None,
+        reason="real Spark needs Java 17, and there is no java on the PATH",
     ),
-    pytest.mark.skipif(not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"),
+    pytest.mark.skipif(
+        not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
+    ),
 ]
 
 
@@ -34,10 +37,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One Spark start makes all tables, and tries both engines on them."""
     there = tmp_path_factory.mktemp("declared")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    environment = kept | {"PYTHONPATH": str(REPOSITORY), "AWS_REGION": "us-east-1", "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = kept | {
+        "PYTHONPATH": str(REPOSITORY),
+        "AWS_REGION": "us-east-1",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
     command = [str(SPARK), str(Path(__file__).with_name("declared_on_spark.py")), str(there)]
     done = subprocess.run(
-        command, env=environment, cwd=there, capture_output=True, text=True, timeout=1800, check=False
+        command,
+        env=environment,
+        cwd=there,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
     )  # some minutes where the machine is shared: 50 tables, 100 appends and reads
     assert done.returncode == 0, done.stderr[-4000:]
     return there
@@ -63,16 +76,26 @@ def cell(answer: Any, honoured: str) -> str:
     return f"refused: `{what or answer['got']}`"
 
 
-def test_the_documentation_has_each_declaration_of_a_target_with_what_really_happens(found: dict[str, Any]) -> None:
+def test_the_documentation_has_each_declaration_of_a_target_with_what_really_happens(
+    found: dict[str, Any],
+) -> None:
     real = [
-        [target.declaration, *(cell(found["targets"][target.name][engine], "honoured") for engine in ENGINES)]
+        [
+            target.declaration,
+            *(cell(found["targets"][target.name][engine], "honoured") for engine in ENGINES),
+        ]
         for target in TARGETS
     ]
     assert documented("### Curated and rejected table") == real
 
 
-def test_the_documentation_has_each_declaration_of_a_raw_table_with_what_really_happens(found: dict[str, Any]) -> None:
-    real = [[raw.declaration, *(_read(found["raws"][raw.name][engine]) for engine in ENGINES)] for raw in RAWS]
+def test_the_documentation_has_each_declaration_of_a_raw_table_with_what_really_happens(
+    found: dict[str, Any],
+) -> None:
+    real = [
+        [raw.declaration, *(_read(found["raws"][raw.name][engine]) for engine in ENGINES)]
+        for raw in RAWS
+    ]
     assert documented("### Raw table") == real
 
 
@@ -92,7 +115,9 @@ def test_real_delta_reads_what_was_appended_and_nothing_of_what_was_refused(
 
 
 @pytest.mark.parametrize("raw", RAWS, ids=lambda raw: raw.name)
-def test_each_engine_reads_the_same_two_rows_or_refuses(raw: declared_tables.Raw, found: dict[str, Any]) -> None:
+def test_each_engine_reads_the_same_two_rows_or_refuses(
+    raw: declared_tables.Raw, found: dict[str, Any]
+) -> None:
     for answer in found["raws"][raw.name].values():
         assert isinstance(answer, dict) or answer == [["1", "x"], ["2", "y"]]
 

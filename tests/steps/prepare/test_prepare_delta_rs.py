@@ -33,21 +33,29 @@ SECRET = "canary-of-a-vended-secret"
 
 def place(location: Path) -> Place:
     now = utc_now()
-    access = Access(str(location), lambda: Credential("AKID", SECRET, "token", now, now + timedelta(hours=1)))
+    access = Access(
+        str(location), lambda: Credential("AKID", SECRET, "token", now, now + timedelta(hours=1))
+    )
     return Place(UcName.parse("edgar.curated.examples_rejected"), str(location), access, None)
 
 
 def content(rows: int, sha256: str = "a" * 64) -> Content:
-    made = Provenance(fakes.execution_arn(), "edgar.raw.filings", 0, sha256, "risk-factor-heading/1")
+    made = Provenance(
+        fakes.execution_arn(), "edgar.raw.filings", 0, sha256, "risk-factor-heading/1"
+    )
     return Content(REJECTED, rows, made)
 
 
 def frame(spark: "SparkSession", rows: int) -> "DataFrame":
     row = dict.fromkeys(REJECTED.names, "x") | {"execution_id": "abcdefghijkl"}
-    return spark.createDataFrame([row | {"detail": str(number)} for number in range(rows)], REJECTED.ddl)
+    return spark.createDataFrame(
+        [row | {"detail": str(number)} for number in range(rows)], REJECTED.ddl
+    )
 
 
-def plain_table(location: Path, features: list[str], *, configuration: dict[str, str] | None = None) -> None:
+def plain_table(
+    location: Path, features: list[str], *, configuration: dict[str, str] | None = None
+) -> None:
     """A one-file table whose protocol asks for these reader features."""
     (location / "_delta_log").mkdir(parents=True)
     pq.write_table(pa.table({"a": ["x", "y"]}), location / "part.parquet")
@@ -86,7 +94,9 @@ def test_a_commit_that_delta_rs_refuses_though_nobody_was_faster_is_tried_once(
     monkeypatch.setattr(delta_log, "commit_once", refused)
     with pytest.raises(GovernanceError) as failed:
         delta_log.commit(place(tmp_path), content(0), [])
-    assert "delta-rs refused the commit to table edgar.curated.examples_rejected" in str(failed.value)
+    assert "delta-rs refused the commit to table edgar.curated.examples_rejected" in str(
+        failed.value
+    )
     assert "got       a rule of a later Delta" in str(failed.value)
     plain_table(tmp_path, [])
     with pytest.raises(GovernanceError, match="a rule of a later Delta"):
@@ -94,8 +104,14 @@ def test_a_commit_that_delta_rs_refuses_though_nobody_was_faster_is_tried_once(
     assert len(tried) == 2
 
 
-def test_a_commit_that_others_overtake_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, real, others = place(tmp_path), delta_log.commit_once, iter(("bbbbbbbbbbbb", "cccccccccccc"))
+def test_a_commit_that_others_overtake_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, real, others = (
+        place(tmp_path),
+        delta_log.commit_once,
+        iter(("bbbbbbbbbbbb", "cccccccccccc")),
+    )
 
     def overtaken(*arguments: Any) -> None:
         if (other := next(others, None)) is not None:
@@ -111,7 +127,9 @@ def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
     """Why we look first: the day this fails, our loop may become simpler."""
     properties = CommitProperties(app_transactions=[Transaction("execution", 1)])
     for _ in range(2):
-        write_deltalake(str(tmp_path), pa.table({"a": ["x"]}), mode="append", commit_properties=properties)
+        write_deltalake(
+            str(tmp_path), pa.table({"a": ["x"]}), mode="append", commit_properties=properties
+        )
     assert DeltaTable(str(tmp_path)).to_pyarrow_table().num_rows == 2
 
 
@@ -143,7 +161,9 @@ def test_a_table_with_a_feature_we_do_not_honour_is_refused(
     plain_table(tmp_path / "t", [feature])
     with pytest.raises(GovernanceError) as refused:
         DeltaRsStore(spark).read(place(tmp_path / "t"), 0, ["a"])
-    told = {"catalogManaged": "catalog-managed table"}.get(feature, feature)  # delta-rs refuses that one itself
+    told = {"catalogManaged": "catalog-managed table"}.get(
+        feature, feature
+    )  # delta-rs refuses that one itself
     assert told in str(refused.value)
 
 
@@ -173,7 +193,9 @@ def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> Non
     """A deletion vector hides rows that still stand in the file."""
     from tests.steps.prepare.deletion_vector import inline_vector
 
-    plain_table(tmp_path / "t", ["deletionVectors"], configuration={"delta.enableDeletionVectors": "true"})
+    plain_table(
+        tmp_path / "t", ["deletionVectors"], configuration={"delta.enableDeletionVectors": "true"}
+    )
     log = tmp_path / "t" / "_delta_log" / f"{0:020}.json"
     actions = [json.loads(line) for line in log.read_text().splitlines()]
     actions[2]["add"]["deletionVector"] = inline_vector([0])
@@ -183,13 +205,21 @@ def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> Non
     assert store.rows(place(tmp_path / "t"), 0) is None
 
 
-def test_a_column_that_older_files_lack_is_null_in_their_rows(spark: "SparkSession", tmp_path: Path) -> None:
+def test_a_column_that_older_files_lack_is_null_in_their_rows(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     write_deltalake(str(tmp_path), pa.table({"a": ["old", "older"]}))
-    write_deltalake(str(tmp_path), pa.table({"a": ["new"], "b": ["x"]}), mode="append", schema_mode="merge")
+    write_deltalake(
+        str(tmp_path), pa.table({"a": ["new"], "b": ["x"]}), mode="append", schema_mode="merge"
+    )
     store = DeltaRsStore(spark)
     assert store.columns(place(tmp_path), 1) == {"a": "string", "b": "string"}
     both = store.read(place(tmp_path), 1, ["b", "a"]).collect()
-    assert sorted((row["a"], row["b"]) for row in both) == [("new", "x"), ("old", None), ("older", None)]
+    assert sorted((row["a"], row["b"]) for row in both) == [
+        ("new", "x"),
+        ("old", None),
+        ("older", None),
+    ]
     alone = store.read(place(tmp_path), 1, ["b"]).collect()
     assert sorted(str(row["b"]) for row in alone) == ["None", "None", "x"]
 
@@ -235,11 +265,15 @@ def test_a_file_whose_name_holds_403_is_no_refusal() -> None:
         pytest.raises(GovernanceError, match="the storage failed: read table x") as failed,
         delta_log.storage("read table x"),
     ):
-        raise OSError(f"Generic S3 error: Error performing GET {name}, status code: 500 Internal Server Error")
+        raise OSError(
+            f"Generic S3 error: Error performing GET {name}, status code: 500 Internal Server Error"
+        )
     assert not isinstance(failed.value, AccessDenied)
 
 
-def test_the_connector_fails_at_once_on_an_engine_without_real_delta(spark: "SparkSession", tmp_path: Path) -> None:
+def test_the_connector_fails_at_once_on_an_engine_without_real_delta(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     with pytest.raises(GovernanceError, match="Spark failed to read the log of table"):
         unity_connector.ConnectorStore(spark).resolve_version(place(tmp_path), -1)
 
@@ -247,8 +281,14 @@ def test_the_connector_fails_at_once_on_an_engine_without_real_delta(spark: "Spa
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("job failed\nTraceback\n  File x\nValueError: bad bytes\n  while reading", "ValueError: bad bytes"),
-        ("[TABLE_NOT_FOUND] no such table\n\nJVM stacktrace:\norg.apache.Error: x", "[TABLE_NOT_FOUND] no such table"),
+        (
+            "job failed\nTraceback\n  File x\nValueError: bad bytes\n  while reading",
+            "ValueError: bad bytes",
+        ),
+        (
+            "[TABLE_NOT_FOUND] no such table\n\nJVM stacktrace:\norg.apache.Error: x",
+            "[TABLE_NOT_FOUND] no such table",
+        ),
         (
             "[CAST_INVALID_INPUT] The value 'we depend on' of the type \"STRING\" cannot be cast",
             "[CAST_INVALID_INPUT] The value '…' of the type \"STRING\" cannot be cast",

@@ -32,23 +32,38 @@ def runs(embedded: Environment) -> list[Run]:
         return list(pool.map(lambda name: embedded.run(execution=name), names))
 
 
-def test_two_executions_at_once_and_one_of_them_twice(embedded: Environment, runs: list[Run]) -> None:
+def test_two_executions_at_once_and_one_of_them_twice(
+    embedded: Environment, runs: list[Run]
+) -> None:
     assert [run.code for run in runs] == [0, 0, 0], "\n".join(run.stderr[-2000:] for run in runs)
     names = [run.execution for run in runs[:2]]
-    manifests = [Prepared.from_bytes(json.dumps(embedded.manifest(name)).encode(), origin=name) for name in names]
+    manifests = [
+        Prepared.from_bytes(json.dumps(embedded.manifest(name)).encode(), origin=name)
+        for name in names
+    ]
     assert {manifest.target.version for manifest in manifests} == {0, 1}
     assert all(manifest.counts.filings_read == len(fakes.corpus()) for manifest in manifests)
-    assert all(manifest.principal == embedded.seeded.application_ids["prepare"] for manifest in manifests)
+    assert all(
+        manifest.principal == embedded.seeded.application_ids["prepare"] for manifest in manifests
+    )
     files = [
-        f"curated/edgar/curated/risk_factor_examples/{file.path}" for manifest in manifests for file in manifest.files
+        f"curated/edgar/curated/risk_factor_examples/{file.path}"
+        for manifest in manifests
+        for file in manifest.files
     ]
-    assert {key for key in governed(embedded) if key.endswith(".parquet") and "rejected" not in key} == set(files)
+    assert {
+        key for key in governed(embedded) if key.endswith(".parquet") and "rejected" not in key
+    } == set(files)
     registered = embedded.admin.tables.get("edgar.curated.risk_factor_examples")
     assert (registered.table_id, registered.storage_location) == (
         manifests[0].target.table_id,
         manifests[0].target.location,
     )
-    assert [column.name for column in registered.columns or []][:3] == ["example_id", "execution_id", "split"]
+    assert [column.name for column in registered.columns or []][:3] == [
+        "example_id",
+        "execution_id",
+        "split",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +98,9 @@ def test_a_revoked_privilege_is_named_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("schema", ["edgar.curatde", "egdar.curated"])
-def test_a_mistyped_schema_is_named_and_nothing_is_written(embedded: Environment, schema: str) -> None:
+def test_a_mistyped_schema_is_named_and_nothing_is_written(
+    embedded: Environment, schema: str
+) -> None:
     before = governed(embedded)
     run = embedded.run("--curated-table", f"{schema}.risk_factor_examples")
     assert run.code == 1
@@ -98,7 +115,10 @@ def test_the_job_s_own_role_reads_no_governed_byte(embedded: Environment) -> Non
 
     keys = embedded.root.lend("prepare")
     s3 = boto3.Session(
-        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"], region_name="us-east-1"
+        keys["AWS_ACCESS_KEY_ID"],
+        keys["AWS_SECRET_ACCESS_KEY"],
+        keys["AWS_SESSION_TOKEN"],
+        region_name="us-east-1",
     ).client("s3", endpoint_url=embedded.variables["AWS_ENDPOINT_URL"])
     bucket = embedded.config.storage.governed_bucket
     assert embedded.keys(bucket, "raw/")
@@ -127,4 +147,6 @@ def test_a_wrong_argument_ends_with_usage_and_opens_nothing(embedded: Environmen
 def test_an_unreachable_workspace_is_said(embedded: Environment) -> None:
     run = embedded.run("--databricks-host", "http://127.0.0.1:9")
     assert run.code == 1
-    assert run.last_line.startswith("Unavailable: the workspace at 127.0.0.1:9 gave no access token")
+    assert run.last_line.startswith(
+        "Unavailable: the workspace at 127.0.0.1:9 gave no access token"
+    )

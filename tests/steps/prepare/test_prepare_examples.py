@@ -20,7 +20,9 @@ def write(*factors: tuple[str, str]) -> list[dict[str, Any]]:
         "filing_date": "2021-03-01", "year": 2020, "section": "item_1a", "section_sha256": "0", "reason": None, "detail": None,
         "risk_factors": [{"heading": heading, "body": body} for heading, body in factors],
     }  # fmt: skip
-    return list(examples.write(pa.RecordBatch.from_pylist([row], schema=filings.SCHEMA)).to_pylist())
+    return list(
+        examples.write(pa.RecordBatch.from_pylist([row], schema=filings.SCHEMA)).to_pylist()
+    )
 
 
 def test_the_company_s_own_heading_is_the_answer() -> None:
@@ -68,7 +70,10 @@ def test_a_bounded_body_is_a_beginning_that_ends_with_a_sentence(body: str) -> N
     shown = examples.bounded(body)
     assert body.startswith(shown)
     assert len(shown) <= examples.LONGEST_BODY
-    if len(body) > examples.LONGEST_BODY and "." in body[examples.SHORTEST_BODY : examples.LONGEST_BODY - 1]:
+    if (
+        len(body) > examples.LONGEST_BODY
+        and "." in body[examples.SHORTEST_BODY : examples.LONGEST_BODY - 1]
+    ):
         assert shown == "" or shown.endswith(".") or ". " not in shown[examples.SHORTEST_BODY :]
 
 

@@ -24,7 +24,8 @@ def judged(**changes: str | None) -> dict[str, Any]:
 def test_a_good_filing_comes_out_in_canonical_form() -> None:
     found = judged(company=" Acme\u00a0Corp ", filing_type="10-k")
     assert {
-        name: found[name] for name in ("source_filing", "cik", "company", "filing_type", "year", "section", "reason")
+        name: found[name]
+        for name in ("source_filing", "cik", "company", "filing_type", "year", "section", "reason")
     } == {
         "source_filing": "1001_10K_2021.htm",
         "cik": "0000001001",
@@ -40,12 +41,24 @@ def test_a_good_filing_comes_out_in_canonical_form() -> None:
 
 def test_a_quarterly_report_has_its_risk_factors_in_part_two() -> None:
     found = judged(filing_type="10-Q", item_1a="ignored", part_2_item_1a=fakes.section("Acme"))
-    assert (found["section"], found["reason"], len(found["risk_factors"])) == ("part_2_item_1a", None, 4)
+    assert (found["section"], found["reason"], len(found["risk_factors"])) == (
+        "part_2_item_1a",
+        None,
+        4,
+    )
 
 
 def test_the_year_is_the_reports_year_and_else_the_filings() -> None:
     texts = ("2019-06-30", None, "June 2019", "02/01/2019", "2019", "2019-06", "20190630")
-    assert [judged(period_of_report=text)["year"] for text in texts] == [2019, 2021, 2021, 2019, 2019, 2019, 2019]
+    assert [judged(period_of_report=text)["year"] for text in texts] == [
+        2019,
+        2021,
+        2021,
+        2019,
+        2019,
+        2019,
+        2019,
+    ]
 
 
 def test_an_industry_code_has_four_digits_and_anything_else_is_none() -> None:
@@ -93,7 +106,10 @@ EXCEPT = "Except as set forth below, there have been no material changes to the 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("Storms have closed our only plant for two weeks in each of the last three years. " * 4, None),
+        (
+            "Storms have closed our only plant for two weeks in each of the last three years. " * 4,
+            None,
+        ),
         ("Our headquarters stand in Springfield.", "section_too_short"),
     ],
 )
@@ -101,12 +117,15 @@ def test_one_short_risk_factor_is_a_section(notice: str, body: str, reason: str 
     heading = "A storm may harm our plant and our reputation."
     found = judged(filing_type="10-Q", part_2_item_1a=f"{NOTHING}{notice}{heading}\n{body.strip()}")
     assert found["reason"] == (reason if not notice or reason is None else "no_material_changes")
-    assert [factor["heading"] for factor in found["risk_factors"] or []] == ([] if reason else [heading])
+    assert [factor["heading"] for factor in found["risk_factors"] or []] == (
+        [] if reason else [heading]
+    )
 
 
 def test_a_long_section_that_mentions_references_and_changes_is_used() -> None:
     text = (
-        fakes.section("Acme", 12) + "\nThere were no material changes; see “Risk Factors”, incorporated by reference."
+        fakes.section("Acme", 12)
+        + "\nThere were no material changes; see “Risk Factors”, incorporated by reference."
     )
     assert judged(item_1a=text)["reason"] is None
 
@@ -117,14 +136,19 @@ def test_the_detail_of_an_invalid_record_names_the_field() -> None:
 
 
 def test_bytes_that_are_no_utf8_reject_their_row_and_no_other() -> None:
-    batch = pa.RecordBatch.from_pylist([fakes.filing(1001, 2021), fakes.filing(1002, 2021)], schema=fakes.RAW_SCHEMA)
+    batch = pa.RecordBatch.from_pylist(
+        [fakes.filing(1001, 2021), fakes.filing(1002, 2021)], schema=fakes.RAW_SCHEMA
+    )
     texts = [row["item_1a"].encode() for row in batch.to_pylist()]
     texts[0] = texts[0].replace(b"dependence", b"depend\xe9nce")
     broken = pa.array(texts, pa.binary()).view(pa.string())
     position = batch.schema.get_field_index("item_1a")
     batch = batch.set_column(position, "item_1a", broken)
     found = filings.examine(batch).to_pylist()
-    assert [(row["reason"], row["detail"]) for row in found] == [("not_utf8", "item_1a"), (None, None)]
+    assert [(row["reason"], row["detail"]) for row in found] == [
+        ("not_utf8", "item_1a"),
+        (None, None),
+    ]
 
 
 def test_an_absent_optional_column_is_empty() -> None:
@@ -135,7 +159,10 @@ def test_an_absent_optional_column_is_empty() -> None:
 
 
 def test_rows_keep_their_order_and_number() -> None:
-    rows = [fakes.filing(cik, 2021, item_1a=None if cik % 2 else fakes.section(str(cik))) for cik in range(1001, 1020)]
+    rows = [
+        fakes.filing(cik, 2021, item_1a=None if cik % 2 else fakes.section(str(cik)))
+        for cik in range(1001, 1020)
+    ]
     found = examine(*rows)
     assert [row["source_filing"] for row in found] == [row["filename"] for row in rows]
     assert [row["reason"] is None for row in found] == [row["item_1a"] is not None for row in rows]
@@ -148,13 +175,21 @@ def test_no_rows_give_no_rows() -> None:
 def test_equal_text_has_an_equal_digest_whatever_its_furniture() -> None:
     text = fakes.section("Acme")
     plain = judged(item_1a=text)["section_sha256"]
-    assert judged(item_1a=text.replace("\n10\n", "\n\nTable of Contents\n77\n"))["section_sha256"] == plain
+    assert (
+        judged(item_1a=text.replace("\n10\n", "\n\nTable of Contents\n77\n"))["section_sha256"]
+        == plain
+    )
     assert judged(item_1a=text.replace("case 1", "case 9"))["section_sha256"] != plain
 
 
 @settings(deadline=None)  # what it takes depends on what else the machine does
 @given(
-    st.lists(st.fixed_dictionaries({name: st.none() | st.text(max_size=80) for name in fakes.RAW_COLUMNS}), max_size=6)
+    st.lists(
+        st.fixed_dictionaries(
+            {name: st.none() | st.text(max_size=80) for name in fakes.RAW_COLUMNS}
+        ),
+        max_size=6,
+    )
 )
 def test_any_text_at_all_is_judged_without_a_fault(rows: list[dict[str, str | None]]) -> None:
     found = examine(*rows)
@@ -168,14 +203,18 @@ def test_a_filing_s_identity_is_company_and_accession_number_wherever_that_is_fo
         "edgar/data/1001/000119312521000105/form10-k.htm",
         "1001_10K_2020_0001193125-21-000105.htm",
     )
-    assert {judged(filename=name)["filing_id"] for name in names} == {"0000001001/0001193125-21-000105"}
+    assert {judged(filename=name)["filing_id"] for name in names} == {
+        "0000001001/0001193125-21-000105"
+    }
 
 
 @pytest.mark.parametrize("column", ["accession_number", "accession"])
 @pytest.mark.parametrize("text", ["0001193125-21-000105", "000119312521000105", "119312521000105"])
 def test_an_accession_column_comes_before_the_file_s_name(column: str, text: str) -> None:
     row = fakes.filing(1001, 2021, filename="0000000001-99-000001.txt") | {column: text}
-    batch = pa.RecordBatch.from_pylist([row], schema=pa.schema([(name, pa.string()) for name in row]))
+    batch = pa.RecordBatch.from_pylist(
+        [row], schema=pa.schema([(name, pa.string()) for name in row])
+    )
     found = filings.examine(batch).to_pylist()[0]
     assert found["filing_id"].endswith("-21-000105")
     assert found["ignored"] is None
@@ -201,7 +240,10 @@ def test_without_an_accession_number_company_form_date_and_text_are_the_identity
         ({"period_of_report": "March 2021"}, "period_of_report: YYYY-MM-DD expected"),
         ({"period_of_report": "03/04/2021"}, None),
         ({"period_of_report": "2021-02-30"}, "period_of_report: no such day, YYYY-MM-DD expected"),
-        ({"sic": "n/a", "period_of_report": "0"}, "period_of_report: YYYY-MM-DD expected; sic: 1 to 4 digits expected"),
+        (
+            {"sic": "n/a", "period_of_report": "0"},
+            "period_of_report: YYYY-MM-DD expected; sic: 1 to 4 digits expected",
+        ),
         ({"sic": None, "period_of_report": " "}, None),
     ],
 )
@@ -215,7 +257,10 @@ def test_an_optional_field_that_cannot_be_used_is_named_with_its_fault(
 @pytest.mark.parametrize("name", ["company", "filing_type", "filename"])
 def test_a_text_in_the_column_of_a_name_is_invalid_and_is_not_carried_on(name: str) -> None:
     found = judged(**{name: "10-K " + "x" * 5_000})
-    assert (found["reason"], found["detail"]) == ("invalid_record", f"{name}: at most 300 characters expected")
+    assert (found["reason"], found["detail"]) == (
+        "invalid_record",
+        f"{name}: at most 300 characters expected",
+    )
     assert max(len(text) for text in found.values() if isinstance(text, str)) <= 300
 
 

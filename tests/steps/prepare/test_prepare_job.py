@@ -11,7 +11,13 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from steps.governance.errors import AccessDenied, Conflict, GovernanceError, IntegrityError, NotFound
+from steps.governance.errors import (
+    AccessDenied,
+    Conflict,
+    GovernanceError,
+    IntegrityError,
+    NotFound,
+)
 from steps.governance.names import UcName
 from steps.prepare import delta_log, judge
 from steps.prepare.delta_io import Place
@@ -32,7 +38,9 @@ def world(spark: "SparkSession", tmp_path: Path) -> World:
 def test_every_filing_is_kept_or_rejected_with_a_reason(world: World) -> None:
     prepared = world.run()
     counts = prepared.counts
-    assert counts.filings_read == len(fakes.corpus()) == counts.filings_kept + counts.filings_rejected
+    assert (
+        counts.filings_read == len(fakes.corpus()) == counts.filings_kept + counts.filings_rejected
+    )
     reasons = Counter(row["reason"] for row in world.rows("examples_rejected"))
     assert dict(reasons) == counts.rejected_by_reason
     assert counts.rejected_by_reason == {
@@ -47,14 +55,21 @@ def test_every_filing_is_kept_or_rejected_with_a_reason(world: World) -> None:
 
 def test_no_company_and_no_text_stands_on_both_sides(world: World) -> None:
     counts = world.run().counts
-    sides = {side: [row for row in world.rows() if row["split"] == side] for side in ("train", "eval")}
+    sides = {
+        side: [row for row in world.rows() if row["split"] == side] for side in ("train", "eval")
+    }
     for name in ("cik", "prompt", "example_id", "source_filing"):
         assert not {row[name] for row in sides["train"]} & {row[name] for row in sides["eval"]}
-    assert (len(sides["train"]), len(sides["eval"])) == (counts.examples_train, counts.examples_eval)
+    assert (len(sides["train"]), len(sides["eval"])) == (
+        counts.examples_train,
+        counts.examples_eval,
+    )
     assert (counts.companies_train, counts.companies_eval) == (6, 2)
 
 
-def test_of_two_equal_texts_the_earlier_filing_s_is_kept(spark: "SparkSession", tmp_path: Path) -> None:
+def test_of_two_equal_texts_the_earlier_filing_s_is_kept(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     text = fakes.section("Same")
     rows = [
         fakes.filing(1001, 2021, item_1a=text),
@@ -65,9 +80,16 @@ def test_of_two_equal_texts_the_earlier_filing_s_is_kept(spark: "SparkSession", 
     world.run()
     assert {row["cik"] for row in world.rows()} == {"0000001002", "0000001003"}
     rejected = world.rows("examples_rejected")
-    assert Counter(row["reason"] for row in rejected) == {"duplicate_example": 4, "duplicate_filing": 1}
+    assert Counter(row["reason"] for row in rejected) == {
+        "duplicate_example": 4,
+        "duplicate_filing": 1,
+    }
     kept = {row["example_id"] for row in world.rows()}
-    assert {row["detail"].removeprefix("same as ") for row in rejected if row["reason"] == "duplicate_example"} <= kept
+    assert {
+        row["detail"].removeprefix("same as ")
+        for row in rejected
+        if row["reason"] == "duplicate_example"
+    } <= kept
 
 
 @pytest.mark.parametrize(
@@ -98,16 +120,26 @@ def test_which_of_two_equals_is_kept_does_not_depend_on_the_order_they_are_read_
     assert reasons[None] == 1 + 4, "one filing and its examples, once each"
 
 
-def test_the_companys_industry_code_reaches_the_examples(spark: "SparkSession", tmp_path: Path) -> None:
-    world = World(spark, tmp_path, [fakes.filing(1001, 2021, sic="100"), fakes.filing(1002, 2021, sic=None)])
+def test_the_companys_industry_code_reaches_the_examples(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    world = World(
+        spark, tmp_path, [fakes.filing(1001, 2021, sic="100"), fakes.filing(1002, 2021, sic=None)]
+    )
     world.run()
-    assert {(row["cik"], row["sic"]) for row in world.rows()} == {("0000001001", "0100"), ("0000001002", None)}
+    assert {(row["cik"], row["sic"]) for row in world.rows()} == {
+        ("0000001001", "0100"),
+        ("0000001002", None),
+    }
 
 
 def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) -> None:
     prepared = world.run()
     assert list(world.evidence.documents.values()) == [prepared.to_bytes()]
-    live = {str(Path(uri).relative_to(world.curated)) for uri in DeltaTable(str(world.curated)).file_uris()}
+    live = {
+        str(Path(uri).relative_to(world.curated))
+        for uri in DeltaTable(str(world.curated)).file_uris()
+    }
     assert {file.path for file in prepared.files} == live
     for file in prepared.files:
         content = (world.curated / file.path).read_bytes()
@@ -158,7 +190,10 @@ def test_executions_append_side_by_side(world: World) -> None:
     world.run()
     second = world.run(**_another("bbbbbbbbbbbb"))
     assert second.target.version == 1
-    assert Counter(row["execution_id"] for row in world.rows()) == {"abcdefghijkl": 66, "bbbbbbbbbbbb": 66}
+    assert Counter(row["execution_id"] for row in world.rows()) == {
+        "abcdefghijkl": 66,
+        "bbbbbbbbbbbb": 66,
+    }
     assert all(file.path.startswith("execution_id=bbbbbbbbbbbb/") for file in second.files)
 
 
@@ -242,7 +277,9 @@ def test_equal_content_from_another_version_is_a_conflict(world: World) -> None:
     assert "raw_version 1" in str(refused.value)
 
 
-def test_an_altered_data_file_is_noticed_before_the_manifest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_altered_data_file_is_noticed_before_the_manifest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def altered(place: Place, *rest: Any) -> None:
         real(place, *rest)
         if place.name.name == "examples":
@@ -258,9 +295,13 @@ def test_an_altered_data_file_is_noticed_before_the_manifest(world: World, monke
     assert not world.evidence.documents
 
 
-def test_lost_rows_are_noticed_before_the_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_rows_are_noticed_before_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = judge.curated
-    monkeypatch.setattr(judge, "curated", lambda *args, **kwargs: real(*args, **kwargs).where("year <> 2020"))
+    monkeypatch.setattr(
+        judge, "curated", lambda *args, **kwargs: real(*args, **kwargs).where("year <> 2020")
+    )
     with pytest.raises(IntegrityError, match="rows were lost or doubled") as refused:
         world.run()
     assert "66 rows" in str(refused.value)
@@ -290,7 +331,9 @@ def test_a_missing_privilege_is_named_and_nothing_is_written(world: World, missi
         world.run(**_another("bbbbbbbbbbbb"))
     for part in ("prepare-application-id", missing.split(" ")[1], "EXTERNAL USE SCHEMA"):
         assert part in str(refused.value)
-    assert {path for path in _tree(world.root) if path.suffix} == {path for path in before if path.suffix}
+    assert {path for path in _tree(world.root) if path.suffix} == {
+        path for path in before if path.suffix
+    }
 
 
 def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> None:
@@ -302,7 +345,9 @@ def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> N
     world.catalog.add("edgar.raw.other", world.root / "other")
     with pytest.raises(GovernanceError, match="is no table of filings") as refused:
         world.run(raw_table=UcName.parse("edgar.raw.other"))
-    assert "no column company, filing_type, filing_date, filename, item_1a at version 0" in str(refused.value)
+    assert "no column company, filing_type, filing_date, filename, item_1a at version 0" in str(
+        refused.value
+    )
 
 
 def test_a_table_with_other_columns_is_not_written_to(world: World) -> None:
@@ -324,24 +369,33 @@ def test_a_mistyped_schema_is_refused_before_anything_is_written(world: World, n
 
 def test_tables_of_one_name_in_two_catalogs_stand_apart(world: World) -> None:
     first = world.run()
-    second = world.run(curated_table=UcName.parse("other.curated.examples"), **_another("bbbbbbbbbbbb"))
+    second = world.run(
+        curated_table=UcName.parse("other.curated.examples"), **_another("bbbbbbbbbbbb")
+    )
     assert first.target.location == str(world.root / "curated" / "edgar" / "curated" / "examples")
     assert second.target.location == str(world.root / "curated" / "other" / "curated" / "examples")
     assert (first.target.version, second.target.version) == (0, 0)
 
 
 def test_a_huge_filing_costs_its_own_row_only(spark: "SparkSession", tmp_path: Path) -> None:
-    huge = fakes.filing(1009, 2021, item_1a="Item 1A. Risk Factors\n" + "We may lose money. " * 600_000)
+    huge = fakes.filing(
+        1009, 2021, item_1a="Item 1A. Risk Factors\n" + "We may lose money. " * 600_000
+    )
     world = World(spark, tmp_path, [*fakes.corpus(), huge])
     assert world.run().counts.rejected_by_reason["section_too_long"] == 1
 
 
 def _frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
-    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()).repartition(1)
+    return spark.createDataFrame(
+        pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()
+    ).repartition(1)
 
 
 def _another(identifier: str) -> dict[str, str]:
-    return {"execution_arn": fakes.execution_arn(identifier), "manifest_uri": f"s3://evidence/{identifier}"}
+    return {
+        "execution_arn": fakes.execution_arn(identifier),
+        "manifest_uri": f"s3://evidence/{identifier}",
+    }
 
 
 def _tree(root: Path) -> set[Path]:

@@ -10,7 +10,9 @@ from steps.prepare.paragraphs import paragraphs
 
 
 def clean(text: str) -> list[str]:
-    sections = pl.DataFrame({"row": [0], "text": [text]}, schema={"row": pl.UInt32, "text": pl.String})
+    sections = pl.DataFrame(
+        {"row": [0], "text": [text]}, schema={"row": pl.UInt32, "text": pl.String}
+    )
     return paragraphs(sections)["paragraph"].to_list()
 
 
@@ -50,7 +52,10 @@ def test_characters_are_mended(text: str, expected: str) -> None:
     ],
 )
 def test_page_furniture_is_removed(line: str) -> None:
-    assert clean(f"We may lose money.\n{line}\nWe may lose people.") == ["We may lose money.", "We may lose people."]
+    assert clean(f"We may lose money.\n{line}\nWe may lose people.") == [
+        "We may lose money.",
+        "We may lose people.",
+    ]
 
 
 @pytest.mark.parametrize("line", ["2012", "We", "Costs rose by 12", "I. Our costs may rise."])
@@ -60,13 +65,15 @@ def test_text_that_resembles_furniture_stays(line: str) -> None:
 
 
 def test_a_sentence_goes_on_behind_a_page_break() -> None:
-    assert clean("information about our customers or employees is\n\n14\nTable of Contents\nmisappropriated.") == [
-        "information about our customers or employees is misappropriated."
-    ]
+    assert clean(
+        "information about our customers or employees is\n\n14\nTable of Contents\nmisappropriated."
+    ) == ["information about our customers or employees is misappropriated."]
 
 
 def test_a_running_head_goes_and_a_heading_that_stands_once_stays() -> None:
-    text = "\n".join(f"ACME CORPORATION\nWe may lose money in case {number}." for number in range(3))
+    text = "\n".join(
+        f"ACME CORPORATION\nWe may lose money in case {number}." for number in range(3)
+    )
     assert clean(f"Risks Related to Our Business\n{text}") == [
         "Risks Related to Our Business",
         *(f"We may lose money in case {number}." for number in range(3)),
@@ -82,7 +89,8 @@ def test_a_bullet_on_its_own_line_joins_its_item(bullet: str) -> None:
 
 def test_sections_do_not_run_into_each_other() -> None:
     sections = pl.DataFrame(
-        {"row": [0, 1], "text": ["We may not\nbe able", "to pay."]}, schema={"row": pl.UInt32, "text": pl.String}
+        {"row": [0, 1], "text": ["We may not\nbe able", "to pay."]},
+        schema={"row": pl.UInt32, "text": pl.String},
     )
     assert paragraphs(sections).to_dicts() == [
         {"row": 0, "paragraph": "We may not be able"},

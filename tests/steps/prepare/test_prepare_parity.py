@@ -24,9 +24,12 @@ TABLES = ("examples", "examples_rejected")
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(
-        shutil.which("java") is None, reason="real Spark needs Java 17, and there is no java on the PATH"
+        shutil.which("java") is None,
+        reason="real Spark needs Java 17, and there is no java on the PATH",
     ),
-    pytest.mark.skipif(not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"),
+    pytest.mark.skipif(
+        not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
+    ),
 ]
 
 
@@ -35,9 +38,19 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("parity")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
     command = [str(SPARK), str(Path(__file__).with_name("parity_on_spark.py")), str(folder), "-"]
-    environment = kept | {"PYTHONPATH": str(REPOSITORY), "AWS_REGION": "us-east-1", "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = kept | {
+        "PYTHONPATH": str(REPOSITORY),
+        "AWS_REGION": "us-east-1",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
     done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False
+        command,
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return dict(json.loads((folder / "found.json").read_text()))
@@ -49,7 +62,9 @@ def on_sail(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> 
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
     catalog.add("edgar.raw.filings", fakes.raw_table(folder / "raw", fakes.corpus()))
     prepared = Job(fakes.arguments(folder), catalog, DeltaRsStore(spark), evidence).run()  # type: ignore[arg-type]
-    tables = {name: DeltaTable(str(folder / "curated" / "edgar" / "curated" / name)) for name in TABLES}
+    tables = {
+        name: DeltaTable(str(folder / "curated" / "edgar" / "curated" / name)) for name in TABLES
+    }
     return {
         "manifest": json.loads(prepared.to_bytes()),
         "commits": [table.history(1)[0]["userMetadata"] for table in tables.values()],
@@ -62,7 +77,9 @@ def in_order(rows: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("engine", ["connector", "delta-rs"])
-def test_every_row_of_both_tables_is_the_same(engine: str, on_spark: dict[str, Any], on_sail: dict[str, Any]) -> None:
+def test_every_row_of_both_tables_is_the_same(
+    engine: str, on_spark: dict[str, Any], on_sail: dict[str, Any]
+) -> None:
     for table in TABLES:
         expected = in_order(on_sail["rows"][table])
         assert expected, "nothing to compare"
@@ -77,9 +94,14 @@ def test_counts_and_content_digests_are_the_same(
     for name in ("counts", "schema_sha256", "template", "created_at"):
         assert name in found["manifest"]
     assert found["manifest"]["counts"] == on_sail["manifest"]["counts"]
-    digests = [[json.loads(commit)["content_sha256"] for commit in side["commits"]] for side in (found, on_sail)]
+    digests = [
+        [json.loads(commit)["content_sha256"] for commit in side["commits"]]
+        for side in (found, on_sail)
+    ]
     assert digests[0] == digests[1]
-    assert [json.loads(commit)["execution_arn"] for commit in found["commits"]] == [fakes.execution_arn()] * 2
+    assert [json.loads(commit)["execution_arn"] for commit in found["commits"]] == [
+        fakes.execution_arn()
+    ] * 2
 
 
 def test_the_same_files_come_from_our_adapter_on_both_engines(

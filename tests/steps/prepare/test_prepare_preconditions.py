@@ -34,7 +34,11 @@ def workspace(embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Workspa
     for name, value in (embedded.variables | embedded.root.lend("prepare")).items():
         monkeypatch.setenv(name, value)
     config = embedded.config
-    return connect(host=config.databricks.host, secret_id=config.prepare.databricks_secret_id, region=config.aws.region)
+    return connect(
+        host=config.databricks.host,
+        secret_id=config.prepare.databricks_secret_id,
+        region=config.aws.region,
+    )
 
 
 @pytest.fixture
@@ -46,14 +50,22 @@ def managing(embedded: Environment) -> Iterator[None]:
 
 @contextmanager
 def changed(
-    embedded: Environment, principal: str, kind: str, name: str, *, add: list[str] | None = None, **how: list[str]
+    embedded: Environment,
+    principal: str,
+    kind: str,
+    name: str,
+    *,
+    add: list[str] | None = None,
+    **how: list[str],
 ) -> Iterator[None]:
     """Rights changed for a while; `remove` names those taken away."""
     application_id = embedded.seeded.application_ids[principal]
 
     def change(added: list[str], removed: list[str]) -> None:
         body = {"changes": [{"principal": application_id, "add": added, "remove": removed}]}
-        embedded.admin.api_client.do("PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body=body)
+        embedded.admin.api_client.do(
+            "PATCH", f"/api/2.1/unity-catalog/permissions/{kind}/{name}", body=body
+        )
 
     removed = how.get("remove", [])
     change(add or [], removed)
@@ -79,7 +91,8 @@ def refusal(embedded: Environment, workspace: Workspace, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "missing"), [("edgar.modles.risk_analyst", "edgar.modles"), ("egdar.models.risk_analyst", "egdar.models")]
+    ("name", "missing"),
+    [("edgar.modles.risk_analyst", "edgar.modles"), ("egdar.models.risk_analyst", "egdar.models")],
 )
 def test_a_schema_or_catalog_that_is_not_there_is_named(
     embedded: Environment, workspace: Workspace, name: str, missing: str
@@ -89,16 +102,22 @@ def test_a_schema_or_catalog_that_is_not_there_is_named(
     assert f"there is no schema {missing} for the model" in said
 
 
-def test_the_process_refuses_before_it_reads_and_says_so_in_its_last_line(embedded: Environment) -> None:
+def test_the_process_refuses_before_it_reads_and_says_so_in_its_last_line(
+    embedded: Environment,
+) -> None:
     run = embedded.run("--model-name", "edgar.modles.risk_analyst")
     assert run.code == 1
-    assert run.last_line.startswith("GovernanceError: Register would refuse model edgar.modles.risk_analyst")
+    assert run.last_line.startswith(
+        "GovernanceError: Register would refuse model edgar.modles.risk_analyst"
+    )
     assert "Traceback" not in run.stderr
     assert "reading edgar.raw.filings" not in run.stderr
 
 
 @pytest.mark.usefixtures("managing")
-def test_everything_that_is_wrong_is_in_one_message(embedded: Environment, workspace: Workspace) -> None:
+def test_everything_that_is_wrong_is_in_one_message(
+    embedded: Environment, workspace: Workspace
+) -> None:
     with changed(embedded, "register", "schema", "edgar.raw", remove=["SELECT"]):
         said = refusal(embedded, workspace, model_name=UcName.parse("edgar.modles.x"))
     assert "there is no schema edgar.modles" in said
@@ -116,21 +135,27 @@ def test_the_name_of_a_function_is_refused(
     embedded: Environment, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The embedded catalog has no functions; models share their names with them."""
-    monkeypatch.setattr(workspace.client.functions, "get", lambda *_, **__: FunctionInfo(name="risk_analyst"))
+    monkeypatch.setattr(
+        workspace.client.functions, "get", lambda *_, **__: FunctionInfo(name="risk_analyst")
+    )
     assert f"{MODEL} is the name of a function, not of a model" in refusal(embedded, workspace)
 
 
 @contextmanager
 def model_of_the_administrator(embedded: Environment) -> Iterator[str]:
     name = UcName.parse("edgar.models.somebody_elses")
-    embedded.admin.registered_models.create(catalog_name=name.catalog, schema_name=name.schema, name=name.name)
+    embedded.admin.registered_models.create(
+        catalog_name=name.catalog, schema_name=name.schema, name=name.name
+    )
     try:
         yield str(name)
     finally:
         embedded.admin.registered_models.delete(str(name))
 
 
-def test_a_model_of_somebody_else_is_refused_with_its_owner(embedded: Environment, workspace: Workspace) -> None:
+def test_a_model_of_somebody_else_is_refused_with_its_owner(
+    embedded: Environment, workspace: Workspace
+) -> None:
     with model_of_the_administrator(embedded) as name:
         said = refusal(embedded, workspace, model_name=UcName.parse(name))
     assert f"model {name} belongs to {embedded.admin.current_user.me().user_name}" in said
@@ -139,7 +164,9 @@ def test_a_model_of_somebody_else_is_refused_with_its_owner(embedded: Environmen
 
 def test_a_model_that_register_owns_is_fine(embedded: Environment, workspace: Workspace) -> None:
     with model_of_the_administrator(embedded) as name:
-        embedded.admin.registered_models.update(name, owner=embedded.seeded.application_ids["register"])
+        embedded.admin.registered_models.update(
+            name, owner=embedded.seeded.application_ids["register"]
+        )
         assert refusal(embedded, workspace, model_name=UcName.parse(name)) == ""
 
 
@@ -168,17 +195,23 @@ def test_each_right_that_register_lacks_is_named_with_its_grant(
     assert f"GRANT {spoken} ON " in said
 
 
-def test_a_right_on_the_metastore_is_asked_of_its_admin(embedded: Environment, workspace: Workspace) -> None:
+def test_a_right_on_the_metastore_is_asked_of_its_admin(
+    embedded: Environment, workspace: Workspace
+) -> None:
     """Only the admin sees the metastore's grants; here the job asks as the admin."""
     metastore = str(embedded.admin.metastores.summary().metastore_id)
-    as_admin = Workspace(workspace.host, str(embedded.admin.current_user.me().user_name), embedded.admin)
+    as_admin = Workspace(
+        workspace.host, str(embedded.admin.current_user.me().user_name), embedded.admin
+    )
     assert refusal(embedded, as_admin) == ""
     with changed(embedded, "register", "metastore", metastore, remove=["CREATE_EXTERNAL_METADATA"]):
         assert "lacks CREATE EXTERNAL METADATA on METASTORE" in refusal(embedded, as_admin)
 
 
 @pytest.mark.usefixtures("managing")
-def test_a_right_that_everybody_or_all_privileges_gives_is_a_right(embedded: Environment, workspace: Workspace) -> None:
+def test_a_right_that_everybody_or_all_privileges_gives_is_a_right(
+    embedded: Environment, workspace: Workspace
+) -> None:
     everybody = {"changes": [{"principal": "account users", "add": ["CREATE_MODEL"]}]}
     path = "/api/2.1/unity-catalog/permissions/schema/edgar.models"
     with changed(embedded, "register", "schema", "edgar.models", remove=["CREATE_MODEL"]):
@@ -206,7 +239,8 @@ def test_rights_that_the_workspace_does_not_show_are_one_warning_and_no_refusal(
     assert warning.startswith("could not be asked: the rights of ")
     assert warning.endswith("Register will find out")
     assert all(
-        part in warning for part in ("METASTORE", "CATALOG edgar", "SCHEMA edgar.models", "TABLE edgar.raw.filings")
+        part in warning
+        for part in ("METASTORE", "CATALOG edgar", "SCHEMA edgar.models", "TABLE edgar.raw.filings")
     )
 
 
@@ -224,7 +258,10 @@ def test_a_schema_that_prepare_may_not_see_is_a_warning(
     with changed(embedded, "prepare", "schema", "edgar.models", remove=["USE_SCHEMA", "BROWSE"]):
         assert refusal(embedded, workspace) == ""
     (warning,) = warnings(caplog)
-    assert "whether schema edgar.models is there (User does not have USE SCHEMA on Schema 'edgar.models'.)" in warning
+    assert (
+        "whether schema edgar.models is there (User does not have USE SCHEMA on Schema 'edgar.models'.)"
+        in warning
+    )
 
 
 def answering(
@@ -232,7 +269,8 @@ def answering(
 ) -> Callable[..., Any]:
     """A workspace that shows these grants on everything, two principals a page."""
     listed = [
-        {"principal": name, "privileges": [{"privilege": each} for each in held]} for name, held in grants.items()
+        {"principal": name, "privileges": [{"privilege": each} for each in held]}
+        for name, held in grants.items()
     ]
 
     def do(method: str, path: str, *, query: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +287,10 @@ OTHER = "11111111-1111-1111-1111-111111111111"
 
 
 def test_grants_of_a_group_are_no_proof_that_a_right_is_missing(
-    embedded: Environment, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    embedded: Environment,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     grants = {OTHER: ["SELECT"], "ml-platform": ["ALL_PRIVILEGES"]}
     monkeypatch.setattr(workspace.client.api_client, "do", answering(grants))
@@ -270,18 +311,24 @@ def test_all_pages_of_the_grants_are_read(
     for name in ("registered_models", "tables", "functions"):
         monkeypatch.setattr(getattr(workspace.client, name), "get", _nothing)
     monkeypatch.setattr(workspace.client.schemas, "get", lambda *_, **__: None)
-    monkeypatch.setattr(workspace.client.api_client, "do", answering(grants | {register: ["ALL_PRIVILEGES"]}))
+    monkeypatch.setattr(
+        workspace.client.api_client, "do", answering(grants | {register: ["ALL_PRIVILEGES"]})
+    )
     assert refusal(embedded, workspace) == ""
     monkeypatch.setattr(workspace.client.api_client, "do", answering(grants))
     assert f"{register} lacks CREATE MODEL on SCHEMA edgar.models" in refusal(embedded, workspace)
 
 
-def test_an_owner_needs_no_grant(embedded: Environment, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_needs_no_grant(
+    embedded: Environment, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     register = embedded.seeded.application_ids["register"]
     for name in ("registered_models", "tables", "functions"):
         monkeypatch.setattr(getattr(workspace.client, name), "get", _nothing)
     monkeypatch.setattr(workspace.client.schemas, "get", lambda *_, **__: None)
-    monkeypatch.setattr(workspace.client.api_client, "do", answering({OTHER: ["SELECT"]}, owner=register))
+    monkeypatch.setattr(
+        workspace.client.api_client, "do", answering({OTHER: ["SELECT"]}, owner=register)
+    )
     assert refusal(embedded, workspace) == ""
 
 

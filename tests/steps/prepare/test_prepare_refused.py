@@ -29,19 +29,25 @@ def refusal(world: World) -> str:
     return str(refused.value)
 
 
-def test_an_empty_table_is_refused_and_nothing_is_written(spark: "SparkSession", tmp_path: Path) -> None:
+def test_an_empty_table_is_refused_and_nothing_is_written(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     world = World(spark, tmp_path, [])
     assert "the raw table is empty at this version, nothing was written" in refusal(world)
     assert not list((tmp_path / "curated").rglob("*.*"))
 
 
-def test_one_company_without_a_rejected_row_still_says_so(spark: "SparkSession", tmp_path: Path) -> None:
+def test_one_company_without_a_rejected_row_still_says_so(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     said = refusal(World(spark, tmp_path, [fakes.filing(1001, 2020), fakes.filing(1001, 2021)]))
     assert "no example was written" in said
     assert "1 company with usable risk factors; rejected: nothing" in said
 
 
-def test_reasons_are_counted_each_with_its_most_frequent_detail(spark: "SparkSession", tmp_path: Path) -> None:
+def test_reasons_are_counted_each_with_its_most_frequent_detail(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     rows = [fakes.filing(cik, 2021, filing_date="03/04/2021") for cik in range(1001, 1004)]
     rows += [
         fakes.filing(1004, 2021) | {"cik": "x"},
@@ -56,21 +62,28 @@ def test_reasons_are_counted_each_with_its_most_frequent_detail(spark: "SparkSes
     )
     assert ", no_risk_factors 2\n" in said
     assert (
-        "see the rejected rows in table edgar.curated.examples_rejected version 0 (execution_id abcdefghijkl)" in said
+        "see the rejected rows in table edgar.curated.examples_rejected version 0 (execution_id abcdefghijkl)"
+        in said
     )
 
 
-def test_the_rejected_rows_are_committed_once_and_nothing_else_is(spark: "SparkSession", tmp_path: Path) -> None:
+def test_the_rejected_rows_are_committed_once_and_nothing_else_is(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     world = World(spark, tmp_path, [row | {"cik": f"{row['cik']}.0"} for row in fakes.corpus()])
     assert refusal(world) == refusal(world)
     assert world.catalog.tables.keys() == {UcName.parse("edgar.raw.filings"), REJECTED}
     assert DeltaTable(str(world.curated.with_name("examples_rejected"))).version() == 0
-    assert Counter(row["reason"] for row in world.rows("examples_rejected")) == {"invalid_record": len(fakes.corpus())}
+    assert Counter(row["reason"] for row in world.rows("examples_rejected")) == {
+        "invalid_record": len(fakes.corpus())
+    }
     assert not list(world.curated.rglob("*"))
     assert not world.evidence.documents
 
 
-def test_a_repeated_refusal_reads_the_version_of_the_first(spark: "SparkSession", tmp_path: Path) -> None:
+def test_a_repeated_refusal_reads_the_version_of_the_first(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
     world = World(spark, tmp_path, [fakes.filing(1001, 2020, item_1a=None)])
     first = refusal(world)
     fakes.raw_table(world.raw, fakes.corpus())
@@ -84,13 +97,23 @@ def test_an_error_quotes_no_filing(spark: "SparkSession", tmp_path: Path) -> Non
     world = World(
         spark,
         tmp_path,
-        [fakes.filing(1001, 2021, item_1a=f"Item 1A\n{secret}\n{'Too short. ' * 90}", filing_date="Canary")],
+        [
+            fakes.filing(
+                1001, 2021, item_1a=f"Item 1A\n{secret}\n{'Too short. ' * 90}", filing_date="Canary"
+            )
+        ],
     )
     assert "Canary" not in refusal(world)
 
 
-def test_many_filings_with_one_file_name_are_no_duplicates(spark: "SparkSession", tmp_path: Path) -> None:
-    rows = [fakes.filing(cik, year, filename="form10-k.htm") for cik in (1001, 1002, 1003) for year in (2020, 2021)]
+def test_many_filings_with_one_file_name_are_no_duplicates(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    rows = [
+        fakes.filing(cik, year, filename="form10-k.htm")
+        for cik in (1001, 1002, 1003)
+        for year in (2020, 2021)
+    ]
     world = World(spark, tmp_path, rows)
     counts = world.run().counts
     assert (counts.filings_kept, counts.rejected_by_reason) == (6, {})
@@ -122,8 +145,12 @@ def test_one_accession_number_under_two_names_is_one_filing_of_each_company(
 def test_a_field_and_a_column_that_cannot_be_used_are_counted(
     spark: "SparkSession", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows = pa.Table.from_pylist([fakes.filing(cik, 2021, sic="n/a") for cik in (1001, 1002)], schema=fakes.RAW_SCHEMA)
-    rows = rows.set_column(rows.schema.get_field_index("period_of_report"), "Period_Of_Report", pa.array([True, None]))
+    rows = pa.Table.from_pylist(
+        [fakes.filing(cik, 2021, sic="n/a") for cik in (1001, 1002)], schema=fakes.RAW_SCHEMA
+    )
+    rows = rows.set_column(
+        rows.schema.get_field_index("period_of_report"), "Period_Of_Report", pa.array([True, None])
+    )
     write_deltalake(str(tmp_path / "raw"), rows)
     with caplog.at_level(logging.WARNING):
         counts = World(spark, tmp_path, raw=tmp_path / "raw").run().counts

@@ -20,8 +20,12 @@ STANDING = [
 
 
 def split(text: str) -> list[tuple[str, str]]:
-    sections = pl.DataFrame({"row": [0], "text": [text]}, schema={"row": pl.UInt32, "text": pl.String})
-    return [(found["heading"], found["body"]) for found in risk_factors(paragraphs(sections)).to_dicts()]
+    sections = pl.DataFrame(
+        {"row": [0], "text": [text]}, schema={"row": pl.UInt32, "text": pl.String}
+    )
+    return [
+        (found["heading"], found["body"]) for found in risk_factors(paragraphs(sections)).to_dicts()
+    ]
 
 
 @pytest.mark.parametrize("heading", STANDING)
@@ -30,12 +34,19 @@ def test_a_sentence_on_its_own_line_heads_what_follows(heading: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "heading", [*STANDING[:3], "Our efforts to defend ourselves against claims by Mr. Doe may fail in the U.S. courts."]
+    "heading",
+    [
+        *STANDING[:3],
+        "Our efforts to defend ourselves against claims by Mr. Doe may fail in the U.S. courts.",
+    ],
 )
 def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
     paragraph = f"{heading} {BODY}"
     other = f"A breach of our systems may expose us to litigation and to higher costs. {BODY}"
-    assert split(f"{paragraph}\n{other}") == [(heading, BODY), (other.removesuffix(f" {BODY}"), BODY)]
+    assert split(f"{paragraph}\n{other}") == [
+        (heading, BODY),
+        (other.removesuffix(f" {BODY}"), BODY),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,18 +77,25 @@ def test_the_title_of_a_group_belongs_to_no_risk_factor() -> None:
 def test_a_list_belongs_to_the_risk_factor_above_it() -> None:
     items = "Among them are:\n•\nhigher costs, which may harm us;\n•\nlower prices."
     assert split(f"{STANDING[0]}\n{BODY}\n{items}\n{STANDING[1]}\n{BODY}") == [
-        (STANDING[0], f"{BODY}\nAmong them are:\n• higher costs, which may harm us;\n• lower prices."),
+        (
+            STANDING[0],
+            f"{BODY}\nAmong them are:\n• higher costs, which may harm us;\n• lower prices.",
+        ),
         (STANDING[1], BODY),
     ]
 
 
 def test_the_introduction_belongs_to_no_risk_factor() -> None:
-    assert split(f"An investment in our stock involves risks.\n{STANDING[1]}\n{BODY}") == [(STANDING[1], BODY)]
+    assert split(f"An investment in our stock involves risks.\n{STANDING[1]}\n{BODY}") == [
+        (STANDING[1], BODY)
+    ]
 
 
 def test_sections_are_told_apart() -> None:
     texts = [f"{STANDING[0]}\n{BODY}", f"{STANDING[2]} {BODY}\n{STANDING[1]} {BODY}"]
-    sections = pl.DataFrame({"row": [0, 1], "text": texts}, schema={"row": pl.UInt32, "text": pl.String})
+    sections = pl.DataFrame(
+        {"row": [0, 1], "text": texts}, schema={"row": pl.UInt32, "text": pl.String}
+    )
     found = risk_factors(paragraphs(sections))
     assert found.select("row", "position", "heading").rows() == [
         (0, 0, STANDING[0]),

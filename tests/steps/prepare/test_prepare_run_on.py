@@ -61,15 +61,25 @@ def end(text: str) -> tuple[str, str | None]:
 )
 def test_the_next_items_title_on_its_own_line_ends_the_section(later: str) -> None:
     for between in ("\n", "\n\n", "\n12\nTable of Contents\n", "\n   "):
-        text, left_out = end(f"{TITLE}\n{BODY}{between}{later}\nItem 7. Management’s Discussion\nMore.")
+        text, left_out = end(
+            f"{TITLE}\n{BODY}{between}{later}\nItem 7. Management’s Discussion\nMore."
+        )
         assert text.startswith(f"{TITLE}\n{BODY}")
-        assert text.removeprefix(f"{TITLE}\n{BODY}").split() in ([], ["12", "Table", "of", "Contents"])
+        assert text.removeprefix(f"{TITLE}\n{BODY}").split() in (
+            [],
+            ["12", "Table", "of", "Contents"],
+        )
         assert left_out is not None
         assert left_out.startswith(" ".join(later.split())[:20])
 
 
 @pytest.mark.parametrize(
-    "title", ["Item 1B. Unresolved Staff Comments", "Item 1B.\nUnresolved Staff Comments", "ITEM 2. PROPERTIES"]
+    "title",
+    [
+        "Item 1B. Unresolved Staff Comments",
+        "Item 1B.\nUnresolved Staff Comments",
+        "ITEM 2. PROPERTIES",
+    ],
 )
 def test_a_title_at_the_end_of_a_line_of_text_ends_the_section(title: str) -> None:
     text, left_out = end(f"{BODY}{title}\nNone.")
@@ -79,11 +89,27 @@ def test_a_title_at_the_end_of_a_line_of_text_ends_the_section(title: str) -> No
 
 @pytest.mark.parametrize(
     "end_of_text",
-    ["sell.", "sell. ", "in 2020.", "by 5%. ", "a loss of $5. ", "(see Note 4). ", "GAAP. ", "the U.S. ", "“sell.” "],
+    [
+        "sell.",
+        "sell. ",
+        "in 2020.",
+        "by 5%. ",
+        "a loss of $5. ",
+        "(see Note 4). ",
+        "GAAP. ",
+        "the U.S. ",
+        "“sell.” ",
+    ],
 )
-@pytest.mark.parametrize("title", ["Item 1B. Unresolved Staff Comments None.", "ITEM 2. PROPERTIES We own a plant."])
-def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(end_of_text: str, title: str) -> None:
-    text, left_out = end(f"{BODY}We lost what we {end_of_text}{title} Item 3. Legal Proceedings None.")
+@pytest.mark.parametrize(
+    "title", ["Item 1B. Unresolved Staff Comments None.", "ITEM 2. PROPERTIES We own a plant."]
+)
+def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(
+    end_of_text: str, title: str
+) -> None:
+    text, left_out = end(
+        f"{BODY}We lost what we {end_of_text}{title} Item 3. Legal Proceedings None."
+    )
     assert text == f"{BODY}We lost what we {end_of_text}"
     assert left_out is not None
     assert left_out.startswith(title)
@@ -130,7 +156,9 @@ ENTRIES = ("Item 1B. Unresolved Staff Comments", "Item 2. Properties", "Item 3. 
 @pytest.mark.parametrize("word", ["Item ", ""])
 @pytest.mark.parametrize("number", ["", " 12", "\n12", " ........ 12"])
 @pytest.mark.parametrize("again", ["", f"{TITLE}\n"])
-def test_a_table_of_contents_before_the_section_ends_nothing(number: str, again: str, word: str) -> None:
+def test_a_table_of_contents_before_the_section_ends_nothing(
+    number: str, again: str, word: str
+) -> None:
     contents = "\n".join(f"{entry.replace('Item ', word)}{number}" for entry in (TITLE, *ENTRIES))
     text, left_out = end(f"{contents}\n{again}{BODY}\nItem 1B. Unresolved Staff Comments\nNone.")
     assert BODY in text
@@ -140,7 +168,9 @@ def test_a_table_of_contents_before_the_section_ends_nothing(number: str, again:
 
 def test_short_items_in_a_row_are_no_table_of_contents() -> None:
     assert (
-        end("Not applicable.\nItem 1B. Unresolved Staff Comments\nNone.\nItem 2. Properties\nNone.")[0]
+        end(
+            "Not applicable.\nItem 1B. Unresolved Staff Comments\nNone.\nItem 2. Properties\nNone."
+        )[0]
         == "Not applicable.\n"
     )
 

@@ -25,9 +25,14 @@ def test_a_fault_of_the_jvm_that_pyspark_has_no_class_for_is_one_sentence(
     loaded = types.ModuleType("py4j.protocol")
     vars(loaded)["Py4JError"] = base
     monkeypatch.setitem(sys.modules, "py4j.protocol", loaded)
-    with pytest.raises(GovernanceError, match="Spark failed to read table x") as failed, translated("read table x"):
+    with (
+        pytest.raises(GovernanceError, match="Spark failed to read table x") as failed,
+        translated("read table x"),
+    ):
         raise type(kind, (base,), {})(JAVA)
-    assert "got       java.io.FileNotFoundException: File part-1.parquet does not exist\n" in str(failed.value)
+    assert "got       java.io.FileNotFoundException: File part-1.parquet does not exist\n" in str(
+        failed.value
+    )
 
 
 def test_without_py4j_only_pyspark_s_own_faults_count(monkeypatch: pytest.MonkeyPatch) -> None:

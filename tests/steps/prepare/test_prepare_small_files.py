@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 def test_every_file_is_in_one_group_and_no_group_is_too_large(sizes: list[int], tasks: int) -> None:
     groups = raw_rows.grouped(sizes, tasks=tasks)
     assert [number for group in groups for number in group] == list(range(len(sizes)))
-    assert all(len(group) == 1 or sum(sizes[number] for number in group) <= raw_rows._TASK_BYTES for group in groups)
+    assert all(
+        len(group) == 1 or sum(sizes[number] for number in group) <= raw_rows._TASK_BYTES
+        for group in groups
+    )
 
 
 def test_many_small_files_share_a_few_tasks_and_few_large_ones_do_not() -> None:
@@ -46,7 +49,9 @@ def written(folder: Path, rows: int, **columns: Any) -> list[tuple[str, int]]:
     return files
 
 
-def test_small_files_come_as_one_batch_and_each_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_files_come_as_one_batch_and_each_is_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[str] = []
 
     def counted(store: Any, path: str, *rest: Any) -> Iterator[pa.RecordBatch]:
@@ -63,7 +68,9 @@ def test_small_files_come_as_one_batch_and_each_is_opened_once(tmp_path: Path, m
     assert len(opened) == len(set(opened)) == 100
 
 
-def test_a_large_file_is_read_like_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_read_like_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = raw_rows.reading(str(tmp_path), {}, written(tmp_path, 3), [[0, 1, 2]], ["sic", "CIK"])
     (small,) = task([pa.record_batch({"id": [0]})])
     monkeypatch.setattr(raw_rows, "_WHOLE_BYTES", 0)
@@ -78,12 +85,17 @@ def test_a_file_with_two_spellings_of_a_column_is_refused(tmp_path: Path) -> Non
 
 
 @settings(deadline=None)
-@given(st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8), st.integers(1, 6), st.integers(8, 200))
+@given(
+    st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8),
+    st.integers(1, 6),
+    st.integers(8, 200),
+)
 def test_bounded_batches_hold_the_same_rows_within_rows_and_bytes(
     lengths: list[list[int]], rows: int, size: int
 ) -> None:
     batches = [
-        pa.record_batch({"text": pa.array(["x" * length for length in batch], pa.string())}) for batch in lengths
+        pa.record_batch({"text": pa.array(["x" * length for length in batch], pa.string())})
+        for batch in lengths
     ]
     found = list(bounded(batches, rows=rows, size=size))
     assert [text for batch in found for text in batch["text"].to_pylist()] == [
@@ -114,7 +126,9 @@ def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
     row = fakes.filing(1001, 2021, item_1a=fakes.section("Company 1001", 300))
     found = judge.kernel(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     assert found.num_rows == 301
-    assert max(len(json.dumps(one)) for one in found.to_pylist()) < 10_000 < len(str(row["item_1a"]))
+    assert (
+        max(len(json.dumps(one)) for one in found.to_pylist()) < 10_000 < len(str(row["item_1a"]))
+    )
 
 
 @pytest.mark.spark
@@ -122,12 +136,18 @@ def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSessi
     """20,000 rows without text, date or name: each has a key of its own, and all come out once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    empty = pa.Table.from_pylist([dict.fromkeys(fakes.RAW_COLUMNS)] * 20_000, schema=fakes.RAW_SCHEMA)
+    empty = pa.Table.from_pylist(
+        [dict.fromkeys(fakes.RAW_COLUMNS)] * 20_000, schema=fakes.RAW_SCHEMA
+    )
     batch = judge.kernel(empty.slice(0, 128).to_batches()[0])
     assert len(set(batch["own_key"].to_pylist())) == 128
     raw = spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS)
     window = judge._window(F.col("filing_id"), F.col("reason").isNull(), ["filing_date"])
-    together = raw.mapInArrow(mapped(judge.kernel), judge.DDL).select(F.count(F.lit(1)).over(window).alias("rows"))
-    assert together.agg(F.max("rows")).collect()[0][0] < 1_000, "equal rows of several batches, and no more"
+    together = raw.mapInArrow(mapped(judge.kernel), judge.DDL).select(
+        F.count(F.lit(1)).over(window).alias("rows")
+    )
+    assert together.agg(F.max("rows")).collect()[0][0] < 1_000, (
+        "equal rows of several batches, and no more"
+    )
     found = judge.judged(raw).groupBy("kind", "reason").count().collect()
     assert found == [("filing", "invalid_record", 20_000)]

@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from steps.governance.errors import GovernanceError
 from steps.prepare.split import EVAL, TRAIN, eval_bound, split_of
 
-CIKS = st.sets(st.integers(1, 10**10 - 1).map(lambda number: f"{number:010d}"), min_size=2, max_size=60)
+CIKS = st.sets(
+    st.integers(1, 10**10 - 1).map(lambda number: f"{number:010d}"), min_size=2, max_size=60
+)
 FRACTIONS = st.floats(0.001, 0.5)
 SEEDS = st.integers(0, 2**31 - 1)
 
 
 @given(CIKS, FRACTIONS, SEEDS)
-def test_both_sides_have_companies_and_eval_has_its_share(companies: set[str], fraction: float, seed: int) -> None:
+def test_both_sides_have_companies_and_eval_has_its_share(
+    companies: set[str], fraction: float, seed: int
+) -> None:
     bound = eval_bound(companies, fraction=fraction, seed=seed)
     sides = {cik: split_of(cik, bound=bound, seed=seed) for cik in companies}
     evaluating = sum(side == EVAL for side in sides.values())
@@ -24,7 +28,9 @@ def test_both_sides_have_companies_and_eval_has_its_share(companies: set[str], f
 @given(CIKS, SEEDS)
 def test_order_and_repetition_of_companies_do_not_matter(companies: set[str], seed: int) -> None:
     listed = sorted(companies)
-    assert eval_bound(listed, fraction=0.2, seed=seed) == eval_bound(listed[::-1] * 2, fraction=0.2, seed=seed)
+    assert eval_bound(listed, fraction=0.2, seed=seed) == eval_bound(
+        listed[::-1] * 2, fraction=0.2, seed=seed
+    )
 
 
 def test_the_seed_decides() -> None:

@@ -165,13 +165,17 @@ def test_a_form_of_text_becomes_what_the_page_says(form: str, case: Case) -> Non
 
 def test_what_was_cut_off_is_in_the_rejected_table_with_its_title_and_length() -> None:
     row = fakes.filing(1001, 2021, item_1a=f"{SECTION}\n{LATER}")
-    made = examples.write(filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))).to_pylist()
+    made = examples.write(
+        filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
+    ).to_pylist()
     (left_out,) = [found for found in made if found["reason"] == "later_items"]
     assert left_out["detail"] == f"{' '.join(LATER.split())[:60]} … ({len(LATER)} characters)"
 
 
 def test_a_rejected_filing_names_what_was_cut_off_in_its_detail() -> None:
     row = fakes.filing(1001, 2021, item_1a=f"{ITEM}\nNot applicable.\n{LATER}")
-    (judged,) = filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA)).to_pylist()
+    (judged,) = filings.examine(
+        pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA)
+    ).to_pylist()
     assert judged["reason"] == "no_risk_factors"
     assert judged["detail"].startswith("without Item 1B. Unresolved Staff Comments None.")

@@ -38,7 +38,11 @@ def one_row_files(folder: Path) -> list[tuple[str, int]]:
 
 
 def rows(task: Any, count: int) -> list[dict[str, Any]]:
-    return [row for batch in task([pa.record_batch({"id": list(range(count))})]) for row in batch.to_pylist()]
+    return [
+        row
+        for batch in task([pa.record_batch({"id": list(range(count))})])
+        for row in batch.to_pylist()
+    ]
 
 
 def test_the_rows_are_those_of_the_files(tmp_path: Path) -> None:
@@ -62,19 +66,25 @@ def test_text_that_is_large_once_it_is_read_is_left_to_the_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiny_files, "_MOST_TEXT_BYTES", 100)
-    assert tiny_files.gather(str(tmp_path), {}, one_row_files(tmp_path), [range(30)], COLUMNS) is None
+    assert (
+        tiny_files.gather(str(tmp_path), {}, one_row_files(tmp_path), [range(30)], COLUMNS) is None
+    )
 
 
 def one_file_a_row(location: Path) -> Path:
     for row in fakes.corpus():
-        write_deltalake(str(location), pa.Table.from_pylist([row], schema=fakes.RAW_SCHEMA), mode="append")
+        write_deltalake(
+            str(location), pa.Table.from_pylist([row], schema=fakes.RAW_SCHEMA), mode="append"
+        )
     return location
 
 
 def job(root: Path, raw: Path, spark: "SparkSession") -> Any:
     catalog = fakes.FolderCatalog(root)
     catalog.add("edgar.raw.filings", raw)
-    return Job(fakes.arguments(root, raw_version=-1), catalog, DeltaRsStore(spark), fakes.MemoryEvidence()).run()  # type: ignore[arg-type]
+    return Job(
+        fakes.arguments(root, raw_version=-1), catalog, DeltaRsStore(spark), fakes.MemoryEvidence()
+    ).run()  # type: ignore[arg-type]
 
 
 @pytest.mark.spark
@@ -91,7 +101,9 @@ def test_a_job_opens_each_tiny_file_once_and_finds_the_same(
     monkeypatch.setattr(tiny_files, "_whole", counted)
     tiny = job(tmp_path / "tiny", one_file_a_row(tmp_path / "raw"), spark)
     assert len(opened) == len(set(opened)) == len(fakes.corpus())
-    whole = job(tmp_path / "whole", fakes.raw_table(tmp_path / "one", fakes.corpus(), files=1), spark)
+    whole = job(
+        tmp_path / "whole", fakes.raw_table(tmp_path / "one", fakes.corpus(), files=1), spark
+    )
     assert tiny.counts == whole.counts
 
 
@@ -104,7 +116,9 @@ def test_a_damaged_tiny_file_is_one_sentence(tmp_path: Path, spark: "SparkSessio
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("made", [one_file_a_row, lambda location: fakes.raw_table(location, fakes.corpus())])
+@pytest.mark.parametrize(
+    "made", [one_file_a_row, lambda location: fakes.raw_table(location, fakes.corpus())]
+)
 def test_a_file_of_the_newest_version_that_is_gone_is_one_sentence(
     tmp_path: Path, spark: "SparkSession", made: Callable[[Path], Path]
 ) -> None:

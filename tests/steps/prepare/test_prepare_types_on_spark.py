@@ -24,20 +24,32 @@ SPARK = REPOSITORY / "build" / "spark-venv" / "bin" / "python"
 LINE = re.compile(
     r"\| `(\w+)` \| `([A-Z_]+(?:\([0-9,]+\))?)` \| `([^`]*)` \| (?:(rejected|ignored|refused) )?`([^`]*)` \|"
 )
-SHOWN_IN = {"period_of_report": "year", "filename": "source_filing", "accession_number": "filing_id"}
+SHOWN_IN = {
+    "period_of_report": "year",
+    "filename": "source_filing",
+    "accession_number": "filing_id",
+}
 
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(
-        shutil.which("java") is None, reason="real Spark needs Java 17, and there is no java on the PATH"
+        shutil.which("java") is None,
+        reason="real Spark needs Java 17, and there is no java on the PATH",
     ),
-    pytest.mark.skipif(not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"),
+    pytest.mark.skipif(
+        not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
+    ),
 ]
 
 
 def documented() -> list[tuple[str, str, str, str, str]]:
     """Column, type, value, what happens (empty: converted), the text or message."""
-    section = (REPOSITORY / "docs" / "data.md").read_text().split("## Columns and their types")[1].split("\n## ")[0]
+    section = (
+        (REPOSITORY / "docs" / "data.md")
+        .read_text()
+        .split("## Columns and their types")[1]
+        .split("\n## ")[0]
+    )
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     found = [LINE.fullmatch(line) for line in lines]
     assert lines
@@ -52,20 +64,31 @@ PLAIN = dict.fromkeys((*fakes.RAW_COLUMNS, "accession_number"), "STRING")
 
 def row(number: int, **values: str | None) -> dict[str, str | None]:
     """A filing as text; `filename` tells it from the others."""
-    return fakes.filing(5000 + number, 2021, filename=f"{number:08}") | {"accession_number": None} | values
+    return (
+        fakes.filing(5000 + number, 2021, filename=f"{number:08}")
+        | {"accession_number": None}
+        | values
+    )
 
 
 def tables() -> dict[str, Any]:
     """One table per type with a row per documented value, one per type that is judged by the schema, and other layouts."""
     found: dict[str, Any] = {}
     for number, (column, kind, value, _, _) in enumerate(BY_ROW):
-        table = found.setdefault(f"t_{re.sub('[^a-z0-9]', '_', kind.lower())}", {"columns": dict(PLAIN), "rows": []})
+        table = found.setdefault(
+            f"t_{re.sub('[^a-z0-9]', '_', kind.lower())}", {"columns": dict(PLAIN), "rows": []}
+        )
         table["columns"][column] = kind
         table["rows"].append(row(number) | {column: value})
     for table in found.values():
         usable = {c: v for c, k, v, what, _ in BY_ROW if not what and table["columns"][c] == k}
-        typed = {c: v for c, v in usable.items() if table["columns"][c] != "STRING" and c != "filename"}
-        table["rows"] = [{**one, **{c: one[c] if _own(one, c) else typed[c] for c in typed}} for one in table["rows"]]
+        typed = {
+            c: v for c, v in usable.items() if table["columns"][c] != "STRING" and c != "filename"
+        }
+        table["rows"] = [
+            {**one, **{c: one[c] if _own(one, c) else typed[c] for c in typed}}
+            for one in table["rows"]
+        ]
     for number, (column, kind, _, _, _) in enumerate(BY_SCHEMA):
         found[f"s_{number}"] = {"columns": PLAIN | {column: kind}, "rows": []}
     return found | layouts()
@@ -113,10 +136,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("types")
     (folder / "tables.json").write_text(json.dumps(tables()))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    environment = kept | {"PYTHONPATH": str(REPOSITORY), "AWS_REGION": "us-east-1", "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment = kept | {
+        "PYTHONPATH": str(REPOSITORY),
+        "AWS_REGION": "us-east-1",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
     command = [str(SPARK), str(Path(__file__).with_name("types_on_spark.py")), str(folder)]
     done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=900, check=False
+        command,
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
@@ -129,7 +162,9 @@ def found(folder: Path, spark: "SparkSession") -> dict[str, Any]:
     for name, table in found.items():
         if "rows" in table:
             table["rows"]["sail"] = judged(
-                DeltaRsStore(spark), placed(name, folder / name), 1 + len(documents[name].get("then", []))
+                DeltaRsStore(spark),
+                placed(name, folder / name),
+                1 + len(documents[name].get("then", [])),
             )
     return found
 
@@ -138,15 +173,23 @@ def test_every_documented_value_becomes_what_the_table_says(found: dict[str, Any
     wrong = []
     for number, (column, kind, value, what, text) in enumerate(BY_ROW):
         for engine, rows in found[f"t_{re.sub('[^a-z0-9]', '_', kind.lower())}"]["rows"].items():
-            name = int(value) if column == "filename" else number  # a number has lost its leading zeros
+            name = (
+                int(value) if column == "filename" else number
+            )  # a number has lost its leading zeros
             (one,) = [one for one in rows if int(one["source_filing"]) == name]
-            shown = one[{"rejected": "detail", "ignored": "ignored"}.get(what, SHOWN_IN.get(column, column))]
-            if str(shown) != text and not (column == "accession_number" and str(shown).endswith(f"/{text}")):
+            shown = one[
+                {"rejected": "detail", "ignored": "ignored"}.get(what, SHOWN_IN.get(column, column))
+            ]
+            if str(shown) != text and not (
+                column == "accession_number" and str(shown).endswith(f"/{text}")
+            ):
                 wrong.append(f"{column} {kind} {value} on {engine}: {shown}, documented {text}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_documented_type_that_cannot_be_read_is_refused_or_named(found: dict[str, Any]) -> None:
+def test_every_documented_type_that_cannot_be_read_is_refused_or_named(
+    found: dict[str, Any],
+) -> None:
     for number, (_, _, _, what, text) in enumerate(BY_SCHEMA):
         for engine in ("connector", "delta-rs"):
             types = found[f"s_{number}"][engine]
@@ -165,4 +208,6 @@ def test_every_engine_and_way_of_reading_gives_the_same_rows(found: dict[str, An
         ("0000001003", "3570", "2021-03-01", 2020),
     ]
     for name in layouts():
-        assert found[name]["rows"] == dict.fromkeys(("connector", "delta-rs", "sail"), expected), name
+        assert found[name]["rows"] == dict.fromkeys(("connector", "delta-rs", "sail"), expected), (
+            name
+        )

@@ -26,11 +26,15 @@ STORE = DeltaRsStore(cast("Any", None))
 
 def place(location: Path) -> Place:
     now = utc_now()
-    access = Access(str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1)))
+    access = Access(
+        str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
+    )
     return Place(UcName.parse("edgar.raw.filings"), str(location), access, None)
 
 
-def written(location: Path, versions: int = 6, *, mode: str = "append", checkpoint: int | None = None) -> Path:
+def written(
+    location: Path, versions: int = 6, *, mode: str = "append", checkpoint: int | None = None
+) -> Path:
     for version in range(versions):
         write_deltalake(str(location), pa.table({"cik": [str(version)]}), mode=mode)  # type: ignore[call-overload]
         if version == checkpoint:
@@ -51,13 +55,17 @@ def test_a_version_above_the_newest_is_refused_and_never_opened(
     monkeypatch.setattr(delta_tables, "open_table", noted)
     table = place(written(tmp_path / "t", 2))
     for version in (2, 3, 2**63 - 1):
-        with pytest.raises(NotFound, match=f"expected  Delta version {version}\n  got       versions up to 1"):
+        with pytest.raises(
+            NotFound, match=f"expected  Delta version {version}\n  got       versions up to 1"
+        ):
             STORE.resolve_version(table, version)
     assert set(asked) == {None}
     assert [STORE.resolve_version(table, version) for version in (-1, 0, 1)] == [1, 0, 1]
 
 
-def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(tmp_path: Path) -> None:
+def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(
+    tmp_path: Path,
+) -> None:
     location = written(tmp_path / "t", 4, mode="overwrite")
     for version in (0, 1):
         for path in delta_tables.paths(DeltaTable(str(location), version=version)):
@@ -89,18 +97,25 @@ def test_files_that_the_newest_version_still_has_are_not_looked_for(
 ) -> None:
     location = written(tmp_path / "t", 3)
     monkeypatch.setattr(
-        "steps.prepare.readable.data_files.file_system", lambda *_: pytest.fail("a file was looked for")
+        "steps.prepare.readable.data_files.file_system",
+        lambda *_: pytest.fail("a file was looked for"),
     )
     assert [STORE.resolve_version(place(location), version) for version in (0, 1, 2)] == [0, 1, 2]
 
 
-def test_a_restored_version_whose_files_vacuum_deleted_is_found_out_when_it_is_looked_for(tmp_path: Path) -> None:
+def test_a_restored_version_whose_files_vacuum_deleted_is_found_out_when_it_is_looked_for(
+    tmp_path: Path,
+) -> None:
     location = written(tmp_path / "t", 3, mode="overwrite")
-    DeltaTable(str(location)).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    DeltaTable(str(location)).vacuum(
+        retention_hours=0, enforce_retention_duration=False, dry_run=False
+    )
     STORE.require_files(place(location), DeltaTable(str(location)).version())
     DeltaTable(str(location)).restore(0, ignore_missing_files=True)
     newest = DeltaTable(str(location)).version()
-    with pytest.raises(NotFound, match=f"version {newest} of table edgar.raw.filings can no longer be read") as refused:
+    with pytest.raises(
+        NotFound, match=f"version {newest} of table edgar.raw.filings can no longer be read"
+    ) as refused:
         STORE.require_files(place(location), newest)
     assert "expected  1 files\n  got       1 of them deleted, the first part-" in str(refused.value)
 
@@ -117,9 +132,13 @@ def test_a_protocol_that_delta_rs_does_not_open_is_named_with_what_to_do(
 ) -> None:
     location = made_before.table(tmp_path / "t", EXAMPLES, protocol=protocol)
     for asked in (STORE.resolve_version, STORE.earlier):
-        with pytest.raises(GovernanceError, match="features that the delta engine delta-rs does not read") as refused:
+        with pytest.raises(
+            GovernanceError, match="features that the delta engine delta-rs does not read"
+        ) as refused:
             asked(place(location), 0)  # type: ignore[operator]
-        assert f"got       {got}\n  do        use the delta engine unity-connector" in str(refused.value)
+        assert f"got       {got}\n  do        use the delta engine unity-connector" in str(
+            refused.value
+        )
         assert "table edgar.raw.filings" in str(refused.value)
 
 
@@ -138,13 +157,17 @@ def test_a_version_before_the_oldest_checkpoint_is_refused_with_those_that_can_b
 
 
 @pytest.mark.parametrize("scheme", ["file:", "file://"])
-def test_a_log_that_names_files_of_another_table_is_a_shallow_clone(tmp_path: Path, scheme: str) -> None:
+def test_a_log_that_names_files_of_another_table_is_a_shallow_clone(
+    tmp_path: Path, scheme: str
+) -> None:
     source = written(tmp_path / "source", 1)
     clone = shutil.copytree(source / "_delta_log", tmp_path / "clone" / "_delta_log").parent
     log = clone / "_delta_log" / f"{0:020}.json"
     path = next(iter(source.glob("*.parquet"))).name
     log.write_text(log.read_text().replace(f'"path":"{path}"', f'"path":"{scheme}{source}/{path}"'))
-    with pytest.raises(GovernanceError, match=r"table edgar\.raw\.filings is a shallow clone, which cannot be read"):
+    with pytest.raises(
+        GovernanceError, match=r"table edgar\.raw\.filings is a shallow clone, which cannot be read"
+    ):
         STORE.resolve_version(place(clone), -1)
     log.write_text(log.read_text().replace(str(source), str(clone)))
     (clone / path).write_bytes((source / path).read_bytes())
@@ -160,7 +183,9 @@ def test_a_log_that_names_files_of_another_table_is_a_shallow_clone(tmp_path: Pa
         '{"version": 1000000000000000, "size": 3}', '{"version": 3, "parts": 5, "size": 3}',
     ],
 )  # fmt: skip
-def test_a_wrong_last_checkpoint_is_read_past(tmp_path: Path, hint: str | None, checkpoint: int | None) -> None:
+def test_a_wrong_last_checkpoint_is_read_past(
+    tmp_path: Path, hint: str | None, checkpoint: int | None
+) -> None:
     location = written(tmp_path / "t", checkpoint=checkpoint)
     last = location / "_delta_log" / "_last_checkpoint"
     last.unlink(missing_ok=True)
@@ -174,17 +199,22 @@ def test_a_wrong_last_checkpoint_is_read_past(tmp_path: Path, hint: str | None, 
 
 
 @pytest.mark.parametrize("version", [-1, 0, 5])
-def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(tmp_path: Path, version: int) -> None:
+def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(
+    tmp_path: Path, version: int
+) -> None:
     """There is no version before it, at which delta-rs would open the table."""
     location = written(tmp_path / "t")
     hint = location / "_delta_log" / "_last_checkpoint"
     hint.write_text(json.dumps({"version": 0, "size": 3}))
     with pytest.raises(GovernanceError) as refused:
         STORE.resolve_version(place(location), version)
-    assert f"the Delta table at {location} cannot be opened: its _delta_log/_last_checkpoint is wrong" in str(
+    assert (
+        f"the Delta table at {location} cannot be opened: its _delta_log/_last_checkpoint is wrong"
+        in str(refused.value)
+    )
+    assert "do        delete _delta_log/_last_checkpoint, which is only a hint" in str(
         refused.value
     )
-    assert "do        delete _delta_log/_last_checkpoint, which is only a hint" in str(refused.value)
     hint.unlink()
     assert STORE.resolve_version(place(location), version) == (5 if version < 0 else version)
 

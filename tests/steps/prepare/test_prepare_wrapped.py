@@ -25,7 +25,9 @@ def join(text: str) -> list[str]:
 @pytest.mark.parametrize("between", ["\n\n", "\n\n\n", "\n  \n"])
 @pytest.mark.parametrize(("first", "other"), [("", ""), ("     ", ""), ("    ", "    ")])
 def test_a_paragraph_is_one_line(width: int, between: str, first: str, other: str) -> None:
-    text = between.join(fill(entry, width, initial_indent=first, subsequent_indent=other) for entry in PARAGRAPHS)
+    text = between.join(
+        fill(entry, width, initial_indent=first, subsequent_indent=other) for entry in PARAGRAPHS
+    )
     assert join(text) == list(PARAGRAPHS)
 
 
@@ -39,7 +41,11 @@ def test_list_items_and_page_numbers_keep_their_lines() -> None:
         fill(f"- the cost of {name} may rise, which would reduce our margins and harm us", 60)
         for name in ("steel", "oil")
     ]
-    text = "\n\n".join(fill(entry, 60) for entry in PARAGRAPHS[:3]) + "\n\nAmong them:\n" + "\n".join(items)
+    text = (
+        "\n\n".join(fill(entry, 60) for entry in PARAGRAPHS[:3])
+        + "\n\nAmong them:\n"
+        + "\n".join(items)
+    )
     assert join(text)[-2:] == [item.replace("\n", " ") for item in items]
     page = fill(PARAGRAPHS[2], 60).replace("\n", "\n                    -12-\n", 1)
     assert "-12-" in join(f"{page}\n\n{fill(PARAGRAPHS[4], 60)}")
@@ -55,7 +61,10 @@ def test_list_items_and_page_numbers_keep_their_lines() -> None:
 )
 def test_a_broken_word_is_whole_again(broken: str, whole: str) -> None:
     text = "\n\n".join(
-        [*(fill(entry, 70) for entry in PARAGRAPHS), f"This is about the question of {broken} in the end."]
+        [
+            *(fill(entry, 70) for entry in PARAGRAPHS),
+            f"This is about the question of {broken} in the end.",
+        ]
     )
     assert join(text)[-1] == f"This is about the question of {whole} in the end."
 

@@ -24,7 +24,17 @@ from steps.prepare.unity_connector import ConnectorStore
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SHOWN = ["cik", "sic", "company", "filing_date", "year", "source_filing", "filing_id", "detail", "ignored"]
+SHOWN = [
+    "cik",
+    "sic",
+    "company",
+    "filing_date",
+    "year",
+    "source_filing",
+    "filing_id",
+    "detail",
+    "ignored",
+]
 
 
 def judged(store: DeltaStore, place: Place, version: int) -> list[dict[str, Any]]:
@@ -32,15 +42,23 @@ def judged(store: DeltaStore, place: Place, version: int) -> list[dict[str, Any]
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     names = chosen(store.columns(place, version), table=str(place.name), version=version).names
-    rows = store.read(place, version, names).select(*(F.col(name).alias(name.lower()) for name in names))
-    found = [one for batch in rows.toArrow().to_batches() for one in filings.examine(batch).select(SHOWN).to_pylist()]
+    rows = store.read(place, version, names).select(
+        *(F.col(name).alias(name.lower()) for name in names)
+    )
+    found = [
+        one
+        for batch in rows.toArrow().to_batches()
+        for one in filings.examine(batch).select(SHOWN).to_pylist()
+    ]
     return sorted(found, key=lambda row: str(row["source_filing"]))
 
 
 def placed(name: str, location: Path) -> Place:
     """A table in a folder."""
     now = utc_now()
-    access = Access(str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1)))
+    access = Access(
+        str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
+    )
     return Place(UcName.parse(f"spark_catalog.raw.{name}"), str(location), access, None)
 
 
@@ -49,7 +67,9 @@ def write(spark: "SparkSession", name: str, location: Path, table: dict[str, Any
     columns = table["columns"]
     typed = ", ".join(f"`{column}` {kind}" for column, kind in columns.items())
     partitioned = f"PARTITIONED BY ({table['partition']})" if table.get("partition") else ""
-    properties = ", ".join(f"'{key}' = '{value}'" for key, value in table.get("properties", {}).items())
+    properties = ", ".join(
+        f"'{key}' = '{value}'" for key, value in table.get("properties", {}).items()
+    )
     spark.sql(
         f"CREATE TABLE raw.{name} ({typed}) USING delta {partitioned} LOCATION '{location}' "
         + (f"TBLPROPERTIES ({properties})" if properties else "")
@@ -57,9 +77,13 @@ def write(spark: "SparkSession", name: str, location: Path, table: dict[str, Any
     if rows := table["rows"]:
         values = [[row.get(column) for column in columns] for row in rows]
         texts = spark.createDataFrame(values, ", ".join(f"`{column}` string" for column in columns))
-        kinds = {column: re.sub(r"(VAR)?CHAR\(.*", "STRING", kind) for column, kind in columns.items()}
+        kinds = {
+            column: re.sub(r"(VAR)?CHAR\(.*", "STRING", kind) for column, kind in columns.items()
+        }
         casts = [f"CAST(`{column}` AS {kind}) AS `{column}`" for column, kind in kinds.items()]
-        texts.coalesce(1).selectExpr(*casts).write.format("delta").mode("append").saveAsTable(f"raw.{name}")
+        texts.coalesce(1).selectExpr(*casts).write.format("delta").mode("append").saveAsTable(
+            f"raw.{name}"
+        )
     for statement in table.get("then", []):
         spark.sql(statement.format(table=f"raw.{name}"))
 
@@ -75,7 +99,10 @@ def main(folder: Path) -> None:
         place = placed(name, folder / name)
         write(spark, name, folder / name, table)
         connector, delta_rs = ConnectorStore(spark), DeltaRsStore(spark)
-        found[name] = {"connector": connector.columns(place, 0), "delta-rs": delta_rs.columns(place, 0)}
+        found[name] = {
+            "connector": connector.columns(place, 0),
+            "delta-rs": delta_rs.columns(place, 0),
+        }
         if table["rows"]:
             found[name]["rows"] = {
                 "connector": judged(connector, place, connector.resolve_version(place, -1)),

@@ -11,7 +11,9 @@ from steps.register import aws
 from tests.steps.register.support import executions
 from tests.steps.register.support import register_environment as beds
 
-_BUDGET_SECONDS = 4.0  # for each call: an outage in a test ends after seconds, and not after a minute
+_BUDGET_SECONDS = (
+    4.0  # for each call: an outage in a test ends after seconds, and not after a minute
+)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +28,9 @@ def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.B
     for name, value in bed.environment().items():
         monkeypatch.setenv(name, value)
     aws.client.cache_clear()
-    monkeypatch.setattr("steps.register.worker.connect", partial(connect, policy=Policy(_BUDGET_SECONDS)))
+    monkeypatch.setattr(
+        "steps.register.worker.connect", partial(connect, policy=Policy(_BUDGET_SECONDS))
+    )
     return bed
 
 

@@ -24,7 +24,9 @@ SMALL = dict.fromkeys(ALLOWED, 4096)
 
 
 def unpack(content: bytes, allowed: Mapping[str, int] = SMALL) -> dict[str, bytes]:
-    return {member.name: b"".join(member.chunks) for member in members(io.BytesIO(content), allowed)}
+    return {
+        member.name: b"".join(member.chunks) for member in members(io.BytesIO(content), allowed)
+    }
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -33,7 +35,9 @@ def test_an_archive_of_the_listed_files_is_read(form: int) -> None:
 
 
 def test_members_that_nobody_reads_are_skipped() -> None:
-    assert [member.name for member in members(io.BytesIO(archives.packed(GOOD)), SMALL)] == list(GOOD)
+    assert [member.name for member in members(io.BytesIO(archives.packed(GOOD)), SMALL)] == list(
+        GOOD
+    )
 
 
 def one(name: str = "README.md", content: bytes = b"x", **fields: object) -> bytes:
@@ -74,7 +78,9 @@ BAD = {
     "a directory": one("README.md", b"", type=tarfile.DIRTYPE),
     "a symbolic link": one("README.md", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
     "a hard link": one("README.md", b"", type=tarfile.LNKTYPE, linkname="report.json"),
-    "a regular file with a link's target": header(lambda tar: tar.__setitem__(slice(157, 161), b"/etc")),
+    "a regular file with a link's target": header(
+        lambda tar: tar.__setitem__(slice(157, 161), b"/etc")
+    ),
     "a character device": one("README.md", b"", type=tarfile.CHRTYPE),
     "a block device": one("README.md", b"", type=tarfile.BLKTYPE),
     "a pipe": one("README.md", b"", type=tarfile.FIFOTYPE),
@@ -90,13 +96,18 @@ BAD = {
     "a PAX header of GNU sparse": pax(b"22 GNU.sparse.major=1\n"),
     "a PAX header that lies about its length": pax(b"99 mtime=1.5\n"),
     "a PAX header without length": pax(b"mtime=1.5\n"),
-    "two PAX headers in a row": one("p", b"13 mtime=1.5\n", type=b"x")[:-1024] + pax(b"13 mtime=1.5\n"),
+    "two PAX headers in a row": one("p", b"13 mtime=1.5\n", type=b"x")[:-1024]
+    + pax(b"13 mtime=1.5\n"),
     "a huge PAX header": one("p", bytes(70_000), type=b"x"),
     "the same file twice": one()[:-1024] + one(),
     "a file larger than the list says": one("README.md", bytes(5000)),
-    "a size in base 256": header(lambda tar: tar.__setitem__(slice(124, 136), b"\x80" + bytes(10) + b"\x01")),
+    "a size in base 256": header(
+        lambda tar: tar.__setitem__(slice(124, 136), b"\x80" + bytes(10) + b"\x01")
+    ),
     "a negative size": header(lambda tar: tar.__setitem__(slice(124, 136), b"-0000000001\0")),
-    "a size that is no number": header(lambda tar: tar.__setitem__(slice(124, 136), b"99999999999\0")),
+    "a size that is no number": header(
+        lambda tar: tar.__setitem__(slice(124, 136), b"99999999999\0")
+    ),
     "a wrong checksum": header(lambda tar: tar.__setitem__(0, 82 + 1), seal=False),
     "a directory prefix": header(lambda tar: tar.__setitem__(slice(345, 349), b"sub/")),
     "an old tar": header(lambda tar: tar.__setitem__(slice(257, 265), bytes(8))),
@@ -129,7 +140,16 @@ def test_a_bad_archive_is_refused(bad: str) -> None:
         gzip.compress(one()) + b"x",
         gzip.compress(one()) + gzip.compress(one("report.json")),
     ],
-    ids=["empty", "zip", "tar", "zlib", "cut", "wrong length", "trailing byte", "second gzip member"],
+    ids=[
+        "empty",
+        "zip",
+        "tar",
+        "zlib",
+        "cut",
+        "wrong length",
+        "trailing byte",
+        "second gzip member",
+    ],
 )
 def test_what_is_not_one_gzip_stream_is_refused(content: bytes) -> None:
     with pytest.raises(IntegrityError, match="the model archive was refused"):
@@ -198,7 +218,9 @@ BAD_WEIGHTS = {
     "too short": raw({A: entry(0, 16)}, bytes(12)),
     "a wrong size": raw({A: entry(0, 12)}, bytes(12)),
     "a negative offset": raw({A: entry(-16, 0)}),
-    "offsets that are no numbers": raw({A: {"dtype": "F32", "shape": [2, 2], "data_offsets": ["0", "16"]}}, bytes(16)),
+    "offsets that are no numbers": raw(
+        {A: {"dtype": "F32", "shape": [2, 2], "data_offsets": ["0", "16"]}}, bytes(16)
+    ),
     "a negative shape": raw({A: entry(0, 16, (-2, -2))}, bytes(16)),
     "a boolean shape": raw({A: entry(0, 4, (True, True))}, bytes(4)),
     "three dimensions": raw({A: entry(0, 16, (2, 2, 1))}, bytes(16)),
@@ -220,13 +242,18 @@ def test_weights_that_are_no_lora_adapter_are_refused(bad: str, tmp_path: Path) 
     [
         ("adapter_config.json", b'{"peft_type": "IA3"}'),
         ("adapter_config.json", b'{"peft_type": "LORA", "auto_mapping": {"parent_library": "os"}}'),
-        ("adapter_config.json", b'{"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "evil"}'),
+        (
+            "adapter_config.json",
+            b'{"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "evil"}',
+        ),
         ("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'),
         ("report.json", b"not json"),
         ("adapter_config.json", b'{"peft_type": "LORA", "peft_type": "LORA"}'),
     ],
 )
-def test_configuration_that_names_code_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
+def test_configuration_that_names_code_is_refused(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
     for good, bytes_ in archives.adapter_files().items():
         (tmp_path / good).write_bytes(bytes_)
     check_adapter(tmp_path)

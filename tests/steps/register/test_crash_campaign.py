@@ -64,7 +64,9 @@ def zygote(bed: beds.Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     calls = tmp_path_factory.mktemp("zygote") / "calls"
     script = Path(__file__).with_name("support") / "worker_that_dies.py"
     scratch = tmp_path_factory.mktemp("scratch")  # the killed leave their temporary folders behind
-    environment = beds.plain_environment(**bed.environment(), PYTHONPATH=str(beds.REPOSITORY), TMPDIR=str(scratch))
+    environment = beds.plain_environment(
+        **bed.environment(), PYTHONPATH=str(beds.REPOSITORY), TMPDIR=str(scratch)
+    )
     process = subprocess.Popen(
         [sys.executable, str(script), str(calls)],
         stdin=subprocess.PIPE,
@@ -81,11 +83,15 @@ def zygote(bed: beds.Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     process.stdout.close()
 
 
-def test_a_worker_killed_after_any_effect_is_completed_by_the_next_delivery(bed: beds.Bed, zygote: Zygote) -> None:
+def test_a_worker_killed_after_any_effect_is_completed_by_the_next_delivery(
+    bed: beds.Bed, zygote: Zygote
+) -> None:
     bed.faults()
     calls = _calls_of_one_registration(bed, zygote)
     places = range(1, len(calls) + 1) if FULL else _effects(calls)
-    assert len(_effects(calls)) >= 20, "the campaign shrank: fewer effects are counted than there are"
+    assert len(_effects(calls)) >= 20, (
+        "the campaign shrank: fewer effects are counted than there are"
+    )
     killed = []
     for place in places:
         execution = executions.new_execution(bed)
@@ -101,11 +107,15 @@ def test_a_worker_killed_after_any_effect_is_completed_by_the_next_delivery(bed:
         try:
             execution.check_settled()
         except AssertionError as error:
-            raise AssertionError(f"killed after call {place}, {calls[place - 1]}: {error}") from error
+            raise AssertionError(
+                f"killed after call {place}, {calls[place - 1]}: {error}"
+            ) from error
     print(f"{len(killed)} crashes, all completed")  # noqa: T201 - the campaign's size belongs in the log
 
 
-def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(bed: beds.Bed, zygote: Zygote) -> None:
+def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(
+    bed: beds.Bed, zygote: Zygote
+) -> None:
     for _ in range(3):
         execution = executions.new_execution(bed)
         execution.send()

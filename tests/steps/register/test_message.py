@@ -18,7 +18,9 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdefghij1
 GOOD = {"token": "26vcYbeWsZ", "pipelineExecutionArn": ARN, "arguments": {"anything": ["goes"]}}
 
 
-@pytest.mark.parametrize("status", [{}, {"status": "Executing"}, {"status": "Stopping"}, {"Status": "Stopping"}])
+@pytest.mark.parametrize(
+    "status", [{}, {"status": "Executing"}, {"status": "Stopping"}, {"Status": "Stopping"}]
+)
 def test_a_message_of_sagemaker_is_read(status: dict[str, str]) -> None:
     message = parse(json.dumps(GOOD | status))
     assert (message.token, message.execution_arn) == (GOOD["token"], ARN)
@@ -83,10 +85,22 @@ def _callback(name: str, value: Any) -> Callable[[executions.Execution], None]:
         (lambda execution: None, {"token": "0000000000"}, "another token"),
         (lambda execution: None, {"pipelineExecutionArn": ARN}, "another pipeline's execution"),
         (lambda execution: None, {"status": "Stopping"}, "a stop that SageMaker does not know of"),
-        (lambda execution: execution.bed.stub.executions.pop(execution.arn), {}, "no such execution"),
-        (_state("pipeline_arn", "arn:aws:sagemaker:us-east-1:000000000000:pipeline/other"), {}, "another pipeline's"),
+        (
+            lambda execution: execution.bed.stub.executions.pop(execution.arn),
+            {},
+            "no such execution",
+        ),
+        (
+            _state("pipeline_arn", "arn:aws:sagemaker:us-east-1:000000000000:pipeline/other"),
+            {},
+            "another pipeline's",
+        ),
         (_state("steps", []), {}, "no single callback step"),
-        (lambda execution: execution.state["steps"].append(execution.step), {}, "no single callback step"),
+        (
+            lambda execution: execution.state["steps"].append(execution.step),
+            {},
+            "no single callback step",
+        ),
         (_callback("CallbackToken", "1111111111"), {}, "another token"),
         (_callback("SqsQueueUrl", "https://sqs/other"), {}, "another queue's callback"),
     ],
@@ -120,7 +134,9 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
         delivery = worker.queue.receive()
         assert delivery is not None
         assert worker.handle(delivery) is Fate.LEAVE
-        sqs.change_message_visibility(QueueUrl=execution.queue_url, ReceiptHandle=delivery.receipt, VisibilityTimeout=0)
+        sqs.change_message_visibility(
+            QueueUrl=execution.queue_url, ReceiptHandle=delivery.receipt, VisibilityTimeout=0
+        )
     assert not sqs.receive_message(QueueUrl=execution.queue_url, WaitTimeSeconds=1).get("Messages")
     assert execution.waiting(execution.dead_letters_url) == 1
     assert execution.answers() == []

@@ -38,18 +38,31 @@ def test_command_line_and_environment_say_the_same() -> None:
 
 
 def test_all_faults_are_told_at_once() -> None:
-    told = GOOD | {"queue-url": "register", "evidence-uri": "/tmp/x", "visibility-seconds": "2", "regoin": "x"}
+    told = GOOD | {
+        "queue-url": "register",
+        "evidence-uri": "/tmp/x",
+        "visibility-seconds": "2",
+        "regoin": "x",
+    }
     del told["region"]
     with pytest.raises(UsageError) as refusal:
         parse(argv(told))
-    for fault in ("--queue-url", "--evidence-uri", "--visibility-seconds", "--region: expected", "--regoin: unknown"):
+    for fault in (
+        "--queue-url",
+        "--evidence-uri",
+        "--visibility-seconds",
+        "--region: expected",
+        "--regoin: unknown",
+    ):
         assert fault in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_each_argument_is_required_and_checked(name: str) -> None:
     for value in (None, "", "../..", "a b", "x\ny"):
-        told = {key: kept for key, kept in GOOD.items() if key != name} | ({name: value} if value is not None else {})
+        told = {key: kept for key, kept in GOOD.items() if key != name} | (
+            {name: value} if value is not None else {}
+        )
         with pytest.raises(UsageError, match=f"--{name}"):
             parse(argv(told))
 
@@ -74,7 +87,13 @@ def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 def test_help_names_every_argument_without_loading_a_client() -> None:
     code = "import sys; from steps.register.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "print(sorted({'boto3', 'mlflow', 'databricks', 'pydantic'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=beds.REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=beds.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.endswith("[]\n")
     for name in (*GOOD, "visibility-seconds"):
         assert f"--{name}" in done.stdout
@@ -93,7 +112,9 @@ def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
     bed: beds.Bed, execution: executions.Execution
 ) -> None:
     secret = {"clientId": bed.principal, "clientSecret": "dose-canary-secret"}
-    bed.client("secretsmanager").create_secret(Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret))
+    bed.client("secretsmanager").create_secret(
+        Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret)
+    )
     with started(
         *execution.argv(**{"databricks-secret-id": f"{beds.SECRET_ID}-wrong"}), **bed.environment()
     ) as process:
@@ -105,7 +126,9 @@ def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
 
 
 @pytest.mark.environment
-def test_a_queue_without_dead_letters_is_refused(bed: beds.Bed, execution: executions.Execution) -> None:
+def test_a_queue_without_dead_letters_is_refused(
+    bed: beds.Bed, execution: executions.Execution
+) -> None:
     url = bed.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
     with started(*bed.argv(url), **bed.environment()) as process:
         _, errors = process.communicate(timeout=60)
@@ -115,7 +138,9 @@ def test_a_queue_without_dead_letters_is_refused(bed: beds.Bed, execution: execu
 
 @pytest.mark.environment
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_waiting_worker_ends_at_once(bed: beds.Bed, execution: executions.Execution, number: signal.Signals) -> None:
+def test_a_waiting_worker_ends_at_once(
+    bed: beds.Bed, execution: executions.Execution, number: signal.Signals
+) -> None:
     with started(*execution.argv(), **bed.environment()) as process:
         _wait_for_line(process, "waiting for callbacks")
         time.sleep(0.5)  # into the long poll
@@ -127,7 +152,9 @@ def test_a_waiting_worker_ends_at_once(bed: beds.Bed, execution: executions.Exec
 
 
 @pytest.mark.environment
-def test_a_running_worker_answers_and_shows_no_secret(bed: beds.Bed, execution: executions.Execution) -> None:
+def test_a_running_worker_answers_and_shows_no_secret(
+    bed: beds.Bed, execution: executions.Execution
+) -> None:
     bed.faults()
     value = bed.client("secretsmanager").get_secret_value(SecretId=beds.SECRET_ID)["SecretString"]
     with started(*execution.argv(), **bed.environment()) as process:
@@ -137,7 +164,11 @@ def test_a_running_worker_answers_and_shows_no_secret(bed: beds.Bed, execution: 
         process.terminate()
         output, errors = process.communicate(timeout=30)
     execution.check_settled()
-    for secret in (json.loads(value)["clientSecret"], execution.token, bed.worker_keys["AWS_SECRET_ACCESS_KEY"]):
+    for secret in (
+        json.loads(value)["clientSecret"],
+        execution.token,
+        bed.worker_keys["AWS_SECRET_ACCESS_KEY"],
+    ):
         assert secret not in lines + output + errors
 
 

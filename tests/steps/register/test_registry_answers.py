@@ -70,24 +70,38 @@ def refusal(status: int, code: str, message: str = "the service's own text") -> 
         (refusal(404, "SOMETHING_NEW"), NotFound),
         (refusal(404, "SCHEMA_DOES_NOT_EXIST"), ContainerNotFound),
         (refusal(404, "CATALOG_DOES_NOT_EXIST"), ContainerNotFound),
-        (refusal(404, "RESOURCE_DOES_NOT_EXIST", "Schema 'edgar.models' does not exist."), ContainerNotFound),
+        (
+            refusal(404, "RESOURCE_DOES_NOT_EXIST", "Schema 'edgar.models' does not exist."),
+            ContainerNotFound,
+        ),
         (refusal(409, "SOMETHING_NEW"), Conflict),
         (refusal(400, "RESOURCE_ALREADY_EXISTS"), Conflict),
         (refusal(400, "INVALID_STATE"), GovernanceError),
     ],
 )
 def test_a_status_decides_and_the_services_words_are_kept(
-    registry: Registry, server: Troubled, clock: FakedClock, answer: Answer, kind: type[GovernanceError]
+    registry: Registry,
+    server: Troubled,
+    clock: FakedClock,
+    answer: Answer,
+    kind: type[GovernanceError],
 ) -> None:
     server.script = [answer]
-    for call in (lambda: registry.status(NAME, 1), lambda: registry.set_tag(NAME, 1, key="k", value="v")):
+    for call in (
+        lambda: registry.status(NAME, 1),
+        lambda: registry.set_tag(NAME, 1, key="k", value="v"),
+    ):
         with pytest.raises(GovernanceError) as error:
             call()
         assert type(error.value) is kind
         assert len(str(error.value)) < 900
         if kind not in (IdentityRefused,) and answer.status != 302:
             code = json.loads(answer.body)["error_code"] if answer.body.startswith("{") else ""
-            words = ("own text", "does not exist") if code or answer.body.startswith("{") else ("no JSON object",)
+            words = (
+                ("own text", "does not exist")
+                if code or answer.body.startswith("{")
+                else ("no JSON object",)
+            )
             assert any(word in str(error.value) for word in words)
             assert code in str(error.value)
     assert clock.pauses == []
@@ -101,7 +115,10 @@ def test_a_read_is_repeated_and_then_unavailable(
     registry: Registry, server: Troubled, clock: FakedClock, status: int
 ) -> None:
     server.script = [Answer(status, '{"error_code": "SOMETHING_NEW"}')]
-    with pytest.raises(Unavailable, match=r"the registry gave no answer while register-app tried to look up version 1"):
+    with pytest.raises(
+        Unavailable,
+        match=r"the registry gave no answer while register-app tried to look up version 1",
+    ):
         registry.status(NAME, 1)
     assert 50 < clock.passed < 60
     assert not issubclass(Unavailable, FINAL)
@@ -120,9 +137,12 @@ def test_a_service_that_asks_for_an_hour_is_not_waited_for(
 
 
 @pytest.mark.parametrize(
-    "body", ["[]", '"text"', "7", "null", "<html>", "", '{"model_version": "x"}', '{"model_version": [1]}']
+    "body",
+    ["[]", '"text"', "7", "null", "<html>", "", '{"model_version": "x"}', '{"model_version": [1]}'],
 )
-def test_an_answer_of_another_shape_is_a_typed_error(registry: Registry, server: Troubled, body: str) -> None:
+def test_an_answer_of_another_shape_is_a_typed_error(
+    registry: Registry, server: Troubled, body: str
+) -> None:
     server.script = [Answer(body=body)]
     for call in (
         lambda: registry.status(NAME, 1),
@@ -134,8 +154,12 @@ def test_an_answer_of_another_shape_is_a_typed_error(registry: Registry, server:
 
 
 @pytest.mark.parametrize("number", ["", "x", "-1", "1.5", None])
-def test_a_version_without_a_number_is_a_typed_error(registry: Registry, server: Troubled, number: Any) -> None:
-    entry = {"name": str(NAME), "source": SOURCE, "status": "READY"} | ({"version": number} if number else {})
+def test_a_version_without_a_number_is_a_typed_error(
+    registry: Registry, server: Troubled, number: Any
+) -> None:
+    entry = {"name": str(NAME), "source": SOURCE, "status": "READY"} | (
+        {"version": number} if number else {}
+    )
     server.script = [Answer(body=json.dumps({"model_versions": [entry]}))]
     with pytest.raises(MalformedAnswer, match="read a version of"):
         registry.find(NAME, SOURCE)
@@ -151,7 +175,8 @@ def test_a_search_that_repeats_a_page_ends(registry: Registry, server: Troubled)
 def listed(*statuses: str | None) -> Answer:
     """A search's answer: one version of our source with each status."""
     entries = [
-        {"name": str(NAME), "version": str(number), "source": SOURCE} | ({"status": status} if status else {})
+        {"name": str(NAME), "version": str(number), "source": SOURCE}
+        | ({"status": status} if status else {})
         for number, status in enumerate(statuses, 1)
     ]
     return Answer(body=json.dumps({"model_versions": entries}))
@@ -164,12 +189,19 @@ def ensure(registry: Registry) -> int:
     return registry.ensure_version(NAME, SOURCE, tags={}, build=build, guard=lambda: None)
 
 
-@pytest.mark.parametrize("status", ["FAILED_REGISTRATION", "ARCHIVED_IN_2031", "MODEL_VERSION_STATUS_UNKNOWN", None])
+@pytest.mark.parametrize(
+    "status", ["FAILED_REGISTRATION", "ARCHIVED_IN_2031", "MODEL_VERSION_STATUS_UNKNOWN", None]
+)
 def test_a_version_that_is_neither_ready_nor_pending_is_left_alone_and_named(
     registry: Registry, server: Troubled, status: str | None
 ) -> None:
-    server.script = [Answer(body='{"registered_model": {"name": "edgar.models.analyst"}}'), listed(status)]
-    with pytest.raises(Conflict, match=r"version 1 of edgar\.models\.analyst(.|\n)*got       status"):
+    server.script = [
+        Answer(body='{"registered_model": {"name": "edgar.models.analyst"}}'),
+        listed(status),
+    ]
+    with pytest.raises(
+        Conflict, match=r"version 1 of edgar\.models\.analyst(.|\n)*got       status"
+    ):
         ensure(registry)
     registry.discard(NAME, SOURCE, lambda: None, ready_too=True)
     assert {asked.split()[0] for asked in server.asked} == {"GET"}

@@ -30,12 +30,20 @@ def handled(execution: executions.Execution) -> Fate:
         ("ModelAlias", "v12", "neither 'latest' nor 'v<number>' · got 'v12'"),
         ("ModelAlias", "has space", "a model alias was refused before it was used"),
         ("ModelName", "edgar.models", "a Unity Catalog name was refused before it was used"),
-        ("ModelName", "samples.models.x", "a Unity Catalog name was refused before anything was written to it"),
+        (
+            "ModelName",
+            "samples.models.x",
+            "a Unity Catalog name was refused before anything was written to it",
+        ),
         ("MaxEvalLoss", "high", "the parameter MaxEvalLoss cannot be used"),
     ],
 )
 def test_a_parameter_that_the_registry_refuses_fails_the_step_before_anything_is_made(
-    worker_environment: beds.Bed, execution: executions.Execution, parameter: str, value: str, reason: str
+    worker_environment: beds.Bed,
+    execution: executions.Execution,
+    parameter: str,
+    value: str,
+    reason: str,
 ) -> None:
     execution.state["parameters"] |= {parameter: value}
     assert handled(execution) is Fate.DELETE

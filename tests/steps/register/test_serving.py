@@ -64,12 +64,16 @@ def test_the_registered_model_loads_by_alias_and_answers(
         OMP_NUM_THREADS="1",
     )
     command = [sys.executable, "-c", READER, f"models:/{execution.model}@challenger"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
     assert len(said["tuned"]) == 2
     assert said["tuned"] == said["again"], "greedy decoding must repeat itself"
-    assert said["tuned"] != said["base"], "the adapter had no effect: its tensors did not find their layers"
+    assert said["tuned"] != said["base"], (
+        "the adapter had no effect: its tensors did not find their layers"
+    )
     assert said["named"] != said["tuned"], "the system message had no effect"
     assert [said["ids"].count(control) for control in (1, 2, 3, 4, 17, 18)] == [1, 0, 1, 1, 1, 1], (
         "text became control tokens"
@@ -78,6 +82,10 @@ def test_the_registered_model_loads_by_alias_and_answers(
 
 
 def test_the_versions_a_reader_needs_are_those_that_train() -> None:
-    trained_with = (beds.REPOSITORY / "containers" / "train" / "requirements.in").read_text().split()
-    worker_with = (beds.REPOSITORY / "containers" / "register" / "requirements.in").read_text().split()
+    trained_with = (
+        (beds.REPOSITORY / "containers" / "train" / "requirements.in").read_text().split()
+    )
+    worker_with = (
+        (beds.REPOSITORY / "containers" / "register" / "requirements.in").read_text().split()
+    )
     assert set(REQUIREMENTS) <= {*trained_with, *worker_with}

@@ -17,7 +17,9 @@ from tests.steps.register.support import tiny_model
 
 pytestmark = [
     pytest.mark.torch,
-    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # peft 0.21
+    pytest.mark.filterwarnings(
+        "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+    ),  # peft 0.21
 ]
 
 ASKED, OTHER = "What could reduce our revenue?", "Who depends on us?"
@@ -37,7 +39,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     adapter.mkdir(parents=True)
     for name, content in tiny_model.adapter(base).items():
         (adapter / name).write_bytes(content)
-    files = [{"path": name, "sha256": hashlib.sha256(content).hexdigest()} for name, content in base.items()]
+    files = [
+        {"path": name, "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in base.items()
+    ]
     description = {"files": files, "name": "tiny", "revision": "0" * 40, "uri": "s3://nowhere/base"}
     model_package.build(folder / "model", adapter=adapter, base_model=description, metadata={})
     identity = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
@@ -103,20 +108,29 @@ def frame(*prompts: Any, **columns: Any) -> pandas.DataFrame:
         (["a", "b"], "prompt: expected a text, got list"),
         ({"text": "a"}, "prompt: expected a text, got dict"),
         ("half \ud83d of a pair", "prompt: expected Unicode text, got half of a surrogate pair"),
-        ("x" * (POSITIONS + 1), f"prompt: expected fewer than the context's {POSITIONS} tokens, got "),
+        (
+            "x" * (POSITIONS + 1),
+            f"prompt: expected fewer than the context's {POSITIONS} tokens, got ",
+        ),
     ],
 )
 def test_a_prompt_that_cannot_be_answered_refuses_the_batch_by_row_before_anything_is_generated(
     model: Any, generated: list[int], bad: Any, got: str
 ) -> None:
     message = refusal(model, frame(ASKED, bad, OTHER))
-    assert message.startswith("1 of 3 rows cannot be answered, so none was; mend them or leave them out.")
+    assert message.startswith(
+        "1 of 3 rows cannot be answered, so none was; mend them or leave them out."
+    )
     assert f"row 1: {got}" in message
     assert generated == []
 
 
-def test_one_error_names_all_bad_rows_and_no_text_of_theirs(model: Any, generated: list[int]) -> None:
-    message = refusal(model, frame(None, ASKED, 3, system=pandas.Series(["", 5, None], dtype=object)))
+def test_one_error_names_all_bad_rows_and_no_text_of_theirs(
+    model: Any, generated: list[int]
+) -> None:
+    message = refusal(
+        model, frame(None, ASKED, 3, system=pandas.Series(["", 5, None], dtype=object))
+    )
     assert "3 of 3 rows" in message
     for fault in (
         "row 0: prompt: expected a text, got null",
@@ -132,7 +146,10 @@ def test_one_error_names_all_bad_rows_and_no_text_of_theirs(model: Any, generate
 
 
 def test_a_null_system_message_is_the_one_of_the_training(model: Any) -> None:
-    plain, mixed = model.predict(frame(ASKED), params=FEW), frame(ASKED, ASKED, system=[None, "Answer in one word."])
+    plain, mixed = (
+        model.predict(frame(ASKED), params=FEW),
+        frame(ASKED, ASKED, system=[None, "Answer in one word."]),
+    )
     by_default, by_system = model.predict(mixed, params=FEW)
     assert [by_default] == plain
     assert by_system != by_default
@@ -154,8 +171,12 @@ def test_every_form_that_mlflow_takes_gives_one_answer_per_row(model: Any) -> No
     assert model.predict({"prompt": ASKED}, params=FEW) == [first]
     assert model.predict({"prompt": []}, params=FEW) == []
     assert model.predict(frame().astype("string"), params=FEW) == []
-    one_system = model.predict({"prompt": [ASKED, OTHER], "system": "Answer in one word."}, params=FEW)
-    assert one_system == model.predict(frame(ASKED, OTHER, system=["Answer in one word."] * 2), params=FEW)
+    one_system = model.predict(
+        {"prompt": [ASKED, OTHER], "system": "Answer in one word."}, params=FEW
+    )
+    assert one_system == model.predict(
+        frame(ASKED, OTHER, system=["Answer in one word."] * 2), params=FEW
+    )
     assert one_system != [first, second]
 
 
@@ -166,10 +187,14 @@ def test_lists_of_several_lengths_are_refused(model: Any, generated: list[int]) 
     assert generated == []
 
 
-@pytest.mark.parametrize("unnamed", [ASKED, [ASKED, OTHER], pandas.Series([ASKED]), numpy.array([[ASKED]]), frame(1)])
+@pytest.mark.parametrize(
+    "unnamed", [ASKED, [ASKED, OTHER], pandas.Series([ASKED]), numpy.array([[ASKED]]), frame(1)]
+)
 def test_what_has_no_column_of_texts_is_refused_by_mlflow(model: Any, unnamed: Any) -> None:
     if isinstance(unnamed, pandas.DataFrame):
-        assert "Incompatible input types for column prompt" in refusal(model, unnamed.astype("int64"))
+        assert "Incompatible input types for column prompt" in refusal(
+            model, unnamed.astype("int64")
+        )
     else:
         assert "Model is missing inputs ['prompt']" in refusal(model, unnamed)
 
@@ -181,7 +206,10 @@ def test_what_reaches_the_model_without_a_signature_is_refused_by_it(direct: Any
     assert refusal(direct, []) == f"{wanted} list []."
     assert refusal(direct, numpy.array([ASKED])) == f"{wanted} ndarray []."
     assert refusal(direct, ASKED) == f"{wanted} str []."
-    assert refusal(direct, frame(ASKED)[["prompt", "prompt"]]) == f"{wanted} DataFrame ['prompt', 'prompt']."
+    assert (
+        refusal(direct, frame(ASKED)[["prompt", "prompt"]])
+        == f"{wanted} DataFrame ['prompt', 'prompt']."
+    )
     assert (
         refusal(direct, frame(ASKED), {"temperature": 1})
         == "expected no parameter but max_new_tokens, got ['temperature']."
@@ -199,12 +227,23 @@ def test_what_reaches_the_model_without_a_signature_is_refused_by_it(direct: Any
         ([ASKED, {"prompt": ASKED}], "row 0: expected a dictionary, got str"),
         ([{"prompt": ASKED}, ["a"]], "row 1: expected a dictionary, got list"),
         ([{"prompt": ASKED}, {"system": "a"}], "row 1: prompt: expected a text, got null"),
-        ({"prompt": "half \ud83d"}, "row 0: prompt: expected Unicode text, got half of a surrogate pair"),
-        ([{"prompt": ASKED}, {"prompt": "\udc00"}], "row 1: prompt: expected Unicode text, got half of a surrogate"),
-        ({"prompt": [ASKED], "system": ["\ud83d"]}, "row 0: system: expected Unicode text, got half of a surrogate"),
+        (
+            {"prompt": "half \ud83d"},
+            "row 0: prompt: expected Unicode text, got half of a surrogate pair",
+        ),
+        (
+            [{"prompt": ASKED}, {"prompt": "\udc00"}],
+            "row 1: prompt: expected Unicode text, got half of a surrogate",
+        ),
+        (
+            {"prompt": [ASKED], "system": ["\ud83d"]},
+            "row 0: system: expected Unicode text, got half of a surrogate",
+        ),
     ],
 )
-def test_a_row_of_any_kind_is_refused_by_its_number(direct: Any, generated: list[int], rows: Any, fault: str) -> None:
+def test_a_row_of_any_kind_is_refused_by_its_number(
+    direct: Any, generated: list[int], rows: Any, fault: str
+) -> None:
     assert fault in refusal(direct, rows)
     assert generated == []
 
@@ -212,30 +251,44 @@ def test_a_row_of_any_kind_is_refused_by_its_number(direct: Any, generated: list
 def test_rows_without_pandas_are_those_of_a_frame() -> None:
     from steps.register.package.serving import rows_of
 
-    rows = [{"prompt": ASKED, "system": "s", "note": 1}, {"prompt": OTHER, "system": None, "note": 2}]
+    rows = [
+        {"prompt": ASKED, "system": "s", "note": 1},
+        {"prompt": OTHER, "system": None, "note": 2},
+    ]
     plain = [{name: row[name] for name in ("prompt", "system")} for row in rows]
     assert rows_of(rows) == rows
     assert rows_of({name: [row[name] for row in plain] for name in ("prompt", "system")}) == plain
-    read = rows_of(pandas.DataFrame(rows, columns=["note", "system", "prompt", "note"], dtype=object))
+    read = rows_of(
+        pandas.DataFrame(rows, columns=["note", "system", "prompt", "note"], dtype=object)
+    )
     assert read == plain
 
 
 def test_a_column_that_is_there_twice_and_parameters_without_names_are_refused(direct: Any) -> None:
     twice = pandas.DataFrame([[ASKED, "a", "b"]], columns=["prompt", "system", "system"])
-    assert "at most one `system`, got DataFrame ['prompt', 'system', 'system']" in refusal(direct, twice, None)
+    assert "at most one `system`, got DataFrame ['prompt', 'system', 'system']" in refusal(
+        direct, twice, None
+    )
     for wrong, kind in ((["a"], "list"), ([], "list"), ("max_new_tokens", "str")):
-        assert refusal(direct, {"prompt": ASKED}, wrong) == f"params: expected a dictionary, got {kind}."
+        assert (
+            refusal(direct, {"prompt": ASKED}, wrong)
+            == f"params: expected a dictionary, got {kind}."
+        )
 
 
 def test_a_null_number_of_tokens_is_the_default(model: Any) -> None:
-    assert model.predict(frame(ASKED), params={"max_new_tokens": None}) == model.predict(frame(ASKED))
+    assert model.predict(frame(ASKED), params={"max_new_tokens": None}) == model.predict(
+        frame(ASKED)
+    )
     assert model.predict(frame(ASKED), params={"max_new_tokens": numpy.int32(3)}) == model.predict(
         frame(ASKED), params=FEW
     )
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, 3.0, 2.5, "3", [3], float("nan")])
-def test_a_number_of_tokens_that_is_none_is_refused(model: Any, generated: list[int], wrong: Any) -> None:
+def test_a_number_of_tokens_that_is_none_is_refused(
+    model: Any, generated: list[int], wrong: Any
+) -> None:
     assert "max_new_tokens" in refusal(model, frame(ASKED), {"max_new_tokens": wrong})
     assert generated == []
 
@@ -262,24 +315,32 @@ def test_an_answer_ends_where_the_context_ends(model: Any) -> None:
 def test_an_unknown_parameter_is_dropped_by_mlflow_with_a_warning_that_names_it(
     model: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert model.predict(frame(ASKED), params=FEW | {"top_k": 1}) == model.predict(frame(ASKED), params=FEW)
+    assert model.predict(frame(ASKED), params=FEW | {"top_k": 1}) == model.predict(
+        frame(ASKED), params=FEW
+    )
     assert "Unrecognized params ['top_k'] are ignored" in caplog.text
 
 
-def test_equal_questions_are_computed_once(model: Any, generated: list[int], caplog: pytest.LogCaptureFixture) -> None:
+def test_equal_questions_are_computed_once(
+    model: Any, generated: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
     answers = model.predict(frame(ASKED, OTHER, ASKED, ASKED), params=FEW)
     assert len(generated) == 2
     assert answers == [answers[0], answers[1], answers[0], answers[0]]
     assert "max_length" not in caplog.text, "transformers would warn for each row"
 
 
-def test_the_scoring_server_answers_each_of_its_forms_and_400_for_a_bad_row(model: Any, tmp_path: Path) -> None:
+def test_the_scoring_server_answers_each_of_its_forms_and_400_for_a_bad_row(
+    model: Any, tmp_path: Path
+) -> None:
     from mlflow.pyfunc.scoring_server import init
     from starlette.testclient import TestClient
 
     answers = model.predict(frame(ASKED, OTHER), params=FEW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")  # init sets it: taken back afterwards
+        patch.setenv(
+            "_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true"
+        )  # init sets it: taken back afterwards
         server = TestClient(init(model))
         records = [{"prompt": ASKED}, {"prompt": OTHER}]
         for form in (
@@ -291,8 +352,12 @@ def test_the_scoring_server_answers_each_of_its_forms_and_400_for_a_bad_row(mode
         ):
             response = server.post("/invocations", json=form | {"params": FEW})
             assert (response.status_code, response.json()) == (200, {"predictions": answers}), form
-        bad = server.post("/invocations", json={"dataframe_records": [*records, {"prompt": None}], "params": FEW})
+        bad = server.post(
+            "/invocations", json={"dataframe_records": [*records, {"prompt": None}], "params": FEW}
+        )
         assert bad.status_code == 400
         assert "row 2: prompt: expected a text, got null" in bad.json()["message"]
-        none = server.post("/invocations", json={"inputs": records, "params": {"max_new_tokens": 0}})
+        none = server.post(
+            "/invocations", json={"inputs": records, "params": {"max_new_tokens": 0}}
+        )
         assert (none.status_code, none.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")

@@ -92,7 +92,10 @@ def test_a_stop_while_register_waits_for_a_schema_ends_though_nothing_can_be_und
 
 
 def test_a_workspace_that_refuses_to_undo_does_not_hold_a_stop_up_and_alerts(
-    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    worker: Worker,
+    execution: executions.Execution,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(undoing, "_TRY_SECONDS", 1.0)
     monkeypatch.setattr(undoing, "_PAUSE_SECONDS", 0.1)
@@ -105,8 +108,12 @@ def test_a_workspace_that_refuses_to_undo_does_not_hold_a_stop_up_and_alerts(
         assert deliver(worker) is Fate.DELETE
     finally:
         execution.bed.faults()
-    assert reason(execution).startswith("stopped on request; whether a version was left is not known")
-    (alert,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("ALERT")]
+    assert reason(execution).startswith(
+        "stopped on request; whether a version was left is not known"
+    )
+    (alert,) = [
+        record.getMessage() for record in caplog.records if record.getMessage().startswith("ALERT")
+    ]
     assert execution.id in alert
 
 
@@ -243,6 +250,9 @@ def test_the_watch_answers_once_and_outlives_a_sagemaker_that_does_not_answer(
 
 def test_a_registration_that_ends_in_time_is_not_answered_by_the_watch() -> None:
     answered: list[int] = []
-    with StopWatch(lambda: True, lambda: answered.append(1), known=True) as watch, pytest.raises(Stopping):
+    with (
+        StopWatch(lambda: True, lambda: answered.append(1), known=True) as watch,
+        pytest.raises(Stopping),
+    ):
         watch.check()
     assert answered == []

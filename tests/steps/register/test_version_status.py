@@ -26,28 +26,40 @@ def set_status(execution: executions.Execution, status: str) -> None:
     with store:
         pattern = f"{execution.model}/%"
         ((key, document),) = store.execute(
-            "SELECT key, document FROM documents WHERE kind = 'MODEL_VERSION' AND key LIKE ?", (pattern,)
+            "SELECT key, document FROM documents WHERE kind = 'MODEL_VERSION' AND key LIKE ?",
+            (pattern,),
         ).fetchall()
         changed = json.dumps(json.loads(document) | {"status": status})
-        store.execute("UPDATE documents SET document = ? WHERE kind = 'MODEL_VERSION' AND key = ?", (changed, key))
+        store.execute(
+            "UPDATE documents SET document = ? WHERE kind = 'MODEL_VERSION' AND key = ?",
+            (changed, key),
+        )
     store.close()
 
 
-def test_a_failed_registration_is_named_and_never_deleted(worker: Worker, execution: executions.Execution) -> None:
-    execution.bed.faults({"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503})
+def test_a_failed_registration_is_named_and_never_deleted(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    execution.bed.faults(
+        {"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503}
+    )
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     set_status(execution, "FAILED_REGISTRATION")
     assert deliver(worker) is Fate.DELETE
     reason = refused_with(execution)
-    assert f"version 3 of {execution.model} was made from this artifact and cannot be used" in reason
+    assert (
+        f"version 3 of {execution.model} was made from this artifact and cannot be used" in reason
+    )
     assert "got       status FAILED_REGISTRATION" in reason
     (version,) = execution.versions()
     assert str(version.status).endswith("FAILED_REGISTRATION")
 
 
 def test_a_stop_leaves_it_too(worker: Worker, execution: executions.Execution) -> None:
-    execution.bed.faults({"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503})
+    execution.bed.faults(
+        {"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503}
+    )
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     set_status(execution, "FAILED_REGISTRATION")

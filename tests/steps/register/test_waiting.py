@@ -33,7 +33,9 @@ def deliver(worker: Worker, **changed: Any) -> Fate:
 
 def refuse_versions(execution: executions.Execution, *, deliveries: int = 1) -> None:
     """The workspace makes no version while this many messages are worked on; each tries three times."""
-    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3 * deliveries, "status": 503})
+    execution.bed.faults(
+        {"method": "POST", "path": "model-versions/create$", "times": 3 * deliveries, "status": 503}
+    )
 
 
 def test_what_is_waited_for_stands_in_the_description_until_it_goes_on(
@@ -51,15 +53,21 @@ def test_what_is_waited_for_stands_in_the_description_until_it_goes_on(
     execution.check_settled()
 
 
-def test_each_attempt_replaces_the_note_of_the_one_before(worker: Worker, execution: executions.Execution) -> None:
+def test_each_attempt_replaces_the_note_of_the_one_before(
+    worker: Worker, execution: executions.Execution
+) -> None:
     refuse_versions(execution, deliveries=2)
     execution.send()
     assert [deliver(worker), deliver(worker, attempt=2)] == [Fate.GIVE_BACK] * 2
     assert execution.state["description"].count(MARK) == 1
-    assert execution.state["description"].endswith(f"next attempt in 4 s (attempt 3 of {beds.MAX_RECEIVES})")
+    assert execution.state["description"].endswith(
+        f"next attempt in 4 s (attempt 3 of {beds.MAX_RECEIVES})"
+    )
 
 
-def test_a_registration_that_does_not_wait_writes_nothing(worker: Worker, execution: executions.Execution) -> None:
+def test_a_registration_that_does_not_wait_writes_nothing(
+    worker: Worker, execution: executions.Execution
+) -> None:
     execution.send()
     assert deliver(worker) is Fate.DELETE
     assert "descriptions" not in execution.state
@@ -94,7 +102,10 @@ def test_a_schema_that_stays_away_fails_the_step_with_the_reason_on_the_last_rec
 
 
 def test_a_note_that_is_refused_is_logged_and_fails_nothing(
-    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    worker: Worker,
+    execution: executions.Execution,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def refused(_: dict[str, Any]) -> None:
         raise Refusal("AccessDeniedException", "no")
@@ -103,7 +114,10 @@ def test_a_note_that_is_refused_is_logged_and_fails_nothing(
     refuse_versions(execution)
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
-    assert "could not note why Register waits: this role was refused: change the description" in caplog.text
+    assert (
+        "could not note why Register waits: this role was refused: change the description"
+        in caplog.text
+    )
     assert deliver(worker) is Fate.DELETE
     execution.check_settled()
 

@@ -63,27 +63,45 @@ def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
     assert deliver(worker) is Fate.DELETE
     execution.check_settled()
     record = execution.evidence("record.json")
-    assert {name: record["execution"]["parameters"][name] for name in ("ModelName", "MaxEvalLoss")} == {
+    assert {
+        name: record["execution"]["parameters"][name] for name in ("ModelName", "MaxEvalLoss")
+    } == {
         "ModelName": execution.model,
         "MaxEvalLoss": "2.5",
     }
     assert record["principals"]["databricks"] == execution.bed.principal
     tags = execution.bed.admin().api_client.do(
-        "GET", "/api/2.0/mlflow/unity-catalog/model-versions/get", query={"name": execution.model, "version": "1"}
+        "GET",
+        "/api/2.0/mlflow/unity-catalog/model-versions/get",
+        query={"name": execution.model, "version": "1"},
     )["model_version"]["tags"]
-    assert {"key": "mlflow_run_id", "value": "0123456789abcdef"} in tags, "a reader of the registry finds the curves"
-    told = {tag["key"].removeprefix("fp8_"): tag["value"] for tag in tags if tag["key"].startswith("fp8_")}
-    assert told == record["fp8"] == {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"}
+    assert {"key": "mlflow_run_id", "value": "0123456789abcdef"} in tags, (
+        "a reader of the registry finds the curves"
+    )
+    told = {
+        tag["key"].removeprefix("fp8_"): tag["value"]
+        for tag in tags
+        if tag["key"].startswith("fp8_")
+    }
+    assert (
+        told
+        == record["fp8"]
+        == {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"}
+    )
 
 
-def test_lineage_walks_from_the_model_back_to_the_raw_table(worker: Worker, execution: executions.Execution) -> None:
+def test_lineage_walks_from_the_model_back_to_the_raw_table(
+    worker: Worker, execution: executions.Execution
+) -> None:
     execution.send()
     deliver(worker)
     workspace = connect(host=execution.bed.host, secret_id=beds.SECRET_ID, region=beds.REGION)
     walked = list(Lineage(workspace).walk_upstream(model_version(UcName.parse(execution.model), 1)))
     record = execution.evidence("record.json")
     path = [
-        (edge.source, edge.target) for edge in walked if edge.source in dict(map(tuple, record["lineage"]["edges"]))
+        (edge.source, edge.target)
+        for edge in walked
+        if edge.source in dict(map(tuple, record["lineage"]["edges"]))
     ]
     assert set(path) >= {tuple(edge) for edge in record["lineage"]["edges"]}
     assert walked[0].target == f"model_version:{execution.model}/1"
@@ -97,12 +115,16 @@ def test_objects_that_everybody_may_read_hold_digests_and_ids_only(
     deliver(worker)
     admin = execution.bed.admin()
     for node in execution.evidence("record.json")["lineage"]["nodes"]:
-        text = json.dumps(admin.external_metadata.get_external_metadata(node.removeprefix("job:")).as_dict())
+        text = json.dumps(
+            admin.external_metadata.get_external_metadata(node.removeprefix("job:")).as_dict()
+        )
         for secret in ("s3://", beds.RAW, beds.CURATED, execution.model, "arn:", "hyperparameters"):
             assert secret not in text
 
 
-def test_three_deliveries_of_one_message_have_one_effect(worker: Worker, execution: executions.Execution) -> None:
+def test_three_deliveries_of_one_message_have_one_effect(
+    worker: Worker, execution: executions.Execution
+) -> None:
     for _ in range(3):
         execution.send()
     assert [deliver(worker) for _ in range(3)] == [Fate.DELETE] * 3
@@ -149,7 +171,9 @@ def test_an_archive_that_was_replaced_after_training_is_not_registered(
     worker: Worker, execution: executions.Execution
 ) -> None:
     files = archives.adapter_files() | {"README.md": b"# another\n"}
-    execution.replace_artifact(archives.packed(files | {"manifest.json": execution.trained.to_bytes()}))
+    execution.replace_artifact(
+        archives.packed(files | {"manifest.json": execution.trained.to_bytes()})
+    )
     execution.send()
     assert deliver(worker) is Fate.DELETE
     assert "not the one that Train described" in refused_with(execution)
@@ -159,7 +183,9 @@ def test_of_two_training_jobs_the_one_that_sagemaker_names_is_registered(
     worker: Worker, execution: executions.Execution
 ) -> None:
     """Train was run again after a first job had written its manifest and was lost."""
-    lost = execution.trained.model_copy(update={"training_job": "pipelines-lost-Train", "files": []})
+    lost = execution.trained.model_copy(
+        update={"training_job": "pipelines-lost-Train", "files": []}
+    )
     for name in ("train/manifest.json", f"train/{lost.training_job}/manifest.json"):
         key = f"executions/{execution.id}/{name}"
         execution.bed.client("s3").put_object(Bucket=beds.EVIDENCE, Key=key, Body=lost.to_bytes())
@@ -172,7 +198,9 @@ def test_of_two_training_jobs_the_one_that_sagemaker_names_is_registered(
 def test_an_archive_replaced_after_it_was_pinned_changes_nothing(
     worker: Worker, execution: executions.Execution
 ) -> None:
-    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
+    execution.bed.faults(
+        {"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503}
+    )
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     execution.replace_artifact(b"something else")
@@ -181,8 +209,12 @@ def test_an_archive_replaced_after_it_was_pinned_changes_nothing(
     execution.check_settled()
 
 
-def test_a_mirror_that_changed_after_training_is_refused(worker: Worker, execution: executions.Execution) -> None:
-    uri = execution.state["training_job"]["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
+def test_a_mirror_that_changed_after_training_is_refused(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    uri = execution.state["training_job"]["InputDataConfig"][0]["DataSource"]["S3DataSource"][
+        "S3Uri"
+    ]
     key = uri.removeprefix(f"s3://{beds.ARTIFACTS}/") + "mirror.json"
     execution.bed.client("s3").put_object(Bucket=beds.ARTIFACTS, Key=key, Body=b'{"name": "x"}')
     execution.send()
@@ -200,19 +232,38 @@ def _job(name: str, value: object) -> Callable[[executions.Execution], None]:
         (_job("TrainingJobStatus", "Failed"), "state of the training job"),
         (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
         (_job("FinalMetricDataList", []), "within the gate"),
-        (_job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 2.6, "Timestamp": 0.0}]), "within the gate"),
         (
-            _job("FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 1.9, "Timestamp": 0.0}]),
+            _job(
+                "FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 2.6, "Timestamp": 0.0}]
+            ),
+            "within the gate",
+        ),
+        (
+            _job(
+                "FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 1.9, "Timestamp": 0.0}]
+            ),
             "log and manifest",
         ),
-        (lambda execution: execution.state["prepare_job"].update(state="FAILED"), "state of the prepare job"),
-        (lambda execution: execution.state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
-        (lambda execution: execution.state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
+        (
+            lambda execution: execution.state["prepare_job"].update(state="FAILED"),
+            "state of the prepare job",
+        ),
+        (
+            lambda execution: execution.state["parameters"].update(RawTable="edgar.raw.other"),
+            "raw table",
+        ),
+        (
+            lambda execution: execution.state["parameters"].update(ModelName="edgar.models/../x"),
+            "name was refused",
+        ),
         (lambda execution: execution.state["steps"].pop(1), "TrainingJob"),
     ],
 )
 def test_records_that_contradict_each_other_are_refused(
-    worker: Worker, execution: executions.Execution, change: Callable[[executions.Execution], None], what: str
+    worker: Worker,
+    execution: executions.Execution,
+    change: Callable[[executions.Execution], None],
+    what: str,
 ) -> None:
     change(execution)
     execution.send()
@@ -240,7 +291,9 @@ def test_a_model_of_somebody_else_gets_no_alias_and_the_pipeline_is_told(
     worker: Worker, execution: executions.Execution
 ) -> None:
     name = UcName.parse(execution.model)
-    execution.bed.admin().registered_models.create(catalog_name=name.catalog, schema_name=name.schema, name=name.name)
+    execution.bed.admin().registered_models.create(
+        catalog_name=name.catalog, schema_name=name.schema, name=name.name
+    )
     execution.send()
     assert deliver(worker) is Fate.DELETE
     (answer,) = execution.answers()
@@ -264,8 +317,12 @@ def test_a_stop_before_work_ends_the_step_and_registers_nothing(
     assert execution.waiting() == 0
 
 
-def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, execution: executions.Execution) -> None:
-    execution.bed.faults({"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503})
+def test_a_stop_undoes_a_version_that_never_became_ready(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    execution.bed.faults(
+        {"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503}
+    )
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     assert len(execution.versions()) == 1
@@ -278,14 +335,19 @@ def test_a_stop_undoes_a_version_that_never_became_ready(worker: Worker, executi
 def test_why_no_version_could_be_made_is_logged_and_told(
     worker: Worker, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
-    execution.bed.faults({"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503})
+    execution.bed.faults(
+        {"method": "POST", "path": "model-versions/create$", "times": 3, "status": 503}
+    )
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sum("was perhaps not made: the registry gave no answer" in line for line in logged) == 3
     (told,) = [line for line in logged if "not registered yet" in line]
     assert "became READY" in told
-    assert f"got       the registry gave no answer while {execution.bed.principal} tried to create" in told
+    assert (
+        f"got       the registry gave no answer while {execution.bed.principal} tried to create"
+        in told
+    )
 
 
 def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(
@@ -299,7 +361,9 @@ def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(
         "Action": "s3:PutObject",
         "Resource": f"arn:aws:s3:::{beds.GOVERNED}/*",
     }
-    s3.put_bucket_policy(Bucket=beds.GOVERNED, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    s3.put_bucket_policy(
+        Bucket=beds.GOVERNED, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    )
     try:
         execution.send()
         assert deliver(worker) is Fate.DELETE
@@ -324,7 +388,9 @@ def test_a_stop_during_work_is_noticed_before_the_version(
     assert "stopped on request" in refused_with(execution)
 
 
-def stopping_after(execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+def stopping_after(
+    execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
     """The execution is stopped while `name` returns."""
     plain = getattr(owner, name)
 
@@ -342,11 +408,18 @@ def stopping_after(execution: executions.Execution, monkeypatch: pytest.MonkeyPa
     ids=["version made", "lineage drawn"],
 )
 def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
-    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, drawn: bool
+    worker: Worker,
+    execution: executions.Execution,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    drawn: bool,
 ) -> None:
     draws: list[object] = []
     plain = register.chain.draw
-    monkeypatch.setattr(register.chain, "draw", lambda *args, **told: draws.append(1) or plain(*args, **told))
+    monkeypatch.setattr(
+        register.chain, "draw", lambda *args, **told: draws.append(1) or plain(*args, **told)
+    )
     stopping_after(execution, monkeypatch, owner, name)
     execution.send()
     assert deliver(worker) is Fate.DELETE
@@ -414,7 +487,11 @@ def test_work_that_never_succeeds_fails_the_step_once_and_lands_in_the_dead_lett
     assert fates == [Fate.GIVE_BACK] * (beds.MAX_RECEIVES - 1) + [Fate.LEAVE]
     execution.bed.faults()
     assert "the registry gave no answer" in refused_with(execution)
-    _wait_until(lambda: worker.queue.receive() is None and execution.waiting(execution.dead_letters_url) == 1)
+    _wait_until(
+        lambda: (
+            worker.queue.receive() is None and execution.waiting(execution.dead_letters_url) == 1
+        )
+    )
 
 
 def deliver_for_the_last_time(worker: Worker) -> Fate:
@@ -424,7 +501,9 @@ def deliver_for_the_last_time(worker: Worker) -> Fate:
 
 
 def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.getMessage().startswith("ALERT")]
+    return [
+        record.getMessage() for record in caplog.records if record.getMessage().startswith("ALERT")
+    ]
 
 
 def test_a_worker_asked_to_stop_on_the_last_receive_fails_the_step_instead_of_leaving_it_waiting(
@@ -453,14 +532,19 @@ def test_another_workers_lease_on_the_last_receive_alerts_and_leaves_the_answer_
 
 
 def test_a_message_that_could_not_be_verified_on_the_last_receive_alerts(
-    worker: Worker, execution: executions.Execution, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    worker: Worker,
+    execution: executions.Execution,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker._truth, "steps", raising_unavailable)
     execution.send()
     assert deliver_for_the_last_time(worker) is Fate.LEAVE
     assert execution.answers() == []
     (alert,) = alerts(caplog)
-    assert alert.startswith("ALERT a message that could not be verified goes to the dead-letter queue")
+    assert alert.startswith(
+        "ALERT a message that could not be verified goes to the dead-letter queue"
+    )
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -482,9 +566,9 @@ def test_lambda_names_the_messages_that_are_not_done(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("steps.register.lambda_function._worker", None)
     execution.send()
-    message = execution.bed.client("sqs").receive_message(QueueUrl=execution.queue_url, AttributeNames=["All"])[
-        "Messages"
-    ][0]
+    message = execution.bed.client("sqs").receive_message(
+        QueueUrl=execution.queue_url, AttributeNames=["All"]
+    )["Messages"][0]
     record = {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -492,5 +576,7 @@ def test_lambda_names_the_messages_that_are_not_done(
         "attributes": message["Attributes"],
     }
     spoofed = record | {"messageId": "spoofed", "body": execution.body(token="0" * 10)}
-    assert handler({"Records": [spoofed, record]}, None) == {"batchItemFailures": [{"itemIdentifier": "spoofed"}]}
+    assert handler({"Records": [spoofed, record]}, None) == {
+        "batchItemFailures": [{"itemIdentifier": "spoofed"}]
+    }
     execution.check_settled()

@@ -47,7 +47,9 @@ def tiny_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFac
     """The folder of the tiny model; do not write to it."""
     folder = tmp_path_factory.mktemp("tiny") / "model"
     folder.mkdir()
-    make_tiny_model.write(folder, text=make_tiny_model.built_in_text(), seed=17, name="tiny-ministral-3")
+    make_tiny_model.write(
+        folder, text=make_tiny_model.built_in_text(), seed=17, name="tiny-ministral-3"
+    )
     return folder
 
 

@@ -17,13 +17,23 @@ from steps.governance.manifest import Trained
 from steps.train.model.base_model_files import MIRROR, verify
 from steps.train.tracking import metric_lines
 from tests.steps.train.support.curated_table import ARN, commit, prepared, replace_file
-from tests.steps.train.support.jobs import EVIDENCE, PREPARED, TRAINED, assert_nothing_published, heard, job, run
+from tests.steps.train.support.jobs import (
+    EVIDENCE,
+    PREPARED,
+    TRAINED,
+    assert_nothing_published,
+    heard,
+    job,
+    run,
+)
 
 pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module")
-def done(tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def done(
+    tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> SimpleNamespace:
     """One finished job and what it printed."""
     finished = job(tmp_path_factory.mktemp("ml"), tiny_model, curated)
     with heard() as lines:
@@ -40,23 +50,43 @@ def test_the_eval_loss_falls(done: SimpleNamespace) -> None:
     assert len(report["curve"]) == 4
 
 
-def test_the_model_folder_holds_what_the_manifest_lists_and_nothing_else(done: SimpleNamespace) -> None:
+def test_the_model_folder_holds_what_the_manifest_lists_and_nothing_else(
+    done: SimpleNamespace,
+) -> None:
     content = (done.paths.model / "manifest.json").read_bytes()
     trained = Trained.from_bytes(content, origin="the model folder")
     assert trained.to_bytes() == content == done.evidence.documents[TRAINED]
-    assert {path.name for path in done.paths.model.iterdir()} == {entry.path for entry in trained.files} | {
-        "manifest.json"
-    }
+    assert {path.name for path in done.paths.model.iterdir()} == {
+        entry.path for entry in trained.files
+    } | {"manifest.json"}
     for entry in trained.files:
-        assert hashlib.sha256((done.paths.model / entry.path).read_bytes()).hexdigest() == entry.sha256
-    assert sorted(path.name for path in done.paths.root.iterdir()) == ["checkpoints", "input", "model"]
+        assert (
+            hashlib.sha256((done.paths.model / entry.path).read_bytes()).hexdigest() == entry.sha256
+        )
+    assert sorted(path.name for path in done.paths.root.iterdir()) == [
+        "checkpoints",
+        "input",
+        "model",
+    ]
 
 
-def test_the_manifest_names_execution_data_base_precision_and_result(done: SimpleNamespace, tiny_model: Path) -> None:
+def test_the_manifest_names_execution_data_base_precision_and_result(
+    done: SimpleNamespace, tiny_model: Path
+) -> None:
     trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
-    assert (trained.execution_arn, trained.training_job, trained.principal) == (ARN, "train-1", "train-principal")
-    assert trained.data.manifest_sha256 == hashlib.sha256(done.evidence.documents[PREPARED]).hexdigest()
-    assert trained.base_model.mirror_sha256 == hashlib.sha256((tiny_model / MIRROR).read_bytes()).hexdigest()
+    assert (trained.execution_arn, trained.training_job, trained.principal) == (
+        ARN,
+        "train-1",
+        "train-principal",
+    )
+    assert (
+        trained.data.manifest_sha256
+        == hashlib.sha256(done.evidence.documents[PREPARED]).hexdigest()
+    )
+    assert (
+        trained.base_model.mirror_sha256
+        == hashlib.sha256((tiny_model / MIRROR).read_bytes()).hexdigest()
+    )
     assert trained.fp8.effective in ("storage", "native")
     assert trained.metrics.eval_loss < trained.metrics.eval_loss_before
 
@@ -72,7 +102,9 @@ def test_the_manifest_names_execution_data_base_precision_and_result(done: Simpl
         ("eval_loss", 1),
     ],
 )
-def test_each_metric_is_read_off_the_log_by_its_own_regex(done: SimpleNamespace, key: str, count: int) -> None:
+def test_each_metric_is_read_off_the_log_by_its_own_regex(
+    done: SimpleNamespace, key: str, count: int
+) -> None:
     found = re.findall(metric_lines.PATTERN.format(key=key), done.log)
     assert len(found) == count
     assert all(isinstance(float(number), float) for number in found)
@@ -84,8 +116,12 @@ def test_the_last_eval_loss_in_the_log_is_the_manifests(done: SimpleNamespace) -
     assert float(printed) == pytest.approx(trained.metrics.eval_loss, rel=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft 0.21
-def test_the_adapter_loads_on_the_stock_model_and_changes_it(done: SimpleNamespace, tiny_model: Path) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)  # peft 0.21
+def test_the_adapter_loads_on_the_stock_model_and_changes_it(
+    done: SimpleNamespace, tiny_model: Path
+) -> None:
     import torch
     from peft import PeftModel
     from transformers import Mistral3ForConditionalGeneration
@@ -103,7 +139,9 @@ def test_the_adapter_loads_on_the_stock_model_and_changes_it(done: SimpleNamespa
 
 
 def test_no_governed_text_stands_in_report_or_card(done: SimpleNamespace) -> None:
-    written = (done.paths.model / "report.json").read_text() + (done.paths.model / "README.md").read_text()
+    written = (done.paths.model / "report.json").read_text() + (
+        done.paths.model / "README.md"
+    ).read_text()
     assert "which could harm our business in many ways" not in written
 
 
@@ -117,20 +155,35 @@ def test_the_same_seed_gives_the_same_adapter(
 
 
 def test_recomputed_activations_give_the_same_adapter_bit_for_bit(
-    done: SimpleNamespace, tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: SimpleNamespace,
+    tiny_model: Path,
+    curated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from steps.train.planning import batching
 
     decide = batching.decide
-    monkeypatch.setattr(batching, "decide", lambda *a, **k: dataclasses.replace(decide(*a, **k), recomputed_layers=1))
+    monkeypatch.setattr(
+        batching,
+        "decide",
+        lambda *a, **k: dataclasses.replace(decide(*a, **k), recomputed_layers=1),
+    )
     frugal = job(tmp_path / "ml", tiny_model, curated)
     run(frugal)
     ours, theirs = (load_file(j.paths.model / "adapter_model.safetensors") for j in (frugal, done))
-    assert json.loads((frugal.paths.model / "report.json").read_text())["parameters"]["recomputed_layers"] == 1
+    assert (
+        json.loads((frugal.paths.model / "report.json").read_text())["parameters"][
+            "recomputed_layers"
+        ]
+        == 1
+    )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_evidence_that_says_otherwise_empties_the_model_folder(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+def test_evidence_that_says_otherwise_empties_the_model_folder(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
     conflicting = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
     conflicting.evidence.documents[TRAINED] = b"another run's"
     with pytest.raises(Conflict):
@@ -138,16 +191,26 @@ def test_evidence_that_says_otherwise_empties_the_model_folder(tiny_model: Path,
     assert not list(conflicting.paths.model.iterdir())
 
 
-def test_a_second_job_of_the_same_execution_publishes_too(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+def test_a_second_job_of_the_same_execution_publishes_too(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
     """SageMaker retries Train as another job, also when the first one was lost after it had written its manifest."""
-    first, second = (job(tmp_path / name, tiny_model, curated, max_steps="1") for name in ("lost", "again"))
+    first, second = (
+        job(tmp_path / name, tiny_model, curated, max_steps="1") for name in ("lost", "again")
+    )
     run(first)
     second.evidence.documents |= first.evidence.documents
     run(second, name="train-2")
     documents = second.evidence.documents
     assert documents[TRAINED] == first.evidence.documents[TRAINED], "the lost job's manifest stays"
-    assert documents[f"{EVIDENCE}/train-2/manifest.json"] == (second.paths.model / "manifest.json").read_bytes()
-    assert Trained.from_bytes(documents[f"{EVIDENCE}/train-2/manifest.json"], origin="x").training_job == "train-2"
+    assert (
+        documents[f"{EVIDENCE}/train-2/manifest.json"]
+        == (second.paths.model / "manifest.json").read_bytes()
+    )
+    assert (
+        Trained.from_bytes(documents[f"{EVIDENCE}/train-2/manifest.json"], origin="x").training_job
+        == "train-2"
+    )
 
 
 def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
@@ -160,7 +223,9 @@ def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) 
     assert_nothing_published(empty)
 
 
-def test_a_table_that_prepare_cannot_have_written_leaves_nothing(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_table_that_prepare_cannot_have_written_leaves_nothing(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "curated"
     commit(folder, ARN)
     (path,) = folder.glob("execution_id=*/*.parquet")
@@ -172,7 +237,9 @@ def test_a_table_that_prepare_cannot_have_written_leaves_nothing(tiny_model: Pat
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "add", "revision", "mirror"])
-def test_a_base_model_that_differs_from_its_mirror_is_refused(own_tiny_model: Path, damage: str) -> None:
+def test_a_base_model_that_differs_from_its_mirror_is_refused(
+    own_tiny_model: Path, damage: str
+) -> None:
     mirror = json.loads((own_tiny_model / MIRROR).read_text())
     name, revision = mirror["name"], mirror["revision"]
     weights = own_tiny_model / "model.safetensors"
@@ -194,4 +261,7 @@ def test_a_base_model_that_differs_from_its_mirror_is_refused(own_tiny_model: Pa
 
 def test_a_base_model_that_is_its_mirrors_is_accepted(tiny_model: Path) -> None:
     mirror = json.loads((tiny_model / MIRROR).read_text())
-    assert verify(tiny_model, name=mirror["name"], revision=mirror["revision"]).revision == mirror["revision"]
+    assert (
+        verify(tiny_model, name=mirror["name"], revision=mirror["revision"]).revision
+        == mirror["revision"]
+    )

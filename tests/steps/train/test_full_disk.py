@@ -16,10 +16,19 @@ from steps.train import __main__ as command
 from steps.train import full_disk, job
 from steps.train.data import verified_table
 from steps.train.export import model_folder
-from tests.steps.train.support.curated_table import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared
+from tests.steps.train.support.curated_table import (
+    ARN,
+    NAME,
+    TABLE_ID,
+    LocalAccess,
+    commit,
+    prepared,
+)
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-NO_FOLDER = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+NO_FOLDER = FileNotFoundError(
+    errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"
+)
 
 
 def raising(error: Exception) -> Any:
@@ -38,7 +47,10 @@ def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
     monkeypatch.setattr(verified_table, "_SPOOL_BYTES", 1)  # so that the first chunk needs a file
     monkeypatch.setattr(tempfile, "TemporaryFile", raising(error))
     table = Table(UcName.parse(NAME), TABLE_ID, str(tmp_path / "curated"))
-    with pytest.raises(full_disk.DiskFull, match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib"):
+    with pytest.raises(
+        full_disk.DiskFull,
+        match=r"this job's disk is full\n(.*\n)*  do        raise train.volume_gib",
+    ):
         list(verified_table.stream(manifest, table, LocalAccess(), execution_arn=ARN))
 
 
@@ -58,7 +70,11 @@ def test_every_wording_of_a_full_disk_is_known(error: Exception) -> None:
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    for error in (OSError(errno.EIO, "I/O"), ValueError("x"), IntegrityError("No space left on device, says a file")):
+    for error in (
+        OSError(errno.EIO, "I/O"),
+        ValueError("x"),
+        IntegrityError("No space left on device, says a file"),
+    ):
         with pytest.raises(type(error)) as raised, full_disk.explained():
             raise error
         assert raised.value is error
@@ -83,7 +99,9 @@ def staging(*_: object, **__: object) -> None:
         raise AssertionError("there was room")
 
 
-def test_staging_on_a_full_disk_says_so_in_the_failure_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_staging_on_a_full_disk_says_so_in_the_failure_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(job, "train", staging)
     monkeypatch.setattr(tempfile, "mkdtemp", raising(FULL))
     assert command.main([]) == 1
@@ -116,11 +134,15 @@ def test_a_disk_that_fills_while_a_checkpoint_is_saved_leaves_no_half_of_it(
 
     def fills(content: object, path: str, *arguments: object, **options: object) -> None:
         if "checkpoint-4" in str(path):
-            raise RuntimeError(f"[enforce fail at inline_container.cc] . PytorchStreamWriter failed: {FULL}")
+            raise RuntimeError(
+                f"[enforce fail at inline_container.cc] . PytorchStreamWriter failed: {FULL}"
+            )
         save(content, path, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(torch, "save", fills)
     with pytest.raises(full_disk.DiskFull, match=r"raise train.volume_gib"), full_disk.explained():
         jobs.run(full)
-    assert [path.name for path in full.paths.checkpoints.iterdir()] == ["checkpoint-2"], "the one before it stays"
+    assert [path.name for path in full.paths.checkpoints.iterdir()] == ["checkpoint-2"], (
+        "the one before it stays"
+    )
     jobs.assert_nothing_published(full)

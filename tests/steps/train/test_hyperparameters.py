@@ -47,7 +47,12 @@ GOOD = {
 
 def test_good_hyperparameters_become_typed_values() -> None:
     parsed = arguments.parse(GOOD)
-    assert (parsed.learning_rate, parsed.lora_rank, parsed.max_steps, parsed.seed) == (0.0002, 16, -1, 17)
+    assert (parsed.learning_rate, parsed.lora_rank, parsed.max_steps, parsed.seed) == (
+        0.0002,
+        16,
+        -1,
+        17,
+    )
     assert str(parsed.curated_table) == "edgar.curated.risk_factor_examples"
     assert parsed.execution_id == "abcdefghijkl"
 
@@ -107,7 +112,10 @@ def test_a_value_that_is_no_string_is_refused(value: Any) -> None:
 
 
 def test_all_faults_come_at_once() -> None:
-    faulty = {name: text for name, text in GOOD.items() if name != "seed"} | {"epochs": "0", "learning_rat": "1"}
+    faulty = {name: text for name, text in GOOD.items() if name != "seed"} | {
+        "epochs": "0",
+        "learning_rat": "1",
+    }
     with pytest.raises(UsageError) as refused:
         arguments.parse(faulty)
     for part in (
@@ -131,7 +139,9 @@ def test_the_architecture_page_lists_exactly_these_hyperparameters() -> None:
 
 
 def test_paths_follow_sagemaker_base_dir() -> None:
-    assert Paths.from_environment({}).hyperparameters == Path("/opt/ml/input/config/hyperparameters.json")
+    assert Paths.from_environment({}).hyperparameters == Path(
+        "/opt/ml/input/config/hyperparameters.json"
+    )
     assert Paths.from_environment({"SAGEMAKER_BASE_DIR": "/x"}).model == Path("/x/model")
 
 
@@ -156,7 +166,9 @@ def test_help_names_every_hyperparameter_and_imports_nothing_heavy(tmp_path: Pat
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-def test_a_users_fault_exits_2_without_traceback_and_stands_in_the_failure_file(tmp_path: Path) -> None:
+def test_a_users_fault_exits_2_without_traceback_and_stands_in_the_failure_file(
+    tmp_path: Path,
+) -> None:
     path = Paths(tmp_path).hyperparameters
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(GOOD | {"epochs": "0"}))

@@ -29,8 +29,12 @@ def server() -> Iterator[ExperimentsServer]:
 
 
 @pytest.fixture
-def tracked_job(server: ExperimentsServer, tiny_model: Path, curated: Path, tmp_path: Path) -> SimpleNamespace:
-    made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment="/Shared/governed-finetune-test")
+def tracked_job(
+    server: ExperimentsServer, tiny_model: Path, curated: Path, tmp_path: Path
+) -> SimpleNamespace:
+    made = job(
+        tmp_path / "ml", tiny_model, curated, mlflow_experiment="/Shared/governed-finetune-test"
+    )
     made.services = Services(made.services.catalog, made.services.evidence, workspace(server))
     return made
 
@@ -40,12 +44,18 @@ def test_a_finished_job_is_a_finished_run_with_its_curve_its_origin_and_its_mani
 ) -> None:
     run(tracked_job)
     assert len(server.runs) == 1
-    assert (server.runs[0]["info"]["run_name"], server.runs[0]["info"]["status"]) == ("train-1", "FINISHED")
+    assert (server.runs[0]["info"]["run_name"], server.runs[0]["info"]["status"]) == (
+        "train-1",
+        "FINISHED",
+    )
     assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4]
     trained = Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence")
     assert trained.mlflow_run_id == "run-0"
     assert server.values("best_eval_loss") == [(4, trained.metrics.eval_loss)]
-    assert server.values("eval_loss") == [(0, trained.metrics.eval_loss_before), (4, trained.metrics.eval_loss)]
+    assert server.values("eval_loss") == [
+        (0, trained.metrics.eval_loss_before),
+        (4, trained.metrics.eval_loss),
+    ]
     tags = {key.removeprefix(PREFIX): value for key, value in server.tags().items()}
     assert tags == {
         "training_job": "train-1",
@@ -74,7 +84,9 @@ def test_a_stopped_job_is_a_killed_run_that_goes_on_when_the_job_starts_again(
     assert {step for step, _ in server.values("train_loss")} < {1, 2, 3, 4}
     run(tracked_job)
     assert (len(server.runs), server.runs[0]["info"]["status"]) == (1, "FINISHED")
-    assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4], "resumed: no step is trained twice"
+    assert [step for step, _ in server.values("train_loss")] == [1, 2, 3, 4], (
+        "resumed: no step is trained twice"
+    )
 
 
 def test_a_failed_job_is_a_failed_run(
@@ -92,20 +104,30 @@ def test_a_job_whose_workspace_refuses_metrics_finishes_all_the_same(
     server.trouble = [("experiments/create", 403)]
     run(tracked_job)
     assert server.runs == []
-    assert Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence").mlflow_run_id is None
+    assert (
+        Trained.from_bytes(tracked_job.evidence.documents[TRAINED], origin="evidence").mlflow_run_id
+        is None
+    )
     report = json.loads((tracked_job.paths.model / "report.json").read_text())
     refused, lost = report["live_metrics"]["problems"]
-    assert "CAN EDIT on the experiment /Shared/governed-finetune-test (on its folder, if it does not exist" in refused
+    assert (
+        "CAN EDIT on the experiment /Shared/governed-finetune-test (on its folder, if it does not exist"
+        in refused
+    )
     assert "values did not reach the MLflow run; the job's log has them all" in lost
 
 
-@pytest.mark.parametrize(("experiment", "leader"), [("none", True), ("/Shared/governed-finetune-test", False)])
+@pytest.mark.parametrize(
+    ("experiment", "leader"), [("none", True), ("/Shared/governed-finetune-test", False)]
+)
 def test_no_experiment_or_not_the_leader_is_no_thread_no_request_and_no_run(
     tiny_model: Path, curated: Path, tmp_path: Path, experiment: str, *, leader: bool
 ) -> None:
     made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment=experiment)
     nowhere: Any = object()
-    with tracked(made.arguments, nowhere, training_job="train-1", prepared=nowhere, leader=leader) as tracker:
+    with tracked(
+        made.arguments, nowhere, training_job="train-1", prepared=nowhere, leader=leader
+    ) as tracker:
         assert isinstance(tracker, Untracked)
         tracker.log(1, {"train_loss": 1.0})
         assert (tracker.run_id, tracker.problems) == (None, [])

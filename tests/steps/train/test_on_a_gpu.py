@@ -25,7 +25,10 @@ pytestmark = [
 
 
 def capable() -> bool:
-    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= fp8_linear.NATIVE_CAPABILITY
+    return (
+        torch.cuda.is_available()
+        and torch.cuda.get_device_capability() >= fp8_linear.NATIVE_CAPABILITY
+    )
 
 
 needs_fp8 = pytest.mark.skipif(not capable(), reason="no FP8 tensor cores here")
@@ -39,11 +42,15 @@ def row() -> list[packing.Document]:
 def test_varlen_attention_and_its_gradient_equal_sdpa_per_document(width: int) -> None:
     generator = torch.Generator().manual_seed(0)
     shapes = [(1, heads, 150, width) for heads in (8, 2, 2)]
-    on_cpu = [torch.randn(s, generator=generator).bfloat16().float().requires_grad_() for s in shapes]
+    on_cpu = [
+        torch.randn(s, generator=generator).bfloat16().float().requires_grad_() for s in shapes
+    ]
     on_gpu = [t.detach().cuda().bfloat16().requires_grad_() for t in on_cpu]
     borders = torch.tensor([0, 40, 41, 150], dtype=torch.int32)
     module = torch.nn.Module()
-    slow, _ = packed_attention(module, *on_cpu, None, scaling=width**-0.5, cu_seq_lens_q=borders, max_length_q=109)
+    slow, _ = packed_attention(
+        module, *on_cpu, None, scaling=width**-0.5, cu_seq_lens_q=borders, max_length_q=109
+    )
     fast, _ = packed_attention(
         module, *on_gpu, None, scaling=width**-0.5, cu_seq_lens_q=borders.cuda(), max_length_q=109
     )
@@ -68,7 +75,8 @@ def test_native_multiplies_within_quantization_error_for_any_number_of_tokens(to
     weight = torch.randn(512, 256, generator=generator) * 0.02
     scale = weight.abs().amax() / fp8_linear.E4M3_MAX
     storage, native = (
-        fp8_linear.Fp8Linear((weight / scale).to(fp8_linear.E4M3), scale, native=n).cuda() for n in (False, True)
+        fp8_linear.Fp8Linear((weight / scale).to(fp8_linear.E4M3), scale, native=n).cuda()
+        for n in (False, True)
     )
     x = torch.randn(tokens, 256, generator=generator).cuda().bfloat16().requires_grad_()
     exact = storage(x).float()
@@ -79,15 +87,21 @@ def test_native_multiplies_within_quantization_error_for_any_number_of_tokens(to
 
 @needs_fp8
 @pytest.mark.parametrize("tokens", [1, 17, 256])
-def test_the_fp8_input_gradient_is_within_quantization_error_for_any_number_of_tokens(tokens: int) -> None:
+def test_the_fp8_input_gradient_is_within_quantization_error_for_any_number_of_tokens(
+    tokens: int,
+) -> None:
     generator = torch.Generator().manual_seed(2)
     weight = torch.randn(512, 256, generator=generator) * 0.02
     scale = weight.abs().amax() / fp8_linear.E4M3_MAX
     bits = (weight / scale).to(fp8_linear.E4M3)
-    storage, in_fp8 = (fp8_linear.Fp8Linear(bits, scale, native=n, native_gradient=n).cuda() for n in (False, True))
+    storage, in_fp8 = (
+        fp8_linear.Fp8Linear(bits, scale, native=n, native_gradient=n).cuda() for n in (False, True)
+    )
     x = torch.randn(tokens, 256, generator=generator).cuda().bfloat16().requires_grad_()
     upstream = (torch.randn(tokens, 512, generator=generator) * 1e-4).cuda().bfloat16()
-    ours, exact = (torch.autograd.grad(linear(x), x, upstream)[0].float() for linear in (in_fp8, storage))
+    ours, exact = (
+        torch.autograd.grad(linear(x), x, upstream)[0].float() for linear in (in_fp8, storage)
+    )
     assert 0 < (ours - exact).norm() / exact.norm() < 0.05
 
 
@@ -96,19 +110,25 @@ def gpu_precision(mode: str) -> Precision:
 
 
 def full_row(tokens: int) -> dict[str, torch.Tensor | int]:
-    return on_device(allocator_count.row(*[tokens // 8] * 8, labelled=1.0), gpu_precision("storage"))
+    return on_device(
+        allocator_count.row(*[tokens // 8] * 8, labelled=1.0), gpu_precision("storage")
+    )
 
 
 @pytest.fixture(scope="module")
 def wide_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four layers of Ministral-3-3B's own sizes, with its vocabulary."""
     sizes = asdict(replace(MINISTRAL_3B, layers=4))
-    return allocator_count.model_of(make_tiny_model, tmp_path_factory.mktemp("wide") / "model", **sizes)
+    return allocator_count.model_of(
+        make_tiny_model, tmp_path_factory.mktemp("wide") / "model", **sizes
+    )
 
 
 @pytest.mark.parametrize("recomputed", [0, 2, 4])
 @pytest.mark.parametrize("mode", ["storage", "off", pytest.param("native_dx", marks=needs_fp8)])
-def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(wide_model: Path, mode: str, recomputed: int) -> None:
+def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(
+    wide_model: Path, mode: str, recomputed: int
+) -> None:
     how = gpu_precision(mode)
     gc.collect()
     others = torch.cuda.memory_allocated()
@@ -163,18 +183,30 @@ def test_compiled_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, 
     assert (gradient - eager).norm() < 0.05 * eager.norm()
 
 
-@pytest.mark.parametrize("mode", ["storage", pytest.param("native_dx", marks=needs_fp8), "off", "nf4"])
-def test_each_mode_computes_the_cpus_loss_and_reaches_every_adapter(tiny_model: Path, mode: str) -> None:
+@pytest.mark.parametrize(
+    "mode", ["storage", pytest.param("native_dx", marks=needs_fp8), "off", "nf4"]
+)
+def test_each_mode_computes_the_cpus_loss_and_reaches_every_adapter(
+    tiny_model: Path, mode: str
+) -> None:
     cpu = precision.decide("storage", Device(torch.device("cpu"), "cpu", None))
     reference = ministral.load(tiny_model, cpu)(**packing.collate([row()])).loss.item()
     here = precision.decide(mode, Device.here())
-    adapted = lora.add_adapters(ministral.load(tiny_model, here), 8, base_model="tiny", revision="0" * 40)
+    adapted = lora.add_adapters(
+        ministral.load(tiny_model, here), 8, base_model="tiny", revision="0" * 40
+    )
     adapted.train()
     with autocast(here):
         loss = adapted(**on_device(packing.collate([row()]), here)).loss
     loss.backward()
-    assert loss.item() == pytest.approx(reference, rel={"nf4": 0.1, "native_dx": 0.03}.get(mode, 0.01))
-    assert all(p.grad is not None and p.dtype is torch.float32 for p in adapted.parameters() if p.requires_grad)
+    assert loss.item() == pytest.approx(
+        reference, rel={"nf4": 0.1, "native_dx": 0.03}.get(mode, 0.01)
+    )
+    assert all(
+        p.grad is not None and p.dtype is torch.float32
+        for p in adapted.parameters()
+        if p.requires_grad
+    )
 
 
 @needs_fp8

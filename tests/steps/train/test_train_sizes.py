@@ -33,13 +33,20 @@ def many_files(folder: Path) -> Prepared:
     """One commit of as many files, all of the same two rows, as an appending engine with small partitions leaves them."""
     partition = folder / "execution_id=abcdefghijkl"
     partition.mkdir(parents=True)
-    source = pa.Table.from_pylist(curated_table.rows(curated_table.ARN, 1, 1)).drop_columns(["execution_id"])
+    source = pa.Table.from_pylist(curated_table.rows(curated_table.ARN, 1, 1)).drop_columns(
+        ["execution_id"]
+    )
     pq.write_table(source, partition / "part-00000.parquet")
     content = (partition / "part-00000.parquet").read_bytes()
     for number in range(1, FILES):
         (partition / f"part-{number:05d}.parquet").write_bytes(content)
     fields = [
-        {"name": name, "type": "integer" if name == "year" else "string", "nullable": True, "metadata": {}}
+        {
+            "name": name,
+            "type": "integer" if name == "year" else "string",
+            "nullable": True,
+            "metadata": {},
+        }
         for name in ("execution_id", *source.schema.names)
     ]
     actions: list[dict[str, object]] = [
@@ -69,17 +76,23 @@ def many_files(folder: Path) -> Prepared:
     return curated_table.prepared(folder, curated_table.ARN, 0, train=FILES, held_out=FILES)
 
 
-def test_a_manifest_of_more_files_than_a_listing_has_keys_is_read_file_by_file(tmp_path: Path) -> None:
+def test_a_manifest_of_more_files_than_a_listing_has_keys_is_read_file_by_file(
+    tmp_path: Path,
+) -> None:
     manifest = many_files(tmp_path / "table")
     assert len(manifest.files) == FILES
     assert Prepared.from_bytes(manifest.to_bytes(), origin="here") == manifest
     catalog = curated_table.LocalCatalog(tmp_path / "table")
     known = catalog.table(catalog._table.name)
-    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated_table.ARN)
+    batches = verified_table.stream(
+        manifest, known, catalog.read_access(known), execution_arn=curated_table.ARN
+    )
     assert sum(batch.num_rows for batch in batches) == 2 * FILES
 
 
-def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_version(tmp_path: Path) -> None:
+def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_version(
+    tmp_path: Path,
+) -> None:
     """Past the thousand keys of one listing, with commits of others after ours and no checkpoint."""
     folder, ours = tmp_path / "table", 1001
     curated_table.commit(folder, curated_table.OTHER_ARN)
@@ -94,7 +107,9 @@ def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_versio
     manifest = curated_table.prepared(folder, curated_table.ARN, ours)
     catalog = curated_table.LocalCatalog(folder)
     known = catalog.table(catalog._table.name)
-    batches = verified_table.stream(manifest, known, catalog.read_access(known), execution_arn=curated_table.ARN)
+    batches = verified_table.stream(
+        manifest, known, catalog.read_access(known), execution_arn=curated_table.ARN
+    )
     assert sum(batch.num_rows for batch in batches) == 30
     assert len(first) >= 3
 
@@ -124,7 +139,9 @@ def test_a_tensor_past_two_and_four_gibibytes_has_its_place_in_the_file(tmp_path
         file.write(safetensors_writer._header(shard.shapes))
         file.truncate(shard.size)
         file.seek(-8, os.SEEK_END)
-        file.write(torch.full((2, 2), 1.5, dtype=torch.bfloat16).view(torch.uint8).numpy().tobytes())
+        file.write(
+            torch.full((2, 2), 1.5, dtype=torch.bfloat16).view(torch.uint8).numpy().tobytes()
+        )
     with safe_open(tmp_path / shard.name, "pt") as opened:
         assert opened.get_slice("embedding").get_shape() == [131_072, 16_385]
         assert opened.get_tensor("last").tolist() == [[1.5, 1.5], [1.5, 1.5]]
@@ -139,13 +156,19 @@ def test_a_tensor_past_two_and_four_gibibytes_has_its_place_in_the_file(tmp_path
 
 def test_the_largest_adapter_that_train_can_save_is_one_that_register_takes() -> None:
     """All linears of a 70B model at the highest rank, in float32, and the header of the file."""
-    seventy = Shape(hidden=8192, ffn=28_672, layers=80, heads=64, kv_heads=8, head_width=128, vocabulary=131_072)
+    seventy = Shape(
+        hidden=8192, ffn=28_672, layers=80, heads=64, kv_heads=8, head_width=128, vocabulary=131_072
+    )
     largest = 4 * seventy.layers * seventy.adapter_weights(max(LORA_RANKS))
     bound = artifact.ALLOWED["adapter_model.safetensors"]
-    assert 6.6e9 < largest + 2**20 <= bound < 8**11, "eleven octal digits are what a plain tar header has for a size"
+    assert 6.6e9 < largest + 2**20 <= bound < 8**11, (
+        "eleven octal digits are what a plain tar header has for a size"
+    )
 
 
-def test_a_long_failure_keeps_its_beginning_and_its_end_within_what_sagemaker_shows(tmp_path: Path) -> None:
+def test_a_long_failure_keeps_its_beginning_and_its_end_within_what_sagemaker_shows(
+    tmp_path: Path,
+) -> None:
     paths = Paths(tmp_path)
     reason = "what happened " + "x" * 5000 + "\ud83d what to do"
     assert command._fail(paths, reason, 1) == 1

@@ -13,7 +13,17 @@ from pipeline.local.aws.store import Document, now
 
 RUN_ENDED = ("SUCCESS", "FAILED", "CANCELLED")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_SUMMARY = ("name", "arn", "releaseLabel", "type", "state", "stateDetails", "createdAt", "updatedAt", "architecture")
+_SUMMARY = (
+    "name",
+    "arn",
+    "releaseLabel",
+    "type",
+    "state",
+    "stateDetails",
+    "createdAt",
+    "updatedAt",
+    "architecture",
+)
 
 
 class Applications:
@@ -38,7 +48,10 @@ class Applications:
         check_monitoring("CreateApplication", request)
         with self._store.alone():
             for application in self._store.all("application"):
-                if application["_token"] == request.get("clientToken") and application["state"] != "TERMINATED":
+                if (
+                    application["_token"] == request.get("clientToken")
+                    and application["state"] != "TERMINATED"
+                ):
                     return _names(application)
             identifier = self._free_id(request.get("name", ""))
             at = now()
@@ -77,7 +90,11 @@ class Applications:
     def describe(self, caller: Caller, request: Document) -> Document:
         """The whole application."""
         application = self.get(request)
-        return {"application": {key: value for key, value in application.items() if not key.startswith("_")}}
+        return {
+            "application": {
+                key: value for key, value in application.items() if not key.startswith("_")
+            }
+        }
 
     def delete(self, caller: Caller, request: Document) -> Document:
         """Terminate an application that has no run under way."""
@@ -105,8 +122,13 @@ class Applications:
     def _idle(self, request: Document) -> Document:
         application = self.get(request)
         for run in self._store.all("job-run"):
-            if run["applicationId"] == application["applicationId"] and run["state"] not in RUN_ENDED:
-                raise Conflict(f"Application {application['applicationId']} has job runs that are not finished")
+            if (
+                run["applicationId"] == application["applicationId"]
+                and run["state"] not in RUN_ENDED
+            ):
+                raise Conflict(
+                    f"Application {application['applicationId']} has job runs that are not finished"
+                )
         return application
 
     def _set_state(self, application: Document, state: str) -> Document:

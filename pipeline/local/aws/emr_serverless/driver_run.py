@@ -30,7 +30,12 @@ class RunFailed(Exception):
 def end(run: Document, state: str, details: str) -> None:
     """Give the run its last state."""
     at = now()
-    run |= {"state": state, "stateDetails": details[:MAX_DETAIL_CHARACTERS], "updatedAt": at, "endedAt": at}
+    run |= {
+        "state": state,
+        "stateDetails": details[:MAX_DETAIL_CHARACTERS],
+        "updatedAt": at,
+        "endedAt": at,
+    }
     run["totalExecutionDurationSeconds"] = round(at - run.get("startedAt", at))
 
 
@@ -57,7 +62,9 @@ class JobRun:
             state, details = "FAILED", f"Job failed to start: {error}"
         if self._stopping.is_set():
             state, details = "CANCELLED", "Job run was cancelled"
-        if not self._account.closing.is_set():  # else the next start records what the end of the environment cut off
+        if (
+            not self._account.closing.is_set()
+        ):  # else the next start records what the end of the environment cut off
             with self._account.store.edit("job-run", self._id) as document:
                 end(document, state, details)
         self._account.revoke(self._session)
@@ -67,7 +74,9 @@ class JobRun:
         with self._lock:
             self._stopping.set()
             if self._process is not None:
-                self._process.stop(self._account.stop_grace_seconds if grace_seconds is None else grace_seconds)
+                self._process.stop(
+                    self._account.stop_grace_seconds if grace_seconds is None else grace_seconds
+                )
 
     def kill(self) -> None:
         """End the process group now."""
@@ -87,7 +96,9 @@ class JobRun:
                 document |= {"state": "RUNNING", "startedAt": now(), "updatedAt": now()}
         code, timed_out, last_line = self._execute(run, command)
         if timed_out:
-            raise RunFailed(f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes and was ended")
+            raise RunFailed(
+                f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes and was ended"
+            )
         if code != 0:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
             raise RunFailed(
@@ -96,7 +107,10 @@ class JobRun:
             )
 
     def _command(self, submit: Document) -> list[str]:
-        entry, arguments = self._entry_point(submit["entryPoint"]), submit.get("entryPointArguments") or []
+        entry, arguments = (
+            self._entry_point(submit["entryPoint"]),
+            submit.get("entryPointArguments") or [],
+        )
         if self._account.engine == "sail":
             return [sys.executable, str(_SAIL_DRIVER), str(entry), *arguments]
         return [self._spark_python, str(entry), *arguments]
@@ -115,7 +129,9 @@ class JobRun:
         from botocore.exceptions import ClientError
 
         try:
-            self._account.client("s3", self._session).download_file(parts.netloc, parts.path.lstrip("/"), str(target))
+            self._account.client("s3", self._session).download_file(
+                parts.netloc, parts.path.lstrip("/"), str(target)
+            )
         except ClientError as error:
             raise RunFailed(f"entry point {uri}: {error}") from None
         return target
@@ -173,7 +189,9 @@ def _submit_arguments(parameters: str) -> str:
 
 def _destination(run: Document) -> tuple[str, str]:
     """Log group and stream prefix, as the run's monitoring configuration has them."""
-    monitoring: dict[str, Any] = (run.get("configurationOverrides") or {}).get("monitoringConfiguration") or {}
+    monitoring: dict[str, Any] = (run.get("configurationOverrides") or {}).get(
+        "monitoringConfiguration"
+    ) or {}
     chosen = monitoring.get("cloudWatchLoggingConfiguration") or {}
     prefix = chosen.get("logStreamNamePrefix", "")
     return chosen.get("logGroupName") or LOG_GROUP, f"{prefix}/" if prefix else ""

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.emr_serverless import driver_run
-from pipeline.local.aws.emr_serverless.applications import RUN_ENDED, Applications, base36, check_monitoring
+from pipeline.local.aws.emr_serverless.applications import (
+    RUN_ENDED,
+    Applications,
+    base36,
+    check_monitoring,
+)
 from pipeline.local.aws.errors import ApplicationNotFound, Invalid, NotServed
 from pipeline.local.aws.store import Document, now
 
@@ -77,8 +82,12 @@ class EmrServerless:
         role = request["executionRoleArn"]
         self._account.check_may_pass(caller, role, SERVICE)
         if request.get("tags"):
-            self._account.check_allowed(caller, "emr-serverless:TagResource", f"{application['arn']}/jobruns/*")
-        session = self._account.session_of(role, SERVICE, "EMRServerless", policy=request.get("executionIamPolicy"))
+            self._account.check_allowed(
+                caller, "emr-serverless:TagResource", f"{application['arn']}/jobruns/*"
+            )
+        session = self._account.session_of(
+            role, SERVICE, "EMRServerless", policy=request.get("executionIamPolicy")
+        )
         with self._store.alone():
             for earlier in self._of(application):
                 if earlier["_token"] == request["clientToken"]:
@@ -86,7 +95,9 @@ class EmrServerless:
             run = _document(application, caller, request)
             self._store.add("job-run", run["jobRunId"], run)
         self.applications.start(caller, request)
-        running = self._running[run["jobRunId"]] = driver_run.JobRun(self._account, run["jobRunId"], session)
+        running = self._running[run["jobRunId"]] = driver_run.JobRun(
+            self._account, run["jobRunId"], session
+        )
         threading.Thread(target=running.run, name=f"job-run {run['jobRunId']}", daemon=True).start()
         return {key: run[key] for key in _STARTED}
 
@@ -95,7 +106,8 @@ class EmrServerless:
         paging.check("ListJobRuns", request, {"applicationId", "states"})
         states = paging.many(request.get("states"))
         found = [
-            {"id": run["jobRunId"], "type": "SPARK"} | {key: run[key] for key in _SUMMARY if key in run}
+            {"id": run["jobRunId"], "type": "SPARK"}
+            | {key: run[key] for key in _SUMMARY if key in run}
             for run in reversed(self._of(self.applications.get(request)))
             if not states or run["state"] in states
         ]
@@ -104,14 +116,20 @@ class EmrServerless:
 
     def describe(self, caller: Caller, request: Document) -> Document:
         """The whole run."""
-        return {"jobRun": {key: value for key, value in self._run(request).items() if not key.startswith("_")}}
+        return {
+            "jobRun": {
+                key: value for key, value in self._run(request).items() if not key.startswith("_")
+            }
+        }
 
     def cancel(self, caller: Caller, request: Document) -> Document:
         """SIGTERM to the driver, SIGKILL after the grace."""
         run = self._run(request)
         with self._store.edit("job-run", run["jobRunId"]) as document:
             if document["state"] in RUN_ENDED:
-                raise Invalid(f"Job run {run['jobRunId']} cannot be cancelled: it is {document['state']}")
+                raise Invalid(
+                    f"Job run {run['jobRunId']} cannot be cancelled: it is {document['state']}"
+                )
             document |= {"state": "CANCELLING", "updatedAt": now()}
         grace = request.get("shutdownGracePeriodInSeconds")
         self._running[run["jobRunId"]].stop(None if grace is None else float(grace))
@@ -129,7 +147,11 @@ class EmrServerless:
         return run
 
     def _of(self, application: Document) -> list[Document]:
-        return [run for run in self._store.all("job-run") if run["applicationId"] == application["applicationId"]]
+        return [
+            run
+            for run in self._store.all("job-run")
+            if run["applicationId"] == application["applicationId"]
+        ]
 
 
 def _check_served(request: Document) -> None:
@@ -153,7 +175,8 @@ def _document(application: Document, caller: Caller, request: Document) -> Docum
         "createdAt": at,
         "updatedAt": at,
         "executionRole": request["executionRoleArn"],
-        "executionTimeoutMinutes": request.get("executionTimeoutMinutes") or DEFAULT_TIMEOUT_MINUTES,
+        "executionTimeoutMinutes": request.get("executionTimeoutMinutes")
+        or DEFAULT_TIMEOUT_MINUTES,
         "state": "SUBMITTED",
         "stateDetails": "",
         "releaseLabel": application["releaseLabel"],

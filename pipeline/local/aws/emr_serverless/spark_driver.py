@@ -15,13 +15,19 @@ from pathlib import Path
 def main() -> None:
     """Start the engine, hand over to the job."""
     # Sail reads its settings when it is imported, and S3 only by these names.
-    os.environ.setdefault("SAIL_EXECUTION__CHECKPOINT__PATH", Path(os.environ["TMPDIR"], "checkpoints").as_uri())
+    os.environ.setdefault(
+        "SAIL_EXECUTION__CHECKPOINT__PATH", Path(os.environ["TMPDIR"], "checkpoints").as_uri()
+    )
     os.environ.setdefault("AWS_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
     os.environ.setdefault("AWS_ALLOW_HTTP", "true")
-    os.environ.setdefault("RUST_LOG", "error")  # else Sail's farewell stands below the job's own last words
+    os.environ.setdefault(
+        "RUST_LOG", "error"
+    )  # else Sail's farewell stands below the job's own last words
     from pysail.spark import SparkConnectServer
 
-    server = SparkConnectServer()  # must live as long as the job: a client of a collected server waits for ever
+    server = (
+        SparkConnectServer()
+    )  # must live as long as the job: a client of a collected server waits for ever
     server.start()
     _, port = server.listening_address
     os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"

@@ -48,12 +48,16 @@ class Callbacks:
             if callback["state"] == "open":
                 callback |= answer | {"answered_by": request.get("ClientRequestToken")}
             elif callback["state"] != answer["state"] or not self._repeated(callback, request):
-                raise Conflict(f"Callback token {token} was answered already: the step {callback['state']}.")
+                raise Conflict(
+                    f"Callback token {token} was answered already: the step {callback['state']}."
+                )
             return {"PipelineExecutionArn": callback["execution"]}
 
     @staticmethod
     def _repeated(callback: Document, request: Document) -> bool:
-        return callback.get("answered_by") is not None and callback["answered_by"] == request.get("ClientRequestToken")
+        return callback.get("answered_by") is not None and callback["answered_by"] == request.get(
+            "ClientRequestToken"
+        )
 
     def _callback(self, token: str) -> Document:
         callback = self._store.get("callback", token)
@@ -66,7 +70,10 @@ class Callbacks:
             token = step["Metadata"].get("Callback", {}).get("CallbackToken")
             if token and (self._store.get("callback", token) or {}).get("state") == "open":
                 with self._store.edit("callback", token) as callback:
-                    callback |= {"state": "expired", "reason": "the execution ended before the answer"}
+                    callback |= {
+                        "state": "expired",
+                        "reason": "the execution ended before the answer",
+                    }
 
 
 def _outputs(given: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, Any]:

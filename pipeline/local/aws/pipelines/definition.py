@@ -46,7 +46,9 @@ class Parameter:
         typed = typed_value(value, self.type, f"pipeline parameter {self.name}")
         if self.enumeration and typed not in self.enumeration:
             allowed = ", ".join(map(str, self.enumeration))
-            raise DefinitionError(f"pipeline parameter {self.name}: expected one of {allowed}, got {value!r}")
+            raise DefinitionError(
+                f"pipeline parameter {self.name}: expected one of {allowed}, got {value!r}"
+            )
         return typed
 
 
@@ -58,7 +60,9 @@ class Step:
     type: str
     document: Mapping[str, Any]
     requires: frozenset[str]
-    branch: tuple[str, bool] | None = None  # the Condition it stands in, and the outcome that runs it
+    branch: tuple[str, bool] | None = (
+        None  # the Condition it stands in, and the outcome that runs it
+    )
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -82,13 +86,17 @@ class Definition:
         """
         if unknown := sorted(given.keys() - self.parameters.keys()):
             known = ", ".join(self.parameters) or "none"
-            raise DefinitionError(f"unknown pipeline parameters {', '.join(unknown)}; the pipeline has {known}")
+            raise DefinitionError(
+                f"unknown pipeline parameters {', '.join(unknown)}; the pipeline has {known}"
+            )
         values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if name in given:
                 values[name] = parameter.read(given[name])
             elif parameter.default is None:
-                raise DefinitionError(f"pipeline parameter {name} has no default: a value is required")
+                raise DefinitionError(
+                    f"pipeline parameter {name} has no default: a value is required"
+                )
             else:
                 values[name] = parameter.default
         return values
@@ -127,7 +135,9 @@ def parse(text: str) -> Definition:
     if not steps:
         raise DefinitionError("pipeline definition: it has no steps")
     _check_graph(steps)
-    return Definition({item["Name"]: _parameter(item) for item in document.get("Parameters") or []}, steps)
+    return Definition(
+        {item["Name"]: _parameter(item) for item in document.get("Parameters") or []}, steps
+    )
 
 
 def _parameter(item: Mapping[str, Any]) -> Parameter:
@@ -145,10 +155,16 @@ def _steps(documents: list[Any], branch: tuple[str, bool] | None) -> Iterator[St
         if not _STEP_NAME.fullmatch(name):
             raise DefinitionError(f"pipeline definition: {name!r} is not a step name")
         if kind not in STEP_TYPES:
-            raise DefinitionError(f"step {name}: not implemented: step type {kind!r} (served: {', '.join(STEP_TYPES)})")
+            raise DefinitionError(
+                f"step {name}: not implemented: step type {kind!r} (served: {', '.join(STEP_TYPES)})"
+            )
         arguments = document.get("Arguments") or {}
-        own = {key: value for key, value in arguments.items() if key not in ("IfSteps", "ElseSteps")}
-        requires = _depends_on(name, document) | references(own) | ({branch[0]} if branch else set())
+        own = {
+            key: value for key, value in arguments.items() if key not in ("IfSteps", "ElseSteps")
+        }
+        requires = (
+            _depends_on(name, document) | references(own) | ({branch[0]} if branch else set())
+        )
         yield Step(name, kind, document, frozenset(requires), branch)
         if kind == "Condition":
             yield from _steps(arguments.get("IfSteps") or [], (name, True))
@@ -158,16 +174,22 @@ def _steps(documents: list[Any], branch: tuple[str, bool] | None) -> Iterator[St
 def _depends_on(name: str, document: Mapping[str, Any]) -> set[str]:
     entries = document.get("DependsOn") or []
     if strange := [entry for entry in entries if not isinstance(entry, str)]:
-        raise DefinitionError(f"step {name}: not implemented: DependsOn {strange[0]!r} (served: names of steps)")
+        raise DefinitionError(
+            f"step {name}: not implemented: DependsOn {strange[0]!r} (served: names of steps)"
+        )
     return set(entries)
 
 
 def _check_graph(steps: Mapping[str, Step]) -> None:
     for step in steps.values():
         if missing := step.requires - steps.keys():
-            raise DefinitionError(f"step {step.name} depends on {', '.join(sorted(missing))}, which does not exist")
+            raise DefinitionError(
+                f"step {step.name} depends on {', '.join(sorted(missing))}, which does not exist"
+            )
     placed: set[str] = set()
-    while ready := [step.name for step in steps.values() if step.name not in placed and step.requires <= placed]:
+    while ready := [
+        step.name for step in steps.values() if step.name not in placed and step.requires <= placed
+    ]:
         placed.update(ready)
     if circle := sorted(steps.keys() - placed):
         raise DefinitionError(f"the steps {', '.join(circle)} wait for each other")

@@ -13,9 +13,7 @@ from pipeline.local.aws.pipelines.expressions import text
 from pipeline.local.aws.pipelines.pipelines import EXECUTION_ENDED
 from pipeline.local.aws.store import Document, now
 
-INTERRUPTED = (
-    "InternalServerError: the embedded environment ended while this execution ran. Retry it, or start it again."
-)
+INTERRUPTED = "InternalServerError: the embedded environment ended while this execution ran. Retry it, or start it again."
 _START_SERVED = {
     "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters", "PipelineExecutionDescription",
     "ClientRequestToken", "ParallelismConfiguration",
@@ -60,7 +58,11 @@ class Executions:
                 }
                 for step in document["_steps"].values():
                     if step["StepStatus"] in RUNNING:
-                        step |= {"StepStatus": "Failed", "FailureReason": INTERRUPTED, "EndTime": now()}
+                        step |= {
+                            "StepStatus": "Failed",
+                            "FailureReason": INTERRUPTED,
+                            "EndTime": now(),
+                        }
 
     def start(self, caller: Caller, request: Document) -> Document:
         """Start an execution; the same client token again answers the one it started."""
@@ -97,7 +99,9 @@ class Executions:
             raise NotFound(f"Pipeline '{name}' does not exist.")
         executions = self._of(self._account.arn("sagemaker", f"pipeline/{name}"))
         found = []
-        for execution in paging.ordered(executions, request, sort_by={"PipelineExecutionArn": "PipelineExecutionArn"}):
+        for execution in paging.ordered(
+            executions, request, sort_by={"PipelineExecutionArn": "PipelineExecutionArn"}
+        ):
             summary = {key: execution[key] for key in _DESCRIBED[1:5] if key in execution}
             summary["StartTime"] = execution["CreationTime"]
             if "FailureReason" in execution:
@@ -129,13 +133,18 @@ class Executions:
     def describe_definition(self, caller: Caller, request: Document) -> Document:
         """The definition as it was when the execution started."""
         execution = self._execution(request)
-        return {"PipelineDefinition": execution["_definition"], "CreationTime": execution["CreationTime"]}
+        return {
+            "PipelineDefinition": execution["_definition"],
+            "CreationTime": execution["CreationTime"],
+        }
 
     def update(self, caller: Caller, request: Document) -> Document:
         """Change the display name, the description or the parallelism."""
         arn = self._execution(request)["PipelineExecutionArn"]
         with self._store.edit("execution", arn) as document:
-            document |= {key: request[key] for key in _KEPT if key in request} | {"LastModifiedTime": now()}
+            document |= {key: request[key] for key in _KEPT if key in request} | {
+                "LastModifiedTime": now()
+            }
         return {"PipelineExecutionArn": arn}
 
     def stop(self, caller: Caller, request: Document) -> Document:
@@ -160,9 +169,19 @@ class Executions:
                     f"Only an execution that failed or was stopped can be retried."
                 )
             if any(step["_type"] == "Fail" for step in document["_steps"].values()):
-                raise Conflict(f"Pipeline execution with ARN {arn} ended in a Fail step and cannot be retried.")
-            done = {name: step for name, step in document["_steps"].items() if step["StepStatus"] == "Succeeded"}
-            document |= {"_steps": done, "PipelineExecutionStatus": "Executing", "LastModifiedTime": now()}
+                raise Conflict(
+                    f"Pipeline execution with ARN {arn} ended in a Fail step and cannot be retried."
+                )
+            done = {
+                name: step
+                for name, step in document["_steps"].items()
+                if step["StepStatus"] == "Succeeded"
+            }
+            document |= {
+                "_steps": done,
+                "PipelineExecutionStatus": "Executing",
+                "LastModifiedTime": now(),
+            }
             document.pop("FailureReason", None)
             if "ParallelismConfiguration" in request:
                 document["ParallelismConfiguration"] = request["ParallelismConfiguration"]
@@ -170,7 +189,9 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def _new(self, pipeline: Document, request: Document) -> Document:
-        identifier = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
+        identifier = "".join(
+            secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12)
+        )
         at = now()
         inherited = {key: pipeline[key] for key in ("ParallelismConfiguration",) if key in pipeline}
         return inherited | {key: request[key] for key in _KEPT if key in request} | {
@@ -195,7 +216,9 @@ class Executions:
     def _execution(self, request: Document) -> Document:
         execution = self._store.get("execution", request["PipelineExecutionArn"])
         if execution is None:
-            raise NotFound(f"Pipeline execution with ARN {request['PipelineExecutionArn']} does not exist.")
+            raise NotFound(
+                f"Pipeline execution with ARN {request['PipelineExecutionArn']} does not exist."
+            )
         return execution
 
 

@@ -58,7 +58,9 @@ class Executor:
         while not self._account.closing.is_set():
             document = self._document()
             ready = self._ready(document)
-            running = [name for name, step in document["_steps"].items() if step["StepStatus"] in RUNNING]
+            running = [
+                name for name, step in document["_steps"].items() if step["StepStatus"] in RUNNING
+            ]
             for step in ready[: max(0, self._parallel - len(running))]:
                 self._begin(acting, step, document)
                 running.append(step.name)
@@ -88,7 +90,9 @@ class Executor:
             }
         running = RunningStep(acting, self._arn, step, self._scope(document))
         work = step_types.WORK[step.type]
-        threading.Thread(target=running.run, args=(work,), name=f"step {step.name} of {self._arn}", daemon=True).start()
+        threading.Thread(
+            target=running.run, args=(work,), name=f"step {step.name} of {self._arn}", daemon=True
+        ).start()
 
     def _ready(self, document: Document) -> list[Step]:
         records = document["_steps"]
@@ -97,7 +101,9 @@ class Executor:
         if any(step["StepStatus"] in ("Failed", "Stopped") for step in records.values()):
             return []
         return [
-            step for step in self._definition.steps.values() if step.name not in records and _may_run(step, records)
+            step
+            for step in self._definition.steps.values()
+            if step.name not in records and _may_run(step, records)
         ]
 
     def _scope(self, document: Document) -> Scope:
@@ -110,7 +116,9 @@ class Executor:
 
     def _end(self, reason: str = "") -> None:
         with self._store.edit("execution", self._arn) as document:
-            failed = [step for step in document["_steps"].values() if step["StepStatus"] == "Failed"]
+            failed = [
+                step for step in document["_steps"].values() if step["StepStatus"] == "Failed"
+            ]
             stopped = any(step["StepStatus"] == "Stopped" for step in document["_steps"].values())
             status = "Failed" if reason else "Succeeded"
             if document["PipelineExecutionStatus"] == "Stopping":

@@ -26,7 +26,9 @@ class NotServedExpression(ExpressionError):
     """An expression or a condition this interpreter does not know."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"not implemented: {name} (served: Get, Std:Join and the conditions {', '.join(CONDITIONS)})")
+        super().__init__(
+            f"not implemented: {name} (served: Get, Std:Join and the conditions {', '.join(CONDITIONS)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,15 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "LessThan": operator.lt,
     "LessThanOrEqualTo": operator.le,
 }
-_NAME_KEYS = ("MetricName", "ChannelName", "OutputName", "Name")  # what AWS's lists of structures are named by
-_PATH_PART = re.compile(r"\.?(?P<name>[A-Za-z0-9_-]+)|\[(?P<index>\d+)\]|\[(?P<quote>['\"])(?P<key>.+?)(?P=quote)\]")
+_NAME_KEYS = (
+    "MetricName",
+    "ChannelName",
+    "OutputName",
+    "Name",
+)  # what AWS's lists of structures are named by
+_PATH_PART = re.compile(
+    r"\.?(?P<name>[A-Za-z0-9_-]+)|\[(?P<index>\d+)\]|\[(?P<quote>['\"])(?P<key>.+?)(?P=quote)\]"
+)
 
 
 def resolve(value: Any, scope: Scope) -> Any:
@@ -89,14 +98,18 @@ def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
     if kind == "Not":
         return not holds(condition["Expression"], scope)
     if kind == "Or":
-        outcomes = [holds(item, scope) for item in condition["Conditions"]]  # each one, so each mistake is found
+        outcomes = [
+            holds(item, scope) for item in condition["Conditions"]
+        ]  # each one, so each mistake is found
         return any(outcomes)
     if kind == "In":
         return resolve(condition["QueryValue"], scope) in resolve(condition["Values"], scope)
     if kind not in _COMPARISONS:
         raise NotServedExpression(f"condition type {kind!r}")
     left, right = resolve(condition["LeftValue"], scope), resolve(condition["RightValue"], scope)
-    if isinstance(left, bool) != isinstance(right, bool) or isinstance(left, str) != isinstance(right, str):
+    if isinstance(left, bool) != isinstance(right, bool) or isinstance(left, str) != isinstance(
+        right, str
+    ):
         raise ExpressionError(
             f"condition {kind}: expected two numbers, two strings or two booleans, got {left!r} and {right!r}"
         )
@@ -158,7 +171,9 @@ def _join(join: Mapping[str, Any], scope: Scope) -> str:
 
 def _named(names: Mapping[str, Any], name: str, path: str) -> Any:
     if name not in names:
-        raise ExpressionError(f"Get {path!r}: there is no {name!r}; there is {', '.join(sorted(names)) or 'nothing'}")
+        raise ExpressionError(
+            f"Get {path!r}: there is no {name!r}; there is {', '.join(sorted(names)) or 'nothing'}"
+        )
     return names[name]
 
 
@@ -167,7 +182,9 @@ def _walk(value: Any, parts: str, path: str) -> Any:
     while position < len(parts):
         match = _PATH_PART.match(parts, position)
         if match is None:
-            raise ExpressionError(f"Get {path!r}: cannot read the property path at {parts[position:]!r}")
+            raise ExpressionError(
+                f"Get {path!r}: cannot read the property path at {parts[position:]!r}"
+            )
         value = _entry(value, match, path)
         position = match.end()
     return value
@@ -183,5 +200,7 @@ def _entry(value: Any, part: re.Match[str], path: str) -> Any:
     if isinstance(value, list):
         value = {entry[key]: entry for entry in value for key in _NAME_KEYS if key in entry}
     if not isinstance(value, Mapping):
-        raise ExpressionError(f"Get {path!r}: {name!r} is asked of {value!r}, which has no properties")
+        raise ExpressionError(
+            f"Get {path!r}: {name!r} is asked of {value!r}, which has no properties"
+        )
     return _named(value, name, path)

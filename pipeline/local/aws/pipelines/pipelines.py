@@ -15,7 +15,13 @@ _SERVED = {
     "Tags", "ParallelismConfiguration",
 }  # fmt: skip
 _LIST_SERVED = {"PipelineNamePrefix", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
-_KEPT = ("PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
+_KEPT = (
+    "PipelineDisplayName",
+    "PipelineDefinition",
+    "PipelineDescription",
+    "RoleArn",
+    "ParallelismConfiguration",
+)
 _SUMMARY = (
     "PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn", "CreationTime",
     "LastModifiedTime",
@@ -69,14 +75,22 @@ class Pipelines:
         pipeline = self._pipeline(request)
         self._check(caller, request, pipeline["PipelineArn"])
         with self._store.edit("pipeline", pipeline["PipelineName"]) as document:
-            document |= {key: request[key] for key in _KEPT if key in request} | {"LastModifiedTime": now()}
+            document |= {key: request[key] for key in _KEPT if key in request} | {
+                "LastModifiedTime": now()
+            }
             document["_version"] += "PipelineDefinition" in request
-            return {"PipelineArn": document["PipelineArn"], "PipelineVersionId": document["_version"]}
+            return {
+                "PipelineArn": document["PipelineArn"],
+                "PipelineVersionId": document["_version"],
+            }
 
     def describe(self, caller: Caller, request: Document) -> Document:
         """The whole pipeline, its definition byte for byte as it was sent."""
         pipeline = self._pipeline(request)
-        if request.get("PipelineVersionId") not in (None, pipeline["_version"]) or "PipelineVersionAlias" in request:
+        if (
+            request.get("PipelineVersionId") not in (None, pipeline["_version"])
+            or "PipelineVersionAlias" in request
+        ):
             raise NotServed("DescribePipeline of an earlier version or an alias")
         runs = [run["CreationTime"] for run in self._runs_of(pipeline)]
         return {key: value for key, value in pipeline.items() if not key.startswith("_")} | (
@@ -88,7 +102,9 @@ class Pipelines:
         paging.check("ListPipelines", request, _LIST_SERVED)
         found = [
             {key: pipeline[key] for key in _SUMMARY if key in pipeline}
-            for pipeline in paging.ordered(self._store.all("pipeline"), request, sort_by={"Name": "PipelineName"})
+            for pipeline in paging.ordered(
+                self._store.all("pipeline"), request, sort_by={"Name": "PipelineName"}
+            )
             if pipeline["PipelineName"].startswith(request.get("PipelineNamePrefix", ""))
         ]
         summaries, token = paging.page(found, request)
@@ -97,8 +113,12 @@ class Pipelines:
     def delete(self, caller: Caller, request: Document) -> Document:
         """Delete a pipeline that has no execution under way."""
         pipeline = self._pipeline(request)
-        if any(run["PipelineExecutionStatus"] not in EXECUTION_ENDED for run in self._runs_of(pipeline)):
-            raise Conflict(f"Pipeline {pipeline['PipelineName']} has executions that are not finished")
+        if any(
+            run["PipelineExecutionStatus"] not in EXECUTION_ENDED for run in self._runs_of(pipeline)
+        ):
+            raise Conflict(
+                f"Pipeline {pipeline['PipelineName']} has executions that are not finished"
+            )
         self._store.remove("pipeline", pipeline["PipelineName"])
         return {"PipelineArn": pipeline["PipelineArn"]}
 
@@ -123,4 +143,8 @@ class Pipelines:
         return pipeline
 
     def _runs_of(self, pipeline: Document) -> list[Document]:
-        return [run for run in self._store.all("execution") if run["PipelineArn"] == pipeline["PipelineArn"]]
+        return [
+            run
+            for run in self._store.all("execution")
+            if run["PipelineArn"] == pipeline["PipelineArn"]
+        ]

@@ -10,7 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestThrottled", "SlowDown"}
+_THROTTLED = {
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestThrottled",
+    "SlowDown",
+}
 DEFAULT_INTERVAL_SECONDS, DEFAULT_BACKOFF, DEFAULT_ATTEMPTS = 1, 2.0, 5
 
 
@@ -39,7 +45,9 @@ class Policies:
             if fault not in policy.get("ExceptionType", []):
                 continue
             interval = float(policy.get("IntervalSeconds", DEFAULT_INTERVAL_SECONDS))
-            pause = interval * float(policy.get("BackoffRate", DEFAULT_BACKOFF)) ** self._used[number]
+            pause = (
+                interval * float(policy.get("BackoffRate", DEFAULT_BACKOFF)) ** self._used[number]
+            )
             self._used[number] += 1
             return pause if self._allows(policy, self._used[number], pause) else None
         return None

@@ -83,7 +83,10 @@ class RunningStep:
         except ClientError as error:
             refused = error.response["Error"]
             details = f"{refused.get('Code')}: {refused.get('Message')}"
-            self._end("Failed", f"ClientError: Failed to invoke {error.operation_name}. Error Details: {details}")
+            self._end(
+                "Failed",
+                f"ClientError: Failed to invoke {error.operation_name}. Error Details: {details}",
+            )
         except Exception as error:  # noqa: BLE001  # a thread's last chance: the step must not stay Executing for ever
             self._end("Failed", f"ClientError: {error}")
 
@@ -115,7 +118,9 @@ class RunningStep:
             return
         if self.stopping and status in ("Stopped", "CANCELLED"):
             raise StepStopped
-        raise StepFailed(reason if reason.split(":")[0].endswith("Error") else f"ClientError: {reason}")
+        raise StepFailed(
+            reason if reason.split(":")[0].endswith("Error") else f"ClientError: {reason}"
+        )
 
     def _repeat(self, work: Callable[["RunningStep"], None]) -> None:
         policies = Policies(self.step.document.get("RetryPolicies") or [])

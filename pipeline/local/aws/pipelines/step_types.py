@@ -35,7 +35,9 @@ def train(running: RunningStep) -> None:
     arn = client.create_training_job(TrainingJobName=name, **request)["TrainingJobArn"]
     running.set(Metadata={"TrainingJob": {"Arn": arn}})
     running.await_end(
-        lambda: (running.store.get("training-job", name) or {}).get("TrainingJobStatus") in jobs.ENDED,
+        lambda: (
+            (running.store.get("training-job", name) or {}).get("TrainingJobStatus") in jobs.ENDED
+        ),
         lambda: client.stop_training_job(TrainingJobName=name),
     )
     job = client.describe_training_job(TrainingJobName=name)
@@ -49,9 +51,16 @@ def run_emr_job(running: RunningStep) -> None:
     client = running.client("emr-serverless")
     arguments = running.arguments
     if "ApplicationId" not in arguments:
-        raise StepFailed("not implemented: an EMRServerless step that creates its application (give ApplicationId)")
-    request = {key: value for key, value in arguments["JobConfig"].items() if value not in (None, {}, [])}
-    request |= {"applicationId": arguments["ApplicationId"], "executionRoleArn": arguments["ExecutionRoleArn"]}
+        raise StepFailed(
+            "not implemented: an EMRServerless step that creates its application (give ApplicationId)"
+        )
+    request = {
+        key: value for key, value in arguments["JobConfig"].items() if value not in (None, {}, [])
+    }
+    request |= {
+        "applicationId": arguments["ApplicationId"],
+        "executionRoleArn": arguments["ExecutionRoleArn"],
+    }
     run = client.start_job_run(**request)
     names = {key: run[key] for key in ("applicationId", "jobRunId")}
     running.set(Metadata={"EMRServerless": _emr_metadata(names, request)})
@@ -60,7 +69,11 @@ def run_emr_job(running: RunningStep) -> None:
         lambda: client.cancel_job_run(**names),
     )
     job = client.get_job_run(**names)["jobRun"]
-    running.judge(job["state"], "SUCCESS", job["stateDetails"] or f"job run {names['jobRunId']}: {job['state']}")
+    running.judge(
+        job["state"],
+        "SUCCESS",
+        job["stateDetails"] or f"job run {names['jobRunId']}: {job['state']}",
+    )
 
 
 def decide(running: RunningStep) -> None:
@@ -73,9 +86,20 @@ def call_back(running: RunningStep) -> None:
     """Hand the token out and wait for its answer; there is no time limit, as in AWS."""
     token, document = _random(TOKEN_CHARACTERS), running.step.document
     url = resolve(document["SqsQueueUrl"], running.scope)
-    declared = {item["OutputName"]: item["OutputType"] for item in document.get("OutputParameters") or []}
-    message = {"token": token, "pipelineExecutionArn": running.execution_arn, "arguments": running.arguments}
-    open_ = {"state": "open", "execution": running.execution_arn, "outputs": declared, "CreationTime": now()}
+    declared = {
+        item["OutputName"]: item["OutputType"] for item in document.get("OutputParameters") or []
+    }
+    message = {
+        "token": token,
+        "pipelineExecutionArn": running.execution_arn,
+        "arguments": running.arguments,
+    }
+    open_ = {
+        "state": "open",
+        "execution": running.execution_arn,
+        "outputs": declared,
+        "CreationTime": now(),
+    }
     running.store.add("callback", token, open_)
     metadata: Document = {"CallbackToken": token, "SqsQueueUrl": url}
     running.set(Metadata={"Callback": metadata})
@@ -92,7 +116,9 @@ def call_back(running: RunningStep) -> None:
     answer = running.store.get("callback", token) or {}
     if answer["state"] != "succeeded":
         raise StepFailed(answer["reason"])
-    metadata["OutputParameters"] = [{"Name": name, "Value": text} for name, text in answer["text"].items()]
+    metadata["OutputParameters"] = [
+        {"Name": name, "Value": text} for name, text in answer["text"].items()
+    ]
     running.set(Metadata={"Callback": metadata}, _properties={"OutputParameters": answer["values"]})
 
 
@@ -125,7 +151,9 @@ def _emr_metadata(names: Mapping[str, str], request: Mapping[str, Any]) -> Docum
 def _plain(answer: Mapping[str, Any]) -> Document:
     """A boto3 answer as JSON, for the expressions of later steps."""
     kept = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
-    plain: Document = json.loads(json.dumps(kept, default=lambda moment: timestamp(moment.timestamp())))
+    plain: Document = json.loads(
+        json.dumps(kept, default=lambda moment: timestamp(moment.timestamp()))
+    )
     return plain
 
 

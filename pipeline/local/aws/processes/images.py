@@ -17,7 +17,9 @@ from pipeline.local.aws.errors import Invalid
 
 PREFIX = "governed-finetune-"
 WORKDIR = "/opt/governed-finetune"  # as every Dockerfile under containers/ has it (tests/test_containers.py)
-SPARK_PYTHON = Path("build/spark-venv/bin/python")  # of scripts/spark-venv: `pyspark` in place of `pyspark-client`
+SPARK_PYTHON = Path(
+    "build/spark-venv/bin/python"
+)  # of scripts/spark-venv: `pyspark` in place of `pyspark-client`
 _ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 
 
@@ -68,5 +70,7 @@ def path_in_image(repository: Path, path: str) -> Path:
     """
     relative = Path(path).relative_to(WORKDIR) if path.startswith(f"{WORKDIR}/") else None
     if relative is None or ".." in relative.parts or not (repository / relative).is_file():
-        raise Invalid(f"entry point {path}: expected a file under {WORKDIR} (the repository's root), found none")
+        raise Invalid(
+            f"entry point {path}: expected a file under {WORKDIR} (the repository's root), found none"
+        )
     return repository / relative

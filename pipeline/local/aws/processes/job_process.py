@@ -40,7 +40,13 @@ class JobProcess:
     """A running command under a keeper."""
 
     def __init__(
-        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], hear: Hear, merged: bool
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        hear: Hear,
+        merged: bool,
     ) -> None:
         """`merged`: stderr in stdout's stream, in the order it was written, as a container's log has it."""
         self._ours, theirs = socket.socketpair()
@@ -106,7 +112,9 @@ class JobProcess:
     @staticmethod
     def _listen(name: str, stream: IO[bytes], hear: Hear) -> None:
         with stream:
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character that the bound cuts is kept whole
+            decoder = codecs.getincrementaldecoder("utf-8")(
+                "replace"
+            )  # a character that the bound cuts is kept whole
             for part in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
                 hear(name, decoder.decode(part).rstrip("\r\n"))
             if rest := decoder.decode(b"", final=True):

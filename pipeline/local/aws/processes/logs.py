@@ -20,10 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.local.aws.store import now
 
 GATHER_SECONDS = 0.2
-_BATCH_EVENTS = 10_000  # PutLogEvents: at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each
+_BATCH_EVENTS = (
+    10_000  # PutLogEvents: at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each
+)
 _BATCH_BYTES = 1_000_000
 _OVERHEAD_BYTES = 26
-_EVENT_BYTES = 250_000  # of UTF-8; an event had at most 256 KiB, since 2025 1 MiB [botocore, PutLogEvents]
+_EVENT_BYTES = (
+    250_000  # of UTF-8; an event had at most 256 KiB, since 2025 1 MiB [botocore, PutLogEvents]
+)
 
 
 def parts(line: str, size: int = _EVENT_BYTES) -> Iterator[str]:
@@ -75,16 +79,23 @@ class LogStream:
             while open_:
                 batch, open_ = self._gather()
                 if batch:
-                    self._client.put_log_events(logGroupName=self._group, logStreamName=self._name, logEvents=batch)
+                    self._client.put_log_events(
+                        logGroupName=self._group, logStreamName=self._name, logEvents=batch
+                    )
         except (BotoCoreError, ClientError) as error:
-            sys.stderr.write(f"log stream {self._group} {self._name}: {error}; the lines are in {self._copy.name}\n")
+            sys.stderr.write(
+                f"log stream {self._group} {self._name}: {error}; the lines are in {self._copy.name}\n"
+            )
             while self._lines.get() is not None:
                 pass
 
     def _create(self) -> None:
         for call, names in (
             (self._client.create_log_group, {"logGroupName": self._group}),
-            (self._client.create_log_stream, {"logGroupName": self._group, "logStreamName": self._name}),
+            (
+                self._client.create_log_stream,
+                {"logGroupName": self._group, "logStreamName": self._name},
+            ),
         ):
             try:
                 call(**names)
@@ -92,7 +103,10 @@ class LogStream:
                 continue
             except ClientError as error:
                 # A role needs no right to create a group that exists: the stream or the events will tell.
-                if error.response["Error"]["Code"] != "AccessDeniedException" or "logStreamName" in names:
+                if (
+                    error.response["Error"]["Code"] != "AccessDeniedException"
+                    or "logStreamName" in names
+                ):
                     raise
 
     def _gather(self) -> tuple[list[dict[str, Any]], bool]:
@@ -100,7 +114,9 @@ class LogStream:
         size, deadline = 0, None
         while len(batch) < _BATCH_EVENTS and size < _BATCH_BYTES - _EVENT_BYTES:
             try:
-                item = self._lines.get(timeout=None if deadline is None else max(0.0, deadline - now()))
+                item = self._lines.get(
+                    timeout=None if deadline is None else max(0.0, deadline - now())
+                )
             except queue.Empty:
                 return batch, True
             if item is None:

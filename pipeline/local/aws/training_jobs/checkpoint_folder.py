@@ -78,7 +78,9 @@ class CheckpointFolder:
             while not self._ended.wait(SYNC_SECONDS):
                 files = self._files()
                 # A file that is still being written waits until it holds still, or until the end.
-                self._copy({name: seen for name, seen in files.items() if before.get(name) == seen}, files)
+                self._copy(
+                    {name: seen for name, seen in files.items() if before.get(name) == seen}, files
+                )
                 before = files
             files = self._files()
             self._copy(files, files)
@@ -93,7 +95,9 @@ class CheckpointFolder:
                 self._marker(name, ending).unlink(missing_ok=True)
         for name, seen in sorted(still.items()):
             if self._there.get(name) != seen:
-                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile: the next look sees that
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # deleted meanwhile: the next look sees that
                     self._upload(name)
                     self._there[name] = seen
 
@@ -116,5 +120,9 @@ class CheckpointFolder:
                     continue
                 with contextlib.suppress(FileNotFoundError):
                     stat = path.stat()
-                    found[path.relative_to(self._folder).as_posix()] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+                    found[path.relative_to(self._folder).as_posix()] = (
+                        stat.st_size,
+                        stat.st_mtime_ns,
+                        stat.st_ino,
+                    )
         return found

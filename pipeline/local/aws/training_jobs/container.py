@@ -29,7 +29,9 @@ _GROUP = "homogeneousCluster"  # AWS's name for a job without instance groups
 class Container:
     """One attempt."""
 
-    def __init__(self, account: Account, job: Document, command: Sequence[str], session: RoleSession) -> None:
+    def __init__(
+        self, account: Account, job: Document, command: Sequence[str], session: RoleSession
+    ) -> None:
         self._account = account
         self._job = job
         self._command = command
@@ -125,7 +127,8 @@ class Container:
         return {
             "hyperparameters": self._job.get("HyperParameters") or {},
             "inputdataconfig": {
-                channel["ChannelName"]: _channel(channel) for channel in self._job.get("InputDataConfig") or []
+                channel["ChannelName"]: _channel(channel)
+                for channel in self._job.get("InputDataConfig") or []
             },
             "resourceconfig": self._resources(),
         }

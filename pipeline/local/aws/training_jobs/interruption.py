@@ -28,7 +28,10 @@ def interrupt(session: boto3.Session, endpoint: str, training_job: str) -> None:
     request = AWSRequest(
         method="POST",
         url=endpoint,
-        headers={"X-Amz-Target": f"SageMaker.{INTERRUPT}", "Content-Type": "application/x-amz-json-1.1"},
+        headers={
+            "X-Amz-Target": f"SageMaker.{INTERRUPT}",
+            "Content-Type": "application/x-amz-json-1.1",
+        },
         data=json.dumps({"TrainingJobName": training_job}),
     )
     SigV4Auth(session.get_credentials(), "sagemaker", session.region_name).add_auth(request)

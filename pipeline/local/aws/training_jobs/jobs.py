@@ -19,7 +19,9 @@ SERVICE = "sagemaker.amazonaws.com"
 ENDED = ("Completed", "Failed", "Stopped")
 INTERRUPT = "InterruptTrainingJob"  # no operation of AWS: `interruption` asks for it
 INTERRUPTIBLE = ("Starting", "Downloading", "Training")
-INTERRUPTED = "InternalServerError: the embedded environment ended while this job ran. Start it again."
+INTERRUPTED = (
+    "InternalServerError: the embedded environment ended while this job ran. Start it again."
+)
 # Members of CreateTrainingJob that this environment can honour, or that change nothing on one machine.
 _SERVED = {
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
@@ -121,9 +123,16 @@ class TrainingJobs:
         name = self._job(request)["TrainingJobName"]
         with self._store.edit("training-job", name) as job:
             if not job.get("EnableManagedSpotTraining"):
-                raise Invalid(f"{name} is no spot job: nobody takes its instance away (EnableManagedSpotTraining)")
-            if job["TrainingJobStatus"] != "InProgress" or job["SecondaryStatus"] not in INTERRUPTIBLE:
-                raise Invalid(f"{name} has no instance to lose: its secondary status is {job['SecondaryStatus']}")
+                raise Invalid(
+                    f"{name} is no spot job: nobody takes its instance away (EnableManagedSpotTraining)"
+                )
+            if (
+                job["TrainingJobStatus"] != "InProgress"
+                or job["SecondaryStatus"] not in INTERRUPTIBLE
+            ):
+                raise Invalid(
+                    f"{name} has no instance to lose: its secondary status is {job['SecondaryStatus']}"
+                )
             self._runs[name].interrupt()
         return {}
 
@@ -141,7 +150,9 @@ class TrainingJobs:
         if override := algorithm.get("ContainerEntrypoint"):
             return on_this_machine(override) + arguments
         # Without an entry point of its own the job is `docker run <image> train`.
-        return entry_point(self._account.repository, algorithm["TrainingImage"]) + (arguments or ["train"])
+        return entry_point(self._account.repository, algorithm["TrainingImage"]) + (
+            arguments or ["train"]
+        )
 
     def _job(self, request: Document) -> Document:
         job = self._store.get("training-job", request["TrainingJobName"])
@@ -162,7 +173,9 @@ def _check_served(request: Document) -> None:
 
 def _check_spot(request: Document) -> None:
     """The limits belong together, in AWS's words; checkpoints lie where this environment moves them to."""
-    stopping = {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS} | (request.get("StoppingCondition") or {})
+    stopping = {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS} | (
+        request.get("StoppingCondition") or {}
+    )
     wait = stopping.get("MaxWaitTimeInSeconds")
     if request.get("EnableManagedSpotTraining"):
         if wait is None or wait < stopping["MaxRuntimeInSeconds"]:
@@ -177,18 +190,29 @@ def _check_spot(request: Document) -> None:
     if not checkpoints["S3Uri"].startswith("s3://"):
         raise Invalid(f"CheckpointConfig.S3Uri: expected s3://…, got {checkpoints['S3Uri']!r}")
     if (path := checkpoints.get("LocalPath", CHECKPOINTS)).rstrip("/") != CHECKPOINTS:
-        raise NotServed(f"CreateTrainingJob CheckpointConfig.LocalPath {path}: anything but {CHECKPOINTS}")
+        raise NotServed(
+            f"CreateTrainingJob CheckpointConfig.LocalPath {path}: anything but {CHECKPOINTS}"
+        )
 
 
 def _check_channels(channels: list[Mapping[str, Any]]) -> None:
     for channel in channels:
         source = channel["DataSource"].get("S3DataSource")
-        if source is None or source["S3DataType"] != "S3Prefix" or channel.get("InputMode", "File") != "File":
+        if (
+            source is None
+            or source["S3DataType"] != "S3Prefix"
+            or channel.get("InputMode", "File") != "File"
+        ):
             raise NotServed(
                 f"CreateTrainingJob channel {channel['ChannelName']}: anything but an S3Prefix in File mode"
             )
-        if channel.get("CompressionType", "None") != "None" or channel.get("RecordWrapperType", "None") != "None":
-            raise NotServed(f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, RecordWrapperType")
+        if (
+            channel.get("CompressionType", "None") != "None"
+            or channel.get("RecordWrapperType", "None") != "None"
+        ):
+            raise NotServed(
+                f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, RecordWrapperType"
+            )
 
 
 def _document(arn: str, request: Document) -> Document:

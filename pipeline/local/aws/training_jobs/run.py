@@ -13,7 +13,13 @@ from pipeline.local.aws.account import Account, RoleSession
 from pipeline.local.aws.store import Document, now
 from pipeline.local.aws.training_jobs.container import Container
 from pipeline.local.aws.training_jobs.metric_reader import MetricReader
-from pipeline.local.aws.training_jobs.status import JobFailed, end, enter, leave_instance, seconds_on_instances
+from pipeline.local.aws.training_jobs.status import (
+    JobFailed,
+    end,
+    enter,
+    leave_instance,
+    seconds_on_instances,
+)
 
 if TYPE_CHECKING:
     from pipeline.local.aws.training_jobs.transfer import Transfer
@@ -24,7 +30,9 @@ Outcome = tuple[str, str]  # status and secondary status
 class TrainingRun:
     """The thread behind one job."""
 
-    def __init__(self, account: Account, name: str, command: Sequence[str], session: RoleSession) -> None:
+    def __init__(
+        self, account: Account, name: str, command: Sequence[str], session: RoleSession
+    ) -> None:
         self._account = account
         self._name = name
         self._command = command
@@ -44,7 +52,9 @@ class TrainingRun:
             status, secondary, reason = "Failed", "Failed", str(failure)
         except Exception as error:  # noqa: BLE001  # a thread's last chance: the job must not stay InProgress for ever
             status, secondary, reason = "Failed", "Failed", f"InternalServerError: {error}"
-        if not self._account.closing.is_set():  # else the next start records what the end of the environment cut off
+        if (
+            not self._account.closing.is_set()
+        ):  # else the next start records what the end of the environment cut off
             with self._account.store.edit("training-job", self._name) as job:
                 end(job, status, secondary, reason)
         self._account.revoke(self._session)
@@ -133,12 +143,18 @@ class TrainingRun:
         """What the container left as its model and output; of a stopped job too, as in AWS."""
         transfer.upload_model(container.ml)
         transfer.upload_output(container.ml)
-        return ("Stopped", "Stopped") if outcome[0] == "Completed" and self._stopping.is_set() else outcome
+        return (
+            ("Stopped", "Stopped")
+            if outcome[0] == "Completed" and self._stopping.is_set()
+            else outcome
+        )
 
     def _heard(self, job: Document) -> Callable[[str], None]:
         """Reads metrics over all attempts: the last value is the job's."""
         if self._metrics is None:
-            self._metrics = MetricReader(job["AlgorithmSpecification"].get("MetricDefinitions") or [])
+            self._metrics = MetricReader(
+                job["AlgorithmSpecification"].get("MetricDefinitions") or []
+            )
         metrics = self._metrics
         return lambda line: metrics.read(line, now())
 
@@ -155,7 +171,9 @@ class TrainingRun:
                     job["TrainingJobStatus"] = status
 
 
-def _restored(s3: Any, job: Document, container: Container) -> contextlib.AbstractContextManager[None]:
+def _restored(
+    s3: Any, job: Document, container: Container
+) -> contextlib.AbstractContextManager[None]:
     """The checkpoint folder with what S3 holds, to be followed; nothing without a CheckpointConfig."""
     from pipeline.local.aws.training_jobs.checkpoint_folder import CheckpointFolder
 
@@ -171,6 +189,8 @@ def _time_left(job: Document) -> tuple[float, str]:
     stopping = job["StoppingCondition"]
     left = [(stopping["MaxRuntimeInSeconds"] - seconds_on_instances(job), "MaxRuntimeExceeded")]
     if "MaxWaitTimeInSeconds" in stopping:
-        left.append((job["CreationTime"] + stopping["MaxWaitTimeInSeconds"] - now(), "MaxWaitTimeExceeded"))
+        left.append(
+            (job["CreationTime"] + stopping["MaxWaitTimeInSeconds"] - now(), "MaxWaitTimeExceeded")
+        )
     seconds, name = min(left)
     return max(seconds, 0.001), name

@@ -57,7 +57,10 @@ class Transfer:
         """`/opt/ml/output/data` as output.tar.gz, if there is anything in it."""
         bucket, key = split(self._job["ModelArtifacts"]["S3ModelArtifacts"])
         self._upload(
-            ml / "output" / "data", ml.parent / "output.tar.gz", bucket, key.replace("model.tar.gz", "output.tar.gz")
+            ml / "output" / "data",
+            ml.parent / "output.tar.gz",
+            bucket,
+            key.replace("model.tar.gz", "output.tar.gz"),
         )
 
     def _upload(self, source: Path, archive: Path, bucket: str, key: str) -> None:
@@ -87,7 +90,9 @@ def download(client: Any, uri: str, folder: Path) -> bool:
             found = True
             target = (folder / _relative(item["Key"], prefix)).resolve()
             if not target.is_relative_to(folder.resolve()):
-                raise JobFailed(f"ClientError: Data download failed: {item['Key']!r} would leave the channel's folder")
+                raise JobFailed(
+                    f"ClientError: Data download failed: {item['Key']!r} would leave the channel's folder"
+                )
             if item["Key"].endswith("/"):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)

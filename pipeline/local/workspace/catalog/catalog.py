@@ -28,7 +28,9 @@ def metastore_assignment(call: Call) -> Json:
 @routes.post(f"{_UC}/catalogs", "createCatalog")
 def create_catalog(call: Call) -> Json:
     catalog = call.target(Kind.CATALOG, call.text("name")).checked()
-    call.access.require("CREATE_CATALOG", Securable(Kind.METASTORE, call.workspace.metastore["metastore_id"]))
+    call.access.require(
+        "CREATE_CATALOG", Securable(Kind.METASTORE, call.workspace.metastore["metastore_id"])
+    )
     return create(call, catalog, {"name": catalog.name, "catalog_type": "MANAGED_CATALOG"})
 
 
@@ -75,12 +77,16 @@ def update_schema(call: Call) -> Json:
 
 @routes.delete(f"{_UC}/catalogs/{{name}}", "deleteCatalog")
 def delete_catalog(call: Call) -> Json:
-    return _delete_container(call, call.target(Kind.CATALOG, call.path["name"]), (Kind.SCHEMA, Kind.TABLE, Kind.MODEL))
+    return _delete_container(
+        call, call.target(Kind.CATALOG, call.path["name"]), (Kind.SCHEMA, Kind.TABLE, Kind.MODEL)
+    )
 
 
 @routes.delete(f"{_UC}/schemas/{{name}}", "deleteSchema")
 def delete_schema(call: Call) -> Json:
-    return _delete_container(call, call.target(Kind.SCHEMA, call.path["name"]), (Kind.TABLE, Kind.MODEL))
+    return _delete_container(
+        call, call.target(Kind.SCHEMA, call.path["name"]), (Kind.TABLE, Kind.MODEL)
+    )
 
 
 # What other kinds of objects share
@@ -93,7 +99,11 @@ def create(call: Call, securable: Securable, fields: Json) -> Json:
         ResourceExists: the name is taken.
     """
     refuse_existing(call, securable)
-    described = {name: call.body[name] for name in ("comment", "properties", "storage_root") if call.body.get(name)}
+    described = {
+        name: call.body[name]
+        for name in ("comment", "properties", "storage_root")
+        if call.body.get(name)
+    }
     document = call.stamp() | described | fields | {"full_name": securable.name}
     call.store.put(securable.kind.name, securable.name, document)
     return document
@@ -109,7 +119,9 @@ def refuse_existing(call: Call, securable: Securable) -> None:
 def require_create(call: Call, privilege: str, container: Securable) -> None:
     """The right to put something into a catalog or schema, and to use that container at all."""
     call.access.require(privilege, container)
-    call.access.require("USE_CATALOG" if container.kind is Kind.CATALOG else "USE_SCHEMA", container)
+    call.access.require(
+        "USE_CATALOG" if container.kind is Kind.CATALOG else "USE_SCHEMA", container
+    )
 
 
 def listed(call: Call, kind: Kind, prefix: str, privileges: tuple[str, ...]) -> Json:
@@ -149,9 +161,15 @@ def forget(store: Store, securable: Securable) -> None:
 
 def _delete_container(call: Call, container: Securable, kinds: tuple[Kind, ...]) -> Json:
     call.access.require_manage(container)
-    inside = [Securable(kind, key) for kind in kinds for key, _ in call.store.items(kind.name, f"{container.name}.")]
+    inside = [
+        Securable(kind, key)
+        for kind in kinds
+        for key, _ in call.store.items(kind.name, f"{container.name}.")
+    ]
     if inside and not flag(call.query, "force"):
-        raise InvalidState(f"{container} is not empty: it holds {inside[0]}. Delete that first, or use force.")
+        raise InvalidState(
+            f"{container} is not empty: it holds {inside[0]}. Delete that first, or use force."
+        )
     for securable in inside:
         forget(call.store, securable)
     return delete(call, container)

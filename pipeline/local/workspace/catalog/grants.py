@@ -21,7 +21,11 @@ routes = Routes()
 
 def put_grants(store: Store, securable: Securable, grants: dict[str, list[str]]) -> None:
     """Replaces what is granted on a securable; principals left with nothing are dropped."""
-    store.put(GRANT, f"{securable.kind.name}:{securable.name}", {who: held for who, held in grants.items() if held})
+    store.put(
+        GRANT,
+        f"{securable.kind.name}:{securable.name}",
+        {who: held for who, held in grants.items() if held},
+    )
 
 
 def drop_grants(store: Store, securable: Securable) -> None:
@@ -58,12 +62,17 @@ def get_effective(call: Call) -> Json:
     for source in (securable, *securable.ancestors()):
         inherited = {"inherited_from_type": source.kind.name, "inherited_from_name": source.name}
         for principal, held in grants_on(call.store, source).items():
-            privileges = [{"privilege": privilege} | (inherited if source != securable else {}) for privilege in held]
+            privileges = [
+                {"privilege": privilege} | (inherited if source != securable else {})
+                for privilege in held
+            ]
             found.setdefault(principal, []).extend(privileges)
     visible = _visible(call, securable)
     return {
         "privilege_assignments": [
-            {"principal": principal, "privileges": held} for principal, held in found.items() if visible(principal)
+            {"principal": principal, "privileges": held}
+            for principal, held in found.items()
+            if visible(principal)
         ]
     }
 
@@ -90,7 +99,9 @@ def _assignments(call: Call, securable: Securable) -> Json:
     grants = grants_on(call.store, securable)
     return {
         "privilege_assignments": [
-            {"principal": principal, "privileges": held} for principal, held in grants.items() if visible(principal)
+            {"principal": principal, "privileges": held}
+            for principal, held in grants.items()
+            if visible(principal)
         ]
     }
 
@@ -101,4 +112,6 @@ def _visible(call: Call, securable: Securable) -> Callable[[str], bool]:
     wanted = call.query.get("principal")
     if not everybody and wanted not in (None, call.principal):
         raise PermissionDenied.missing("MANAGE", securable.kind.value, securable.name)
-    return lambda principal: (everybody or principal == call.principal) and wanted in (None, principal)
+    return lambda principal: (
+        (everybody or principal == call.principal) and wanted in (None, principal)
+    )

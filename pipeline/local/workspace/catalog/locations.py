@@ -16,7 +16,9 @@ def normalize(url: str) -> str:
     """
     match = _URL.fullmatch(url or "")
     if match is None or any(part in (".", "..") for part in match[2].split("/")):
-        raise InvalidParameter(f"'{url}' is not a storage URL: expected s3://bucket/prefix without wildcards.")
+        raise InvalidParameter(
+            f"'{url}' is not a storage URL: expected s3://bucket/prefix without wildcards."
+        )
     return f"s3://{match[1]}{match[2]}"
 
 

@@ -19,7 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.local.workspace.api import Call, Json, Routes
-from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
+from pipeline.local.workspace.errors import (
+    InvalidParameter,
+    InvalidState,
+    NotFound,
+    PermissionDenied,
+)
 from pipeline.local.workspace.rights.access import EVERYONE
 from pipeline.local.workspace.store import Document, Store
 
@@ -48,7 +53,9 @@ def new_principal(store: Store, display_name: str, *, admin: bool = False) -> Do
     return document
 
 
-def new_secret(store: Store, principal: Document, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> Json:
+def new_secret(
+    store: Store, principal: Document, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS
+) -> Json:
     """A fresh secret; the only time its value is known."""
     value, salt, now = "dose" + secrets.token_hex(16), secrets.token_hex(8), time.time()
     document = {
@@ -83,7 +90,9 @@ def bootstrap_admin(store: Store, file: Path) -> str:
 def known_principal(store: Store, name: str) -> str:
     """The name itself, if something may be granted to it."""
     if name != EVERYONE and store.get(PRINCIPAL, name) is None:
-        raise NotFound(f"Could not find principal with name {name}", code="PRINCIPAL_DOES_NOT_EXIST")
+        raise NotFound(
+            f"Could not find principal with name {name}", code="PRINCIPAL_DOES_NOT_EXIST"
+        )
     return name
 
 
@@ -108,12 +117,19 @@ def list_principals(call: Call) -> Json:
     if wanted := call.query.get("filter"):
         match = _FILTER.fullmatch(wanted)
         if match is None:
-            raise InvalidParameter(f"filter {wanted!r}: only displayName eq and applicationId eq are served here.")
+            raise InvalidParameter(
+                f"filter {wanted!r}: only displayName eq and applicationId eq are served here."
+            )
         attribute = "displayName" if match[1].lower() == "displayname" else "applicationId"
         found = [document for document in found if document[attribute] == match[2]]
     start, count = int(call.query.get("startIndex") or 1), int(call.query.get("count") or 10000)
     some = found[start - 1 : start - 1 + count]
-    return {"totalResults": len(found), "startIndex": start, "itemsPerPage": len(some), "Resources": some}
+    return {
+        "totalResults": len(found),
+        "startIndex": start,
+        "itemsPerPage": len(some),
+        "Resources": some,
+    }
 
 
 @routes.get(f"{_SCIM}/ServicePrincipals/{{id}}", "getServicePrincipal")
@@ -138,10 +154,14 @@ def create_secret(call: Call) -> Json:
     _require_admin(call)
     principal = _by_id(call)
     if len(call.store.all(SECRET, f"{principal['applicationId']}/")) >= SECRETS_PER_PRINCIPAL:
-        raise InvalidState(f"A service principal has at most {SECRETS_PER_PRINCIPAL} secrets; delete one first.")
+        raise InvalidState(
+            f"A service principal has at most {SECRETS_PER_PRINCIPAL} secrets; delete one first."
+        )
     lifetime = str(call.body.get("lifetime") or f"{DEFAULT_LIFETIME_SECONDS}s").removesuffix("s")
     if not lifetime.isdecimal() or not 0 < int(lifetime) <= DEFAULT_LIFETIME_SECONDS:
-        raise InvalidParameter(f"lifetime: expected 1s to {DEFAULT_LIFETIME_SECONDS}s, got {lifetime}s.")
+        raise InvalidParameter(
+            f"lifetime: expected 1s to {DEFAULT_LIFETIME_SECONDS}s, got {lifetime}s."
+        )
     return new_secret(call.store, principal, int(lifetime))
 
 
@@ -168,7 +188,9 @@ def _require_admin(call: Call) -> None:
 
 
 def _by_id(call: Call) -> Document:
-    found = [document for document in call.store.all(PRINCIPAL) if document["id"] == call.path["id"]]
+    found = [
+        document for document in call.store.all(PRINCIPAL) if document["id"] == call.path["id"]
+    ]
     if not found:
         raise NotFound(f"ServicePrincipal {call.path['id']} does not exist.")
     call.about = found[0]["displayName"]

@@ -22,7 +22,9 @@ routes = Routes()
 def create_credential(call: Call) -> Json:
     credential = call.target(Kind.STORAGE_CREDENTIAL, call.text("name")).checked()
     metastore = call.workspace.metastore
-    call.access.require("CREATE_STORAGE_CREDENTIAL", Securable(Kind.METASTORE, metastore["metastore_id"]))
+    call.access.require(
+        "CREATE_STORAGE_CREDENTIAL", Securable(Kind.METASTORE, metastore["metastore_id"])
+    )
     refuse_existing(call, credential)
     role = _role(call)
     if not call.body.get("skip_validation"):
@@ -40,13 +42,20 @@ def create_location(call: Call) -> Json:
     refuse_existing(call, location)
     url = normalize(call.text("url"))
     _refuse_overlap(call, url)
-    fields = {"name": location.name, "url": url, "credential_name": credential.name, "credential_id": used["id"]}
+    fields = {
+        "name": location.name,
+        "url": url,
+        "credential_name": credential.name,
+        "credential_id": used["id"],
+    }
     return create(call, location, fields)
 
 
 @routes.get(_CREDENTIALS, "listStorageCredentials")
 def list_credentials(call: Call) -> Json:
-    return listed(call, Kind.STORAGE_CREDENTIAL, "", ("CREATE_EXTERNAL_LOCATION", "READ_FILES", "WRITE_FILES"))
+    return listed(
+        call, Kind.STORAGE_CREDENTIAL, "", ("CREATE_EXTERNAL_LOCATION", "READ_FILES", "WRITE_FILES")
+    )
 
 
 @routes.get(_LOCATIONS, "listExternalLocations")
@@ -57,12 +66,16 @@ def list_locations(call: Call) -> Json:
 @routes.get(f"{_CREDENTIALS}/{{name}}", "getStorageCredential")
 def get_credential(call: Call) -> Json:
     privileges = ("CREATE_EXTERNAL_LOCATION", "READ_FILES", "WRITE_FILES")
-    return call.access.require_view(privileges, call.target(Kind.STORAGE_CREDENTIAL, call.path["name"]))
+    return call.access.require_view(
+        privileges, call.target(Kind.STORAGE_CREDENTIAL, call.path["name"])
+    )
 
 
 @routes.get(f"{_LOCATIONS}/{{name}}", "getExternalLocation")
 def get_location(call: Call) -> Json:
-    return call.access.require_view(_LOCATION_VIEW, call.target(Kind.EXTERNAL_LOCATION, call.path["name"]))
+    return call.access.require_view(
+        _LOCATION_VIEW, call.target(Kind.EXTERNAL_LOCATION, call.path["name"])
+    )
 
 
 @routes.patch(f"{_CREDENTIALS}/{{name}}", "updateStorageCredential")
@@ -82,7 +95,11 @@ def update_location(call: Call) -> Json:
 @routes.delete(f"{_CREDENTIALS}/{{name}}", "deleteStorageCredential")
 def delete_credential(call: Call) -> Json:
     credential = call.target(Kind.STORAGE_CREDENTIAL, call.path["name"])
-    users = [doc for doc in call.store.all(Kind.EXTERNAL_LOCATION.name) if doc["credential_name"] == credential.name]
+    users = [
+        doc
+        for doc in call.store.all(Kind.EXTERNAL_LOCATION.name)
+        if doc["credential_name"] == credential.name
+    ]
     if users and not flag(call.query, "force"):
         raise InvalidState(f"{credential} is used by External Location '{users[0]['name']}'.")
     return delete(call, credential)
@@ -92,9 +109,13 @@ def delete_credential(call: Call) -> Json:
 def delete_location(call: Call) -> Json:
     location = call.target(Kind.EXTERNAL_LOCATION, call.path["name"])
     url = call.access.require_manage(location)["url"]
-    inside = [doc for doc in call.store.all(Kind.TABLE.name) if contains(url, doc["storage_location"])]
+    inside = [
+        doc for doc in call.store.all(Kind.TABLE.name) if contains(url, doc["storage_location"])
+    ]
     if inside and not flag(call.query, "force"):
-        raise InvalidState(f"{location} has dependent tables, the first is '{inside[0]['full_name']}'.")
+        raise InvalidState(
+            f"{location} has dependent tables, the first is '{inside[0]['full_name']}'."
+        )
     return delete(call, location)
 
 
@@ -109,7 +130,9 @@ def location_of(call: Call, url: str) -> Securable:
     for document in call.store.all(Kind.EXTERNAL_LOCATION.name):
         if contains(document["url"], url):
             return Securable(Kind.EXTERNAL_LOCATION, document["name"])
-    raise NotFound(f"[NO_PARENT_EXTERNAL_LOCATION_FOR_PATH] No parent external location was found for path '{url}'.")
+    raise NotFound(
+        f"[NO_PARENT_EXTERNAL_LOCATION_FOR_PATH] No parent external location was found for path '{url}'."
+    )
 
 
 def credential_of(call: Call, url: str) -> Document:
@@ -125,20 +148,26 @@ def managed_credential(call: Call, url: str) -> Document:
     """The credential of the workspace's own bucket: the first that was made, like the metastore root's."""
     known = call.store.all(Kind.STORAGE_CREDENTIAL.name)
     if not known or not contains(f"s3://{call.workspace.settings.storage_bucket}", url):
-        raise InvalidState(f"No storage credential reaches '{url}': create a storage credential first.")
+        raise InvalidState(
+            f"No storage credential reaches '{url}': create a storage credential first."
+        )
     return known[0]
 
 
 def storage_client(call: Call) -> Any:
     """S3 for the workspace's own files in its storage bucket."""
-    role = managed_credential(call, f"s3://{call.workspace.settings.storage_bucket}")["aws_iam_role"]
+    role = managed_credential(call, f"s3://{call.workspace.settings.storage_bucket}")[
+        "aws_iam_role"
+    ]
     return call.workspace.aws.storage(role["role_arn"], role["external_id"])
 
 
 def _role(call: Call) -> Json:
     given = call.body.get("aws_iam_role") or {}
     if not str(given.get("role_arn", "")).startswith("arn:aws:iam::"):
-        raise InvalidParameter("aws_iam_role.role_arn: expected arn:aws:iam::<account>:role/<name>, AWS only.")
+        raise InvalidParameter(
+            "aws_iam_role.role_arn: expected arn:aws:iam::<account>:role/<name>, AWS only."
+        )
     return {
         "role_arn": given["role_arn"],
         "external_id": call.workspace.metastore["external_id"],

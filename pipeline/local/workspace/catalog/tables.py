@@ -5,7 +5,14 @@ from __future__ import annotations
 import uuid
 
 from pipeline.local.workspace.api import Call, Json, Routes
-from pipeline.local.workspace.catalog.catalog import create, delete, listed, refuse_existing, require_create, update
+from pipeline.local.workspace.catalog.catalog import (
+    create,
+    delete,
+    listed,
+    refuse_existing,
+    require_create,
+    update,
+)
 from pipeline.local.workspace.catalog.locations import normalize, overlaps
 from pipeline.local.workspace.catalog.storage import location_of
 from pipeline.local.workspace.errors import InvalidParameter
@@ -24,9 +31,13 @@ def create_table(call: Call) -> Json:
     schema = Securable(Kind.SCHEMA, f"{call.text('catalog_name')}.{call.text('schema_name')}")
     table = call.target(Kind.TABLE, f"{schema.name}.{call.text('name')}").checked()
     if (call.body.get("table_type"), call.body.get("data_source_format")) != ("EXTERNAL", "DELTA"):
-        raise InvalidParameter("Only table_type EXTERNAL with data_source_format DELTA can be created from outside.")
+        raise InvalidParameter(
+            "Only table_type EXTERNAL with data_source_format DELTA can be created from outside."
+        )
     if any(column.get("mask") for column in call.body.get("columns") or []):
-        raise InvalidParameter("column masks are not supported when a table is created from outside.")
+        raise InvalidParameter(
+            "column masks are not supported when a table is created from outside."
+        )
     url = normalize(call.text("storage_location"))
     require_create(call, "CREATE_TABLE", schema)
     call.access.require("EXTERNAL_USE_SCHEMA", schema)
@@ -40,7 +51,9 @@ def create_table(call: Call) -> Json:
 
 @routes.get(_TABLES, "listTables")
 def list_tables(call: Call) -> Json:
-    schema = call.target(Kind.SCHEMA, f"{call.query.get('catalog_name')}.{call.query.get('schema_name')}")
+    schema = call.target(
+        Kind.SCHEMA, f"{call.query.get('catalog_name')}.{call.query.get('schema_name')}"
+    )
     call.access.require_view(("USE_SCHEMA",), schema)
     return listed(call, Kind.TABLE, f"{schema.name}.", VIEW)
 

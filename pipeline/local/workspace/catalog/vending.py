@@ -12,16 +12,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.local.workspace.api import Call, Json, Routes
-from pipeline.local.workspace.catalog.locations import bucket_and_prefix, contains, normalize, overlaps
+from pipeline.local.workspace.catalog.locations import (
+    bucket_and_prefix,
+    contains,
+    normalize,
+    overlaps,
+)
 from pipeline.local.workspace.catalog.storage import credential_of, location_of
 from pipeline.local.workspace.catalog.tables import refuse_overlap
 from pipeline.local.workspace.control_plane import MINIMUM_SESSION_SECONDS
-from pipeline.local.workspace.errors import InvalidParameter, NotFound, PermissionDenied, Unauthenticated
+from pipeline.local.workspace.errors import (
+    InvalidParameter,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
 from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Document
 
 _READ = ["s3:GetObject", "s3:GetObjectVersion"]
-_WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+_WRITE = [
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+]
 _LIST = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
 
 _VENDED_TYPES = ("EXTERNAL", "MANAGED", "EXTERNAL_SHALLOW_CLONE", "MANAGED_SHALLOW_CLONE")
@@ -35,8 +50,16 @@ _PATH_PRIVILEGE = {
 routes = Routes()
 
 
-@routes.post("/api/2.0/unity-catalog/temporary-table-credentials", "generateTemporaryTableCredential", atomic=False)
-@routes.post("/api/2.1/unity-catalog/temporary-table-credentials", "generateTemporaryTableCredential", atomic=False)
+@routes.post(
+    "/api/2.0/unity-catalog/temporary-table-credentials",
+    "generateTemporaryTableCredential",
+    atomic=False,
+)
+@routes.post(
+    "/api/2.1/unity-catalog/temporary-table-credentials",
+    "generateTemporaryTableCredential",
+    atomic=False,
+)
 def table_credentials(call: Call) -> Json:
     """Needs EXTERNAL USE SCHEMA, and SELECT (for READ_WRITE also MODIFY) on the table."""
     table_id, operation = call.text("table_id"), call.body.get("operation") or "READ"
@@ -52,14 +75,24 @@ def table_credentials(call: Call) -> Json:
     return vend(call, document["storage_location"], write=operation == "READ_WRITE")
 
 
-@routes.post("/api/2.0/unity-catalog/temporary-path-credentials", "generateTemporaryPathCredential", atomic=False)
-@routes.post("/api/2.1/unity-catalog/temporary-path-credentials", "generateTemporaryPathCredential", atomic=False)
+@routes.post(
+    "/api/2.0/unity-catalog/temporary-path-credentials",
+    "generateTemporaryPathCredential",
+    atomic=False,
+)
+@routes.post(
+    "/api/2.1/unity-catalog/temporary-path-credentials",
+    "generateTemporaryPathCredential",
+    atomic=False,
+)
 def path_credentials(call: Call) -> Json:
     """Needs EXTERNAL USE LOCATION and the operation's own right; on a table's files the table's rights instead."""
     url, operation = normalize(call.text("url")), call.text("operation")
     call.about = f"path '{url}'"
     if operation not in _PATH_PRIVILEGE:
-        raise InvalidParameter(f"operation: expected one of {', '.join(_PATH_PRIVILEGE)}, got {operation}.")
+        raise InvalidParameter(
+            f"operation: expected one of {', '.join(_PATH_PRIVILEGE)}, got {operation}."
+        )
     _require_external_access(call, "PATH")
     _refuse_managed(call, url)
     location = location_of(call, url)
@@ -73,8 +106,12 @@ def vend(call: Call, url: str, *, write: bool) -> Json:
     role = credential_of(call, url)["aws_iam_role"]
     lifetime = call.workspace.settings.vended_ttl_seconds
     ends = datetime.now(UTC) + timedelta(seconds=lifetime)
-    policy = session_policy(url, write=write, ends=ends if lifetime < MINIMUM_SESSION_SECONDS else None)
-    keys = call.workspace.aws.assume(role["role_arn"], role["external_id"], seconds=lifetime, policy=policy)
+    policy = session_policy(
+        url, write=write, ends=ends if lifetime < MINIMUM_SESSION_SECONDS else None
+    )
+    keys = call.workspace.aws.assume(
+        role["role_arn"], role["external_id"], seconds=lifetime, policy=policy
+    )
     return {
         "aws_temp_credentials": {
             "access_key_id": keys["AccessKeyId"],
@@ -144,19 +181,25 @@ def _refuse_managed(call: Call, url: str) -> None:
     settings = call.workspace.settings
     for folder in ("models", "workspace"):
         if overlaps(url, f"s3://{settings.storage_bucket}/{folder}"):
-            raise InvalidParameter(f"Path '{url}' overlaps with managed storage; path credentials do not serve it.")
+            raise InvalidParameter(
+                f"Path '{url}' overlaps with managed storage; path credentials do not serve it."
+            )
 
 
 def _refuse_fine_grained(table: Securable, document: Document) -> None:
     if document.get("row_filter"):
-        raise PermissionDenied(f"{table} has a row filter: its files would show every row, so they are not vended.")
+        raise PermissionDenied(
+            f"{table} has a row filter: its files would show every row, so they are not vended."
+        )
 
 
 def _refuse_without_files(table: Securable, document: Document) -> None:
     """Keys are vended for Delta tables with files of their own [unverified: the hosted service's wording]."""
     kind, form = document["table_type"], document["data_source_format"]
     if kind not in _VENDED_TYPES or form != "DELTA":
-        raise InvalidParameter(f"{table} is {kind} of format {form}: credentials are vended for Delta tables only.")
+        raise InvalidParameter(
+            f"{table} is {kind} of format {form}: credentials are vended for Delta tables only."
+        )
 
 
 def _table_by_id(call: Call, table_id: str) -> tuple[str, dict[str, Any]]:

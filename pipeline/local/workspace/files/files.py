@@ -29,7 +29,9 @@ _PAGE = 1000
 async def upload(call: Call, request: Request) -> Response:
     """Stores one file, whole or not at all."""
     key = await run_in_threadpool(storage_key, call, call.path["path"], write=True)
-    only_new = {"IfNoneMatch": "*"} if call.query.get("overwrite", "false").lower() != "true" else {}
+    only_new = (
+        {"IfNoneMatch": "*"} if call.query.get("overwrite", "false").lower() != "true" else {}
+    )
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
         async for chunk in request.stream():
             spool.write(chunk)
@@ -82,7 +84,9 @@ def list_folder(call: Call, key: str, token: str | None) -> Json:
         NotFound: nothing lies there.
     """
     more = {"ContinuationToken": token} if token else {}
-    found = _storage(call, "list_objects_v2", None, Prefix=f"{key}/", Delimiter="/", MaxKeys=_PAGE, **more)
+    found = _storage(
+        call, "list_objects_v2", None, Prefix=f"{key}/", Delimiter="/", MaxKeys=_PAGE, **more
+    )
     if not token and not found.get("KeyCount"):
         raise NotFound("The directory being accessed is not found.", code="NOT_FOUND")
     return dict(found)
@@ -93,7 +97,10 @@ def _folder(call: Call, token: str | None) -> Json:
 
 
 def _listing(found: Json, folder: str) -> Json:
-    folders = [(entry["Prefix"].rstrip("/"), {"is_directory": True}) for entry in found.get("CommonPrefixes", [])]
+    folders = [
+        (entry["Prefix"].rstrip("/"), {"is_directory": True})
+        for entry in found.get("CommonPrefixes", [])
+    ]
     files = [
         (
             entry["Key"],
@@ -115,7 +122,11 @@ def _listing(found: Json, folder: str) -> Json:
 
 def _headers(found: Json) -> dict[str, str]:
     modified = format_datetime(found["LastModified"].astimezone(UTC), usegmt=True)
-    return {"content-length": str(found["ContentLength"]), "last-modified": modified, "accept-ranges": "bytes"}
+    return {
+        "content-length": str(found["ContentLength"]),
+        "last-modified": modified,
+        "accept-ranges": "bytes",
+    }
 
 
 def _stored(call: Call, operation: str, **arguments: Any) -> Any:
@@ -126,7 +137,9 @@ def _storage(call: Call, operation: str, key: str | None, **arguments: Any) -> A
     client = storage_client(call)
     named = {"Key": key} if key else {}
     with _refusals():
-        return getattr(client, operation)(Bucket=call.workspace.settings.storage_bucket, **named, **arguments)
+        return getattr(client, operation)(
+            Bucket=call.workspace.settings.storage_bucket, **named, **arguments
+        )
 
 
 @contextmanager

@@ -45,12 +45,18 @@ def list_edges(call: Call) -> Json:
     """The edges of one object in one direction, for those who may see that object."""
     direction = call.query.get("lineage_direction", "")
     if direction not in _OTHER_SIDE:
-        raise InvalidParameter(f"lineage_direction: expected DOWNSTREAM or UPSTREAM, got {direction or 'none'}.")
+        raise InvalidParameter(
+            f"lineage_direction: expected DOWNSTREAM or UPSTREAM, got {direction or 'none'}."
+        )
     this_side, other_side = _OTHER_SIDE[direction]
     wanted = _end(_nested(call, "object_info"))
     call.about = _spoken(wanted)
     _require_view(call, wanted)
-    found = [_edge_info(call, edge, other_side) for edge in call.store.all(EDGE) if edge[this_side] == wanted]
+    found = [
+        _edge_info(call, edge, other_side)
+        for edge in call.store.all(EDGE)
+        if edge[this_side] == wanted
+    ]
     return lineage_page(found, call.query, key="external_lineage_relationships")
 
 
@@ -89,14 +95,18 @@ def _ends(call: Call, body: Json) -> tuple[Json, Json]:
     source, target = _end(body.get("source")), _end(body.get("target"))
     call.about = f"{_spoken(source)} and {_spoken(target)}"
     if "external_metadata" not in source and "external_metadata" not in target:
-        raise InvalidParameter("At least one of source and target must be an external metadata object.")
+        raise InvalidParameter(
+            "At least one of source and target must be an external metadata object."
+        )
     return source, target
 
 
 def _end(given: Any) -> Json:
     """An object of lineage: exactly one of table, model_version, path, external_metadata."""
     if not isinstance(given, dict) or len(given) != 1:
-        raise InvalidParameter("Expected exactly one of table, model_version, path, external_metadata.")
+        raise InvalidParameter(
+            "Expected exactly one of table, model_version, path, external_metadata."
+        )
     ((kind, reference),) = given.items()
     match kind, reference:
         case "table" | "external_metadata", {"name": str(name)}:
@@ -105,7 +115,9 @@ def _end(given: Any) -> Json:
             return {kind: {"name": name.lower(), "version": str(int(version))}}
         case "path", {"url": str(url)}:
             return {kind: {"url": normalize(url)}}
-    raise InvalidParameter(f"{kind}: not an object of lineage, or its fields are missing or of another type.")
+    raise InvalidParameter(
+        f"{kind}: not an object of lineage, or its fields are missing or of another type."
+    )
 
 
 def _spoken(end: Json) -> str:
@@ -129,7 +141,9 @@ def _require_rights(call: Call, source: Json, target: Json) -> None:
             case {"table": _}:
                 call.access.require("MODIFY" if is_target else "SELECT", _securable(end))
             case {"path": {"url": url}}:
-                call.access.require("WRITE_FILES" if is_target else "READ_FILES", location_of(call, url))
+                call.access.require(
+                    "WRITE_FILES" if is_target else "READ_FILES", location_of(call, url)
+                )
             case {"model_version": version}:
                 find_version(call, version["name"], version["version"])
                 if is_target:
@@ -162,17 +176,26 @@ def _matching(call: Call, source: Json, target: Json, edge_id: str | None = None
 
 def _edge_info(call: Call, edge: Json, other_side: str) -> Json:
     """An edge as the list answers it: the far end spelled out, a model's version as an integer."""
-    info = {"external_lineage_info": {field: value for field, value in edge.items() if field != "event_time"}}
+    info = {
+        "external_lineage_info": {
+            field: value for field, value in edge.items() if field != "event_time"
+        }
+    }
     when = {"event_time": edge["event_time"]}
     match edge[other_side]:
         case {"external_metadata": metadata}:
             known = call.access.get(_securable({"external_metadata": metadata}))
-            info["external_metadata_info"] = {field: known[field] for field in _METADATA_FIELDS} | when
+            info["external_metadata_info"] = {
+                field: known[field] for field in _METADATA_FIELDS
+            } | when
         case {"table": {"name": name}}:
             names = zip(("catalog_name", "schema_name", "name"), name.split("."), strict=True)
             info["table_info"] = dict(names) | when
         case {"model_version": version}:
-            info["model_info"] = {"model_name": version["name"], "version": int(version["version"])} | when
+            info["model_info"] = {
+                "model_name": version["name"],
+                "version": int(version["version"]),
+            } | when
         case {"path": {"url": url}}:
             info["file_info"] = {"path": url} | when
     return info

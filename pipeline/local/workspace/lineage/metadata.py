@@ -13,7 +13,9 @@ from pipeline.local.workspace.rights.access import EVERYONE
 from pipeline.local.workspace.rights.securables import Kind, Securable
 
 _PATH = "/api/2.0/lineage-tracking/external-metadata"
-_NAME = re.compile(r"[A-Za-z0-9_]{1,255}")  # source: one third party; the limit on length is ours [unverified]
+_NAME = re.compile(
+    r"[A-Za-z0-9_]{1,255}"
+)  # source: one third party; the limit on length is ours [unverified]
 EDGE = "EDGE"
 _FIELDS = ("system_type", "entity_type", "columns", "description", "properties", "url", "owner")
 _SYSTEM_TYPES = """
@@ -54,7 +56,9 @@ def list_metadata(call: Call) -> Json:
 
 @routes.get(f"{_PATH}/{{name}}", "getExternalMetadata")
 def get(call: Call) -> Json:
-    return call.access.require_view(("BROWSE",), call.target(Kind.EXTERNAL_METADATA, call.path["name"]))
+    return call.access.require_view(
+        ("BROWSE",), call.target(Kind.EXTERNAL_METADATA, call.path["name"])
+    )
 
 
 @routes.patch(f"{_PATH}/{{name}}", "updateExternalMetadata")
@@ -63,7 +67,9 @@ def update(call: Call) -> Json:
     metadata = call.target(Kind.EXTERNAL_METADATA, call.path["name"])
     fields = masked(call, _FIELDS)
     if "owner" in fields and len(fields) > 1:
-        raise InvalidParameter("update_mask: either owner or other fields, not both in one request.")
+        raise InvalidParameter(
+            "update_mask: either owner or other fields, not both in one request."
+        )
     if "owner" in fields:
         document = call.access.require_manage(metadata)
         known_principal(call.store, call.text("owner"))
@@ -90,7 +96,11 @@ def delete(call: Call) -> Json:
 
 def require_modify(call: Call, metadata: Securable) -> Json:
     """The object, if the caller may change it or hang edges on it."""
-    return call.access.get(metadata) if call.access.is_admin() else call.access.require("MODIFY", metadata)
+    return (
+        call.access.get(metadata)
+        if call.access.is_admin()
+        else call.access.require("MODIFY", metadata)
+    )
 
 
 def masked(call: Call, allowed: tuple[str, ...]) -> list[str]:
@@ -98,19 +108,25 @@ def masked(call: Call, allowed: tuple[str, ...]) -> list[str]:
     mask = call.query.get("update_mask") or ""
     fields = list(allowed) if mask == "*" else mask.split(",")
     if unknown := sorted(set(fields) - set(allowed)):
-        raise InvalidParameter(f"update_mask: expected some of {', '.join(allowed)}, got {', '.join(unknown) or '-'}.")
+        raise InvalidParameter(
+            f"update_mask: expected some of {', '.join(allowed)}, got {', '.join(unknown) or '-'}."
+        )
     return fields
 
 
 def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise InvalidParameter(f"'{name}' is not a valid name: expected letters, digits and underscores.")
+        raise InvalidParameter(
+            f"'{name}' is not a valid name: expected letters, digits and underscores."
+        )
     return name
 
 
 def _checked(document: Json) -> Json:
     if document.get("system_type") not in _SYSTEM_TYPES.split():
-        raise InvalidParameter(f"system_type: expected one of SystemType, got {document.get('system_type')}.")
+        raise InvalidParameter(
+            f"system_type: expected one of SystemType, got {document.get('system_type')}."
+        )
     if not document.get("entity_type"):
         raise InvalidParameter("Missing required field: entity_type.")
     return document

@@ -38,7 +38,9 @@ class Artifacts:
         asked = await _asked(call, request)
         run_id, paths = str(asked.get("run_id", "")), asked.get("path", [])
         folder = await self._run_folder(run_id)
-        urls = await run_in_threadpool(_signed, call, folder, [paths] if isinstance(paths, str) else paths)
+        urls = await run_in_threadpool(
+            _signed, call, folder, [paths] if isinstance(paths, str) else paths
+        )
         return JSONResponse({"credential_infos": [url | {"run_id": run_id} for url in urls]})
 
     async def model_credentials(self, call: Call, request: Request) -> Response:
@@ -52,7 +54,10 @@ class Artifacts:
         folder = await self._run_folder(run_id)
         files = await run_in_threadpool(_files, call, folder, call.query.get("path", ""))
         experiment = folder.removeprefix(f"{_ROOT}/").partition("/")[0]
-        return JSONResponse({"root_uri": f"dbfs:/databricks/mlflow-tracking/{experiment}/{run_id}/artifacts"} | files)
+        return JSONResponse(
+            {"root_uri": f"dbfs:/databricks/mlflow-tracking/{experiment}/{run_id}/artifacts"}
+            | files
+        )
 
     async def list_model(self, call: Call, _request: Request) -> Response:
         folder = await self._model_folder(call.path["model_id"])
@@ -70,13 +75,19 @@ async def _asked(call: Call, request: Request) -> Json:
     """What was asked, be it in the body or, for a GET, in the query."""
     body = await request.body()
     paths = request.query_params.getlist("path")
-    return json.loads(body) if body else {**call.query, "path": paths, "paths": request.query_params.getlist("paths")}
+    return (
+        json.loads(body)
+        if body
+        else {**call.query, "path": paths, "paths": request.query_params.getlist("paths")}
+    )
 
 
 def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
     operation = _S3_OPERATION.get(call.path["operation"])
     if operation is None:
-        raise InvalidParameter(f"Expected one of {', '.join(_S3_OPERATION)}, got {call.path['operation']}.")
+        raise InvalidParameter(
+            f"Expected one of {', '.join(_S3_OPERATION)}, got {call.path['operation']}."
+        )
     client, bucket = storage_client(call), call.workspace.settings.storage_bucket
     keys = {path: storage_key(call, f"{folder}/{path}") for path in paths}
     return [
@@ -99,9 +110,13 @@ def _files(call: Call, folder: str, path: str) -> Json:
     except NotFound:
         return {"files": []}
     cut = len(root) + 1
-    folders = [{"path": entry["Prefix"].rstrip("/")[cut:], "is_dir": True} for entry in found.get("CommonPrefixes", [])]
+    folders = [
+        {"path": entry["Prefix"].rstrip("/")[cut:], "is_dir": True}
+        for entry in found.get("CommonPrefixes", [])
+    ]
     files = [
-        {"path": entry["Key"][cut:], "is_dir": False, "file_size": entry["Size"]} for entry in found.get("Contents", [])
+        {"path": entry["Key"][cut:], "is_dir": False, "file_size": entry["Size"]}
+        for entry in found.get("Contents", [])
     ]
     token = found.get("NextContinuationToken")
     return {"files": folders + files} | ({"next_page_token": token} if token else {})

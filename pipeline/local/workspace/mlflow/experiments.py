@@ -46,7 +46,9 @@ def require_creation(call: Call, name: str) -> None:
         )
     if not (_is_admin(call) or _is_in_own_folder(call, name)):
         folder = name.rpartition("/")[0] or "/"
-        raise PermissionDenied(f"User {call.principal} does not have permission to 'Edit' folder {folder}.")
+        raise PermissionDenied(
+            f"User {call.principal} does not have permission to 'Edit' folder {folder}."
+        )
 
 
 def require(call: Call, level: str, experiment_id: str) -> None:
@@ -75,7 +77,9 @@ def holds(call: Call, level: str, experiment_id: str) -> bool:
 
 def named(call: Call, name: str) -> str | None:
     """The id of the experiment at a path."""
-    return next((str(known["id"]) for known in call.store.all(EXPERIMENT) if known["name"] == name), None)
+    return next(
+        (str(known["id"]) for known in call.store.all(EXPERIMENT) if known["name"] == name), None
+    )
 
 
 @routes.get(_PERMISSIONS, "getExperimentPermissions")
@@ -106,12 +110,16 @@ def _change(call: Call, known: Document, levels: dict[str, str]) -> Json:
 def _asked(call: Call, entry: Json) -> tuple[str, str]:
     level = str(entry.get("permission_level"))
     if level not in _LEVELS:
-        raise InvalidParameter(f"permission_level: expected one of {', '.join(_LEVELS)}, got {level}.")
+        raise InvalidParameter(
+            f"permission_level: expected one of {', '.join(_LEVELS)}, got {level}."
+        )
     if entry.get("group_name"):
         if entry["group_name"] != _USERS:
             raise NotFound(f"Group {entry['group_name']} does not exist.")
         return EVERYONE, level
-    return known_principal(call.store, str(entry.get("service_principal_name") or entry.get("user_name") or "")), level
+    return known_principal(
+        call.store, str(entry.get("service_principal_name") or entry.get("user_name") or "")
+    ), level
 
 
 def _managed(call: Call) -> Document:

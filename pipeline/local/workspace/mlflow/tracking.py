@@ -56,7 +56,9 @@ class Tracking:
             path,
             params=list(request.query_params.multi_items()),
             content=await request.body(),
-            headers={name: request.headers[name] for name in _HOP_HEADERS if name in request.headers},
+            headers={
+                name: request.headers[name] for name in _HOP_HEADERS if name in request.headers
+            },
         )
         body = _LOGGED_MODEL.sub(rb"\1/logged_models/\2", answer.content)
         if answer.status_code == httpx.codes.OK:
@@ -66,10 +68,16 @@ class Tracking:
     async def _permit(self, call: Call, method: str, operation: str, asked: Json) -> None:
         """Refuse what the caller has no right to."""
         if operation == _CREATE:
-            return await run_in_threadpool(experiments.require_creation, call, str(asked.get("name", "")))
+            return await run_in_threadpool(
+                experiments.require_creation, call, str(asked.get("name", ""))
+            )
         if operation == "experiments/update":
             raise NotServed("not implemented here: renaming an experiment")
-        level = experiments.READ if method == "GET" or operation.endswith("search") else experiments.EDIT
+        level = (
+            experiments.READ
+            if method == "GET" or operation.endswith("search")
+            else experiments.EDIT
+        )
         for experiment_id in await self._experiments_of(call, operation, asked):
             await run_in_threadpool(experiments.require, call, level, experiment_id)
         return None
@@ -77,7 +85,9 @@ class Tracking:
     async def _experiments_of(self, call: Call, operation: str, asked: Json) -> list[str]:
         """The experiments that a request concerns."""
         if operation == "experiments/get-by-name":
-            found = await run_in_threadpool(experiments.named, call, str(asked.get("experiment_name", "")))
+            found = await run_in_threadpool(
+                experiments.named, call, str(asked.get("experiment_name", ""))
+            )
             return [found] if found else []
         if run_id := asked.get("run_id") or asked.get("run_uuid"):
             if run_id not in self._experiment_of_run:  # it never changes
@@ -85,7 +95,11 @@ class Tracking:
             return [self._experiment_of_run[run_id]]
         if model := _MODEL_PATH.match(operation):
             return [await self.experiment_of_model(model["id"])]
-        return [str(one) for one in asked.get("experiment_ids") or [asked.get("experiment_id")] if one is not None]
+        return [
+            str(one)
+            for one in asked.get("experiment_ids") or [asked.get("experiment_id")]
+            if one is not None
+        ]
 
     async def experiment_of_run(self, run_id: str) -> str:
         run = await self._ask("/api/2.0/mlflow/runs/get", {"run_id": run_id})
@@ -107,10 +121,14 @@ class Tracking:
                 return await self._client.request(method, path, **arguments)
             except httpx.ConnectError:
                 if time.monotonic() > self._patience:
-                    raise Unavailable(f"The tracking server at {self._url} does not answer.") from None
+                    raise Unavailable(
+                        f"The tracking server at {self._url} does not answer."
+                    ) from None
                 await asyncio.sleep(_POLL_SECONDS)
             except httpx.TransportError as error:
-                raise Unavailable(f"The tracking server at {self._url}: {type(error).__name__}.") from None
+                raise Unavailable(
+                    f"The tracking server at {self._url}: {type(error).__name__}."
+                ) from None
 
 
 def _asked(body: bytes) -> Json:

@@ -24,7 +24,9 @@ Rpc = Callable[[Call, Ask], Json]
 
 
 def _create_model(call: Call, ask: Ask) -> Json:
-    model = models.create_model(call, ask["name"], comment=ask.get("description", ""), tags=_tags(ask))
+    model = models.create_model(
+        call, ask["name"], comment=ask.get("description", ""), tags=_tags(ask)
+    )
     return {"registered_model": _model(model)}
 
 
@@ -35,7 +37,11 @@ def _get_model(call: Call, ask: Ask) -> Json:
 def _update_model(call: Call, ask: Ask) -> Json:
     if ask.get("new_name"):
         raise NotServed("not implemented here: renaming a registered model")
-    return {"registered_model": _model(models.describe_model(call, ask["name"], ask.get("description", "")))}
+    return {
+        "registered_model": _model(
+            models.describe_model(call, ask["name"], ask.get("description", ""))
+        )
+    }
 
 
 def _delete_model(call: Call, ask: Ask) -> Json:
@@ -75,17 +81,25 @@ def _search_versions(call: Call, ask: Ask) -> Json:
     """By name only and without tags and aliases, as Unity Catalog's search."""
     match = _NAME_FILTER.fullmatch(ask.get("filter", ""))
     if match is None:
-        raise InvalidParameter(f"filter: expected name = '<catalog>.<schema>.<model>', got {ask.get('filter')!r}.")
-    found = [_version(call, version, whole=False) for version in models.versions_of(call, match["name"])]
+        raise InvalidParameter(
+            f"filter: expected name = '<catalog>.<schema>.<model>', got {ask.get('filter')!r}."
+        )
+    found = [
+        _version(call, version, whole=False) for version in models.versions_of(call, match["name"])
+    ]
     return _page(found, ask, "model_versions")
 
 
 def _finalize_version(call: Call, ask: Ask) -> Json:
-    return {"model_version": _version(call, models.finalize_version(call, ask["name"], ask["version"]))}
+    return {
+        "model_version": _version(call, models.finalize_version(call, ask["name"], ask["version"]))
+    }
 
 
 def _download_uri(call: Call, ask: Ask) -> Json:
-    return {"artifact_uri": models.find_version(call, ask["name"], ask["version"])["storage_location"]}
+    return {
+        "artifact_uri": models.find_version(call, ask["name"], ask["version"])["storage_location"]
+    }
 
 
 def _credentials(call: Call, ask: Ask) -> Json:
@@ -106,7 +120,9 @@ def _delete_alias(call: Call, ask: Ask) -> Json:
 
 
 def _get_by_alias(call: Call, ask: Ask) -> Json:
-    return {"model_version": _version(call, models.version_by_alias(call, ask["name"], ask["alias"]))}
+    return {
+        "model_version": _version(call, models.version_by_alias(call, ask["name"], ask["alias"]))
+    }
 
 
 def _tag_model(call: Call, ask: Ask) -> Json:
@@ -120,7 +136,9 @@ def _untag_model(call: Call, ask: Ask) -> Json:
 
 
 def _tag_version(call: Call, ask: Ask) -> Json:
-    models.tag_version(call, ask["name"], ask["version"], add={ask["key"]: ask.get("value", "")}, remove=[])
+    models.tag_version(
+        call, ask["name"], ask["version"], add={ask["key"]: ask.get("value", "")}, remove=[]
+    )
     return {}
 
 
@@ -169,7 +187,9 @@ _RPCS: dict[str, Rpc] = {
 def registry_routes() -> Routes:
     """Every RPC of mlflow's service; one that a newer mlflow adds ends as "not implemented here"."""
     routes = Routes()
-    for method, path, rpc in methods("databricks_uc_registry_service_pb2", "UcModelRegistryService"):
+    for method, path, rpc in methods(
+        "databricks_uc_registry_service_pb2", "UcModelRegistryService"
+    ):
         if rpc.name in _RPCS:
             atomic = rpc.name != "GenerateTemporaryModelVersionCredentials"
             action = rpc.name[0].lower() + rpc.name[1:]
@@ -203,7 +223,9 @@ def _model(model: Json) -> Json:
         "user_id": model["owner"],
         "description": model.get("comment", ""),
         "tags": _pairs(model["tags"]),
-        "aliases": [{"alias": alias, "version": str(number)} for alias, number in model["aliases"].items()],
+        "aliases": [
+            {"alias": alias, "version": str(number)} for alias, number in model["aliases"].items()
+        ],
     }
 
 
@@ -220,12 +242,18 @@ def _version(call: Call, version: Json, *, whole: bool = True) -> Json:
     }
     if whole:
         answer["tags"] = _pairs(version["tags"])
-        answer["aliases"] = [{"alias": alias, "version": number} for alias in models.aliases_of(call, version)]
+        answer["aliases"] = [
+            {"alias": alias, "version": number} for alias in models.aliases_of(call, version)
+        ]
     return answer
 
 
 def _page(found: list[Json], ask: Ask, key: str) -> Json:
-    return page(found, {name: str(ask[name]) for name in ("max_results", "page_token") if name in ask}, key=key)
+    return page(
+        found,
+        {name: str(ask[name]) for name in ("max_results", "page_token") if name in ask},
+        key=key,
+    )
 
 
 def _tags(ask: Ask) -> models.Tags:

@@ -13,7 +13,12 @@ from typing import Any
 from pipeline.local.workspace.api import Call, Json
 from pipeline.local.workspace.catalog.catalog import create, forget, refuse_existing, require_create
 from pipeline.local.workspace.catalog.vending import vend
-from pipeline.local.workspace.errors import InvalidParameter, InvalidState, NotFound, PermissionDenied
+from pipeline.local.workspace.errors import (
+    InvalidParameter,
+    InvalidState,
+    NotFound,
+    PermissionDenied,
+)
 from pipeline.local.workspace.rights.securables import Kind, Securable
 
 VERSION = "MODEL_VERSION"
@@ -34,7 +39,12 @@ def create_model(call: Call, name: str, *, comment: str = "", tags: Tags | None 
     refuse_existing(call, model)
     require_create(call, "CREATE_MODEL", schema)
     catalog_name, schema_name, short = model.name.split(".")
-    names = {"name": short, "catalog_name": catalog_name, "schema_name": schema_name, "comment": comment}
+    names = {
+        "name": short,
+        "catalog_name": catalog_name,
+        "schema_name": schema_name,
+        "comment": comment,
+    }
     return create(call, model, names | {"tags": tags or {}, "aliases": {}, "next_version": 1})
 
 
@@ -73,7 +83,9 @@ def tag_model(call: Call, name: str, *, add: Tags, remove: list[str]) -> None:
 # Versions
 
 
-def create_version(call: Call, name: str, fields: Json, *, comment: str = "", tags: Tags | None = None) -> Json:
+def create_version(
+    call: Call, name: str, fields: Json, *, comment: str = "", tags: Tags | None = None
+) -> Json:
     """Needs CREATE MODEL VERSION, which a model's owner holds."""
     call.access.require("CREATE_MODEL_VERSION", call.target(Kind.MODEL, name))
     model = call.access.get(Securable(Kind.MODEL, name))
@@ -111,13 +123,19 @@ def describe_version(call: Call, name: str, number: str | int, comment: str) -> 
 def finalize_version(call: Call, name: str, number: str | int) -> Json:
     """Makes a version READY. Asking again about a READY version answers it unchanged [unverified]."""
     version = _writable(call, name, number)
-    return version if version["status"] == "READY" else _save_version(call, version | {"status": "READY"})
+    return (
+        version
+        if version["status"] == "READY"
+        else _save_version(call, version | {"status": "READY"})
+    )
 
 
 def delete_version(call: Call, name: str, number: str | int) -> None:
     model = require_model_owner(call, name)
     version = _version(call, model["full_name"], number)
-    aliases = {alias: target for alias, target in model["aliases"].items() if target != version["version"]}
+    aliases = {
+        alias: target for alias, target in model["aliases"].items() if target != version["version"]
+    }
     _save(call, model | {"aliases": aliases})
     call.store.delete(VERSION, _key(version))
 
@@ -135,7 +153,9 @@ def version_location(call: Call, name: str, number: str | int, *, write: bool) -
         return str(_version(call, name, number)["storage_location"])
     version = _writable(call, name, number)
     if version["status"] == "READY":
-        raise InvalidState(f"Model version {number} of '{name}' is READY: its files can no longer be written.")
+        raise InvalidState(
+            f"Model version {number} of '{name}' is READY: its files can no longer be written."
+        )
     return str(version["storage_location"])
 
 
@@ -149,7 +169,9 @@ def note_use(call: Call, name: str, number: str | int, use: Json) -> None:
     call.access.require("EXECUTE", call.target(Kind.MODEL, name))
     version = _version(call, name, number)
     call.store.put(
-        "MODEL_USE", str(uuid.uuid4()), {"version_id": version["id"], "principal": call.principal, "use": use}
+        "MODEL_USE",
+        str(uuid.uuid4()),
+        {"version_id": version["id"], "principal": call.principal, "use": use},
     )
 
 
@@ -160,14 +182,20 @@ def set_alias(call: Call, name: str, alias: str, number: str | int) -> None:
     """Points an alias at a version; owner only."""
     model = require_model_owner(call, name)
     if not _ALIAS.fullmatch(alias):
-        raise InvalidParameter(f"'{alias}' is not a valid alias: letters, digits, _ and -, but not latest or v1.")
+        raise InvalidParameter(
+            f"'{alias}' is not a valid alias: letters, digits, _ and -, but not latest or v1."
+        )
     version = _version(call, model["full_name"], number)
     _save(call, model | {"aliases": model["aliases"] | {alias: version["version"]}})
 
 
 def delete_alias(call: Call, name: str, alias: str) -> None:
     model = require_model_owner(call, name)
-    _save(call, model | {"aliases": {known: to for known, to in model["aliases"].items() if known != alias}})
+    _save(
+        call,
+        model
+        | {"aliases": {known: to for known, to in model["aliases"].items() if known != alias}},
+    )
 
 
 def version_by_alias(call: Call, name: str, alias: str) -> Json:

@@ -26,7 +26,9 @@ def _load(name: str) -> Any:
     if _ALIAS not in sys.modules:
         spec = find_spec("mlflow")  # finds, does not import
         if spec is None or not spec.submodule_search_locations:
-            raise ModuleNotFoundError("mlflow is not installed: expected it beside the workspace, for its protos.")
+            raise ModuleNotFoundError(
+                "mlflow is not installed: expected it beside the workspace, for its protos."
+            )
         package = ModuleType(_ALIAS)
         package.__path__ = [f"{spec.submodule_search_locations[0]}/protos"]
         sys.modules[_ALIAS] = package
@@ -38,7 +40,11 @@ def methods(module: str, service: str) -> list[tuple[str, str, Any]]:
     options = _load("databricks_pb2").rpc
     descriptor = _load(module).DESCRIPTOR.services_by_name[service]
     return [
-        (endpoint.method, f"/api/{endpoint.since.major}.{endpoint.since.minor}{endpoint.path}", method)
+        (
+            endpoint.method,
+            f"/api/{endpoint.since.major}.{endpoint.since.minor}{endpoint.path}",
+            method,
+        )
         for method in descriptor.methods
         for endpoint in method.GetOptions().Extensions[options].endpoints
     ]
@@ -49,7 +55,9 @@ def message(module: str, name: str) -> Any:
     return getattr(_load(module), name)
 
 
-def parse_json(document: dict[str, Any], message_class: Any, *, ignore_unknown: bool = False) -> Any:
+def parse_json(
+    document: dict[str, Any], message_class: Any, *, ignore_unknown: bool = False
+) -> Any:
     """A message from its JSON form.
 
     Raises:

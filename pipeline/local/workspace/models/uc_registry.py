@@ -24,7 +24,9 @@ routes = Routes()
 @routes.post(_MODELS, "createRegisteredModel")
 def create_model(call: Call) -> Json:
     name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('name')}"
-    return _model(models.create_model(call, name, comment=call.body.get("comment") or "", tags=_tags(call)))
+    return _model(
+        models.create_model(call, name, comment=call.body.get("comment") or "", tags=_tags(call))
+    )
 
 
 @routes.get(_MODELS, "listRegisteredModels")
@@ -41,7 +43,9 @@ def create_version(call: Call) -> Json:
     kept = ("source", "run_id", "run_tracking_server_id", "model_id", "model_version_dependencies")
     fields = {field: call.body[field] for field in kept if field in call.body}
     comment = call.body.get("comment") or ""
-    return _version(call, models.create_version(call, name, fields, comment=comment, tags=_tags(call)))
+    return _version(
+        call, models.create_version(call, name, fields, comment=comment, tags=_tags(call))
+    )
 
 
 @routes.get(f"{_MODELS}/{{name}}", "getRegisteredModel")
@@ -67,7 +71,9 @@ def get_function(call: Call) -> Json:
     schema = call.target(Kind.MODEL, call.path["name"]).checked().parent
     assert schema is not None  # noqa: S101 - a checked model has a schema
     call.access.require_view(("USE_SCHEMA",), schema)
-    raise NotFound(f"Function '{call.path['name']}' does not exist.", code="FUNCTION_DOES_NOT_EXIST")
+    raise NotFound(
+        f"Function '{call.path['name']}' does not exist.", code="FUNCTION_DOES_NOT_EXIST"
+    )
 
 
 @routes.get(f"{_MODELS}/{{name}}/versions", "listModelVersions")
@@ -84,7 +90,9 @@ def get_version(call: Call) -> Json:
 @routes.patch(_VERSION, "updateModelVersion")
 def update_version(call: Call) -> Json:
     comment = call.body.get("comment") or ""
-    return _version(call, models.describe_version(call, call.path["name"], call.path["version"], comment))
+    return _version(
+        call, models.describe_version(call, call.path["name"], call.path["version"], comment)
+    )
 
 
 @routes.delete(_VERSION, "deleteModelVersion")
@@ -98,13 +106,19 @@ def finalize_version(call: Call) -> Json:
     return _version(call, models.finalize_version(call, call.path["name"], call.path["version"]))
 
 
-@routes.post(f"{_UC}/temporary-model-version-credentials", "generateTemporaryModelVersionCredential", atomic=False)
+@routes.post(
+    f"{_UC}/temporary-model-version-credentials",
+    "generateTemporaryModelVersionCredential",
+    atomic=False,
+)
 def version_credentials(call: Call) -> Json:
     name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('model_name')}"
     operation = call.text("operation")
     if operation not in _WRITE:
         raise InvalidParameter(f"operation: expected one of {', '.join(_WRITE)}, got {operation}.")
-    keys = models.version_credentials(call, name, call.body.get("version", ""), write=_WRITE[operation])
+    keys = models.version_credentials(
+        call, name, call.body.get("version", ""), write=_WRITE[operation]
+    )
     return keys | {"storage_mode": "CUSTOMER_HOSTED"}
 
 
@@ -133,7 +147,9 @@ def tag_model(call: Call) -> Json:
     return {}
 
 
-@routes.patch(f"{_UC}/subentity-tags/{{kind}}/{{name}}/{{version}}", "updateTagSubentityAssignments")
+@routes.patch(
+    f"{_UC}/subentity-tags/{{kind}}/{{name}}/{{version}}", "updateTagSubentityAssignments"
+)
 def tag_version(call: Call) -> Json:
     add, remove = _changes(call)
     models.tag_version(call, call.path["name"], call.path["version"], add=add, remove=remove)
@@ -144,7 +160,9 @@ def _changes(call: Call) -> tuple[models.Tags, list[str]]:
     if Kind.parse(call.path["kind"]) is not Kind.MODEL:
         raise InvalidParameter(f"Tags are served here on models only, not on {call.path['kind']}.")
     changes = call.body.get("changes") or {}
-    return {tag["key"]: tag.get("value", "") for tag in changes.get("add_tags") or []}, changes.get("remove") or []
+    return {tag["key"]: tag.get("value", "") for tag in changes.get("add_tags") or []}, changes.get(
+        "remove"
+    ) or []
 
 
 def _tags(call: Call) -> models.Tags:
@@ -153,7 +171,9 @@ def _tags(call: Call) -> models.Tags:
 
 def _model(model: Json) -> Json:
     hidden = ("tags", "aliases", "next_version", "properties")
-    aliases = [{"alias_name": alias, "version_num": number} for alias, number in model["aliases"].items()]
+    aliases = [
+        {"alias_name": alias, "version_num": number} for alias, number in model["aliases"].items()
+    ]
     shown = {field: value for field, value in model.items() if field not in hidden}
     return shown | {"aliases": aliases, "tags": _pairs(model["tags"])}
 
@@ -161,7 +181,10 @@ def _model(model: Json) -> Json:
 def _version(call: Call, version: Json) -> Json:
     catalog, schema, name = version["full_name"].split(".")
     hidden = ("full_name", "tags", "owner", "run_tracking_server_id")
-    aliases = [{"alias_name": alias, "version_num": version["version"]} for alias in models.aliases_of(call, version)]
+    aliases = [
+        {"alias_name": alias, "version_num": version["version"]}
+        for alias in models.aliases_of(call, version)
+    ]
     return {field: value for field, value in version.items() if field not in hidden} | {
         "catalog_name": catalog,
         "schema_name": schema,

@@ -60,14 +60,19 @@ class Access:
         for container in reversed(list(securable.ancestors())):
             self.get(container)
             if not self.has(_USE[container.kind], container):
-                raise PermissionDenied.missing(_USE[container.kind], container.kind.value, container.name)
+                raise PermissionDenied.missing(
+                    _USE[container.kind], container.kind.value, container.name
+                )
         return self.get(securable)
 
     # What is allowed
 
     def is_admin(self) -> bool:
         """Whether the principal is the metastore admin, that is, owns the metastore."""
-        return any(metastore["owner"] == self.principal for metastore in self._store.all(Kind.METASTORE.name))
+        return any(
+            metastore["owner"] == self.principal
+            for metastore in self._store.all(Kind.METASTORE.name)
+        )
 
     def owns(self, securable: Securable) -> bool:
         document = self._store.get(securable.kind.name, securable.name)
@@ -83,7 +88,9 @@ class Access:
         held: set[str] = set()
         for source in (securable, *securable.ancestors()):
             grants = grants_on(self._store, source)
-            held |= expand({*grants.get(self.principal, ()), *grants.get(EVERYONE, ())}, source.kind)
+            held |= expand(
+                {*grants.get(self.principal, ()), *grants.get(EVERYONE, ())}, source.kind
+            )
         return held
 
     def has(self, privilege: str, securable: Securable) -> bool:
@@ -115,7 +122,9 @@ class Access:
             return self.get(securable)
         document = self.reach(securable)
         if not any(self.has(privilege, securable) for privilege in privileges):
-            raise PermissionDenied.missing(next(iter(privileges)), securable.kind.value, securable.name)
+            raise PermissionDenied.missing(
+                next(iter(privileges)), securable.kind.value, securable.name
+            )
         return document
 
     def require_owner(self, securable: Securable) -> Document:

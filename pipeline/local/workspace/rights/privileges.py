@@ -43,7 +43,9 @@ def parse(text: str, kind: Kind) -> str:
     """The privilege's canonical name; clients write `USE CATALOG` and `USE_CATALOG`."""
     privilege = text.upper().replace(" ", "_")
     if privilege not in APPLICABLE[kind]:
-        raise InvalidParameter(f"Privilege {text} is not applicable to this entity type: {kind.value}.")
+        raise InvalidParameter(
+            f"Privilege {text} is not applicable to this entity type: {kind.value}."
+        )
     return privilege
 
 

@@ -39,7 +39,12 @@ def ended(server, emr):
     """A run's last description."""
 
     def wait(names):
-        server.eventually(lambda: emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED", "CANCELLED"), 40)
+        server.eventually(
+            lambda: (
+                emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED", "CANCELLED")
+            ),
+            40,
+        )
         return emr.get_job_run(**names)["jobRun"]
 
     return wait
@@ -61,7 +66,9 @@ def test_a_failed_run_ends_with_its_last_line_and_its_whole_log(server, start, e
     names = start("crash no such table")
     run = ended(names)
     assert run["state"] == "FAILED"
-    assert run["stateDetails"].endswith("Driver ended with exit code 1: RuntimeError: no such table")
+    assert run["stateDetails"].endswith(
+        "Driver ended with exit code 1: RuntimeError: no such table"
+    )
     assert lines(server, names, "stdout") == ["prepare begins"]
     assert lines(server, names, "stderr")[0] == "Traceback (most recent call last):"
     assert lines(server, names, "stderr")[-1] == "RuntimeError: no such table"
@@ -88,7 +95,10 @@ def test_a_cancelled_run_has_no_process(server, emr, start, ended):
 def test_an_entry_point_in_s3_is_read_with_the_roles_own_rights(server, start, ended):
     evidence, governed = server.outputs["EvidenceBucket"], server.outputs["GovernedBucket"]
     server.client("s3").put_object(
-        Bucket=evidence, Key="executions/e/prepare/job.py", Body=b"print('from S3')", IfNoneMatch="*"
+        Bucket=evidence,
+        Key="executions/e/prepare/job.py",
+        Body=b"print('from S3')",
+        IfNoneMatch="*",
     )
     names = start(entry=f"s3://{evidence}/executions/e/prepare/job.py")
     assert ended(names)["state"] == "SUCCESS"
@@ -98,7 +108,8 @@ def test_an_entry_point_in_s3_is_read_with_the_roles_own_rights(server, start, e
 
 
 @pytest.mark.parametrize(
-    "entry", [f"local://{images.WORKDIR}/steps/none.py", "local:///etc/passwd", "file:///etc/passwd"]
+    "entry",
+    [f"local://{images.WORKDIR}/steps/none.py", "local:///etc/passwd", "file:///etc/passwd"],
 )
 def test_an_entry_point_outside_the_image_is_refused(start, ended, entry):
     run = ended(start(entry=entry))
@@ -106,21 +117,31 @@ def test_an_entry_point_outside_the_image_is_refused(start, ended, entry):
 
 
 def test_logs_in_s3_are_refused_by_name(emr, start):
-    monitoring = {"monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": "s3://logs/"}}}
+    monitoring = {
+        "monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": "s3://logs/"}}
+    }
     name = "monitoringConfiguration.s3MonitoringConfiguration"
-    with pytest.raises(ClientError, match=f"not implemented: StartJobRun configurationOverrides {name}"):
+    with pytest.raises(
+        ClientError, match=f"not implemented: StartJobRun configurationOverrides {name}"
+    ):
         start(configurationOverrides=monitoring)
     with pytest.raises(ClientError, match=f"not implemented: CreateApplication {name}"):
-        emr.create_application(name="logs", releaseLabel="emr-spark-8.0.0", type="SPARK", **monitoring)
+        emr.create_application(
+            name="logs", releaseLabel="emr-spark-8.0.0", type="SPARK", **monitoring
+        )
     assert "logs" not in [item["name"] for item in emr.list_applications()["applications"]]
 
 
 def test_a_session_policy_narrows_the_run(server, start, ended):
     bucket = server.outputs["EvidenceBucket"]
-    server.client("s3").put_object(Bucket=bucket, Key="executions/p/prepare/a", Body=b"", IfNoneMatch="*")
+    server.client("s3").put_object(
+        Bucket=bucket, Key="executions/p/prepare/a", Body=b"", IfNoneMatch="*"
+    )
     assert ended(start(f"read {bucket}/executions/p/prepare/a"))["state"] == "SUCCESS"
     nothing = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]}'
-    run = ended(start(f"read {bucket}/executions/p/prepare/a", executionIamPolicy={"policy": nothing}))
+    run = ended(
+        start(f"read {bucket}/executions/p/prepare/a", executionIamPolicy={"policy": nothing})
+    )
     assert "AccessDenied" in run["stateDetails"]
 
 

@@ -16,9 +16,13 @@ ENVIRONMENT = SPARK_PYTHON.parents[1]
 
 @pytest.mark.environment
 @pytest.mark.spark
-@pytest.mark.skipif(shutil.which("java") is None, reason="real Spark needs Java 17, and there is no java on the PATH")
 @pytest.mark.skipif(
-    not (REPOSITORY / SPARK_PYTHON).exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
+    shutil.which("java") is None,
+    reason="real Spark needs Java 17, and there is no java on the PATH",
+)
+@pytest.mark.skipif(
+    not (REPOSITORY / SPARK_PYTHON).exists(),
+    reason="build/spark-venv is not there: run scripts/spark-venv",
 )
 def test_a_job_runs_on_real_spark_and_its_functions_can_import_the_image(new_server):
     server = new_server
@@ -28,7 +32,9 @@ def test_a_job_runs_on_real_spark_and_its_functions_can_import_the_image(new_ser
     server.start()
     server.deploy()
     config = server.prepare_arguments("spark")["JobConfig"]
-    config["jobDriver"]["sparkSubmit"]["sparkSubmitParameters"] = "--conf spark.emr-serverless.driverEnv.A=b"
+    config["jobDriver"]["sparkSubmit"]["sparkSubmitParameters"] = (
+        "--conf spark.emr-serverless.driverEnv.A=b"
+    )
     emr = server.client("emr-serverless")
     started = emr.start_job_run(
         applicationId=config["applicationId"],
@@ -37,7 +43,9 @@ def test_a_job_runs_on_real_spark_and_its_functions_can_import_the_image(new_ser
         jobDriver=config["jobDriver"],
     )
     names = {key: started[key] for key in ("applicationId", "jobRunId")}
-    server.eventually(lambda: emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED"), 180)
+    server.eventually(
+        lambda: emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED"), 180
+    )
     run = emr.get_job_run(**names)["jobRun"]
     assert run["state"] == "SUCCESS", run["stateDetails"]
     path = f"applications/{names['applicationId']}/jobs/{names['jobRunId']}/SPARK_DRIVER/stdout"
@@ -45,7 +53,15 @@ def test_a_job_runs_on_real_spark_and_its_functions_can_import_the_image(new_ser
 
 
 def test_without_its_interpreter_the_server_says_so_and_the_exit_code_is_2(new_server):
-    command = [sys.executable, "-m", "pipeline.local.aws", "--port", str(new_server.port), "--engine", "spark"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.local.aws",
+        "--port",
+        str(new_server.port),
+        "--engine",
+        "spark",
+    ]
     command += ["--state", str(new_server.state), "--repository", str(new_server.repository)]
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 2

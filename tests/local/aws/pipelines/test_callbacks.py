@@ -39,14 +39,20 @@ def test_a_failure_fails_the_step_with_its_reason(server, waiting):
         CallbackToken=token, FailureReason="the archive is not the one of the manifest"
     )
     assert server.finished(arn) == "Failed"
-    assert server.steps(arn)["Register"]["FailureReason"] == "the archive is not the one of the manifest"
+    assert (
+        server.steps(arn)["Register"]["FailureReason"]
+        == "the archive is not the one of the manifest"
+    )
 
 
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
         ([], "expected model_uri, model_version, got none"),
-        ([("model_version", "1"), ("model_uri", "u"), ("more", "1")], "got model_uri, model_version, more"),
+        (
+            [("model_version", "1"), ("model_uri", "u"), ("more", "1")],
+            "got model_uri, model_version, more",
+        ),
         (
             [("model_version", "1" * 1025), ("model_uri", "u")],
             "outputParameters.1.member.value.*less than or equal to 1024",
@@ -56,7 +62,9 @@ def test_a_failure_fails_the_step_with_its_reason(server, waiting):
 def test_outputs_are_exactly_those_declared(server, waiting, outputs, message):
     arn, token = waiting
     with pytest.raises(ClientError, match=message):
-        server.answer(token, OutputParameters=[{"Name": name, "Value": value} for name, value in outputs])
+        server.answer(
+            token, OutputParameters=[{"Name": name, "Value": value} for name, value in outputs]
+        )
     assert server.status(arn) == "Executing"
 
 

@@ -8,7 +8,9 @@ from pipeline.local.aws.pipelines.definition import DefinitionError, parse
 
 
 def definition(*steps, parameters=()):
-    return json.dumps({"Version": "2020-12-01", "Parameters": list(parameters), "Steps": list(steps)})
+    return json.dumps(
+        {"Version": "2020-12-01", "Parameters": list(parameters), "Steps": list(steps)}
+    )
 
 
 def step(name="A", kind="Fail", **more):
@@ -39,9 +41,15 @@ def test_steps_of_a_branch_wait_for_the_condition_and_its_outcome():
         (definition(step(kind="Lambda")), "step A: not implemented: step type 'Lambda'"),
         (definition(step(), step()), "two steps are called A"),
         (definition(step(DependsOn=["B"])), "step A depends on B, which does not exist"),
-        (definition(step(DependsOn=[{"Step": "B", "Trigger": "Failed"}])), "not implemented: DependsOn"),
+        (
+            definition(step(DependsOn=[{"Step": "B", "Trigger": "Failed"}])),
+            "not implemented: DependsOn",
+        ),
         (definition(step(DependsOn=["B"]), step("B", DependsOn=["A"])), "A, B wait for each other"),
-        (definition(step(), parameters=[{"Name": "P", "Type": "List"}]), "parameter P: expected a type of"),
+        (
+            definition(step(), parameters=[{"Name": "P", "Type": "List"}]),
+            "parameter P: expected a type of",
+        ),
     ],
 )
 def test_a_definition_that_cannot_run_is_refused(text, message):
@@ -71,7 +79,10 @@ def test_values_are_typed_and_defaults_fill_the_rest():
         ({"Real": "low"}, "parameter Real: expected Float, got 'low'"),
         ({"Truth": "yes"}, "parameter Truth: expected Boolean, got 'yes'"),
         ({"Text": "c"}, "parameter Text: expected one of a, b, got 'c'"),
-        ({"Wole": "1"}, "unknown pipeline parameters Wole; the pipeline has Text, Whole, Real, Truth"),
+        (
+            {"Wole": "1"},
+            "unknown pipeline parameters Wole; the pipeline has Text, Whole, Real, Truth",
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(given, message):

@@ -14,7 +14,12 @@ PIPELINE = "governed-finetune-local"
 def test_a_good_loss_goes_to_register_and_its_answer_ends_the_execution(server):
     arn = server.start_execution()
     (message,) = server.messages(arn)
-    assert message == {"token": message["token"], "pipelineExecutionArn": arn, "arguments": {}, "status": "Executing"}
+    assert message == {
+        "token": message["token"],
+        "pipelineExecutionArn": arn,
+        "arguments": {},
+        "status": "Executing",
+    }
     assert len(message["token"]) == 10
     server.answer(message["token"])
     assert server.finished(arn) == "Succeeded"
@@ -58,7 +63,9 @@ def test_a_bad_loss_fails_the_execution_with_loss_and_bound_and_asks_nobody_to_r
     reason = "eval loss 2.5 is not within 0.01"
     assert steps["Rejected"]["FailureReason"] == reason
     assert steps["Rejected"]["Metadata"] == {"Fail": {"ErrorMessage": reason}}
-    described = server.client("sagemaker", "scientist").describe_pipeline_execution(PipelineExecutionArn=arn)
+    described = server.client("sagemaker", "scientist").describe_pipeline_execution(
+        PipelineExecutionArn=arn
+    )
     assert described["FailureReason"] == reason
     with pytest.raises(ClientError, match="Fail step and cannot be retried"):
         server.client("sagemaker", "scientist").retry_pipeline_execution(
@@ -79,7 +86,9 @@ def test_a_step_that_crashes_tells_its_last_line_and_nothing_after_it_starts(ser
     assert list(steps) == ["Prepare"]
     assert steps["Prepare"]["FailureReason"].startswith("ClientError: Job failed")
     assert steps["Prepare"]["FailureReason"].endswith("RuntimeError: no such table")
-    described = server.client("sagemaker", "scientist").describe_pipeline_execution(PipelineExecutionArn=arn)
+    described = server.client("sagemaker", "scientist").describe_pipeline_execution(
+        PipelineExecutionArn=arn
+    )
     assert described["FailureReason"] == "Step failure: One or multiple steps failed."
 
 
@@ -87,7 +96,9 @@ def test_a_retry_repeats_what_failed_and_keeps_what_succeeded(server, tmp_path):
     arn = server.start_execution(Train=f"once {tmp_path / 'marker'}")
     assert server.finished(arn) == "Failed"
     before = server.steps(arn)
-    assert before["Train"]["FailureReason"] == "AlgorithmError: the first time it fails, exit code: 1"
+    assert (
+        before["Train"]["FailureReason"] == "AlgorithmError: the first time it fails, exit code: 1"
+    )
     server.client("sagemaker", "scientist").retry_pipeline_execution(
         PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex
     )
@@ -122,12 +133,17 @@ def test_the_same_client_request_token_starts_one_execution(server):
         ("Mode", "fast", "Mode: expected one of auto, off, got 'fast'"),
     ],
 )
-def test_a_parameter_that_does_not_fit_is_refused_before_anything_starts(server, name, value, message):
+def test_a_parameter_that_does_not_fit_is_refused_before_anything_starts(
+    server, name, value, message
+):
     scientist = server.client("sagemaker", "scientist")
     before = scientist.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
     with pytest.raises(ClientError, match=message):
         server.start_execution(**{name: value})
-    assert scientist.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"] == before
+    assert (
+        scientist.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
+        == before
+    )
 
 
 def test_two_executions_at_once_have_their_own_jobs_and_answers(server):
@@ -141,9 +157,9 @@ def test_two_executions_at_once_have_their_own_jobs_and_answers(server):
     assert server.finished(first) == "Succeeded"
     jobs = [server.steps(arn)["Train"]["Metadata"]["TrainingJob"]["Arn"] for arn in (first, second)]
     losses = [
-        server.client("sagemaker").describe_training_job(TrainingJobName=arn.rsplit("/", 1)[1])["FinalMetricDataList"][
-            1
-        ]
+        server.client("sagemaker").describe_training_job(TrainingJobName=arn.rsplit("/", 1)[1])[
+            "FinalMetricDataList"
+        ][1]
         for arn in jobs
     ]
     assert [loss["Value"] for loss in losses] == [1.5, 1.25]
@@ -178,7 +194,9 @@ def test_stopping_in_register_tells_the_worker_and_waits_for_its_answer(server):
     register = server.steps(arn)["Register"]
     assert (register["StepStatus"], register["FailureReason"]) == ("Stopped", "stopped on request")
     with pytest.raises(ClientError, match="Cannot stop"):
-        scientist.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
+        scientist.stop_pipeline_execution(
+            PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex
+        )
 
 
 def test_lists_come_in_pages_in_both_orders(server):
@@ -193,7 +211,9 @@ def test_lists_come_in_pages_in_both_orders(server):
         names += [step["StepName"] for step in page["PipelineExecutionSteps"]]
         token = {"NextToken": page["NextToken"]} if "NextToken" in page else {}
     assert (names, token) == (["Prepare", "Train", "Gate", "Rejected"], {})
-    newest = scientist.list_pipeline_executions(PipelineName=PIPELINE, MaxResults=1)["PipelineExecutionSummaries"][0]
+    newest = scientist.list_pipeline_executions(PipelineName=PIPELINE, MaxResults=1)[
+        "PipelineExecutionSummaries"
+    ][0]
     assert newest["PipelineExecutionArn"] == arn
     with pytest.raises(ClientError, match="page token"):
         scientist.list_pipelines(NextToken="!!")
@@ -209,20 +229,38 @@ def test_lists_are_filtered_by_time_and_refuse_other_filters_by_name(server):
     for listed, members, names in (
         (sagemaker.list_pipelines, {}, ("CreatedAfter", "CreatedBefore")),
         (sagemaker.list_pipeline_executions, pipeline, ("CreatedAfter", "CreatedBefore")),
-        (sagemaker.list_training_jobs, {"NameContains": job}, ("CreationTimeAfter", "CreationTimeBefore")),
-        (sagemaker.list_training_jobs, {"NameContains": job}, ("LastModifiedTimeAfter", "LastModifiedTimeBefore")),
+        (
+            sagemaker.list_training_jobs,
+            {"NameContains": job},
+            ("CreationTimeAfter", "CreationTimeBefore"),
+        ),
+        (
+            sagemaker.list_training_jobs,
+            {"NameContains": job},
+            ("LastModifiedTimeAfter", "LastModifiedTimeBefore"),
+        ),
     ):
-        for times, there in (((yesterday, tomorrow), True), ((tomorrow, tomorrow), False), ((yesterday,) * 2, False)):
+        for times, there in (
+            ((yesterday, tomorrow), True),
+            ((tomorrow, tomorrow), False),
+            ((yesterday,) * 2, False),
+        ):
             answer = listed(**members, **dict(zip(names, times, strict=True)))
-            assert bool(next(value for value in answer.values() if isinstance(value, list))) is there, (names, times)
-    by_arn = sagemaker.list_pipeline_executions(**pipeline, SortBy="PipelineExecutionArn", SortOrder="Ascending")
+            assert (
+                bool(next(value for value in answer.values() if isinstance(value, list))) is there
+            ), (names, times)
+    by_arn = sagemaker.list_pipeline_executions(
+        **pipeline, SortBy="PipelineExecutionArn", SortOrder="Ascending"
+    )
     arns = [item["PipelineExecutionArn"] for item in by_arn["PipelineExecutionSummaries"]]
     assert arns == sorted(arns)
     with pytest.raises(ClientError, match="not implemented: ListPipelines ManagedBy"):
         sagemaker.list_pipelines(ManagedBy="AWS")
     with pytest.raises(ClientError, match="not implemented: ListTrainingJobs WarmPoolStatusEquals"):
         sagemaker.list_training_jobs(WarmPoolStatusEquals="InUse")
-    with pytest.raises(ClientError, match="not implemented: ListPipelineExecutions PipelineVersionAlias"):
+    with pytest.raises(
+        ClientError, match="not implemented: ListPipelineExecutions PipelineVersionAlias"
+    ):
         sagemaker.list_pipeline_executions(**pipeline, PipelineVersionAlias="x")
     emr, application = server.client("emr-serverless"), server.outputs["ApplicationId"]
     with pytest.raises(ClientError, match="not implemented: ListJobRuns createdAtAfter, mode"):
@@ -233,9 +271,13 @@ def test_an_execution_keeps_the_definition_and_the_parameters_it_started_with(se
     arn = server.start_execution(Prepare="crash", MaxEvalLoss="1")
     server.finished(arn)
     scientist = server.client("sagemaker", "scientist")
-    definition = scientist.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)["PipelineDefinition"]
+    definition = scientist.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)[
+        "PipelineDefinition"
+    ]
     assert definition == json.dumps(server.definition())
-    parameters = scientist.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)["PipelineParameters"]
+    parameters = scientist.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)[
+        "PipelineParameters"
+    ]
     assert {item["Name"]: item["Value"] for item in parameters} == {
         "Prepare": "crash",
         "Train": "train",

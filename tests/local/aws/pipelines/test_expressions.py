@@ -2,7 +2,14 @@
 
 import pytest
 
-from pipeline.local.aws.pipelines.expressions import ExpressionError, Scope, all_hold, holds, references, resolve
+from pipeline.local.aws.pipelines.expressions import (
+    ExpressionError,
+    Scope,
+    all_hold,
+    holds,
+    references,
+    resolve,
+)
 
 SCOPE = Scope(
     parameters={"Epochs": 3, "Rate": 0.0002, "Name": "a.b.c", "Flag": True},
@@ -34,14 +41,33 @@ SCOPE = Scope(
         ({"Get": "Steps.Train.FinalMetricDataList[0].MetricName"}, "eval:loss_before"),
         ({"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}, "s3://b/m"),
         ({"Get": "Steps.Register.OutputParameters['model_version']"}, "7"),
-        ({"Std:Join": {"On": "/", "Values": ["s3://b", {"Get": "Execution.PipelineExecutionId"}]}}, "s3://b/abc"),
         (
-            {"Std:Join": {"On": "", "Values": [{"Get": "Parameters.Rate"}, " ", {"Get": "Parameters.Flag"}]}},
+            {
+                "Std:Join": {
+                    "On": "/",
+                    "Values": ["s3://b", {"Get": "Execution.PipelineExecutionId"}],
+                }
+            },
+            "s3://b/abc",
+        ),
+        (
+            {
+                "Std:Join": {
+                    "On": "",
+                    "Values": [{"Get": "Parameters.Rate"}, " ", {"Get": "Parameters.Flag"}],
+                }
+            },
             "0.0002 true",
         ),
         ({"Std:Join": {"On": ",", "Values": []}}, ""),
-        ({"a": [{"Get": "Parameters.Name"}, {"b": {"Get": "Parameters.Flag"}}]}, {"a": ["a.b.c", {"b": True}]}),
-        ({"Get": "Parameters.Name", "other": 1}, {"Get": "Parameters.Name", "other": 1}),  # not an expression
+        (
+            {"a": [{"Get": "Parameters.Name"}, {"b": {"Get": "Parameters.Flag"}}]},
+            {"a": ["a.b.c", {"b": True}]},
+        ),
+        (
+            {"Get": "Parameters.Name", "other": 1},
+            {"Get": "Parameters.Name", "other": 1},
+        ),  # not an expression
     ],
 )
 def test_a_value_means(value, meaning):
@@ -55,7 +81,10 @@ def test_a_value_means(value, meaning):
         ({"Get": "Execution.Nothing"}, "there is no 'Nothing'"),
         ({"Get": "Steps.Prepare.state"}, "there is no 'Prepare'"),
         ({"Get": "Steps.Train.Nope"}, "there is no 'Nope'"),
-        ({"Get": "Steps.Train.FinalMetricDataList['eval:f1'].Value"}, "there is no 'eval:f1'; there is eval:loss"),
+        (
+            {"Get": "Steps.Train.FinalMetricDataList['eval:f1'].Value"},
+            "there is no 'eval:f1'; there is eval:loss",
+        ),
         ({"Get": "Steps.Train.FinalMetricDataList[2].Value"}, r"there is no entry \[2\]"),
         ({"Get": "Steps.Train.ModelArtifacts[0]"}, r"there is no entry \[0\]"),
         ({"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts.x"}, "which has no properties"),
@@ -89,10 +118,31 @@ YES, NO = compare("Equals", 1, 1), compare("Equals", 1, 2)
         (compare("GreaterThanOrEqualTo", 1, 1), True),
         (compare("LessThan", 1, 1), False),
         (compare("LessThan", "a", "b"), True),
-        (compare("LessThanOrEqualTo", {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"}, 2.5), True),
-        (compare("LessThanOrEqualTo", {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"}, 2.49), False),
+        (
+            compare(
+                "LessThanOrEqualTo",
+                {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"},
+                2.5,
+            ),
+            True,
+        ),
+        (
+            compare(
+                "LessThanOrEqualTo",
+                {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"},
+                2.49,
+            ),
+            False,
+        ),
         (compare("LessThanOrEqualTo", float("nan"), 100), False),
-        ({"Type": "In", "QueryValue": {"Get": "Parameters.Epochs"}, "Values": [1, {"Get": "Parameters.Epochs"}]}, True),
+        (
+            {
+                "Type": "In",
+                "QueryValue": {"Get": "Parameters.Epochs"},
+                "Values": [1, {"Get": "Parameters.Epochs"}],
+            },
+            True,
+        ),
         ({"Type": "In", "QueryValue": "x", "Values": []}, False),
         ({"Type": "Not", "Expression": NO}, True),
         ({"Type": "Or", "Conditions": [NO, YES]}, True),
@@ -109,9 +159,15 @@ def test_a_condition_holds(condition, outcome):
         (compare("NotEquals", 1, 1), "not implemented: condition type 'NotEquals'"),
         ({"Type": "And", "Conditions": []}, "not implemented: condition type 'And'"),
         ({}, "not implemented: condition type None"),
-        (compare("LessThan", "1", 2), "expected two numbers, two strings or two booleans, got '1' and 2"),
+        (
+            compare("LessThan", "1", 2),
+            "expected two numbers, two strings or two booleans, got '1' and 2",
+        ),
         (compare("Equals", True, 1), "got True and 1"),
-        ({"Type": "Or", "Conditions": [YES, compare("Equals", {"Get": "Parameters.X"}, 1)]}, "there is no 'X'"),
+        (
+            {"Type": "Or", "Conditions": [YES, compare("Equals", {"Get": "Parameters.X"}, 1)]},
+            "there is no 'X'",
+        ),
     ],
 )
 def test_a_condition_that_cannot_be_judged_is_an_error_and_not_false(condition, message):
@@ -127,7 +183,10 @@ def test_a_list_of_conditions_holds_when_all_do():
 
 def test_references_are_the_steps_whose_properties_are_read():
     value = {
-        "a": [{"Get": "Steps.Train.X"}, {"Std:Join": {"On": "", "Values": [{"Get": "Steps.Pre-pare.Y[0]"}]}}],
+        "a": [
+            {"Get": "Steps.Train.X"},
+            {"Std:Join": {"On": "", "Values": [{"Get": "Steps.Pre-pare.Y[0]"}]}},
+        ],
         "b": {"Get": "Parameters.Steps"},
     }
     assert references(value) == {"Train", "Pre-pare"}

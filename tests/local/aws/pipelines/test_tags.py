@@ -24,14 +24,23 @@ def test_the_ci_role_writes_and_removes_tags_of_the_pipeline(server: Server) -> 
     tagging.make(tagging.Changes({"owner": "me", "project": "x"}, ()), configured, ci, arn)
     assert tagging.read(configured, ci, arn) == before | {"owner": "me", "project": "x"}
     tagging.make(tagging.Changes({}, ("owner", "project")), configured, ci, arn)
-    assert tagging.read(configured, ci, arn) == {k: v for k, v in before.items() if k not in ("owner", "project")}
+    assert tagging.read(configured, ci, arn) == {
+        k: v for k, v in before.items() if k not in ("owner", "project")
+    }
 
 
 def test_nobody_else_removes_them_and_ci_removes_no_others(server: Server, job_name: str) -> None:
     arn = server.client("sagemaker", "ci").describe_pipeline(PipelineName=PIPELINE)["PipelineArn"]
     job = f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{job_name}"
     other = arn.replace(PIPELINE, "another")
-    tried = [("scientist", arn), ("train", arn), ("register", arn), ("pipeline", arn), ("ci", job), ("ci", other)]
+    tried = [
+        ("scientist", arn),
+        ("train", arn),
+        ("register", arn),
+        ("pipeline", arn),
+        ("ci", job),
+        ("ci", other),
+    ]
     for role, resource in tried:
         with pytest.raises(ClientError) as refusal:
             server.client("sagemaker", role).delete_tags(ResourceArn=resource, TagKeys=["owner"])

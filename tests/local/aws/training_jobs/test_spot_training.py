@@ -26,7 +26,10 @@ class Job:
         spot = {
             "EnableManagedSpotTraining": True,
             "StoppingCondition": LIMITS,
-            "CheckpointConfig": {"S3Uri": f"s3://{self.bucket}/{self.prefix}", "LocalPath": "/opt/ml/checkpoints"},
+            "CheckpointConfig": {
+                "S3Uri": f"s3://{self.bucket}/{self.prefix}",
+                "LocalPath": "/opt/ml/checkpoints",
+            },
             "HyperParameters": {"do": do},
         }
         arguments = self.server.train_arguments(**(spot | changes))
@@ -42,13 +45,17 @@ class Job:
         return self.server.client("sagemaker").describe_training_job(TrainingJobName=self.name)
 
     def ended(self):
-        self.server.eventually(lambda: self.described()["TrainingJobStatus"] not in ("InProgress", "Stopping"), 30)
+        self.server.eventually(
+            lambda: self.described()["TrainingJobStatus"] not in ("InProgress", "Stopping"), 30
+        )
         return self.described()
 
     def stored(self):
         """What S3 holds below the prefix."""
         s3 = self.server.client("s3")
-        listed = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + "/").get("Contents", [])
+        listed = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + "/").get(
+            "Contents", []
+        )
         found = {}
         for item in listed:
             with contextlib.suppress(s3.exceptions.NoSuchKey):  # deleted since it was listed
@@ -57,7 +64,9 @@ class Job:
         return found
 
     def holds(self, **expected):
-        self.server.eventually(lambda: self.stored() == {name: text.encode() for name, text in expected.items()}, 20)
+        self.server.eventually(
+            lambda: self.stored() == {name: text.encode() for name, text in expected.items()}, 20
+        )
 
     def interrupt(self, role="root"):
         session = boto3.Session(region_name="us-east-1", **self.server.keys(role))
@@ -73,18 +82,33 @@ def statuses(described):
     return [item["Status"] for item in described["SecondaryStatusTransitions"]]
 
 
-def test_an_interrupted_job_goes_on_from_its_checkpoints_on_an_instance_that_knows_nothing_else(job):
+def test_an_interrupted_job_goes_on_from_its_checkpoints_on_an_instance_that_knows_nothing_else(
+    job,
+):
     job.start("resume").says("asleep")
     job.holds(**{"step-1/state": "one", "step-0": "zero"})  # while it runs
-    marked = [job.ml / f"checkpoints/{name}{checkpoint_folder.UPLOADED}" for name in ("step-0", "step-1/state")]
-    job.server.eventually(lambda: all(marker.is_file() for marker in marked))  # as SageMaker marks what it copied
+    marked = [
+        job.ml / f"checkpoints/{name}{checkpoint_folder.UPLOADED}"
+        for name in ("step-0", "step-1/state")
+    ]
+    job.server.eventually(
+        lambda: all(marker.is_file() for marker in marked)
+    )  # as SageMaker marks what it copied
     (job.ml / "go").touch()
     job.holds(**{"step-1/state": "one"})  # deleted here, deleted there
     job.server.eventually(lambda: [marker.exists() for marker in marked] == [False, True])
     job.interrupt()
     ended = job.ended()
     assert statuses(ended) == [
-        *("Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training"),
+        *(
+            "Starting",
+            "Downloading",
+            "Training",
+            "Interrupted",
+            "Starting",
+            "Downloading",
+            "Training",
+        ),
         *("Uploading", "Completed"),
     ]
     found = [line for line in job.says("FOUND") if line.startswith("FOUND")]
@@ -114,7 +138,14 @@ def test_an_interruption_is_one_whether_the_container_ignores_it_or_says_it_is_d
     job.start(do).says("asleep")
     job.holds(**{"step-1/state": "one", "step-0": "zero"})
     job.interrupt()
-    assert statuses(job.ended())[3:] == ["Interrupted", "Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert statuses(job.ended())[3:] == [
+        "Interrupted",
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
 
 
 def test_another_job_with_the_same_prefix_begins_where_the_first_one_stopped(server, job):
@@ -129,14 +160,22 @@ def test_another_job_with_the_same_prefix_begins_where_the_first_one_stopped(ser
 
 
 def test_a_job_that_waits_and_runs_longer_than_it_may_ends_as_such(job):
-    both = {"MaxRuntimeInSeconds": 2, "MaxWaitTimeInSeconds": 2}  # waiting begins first, and so ends first
+    both = {
+        "MaxRuntimeInSeconds": 2,
+        "MaxWaitTimeInSeconds": 2,
+    }  # waiting begins first, and so ends first
     ended = job.start("sleep", StoppingCondition=both).ended()
-    assert (ended["TrainingJobStatus"], ended["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
+    assert (ended["TrainingJobStatus"], ended["SecondaryStatus"]) == (
+        "Stopped",
+        "MaxWaitTimeExceeded",
+    )
     assert statuses(ended)[-2:] == ["Stopping", "MaxWaitTimeExceeded"]
 
 
 def test_running_counts_over_all_attempts(job):
-    job.start("sleep", StoppingCondition={"MaxRuntimeInSeconds": 3, "MaxWaitTimeInSeconds": 120}).says("asleep")
+    job.start(
+        "sleep", StoppingCondition={"MaxRuntimeInSeconds": 3, "MaxWaitTimeInSeconds": 120}
+    ).says("asleep")
     job.interrupt()
     ended = job.ended()
     assert ended["SecondaryStatus"] == "MaxRuntimeExceeded"
@@ -165,13 +204,19 @@ def test_nobody_interrupts_a_job_that_is_not_on_spot_or_not_on_an_instance(serve
     with pytest.raises(NotInterrupted, match="Requested resource not found"):
         job.interrupt()
     job.start("train").ended()
-    with pytest.raises(NotInterrupted, match="has no instance to lose: its secondary status is Completed"):
+    with pytest.raises(
+        NotInterrupted, match="has no instance to lose: its secondary status is Completed"
+    ):
         job.interrupt()
     for role in ("scientist", "pipeline", "train"):
-        with pytest.raises(NotInterrupted, match="not authorized to perform: sagemaker:InterruptTrainingJob"):
+        with pytest.raises(
+            NotInterrupted, match="not authorized to perform: sagemaker:InterruptTrainingJob"
+        ):
             job.interrupt(role)
     demanded = Job(server, f"{job.name}-demanded")
-    demanded.start("sleep", EnableManagedSpotTraining=False, StoppingCondition={"MaxRuntimeInSeconds": 60})
+    demanded.start(
+        "sleep", EnableManagedSpotTraining=False, StoppingCondition={"MaxRuntimeInSeconds": 60}
+    )
     demanded.says("asleep")
     with pytest.raises(NotInterrupted, match="is no spot job"):
         demanded.interrupt()
@@ -189,7 +234,10 @@ def test_nobody_interrupts_a_job_that_is_not_on_spot_or_not_on_an_instance(serve
             {"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59}},
             "It must be present and be greater than or equal to MaxRuntimeInSeconds",
         ),
-        ({"EnableManagedSpotTraining": False}, "It is only supported when EnableManagedSpotTraining is set to true"),
+        (
+            {"EnableManagedSpotTraining": False},
+            "It is only supported when EnableManagedSpotTraining is set to true",
+        ),
         ({"CheckpointConfig": {"S3Uri": "https://x/y"}}, "expected s3://…, got 'https://x/y'"),
         (
             {"CheckpointConfig": {"S3Uri": "s3://x/y", "LocalPath": "/tmp/here"}},

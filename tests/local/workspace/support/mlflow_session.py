@@ -41,7 +41,9 @@ def log_run(experiment: str) -> dict[str, str]:
 
 def artifacts(run_id: str) -> dict[str, Any]:
     listed = [found.path for found in MlflowClient().list_artifacts(run_id, "notes")]
-    text = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="notes/note.txt")).read_text()
+    text = Path(
+        mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="notes/note.txt")
+    ).read_text()
     return {"listed": listed, "text": text}
 
 
@@ -52,7 +54,12 @@ def register(model_uri: str, name: str) -> dict[str, str]:
 
 def describe(name: str, version: str) -> dict[str, Any]:
     found = MlflowClient().get_model_version(name, version)
-    return {"status": found.status, "tags": found.tags, "aliases": found.aliases, "description": found.description}
+    return {
+        "status": found.status,
+        "tags": found.tags,
+        "aliases": found.aliases,
+        "description": found.description,
+    }
 
 
 def change(name: str, version: str) -> None:
@@ -98,7 +105,20 @@ def main() -> None:
     steps: dict[str, Callable[..., Any]] = {
         step.__name__: step
         for step in (
-            *(log_run, artifacts, register, describe, change, alias, search, load, copy, delete, delete_model, switch),
+            *(
+                log_run,
+                artifacts,
+                register,
+                describe,
+                change,
+                alias,
+                search,
+                load,
+                copy,
+                delete,
+                delete_model,
+                switch,
+            ),
         )
     }
     answers, sys.stdout = sys.stdout, sys.stderr

@@ -44,7 +44,11 @@ def unused_port() -> int:
 def environment(**extra: str) -> dict[str, str]:
     """A process environment with nothing of the developer's own."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    fixed = {"AWS_DEFAULT_REGION": "us-east-1", "NO_PROXY": "127.0.0.1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    fixed = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "NO_PROXY": "127.0.0.1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     return kept | fixed | extra
 
 
@@ -74,12 +78,19 @@ class Aws:
 
     def vended(self, credentials: Any) -> Any:
         """S3 with vended keys."""
-        return self.client("s3", credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
+        return self.client(
+            "s3",
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            credentials.session_token,
+        )
 
     def storage(self) -> Any:
         """S3 as the storage role: what only the control plane can become."""
         sts = self.client("sts", *self.control_plane.values())
-        keys = sts.assume_role(RoleArn=STORAGE_ROLE, RoleSessionName="test", ExternalId=EXTERNAL_ID)["Credentials"]
+        keys = sts.assume_role(
+            RoleArn=STORAGE_ROLE, RoleSessionName="test", ExternalId=EXTERNAL_ID
+        )["Credentials"]
         return self.client("s3", keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
     def set_up(self) -> None:
@@ -87,13 +98,26 @@ class Aws:
         iam, s3 = self.client("iam"), self.client("s3")
         user = iam.create_user(UserName="unity-catalog")["User"]["Arn"]
         key = iam.create_access_key(UserName="unity-catalog")["AccessKey"]
-        self.control_plane |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        self.control_plane |= {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
         assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": STORAGE_ROLE}
-        iam.put_user_policy(UserName="unity-catalog", PolicyName="assume", PolicyDocument=policy(assume))
+        iam.put_user_policy(
+            UserName="unity-catalog", PolicyName="assume", PolicyDocument=policy(assume)
+        )
         condition = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": user}, "Condition": condition}
+        trust = {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": user},
+            "Condition": condition,
+        }
         iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=policy(trust))
-        objects = {"Action": "s3:*", "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}
+        objects = {
+            "Action": "s3:*",
+            "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+        }
         allow = policy({"Effect": "Allow"} | objects)
         iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=allow)
         s3.create_bucket(Bucket=BUCKET)
@@ -152,7 +176,9 @@ class Principal:
     client: WorkspaceClient
 
 
-def new_principal(workspace: Workspace, grants: dict[Securable, Sequence[str]] | None = None) -> Principal:
+def new_principal(
+    workspace: Workspace, grants: dict[Securable, Sequence[str]] | None = None
+) -> Principal:
     """Somebody with these rights and no others."""
     admin = workspace.admin()
     made = admin.service_principals.create(display_name=f"somebody-{secrets.token_hex(4)}")
@@ -164,7 +190,12 @@ def new_principal(workspace: Workspace, grants: dict[Securable, Sequence[str]] |
 
 
 def permit(
-    client: WorkspaceClient, who: str, securable: Securable, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    client: WorkspaceClient,
+    who: str,
+    securable: Securable,
+    *,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
 ) -> None:
     """Grants and revokes by REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA."""
     kind, name = securable
@@ -176,7 +207,9 @@ def permit(
 def fill(workspace: Workspace) -> None:
     """Storage, a catalog with three schemas, and one table, all owned by the admin."""
     admin = workspace.admin()
-    admin.storage_credentials.create("storage", aws_iam_role=uc.AwsIamRoleRequest(role_arn=STORAGE_ROLE))
+    admin.storage_credentials.create(
+        "storage", aws_iam_role=uc.AwsIamRoleRequest(role_arn=STORAGE_ROLE)
+    )
     for name in ("raw", "curated"):
         admin.external_locations.create(name, f"s3://{BUCKET}/{name}", "storage")
     admin.catalogs.create("edgar")

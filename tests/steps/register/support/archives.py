@@ -15,7 +15,11 @@ def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
     """A safetensors file of (dtype, shape, bytes)."""
     header, data = {}, b""
     for name, (dtype, shape, content) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [len(data), len(data) + len(content)],
+        }
         data += content
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
@@ -23,10 +27,15 @@ def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
 
 def adapter_files() -> dict[str, bytes]:
     """The least a good archive holds, without its manifest."""
-    weights = {LORA.format("A"): ("F32", [4, 8], bytes(128)), LORA.format("B"): ("F32", [8, 4], bytes(128))}
+    weights = {
+        LORA.format("A"): ("F32", [4, 8], bytes(128)),
+        LORA.format("B"): ("F32", [8, 4], bytes(128)),
+    }
     return {
         "adapter_model.safetensors": safetensors(weights),
-        "adapter_config.json": json.dumps({"peft_type": "LORA", "r": 4, "auto_mapping": None}).encode(),
+        "adapter_config.json": json.dumps(
+            {"peft_type": "LORA", "r": 4, "auto_mapping": None}
+        ).encode(),
         "tokenizer.json": b'{"version": "1.0"}',
         "tokenizer_config.json": b"{}",
         "chat_template.jinja": b"{{ messages }}",

@@ -59,7 +59,9 @@ class Execution:
         return json.dumps({name: value for name, value in message.items() if value is not None})
 
     def send(self, body: str | None = None) -> None:
-        self.bed.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body or self.body())
+        self.bed.client("sqs").send_message(
+            QueueUrl=self.queue_url, MessageBody=body or self.body()
+        )
 
     def answers(self) -> list[dict[str, Any]]:
         return [answer for answer in self.bed.stub.answers if answer["CallbackToken"] == self.token]
@@ -72,7 +74,9 @@ class Execution:
         """Messages in a queue, hidden ones included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         sqs = self.bed.client("sqs")
-        answer = sqs.get_queue_attributes(QueueUrl=queue_url or self.queue_url, AttributeNames=names)
+        answer = sqs.get_queue_attributes(
+            QueueUrl=queue_url or self.queue_url, AttributeNames=names
+        )
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def versions(self) -> list[uc.ModelVersionInfo]:
@@ -96,8 +100,12 @@ class Execution:
             listed = [entry.name for entry in admin.external_metadata.list_external_metadata()]
             assert listed.count(name) == 1
             for direction in (uc.LineageDirection.UPSTREAM, uc.LineageDirection.DOWNSTREAM):
-                end = uc.ExternalLineageObject(external_metadata=uc.ExternalLineageExternalMetadata(name))
-                edges = list(admin.external_lineage.list_external_lineage_relationships(end, direction))
+                end = uc.ExternalLineageObject(
+                    external_metadata=uc.ExternalLineageExternalMetadata(name)
+                )
+                edges = list(
+                    admin.external_lineage.list_external_lineage_relationships(end, direction)
+                )
                 assert len(edges) == 1, (node, direction, edges)
         answers = {(answer["status"], answer["ClientRequestToken"]) for answer in self.answers()}
         assert answers == {("Succeeded", record["key"])}
@@ -129,12 +137,18 @@ def new_execution(
         s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
     artifact_key = f"executions/{number}/output/model.tar.gz"
     s3.put_object(
-        Bucket=ARTIFACTS, Key=artifact_key, Body=archives.packed(files | {"manifest.json": trained.to_bytes()})
+        Bucket=ARTIFACTS,
+        Key=artifact_key,
+        Body=archives.packed(files | {"manifest.json": trained.to_bytes()}),
     )
     queue_url, dead_letters_url = _new_queue(bed, number)
     model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
-    bed.stub.executions[arn] = _answers(arn, model, token, trained, base_uri, artifact_key, queue_url)
-    return Execution(bed, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url)
+    bed.stub.executions[arn] = _answers(
+        arn, model, token, trained, base_uri, artifact_key, queue_url
+    )
+    return Execution(
+        bed, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
+    )
 
 
 def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
@@ -177,7 +191,9 @@ def _prepared(arn: str) -> Prepared:
     )  # fmt: skip
 
 
-def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mirror_sha256: str) -> Trained:
+def _trained(
+    arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mirror_sha256: str
+) -> Trained:
     return Trained.model_validate(
         {
             "schema": "governed-finetune/trained/1",
@@ -194,7 +210,12 @@ def _trained(arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mi
                 "examples_eval": 1,
             },
             "base_model": {"name": "tiny", "revision": "0" * 40, "mirror_sha256": mirror_sha256},
-            "fp8": {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"},
+            "fp8": {
+                "requested": "auto",
+                "effective": "storage",
+                "dtype": "bfloat16",
+                "device": "cpu",
+            },
             "metrics": {
                 "eval_loss_before": 7.6,
                 "eval_loss": 2.1,
@@ -223,7 +244,13 @@ def _new_queue(bed: Bed, number: str) -> tuple[str, str]:
 
 
 def _answers(
-    arn: str, model: str, token: str, trained: Trained, base_uri: str, artifact_key: str, queue_url: str
+    arn: str,
+    model: str,
+    token: str,
+    trained: Trained,
+    base_uri: str,
+    artifact_key: str,
+    queue_url: str,
 ) -> dict[str, Any]:
     job_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{trained.training_job}"
     run_id = f"run{arn[-12:]}"
@@ -233,9 +260,19 @@ def _answers(
         ("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
         ("Register", "Executing", {"Callback": {"CallbackToken": token, "SqsQueueUrl": queue_url}}),
     ]
-    listed = [{"StepName": name, "StepStatus": status, "Metadata": metadata} for name, status, metadata in steps]
-    defaults = {"RawTable": RAW, "CuratedTable": CURATED, "ModelAlias": "challenger", "MaxEvalLoss": 2.5}
-    parameters = [{"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()]
+    listed = [
+        {"StepName": name, "StepStatus": status, "Metadata": metadata}
+        for name, status, metadata in steps
+    ]
+    defaults = {
+        "RawTable": RAW,
+        "CuratedTable": CURATED,
+        "ModelAlias": "challenger",
+        "MaxEvalLoss": 2.5,
+    }
+    parameters = [
+        {"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()
+    ]
     return {
         "arn": arn,
         "pipeline_arn": arn.split("/execution/")[0],
@@ -244,7 +281,10 @@ def _answers(
         "callback": listed[-1],
         "parameters": {"ModelName": model},
         "definition": json.dumps(
-            {"Version": "2020-12-01", "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}]}
+            {
+                "Version": "2020-12-01",
+                "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}],
+            }
         ),
         "prepare_job": {
             "applicationId": "app1",
@@ -253,23 +293,34 @@ def _answers(
             "state": "SUCCESS",
             "executionRole": f"arn:aws:iam::{ACCOUNT}:role/prepare",
             "releaseLabel": "emr-spark-8.0.0",
-            "jobDriver": {"sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}},
+            "jobDriver": {
+                "sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}
+            },
         },
         "training_job": {
             "TrainingJobName": trained.training_job,
             "TrainingJobArn": job_arn,
             "TrainingJobStatus": "Completed",
             "ModelArtifacts": {"S3ModelArtifacts": f"s3://{ARTIFACTS}/{artifact_key}"},
-            "FinalMetricDataList": [{"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}],
+            "FinalMetricDataList": [
+                {"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}
+            ],
             "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
             "AlgorithmSpecification": {
                 "TrainingImage": "registry/train@sha256:" + HEX * 4,
                 "TrainingInputMode": "File",
             },
-            "ResourceConfig": {"InstanceType": "ml.g5.16xlarge", "InstanceCount": 1, "VolumeSizeInGB": 100},
+            "ResourceConfig": {
+                "InstanceType": "ml.g5.16xlarge",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 100,
+            },
             "HyperParameters": {"execution_arn": arn, "seed": "17"},
             "InputDataConfig": [
-                {"ChannelName": "model", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": base_uri}}}
+                {
+                    "ChannelName": "model",
+                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": base_uri}},
+                }
             ],
             "TrainingStartTime": 1795323600.0,
             "TrainingEndTime": 1795323700.0,

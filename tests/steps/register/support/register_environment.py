@@ -55,7 +55,9 @@ class Bed:
         return self.clients[service]
 
     def _client(self, service: str) -> Any:
-        return boto3.session.Session("test", "test", region_name=REGION).client(service, endpoint_url=self.endpoint)
+        return boto3.session.Session("test", "test", region_name=REGION).client(
+            service, endpoint_url=self.endpoint
+        )
 
     def admin(self) -> WorkspaceClient:
         if "admin" not in self.clients:
@@ -75,7 +77,9 @@ class Bed:
         )
 
     def faults(self, *rules: dict[str, Any]) -> None:
-        with urllib.request.urlopen(f"{self.host}/_test/faults", data=json.dumps(rules).encode(), timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"{self.host}/_test/faults", data=json.dumps(rules).encode(), timeout=5
+        ) as answer:
             assert answer.status == 200
 
     def faults_left(self) -> int:
@@ -107,7 +111,9 @@ class Bed:
         } | changed
         return [part for name, value in told.items() for part in (f"--{name}", value)]
 
-    def change_grant(self, kind: str, name: str, principal: str, change: str, *privileges: str) -> None:
+    def change_grant(
+        self, kind: str, name: str, principal: str, change: str, *privileges: str
+    ) -> None:
         """By REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA. `change`: add, remove."""
         admin = self.admin()
         if kind == "METASTORE":
@@ -138,13 +144,23 @@ def free_port() -> int:
 
 def plain_environment(**extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"AWS_DEFAULT_REGION": REGION, "NO_PROXY": "127.0.0.1", "MLFLOW_DISABLE_TELEMETRY": "true"} | extra
+    return (
+        kept
+        | {
+            "AWS_DEFAULT_REGION": REGION,
+            "NO_PROXY": "127.0.0.1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        | extra
+    )
 
 
 @contextmanager
 def _ministack(folder: Path) -> Iterator[str]:
     port = free_port()
-    started = plain_environment(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true")
+    started = plain_environment(
+        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true"
+    )
     with (folder / "ministack.log").open("wb") as log:
         command = [str(Path(sys.executable).with_name("ministack"))]
         process = subprocess.Popen(command, env=started, stdout=log, stderr=log)
@@ -158,12 +174,31 @@ def _ministack(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _workspace(bed: Bed, control_plane: dict[str, str]) -> Iterator[str]:
-    command = [sys.executable, "-m", "pipeline.local.workspace", "--port", str(free_port()), "--state", str(bed.state)]
-    command += ["--tracking-url", "http://127.0.0.1:9", "--aws-endpoint", bed.endpoint, "--storage-bucket", GOVERNED]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.local.workspace",
+        "--port",
+        str(free_port()),
+        "--state",
+        str(bed.state),
+    ]
+    command += [
+        "--tracking-url",
+        "http://127.0.0.1:9",
+        "--aws-endpoint",
+        bed.endpoint,
+        "--storage-bucket",
+        GOVERNED,
+    ]
     command += ["--external-id", EXTERNAL_ID, "--enable-faults"]
     with (bed.state / "workspace.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=plain_environment(**control_plane), stdout=subprocess.PIPE, stderr=log
+            command,
+            cwd=REPOSITORY,
+            env=plain_environment(**control_plane),
+            stdout=subprocess.PIPE,
+            stderr=log,
         )
         assert process.stdout is not None
         try:
@@ -210,9 +245,17 @@ def _set_up_aws(bed: Bed) -> dict[str, str]:
 def _worker_policy() -> list[dict[str, Any]]:
     """The register role, as conf/infrastructure gives it: read truth and archive, write evidence once, nothing governed."""
     return [
-        _allow(["secretsmanager:GetSecretValue"], f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_ID}-*"),
         _allow(
-            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
+            ["secretsmanager:GetSecretValue"],
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_ID}-*",
+        ),
+        _allow(
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:ChangeMessageVisibility",
+                "sqs:GetQueueAttributes",
+            ],
             f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-*",
         ),
         _allow(["s3:GetObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*"),
@@ -228,11 +271,16 @@ def _user(bed: Bed, name: str, *statements: dict[str, Any]) -> dict[str, str]:
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=_policy(*statements))
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
 
 
 def _allow(actions: list[str], *resources: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions} | ({"Resource": list(resources)} if resources else {})
+    return {"Effect": "Allow", "Action": actions} | (
+        {"Resource": list(resources)} if resources else {}
+    )
 
 
 def _policy(*statements: dict[str, Any]) -> str:

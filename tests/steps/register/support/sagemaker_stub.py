@@ -38,12 +38,19 @@ class SageMakerStub:
             "PipelineExecutionArn": execution["arn"],
             "PipelineExecutionStatus": execution["status"],
             "CreationTime": 1795323600.0,
-        } | ({"PipelineExecutionDescription": text} if (text := execution.get("description")) is not None else {})
+        } | (
+            {"PipelineExecutionDescription": text}
+            if (text := execution.get("description")) is not None
+            else {}
+        )
 
     def UpdatePipelineExecution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution, text = self._execution(request), request["PipelineExecutionDescription"]
         if len(text) > 3072 or "\n" in text:
-            raise Refusal("ValidationException", "PipelineExecutionDescription: one line of at most 3072 characters")
+            raise Refusal(
+                "ValidationException",
+                "PipelineExecutionDescription: one line of at most 3072 characters",
+            )
         execution["description"] = text
         execution.setdefault("descriptions", []).append(text)
         return {"PipelineExecutionArn": execution["arn"]}
@@ -53,7 +60,9 @@ class SageMakerStub:
 
     def ListPipelineParametersForExecution(self, request: dict[str, Any]) -> dict[str, Any]:
         given = self._execution(request)["parameters"]
-        return {"PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]}
+        return {
+            "PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]
+        }
 
     def DescribePipelineDefinitionForExecution(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"PipelineDefinition": self._execution(request)["definition"]}
@@ -81,7 +90,9 @@ class SageMakerStub:
         except KeyError:
             raise Refusal("ResourceNotFound", "no such execution") from None
 
-    def _answer(self, request: dict[str, Any], status: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    def _answer(
+        self, request: dict[str, Any], status: str, metadata: dict[str, Any]
+    ) -> dict[str, Any]:
         self.answers.append({"status": status} | request)
         for execution in self.executions.values():
             step = execution["callback"]

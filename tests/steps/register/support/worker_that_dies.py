@@ -63,7 +63,9 @@ def _count(calls: Path, kill_after: int | None) -> None:
         try:
             return plain(pool, method, url, *args, **kwargs)
         finally:
-            if threading.current_thread().name != "heartbeat":  # it comes by the clock and would shift the numbers
+            if (
+                threading.current_thread().name != "heartbeat"
+            ):  # it comes by the clock and would shift the numbers
                 with lock:
                     number[0] += 1
                     with calls.open("a") as file:

@@ -13,7 +13,15 @@ from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.train.data import corpus, verified_table
 from steps.train.data.chat_template import Chat
-from tests.steps.train.support.curated_table import ARN, NAME, TABLE_ID, LocalAccess, commit, prepared, replace_file
+from tests.steps.train.support.curated_table import (
+    ARN,
+    NAME,
+    TABLE_ID,
+    LocalAccess,
+    commit,
+    prepared,
+    replace_file,
+)
 
 
 @pytest.fixture
@@ -31,7 +39,9 @@ def refused(table: Path, base: Path, manifest: Prepared | None = None) -> str:
     """What `build` says of the table; it left no corpus."""
     known = Table(UcName.parse(NAME), TABLE_ID, str(table))
     folder = table.parent / "corpus"
-    batches = verified_table.stream(manifest or prepared(table, ARN, 0), known, LocalAccess(), execution_arn=ARN)
+    batches = verified_table.stream(
+        manifest or prepared(table, ARN, 0), known, LocalAccess(), execution_arn=ARN
+    )
     with pytest.raises(IntegrityError) as error:
         corpus.build(batches, Chat(base), folder, row_tokens=256, seed=17)
     assert not (folder / "corpus.json").exists()
@@ -44,11 +54,16 @@ def test_the_file_that_the_others_are_made_of_is_accepted(table: Path, tiny_mode
         refused(table, tiny_model)
 
 
-def test_a_table_without_the_expected_columns_is_refused_by_name(table: Path, tiny_model: Path) -> None:
+def test_a_table_without_the_expected_columns_is_refused_by_name(
+    table: Path, tiny_model: Path
+) -> None:
     replace_file(table, content(table).drop_columns(["sic", "completion"]))
     said = refused(table, tiny_model)
     assert "lacks columns" in said
-    assert "text columns example_id, split, sic, system, prompt, completion, year a whole number" in said
+    assert (
+        "text columns example_id, split, sic, system, prompt, completion, year a whole number"
+        in said
+    )
     assert "none or several of sic, completion" in said
 
 
@@ -76,7 +91,9 @@ def test_text_that_is_no_utf8_is_refused_with_file_and_column(
     table: Path, tiny_model: Path, column: str, kind: pa.DataType
 ) -> None:
     rows = content(table)
-    texts: list[bytes] = [b"plain"] * 29 + [b"caf\xe9 au lait"]  # Latin-1, which Parquet holds as text without a word
+    texts: list[bytes] = [b"plain"] * 29 + [
+        b"caf\xe9 au lait"
+    ]  # Latin-1, which Parquet holds as text without a word
     broken = pa.array(texts, pa.binary() if kind == pa.string() else pa.large_binary()).view(kind)
     replace_file(table, rows.set_column(rows.schema.get_field_index(column), column, broken))
     said = refused(table, tiny_model)
@@ -97,7 +114,9 @@ def test_an_empty_value_is_refused_but_for_year_and_industry(table: Path, tiny_m
 
 def test_an_example_of_a_third_split_is_refused(table: Path, tiny_model: Path) -> None:
     rows = content(table)
-    extra = rows.slice(0, 1).set_column(rows.schema.get_field_index("split"), "split", pa.array(["test"]))
+    extra = rows.slice(0, 1).set_column(
+        rows.schema.get_field_index("split"), "split", pa.array(["test"])
+    )
     replace_file(table, pa.concat_tables([rows, extra.cast(rows.schema)]))
     said = refused(table, tiny_model)
     assert "some examples belong to no split" in said
@@ -107,6 +126,8 @@ def test_a_file_that_is_no_parquet_is_refused(table: Path, tiny_model: Path) -> 
     manifest = prepared(table, ARN, 0)
     (path,) = table.glob("execution_id=*/*.parquet")
     path.write_bytes(path.read_bytes()[:-4] + b"PARX")
-    entry = manifest.files[0].model_copy(update={"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    entry = manifest.files[0].model_copy(
+        update={"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    )
     said = refused(table, tiny_model, manifest.model_copy(update={"files": [entry]}))
     assert "cannot be read\n  expected  Parquet, as Prepare writes it" in said

@@ -24,7 +24,10 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 
 
 def batch(examples: list[dict[str, object]]) -> pa.RecordBatch:
-    fields = [(name, pa.int32() if name == "year" else pa.string()) for name in curated_rows.Example._fields]
+    fields = [
+        (name, pa.int32() if name == "year" else pa.string())
+        for name in curated_rows.Example._fields
+    ]
     return pa.RecordBatch.from_pylist(examples, schema=pa.schema(fields))
 
 
@@ -38,19 +41,34 @@ def built(tiny_model: Path, tmp_path: Path) -> Corpus:
     return build(tiny_model, tmp_path / "corpus", batch(examples[:7]), batch(examples[7:]))
 
 
-def test_documents_are_read_as_they_were_tokenized_with_year_group_and_id(built: Corpus, tiny_model: Path) -> None:
+def test_documents_are_read_as_they_were_tokenized_with_year_group_and_id(
+    built: Corpus, tiny_model: Path
+) -> None:
     examples = curated_rows.examples(batch(rows(ARN)))
-    expected = fit(Chat(tiny_model), [each for each in examples if each.split == "train"], 256, Lengths())
+    expected = fit(
+        Chat(tiny_model), [each for each in examples if each.split == "train"], 256, Lengths()
+    )
     assert list(built.train.documents) == expected
-    assert (expected[0].year, expected[0].group, expected[0].example_id) == (2000, "manufacturing", "x0")
-    assert {document.group for document in expected} == {"manufacturing", "finance", "services", industries.UNKNOWN}
+    assert (expected[0].year, expected[0].group, expected[0].example_id) == (
+        2000,
+        "manufacturing",
+        "x0",
+    )
+    assert {document.group for document in expected} == {
+        "manufacturing",
+        "finance",
+        "services",
+        industries.UNKNOWN,
+    }
 
 
 def test_rows_hold_every_document_once_and_no_more_tokens_than_fit(built: Corpus) -> None:
     packed = list(built.train.rows)
     assert len(packed) == len(built.train.rows) < len(built.train.documents) == 24
     assert all(0 < sum(map(len, row)) <= 256 for row in packed)
-    assert sorted(document.example_id for document in chain.from_iterable(packed)) == sorted(f"x{i}" for i in range(24))
+    assert sorted(document.example_id for document in chain.from_iterable(packed)) == sorted(
+        f"x{i}" for i in range(24)
+    )
 
 
 def test_rows_and_documents_are_sequences(built: Corpus) -> None:
@@ -67,14 +85,18 @@ def test_a_document_without_a_year_has_none(tiny_model: Path, tmp_path: Path) ->
     assert build(tiny_model, tmp_path / "corpus", batch(examples)).train.documents[0].year is None
 
 
-def test_another_process_opens_the_same_corpus_and_needs_no_torch(built: Corpus, tmp_path: Path) -> None:
+def test_another_process_opens_the_same_corpus_and_needs_no_torch(
+    built: Corpus, tmp_path: Path
+) -> None:
     code = (
         "import sys; from pathlib import Path; from steps.train import corpus; c = corpus.open(Path(sys.argv[1]));"
         "print([[d.example_id for d in row] for row in c.train.rows], c.system, c.eval.lengths.record(),"
         " 'torch' in sys.modules, sep='|')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "corpus")]
-    said = subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True).strip()
+    said = subprocess.check_output(
+        command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True
+    ).strip()
     ids = [[document.example_id for document in row] for row in built.train.rows]
     assert said == f"{ids}|You are an analyst.|{built.eval.lengths.record()}|False"
 
@@ -98,14 +120,20 @@ def test_the_same_examples_in_other_portions_give_the_same_corpus(
     [
         ({}, "You are an analyst."),
         ({3: "Another."}, ""),
-        ({29: "Another."}, "You are an analyst."),  # an evaluation example: nothing is trained on it
+        (
+            {29: "Another."},
+            "You are an analyst.",
+        ),  # an evaluation example: nothing is trained on it
     ],
 )
 def test_the_system_message_is_told_where_all_training_examples_share_it(
     tiny_model: Path, tmp_path: Path, change: dict[int, str], system: str
 ) -> None:
     examples = [row | {"system": change.get(i, row["system"])} for i, row in enumerate(rows(ARN))]
-    assert build(tiny_model, tmp_path / "corpus", batch(examples[:2]), batch(examples[2:])).system == system
+    assert (
+        build(tiny_model, tmp_path / "corpus", batch(examples[:2]), batch(examples[2:])).system
+        == system
+    )
 
 
 def failing(*batches: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -113,9 +141,17 @@ def failing(*batches: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     raise IntegrityError("the last file was altered")
 
 
-def test_a_corpus_whose_last_file_was_refused_is_no_corpus(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_corpus_whose_last_file_was_refused_is_no_corpus(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     with pytest.raises(IntegrityError, match="the last file was altered"):
-        corpus.build(failing(batch(rows(ARN))), Chat(tiny_model), tmp_path / "corpus", row_tokens=256, seed=17)
+        corpus.build(
+            failing(batch(rows(ARN))),
+            Chat(tiny_model),
+            tmp_path / "corpus",
+            row_tokens=256,
+            seed=17,
+        )
     with pytest.raises(IntegrityError, match=r"there is no corpus in .*corpus\n"):
         corpus.open(tmp_path / "corpus")
 
@@ -129,7 +165,9 @@ def test_sigterm_ends_the_reading_and_leaves_no_corpus(tiny_model: Path, tmp_pat
         yield batch(rows(ARN))
 
     with pytest.raises(Stopped):
-        corpus.build(stop.during(stopping()), Chat(tiny_model), tmp_path / "corpus", row_tokens=256, seed=17)
+        corpus.build(
+            stop.during(stopping()), Chat(tiny_model), tmp_path / "corpus", row_tokens=256, seed=17
+        )
     assert not (tmp_path / "corpus" / "corpus.json").exists()
 
 
@@ -141,26 +179,37 @@ def test_a_store_that_was_cut_short_is_refused(built: Corpus, tmp_path: Path, na
         corpus.open(tmp_path / "corpus")
 
 
-def test_a_store_that_is_cut_short_while_it_is_read_is_refused(built: Corpus, tmp_path: Path) -> None:
+def test_a_store_that_is_cut_short_while_it_is_read_is_refused(
+    built: Corpus, tmp_path: Path
+) -> None:
     path = tmp_path / "corpus" / "train" / "tokens.bin"
     os.truncate(path, path.stat().st_size - 5)
     with pytest.raises(IntegrityError, match="cut short while it was read"):
         built.train.documents[23]
 
 
-def test_an_example_id_that_prepare_never_makes_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+def test_an_example_id_that_prepare_never_makes_is_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     examples = [row | {"example_id": "x" * 65} for row in rows(ARN)]
-    with pytest.raises(IntegrityError, match=r"an example id of the curated table is too long\n.*64 bytes\n.*65 bytes"):
+    with pytest.raises(
+        IntegrityError,
+        match=r"an example id of the curated table is too long\n.*64 bytes\n.*65 bytes",
+    ):
         build(tiny_model, tmp_path / "corpus", batch(examples))
 
 
 def test_a_split_without_examples_is_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the eval split holds no example to use\n.*\n  got       0 examples"):
+    with pytest.raises(
+        UsageError, match=r"the eval split holds no example to use\n.*\n  got       0 examples"
+    ):
         build(tiny_model, tmp_path / "corpus", batch(rows(ARN, held_out=0)))
     assert not (tmp_path / "corpus" / "corpus.json").exists()
 
 
-def test_examples_that_are_all_longer_than_a_row_are_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
+def test_examples_that_are_all_longer_than_a_row_are_the_users_fault(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     examples = [row | {"completion": "risk " * 400} for row in rows(ARN)]
     with pytest.raises(UsageError) as refused:
         build(tiny_model, tmp_path / "corpus", batch(examples))
@@ -181,5 +230,7 @@ def test_examples_that_are_all_longer_than_a_row_are_the_users_fault(tiny_model:
         ("9995", "unknown"), ("1800", "unknown"), ("0000", "unknown"), ("357", "unknown"), ("", "unknown"), (None, "unknown"),
     ],
 )  # fmt: skip
-def test_a_companys_group_is_the_division_of_its_industry_code(sic: str | None, division: str) -> None:
+def test_a_companys_group_is_the_division_of_its_industry_code(
+    sic: str | None, division: str
+) -> None:
     assert industries.division(sic) == division

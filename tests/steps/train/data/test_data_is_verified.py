@@ -15,7 +15,15 @@ from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.train.data import curated_rows, verified_table
 from steps.train.storage import translated
-from tests.steps.train.support.curated_table import ARN, NAME, OTHER_ARN, TABLE_ID, LocalAccess, commit, prepared
+from tests.steps.train.support.curated_table import (
+    ARN,
+    NAME,
+    OTHER_ARN,
+    TABLE_ID,
+    LocalAccess,
+    commit,
+    prepared,
+)
 
 
 @pytest.fixture
@@ -28,13 +36,19 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def read(folder: Path, manifest: Prepared | None = None, *, table_id: str = TABLE_ID) -> list[curated_rows.Example]:
+def read(
+    folder: Path, manifest: Prepared | None = None, *, table_id: str = TABLE_ID
+) -> list[curated_rows.Example]:
     table = Table(UcName.parse(NAME), table_id, str(folder))
-    batches = verified_table.stream(manifest or prepared(folder, ARN, 1), table, LocalAccess(), execution_arn=ARN)
+    batches = verified_table.stream(
+        manifest or prepared(folder, ARN, 1), table, LocalAccess(), execution_arn=ARN
+    )
     return [example for batch in batches for example in curated_rows.examples(batch)]
 
 
-def test_only_this_executions_examples_are_read_whatever_came_before_and_after(folder: Path) -> None:
+def test_only_this_executions_examples_are_read_whatever_came_before_and_after(
+    folder: Path,
+) -> None:
     examples = read(folder)
     assert Counter(example.split for example in examples) == {"train": 24, "eval": 6}
     held_out = next(example for example in examples if example.split == "eval")
@@ -63,12 +77,15 @@ def test_a_file_that_is_gone_is_refused(folder: Path) -> None:
 
 def test_a_version_that_another_execution_committed_is_refused(folder: Path) -> None:
     with pytest.raises(
-        IntegrityError, match=f"committed by another execution\n  expected  {ARN}\n  got       {OTHER_ARN}"
+        IntegrityError,
+        match=f"committed by another execution\n  expected  {ARN}\n  got       {OTHER_ARN}",
     ):
         read(folder, prepared(folder, ARN, 2))
 
 
-def test_the_commit_is_read_from_its_own_log_entry_because_history_mislabels_it(folder: Path) -> None:
+def test_the_commit_is_read_from_its_own_log_entry_because_history_mislabels_it(
+    folder: Path,
+) -> None:
     """The trap: delta-rs 1.6 labels the newest commits with an older version's number. When this fails, history is mended."""
     mislabelled = DeltaTable(str(folder), version=1).history(1)[0]
     assert (mislabelled["version"], mislabelled["execution_arn"]) == (1, OTHER_ARN)
@@ -88,9 +105,12 @@ def test_a_commit_whose_metadata_spark_wrote_is_understood(folder: Path) -> None
 def test_files_that_another_commit_added_to_our_partition_are_refused(folder: Path) -> None:
     manifest = prepared(folder, ARN, 1)
     commit(folder, ARN)
-    later = manifest.model_copy(update={"target": manifest.target.model_copy(update={"version": 3})})
+    later = manifest.model_copy(
+        update={"target": manifest.target.model_copy(update={"version": 3})}
+    )
     with pytest.raises(
-        IntegrityError, match=r"are not those Prepare wrote\n.*\n  got       2 files; missing \[\], added \['exec"
+        IntegrityError,
+        match=r"are not those Prepare wrote\n.*\n  got       2 files; missing \[\], added \['exec",
     ):
         read(folder, later)
 
@@ -104,8 +124,16 @@ def test_files_that_were_removed_from_the_version_are_refused(folder: Path) -> N
 
 def changed(**fields: Any) -> Callable[[Prepared], Prepared]:
     def change(manifest: Prepared) -> Prepared:
-        target = {name: value for name, value in fields.items() if name in type(manifest.target).model_fields}
-        counts = {name: value for name, value in fields.items() if name in type(manifest.counts).model_fields}
+        target = {
+            name: value
+            for name, value in fields.items()
+            if name in type(manifest.target).model_fields
+        }
+        counts = {
+            name: value
+            for name, value in fields.items()
+            if name in type(manifest.counts).model_fields
+        }
         return manifest.model_copy(
             update={
                 **{name: value for name, value in fields.items() if name in Prepared.model_fields},
@@ -145,13 +173,21 @@ def test_a_manifest_with_files_outside_its_partition_is_refused(folder: Path) ->
 def test_a_file_with_another_number_of_rows_is_refused(folder: Path) -> None:
     manifest = prepared(folder, ARN, 1)
     with pytest.raises(IntegrityError, match="another number of rows"):
-        read(folder, manifest.model_copy(update={"files": [manifest.files[0].model_copy(update={"rows": 31})]}))
+        read(
+            folder,
+            manifest.model_copy(
+                update={"files": [manifest.files[0].model_copy(update={"rows": 31})]}
+            ),
+        )
 
 
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [
-        (OSError("Generic S3 error: Client error with status 403 Forbidden: AccessDenied"), AccessDenied),
+        (
+            OSError("Generic S3 error: Client error with status 403 Forbidden: AccessDenied"),
+            AccessDenied,
+        ),
         (PermissionError("permission denied"), AccessDenied),
         (OSError("error sending request: connection refused"), Unavailable),
         (FileNotFoundError("Object not found"), IntegrityError),

@@ -21,10 +21,17 @@ def table(folder: Path, vocabulary: list[str], examples: int) -> Prepared:
     """A table of so many examples of 70 to 850 tokens, in files of `_PER_FILE`, and its manifest."""
     draw = random.Random(5)  # noqa: S311 - texts, not secrets
     words = draw.choices(vocabulary, k=20_000)
-    starts, counts = (draw.choices(range(low, high), k=examples) for low, high in ((0, 19_000), (50, 600)))
-    texts = [" ".join(words[start : start + count]) for start, count in zip(starts, counts, strict=True)]
+    starts, counts = (
+        draw.choices(range(low, high), k=examples) for low, high in ((0, 19_000), (50, 600))
+    )
+    texts = [
+        " ".join(words[start : start + count]) for start, count in zip(starts, counts, strict=True)
+    ]
     held_out = examples // 10
-    every = [row | {"prompt": text} for row, text in zip(rows(ARN, examples - held_out, held_out), texts, strict=True)]
+    every = [
+        row | {"prompt": text}
+        for row, text in zip(rows(ARN, examples - held_out, held_out), texts, strict=True)
+    ]
     for start in range(0, examples, _PER_FILE):
         write_deltalake(
             folder,
@@ -33,16 +40,22 @@ def table(folder: Path, vocabulary: list[str], examples: int) -> Prepared:
             partition_by=["execution_id"],
             commit_properties=CommitProperties(custom_metadata={"execution_arn": ARN}),
         )
-    return prepared(folder, ARN, examples // _PER_FILE - 1, train=examples - held_out, held_out=held_out)
+    return prepared(
+        folder, ARN, examples // _PER_FILE - 1, train=examples - held_out, held_out=held_out
+    )
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells peaks in /proc only on Linux")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the kernel tells peaks in /proc only on Linux"
+)
 def test_ten_times_the_examples_need_no_more_memory(
     tmp_path: Path, tiny_model: Path, make_tiny_model: ModuleType
 ) -> None:
     words = make_tiny_model.WORDS.split()
     small, large = (
-        read_in_a_process.measured(tmp_path / name, table(tmp_path / name, words, examples), tiny_model)
+        read_in_a_process.measured(
+            tmp_path / name, table(tmp_path / name, words, examples), tiny_model
+        )
         for name, examples in (("small", _EXAMPLES), ("large", 10 * _EXAMPLES))
     )
     assert large["tokens"] > 9 * small["tokens"]

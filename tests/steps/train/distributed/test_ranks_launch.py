@@ -49,7 +49,9 @@ print(ending.exit_code, ending.reason)
 def launcher(folder: Path, worker: str, workers: int = 2) -> subprocess.Popen[str]:
     environment = os.environ | {launch.WORKERS: str(workers), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", LAUNCHER, WORKER + worker, str(folder)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def ending_of(process: subprocess.Popen[str]) -> str:
@@ -59,7 +61,9 @@ def ending_of(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.torch
-def test_the_worker_that_failed_first_gives_code_and_reason_though_its_process_goes_last(tmp_path: Path) -> None:
+def test_the_worker_that_failed_first_gives_code_and_reason_though_its_process_goes_last(
+    tmp_path: Path,
+) -> None:
     # rank 1 finds the fault and tells it; rank 0 sees its connection break, and its process is gone before rank 1's
     worker = """
 if rank == "1":
@@ -72,7 +76,9 @@ endings.tell(1, "connection closed by peer"); sys.exit(1)
 
 
 @pytest.mark.torch
-def test_sigterm_reaches_the_workers_and_the_launcher_waits_for_their_checkpoints(tmp_path: Path) -> None:
+def test_sigterm_reaches_the_workers_and_the_launcher_waits_for_their_checkpoints(
+    tmp_path: Path,
+) -> None:
     process = launcher(tmp_path, "time.sleep(60)")
     while not all((tmp_path / f"started-{rank}").exists() for rank in (0, 1)):
         assert process.poll() is None
@@ -83,17 +89,23 @@ def test_sigterm_reaches_the_workers_and_the_launcher_waits_for_their_checkpoint
 
 
 @pytest.mark.torch
-def test_a_worker_that_the_kernel_kills_is_named_though_another_tells_of_a_broken_connection(tmp_path: Path) -> None:
+def test_a_worker_that_the_kernel_kills_is_named_though_another_tells_of_a_broken_connection(
+    tmp_path: Path,
+) -> None:
     worker = """
 if rank == "1":
     (folder / "gone").touch(); os.kill(os.getpid(), signal.SIGKILL)
 while not (folder / "gone").exists(): time.sleep(0.01)
 endings.tell(1, "connection closed by peer"); time.sleep(1); sys.exit(1)
 """
-    assert ending_of(launcher(tmp_path, worker)).startswith("137 a worker process was killed by SIGKILL")
+    assert ending_of(launcher(tmp_path, worker)).startswith(
+        "137 a worker process was killed by SIGKILL"
+    )
 
 
-def test_one_cpu_or_gpu_on_one_host_starts_no_other_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_cpu_or_gpu_on_one_host_starts_no_other_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(launch.WORKERS, "1")
     monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
     assert launch.launched(Paths(tmp_path)) is None
@@ -109,16 +121,26 @@ def test_workers_have_the_time_that_sagemaker_gives_and_meet_on_the_first_host(
     monkeypatch.setenv("TRAINING_JOB_NAME", "train-7")
     hosts = Cluster("algo-2", ("algo-1", "algo-2"), "eth0", "ml.p5.48xlarge")
     configuration = launch._configuration(hosts, 8)
-    assert configuration.shutdown_timeout == 110, "SIGKILL comes 120 s after SIGTERM; torchrun's own 30 s are too few"
-    assert (configuration.min_nodes, configuration.max_nodes, configuration.nproc_per_node) == (2, 2, 8)
+    assert configuration.shutdown_timeout == 110, (
+        "SIGKILL comes 120 s after SIGTERM; torchrun's own 30 s are too few"
+    )
+    assert (configuration.min_nodes, configuration.max_nodes, configuration.nproc_per_node) == (
+        2,
+        2,
+        8,
+    )
     assert (configuration.rdzv_endpoint, configuration.run_id) == ("algo-1:29400", "train-7")
     assert (configuration.local_addr, configuration.rdzv_configs["is_host"]) == ("algo-2", False)
     assert configuration.max_restarts == 0
 
 
-def test_a_number_of_workers_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_of_workers_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(launch.WORKERS, "two")
-    with pytest.raises(UsageError, match=r"GOVERNED_FINETUNE_WORKERS cannot be used\n  expected  1 to 99"):
+    with pytest.raises(
+        UsageError, match=r"GOVERNED_FINETUNE_WORKERS cannot be used\n  expected  1 to 99"
+    ):
         launch.launched(Paths(tmp_path))
 
 
@@ -129,8 +151,12 @@ def test_hosts_are_read_in_one_order_everywhere(tmp_path: Path) -> None:
     assert cluster.read(path) == Cluster("algo-2", ("algo-1", "algo-2"), "eth0", "ml.p4d.24xlarge")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"current_host": "a", "hosts": ["b"]}', '{"hosts": 1}'])
-def test_a_resourceconfig_that_cannot_be_understood_is_refused(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"current_host": "a", "hosts": ["b"]}', '{"hosts": 1}']
+)
+def test_a_resourceconfig_that_cannot_be_understood_is_refused(
+    tmp_path: Path, content: str
+) -> None:
     path = tmp_path / "resourceconfig.json"
     path.write_text(content)
     with pytest.raises(UsageError, match=r"resourceconfig\.json cannot be used"):
@@ -147,14 +173,20 @@ def test_a_resourceconfig_that_cannot_be_understood_is_refused(tmp_path: Path, c
         (None, None, None),
     ],
 )
-def test_efa_is_named_only_where_the_instance_has_it(instance: str | None, efa: str | None, rdma: str | None) -> None:
+def test_efa_is_named_only_where_the_instance_has_it(
+    instance: str | None, efa: str | None, rdma: str | None
+) -> None:
     told = cluster.environment(Cluster("a", ("a", "b"), "eth0", instance))
     assert (told.get("FI_PROVIDER"), told.get("FI_EFA_USE_DEVICE_RDMA")) == (efa, rdma)
     assert told["NCCL_SOCKET_IFNAME"] == told["GLOO_SOCKET_IFNAME"] == "eth0"
-    assert cluster.environment(Cluster("a", ("a",), "eth0", instance)) == {}, "one host has no network to speak over"
+    assert cluster.environment(Cluster("a", ("a",), "eth0", instance)) == {}, (
+        "one host has no network to speak over"
+    )
 
 
-def test_the_earliest_ending_that_is_no_success_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_earliest_ending_that_is_no_success_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert worker_endings.first(tmp_path) is None
     assert not worker_endings.tell(2, "nobody asked")
     monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
@@ -166,7 +198,9 @@ def test_the_earliest_ending_that_is_no_success_counts(tmp_path: Path, monkeypat
     assert (found.exit_code, found.reason) == (143, "")
     (tmp_path / "2.json").unlink()
     (tmp_path / "0.json").unlink()
-    assert worker_endings.first(tmp_path) == Ending(0, "", json.loads((tmp_path / "3.json").read_text())["at"])
+    assert worker_endings.first(tmp_path) == Ending(
+        0, "", json.loads((tmp_path / "3.json").read_text())["at"]
+    )
 
 
 @pytest.mark.torch
@@ -184,9 +218,13 @@ def test_a_job_of_two_workers_tells_its_failure_once(tmp_path: Path) -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_CONFIG_FILE": os.devnull,
     }
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | told
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    } | told
     command = [sys.executable, "-m", "steps.train", "train"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
     reason = (tmp_path / "output" / "failure").read_text()
     assert done.returncode == 1
     assert "NoCredentialsError" in reason
@@ -203,7 +241,9 @@ def test_hyperparameters_that_cannot_be_used_are_refused_before_a_worker_starts(
     monkeypatch.setenv(launch.WORKERS, "2")
     monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
     (tmp_path / "input" / "config").mkdir(parents=True)
-    (tmp_path / "input" / "config" / "hyperparameters.json").write_text(json.dumps(GOOD | {"epochs": "0"}))
+    (tmp_path / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps(GOOD | {"epochs": "0"})
+    )
     handler = signal.getsignal(signal.SIGTERM)
     try:
         assert main([]) == 2

@@ -47,7 +47,9 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleN
     folder = tmp_path_factory.mktemp("adapters")
     adapted = adapt(tiny_model)
     lora.save_adapters(adapted, folder)
-    return SimpleNamespace(base=tiny_model, adapters=folder, model=adapted, probe=logit_probe.ask(adapted, DOCUMENTS))
+    return SimpleNamespace(
+        base=tiny_model, adapters=folder, model=adapted, probe=logit_probe.ask(adapted, DOCUMENTS)
+    )
 
 
 @pytest.fixture
@@ -57,7 +59,11 @@ def export(tuned: SimpleNamespace, tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> dict[str, Tensor]:
-    return {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
+    return {
+        name: tensor
+        for path in folder.glob("*.safetensors")
+        for name, tensor in load_file(path).items()
+    }
 
 
 def test_each_merged_weight_is_the_decoded_one_plus_pefts_own_product_rounded_once(
@@ -67,18 +73,29 @@ def test_each_merged_weight_is_the_decoded_one_plus_pefts_own_product_rounded_on
     compared = 0
     for name, module in tuned.model.named_modules():
         if hasattr(module, "get_delta_weight"):
-            disk_name = name.replace("base_model.model.model.language_model.", "language_model.model.") + ".weight"
+            disk_name = (
+                name.replace("base_model.model.model.language_model.", "language_model.model.")
+                + ".weight"
+            )
             whole = base[disk_name].float() * base[f"{disk_name}_scale_inv"].float()
             expected = (whole + module.get_delta_weight("default")).to(torch.bfloat16)
             assert torch.equal(written[disk_name], expected)
-            assert not torch.equal(written[disk_name], whole.to(torch.bfloat16)), "the adapter changes something"
+            assert not torch.equal(written[disk_name], whole.to(torch.bfloat16)), (
+                "the adapter changes something"
+            )
             compared += 1
     assert compared == 7 * tuned.model.config.text_config.num_hidden_layers
 
 
-def test_everything_else_is_the_bases_byte_for_byte_vision_tower_included(tuned: SimpleNamespace, export: Path) -> None:
+def test_everything_else_is_the_bases_byte_for_byte_vision_tower_included(
+    tuned: SimpleNamespace, export: Path
+) -> None:
     written, base = read(export), load_file(tuned.base / "model.safetensors")
-    kept = {name for name, tensor in base.items() if tensor.dtype is torch.bfloat16 and "_scale" not in name}
+    kept = {
+        name
+        for name, tensor in base.items()
+        if tensor.dtype is torch.bfloat16 and "_scale" not in name
+    }
     assert [name for name in kept if name.startswith("vision_tower.")]
     assert all(torch.equal(written[name], base[name]) for name in kept)
     assert set(written) == {name for name in base if "_scale" not in name}
@@ -88,15 +105,24 @@ def test_everything_else_is_the_bases_byte_for_byte_vision_tower_included(tuned:
 def test_configuration_and_tokenizer_are_the_bases_without_the_quantization(
     tuned: SimpleNamespace, export: Path
 ) -> None:
-    theirs, ours = (json.loads((folder / "config.json").read_bytes()) for folder in (tuned.base, export))
+    theirs, ours = (
+        json.loads((folder / "config.json").read_bytes()) for folder in (tuned.base, export)
+    )
     assert theirs.pop("quantization_config")
     assert ours == theirs
     assert ours["dtype"] == "bfloat16"
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+    for name in (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "generation_config.json",
+    ):
         assert (export / name).read_bytes() == (tuned.base / name).read_bytes()
 
 
-def test_stock_transformers_answers_with_it_as_the_tuned_model_does(tuned: SimpleNamespace, export: Path) -> None:
+def test_stock_transformers_answers_with_it_as_the_tuned_model_does(
+    tuned: SimpleNamespace, export: Path
+) -> None:
     comparison = logit_probe.check(export, tuned.probe)
     assert comparison.difference < 0.02 < 0.2 < comparison.difference_from_base
     assert (comparison.documents, comparison.positions) == (4, 4 * 32)
@@ -136,7 +162,10 @@ NAME = "language_model.model.layers.0.self_attn.v_proj.weight"
     ],
 )
 def test_a_tampered_shard_is_caught(
-    tuned: SimpleNamespace, export: Path, change: Callable[[dict[str, Tensor]], object], message: str
+    tuned: SimpleNamespace,
+    export: Path,
+    change: Callable[[dict[str, Tensor]], object],
+    message: str,
 ) -> None:
     tampered(export, change)
     with pytest.raises(IntegrityError, match=message):
@@ -144,7 +173,9 @@ def test_a_tampered_shard_is_caught(
 
 
 @pytest.mark.parametrize("name", [NAME, "vision_tower.patch_conv.weight"])
-def test_a_weight_that_is_missing_is_caught(tuned: SimpleNamespace, export: Path, name: str) -> None:
+def test_a_weight_that_is_missing_is_caught(
+    tuned: SimpleNamespace, export: Path, name: str
+) -> None:
     tampered(export, lambda tensors: tensors.pop(name))
     index = json.loads((export / safetensors_writer.INDEX).read_bytes())
     del index["weight_map"][name]
@@ -169,7 +200,9 @@ def exported_with(base: Path, folder: Path, size: float) -> Path:
     return folder / "merged"
 
 
-def test_lost_adapters_are_caught_though_they_do_less_than_rounding_does(tiny_model: Path, tmp_path: Path) -> None:
+def test_lost_adapters_are_caught_though_they_do_less_than_rounding_does(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     probe = logit_probe.ask(adapt(tiny_model, 0.001), DOCUMENTS)
     comparison = logit_probe.check(exported_with(tiny_model, tmp_path / "with", 0.001), probe)
     assert (probe.tuned - probe.base).norm() / probe.tuned.norm() < comparison.difference
@@ -177,10 +210,14 @@ def test_lost_adapters_are_caught_though_they_do_less_than_rounding_does(tiny_mo
         logit_probe.check(exported_with(tiny_model, tmp_path / "without", 0.0), probe)
 
 
-def test_adapters_far_smaller_than_rounding_raise_no_alarm_by_chance(tuned: SimpleNamespace, export: Path) -> None:
+def test_adapters_far_smaller_than_rounding_raise_no_alarm_by_chance(
+    tuned: SimpleNamespace, export: Path
+) -> None:
     exports = logit_probe._logits(logit_probe._load(export), tuned.probe.documents)
     nearer = tuned.probe.tuned + 0.01 * (exports - tuned.probe.tuned)
-    comparison = logit_probe.check(export, logit_probe.Probe(tuned.probe.documents, tuned.probe.tuned, nearer))
+    comparison = logit_probe.check(
+        export, logit_probe.Probe(tuned.probe.documents, tuned.probe.tuned, nearer)
+    )
     assert comparison.difference_from_base < comparison.difference
 
 
@@ -190,8 +227,12 @@ def test_adapters_that_change_nothing_export_the_base(tiny_model: Path, tmp_path
     assert comparison.difference == comparison.difference_from_base
 
 
-def test_native_multiplication_is_off_while_the_tuned_model_is_asked(tuned: SimpleNamespace) -> None:
-    linears = [module for module in tuned.model.modules() if isinstance(module, ministral.Fp8Linear)]
+def test_native_multiplication_is_off_while_the_tuned_model_is_asked(
+    tuned: SimpleNamespace,
+) -> None:
+    linears = [
+        module for module in tuned.model.modules() if isinstance(module, ministral.Fp8Linear)
+    ]
     for linear in linears:
         linear.native = True
     try:
@@ -207,24 +248,36 @@ def test_an_adapter_of_no_weight_is_refused(tuned: SimpleNamespace, tmp_path: Pa
     strange = Path(shutil.copytree(tuned.adapters, tmp_path / "strange"))
     tensors = load_file(strange / lora.ADAPTERS)
     for kind in ("lora_A", "lora_B"):
-        tensors[f"base_model.model.model.language_model.layers.99.mlp.up_proj.{kind}.weight"] = torch.zeros(4, 4)
+        tensors[f"base_model.model.model.language_model.layers.99.mlp.up_proj.{kind}.weight"] = (
+            torch.zeros(4, 4)
+        )
     save_file(tensors, strange / lora.ADAPTERS)
     (tmp_path / "merged").mkdir()
-    with pytest.raises(IntegrityError, match=r"belong to no weight of the base model\n.*\n.*layers\.99\.mlp\.up_proj"):
+    with pytest.raises(
+        IntegrityError,
+        match=r"belong to no weight of the base model\n.*\n.*layers\.99\.mlp\.up_proj",
+    ):
         merged_model.write(tuned.base, strange, tmp_path / "merged", stop=StopSignal())
 
 
 @pytest.mark.parametrize("change", ["half", "variant"])
-def test_adapters_of_another_form_are_refused(tuned: SimpleNamespace, tmp_path: Path, change: str) -> None:
+def test_adapters_of_another_form_are_refused(
+    tuned: SimpleNamespace, tmp_path: Path, change: str
+) -> None:
     strange = Path(shutil.copytree(tuned.adapters, tmp_path / "strange"))
     if change == "half":
         tensors = load_file(strange / lora.ADAPTERS)
         del tensors[next(name for name in tensors if "lora_A" in name)]
         save_file(tensors, strange / lora.ADAPTERS)
     else:
-        configuration = json.loads((strange / lora.CONFIGURATION).read_bytes()) | {"use_rslora": True}
+        configuration = json.loads((strange / lora.CONFIGURATION).read_bytes()) | {
+            "use_rslora": True
+        }
         (strange / lora.CONFIGURATION).write_text(json.dumps(configuration))
-    with pytest.raises(IntegrityError, match="not pairs" if change == "half" else "plain LoRA"), lora.saved(strange):
+    with (
+        pytest.raises(IntegrityError, match="not pairs" if change == "half" else "plain LoRA"),
+        lora.saved(strange),
+    ):
         raise AssertionError("accepted")
 
 
@@ -270,7 +323,9 @@ def job(tuned: SimpleNamespace, root: Path, **changes: str) -> tuple[SimpleNames
 
 def left(root: Path) -> list[str]:
     return sorted(
-        path.name for path in root.rglob("*") if "input" not in path.relative_to(root).parts and path.is_file()
+        path.name
+        for path in root.rglob("*")
+        if "input" not in path.relative_to(root).parts and path.is_file()
     )
 
 
@@ -290,10 +345,14 @@ def test_no_room_is_said_with_both_numbers_before_anything_is_trained_or_written
 
 
 def exporting(tuned: SimpleNamespace, paths: Paths, stop: StopSignal | None = None) -> Any:
-    return merged_model.exported(paths, tuned.adapters, probe=tuned.probe, stop=stop or StopSignal())
+    return merged_model.exported(
+        paths, tuned.adapters, probe=tuned.probe, stop=stop or StopSignal()
+    )
 
 
-def test_adapters_of_an_nf4_model_are_not_merged_into_another(tuned: SimpleNamespace, tmp_path: Path) -> None:
+def test_adapters_of_an_nf4_model_are_not_merged_into_another(
+    tuned: SimpleNamespace, tmp_path: Path
+) -> None:
     arguments, paths = job(tuned, tmp_path, fp8_mode="nf4")
     with pytest.raises(UsageError, match="MergedExport bfloat16 does not go with Fp8Mode nf4"):
         merged_model.require_possible(arguments, paths)
@@ -310,7 +369,11 @@ def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors_writer, "write", full)
-    with pytest.raises(full_disk.DiskFull, match="disk is full"), full_disk.explained(), exporting(tuned, paths):
+    with (
+        pytest.raises(full_disk.DiskFull, match="disk is full"),
+        full_disk.explained(),
+        exporting(tuned, paths),
+    ):
         raise AssertionError("there was room")
     assert not left(tmp_path)
     assert not list((tmp_path / "output").iterdir())

@@ -20,16 +20,22 @@ pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module")
-def done(tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def done(
+    tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> SimpleNamespace:
     """One finished job with an export, in an image that says its commit."""
-    finished = job(tmp_path_factory.mktemp("ml"), tiny_model, curated, merged_export="bfloat16", max_steps="2")
+    finished = job(
+        tmp_path_factory.mktemp("ml"), tiny_model, curated, merged_export="bfloat16", max_steps="2"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_COMMIT", "c" * 40)
         run(finished)
     return finished
 
 
-def test_the_manifest_lists_every_file_of_the_export_and_lies_beside_it(done: SimpleNamespace) -> None:
+def test_the_manifest_lists_every_file_of_the_export_and_lies_beside_it(
+    done: SimpleNamespace,
+) -> None:
     content = done.evidence.documents[TRAINED]
     trained = Trained.from_bytes(content, origin="evidence")
     assert trained.merged is not None
@@ -49,13 +55,20 @@ def test_the_archive_register_reads_is_the_adapter_alone(done: SimpleNamespace) 
     assert not [entry.path for entry in trained.files if entry.path.startswith("model-")]
 
 
-def test_report_page_and_card_tell_of_the_comparison_the_commit_and_every_part(done: SimpleNamespace) -> None:
+def test_report_page_and_card_tell_of_the_comparison_the_commit_and_every_part(
+    done: SimpleNamespace,
+) -> None:
     report = json.loads((done.paths.model / "report.json").read_text())
     assert (
-        0 < report["merged"]["difference"] <= report["merged"]["tolerance"] < report["merged"]["difference_from_base"]
+        0
+        < report["merged"]["difference"]
+        <= report["merged"]["tolerance"]
+        < report["merged"]["difference_from_base"]
     )
     assert report["lineage"]["git_commit"] == "c" * 40
-    assert {share["name"] for share in report["by_year"]} == {str(year) for year in range(2004, 2010)}
+    assert {share["name"] for share in report["by_year"]} == {
+        str(year) for year in range(2004, 2010)
+    }
     assert sum(share["tokens"] for share in report["by_group"]) == report["metrics"]["eval_tokens"]
     for name in ("report.html", "README.md"):
         assert "c" * 40 in (done.paths.model / name).read_text()
@@ -70,7 +83,9 @@ def test_no_governed_text_stands_in_any_document(done: SimpleNamespace) -> None:
 
 def _said(done: SimpleNamespace) -> str:
     """The tuned model's own answer, which may have learned to say just that."""
-    return str(json.loads((done.paths.model / "report.json").read_text())["sample"]["tuned"]) or "\0"
+    return (
+        str(json.loads((done.paths.model / "report.json").read_text())["sample"]["tuned"]) or "\0"
+    )
 
 
 def assert_no_export(one: SimpleNamespace) -> None:
@@ -79,7 +94,9 @@ def assert_no_export(one: SimpleNamespace) -> None:
     assert not one.paths.merged.exists()
 
 
-def test_evidence_that_says_otherwise_takes_the_export_back(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+def test_evidence_that_says_otherwise_takes_the_export_back(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
     conflicting = job(tmp_path / "ml", tiny_model, curated, merged_export="bfloat16", max_steps="1")
     conflicting.evidence.documents[TRAINED] = b"another run's"
     with pytest.raises(Conflict):

@@ -19,7 +19,9 @@ def test_what_is_written_is_what_safetensors_reads(tmp_path: Path) -> None:
         "empty": torch.zeros(0, 4).bfloat16(),
     }
     tensors["turned"] = torch.randn(4, 6).bfloat16().t()
-    (shard,) = safetensors_writer.plan({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    (shard,) = safetensors_writer.plan(
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    )
     safetensors_writer.write(tmp_path / shard.name, shard, iter(tensors.items()))
     read = load_file(tmp_path / shard.name)
     assert list(read) == list(tensors)
@@ -34,6 +36,12 @@ def test_a_tensor_larger_than_a_shard_has_one_of_its_own() -> None:
 
 def test_a_base_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
     (shard,) = safetensors_writer.plan({"a": (2, 2)})
-    for name, tensor in (("b", torch.zeros(2, 2)), ("a", torch.zeros(2, 3)), ("a", torch.zeros(2, 2).double())):
+    for name, tensor in (
+        ("b", torch.zeros(2, 2)),
+        ("a", torch.zeros(2, 3)),
+        ("a", torch.zeros(2, 2).double()),
+    ):
         with pytest.raises(IntegrityError, match="changed while they were read"):
-            safetensors_writer.write(tmp_path / f"{name}{tensor.dtype}{len(tensor[0])}", shard, iter([(name, tensor)]))
+            safetensors_writer.write(
+                tmp_path / f"{name}{tensor.dtype}{len(tensor[0])}", shard, iter([(name, tensor)])
+            )

@@ -64,13 +64,17 @@ def test_a_best_adapter_that_does_not_give_its_loss_again_is_refused(
 ) -> None:
     monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 3.0, 4.0, 3.2))
     tuned = job(tmp_path / "ml", tiny_model, curated, eval_steps="1", max_steps="2")
-    with pytest.raises(IntegrityError, match=r"the best adapter, of step 1, does not give its loss again"):
+    with pytest.raises(
+        IntegrityError, match=r"the best adapter, of step 1, does not give its loss again"
+    ):
         run(tuned)
     assert_nothing_published(tuned)
 
 
 def measured(*values: float) -> History:
-    return History(evaluations=[Measured(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)])
+    return History(
+        evaluations=[Measured(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,12 +89,18 @@ def measured(*values: float) -> History:
         ((3.0, 4.0, 5.0), 0, False),
     ],
 )
-def test_patience_counts_evaluations_since_the_best(values: tuple[float, ...], patience: int, ended: bool) -> None:
+def test_patience_counts_evaluations_since_the_best(
+    values: tuple[float, ...], patience: int, ended: bool
+) -> None:
     assert measured(*values).out_of_patience(patience) is ended
 
 
 def test_a_history_survives_its_text() -> None:
     history = measured(3.0, 2.0)
-    history.before, history.resumed_from, history.curve = Evaluation(7.0, 9), [4], [{"step": 1, "train_loss": 6.5}]
+    history.before, history.resumed_from, history.curve = (
+        Evaluation(7.0, 9),
+        [4],
+        [{"step": 1, "train_loss": 6.5}],
+    )
     again: Any = History.from_json(history.to_json())
     assert again == history

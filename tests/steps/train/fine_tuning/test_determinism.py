@@ -31,7 +31,9 @@ def test_everything_that_training_does_has_a_deterministic_kernel_here(
     from steps.train.fine_tuning import determinism
 
     monkeypatch.setattr(
-        determinism, "enable_full_determinism", lambda seed: torch.use_deterministic_algorithms(True)
+        determinism,
+        "enable_full_determinism",
+        lambda seed: torch.use_deterministic_algorithms(True),
     )  # without the environment variables that other tests' processes would inherit
     try:
         run(job(tmp_path / "ml", tiny_model, curated, max_steps="1", determinism="full"))

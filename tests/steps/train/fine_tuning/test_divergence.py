@@ -37,7 +37,9 @@ def test_a_diverged_run_is_refused_and_leaves_nothing(
     from steps.train.fine_tuning.evaluation import Evaluation
     from steps.train.fine_tuning.training_loop import Diverged
 
-    monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1))  # so that training begins
+    monkeypatch.setattr(
+        fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1)
+    )  # so that training begins
     diverged = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
     with pytest.raises(Diverged, match=r"training diverged at step 1\n.*\n  got       loss nan"):
         run(diverged)
@@ -50,7 +52,9 @@ def test_a_base_that_gives_no_number_is_refused_before_training(
     from steps.train.fine_tuning.training_loop import Diverged
 
     broken = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
-    with pytest.raises(Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"):
+    with pytest.raises(
+        Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"
+    ):
         run(broken)
     assert_nothing_published(broken)
 
@@ -66,7 +70,9 @@ def test_an_eval_loss_that_is_no_number_is_told_as_divergence(
     losses = iter([2.0, loss])
     monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(next(losses), 1))
     diverged = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
-    with pytest.raises(Diverged, match=f"at step 1 is no number\n.*\n  got       {loss}\n.*lower LearningRate"):
+    with pytest.raises(
+        Diverged, match=f"at step 1 is no number\n.*\n  got       {loss}\n.*lower LearningRate"
+    ):
         run(diverged)
     assert_nothing_published(diverged)
 
@@ -88,7 +94,9 @@ def test_the_state_before_the_bad_step_is_kept_and_can_be_gone_on_from(
     diverged = job(tmp_path / "ml", tiny_model, curated)
     with monkeypatch.context() as patch:
         patch.setattr(_Trainer, "training_step", poisoned)
-        with pytest.raises(Diverged, match=r"diverged at step 3\n(.*\n)*.*checkpoint-2 keeps the last good state"):
+        with pytest.raises(
+            Diverged, match=r"diverged at step 3\n(.*\n)*.*checkpoint-2 keeps the last good state"
+        ):
             run(diverged)
     assert_nothing_published(diverged)
     run(diverged)

@@ -27,11 +27,17 @@ def ids_of(rows: Rows) -> list[str]:
     return sorted(document.example_id for document in chain.from_iterable(rows))
 
 
-def test_the_examples_with_the_smallest_ids_are_measured_whatever_their_order(tmp_path: Path) -> None:
+def test_the_examples_with_the_smallest_ids_are_measured_whatever_their_order(
+    tmp_path: Path,
+) -> None:
     here, there = split(tmp_path / "here", IDS), split(tmp_path / "there", IDS[::-1])
     for seed in (1, 2):
         sampled = here.sampled(20, row_tokens=32, seed=seed)
-        assert ids_of(sampled) == ids_of(there.sampled(20, row_tokens=32, seed=seed)) == sorted(IDS)[:20]
+        assert (
+            ids_of(sampled)
+            == ids_of(there.sampled(20, row_tokens=32, seed=seed))
+            == sorted(IDS)[:20]
+        )
         assert sampled.documents == 20
         assert all(sum(map(len, row)) <= 32 for row in sampled)
 
@@ -57,7 +63,9 @@ def test_more_documents_than_are_read_at_once_have_their_ids(tmp_path: Path) -> 
 
 
 @pytest.mark.torch
-def test_a_training_says_how_many_of_how_many_it_measures(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+def test_a_training_says_how_many_of_how_many_it_measures(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
     tokens = {}
     for most in ("2", "-1"):
         bounded = job(tmp_path / most, tiny_model, curated, max_eval_examples=most, max_steps="1")
@@ -67,7 +75,9 @@ def test_a_training_says_how_many_of_how_many_it_measures(tiny_model: Path, cura
         of_all = report["lengths"]["eval"]["documents"]
         measured = of_all if most == "-1" else 2
         assert report["metrics"]["eval_examples"] == measured
-        assert f"each evaluation measures {measured} of {of_all} held-out examples" in "\n".join(lines)
+        assert f"each evaluation measures {measured} of {of_all} held-out examples" in "\n".join(
+            lines
+        )
         assert f"of {measured} held-out examples" in (bounded.paths.model / "README.md").read_text()
         tokens[most] = report["metrics"]["eval_tokens"]
     assert tokens["2"] < tokens["-1"]

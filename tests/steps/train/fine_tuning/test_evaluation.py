@@ -44,7 +44,9 @@ def measured(base: ministral.PackedMinistral, rows: list[Row], rows_at_once: int
     return evaluate(base, rows, CPU, rows_at_once=rows_at_once, stop=StopSignal())
 
 
-def test_loss_is_that_of_the_training_loss_on_the_same_tokens(base: ministral.PackedMinistral, rows: list[Row]) -> None:
+def test_loss_is_that_of_the_training_loss_on_the_same_tokens(
+    base: ministral.PackedMinistral, rows: list[Row]
+) -> None:
     found = measured(base, rows)
     with torch.no_grad():
         expected = base(**packing.collate(rows)).loss.item()
@@ -53,16 +55,22 @@ def test_loss_is_that_of_the_training_loss_on_the_same_tokens(base: ministral.Pa
     assert found.perplexity == pytest.approx(math.exp(expected), rel=1e-4)
 
 
-def test_years_and_groups_each_sum_to_the_whole(base: ministral.PackedMinistral, rows: list[Row]) -> None:
+def test_years_and_groups_each_sum_to_the_whole(
+    base: ministral.PackedMinistral, rows: list[Row]
+) -> None:
     found = measured(base, rows)
     assert list(found.by_year) == ["2019", "2020", "unknown"]
     assert list(found.by_group) == ["finance", "retail", "unknown"]
     for parts in (found.by_year.values(), found.by_group.values()):
         assert sum(part.tokens for part in parts) == found.tokens
-        assert sum(part.loss * part.tokens for part in parts) == pytest.approx(found.loss * found.tokens, rel=1e-12)
+        assert sum(part.loss * part.tokens for part in parts) == pytest.approx(
+            found.loss * found.tokens, rel=1e-12
+        )
 
 
-def test_each_part_is_the_loss_of_its_own_documents_alone(base: ministral.PackedMinistral, rows: list[Row]) -> None:
+def test_each_part_is_the_loss_of_its_own_documents_alone(
+    base: ministral.PackedMinistral, rows: list[Row]
+) -> None:
     found = measured(base, rows)
     documents = list(chain.from_iterable(rows))
     of_2020 = measured(base, [[document] for document in documents if document.year == 2020])
@@ -70,18 +78,25 @@ def test_each_part_is_the_loss_of_its_own_documents_alone(base: ministral.Packed
     assert found.by_year["2020"].tokens == of_2020.tokens
     assert found.by_year["2020"].loss == pytest.approx(of_2020.loss, rel=1e-5)
     assert found.by_group["retail"].loss == pytest.approx(of_retail.loss, rel=1e-5)
-    assert found.by_year["2020"].loss != pytest.approx(found.loss, rel=1e-4), "the parts differ, so the test can tell"
+    assert found.by_year["2020"].loss != pytest.approx(found.loss, rel=1e-4), (
+        "the parts differ, so the test can tell"
+    )
 
 
 def test_the_loss_does_not_depend_on_how_documents_are_batched(
     base: ministral.PackedMinistral, rows: list[Row]
 ) -> None:
-    together, apart = measured(base, rows, 3), measured(base, [[d] for d in chain.from_iterable(rows)], 1)
+    together, apart = (
+        measured(base, rows, 3),
+        measured(base, [[d] for d in chain.from_iterable(rows)], 1),
+    )
     assert together.loss == pytest.approx(apart.loss, rel=1e-5)
     assert together.by_group.keys() == apart.by_group.keys()
 
 
-def test_a_part_of_one_token_is_still_listed(base: ministral.PackedMinistral, rows: list[Row]) -> None:
+def test_a_part_of_one_token_is_still_listed(
+    base: ministral.PackedMinistral, rows: list[Row]
+) -> None:
     found = measured(base, [*rows, [Document((1, 30, 31, 2), 3, "short", 1999, "mining")]])
     assert (found.by_year["1999"].tokens, found.by_group["mining"].tokens) == (1, 1)
     assert found.by_year["1999"] == found.by_group["mining"]

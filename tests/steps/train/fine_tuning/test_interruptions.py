@@ -11,12 +11,23 @@ import pytest
 
 from steps.governance.errors import Conflict
 from steps.train.stopping import Stopped
-from tests.steps.train.support.jobs import TRAINED, assert_nothing_published, heard, job, run, sigterm_after_step
+from tests.steps.train.support.jobs import (
+    TRAINED,
+    assert_nothing_published,
+    heard,
+    job,
+    run,
+    sigterm_after_step,
+)
 
 pytestmark = pytest.mark.torch
 
 ADAPTER = "adapter_model.safetensors"
-LONG = {"epochs": "4", "max_steps": "9", "eval_steps": "4"}  # three epochs of three steps; evaluated at 4, 8 and 9
+LONG = {
+    "epochs": "4",
+    "max_steps": "9",
+    "eval_steps": "4",
+}  # three epochs of three steps; evaluated at 4, 8 and 9
 
 
 def adapter(job: SimpleNamespace) -> bytes:
@@ -41,14 +52,20 @@ def uninterrupted(
 ) -> dict[str, SimpleNamespace]:
     finished = {}
     for optimizer in ("adamw", "adamw_8bit"):
-        finished[optimizer] = job(tmp_path_factory.mktemp(optimizer), tiny_model, curated, **LONG, optimizer=optimizer)
+        finished[optimizer] = job(
+            tmp_path_factory.mktemp(optimizer), tiny_model, curated, **LONG, optimizer=optimizer
+        )
         run(finished[optimizer])
     return finished
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
 def test_sigterm_at_any_step_then_a_restart_gives_the_same_bytes(
-    uninterrupted: dict[str, SimpleNamespace], tiny_model: Path, curated: Path, tmp_path: Path, optimizer: str
+    uninterrupted: dict[str, SimpleNamespace],
+    tiny_model: Path,
+    curated: Path,
+    tmp_path: Path,
+    optimizer: str,
 ) -> None:
     step = random.randint(1, 8)  # noqa: S311 - any step will do; the message names it
     interrupted = job(tmp_path / "ml", tiny_model, curated, **LONG, optimizer=optimizer)
@@ -57,7 +74,10 @@ def test_sigterm_at_any_step_then_a_restart_gives_the_same_bytes(
     assert_nothing_published(interrupted)
     with heard() as lines:
         run(interrupted)
-    assert f"[info] resuming from checkpoint-{step}" in lines or f"[info] resuming from checkpoint-{step + 1}" in lines
+    assert (
+        f"[info] resuming from checkpoint-{step}" in lines
+        or f"[info] resuming from checkpoint-{step + 1}" in lines
+    )
     whole = uninterrupted[optimizer]
     assert adapter(interrupted) == adapter(whole), f"SIGTERM after step {step}"
     assert metrics(report(interrupted)) == metrics(report(whole))
@@ -105,9 +125,15 @@ def test_a_finished_training_is_not_trained_on_when_the_job_starts_again(
     assert adapter(again) == adapter(uninterrupted["adamw"])
 
 
-@pytest.mark.parametrize("damage", ["optimizer.pt removed", "optimizer.pt cut short", "complete.json removed"])
+@pytest.mark.parametrize(
+    "damage", ["optimizer.pt removed", "optimizer.pt cut short", "complete.json removed"]
+)
 def test_a_checkpoint_that_was_half_copied_is_skipped_for_the_one_before(
-    uninterrupted: dict[str, SimpleNamespace], tiny_model: Path, curated: Path, tmp_path: Path, damage: str
+    uninterrupted: dict[str, SimpleNamespace],
+    tiny_model: Path,
+    curated: Path,
+    tmp_path: Path,
+    damage: str,
 ) -> None:
     restarted = job(tmp_path / "ml", tiny_model, curated, **LONG)
     with sigterm_after_step(4) as stop, pytest.raises(Stopped):
@@ -133,7 +159,8 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name(
     other = job(tmp_path / "ml", tiny_model, curated, **(LONG | {"learning_rate": "0.02"}))
     shutil.copytree(uninterrupted["adamw"].paths.checkpoints, other.paths.checkpoints)
     with pytest.raises(
-        Conflict, match=r"is of another configuration\n  expected  learning_rate 0.02\n  got       learning_rate 0.01\n"
+        Conflict,
+        match=r"is of another configuration\n  expected  learning_rate 0.02\n  got       learning_rate 0.01\n",
     ):
         run(other)
     assert_nothing_published(other)
@@ -149,9 +176,17 @@ def test_only_the_best_and_the_newest_state_stay(uninterrupted: dict[str, Simple
 def test_a_checkpoint_holds_no_base_weights_and_no_pickled_arguments(
     uninterrupted: dict[str, SimpleNamespace],
 ) -> None:
-    names = {path.name for path in (uninterrupted["adamw"].paths.checkpoints / "checkpoint-9").iterdir()}
+    names = {
+        path.name for path in (uninterrupted["adamw"].paths.checkpoints / "checkpoint-9").iterdir()
+    }
     assert names == {
-        *("adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"),
+        *(
+            "adapter_model.safetensors",
+            "adapter_config.json",
+            "optimizer.pt",
+            "scheduler.pt",
+            "rng_state.pth",
+        ),
         *("trainer_state.json", "history.json", "complete.json", "evaluation.json"),
     }
 
@@ -169,13 +204,19 @@ def test_a_job_started_again_after_its_manifest_was_written_publishes_the_same_b
     assert "[info] publishing what an earlier start of this job was about to publish" in lines
     assert (lost.paths.model / "manifest.json").read_bytes() == manifest
     assert json.loads(manifest)["files"] == [
-        {"path": path.name, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        {
+            "path": path.name,
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
         for path in sorted(lost.paths.model.iterdir())
         if path.name != "manifest.json"
     ]
 
 
-@pytest.mark.parametrize("damage", ["README.md removed", "report.json altered", "manifest.json cut short"])
+@pytest.mark.parametrize(
+    "damage", ["README.md removed", "report.json altered", "manifest.json cut short"]
+)
 def test_what_was_kept_but_half_copied_is_told_anew(
     tiny_model: Path, curated: Path, tmp_path: Path, damage: str
 ) -> None:
@@ -185,14 +226,25 @@ def test_what_was_kept_but_half_copied_is_told_anew(
     restarted.evidence.documents.pop(TRAINED)  # it had not come to that
     kept, how = damage.split(" ", 1)
     path = restarted.paths.checkpoints / "publication" / kept
-    {"removed": path.unlink, "altered": lambda: path.write_text("{}"), "cut short": lambda: path.write_text("{")}[how]()
+    {
+        "removed": path.unlink,
+        "altered": lambda: path.write_text("{}"),
+        "cut short": lambda: path.write_text("{"),
+    }[how]()
     run(restarted)
-    assert restarted.evidence.documents[TRAINED] == (restarted.paths.model / "manifest.json").read_bytes()
+    assert (
+        restarted.evidence.documents[TRAINED]
+        == (restarted.paths.model / "manifest.json").read_bytes()
+    )
 
 
-def test_a_retry_as_another_job_tells_its_own(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+def test_a_retry_as_another_job_tells_its_own(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
     lost = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
     run(lost)
     shutil.rmtree(lost.paths.model)
     run(lost, name="train-2")
-    assert json.loads((lost.paths.model / "manifest.json").read_bytes())["training_job"] == "train-2"
+    assert (
+        json.loads((lost.paths.model / "manifest.json").read_bytes())["training_job"] == "train-2"
+    )

@@ -23,7 +23,9 @@ def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[...,
 
     def limited(trainer: Any, model: Any, inputs: Any, *arguments: Any) -> Any:
         if trainer.state.global_step >= from_step and len(inputs["cu_seq_lens_q"]) - 1 > documents:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …")
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …"
+            )
         return step(trainer, model, inputs, *arguments)
 
     return limited
@@ -35,7 +37,9 @@ def test_fewer_rows_at_once_give_the_same_training(
 ) -> None:
     from steps.train.fine_tuning.training_loop import _Trainer
 
-    roomy, narrow = (job(tmp_path / name, tiny_model, curated, eval_steps="2") for name in ("roomy", "narrow"))
+    roomy, narrow = (
+        job(tmp_path / name, tiny_model, curated, eval_steps="2") for name in ("roomy", "narrow")
+    )
     run(roomy)
     monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(5, from_step=from_step))
     with heard() as lines:
@@ -57,7 +61,8 @@ def test_a_device_too_small_for_one_row_is_told_with_what_to_do(
     monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(0))
     small = job(tmp_path / "ml", tiny_model, curated)
     with pytest.raises(
-        OutOfMemory, match=r"no memory for one row\n(.*\n)*  got       CUDA out of memory.*\n.*lower SequenceLength"
+        OutOfMemory,
+        match=r"no memory for one row\n(.*\n)*  got       CUDA out of memory.*\n.*lower SequenceLength",
     ):
         run(small)
     assert_nothing_published(small)

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.torch
 CHANGES = {"epochs": "2", "max_steps": "-1", "eval_steps": "3", "learning_rate": "0.005"}
 STOPPED_AFTER = 5  # no evaluation is due there
 _ADAPTER = "adapter_model.safetensors"
-_STEP = re.compile(r"\[train\] step=(\d+) train_loss=([^;]+); grad_norm=([^;]+); learning_rate=([^;]+);")
+_STEP = re.compile(
+    r"\[train\] step=(\d+) train_loss=([^;]+); grad_norm=([^;]+); learning_rate=([^;]+);"
+)
 _EVAL = re.compile(r"\[eval\] step=(\d+) eval_loss=([^;]+);")
 
 
@@ -45,8 +47,16 @@ def ran(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNam
         entry(folder, tiny_model, "fsdp", "fsdp", merged_export="bfloat16"),
         entry(folder, tiny_model, "fsdp-stopped", "fsdp", stop=[1, STOPPED_AFTER - 1]),
         entry(folder, tiny_model, "ddp-stopped", "ddp", stop=[0, STOPPED_AFTER - 1]),
-        entry(folder, tiny_model, "fsdp-resumes-alone", "fsdp", checkpoints=stopped.paths.checkpoints),
-        entry(folder, tiny_model, "ddp-resumes-fsdp", "ddp", checkpoints=folder / "fsdp-stopped" / "checkpoints"),
+        entry(
+            folder, tiny_model, "fsdp-resumes-alone", "fsdp", checkpoints=stopped.paths.checkpoints
+        ),
+        entry(
+            folder,
+            tiny_model,
+            "ddp-resumes-fsdp",
+            "ddp",
+            checkpoints=folder / "fsdp-stopped" / "checkpoints",
+        ),
     ]
     (folder / "plan.json").write_text(json.dumps(plan))
     with several(2, "rank_worker", str(folder / "plan.json")) as workers:
@@ -85,7 +95,9 @@ def evaluations(lines: list[str]) -> dict[int, float]:
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp"])
-def test_two_processes_have_the_loss_and_gradient_norm_of_one_in_every_step(ran: SimpleNamespace, name: str) -> None:
+def test_two_processes_have_the_loss_and_gradient_norm_of_one_in_every_step(
+    ran: SimpleNamespace, name: str
+) -> None:
     one, two = steps(ran.lines), steps(ran.told[0][name]["lines"])
     assert len(one) >= 6
     assert one.keys() == two.keys()
@@ -94,15 +106,21 @@ def test_two_processes_have_the_loss_and_gradient_norm_of_one_in_every_step(ran:
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp"])
-def test_two_processes_have_the_evaluations_and_the_adapter_of_one(ran: SimpleNamespace, name: str) -> None:
-    assert evaluations(ran.told[0][name]["lines"]) == pytest.approx(evaluations(ran.lines), rel=1e-4)
+def test_two_processes_have_the_evaluations_and_the_adapter_of_one(
+    ran: SimpleNamespace, name: str
+) -> None:
+    assert evaluations(ran.told[0][name]["lines"]) == pytest.approx(
+        evaluations(ran.lines), rel=1e-4
+    )
     assert same_adapter(ran.alone.paths.model, ran.folder / name / "model") < 2e-4
 
 
 def same_adapter(one: Path, other: Path) -> float:
     """The largest difference between two adapters' weights."""
     ours, theirs = load_file(one / _ADAPTER), load_file(other / _ADAPTER)
-    assert {name: t.shape for name, t in ours.items()} == {name: t.shape for name, t in theirs.items()}
+    assert {name: t.shape for name, t in ours.items()} == {
+        name: t.shape for name, t in theirs.items()
+    }
     return max((ours[name] - theirs[name]).abs().max().item() for name in ours)
 
 
@@ -124,14 +142,18 @@ def test_a_split_model_is_exported_whole_too(ran: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize("name", ["fsdp-stopped", "ddp-stopped"])
-def test_sigterm_to_one_process_saves_and_stops_both_after_the_same_step(ran: SimpleNamespace, name: str) -> None:
+def test_sigterm_to_one_process_saves_and_stops_both_after_the_same_step(
+    ran: SimpleNamespace, name: str
+) -> None:
     assert [told[name]["ended"] for told in ran.told] == ["stopped", "stopped"]
     saved = ran.folder / name / "checkpoints" / f"checkpoint-{STOPPED_AFTER}"
     assert (saved / "complete.json").exists()
     assert not any((ran.folder / name / "model").glob("*"))
 
 
-def test_a_sharded_checkpoint_holds_no_base_no_pickle_and_half_the_optimizer_per_process(ran: SimpleNamespace) -> None:
+def test_a_sharded_checkpoint_holds_no_base_no_pickle_and_half_the_optimizer_per_process(
+    ran: SimpleNamespace,
+) -> None:
     saved = ran.folder / "fsdp-stopped" / "checkpoints" / f"checkpoint-{STOPPED_AFTER}"
     shards = sorted((saved / "sharded").glob("*.safetensors"))
     assert len(shards) == 2
@@ -141,12 +163,16 @@ def test_a_sharded_checkpoint_holds_no_base_no_pickle_and_half_the_optimizer_per
     assert all("lora_" in name for name in names)
     sizes = [sum(t.numel() for t in load_file(shard).values()) for shard in shards]
     whole = 2 * sum(t.numel() for t in load_file(saved / _ADAPTER).values())
-    assert sum(sizes) == pytest.approx(whole, abs=200), "two moments for each weight, a step count for each tensor"
+    assert sum(sizes) == pytest.approx(whole, abs=200), (
+        "two moments for each weight, a step count for each tensor"
+    )
     assert max(sizes) < 0.6 * whole
 
 
 @pytest.mark.parametrize("name", ["fsdp-resumes-alone", "ddp-resumes-fsdp"])
-def test_two_processes_go_on_from_another_kind_of_checkpoint(ran: SimpleNamespace, name: str) -> None:
+def test_two_processes_go_on_from_another_kind_of_checkpoint(
+    ran: SimpleNamespace, name: str
+) -> None:
     lines = ran.told[0][name]["lines"]
     assert f"[info] resuming from checkpoint-{STOPPED_AFTER}" in lines
     went_on, uninterrupted = steps(lines), steps(ran.lines)

@@ -24,11 +24,15 @@ def sealed(store: Checkpoints, step: int) -> Path:
     return folder
 
 
-def test_a_state_is_complete_without_the_markers_that_lay_there_when_it_was_sealed(tmp_path: Path) -> None:
+def test_a_state_is_complete_without_the_markers_that_lay_there_when_it_was_sealed(
+    tmp_path: Path,
+) -> None:
     store = Checkpoints(tmp_path, {"seed": 1})
     folder = sealed(store, 5)
     for marker in MARKERS:
-        (folder / f"optimizer.pt{marker}").unlink()  # they never reach S3, so a restarted job has none
+        (
+            folder / f"optimizer.pt{marker}"
+        ).unlink()  # they never reach S3, so a restarted job has none
     resumed = Checkpoints(tmp_path, {"seed": 1}).latest()
     assert resumed is not None
     assert resumed.step == 5

@@ -15,7 +15,10 @@ PEAK = 1e12  # operations per second of a device that there is not
 
 
 def values(lines: list[str], key: str) -> list[float]:
-    return [float(number) for number in re.findall(metric_lines.PATTERN.format(key=key), "\n".join(lines))]
+    return [
+        float(number)
+        for number in re.findall(metric_lines.PATTERN.format(key=key), "\n".join(lines))
+    ]
 
 
 def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
@@ -34,16 +37,27 @@ def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
     state = measured.paths.checkpoints / "checkpoint-4"
     assert json.loads((state / checkpoints._COMPLETE).read_bytes())["step"] == 4
     history = History.from_json((state / checkpoints._HISTORY).read_bytes())
-    assert values(lines, "mfu")[-1] == pytest.approx(history.flops / history.seconds / PEAK, rel=1e-3)
+    assert values(lines, "mfu")[-1] == pytest.approx(
+        history.flops / history.seconds / PEAK, rel=1e-3
+    )
     # twice the linears' weights a token in each direction is most of it; the head and attention are the rest
     linears = 2 * 2 * (128 * (128 + 64 + 64 + 128) + 3 * 128 * 384) * 2  # both layers
     assert 0.5 < history.tokens * linears / history.flops < 1
 
 
-def test_no_mfu_stands_where_the_peak_is_not_known(tiny_model: Path, curated: Path, tmp_path: Path) -> None:
+def test_no_mfu_stands_where_the_peak_is_not_known(
+    tiny_model: Path, curated: Path, tmp_path: Path
+) -> None:
     with heard() as lines:
         run(job(tmp_path / "ml", tiny_model, curated, max_steps="2"))
     assert not values(lines, "mfu")
-    for key in ("train_loss", "grad_norm", "learning_rate", "tokens_per_second", "memory_gib", "eta_seconds"):
+    for key in (
+        "train_loss",
+        "grad_norm",
+        "learning_rate",
+        "tokens_per_second",
+        "memory_gib",
+        "eta_seconds",
+    ):
         assert len(values(lines, key)) == 2, key
     assert values(lines, "eta_seconds")[-1] == 0

@@ -23,18 +23,23 @@ pytestmark = [
     pytest.mark.torch,
     # all three are about torch's own code: what it imports, and what dynamo looks at while it traces
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+    ),
     pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning"),
 ]
 needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler, and there is none"
+    shutil.which(os.environ.get("CXX", "g++")) is None,
+    reason="torch.compile needs a C++ compiler, and there is none",
 )
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
-    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes that outlives the test
+    monkeypatch.setenv(
+        "TORCHINDUCTOR_COMPILE_THREADS", "1"
+    )  # no pool of processes that outlives the test
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
 
@@ -44,7 +49,9 @@ def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.compile as far as its graphs and their gradients, run by eager kernels: seconds instead of minutes."""
     compile_module = nn.Module.compile
     monkeypatch.setattr(
-        nn.Module, "compile", lambda self, **kwargs: compile_module(self, backend="aot_eager", **kwargs)
+        nn.Module,
+        "compile",
+        lambda self, **kwargs: compile_module(self, backend="aot_eager", **kwargs),
     )
 
 
@@ -54,7 +61,10 @@ class Way:
 
     mode: str = "storage"
     recomputed: int = 0
-    rows: tuple[tuple[int, ...], ...] = ((50, 70), (30, 40, 50, 9))  # other numbers of documents and of tokens
+    rows: tuple[tuple[int, ...], ...] = (
+        (50, 70),
+        (30, 40, 50, 9),
+    )  # other numbers of documents and of tokens
 
 
 def trained(folder: Path, way: Way, *, compiled: bool) -> list[tuple[float, dict[str, Tensor]]]:
@@ -85,12 +95,16 @@ def assert_compiled_equals_eager(folder: Path, way: Way) -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("way", [Way(), Way(recomputed=1), Way("native_dx", 2)], ids=str)
-def test_traced_layers_compute_the_eager_loss_and_gradients(tiny_model: Path, way: Way, traced_only: None) -> None:
+def test_traced_layers_compute_the_eager_loss_and_gradients(
+    tiny_model: Path, way: Way, traced_only: None
+) -> None:
     assert_compiled_equals_eager(tiny_model, way)
 
 
 @needs_compiler
-def test_compiled_code_computes_the_eager_loss_and_gradients(make_tiny_model: ModuleType, tmp_path: Path) -> None:
+def test_compiled_code_computes_the_eager_loss_and_gradients(
+    make_tiny_model: ModuleType, tmp_path: Path
+) -> None:
     folder = allocator_count.model_of(make_tiny_model, tmp_path / "model", layers=1)
     assert_compiled_equals_eager(folder, Way(rows=((50, 70),)))
 
@@ -103,9 +117,13 @@ def test_answers_are_generated_without_compiling(tiny_model: Path) -> None:
     assert not torch._dynamo.utils.counters["frames"]
 
 
-def test_without_a_compiler_it_is_refused_before_training(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_it_is_refused_before_training(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
-    with pytest.raises(UsageError, match=r"Compile layers cannot run in this image\n  expected  a C\+\+ compiler"):
+    with pytest.raises(
+        UsageError, match=r"Compile layers cannot run in this image\n  expected  a C\+\+ compiler"
+    ):
         compiling.compile_layers(torch.nn.Module(), allocator_count.CPU)
 
 
@@ -113,4 +131,6 @@ def test_cuda_needs_triton_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling.shutil, "which", lambda name: name)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"triton, which torch.compile needs on NVIDIA A10G"):
-        compiling.compile_layers(torch.nn.Module(), Device(torch.device("cpu"), "NVIDIA A10G", (8, 6)))
+        compiling.compile_layers(
+            torch.nn.Module(), Device(torch.device("cpu"), "NVIDIA A10G", (8, 6))
+        )

@@ -34,10 +34,14 @@ def batch() -> dict[str, torch.Tensor | int]:
     return packing.collate([documents])
 
 
-def layer(out: int = 48, width: int = 64, native: bool = False, native_gradient: bool = False) -> Fp8Linear:
+def layer(
+    out: int = 48, width: int = 64, native: bool = False, native_gradient: bool = False
+) -> Fp8Linear:
     weight = torch.randn(out, width, generator=torch.Generator().manual_seed(0)) * 0.02
     scale = weight.abs().amax() / fp8_linear.E4M3_MAX
-    return Fp8Linear((weight / scale).to(fp8_linear.E4M3), scale, native=native, native_gradient=native_gradient)
+    return Fp8Linear(
+        (weight / scale).to(fp8_linear.E4M3), scale, native=native, native_gradient=native_gradient
+    )
 
 
 def test_the_released_bytes_are_kept_bit_for_bit(tiny_model: Path) -> None:
@@ -47,7 +51,9 @@ def test_the_released_bytes_are_kept_bit_for_bit(tiny_model: Path) -> None:
         for name, module in base.named_modules():
             if isinstance(module, Fp8Linear):
                 disk = name.replace("model.language_model.", "language_model.model.")
-                assert torch.equal(module.weight, on_disk.get_tensor(f"{disk}.weight").view(torch.uint8))
+                assert torch.equal(
+                    module.weight, on_disk.get_tensor(f"{disk}.weight").view(torch.uint8)
+                )
                 assert module.scale.item() == on_disk.get_tensor(f"{disk}.weight_scale_inv").item()
                 compared += 1
     assert compared == 7 * base.config.text_config.num_hidden_layers
@@ -82,7 +88,9 @@ def test_forward_and_gradient_equal_those_of_the_dequantized_weight() -> None:
     linear(x).backward(upstream)
     functional.linear(twin, linear.dequantized(torch.float32)).backward(upstream)
     assert x.grad is not None
-    torch.testing.assert_close(linear(x), functional.linear(twin, linear.dequantized(torch.float32)))
+    torch.testing.assert_close(
+        linear(x), functional.linear(twin, linear.dequantized(torch.float32))
+    )
     torch.testing.assert_close(x.grad, twin.grad)
 
 
@@ -96,7 +104,9 @@ def test_nothing_is_saved_for_backward_but_the_one_byte_weight() -> None:
     naive.__class__ = Naive
     ours = layer()
     assert allocator_count.saved_bytes(ours, lambda: ours(x)) == 0
-    assert allocator_count.saved_bytes(naive, lambda: naive(x)) > 0  # what the custom Function saves us from
+    assert (
+        allocator_count.saved_bytes(naive, lambda: naive(x)) > 0
+    )  # what the custom Function saves us from
 
 
 def test_native_multiplies_in_fp8_within_quantization_error() -> None:
@@ -114,14 +124,18 @@ def test_native_takes_a_row_of_zeros() -> None:
 
 def test_without_it_the_native_gradient_is_the_storage_gradient() -> None:
     x = torch.randn(16, 64, requires_grad=True)
-    gradients = [torch.autograd.grad(linear(x).sum(), x)[0] for linear in (layer(native=True), layer())]
+    gradients = [
+        torch.autograd.grad(linear(x).sum(), x)[0] for linear in (layer(native=True), layer())
+    ]
     assert torch.equal(*gradients)
 
 
 def test_the_fp8_input_gradient_is_within_quantization_error_of_the_exact_one() -> None:
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(32, 64, requires_grad=True)
-    upstream = torch.randn(32, 48, generator=generator) * 1e-6  # below e4m3's own range: every row has its scale
+    upstream = (
+        torch.randn(32, 48, generator=generator) * 1e-6
+    )  # below e4m3's own range: every row has its scale
     upstream *= torch.exp(2 * torch.randn(32, 1, generator=generator))
     ours, exact = (
         torch.autograd.grad(linear(x), x, upstream)[0]
@@ -143,7 +157,8 @@ def test_backward_keeps_no_more_than_bfloat16_would(tiny_model: Path, mode: str)
     off, ours = (
         allocator_count.saved_bytes(adapted, lambda adapted=adapted: adapted(**batch()))
         for adapted in (
-            allocator_count.adapted(tiny_model, 4, allocator_count.precision(m, torch.float32)) for m in ("off", mode)
+            allocator_count.adapted(tiny_model, 4, allocator_count.precision(m, torch.float32))
+            for m in ("off", mode)
         )
     )
     assert ours == off
@@ -154,7 +169,11 @@ def test_every_fp8_layer_does_what_the_effective_mode_says(tiny_model: Path) -> 
         base = ministral.load(tiny_model, allocator_count.precision(effective))
         return {(m.native, m.native_gradient) for m in base.modules() if isinstance(m, Fp8Linear)}
 
-    assert [done(m) for m in ("storage", "native", "native_dx")] == [{(False, False)}, {(True, False)}, {(True, True)}]
+    assert [done(m) for m in ("storage", "native", "native_dx")] == [
+        {(False, False)},
+        {(True, False)},
+        {(True, True)},
+    ]
 
 
 def test_casting_the_model_does_not_decode_the_bits() -> None:
@@ -175,7 +194,9 @@ def test_stock_transformers_reads_the_same_model(tiny_model: Path) -> None:
     """
     from transformers import Mistral3ForConditionalGeneration
 
-    stock, info = Mistral3ForConditionalGeneration.from_pretrained(tiny_model, output_loading_info=True)
+    stock, info = Mistral3ForConditionalGeneration.from_pretrained(
+        tiny_model, output_loading_info=True
+    )
     assert not info["missing_keys"]
     assert not {key for key in info["unexpected_keys"] if "activation_scale" not in key}
     ids = torch.tensor([[1, 3, 30, 31, 32, 4]])
@@ -186,7 +207,11 @@ def test_stock_transformers_reads_the_same_model(tiny_model: Path) -> None:
 
 
 def test_the_vision_tower_is_not_loaded(tiny_model: Path) -> None:
-    assert not [name for name, _ in load(tiny_model).named_parameters() if "vision" in name or "projector" in name]
+    assert not [
+        name
+        for name, _ in load(tiny_model).named_parameters()
+        if "vision" in name or "projector" in name
+    ]
 
 
 def test_rotary_frequencies_stay_float32(tiny_model: Path) -> None:
@@ -236,26 +261,41 @@ def test_the_corrupting_save_is_out_of_reach(tiny_model: Path, tmp_path: Path) -
 
 def test_auto_is_native_from_ada_on_and_storage_elsewhere() -> None:
     def effective(capability: tuple[int, int] | None) -> str:
-        return precision.decide("auto", Device(torch.device("cpu"), "a device", capability)).effective
+        return precision.decide(
+            "auto", Device(torch.device("cpu"), "a device", capability)
+        ).effective
 
-    assert [effective(c) for c in (None, (8, 6), (8, 9), (9, 0))] == ["storage", "storage", "native_dx", "native_dx"]
+    assert [effective(c) for c in (None, (8, 6), (8, 9), (9, 0))] == [
+        "storage",
+        "storage",
+        "native_dx",
+        "native_dx",
+    ]
 
 
 def test_native_that_cannot_be_had_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"Fp8Mode native cannot run on this device\n.*8\.9 or higher.*\n  got       A10G, .*8\.6"
+        UsageError,
+        match=r"Fp8Mode native cannot run on this device\n.*8\.9 or higher.*\n  got       A10G, .*8\.6",
     ):
         precision.decide("native", Device(torch.device("cpu"), "A10G", (8, 6)))
 
 
 def test_what_runs_is_recorded(tiny_model: Path) -> None:
     record = precision.decide("auto", CPU).record()
-    assert record.model_dump() == {"requested": "auto", "effective": "storage", "dtype": "float32", "device": "cpu"}
+    assert record.model_dump() == {
+        "requested": "auto",
+        "effective": "storage",
+        "dtype": "float32",
+        "device": "cpu",
+    }
 
 
 def rewrite(folder: Path, change: dict[str, torch.Tensor | None]) -> None:
     tensors = load_file(folder / "model.safetensors") | change
-    save_file({name: t for name, t in tensors.items() if t is not None}, folder / "model.safetensors")
+    save_file(
+        {name: t for name, t in tensors.items() if t is not None}, folder / "model.safetensors"
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,20 +307,33 @@ def rewrite(folder: Path, change: dict[str, torch.Tensor | None]) -> None:
         ({f"{LAYER}.weight": None}, "scales without weights"),
         ({f"{LAYER}.weight": None, f"{LAYER}.weight_scale_inv": None}, "lacks weights"),
         ({f"{LAYER}.weight": torch.ones(2, 2).to(fp8_linear.E4M3)}, "has another shape"),
-        ({"language_model.model.other.weight": torch.ones(2)}, "a weight that Ministral-3 does not"),
+        (
+            {"language_model.model.other.weight": torch.ones(2)},
+            "a weight that Ministral-3 does not",
+        ),
     ],
 )
-def test_a_damaged_base_is_refused(own_tiny_model: Path, change: dict[str, torch.Tensor | None], message: str) -> None:
+def test_a_damaged_base_is_refused(
+    own_tiny_model: Path, change: dict[str, torch.Tensor | None], message: str
+) -> None:
     rewrite(own_tiny_model, change)
     with pytest.raises(IntegrityError, match=message):
         load(own_tiny_model)
 
 
 @pytest.mark.parametrize(
-    "declared", [None, {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}]
+    "declared",
+    [
+        None,
+        {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]},
+    ],
 )
-def test_another_quantization_scheme_is_refused(own_tiny_model: Path, declared: dict[str, object] | None) -> None:
-    configuration = json.loads((own_tiny_model / "config.json").read_text()) | {"quantization_config": declared}
+def test_another_quantization_scheme_is_refused(
+    own_tiny_model: Path, declared: dict[str, object] | None
+) -> None:
+    configuration = json.loads((own_tiny_model / "config.json").read_text()) | {
+        "quantization_config": declared
+    }
     (own_tiny_model / "config.json").write_text(json.dumps(configuration))
     with pytest.raises(IntegrityError, match="not quantized the way this trainer reads"):
         load(own_tiny_model)
@@ -290,11 +343,16 @@ def test_a_scale_may_lie_in_another_shard_than_its_weight(own_tiny_model: Path) 
     tensors = load_file(own_tiny_model / "model.safetensors")
     scales = {name: tensors.pop(name) for name in list(tensors) if name.endswith("_scale_inv")}
     (own_tiny_model / "model.safetensors").unlink()
-    shards = {"model-00001-of-00002.safetensors": tensors, "model-00002-of-00002.safetensors": scales}
+    shards = {
+        "model-00001-of-00002.safetensors": tensors,
+        "model-00002-of-00002.safetensors": scales,
+    }
     for shard, content in shards.items():
         save_file(content, own_tiny_model / shard)
     weight_map = {name: shard for shard, content in shards.items() for name in content}
-    (own_tiny_model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    (own_tiny_model / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": weight_map})
+    )
     assert isinstance(load(own_tiny_model).get_submodule(RUNTIME), Fp8Linear)
 
 
@@ -305,6 +363,10 @@ def test_the_tiny_model_has_the_same_bytes_for_a_seed(
     revisions = []
     for seed in (17, 18):
         (tmp_path / str(seed)).mkdir()
-        revisions.append(make_tiny_model.write(tmp_path / str(seed), text=text, seed=seed, name="tiny-ministral-3"))
+        revisions.append(
+            make_tiny_model.write(
+                tmp_path / str(seed), text=text, seed=seed, name="tiny-ministral-3"
+            )
+        )
     assert revisions[0] == json.loads((tiny_model / "mirror.json").read_text())["revision"]
     assert revisions[0] != revisions[1]

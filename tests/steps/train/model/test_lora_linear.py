@@ -32,7 +32,9 @@ def base(kind: str) -> nn.Linear:
 def adapted(kind: str, made_by: type) -> peft_lora.Linear:
     layer: peft_lora.Linear = made_by(base(kind), "default", config=CONFIG, r=4, lora_alpha=8)
     for seed, part in enumerate((layer.lora_A, layer.lora_B)):
-        nn.init.normal_(part["default"].weight, std=0.1, generator=torch.Generator().manual_seed(seed))
+        nn.init.normal_(
+            part["default"].weight, std=0.1, generator=torch.Generator().manual_seed(seed)
+        )
     return layer
 
 
@@ -48,7 +50,9 @@ def trained(layer: nn.Module, autocast: bool) -> list[Tensor]:
 @pytest.mark.parametrize("kind", ["fp8", "plain"])
 @pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-5), (True, 2e-2)])
 def test_output_and_every_gradient_are_pefts(kind: str, autocast: bool, tolerance: float) -> None:
-    ours, theirs = (trained(adapted(kind, made_by), autocast) for made_by in (AdaptedLinear, peft_lora.Linear))
+    ours, theirs = (
+        trained(adapted(kind, made_by), autocast) for made_by in (AdaptedLinear, peft_lora.Linear)
+    )
     assert len(ours) == 4
     for mine, wanted in zip(ours, theirs, strict=True):
         assert (mine.dtype, mine.shape) == (wanted.dtype, wanted.shape)
@@ -60,7 +64,9 @@ def test_bfloat16_output_is_nearer_to_the_exact_one_than_pefts() -> None:
     errors = []
     for made_by in (AdaptedLinear, peft_lora.Linear):
         with torch.autocast("cpu", torch.bfloat16):
-            errors.append((adapted("plain", made_by)(torch.ones(1, 5, 64)).float() - exact).norm().item())
+            errors.append(
+                (adapted("plain", made_by)(torch.ones(1, 5, 64)).float() - exact).norm().item()
+            )
     assert errors[0] <= errors[1]
 
 
@@ -75,9 +81,14 @@ def test_disabled_and_merged_adapters_are_pefts_business() -> None:
     torch.testing.assert_close(layer(x), with_adapter, rtol=1e-4, atol=1e-5)
 
 
-def test_every_adapter_of_a_model_is_ours_and_named_as_pefts(tiny_model: Path, tmp_path: Path) -> None:
+def test_every_adapter_of_a_model_is_ours_and_named_as_pefts(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     tuned = lora.add_adapters(
-        ministral.load(tiny_model, precision.decide("storage", CPU)), 4, base_model="tiny", revision="0" * 40
+        ministral.load(tiny_model, precision.decide("storage", CPU)),
+        4,
+        base_model="tiny",
+        revision="0" * 40,
     )
     layers = [layer for layer in tuned.modules() if isinstance(layer, peft_lora.LoraLayer)]
     assert {type(layer) for layer in layers} == {AdaptedLinear}

@@ -24,7 +24,10 @@ CPU = precision.Device(torch.device("cpu"), "cpu", None)
 
 def documents(*lengths: int) -> list[Document]:
     generator = torch.Generator().manual_seed(3)
-    return [Document(tuple(torch.randint(20, 500, (n,), generator=generator).tolist()), n // 2) for n in lengths]
+    return [
+        Document(tuple(torch.randint(20, 500, (n,), generator=generator).tolist()), n // 2)
+        for n in lengths
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +57,25 @@ def test_without_borders_they_would(base: ministral.PackedMinistral) -> None:
     assert (hidden(base, leaking) - hidden(base, row)).abs().max() > 0.1
 
 
-def test_a_later_document_cannot_change_an_earlier_ones_loss(base: ministral.PackedMinistral) -> None:
+def test_a_later_document_cannot_change_an_earlier_ones_loss(
+    base: ministral.PackedMinistral,
+) -> None:
     first, second, other = documents(40, 40, 41)
     a, b = (hidden(base, packing.collate([[first, last]]))[:, :40] for last in (second, other))
     assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("seen", [0, 1, 2])
-def test_no_gradient_of_a_documents_loss_reaches_another_document(base: ministral.PackedMinistral, seen: int) -> None:
+def test_no_gradient_of_a_documents_loss_reaches_another_document(
+    base: ministral.PackedMinistral, seen: int
+) -> None:
     """The strictest form of it: not small, but exactly none, by any path from any layer."""
     row = documents(31, 64, 17)
     batch = packing.collate([row])
     embedded = base.get_input_embeddings()(batch.pop("input_ids")).detach().requires_grad_()
-    states = base.model(inputs_embeds=embedded, use_cache=False, **without_labels(batch)).last_hidden_state
+    states = base.model(
+        inputs_embeds=embedded, use_cache=False, **without_labels(batch)
+    ).last_hidden_state
     labels = batch["labels"].clone()
     edges = batch["cu_seq_lens_q"].tolist()
     mine = slice(edges[seen], edges[seen + 1])
@@ -81,7 +90,11 @@ def test_no_gradient_of_a_documents_loss_reaches_another_document(base: ministra
 def test_a_document_has_the_same_loss_in_any_company(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
     together = [nll for _, nll in evaluation.measure(base, [row], precision.decide("storage", CPU))]
-    alone = [nll for d in row for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))]
+    alone = [
+        nll
+        for d in row
+        for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))
+    ]
     assert together == pytest.approx(alone, rel=1e-5)
 
 
@@ -93,22 +106,29 @@ def test_a_mask_is_refused_because_it_would_be_ignored(base: ministral.PackedMin
         packed_attention(base, state, state, state, torch.ones(1, 1, 4, 4))
 
 
-def test_a_question_longer_than_one_token_over_a_cache_is_refused(base: ministral.PackedMinistral) -> None:
+def test_a_question_longer_than_one_token_over_a_cache_is_refused(
+    base: ministral.PackedMinistral,
+) -> None:
     from steps.train.model.packed_attention import packed_attention
 
     with pytest.raises(ValueError, match="one new token or a whole document"):
-        packed_attention(base, torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 9, 8), torch.zeros(1, 2, 9, 8), None)
+        packed_attention(
+            base, torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 9, 8), torch.zeros(1, 2, 9, 8), None
+        )
 
 
 def test_generation_with_a_cache_equals_generation_without(base: ministral.PackedMinistral) -> None:
     ids = torch.tensor([[1, 3, 40, 41, 42, 4]])
     with_cache, without = (
-        base.generate(input_ids=ids, max_length=16, do_sample=False, use_cache=c) for c in (True, False)
+        base.generate(input_ids=ids, max_length=16, do_sample=False, use_cache=c)
+        for c in (True, False)
     )
     assert torch.equal(with_cache, without)
 
 
-def reference_nll(base: ministral.PackedMinistral, rows: list[Document]) -> tuple[torch.Tensor, int]:
+def reference_nll(
+    base: ministral.PackedMinistral, rows: list[Document]
+) -> tuple[torch.Tensor, int]:
     """Plain full-logits cross-entropy, document by document."""
     total, count = torch.zeros(()), 0
     for document in rows:
@@ -120,18 +140,26 @@ def reference_nll(base: ministral.PackedMinistral, rows: list[Document]) -> tupl
     return total, count
 
 
-def test_packed_loss_equals_plain_cross_entropy_of_each_document(base: ministral.PackedMinistral) -> None:
+def test_packed_loss_equals_plain_cross_entropy_of_each_document(
+    base: ministral.PackedMinistral,
+) -> None:
     row = documents(31, 64, 17)
     total, count = reference_nll(base, row)
     assert count == sum(document.target_tokens for document in row)
-    assert base(**packing.collate([row])).loss.item() == pytest.approx((total / count).item(), rel=1e-5)
+    assert base(**packing.collate([row])).loss.item() == pytest.approx(
+        (total / count).item(), rel=1e-5
+    )
 
 
-def test_accumulated_loss_is_divided_by_the_tokens_of_the_whole_step(base: ministral.PackedMinistral) -> None:
+def test_accumulated_loss_is_divided_by_the_tokens_of_the_whole_step(
+    base: ministral.PackedMinistral,
+) -> None:
     row = documents(31, 64, 17)
     whole = base(**packing.collate([row])).loss
     tokens = sum(document.target_tokens for document in row)
-    parts = sum(base(**packing.collate([[document]]), num_items_in_batch=tokens).loss for document in row)
+    parts = sum(
+        base(**packing.collate([[document]]), num_items_in_batch=tokens).loss for document in row
+    )
     assert parts.item() == pytest.approx(whole.item(), rel=1e-5)
 
 
@@ -145,7 +173,12 @@ def test_chunked_loss_and_gradient_equal_the_full_ones(chunk_logits: int) -> Non
     labels[:, :4] = IGNORED
     chunked = chunked_loss.completion_nll(states, head, labels, chunk_logits=chunk_logits) * 0.5
     logits = (twin @ head.t())[:, :-1].reshape(-1, 50)
-    full = functional.cross_entropy(logits, labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum") * 0.5
+    full = (
+        functional.cross_entropy(
+            logits, labels[:, 1:].reshape(-1), ignore_index=IGNORED, reduction="sum"
+        )
+        * 0.5
+    )
     chunked.backward()
     full.backward()
     torch.testing.assert_close(chunked, full)
@@ -161,7 +194,9 @@ def test_the_loss_of_each_token_is_that_of_full_logits_in_order(chunk_logits: in
     labels[:, :4] = IGNORED
     each = chunked_loss.token_nll(states, head, labels, chunk_logits=chunk_logits)
     kept = labels[:, 1:] != IGNORED
-    full = functional.cross_entropy((states @ head.t())[:, :-1][kept], labels[:, 1:][kept], reduction="none")
+    full = functional.cross_entropy(
+        (states @ head.t())[:, :-1][kept], labels[:, 1:][kept], reduction="none"
+    )
     assert not each.requires_grad
     torch.testing.assert_close(each, full)
     torch.testing.assert_close(each.sum(), chunked_loss.completion_nll(states, head, labels))
@@ -200,7 +235,9 @@ def packed(lengths: list[int], seed: int = 0) -> list[list[int]]:
 
 
 @given(st.lists(st.integers(1, 64), max_size=60), st.integers(0, 5))
-def test_packing_keeps_every_document_once_and_no_row_overflows(lengths: list[int], seed: int) -> None:
+def test_packing_keeps_every_document_once_and_no_row_overflows(
+    lengths: list[int], seed: int
+) -> None:
     rows = packed(lengths, seed=seed)
     assert all(0 < sum(lengths[document] for document in row) <= 64 for row in rows)
     assert sorted(chain.from_iterable(rows)) == list(range(len(lengths)))
@@ -233,10 +270,14 @@ def test_best_fit_fills_rows_better_than_arrival_order() -> None:
 
 def test_documents_in_memory_are_packed_alike() -> None:
     items = [Document(tuple(range(n)), 0) for n in (60, 4, 33, 31)]
-    assert packing.packed(items, 64, seed=3) == [[items[n] for n in row] for row in packed([60, 4, 33, 31], seed=3)]
+    assert packing.packed(items, 64, seed=3) == [
+        [items[n] for n in row] for row in packed([60, 4, 33, 31], seed=3)
+    ]
 
 
 @pytest.mark.parametrize("length", [0, 65])
 def test_a_document_that_no_row_can_hold_is_refused(length: int) -> None:
-    with pytest.raises(ValueError, match=f"of 1 to at most 64 tokens, got some from {min(length, 5)} to"):
+    with pytest.raises(
+        ValueError, match=f"of 1 to at most 64 tokens, got some from {min(length, 5)} to"
+    ):
         packed([5, length])

@@ -69,7 +69,9 @@ def test_a_split_plan_counts_its_share_and_the_two_layers_that_are_gathered() ->
     ],
 )
 def test_what_bitsandbytes_holds_cannot_be_split(plan: Plan, named: str) -> None:
-    with pytest.raises(UsageError, match=f"{named} cannot be used with a base that is split among GPUs") as refused:
+    with pytest.raises(
+        UsageError, match=f"{named} cannot be used with a base that is split among GPUs"
+    ) as refused:
         loading.shared_out(arguments("fsdp"), plan, A10G, 2)
     assert "train.sharding ddp" in str(refused.value)
 
@@ -90,4 +92,8 @@ def test_each_epoch_has_an_order_of_its_own_that_no_number_of_processes_changes(
 
 def test_a_row_beyond_the_last_weighs_nothing() -> None:
     rows = Padded([[Document((1, 5, 6, 7), 2)]])
-    assert [sum(document.target_tokens for document in rows[number]) for number in (0, 1, 2)] == [2, 0, 0]
+    assert [sum(document.target_tokens for document in rows[number]) for number in (0, 1, 2)] == [
+        2,
+        0,
+        0,
+    ]

@@ -18,10 +18,14 @@ LAYERS = 4
 
 @pytest.fixture(scope="module")
 def folder(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return allocator_count.model_of(make_tiny_model, tmp_path_factory.mktemp("four") / "model", layers=LAYERS)
+    return allocator_count.model_of(
+        make_tiny_model, tmp_path_factory.mktemp("four") / "model", layers=LAYERS
+    )
 
 
-def gradients(folder: Path, dtype: torch.dtype, layers: int) -> tuple[Tensor, dict[str, Tensor], int]:
+def gradients(
+    folder: Path, dtype: torch.dtype, layers: int
+) -> tuple[Tensor, dict[str, Tensor], int]:
     """Loss, every gradient, and the bytes kept for backward."""
     how = allocator_count.precision(dtype=dtype)
     adapted = allocator_count.adapted(folder, 4, how)
@@ -36,11 +40,17 @@ def gradients(folder: Path, dtype: torch.dtype, layers: int) -> tuple[Tensor, di
     kept = allocator_count.saved_bytes(adapted, forward)
     loss = forward()
     loss.backward()
-    return loss.detach(), {n: p.grad for n, p in adapted.named_parameters() if p.grad is not None}, kept
+    return (
+        loss.detach(),
+        {n: p.grad for n, p in adapted.named_parameters() if p.grad is not None},
+        kept,
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_gradients_are_the_same_bit_for_bit_with_none_some_and_all_layers(folder: Path, dtype: torch.dtype) -> None:
+def test_gradients_are_the_same_bit_for_bit_with_none_some_and_all_layers(
+    folder: Path, dtype: torch.dtype
+) -> None:
     kept_loss, kept, _ = gradients(folder, dtype, 0)
     for layers in (1, 3, LAYERS):
         loss, recomputed, _ = gradients(folder, dtype, layers)
@@ -57,9 +67,13 @@ def test_bytes_kept_for_backward_fall_with_each_layer(folder: Path) -> None:
 def test_the_first_layers_recompute_so_that_the_last_ones_are_gone_by_then(folder: Path) -> None:
     adapted = allocator_count.adapted(folder, 4, allocator_count.precision())
     recomputation.apply(adapted, 3)
-    assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [True] * 3 + [False]
+    assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [
+        True
+    ] * 3 + [False]
     recomputation.apply(adapted, 1)  # a later answer replaces an earlier one
-    assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [True] + [False] * 3
+    assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [
+        True
+    ] + [False] * 3
 
 
 @pytest.mark.parametrize("layers", [-1, LAYERS + 1])

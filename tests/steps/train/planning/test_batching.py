@@ -30,7 +30,9 @@ def on(name: str, monkeypatch: pytest.MonkeyPatch) -> Device:
 
 @pytest.mark.parametrize("sequence_length", SEQUENCE_LENGTHS)
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 8])
-def test_rows_times_passes_times_ranks_is_one_optimizer_step(sequence_length: int, ranks: int) -> None:
+def test_rows_times_passes_times_ranks_is_one_optimizer_step(
+    sequence_length: int, ranks: int
+) -> None:
     decided = decide(CPU, sequence_length, plan=STORAGE, ranks=ranks)
     rows = decided.micro_rows * decided.accumulation * ranks
     assert rows == batching.rows_per_step(ranks) >= ROWS_PER_STEP
@@ -39,12 +41,18 @@ def test_rows_times_passes_times_ranks_is_one_optimizer_step(sequence_length: in
 
 
 def test_long_rows_go_one_at_a_time() -> None:
-    assert [decide(CPU, length, plan=STORAGE).micro_rows for length in (512, 1024, 8192)] == [4, 2, 1]
+    assert [decide(CPU, length, plan=STORAGE).micro_rows for length in (512, 1024, 8192)] == [
+        4,
+        2,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("name", ["NVIDIA A10G", "NVIDIA L40S", "NVIDIA H100 80GB HBM3"])
 @pytest.mark.parametrize("sequence_length", SEQUENCE_LENGTHS)
-def test_what_is_decided_fits_the_device(name: str, sequence_length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_decided_fits_the_device(
+    name: str, sequence_length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device = on(name, monkeypatch)
     decided = decide(device, sequence_length, plan=STORAGE)
     assert decided.micro_rows * decided.accumulation == ROWS_PER_STEP
@@ -58,12 +66,17 @@ def test_no_layer_recomputes_that_need_not(monkeypatch: pytest.MonkeyPatch) -> N
     assert 0 < decided.recomputed_layers < MINISTRAL_3B.layers
     budget = batching.budget_bytes(devices.sheet("NVIDIA A10G").memory_bytes)
     assert memory.peak(STORAGE, 8192, recomputed=decided.recomputed_layers - 1).total > budget
-    assert decide(on("NVIDIA H100 80GB HBM3", monkeypatch), 8192, plan=STORAGE).recomputed_layers == 0
+    assert (
+        decide(on("NVIDIA H100 80GB HBM3", monkeypatch), 8192, plan=STORAGE).recomputed_layers == 0
+    )
 
 
 def test_fewer_rows_at_once_are_preferred_to_recomputing(monkeypatch: pytest.MonkeyPatch) -> None:
     decided = decide(on("NVIDIA A10G", monkeypatch), 2048, plan=STORAGE)
-    assert (decided.micro_rows, decided.recomputed_layers) == (2, 0)  # 4 rows would fit, with half of the layers twice
+    assert (decided.micro_rows, decided.recomputed_layers) == (
+        2,
+        0,
+    )  # 4 rows would fit, with half of the layers twice
 
 
 def test_8192_packed_tokens_of_ministral_3b_fit_24_gb(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,16 +88,30 @@ def test_8192_packed_tokens_of_ministral_3b_fit_24_gb(monkeypatch: pytest.Monkey
 
 def test_a_model_that_cannot_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     large = replace(STORAGE, shape=replace(MINISTRAL_3B, layers=200))
-    with pytest.raises(UsageError, match=r"does not fit the device\n.* GiB for one row of 8192 tokens\n.*18\.8 GiB"):
+    with pytest.raises(
+        UsageError, match=r"does not fit the device\n.* GiB for one row of 8192 tokens\n.*18\.8 GiB"
+    ):
         decide(on("NVIDIA A10G", monkeypatch), 8192, plan=large)
 
 
-def test_out_of_memory_is_answered_with_fewer_rows_then_more_recomputed_layers_then_nothing() -> None:
+def test_out_of_memory_is_answered_with_fewer_rows_then_more_recomputed_layers_then_nothing() -> (
+    None
+):
     steps = [Batching(4, 1, 0, 6)]
     while (smaller := steps[-1].smaller()) is not None:
         steps.append(smaller)
     shown = [(step.micro_rows, step.accumulation, step.recomputed_layers) for step in steps]
-    assert shown == [(4, 1, 0), (2, 2, 0), (1, 4, 0), (1, 4, 1), (1, 4, 2), (1, 4, 3), (1, 4, 4), (1, 4, 5), (1, 4, 6)]
+    assert shown == [
+        (4, 1, 0),
+        (2, 2, 0),
+        (1, 4, 0),
+        (1, 4, 1),
+        (1, 4, 2),
+        (1, 4, 3),
+        (1, 4, 4),
+        (1, 4, 5),
+        (1, 4, 6),
+    ]
 
 
 def test_three_rows_become_one_at_a_time_without_losing_any() -> None:
@@ -99,4 +126,8 @@ def test_the_table_says_what_batching_decides_and_leaves_out_what_does_not_fit()
     assert a10g.base + a10g.adapters + a10g.kept + a10g.momentary == pytest.approx(a10g.needed)
     assert a10g.needed == pytest.approx(17.91, abs=0.01)
     large = replace(STORAGE, shape=replace(MINISTRAL_3B, layers=200))
-    assert {line.device for line in memory_table.table(large, 8192)} == {"L40S", "H100 80GB HBM3", "H200"}
+    assert {line.device for line in memory_table.table(large, 8192)} == {
+        "L40S",
+        "H100 80GB HBM3",
+        "H200",
+    }

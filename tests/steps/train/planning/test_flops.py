@@ -30,7 +30,10 @@ def test_the_formula_is_what_torch_counts(tiny_model: Path, mode: str) -> None:
     tokens = flops.Tokens.of(documents)
     # plain products multiply the whole square of each document; causal attention needs its lower half
     square = flops.Tokens(tokens.tokens, sum(len(d) ** 2 for d in documents), tokens.labelled)
-    assert counted(adapted, documents) == flops.of_step(Shape.of(adapted.config.text_config), 8, square).total
+    assert (
+        counted(adapted, documents)
+        == flops.of_step(Shape.of(adapted.config.text_config), 8, square).total
+    )
 
 
 def test_recomputing_is_not_counted_as_model_work(tiny_model: Path) -> None:
@@ -44,15 +47,23 @@ def test_recomputing_is_not_counted_as_model_work(tiny_model: Path) -> None:
 def test_two_thirds_of_six_times_the_parameters() -> None:
     tokens = flops.Tokens(8192, 8 * 1024 * 1025 // 2, 1600)
     step = flops.of_step(MINISTRAL_3B, 16, tokens)
-    naive = 6 * (MINISTRAL_3B.layers * MINISTRAL_3B.layer_weights + MINISTRAL_3B.embedding) * tokens.tokens
+    naive = (
+        6
+        * (MINISTRAL_3B.layers * MINISTRAL_3B.layer_weights + MINISTRAL_3B.embedding)
+        * tokens.tokens
+    )
     assert 0.6 < step.total / naive < 0.7
-    assert 12.5e9 < step.total / tokens.tokens < 13.5e9  # reference/training.md §5: 12.8 to 14 GF a token
+    assert (
+        12.5e9 < step.total / tokens.tokens < 13.5e9
+    )  # reference/training.md §5: 12.8 to 14 GF a token
 
 
 def test_tokens_of_several_passes_add_up() -> None:
     documents = [Document((1, 2, 3), 1), Document((4, 5), 0)]
     assert flops.Tokens.of(documents) == flops.Tokens(5, 6 + 3, 2 + 1)
-    assert flops.Tokens.of(documents[:1]) + flops.Tokens.of(documents[1:]) == flops.Tokens.of(documents)
+    assert flops.Tokens.of(documents[:1]) + flops.Tokens.of(documents[1:]) == flops.Tokens.of(
+        documents
+    )
     assert flops.Tokens.of([]) == flops.Tokens(0, 0, 0)
 
 
@@ -69,5 +80,7 @@ def test_tokens_of_several_passes_add_up() -> None:
         ("cpu", None, None),
     ],
 )
-def test_a_devices_peak_is_its_own_or_unknown(name: str, bfloat16: float | None, fp8: float | None) -> None:
+def test_a_devices_peak_is_its_own_or_unknown(
+    name: str, bfloat16: float | None, fp8: float | None
+) -> None:
     assert (devices.peak_flops(name), devices.peak_flops(name, fp8=True)) == (bfloat16, fp8)

@@ -65,7 +65,9 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
     recomputation.apply(adapted, case.recomputed)
     batch = allocator_count.row(*case.lengths, labelled=case.labelled)
     tokens, labelled = sum(case.lengths), int((batch["labels"][:, 1:] != IGNORED).sum())
-    plan = memory.Plan.of(Shape.of(adapted.config.text_config), how, rank=case.rank, optimizer="adamw")
+    plan = memory.Plan.of(
+        Shape.of(adapted.config.text_config), how, rank=case.rank, optimizer="adamw"
+    )
 
     def forward() -> Tensor:
         with autocast(how):
@@ -74,7 +76,9 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
 
     kept = allocator_count.saved_bytes(adapted, forward)
     predicted = memory.kept_bytes(plan, tokens, recomputed=case.recomputed, labelled=labelled)
-    if case.recomputed == plan.shape.layers:  # then only closures hold cos and sin, where the hooks do not look
+    if (
+        case.recomputed == plan.shape.layers
+    ):  # then only closures hold cos and sin, where the hooks do not look
         kept += tokens * 2 * case.dtype.itemsize * plan.shape.head_width
     assert abs(predicted - kept) <= 16  # single numbers
     if case.mode == "native_dx":
@@ -87,11 +91,17 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
 
 @pytest.mark.parametrize("mode", ["storage", "off"])
 @pytest.mark.parametrize("dtype", [FLOAT, HALF])
-def test_base_and_adapters_take_what_is_predicted(tiny_model: Path, mode: str, dtype: torch.dtype) -> None:
+def test_base_and_adapters_take_what_is_predicted(
+    tiny_model: Path, mode: str, dtype: torch.dtype
+) -> None:
     how = allocator_count.precision(mode, dtype)
     base = ministral.load(tiny_model, how)
     plan = memory.Plan.of(ministral.shape(tiny_model), how, rank=8, optimizer="adamw")
-    held = sum(p.numel() * p.element_size() for name, p in base.named_parameters() if not name.endswith(".scale"))
+    held = sum(
+        p.numel() * p.element_size()
+        for name, p in base.named_parameters()
+        if not name.endswith(".scale")
+    )
     assert held == memory.base_bytes(plan)
     tuned = lora.add_adapters(base, 8, base_model="tiny", revision="0" * 40)
     trainable = [p for p in tuned.parameters() if p.requires_grad]
@@ -99,7 +109,12 @@ def test_base_and_adapters_take_what_is_predicted(tiny_model: Path, mode: str, d
     for parameter in trainable:
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
-    state = sum(t.numel() * t.element_size() for s in optimizer.state.values() for t in s.values() if t.numel() > 1)
+    state = sum(
+        t.numel() * t.element_size()
+        for s in optimizer.state.values()
+        for t in s.values()
+        if t.numel() > 1
+    )
     held = sum(2 * p.numel() * p.element_size() for p in trainable) + state
     assert held == memory.adapter_bytes(plan)
 
@@ -111,7 +126,9 @@ def test_bytes_follow_mode_optimizer_and_tokens() -> None:
     assert memory.base_bytes(nf4) < memory.base_bytes(storage)
     small_state = memory.Plan(MINISTRAL_3B, "storage", 16, "adamw_8bit")
     assert 0.6 < memory.adapter_bytes(small_state) / memory.adapter_bytes(storage) < 0.65
-    totals = [memory.peak(storage, 8192, recomputed=n).total for n in range(MINISTRAL_3B.layers + 1)]
+    totals = [
+        memory.peak(storage, 8192, recomputed=n).total for n in range(MINISTRAL_3B.layers + 1)
+    ]
     assert totals == sorted(totals, reverse=True)
 
 

@@ -45,15 +45,27 @@ class Outline(HTMLParser):
 def test_a_hostile_sample_stays_text() -> None:
     outline = Outline(html_page.render(example()))
     assert HOSTILE.replace("\x00", "\ufffd").replace("\x1b", "\ufffd") in outline.text
-    assert not {tag for tag, _ in outline.tags} & {"script", "img", "iframe", "object", "link", "a", "form"}
-    assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
+    assert not {tag for tag, _ in outline.tags} & {
+        "script",
+        "img",
+        "iframe",
+        "object",
+        "link",
+        "a",
+        "form",
+    }
+    assert not [
+        name for _, attributes in outline.tags for name in attributes if name.startswith("on")
+    ]
 
 
 def test_nothing_outside_the_page_is_named_and_the_browser_is_told_to_load_nothing() -> None:
     text = html_page.render(example(sample={"example_id": "x", "base": "a", "tuned": "b"}))
     outline = Outline(text)
     assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
-    assert not [name for _, attributes in outline.tags for name in attributes if name in ("src", "href")]
+    assert not [
+        name for _, attributes in outline.tags for name in attributes if name in ("src", "href")
+    ]
     policy = next(a["content"] for tag, a in outline.tags if tag == "meta" and a.get("http-equiv"))
     assert policy is not None
     assert policy.startswith("default-src 'none'")
@@ -93,18 +105,25 @@ def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
         (-3.0, 5.0, [-4, -2, 0, 2, 4, 6]),
     ],
 )
-def test_ticks_are_round_and_hold_all_values(low: float, high: float, expected: list[float]) -> None:
+def test_ticks_are_round_and_hold_all_values(
+    low: float, high: float, expected: list[float]
+) -> None:
     assert svg_charts.ticks(low, high) == pytest.approx(expected)
 
 
 def test_bars_are_as_high_as_their_values() -> None:
     svg = svg_charts.bars(["a", "b"], {"one": [1, 2], "two": [0, 4]}, x="", y="")
-    heights = [float(rect.attrib["height"]) for rect in svg.iter("rect") if rect.find("title") is not None]
+    heights = [
+        float(rect.attrib["height"]) for rect in svg.iter("rect") if rect.find("title") is not None
+    ]
     assert heights == pytest.approx([heights[3] / 4, heights[3] / 2, 0, heights[3]], abs=0.1)
 
 
 def test_a_label_cannot_become_markup() -> None:
-    hostile = [svg_charts.Line("<script>", [(0, 1), (1, 2)]), svg_charts.Line("</svg><img>", [(0, 2)])]
+    hostile = [
+        svg_charts.Line("<script>", [(0, 1), (1, 2)]),
+        svg_charts.Line("</svg><img>", [(0, 2)]),
+    ]
     svg = svg_charts.lines(hostile, x="<b>", y="&")
     assert {tag for tag, _ in Outline(tostring(svg, encoding="unicode")).tags} == {
         *("svg", "title", "text", "line", "polyline", "rect", "circle")
@@ -118,7 +137,10 @@ def test_a_long_curve_is_thinned_by_means_so_that_register_takes_the_report() ->
     assert points[0] == {"step": 300.0, "train_loss": 0.5}
     assert findings.thinned(curve[:4]) == (curve[:4], 1)
     longest = example(curve=points, evaluations=points)
-    for text, name in ((longest.model_dump_json(indent=2), "report.json"), (html_page.render(longest), "report.html")):
+    for text, name in (
+        (longest.model_dump_json(indent=2), "report.json"),
+        (html_page.render(longest), "report.html"),
+    ):
         assert len(text) < artifact.ALLOWED[name] / 10
 
 
@@ -167,7 +189,11 @@ def test_the_card_has_data_metrics_and_lineage_ids() -> None:
 def test_the_archives_list_has_every_document_and_refuses_a_stray_file(tmp_path: Path) -> None:
     for name in ("report.json", "report.html", "README.md"):
         (tmp_path / name).write_text(name)
-    assert [entry.path for entry in model_folder.entries(tmp_path)] == ["README.md", "report.html", "report.json"]
+    assert [entry.path for entry in model_folder.entries(tmp_path)] == [
+        "README.md",
+        "report.html",
+        "report.json",
+    ]
     (tmp_path / "optimizer.pt").write_text("x")
     with pytest.raises(RuntimeError, match=r"got \['optimizer\.pt'\]: name it in the list"):
         model_folder.entries(tmp_path)

@@ -33,7 +33,9 @@ def model_of(script: ModuleType, folder: Path, **sizes: int) -> Path:
 def adapted(folder: Path, rank: int, how: Precision) -> Any:
     """The model, with adapters that do something, ready to train."""
     torch.manual_seed(0)
-    tuned = lora.add_adapters(ministral.load(folder, how), rank, base_model="tiny", revision="0" * 40).train()
+    tuned = lora.add_adapters(
+        ministral.load(folder, how), rank, base_model="tiny", revision="0" * 40
+    ).train()
     for name, parameter in tuned.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.02)
@@ -46,7 +48,10 @@ def row(*lengths: int, labelled: float = 0.5) -> dict[str, torch.Tensor | int]:
     return collate(
         [
             [
-                Document(tuple(torch.randint(20, 500, (n,), generator=generator).tolist()), round(n * (1 - labelled)))
+                Document(
+                    tuple(torch.randint(20, 500, (n,), generator=generator).tolist()),
+                    round(n * (1 - labelled)),
+                )
                 for n in lengths
             ]
         ]
@@ -56,7 +61,9 @@ def row(*lengths: int, labelled: float = 0.5) -> dict[str, torch.Tensor | int]:
 def saved_bytes(module: torch.nn.Module, forward: Callable[[], Any]) -> int:
     """Bytes that autograd keeps for backward, parameters not counted and each storage once."""
     own = {p.untyped_storage().data_ptr() for p in module.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}  # the storages themselves: a freed address would be given out again
+    kept: dict[
+        int, torch.UntypedStorage
+    ] = {}  # the storages themselves: a freed address would be given out again
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()

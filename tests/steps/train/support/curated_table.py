@@ -10,7 +10,13 @@ from deltalake import CommitProperties, write_deltalake
 
 from steps.governance.catalog import Table
 from steps.governance.errors import Conflict
-from steps.governance.manifest import FileEntry, Prepared, PreparedCounts, RejectedVersion, TableVersion
+from steps.governance.manifest import (
+    FileEntry,
+    Prepared,
+    PreparedCounts,
+    RejectedVersion,
+    TableVersion,
+)
 from steps.governance.names import UcName, execution_id
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abcdefghijkl"
@@ -21,7 +27,14 @@ TABLE_ID = "11111111-1111-1111-1111-111111111111"
 
 def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]]:
     """Examples that a tiny model can learn something of."""
-    risks = ["competition", "litigation", "new regulation", "interest rates", "supply shortages", "product defects"]
+    risks = [
+        "competition",
+        "litigation",
+        "new regulation",
+        "interest rates",
+        "supply shortages",
+        "product defects",
+    ]
     return [
         {
             "example_id": f"x{i}",
@@ -33,7 +46,8 @@ def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]
             "year": 2000 + i % 20,
             "source_filing": f"{i}.htm",
             "system": "You are an analyst.",
-            "prompt": f"Write the heading. We face {risks[i % 6]}, which could harm our business in many ways. " * 3,
+            "prompt": f"Write the heading. We face {risks[i % 6]}, which could harm our business in many ways. "
+            * 3,
             "completion": f"Our business could be harmed by {risks[i % 6]}.",
         }
         for i in range(train + held_out)
@@ -79,8 +93,16 @@ def prepared(folder: Path, arn: str, version: int, train: int = 24, held_out: in
         execution_arn=arn,
         created_at="2026-11-22T05:00:00Z",
         principal="prepare",
-        source=TableVersion(table="edgar.raw.filings", table_id="r", location="s3://raw", version=0),
-        target=TableVersion(table=NAME, table_id=TABLE_ID, location=str(folder), version=version, partition=partition),
+        source=TableVersion(
+            table="edgar.raw.filings", table_id="r", location="s3://raw", version=0
+        ),
+        target=TableVersion(
+            table=NAME,
+            table_id=TABLE_ID,
+            location=str(folder),
+            version=version,
+            partition=partition,
+        ),
         rejected=RejectedVersion(table=f"{NAME}_rejected", version=version),
         files=files,
         schema_sha256="0" * 64,

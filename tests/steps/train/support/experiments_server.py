@@ -51,7 +51,11 @@ class ExperimentsServer:
 
     def values(self, key: str) -> list[tuple[int, Any]]:
         """The first run's curve: equal values at the same step and time are one point of it."""
-        points = {(m["step"], m["timestamp"], m["value"]) for m in self.runs[0]["metrics"] if m["key"] == key}
+        points = {
+            (m["step"], m["timestamp"], m["value"])
+            for m in self.runs[0]["metrics"]
+            if m["key"] == key
+        }
         return [(step, value) for step, _, value in sorted(points)]
 
     def tags(self) -> dict[str, str]:
@@ -91,11 +95,21 @@ class ExperimentsServer:
             for run in self.runs
             if {"key": "governed_finetune.training_job", "value": wanted} in run["data"]["tags"]
         ]
-        return 200, {"runs": sorted(found, key=lambda run: run["info"]["start_time"])[: body["max_results"]]}
+        return 200, {
+            "runs": sorted(found, key=lambda run: run["info"]["start_time"])[: body["max_results"]]
+        }
 
     def _runs_create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        info = {"run_id": f"run-{len(self.runs)}", "status": "RUNNING", "start_time": body["start_time"]}
-        run = {"info": info | {"run_name": body["run_name"]}, "data": {"tags": list(body["tags"])}, "metrics": []}
+        info = {
+            "run_id": f"run-{len(self.runs)}",
+            "status": "RUNNING",
+            "start_time": body["start_time"],
+        }
+        run = {
+            "info": info | {"run_name": body["run_name"]},
+            "data": {"tags": list(body["tags"])},
+            "metrics": [],
+        }
         self.runs.append(run)
         return 200, {"run": run}
 
@@ -107,7 +121,9 @@ class ExperimentsServer:
         run = self._run(body)
         run["metrics"] += body.get("metrics", [])
         run["data"]["tags"] += body.get("tags", [])
-        run.setdefault("params", {}).update({param["key"]: param["value"] for param in body.get("params", [])})
+        run.setdefault("params", {}).update(
+            {param["key"]: param["value"] for param in body.get("params", [])}
+        )
         return 200, {}
 
     def _run(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -125,11 +141,15 @@ def serving() -> Iterator[ExperimentsServer]:
             self._answer(url.path, {key: values[0] for key, values in parse_qs(url.query).items()})
 
         def do_POST(self) -> None:
-            self._answer(self.path, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self._answer(
+                self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))
+            )
 
         def _answer(self, path: str, body: dict[str, Any]) -> None:
             if path == "/.well-known/databricks-config":
-                return self._reply(200, {"oidc_endpoint": f"{state.host}/oidc", "workspace_id": "1"})
+                return self._reply(
+                    200, {"oidc_endpoint": f"{state.host}/oidc", "workspace_id": "1"}
+                )
             assert self.headers["authorization"] == f"Bearer {TOKEN}"
             name = path.removeprefix("/api/2.0/mlflow/")
             what = state.next_trouble(name)
@@ -138,7 +158,9 @@ def serving() -> Iterator[ExperimentsServer]:
                 state.released.wait(60)
             if what > 0:
                 state.asked.append((name, body))
-                return self._reply(what, {"error_code": _CODES.get(what, "INTERNAL_ERROR"), "message": "trouble"})
+                return self._reply(
+                    what, {"error_code": _CODES.get(what, "INTERNAL_ERROR"), "message": "trouble"}
+                )
             status, document = state.act(name, body)
             if what != DROP:
                 return self._reply(status, document)
@@ -160,7 +182,9 @@ def serving() -> Iterator[ExperimentsServer]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     state.host = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield state

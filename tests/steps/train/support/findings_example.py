@@ -6,9 +6,7 @@ from typing import Any
 from steps.train.report.findings import Findings, Merged
 from tests.steps.train.support.curated_table import ARN
 
-HOSTILE = (
-    """</pre><script>alert(1)</script><img src="https://evil.example/x" onerror='alert(2)'>&amp;\x00\x1b[31m\u202e"""
-)
+HOSTILE = """</pre><script>alert(1)</script><img src="https://evil.example/x" onerror='alert(2)'>&amp;\x00\x1b[31m\u202e"""
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -16,9 +16,18 @@ from steps.train.model.base_model_files import MIRROR
 from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
 from steps.train.tracking import metric_lines
-from tests.steps.train.support.curated_table import ARN, NAME, LocalCatalog, MemoryEvidence, prepared
+from tests.steps.train.support.curated_table import (
+    ARN,
+    NAME,
+    LocalCatalog,
+    MemoryEvidence,
+    prepared,
+)
 
-PREPARED, EVIDENCE = "s3://evidence/executions/x/prepare/manifest.json", "s3://evidence/executions/x/train"
+PREPARED, EVIDENCE = (
+    "s3://evidence/executions/x/prepare/manifest.json",
+    "s3://evidence/executions/x/train",
+)
 TRAINED = f"{EVIDENCE}/train-1/manifest.json"
 
 

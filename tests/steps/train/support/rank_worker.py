@@ -41,10 +41,17 @@ def main(path: str) -> None:
 def _train(entry: dict[str, Any]) -> dict[str, Any]:
     """Each process has folders of its own where it must not meet the others, and shares model and checkpoints."""
     root = Path(entry["root"])
-    mine = uneven(root / f"job-of-rank-{ME.rank}", Path(entry["base"]), Path(entry["curated"]), **entry["changes"])
+    mine = uneven(
+        root / f"job-of-rank-{ME.rank}",
+        Path(entry["base"]),
+        Path(entry["curated"]),
+        **entry["changes"],
+    )
     mine.paths = _Shared(mine.paths.root, root)
     if entry["checkpoints"]:
-        ME.leader_first(lambda: ME.is_leader and shutil.copytree(entry["checkpoints"], root / "checkpoints"))
+        ME.leader_first(
+            lambda: ME.is_leader and shutil.copytree(entry["checkpoints"], root / "checkpoints")
+        )
     stop = entry["stop"]
     stopping = sigterm_after_step(stop[1]) if stop and stop[0] == ME.rank else nullcontext(None)
     with heard() as lines, stopping as signal:
@@ -93,6 +100,9 @@ class _Shared:
 
     def __getattr__(self, name: str) -> Path:
         place: Path = getattr(
-            self._shared if name in ("model", "checkpoints", "output_data", "merged") else self._own, name
+            self._shared
+            if name in ("model", "checkpoints", "output_data", "merged")
+            else self._own,
+            name,
         )
         return place

@@ -30,7 +30,9 @@ def several(count: int, *arguments: str) -> Iterator[list["subprocess.Popen[str]
     """
     from torch.distributed import TCPStore
 
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=SECONDS))
+    store = TCPStore(
+        "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=SECONDS)
+    )
     workers = [_start(rank, count, store.port, arguments) for rank in range(count)]
     try:
         yield workers
@@ -63,5 +65,10 @@ def _start(rank: int, count: int, port: int, arguments: tuple[str, ...]) -> "sub
     environment = os.environ | {name: str(value) for name, value in told.items()}
     command = [sys.executable, "-c", _RUN, *arguments]
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )

@@ -46,8 +46,12 @@ def main(table: Path, manifest: Path, base_model: Path) -> dict[str, float]:
     known = Table(UcName.parse(target.table), target.table_id, str(table))
     began, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        batches = verified_table.stream(prepared, known, _LocalAccess(), execution_arn=prepared.execution_arn)
-        built = corpus.build(batches, Chat(base_model), Path(folder) / "corpus", row_tokens=1024, seed=17)
+        batches = verified_table.stream(
+            prepared, known, _LocalAccess(), execution_arn=prepared.execution_arn
+        )
+        built = corpus.build(
+            batches, Chat(base_model), Path(folder) / "corpus", row_tokens=1024, seed=17
+        )
         return {
             "seconds": time.perf_counter() - began,
             "cpu_seconds": time.process_time() - cpu,
@@ -59,7 +63,11 @@ def main(table: Path, manifest: Path, base_model: Path) -> dict[str, float]:
 
 
 def _peak_mib() -> float:
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM:")
+    )
     return int(line.split()[1]) / 1024
 
 

@@ -12,7 +12,14 @@ from steps.governance import logs
 from steps.governance.errors import NameRefused
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MOST_POINTS, MlflowRun
-from tests.steps.train.support.experiments_server import DROP, HANG, TOKEN, ExperimentsServer, serving, workspace
+from tests.steps.train.support.experiments_server import (
+    DROP,
+    HANG,
+    TOKEN,
+    ExperimentsServer,
+    serving,
+    workspace,
+)
 
 EXPERIMENT, JOB = "/Shared/governed-finetune-test", "pipelines-0123456789ab-Train-1"
 PREFIX = "governed_finetune."
@@ -38,7 +45,11 @@ def no_thread_is_left() -> Iterator[None]:
 
 def run_of(server: ExperimentsServer, job: str = JOB) -> MlflowRun:
     return MlflowRun(
-        workspace(server), experiment=EXPERIMENT, training_job=job, tags={"base_model": "tiny"}, params={"seed": "17"}
+        workspace(server),
+        experiment=EXPERIMENT,
+        training_job=job,
+        tags={"base_model": "tiny"},
+        params={"seed": "17"},
     )
 
 
@@ -51,7 +62,9 @@ def finished(server: ExperimentsServer, *steps: int, status: Any = "FINISHED") -
     return tracker
 
 
-def test_values_arrive_with_their_steps_in_a_run_that_says_what_it_is(server: ExperimentsServer) -> None:
+def test_values_arrive_with_their_steps_in_a_run_that_says_what_it_is(
+    server: ExperimentsServer,
+) -> None:
     tracker = LiveTracker(run_of(server))
     tracker.log(1, {"train_loss": 3.5, "grad_norm": 0.25})
     tracker.log(2, {"train_loss": 3.25})
@@ -71,18 +84,24 @@ def test_values_arrive_with_their_steps_in_a_run_that_says_what_it_is(server: Ex
     assert tracker.problems == []
 
 
-def test_many_values_travel_in_few_requests_none_larger_than_the_service_takes(server: ExperimentsServer) -> None:
+def test_many_values_travel_in_few_requests_none_larger_than_the_service_takes(
+    server: ExperimentsServer,
+) -> None:
     tracker = LiveTracker(run_of(server))
     for step in range(1000):
         tracker.log(step, {"train_loss": 1.0, "grad_norm": 2.0, "learning_rate": 3.0})
     tracker.finish("FINISHED")
-    sizes = [len(body["metrics"]) for body in server.requests("runs/log-batch") if body.get("metrics")]
+    sizes = [
+        len(body["metrics"]) for body in server.requests("runs/log-batch") if body.get("metrics")
+    ]
     assert sum(sizes) == 3000
     assert max(sizes) == MOST_POINTS
     assert [step for step, _ in server.values("train_loss")] == list(range(1000))
 
 
-def test_numbers_that_json_does_not_know_have_their_protobuf_names(server: ExperimentsServer) -> None:
+def test_numbers_that_json_does_not_know_have_their_protobuf_names(
+    server: ExperimentsServer,
+) -> None:
     tracker = LiveTracker(run_of(server))
     tracker.log(1, {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf"), "count": 3})
     tracker.finish("FINISHED")
@@ -115,9 +134,18 @@ def test_another_job_has_another_run(server: ExperimentsServer) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["experiments/get-by-name", "experiments/create", "runs/search", "runs/create", "runs/log-batch", "runs/update"],
+    [
+        "experiments/get-by-name",
+        "experiments/create",
+        "runs/search",
+        "runs/create",
+        "runs/log-batch",
+        "runs/update",
+    ],
 )
-def test_a_lost_answer_leaves_one_experiment_one_run_and_every_value(server: ExperimentsServer, path: str) -> None:
+def test_a_lost_answer_leaves_one_experiment_one_run_and_every_value(
+    server: ExperimentsServer, path: str
+) -> None:
     server.trouble = [(path, DROP)]
     tracker = finished(server, 1, 2)
     assert server.trouble == []
@@ -127,14 +155,18 @@ def test_a_lost_answer_leaves_one_experiment_one_run_and_every_value(server: Exp
     assert len(tracker.problems) == 1
 
 
-def test_of_two_runs_of_a_job_everybody_takes_the_one_that_began_first(server: ExperimentsServer) -> None:
+def test_of_two_runs_of_a_job_everybody_takes_the_one_that_began_first(
+    server: ExperimentsServer,
+) -> None:
     late = run_of(server)
     finished(server, 1)
     run = server.runs.pop()
     server.trouble = [("runs/create", HANG)]
     tracker = LiveTracker(late)
     assert server.hanging.wait(60)
-    server.runs.append(run | {"info": run["info"] | {"start_time": 1}})  # the other's creation, after our search
+    server.runs.append(
+        run | {"info": run["info"] | {"start_time": 1}}
+    )  # the other's creation, after our search
     server.released.set()
     tracker.finish("FINISHED")
     assert (len(server.runs), tracker.run_id) == (2, "run-0")
@@ -147,7 +179,9 @@ def test_a_failing_workspace_is_told_once_and_loses_nothing(
     server.trouble = [("runs/log-batch", status), ("runs/log-batch", status)]
     tracker = finished(server, 1, 2)
     assert server.values("train_loss") == [(1, 0.5), (2, 1.0)]
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == tracker.problems
+    assert [
+        record.getMessage() for record in caplog.records if record.levelname == "WARNING"
+    ] == tracker.problems
     assert len(tracker.problems) == 1
     assert "live metrics wait, training goes on" in tracker.problems[0]
 
@@ -159,7 +193,9 @@ def test_training_does_not_wait_for_a_workspace_that_hangs(
     tracker = LiveTracker(run_of(server))
     for step in range(500):
         tracker.log(step, {"train_loss": 1.0})
-    assert server.answered <= 1, "more than the host's description was answered, so training waited for it"
+    assert server.answered <= 1, (
+        "more than the host's description was answered, so training waited for it"
+    )
     tracker.finish("FINISHED", within_seconds=0.05)
     assert not server.released.is_set(), "the end did not wait either"
     assert tracker.problems == [
@@ -169,7 +205,9 @@ def test_training_does_not_wait_for_a_workspace_that_hangs(
     assert [record.getMessage() for record in caplog.records] == tracker.problems
 
 
-def test_a_workspace_that_dies_is_told_once_and_its_values_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_workspace_that_dies_is_told_once_and_its_values_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with serving() as server:
         tracker = LiveTracker(run_of(server))
         tracker.log(1, {"train_loss": 1.0})
@@ -182,7 +220,10 @@ def test_a_workspace_that_dies_is_told_once_and_its_values_are_counted(caplog: p
         " not all was sent within 2.5 s of the job's end",
         " 10 values did not reach the MLflow run",
     ]
-    assert "the workspace gave no answer while train-app tried to write to run run-0" in tracker.problems[0]
+    assert (
+        "the workspace gave no answer while train-app tried to write to run run-0"
+        in tracker.problems[0]
+    )
     assert len(caplog.records) == 3
 
 
@@ -214,7 +255,9 @@ def test_a_full_queue_loses_its_oldest_values_and_counts_them(server: Experiment
     tracker = LiveTracker(run_of(server), capacity=10)
     for step in range(25):
         tracker.log(step, {"train_loss": 1.0})
-    assert tracker.problems == ["live metrics: 15 values did not reach the MLflow run; the job's log has them all"]
+    assert tracker.problems == [
+        "live metrics: 15 values did not reach the MLflow run; the job's log has them all"
+    ]
     server.released.set()
     tracker.finish("FINISHED")
     assert [step for step, _ in server.values("train_loss")] == list(range(15, 25))
@@ -228,7 +271,9 @@ class _Broken:
         raise ValueError(TOKEN)
 
 
-def test_a_defect_of_ours_ends_live_metrics_and_not_training(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_of_ours_ends_live_metrics_and_not_training(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     broken: Any = _Broken()
     tracker = LiveTracker(broken)
     tracker.log(1, {"train_loss": 1.0})

@@ -33,10 +33,18 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_tracker, "_FIRST_PAUSE_SECONDS", 0.05)
 
 
-def track(server: ExperimentsServer, proxy: Proxy, job: str, *, within_seconds: float = 20.0) -> LiveTracker:
+def track(
+    server: ExperimentsServer, proxy: Proxy, job: str, *, within_seconds: float = 20.0
+) -> LiveTracker:
     """One job of two steps."""
     there = Workspace(proxy.host, "train-app", workspace(server).client)
-    run = MlflowRun(there, experiment="/Shared/e", training_job=job, tags={"base_model": "tiny"}, params={"seed": "17"})
+    run = MlflowRun(
+        there,
+        experiment="/Shared/e",
+        training_job=job,
+        tags={"base_model": "tiny"},
+        params={"seed": "17"},
+    )
     tracker = LiveTracker(run)
     tracker.log(1, {"train_loss": 3.5})
     tracker.log(2, {"train_loss": 3.25})
@@ -44,7 +52,9 @@ def track(server: ExperimentsServer, proxy: Proxy, job: str, *, within_seconds: 
     return tracker
 
 
-def test_a_fault_at_any_call_loses_no_value_and_costs_no_time(server: ExperimentsServer, proxy: Proxy) -> None:
+def test_a_fault_at_any_call_loses_no_value_and_costs_no_time(
+    server: ExperimentsServer, proxy: Proxy
+) -> None:
     calls = recorded(proxy, lambda: track(server, proxy, "job-0"))
     assert "POST /api/2.0/mlflow/experiments/create" in calls
     for count, (number, fault) in enumerate([*losses(calls), *demands(calls)], 1):
@@ -56,7 +66,10 @@ def test_a_fault_at_any_call_loses_no_value_and_costs_no_time(server: Experiment
         assert proxy.fired
         assert time.monotonic() - began < 10, calls[number]
         run = next(run for run in server.runs if run["info"]["run_id"] == tracker.run_id)
-        assert {(point["step"], point["value"]) for point in run["metrics"]} == {(1, 3.5), (2, 3.25)}
+        assert {(point["step"], point["value"]) for point in run["metrics"]} == {
+            (1, 3.5),
+            (2, 3.25),
+        }
         assert run["info"]["status"] == "FINISHED"
         assert not [problem for problem in tracker.problems if "did not reach" in problem]
 
