@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from steps.train.data.corpus import Corpus
     from steps.train.export import merged_model
     from steps.train.export.manifest import Origin
-    from steps.train.fine_tuning.fine_tune import Tuned
+    from steps.train.fine_tuning.task import Tuned
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def train(
         )
         from steps.train.export import merged_model
         from steps.train.export.manifest import Origin
-        from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
+        from steps.train.fine_tuning.fine_tune import fine_tune
+        from steps.train.fine_tuning.task import Clock, Task
 
         me.from_leader(lambda: merged_model.require_possible(arguments, paths))
         task = Task(

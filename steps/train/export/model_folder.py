@@ -15,7 +15,7 @@ from pathlib import Path
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import FileEntry, Trained, TrainingData, TrainingMetrics
 from steps.train.export.manifest import Origin
-from steps.train.fine_tuning.fine_tune import Tuned
+from steps.train.fine_tuning.task import Tuned
 
 MANIFEST = "manifest.json"
 # Taken from the base model byte for byte: the adapter's tokens are the base's tokens.
