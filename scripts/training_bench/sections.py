@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from scripts.training_bench import gpu_rows, rows
 from scripts.training_bench.job import Job
-from scripts.training_bench.running import OURS, REPOSITORY, Runner
+from scripts.training_bench.runner import OURS, REPOSITORY, Runner
 from scripts.training_bench.table import Row
 
 SECTIONS = ("cpu", "loss", "fp8", "gpu", "memory", "streaming")

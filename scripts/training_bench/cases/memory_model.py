@@ -4,9 +4,9 @@ whose every allocation is counted here.
 
 from typing import Any
 
-from scripts.training_bench.documents import filings_like
+from scripts.training_bench.cases.documents import filings_like
+from scripts.training_bench.cases.ours import RANK, adapted, document, precision_of
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import RANK, adapted, document, precision_of
 from steps.train import before_torch
 
 LONG_ROW = 8192  # tokens

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from scripts.training_bench.documents import Text, filings_like
+from scripts.training_bench.cases.documents import Text, filings_like
 from scripts.training_bench.job import Job
 from steps.train import before_torch
 
@@ -20,7 +20,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from scripts.training_bench.meter import Meter
+    from scripts.training_bench.cases.meter import Meter
     from steps.train.data import packing
     from steps.train.planning import devices
 
