@@ -135,7 +135,8 @@ def made(shape: str) -> str:
     """The folder of the model of that shape, made once."""
     folder = REPOSITORY / "build" / "bench-train" / shape
     if not (folder / "mirror.json").exists():
-        command = [str(OURS), "scripts/make-tiny-model", "--shape", shape, "--output", str(folder)]
+        module = "pipeline.local.setup.tiny_model"
+        command = [str(OURS), "-m", module, "--shape", shape, "--output", str(folder)]
         subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     return str(folder)
 
