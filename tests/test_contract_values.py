@@ -308,18 +308,18 @@ def test_train_and_the_command_refuse_the_same_combinations(
     from steps.train.arguments import parse
     from steps.train.export import merged_model
     from steps.train.model import loading, precision
-    from steps.train.planning.memory import Plan
+    from steps.train.planning.devices import Device
     from steps.train.planning.shapes import MINISTRAL_3B
 
     monkeypatch.setattr(loading, "_fits", lambda *_: True)
     monkeypatch.setattr(merged_model, "_require_room", lambda *_: None)
-    monkeypatch.setattr(merged_model.shards, "plan", lambda _: None)
+    monkeypatch.setattr(merged_model.safetensors_writer, "plan", lambda _: None)
     monkeypatch.setattr(merged_model.base_weights, "shapes", lambda _: None)
     told = parse(contract.told("Train", "dev"))
 
     def train_takes(values: dict[str, Any]) -> bool:
         gpu = instances.gpu(values["TrainInstanceType"]).split(",")[0]
-        device = precision.Device(torch.device("cuda"), gpu, CAPABILITY[gpu])
+        device = Device(torch.device("cuda"), gpu, CAPABILITY[gpu])
         arguments = vars(told) | {
             "fp8_mode": values["Fp8Mode"], "optimizer": values["Optimizer"],
             "merged_export": values["MergedExport"], "sharding": sharding,
@@ -327,7 +327,7 @@ def test_train_and_the_command_refuse_the_same_combinations(
         try:
             asked = type(told)(**arguments)
             decided = precision.decide(asked.fp8_mode, device)
-            plan = Plan.of(MINISTRAL_3B, decided, rank=16, optimizer=asked.optimizer)
+            plan = decided.plan(MINISTRAL_3B, rank=16, optimizer=asked.optimizer)
             loading.shared_out(
                 asked, plan, device, hosts * instances.gpus(values["TrainInstanceType"])
             )

@@ -29,7 +29,7 @@ def run(job: Job) -> dict[str, Any]:
     batch = packing.collate([row])
     tuned(**batch).loss.backward()  # gradients are there from the first pass on
     counted = _peak_bytes(lambda: tuned(**batch).loss.backward())
-    plan = memory.Plan.of(Shape.of(tuned.config.text_config), decided, rank=RANK, optimizer="adamw")
+    plan = decided.plan(Shape.of(tuned.config.text_config), rank=RANK, optimizer="adamw")
     labelled = sum(each.target_tokens for each in row)
     small = memory.peak(plan, sum(map(len, row)), recomputed=0, labelled=labelled)
     return {"predicted": small.kept + small.momentary, "counted": counted, **_the_3b()}

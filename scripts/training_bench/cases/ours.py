@@ -113,13 +113,13 @@ def precision_of(job: Job, mode: str) -> Any:
 
 def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
     """What the step would decide, or as the job says: every layer recomputed."""
-    from steps.train.planning import batching, memory
+    from steps.train.planning import batching
     from steps.train.planning.shapes import Shape
 
     shape = Shape.of(tuned.config.text_config)
     if job.recompute:
         return batching.Batching(1, batching.ROWS_PER_STEP, shape.layers, shape.layers)
-    plan = memory.Plan.of(shape, decided, rank=RANK, optimizer="adamw")
+    plan = decided.plan(shape, rank=RANK, optimizer="adamw")
     return batching.decide(decided.device, job.row_tokens, plan=plan)
 
 
@@ -127,7 +127,7 @@ def device(name: str) -> Any:
     """The device that the job names."""
     import torch
 
-    from steps.train.model.precision import Device
+    from steps.train.planning.devices import Device
 
     return Device.here() if name == "cuda" else Device(torch.device("cpu"), "cpu", None)
 

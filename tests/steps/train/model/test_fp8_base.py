@@ -16,7 +16,7 @@ from steps.governance.errors import IntegrityError, UsageError
 from steps.train.data import packing
 from steps.train.model import fp8_linear, lora, ministral, precision
 from steps.train.model.fp8_linear import Fp8Linear
-from steps.train.model.precision import Device
+from steps.train.planning.devices import Device
 from tests.steps.train.support import allocator_count
 
 pytestmark = pytest.mark.torch

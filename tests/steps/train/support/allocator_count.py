@@ -11,7 +11,8 @@ from torch.autograd.profiler import profile
 
 from steps.train.data.packing import Document, collate
 from steps.train.model import lora, ministral
-from steps.train.model.precision import Device, Precision
+from steps.train.model.precision import Precision
+from steps.train.planning.devices import Device
 
 CPU = Device(torch.device("cpu"), "cpu", None)
 
