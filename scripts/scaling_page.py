@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
-"""What a fine-tune needs and costs from 3B to 70B on named instances: every number of docs/scaling.md, derived here.
+"""What a fine-tune from 3B to 70B needs and costs: compute every number of docs/scaling.md.
 
-    scripts/scaling             print the tables
-    scripts/scaling --write     put them into docs/scaling.md
+    python -m scripts.scaling_page             print the tables
+    python -m scripts.scaling_page --write     put them into docs/scaling.md
 
-Edit the facts and assumptions in scripts/scaling_arithmetic.py, never the page. Standard library only.
+To change a number, edit scripts/scaling_arithmetic.py, not the page. No torch is needed.
 """
 
 import argparse
@@ -12,53 +11,55 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import scaling_arithmetic as arithmetic
-from scaling_arithmetic import GIB, MILLION, Cluster, activations, memory, operations, sharing, step
+from scripts import scaling_arithmetic as arithmetic
+from scripts.scaling_arithmetic import GIB, Cluster, Model, needed, operations, plan, sharing, step
+from steps.train.planning import batching, memory
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
-BEGIN, END = "<!-- scripts/scaling: begin -->\n", "<!-- scripts/scaling: end -->\n"
+BEGIN, END = "<!-- scripts.scaling_page: begin -->\n", "<!-- scripts.scaling_page: end -->\n"
+_MILLION = 10**6
 
 
-def models() -> Iterable[list[str]]:
-    """Weights, bytes, operations."""
-    adapters = f"adapters of rank {arithmetic.RANK}, 10^6"
-    head = [
+def sizes() -> Iterable[list[str]]:
+    """Yield the table of weights, bytes and operations of each model."""
+    yield [
         "model",
         "linears, 10^9",
         "embedding and head, 10^9",
         "base in FP8, GiB",
         "in bfloat16, GiB",
+        f"adapters of rank {arithmetic.RANK}, 10^6",
+        "optimizer state, GiB",
+        "10^9 operations a token",
     ]
-    yield [*head, adapters, "optimizer state, GiB", "10^9 operations a token"]
-    for m in arithmetic.MODELS:
-        fp8, wide = m.linears + 2 * m.ends, 2 * (m.linears + m.ends)
-        weights = [
-            f"{m.linears / 1e9:.2f}",
-            f"{m.ends / 1e9:.2f}",
-            f"{fp8 / GIB:.1f}",
-            f"{wide / GIB:.1f}",
+    for model in arithmetic.MODELS:
+        weights_and_gradients = 8 * model.adapters
+        state = memory.adapter_bytes(plan(model)) - weights_and_gradients
+        yield [
+            model.name,
+            f"{model.linears / 1e9:.2f}",
+            f"{model.shape.ends / 1e9:.2f}",
+            f"{memory.base_bytes(plan(model)) / GIB:.1f}",
+            f"{memory.base_bytes(plan(model, mode='off')) / GIB:.1f}",
+            f"{model.adapters / 1e6:.1f}",
+            f"{state / GIB:.2f}",
+            f"{operations(model) / 1e9:.1f}",
         ]
-        trained = [f"{m.adapters / 1e6:.1f}", f"{8 * m.adapters / GIB:.2f}"]
-        yield [m.name, *weights, *trained, f"{operations(m) / 1e9:.1f}"]
 
 
 def memories() -> Iterable[list[str]]:
-    """GiB on each GPU."""
-    yield [
-        "model",
-        "activations",
-        "whole base (one GPU, DDP)",
-        "FSDP2 on 4",
-        "FSDP2 on 8",
-        "FSDP2 on 16",
-    ]
-    for m in arithmetic.MODELS:
-        needs = [activations(m), *(memory(m, sharers) for sharers in (1, 4, 8, 16))]
-        yield [m.name, *(f"{need / GIB:.1f}" for need in needs)]
+    """Yield the table of GiB that each GPU needs."""
+    splits = (4, 8, 16)
+    yield ["model", "activations", "whole base (one GPU, DDP)", *(f"FSDP2 on {n}" for n in splits)]
+    for model in arithmetic.MODELS:
+        whole = needed(model, 1)
+        totals = [needed(model, shards).total for shards in splits]
+        row = [whole.kept + whole.momentary, whole.total, *totals]
+        yield [model.name, *(f"{each / GIB:.1f}" for each in row)]
 
 
 def traffic() -> Iterable[list[str]]:
-    """Bytes and milliseconds per optimizer step."""
+    """Yield the table of bytes and milliseconds of one optimizer step."""
     yield [
         "model",
         "on",
@@ -72,70 +73,78 @@ def traffic() -> Iterable[list[str]]:
         if cluster.count == 1:
             continue
         one = step(model, cluster)
-        moved = one.traffic * cluster.bandwidth
         hidden = ("all" if one.traffic <= one.arithmetic else "not all") if one.hidden else "no"
-        times = [f"{1e3 * one.traffic:,.1f}", f"{1e3 * one.arithmetic:,.0f}"]
         yield [
             model.name,
             cluster.name,
             sharing(model, cluster),
-            f"{moved / 1e6:,.0f}",
-            *times,
+            f"{one.traffic * cluster.bandwidth / 1e6:,.0f}",
+            f"{1e3 * one.traffic:,.1f}",
+            f"{1e3 * one.arithmetic:,.0f}",
             hidden,
         ]
 
 
 def costs() -> Iterable[list[str]]:
-    """Speed, hours, dollars."""
+    """Yield the table of speed, hours and dollars."""
     head = ["model", "on", "GPUs", "as", "GiB of a GPU's"]
     yield [*head, "tokens/s", "10 M tokens", "200 M tokens", "$ per 10 M tokens"]
     for model in arithmetic.MODELS:
         for cluster in arithmetic.CLUSTERS:
-            how = sharing(model, cluster)
-            sharers = cluster.count if how == "FSDP2" or (how == "no" and cluster.count > 1) else 1
-            gpu = arithmetic.GPUS[cluster.gpu]
-            held = f"{memory(model, sharers) / GIB:.1f} of {gpu.memory / GIB:.1f}"
-            row = [model.name, cluster.name, f"{cluster.count} {cluster.gpu}", how, held]
-            yield [*row, *(["-"] * 4 if how == "no" else _bill(step(model, cluster).rate, cluster))]
+            yield _cost(model, cluster)
 
 
-def _bill(rate: float, cluster: Cluster) -> list[str]:
-    hours = [tokens / rate / 3600 for tokens in (10 * MILLION, 200 * MILLION)]
+def _cost(model: Model, cluster: Cluster) -> list[str]:
+    """Return one row of `costs`, with dashes if the model does not fit."""
+    how = sharing(model, cluster)
+    split = how == "FSDP2" or (how == "no" and cluster.count > 1)
+    used = needed(model, cluster.count if split else 1).total
+    total = arithmetic.GPUS[cluster.gpu].sheet.memory_bytes
+    row = [model.name, cluster.name, f"{cluster.count} {cluster.gpu}", how]
+    row.append(f"{used / GIB:.1f} of {total / GIB:.1f}")
+    if how == "no":
+        return [*row, *["-"] * 4]
+    rate = step(model, cluster).rate
+    hours = [tokens / rate / 3600 for tokens in (10 * _MILLION, 200 * _MILLION)]
     price = hours[0] * cluster.hosts * cluster.dollars
-    return [f"{rate:,.0f}", *(f"{spent:,.2f} h" for spent in hours), f"{price:,.2f}"]
+    return [*row, f"{rate:,.0f}", *(f"{each:,.2f} h" for each in hours), f"{price:,.2f}"]
 
 
 def table(rows: Iterable[list[str]]) -> str:
-    """As Markdown."""
+    """Return rows, the first of which is the head, as a Markdown table."""
     head, *body = rows
     lines = [head, ["---"] * len(head), *body]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def report() -> str:
-    """All tables."""
+    """Return the assumptions and all tables."""
     assumed = (
-        f"{arithmetic.TOKENS:,} tokens a row, one row at once, every layer recomputed, {arithmetic.ROWS_PER_STEP} rows a step "
-        f"or one a GPU, documents of {arithmetic.DOCUMENT:,} tokens, {arithmetic.LABELLED:.0%} of them labelled, "
-        f"MFU {arithmetic.MFU:.0%}"
+        f"Assumed: {arithmetic.TOKENS:,} tokens a row, one row at a time, every layer recomputed,\n"
+        f"{batching.ROWS_PER_STEP} rows a step or one a GPU, documents of {arithmetic.DOCUMENT:,} "
+        f"tokens, {arithmetic.LABELLED:.0%} of them labelled, MFU {arithmetic.MFU:.0%}.\n"
     )
-    parts = [("Sizes", models()), ("Memory of each GPU, GiB", memories())]
-    parts += [("Traffic of one optimizer step", traffic()), ("Speed and cost", costs())]
-    return f"Assumed: {assumed}.\n" + "".join(
-        f"\n### {title}\n\n{table(rows)}" for title, rows in parts
-    )
+    parts = [
+        ("Sizes", sizes()),
+        ("Memory of each GPU, GiB", memories()),
+        ("Traffic of one optimizer step", traffic()),
+        ("Speed and cost", costs()),
+    ]
+    return assumed + "".join(f"\n### {title}\n\n{table(rows)}" for title, rows in parts)
 
 
 def page(text: str) -> str:
-    """The page with the tables of now between its markers."""
+    """Return the page `text` with the current tables between its two markers."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{report()}\n{END}{after}"
 
 
 def main() -> int:
-    """Print, or write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Print the tables, or write them into the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.scaling_page", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
     if not parser.parse_args().write:
         sys.stdout.write(report())
