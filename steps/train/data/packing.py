@@ -21,6 +21,8 @@ from steps.train.data.industries import UNKNOWN
 if TYPE_CHECKING:
     from torch import Tensor
 
+IGNORED = -100  # label of tokens that the loss skips; transformers' convention
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -137,7 +139,5 @@ def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
 
 
 def _labels(document: Document) -> list[int]:
-    from steps.train.model.chunked_loss import IGNORED
-
     masked = max(1, document.prompt_tokens)
     return [IGNORED] * masked + list(document.ids[masked:])

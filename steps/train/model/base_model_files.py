@@ -2,7 +2,7 @@
 
 `mirror.json` stands beside them: {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}], "licence"}, the last
 one only where the model's own card names one. scripts/mirror-model writes it for a model from the hub,
-scripts/make-tiny-model for the stand-in.
+pipeline/local/setup/tiny_model.py for the stand-in.
 """
 
 import hashlib

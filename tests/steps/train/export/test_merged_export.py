@@ -20,8 +20,8 @@ from steps.train import full_disk
 from steps.train.data.packing import Document
 from steps.train.export import merged_model, safetensors_writer
 from steps.train.model import base_weights, logit_probe, lora, ministral, precision
-from steps.train.model.precision import Device
 from steps.train.paths import Paths
+from steps.train.planning.devices import Device
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch
