@@ -47,8 +47,8 @@ class Arguments:
     """Train's hyperparameters, checked.
 
     `max_steps` -1 means no cap, `max_eval_examples` -1 all held-out examples. `sequence_length` is
-    in tokens, `eval_steps` in optimizer steps, `early_stopping_patience` in evaluations (0: training
-    never ends early).
+    in tokens, `eval_steps` in optimizer steps, `early_stopping_patience` in evaluations (0:
+    training never ends early).
     """
 
     execution_arn: str
