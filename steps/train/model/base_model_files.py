@@ -5,7 +5,6 @@ one only where the model's own card names one. scripts/mirror-model writes it fo
 scripts/make-tiny-model for the stand-in.
 """
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
+from steps.governance.files import sha256_of
 from steps.governance.manifest import BaseModelFiles, FileEntry, validated
 
 MIRROR = "mirror.json"
@@ -103,12 +103,7 @@ def _compare_names(mirror: _Mirror, folder: Path) -> None:
 def _compare(folder: Path, entry: FileEntry) -> None:
     path = folder / entry.path
     size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if size == entry.size
-            else "not computed"
-        )
+    digest = sha256_of(path) if size == entry.size else "not computed"
     if digest != entry.sha256:
         raise IntegrityError(
             f"base model file {entry.path} differs from its mirror",
