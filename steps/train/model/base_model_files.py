@@ -5,13 +5,13 @@ one only where the model's own card names one. scripts/mirror-model writes it fo
 pipeline/local/setup/tiny_model.py for the stand-in.
 """
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
+from steps.governance.files import sha256_of
 from steps.governance.manifest import BaseModelFiles, FileEntry, Mirror, validated
 
 MIRROR = "mirror.json"
@@ -89,12 +89,7 @@ def _compare_names(mirror: Mirror, folder: Path) -> None:
 def _compare(folder: Path, entry: FileEntry) -> None:
     path = folder / entry.path
     size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if size == entry.size
-            else "not computed"
-        )
+    digest = sha256_of(path) if size == entry.size else "not computed"
     if digest != entry.sha256:
         raise IntegrityError(
             f"base model file {entry.path} differs from its mirror",
