@@ -29,9 +29,7 @@ def compiled(config: Config, compile_definition: Callable[[Config], str]) -> str
     path, key = _folder() / f"definition-{config.environment}.json", _key(config)
     kept = _read(path, key)
     if kept is not None:
-        say(
-            f"nothing changed since the last dry run; its definition is printed again (from {path})"
-        )
+        say(f"nothing has changed since the last dry run; its definition is printed from {path}")
         return kept
     definition = compile_definition(config)
     _write(path, {"key": key, "sha256": _sha256(definition), "definition": definition})
