@@ -4,7 +4,6 @@ SageMaker archives the folder even of a job that failed or was stopped. So the f
 folder next to it, listed with their sha256 and moved; `manifest.json` is written last.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from steps.governance.evidence import Evidence
+from steps.governance.files import sha256_of
 from steps.governance.manifest import FileEntry, Trained
 
 MANIFEST = "manifest.json"
@@ -95,6 +95,4 @@ def write_manifest(folder: Path, trained: Trained) -> None:
 
 
 def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(path=path.name, size=path.stat().st_size, sha256=digest)
+    return FileEntry(path=path.name, size=path.stat().st_size, sha256=sha256_of(path))

@@ -24,7 +24,7 @@ def precision(effective: str = "storage", dtype: torch.dtype = torch.float32) ->
 
 
 def model_of(script: ModuleType, folder: Path, **sizes: int) -> Path:
-    """A model by scripts/make-tiny-model, tiny but for these sizes."""
+    """A model by pipeline.local.setup.tiny_model, tiny but for these sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     shape = dataclasses.replace(script.TINY, **sizes)
     script.write_configuration(folder, shape)
