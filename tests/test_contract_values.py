@@ -369,11 +369,9 @@ def test_the_3b_base_fits_every_gpu_whatever_a_person_may_set() -> None:
 
 
 def test_the_gpus_of_an_instance_are_those_of_the_scaling_tables() -> None:
-    text = (contract.ROOT / "scripts" / "scaling_arithmetic.py").read_text()
-    rows = re.findall(r'Cluster\("(ml\.[a-z0-9.]+)", \d+, "(\w+)", (\d+),', text)
-    assert len(rows) > 5
-    for instance, gpu, count in rows:
-        assert (instances.gpus(instance), instances.gpu(instance).split(",")[0]) == (
-            int(count),
-            gpu,
-        )
+    from scripts.scaling_arithmetic import CLUSTERS
+
+    assert len(CLUSTERS) > 5
+    for cluster in CLUSTERS:
+        gpu = instances.gpu(cluster.instance).split(",")[0]
+        assert (instances.gpus(cluster.instance), gpu) == (cluster.gpus, cluster.gpu)

@@ -20,7 +20,6 @@ refused: a model that resumed from it would not match its record. Trainer loads 
 `weights_only`, so no pickled code is run.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -33,6 +32,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from steps.governance.errors import Conflict
+from steps.governance.files import sha256_of
 from steps.train.fine_tuning.evaluation import Evaluation
 from steps.train.fine_tuning.history import EvaluationAtStep, History
 from steps.train.tracking import metric_lines
@@ -111,7 +111,7 @@ class Checkpoints:
         """Mark the state after `step` as complete: write complete.json last, and durably."""
         folder = self.path(step)
         _write_durably(folder / _HISTORY, history.to_json())
-        files = {name: _sha256(folder / name) for name in _files(folder)}
+        files = {name: sha256_of(folder / name) for name in _files(folder)}
         document = {
             "schema": _SCHEMA,
             "step": step,
@@ -146,7 +146,7 @@ class Checkpoints:
             listed = document["files"]
             if document["schema"] != _SCHEMA or document["step"] != step:
                 return f"{_COMPLETE} is of another kind"
-            differing = sorted(n for n, digest in listed.items() if _sha256(folder / n) != digest)
+            differing = sorted(n for n, digest in listed.items() if sha256_of(folder / n) != digest)
         except FileNotFoundError as error:
             return f"{Path(error.filename).name} is missing"
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -171,11 +171,6 @@ def _files(folder: Path) -> list[str]:
     paths = (path for path in folder.rglob("*") if path.suffix not in _MARKERS and path.is_file())
     names = {path.relative_to(folder).as_posix() for path in paths}
     return sorted(names - {_COMPLETE, _EVALUATION})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_durably(path: Path, content: bytes) -> None:

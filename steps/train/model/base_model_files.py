@@ -9,30 +9,17 @@ for a model from the hub, pipeline/local/setup/tiny_model.py for the tiny model 
 environment.
 """
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, FileEntry, validated
+from steps.governance.files import sha256_of
+from steps.governance.manifest import BaseModelFiles, FileEntry, Mirror, validated
 
 MIRROR = "mirror.json"
 _THREADS = 4  # each computes sha256 at 1.5 GB/s, and hashlib releases the GIL
-
-
-class _Mirror(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    name: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    files: Annotated[list[FileEntry], Field(min_length=1)]
-    # As on the hub, for example apache-2.0.
-    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")] | None = None
 
 
 def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
@@ -77,9 +64,9 @@ def _read(folder: Path) -> bytes:
         ) from None
 
 
-def _parse(content: bytes, folder: Path) -> _Mirror:
+def _parse(content: bytes, folder: Path) -> Mirror:
     try:
-        return validated(_Mirror, content)
+        return validated(Mirror, content)
     except ValueError as error:
         raise IntegrityError(
             f"{folder / MIRROR} cannot be trusted",
@@ -89,7 +76,7 @@ def _parse(content: bytes, folder: Path) -> _Mirror:
         ) from None
 
 
-def _compare_names(mirror: _Mirror, folder: Path) -> None:
+def _compare_names(mirror: Mirror, folder: Path) -> None:
     listed = {entry.path for entry in mirror.files}
     paths = (path for path in folder.rglob("*") if not path.is_dir())
     present = {str(path.relative_to(folder)) for path in paths} - {MIRROR}
@@ -107,12 +94,7 @@ def _compare_names(mirror: _Mirror, folder: Path) -> None:
 def _compare(folder: Path, entry: FileEntry) -> None:
     path = folder / entry.path
     size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if size == entry.size
-            else "not computed"
-        )
+    digest = sha256_of(path) if size == entry.size else "not computed"
     if digest != entry.sha256:
         raise IntegrityError(
             f"base model file {entry.path} differs from its mirror",

@@ -95,7 +95,7 @@ def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = Non
 def base_bytes(plan: Plan) -> int:
     """Return the bytes of the frozen model.
 
-    The mode decides how linears are stored; embedding and norms have the dtype of activations.
+    The mode decides how linears are stored; the others have the dtype of activations.
     """
     shape = plan.shape
     norms = (2 * shape.layers + 1) * shape.hidden
@@ -103,7 +103,7 @@ def base_bytes(plan: Plan) -> int:
     # FSDP2 gathers whole layers: the one that runs and the next one, which is prefetched.
     gathered = 2 * layer if plan.shards > 1 else 0
     linears = shape.layers * layer / plan.shards + gathered
-    return round(linears) + plan.element_bytes * (shape.embedding + norms)
+    return round(linears) + plan.element_bytes * (shape.ends + norms)
 
 
 def adapter_bytes(plan: Plan) -> int:

@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a Ministral-3: layers of attention and a gated MLP, with tied embeddings."""
+    """Sizes of a Ministral-3: layers of attention and a gated MLP, embedding and head.
+
+    Train's models have tied embeddings. `tied=False` is for the larger models of docs/scaling.md.
+    """
 
     hidden: int
     ffn: int
@@ -19,6 +22,7 @@ class Shape:
     kv_heads: int
     head_width: int
     vocabulary: int
+    tied: bool = True  # embedding and head are one tensor
 
     @classmethod
     def of(cls, text_config: Any) -> "Shape":
@@ -56,8 +60,13 @@ class Shape:
 
     @property
     def embedding(self) -> int:
-        """Number of weights in the embedding, which is also the head."""
+        """Number of weights in the embedding. The head has as many."""
         return self.vocabulary * self.hidden
+
+    @property
+    def ends(self) -> int:
+        """Number of weights in embedding and head together."""
+        return self.embedding if self.tied else 2 * self.embedding
 
     def adapter_weights(self, rank: int) -> int:
         """Return the number of weights in the LoRA adapters of one layer."""

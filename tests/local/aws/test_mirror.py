@@ -11,7 +11,7 @@ from pipeline import command, config, layout, mirror
 from pipeline.base_model.standing_mirror import StandingMirror
 from tests.local.aws.conftest import REPOSITORY, Server
 from tests.local.aws.pipelines.test_tags import VARIABLES
-from tests.pipeline import models
+from tests.pipeline.base_model import models
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]
 
@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.environment, pytest.mark.torch]
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "model"
     subprocess.run(
-        [sys.executable, REPOSITORY / "scripts/make-tiny-model", "--output", folder], check=True
+        [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", folder],
+        cwd=REPOSITORY,
+        check=True,
     )
     return folder
 
