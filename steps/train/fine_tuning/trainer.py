@@ -48,8 +48,8 @@ class SharedTrainer(Trainer):
         """Set the sampler's epoch, then run the epoch.
 
         Trainer sets the epoch through the layers around the sampler. A single process that resumes
-        has three layers, several processes have four, and accelerate 1.15 does not look that deep:
-        the sampler would repeat the order of the first epoch.
+        has three layers, and several processes have four. accelerate 1.15 does not reach the
+        sampler through four: it would repeat the order of the first epoch.
         """
         self._order.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]  # Trainer has no types
