@@ -152,7 +152,7 @@ def test_a_corpus_whose_last_file_was_refused_is_no_corpus(
             row_tokens=256,
             seed=17,
         )
-    with pytest.raises(IntegrityError, match=r"there is no corpus in .*corpus\n"):
+    with pytest.raises(IntegrityError, match=r"corpus holds no complete corpus\n"):
         corpus.open(tmp_path / "corpus")
 
 
