@@ -44,6 +44,8 @@ def test_the_import_contracts_hold() -> None:
         ("steps/train/__init__.py", "from steps.prepare import arguments"),
         ("steps/prepare/__init__.py", "import torch"),
         ("steps/governance/__init__.py", "import sagemaker"),
+        ("steps/train/planning/memory.py", "from steps.train.model import precision"),
+        ("steps/train/data/packing.py", "from steps.train.tracking import tracker"),
     ],
 )
 def test_an_import_through_a_wall_breaks_a_contract(file: str, line: str, tmp_path: Path) -> None:

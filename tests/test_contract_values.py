@@ -328,7 +328,7 @@ def test_train_and_the_command_refuse_the_same_combinations(
             asked = type(told)(**arguments)
             decided = precision.decide(asked.fp8_mode, device)
             plan = decided.plan(MINISTRAL_3B, rank=16, optimizer=asked.optimizer)
-            loading.shared_out(
+            loading.plan_sharding(
                 asked, plan, device, hosts * instances.gpus(values["TrainInstanceType"])
             )
             merged_model.require_possible(asked, SimpleNamespace(base_model=None, merged=Path("x")))

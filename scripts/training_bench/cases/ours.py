@@ -69,6 +69,8 @@ def train(
     from steps.train.fine_tuning.checkpoints import Checkpoints
     from steps.train.fine_tuning.evaluation import Evaluation
     from steps.train.fine_tuning.history import History
+    from steps.train.fine_tuning.run import TrainingRun
+    from steps.train.fine_tuning.trainer_settings import Schedule
     from steps.train.planning import flops
     from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
@@ -76,9 +78,9 @@ def train(
     steps = -(-len(rows) // (way.batching.micro_rows * way.batching.accumulation))
     history, shape = History(), Shape.of(tuned.config.text_config)
     with tempfile.TemporaryDirectory() as folder:
-        course = training_loop.Course(
+        run = TrainingRun(
             rows=rows,
-            schedule=training_loop.Schedule(
+            schedule=Schedule(
                 steps, way.learning_rate, way.seed, optimizer="adamw", eval_steps=_NEVER, patience=0
             ),
             batching=way.batching,
@@ -89,7 +91,7 @@ def train(
             stop=StopSignal(),
             flops=lambda tokens: flops.of_step(shape, RANK, tokens).total,
         )
-        training_loop.train(tuned, course, history, resume=None)
+        training_loop.train(tuned, run, history, resume=None)
     return Trained([point["train_loss"] for point in history.curve], history.flops / history.tokens)
 
 

@@ -25,8 +25,8 @@ from tests.steps.train.support.jobs import (
     PREPARED,
     TRAINED,
     assert_nothing_published,
-    heard,
     job,
+    printed_lines,
     run,
 )
 
@@ -39,7 +39,7 @@ def done(
 ) -> SimpleNamespace:
     """One finished job and what it printed."""
     finished = job(tmp_path_factory.mktemp("ml"), tiny_model, curated)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(finished)
     finished.log = "\n".join(lines)
     return finished

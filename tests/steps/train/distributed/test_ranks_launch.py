@@ -24,24 +24,24 @@ HOSTS = {
     "current_instance_type": "ml.p4d.24xlarge",
 }
 
-# What a worker does here instead of training; LAUNCHER runs `launched` with it and prints the ending.
+# What a worker does here instead of training; LAUNCHER runs `run_workers` with it and prints the ending.
 WORKER = """
 import os, signal, sys, time
 from pathlib import Path
-from steps.train import endings
+from steps.train.distributed import worker_endings
 rank, folder = os.environ["RANK"], Path(sys.argv[1])
 def stop(*_):
-    endings.tell(143); (folder / f"checkpoint-{rank}").touch(); sys.exit(143)
+    worker_endings.report(143); (folder / f"checkpoint-{rank}").touch(); sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
 (folder / f"started-{rank}").write_text(" ".join([os.environ["WORLD_SIZE"], os.environ["OMP_NUM_THREADS"]]))
 """
 LAUNCHER = """
 import sys
 from pathlib import Path
-from steps.train import launch
+from steps.train.distributed import launch
 from steps.train.paths import Paths
 launch._WORKER = ("-c", sys.argv[1], sys.argv[2])
-ending = launch.launched(Paths(Path(sys.argv[2])))
+ending = launch.run_workers(Paths(Path(sys.argv[2])))
 print(ending.exit_code, ending.reason)
 """
 
@@ -67,9 +67,9 @@ def test_the_worker_that_failed_first_gives_code_and_reason_though_its_process_g
     # rank 1 finds the fault and tells it; rank 0 sees its connection break, and its process is gone before rank 1's
     worker = """
 if rank == "1":
-    endings.tell(2, "LoraRank cannot be used"); (folder / "told").touch(); time.sleep(1); sys.exit(2)
+    worker_endings.report(2, "LoraRank cannot be used"); (folder / "told").touch(); time.sleep(1); sys.exit(2)
 while not (folder / "told").exists(): time.sleep(0.01)
-endings.tell(1, "connection closed by peer"); sys.exit(1)
+worker_endings.report(1, "connection closed by peer"); sys.exit(1)
 """
     assert ending_of(launcher(tmp_path, worker)) == "2 LoraRank cannot be used"
     assert [(tmp_path / f"started-{rank}").read_text() for rank in (0, 1)] == ["2 1", "2 1"]
@@ -96,7 +96,7 @@ def test_a_worker_that_the_kernel_kills_is_named_though_another_tells_of_a_broke
 if rank == "1":
     (folder / "gone").touch(); os.kill(os.getpid(), signal.SIGKILL)
 while not (folder / "gone").exists(): time.sleep(0.01)
-endings.tell(1, "connection closed by peer"); time.sleep(1); sys.exit(1)
+worker_endings.report(1, "connection closed by peer"); time.sleep(1); sys.exit(1)
 """
     assert ending_of(launcher(tmp_path, worker)).startswith(
         "137 a worker process was killed by SIGKILL"
@@ -108,10 +108,10 @@ def test_one_cpu_or_gpu_on_one_host_starts_no_other_process(
 ) -> None:
     monkeypatch.setenv(launch.WORKERS, "1")
     monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
-    assert launch.launched(Paths(tmp_path)) is None
+    assert launch.run_workers(Paths(tmp_path)) is None
     monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
     monkeypatch.setenv(launch.WORKERS, "2")
-    assert launch.launched(Paths(tmp_path)) is None, "a worker never starts workers"
+    assert launch.run_workers(Paths(tmp_path)) is None, "a worker never starts workers"
 
 
 @pytest.mark.torch
@@ -141,12 +141,12 @@ def test_a_number_of_workers_that_is_none_is_refused(
     with pytest.raises(
         UsageError, match=r"GOVERNED_FINETUNE_WORKERS cannot be used\n  expected  1 to 99"
     ):
-        launch.launched(Paths(tmp_path))
+        launch.run_workers(Paths(tmp_path))
 
 
 def test_hosts_are_read_in_one_order_everywhere(tmp_path: Path) -> None:
     path = tmp_path / "resourceconfig.json"
-    assert cluster.read(path) == cluster.ALONE
+    assert cluster.read(path) == cluster.SINGLE_HOST
     path.write_text(json.dumps(HOSTS))
     assert cluster.read(path) == Cluster("algo-2", ("algo-1", "algo-2"), "eth0", "ml.p4d.24xlarge")
 
@@ -187,18 +187,18 @@ def test_efa_is_named_only_where_the_instance_has_it(
 def test_the_earliest_ending_that_is_no_success_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert worker_endings.first(tmp_path) is None
-    assert not worker_endings.tell(2, "nobody asked")
+    assert worker_endings.decisive(tmp_path) is None
+    assert not worker_endings.report(2, "nobody asked")
     monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
     for rank, ending in [(3, (0, "")), (2, (143, "")), (0, (2, "later"))]:
         monkeypatch.setenv("RANK", str(rank))
-        assert worker_endings.tell(*ending)
-    found = worker_endings.first(tmp_path)
+        assert worker_endings.report(*ending)
+    found = worker_endings.decisive(tmp_path)
     assert found is not None
     assert (found.exit_code, found.reason) == (143, "")
     (tmp_path / "2.json").unlink()
     (tmp_path / "0.json").unlink()
-    assert worker_endings.first(tmp_path) == Ending(
+    assert worker_endings.decisive(tmp_path) == Ending(
         0, "", json.loads((tmp_path / "3.json").read_text())["at"]
     )
 

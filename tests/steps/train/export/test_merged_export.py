@@ -48,7 +48,10 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleN
     adapted = adapt(tiny_model)
     lora.save_adapters(adapted, folder)
     return SimpleNamespace(
-        base=tiny_model, adapters=folder, model=adapted, probe=logit_probe.ask(adapted, DOCUMENTS)
+        base=tiny_model,
+        adapters=folder,
+        model=adapted,
+        probe=logit_probe.record(adapted, DOCUMENTS),
     )
 
 
@@ -203,7 +206,7 @@ def exported_with(base: Path, folder: Path, size: float) -> Path:
 def test_lost_adapters_are_caught_though_they_do_less_than_rounding_does(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    probe = logit_probe.ask(adapt(tiny_model, 0.001), DOCUMENTS)
+    probe = logit_probe.record(adapt(tiny_model, 0.001), DOCUMENTS)
     comparison = logit_probe.check(exported_with(tiny_model, tmp_path / "with", 0.001), probe)
     assert (probe.tuned - probe.base).norm() / probe.tuned.norm() < comparison.difference
     with pytest.raises(IntegrityError, match="nearer to them than to the base's"):
@@ -222,7 +225,7 @@ def test_adapters_far_smaller_than_rounding_raise_no_alarm_by_chance(
 
 
 def test_adapters_that_change_nothing_export_the_base(tiny_model: Path, tmp_path: Path) -> None:
-    probe = logit_probe.ask(adapt(tiny_model, 0.0), DOCUMENTS)
+    probe = logit_probe.record(adapt(tiny_model, 0.0), DOCUMENTS)
     comparison = logit_probe.check(exported_with(tiny_model, tmp_path, 0.0), probe)
     assert comparison.difference == comparison.difference_from_base
 
@@ -236,7 +239,7 @@ def test_native_multiplication_is_off_while_the_tuned_model_is_asked(
     for linear in linears:
         linear.native = True
     try:
-        again = logit_probe.ask(tuned.model, DOCUMENTS)
+        again = logit_probe.record(tuned.model, DOCUMENTS)
         assert all(linear.native for linear in linears)
     finally:
         for linear in linears:

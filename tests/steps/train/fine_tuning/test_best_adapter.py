@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from steps.governance.errors import IntegrityError
 from steps.train.fine_tuning import fine_tune
 from steps.train.fine_tuning.evaluation import Evaluation
-from steps.train.fine_tuning.history import History, Measured
+from steps.train.fine_tuning.history import EvaluationAtStep, History
 from steps.train.tracking import metric_lines
-from tests.steps.train.support.jobs import assert_nothing_published, heard, job, run
+from tests.steps.train.support.jobs import assert_nothing_published, job, printed_lines, run
 
 pytestmark = pytest.mark.torch
 
@@ -33,7 +33,7 @@ def test_the_best_evaluated_adapter_is_the_result_and_its_loss_the_last_line(
     # before, after steps 1 to 4, and once more for the best when it is read back
     monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 5.0, 3.0, 4.0, 4.5, 3.0))
     tuned = job(tmp_path / "ml", tiny_model, curated, eval_steps="1")
-    with heard() as lines:
+    with printed_lines() as lines:
         run(tuned)
     ours = load_file(tuned.paths.model / ADAPTER)
     theirs = load_file(tuned.paths.checkpoints / "checkpoint-2" / ADAPTER)
@@ -73,7 +73,9 @@ def test_a_best_adapter_that_does_not_give_its_loss_again_is_refused(
 
 def measured(*values: float) -> History:
     return History(
-        evaluations=[Measured(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)]
+        evaluations=[
+            EvaluationAtStep(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)
+        ]
     )
 
 

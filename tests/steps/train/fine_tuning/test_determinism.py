@@ -15,7 +15,8 @@ pytestmark = pytest.mark.torch
 def in_a_process_of_its_own(mode: str) -> str:
     """What `apply` leaves behind: it is for a whole process."""
     code = (
-        f"from steps.train import determinism; determinism.apply({mode!r}, 17); import torch;"
+        f"from steps.train.fine_tuning import trainer_settings; import torch;"
+        f"trainer_settings.seed_generators({mode!r}, 17);"
         "print(torch.are_deterministic_algorithms_enabled(), torch.initial_seed())"
     )
     return subprocess.check_output([sys.executable, "-c", code], text=True).strip()
@@ -28,10 +29,10 @@ def test_seeded_seeds_and_full_also_forbids_kernels_whose_sums_depend_on_chance(
 def test_everything_that_training_does_has_a_deterministic_kernel_here(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.fine_tuning import determinism
+    from steps.train.fine_tuning import trainer_settings
 
     monkeypatch.setattr(
-        determinism,
+        trainer_settings,
         "enable_full_determinism",
         lambda seed: torch.use_deterministic_algorithms(True),
     )  # without the environment variables that other tests' processes would inherit

@@ -34,8 +34,8 @@ def test_a_diverged_run_is_refused_and_leaves_nothing(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from steps.train.fine_tuning import fine_tune
+    from steps.train.fine_tuning.divergence import Diverged
     from steps.train.fine_tuning.evaluation import Evaluation
-    from steps.train.fine_tuning.training_loop import Diverged
 
     monkeypatch.setattr(
         fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1)
@@ -49,11 +49,12 @@ def test_a_diverged_run_is_refused_and_leaves_nothing(
 def test_a_base_that_gives_no_number_is_refused_before_training(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    from steps.train.fine_tuning.training_loop import Diverged
+    from steps.train.fine_tuning.divergence import Diverged
 
     broken = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
     with pytest.raises(
-        Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"
+        Diverged,
+        match=r"eval loss before training is not finite\n.*\n  got       nan\n.*base model",
     ):
         run(broken)
     assert_nothing_published(broken)
@@ -64,14 +65,14 @@ def test_an_eval_loss_that_is_no_number_is_told_as_divergence(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
 ) -> None:
     from steps.train.fine_tuning import fine_tune
+    from steps.train.fine_tuning.divergence import Diverged
     from steps.train.fine_tuning.evaluation import Evaluation
-    from steps.train.fine_tuning.training_loop import Diverged
 
     losses = iter([2.0, loss])
     monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(next(losses), 1))
     diverged = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
     with pytest.raises(
-        Diverged, match=f"at step 1 is no number\n.*\n  got       {loss}\n.*lower LearningRate"
+        Diverged, match=f"at step 1 is not finite\n.*\n  got       {loss}\n.*lower LearningRate"
     ):
         run(diverged)
     assert_nothing_published(diverged)
@@ -80,9 +81,10 @@ def test_an_eval_loss_that_is_no_number_is_told_as_divergence(
 def test_the_state_before_the_bad_step_is_kept_and_can_be_gone_on_from(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.fine_tuning.training_loop import Diverged, _Trainer
+    from steps.train.fine_tuning.divergence import Diverged
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
-    step, good = _Trainer.training_step, job(tmp_path / "good", tiny_model, curated)
+    step, good = FineTuneTrainer.training_step, job(tmp_path / "good", tiny_model, curated)
     run(good)
 
     def poisoned(trainer: Any, model: Any, inputs: Any, *arguments: Any) -> Any:
@@ -93,7 +95,7 @@ def test_the_state_before_the_bad_step_is_kept_and_can_be_gone_on_from(
 
     diverged = job(tmp_path / "ml", tiny_model, curated)
     with monkeypatch.context() as patch:
-        patch.setattr(_Trainer, "training_step", poisoned)
+        patch.setattr(FineTuneTrainer, "training_step", poisoned)
         with pytest.raises(
             Diverged, match=r"diverged at step 3\n(.*\n)*.*checkpoint-2 keeps the last good state"
         ):

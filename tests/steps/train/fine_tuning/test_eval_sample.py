@@ -12,7 +12,7 @@ from steps.train.data.document import Document
 from steps.train.data.packing import best_fit
 from steps.train.data.token_store import Documents, Writer
 from steps.train.data.truncation import Lengths
-from tests.steps.train.support.jobs import heard, job, run
+from tests.steps.train.support.jobs import job, printed_lines, run
 
 IDS = [f"{number * 7919 % 97:024x}" for number in range(50)]
 
@@ -70,7 +70,7 @@ def test_a_training_says_how_many_of_how_many_it_measures(
     tokens = {}
     for most in ("2", "-1"):
         bounded = job(tmp_path / most, tiny_model, curated, max_eval_examples=most, max_steps="1")
-        with heard() as lines:
+        with printed_lines() as lines:
             run(bounded)
         report = json.loads((bounded.paths.model / "report.json").read_text())
         of_all = report["lengths"]["eval"]["documents"]

@@ -14,8 +14,8 @@ from steps.train.stopping import Stopped
 from tests.steps.train.support.jobs import (
     TRAINED,
     assert_nothing_published,
-    heard,
     job,
+    printed_lines,
     run,
     sigterm_after_step,
 )
@@ -72,7 +72,7 @@ def test_sigterm_at_any_step_then_a_restart_gives_the_same_bytes(
     with sigterm_after_step(step) as stop, pytest.raises(Stopped):
         run(interrupted, stop)
     assert_nothing_published(interrupted)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(interrupted)
     assert (
         f"[info] resuming from checkpoint-{step}" in lines
@@ -119,7 +119,7 @@ def test_a_finished_training_is_not_trained_on_when_the_job_starts_again(
 ) -> None:
     again = job(tmp_path / "ml", tiny_model, curated, **LONG)
     shutil.copytree(uninterrupted["adamw"].paths.checkpoints, again.paths.checkpoints)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(again)
     assert not [line for line in lines if line.startswith("[train]")]
     assert adapter(again) == adapter(uninterrupted["adamw"])
@@ -146,7 +146,7 @@ def test_a_checkpoint_that_was_half_copied_is_skipped_for_the_one_before(
         (newer / name).unlink()
     else:
         (newer / name).write_bytes((newer / name).read_bytes()[:100])
-    with heard() as lines:
+    with printed_lines() as lines:
         run(restarted)
     assert any(line.startswith(f"[info] {newer.name} is skipped: {name}") for line in lines)
     assert f"[info] resuming from {older.name}" in lines
@@ -199,7 +199,7 @@ def test_a_job_started_again_after_its_manifest_was_written_publishes_the_same_b
     run(lost)
     manifest = (lost.paths.model / "manifest.json").read_bytes()
     shutil.rmtree(lost.paths.model)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(lost)
     assert "[info] publishing what an earlier start of this job was about to publish" in lines
     assert (lost.paths.model / "manifest.json").read_bytes() == manifest

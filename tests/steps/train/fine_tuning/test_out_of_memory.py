@@ -10,16 +10,16 @@ import torch
 from safetensors.torch import load_file
 
 from steps.train.fine_tuning.out_of_memory import OutOfMemory
-from tests.steps.train.support.jobs import assert_nothing_published, heard, job, run
+from tests.steps.train.support.jobs import assert_nothing_published, job, printed_lines, run
 
 pytestmark = pytest.mark.torch
 
 
 def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[..., Any]:
     """A training step that fails as CUDA does when it is given more documents at once."""
-    from steps.train.fine_tuning.training_loop import _Trainer
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
-    step = _Trainer.training_step
+    step = FineTuneTrainer.training_step
 
     def limited(trainer: Any, model: Any, inputs: Any, *arguments: Any) -> Any:
         if trainer.state.global_step >= from_step and len(inputs["cu_seq_lens_q"]) - 1 > documents:
@@ -35,14 +35,16 @@ def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[...,
 def test_fewer_rows_at_once_give_the_same_training(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_step: int
 ) -> None:
-    from steps.train.fine_tuning.training_loop import _Trainer
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
     roomy, narrow = (
         job(tmp_path / name, tiny_model, curated, eval_steps="2") for name in ("roomy", "narrow")
     )
     run(roomy)
-    monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(5, from_step=from_step))
-    with heard() as lines:
+    monkeypatch.setattr(
+        FineTuneTrainer, "training_step", device_with_room_for(5, from_step=from_step)
+    )
+    with printed_lines() as lines:
         run(narrow)
     told = [line for line in lines if "out of memory" in line]
     assert len(told) == 1, "half the rows fit"
@@ -56,9 +58,9 @@ def test_fewer_rows_at_once_give_the_same_training(
 def test_a_device_too_small_for_one_row_is_told_with_what_to_do(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.fine_tuning.training_loop import _Trainer
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
-    monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(0))
+    monkeypatch.setattr(FineTuneTrainer, "training_step", device_with_room_for(0))
     small = job(tmp_path / "ml", tiny_model, curated)
     with pytest.raises(
         OutOfMemory,

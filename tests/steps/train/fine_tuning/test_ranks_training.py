@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from steps.train.stopping import Stopped
 from tests.steps.train.support.curated_table import ARN, commit
-from tests.steps.train.support.jobs import TRAINED, heard, run, sigterm_after_step
+from tests.steps.train.support.jobs import TRAINED, printed_lines, run, sigterm_after_step
 from tests.steps.train.support.rank_worker import EXAMPLES, uneven
 from tests.steps.train.support.ranks import finish, several
 
@@ -37,10 +37,10 @@ def ran(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNam
     curated = folder / "curated"
     commit(curated, ARN, train=EXAMPLES)
     alone = uneven(folder / "alone", tiny_model, curated, **CHANGES)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(alone)
     stopped = uneven(folder / "alone-stopped", tiny_model, curated, **CHANGES)
-    with heard(), sigterm_after_step(STOPPED_AFTER - 1) as stop, pytest.raises(Stopped):
+    with printed_lines(), sigterm_after_step(STOPPED_AFTER - 1) as stop, pytest.raises(Stopped):
         run(stopped, stop)
     plan = [
         entry(folder, tiny_model, "ddp", "ddp"),
@@ -188,7 +188,7 @@ def test_one_process_goes_on_from_the_checkpoint_of_two(
 ) -> None:
     restarted = uneven(tmp_path / "ml", tiny_model, ran.curated, **CHANGES)
     shutil.copytree(ran.folder / name / "checkpoints", restarted.paths.checkpoints)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(restarted)
     assert f"[info] resuming from checkpoint-{STOPPED_AFTER}" in lines
     went_on, uninterrupted = steps(lines), steps(ran.lines)
@@ -203,7 +203,6 @@ def test_the_processes_agree(ran: SimpleNamespace) -> None:
     for mine in (leader, other):
         assert mine["any"] == [True, False]
         assert mine["gathered"] == [0, 10]
-        assert mine["total"] == 3
         assert mine["once_per_host"] == mine["from_leader"] == "from 0"
     assert leader["refused"] == ["GovernanceError: the disk is full"] * 3
     assert other["refused"] == ["PeerFailed: another process of this job failed"] * 3

@@ -7,7 +7,7 @@ import pytest
 
 from steps.train.planning import devices
 from steps.train.tracking import metric_lines
-from tests.steps.train.support.jobs import heard, job, run
+from tests.steps.train.support.jobs import job, printed_lines, run
 
 pytestmark = pytest.mark.torch
 
@@ -31,7 +31,7 @@ def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
 
     monkeypatch.setattr(devices, "peak_flops", lambda name: PEAK)
     measured = job(tmp_path / "ml", tiny_model, curated, eval_steps="4")
-    with heard() as lines:
+    with printed_lines() as lines:
         run(measured)
     assert len(values(lines, "mfu")) == 4
     state = measured.paths.checkpoints / "checkpoint-4"
@@ -48,7 +48,7 @@ def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
 def test_no_mfu_stands_where_the_peak_is_not_known(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    with heard() as lines:
+    with printed_lines() as lines:
         run(job(tmp_path / "ml", tiny_model, curated, max_steps="2"))
     assert not values(lines, "mfu")
     for key in (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from steps.train.model import lora, ministral, precision
 from steps.train.model.fp8_linear import E4M3, Fp8Linear
-from steps.train.model.lora_linear import AdaptedLinear, instead_of_pefts
+from steps.train.model.lora_linear import AdaptedLinear, create_lora_layer
 from steps.train.planning.devices import Device
 
 pytestmark = pytest.mark.torch
@@ -100,6 +100,6 @@ def test_a_base_that_it_was_not_made_for_is_left_to_peft() -> None:
     class Quantized(nn.Linear):
         """As bitsandbytes' Linear4bit is one."""
 
-    assert instead_of_pefts(Quantized(4, 4), "default", config=CONFIG, r=4) is None
+    assert create_lora_layer(Quantized(4, 4), "default", config=CONFIG, r=4) is None
     dropped = LoraConfig(r=4, lora_dropout=0.1)
-    assert instead_of_pefts(nn.Linear(4, 4), "default", config=dropped, r=4) is None
+    assert create_lora_layer(nn.Linear(4, 4), "default", config=dropped, r=4) is None

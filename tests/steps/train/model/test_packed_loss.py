@@ -90,11 +90,13 @@ def test_no_gradient_of_a_documents_loss_reaches_another_document(
 
 def test_a_document_has_the_same_loss_in_any_company(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
-    together = [nll for _, nll in evaluation.measure(base, [row], precision.decide("storage", CPU))]
+    together = [
+        nll for _, nll in evaluation.document_losses(base, [row], precision.decide("storage", CPU))
+    ]
     alone = [
         nll
         for d in row
-        for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))
+        for _, nll in evaluation.document_losses(base, [[d]], precision.decide("storage", CPU))
     ]
     assert together == pytest.approx(alone, rel=1e-5)
 

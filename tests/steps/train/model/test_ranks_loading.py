@@ -8,7 +8,7 @@ import torch
 
 from steps.governance.errors import UsageError
 from steps.train.data.document import Document
-from steps.train.fine_tuning.row_order import Order, Padded
+from steps.train.fine_tuning.row_order import PaddedRows, RowOrder
 from steps.train.model import loading
 from steps.train.planning import batching, memory
 from steps.train.planning.devices import Device
@@ -38,18 +38,20 @@ def arguments(sharding: str, optimizer: str = "adamw") -> Any:
 
 def test_auto_splits_the_base_only_where_one_gpu_has_no_room_for_it(gpu_of: Any) -> None:
     gpu_of(22)
-    assert loading.shared_out(arguments("auto"), PLAN, A10G, 8).shards == 1
+    assert loading.plan_sharding(arguments("auto"), PLAN, A10G, 8).shards == 1
     gpu_of(7)
-    assert loading.shared_out(arguments("auto"), PLAN, A10G, 8).shards == 8
-    assert loading.shared_out(arguments("ddp"), PLAN, A10G, 8).shards == 1
-    assert loading.shared_out(arguments("auto"), PLAN, A10G, 1).shards == 1, "nobody to share with"
+    assert loading.plan_sharding(arguments("auto"), PLAN, A10G, 8).shards == 8
+    assert loading.plan_sharding(arguments("ddp"), PLAN, A10G, 8).shards == 1
+    assert loading.plan_sharding(arguments("auto"), PLAN, A10G, 1).shards == 1, (
+        "nobody to share with"
+    )
 
 
 def test_what_is_split_has_room_where_the_whole_had_none(gpu_of: Any) -> None:
     gpu_of(7)
     with pytest.raises(UsageError, match="does not fit the device"):
         batching.decide(A10G, 8192, plan=PLAN, ranks=8)
-    split = loading.shared_out(arguments("auto"), PLAN, A10G, 8)
+    split = loading.plan_sharding(arguments("auto"), PLAN, A10G, 8)
     assert batching.decide(A10G, 8192, plan=split, ranks=8).micro_rows == 1
 
 
@@ -72,12 +74,12 @@ def test_what_bitsandbytes_holds_cannot_be_split(plan: Plan, named: str) -> None
     with pytest.raises(
         UsageError, match=f"{named} cannot be used with a base that is split among GPUs"
     ) as refused:
-        loading.shared_out(arguments("fsdp"), plan, A10G, 2)
+        loading.plan_sharding(arguments("fsdp"), plan, A10G, 2)
     assert "train.sharding ddp" in str(refused.value)
 
 
 def test_each_epoch_has_an_order_of_its_own_that_no_number_of_processes_changes() -> None:
-    alone, shared = Order(13, seed=17, multiple=1), Order(13, seed=17, multiple=4)
+    alone, shared = RowOrder(13, seed=17, multiple=1), RowOrder(13, seed=17, multiple=4)
     orders = []
     for epoch in (0, 1):
         alone.set_epoch(epoch)
@@ -91,7 +93,7 @@ def test_each_epoch_has_an_order_of_its_own_that_no_number_of_processes_changes(
 
 
 def test_a_row_beyond_the_last_weighs_nothing() -> None:
-    rows = Padded([[Document((1, 5, 6, 7), 2)]])
+    rows = PaddedRows([[Document((1, 5, 6, 7), 2)]])
     assert [sum(document.target_tokens for document in rows[number]) for number in (0, 1, 2)] == [
         2,
         0,

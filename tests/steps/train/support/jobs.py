@@ -83,7 +83,7 @@ def assert_nothing_published(job: SimpleNamespace) -> None:
 
 
 @contextmanager
-def heard() -> Iterator[list[str]]:
+def printed_lines() -> Iterator[list[str]]:
     """Every line that Train prints meanwhile."""
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

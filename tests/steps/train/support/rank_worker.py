@@ -15,7 +15,7 @@ from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.stopping import Stopped
 from tests.steps.train.support.curated_table import ARN, prepared
-from tests.steps.train.support.jobs import PREPARED, heard, job, run, sigterm_after_step
+from tests.steps.train.support.jobs import PREPARED, job, printed_lines, run, sigterm_after_step
 
 ME = processes.here()
 EXAMPLES = 25  # 13 rows: neither 4 nor 2 divides them
@@ -54,7 +54,7 @@ def _train(entry: dict[str, Any]) -> dict[str, Any]:
         )
     stop = entry["stop"]
     stopping = sigterm_after_step(stop[1]) if stop and stop[0] == ME.rank else nullcontext(None)
-    with heard() as lines, stopping as signal:
+    with printed_lines() as lines, stopping as signal:
         try:
             run(mine, signal)
             ended = "done"
@@ -82,7 +82,6 @@ def _agreement() -> dict[str, Any]:
     return {
         "any": [ME.any_of(ME.rank == 1), ME.any_of(flag=False)],
         "gathered": ME.gather(ME.rank * 10),
-        "total": ME.total(ME.rank + 1),
         "once_per_host": ME.once_per_host(lambda: f"from {ME.rank}"),
         "from_leader": ME.from_leader(lambda: f"from {ME.rank}"),
         "refused": refused,
