@@ -62,7 +62,9 @@ class Runner:
 
     def rate(self, label: str, seconds: str) -> float:
         """Return the median of real tokens per second; `seconds` names the kind of seconds."""
-        return statistics.median(result["tokens"] / result[seconds] for result in self.of(label))
+        return statistics.median(
+            float(result["tokens"] / result[seconds]) for result in self.of(label)
+        )
 
     def of(self, label: str) -> list[dict[str, Any]]:
         """Return the case's numbers, by round.

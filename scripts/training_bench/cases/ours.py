@@ -80,6 +80,7 @@ def train(
     from steps.train.fine_tuning.checkpoints import Checkpoints
     from steps.train.fine_tuning.evaluation import Evaluation
     from steps.train.fine_tuning.history import History
+    from steps.train.fine_tuning.trainer_settings import Schedule
     from steps.train.planning import flops
     from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
@@ -89,7 +90,7 @@ def train(
     with tempfile.TemporaryDirectory() as folder:
         course = training_loop.Course(
             rows=rows,
-            schedule=training_loop.Schedule(
+            schedule=Schedule(
                 steps,
                 settings.learning_rate,
                 settings.seed,

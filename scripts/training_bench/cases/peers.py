@@ -87,7 +87,8 @@ def _measured(made: Any, meter: Any) -> dict[str, Any]:
     meter.loaded()
     meter.watch(made.model)
     made.train()
-    return meter.read() | {
+    numbers: dict[str, Any] = meter.read()
+    return numbers | {
         "precision": {"dtype": str(next(made.model.parameters()).dtype).removeprefix("torch.")}
     }
 
@@ -102,7 +103,7 @@ def _stock(job: Job) -> Any:
 
     set_seed(job.seed)
     quantization = FineGrainedFP8Config(dequantize=True)
-    model = AutoModelForImageTextToText.from_pretrained(
+    model: Any = AutoModelForImageTextToText.from_pretrained(
         job.model, dtype=torch.bfloat16, quantization_config=quantization
     )
     return model.to(job.device) if job.device == "cuda" else model.float()
