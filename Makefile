@@ -4,7 +4,7 @@ PIP = .venv/bin/python -m pip install --disable-pip-version-check --quiet
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-train lock clean
+.PHONY: help run test test-long lint bench bench-train lock clean
 
 help:  ## this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,8 +12,14 @@ help:  ## this list
 run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on a synthetic corpus
 	.venv/bin/python -m pipeline.local run
 
-test: $(READY) build/spark-venv/ready  ## set up, then every test that this machine can run
-	.venv/bin/python -m pytest
+# Each worker process runs whole files, so what a file shares is started once (tests/conftest.py). On two cores, two workers.
+PYTEST = .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+test: $(READY) build/spark-venv/ready  ## set up, then the tests that this machine can run, on all its cores
+	$(PYTEST)
+
+test-long: $(READY) build/spark-venv/ready  ## the exhaustive variants, for a nightly run
+	$(PYTEST) -m long
 
 lint: $(READY)  ## style, types, import contracts
 	.venv/bin/ruff check .

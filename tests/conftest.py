@@ -1,14 +1,13 @@
-"""What every test may rely on: a region, no telemetry, and no identity or proxy from the developer's own shell."""
+"""What every test may rely on: a region, no telemetry, no identity or proxy from the developer's own shell."""
 
 import os
 import sys
 
 import pytest
 
-for _name in [
-    name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_"))
-]:
-    del os.environ[_name]
+for _name in list(os.environ):
+    if _name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_")):
+        del os.environ[_name]
 os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -17,10 +16,30 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "NO_PROXY": "127.0.0.1,localhost",
 }
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # each worker has one core; torch would take all of them
+
+# Groups of tests that take minutes. They start first, so that no worker is left with one at the end.
+_SLOWEST_FIRST: tuple[str, ...] = ()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Assign the tests to groups, each for one worker of pytest-xdist, and put slow groups first."""
+    rank = {group: place for place, group in enumerate(_SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(_group(item), len(rank)))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """A file; or all of tests/journey, whose files share one embedded environment."""
+    file = item.nodeid.partition("::")[0]
+    return "tests/journey" if file.startswith("tests/journey/") else file
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Forget boto3's default session before any fixture of the test: it would keep the keys of an earlier test."""
+    """Forget boto3's default session before any fixture: it would keep an earlier test's keys."""
     if boto3 := sys.modules.get("boto3"):
         boto3.DEFAULT_SESSION = None

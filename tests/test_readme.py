@@ -1,4 +1,4 @@
-"""What the README says exists: its links, its commands' modules, the make targets it names."""
+"""What the README names exists: links, modules of commands, make targets, folders of the map."""
 
 import re
 import subprocess
@@ -9,6 +9,38 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+
+
+def test_the_map_shows_every_folder_of_the_product() -> None:
+    shown = {path for path in _map_paths() if path.startswith(("pipeline/", "steps/"))}
+    packages = {
+        str(path.parent.relative_to(REPOSITORY)) + "/"
+        for folder in ("pipeline", "steps")
+        for path in (REPOSITORY / folder).rglob("__init__.py")
+    }
+    # The two stand-ins give their folders in one line each.
+    inside_stand_in = re.compile(r"pipeline/local/(aws|workspace)/.+")
+    assert shown == {path for path in packages if not inside_stand_in.match(path)}
+
+
+def test_the_map_and_the_reading_order_name_what_exists() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    order = re.findall(r"^\d+\. \[`([^`]+)`\]", text, re.MULTILINE)
+    assert len(order) == 10
+    missing = [path for path in [*_map_paths(), *order] if not (REPOSITORY / path).exists()]
+    assert missing == []
+
+
+def _map_paths() -> list[str]:
+    """The folders of the README's map, each ending with a slash."""
+    text = (REPOSITORY / "README.md").read_text()
+    tree = text[text.index("## Map") :].split("```")[1]
+    parents: list[str] = []
+    paths = []
+    for indent, name in re.findall(r"^([│├└─ ]*)([a-z_0-9]+/)", tree, re.MULTILINE):
+        parents = [*parents[: len(indent) // 4], name]
+        paths.append("".join(parents))
+    return paths
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

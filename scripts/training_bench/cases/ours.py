@@ -160,6 +160,6 @@ def adapted(job: Job, decided: Any) -> Any:
 
 def document(text: Text) -> Any:
     """Return a text as the step's document."""
-    from steps.train.data.packing import Document
+    from steps.train.data.document import Document
 
     return Document(tuple(text.ids), text.prompt_tokens)

@@ -15,7 +15,7 @@ model. The usual rule, 6 operations per parameter and token, overestimates a LoR
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.planning.shapes import Shape
 
 

@@ -11,7 +11,7 @@ from pipeline import command, config, layout, mirror
 from pipeline.base_model.standing_mirror import StandingMirror
 from tests.local.aws.conftest import REPOSITORY, Server
 from tests.local.aws.pipelines.test_tags import VARIABLES
-from tests.pipeline import models
+from tests.pipeline.base_model import models
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from steps.train.data import packing
+from steps.train.data.document import Document
 from steps.train.fine_tuning.evaluation import autocast, on_device
 from steps.train.model import compiling, fp8_linear, lora, ministral, precision, recomputation
 from steps.train.model.packed_attention import packed_attention
@@ -32,8 +33,8 @@ def capable() -> bool:
 needs_fp8 = pytest.mark.skipif(not capable(), reason="no FP8 tensor cores here")
 
 
-def row() -> list[packing.Document]:
-    return [packing.Document((1, *range(20, 20 + n), 2), n // 2) for n in (31, 200, 64)]
+def row() -> list[Document]:
+    return [Document((1, *range(20, 20 + n), 2), n // 2) for n in (31, 200, 64)]
 
 
 @pytest.mark.parametrize("width", [32, 128])

@@ -8,7 +8,7 @@ from pipeline.local.setup import tiny_tokenizer
 from steps.governance.errors import IntegrityError
 from steps.train.data.chat_template import BOS, CONTROL_IDS, EOS, Chat
 from steps.train.data.curated_rows import Example
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.data.truncation import (
     COMPLETION_EMPTY,
     COMPLETION_TOO_LONG,

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from steps.train.data import packing
-from steps.train.data.packing import Document, Row
+from steps.train.data.document import Document
+from steps.train.data.packing import Row
 from steps.train.fine_tuning.evaluation import Evaluation, Part, evaluate
 from steps.train.model import ministral, precision
 from steps.train.planning.devices import Device

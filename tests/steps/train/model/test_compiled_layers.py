@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from steps.governance.errors import UsageError
 from steps.train.data.chat_template import Chat
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.fine_tuning import sample
 from steps.train.model import compiling, recomputation
 from steps.train.planning.devices import Device

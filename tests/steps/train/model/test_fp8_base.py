@@ -14,6 +14,7 @@ from torch.nn import functional
 from pipeline.local.setup import tiny_tokenizer
 from steps.governance.errors import IntegrityError, UsageError
 from steps.train.data import packing
+from steps.train.data.document import Document
 from steps.train.model import fp8_linear, lora, ministral, precision
 from steps.train.model.fp8_linear import Fp8Linear
 from steps.train.planning.devices import Device
@@ -31,7 +32,7 @@ def load(folder: Path, mode: str = "storage") -> ministral.PackedMinistral:
 
 
 def batch() -> dict[str, torch.Tensor | int]:
-    documents = [packing.Document((1, *range(20, 20 + n), 2), n // 2) for n in (40, 70, 20)]
+    documents = [Document((1, *range(20, 20 + n), 2), n // 2) for n in (40, 70, 20)]
     return packing.collate([documents])
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from steps.train.data import packing
-from steps.train.data.packing import IGNORED, Document
+from steps.train.data.document import Document
+from steps.train.data.packing import IGNORED
 from steps.train.fine_tuning import evaluation
 from steps.train.model import chunked_loss, ministral, precision
 from steps.train.planning.devices import Device

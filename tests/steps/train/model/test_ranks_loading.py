@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steps.governance.errors import UsageError
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.fine_tuning.row_order import Order, Padded
 from steps.train.model import loading
 from steps.train.planning import batching, memory

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch.autograd.profiler import profile
 
-from steps.train.data.packing import Document, collate
+from steps.train.data.document import Document
+from steps.train.data.packing import collate
 from steps.train.model import lora, ministral
 from steps.train.model.precision import Precision
 from steps.train.planning.devices import Device

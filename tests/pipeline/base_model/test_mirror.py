@@ -13,7 +13,7 @@ from pipeline import mirror
 from pipeline.errors import Refused, UsageError
 from steps.governance.errors import IntegrityError
 from steps.train.model.base_model_files import verify
-from tests.pipeline import models
+from tests.pipeline.base_model import models
 
 REVISION = "a" * 40
 

@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from pipeline import mirror
-from tests.pipeline import models
-from tests.pipeline.test_model_files import FIRST, refusal
+from tests.pipeline.base_model import models
+from tests.pipeline.base_model.test_model_files import FIRST, refusal
 
 BOM = b"\xef\xbb\xbf"
 JSON = [

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from pipeline import mirror
 from pipeline.base_model import trainable
 from pipeline.errors import UsageError
-from tests.pipeline import models
+from tests.pipeline.base_model import models
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 PULL = "run `git lfs install && git lfs pull` in the folder"
@@ -183,7 +183,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "model"
     command = [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", folder]
     subprocess.run(
-        command, cwd=Path(__file__).resolve().parents[2], check=True, capture_output=True
+        command, cwd=Path(__file__).resolve().parents[3], check=True, capture_output=True
     )
     return folder
 

@@ -12,7 +12,7 @@ from pipeline.configuration import combinations
 from pipeline.errors import UsageError
 from pipeline.parameters import BY_NAME, TABLE
 
-ARCHITECTURE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
+ARCHITECTURE = Path(__file__).resolve().parents[3] / "docs" / "architecture.md"
 
 
 def test_the_table_is_the_one_in_the_architecture_page() -> None:

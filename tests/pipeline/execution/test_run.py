@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, run, upsert
+from pipeline import command, config, run
+from pipeline.deployment import deploy
 from pipeline.errors import UsageError
 from pipeline.execution import progress, start
 from pipeline.execution.outcome import Outcome, Progress, StepState
@@ -70,7 +71,7 @@ def deployed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
     """The service with the pipeline in it, a good execution to come, and no waiting between two looks."""
-    upsert.upsert(configured, client, compiled)
+    deploy.deploy(configured, client, compiled)
     service.calls.clear()
     service.jobs[JOB.rsplit("/", 1)[-1]] = {"TrainingJobName": "x", "FinalMetricDataList": LOSSES}
     service.moments = [
@@ -335,7 +336,7 @@ def test_from_takes_all_parameters_of_an_execution_even_when_the_defaults_moved_
     deployed: Any, configured: config.Config, compiled: str, client: Any
 ) -> None:
     first = start.start(configured, client, {"Seed": "5"}, token="first")
-    upsert.upsert(
+    deploy.deploy(
         configured, client, compiled.replace('"DefaultValue": 7.0', '"DefaultValue": 2.5')
     )
     source = first.rsplit("/", 1)[-1]

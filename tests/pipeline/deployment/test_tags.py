@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline import command, config, upsert
-from pipeline.deployment import provenance, tagging
+from pipeline.deployment import deploy, provenance, tagging
 from pipeline.errors import Refused
 
 COMMIT = "c" * 40
@@ -31,17 +31,17 @@ def tags_of(service: Any) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key not in origin}
 
 
-def deploy(configured: config.Config, client: Any, compiled: str) -> upsert.Deployed:
-    return upsert.upsert(configured, client, compiled)
+def deployed(configured: config.Config, client: Any, compiled: str) -> deploy.Deployed:
+    return deploy.deploy(configured, client, compiled)
 
 
 def test_a_tag_that_conf_lost_is_removed_and_those_of_others_stay(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
-    deploy(with_tags(configured, project="x", cost_centre="42", owner="me"), client, compiled)
+    deployed(with_tags(configured, project="x", cost_centre="42", owner="me"), client, compiled)
     [arn] = service.tags
     service.tags[arn] |= {"aws:cloudformation:stack-name": "s", "security-scan": "done"}
-    done = deploy(with_tags(configured, project="y"), client, compiled)
+    done = deployed(with_tags(configured, project="y"), client, compiled)
     assert (done.action, done.tags_removed) == ("tagged", ("cost-centre", "owner"))
     assert tags_of(service) == {
         "project": "y",
@@ -49,7 +49,7 @@ def test_a_tag_that_conf_lost_is_removed_and_those_of_others_stay(
         "security-scan": "done",
     }
     service.calls.clear()
-    again = deploy(with_tags(configured, project="y"), client, compiled)
+    again = deployed(with_tags(configured, project="y"), client, compiled)
     assert (again.action, again.tags_removed) == ("unchanged", ())
     assert not {"AddTags", "DeleteTags"} & set(service.calls)
 
@@ -57,22 +57,22 @@ def test_a_tag_that_conf_lost_is_removed_and_those_of_others_stay(
 def test_a_tag_that_another_tool_set_before_conf_had_it_becomes_conf_s(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
-    deploy(with_tags(configured, project="x"), client, compiled)
+    deployed(with_tags(configured, project="x"), client, compiled)
     [arn] = service.tags
     service.tags[arn]["owner"] = "somebody"
-    deploy(with_tags(configured, project="x", owner="us"), client, compiled)
+    deployed(with_tags(configured, project="x", owner="us"), client, compiled)
     assert tags_of(service) == {"project": "x", "owner": "us"}
-    deploy(with_tags(configured, project="x"), client, compiled)
+    deployed(with_tags(configured, project="x"), client, compiled)
     assert tags_of(service) == {"project": "x"}
 
 
 def test_a_pipeline_from_before_there_was_a_record_loses_what_its_definition_gave_its_jobs(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
-    deploy(configured, client, compiled)
+    deployed(configured, client, compiled)
     [arn] = service.tags
     service.tags[arn] = {"project": "governed-finetune", "environment": "local", "team": "others"}
-    done = deploy(with_tags(configured, environment="local"), client, compiled)
+    done = deployed(with_tags(configured, environment="local"), client, compiled)
     assert done.tags_removed == ("project",)
     assert tags_of(service) == {"environment": "local", "team": "others"}
 
@@ -80,14 +80,14 @@ def test_a_pipeline_from_before_there_was_a_record_loses_what_its_definition_gav
 def test_a_removal_that_was_lost_is_repeated(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
-    deploy(with_tags(configured, project="x", owner="me"), client, compiled)
+    deployed(with_tags(configured, project="x", owner="me"), client, compiled)
     service.deny(
         "DeleteTags", "AccessDeniedException", "not authorized to perform: sagemaker:DeleteTags"
     )
     with pytest.raises(Refused, match=r"DeleteTags .* was refused by AWS: AccessDeniedException"):
-        deploy(with_tags(configured, project="x"), client, compiled)
+        deployed(with_tags(configured, project="x"), client, compiled)
     service.refuse.clear()
-    assert deploy(with_tags(configured, project="x"), client, compiled).tags_removed == ("owner",)
+    assert deployed(with_tags(configured, project="x"), client, compiled).tags_removed == ("owner",)
 
 
 def test_the_difference_shows_tags_that_come_change_and_go_and_exits_3(
@@ -97,7 +97,7 @@ def test_the_difference_shows_tags_that_come_change_and_go_and_exits_3(
     compiled: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    deploy(with_tags(configured, project="old", cost_centre="42"), client, compiled)
+    deployed(with_tags(configured, project="old", cost_centre="42"), client, compiled)
     [arn] = service.tags
     service.tags[arn]["security-scan"] = "done"
     assert command.ended(upsert.main, ["--env", "local", "--diff"]) == 3

@@ -12,7 +12,7 @@ from pipeline.base_model import document as mirror_document
 from pipeline.errors import Refused
 from steps.governance.errors import IntegrityError
 from steps.train.model.base_model_files import verify
-from tests.pipeline import models
+from tests.pipeline.base_model import models
 
 REVISION = "a" * 40
 URI, PREFIX = "s3://b/base-models/m/a/", "base-models/m/a/"

@@ -65,8 +65,12 @@ class Bucket(CountingBucket):
     """S3's answers to the calls of a mirror; a listing has two objects a page."""
 
     def list_objects_v2(
-        self, *, Bucket: str, Prefix: str, ContinuationToken: str = "0"
-    ) -> dict[str, Any]:  # noqa: N803
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Prefix: str,  # noqa: N803
+        ContinuationToken: str = "0",  # noqa: N803
+    ) -> dict[str, Any]:
         found, at = (
             sorted(key for key in self.objects if key.startswith(Prefix)),
             int(ContinuationToken),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline import command, config, upsert
-from pipeline.deployment import provenance
+from pipeline.deployment import deploy, provenance
 from pipeline.errors import ConfigError, Refused
 
 COMMIT = "c" * 40
@@ -147,7 +147,7 @@ def test_what_is_read_back_must_be_what_was_sent(
     with pytest.raises(
         Refused, match="is not what was sent: somebody else deployed at the same time"
     ):
-        upsert.upsert(configured, client, compiled)
+        deploy.deploy(configured, client, compiled)
 
 
 def test_another_account_than_the_files_is_refused_before_anything_is_written(
@@ -244,9 +244,9 @@ def test_what_is_not_deployed_differs_in_everything(
 def test_zeros_in_the_place_of_a_digest_compile_but_are_never_deployed(
     variables: dict[str, str], configured: config.Config
 ) -> None:
-    upsert.refuse_placeholders(configured)
+    deploy.refuse_placeholders(configured)
     with pytest.raises(ConfigError) as caught:
-        upsert.refuse_placeholders(config.load("dev", environ=variables))
+        deploy.refuse_placeholders(config.load("dev", environ=variables))
     assert [path for path, _ in caught.value.faults] == [
         "prepare.image",
         "train.image",

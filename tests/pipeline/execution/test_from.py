@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, run, upsert
+from pipeline import command, config, run
+from pipeline.deployment import deploy
 from pipeline.execution import start
 
 Definition = dict[str, Any]
@@ -51,7 +52,7 @@ class Earlier:
 
 @pytest.fixture
 def earlier(service: Any, configured: config.Config, client: Any, compiled: str) -> Earlier:
-    upsert.upsert(configured, client, compiled)
+    deploy.deploy(configured, client, compiled)
     return Earlier(service, configured, client)
 
 
