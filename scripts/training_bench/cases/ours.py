@@ -80,24 +80,15 @@ def train(
     from steps.train.fine_tuning.checkpoints import Checkpoints
     from steps.train.fine_tuning.evaluation import Evaluation
     from steps.train.fine_tuning.history import History
-    from steps.train.fine_tuning.trainer_settings import Schedule
     from steps.train.planning import flops
     from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
 
-    steps = -(-len(rows) // (settings.batching.micro_rows * settings.batching.accumulation))
     history, shape = History(), Shape.of(tuned.config.text_config)
     with tempfile.TemporaryDirectory() as folder:
         course = training_loop.Course(
             rows=rows,
-            schedule=Schedule(
-                steps,
-                settings.learning_rate,
-                settings.seed,
-                optimizer="adamw",
-                eval_steps=_NEVER,
-                patience=0,
-            ),
+            schedule=_schedule(len(rows), settings),
             batching=settings.batching,
             precision=settings.precision,
             checkpoints=Checkpoints(Path(folder), {}),
@@ -108,6 +99,21 @@ def train(
         )
         training_loop.train(tuned, course, history, resume=None)
     return Trained([point["train_loss"] for point in history.curve], history.flops / history.tokens)
+
+
+def _schedule(rows: int, settings: TrainingSettings) -> Any:
+    """Return the step's schedule for one pass over `rows`, without evaluations."""
+    from steps.train.fine_tuning.trainer_settings import Schedule
+
+    steps = -(-rows // (settings.batching.micro_rows * settings.batching.accumulation))
+    return Schedule(
+        steps,
+        settings.learning_rate,
+        settings.seed,
+        optimizer="adamw",
+        eval_steps=_NEVER,
+        patience=0,
+    )
 
 
 class _StepTracker:
