@@ -28,10 +28,10 @@ lint: $(READY)  ## style, types, import contracts
 	.venv/bin/lint-imports
 
 bench: $(READY)  ## measure the warm run: seconds and shares of each part
-	.venv/bin/python scripts/bench
+	.venv/bin/python -m scripts.journey_bench
 
 bench-train: $(READY) build/bench-venv/ready  ## measure training against its peers, as one table of ratios (12 minutes)
-	.venv/bin/python scripts/bench-train
+	.venv/bin/python -m scripts.training_bench
 
 lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
 	scripts/lock

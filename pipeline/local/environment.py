@@ -4,8 +4,9 @@
     running.variables          # what conf/local.yaml's `${NAME}` and every client need
     down(State(Path(".local")))
 
-The AWS stand-in and the tracking server start at once (the latter is slow, so nothing waits for it until a client
-asks); then follow the infrastructure template, the workspace, the base model, the catalog's content and the worker.
+The order: the AWS stand-in, the infrastructure template, the workspace, the base model, the content
+of the catalog, and last the tracking server and the register worker, which take seconds to import
+mlflow and are not waited for.
 """
 
 import json
@@ -124,26 +125,35 @@ def _refuse_other_options(record: Record, options: Options) -> None:
 
 
 def fill(environment: Started, options: Options) -> workspace.Seeded:
-    """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
+    """Fill the catalog; in an environment that ran already, load the filings that were given."""
     admin = _admin(environment.state, environment.servers)
     secrets = environment.root.client("secretsmanager")
-    seeded = workspace.seed(
+    return workspace.seed(
         admin, secrets, environment.config, filings=options.filings, aws=environment.variables
     )
+
+
+def complete(environment: Started) -> None:
+    """Start the tracking server and the register worker, unless the environment ran already.
+
+    Both import mlflow, which takes seconds, and nothing waits for them here: the workspace waits
+    for the tracking server when a client asks it, and the queue keeps messages for the worker.
+    """
     if environment.fresh:
+        environment.servers.tracking()
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
         environment.servers.worker(
             [*command, *register_worker.arguments(environment.config)], session
         )
         environment.servers.remember_complete()
-    return seeded
 
 
 def up(state: State, options: Options) -> Started:
     """Start and fill the environment, and leave it running."""
     with started(state, options) as environment:
         fill(environment, options)
+        complete(environment)
         return environment
 
 
@@ -158,7 +168,6 @@ def down(state: State) -> list[Process]:
 
 def _start(state: State, servers: Servers, making: base_model.Making, options: Options) -> None:
     servers.aws(options.engine)
-    servers.tracking()
     root = aws_account.root(state, servers.url("aws"))
     outputs = root.deploy()
     servers.workspace(

@@ -5,25 +5,22 @@ loads the model. The definition that runs is the one `upsert` sent.
 """
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 
 from pipeline import layout, parameters
-from pipeline.errors import PipelineError
 from pipeline.execution import start
-from pipeline.execution.outcome import Outcome
+from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
 from pipeline.local import environment
 from pipeline.local.environment import Options, Started
-from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.local.host.state import State
+from pipeline.local.prepared_command import PreparedCommand
 
 Say = Callable[[str], None]
 
@@ -58,30 +55,63 @@ def travel(
         PipelineError: any part failed; what it said is in the message.
     """
     journey = Journey()
-    with (
-        journey.timed("environment"),
-        _announced(say, "environment"),
-        environment.started(state, options) as running,
-    ):
-        deploying = _command(running.as_role("ci"), "pipeline.upsert", "--env", "local", "--json")
-        try:
-            environment.fill(running, options)
-        except BaseException:
-            deploying.kill()
-            deploying.communicate()
-            raise
-        journey.deployed = _answer_of(deploying, "upsert")
-    with journey.timed("execution"):
-        journey.outcome = _execute(running, overrides, show)
-    journey.counts = _counts(running, journey.outcome)
-    journey.max_eval_examples = _max_eval_examples(running, overrides)
-    if journey.outcome.succeeded:
+    with closing(_Commands()) as commands:
         with (
-            journey.timed("model loaded and asked"),
-            _announced(say, "loading the registered model"),
+            journey.timed("environment"),
+            _announced(say, "environment"),
+            environment.started(state, options) as running,
         ):
-            journey.answer = _ask(running, journey.outcome)
+            commands.deploy.begin(running.as_role("ci"), "--env", "local", "--json")
+            environment.fill(running, options)
+            journey.deployed = commands.deploy.document("upsert")
+            environment.complete(running)
+        with journey.timed("execution"):
+            journey.outcome = _execute(running, overrides, commands.preparing_to_ask(show))
+        journey.counts = _counts(running, journey.outcome)
+        journey.max_eval_examples = _max_eval_examples(running, overrides)
+        if journey.outcome.succeeded:
+            with (
+                journey.timed("model loaded and asked"),
+                _announced(say, "loading the registered model"),
+            ):
+                journey.answer = _completion(commands, running, journey.outcome)
     return journey
+
+
+class _Commands:
+    """The commands of a journey in processes of their own, each started before its turn comes.
+
+    Each gets the identity that it needs and nothing else of this shell's environment.
+    """
+
+    def __init__(self) -> None:
+        self.deploy = PreparedCommand("pipeline.upsert", imports="pipeline.definition")
+        self._ask: PreparedCommand | None = None
+
+    @property
+    def ask(self) -> PreparedCommand:
+        """The command that loads the model; it starts when it is first used."""
+        if self._ask is None:
+            self._ask = PreparedCommand(
+                "pipeline.local.ask_model", imports="pipeline.local.model_libraries"
+            )
+        return self._ask
+
+    def preparing_to_ask(self, show: Show) -> Show:
+        """`show`, which also starts `ask` as soon as Train runs: both import torch meanwhile."""
+
+        def shown(progress: Progress) -> None:
+            if any(step.name == "Train" and step.started for step in progress.steps):
+                self.ask  # noqa: B018 - starts the process
+            show(progress)
+
+        return shown
+
+    def close(self) -> None:
+        """End what still runs: after a failure, or of an execution that registered nothing."""
+        for command in (self.deploy, self._ask):
+            if command is not None:
+                command.stop()
 
 
 def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outcome:
@@ -111,11 +141,10 @@ def _max_eval_examples(running: Started, overrides: Mapping[str, str]) -> int:
     return int(overrides.get(name, default))
 
 
-def _ask(running: Started, outcome: Outcome) -> dict[str, str]:
+def _completion(commands: _Commands, running: Started, outcome: Outcome) -> dict[str, str]:
     words = ("--model", outcome.model_name, "--alias", outcome.model_alias)
-    answer: dict[str, str] = _answer_of(
-        _command(running.as_scientist(), "pipeline.local.ask_model", *words), "the model"
-    )
+    commands.ask.begin(running.as_scientist(), *words)
+    answer: dict[str, str] = commands.ask.document("the model")
     return answer
 
 
@@ -129,26 +158,6 @@ def _client(running: Started, service: str) -> Any:
         aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=session["AWS_SESSION_TOKEN"],
     )
-
-
-def _command(variables: Mapping[str, str], module: str, *words: str) -> subprocess.Popen[str]:
-    """One of our own commands in a process of its own: with the identity it needs and nothing else of this shell's."""
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *words],
-        env=inherited() | {"PYTHONPATH": str(REPOSITORY)} | dict(variables),
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _answer_of(process: subprocess.Popen[str], name: str) -> Any:
-    output, complaint = process.communicate()
-    if process.returncode != 0:
-        tail = "\n".join(f"    {line}" for line in complaint.splitlines()[-12:])
-        raise PipelineError(f"{name} failed with exit code {process.returncode}\n{tail}")
-    return json.loads(output[output.index("{") :])
 
 
 @contextmanager

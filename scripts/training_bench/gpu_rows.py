@@ -11,7 +11,7 @@ save memory), the peak is the data sheet's (steps/train/planning/devices.py), in
 from collections.abc import Callable
 
 from scripts.training_bench.rows import CARD_BYTES, guarded
-from scripts.training_bench.running import CaseFailed, Runner
+from scripts.training_bench.runner import CaseFailed, Runner
 from scripts.training_bench.table import Row, Target
 
 FAST_CASES = ("ours native", "ours storage", "ours fp8 off", "trl default")

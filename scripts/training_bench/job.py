@@ -1,6 +1,6 @@
 """What one measured process is told, and the one line in which it answers. Standard library only: the parent imports it.
 
-python -m scripts.training_bench.case '<job as JSON>'        prints … and, last, RESULT <JSON>
+python -m scripts.training_bench.measure_one '<job as JSON>'        prints … and, last, RESULT <JSON>
 """
 
 import json

@@ -5,7 +5,7 @@ Targets: issue 3, "What must be seen". tokens are real ones, padding is none.
 
 from collections.abc import Callable, Sequence
 
-from scripts.training_bench.running import CaseFailed, Runner
+from scripts.training_bench.runner import CaseFailed, Runner
 from scripts.training_bench.table import Row, Target
 
 CPU_CASES = (

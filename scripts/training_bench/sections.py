@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from scripts.training_bench import gpu_rows, rows
 from scripts.training_bench.job import Job
-from scripts.training_bench.running import OURS, REPOSITORY, Runner
+from scripts.training_bench.runner import OURS, REPOSITORY, Runner
 from scripts.training_bench.table import Row
 
 SECTIONS = ("cpu", "loss", "fp8", "gpu", "memory", "streaming")
@@ -135,7 +135,8 @@ def made(shape: str) -> str:
     """The folder of the model of that shape, made once."""
     folder = REPOSITORY / "build" / "bench-train" / shape
     if not (folder / "mirror.json").exists():
-        command = [str(OURS), "scripts/make-tiny-model", "--shape", shape, "--output", str(folder)]
+        module = "pipeline.local.setup.tiny_model"
+        command = [str(OURS), "-m", module, "--shape", shape, "--output", str(folder)]
         subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     return str(folder)
 

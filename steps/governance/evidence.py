@@ -8,8 +8,6 @@ end in the same place: if what stands there is byte for byte what would be writt
 `Conflict`.
 """
 
-from urllib.parse import urlsplit
-
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,8 +18,8 @@ from steps.governance.errors import (
     GovernanceError,
     NotFound,
     Unavailable,
-    UsageError,
 )
+from steps.governance.files import split_s3_uri
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
@@ -97,26 +95,6 @@ class Evidence:
                 got="different bytes",
                 do="start a new execution; evidence is never overwritten",
             )
-
-
-def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`.
-
-    Raises:
-        UsageError: another scheme, no bucket or no key.
-    """
-    parts = urlsplit(uri)
-    if (
-        parts.scheme != "s3"
-        or not parts.netloc
-        or not parts.path.strip("/")
-        or parts.query
-        or parts.fragment
-    ):
-        raise UsageError(
-            "a storage URI was refused", expected="s3://bucket/key", got=repr(uri)[:200]
-        )
-    return parts.netloc, parts.path.lstrip("/")
 
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:

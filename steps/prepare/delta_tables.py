@@ -16,13 +16,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from steps.governance.checkpoint_hint import past_hint
-from steps.governance.errors import AccessDenied, GovernanceError, NotFound
+from steps.governance.delta_storage import is_denied, one_line, storage_error
+from steps.governance.errors import GovernanceError, NotFound
 from steps.prepare import data_files
 from steps.prepare.delta_features import BY_SCAN, FROM_FILES, NEWEST_READER
 from steps.prepare.delta_io import Place
 
-# object_store's wording for S3's 401 and 403; its errors carry no code. A bare 403 also stands in sha256 file names.
-_DENIED = re.compile(r"status(?: code)?: 40[13]\b|Forbidden|AccessDenied|ExpiredToken|InvalidToken")
 _CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
 _UNREAD = re.compile(  # likewise
     r"Unsupported: (?:Feature '(?P<feature>[^']*)' is not supported|Unsupported minimum reader version (?P<version>\d+))"
@@ -102,14 +101,15 @@ def log_deleted(place: Place, version: int, *, oldest: int, newest: int) -> NotF
 
 @contextmanager
 def storage(doing: str) -> Iterator[None]:
-    """delta-rs's and the store's faults as ours. A commit that came too late (`CommitFailedError`) passes."""
+    """Run a block that reads or writes a Delta table, and raise delta-rs's and the store's errors as ours.
+
+    `CommitFailedError` passes: another writer committed first.
+    """
     try:
         yield
     except CommitFailedError:
         raise
     except (DeltaError, OSError, pa.ArrowException) as error:
-        if _denied(error):
-            raise _access_denied(doing, error) from error
         if _CATALOG_MANAGED in str(error):
             raise GovernanceError(
                 f"the table is a catalog-managed table, which the delta engine delta-rs cannot open: {doing}",
@@ -125,35 +125,19 @@ def storage(doing: str) -> Iterator[None]:
                 got=unread["feature"] or f"reader version {unread['version']}",
                 do="use the delta engine unity-connector if its Spark knows them, or rewrite the table without them",
             ) from error
-        raise GovernanceError(f"the storage failed: {doing}", got=_first_line(error)) from error
+        raise storage_error(doing, error) from error
 
 
 def not_committed(place: Place, error: Exception) -> GovernanceError:
     """A commit that delta-rs refused for another reason than another writer's commit."""
-    if _denied(error):
-        return _access_denied(f"commit to table {place.name}", error)
+    if is_denied(error):
+        return storage_error(f"commit to table {place.name}", error)
     return GovernanceError(
         f"delta-rs refused the commit to table {place.name}, nothing was committed",
         expected="a table that delta-rs can append to",
-        got=_first_line(error),
+        got=one_line(error),
         do="choose another CuratedTable",
     )
-
-
-def _denied(error: Exception) -> bool:
-    return isinstance(error, PermissionError) or _DENIED.search(str(error)) is not None
-
-
-def _access_denied(doing: str, error: Exception) -> AccessDenied:
-    return AccessDenied(
-        f"the storage refused: {doing}",
-        got=_first_line(error),
-        do="check the vended credential's location and right",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
 def _oldest(place: Place) -> int:

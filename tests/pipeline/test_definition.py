@@ -1,15 +1,12 @@
 """The compiled definition: the golden one, made without a call, the same bytes on any machine."""
 
-import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
@@ -18,21 +15,10 @@ import yaml
 from pipeline import config, layout
 from pipeline.deployment.validation import every_step
 from pipeline.errors import DefinitionError
+from scripts import golden
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTION = {"Get": "Execution.PipelineExecutionId"}
-
-
-def script() -> ModuleType:
-    """scripts/golden as a module: the test and the command render the same way."""
-    loader = SourceFileLoader("golden", str(ROOT / "scripts" / "golden"))
-    spec = importlib.util.spec_from_loader("golden", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    loader.exec_module(module)
-    sys.dont_write_bytecode = before
-    return module
 
 
 @pytest.fixture
@@ -64,9 +50,8 @@ def tree(compiled: str) -> dict[str, Any]:
 def test_the_definition_is_the_golden_one_and_compiling_it_calls_nobody(
     environment: str, no_network: list[object]
 ) -> None:
-    golden = script()
     assert golden.rendered(environment) == golden.path(environment).read_text(), (
-        "read the difference, then scripts/golden"
+        "read the difference, then python -m scripts.golden"
     )
     assert no_network == []
 
@@ -243,7 +228,7 @@ def test_what_an_execution_writes_is_named_by_the_execution(tree: dict[str, Any]
 
 @pytest.mark.parametrize(("environment", "spot"), [("local", True), ("dev", True), ("prod", False)])
 def test_spot_and_its_waiting_are_asked_for_together(environment: str, spot: bool) -> None:
-    train = step(json.loads(script().path(environment).read_text()), "Train")["Arguments"]
+    train = step(json.loads(golden.path(environment).read_text()), "Train")["Arguments"]
     assert train["EnableManagedSpotTraining"] is spot
     assert ("MaxWaitTimeInSeconds" in train["StoppingCondition"]) is spot
     assert train["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"

@@ -10,9 +10,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from scripts.training_bench import documents, fp8, gpu_rows, ours, rows, running, table, unpacked
+from scripts.training_bench import gpu_rows, rows, runner as running, table
+from scripts.training_bench.cases import documents, fp8_modes, ours, reference_loss
+from scripts.training_bench.cases.meter import Meter
 from scripts.training_bench.job import Job
-from scripts.training_bench.meter import Meter
 from scripts.training_bench.table import Row, Target
 
 pytestmark = pytest.mark.torch
@@ -155,13 +156,13 @@ def test_our_loop_runs_as_a_case_and_equals_the_unpacked_reference(tiny_model: P
     numbers = ours.run(job, mode="auto")
     assert numbers["passes"] >= 1
     assert numbers["precision"]["effective"] == "storage"
-    result = unpacked.run(replace(job, row_tokens=512))
+    result = reference_loss.run(replace(job, row_tokens=512))
     assert len(result["ours"]) >= 2
     assert result["ours"] == pytest.approx(result["reference"], rel=1e-5)
 
 
 def test_fp8_saves_bytes_of_weights_and_none_for_backward(tiny_model: Path) -> None:
     job = Job("sizes", str(tiny_model), 1)
-    storage, off = fp8.sizes(job, mode="storage"), fp8.sizes(job, mode="off")
+    storage, off = fp8_modes.sizes(job, mode="storage"), fp8_modes.sizes(job, mode="off")
     assert storage["linear_bytes"] <= 0.53 * off["linear_bytes"]
     assert storage["saved_bytes"] == off["saved_bytes"]

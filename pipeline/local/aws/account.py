@@ -83,9 +83,12 @@ class Account:
 
         with self._lock:  # building clients is not thread-safe, using them is
             if self._clients is None:
+                # Each client brings its own keys.
                 self._clients = Session(
-                    region_name=self.region, aws_access_key_id="none", aws_secret_access_key="none"
-                )  # noqa: S106  # each client brings its own
+                    region_name=self.region,
+                    aws_access_key_id="none",
+                    aws_secret_access_key="none",  # noqa: S106
+                )
             return self._clients.client(
                 service,
                 endpoint_url=self.endpoint,

@@ -40,23 +40,9 @@ class Servers:
         folder = self._state.folder / "tracking"
         folder.mkdir(parents=True, exist_ok=True)
         argv = [
-            *(
-                "-m",
-                "mlflow",
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(self.record.ports["tracking"]),
-            ),
-            *(
-                "--backend-store-uri",
-                f"sqlite:///{folder}/mlflow.db",
-                "--workers",
-                "1",
-                "--no-serve-artifacts",
-            ),
-            *("--default-artifact-root", "dbfs:/databricks/mlflow-tracking"),
+            *("-m", "pipeline.local.host.tracking_server"),
+            *("--port", str(self.record.ports["tracking"])),
+            *("--database", str(folder / "mlflow.db")),
         ]
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._start("tracking", argv, quiet)

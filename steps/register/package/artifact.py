@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
-from steps.governance.evidence import split_s3_uri
+from steps.governance.files import split_s3_uri
 from steps.governance.manifest import Count, FileEntry, Part, Trained, validated
 from steps.register import aws
 from steps.register.package.adapter_files import check_adapter

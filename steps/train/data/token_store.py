@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from steps.governance.errors import IntegrityError
 from steps.train.data import industries
-from steps.train.data.packing import Document, Numbers
+from steps.train.data.document import Document
+from steps.train.data.packing import Numbers
 
 _TOKEN = np.dtype("<i4")
 _ID_BYTES = 64  # Prepare's example ids are 24 hex digits

@@ -15,8 +15,8 @@ from typing import Any
 
 from steps.train.data.chat_template import Chat, Turn
 from steps.train.data.curated_rows import Example
+from steps.train.data.document import Document
 from steps.train.data.industries import division
-from steps.train.data.packing import Document
 
 PROMPT_CUT = "prompt_cut"  # kept, with the end of its prompt missing
 COMPLETION_TOO_LONG = "completion_too_long"  # dropped

@@ -33,7 +33,7 @@ from steps.governance.manifest import FileEntry, Prepared
 from steps.governance.names import UcName, execution_id
 from steps.train import full_disk
 from steps.train.data import curated_rows
-from steps.train.storage import translated
+from steps.train.data.table_errors import translated
 
 _CHUNK_BYTES = 1024 * 1024
 _SPOOL_BYTES = 4 * 1024 * 1024  # held in memory up to here, on the job's encrypted volume beyond

@@ -3,7 +3,6 @@
 SageMaker archives the folder even of a job that failed or was stopped, so nothing half-made may ever stand in it.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from steps.governance.evidence import Evidence
+from steps.governance.files import sha256_of
 from steps.governance.manifest import FileEntry, Trained, TrainingData, TrainingMetrics
 from steps.train.export.manifest import Origin
 from steps.train.fine_tuning.fine_tune import Tuned
@@ -139,6 +139,4 @@ def write_manifest(folder: Path, trained: Trained) -> None:
 
 
 def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(path=path.name, size=path.stat().st_size, sha256=digest)
+    return FileEntry(path=path.name, size=path.stat().st_size, sha256=sha256_of(path))

@@ -18,7 +18,6 @@ that is complete but of another configuration is refused: going on from it would
 Trainer loads its files with `weights_only`: no pickled code.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -31,6 +30,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from steps.governance.errors import Conflict
+from steps.governance.files import sha256_of
 from steps.train.fine_tuning.evaluation import Evaluation
 from steps.train.fine_tuning.history import History, Measured
 from steps.train.tracking import metric_lines
@@ -111,7 +111,7 @@ class Checkpoints:
         """Say that the state after `step` is complete: every file with its sha256, written last and durably."""
         folder = self.path(step)
         _write_durably(folder / _HISTORY, history.to_json())
-        files = {name: _sha256(folder / name) for name in _files(folder)}
+        files = {name: sha256_of(folder / name) for name in _files(folder)}
         document = {
             "schema": _SCHEMA,
             "step": step,
@@ -149,7 +149,7 @@ class Checkpoints:
             if document["schema"] != _SCHEMA or document["step"] != step:
                 return f"{_COMPLETE} is of another kind"
             differing = [
-                name for name, digest in listed.items() if _sha256(folder / name) != digest
+                name for name, digest in listed.items() if sha256_of(folder / name) != digest
             ]
         except FileNotFoundError as error:
             return f"{Path(error.filename).name} is missing"
@@ -182,11 +182,6 @@ def _files(folder: Path) -> list[str]:
     paths = (path for path in folder.rglob("*") if path.suffix not in _MARKERS and path.is_file())
     names = {path.relative_to(folder).as_posix() for path in paths}
     return sorted(names - {_COMPLETE, _EVALUATION})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.environment, pytest.mark.torch]
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "model"
     subprocess.run(
-        [sys.executable, REPOSITORY / "scripts/make-tiny-model", "--output", folder], check=True
+        [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", folder],
+        cwd=REPOSITORY,
+        check=True,
     )
     return folder
 

@@ -176,13 +176,15 @@ def test_the_same_control_tokens_and_scheme_as_train() -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scripts/make-tiny-model's Ministral: Train takes it."""
+    """The Ministral that pipeline.local.setup.tiny_model makes, which Train accepts."""
     import subprocess
     import sys
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
-    script = Path(__file__).resolve().parents[3] / "scripts" / "make-tiny-model"
-    subprocess.run([sys.executable, script, "--output", folder], check=True, capture_output=True)
+    command = [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", folder]
+    subprocess.run(
+        command, cwd=Path(__file__).resolve().parents[3], check=True, capture_output=True
+    )
     return folder
 
 

@@ -8,7 +8,8 @@ import boto3
 import pytest
 
 from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, UsageError
-from steps.governance.evidence import Evidence, split_s3_uri
+from steps.governance.evidence import Evidence
+from steps.governance.files import split_s3_uri
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from steps.governance.errors import AccessDenied, IntegrityError, NotFound, Unav
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.train.data import curated_rows, verified_table
-from steps.train.storage import translated
+from steps.train.data.table_errors import translated
 from tests.steps.train.support.curated_table import (
     ARN,
     NAME,

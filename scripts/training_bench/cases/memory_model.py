@@ -4,9 +4,9 @@ whose every allocation is counted here.
 
 from typing import Any
 
-from scripts.training_bench.documents import filings_like
+from scripts.training_bench.cases.documents import filings_like
+from scripts.training_bench.cases.ours import RANK, adapted, document, precision_of
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import RANK, adapted, document, precision_of
 from steps.train import before_torch
 
 LONG_ROW = 8192  # tokens
@@ -29,7 +29,7 @@ def run(job: Job) -> dict[str, Any]:
     batch = packing.collate([row])
     tuned(**batch).loss.backward()  # gradients are there from the first pass on
     counted = _peak_bytes(lambda: tuned(**batch).loss.backward())
-    plan = memory.Plan.of(Shape.of(tuned.config.text_config), decided, rank=RANK, optimizer="adamw")
+    plan = decided.plan(Shape.of(tuned.config.text_config), rank=RANK, optimizer="adamw")
     labelled = sum(each.target_tokens for each in row)
     small = memory.peak(plan, sum(map(len, row)), recomputed=0, labelled=labelled)
     return {"predicted": small.kept + small.momentary, "counted": counted, **_the_3b()}

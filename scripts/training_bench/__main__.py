@@ -15,19 +15,19 @@ import platform
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from scripts.training_bench import running, sections, table  # noqa: E402 - a script is not started from the repository only
+from scripts.training_bench import runner, sections, table  # noqa: E402 - a script is not started from the repository only
 
 
 def main() -> int:
     """Run, measure, print."""
     arguments = parse(sys.argv[1:])
-    runner = running.Runner(arguments.threads)
+    cases = runner.Runner(arguments.threads)
     extent = sections.Extent(arguments.quick, arguments.rounds, arguments.rehearse_gpu)
     printed = [
-        row for section in arguments.only for row in sections.measure(section, runner, extent)
+        row for section in arguments.only for row in sections.measure(section, cases, extent)
     ]
     print(table.rendered(printed))
     print(f"\n{about(arguments)}")
@@ -35,10 +35,10 @@ def main() -> int:
         record = {
             "about": about(arguments),
             "rows": [row.record() for row in printed],
-            "cases": runner.results,
+            "cases": cases.results,
         }
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return 1 if runner.failures else 0
+    return 1 if cases.failures else 0
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -9,9 +9,9 @@ import tempfile
 import warnings
 from typing import Any
 
-from scripts.training_bench.documents import LONGEST, Text, filings_like, in_average_batches
+from scripts.training_bench.cases.documents import LONGEST, Text, filings_like, in_average_batches
+from scripts.training_bench.cases.ours import LEARNING_RATE, RANK
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import LEARNING_RATE, RANK
 
 PADDED_BATCH = 8
 _PADDED_PASSES = 5  # of 8 documents of 370 tokens: 14,800, where 4 packed rows of 4,096 make 16,384
@@ -24,7 +24,7 @@ def trainer(job: Job, *, grouped: bool) -> dict[str, Any]:
     _offline()
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-    from scripts.training_bench.meter import Meter
+    from scripts.training_bench.cases.meter import Meter
 
     meter = Meter(job.device, job.warm_up)
     model = _adapted(_stock(job))
@@ -48,7 +48,7 @@ def trl(job: Job, *, packed: bool, recompute: bool) -> dict[str, Any]:
     _offline()
     from trl.trainer.sft_trainer import SFTConfig, SFTTrainer
 
-    from scripts.training_bench.meter import Meter
+    from scripts.training_bench.cases.meter import Meter
 
     meter = Meter(job.device, job.warm_up)
     model = _stock(job)

@@ -86,7 +86,7 @@ def run(job: Job, threads: int) -> dict[str, Any]:
         CaseFailed: it ended otherwise; its last lines went to stderr.
     """
     python = OURS if job.case.startswith("ours") else PEERS
-    command = [str(python), "-m", "scripts.training_bench.case", job.to_json()]
+    command = [str(python), "-m", "scripts.training_bench.measure_one", job.to_json()]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     environment["PYTHONPATH"] = str(REPOSITORY)
     try:

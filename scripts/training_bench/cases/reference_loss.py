@@ -10,9 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from scripts.training_bench.documents import learnable
+from scripts.training_bench.cases.documents import learnable
+from scripts.training_bench.cases.ours import (
+    RANK,
+    Way,
+    adapted,
+    batching_of,
+    device,
+    document,
+    train,
+)
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import RANK, Way, adapted, batching_of, device, document, train
 from steps.train import before_torch
 
 _LEARNING_RATE = 1e-3  # high, so that a wrong gradient shows in the very next loss

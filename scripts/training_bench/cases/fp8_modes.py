@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from scripts.training_bench.documents import learnable
+from scripts.training_bench.cases.documents import learnable
+from scripts.training_bench.cases.ours import Way, adapted, document, precision_of, train
 from scripts.training_bench.job import Job
-from scripts.training_bench.ours import Way, adapted, document, precision_of, train
 from steps.train import before_torch
 
 STEPS = 120

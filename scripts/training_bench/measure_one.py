@@ -1,4 +1,4 @@
-"""One measured process: `python -m scripts.training_bench.case '<job as JSON>'`."""
+"""One measured process: `python -m scripts.training_bench.measure_one '<job as JSON>'`."""
 
 import json
 import sys
@@ -6,7 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from scripts.training_bench import fp8, modelled, ours, peers, streaming, unpacked
+from scripts.training_bench.cases import (
+    corpus_memory,
+    fp8_modes,
+    memory_model,
+    ours,
+    peers,
+    reference_loss,
+)
 from scripts.training_bench.job import RESULT, Job
 
 CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
@@ -14,15 +21,15 @@ CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "ours native": partial(ours.run, mode="native"),
     "ours storage": partial(ours.run, mode="storage"),
     "ours fp8 off": partial(ours.run, mode="off"),
-    "ours unpacked": unpacked.run,
-    "ours streaming": streaming.run,
-    "ours modelled": modelled.run,
+    "ours unpacked": reference_loss.run,
+    "ours streaming": corpus_memory.run,
+    "ours modelled": memory_model.run,
     **{
-        f"ours curve {mode}": partial(fp8.curve, mode=mode)
+        f"ours curve {mode}": partial(fp8_modes.curve, mode=mode)
         for mode in ("off", "storage", "native", "native_dx")
     },
     **{
-        f"ours sizes {mode}": partial(fp8.sizes, mode=mode)
+        f"ours sizes {mode}": partial(fp8_modes.sizes, mode=mode)
         for mode in ("off", "storage", "native", "native_dx")
     },
     "trainer padded": partial(peers.trainer, grouped=False),

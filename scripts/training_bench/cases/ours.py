@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from scripts.training_bench.documents import Text, filings_like
+from scripts.training_bench.cases.documents import Text, filings_like
 from scripts.training_bench.job import Job
 from steps.train import before_torch
 
@@ -20,7 +20,7 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
-    from scripts.training_bench.meter import Meter
+    from scripts.training_bench.cases.meter import Meter
     from steps.train.data import packing
     from steps.train.planning import devices
 
@@ -113,13 +113,13 @@ def precision_of(job: Job, mode: str) -> Any:
 
 def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
     """What the step would decide, or as the job says: every layer recomputed."""
-    from steps.train.planning import batching, memory
+    from steps.train.planning import batching
     from steps.train.planning.shapes import Shape
 
     shape = Shape.of(tuned.config.text_config)
     if job.recompute:
         return batching.Batching(1, batching.ROWS_PER_STEP, shape.layers, shape.layers)
-    plan = memory.Plan.of(shape, decided, rank=RANK, optimizer="adamw")
+    plan = decided.plan(shape, rank=RANK, optimizer="adamw")
     return batching.decide(decided.device, job.row_tokens, plan=plan)
 
 
@@ -127,7 +127,7 @@ def device(name: str) -> Any:
     """The device that the job names."""
     import torch
 
-    from steps.train.model.precision import Device
+    from steps.train.planning.devices import Device
 
     return Device.here() if name == "cuda" else Device(torch.device("cpu"), "cpu", None)
 
@@ -143,6 +143,6 @@ def adapted(job: Job, decided: Any) -> Any:
 
 def document(text: Text) -> Any:
     """A text as the step's document."""
-    from steps.train.data.packing import Document
+    from steps.train.data.document import Document
 
     return Document(tuple(text.ids), text.prompt_tokens)
