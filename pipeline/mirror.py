@@ -31,7 +31,7 @@ from pipeline.base_model import trainable
 from pipeline.base_model.document import LICENCE, differing, entries
 from pipeline.base_model.document import MIRROR as MIRROR
 from pipeline.base_model.standing_mirror import StandingMirror
-from pipeline.command import put, say
+from pipeline.command import note, output
 from pipeline.errors import Refused, UsageError, listed
 
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         uri = layout.base_model(configured)
         with account.answering(f"mirroring to {uri}", configured):
             done = upload(s3, folder, document, uri=uri)
-    put(f"{uri} {'holds' if done else 'already held'} {len(document['files'])} files")
+    output(f"{uri} {'holds' if done else 'already held'} {len(document['files'])} files")
     return 0
 
 
@@ -141,7 +141,7 @@ def licence(folder: Path) -> str | None:
         document = yaml.safe_load(front_matter[1]) if front_matter else None
     except _NOT_YAML as error:  # the hub would not read it either
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        say(f"no licence is noted: the front matter of {card} cannot be read ({reason})")
+        note(f"no licence is noted: the front matter of {card} cannot be read ({reason})")
         return None
     stated = document.get("license") if isinstance(document, dict) else None
     return stated if isinstance(stated, str) and LICENCE.fullmatch(stated) else None
@@ -171,9 +171,9 @@ def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
             raise _other_content(uri, differences)
         if not broken:
             return False
-    say(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
+    note(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
     for name, text in differences:
-        say(f"  replaced  {name}: {text}")
+        note(f"  replaced  {name}: {text}")
     _put(s3, folder, mirror, standing=standing)
     return True
 
@@ -197,14 +197,14 @@ def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, standing: StandingMir
         s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
     s3.put_object(Bucket=bucket, Key=prefix + MIRROR, Body=json.dumps(mirror, indent=1).encode())
     for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
-        say(f"  removed   {name}: {MIRROR} does not name it")
+        note(f"  removed   {name}: {MIRROR} does not name it")
         s3.delete_object(Bucket=bucket, Key=prefix + name)
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
-    say(f"downloading {repository} at {revision}")
+    note(f"downloading {repository} at {revision}")
     snapshot_download(
         repository,
         revision=revision,
