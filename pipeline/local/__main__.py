@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import command, parameters
-from pipeline.command import put, say
+from pipeline.command import note, output
 from pipeline.errors import PipelineError
 from pipeline.execution import progress
 from pipeline.local.host import signals
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     kept = arguments.keep or was_running
     try:
         with progress.shown(sys.stderr) as show:
-            travelled = journey.travel(state, options, overrides, say=say, show=show)
+            travelled = journey.travel(state, options, overrides, say=note, show=show)
     except KeyboardInterrupt:
         kept = was_running
         raise
@@ -60,11 +60,11 @@ def _run(arguments: argparse.Namespace) -> int:
         if not kept:
             environment.down(state)
     if arguments.json:
-        put(json.dumps(result.document(travelled), indent=2, default=str))
+        output(json.dumps(result.document(travelled), indent=2, default=str))
     else:
-        put("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
+        output("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
     if kept:
-        say(f"left running; look around with: {_way_in(arguments)}")
+        note(f"left running; look around with: {_way_in(arguments)}")
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
@@ -72,8 +72,8 @@ def _up(arguments: argparse.Namespace) -> int:
     from pipeline.local import environment
 
     started = environment.up(_state(arguments), _options(arguments))
-    say(f"up; use it with: {_way_in(arguments)}")
-    put(json.dumps(started.variables, indent=2))
+    note(f"up; use it with: {_way_in(arguments)}")
+    output(json.dumps(started.variables, indent=2))
     return 0
 
 
@@ -81,7 +81,7 @@ def _down(arguments: argparse.Namespace) -> int:
     from pipeline.local import environment
 
     stopped = environment.down(_state(arguments))
-    say(
+    note(
         f"stopped {', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
     )
     return 0
@@ -101,18 +101,18 @@ def _status(arguments: argparse.Namespace) -> int:
         for process in record.processes
     ]
     if arguments.json:
-        put(json.dumps({"running": record.running, "servers": servers}, indent=2))
+        output(json.dumps({"running": record.running, "servers": servers}, indent=2))
     elif not servers:
-        put("down")
+        output("down")
     for server in servers if not arguments.json else ():
         state = "running" if server["running"] else "ended"
-        put(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
+        output(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
     return 0 if record.running else 1
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
     job = _running(arguments).root.interrupt(arguments.job)
-    say(f"{job}: its instance is taken away; it starts again from its checkpoints")
+    note(f"{job}: its instance is taken away; it starts again from its checkpoints")
     return 0
 
 
@@ -121,7 +121,7 @@ def _env(arguments: argparse.Namespace) -> int:
     variables = (
         started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
     )
-    put(
+    output(
         "\n".join(
             f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())
         )

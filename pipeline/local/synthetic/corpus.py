@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.describe:
         from pipeline.local.synthetic import shape
 
-        command.put(shape.table(shape.measured(described(arguments.filings, arguments.seed))))
+        command.output(shape.table(shape.measured(described(arguments.filings, arguments.seed))))
         return 0
     for filing in generate(arguments.filings, arguments.seed):
         sys.stdout.buffer.write(json.dumps(filing, ensure_ascii=False).encode() + b"\n")
