@@ -1,4 +1,5 @@
-"""The embedded environment: the whole governed fine-tune on this machine, without an account, Docker or a network.
+"""The embedded environment: the whole governed fine-tune on this machine, without an account,
+Docker or a network.
 
 python -m pipeline.local run                                # everything, on a synthetic corpus, and down again
 python -m pipeline.local run --filings PATH --keep          # on your filings; leave it running to look around
@@ -82,7 +83,8 @@ def _down(arguments: argparse.Namespace) -> int:
 
     stopped = environment.down(_state(arguments))
     say(
-        f"stopped {', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
+        "stopped "
+        f"{', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
     )
     return 0
 
@@ -143,7 +145,9 @@ def _running(arguments: argparse.Namespace) -> Any:
 
 
 def _forget_this_shells_cloud() -> None:
-    """A profile, token or proxy of this shell must neither reach the stand-ins nor keep us from them."""
+    """A profile, token or proxy of this shell must neither reach the stand-ins nor keep us from
+    them.
+    """
     for name in [
         name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_"))
     ]:
@@ -251,7 +255,8 @@ def _starting(verb: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         metavar="PATH",
-        help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document a file, an array, each also in gzip, or a folder"
+        help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document a file, an array, "
+        "each also in gzip, or a folder"
         " of such files; may repeat",
     )
     verb.add_argument(

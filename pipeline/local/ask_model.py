@@ -2,8 +2,9 @@
 
     python -m pipeline.local.ask_model --model edgar.models.risk_analyst --alias challenger
 
-Prints one JSON object: version, prompt, completion. Identity and endpoints come from the environment, as for any client
-(`eval "$(python -m pipeline.local env)"`); mlflow finds, downloads and loads the version by its alias.
+Prints one JSON object: version, prompt, completion. Identity and endpoints come from the
+environment, as for any client (`eval "$(python -m pipeline.local env)"`); mlflow finds, downloads
+and loads the version by its alias.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import json
 PROMPT = (
     "Below is one risk factor from the 10-K of EXAMPLE FOODS INC. for 2024. "
     "Write its heading: one sentence that states the risk and what it could do to the company.\n\n"
-    "We depend on a small number of suppliers, and interruptions of our supply chain may affect it in ways that we cannot "
-    "predict. Although we maintain insurance and controls, they may not be sufficient to cover every loss. Any of these "
+    "We depend on a small number of suppliers, and interruptions of our supply chain may "
+    "affect it in ways that we cannot "
+    "predict. Although we maintain insurance and controls, they may not be sufficient to "
+    "cover every loss. Any of these "
     "events could reduce our revenue and profitability."
 )
 _NEW_TOKENS = 32

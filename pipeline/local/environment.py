@@ -1,4 +1,5 @@
-"""The embedded environment as a whole: in which order it starts, what it holds then, and how it ends.
+"""The embedded environment as a whole: in which order it starts, what it holds then, and how it
+ends.
 
     running = up(State(Path(".local")), Options(filings))
     running.variables          # what conf/local.yaml's `${NAME}` and every client need
@@ -43,7 +44,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Started:
-    """Servers that answer, an account with its infrastructure, a mirrored base model; the catalog may still be empty."""
+    """Servers that answer, an account with its infrastructure, a mirrored base model; the catalog
+    may still be empty.
+    """
 
     state: State
     servers: Servers
@@ -51,7 +54,9 @@ class Started:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `${NAME}` in conf/local.yaml stands for, and where the clients find the servers. No secrets."""
+        """What `${NAME}` in conf/local.yaml stands for, and where the clients find the servers. No
+        secrets.
+        """
         return self.servers.record.variables
 
     @property
@@ -69,7 +74,9 @@ class Started:
         return self.variables | self.root.lend(role)
 
     def as_scientist(self) -> dict[str, str]:
-        """The variables of a data scientist: the AWS role, the Databricks principal, and mlflow pointed at the catalog."""
+        """The variables of a data scientist: the AWS role, the Databricks principal, and mlflow
+        pointed at the catalog.
+        """
         secrets = self.root.client("secretsmanager")
         found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, "scientist"))
         identity = json.loads(found["SecretString"])
@@ -85,10 +92,12 @@ class Started:
 
 @contextmanager
 def started(state: State, options: Options) -> Iterator[Started]:
-    """Servers that run while the block begins its work; if the block fails, those that were started here are stopped.
+    """Servers that run while the block begins its work; if the block fails, those that were started
+    here are stopped.
 
     Raises:
-        PipelineError: a server did not start, another command holds the folder, or an asked port is in use.
+        PipelineError: a server did not start, another command holds the folder, or an asked port is
+            in use.
     """
     with state.locked():
         record = state.load()

@@ -1,7 +1,8 @@
-"""The whole journey in one go: environment up, catalog filled, pipeline deployed, executed, and its model asked something.
+"""The whole journey in one go: environment up, catalog filled, pipeline deployed, executed, and its
+model asked something.
 
-Each part is what a person would do by hand, as who they would do it: CI deploys, a data scientist starts the execution and
-loads the model. The definition that runs is the one `upsert` sent.
+Each part is what a person would do by hand, as who they would do it: CI deploys, a data scientist
+starts the execution and loads the model. The definition that runs is the one `upsert` sent.
 """
 
 import json

@@ -38,7 +38,10 @@ def document(journey: Journey) -> dict[str, Any]:
 def _counted(counts: dict[str, Any], measured: int) -> list[tuple[str, str]]:
     if not counts:
         return []
-    filings = f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
+    filings = (
+        f"{counts['filings_read']} read, {counts['filings_kept']} kept, "
+        f"{counts['filings_rejected']} rejected"
+    )
     part = (
         f" (each evaluation measures {measured} of them)"
         if 0 <= measured < counts["examples_eval"]

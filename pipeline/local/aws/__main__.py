@@ -1,8 +1,9 @@
-"""The embedded AWS account: `python -m pipeline.local.aws --port P --state DIR [--engine sail|spark]`.
+"""The embedded AWS account: `python -m pipeline.local.aws --port P --state DIR [--engine
+sail|spark]`.
 
-Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The root key lies in
-`DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state; exit code 2 says that the
-port is taken or the engine is not installed.
+Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The
+root key lies in `DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state; exit code
+2 says that the port is taken or the engine is not installed.
 """
 
 import argparse

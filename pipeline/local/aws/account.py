@@ -1,11 +1,12 @@
-"""The one account of the embedded environment: where its state lies, how a role's session is had, who may pass it.
+"""The one account of the embedded environment: where its state lies, how a role's session is had,
+who may pass it.
 
     session = account.session_of(role_arn, "sagemaker.amazonaws.com", "SageMaker")
     client = account.client("s3", session)
 
-This is the only module, with `plugin`, that touches ministack's IAM. Sessions for services are minted here, after the
-role's own trust policy was asked; everything a job or an execution then does is signed with that session and judged by
-the same evaluator as any user's call.
+This is the only module, with `plugin`, that touches ministack's IAM. Sessions for services are
+minted here, after the role's own trust policy was asked; everything a job or an execution then does
+is signed with that session and judged by the same evaluator as any user's call.
 """
 
 import threading
@@ -68,7 +69,9 @@ class Account:
         return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
     def variables(self, session: RoleSession) -> dict[str, str]:
-        """What a job of this account is told: its role's keys, where AWS answers, where its code lies."""
+        """What a job of this account is told: its role's keys, where AWS answers, where its code
+        lies.
+        """
         return session.environment() | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": self.region,
@@ -103,7 +106,8 @@ class Account:
     def session_of(
         self, role_arn: str, service: str, name: str, *, policy: dict[str, Any] | None = None
     ) -> RoleSession:
-        """A session of the role for an AWS service, if the role's trust policy lets that service assume it.
+        """A session of the role for an AWS service, if the role's trust policy lets that service
+        assume it.
 
         `policy` (EMR's executionIamPolicy) narrows the session, as a session policy does.
 
@@ -162,7 +166,8 @@ class Account:
             != "Allow"
         ):
             raise Invalid(
-                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+                f"Could not assume role {role_arn}. Please ensure that the role exists and "
+                "allows principal "
                 f"'{service}' to assume the role."
             )
 

@@ -1,9 +1,11 @@
-"""What IAM is asked about our two services: the resource of each request, and the condition keys it carries.
+"""What IAM is asked about our two services: the resource of each request, and the condition keys it
+carries.
 
-ministack's evaluator asks `*` about services it does not know. With these, a policy for one pipeline, one execution,
-one training job or one application means here what it means in AWS (Service Authorization Reference, October 2026).
-Two S3 condition keys and one global one that its evaluator lacks are added here as well, because bucket policies under
-`conf/infrastructure/` rest on them.
+ministack's evaluator asks `*` about services it does not know. With these, a policy for one
+pipeline, one execution, one training job or one application means here what it means in AWS
+(Service Authorization Reference, October 2026). Two S3 condition keys and one global one that its
+evaluator lacks are added here as well, because bucket policies under `conf/infrastructure/` rest on
+them.
 """
 
 from collections.abc import Mapping
@@ -71,8 +73,8 @@ def s3_write_context(
 ) -> dict[str, Any]:
     """`s3:if-none-match`, `s3:if-match` and `s3:ObjectCreationOperation` of a write.
 
-    The last one is false for the calls of a multipart upload that do not yet make an object, as in the S3 user guide,
-    "Enforce conditional writes on Amazon S3 buckets".
+    The last one is false for the calls of a multipart upload that do not yet make an object, as in
+    the S3 user guide, "Enforce conditional writes on Amazon S3 buckets".
     """
     if action != "s3:PutObject":
         return {}

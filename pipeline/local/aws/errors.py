@@ -66,5 +66,6 @@ class NotServed(ServiceError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"not implemented: {name} (the embedded environment does not serve it; use an AWS account)"
+            f"not implemented: {name} (the embedded environment does not serve it; use an "
+            "AWS account)"
         )

@@ -4,8 +4,8 @@
     outputs["RegisterQueueUrl"]
     keys = assume_role(root.client("sts"), "scientist")     # aws_access_key_id, … as boto3.Session takes them
 
-So the local run enforces the policies that the cloud would. What ministack's CloudFormation or IAM lacks for that
-template is added in `plugin`, not worked around in the template.
+So the local run enforces the policies that the cloud would. What ministack's CloudFormation or IAM
+lacks for that template is added in `plugin`, not worked around in the template.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,8 @@ LOCAL_PARAMETERS = {
     "DatabricksPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:user/{CONTROL_PLANE_USER}",
     "DatabricksExternalId": EXTERNAL_ID,
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
-    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",  # the worker is a process of this machine
+    # the worker is a process of this machine
+    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }
 
@@ -72,7 +73,8 @@ def deploy(
 def assume_role(
     sts: Any, role: str, *, prefix: str = PREFIX, session_name: str = ""
 ) -> dict[str, str]:
-    """Keys of one of the stack's roles (`ci`, `scientist`, `register`, …), as boto3.Session takes them.
+    """Keys of one of the stack's roles (`ci`, `scientist`, `register`, …), as boto3.Session takes
+    them.
 
     In this account root may assume any role; in AWS the role's trust policy decides.
     """
@@ -118,4 +120,7 @@ def _first_reason(cloudformation: Any, name: str) -> str:
     if not failed:
         return "no event says why"
     first = failed[-1]  # events are newest first
-    return f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason', first['ResourceStatus'])}"
+    return (
+        f"{first['LogicalResourceId']}: "
+        f"{first.get('ResourceStatusReason', first['ResourceStatus'])}"
+    )

@@ -1,9 +1,11 @@
-"""The sizes that AWS's own API model allows: what AWS refuses for its length, number or range is refused here too.
+"""The sizes that AWS's own API model allows: what AWS refuses for its length, number or range is
+refused here too.
 
     limits.check(shape, request)            Invalid names the first member that is too long, too many or out of range
 
-`shape` is botocore's input shape of the operation (`limits.input_of`). botocore itself checks the lower bounds only, so
-without this a value of 3,000 characters would pass every test and be refused on the first day in an account.
+`shape` is botocore's input shape of the operation (`limits.input_of`). botocore itself checks the
+lower bounds only, so without this a value of 3,000 characters would pass every test and be refused
+on the first day in an account.
 """
 
 from collections.abc import Iterator, Mapping

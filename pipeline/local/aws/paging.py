@@ -9,9 +9,12 @@ from typing import Any
 
 from pipeline.local.aws.errors import Invalid, NotServed
 
-DEFAULT_PAGE = 10  # SageMaker's where a request names no size [unverified]; a client that forgets the next page shows here
+# SageMaker's where a request names no size [unverified]; a client that forgets the next page shows
+# here
+DEFAULT_PAGE = 10
 _PAGE = {"NextToken", "MaxResults", "nextToken", "maxResults"}
-# A member of a request, the time of an item that it is about, and how the item's must stand to the request's.
+# A member of a request, the time of an item that it is about, and how the item's must stand to the
+# request's.
 _TIMES = (
     ("CreatedAfter", "CreationTime", operator.gt),
     ("CreatedBefore", "CreationTime", operator.lt),
@@ -32,7 +35,9 @@ def check(operation: str, request: Mapping[str, Any], served: Set[str]) -> None:
 def page(
     items: Sequence[Any], request: Mapping[str, Any], *, spelling: str = "NextToken"
 ) -> tuple[list[Any], dict[str, str]]:
-    """One page of items that are ordered already, and the member that leads to the next, if there is one."""
+    """One page of items that are ordered already, and the member that leads to the next, if there
+    is one.
+    """
     size_name = "MaxResults" if spelling == "NextToken" else "maxResults"
     start = _start(request.get(spelling))
     end = start + int(request.get(size_name) or DEFAULT_PAGE)
@@ -48,7 +53,8 @@ def ordered(
     *,
     sort_by: Mapping[str, str] = _NO_OTHER,
 ) -> list[Any]:
-    """Those of the items, oldest first, that are of the request's times, in its order: Descending is AWS's default.
+    """Those of the items, oldest first, that are of the request's times, in its order: Descending
+    is AWS's default.
 
     `sort_by` maps what SortBy may say beside CreationTime to the item's member.
     """

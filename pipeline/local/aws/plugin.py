@@ -2,8 +2,9 @@
 
     install(account)        once, before the server starts; answers the services, so that they can be closed
 
-ministack has no public way to add a service, so this module writes to its tables. It is the only one that does, its
-version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables changes its shape.
+ministack has no public way to add a service, so this module writes to its tables. It is the only
+one that does, its version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of
+these tables changes its shape.
 """
 
 import json
@@ -104,7 +105,9 @@ def install(account: Account) -> Services:
 
 
 def _keep_state_of_served_only() -> None:
-    """One of ministack's services can import ten others; saving, and so loading, their nothing takes seconds."""
+    """One of ministack's services can import ten others; saving, and so loading, their nothing
+    takes seconds.
+    """
     modules = {app.SERVICE_REGISTRY[name]["module"] for name in app.SERVICE_HANDLERS}
     for key in [key for key, module in app._state_map.items() if module not in modules]:
         del app._state_map[key]
@@ -150,8 +153,8 @@ def _ask_iam_about_our_resources(account: Account) -> None:
 def _check_roots_signature(root_key_id: str) -> None:
     """One key is root's, and its signature counts like any other.
 
-    ministack takes `test`, every twelve digits and no key at all for root and checks no signature of theirs: a job could
-    leave its role by naming another key.
+    ministack takes `test`, every twelve digits and no key at all for root and checks no signature
+    of theirs: a job could leave its role by naming another key.
     """
     iam_evaluator.is_root_access_key = lambda key_id: key_id == root_key_id
     iam_evaluator._is_root_key = lambda key_id: False  # asked only to spare the check
@@ -176,7 +179,8 @@ def _complete_condition_keys(account_id: str) -> None:
             key.lower() == "aws:sourceaccount"
             and context.principal_arn == f"arn:aws:iam::{account_id}:root"
         ):
-            return account_id  # ministack lets root assume what a service may: it stands for this account's services
+            # ministack lets root assume what a service may: it stands for this account's services
+            return account_id
         return resolve(key, context)
 
     iam_actions.s3_service_context = s3_service_context
@@ -184,7 +188,9 @@ def _complete_condition_keys(account_id: str) -> None:
 
 
 def _load_cloudformation_late(emr: EmrServerless) -> None:
-    """Its module imports those of every other service, two seconds of them: not before somebody asks for a stack."""
+    """Its module imports those of every other service, two seconds of them: not before somebody
+    asks for a stack.
+    """
     handle, key = app.SERVICE_HANDLERS["cloudformation"], "cloudformation"
     module = app._state_map.pop(key)  # nothing to save before it is loaded
 
@@ -205,7 +211,9 @@ def _load_cloudformation_late(emr: EmrServerless) -> None:
 
 
 def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]]:
-    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations as the API."""
+    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations
+    as the API.
+    """
     owner = Caller("", "arn:aws:iam::cloudformation")
 
     def create(

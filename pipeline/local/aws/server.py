@@ -1,4 +1,5 @@
-"""The process: ministack on one loopback port with IAM enforced, our services inside it, state in one folder.
+"""The process: ministack on one loopback port with IAM enforced, our services inside it, state in
+one folder.
 
 <state>/aws/root.json       the account's root key, made at random once, readable by its owner alone
             control.sqlite  pipelines, executions, jobs
@@ -23,7 +24,8 @@ REGION = "us-east-1"
 OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
 CHECKPOINT_SECONDS = 1.0
 STOP_GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
-SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation"  # of ministack; ours are added
+# of ministack; ours are added
+SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation"
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 
 
@@ -85,8 +87,8 @@ def serve(options: Options) -> None:
 def root_key(folder: Path) -> dict[str, str]:
     """The root key of this state folder, made on first use.
 
-    ministack knows its root by the two variables of the environment; what else it takes for root (`test`, twelve digits,
-    no key at all) is nobody here (`plugin`).
+    ministack knows its root by the two variables of the environment; what else it takes for root
+    (`test`, twelve digits, no key at all) is nobody here (`plugin`).
     """
     path = folder / "root.json"
     if not path.exists():
@@ -111,7 +113,8 @@ def _configure(options: Options, root: dict[str, str]) -> None:
         "AWS_ACCESS_KEY_ID": root["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": root["aws_secret_access_key"],
         "BIND_HOST": "127.0.0.1",
-        "DOCKER_HOST": "unix:///nonexistent",  # ministack would start containers where it finds a daemon
+        # ministack would start containers where it finds a daemon
+        "DOCKER_HOST": "unix:///nonexistent",
         "GATEWAY_PORT": str(options.port),
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
@@ -154,10 +157,11 @@ async def _serve(options: Options, services: Any) -> None:
 
 
 class Gateway:
-    """ministack's application without its back doors, and with its state saved soon after it changes.
+    """ministack's application without its back doors, and with its state saved soon after it
+    changes.
 
-    ministack writes its state when it is shut down; after a SIGKILL everything since the start would be gone. Here a
-    changing request is followed by a save within about a second.
+    ministack writes its state when it is shut down; after a SIGKILL everything since the start
+    would be gone. Here a changing request is followed by a save within about a second.
     """
 
     def __init__(self) -> None:
@@ -167,7 +171,9 @@ class Gateway:
         self._changed = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request; of the paths that ask for no signature (reset, settings, queues' content) health alone answers."""
+        """One request; of the paths that ask for no signature (reset, settings, queues' content)
+        health alone answers.
+        """
         path = scope.get("path", "")
         if scope["type"] == "websocket" or (path.startswith("/_") and path not in OPEN_PATHS):
             await send({"type": "http.response.start", "status": 403, "headers": []})

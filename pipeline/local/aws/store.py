@@ -6,8 +6,9 @@
         pipeline["RoleArn"] = role
     store.wait(lambda: store.get("execution", arn)["_done"], timeout_seconds=30)
 
-A document is written whole inside one transaction, so a kill at any moment leaves the old or the new one. Keys that
-begin with an underscore are ours; the others are what AWS's own Describe call answers.
+A document is written whole inside one transaction, so a kill at any moment leaves the old or the
+new one. Keys that begin with an underscore are ours; the others are what AWS's own Describe call
+answers.
 """
 
 import contextlib

@@ -1,6 +1,8 @@
-"""Processes of the embedded environment: started apart from the terminal, stopped by pid, never mistaken for another's.
+"""Processes of the embedded environment: started apart from the terminal, stopped by pid, never
+mistaken for another's.
 
-A pid alone is not an identity (it is given again after a reboot or a day), so a process is known by pid and start time.
+A pid alone is not an identity (it is given again after a reboot or a day), so a process is known by
+pid and start time.
 """
 
 import subprocess
@@ -44,7 +46,9 @@ class Process:
 def start(
     name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path
 ) -> Process:
-    """Start a server in a session of its own, so that Ctrl-C in the terminal is ours to handle; output goes to `log`."""
+    """Start a server in a session of its own, so that Ctrl-C in the terminal is ours to handle;
+    output goes to `log`.
+    """
     with _opened(log) as output:
         child = subprocess.Popen(
             list(argv),
@@ -75,7 +79,8 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
     """Wait until the server answers at `url`.
 
     Raises:
-        PipelineError: it ended, or did not answer in time; the message ends with the tail of its log.
+        PipelineError: it ended, or did not answer in time; the message ends with the tail of its
+            log.
     """
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:

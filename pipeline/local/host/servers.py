@@ -1,6 +1,8 @@
-"""The servers of the embedded environment: which command each is, and what of this shell's environment it sees.
+"""The servers of the embedded environment: which command each is, and what of this shell's
+environment it sees.
 
-Each is recorded the moment it runs, so that `down` finds it even if the command that started it was killed.
+Each is recorded the moment it runs, so that `down` finds it even if the command that started it was
+killed.
 """
 
 import os
@@ -15,7 +17,8 @@ from pipeline.local.host.state import Record, State
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-# What a process on this machine needs; nothing else is inherited, least of all AWS_*, DATABRICKS_* or a proxy.
+# What a process on this machine needs; nothing else is inherited, least of all AWS_*, DATABRICKS_*
+# or a proxy.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "VIRTUAL_ENV", "JAVA_HOME")
 
 
@@ -36,7 +39,9 @@ class Servers:
         self._await(process, "/_ministack/health")
 
     def tracking(self) -> None:
-        """A real MLflow server, behind the workspace. Not waited for: it is slow, and the workspace waits when asked."""
+        """A real MLflow server, behind the workspace. Not waited for: it is slow, and the workspace
+        waits when asked.
+        """
         folder = self._state.folder / "tracking"
         folder.mkdir(parents=True, exist_ok=True)
         argv = [
@@ -50,7 +55,9 @@ class Servers:
     def workspace(
         self, *, storage_bucket: str, external_id: str, identity: Mapping[str, str]
     ) -> None:
-        """The Databricks workspace, with the AWS identity that assumes the storage role by its external id."""
+        """The Databricks workspace, with the AWS identity that assumes the storage role by its
+        external id.
+        """
         argv = [
             *("-m", "pipeline.local.workspace", *self._placed("workspace")),
             *("--storage-bucket", storage_bucket, "--external-id", external_id),
@@ -64,7 +71,8 @@ class Servers:
         self._start("register", command[1:], session, executable=command[0])
 
     def stop(self) -> None:
-        """End them all; the AWS stand-in last, so that a worker in the middle of an effect can finish it.
+        """End them all; the AWS stand-in last, so that a worker in the middle of an effect can
+        finish it.
 
         A further Ctrl-C meanwhile is heard afterwards: now it could only leave processes behind.
         """

@@ -1,6 +1,8 @@
-"""How this command hears that it should end: every polite way is Ctrl-C, and some moments hear it a little later.
+"""How this command hears that it should end: every polite way is Ctrl-C, and some moments hear it a
+little later.
 
-A closed terminal (SIGHUP) or a CI time-out (SIGTERM) would end Python without any `finally`, and leave the servers behind.
+A closed terminal (SIGHUP) or a CI time-out (SIGTERM) would end Python without any `finally`, and
+leave the servers behind.
 """
 
 import signal
@@ -20,7 +22,8 @@ def end_as_interrupt() -> None:
 def deferred() -> Iterator[None]:
     """Put polite signals off until the block is done; one that came raises KeyboardInterrupt then.
 
-    By handlers, not by a mask: processes that are started meanwhile would inherit a mask, and be deaf for good.
+    By handlers, not by a mask: processes that are started meanwhile would inherit a mask, and be
+    deaf for good.
     """
     heard: list[int] = []
     before = {

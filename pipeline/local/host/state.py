@@ -1,10 +1,12 @@
-"""What the embedded environment remembers between commands: one folder, one small JSON file, one lock.
+"""What the embedded environment remembers between commands: one folder, one small JSON file, one
+lock.
 
     state = State(Path(".local"))
     with state.locked():
         record = state.load()
 
-No secret stands in the file: root's key and the workspace admin's lie in files of their own (mode 0600) below the folder.
+No secret stands in the file: root's key and the workspace admin's lie in files of their own (mode
+0600) below the folder.
 """
 
 import fcntl
@@ -29,7 +31,8 @@ class Record:
 
     ports: dict[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
-    # Not secret: what `${NAME}` in conf/local.yaml stands for, and where the clients find the servers.
+    # Not secret: what `${NAME}` in conf/local.yaml stands for, and where the clients find the
+    # servers.
     variables: dict[str, str] = field(default_factory=dict)
     engine: str = "sail"
     complete: bool = (
@@ -109,7 +112,9 @@ class State:
             yield
 
     def _lock(self) -> IO[str]:
-        """The folder, for its owner's eyes only (the stand-ins keep secrets in it), and the lock file in it."""
+        """The folder, for its owner's eyes only (the stand-ins keep secrets in it), and the lock
+        file in it.
+        """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)

@@ -1,6 +1,8 @@
-"""What an account's administrator does: deploy the infrastructure, give Databricks its AWS user, lend roles, play the market.
+"""What an account's administrator does: deploy the infrastructure, give Databricks its AWS user,
+lend roles, play the market.
 
-Root's key is random, lies in the state folder readable by its owner alone, and never leaves this module's sessions.
+Root's key is random, lies in the state folder readable by its owner alone, and never leaves this
+module's sessions.
 """
 
 import json
@@ -55,7 +57,8 @@ class Root:
             raise PipelineError(f"the infrastructure was not deployed: {error}") from error
 
     def interrupt(self, training_job: str | None) -> str:
-        """Take a spot training job's instance away, as the market does in AWS; its name. Without one, of the job that runs.
+        """Take a spot training job's instance away, as the market does in AWS; its name. Without
+        one, of the job that runs.
 
         Raises:
             UsageError: none runs, or more than one.
@@ -76,12 +79,17 @@ class Root:
         )
         names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
         if len(names) != 1:
-            message = f"expected one training job that runs, got {' '.join(names) or 'none'}; name one with --job"
+            message = (
+                f"expected one training job that runs, got {' '.join(names) or 'none'}; name one "
+                "with --job"
+            )
             raise UsageError(message)
         return str(names[0])
 
     def control_plane_key(self) -> dict[str, str]:
-        """A fresh key for the user that Databricks would be: it may assume the storage role and nothing else."""
+        """A fresh key for the user that Databricks would be: it may assume the storage role and
+        nothing else.
+        """
         iam, user = self.client("iam"), infrastructure.CONTROL_PLANE_USER
         with suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_user(UserName=user)

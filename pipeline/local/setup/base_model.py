@@ -1,7 +1,9 @@
-"""The base model of the embedded environment: tiny, random, and in Ministral's exact checkpoint format.
+"""The base model of the embedded environment: tiny, random, and in Ministral's exact checkpoint
+format.
 
-`scripts/make-tiny-model` makes it once (it needs torch, so it runs apart); like a mirrored model it is uploaded under its
-revision with the `mirror.json` that names every file's sha256, which Train checks before it loads anything.
+`scripts/make-tiny-model` makes it once (it needs torch, so it runs apart); like a mirrored model it
+is uploaded under its revision with the `mirror.json` that names every file's sha256, which Train
+checks before it loads anything.
 """
 
 import json
@@ -52,7 +54,9 @@ class Making:
         return document
 
     def stop(self) -> None:
-        """End the script, where it still runs; a half-made model has no mirror.json and is made anew."""
+        """End the script, where it still runs; a half-made model has no mirror.json and is made
+        anew.
+        """
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

@@ -1,4 +1,6 @@
-"""The raw table: filings as they came, in an external Delta table written with credentials that Unity Catalog vends."""
+"""The raw table: filings as they came, in an external Delta table written with credentials that
+Unity Catalog vends.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -33,7 +35,8 @@ _ROW_GROUP_ROWS = (
 
 
 def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]) -> int:
-    """Make the table's newest version hold these filings; a default set does not replace what somebody loaded.
+    """Make the table's newest version hold these filings; a default set does not replace what
+    somebody loaded.
 
     Args:
         admin: a client that may create the table and its files.
@@ -72,7 +75,9 @@ def _storage_options(
 
 
 def _vended(admin: WorkspaceClient, location: str) -> AwsCredentials | None:
-    """The table's own credential, or, before there is a table, one for the path where it will stand."""
+    """The table's own credential, or, before there is a table, one for the path where it will
+    stand.
+    """
     try:
         table = admin.tables.get(RAW_TABLE)
     except NotFound:
@@ -93,7 +98,9 @@ def _existing(location: str, options: dict[str, str]) -> "DeltaTable | None":
 
 
 def write(location: str, rows: Rows, options: dict[str, str]) -> None:
-    """Replace the table's content by these rows in one commit, in as much memory as one data file and a batch take."""
+    """Replace the table's content by these rows in one commit, in as much memory as one data file
+    and a batch take.
+    """
     import pyarrow as pa
     from deltalake import CommitProperties, WriterProperties, write_deltalake
 

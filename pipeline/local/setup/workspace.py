@@ -1,7 +1,9 @@
-"""Fill an empty workspace as an administrator would: principals, secrets, storage, catalog, grants, the raw table.
+"""Fill an empty workspace as an administrator would: principals, secrets, storage, catalog, grants,
+the raw table.
 
-Every call is the Databricks SDK's or boto3's own, so this page is also what to do in a real account. Everything is
-found before it is made: seeding twice changes nothing, and other filings become a new version of the raw table.
+Every call is the Databricks SDK's or boto3's own, so this page is also what to do in a real
+account. Everything is found before it is made: seeding twice changes nothing, and other filings
+become a new version of the raw table.
 """
 
 import json
@@ -38,7 +40,8 @@ def seed(
     filings: Filings,
     aws: Mapping[str, str],
 ) -> Seeded:
-    """Make everything that is not there yet, and load the filings that were asked for, or the default into an empty table.
+    """Make everything that is not there yet, and load the filings that were asked for, or the
+    default into an empty table.
 
     Args:
         admin: a metastore admin's client.
@@ -72,7 +75,9 @@ def _secret_name(environment: str, principal: str) -> str:
 
 
 def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[str, str]:
-    """The service principals' application ids by name; principals and their secrets are made where they are missing."""
+    """The service principals' application ids by name; principals and their secrets are made where
+    they are missing.
+    """
     known = {found.display_name: found for found in admin.service_principals.list()}
     application_ids: dict[str, str] = {}
     for principal in PRINCIPALS:
@@ -146,7 +151,9 @@ def _absent(get: Any) -> bool:
 
 
 def _grant(admin: WorkspaceClient, grant: Grant, principal: str) -> None:
-    """Grant by REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA."""
+    """Grant by REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and
+    CREATE_EXTERNAL_METADATA.
+    """
     name = grant.name
     if grant.kind == "metastore":
         name = str(admin.metastores.summary().metastore_id)

@@ -5,8 +5,8 @@
     @routes.get("/api/2.1/unity-catalog/tables/{name}", "getTable")
     def get_table(call: Call) -> Json: ...
 
-The action is the name in the audit log. A handler runs inside one store transaction, so it happens wholly or not at
-all; `atomic=False` is for handlers that only read the store and then talk to AWS.
+The action is the name in the audit log. A handler runs inside one store transaction, so it happens
+wholly or not at all; `atomic=False` is for handlers that only read the store and then talk to AWS.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ def flag(query: Mapping[str, str], name: str) -> bool:
 def page(
     items: list[Json], query: Mapping[str, str], *, key: str, size: str = "max_results"
 ) -> Json:
-    """One page of a list as Databricks pages: a size of 0 or none means as many as the server likes, tokens are opaque."""
+    """One page of a list as Databricks pages: a size of 0 or none means as many as the server
+    likes, tokens are opaque.
+    """
     try:
         start, asked = int(query.get("page_token") or 0), int(query.get(size) or 0)
     except ValueError:

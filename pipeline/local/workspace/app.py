@@ -1,4 +1,6 @@
-"""Joins the parts into one Starlette application: who asks, what was asked, the answer, the audit line."""
+"""Joins the parts into one Starlette application: who asks, what was asked, the answer, the audit
+line.
+"""
 
 from __future__ import annotations
 
@@ -169,7 +171,9 @@ class Server:
         return response
 
     def _in_thread(self, endpoint: Endpoint) -> RawHandler:
-        """A JSON endpoint's handler, off the event loop and, unless it talks to AWS, in one transaction."""
+        """A JSON endpoint's handler, off the event loop and, unless it talks to AWS, in one
+        transaction.
+        """
 
         def work(call: Call) -> Json:
             if not endpoint.atomic:

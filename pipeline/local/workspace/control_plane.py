@@ -1,7 +1,9 @@
-"""The control plane's own AWS identity, and what it may become by assuming a storage credential's role.
+"""The control plane's own AWS identity, and what it may become by assuming a storage credential's
+role.
 
-The identity comes from the standard AWS_* environment variables. It holds no right on data: every access to storage
-goes through `AssumeRole` with the external id that the role's trust policy demands, as in Databricks.
+The identity comes from the standard AWS_* environment variables. It holds no right on data: every
+access to storage goes through `AssumeRole` with the external id that the role's trust policy
+demands, as in Databricks.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@
     ├── Unavailable                    503 TEMPORARILY_UNAVAILABLE     something behind the workspace does not answer
     └── NotServed                      501 ENDPOINT_NOT_FOUND          Databricks has it, this stand-in has not
 
-Codes other than 401, 403 and RESOURCE_ALREADY_EXISTS come from public documentation, not from a live workspace
-[unverified].
+Codes other than 401, 403 and RESOURCE_ALREADY_EXISTS come from public documentation, not from a
+live workspace [unverified].
 """
 
 from __future__ import annotations

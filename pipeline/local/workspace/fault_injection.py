@@ -1,6 +1,8 @@
-"""Faults on demand, for tests of clients: a status, a delay, a connection dropped before or after the work was done.
+"""Faults on demand, for tests of clients: a status, a delay, a connection dropped before or after
+the work was done.
 
-Only with `--enable-faults`. `POST /_test/faults` replaces all rules, `GET` shows what is left of them:
+Only with `--enable-faults`. `POST /_test/faults` replaces all rules, `GET` shows what is left of
+them:
 
     [{"method": "POST", "path": "/external-lineage$", "times": 1, "drop": "after"},
      {"path": "temporary-table-credentials", "times": 2, "status": 429, "headers": {"Retry-After": "1"}},
@@ -30,7 +32,9 @@ _ERROR_CODES = {
 
 @dataclass
 class Fault:
-    """One rule; `drop` closes the connection without an answer, before or after the handler did its work."""
+    """One rule; `drop` closes the connection without an answer, before or after the handler did its
+    work.
+    """
 
     path: str
     method: str = ""
@@ -93,5 +97,7 @@ async def _nowhere(_message: Message) -> None:
 
 
 def _drop(send: Any) -> None:
-    """Closes the socket. ASGI has no word for it; `send` is a method of uvicorn's request, which has the transport."""
+    """Closes the socket. ASGI has no word for it; `send` is a method of uvicorn's request, which
+    has the transport.
+    """
     send.__self__.transport.abort()

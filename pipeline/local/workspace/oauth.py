@@ -63,7 +63,8 @@ def issue_token(
     """(client id, token answer) for a correct client id and secret.
 
     Raises:
-        InvalidClient: unknown client, wrong or expired secret, or another grant than client_credentials.
+        InvalidClient: unknown client, wrong or expired secret, or another grant than
+            client_credentials.
     """
     client_id, secret = _client(form, authorization)
     if form.get("grant_type") != "client_credentials":

@@ -112,7 +112,10 @@ def process(command, tmp_path, heard, **more):
 
 def test_a_process_is_heard_to_its_last_line_and_tells_its_code(tmp_path):
     heard = []
-    code = "import sys; print('out'); print('err', file=sys.stderr); sys.stdout.write('no newline'); sys.exit(7)"
+    code = (
+        "import sys; print('out'); print('err', file=sys.stderr); sys.stdout.write('no "
+        "newline'); sys.exit(7)"
+    )
     assert process(code, tmp_path, heard).wait() == 7
     assert sorted(heard) == [("stderr", "err"), ("stdout", "no newline"), ("stdout", "out")]
 
@@ -133,7 +136,10 @@ def test_a_wait_may_end_before_the_process(tmp_path):
 
 def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
     heard = []
-    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
+    code = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; "
+        "time.sleep(60)']).pid)"
+    )
     assert process(code, tmp_path, heard).wait() == 0
     left = int(heard[0][1])
     deadline = time.monotonic() + 5

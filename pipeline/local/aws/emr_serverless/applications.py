@@ -1,6 +1,7 @@
 """EMR Serverless applications: create, list, get, start, stop, delete.
 
-An application's id is derived from its name, so that an environment made anew keeps the ids its configuration names.
+An application's id is derived from its name, so that an environment made anew keeps the ids its
+configuration names.
 """
 
 import hashlib
@@ -152,7 +153,9 @@ def check_monitoring(where: str, configuration: Document | None) -> None:
 
 
 def base36(text: str) -> str:
-    """16 characters as EMR Serverless's own ids: two zeros, then letters and digits drawn from the text."""
+    """16 characters as EMR Serverless's own ids: two zeros, then letters and digits drawn from the
+    text.
+    """
     number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
     return "00" + "".join(_ALPHABET[number // 36**place % 36] for place in range(14))
 

@@ -1,8 +1,9 @@
 """One EMR Serverless job run: the Spark driver as a subprocess with the execution role's session.
 
-`local://` entry points lie in the image, that is in the repository; `s3://` ones are fetched with the role's own keys.
-The driver is `spark_driver` on Sail, or the entry point itself on the real Spark of build/spark-venv. Logs go
-where EMR Serverless puts them: `/aws/emr-serverless`, `applications/<app>/jobs/<run>/SPARK_DRIVER/{stdout,stderr}`.
+`local://` entry points lie in the image, that is in the repository; `s3://` ones are fetched with
+the role's own keys. The driver is `spark_driver` on Sail, or the entry point itself on the real
+Spark of build/spark-venv. Logs go where EMR Serverless puts them: `/aws/emr-serverless`,
+`applications/<app>/jobs/<run>/SPARK_DRIVER/{stdout,stderr}`.
 """
 
 import shlex
@@ -97,7 +98,8 @@ class JobRun:
         code, timed_out, last_line = self._execute(run, command)
         if timed_out:
             raise RunFailed(
-                f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes and was ended"
+                f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes "
+                "and was ended"
             )
         if code != 0:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
@@ -173,14 +175,17 @@ class JobRun:
             parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
             environment |= {
                 "SPARK_LOCAL_IP": "127.0.0.1",
-                "PYSPARK_PYTHON": self._spark_python,  # else the workers run the first python3 of the PATH
+                # else the workers run the first python3 of the PATH
+                "PYSPARK_PYTHON": self._spark_python,
                 "PYSPARK_SUBMIT_ARGS": _submit_arguments(parameters),
             }
         return environment
 
 
 def _submit_arguments(parameters: str) -> str:
-    """The run's own spark-submit parameters; without a master among them, this machine is the cluster."""
+    """The run's own spark-submit parameters; without a master among them, this machine is the
+    cluster.
+    """
     words = shlex.split(parameters)
     if "--master" not in words and not any(word.startswith("spark.master=") for word in words):
         words += ["--conf", f"spark.master={LOCAL_MASTER}"]

@@ -76,7 +76,9 @@ class EmrServerless:
                     driver_run.end(document, "FAILED", INTERRUPTED)
 
     def start(self, caller: Caller, request: Document) -> Document:
-        """Check rights, role and driver as AWS would, then start the run; the same client token starts nothing new."""
+        """Check rights, role and driver as AWS would, then start the run; the same client token
+        starts nothing new.
+        """
         _check_served(request)
         application = self.applications.get(request)
         role = request["executionRoleArn"]

@@ -1,9 +1,10 @@
-"""The driver of a job run on Sail: a Spark Connect server in this process, then the entry point as `__main__`.
+"""The driver of a job run on Sail: a Spark Connect server in this process, then the entry point as
+`__main__`.
 
     python spark_driver.py <entry point> [argument …]
 
-Jobs find the engine by SPARK_REMOTE, as they would on any Spark Connect; user-defined functions run in this process, so
-what the job can import, they can.
+Jobs find the engine by SPARK_REMOTE, as they would on any Spark Connect; user-defined functions run
+in this process, so what the job can import, they can.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""Answers to Callback steps: a token is open, then answered once; the same answer again is the same answer.
+"""Answers to Callback steps: a token is open, then answered once; the same answer again is the same
+answer.
 
 open ── Success ──> succeeded        a repeated call with its ClientRequestToken: fine, nothing changes
   └──── Failure ──> failed           any other answer to an answered token: ConflictException
@@ -79,7 +80,8 @@ class Callbacks:
 def _outputs(given: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, Any]:
     if given.keys() != declared.keys():
         raise Invalid(
-            f"OutputParameters: expected {', '.join(sorted(declared)) or 'none'}, got {', '.join(sorted(given)) or 'none'}"
+            f"OutputParameters: expected {', '.join(sorted(declared)) or 'none'}, got "
+            f"{', '.join(sorted(given)) or 'none'}"
         )
     try:
         return {

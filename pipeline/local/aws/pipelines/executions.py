@@ -13,7 +13,10 @@ from pipeline.local.aws.pipelines.expressions import text
 from pipeline.local.aws.pipelines.pipelines import EXECUTION_ENDED
 from pipeline.local.aws.store import Document, now
 
-INTERRUPTED = "InternalServerError: the embedded environment ended while this execution ran. Retry it, or start it again."
+INTERRUPTED = (
+    "InternalServerError: the embedded environment ended while this execution ran. Retry it, or "
+    "start it again."
+)
 _START_SERVED = {
     "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters", "PipelineExecutionDescription",
     "ClientRequestToken", "ParallelismConfiguration",
@@ -153,7 +156,8 @@ class Executions:
         with self._store.edit("execution", arn) as document:
             if document["PipelineExecutionStatus"] in EXECUTION_ENDED:
                 raise Conflict(
-                    f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
+                    f"Pipeline execution with ARN {arn} status "
+                    f"{document['PipelineExecutionStatus']}. "
                     f"Cannot stop this pipeline execution."
                 )
             document |= {"PipelineExecutionStatus": "Stopping", "LastModifiedTime": now()}
@@ -165,7 +169,8 @@ class Executions:
         with self._store.edit("execution", arn) as document:
             if document["PipelineExecutionStatus"] not in ("Failed", "Stopped"):
                 raise Conflict(
-                    f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
+                    f"Pipeline execution with ARN {arn} status "
+                    f"{document['PipelineExecutionStatus']}. "
                     f"Only an execution that failed or was stopped can be retried."
                 )
             if any(step["_type"] == "Fail" for step in document["_steps"].values()):

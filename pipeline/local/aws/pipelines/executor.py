@@ -1,11 +1,12 @@
-"""Walks one execution's graph: a thread per execution, a thread per running step, acting as the pipeline's role.
+"""Walks one execution's graph: a thread per execution, a thread per running step, acting as the
+pipeline's role.
 
     Executor(account, execution_arn).start()
 
-The execution's document is the only state: the definition as it was started, the resolved parameters, and one record
-per step. A step whose requirements all succeeded starts; after a failure or a stop nothing new starts and what runs is
-heard out (a failure) or stopped (a stop). A retry is a new Executor over the same document: steps that succeeded keep
-their results.
+The execution's document is the only state: the definition as it was started, the resolved
+parameters, and one record per step. A step whose requirements all succeeded starts; after a failure
+or a stop nothing new starts and what runs is heard out (a failure) or stopped (a stop). A retry is
+a new Executor over the same document: steps that succeeded keep their results.
 """
 
 import sys

@@ -1,11 +1,13 @@
-"""What a compiled definition means at run time: `Get`, `Std:Join`, and the conditions. Pure functions, no AWS.
+"""What a compiled definition means at run time: `Get`, `Std:Join`, and the conditions. Pure
+functions, no AWS.
 
     resolve({"Std:Join": {"On": "/", "Values": ["s3://b", {"Get": "Execution.PipelineExecutionId"}]}}, scope)
     holds({"Type": "LessThanOrEqualTo", "LeftValue": {...}, "RightValue": {...}}, scope)
 
-A `Scope` holds what `Get` may name: `Parameters.<name>`, `Execution.<name>`, `Steps.<name>.<property path>`. A property
-path is dotted names with `[0]` and `['key']`; a quoted key into a list finds the entry of that name, which is how
-`FinalMetricDataList['eval:loss'].Value` reads one metric.
+A `Scope` holds what `Get` may name: `Parameters.<name>`, `Execution.<name>`,
+`Steps.<name>.<property path>`. A property path is dotted names with `[0]` and `['key']`; a quoted
+key into a list finds the entry of that name, which is how `FinalMetricDataList['eval:loss'].Value`
+reads one metric.
 
     ExpressionError         the definition asks for what is not there, or compares what cannot be compared
     └── NotServedExpression this reading of the language is not implemented; named, never guessed
@@ -27,7 +29,8 @@ class NotServedExpression(ExpressionError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"not implemented: {name} (served: Get, Std:Join and the conditions {', '.join(CONDITIONS)})"
+            f"not implemented: {name} (served: Get, Std:Join and the conditions "
+            f"{', '.join(CONDITIONS)})"
         )
 
 
@@ -111,13 +114,16 @@ def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
         right, str
     ):
         raise ExpressionError(
-            f"condition {kind}: expected two numbers, two strings or two booleans, got {left!r} and {right!r}"
+            f"condition {kind}: expected two numbers, two strings or two booleans, got "
+            f"{left!r} and {right!r}"
         )
     return bool(_COMPARISONS[kind](left, right))
 
 
 def all_hold(conditions: Sequence[Mapping[str, Any]], scope: Scope) -> bool:
-    """A Condition step's list: true when every condition is. Each one is evaluated, so each mistake is found."""
+    """A Condition step's list: true when every condition is. Each one is evaluated, so each mistake
+    is found.
+    """
     outcomes = [holds(condition, scope) for condition in conditions]
     return all(outcomes)
 

@@ -52,7 +52,8 @@ class Pipelines:
                 if existing["_token"] == request["ClientRequestToken"]:
                     return {"PipelineArn": arn}
                 raise InUse(
-                    f"Pipeline names must be unique within an AWS account and region. Pipeline with name "
+                    "Pipeline names must be unique within an AWS account and region. "
+                    "Pipeline with name "
                     f"({request['PipelineName']}) already exists."
                 )
             at = now()

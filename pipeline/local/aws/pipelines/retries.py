@@ -3,7 +3,8 @@
     policies = Policies(step["RetryPolicies"])
     policies.next_pause("Step.THROTTLING")      # seconds, or None: give up
 
-Faults that this environment can produce: `Step.SERVICE_FAULT`, `Step.THROTTLING` and `SageMaker.JOB_INTERNAL_ERROR`.
+Faults that this environment can produce: `Step.SERVICE_FAULT`, `Step.THROTTLING` and
+`SageMaker.JOB_INTERNAL_ERROR`.
 """
 
 import time

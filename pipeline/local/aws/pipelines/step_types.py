@@ -1,4 +1,5 @@
-"""What each type of step does, through real boto3 calls as the pipeline's role, and how it is stopped.
+"""What each type of step does, through real boto3 calls as the pipeline's role, and how it is
+stopped.
 
 EMRServerless   StartJobRun, GetJobRun, CancelJobRun
 Training        CreateTrainingJob, DescribeTrainingJob, StopTrainingJob
@@ -52,7 +53,8 @@ def run_emr_job(running: RunningStep) -> None:
     arguments = running.arguments
     if "ApplicationId" not in arguments:
         raise StepFailed(
-            "not implemented: an EMRServerless step that creates its application (give ApplicationId)"
+            "not implemented: an EMRServerless step that creates its application (give "
+            "ApplicationId)"
         )
     request = {
         key: value for key, value in arguments["JobConfig"].items() if value not in (None, {}, [])

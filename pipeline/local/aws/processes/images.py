@@ -1,10 +1,12 @@
-"""Which command an image stands for, without Docker: the ENTRYPOINT of the Dockerfile it was built from.
+"""Which command an image stands for, without Docker: the ENTRYPOINT of the Dockerfile it was built
+from.
 
     entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:…")
     # containers/train/Dockerfile: ENTRYPOINT ["python", "-m", "steps.train"]  ->  [sys.executable, "-m", "steps.train"]
 
-The rule: the last path component without tag and digest, without the prefix `governed-finetune-`, names the folder
-under `containers/`. `WORKDIR` stands for the repository's root. `local/train` works as well as the URI of a real registry.
+The rule: the last path component without tag and digest, without the prefix `governed-finetune-`,
+names the folder under `containers/`. `WORKDIR` stands for the repository's root. `local/train`
+works as well as the URI of a real registry.
 """
 
 import json
@@ -16,7 +18,8 @@ from pathlib import Path
 from pipeline.local.aws.errors import Invalid
 
 PREFIX = "governed-finetune-"
-WORKDIR = "/opt/governed-finetune"  # as every Dockerfile under containers/ has it (tests/test_containers.py)
+# as every Dockerfile under containers/ has it (tests/test_containers.py)
+WORKDIR = "/opt/governed-finetune"
 SPARK_PYTHON = Path(
     "build/spark-venv/bin/python"
 )  # of scripts/spark-venv: `pyspark` in place of `pyspark-client`
@@ -39,7 +42,8 @@ def entry_point(repository: Path, image: str) -> list[str]:
     path = Path("containers") / name / "Dockerfile"
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or not (repository / path).is_file():
         raise Invalid(
-            f"image {image}: expected {path} in the repository (last path component without {PREFIX!r}), found none"
+            f"image {image}: expected {path} in the repository (last path component without "
+            f"{PREFIX!r}), found none"
         )
     return on_this_machine(exec_form((repository / path).read_text(), path))
 
@@ -71,6 +75,7 @@ def path_in_image(repository: Path, path: str) -> Path:
     relative = Path(path).relative_to(WORKDIR) if path.startswith(f"{WORKDIR}/") else None
     if relative is None or ".." in relative.parts or not (repository / relative).is_file():
         raise Invalid(
-            f"entry point {path}: expected a file under {WORKDIR} (the repository's root), found none"
+            f"entry point {path}: expected a file under {WORKDIR} (the repository's root), "
+            "found none"
         )
     return repository / relative

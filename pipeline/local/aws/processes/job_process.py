@@ -1,11 +1,13 @@
-"""One job as a process group: its own environment, heard line by line, stopped with grace, never left over.
+"""One job as a process group: its own environment, heard line by line, stopped with grace, never
+left over.
 
     job = JobProcess(command, cwd=root, environment=environment, hear=write_line, merged=True)
     job.stop(grace_seconds=120)
     code = job.wait()                   # the return code; negative for a signal; None while it runs
 
-A job sees nothing of the server's environment but what a container would have anyway (`inherited`). Its HOME is its
-own folder, so that no `~/.aws` or `~/.databrickscfg` of the person at the keyboard can stand in for a right that is missing.
+A job sees nothing of the server's environment but what a container would have anyway (`inherited`).
+Its HOME is its own folder, so that no `~/.aws` or `~/.databrickscfg` of the person at the keyboard
+can stand in for a right that is missing.
 """
 
 import codecs
@@ -29,7 +31,9 @@ Hear = Callable[[str, str], None]  # (stream name, line)
 
 
 def inherited(home: Path) -> dict[str, str]:
-    """The environment that every job starts from: how to find programs, the language, and folders of its own."""
+    """The environment that every job starts from: how to find programs, the language, and folders
+    of its own.
+    """
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -48,7 +52,9 @@ class JobProcess:
         hear: Hear,
         merged: bool,
     ) -> None:
-        """`merged`: stderr in stdout's stream, in the order it was written, as a container's log has it."""
+        """`merged`: stderr in stdout's stream, in the order it was written, as a container's log
+        has it.
+        """
         self._ours, theirs = socket.socketpair()
         with theirs:
             self._keeper = subprocess.Popen(
@@ -76,7 +82,9 @@ class JobProcess:
         return self._keeper.pid
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
-        """The command's return code once it ended and its last line was heard; None when the time is over first."""
+        """The command's return code once it ended and its last line was heard; None when the time
+        is over first.
+        """
         self._ours.settimeout(timeout_seconds)
         try:
             report = self._ours.recv(16)

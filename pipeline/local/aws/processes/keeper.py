@@ -2,11 +2,12 @@
 
     python -I -S keeper.py <socket> <command> [argument …]
 
-The server holds the other end of the socket. However the server ends (SIGKILL, crash, power of the debugger), the
-kernel closes that end; the keeper reads end-of-file and kills the whole group, grandchildren included. That is why this
-is a watchdog and not `PR_SET_PDEATHSIG`: the signal is Linux's alone, follows the thread that forked rather than the
-process, and reaches no grandchild. When the command ends, the keeper reports its return code and clears the group.
-Standard library only, and no site: a keeper starts in about ten milliseconds.
+The server holds the other end of the socket. However the server ends (SIGKILL, crash, power of the
+debugger), the kernel closes that end; the keeper reads end-of-file and kills the whole group,
+grandchildren included. That is why this is a watchdog and not `PR_SET_PDEATHSIG`: the signal is
+Linux's alone, follows the thread that forked rather than the process, and reaches no grandchild.
+When the command ends, the keeper reports its return code and clears the group. Standard library
+only, and no site: a keeper starts in about ten milliseconds.
 """
 
 import os

@@ -1,11 +1,13 @@
-"""A job's lines on their way to CloudWatch Logs: in time order, complete, sent with the job role's own session.
+"""A job's lines on their way to CloudWatch Logs: in time order, complete, sent with the job role's
+own session.
 
     stream = LogStream(client, group="/aws/sagemaker/TrainingJobs", name="job/algo-1-1763787600", copy=path)
     stream.write("…")
     stream.close()                      # returns when the last line is there
 
-Lines are gathered for a moment and sent in batches. Every line also goes to a file in the job's folder, so that a role
-without logs rights loses its CloudWatch stream, as in AWS, but not the person's last hope of finding out why.
+Lines are gathered for a moment and sent in batches. Every line also goes to a file in the job's
+folder, so that a role without logs rights loses its CloudWatch stream, as in AWS, but not the
+person's last hope of finding out why.
 """
 
 import queue
@@ -31,7 +33,9 @@ _EVENT_BYTES = (
 
 
 def parts(line: str, size: int = _EVENT_BYTES) -> Iterator[str]:
-    """A line as texts of at most so many bytes of UTF-8. A byte that was no UTF-8 became three on the way here."""
+    """A line as texts of at most so many bytes of UTF-8. A byte that was no UTF-8 became three on
+    the way here.
+    """
     content, start = line.encode(), 0
     while len(content) - start > size:
         end = start + size
@@ -84,7 +88,8 @@ class LogStream:
                     )
         except (BotoCoreError, ClientError) as error:
             sys.stderr.write(
-                f"log stream {self._group} {self._name}: {error}; the lines are in {self._copy.name}\n"
+                f"log stream {self._group} {self._name}: {error}; the lines are in "
+                f"{self._copy.name}\n"
             )
             while self._lines.get() is not None:
                 pass
@@ -102,7 +107,8 @@ class LogStream:
             except self._client.exceptions.ResourceAlreadyExistsException:
                 continue
             except ClientError as error:
-                # A role needs no right to create a group that exists: the stream or the events will tell.
+                # A role needs no right to create a group that exists: the stream or the events will
+                # tell.
                 if (
                     error.response["Error"]["Code"] != "AccessDeniedException"
                     or "logStreamName" in names

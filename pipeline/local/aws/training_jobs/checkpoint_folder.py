@@ -1,4 +1,5 @@
-"""A training job's checkpoint folder and its S3 prefix, kept alike the way SageMaker does it, with the job role's keys.
+"""A training job's checkpoint folder and its S3 prefix, kept alike the way SageMaker does it, with
+the job role's keys.
 
     folder = CheckpointFolder(client, uri, ml / "checkpoints")
     folder.restore()                    # before the container starts: S3 -> folder
@@ -6,9 +7,10 @@
         …
                                         # and once more when it has ended
 
-As in AWS: what others put below the prefix meanwhile is not fetched; a file deleted here is deleted there; beside a file lies
-`<file>.sagemaker-uploading` while it travels and `<file>.sagemaker-uploaded` afterwards, and neither travels itself.
-Files travel one by one, so S3 may hold half a checkpoint at any moment: a job must be able to tell.
+As in AWS: what others put below the prefix meanwhile is not fetched; a file deleted here is deleted
+there; beside a file lies `<file>.sagemaker-uploading` while it travels and
+`<file>.sagemaker-uploaded` afterwards, and neither travels itself. Files travel one by one, so S3
+may hold half a checkpoint at any moment: a job must be able to tell.
 """
 
 import contextlib

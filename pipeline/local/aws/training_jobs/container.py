@@ -3,8 +3,8 @@
     <folder>/opt/ml/input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
                     input/data/<channel>/…       checkpoints/       model/       output/{data/,failure}
 
-The root moves with SAGEMAKER_BASE_DIR. A restarted job has a new one: an instance that is gone leaves nothing behind but
-its log.
+The root moves with SAGEMAKER_BASE_DIR. A restarted job has a new one: an instance that is gone
+leaves nothing behind but its log.
 """
 
 import contextlib

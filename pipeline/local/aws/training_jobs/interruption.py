@@ -2,7 +2,8 @@
 
     interrupt(boto3.Session(…root's key…), "http://127.0.0.1:4566", "pipelines-4x7k2m9p1q0z-Train-…")
 
-The stand-in serves it beside SageMaker's own operations, signed and judged by IAM like them; no role of the stack may.
+The stand-in serves it beside SageMaker's own operations, signed and judged by IAM like them; no
+role of the stack may.
 """
 
 import json

@@ -1,6 +1,7 @@
 """SageMaker training jobs: the API's half. What a job does once it runs stands in `training_run`.
 
-A job's document is what DescribeTrainingJob answers, plus our own keys that begin with an underscore.
+A job's document is what DescribeTrainingJob answers, plus our own keys that begin with an
+underscore.
 """
 
 import threading
@@ -22,7 +23,8 @@ INTERRUPTIBLE = ("Starting", "Downloading", "Training")
 INTERRUPTED = (
     "InternalServerError: the embedded environment ended while this job ran. Start it again."
 )
-# Members of CreateTrainingJob that this environment can honour, or that change nothing on one machine.
+# Members of CreateTrainingJob that this environment can honour, or that change nothing on one
+# machine.
 _SERVED = {
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "Tags", "EnableNetworkIsolation", "ExperimentConfig",
@@ -42,8 +44,9 @@ _SUMMARY = (
 
 
 class TrainingJobs:
-    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob; and InterruptTrainingJob, which is ours:
-    what the spot market does in AWS, asked for by whoever may (the stack lets nobody but root).
+    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob; and
+    InterruptTrainingJob, which is ours: what the spot market does in AWS, asked for by whoever may
+    (the stack lets nobody but root).
     """
 
     def __init__(self, account: Account) -> None:
@@ -80,7 +83,8 @@ class TrainingJobs:
         with self._store.alone():
             if self._store.get("training-job", name) is not None:
                 raise InUse(
-                    f"Training job names must be unique within an AWS account and region, and a training job "
+                    "Training job names must be unique within an AWS account and region, "
+                    "and a training job "
                     f"with this name already exists ({arn})"
                 )
             self._store.add("training-job", name, _document(arn, request))
@@ -111,7 +115,8 @@ class TrainingJobs:
         with self._store.edit("training-job", name) as job:
             if job["TrainingJobStatus"] != "InProgress":
                 raise Invalid(
-                    f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
+                    "The request was rejected because the training job is in status "
+                    f"{job['TrainingJobStatus']}."
                 )
             job["TrainingJobStatus"] = "Stopping"
             status.enter(job, "Stopping", "Stopping the training job")
@@ -124,14 +129,16 @@ class TrainingJobs:
         with self._store.edit("training-job", name) as job:
             if not job.get("EnableManagedSpotTraining"):
                 raise Invalid(
-                    f"{name} is no spot job: nobody takes its instance away (EnableManagedSpotTraining)"
+                    f"{name} is no spot job: nobody takes its instance away "
+                    "(EnableManagedSpotTraining)"
                 )
             if (
                 job["TrainingJobStatus"] != "InProgress"
                 or job["SecondaryStatus"] not in INTERRUPTIBLE
             ):
                 raise Invalid(
-                    f"{name} has no instance to lose: its secondary status is {job['SecondaryStatus']}"
+                    f"{name} has no instance to lose: its secondary status is "
+                    f"{job['SecondaryStatus']}"
                 )
             self._runs[name].interrupt()
         return {}
@@ -162,7 +169,9 @@ class TrainingJobs:
 
 
 def _check_served(request: Document) -> None:
-    """Refuse what this machine would only pretend to do: a job that completes here must not be one that fails in AWS."""
+    """Refuse what this machine would only pretend to do: a job that completes here must not be one
+    that fails in AWS.
+    """
     if strange := sorted(request.keys() - _SERVED):
         raise NotServed(f"CreateTrainingJob {', '.join(strange)}")
     if request.get("EnableNetworkIsolation"):
@@ -172,7 +181,9 @@ def _check_served(request: Document) -> None:
 
 
 def _check_spot(request: Document) -> None:
-    """The limits belong together, in AWS's words; checkpoints lie where this environment moves them to."""
+    """The limits belong together, in AWS's words; checkpoints lie where this environment moves them
+    to.
+    """
     stopping = {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS} | (
         request.get("StoppingCondition") or {}
     )
@@ -180,11 +191,13 @@ def _check_spot(request: Document) -> None:
     if request.get("EnableManagedSpotTraining"):
         if wait is None or wait < stopping["MaxRuntimeInSeconds"]:
             raise Invalid(
-                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or "
+                "equal to MaxRuntimeInSeconds"
             )
     elif wait is not None:
         raise Invalid(
-            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+            "Invalid MaxWaitTimeInSeconds. It is only supported when "
+            "EnableManagedSpotTraining is set to true"
         )
     checkpoints = request.get("CheckpointConfig") or {"S3Uri": "s3://none"}
     if not checkpoints["S3Uri"].startswith("s3://"):
@@ -204,14 +217,16 @@ def _check_channels(channels: list[Mapping[str, Any]]) -> None:
             or channel.get("InputMode", "File") != "File"
         ):
             raise NotServed(
-                f"CreateTrainingJob channel {channel['ChannelName']}: anything but an S3Prefix in File mode"
+                f"CreateTrainingJob channel {channel['ChannelName']}: anything but an "
+                "S3Prefix in File mode"
             )
         if (
             channel.get("CompressionType", "None") != "None"
             or channel.get("RecordWrapperType", "None") != "None"
         ):
             raise NotServed(
-                f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, RecordWrapperType"
+                f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, "
+                "RecordWrapperType"
             )
 
 

@@ -1,4 +1,6 @@
-"""Metrics as SageMaker takes them: regular expressions over the log, the last match of each is the final value."""
+"""Metrics as SageMaker takes them: regular expressions over the log, the last match of each is the
+final value.
+"""
 
 import re
 from collections.abc import Mapping, Sequence

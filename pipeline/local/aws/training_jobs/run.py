@@ -1,7 +1,9 @@
-"""One training job from download to upload, and through its interruptions, the way SageMaker's hosts run a container.
+"""One training job from download to upload, and through its interruptions, the way SageMaker's
+hosts run a container.
 
-S3 and CloudWatch Logs see the job role's session and nothing else. What SageMaker stops, a spot interruption included, it
-stops with SIGTERM, and after the grace with SIGKILL; the checkpoint folder is then copied once more.
+S3 and CloudWatch Logs see the job role's session and nothing else. What SageMaker stops, a spot
+interruption included, it stops with SIGTERM, and after the grace with SIGKILL; the checkpoint
+folder is then copied once more.
 """
 
 import contextlib
@@ -64,7 +66,9 @@ class TrainingRun:
         self._end_container(self._stopping)
 
     def interrupt(self) -> None:
-        """Take the instance away as the spot market does; the job starts again from its checkpoints."""
+        """Take the instance away as the spot market does; the job starts again from its
+        checkpoints.
+        """
         self._end_container(self._interrupted)
 
     def kill(self) -> None:
@@ -86,7 +90,9 @@ class TrainingRun:
         return outcome
 
     def _attempt(self) -> Outcome | None:
-        """One instance's worth of work: the job's end, or None if the instance was taken away before."""
+        """One instance's worth of work: the job's end, or None if the instance was taken away
+        before.
+        """
         from pipeline.local.aws.training_jobs.transfer import (
             Transfer,  # brings boto3, which the server's start need not wait for
         )
@@ -126,7 +132,9 @@ class TrainingRun:
             return self._container
 
     def _instance_is_gone(self, code: int) -> bool:
-        """Whether an interruption ended the container, whatever it said last; then the next attempt begins."""
+        """Whether an interruption ended the container, whatever it said last; then the next attempt
+        begins.
+        """
         with self._account.store.edit("training-job", self._name) as job:
             if job["TrainingJobStatus"] != "InProgress":
                 return False
@@ -185,7 +193,9 @@ def _restored(
 
 
 def _time_left(job: Document) -> tuple[float, str]:
-    """Seconds until the job's nearest limit, and what it is called. Running counts over all attempts, waiting from the start."""
+    """Seconds until the job's nearest limit, and what it is called. Running counts over all
+    attempts, waiting from the start.
+    """
     stopping = job["StoppingCondition"]
     left = [(stopping["MaxRuntimeInSeconds"] - seconds_on_instances(job), "MaxRuntimeExceeded")]
     if "MaxWaitTimeInSeconds" in stopping:

@@ -1,17 +1,20 @@
-"""How a training job's document moves on: secondary statuses, attempts on an instance, the end, the bill.
+"""How a training job's document moves on: secondary statuses, attempts on an instance, the end, the
+bill.
 
     enter(job, "Training", "…")         # the next secondary status
     leave_instance(job)                 # the instance is gone; its seconds count
     end(job, "Completed", "Completed")
 
-A spot job may have several attempts: Starting, Downloading, Training, Interrupted, and from Starting again.
+A spot job may have several attempts: Starting, Downloading, Training, Interrupted, and from
+Starting again.
 """
 
 from pipeline.local.aws.store import Document, now
 
 MAX_REASON_CHARACTERS = 1024
-# What a second of spot costs of a second on demand. In AWS the market says; here it is made up, so that the two numbers of a
-# spot job differ as they do there (savings = 1 - BillableTimeInSeconds / TrainingTimeInSeconds).
+# What a second of spot costs of a second on demand. In AWS the market says; here it is made up, so
+# that the two numbers of a spot job differ as they do there (savings = 1 - BillableTimeInSeconds /
+# TrainingTimeInSeconds).
 SPOT_PRICE = 0.3
 
 

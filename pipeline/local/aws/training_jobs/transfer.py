@@ -1,4 +1,6 @@
-"""A training job's bytes: S3 to its channels before it runs, model and output to S3 after, with its role's keys."""
+"""A training job's bytes: S3 to its channels before it runs, model and output to S3 after, with its
+role's keys.
+"""
 
 import tarfile
 from pathlib import Path
@@ -36,11 +38,13 @@ class Transfer:
                 found = download(self._client, uri, folder)
             except (BotoCoreError, ClientError, OSError) as error:
                 raise JobFailed(
-                    f"ClientError: Data download failed for channel {channel['ChannelName']}: {error}"
+                    "ClientError: Data download failed for channel "
+                    f"{channel['ChannelName']}: {error}"
                 ) from None
             if not found:
                 raise JobFailed(
-                    f"ClientError: No S3 objects found under S3 URL {uri} given in input data source. "
+                    f"ClientError: No S3 objects found under S3 URL {uri} given in input "
+                    "data source. "
                     f"Please ensure that the bucket exists and the role may list it."
                 )
 
@@ -91,7 +95,8 @@ def download(client: Any, uri: str, folder: Path) -> bool:
             target = (folder / _relative(item["Key"], prefix)).resolve()
             if not target.is_relative_to(folder.resolve()):
                 raise JobFailed(
-                    f"ClientError: Data download failed: {item['Key']!r} would leave the channel's folder"
+                    f"ClientError: Data download failed: {item['Key']!r} would leave the "
+                    "channel's folder"
                 )
             if item["Key"].endswith("/"):
                 continue

@@ -84,7 +84,9 @@ def _securable(call: Call) -> Securable:
 
 
 def _may_give(call: Call, privilege: str, securable: Securable) -> None:
-    """The two external-use privileges come from the owner of the catalog or location only, not from who may MANAGE."""
+    """The two external-use privileges come from the owner of the catalog or location only, not from
+    who may MANAGE.
+    """
     giver = securable
     if privilege == "EXTERNAL_USE_SCHEMA" and securable.kind is Kind.SCHEMA:
         giver = securable.parent or securable

@@ -1,8 +1,8 @@
 """Service principals and their OAuth secrets (SCIM and the secrets proxy of databricks-sdk).
 
-The first start makes one principal, the metastore admin, and writes its id and secret to `admin.json` (mode 0600).
-All others are made through the API by that admin, as in a new workspace. Secrets are kept as salted hashes only.
-Groups are not served, but for the built-in `account users`.
+The first start makes one principal, the metastore admin, and writes its id and secret to
+`admin.json` (mode 0600). All others are made through the API by that admin, as in a new workspace.
+Secrets are kept as salted hashes only. Groups are not served, but for the built-in `account users`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ routes = Routes()
 
 
 def new_principal(store: Store, display_name: str, *, admin: bool = False) -> Document:
-    """A principal with Databricks' two ids: a number for the APIs, a UUID that is also its OAuth client id."""
+    """A principal with Databricks' two ids: a number for the APIs, a UUID that is also its OAuth
+    client id.
+    """
     document: Document = {
         "id": str(secrets.randbelow(10**15) + 10**15),
         "applicationId": str(uuid.uuid4()),
@@ -76,7 +78,9 @@ def secret_matches(store: Store, application_id: str, value: str) -> bool:
 
 
 def bootstrap_admin(store: Store, file: Path) -> str:
-    """The metastore admin's application id; makes the admin, or its lost credentials file, where missing."""
+    """The metastore admin's application id; makes the admin, or its lost credentials file, where
+    missing.
+    """
     with store.transaction():
         admins = [doc for doc in store.all(PRINCIPAL) if doc["admin"]]
         admin = admins[0] if admins else new_principal(store, "metastore-admin", admin=True)

@@ -1,6 +1,8 @@
-"""The Files API: uploads, downloads, folders. `file_paths` says which files there are and who may use them.
+"""The Files API: uploads, downloads, folders. `file_paths` says which files there are and who may
+use them.
 
-The bytes lie in the workspace's storage bucket, written with the storage role; nobody else is let in there.
+The bytes lie in the workspace's storage bucket, written with the storage role; nobody else is let
+in there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """External lineage: edges between catalog objects and external metadata.
 
 Unknown about the hosted service [unverified], and chosen here as the worst case for a client:
-  * a second edge between the same two ends is stored beside the first (`--lineage-duplicates refuse`: 409 instead);
+  * a second edge between the same two ends is stored beside the first (`--lineage-duplicates
+    refuse`: 409 instead);
   * update and delete without an id concern every edge between the two ends.
 """
 
@@ -147,7 +148,8 @@ def _require_rights(call: Call, source: Json, target: Json) -> None:
             case {"model_version": version}:
                 find_version(call, version["name"], version["version"])
                 if is_target:
-                    # Which privilege counts as write on a model is not documented; its owner has it [unverified].
+                    # Which privilege counts as write on a model is not documented; its owner has it
+                    # [unverified].
                     require_model_owner(call, version["name"])
 
 

@@ -1,4 +1,6 @@
-"""External metadata: names in the catalog for things that live outside of it, such as a SageMaker training job."""
+"""External metadata: names in the catalog for things that live outside of it, such as a SageMaker
+training job.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ routes = Routes()
 
 @routes.post(_PATH, "createExternalMetadata")
 def create(call: Call) -> Json:
-    """Needs CREATE EXTERNAL METADATA on the metastore; every account user may then browse the object."""
+    """Needs CREATE EXTERNAL METADATA on the metastore; every account user may then browse the
+    object.
+    """
     metadata = call.target(Kind.EXTERNAL_METADATA, _name(call.text("name")))
     metastore = Securable(Kind.METASTORE, call.workspace.metastore["metastore_id"])
     if not call.access.is_admin():

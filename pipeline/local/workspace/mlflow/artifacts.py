@@ -1,6 +1,8 @@
-"""Presigned URLs for artifacts of runs and logged models: what mlflow falls back to where the Files API fails.
+"""Presigned URLs for artifacts of runs and logged models: what mlflow falls back to where the Files
+API fails.
 
-The same objects as the Files API's: `/WorkspaceInternal/Mlflow/Artifacts/<experiment>/Runs/<run>/artifacts/…`.
+The same objects as the Files API's:
+`/WorkspaceInternal/Mlflow/Artifacts/<experiment>/Runs/<run>/artifacts/…`.
 """
 
 from __future__ import annotations
@@ -103,7 +105,9 @@ def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
 
 
 def _files(call: Call, folder: str, path: str) -> Json:
-    """One page of what lies directly below one folder; a folder that is not there is empty, as in mlflow."""
+    """One page of what lies directly below one folder; a folder that is not there is empty, as in
+    mlflow.
+    """
     root = storage_key(call, folder)
     try:
         found = list_folder(call, f"{root}/{path}".rstrip("/"), call.query.get("page_token"))

@@ -1,9 +1,11 @@
-"""Who may see and write an MLflow experiment: CAN_READ, CAN_EDIT, CAN_MANAGE, on the experiment or by its folder.
+"""Who may see and write an MLflow experiment: CAN_READ, CAN_EDIT, CAN_MANAGE, on the experiment or
+by its folder.
 
-Followed: docs.databricks.com "MLflow experiment permissions" and "folder permissions" (whoever creates an experiment and
-every workspace admin manages it; objects in /Shared are everybody's to manage, a home folder its owner's alone), and
-kb.databricks.com for the words of a refusal. Chosen here: folders need not be made first, their permissions cannot be
-changed, the root and other folders are the admins'. Rights on an experiment are given with databricks-sdk's
+Followed: docs.databricks.com "MLflow experiment permissions" and "folder permissions" (whoever
+creates an experiment and every workspace admin manages it; objects in /Shared are everybody's to
+manage, a home folder its owner's alone), and kb.databricks.com for the words of a refusal. Chosen
+here: folders need not be made first, their permissions cannot be changed, the root and other
+folders are the admins'. Rights on an experiment are given with databricks-sdk's
 `experiments.set_permissions` and `update_permissions`; the group `users` is everybody.
 """
 
@@ -41,7 +43,8 @@ def require_creation(call: Call, name: str) -> None:
     """
     if not name.startswith("/") or name.endswith("/"):
         raise InvalidParameter(
-            f"Got an invalid experiment name '{name}'. An experiment name must be an absolute path within the "
+            f"Got an invalid experiment name '{name}'. An experiment name must be an "
+            "absolute path within the "
             "Databricks workspace, e.g. '/Users/<some-username>/my-experiment'."
         )
     if not (_is_admin(call) or _is_in_own_folder(call, name)):
@@ -59,7 +62,8 @@ def require(call: Call, level: str, experiment_id: str) -> None:
     """
     if not holds(call, level, experiment_id):
         raise PermissionDenied(
-            f"User {call.principal} does not have permission to '{_WORD[level]}' experiment with id {experiment_id}"
+            f"User {call.principal} does not have permission to '{_WORD[level]}' experiment "
+            f"with id {experiment_id}"
         )
 
 
@@ -89,7 +93,9 @@ def get(call: Call) -> Json:
 
 @routes.put(_PERMISSIONS, "setExperimentPermissions")
 def replace(call: Call) -> Json:
-    """Whoever manages the experiment now goes on doing so: a workspace refuses to leave one without."""
+    """Whoever manages the experiment now goes on doing so: a workspace refuses to leave one
+    without.
+    """
     known = _managed(call)
     return _change(call, known, {call.principal: MANAGE})
 

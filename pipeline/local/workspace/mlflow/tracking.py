@@ -1,10 +1,13 @@
-"""Experiments, runs and logged models: a real `mlflow server` behind the workspace's own address and tokens.
+"""Experiments, runs and logged models: a real `mlflow server` behind the workspace's own address
+and tokens.
 
-Start it with `--default-artifact-root dbfs:/databricks/mlflow-tracking`, so that artifact URIs look as Databricks'
-do. It may start beside the workspace: requests wait for it during the first `tracking_wait_seconds`.
+Start it with `--default-artifact-root dbfs:/databricks/mlflow-tracking`, so that artifact URIs look
+as Databricks' do. It may start beside the workspace: requests wait for it during the first
+`tracking_wait_seconds`.
 
-A request that names an experiment, a run or a logged model needs a right on the experiment (experiments.py); what names
-none of them (traces, prompts) goes through unasked, and a search finds what the caller may see.
+A request that names an experiment, a run or a logged model needs a right on the experiment
+(experiments.py); what names none of them (traces, prompts) goes through unasked, and a search finds
+what the caller may see.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from pipeline.local.workspace.settings import Settings
 
 _POLL_SECONDS = 0.2
 _HOP_HEADERS = ("content-type", "accept")
-# An OSS server keeps logged models in <experiment>/models/, the Databricks client looks in <experiment>/logged_models/.
+# An OSS server keeps logged models in <experiment>/models/, the Databricks client looks in
+# <experiment>/logged_models/.
 _LOGGED_MODEL = re.compile(rb"(dbfs:/databricks/mlflow-tracking/\d+)/models/(m-)")
 _MODEL_PATH = re.compile(r"logged-models/(?P<id>m-[^/]+)")
 _CREATE = "experiments/create"
@@ -47,7 +51,9 @@ class Tracking:
         await self._client.aclose()
 
     async def forward(self, call: Call, request: Request) -> Response:
-        """The server's own answer, with Databricks' spelling of logged-model locations, to whoever may have it."""
+        """The server's own answer, with Databricks' spelling of logged-model locations, to whoever
+        may have it.
+        """
         path, asked = request.url.path, _asked(await request.body()) | dict(request.query_params)
         operation = path.partition("/mlflow/")[2]
         await self._permit(call, request.method, operation, asked)

@@ -1,7 +1,9 @@
-"""The model registry as mlflow's `databricks-uc` store speaks it: protobuf messages as JSON under /api/2.0/mlflow.
+"""The model registry as mlflow's `databricks-uc` store speaks it: protobuf messages as JSON under
+/api/2.0/mlflow.
 
-Routes and messages come from mlflow's own UcModelRegistryService, so a new RPC of a newer mlflow shows as "not
-implemented here" with its name, and a field that mlflow does not know cannot slip into an answer.
+Routes and messages come from mlflow's own UcModelRegistryService, so a new RPC of a newer mlflow
+shows as "not implemented here" with its name, and a field that mlflow does not know cannot slip
+into an answer.
 """
 
 from __future__ import annotations

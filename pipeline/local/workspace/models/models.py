@@ -1,7 +1,9 @@
-"""Registered models and their versions, as Unity Catalog keeps them; two REST surfaces translate to these functions.
+"""Registered models and their versions, as Unity Catalog keeps them; two REST surfaces translate to
+these functions.
 
-A version is born PENDING_REGISTRATION with a folder of its own in managed storage. Whoever made it gets keys to write
-there, finalizes it once, and from then on it is READY and read-only. Version numbers are never used twice.
+A version is born PENDING_REGISTRATION with a folder of its own in managed storage. Whoever made it
+gets keys to write there, finalizes it once, and from then on it is READY and read-only. Version
+numbers are never used twice.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ Tags = dict[str, str]
 
 
 def create_model(call: Call, name: str, *, comment: str = "", tags: Tags | None = None) -> Json:
-    """Needs CREATE MODEL on the schema. That the name is taken is told first: mlflow asks this before every version."""
+    """Needs CREATE MODEL on the schema. That the name is taken is told first: mlflow asks this
+    before every version.
+    """
     model = call.target(Kind.MODEL, name).checked()
     schema = Securable(Kind.SCHEMA, model.name.rpartition(".")[0])
     call.access.require("USE_SCHEMA", schema)
@@ -67,7 +71,9 @@ def describe_model(call: Call, name: str, comment: str) -> Json:
 
 
 def delete_model(call: Call, name: str) -> None:
-    """Deletes the model and its versions; their files stay, as Unity Catalog removes those only days later."""
+    """Deletes the model and its versions; their files stay, as Unity Catalog removes those only
+    days later.
+    """
     model = require_model_owner(call, name)
     for key, _ in call.store.items(VERSION, f"{model['full_name']}/"):
         call.store.delete(VERSION, key)
@@ -147,7 +153,9 @@ def tag_version(call: Call, name: str, number: str | int, *, add: Tags, remove: 
 
 
 def version_location(call: Call, name: str, number: str | int, *, write: bool) -> str:
-    """The version's folder: to read with EXECUTE, to write before it is READY and by who made it or owns the model."""
+    """The version's folder: to read with EXECUTE, to write before it is READY and by who made it or
+    owns the model.
+    """
     if not write:
         call.access.require("EXECUTE", call.target(Kind.MODEL, name))
         return str(_version(call, name, number)["storage_location"])

@@ -1,6 +1,8 @@
-"""mlflow's protobuf messages and the routes written in them, without the six seconds of `import mlflow`.
+"""mlflow's protobuf messages and the routes written in them, without the six seconds of `import
+mlflow`.
 
-The generated modules import one another relatively, so they load as well under a package of another name.
+The generated modules import one another relatively, so they load as well under a package of another
+name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The model registry as Unity Catalog itself speaks it, under /api/2.1/unity-catalog.
 
 `w.registered_models` and `w.model_versions` of databricks-sdk use it, and mlflow does where
-MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. The default of that may flip, so both surfaces are served.
+MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. The default of that may flip, so both surfaces are
+served.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def delete_model(call: Call) -> Json:
 
 @routes.get(f"{_UC}/functions/{{name}}", "getFunction")
 def get_function(call: Call) -> Json:
-    """No function can be made here, so none is found; who may not use the schema is not told even that."""
+    """No function can be made here, so none is found; who may not use the schema is not told even
+    that.
+    """
     schema = call.target(Kind.MODEL, call.path["name"]).checked().parent
     assert schema is not None  # noqa: S101 - a checked model has a schema
     call.access.require_view(("USE_SCHEMA",), schema)

@@ -1,8 +1,9 @@
 """Decides, for one principal, what Unity Catalog would let it do.
 
-The model: a right is held by owning the object, by a grant on it, or by a grant on its schema or catalog. Owning a
-schema or catalog, or being metastore admin, lets one manage what is inside, not read it: whoever manages grants
-itself the right first, and that shows in the audit log. Reading and writing also need USE CATALOG and USE SCHEMA.
+The model: a right is held by owning the object, by a grant on it, or by a grant on its schema or
+catalog. Owning a schema or catalog, or being metastore admin, lets one manage what is inside, not
+read it: whoever manages grants itself the right first, and that shows in the audit log. Reading and
+writing also need USE CATALOG and USE SCHEMA.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Access:
         return document
 
     def reach(self, securable: Securable) -> Document:
-        """The object, if the principal may know whether it exists: it can use every container around it.
+        """The object, if the principal may know whether it exists: it can use every container
+        around it.
 
         Raises:
             PermissionDenied: USE CATALOG or USE SCHEMA is missing.
@@ -79,7 +81,9 @@ class Access:
         return document is not None and document["owner"] == self.principal
 
     def manages(self, securable: Securable) -> bool:
-        """Whether the principal may grant, transfer and delete: admin, owner, owner of a container, or MANAGE."""
+        """Whether the principal may grant, transfer and delete: admin, owner, owner of a container,
+        or MANAGE.
+        """
         above = (securable, *securable.ancestors())
         return self.is_admin() or any(map(self.owns, above)) or "MANAGE" in self.granted(securable)
 
@@ -117,7 +121,9 @@ class Access:
         return document
 
     def require_view(self, privileges: Collection[str], securable: Securable) -> Document:
-        """The object's metadata: to those who hold one of the privileges, manage it, or may browse it."""
+        """The object's metadata: to those who hold one of the privileges, manage it, or may browse
+        it.
+        """
         if self.manages(securable) or "BROWSE" in self.granted(securable):
             return self.get(securable)
         document = self.reach(securable)

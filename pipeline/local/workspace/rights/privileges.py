@@ -1,7 +1,8 @@
 """Which privileges exist, on which kind of securable, and which of them no other right implies.
 
-Source: docs.databricks.com "Unity Catalog privileges and securable objects" and the docstrings of databricks-sdk 0.156.
-Only what this stand-in can enforce is listed; a grant of anything else is refused, never stored and ignored.
+Source: docs.databricks.com "Unity Catalog privileges and securable objects" and the docstrings of
+databricks-sdk 0.156. Only what this stand-in can enforce is listed; a grant of anything else is
+refused, never stored and ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from pipeline.local.workspace.rights.securables import Kind
 
 ALL = "ALL_PRIVILEGES"
 
-# Neither ownership nor ALL PRIVILEGES contains these: they let data leave Databricks and must be granted by name.
+# Neither ownership nor ALL PRIVILEGES contains these: they let data leave Databricks and must be
+# granted by name.
 EXPLICIT_ONLY = frozenset({"EXTERNAL_USE_SCHEMA", "EXTERNAL_USE_LOCATION"})
 # ALL PRIVILEGES does not contain the right to hand out rights either.
 NOT_IN_ALL = EXPLICIT_ONLY | {"MANAGE"}
@@ -50,6 +52,8 @@ def parse(text: str, kind: Kind) -> str:
 
 
 def expand(granted: set[str], kind: Kind) -> set[str]:
-    """What a set of granted privileges amounts to on a kind: ALL PRIVILEGES means all but those never implied."""
+    """What a set of granted privileges amounts to on a kind: ALL PRIVILEGES means all but those
+    never implied.
+    """
     implied = APPLICABLE[kind] - NOT_IN_ALL if ALL in granted else set()
     return (granted & APPLICABLE[kind]) | implied

@@ -45,7 +45,9 @@ _LEVELS = {Kind.CATALOG: 1, Kind.SCHEMA: 2, Kind.TABLE: 3, Kind.MODEL: 3}
 
 @dataclass(frozen=True)
 class Securable:
-    """One object by kind and full name. Names are case-insensitive and kept in lower case, as in Unity Catalog."""
+    """One object by kind and full name. Names are case-insensitive and kept in lower case, as in
+    Unity Catalog.
+    """
 
     kind: Kind
     name: str
@@ -74,7 +76,8 @@ class Securable:
         levels = _LEVELS.get(self.kind, 1)
         if len(parts) != levels or not all(_NAME.fullmatch(part) for part in parts):
             raise InvalidParameter(
-                f"'{self.name}' is not a valid name of a {self.kind.value}: expected {levels} part(s) joined by dots,"
+                f"'{self.name}' is not a valid name of a {self.kind.value}: expected "
+                f"{levels} part(s) joined by dots,"
                 " each without space, slash, quote or dot."
             )
         return self

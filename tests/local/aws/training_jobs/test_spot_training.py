@@ -1,4 +1,6 @@
-"""A spot job and its checkpoints: what is copied, what survives an interruption, what it costs, and which limits end it."""
+"""A spot job and its checkpoints: what is copied, what survives an interruption, what it costs, and
+which limits end it.
+"""
 
 import contextlib
 import json
