@@ -25,8 +25,8 @@ REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename")
 # The raw table's columns, in its order: fields in lower case, since Spark's names are
 # case-insensitive and delta-rs's are not.
 COLUMNS = (
-    "cik", "company", "filing_type", "filing_date", "period_of_report", "filename", "sic", "state_of_inc", "item_1a",
-    "part_2_item_1a",
+    "cik", "company", "filing_type", "filing_date", "period_of_report", "filename", "sic",
+    "state_of_inc", "item_1a", "part_2_item_1a",
 )  # fmt: skip
 
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}

@@ -252,7 +252,7 @@ def test_a_job_may_write_more_than_a_pipe_holds_without_a_line_end(tmp_path, mer
         [sys.executable, "-c", program],
         cwd=tmp_path,
         environment=inherited(tmp_path),
-        hear=lambda name, line: heard[name].append(line),
+        on_line=lambda name, line: heard[name].append(line),
         merged=merged,
     )
     assert job.wait(60) == 0

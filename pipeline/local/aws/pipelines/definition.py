@@ -1,14 +1,14 @@
-"""A compiled pipeline definition, read once: parameters with their types, steps with what each
-waits for.
+"""A parsed pipeline definition: parameters with their types, steps with their dependencies.
 
     definition = parse(text)
     values = definition.values({"Epochs": "3"})
     definition.steps["Train"].requires          # {"Prepare"}
 
-A step inside a Condition's branch requires the Condition and that outcome. Whatever the interpreter
-cannot run is refused here, when the pipeline is created, not in the middle of an execution.
+A step inside a Condition's branch requires the Condition and that outcome. A step that the
+interpreter cannot run is refused here, when the pipeline is created, rather than in the middle of
+an execution.
 
-    DefinitionError(ValueError)     the definition or a parameter value is wrong: what, expected, got
+    DefinitionError(ValueError)     the definition or a parameter value is wrong
 """
 
 import json
@@ -62,7 +62,7 @@ class Step:
     document: Mapping[str, Any]
     requires: frozenset[str]
     branch: tuple[str, bool] | None = (
-        None  # the Condition it stands in, and the outcome that runs it
+        None  # the Condition step that contains it, and the outcome that runs it
     )
 
     @property
@@ -80,7 +80,7 @@ class Definition:
     steps: Mapping[str, Step] = field(default_factory=dict)
 
     def values(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Every parameter's value for one execution: what was given, else the default.
+        """Return the value of every parameter of one execution: the given one, else the default.
 
         Raises:
             DefinitionError: a name is unknown, a value is of the wrong type, or one without default

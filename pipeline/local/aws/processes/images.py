@@ -1,12 +1,12 @@
-"""Which command an image stands for, without Docker: the ENTRYPOINT of the Dockerfile it was built
-from.
+"""The command of an image, without Docker: the ENTRYPOINT of the Dockerfile that it is built from.
 
-    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:…")
-    # containers/train/Dockerfile: ENTRYPOINT ["python", "-m", "steps.train"]  ->  [sys.executable, "-m", "steps.train"]
+    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train:1")
+    # containers/train/Dockerfile has ENTRYPOINT ["python", "-m", "steps.train"], so this returns
+    # [sys.executable, "-m", "steps.train"]
 
 The rule: the last path component without tag and digest, without the prefix `governed-finetune-`,
-names the folder under `containers/`. `WORKDIR` stands for the repository's root. `local/train`
-works as well as the URI of a real registry.
+names the folder under `containers/`. `WORKDIR` is the repository's root. `local/train` works as
+well as the URI of a real registry.
 """
 
 import json
@@ -27,13 +27,13 @@ _ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 
 
 def name_of(image: str) -> str:
-    """The folder under `containers/` that an image URI means."""
+    """Return the folder under `containers/` of an image URI."""
     last = image.partition("@")[0].rsplit("/", 1)[-1].partition(":")[0]
     return last.removeprefix(PREFIX)
 
 
 def entry_point(repository: Path, image: str) -> list[str]:
-    """The image's command on this machine.
+    """Return the image's command on this machine.
 
     Raises:
         Invalid: no Dockerfile belongs to the image, or it has no ENTRYPOINT in exec form.
@@ -49,10 +49,10 @@ def entry_point(repository: Path, image: str) -> list[str]:
 
 
 def exec_form(dockerfile: str, path: Path) -> list[str]:
-    """The ENTRYPOINT of a Dockerfile's text.
+    """Return the ENTRYPOINT of a Dockerfile's text.
 
     Raises:
-        Invalid: there is none, or it is in shell form.
+        Invalid: it is missing or in shell form.
     """
     found = _ENTRY_POINT.findall(dockerfile.replace("\\\n", " "))
     if not found:
@@ -62,12 +62,12 @@ def exec_form(dockerfile: str, path: Path) -> list[str]:
 
 
 def on_this_machine(command: Sequence[str]) -> list[str]:
-    """`python` becomes the interpreter that runs the environment, with its packages."""
+    """Replace `python` by the interpreter that runs the environment, with its packages."""
     return [sys.executable if word in ("python", "python3") else word for word in command]
 
 
 def path_in_image(repository: Path, path: str) -> Path:
-    """A file inside the image, where it lies in the repository.
+    """Return the repository's path of a file inside the image.
 
     Raises:
         Invalid: the path is not under WORKDIR, or the repository has no such file.
