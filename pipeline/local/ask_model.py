@@ -1,4 +1,4 @@
-"""Load the registered model as a data scientist would, and ask it something.
+"""Load the registered model as a data scientist does, and let it answer a prompt.
 
     python -m pipeline.local.ask_model --model edgar.models.risk_analyst --alias challenger
 
@@ -10,7 +10,7 @@ and loads the version by its alias.
 import argparse
 import json
 
-# The form of Prepare's examples (docs/data.md): the model was trained on no other.
+# The form of Prepare's examples (docs/data.md), which the model was trained on.
 PROMPT = (
     "Below is one risk factor from the 10-K of EXAMPLE FOODS INC. for 2024. "
     "Write its heading: one sentence that states the risk and what it could do to the company.\n\n"
@@ -34,11 +34,12 @@ def main() -> None:
         "--prompt", default=PROMPT, help="what to ask (default: a short risk factor)"
     )
     arguments = parser.parse_args()
-    print(json.dumps(answer(arguments.model, arguments.alias, arguments.prompt)))  # noqa: T201 - the command's result
+    result = answer(arguments.model, arguments.alias, arguments.prompt)
+    print(json.dumps(result))  # noqa: T201 - the command's result
 
 
 def answer(model: str, alias: str, prompt: str) -> dict[str, str]:
-    """The version behind an alias, and its completion of one prompt."""
+    """Return the version of an alias, and its completion of one prompt."""
     from pipeline.local import model_libraries  # noqa: F401 - before mlflow, which it makes lighter
 
     import mlflow  # isort: skip

@@ -1,9 +1,9 @@
 """The base model of the embedded environment: tiny, random, and in Ministral's exact checkpoint
 format.
 
-`scripts/make-tiny-model` makes it once (it needs torch, so it runs apart); like a mirrored model it
-is uploaded under its revision with the `mirror.json` that names every file's sha256, which Train
-checks before it loads anything.
+`scripts/make-tiny-model` makes it once, in a separate process because it needs torch. Like a
+mirrored model it is uploaded under its revision with `mirror.json`, which has every file's sha256.
+Train checks the files before it loads them.
 """
 
 import json
@@ -17,17 +17,17 @@ from pipeline.errors import PipelineError
 from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.mirror import MIRROR
 
-NAME = "tiny-ministral-fp8"  # as conf/local.yaml names it
+NAME = "tiny-ministral-fp8"  # its name in conf/local.yaml
 
 
 class Making:
-    """The model while it is being made, beside the servers' start."""
+    """The creation of the model, in parallel with the start of the servers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         if not (folder / MIRROR).exists():
-            shutil.rmtree(folder, ignore_errors=True)  # half a model, from a run that was ended
+            shutil.rmtree(folder, ignore_errors=True)  # an incomplete model of a run that was ended
             script = str(REPOSITORY / "scripts" / "make-tiny-model")
             argv = [sys.executable, script, "--output", str(folder), "--name", NAME]
             self._process = subprocess.Popen(
@@ -39,10 +39,10 @@ class Making:
             )
 
     def mirror(self) -> dict[str, Any]:
-        """Wait for the model; its mirror document.
+        """Wait for the model and return its mirror document.
 
         Raises:
-            PipelineError: the script failed; its last lines are in the message.
+            PipelineError: the script failed; the message has its last lines.
         """
         if self._process is not None:
             output, _ = self._process.communicate()
@@ -54,8 +54,8 @@ class Making:
         return document
 
     def stop(self) -> None:
-        """End the script, where it still runs; a half-made model has no mirror.json and is made
-        anew.
+        """End the script if it still runs. An incomplete model has no mirror.json and is made
+        again.
         """
         if self._process is not None:
             self._process.kill()
