@@ -80,9 +80,8 @@ def travel(
 
 
 class _Commands:
-    """The commands of a journey in processes of their own, each started before its turn comes.
-
-    Each gets the identity that it needs and nothing else of this shell's environment.
+    """A journey's commands in separate processes, each started before it is needed. Each gets the
+    identity that it needs and nothing else of this shell's environment.
     """
 
     def __init__(self) -> None:
@@ -99,7 +98,7 @@ class _Commands:
         return self._query
 
     def starting_query(self, show: Show) -> Show:
-        """`show`, which also starts `query` as soon as Train runs: both import torch meanwhile."""
+        """Return `show` extended: it starts `query` as soon as Train runs; both then import torch."""
 
         def shown(progress: Progress) -> None:
             if any(step.name == "Train" and step.started for step in progress.steps):
@@ -109,7 +108,7 @@ class _Commands:
         return shown
 
     def close(self) -> None:
-        """End what still runs: after a failure, or of an execution that registered nothing."""
+        """End commands that still run, after a failure or if no model was registered."""
         for command in (self.deploy, self._query):
             if command is not None:
                 command.stop()

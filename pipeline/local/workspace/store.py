@@ -1,7 +1,7 @@
-"""Keeps every object of the workspace in one SQLite file, so that `up` after `down` continues.
+"""The store of the workspace: every object in one SQLite file, which outlives `down`.
 
-A document is found by (kind, key). Everything done inside `with store.transaction():` happens or
-does not happen:
+A document is found by (kind, key). All writes inside `with store.transaction():` take effect, or
+none:
 
     with store.transaction():
         if store.get("TABLE", name) is None:
@@ -49,7 +49,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; nested uses join the outer one."""
+        """Make the writes of the block atomic; nested blocks join the outer one."""
         with self._lock:
             if self._depth:
                 yield

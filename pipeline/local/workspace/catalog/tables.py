@@ -95,7 +95,7 @@ def delete_table(call: Call) -> Json:
 
 
 def refuse_overlap(call: Call, url: str) -> None:
-    """Two tables never share files."""
+    """Refuse a location that overlaps another table's: tables never share files."""
     for other in call.store.all(Kind.TABLE.name):
         if overlaps(url, other["storage_location"]):
             raise InvalidParameter(
