@@ -1,4 +1,4 @@
-"""Report a full disk of this job as `DiskFull`, whichever library ran into it.
+"""Report a full disk of this job as `DiskFull`, no matter which library fails.
 
 with full_disk.explained():
     spool.write(chunk)
@@ -24,7 +24,7 @@ def explained() -> Iterator[None]:
     """Turn errors of a full disk into `DiskFull`; let all other errors pass unchanged.
 
     Raises:
-        DiskFull: there was no room for what was written.
+        DiskFull: a write failed because the disk is full.
     """
     try:
         yield

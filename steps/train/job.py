@@ -235,7 +235,7 @@ def _publish(job: _Job, origin: Origin, tuned: Tuned) -> Trained | None:
 def _documented(
     job: _Job, origin: Origin, tuned: Tuned, folder: Path, export: merged_model.Export | None
 ) -> Trained:
-    """Write the report into `folder`; keep it and the manifest in case this job is started again."""
+    """Write the report into `folder`; keep report and manifest for a restart of this job."""
     from steps.train.export import kept_publication, model_folder
     from steps.train.export.manifest import manifest
     from steps.train.report import write

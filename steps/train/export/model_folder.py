@@ -49,7 +49,7 @@ def entries(folder: Path, *, allowed: set[str] = ALLOWED) -> list[FileEntry]:
     """Return every file of the folder with size and sha256, sorted by name.
 
     Raises:
-        RuntimeError: a file is not in `allowed`, by default the files that a model archive may hold.
+        RuntimeError: a file is not in `allowed`, by default what a model archive may hold.
     """
     names = sorted(path.name for path in folder.iterdir())
     if strays := set(names) - allowed:

@@ -89,7 +89,7 @@ class Checkpoints:
             if fault is None:
                 self._check_configuration(step)
                 return Checkpoint(step, self.path(step))
-            metric_lines.say(f"checkpoint-{step} is skipped: {fault}")
+            metric_lines.report_info(f"checkpoint-{step} is skipped: {fault}")
         return None
 
     @contextmanager

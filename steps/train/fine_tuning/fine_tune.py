@@ -118,8 +118,10 @@ def _training_run(
     arguments, group, eval_rows = task.arguments, processes.here(), task.eval_rows()
     length, held_out = arguments.sequence_length, len(task.corpus.eval.documents)
     batches = batching.decide(decided.device, length, plan=plan, ranks=group.count)
-    metric_lines.say(f"precision {decided.record().model_dump_json()} batching {asdict(batches)}")
-    metric_lines.say(
+    metric_lines.report_info(
+        f"precision {decided.record().model_dump_json()} batching {asdict(batches)}"
+    )
+    metric_lines.report_info(
         f"each evaluation measures {eval_rows.documents} of {held_out} held-out examples"
     )
     return TrainingRun(

@@ -52,7 +52,7 @@ def train(model: PeftModel, run: TrainingRun, before: Evaluation) -> History:
         history = resume.history() if resume else History(before=before)
         if resume:
             history.resumed_from.append(resume.step)
-            metric_lines.say(f"resuming from checkpoint-{resume.step}")
+            metric_lines.report_info(f"resuming from checkpoint-{resume.step}")
         try:
             training_loop.train(model, run, history, resume=resume)
         except torch.OutOfMemoryError as error:
@@ -90,5 +90,5 @@ def _smaller(run: TrainingRun, reason: str) -> Batching:
             do="lower SequenceLength or LoraRank, "
             "or choose a TrainInstanceType with more GPU memory",
         ) from None
-    metric_lines.say(f"out of memory: continuing with {smaller} instead of {run.batching}")
+    metric_lines.report_info(f"out of memory: continuing with {smaller} instead of {run.batching}")
     return smaller

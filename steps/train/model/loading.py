@@ -73,7 +73,7 @@ def load(arguments: Arguments, folder: Path, precision: Precision, *, split: boo
     count = processes.here().count
     if count > 1:
         held = "fsdp: each holds a part of the base" if split else "ddp: each holds the base"
-        metric_lines.say(f"{count} processes; {held}")
+        metric_lines.report_info(f"{count} processes; {held}")
     base = ministral.load(folder, precision, on=_CPU if split else None)
     tuned = lora.add_adapters(
         base,

@@ -25,8 +25,8 @@ CURVE_POINTS = 1000  # at most: Register accepts a report of 16 MiB, and no scre
 class Metrics(TrainingMetrics):
     """The metrics of the manifest and numbers derived from them.
 
-    Perplexity is exp(loss), None where that overflows. `eval_examples` is how many held-out examples
-    each evaluation measured (`MaxEvalExamples` bounds it).
+    Perplexity is exp(loss), None where that overflows. `eval_examples` is how many held-out
+    examples each evaluation measured (`MaxEvalExamples` bounds it).
     """
 
     eval_examples: Count

@@ -6,7 +6,8 @@
 Values wait in a `MetricQueue`. On `Unavailable` the thread pauses and tries again, for as long as
 the job runs; any other error ends tracking, and training continues. A `Retry-After` lengthens the
 pause, up to a minute. The end of the job cuts each pause short: `flush` and `finish` never wait
-longer than their bound, however long a pause the service requests. Each kind of problem is logged once.
+longer than their bound, however long a pause the service requests. Each kind of problem is logged
+once.
 """
 
 import logging

@@ -6,8 +6,8 @@ Training puts them in; the sending thread of `live_tracker` takes them out:
     queue.put([Point(…)]); queue.put_tags({…}); queue.flush(20.0); queue.close("FINISHED", 20.0)
     while (batch := queue.take()) is not None: …        # the sending thread
 
-The queue is bounded. When it is full, the oldest values are dropped and counted. Training only waits
-in `flush` and `close`, and never longer than the given time.
+The queue is bounded. When it is full, the oldest values are dropped and counted. Training only
+waits in `flush` and `close`, and never longer than the given time.
 """
 
 import threading

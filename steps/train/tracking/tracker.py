@@ -39,7 +39,7 @@ _PARAMS = (
 
 
 class LiveMetrics(Part):
-    """The MLflow run with the job's curves, None where there is none, and the problems with it."""
+    """The MLflow run with the job's curves (None without a run), and the problems with it."""
 
     mlflow_run_id: str | None
     problems: list[str]

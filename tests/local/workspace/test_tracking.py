@@ -1,5 +1,5 @@
-"""Train's live metrics in a real workspace process with a real mlflow server behind it, as `up` joins them; and who may
-write to an experiment.
+"""Train's live metrics in a real workspace process with a real mlflow server behind it, as `up`
+joins them; and who may write to an experiment.
 """
 
 import math
