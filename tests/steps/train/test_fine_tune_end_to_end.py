@@ -221,7 +221,7 @@ def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) 
     commit(folder, ARN, train=24, held_out=0)
     empty = job(tmp_path / "ml", tiny_model, folder)
     empty.evidence.documents[PREPARED] = prepared(folder, ARN, 0, train=24, held_out=0).to_bytes()
-    with pytest.raises(UsageError, match="the eval split holds no example to use"):
+    with pytest.raises(UsageError, match="the eval split has no usable example"):
         run(empty)
     assert_nothing_published(empty)
 

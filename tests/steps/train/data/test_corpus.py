@@ -200,7 +200,7 @@ def test_an_example_id_that_prepare_never_makes_is_refused(
 
 def test_a_split_without_examples_is_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"the eval split holds no example to use\n.*\n  got       0 examples"
+        UsageError, match=r"the eval split has no usable example\n.*\n  got       0 examples"
     ):
         build(tiny_model, tmp_path / "corpus", batch(rows(ARN, held_out=0)))
     assert not (tmp_path / "corpus" / "corpus.json").exists()
@@ -212,7 +212,7 @@ def test_examples_that_are_all_longer_than_a_row_are_the_users_fault(
     examples = [row | {"completion": "risk " * 400} for row in rows(ARN)]
     with pytest.raises(UsageError) as refused:
         build(tiny_model, tmp_path / "corpus", batch(examples))
-    assert "the train split holds no example to use" in str(refused.value)
+    assert "the train split has no usable example" in str(refused.value)
     assert re.search(r"24 examples, the longest of \d{3,} tokens", str(refused.value))
     assert f"{{'{COMPLETION_TOO_LONG}': 24}}" in str(refused.value)
     assert "raise SequenceLength" in str(refused.value)

@@ -279,7 +279,7 @@ def test_a_defect_in_our_code_ends_live_metrics_and_not_training(
     tracker = LiveTracker(broken)
     tracker.log(1, {"train_loss": 1.0})
     tracker.finish("FINISHED")
-    assert tracker.problems[0] == "live metrics end here by a defect: ValueError in open"
+    assert tracker.problems[0] == "live metrics end here because of a defect: ValueError in open"
     assert TOKEN not in caplog.text
 
 
