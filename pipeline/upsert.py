@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline import account, command, config
-from pipeline.command import put
+from pipeline.command import output
 from pipeline.config import Config
 from pipeline.configuration import explanation
 from pipeline.deployment import compile_cache, difference
@@ -35,14 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _explain(environment, as_json=arguments.json)
     configured = config.load(environment)
     if arguments.dry_run:
-        put(compile_cache.compiled(configured, _compiled))
+        output(compile_cache.compiled(configured, _compiled))
         return 0
     client = account.sagemaker(configured)
     if arguments.diff:
         return _show_difference(configured, client, as_json=arguments.json)
     refuse_placeholders(configured)
     deployed = deploy(configured, client, _compiled(configured))
-    put(json.dumps(asdict(deployed), indent=2) if arguments.json else _text(deployed))
+    output(json.dumps(asdict(deployed), indent=2) if arguments.json else _text(deployed))
     return 0
 
 
@@ -58,7 +58,7 @@ def _compiled(configured: Config) -> str:
 
 def _explain(environment: str, *, as_json: bool) -> int:
     rows = explanation.rows(environment)
-    put(json.dumps([row._asdict() for row in rows]) if as_json else explanation.table(rows))
+    output(json.dumps([row._asdict() for row in rows]) if as_json else explanation.table(rows))
     return 0
 
 
@@ -67,9 +67,9 @@ def _show_difference(configured: Config, client: Any, *, as_json: bool) -> int:
     name = configured.pipeline.name
     if as_json:
         result = {"pipeline": name, "differs": bool(changed), "parts": changed}
-        put(json.dumps(result, indent=2))
+        output(json.dumps(result, indent=2))
     else:
-        put("\n\n".join(changed.values()) or f"{name} is deployed as compiled")
+        output("\n\n".join(changed.values()) or f"{name} is deployed as compiled")
     return 3 if changed else 0
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.command import say
+from pipeline.command import note
 from pipeline.config import Config, tree
 
 _PIPELINE = Path(__file__).resolve().parents[1]
@@ -29,7 +29,7 @@ def compiled(config: Config, compile_definition: Callable[[Config], str]) -> str
     path, key = _folder() / f"definition-{config.environment}.json", _key(config)
     kept = _read(path, key)
     if kept is not None:
-        say(f"nothing has changed since the last dry run; its definition is printed from {path}")
+        note(f"nothing has changed since the last dry run; its definition is printed from {path}")
         return kept
     definition = compile_definition(config)
     _write(path, {"key": key, "sha256": _sha256(definition), "definition": definition})
@@ -72,7 +72,7 @@ def _write(path: Path, kept: dict[str, Any]) -> None:
             json.dump(kept, file)
         Path(file.name).replace(path)
     except OSError as error:
-        say(f"the definition is not kept for the next dry run: {error}")
+        note(f"the definition is not kept for the next dry run: {error}")
 
 
 def _sha256(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Small whole models in folders, and an S3 at the seam of the calls that a mirror makes."""
+"""Small whole models in folders, and stand-ins for the S3 calls that a mirror makes."""
 
 import io
 import json
@@ -38,7 +38,10 @@ def sharded(folder: Path) -> Path:
 
 
 class CountingBucket:
-    """The least store that a mirror works with: a listing counts, nothing is deleted. `keys` names each write in order."""
+    """The smallest store that a mirror works with: a listing only counts, and nothing is deleted.
+
+    `keys` has the key of each write, in order.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -62,7 +65,7 @@ class CountingBucket:
 
 
 class Bucket(CountingBucket):
-    """S3's answers to the calls of a mirror; a listing has two objects a page."""
+    """S3's answers to the calls of a mirror. A page of a listing has two objects."""
 
     def list_objects_v2(
         self,
@@ -86,7 +89,7 @@ class Bucket(CountingBucket):
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         if Key not in self.objects:
             raise ClientError(
-                {"Error": {"Code": "NoSuchKey", "Message": "There is none."}}, "GetObject"
+                {"Error": {"Code": "NoSuchKey", "Message": "Not found."}}, "GetObject"
             )
         return super().get_object(Bucket=Bucket, Key=Key)
 

@@ -1,4 +1,4 @@
-"""A mirror names what it took, byte for byte, and Train accepts exactly that."""
+"""A mirror lists the files it took with their sha256, and Train accepts exactly these."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return models.whole(tmp_path / "model")
 
 
-def test_pickles_and_the_second_copy_of_the_weights_are_left(folder: Path) -> None:
+def test_pickles_and_the_second_copy_of_the_weights_are_not_taken(folder: Path) -> None:
     for name in (
         "pytorch_model.bin",
         "consolidated.safetensors",
@@ -55,7 +55,7 @@ def put(bucket: models.CountingBucket, folder: Path) -> bool:
     return mirror.upload(bucket, folder, mirror.described(folder, "m", REVISION), uri=URI)
 
 
-def test_the_document_comes_last_and_the_same_mirror_is_held_already(folder: Path) -> None:
+def test_the_document_is_uploaded_last_and_the_same_mirror_changes_nothing(folder: Path) -> None:
     bucket = models.Bucket()
     assert put(bucket, folder) is True
     assert bucket.keys[-1] == PREFIX + "mirror.json"
@@ -64,7 +64,7 @@ def test_the_document_comes_last_and_the_same_mirror_is_held_already(folder: Pat
     assert bucket.keys == before
 
 
-def test_a_whole_mirror_of_other_content_is_not_changed_and_the_difference_is_told(
+def test_a_whole_mirror_of_other_content_is_not_changed_and_the_difference_is_shown(
     folder: Path, tmp_path: Path
 ) -> None:
     bucket = models.Bucket()
@@ -80,11 +80,11 @@ def test_a_whole_mirror_of_other_content_is_not_changed_and_the_difference_is_to
     assert "added_tokens.json  is not there" in text
     assert "model.safetensors  is 328 bytes, sha256 " in text
     assert "config.json" not in text
-    assert "give this content a revision of its own (train.base_model_revision)" in text
+    assert "give this content another revision (train.base_model_revision)" in text
 
 
 def mirrored_pointer(bucket: models.Bucket, folder: Path) -> None:
-    """What an earlier release mirrored: a pointer as weights, whole by its own document."""
+    """A mirror of an earlier release: a pointer instead of weights, with a matching document."""
     put(bucket, folder)
     content, name = models.POINTER.encode(), "model.safetensors"
     bucket.objects[PREFIX + name] = content
@@ -127,7 +127,7 @@ def renamed(bucket: models.Bucket, folder: Path) -> None:
     ("broken", "reason"),
     [
         (mirrored_pointer, "model.safetensors  is a git-lfs pointer"),
-        (resized, "model.safetensors  has 329 bytes, and mirror.json says 328"),
+        (resized, "model.safetensors  has 329 bytes, expected 328 (mirror.json)"),
         (altered, "config.json  differs from mirror.json: 2 bytes, sha256 4f53cda18c2b"),
         (lost, "tokenizer.json  is missing"),
         (strange, "old-shard.safetensors  is not in mirror.json"),
@@ -135,7 +135,7 @@ def renamed(bucket: models.Bucket, folder: Path) -> None:
         (renamed, "mirror.json  is of 'another' at 'aaaa"),
     ],
 )
-def test_a_mended_folder_replaces_a_broken_mirror_and_says_so(
+def test_a_whole_folder_replaces_a_broken_mirror_and_the_reason_is_shown(
     folder: Path,
     tmp_path: Path,
     broken: Callable[..., None],
@@ -144,21 +144,23 @@ def test_a_mended_folder_replaces_a_broken_mirror_and_says_so(
 ) -> None:
     bucket = models.Bucket()
     broken(bucket, folder)
-    mended = models.whole(tmp_path / "mended", value=2.0)
-    assert put(bucket, mended) is True
-    said = capsys.readouterr().err
-    assert "the mirror at s3://b/base-models/m/a/ is broken and is replaced; it has 1 fault" in said
-    assert reason in said
-    assert ("  replaced  model.safetensors: is " in said) is (broken is not unread)
-    document = mirror.described(mended, "m", REVISION)
+    repaired = models.whole(tmp_path / "repaired", value=2.0)
+    assert put(bucket, repaired) is True
+    shown = capsys.readouterr().err
+    assert (
+        "the mirror at s3://b/base-models/m/a/ is broken and is replaced; it has 1 fault" in shown
+    )
+    assert reason in shown
+    assert ("  replaced  model.safetensors: is " in shown) is (broken is not unread)
+    document = mirror.described(repaired, "m", REVISION)
     assert json.loads(bucket.objects[PREFIX + "mirror.json"]) == document
     names = {key.removeprefix(PREFIX) for key in bucket.objects}
     assert names == {entry["path"] for entry in document["files"]} | {"mirror.json"}
     assert [key for key in bucket.keys if not key.startswith("-")][-1] == PREFIX + "mirror.json"
-    assert put(bucket, mended) is False
+    assert put(bucket, repaired) is False
 
 
-def test_the_same_folder_mends_a_mirror_that_lost_an_object(
+def test_the_same_folder_repairs_a_mirror_that_lost_an_object(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket = models.Bucket()
@@ -184,7 +186,7 @@ def pointer(content: bytes) -> bytes:
     ],
 )
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "chat_template.jinja"])
-def test_an_equal_document_hides_no_object_that_was_replaced(
+def test_a_replaced_object_is_found_although_the_document_is_equal(
     folder: Path, store: type[models.CountingBucket], damage: Callable[[bytes], bytes], name: str
 ) -> None:
     bucket = store()
@@ -198,7 +200,7 @@ def test_an_equal_document_hides_no_object_that_was_replaced(
 
 @pytest.mark.parametrize("store", [models.Bucket, models.CountingBucket])
 @pytest.mark.parametrize("name", ["model.safetensors", "mirror.json", "config.json"])
-def test_an_object_whose_name_begins_alike_is_not_taken_for_the_one_that_is_lost(
+def test_an_object_with_a_longer_name_is_not_taken_for_a_lost_one(
     folder: Path, store: type[models.CountingBucket], name: str
 ) -> None:
     bucket = store()
@@ -211,7 +213,7 @@ def test_an_object_whose_name_begins_alike_is_not_taken_for_the_one_that_is_lost
 
 
 @pytest.mark.parametrize("damage", [models.POINTER.encode(), b""])
-def test_a_listing_that_names_no_sizes_hides_nothing(folder: Path, damage: bytes) -> None:
+def test_faults_are_found_although_a_listing_has_no_sizes(folder: Path, damage: bytes) -> None:
     class Sizeless(models.Bucket):
         def list_objects_v2(self, **request: Any) -> dict[str, Any]:
             page = super().list_objects_v2(**request)
@@ -227,7 +229,7 @@ def test_a_listing_that_names_no_sizes_hides_nothing(folder: Path, damage: bytes
     assert put(bucket, folder) is False
 
 
-def test_stale_objects_go_after_the_new_document_is_up(folder: Path) -> None:
+def test_stale_objects_are_deleted_after_the_new_document_is_uploaded(folder: Path) -> None:
     class Full(models.Bucket):
         def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
             raise ConnectionError
@@ -243,7 +245,7 @@ def test_stale_objects_go_after_the_new_document_is_up(folder: Path) -> None:
     assert bucket.keys[-2:] == [PREFIX + "mirror.json", f"-{PREFIX}old-shard.safetensors"]
 
 
-def test_another_error_of_s3_is_not_taken_for_an_absent_object(folder: Path) -> None:
+def test_another_error_of_s3_is_not_taken_for_a_missing_object(folder: Path) -> None:
     class Denied(models.Bucket):
         def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "GetObject")
@@ -254,7 +256,7 @@ def test_another_error_of_s3_is_not_taken_for_an_absent_object(folder: Path) -> 
     assert not bucket.objects
 
 
-def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(
+def test_an_interrupted_upload_leaves_no_mirror_and_can_be_repeated(
     folder: Path, tmp_path: Path
 ) -> None:
     class Cut(models.Bucket):
@@ -268,9 +270,8 @@ def test_an_upload_that_was_cut_off_is_no_mirror_and_is_repeated(
         put(bucket, folder)
     assert PREFIX + "mirror.json" not in bucket.objects
     whole = models.Bucket()
-    whole.objects = bucket.objects | {
-        PREFIX + "left-over.json": b"{}"
-    }  # of another folder, begun and given up
+    # The second object is left over from an interrupted upload of another folder.
+    whole.objects = bucket.objects | {PREFIX + "left-over.json": b"{}"}
     assert put(whole, folder) is True
     assert f"-{PREFIX}left-over.json" in whole.keys
     assert put(whole, folder) is False
@@ -298,7 +299,7 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         (None, None),
     ],
 )
-def test_the_licence_is_what_the_models_own_card_names_and_never_invented(
+def test_the_licence_is_the_one_that_the_models_card_states(
     folder: Path, card: str | None, stated: str | None
 ) -> None:
     if card is not None:

@@ -1,4 +1,5 @@
-"""`mirror.json` is read as strictly as Train reads it: what Train refuses is a broken mirror, never "already held"."""
+"""`mirror.json` is read as strictly as Train reads it: a document that Train refuses is a broken
+mirror, never "already held"."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import mirror
-from pipeline.base_model import document as mirror_document
+from pipeline.base_model.document import read
 from pipeline.errors import Refused
 from steps.governance.errors import IntegrityError
 from steps.train.model.base_model_files import verify
@@ -19,7 +20,7 @@ URI, PREFIX = "s3://b/base-models/m/a/", "base-models/m/a/"
 DOCUMENT = PREFIX + "mirror.json"
 
 
-def respelt(**values: object) -> Callable[[dict[str, Any]], bytes]:
+def written(**values: object) -> Callable[[dict[str, Any]], bytes]:
     return lambda document: json.dumps(document | values).encode()
 
 
@@ -44,15 +45,15 @@ SPOILT: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "nested": lambda document: b"[" * 100_000,
     "a list": lambda document: b"[]",
     "null": lambda document: b"null",
-    "an unknown key": respelt(comment="x"),
-    "another name's type": respelt(name=7),
-    "a short revision": respelt(revision="a" * 39),
-    "a licence that is none": respelt(licence="do what you want"),
-    "a licence of another type": respelt(licence=["mit"]),
-    "no files": respelt(files=[]),
-    "files as an object": respelt(files={"config.json": 2}),
-    "files as null": respelt(files=None),
-    "a file as text": respelt(files=["config.json"]),
+    "an unknown key": written(comment="x"),
+    "another name's type": written(name=7),
+    "a short revision": written(revision="a" * 39),
+    "a text that is not a licence": written(licence="do what you want"),
+    "a licence of another type": written(licence=["mit"]),
+    "no files": written(files=[]),
+    "files as an object": written(files={"config.json": 2}),
+    "files as null": written(files=None),
+    "a file as text": written(files=["config.json"]),
     "a real number": entry(size=2.0),
     "a size as text": entry(size="2"),
     "a size that is true": entry(size=True),
@@ -95,7 +96,7 @@ def test_a_document_that_train_refuses_is_replaced_and_the_reason_is_named(
 @pytest.mark.parametrize(
     "spell",
     [
-        respelt(licence=None),
+        written(licence=None),
         lambda document: json.dumps(dict(reversed(document.items())), indent=7).encode(),
         lambda document: json.dumps(document | {"files": document["files"][::-1]}).encode(),
     ],
@@ -122,7 +123,7 @@ def test_a_file_that_is_named_twice_or_outside_the_prefix_is_refused(folder: Pat
         "",
     ):
         with pytest.raises(ValueError, match=r"names a file twice|the value of path"):
-            mirror_document.read(entry(path=path)(document))
+            read(entry(path=path)(document))
 
 
 def test_a_whole_mirror_with_a_name_that_an_earlier_release_took_is_not_changed(
@@ -144,6 +145,6 @@ def test_a_whole_mirror_with_a_name_that_an_earlier_release_took_is_not_changed(
 def test_another_licence_of_a_whole_mirror_is_a_difference_that_is_named(folder: Path) -> None:
     bucket = models.CountingBucket()
     put(bucket, folder)
-    bucket.objects[DOCUMENT] = respelt(licence="mit")(mirror.described(folder, "m", REVISION))
+    bucket.objects[DOCUMENT] = written(licence="mit")(mirror.described(folder, "m", REVISION))
     with pytest.raises(Refused, match="licence  is 'mit' there and None here"):
         put(bucket, folder)

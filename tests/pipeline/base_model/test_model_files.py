@@ -1,4 +1,5 @@
-"""A folder that is no whole model is refused before anything is uploaded, all its faults at once, each with what to do."""
+"""A folder that is not a whole model is refused before anything is uploaded. The message has all
+faults, each with what to do."""
 
 import json
 from collections.abc import Callable
@@ -47,14 +48,14 @@ def reindexed(folder: Path, **weight_map: str) -> None:
             lambda f: (f / "chat_template.jinja").write_text(models.POINTER),
             ["chat_template.jinja  is a git-lfs pointer"],
         ),
-        (lambda f: cut(f / SECOND, 1), [f"{SECOND}  is no whole safetensors file of "]),
+        (lambda f: cut(f / SECOND, 1), [f"{SECOND}  is not a whole safetensors file of "]),
         (
             lambda f: (f / SECOND).write_bytes((f / SECOND).read_bytes() + b"\0"),
-            [f"{SECOND}  is no whole safetensors file of "],
+            [f"{SECOND}  is not a whole safetensors file of "],
         ),
         (
             lambda f: (f / FIRST).write_bytes((f / FIRST).read_bytes()[:20]),
-            [f"{FIRST}  is no whole safetensors file of 20 bytes"],
+            [f"{FIRST}  is not a whole safetensors file of 20 bytes"],
         ),
         (lambda f: (f / FIRST).write_bytes(b""), [f"{FIRST}  is empty; download it again"]),
         (
@@ -92,11 +93,11 @@ def reindexed(folder: Path, **weight_map: str) -> None:
         ),
         (
             lambda f: (f / "generation_config.json").symlink_to("nowhere"),
-            ["generation_config.json  is no file, or a link to nothing"],
+            ["generation_config.json  is not a file, or is a broken link"],
         ),
         (
             lambda f: (f / models.INDEX).unlink(),
-            [f"{models.INDEX}  is missing, so nobody knows which of {FIRST}, {SECOND} belong"],
+            [f"{models.INDEX}  is missing, so it is unknown which of {FIRST}, {SECOND} belong"],
         ),
         (
             lambda f: (f / models.INDEX).write_text("{}"),
@@ -104,18 +105,18 @@ def reindexed(folder: Path, **weight_map: str) -> None:
         ),
         (
             lambda f: reindexed(f, t1=FIRST, t2=SECOND, t3=SECOND),
-            [f"{SECOND}  lacks tensors that {models.INDEX} says it has: t3"],
+            [f"{SECOND}  lacks tensors that {models.INDEX} lists for it: t3"],
         ),
         (
             lambda f: reindexed(f, t1=FIRST, t2=FIRST),
             [
                 f"{SECOND}  is in no line of {models.INDEX}",
-                f"{FIRST}  lacks tensors that {models.INDEX} says it has: t2",
+                f"{FIRST}  lacks tensors that {models.INDEX} lists for it: t2",
             ],
         ),
         (
             lambda f: reindexed(f, t1=FIRST, x=SECOND),
-            [f"{SECOND}  has tensors that {models.INDEX} does not give it: t2"],
+            [f"{SECOND}  has tensors that {models.INDEX} does not list for it: t2"],
         ),
         (
             lambda f: save_file({"x": np.zeros(1)}, f / "adapter.safetensors"),
@@ -131,19 +132,19 @@ def test_a_model_that_is_not_whole_is_refused_with_what_to_do(
     mirror.described(folder, "m", "a" * 40)
     spoil(folder)
     lines = [line.replace(" " * 3, "  ") for line in refusal(folder).splitlines()]
-    told = "\n".join(
+    shown = "\n".join(
         "  ".join(part.strip() for part in line.split("  ") if part.strip()) for line in lines
     )
     for fault in faults:
-        assert fault in told
-    assert told.startswith("nothing was uploaded: the model in ")
+        assert fault in shown
+    assert shown.startswith("nothing was uploaded: the model in ")
 
 
 @pytest.mark.parametrize(
     "name",
     ["a b.json", "_x.json", ".x.json", "é.json", "-x.safetensors", "a\n.jinja", "a\u202e.json"],
 )
-def test_a_name_that_the_mirror_would_not_know_again_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_a_file_system_or_s3_may_change_is_refused(tmp_path: Path, name: str) -> None:
     folder = models.whole(tmp_path / "model")
     (folder / name).write_bytes((folder / "config.json").read_bytes())
     text = refusal(folder)
@@ -151,7 +152,7 @@ def test_a_name_that_the_mirror_would_not_know_again_is_refused(tmp_path: Path, 
     assert "rename the file or remove it from the folder" in text
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_in_one_message(tmp_path: Path) -> None:
     folder = models.sharded(tmp_path / "model")
     (folder / FIRST).write_text(models.POINTER)
     (folder / SECOND).unlink()
@@ -160,10 +161,10 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert "has 4 faults" in refusal(folder)
 
 
-def test_weights_beside_the_one_file_without_an_index_are_refused(tmp_path: Path) -> None:
+def test_more_weights_than_the_one_file_without_an_index_are_refused(tmp_path: Path) -> None:
     folder = models.whole(tmp_path / "model")
     save_file({"x": np.zeros(1)}, folder / "adapter_model.safetensors")
-    assert "stands beside model.safetensors without an index" in refusal(folder)
+    assert "is next to model.safetensors, and no index names it" in refusal(folder)
 
 
 def test_the_same_control_tokens_and_scheme_as_train() -> None:
@@ -210,7 +211,7 @@ def renamed(path: Path) -> None:
         ),
         (lambda f: changed(f / "config.json", text_config=None), "expected text_config, got none"),
         (lambda f: (f / "generation_config.json").unlink(), "is missing, and Train needs it"),
-        (lambda f: (f / "tokenizer.json").write_text("{}"), "is no tokenizer ("),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "is not a tokenizer ("),
         (lambda f: renamed(f / "tokenizer.json"), "expected control tokens"),
         (
             lambda f: save_file({"a.weight": np.zeros(1)}, f / "model.safetensors"),

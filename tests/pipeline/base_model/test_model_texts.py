@@ -1,4 +1,5 @@
-"""Text files of a model that two readers could understand differently, or that are not what their name says, are refused."""
+"""Text files of a model are refused if two parsers could read them differently, or if their content
+is not of the kind that their name promises."""
 
 import struct
 from pathlib import Path
@@ -46,14 +47,14 @@ def folder(tmp_path: Path) -> Path:
         (BOM + models.POINTER.encode(), "is a git-lfs pointer of 138 bytes"),
     ],
 )
-def test_json_that_readers_understand_differently_is_refused(
+def test_json_that_parsers_read_differently_is_refused(
     folder: Path, name: str, content: bytes, fault: str
 ) -> None:
     (folder / name).write_bytes(content)
     assert f"{name}  {fault}" in refusal(folder)
 
 
-def test_a_whole_number_of_any_size_is_taken_as_tokenizers_have_it(folder: Path) -> None:
+def test_a_whole_number_of_any_size_is_taken_because_tokenizers_have_them(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(
         '{"model_max_length": 1000000000000000019884624838656}'
     )
@@ -70,7 +71,7 @@ def test_a_whole_number_of_any_size_is_taken_as_tokenizers_have_it(folder: Path)
         "http://git-media.io/v/2",
     ],
 )
-def test_a_pointer_is_known_by_every_address_and_behind_a_byte_order_mark(
+def test_a_pointer_is_recognised_by_every_address_and_after_a_byte_order_mark(
     folder: Path, name: str, mark: bytes, address: str
 ) -> None:
     pointer = models.POINTER.replace("https://git-lfs.github.com/spec/v1", address).replace(

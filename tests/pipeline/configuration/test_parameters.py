@@ -35,7 +35,7 @@ def test_all_faults_of_a_command_line_are_told_at_once() -> None:
     )
     assert values == {"Seed": 3}
     assert faults == [
-        ("LoraRnk", "is no parameter; did you mean 'LoraRank'?"),
+        ("LoraRnk", "is not a parameter; did you mean 'LoraRank'?"),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got 'many'"),
         ("MaxEvalLoss", "expected ≥ 1e-06 and ≤ 1000000000, got -1.0"),
         ("LearningRate", "expected a number (≥ 1e-12 and ≤ 0.1), got 'nan'"),

@@ -1,4 +1,5 @@
-"""run --from: what an execution ran with is taken as SageMaker writes it, and what would be refused later is refused now."""
+"""`run --from` takes the parameters of an earlier execution as SageMaker writes them, and refuses
+those that would be refused later."""
 
 import json
 from collections.abc import Callable
@@ -159,7 +160,7 @@ def test_what_a_step_would_refuse_is_refused_by_name_and_set_is_the_way_out(
     assert earlier.again("--set", f"{name}={good.get(name, '3')}") == 0
 
 
-def test_a_parameter_that_the_deployed_definition_lost_is_left_out_and_said(
+def test_a_parameter_that_the_deployed_definition_no_longer_has_is_left_out_with_a_note(
     earlier: Earlier, capsys: pytest.CaptureFixture[str]
 ) -> None:
     earlier.ran_with(Seed="5")
@@ -169,12 +170,12 @@ def test_a_parameter_that_the_deployed_definition_lost_is_left_out_and_said(
     assert earlier.again() == 0
     assert "Seed" not in earlier.started
     assert (
-        "left out   Seed=5: the deployed definition has no such parameter any more; to have it again, "
+        "left out   Seed=5: the deployed definition no longer has this parameter; to use it, "
         "deploy the commit of that execution first (python -m pipeline.upsert)\n"
     ) in capsys.readouterr().err
 
 
-def test_a_parameter_that_this_checkout_lost_is_held_to_the_deployed_definition(
+def test_a_parameter_that_this_checkout_no_longer_has_is_checked_by_the_deployed_definition(
     earlier: Earlier, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = [
@@ -199,12 +200,14 @@ def test_a_parameter_that_this_checkout_lost_is_held_to_the_deployed_definition(
     )
 
 
-def test_a_choice_that_this_checkout_lost_is_taken_where_it_is_deployed(earlier: Earlier) -> None:
-    def have_it(tree: Definition) -> None:
+def test_a_choice_that_this_checkout_no_longer_has_is_taken_where_it_is_deployed(
+    earlier: Earlier,
+) -> None:
+    def add_choice(tree: Definition) -> None:
         [instance] = [p for p in tree["Parameters"] if p["Name"] == "TrainInstanceType"]
         instance["EnumValues"].append("ml.p3.16xlarge")
 
-    earlier.deployed_since(have_it)
+    earlier.deployed_since(add_choice)
     earlier.ran_with(TrainInstanceType="ml.p3.16xlarge")
     assert earlier.again() == 0
     assert earlier.started["TrainInstanceType"] == "ml.p3.16xlarge"
