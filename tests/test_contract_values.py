@@ -1,6 +1,5 @@
 """Whatever `pipeline.run` and conf take, the steps take: every value and every combination, asked of the steps' own code."""
 
-import re
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path

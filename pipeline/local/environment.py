@@ -107,12 +107,12 @@ def started(state: State, options: Options) -> Iterator[Started]:
             state,
             Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine),
         )
-        making = base_model.Making(state.folder / "base-model")
+        model_process = base_model.ModelProcess(state.folder / "base-model")
         try:
-            _start(state, servers, making, options)
+            _start(state, servers, model_process, options)
             yield Started(state, servers, fresh=True)
         except BaseException:
-            making.stop()
+            model_process.stop()
             servers.stop()
             raise
 
@@ -172,7 +172,9 @@ def down(state: State) -> list[Process]:
         return alive
 
 
-def _start(state: State, servers: Servers, making: base_model.Making, options: Options) -> None:
+def _start(
+    state: State, servers: Servers, model_process: base_model.ModelProcess, options: Options
+) -> None:
     servers.aws(options.engine)
     root = aws_account.root(state, servers.url("aws"))
     outputs = root.deploy()
@@ -181,7 +183,7 @@ def _start(state: State, servers: Servers, making: base_model.Making, options: O
         external_id=infrastructure.EXTERNAL_ID,
         identity=root.control_plane_key(),
     )
-    mirror = making.mirror()
+    mirror = model_process.mirror()
     principals = workspace.principals(
         _admin(state, servers), root.client("secretsmanager"), "local"
     )
