@@ -297,12 +297,12 @@ LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
         (
             "Execution.PipelineExecutionArn",
             "Execution.Arn",
-            "refers to 'Execution.Arn', which is no execution variable",
+            "refers to 'Execution.Arn', which is not an execution variable",
         ),
         (
             LOSS,
             LOSS.replace("Train", "Trian"),
-            "FinalMetricDataList['eval:loss'].Value\", but there is no such step",
+            "FinalMetricDataList['eval:loss'].Value\", but the step does not exist",
         ),
         (LOSS, "Steps.Prepare.JobRunId.Value", "but an EMR Serverless step has no properties"),
         (
@@ -313,7 +313,7 @@ LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
         (
             '["Prepare"]',
             '["Prepar"]',
-            "Train  depends on the step 'Prepar', which is not there; did you mean 'Prepare'?",
+            "Train  depends on the step 'Prepar', which does not exist; did you mean 'Prepare'?",
         ),
         (
             '"Name": "Rejected"',

@@ -161,7 +161,7 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
             lambda raw: raw["parameters"].update(Fp8Mode="native", TrainInstanceType="ml.p4d.24xlarge"),
             (
                 "parameters.Fp8Mode",
-                ("native needs FP8 arithmetic (g6 g6e p5 p5e p5en), ml.p4d.24xlarge has none "
+                ("native needs FP8 arithmetic (g6 g6e p5 p5e p5en), which ml.p4d.24xlarge lacks "
                 "(A100, compute capability 8.0); auto takes the best"),
             ),
         ),

@@ -126,7 +126,7 @@ def test_a_condition_without_a_branch_is_a_fault(compiled: str, branch: str) -> 
 
 def test_a_reference_that_is_no_text_is_a_fault(compiled: str) -> None:
     faults = refusal(compiled, lambda steps: steps["Train"].update(DisplayName={"Get": 5}))
-    assert faults == ["Train refers to '5', but there is no such step"]
+    assert faults == ["Train refers to '5', but the step does not exist"]
 
 
 def test_two_circles_are_both_told(compiled: str) -> None:
