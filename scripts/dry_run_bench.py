@@ -5,7 +5,7 @@
 Three commands run in turn, `--repeat` times each: the bare import, a dry run with an empty cache,
 and a dry run that repeats it. The table has the median CPU seconds (user and system, all processes)
 of each, and its ratio to the bare import of the same turn. CPU time is steadier than wall time on a
-machine that others use too. Wanted: first dry run at most 1.15, repeated one at most 0.5.
+machine that others use too. Targets: first dry run at most 1.15, repeated one at most 0.5.
 """
 
 import argparse
@@ -59,9 +59,14 @@ def turn() -> tuple[float, float, float]:
 
 def main() -> int:
     """Run the turns and print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.dry_run_bench", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--repeat", type=int, default=5, help="turns (default: 5)")
-    turns = [turn() for _ in range(parser.parse_args().repeat)]
+    repeat = parser.parse_args().repeat
+    if repeat < 1:
+        parser.error("--repeat: expected at least 1")
+    turns = [turn() for _ in range(repeat)]
     print(f"{'':<18}  CPU s  ratio (median of {len(turns)})")
     for column, name in enumerate(("bare import", "first dry run", "repeated dry run")):
         seconds = statistics.median(each[column] for each in turns)

@@ -32,7 +32,8 @@ def main() -> int:
     os.environ.setdefault("RUST_LOG", "error")  # before Sail starts
     rows = [_filing(number, arguments.factors) for number in range(arguments.files)]
     with tempfile.TemporaryDirectory() as temporary:
-        folder, spark = Path(temporary), _spark()
+        folder = Path(temporary)
+        spark, _server = _spark()  # the client of a collected server would never return
         tables = {
             "one": _table(folder / "one", [rows]),
             "many": _table(folder / "many", [[row] for row in rows]),
@@ -125,17 +126,15 @@ def _added_file(location: Path, number: int, rows: list[dict[str, str | None]]) 
     return {"add": added}
 
 
-def _spark() -> Any:
+def _spark() -> tuple[Any, Any]:
+    """Start Sail in this process; return a Spark session on it, and the server."""
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
     server = SparkConnectServer()
     server.start()
     address = f"sc://127.0.0.1:{server.listening_address[1]}"
-    session = SparkSession.builder.remote(address).getOrCreate()
-    # The session keeps the server alive: the client of a collected server would never return.
-    session.server = server
-    return session
+    return SparkSession.builder.remote(address).getOrCreate(), server
 
 
 def _job(spark: Any, raw: Path, root: Path) -> None:

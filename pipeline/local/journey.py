@@ -1,7 +1,8 @@
-"""The whole journey in one go: environment up, catalog filled, pipeline deployed, executed, and its model asked something.
+"""The journey: start the environment, fill the catalog, deploy and execute the pipeline, and let
+its model answer a prompt.
 
-Each part is what a person would do by hand, as who they would do it: CI deploys, a data scientist starts the execution and
-loads the model. The definition that runs is the one `upsert` sent.
+Each part uses the identity that it has in production: CI deploys, a data scientist starts the
+execution and loads the model. The definition that runs is the one that `upsert` sent.
 """
 
 import json
@@ -22,12 +23,12 @@ from pipeline.local.environment import Options, Started
 from pipeline.local.host.state import State
 from pipeline.local.prepared_command import PreparedCommand
 
-Say = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass
 class Journey:
-    """What one journey did, and how long each part of it took in seconds."""
+    """The results of a journey, and the seconds that each part took."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     deployed: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +39,7 @@ class Journey:
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """Take a part's time, even if it fails."""
+        """Measure the time of a part, even if it fails."""
         began = time.monotonic()
         try:
             yield
@@ -47,18 +48,18 @@ class Journey:
 
 
 def travel(
-    state: State, options: Options, overrides: Mapping[str, str], *, say: Say, show: Show
+    state: State, options: Options, overrides: Mapping[str, str], *, announce: Announce, show: Show
 ) -> Journey:
-    """Do it all; the environment is left running.
+    """Run all parts; the environment is left running.
 
     Raises:
-        PipelineError: any part failed; what it said is in the message.
+        PipelineError: a part failed; the message has its output.
     """
     journey = Journey()
     with closing(_Commands()) as commands:
         with (
             journey.timed("environment"),
-            _announced(say, "environment"),
+            _announced(announce, "environment"),
             environment.started(state, options) as running,
         ):
             commands.deploy.begin(running.as_role("ci"), "--env", "local", "--json")
@@ -66,50 +67,49 @@ def travel(
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
         with journey.timed("execution"):
-            journey.outcome = _execute(running, overrides, commands.preparing_to_ask(show))
+            journey.outcome = _execute(running, overrides, commands.starting_query(show))
         journey.counts = _counts(running, journey.outcome)
         journey.max_eval_examples = _max_eval_examples(running, overrides)
         if journey.outcome.succeeded:
             with (
                 journey.timed("model loaded and asked"),
-                _announced(say, "loading the registered model"),
+                _announced(announce, "loading the registered model"),
             ):
                 journey.answer = _completion(commands, running, journey.outcome)
     return journey
 
 
 class _Commands:
-    """The commands of a journey in processes of their own, each started before its turn comes.
-
-    Each gets the identity that it needs and nothing else of this shell's environment.
+    """A journey's commands in separate processes, each started before it is needed. Each gets the
+    identity that it needs and nothing else of this shell's environment.
     """
 
     def __init__(self) -> None:
         self.deploy = PreparedCommand("pipeline.upsert", imports="pipeline.definition")
-        self._ask: PreparedCommand | None = None
+        self._query: PreparedCommand | None = None
 
     @property
-    def ask(self) -> PreparedCommand:
+    def query(self) -> PreparedCommand:
         """The command that loads the model; it starts when it is first used."""
-        if self._ask is None:
-            self._ask = PreparedCommand(
+        if self._query is None:
+            self._query = PreparedCommand(
                 "pipeline.local.ask_model", imports="pipeline.local.model_libraries"
             )
-        return self._ask
+        return self._query
 
-    def preparing_to_ask(self, show: Show) -> Show:
-        """`show`, which also starts `ask` as soon as Train runs: both import torch meanwhile."""
+    def starting_query(self, show: Show) -> Show:
+        """Return `show` extended: it starts `query` as soon as Train runs; both then import torch."""
 
         def shown(progress: Progress) -> None:
             if any(step.name == "Train" and step.started for step in progress.steps):
-                self.ask  # noqa: B018 - starts the process
+                self.query  # noqa: B018 - starts the process
             show(progress)
 
         return shown
 
     def close(self) -> None:
-        """End what still runs: after a failure, or of an execution that registered nothing."""
-        for command in (self.deploy, self._ask):
+        """End commands that still run, after a failure or if no model was registered."""
+        for command in (self.deploy, self._query):
             if command is not None:
                 command.stop()
 
@@ -121,7 +121,7 @@ def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outc
 
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
-    """What Prepare read, kept and dropped, from the manifest it wrote; empty if it wrote none."""
+    """Return the counts of Prepare's manifest; empty if it did not write one."""
     uri = layout.of_execution(
         layout.prepare_manifest(running.config), outcome.arn.rsplit("/", 1)[-1]
     )
@@ -143,8 +143,8 @@ def _max_eval_examples(running: Started, overrides: Mapping[str, str]) -> int:
 
 def _completion(commands: _Commands, running: Started, outcome: Outcome) -> dict[str, str]:
     words = ("--model", outcome.model_name, "--alias", outcome.model_alias)
-    commands.ask.begin(running.as_scientist(), *words)
-    answer: dict[str, str] = commands.ask.document("the model")
+    commands.query.begin(running.as_scientist(), *words)
+    answer: dict[str, str] = commands.query.document("the model")
     return answer
 
 
@@ -161,8 +161,8 @@ def _client(running: Started, service: str) -> Any:
 
 
 @contextmanager
-def _announced(say: Say, part: str) -> Iterator[None]:
+def _announced(announce: Announce, part: str) -> Iterator[None]:
     began = time.monotonic()
-    say(f"{part} …")
+    announce(f"{part} …")
     yield
-    say(f"{part} ready after {time.monotonic() - began:.1f} s")
+    announce(f"{part} ready after {time.monotonic() - began:.1f} s")

@@ -3,7 +3,7 @@
     from pipeline.local import model_libraries    # a registered model now loads without an import
 
 transformers, PEFT and mlflow import some packages only because they are installed: a third of the
-import time. `sys.modules[name] = None` is Python's documented way to say that a package is absent.
+import time. `sys.modules[name] = None` is Python's documented way to mark a package as absent.
 """
 
 import importlib

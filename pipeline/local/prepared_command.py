@@ -1,12 +1,12 @@
-"""A command of this repository that imports its packages before its turn comes.
+"""A command of this repository that imports its packages before it is needed.
 
     command = PreparedCommand("pipeline.upsert", imports="pipeline.definition")
-    command.begin(variables, "--env", "local", "--json")     # now it has an identity, and runs
+    command.begin(variables, "--env", "local", "--json")     # passes an identity; it runs
     command.document("upsert")                               # the JSON that it printed
 
-Imports of the SageMaker SDK or of torch take seconds. The process pays them while the caller still
-starts servers or follows an execution. Until `begin` it only imports: it has no identity and
-calls nothing. Identity and arguments come through its standard input, which no other process sees.
+Importing the SageMaker SDK or torch takes seconds. The process imports them while the caller still
+starts servers or follows an execution. Until `begin` it has no identity and makes no call. It gets
+identity and arguments through its standard input, which no other process can read.
 """
 
 import importlib

@@ -1,10 +1,10 @@
-#!/usr/bin/env python
-"""Measure training: ours against its peers, on the same documents and the same model, as one table of ratios.
+"""Measure our training against its peers, on the same documents and model, as a table of ratios.
 
-    .venv/bin/python scripts/bench-train [--quick] [--rounds 2] [--json FILE]        (make bench-train)
+    python -m scripts.training_bench [--quick] [--rounds 2] [--json FILE]        (make bench-train)
 
-Every case runs in a process of its own with one thread; medians over the rounds. A token is a real one, never padding. Peak RSS
-is that of the whole process, imports included. Exit 0: all rows were measured or say why not here · 1: a case failed.
+Every case runs in a separate process with one thread; the numbers are medians over the rounds.
+Tokens are real ones, without padding. Peak RSS is that of the whole process, imports included. The
+exit code is 0 if every row was measured or gives the reason why not, and 1 if a case failed.
 """
 
 import argparse
@@ -15,19 +15,17 @@ import platform
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
-
-from scripts.training_bench import runner, sections, table  # noqa: E402 - a script is not started from the repository only
+from scripts.training_bench import sections, table
+from scripts.training_bench.runner import Runner
 
 
 def main() -> int:
-    """Run, measure, print."""
+    """Run the sections, print the table, write the JSON file."""
     arguments = parse(sys.argv[1:])
-    cases = runner.Runner(arguments.threads)
+    runner = Runner(arguments.threads)
     extent = sections.Extent(arguments.quick, arguments.rounds, arguments.rehearse_gpu)
     printed = [
-        row for section in arguments.only for row in sections.measure(section, cases, extent)
+        row for section in arguments.only for row in sections.measure(section, runner, extent)
     ]
     print(table.rendered(printed))
     print(f"\n{about(arguments)}")
@@ -35,22 +33,24 @@ def main() -> int:
         record = {
             "about": about(arguments),
             "rows": [row.record() for row in printed],
-            "cases": cases.results,
+            "cases": runner.results,
         }
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return 1 if cases.failures else 0
+    return 1 if runner.failures else 0
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.training_bench", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one round over half the documents: a look, not a result",
+        help="one round over half the documents: a first look, not a result",
     )
     parser.add_argument("--rounds", type=int, default=2, help="rounds over all cases (default 2)")
-    parser.add_argument("--threads", type=int, default=1, help="of each case (default 1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each case (default 1)")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -61,9 +61,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--rehearse-gpu",
         action="store_true",
-        help="the GPU rows' code on the CPU, with tiny shapes",
+        help="run the code of the GPU rows on the CPU, with tiny shapes",
     )
-    parser.add_argument("--json", type=Path, help="also write every number there")
+    parser.add_argument("--json", type=Path, help="also write every number to this file")
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.rounds = 1
@@ -73,7 +73,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def about(arguments: argparse.Namespace) -> str:
-    """The machine and what ran on it."""
+    """Return the machine, the versions and the extent of the run in one line."""
     cpu = next(
         (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")),
         platform.processor(),
@@ -81,8 +81,9 @@ def about(arguments: argparse.Namespace) -> str:
     packages = ("torch", "transformers", "peft", "accelerate")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return (
-        f"{cpu}, {os.cpu_count()} cores, {arguments.threads} thread(s) a case, {arguments.rounds} round(s); load "
-        f"{os.getloadavg()[0]:.1f} at the end; python {platform.python_version()}, {versions}, trl 1.16.0"
+        f"{cpu}, {os.cpu_count()} cores, {arguments.threads} thread(s) a case, "
+        f"{arguments.rounds} round(s); load {os.getloadavg()[0]:.1f} at the end; "
+        f"python {platform.python_version()}, {versions}, trl 1.16.0"
     )
 
 

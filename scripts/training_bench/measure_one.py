@@ -1,4 +1,4 @@
-"""One measured process: `python -m scripts.training_bench.measure_one '<job as JSON>'`."""
+"""Run one case in this process: `python -m scripts.training_bench.measure_one '<job as JSON>'`."""
 
 import json
 import sys
@@ -41,7 +41,7 @@ CASES: dict[str, Callable[[Job], dict[str, Any]]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Run the job; its numbers are the last line."""
+    """Run the job and print its numbers as the last line."""
     job = Job.from_json(argv[0])
     numbers = CASES[job.case](job)
     print(RESULT + json.dumps(numbers))

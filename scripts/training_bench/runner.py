@@ -1,5 +1,7 @@
-"""Each case in a process of its own, one after another, and the cases of a round before the next round begins: whatever
-else the machine does meets all of them alike, and one case's peak memory is not another's.
+"""Run each case in a separate process, one after another, and keep its numbers.
+
+All cases of a round run before the next round begins. So other work on the machine affects all of
+them equally, and the peak memory of one case does not appear in another's.
 """
 
 import json
@@ -19,7 +21,7 @@ from scripts.training_bench.job import RESULT, Job
 REPOSITORY = Path(__file__).resolve().parents[2]
 OURS = REPOSITORY / ".venv" / "bin" / "python"
 PEERS = REPOSITORY / "build" / "bench-venv" / "bin" / "python"
-_TIME_LIMIT_SECONDS = 1800  # of one case; on a shared machine ten times what it should take
+_TIME_LIMIT_SECONDS = 1800  # of one case: ten times what it should take, for a shared machine
 _TAIL = 12  # lines of a failed case that are shown
 
 
@@ -36,34 +38,39 @@ class Runner:
     failures: dict[str, str] = field(default_factory=dict)
 
     def interleaved(self, jobs: Mapping[str, Job], rounds: int) -> None:
-        """Every job once a round; a case that failed is not tried again, nor one that another section ran."""
+        """Run every job once a round.
+
+        A case that failed is not run again, and neither is one that another section has measured.
+        """
         for round_ in range(rounds):
             for label, job in jobs.items():
                 if label not in self.failures and len(self.results.get(label, ())) <= round_:
                     self._run(label, job, f"round {round_ + 1} of {rounds}")
 
     def together(self, jobs: Mapping[str, Job]) -> None:
-        """Jobs whose time does not count, two at once."""
+        """Run jobs whose time is not measured, two at once."""
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda label: self._run(label, jobs[label], "untimed"), jobs))
 
     def median(self, label: str, *path: str) -> float:
-        """The median over the rounds of the number at `path`.
+        """Return the median over the rounds of the number at `path`.
 
         Raises:
-            CaseFailed: the case has none.
+            CaseFailed: the case has no numbers.
         """
         return statistics.median(_at(result, path) for result in self.of(label))
 
     def rate(self, label: str, seconds: str) -> float:
-        """The median of real tokens per second of that kind."""
-        return statistics.median(result["tokens"] / result[seconds] for result in self.of(label))
+        """Return the median of real tokens per second; `seconds` names the kind of seconds."""
+        return statistics.median(
+            float(result["tokens"] / result[seconds]) for result in self.of(label)
+        )
 
     def of(self, label: str) -> list[dict[str, Any]]:
-        """The case's numbers, by round.
+        """Return the case's numbers, by round.
 
         Raises:
-            CaseFailed: it has none.
+            CaseFailed: the case has no numbers.
         """
         if label in self.failures or label not in self.results:
             raise CaseFailed(self.failures.get(label, f"{label} did not run"))
@@ -80,10 +87,10 @@ class Runner:
 
 
 def run(job: Job, threads: int) -> dict[str, Any]:
-    """The numbers of one process.
+    """Run one job in a new process; return its numbers.
 
     Raises:
-        CaseFailed: it ended otherwise; its last lines went to stderr.
+        CaseFailed: the process failed or took too long; its last lines went to stderr.
     """
     python = OURS if job.case.startswith("ours") else PEERS
     command = [str(python), "-m", "scripts.training_bench.measure_one", job.to_json()]

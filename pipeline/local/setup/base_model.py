@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.mirror import MIRROR
 
-NAME = "tiny-ministral-fp8"  # as conf/local.yaml names it
+NAME = "tiny-ministral-fp8"  # its name in conf/local.yaml
 
 
 class Making:

@@ -1,6 +1,6 @@
-"""Whether memory grows with the data: the step's own tokenizing and packing of a stream of examples, and its peak RSS.
+"""Measure whether memory grows with the data: tokenize and pack examples with the step's own code.
 
-Ten times the examples are ten times the tokens; the process is a new one each time.
+The number is the peak RSS of a new process. Ten times the examples are ten times the tokens.
 """
 
 import random
@@ -12,27 +12,13 @@ from typing import Any
 
 from scripts.training_bench.job import Job
 
-_BATCH_EXAMPLES = 512  # as `steps.train.data.curated_rows` reads them
+_BATCH_EXAMPLES = 512  # as steps/train/data/curated_rows.py reads them
 _SYSTEM = "You are an analyst. Answer from the filing only."
 _SENTENCES_PER_PROMPT = 12
-_VOCABULARY = [
-    "operations",
-    "results",
-    "revenue",
-    "increased",
-    "compared",
-    "with",
-    "the",
-    "prior",
-    "year",
-    "due",
-    "to",
-    "higher",
-    "costs",
-    "of",
-    "materials",
-    "and",
-]
+_WORDS = """
+operations results revenue increased compared with the prior year due to higher costs of materials
+and
+""".split()  # noqa: SIM905 - shorter than a list of strings
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -48,7 +34,8 @@ def run(job: Job) -> dict[str, Any]:
             row_tokens=job.row_tokens,
             seed=job.seed,
         )
-        assert built.train.rows[0]  # noqa: S101 - rows are readable, else the memory saved is no merit
+        if not built.train.rows[0]:
+            raise RuntimeError("expected a first row with documents, got an empty one")
         return {
             "tokens": built.train.lengths.tokens,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -56,7 +43,7 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def batches(count: int, seed: int) -> Iterator[Any]:
-    """`count` examples, one in twenty for evaluation, made as they are asked for."""
+    """Yield `count` examples in Arrow batches, one example in twenty for evaluation."""
     import pyarrow as pa
 
     draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -77,6 +64,6 @@ def batches(count: int, seed: int) -> Iterator[Any]:
 
 def _text(draw: random.Random, sentences: int) -> str:
     return " ".join(
-        f"{' '.join(draw.choices(_VOCABULARY, k=12))} to ${draw.randrange(1000)} million."
+        f"{' '.join(draw.choices(_WORDS, k=12))} to ${draw.randrange(1000)} million."
         for _ in range(sentences)
     )

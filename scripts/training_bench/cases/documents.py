@@ -1,32 +1,36 @@
-"""Documents as long as those that filings give, the same for every case: a prompt of log-normal length (a piece of a
-filing and a question), a short completion.
+"""Documents as long as those made from filings, the same ones for every case.
 
-Of a population of 4,000: mean 364 tokens, 90th percentile 712, longest 1,024; 19 % are completion. A case takes few of them,
-evenly from the shortest to the longest, so that few are like all. The ids are uniform, which costs a
-trainer what any others would. `learnable` draws them so that there is something to learn, for loss curves.
+A document is a prompt of log-normal length (a part of a filing and a question) and a short
+completion. In the population of 4,000 documents the mean is 364 tokens, the 90th percentile 712 and
+the longest 1,024; 19 % of the tokens are completion. A case uses few documents, taken at equal
+distances from the shortest to the longest, so that they represent the population.
+
+`filings_like` draws token ids uniformly, since a trainer's cost does not depend on them.
+`learnable` draws ids that a model can learn to predict, for loss curves.
 """
 
 import random
 from dataclasses import dataclass
 
 POPULATION = 4000
-LONGEST = 1024  # tokens; also TRL's default max_length
+# Tokens. TRL truncates at 1,024 by default: it would train on fewer tokens of longer documents.
+LONGEST = 1024
 _PROMPT_MEDIAN, _PROMPT_SIGMA = 220, 0.85
 _COMPLETION_MEDIAN, _COMPLETION_SIGMA = 60, 0.6
-_ORDERS = 200  # tried
+_ORDERS = 200  # random orders among which `in_average_batches` chooses
 _FIRST_ORDINARY, _BEGIN, _END = 20, 1, 2  # tekken's first 20 ids are control tokens
 
 
 @dataclass(frozen=True)
 class Text:
-    """One tokenized example; labels are asked for from `prompt_tokens` on."""
+    """One tokenized example; the tokens from `prompt_tokens` on are labels."""
 
     ids: list[int]
     prompt_tokens: int
 
 
 def filings_like(count: int, *, vocabulary: int, seed: int) -> list[Text]:
-    """`count` documents, reproducible from `seed`, in random order."""
+    """Return `count` documents in random order, reproducible from `seed`."""
     draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
     lengths = sorted((_lengths(draw) for _ in range(POPULATION)), key=sum)
     picked = [lengths[(2 * number + 1) * POPULATION // (2 * count)] for number in range(count)]
@@ -35,12 +39,15 @@ def filings_like(count: int, *, vocabulary: int, seed: int) -> list[Text]:
 
 
 def in_average_batches(texts: list[Text], batch: int, *, first: int, seed: int) -> list[Text]:
-    """The documents in the random order whose padding, after the `first` batches, is nearest to what random batches of
-    the whole population have: over few batches chance would favour one side.
+    """Return the documents in an order whose padding is close to the average.
+
+    Over few batches, chance would favour one side. So this is the order, among random ones, whose
+    share of padding after the `first` batches is nearest to that of random batches of the whole
+    population.
     """
     draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
-    everybody = [sum(_lengths(draw)) for _ in range(POPULATION)]
-    usual = _real_share(everybody, batch)
+    population = [sum(_lengths(draw)) for _ in range(POPULATION)]
+    usual = _real_share(population, batch)
     orders = [draw.sample(texts, len(texts)) for _ in range(_ORDERS)]
     return min(
         orders,
@@ -51,16 +58,25 @@ def in_average_batches(texts: list[Text], batch: int, *, first: int, seed: int) 
 
 
 def _real_share(lengths: list[int], batch: int) -> float:
-    """Real tokens of all that padded batches hold."""
+    """Return the share of real tokens in padded batches of documents of these lengths."""
     batches = [lengths[at : at + batch] for at in range(0, len(lengths), batch)]
     return sum(lengths) / sum(len(each) * max(each) for each in batches)
 
 
 def learnable(count: int, *, tokens: tuple[int, int], vocabulary: int, seed: int) -> list[Text]:
-    """`count` documents of so many tokens, from and to, in which few ids are frequent, and each mostly follows another one."""
+    """Return `count` documents of predictable ids.
+
+    Only 64 ids occur, by Zipf's law, and half of the time an id is followed by the same other id.
+
+    Args:
+        count: number of documents.
+        tokens: least and greatest length.
+        vocabulary: size of the vocabulary.
+        seed: of the random numbers.
+    """
     draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
     alphabet = draw.sample(range(_FIRST_ORDINARY, vocabulary), 64)
-    weights = [1 / (rank + 1) for rank in range(len(alphabet))]  # Zipf's law
+    weights = [1 / (rank + 1) for rank in range(len(alphabet))]
     follows = dict(zip(alphabet, draw.choices(alphabet, weights, k=len(alphabet)), strict=True))
     texts = []
     for _ in range(count):
@@ -74,7 +90,7 @@ def learnable(count: int, *, tokens: tuple[int, int], vocabulary: int, seed: int
 
 
 def _lengths(draw: random.Random) -> tuple[int, int]:
-    """Tokens of prompt and completion."""
+    """Return the tokens of a prompt and of its completion."""
     prompt = _clipped(draw, _PROMPT_MEDIAN, _PROMPT_SIGMA, 32, LONGEST - 32)
     completion = _clipped(draw, _COMPLETION_MEDIAN, _COMPLETION_SIGMA, 8, 256)
     return min(prompt, LONGEST - completion), completion
@@ -86,4 +102,5 @@ def _text(draw: random.Random, vocabulary: int, prompt: int, completion: int) ->
 
 
 def _clipped(draw: random.Random, median: float, sigma: float, low: int, high: int) -> int:
+    """Return a log-normal number between `low` and `high`."""
     return min(high, max(low, int(median * draw.lognormvariate(0, sigma))))

@@ -1,7 +1,7 @@
-"""What keeping the FP8 bytes costs and saves, each mode against the same model in bfloat16 (mode `off`).
+"""Measure what keeping FP8 bytes costs and saves: each mode against the same model in bfloat16.
 
-On CPU both compute in bfloat16 here, though the step itself would take float32 there: the comparison is one of bfloat16
-machines, which is what a GPU is. `native` on CPU runs the same `_scaled_mm`.
+bfloat16 is the mode `off`. All modes compute in bfloat16 here, as they do on a GPU, although the
+step itself would choose float32 on a CPU. `native` calls the same `torch._scaled_mm` on a CPU.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.training_bench.cases.documents import learnable
-from scripts.training_bench.cases.ours import Way, adapted, document, precision_of, train
+from scripts.training_bench.cases.ours import (
+    TrainingSettings,
+    adapted,
+    document,
+    precision_of,
+    train,
+)
 from scripts.training_bench.job import Job
 from steps.train import before_torch
 
@@ -19,7 +25,7 @@ _LEARNING_RATE = 1e-3
 
 
 def curve(job: Job, *, mode: str) -> dict[str, Any]:
-    """The training loss of each of 120 steps."""
+    """Return the training loss of each of 120 steps."""
     before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
@@ -28,21 +34,21 @@ def curve(job: Job, *, mode: str) -> dict[str, Any]:
     set_seed(job.seed)
     decided = precision_of(replace(job, bfloat16=True), mode)
     tuned = adapted(job, decided)
-    vocabulary = tuned.config.text_config.vocab_size
-    texts = learnable(STEPS, tokens=(_TOKENS, _TOKENS), vocabulary=vocabulary, seed=job.seed)
-    one_row = Batching(
-        1, 1, recomputed_layers=0, decoder_layers=tuned.config.text_config.num_hidden_layers
+    text_config = tuned.config.text_config
+    texts = learnable(
+        STEPS, tokens=(_TOKENS, _TOKENS), vocabulary=text_config.vocab_size, seed=job.seed
     )
-    way = Way(decided, one_row, _LEARNING_RATE, job.seed)
-    return {
-        "losses": train(
-            tuned, [[document(text)] for text in texts], way, listen=lambda *_: None
-        ).losses
-    }
+    one_row = Batching(1, 1, recomputed_layers=0, decoder_layers=text_config.num_hidden_layers)
+    settings = TrainingSettings(decided, one_row, _LEARNING_RATE, job.seed)
+    rows = [[document(text)] for text in texts]
+    return {"losses": train(tuned, rows, settings, on_step=lambda *_: None).losses}
 
 
 def sizes(job: Job, *, mode: str) -> dict[str, Any]:
-    """Bytes of the language model's linears, and bytes that a forward pass keeps for backward besides weights."""
+    """Return the bytes of the language model's linears, and those saved for backward.
+
+    The second number counts what a forward pass saves, without the weights.
+    """
     before_torch.prepare_imports(bitsandbytes=False)
     from steps.train.data import packing
     from steps.train.fine_tuning.evaluation import autocast, on_device
@@ -54,7 +60,7 @@ def sizes(job: Job, *, mode: str) -> dict[str, Any]:
     )
     batch = on_device(packing.collate([[document(text) for text in texts]]), decided)
     tuned.train()
-    with _Saved(tuned) as saved, autocast(decided):
+    with _SavedForBackward(tuned) as saved, autocast(decided):
         tuned(**batch)
     return {"linear_bytes": _linear_bytes(tuned), "saved_bytes": saved.bytes}
 
@@ -66,17 +72,16 @@ def _linear_bytes(tuned: Any) -> int:
     )
 
 
-class _Saved:
-    """Counts what autograd keeps between forward and backward: each storage once, weights not at all."""
+class _SavedForBackward:
+    """Counts the bytes that autograd saves in forward: each storage once, without the weights."""
 
     def __init__(self, model: Any) -> None:
-        self._known = {value.untyped_storage().data_ptr() for value in model.parameters()}
-        self._kept: list[
-            Any
-        ] = []  # alive until counted: an address that is freed is given out again
+        self._counted = {value.untyped_storage().data_ptr() for value in model.parameters()}
+        # References keep the storages alive until they are counted: a freed address may be reused.
+        self._kept: list[Any] = []
         self.bytes = 0
 
-    def __enter__(self) -> "_Saved":
+    def __enter__(self) -> "_SavedForBackward":
         import torch
 
         self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
@@ -94,6 +99,6 @@ class _Saved:
     def _sizes(self) -> Iterator[int]:
         for tensor in self._kept:
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in self._known:
-                self._known.add(storage.data_ptr())
+            if storage.data_ptr() not in self._counted:
+                self._counted.add(storage.data_ptr())
                 yield storage.nbytes()

@@ -1,7 +1,10 @@
-"""The 3B model's memory where there is no GPU: what the step's memory model says, and how well it says it of a small model
-whose every allocation is counted here.
+"""Compare the step's memory model with what torch allocates, and predict the 3B model's memory.
+
+The small model runs on the CPU, where every allocation can be counted. The 3B model needs no GPU
+here: only its shape is used.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from scripts.training_bench.cases.documents import filings_like
@@ -14,7 +17,11 @@ _A10G = "A10G"  # the 24 GB card of the default instance
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Bytes: predicted and counted for one pass of the small model, predicted for the 3B on a 24 GB card."""
+    """Return bytes.
+
+    Those of one pass of the small model, predicted and counted, and those predicted for the 3B
+    model on a 24 GB card.
+    """
     before_torch.prepare_imports(bitsandbytes=False)
     from steps.train.data import packing
     from steps.train.planning import memory
@@ -27,37 +34,35 @@ def run(job: Job) -> dict[str, Any]:
     )
     row = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)[0]
     batch = packing.collate([row])
-    tuned(**batch).loss.backward()  # gradients are there from the first pass on
+    tuned(**batch).loss.backward()  # the first pass allocates the gradients, which then stay
     counted = _peak_bytes(lambda: tuned(**batch).loss.backward())
     plan = decided.plan(Shape.of(tuned.config.text_config), rank=RANK, optimizer="adamw")
     labelled = sum(each.target_tokens for each in row)
     small = memory.peak(plan, sum(map(len, row)), recomputed=0, labelled=labelled)
-    return {"predicted": small.kept + small.momentary, "counted": counted, **_the_3b()}
+    return {"predicted": small.kept + small.momentary, "counted": counted, **_predicted_3b()}
 
 
-def _the_3b() -> dict[str, int]:
+def _predicted_3b() -> dict[str, int]:
     from steps.train.planning import batching, devices, memory
     from steps.train.planning.shapes import MINISTRAL_3B
 
     plan = memory.Plan(MINISTRAL_3B, "storage", RANK)
-    sheet = devices.sheet(_A10G)
-    assert sheet is not None  # noqa: S101 - for the type checker
-    way = batching.fit(
+    decided = batching.fit(
         plan,
         LONG_ROW,
         divisors=[batching.ROWS_PER_STEP, 1],
-        budget=batching.budget_bytes(sheet.memory_bytes),
+        budget=batching.budget_bytes(devices.SHEETS[_A10G].memory_bytes),
     )
-    needed = memory.peak(plan, way.micro_rows * LONG_ROW, recomputed=way.recomputed_layers).total
+    tokens = decided.micro_rows * LONG_ROW
     return {
-        "needed_3b": needed,
-        "recomputed_layers": way.recomputed_layers,
-        "micro_rows": way.micro_rows,
+        "needed_3b": memory.peak(plan, tokens, recomputed=decided.recomputed_layers).total,
+        "recomputed_layers": decided.recomputed_layers,
+        "micro_rows": decided.micro_rows,
     }
 
 
-def _peak_bytes(step: Any) -> int:
-    """The most bytes that torch's allocator held at once during `step`, above those when it began."""
+def _peak_bytes(step: Callable[[], Any]) -> int:
+    """Return the most bytes that torch's allocator holds during `step`, above those before it."""
     from torch.autograd.profiler import profile
 
     with profile(profile_memory=True) as record:

@@ -1,11 +1,11 @@
-"""What a trainer uses while it trains, whoever's it is: real tokens, CPU seconds, wall seconds, peak memory.
+"""Count what a trainer uses: real tokens, CPU seconds, wall seconds, peak memory.
 
     meter = Meter(device, warm_up=1)
     meter.watch(model)      # counts from the start of the second training pass …
-    train(model)
-    meter.read()            # … to the end of the last optimizer step that `step_ended` was told of
+    train(model)            # … which calls meter.step_ended() after every optimizer step
+    meter.read()            # … to the end of the last optimizer step
 
-It looks at the model's inputs only, so that the same few lines count for every trainer.
+The meter looks at the model's inputs only, so the same code counts for every trainer.
 """
 
 import resource
@@ -18,13 +18,13 @@ from torch import nn
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now."""
+    """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
 class Meter:
-    """Counts from the pass after `warm_up` passes on."""
+    """Counts all training passes after the first `warm_up` ones."""
 
     def __init__(self, device: str, warm_up: int) -> None:
         self._on_gpu, self._warm_up = device == "cuda", warm_up
@@ -34,22 +34,25 @@ class Meter:
         self._resident = {"imported": resident_bytes()}
 
     def loaded(self) -> None:
-        """The model is in memory; training starts."""
+        """Record the resident memory: the model is loaded, and training starts."""
         self._resident["loaded"] = resident_bytes()
 
     def watch(self, model: nn.Module) -> None:
-        """Look at what goes into `model` in training."""
+        """Count the inputs of `model` in training."""
         model.register_forward_pre_hook(self._before, with_kwargs=True)
 
     def step_ended(self) -> None:
-        """An optimizer step is done; what follows the last one (saving, evaluating) is not training."""
+        """Record the end of an optimizer step.
+
+        What follows the last one (saving, evaluating) is not training and does not count.
+        """
         self._ended = self._now()
 
     def read(self) -> dict[str, Any]:
-        """The counted part's numbers.
+        """Return the numbers of the counted passes.
 
         Raises:
-            RuntimeError: there were no more passes than warm-up.
+            RuntimeError: there were no passes after the warm-up.
         """
         if self._began is None or self._ended is None:
             raise RuntimeError(
@@ -78,6 +81,7 @@ class Meter:
             self._tokens += ids.numel() if mask is None else int(mask.sum())
 
     def _now(self) -> tuple[float, float]:
+        """Return CPU and wall seconds, after the GPU has finished its work."""
         if self._on_gpu:
-            torch.cuda.synchronize()  # else the clock would stand before the work
+            torch.cuda.synchronize()
         return time.process_time(), time.perf_counter()

@@ -1,4 +1,8 @@
-"""Ours: the step's own code, from the checkpoint on disk to the last optimizer step."""
+"""Our side of the comparison: the step's own code, from the checkpoint to the last step.
+
+run(job, mode="auto")                       one measured case
+train(tuned, rows, settings, on_step=…)     the training loop, for the other cases
+"""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +16,11 @@ from steps.train import before_torch
 
 RANK = 16
 LEARNING_RATE = 1e-4
-_NEVER = 10**9  # evaluations are no part of the comparison
+_NEVER = 10**9  # steps between evaluations, which are not compared
 
 
 def run(job: Job, *, mode: str) -> dict[str, Any]:
-    """Train on the job's documents in `mode`, an Fp8Mode."""
+    """Train on the job's documents and return the numbers; `mode` is an Fp8Mode."""
     before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
@@ -34,8 +38,8 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
     rows = packing.packed([document(text) for text in texts], job.row_tokens, seed=job.seed)
     meter.loaded()
     meter.watch(tuned)
-    way = Way(decided, batching_of(job, decided, tuned), LEARNING_RATE, job.seed)
-    trained = train(tuned, rows, way, listen=lambda *_: meter.step_ended())
+    settings = TrainingSettings(decided, batching_of(job, decided, tuned), LEARNING_RATE, job.seed)
+    trained = train(tuned, rows, settings, on_step=lambda *_: meter.step_ended())
     about = {
         "precision": decided.record().model_dump(),
         "peak_flops": devices.peak_flops(decided.device.name),
@@ -44,8 +48,8 @@ def run(job: Job, *, mode: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Way:
-    """How to train, beside the model and the rows."""
+class TrainingSettings:
+    """How to train: everything except the model and the rows."""
 
     precision: Any
     batching: Any
@@ -55,16 +59,23 @@ class Way:
 
 @dataclass(frozen=True)
 class Trained:
-    """The loss of each optimizer step, and what a token cost on average."""
+    """The loss of each optimizer step, and the average operations of a token."""
 
     losses: list[float]
     flops_per_token: float
 
 
 def train(
-    tuned: Any, rows: Sequence[Any], way: Way, *, listen: Callable[[int, Mapping[str, float]], None]
+    tuned: Any,
+    rows: Sequence[Any],
+    settings: TrainingSettings,
+    *,
+    on_step: Callable[[int, Mapping[str, float]], None],
 ) -> Trained:
-    """The step's loop, once over `rows`."""
+    """Train once over `rows` with the step's loop.
+
+    `on_step` is called after every optimizer step with its number and its metrics.
+    """
     from steps.train.fine_tuning import training_loop
     from steps.train.fine_tuning.checkpoints import Checkpoints
     from steps.train.fine_tuning.evaluation import Evaluation
@@ -73,19 +84,16 @@ def train(
     from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
 
-    steps = -(-len(rows) // (way.batching.micro_rows * way.batching.accumulation))
     history, shape = History(), Shape.of(tuned.config.text_config)
     with tempfile.TemporaryDirectory() as folder:
         course = training_loop.Course(
             rows=rows,
-            schedule=training_loop.Schedule(
-                steps, way.learning_rate, way.seed, optimizer="adamw", eval_steps=_NEVER, patience=0
-            ),
-            batching=way.batching,
-            precision=way.precision,
+            schedule=_schedule(len(rows), settings),
+            batching=settings.batching,
+            precision=settings.precision,
             checkpoints=Checkpoints(Path(folder), {}),
             evaluate=lambda: Evaluation(0.0, 1),
-            tracker=cast(Any, _Listener(listen)),
+            tracker=cast(Any, _StepTracker(on_step)),
             stop=StopSignal(),
             flops=lambda tokens: flops.of_step(shape, RANK, tokens).total,
         )
@@ -93,15 +101,30 @@ def train(
     return Trained([point["train_loss"] for point in history.curve], history.flops / history.tokens)
 
 
-class _Listener:
-    """A tracker that only passes on what it hears."""
+def _schedule(rows: int, settings: TrainingSettings) -> Any:
+    """Return the step's schedule for one pass over `rows`, without evaluations."""
+    from steps.train.fine_tuning.trainer_settings import Schedule
 
-    def __init__(self, listen: Callable[[int, Mapping[str, float]], None]) -> None:
-        self.log = listen
+    steps = -(-rows // (settings.batching.micro_rows * settings.batching.accumulation))
+    return Schedule(
+        steps,
+        settings.learning_rate,
+        settings.seed,
+        optimizer="adamw",
+        eval_steps=_NEVER,
+        patience=0,
+    )
+
+
+class _StepTracker:
+    """A tracker that only calls a function with each step's metrics."""
+
+    def __init__(self, on_step: Callable[[int, Mapping[str, float]], None]) -> None:
+        self.log = on_step
 
 
 def precision_of(job: Job, mode: str) -> Any:
-    """What the step would decide, or as the job says: in bfloat16 whatever the device."""
+    """Return the precision that the step would choose, or bfloat16 if the job asks for it."""
     import torch
 
     from steps.train.model import precision
@@ -112,7 +135,7 @@ def precision_of(job: Job, mode: str) -> Any:
 
 
 def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
-    """What the step would decide, or as the job says: every layer recomputed."""
+    """Return the batching that the step would choose, or one row if the job recomputes."""
     from steps.train.planning import batching
     from steps.train.planning.shapes import Shape
 
@@ -124,7 +147,7 @@ def batching_of(job: Job, decided: Any, tuned: Any) -> Any:
 
 
 def device(name: str) -> Any:
-    """The device that the job names."""
+    """Return the device that the job names."""
     import torch
 
     from steps.train.planning.devices import Device
@@ -133,7 +156,7 @@ def device(name: str) -> Any:
 
 
 def adapted(job: Job, decided: Any) -> Any:
-    """The base as the step loads it, with the step's adapters."""
+    """Return the base as the step loads it, with the step's adapters."""
     from steps.train.model import lora, ministral
 
     return lora.add_adapters(
@@ -142,7 +165,7 @@ def adapted(job: Job, decided: Any) -> Any:
 
 
 def document(text: Text) -> Any:
-    """A text as the step's document."""
+    """Return a text as the step's document."""
     from steps.train.data.document import Document
 
     return Document(tuple(text.ids), text.prompt_tokens)

@@ -1,7 +1,9 @@
-"""The peers, each as its own documentation has it: the same checkpoint as transformers loads it (dequantized), PEFT's LoRA
-of the same rank on the same linears, the same documents. An optimizer step sees about as many tokens as one of ours.
+"""The peers, each used as its documentation recommends.
 
-On CPU both sides compute in float32 (bfloat16 is slower there); on a GPU the peers in bfloat16, as TRL's default is.
+They train on the same documents and the same checkpoint, as transformers loads it (dequantized),
+with PEFT's LoRA of the same rank on the same linears. An optimizer step has about as many tokens as
+one of ours. On a CPU both sides compute in float32, because bfloat16 is slower there; on a GPU the
+peers compute in bfloat16, which is TRL's default.
 """
 
 import os
@@ -9,18 +11,18 @@ import tempfile
 import warnings
 from typing import Any
 
-from scripts.training_bench.cases.documents import LONGEST, Text, filings_like, in_average_batches
+from scripts.training_bench.cases.documents import Text, filings_like, in_average_batches
 from scripts.training_bench.cases.ours import LEARNING_RATE, RANK
 from scripts.training_bench.job import Job
 
 PADDED_BATCH = 8
-_PADDED_PASSES = 5  # of 8 documents of 370 tokens: 14,800, where 4 packed rows of 4,096 make 16,384
+_PADDED_PASSES = 5  # of 8 documents of 370 tokens: 14,800; 4 packed rows of 4,096 have 16,384
 _PACKED_PASSES = 4
 _TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
 
 def trainer(job: Job, *, grouped: bool) -> dict[str, Any]:
-    """transformers' Trainer with padding: random batches, or such of similar length."""
+    """Measure transformers' Trainer with padding; `grouped` batches have similar lengths."""
     _offline()
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
@@ -44,7 +46,10 @@ def trainer(job: Job, *, grouped: bool) -> dict[str, Any]:
 
 
 def trl(job: Job, *, packed: bool, recompute: bool) -> dict[str, Any]:
-    """TRL's SFTTrainer, its defaults (padded, `recompute`: gradient checkpointing) or `packing="bfd"`."""
+    """Measure TRL's SFTTrainer: padded, which is its default, or with `packing="bfd"`.
+
+    `recompute` is gradient checkpointing, which is on by default.
+    """
     _offline()
     from trl.trainer.sft_trainer import SFTConfig, SFTTrainer
 
@@ -66,9 +71,8 @@ def trl(job: Job, *, packed: bool, recompute: bool) -> dict[str, Any]:
 
 def _offline() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # as ours: threads that wait would count as CPU time
+    # As in ours: the spinning of waiting threads would count as CPU time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.filterwarnings("ignore")
 
 
@@ -83,21 +87,23 @@ def _measured(made: Any, meter: Any) -> dict[str, Any]:
     meter.loaded()
     meter.watch(made.model)
     made.train()
-    return meter.read() | {
+    numbers: dict[str, Any] = meter.read()
+    return numbers | {
         "precision": {"dtype": str(next(made.model.parameters()).dtype).removeprefix("torch.")}
     }
 
 
 def _stock(job: Job) -> Any:
-    """The checkpoint as transformers loads it where its FP8 kernels are not: dequantized. NVIDIA's recipe for this model
-    asks for the same (`FineGrainedFP8Config(dequantize=true)`).
+    """Return the checkpoint as transformers loads it without its FP8 kernels: dequantized.
+
+    NVIDIA's recipe for this model does the same (`FineGrainedFP8Config(dequantize=true)`).
     """
     import torch
     from transformers import AutoModelForImageTextToText, FineGrainedFP8Config, set_seed
 
     set_seed(job.seed)
     quantization = FineGrainedFP8Config(dequantize=True)
-    model = AutoModelForImageTextToText.from_pretrained(
+    model: Any = AutoModelForImageTextToText.from_pretrained(
         job.model, dtype=torch.bfloat16, quantization_config=quantization
     )
     return model.to(job.device) if job.device == "cuda" else model.float()
@@ -170,6 +176,3 @@ def _common(job: Job, scratch: str) -> dict[str, Any]:
         "disable_tqdm": True,
         "seed": job.seed,
     }
-
-
-assert LONGEST == 1024  # noqa: S101 - TRL cuts at 1,024 by default; a longer document would make it train on fewer tokens

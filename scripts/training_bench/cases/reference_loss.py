@@ -1,7 +1,8 @@
-"""Ours against the unpacked reference: the same documents in the same optimizer steps, one document at a time, through
-transformers' own class, plain attention, full logits and its own cross-entropy.
+"""Compare our losses with an unpacked reference's, in the same optimizer steps.
 
-What ours saw is taken down at the model's door, so the reference needs to know nothing of packing or of the order.
+The reference processes one document at a time, with transformers' own class, plain attention, full
+logits and torch's cross-entropy. A hook on our model records its inputs, so the reference knows
+neither how documents are packed nor their order.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 from scripts.training_bench.cases.documents import learnable
 from scripts.training_bench.cases.ours import (
     RANK,
-    Way,
+    TrainingSettings,
     adapted,
     batching_of,
     device,
@@ -25,12 +26,12 @@ from steps.train import before_torch
 
 _LEARNING_RATE = 1e-3  # high, so that a wrong gradient shows in the very next loss
 _LENGTHS = 30, 400  # tokens of a document, from and to
-# The loop's own, said again: a reference that asked the loop would follow it into an error.
+# Copied from the training loop: a reference that imported them would repeat an error in them.
 _WARM_UP, _MAX_GRADIENT_NORM = 0.03, 1.0
 
 
 def run(job: Job) -> dict[str, Any]:
-    """The loss of every optimizer step, both ways."""
+    """Return the loss of every optimizer step, ours and the reference's."""
     before_torch.prepare_imports(bitsandbytes=False)
     from transformers import set_seed
 
@@ -52,7 +53,10 @@ def run(job: Job) -> dict[str, Any]:
     seen: list[dict[str, Any]] = []
     tuned.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs), with_kwargs=True)
     trained = train(
-        tuned, rows, Way(decided, batches, _LEARNING_RATE, job.seed), listen=lambda *_: None
+        tuned,
+        rows,
+        TrainingSettings(decided, batches, _LEARNING_RATE, job.seed),
+        on_step=lambda *_: None,
     )
     steps = [
         seen[at : at + batches.accumulation] for at in range(0, len(seen), batches.accumulation)
@@ -67,7 +71,13 @@ def run(job: Job) -> dict[str, Any]:
 def _reference(
     folder: Path, start: dict[str, Any], steps: list[list[dict[str, Any]]]
 ) -> list[float]:
-    """The losses of a plain loop from the same adapters."""
+    """Return the losses of a plain loop that starts with the same adapters.
+
+    Args:
+        folder: the checkpoint.
+        start: the adapters' values before training, by name.
+        steps: the inputs of our model, by optimizer step and pass.
+    """
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
@@ -75,7 +85,8 @@ def _reference(
     adapters = {name: value for name, value in model.named_parameters() if value.requires_grad}
     for name, value in adapters.items():
         value.data.copy_(start.pop(name))
-    assert not start, "the reference lacks adapters that ours has"  # noqa: S101 - a bench that compares two models is none
+    if start:
+        raise RuntimeError(f"expected our adapters in the reference, got none for {sorted(start)}")
     optimizer = torch.optim.AdamW(adapters.values(), lr=_LEARNING_RATE, weight_decay=0.0)
     warm_up = math.ceil(_WARM_UP * len(steps))
     schedule = get_cosine_schedule_with_warmup(optimizer, warm_up, len(steps))
@@ -90,7 +101,10 @@ def _reference(
 
 
 def _step(model: Any, passes: list[dict[str, Any]]) -> float:
-    """Gradients of the mean over all target tokens of one optimizer step; that mean."""
+    """Compute the gradients of one optimizer step; return its loss.
+
+    The loss is the mean over all target tokens of the step, so documents are weighted by tokens.
+    """
     from torch.nn.functional import cross_entropy
 
     targets = sum(int((inputs["labels"][:, 1:] != -100).sum()) for inputs in passes)
@@ -107,12 +121,16 @@ def _step(model: Any, passes: list[dict[str, Any]]) -> float:
 
 
 def _documents(inputs: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Return ids and labels of each document in a packed row."""
     borders = inputs["cu_seq_lens_q"].tolist()
     return [(inputs["input_ids"][:, a:b], inputs["labels"][:, a:b]) for a, b in pairwise(borders)]
 
 
 def _stock(folder: Path) -> Any:
-    """transformers' class with the same numbers: float32 products of the released bytes and their scales."""
+    """Return transformers' class with the same weights, and with adapters.
+
+    The weights are the FP8 values multiplied by their scales in float32.
+    """
     import torch
     from transformers import Mistral3Config, Mistral3ForConditionalGeneration
 
@@ -129,7 +147,8 @@ def _stock(folder: Path) -> Any:
         for weight in base_weights.read(folder, torch.device("cpu"))
     }
     unknown = model.load_state_dict(weights, strict=False).unexpected_keys
-    assert not unknown, unknown  # noqa: S101 - as above
+    if unknown:
+        raise RuntimeError(f"expected weights of transformers' class only, got {sorted(unknown)}")
     model.tie_weights()
     stock: Any = model
     return lora.add_adapters(stock, RANK, base_model="bench", revision="0" * 40)

@@ -114,8 +114,8 @@ def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
     Returns:
         `input_ids`, `labels` and `position_ids` of shape (1, tokens), int64; `cu_seq_lens_q` and
         `cu_seq_lens_k` of shape (documents + 1,), int32; `max_length_q` and `max_length_k` as ints.
-        There is no `attention_mask`: with one, transformers no longer derives document borders from
-        the positions, and a document would attend to its neighbours.
+        An `attention_mask` is left out: with one, transformers does not derive document borders
+        from the positions, and a document would attend to its neighbours.
     """
     import torch  # here, because code that only packs does not need torch
 

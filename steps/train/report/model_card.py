@@ -1,7 +1,7 @@
 """`README.md`, the model card: front matter for the hub, then one page for people.
 
-`model_card.md.jinja` is the page. The licence is the one that the base model's mirror states;
-where the mirror states none, the card says so.
+`model_card.md.jinja` is the page. The licence is the one that the base model's mirror states, or
+"not stated".
 """
 
 import yaml

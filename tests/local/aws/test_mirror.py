@@ -1,4 +1,6 @@
-"""The mirror command against a real S3: uploaded, held, refused with the difference, mended; listings past one page."""
+"""The mirror command against a real S3: uploaded, held, refused with the difference, mended;
+listings past one page.
+"""
 
 import subprocess
 import sys
