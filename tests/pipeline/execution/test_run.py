@@ -48,7 +48,8 @@ def test_a_parameter_that_is_not_deployed_yet_is_refused_with_what_to_do(
     assert ran("--set", "Seed=1", "--set", "RawTable=edgar.raw.filings") == 2
     error = capsys.readouterr().err
     assert (
-        "Seed      is not a parameter of the deployed definition, which is older than this checkout; "
+        "Seed      is not a parameter of the deployed definition, "
+        "which is older than this checkout; "
         "run upsert" in error
     )
     assert (
