@@ -102,7 +102,8 @@ def check_account(arn: str, config: Config) -> None:
     if (region, account) != (config.aws.region, config.aws.account_id):
         message = (
             f"conf/{config.environment}.yaml is for account {config.aws.account_id} in "
-            f"{config.aws.region}, but the credentials reach account {account} in {region}; sign in to the right one"
+            f"{config.aws.region}, but the credentials reach account {account} in {region}; "
+            "sign in to the right one"
         )
         raise Refused(message)
 

@@ -31,7 +31,7 @@ def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParse
 def environment(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
     """Return the environment that `--env` or `$PIPELINE_ENV` names.
 
-    There is no default, so nobody deploys to an environment by accident.
+    It has no default, so nobody deploys to an environment by accident.
 
     Raises:
         UsageError: neither is given.
@@ -57,7 +57,7 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of stdout ended first, as `head` does; that is no error
+    except BrokenPipeError:  # the reader of stdout ended first, as `head` does
         sys.stderr.close()
         return 1
 

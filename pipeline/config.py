@@ -142,7 +142,7 @@ def load(environment: str, *, environ: Mapping[str, str] = os.environ, conf: Pat
     """Return the configuration of an environment.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
         ConfigError: the file has faults; all of them are in the message.
     """
     return parse(file.text(environment, conf), environment, environ)
@@ -152,7 +152,7 @@ def default_parameters(environment: str, *, conf: Path = CONF) -> dict[str, Any]
     """Return the parameter defaults in an environment's file, unchecked: `load` checks them.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
         ConfigError: the file is not a mapping.
     """
     document = file.mapping(file.text(environment, conf), f"conf/{environment}.yaml")

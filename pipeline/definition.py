@@ -1,6 +1,8 @@
-"""The governed fine-tune on one page: Prepare, Train, Gate, Register, and Rejected.
+"""The pipeline on one page: Prepare, Train, Gate, then Register or Rejected.
 
-definition.compiled(config.load("dev"))     # the JSON that upsert sends: no call made, the same bytes every time
+    definition.compiled(config.load("dev"))     # the JSON that upsert sends
+
+Compiling calls no service, and the same configuration gives the same bytes on every machine.
 """
 
 from pipeline.config import Config
@@ -11,7 +13,7 @@ from pipeline.parameters import TABLE, Parameter
 
 @sdk.compiling()
 def build(config: Config) -> sdk.Pipeline:
-    """The four steps in order, and the end of an execution that misses its bound."""
+    """Return the pipeline: its parameters and its steps."""
     session = sdk.offline_session(config.aws.region, config.storage.artifact_bucket)
     parameters = {parameter.name: _declared(parameter, config) for parameter in TABLE}
 
@@ -26,13 +28,14 @@ def build(config: Config) -> sdk.Pipeline:
         parameters=list(parameters.values()),
         steps=[prepared, trained, gated],
         sagemaker_session=session,
-        pipeline_experiment_config=None,  # runs are tracked in MLflow; a SageMaker experiment would need more rights
+        # Runs are tracked in MLflow. A SageMaker experiment would need more rights.
+        pipeline_experiment_config=None,
     )
 
 
 @sdk.compiling()
 def compiled(config: Config) -> str:
-    """The definition as JSON."""
+    """Return the definition as JSON."""
     definition: str = build(config).definition()
     return definition
 

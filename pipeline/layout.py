@@ -20,8 +20,9 @@ def prepare_manifest(config: Config) -> str:
 
 
 def train_evidence(config: Config) -> str:
-    """The prefix of `<job name>/manifest.json`, which each training job writes with the digests of its
-    results. Register checks the archive against it. SageMaker may run Train again, as another job."""
+    """The prefix of `<job name>/manifest.json`, which each training job writes: the digests of its
+    results. Register checks the archive against it. SageMaker may run Train again, as another job.
+    """
     return f"{evidence(config)}/{EXECUTION}/train"
 
 
@@ -39,7 +40,7 @@ def train_checkpoints(config: Config) -> str:
 
 
 def base_model(config: Config) -> str:
-    """The prefix of the mirrored base model, one for each revision. A whole mirror never changes."""
+    """The prefix of the mirrored base model at one revision. A whole mirror never changes."""
     model = f"{config.train.base_model}/{config.train.base_model_revision}"
     return f"s3://{config.storage.artifact_bucket}/base-models/{model}/"
 

@@ -1,4 +1,4 @@
-"""The metrics that SageMaker reads from Train's log lines (docs/architecture.md, "Metric lines")."""
+"""The metrics that SageMaker reads from Train's log (docs/architecture.md, "Metric lines")."""
 
 EVAL_LOSS = "eval:loss"
 EVAL_LOSS_BEFORE = "eval:loss_before"
@@ -13,7 +13,8 @@ KEYS = {
     "train:memory_gib": "memory_gib",
     "train:eta_seconds": "eta_seconds",
     EVAL_LOSS_BEFORE: "eval_loss_before",
-    # One line for each evaluation. The last line is the best model's, so SageMaker's final value too.
+    # Each evaluation writes a line. The last one, which is SageMaker's final value, is the best
+    # model's.
     EVAL_LOSS: "eval_loss",
     "eval:perplexity": "eval_perplexity",
 }

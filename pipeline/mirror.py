@@ -5,13 +5,13 @@
 
 Train verifies and loads the mirror. Name and revision are those of conf/ENV.yaml. Only files that
 Train reads are taken: no pickles, no second copy of the weights (`consolidated*`). The licence that
-the model's card states is recorded, so that the card of a tuned model can state it too. A folder that
-is not a whole model, or not one that Train can use, is refused with all its faults.
+the model's card states is recorded, so that the card of a tuned model can state it too. A folder
+that is not a whole model, or not one that Train can use, is refused with all its faults.
 
-`mirror.json` is uploaded after the files. An interrupted first upload therefore leaves no mirror, and
-the same command completes it. An existing mirror is read, each object once, and compared with its
-sha256. A whole one is never changed: other content for it is refused with the difference (exit 1). A
-broken one, which Train would refuse, is replaced, and the command names the files.
+`mirror.json` is uploaded after the files. An interrupted first upload therefore leaves no mirror,
+and the same command completes it. An existing mirror is read, each object once, and compared with
+its sha256. A whole one is never changed: other content for it is refused with the difference (exit
+1). A broken one, which Train would refuse, is replaced, and the command names the files.
 The download from the hub is [unverified]: no machine of ours reaches it.
 """
 
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
-    """Return the mirror document of a folder: name, revision, and path, size and sha256 of each file.
+    """Return a folder's mirror document: name, revision, and each file's path, size and sha256.
 
     Raises:
         UsageError: the folder has no weights, or its files are not a whole model; with every fault.
@@ -125,7 +125,7 @@ def _refusal(folder: Path, faults: list[tuple[str, str]]) -> UsageError:
 def licence(folder: Path) -> str | None:
     """Return the licence in the front matter of the folder's model card, as the hub names it.
 
-    None if there is no card, or the card names no licence that the hub would know.
+    None without a card, or if the card names no licence in the form that the hub uses.
 
     Raises:
         UsageError: the card cannot be read as UTF-8.

@@ -4,8 +4,8 @@
     python -m pipeline.run --set LoraRank=32 --set MaxEvalLoss=2.2
 
 The SageMaker parameter objects (`pipeline.definition`), the check of `--set` (`chosen`) and the
-check of `parameters:` in conf/<env>.yaml are all made from `TABLE`. Images, roles, buckets and hosts
-are configuration, never parameters.
+check of `parameters:` in conf/<env>.yaml are all made from `TABLE`. Images, roles, buckets and
+hosts are configuration, never parameters.
 """
 
 from collections.abc import Mapping
@@ -153,7 +153,7 @@ DEFAULTS: Mapping[str, Value] = {parameter.name: parameter.default for parameter
 
 
 def chosen(settings: Mapping[str, str]) -> tuple[dict[str, Value], list[tuple[str, str]]]:
-    """Return the typed values of `--set` texts, and every fault in them: unknown name, type, range."""
+    """Return the typed values of `--set` texts, and every fault: unknown name, type or range."""
     values: dict[str, Value] = {}
     faults: list[tuple[str, str]] = []
     for name, text in settings.items():

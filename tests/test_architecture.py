@@ -1,4 +1,5 @@
-"""docs/architecture.md says what the code does: parameters, columns, manifests, the archive's files, the output names."""
+"""docs/architecture.md agrees with the code: parameters, columns, manifests, files of the archive
+and names of the outputs."""
 
 import json
 import re
@@ -23,12 +24,12 @@ def after(words: str) -> str:
 
 
 def listed(words: str) -> list[str]:
-    """The names in the first pair of back-ticks after `words`, without their remarks in parentheses."""
+    """The names in the first pair of back-ticks after `words`, without remarks in parentheses."""
     text = re.sub(r"\([^)]*\)", "", after(words).split("`")[1])
     return [name for name in re.split(r"[,\s]+", text) if name]
 
 
-def test_every_parameter_stands_there_with_its_default() -> None:
+def test_every_parameter_is_listed_with_its_default() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| (String|Integer|Float) \| `?([^|`]+)`? \|", PAGE, re.MULTILINE
     )
@@ -43,7 +44,7 @@ def test_every_parameter_stands_there_with_its_default() -> None:
         ("Raw table:", list(COLUMNS)),
     ],
 )
-def test_every_column_stands_there(words: str, columns: list[str]) -> None:
+def test_every_column_is_listed(words: str, columns: list[str]) -> None:
     assert sorted(listed(words)) == sorted(columns)
 
 
@@ -56,7 +57,7 @@ def test_each_manifest_is_shown_with_every_field(model: type[BaseModel]) -> None
 
 
 def fields(document: Any, path: str = "") -> set[str]:
-    """The dotted paths of a document's fields; a list counts as its first item."""
+    """The dotted paths of a document's fields. Of a list, only the first item counts."""
     if isinstance(document, list):
         return fields(document[0], path)
     if not isinstance(document, dict):
@@ -67,7 +68,7 @@ def fields(document: Any, path: str = "") -> set[str]:
 
 
 def required(schema: dict[str, Any]) -> set[str]:
-    """The dotted paths of the fields that a JSON schema demands."""
+    """The dotted paths of the fields that a JSON schema requires."""
 
     def walk(node: dict[str, Any], path: str) -> set[str]:
         node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
@@ -85,7 +86,7 @@ def test_both_sides_allow_exactly_the_archives_files() -> None:
     assert set(listed("holds regular files only:")) == set(artifact.ALLOWED) == model_folder.ALLOWED
 
 
-def test_register_answers_with_the_outputs_that_stand_there() -> None:
+def test_register_answers_with_the_listed_outputs() -> None:
     definition = json.loads((Path(__file__).parent / "golden" / "definition.dev.json").read_text())
     steps = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"][
         "IfSteps"

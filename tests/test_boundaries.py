@@ -1,4 +1,5 @@
-"""The walls between the parts: import contracts hold and break as meant, images hold one step each, `__init__`s are empty."""
+"""The boundaries between the parts: import contracts hold, each image has one step, and `__init__`
+files are empty."""
 
 import ast
 import configparser
@@ -48,7 +49,9 @@ def test_the_import_contracts_hold() -> None:
         ("steps/train/data/packing.py", "from steps.train.tracking import tracker"),
     ],
 )
-def test_an_import_through_a_wall_breaks_a_contract(file: str, line: str, tmp_path: Path) -> None:
+def test_an_import_across_a_boundary_breaks_a_contract(
+    file: str, line: str, tmp_path: Path
+) -> None:
     for package in PACKAGES:
         shutil.copytree(
             ROOT / package,
@@ -90,7 +93,7 @@ def test_one_module_imports_the_sagemaker_sdk() -> None:
     assert found == [ROOT / "pipeline" / "graph" / "sdk.py"]
 
 
-def test_what_does_not_compile_loads_no_sdk() -> None:
+def test_commands_that_do_not_compile_load_no_sdk() -> None:
     modules = (
         "run upsert config layout parameters register_worker "
         "execution.start execution.progress execution.watch deployment.validation"
@@ -106,7 +109,7 @@ def test_what_does_not_compile_loads_no_sdk() -> None:
 
 
 @pytest.mark.parametrize("step", ["prepare", "train", "register"])
-def test_each_image_holds_governance_and_its_own_step_only(step: str) -> None:
+def test_each_image_has_governance_and_its_own_step_only(step: str) -> None:
     copied = re.findall(
         r"^COPY (\S+) ", (ROOT / "containers" / step / "Dockerfile").read_text(), re.MULTILINE
     )
@@ -115,7 +118,7 @@ def test_each_image_holds_governance_and_its_own_step_only(step: str) -> None:
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "prod"])
-def test_prepares_entry_point_lies_in_its_image(environment: str) -> None:
+def test_prepares_entry_point_is_in_its_image(environment: str) -> None:
     raw = yaml.safe_load((ROOT / "conf" / f"{environment}.yaml").read_text())
     dockerfile = (ROOT / "containers" / "prepare" / "Dockerfile").read_text()
     [workdir] = re.findall(r"^WORKDIR (\S+)$", dockerfile, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Each image has what its code imports, by hash, on a base given by digest, where the stand-in expects it."""
+"""Each image installs what its code imports, by hash, on a base image given by digest."""
 
 import ast
 import re
@@ -12,9 +12,11 @@ from pipeline.local.aws.processes.images import WORKDIR
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = ("prepare", "train", "register")
-# Given by the base image, or installed apart: EMR's release has Spark, train's Dockerfile installs torch.
+# In the base image or installed separately: EMR's release has Spark, train's Dockerfile installs
+# torch.
 PROVIDED = {"prepare": {"pyspark-client"}, "train": {"torch"}, "register": set[str]()}
-# register/serving.py is a file that mlflow stores in the model; whoever loads the model installs what the version demands.
+# mlflow stores this file in the model. Its imports are requirements of the model version, which the
+# person who loads the model installs.
 STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "package" / "serving.py"
 
 
@@ -65,14 +67,14 @@ def test_the_development_environment_has_what_everything_imports() -> None:
         for folder in ("pipeline", "steps", "tests")
         for path in (REPOSITORY / folder).rglob("*.py")
         for module in imported(path) - {"pipeline", "scripts", "tests"}
-        if not path.with_name(f"{module}.py").exists()  # a script's neighbour
+        if not path.with_name(f"{module}.py").exists()  # a module in the same folder
         and not {_normal(name) for name in distributions.get(module, [module])} & locked
     }
     assert missing == set()
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level names of the third-party modules that a file imports, wherever in the file."""
+    """The top-level names of the third-party modules that a file imports, also inside functions."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -5,8 +5,8 @@
     # [("model.safetensors", "has 130 bytes, expected … (mirror.json)")]
 
 A mirror is broken if its objects are not those that its document names, or if its files would be
-refused today (`pipeline.base_model.files`). All calls are reads. Each object is read once, in pieces,
-and only the beginning of a large one is stored.
+refused today (`pipeline.base_model.files`). All calls are reads. Each object is read once, in
+pieces, and only the beginning of a large one is stored.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class ExistingMirror:
     def sizes(self) -> dict[str, int | None] | None:
         """Return the size of every object by its name, from all pages of the listing.
 
-        A size is None if the listing has none. The result is None if a page counts objects and does
+        A size is None if the listing lacks it. The result is None if a page counts objects and does
         not name them.
         """
         found: dict[str, int | None] = {}
@@ -85,7 +85,7 @@ class ExistingMirror:
         ]
 
     def faults(self, mirror: Mapping[str, Any], *, name: str, revision: str) -> list[Fault]:
-        """Return why Train would refuse the objects with this document; empty if the mirror is whole."""
+        """Return why Train would refuse these objects and document; empty for a whole mirror."""
         if (mirror.get("name"), mirror.get("revision")) != (name, revision):
             return [(MIRROR, f"is of {mirror.get('name')!r} at {mirror.get('revision')!r}")]
         return self.misplaced(mirror) or self.wrong_content(mirror)
@@ -93,7 +93,7 @@ class ExistingMirror:
     def wrong_content(self, mirror: Mapping[str, Any]) -> list[Fault]:
         """Read each object once, and return those that are missing or differ from the document.
 
-        If there are none, return the faults that `files.faults` finds in the objects.
+        If all are equal to it, return the faults that `files.faults` finds in the objects.
         """
         with tempfile.TemporaryDirectory() as scratch:
             folder, wrong = Path(scratch), []
@@ -124,8 +124,10 @@ class ExistingMirror:
         return size, digest.hexdigest()
 
     def _body(self, name: str) -> Any:
-        """The object's stream, or None if it does not exist. (A listing with the name as prefix would
-        also find longer names.)"""
+        """The object's stream, or None if it does not exist.
+
+        A listing with the name as its prefix would not do: it also finds longer names.
+        """
         try:
             return self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
         except KeyError:  # a store in memory

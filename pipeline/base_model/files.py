@@ -60,7 +60,7 @@ def few(names: Sequence[str]) -> str:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with one file, whatever the others are, or None."""
+    """What is wrong with one file alone, or None."""
     if not path.is_file():
         return f"is not a file, or is a broken link; {_AGAIN}"
     size = path.stat().st_size
@@ -89,7 +89,7 @@ def _json_fault(path: Path) -> str | None:
 
 
 def _template_fault(path: Path) -> str | None:
-    """The whole text of a chat template becomes part of every prompt, a byte order mark included."""
+    """A chat template's whole text becomes part of every prompt, a byte order mark included."""
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -114,8 +114,8 @@ def _shards(folder: Path, weights: set[str], unreadable: set[str]) -> Iterator[F
             yield (
                 INDEX,
                 (
-                    f"is missing, so it is unknown which of {few(sorted(weights))} belong together; "
-                    f"{_AGAIN}"
+                    "is missing, so it is unknown "
+                    f"which of {few(sorted(weights))} belong together; {_AGAIN}"
                 ),
             )
         elif extra := sorted(weights - {SINGLE}):

@@ -17,7 +17,7 @@ def loads(content: bytes) -> Any:
     """Return the parsed document.
 
     Raises:
-        ValueError: it is not JSON, or two parsers could read it differently; the text has the reason.
+        ValueError: it is not JSON, or two parsers could read it differently, with the reason.
     """
     try:
         text = content.decode("utf-8")

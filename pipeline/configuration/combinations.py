@@ -1,8 +1,10 @@
-"""Faults between parameters that are good alone: what Prepare or Train would refuse after it was started and paid for.
+"""Faults between parameters that are valid alone.
 
     combinations.faults({"RawTable": "a.b.c", "CuratedTable": "a.b.c", …}, Cluster())
 
-tests/test_contract.py compares these rules with the steps' own checks, for every combination.
+Prepare or Train would refuse them too, but only after it was started and paid for.
+tests/test_contract_values.py compares these rules with the steps' own checks, for every
+combination.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +16,18 @@ from pipeline.configuration import instances
 Fault = tuple[str, str]
 Values = Mapping[str, Any]
 
-REJECTED = (
-    "_rejected"  # Prepare writes what it left out to a table of this name beside the curated one
-)
-_WHOLE_ONLY = {
+# Prepare writes the rows that it rejects to a second table: the curated one's name and this suffix.
+REJECTED = "_rejected"
+# Values that use bitsandbytes, which cannot shard a tensor.
+_NOT_SHARDED = {
     "Fp8Mode": ("nf4",),
     "Optimizer": ("adamw_8bit", "paged_adamw_8bit"),
-}  # bitsandbytes splits no tensor
+}
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the configuration says of Train's hosts: how many, and how the base model lies on their GPUs."""
+    """Train's hosts in the configuration: how many, and how the base model is sharded on them."""
 
     sharding: str = "auto"
     hosts: int = 1
@@ -35,8 +37,11 @@ ONE_HOST = Cluster()
 
 
 def faults(values: Values, cluster: Cluster = ONE_HOST) -> list[Fault]:
-    """Every fault, by the parameter that has to change. Values of a wrong type have a fault of their own elsewhere."""
-    return [*_tables(values), *_arithmetic(values), *_split(values, cluster), *_merged(values)]
+    """Return every fault, by the parameter that has to change.
+
+    Values of a wrong type are skipped: `parameter_rules.fault` reports them.
+    """
+    return [*_tables(values), *_arithmetic(values), *_sharded(values, cluster), *_merged(values)]
 
 
 def _tables(values: Values) -> Iterator[Fault]:
@@ -61,24 +66,35 @@ def _arithmetic(values: Values) -> Iterator[Fault]:
     ):
         return
     families = " ".join(instances.WITH_FP8_ARITHMETIC)
-    text = f"native needs FP8 arithmetic ({families}), {instance} has none ({instances.gpu(instance)}); auto takes the best"
-    yield "Fp8Mode", text
+    yield (
+        "Fp8Mode",
+        (
+            f"native needs FP8 arithmetic ({families}), which {instance} lacks "
+            f"({instances.gpu(instance)}); auto takes the best"
+        ),
+    )
 
 
-def _split(values: Values, cluster: Cluster) -> Iterator[Fault]:
-    """`auto` splits only what does not fit one GPU, which the job finds out; `fsdp` splits whenever there are two."""
+def _sharded(values: Values, cluster: Cluster) -> Iterator[Fault]:
+    """Faults of values that cannot be sharded, where `fsdp` shards over several GPUs.
+
+    `auto` shards only a base that does not fit one GPU, which the job itself finds out.
+    """
     instance = values.get("TrainInstanceType")
     if cluster.sharding != "fsdp" or instance not in instances.TYPES:
         return
     gpus = cluster.hosts * instances.gpus(instance)
     if gpus == 1:
         return
-    for name, whole_only in _WHOLE_ONLY.items():
-        if (value := values.get(name)) in whole_only:
+    for name, not_sharded in _NOT_SHARDED.items():
+        if (value := values.get(name)) in not_sharded:
             where = f"train.sharding fsdp on {gpus} GPUs ({cluster.hosts} × {instance})"
             yield (
                 name,
-                f"{value} cannot be used with {where}; take another {name}, or train.sharding ddp or auto",
+                (
+                    f"{value} cannot be used with {where}; "
+                    f"take another {name}, or train.sharding ddp or auto"
+                ),
             )
 
 
@@ -86,5 +102,8 @@ def _merged(values: Values) -> Iterator[Fault]:
     if (values.get("MergedExport"), values.get("Fp8Mode")) == ("bfloat16", "nf4"):
         yield (
             "MergedExport",
-            "bfloat16 does not go with Fp8Mode nf4, whose weights are not the released ones; take none",
+            (
+                "bfloat16 does not go with Fp8Mode nf4, whose weights are not the released ones; "
+                "take none"
+            ),
         )

@@ -1,8 +1,9 @@
-"""What no value of a configuration shows alone: faults between the keys of one file.
+"""Faults between the keys of one configuration file.
 
-    list(consistency.faults(raw))     # [("train.max_wait_seconds", "expected null without use_spot, got 7200")]
+    list(consistency.faults(document))
+    # [("train.max_wait_seconds", "expected null without use_spot, got 7200")]
 
-Written for trees that may have other faults: all of a file's faults are told at once.
+The document may have other faults too, because one message reports all faults of a file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,35 +14,38 @@ from pipeline.configuration.messages import Fault
 from pipeline.parameters import faults_in_defaults
 
 
-def faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    """Every fault between the keys of a file."""
-    yield from _accounts(raw)
-    bucket, curated = _at(raw, "storage.governed_bucket"), _at(raw, "prepare.curated_root")
+def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield every fault between the keys of a file whose derived values are filled in."""
+    yield from _accounts(document)
+    bucket, curated = (
+        _at(document, "storage.governed_bucket"),
+        _at(document, "prepare.curated_root"),
+    )
     if (
         isinstance(bucket, str)
         and isinstance(curated, str)
         and not curated.startswith(f"s3://{bucket}/")
     ):
         yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
-    if bool(_at(raw, "train.subnet_ids")) != bool(_at(raw, "train.security_group_ids")):
+    if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
-    yield from _spot(raw)
-    if isinstance(defaults := raw.get("parameters"), dict):
+    yield from _spot(document)
+    if isinstance(defaults := document.get("parameters"), dict):
         yield from (
             (f"parameters.{name}", text)
-            for name, text in faults_in_defaults(defaults, _cluster(raw))
+            for name, text in faults_in_defaults(defaults, _cluster(document))
         )
 
 
-def _cluster(raw: Mapping[str, Any]) -> Cluster:
-    sharding, hosts = _at(raw, "train.sharding"), _at(raw, "train.instance_count")
+def _cluster(document: Mapping[str, Any]) -> Cluster:
+    sharding, hosts = _at(document, "train.sharding"), _at(document, "train.instance_count")
     return Cluster(str(sharding), hosts if isinstance(hosts, int) else 1)
 
 
-def _accounts(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    account = _at(raw, "aws.account_id")
+def _accounts(document: Mapping[str, Any]) -> Iterator[Fault]:
+    account = _at(document, "aws.account_id")
     for section in ("pipeline", "prepare", "train", "register"):
-        parts = str(_at(raw, f"{section}.role_arn")).split(":")
+        parts = str(_at(document, f"{section}.role_arn")).split(":")
         if isinstance(account, str) and len(parts) == 6 and parts[4] != account:
             yield (
                 f"{section}.role_arn",
@@ -49,10 +53,14 @@ def _accounts(raw: Mapping[str, Any]) -> Iterator[Fault]:
             )
 
 
-def _spot(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    """Waiting is part of spot and of nothing else, and it includes the running (botocore: StoppingCondition)."""
+def _spot(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults of the maximum wait, which only spot has, and which includes the running.
+
+    (botocore: StoppingCondition)
+    """
     wait, runtime, spot = (
-        _at(raw, f"train.{key}") for key in ("max_wait_seconds", "max_runtime_seconds", "use_spot")
+        _at(document, f"train.{key}")
+        for key in ("max_wait_seconds", "max_runtime_seconds", "use_spot")
     )
     if spot is False and wait is not None:
         yield "train.max_wait_seconds", f"expected null without train.use_spot, got {wait!r}"
@@ -66,7 +74,7 @@ def _spot(raw: Mapping[str, Any]) -> Iterator[Fault]:
         )
 
 
-def _at(raw: Mapping[str, Any], path: str) -> Any:
+def _at(document: Mapping[str, Any], path: str) -> Any:
     section, key = path.split(".")
-    inner = raw.get(section)
+    inner = document.get(section)
     return inner.get(key) if isinstance(inner, dict) else None

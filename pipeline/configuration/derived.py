@@ -1,8 +1,8 @@
 """Values of a configuration that follow from its environment, account and region.
 
     document, derived = complete({"aws": {...}, "train": {...}, ...}, "dev")
-    document["train"]["role_arn"]            # "arn:aws:iam::111111111111:role/governed-finetune-dev-train"
-    derived["train.role_arn"].sources        # ("environment", "aws.account_id", "aws.region")
+    document["train"]["role_arn"]        # "arn:aws:iam::111…:role/governed-finetune-dev-train"
+    derived["train.role_arn"].sources    # ("environment", "aws.account_id", "aws.region")
 
 conf/infrastructure/stack.yaml names its resources by the same rules, so a file states one of these
 values only where a resource has another name.
@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.configuration.fields import LOCAL
 
 _ROLE = "arn:{partition}:iam::{account}:role/governed-finetune-{environment}-"
-_SECRET = "governed-finetune-{environment}/databricks/"  # noqa: S105  a secret's name, not its value
+_SECRET = "governed-finetune-{environment}/databricks/"  # noqa: S105  the name of a secret
 _REPOSITORY = "{account}.dkr.ecr.{region}.{domain}/governed-finetune/"
 
 _RULES = {
@@ -90,7 +90,7 @@ def complete(
 
 
 def _image(section: Mapping[str, Any], step: str, environment: str) -> tuple[str, Derived] | None:
-    """The rule for an image that is given by its digest alone, or, locally, not at all."""
+    """The rule for an image of which only the digest is given, or, in `local`, nothing."""
     repository = _REPOSITORY + step
     given = section.get("image")
     if isinstance(given, str) and _DIGEST.fullmatch(given):
@@ -102,7 +102,7 @@ def _image(section: Mapping[str, Any], step: str, environment: str) -> tuple[str
 
 
 def _inner(document: dict[str, Any], sections: list[str]) -> dict[str, Any] | None:
-    """The section at a path, or None if there is none."""
+    """The section at a path, or None if the document lacks it."""
     inner: Any = document
     for section in sections:
         inner = inner.get(section) if isinstance(inner, dict) else None

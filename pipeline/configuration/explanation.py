@@ -32,7 +32,7 @@ def rows(
     """Return every value of an environment's configuration, in the order of the sections.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
         ConfigError: the file has faults.
     """
     values = config.tree(config.load(environment, environ=environ, conf=conf))

@@ -1,4 +1,7 @@
-"""What one value of a configuration file may be. A description completes "expected …" in a fault's message."""
+"""The types of the values in a configuration file.
+
+A description completes "expected …" in the message of a fault.
+"""
 
 import re
 from typing import Annotated
@@ -7,17 +10,18 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from pipeline.configuration import hosts
 
-LOCAL = "local"  # the one environment that may speak http to the loopback and name images without a digest
+# The one environment that may use http on the loopback and name images without a digest.
+LOCAL = "local"
 
 _QUEUE = r"https://sqs\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[0-9]{12}/[A-Za-z0-9_-]{1,80}"
 _DIGEST = r"[a-z0-9][a-z0-9./_:-]*@sha256:[0-9a-f]{64}"
 # S3's rule: labels of letters, digits and inner hyphens, with single dots between them.
 _BUCKET = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
-# What an upsert writes beside the configured tags (pipeline/deployment/provenance.py), and the tag of Prepare's job.
+# Tags that an upsert adds to the configured ones (pipeline/deployment/provenance.py), and `image`,
+# which Prepare's job has (pipeline/graph/prepare.py).
 _OUR_TAGS = ("config-sha256", "definition-sha256", "git-commit", "image", "configured-tags")
-_MOST_TAGS = (
-    36  # AWS takes 50, and one tag's value names all of ours (pipeline/deployment/provenance.py)
-)
+# AWS takes 50 tags. One tag's value lists all of ours (pipeline/deployment/provenance.py).
+_MOST_TAGS = 36
 _ARN = r"arn:aws[a-z-]*"
 _SECRET_WORD = re.compile(r"secret|password|token|credential", re.IGNORECASE)
 
@@ -27,7 +31,8 @@ def _host(value: str, info: ValidationInfo) -> str:
         return found
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
     also = ", or http on the loopback" if _is_local(info) else ""
-    message = f"expected https://<workspace> of {zones}, without path or port{also}, got {hosts.without_credentials(value)!r}"
+    got = hosts.without_credentials(value)
+    message = f"expected https://<workspace> of {zones}, without path or port{also}, got {got!r}"
     raise ValueError(message)
 
 
@@ -35,7 +40,8 @@ def _queue_url(value: str, info: ValidationInfo) -> str:
     loopback = rf"{hosts.LOOPBACK}/[0-9]{{12}}/[A-Za-z0-9_-]{{1,80}}"
     if re.fullmatch(_QUEUE, value) or (_is_local(info) and re.fullmatch(loopback, value)):
         return value
-    message = f"expected the URL of an SQS queue (https://sqs.<region>.amazonaws.com/<account>/<name>), got {value!r}"
+    form = "https://sqs.<region>.amazonaws.com/<account>/<name>"
+    message = f"expected the URL of an SQS queue ({form}), got {value!r}"
     raise ValueError(message)
 
 
@@ -44,7 +50,10 @@ def _image(value: str, info: ValidationInfo) -> str:
         return value
     digest = "@" in value or value.startswith("sha256:") or ":" not in value.rsplit("/", 1)[-1]
     given = "no full digest" if digest else "a tag"
-    message = f"has {given} ({value!r}); give a digest ('@sha256:<64 hex>'), so that the record names what ran"
+    message = (
+        f"has {given} ({value!r}); "
+        "give a digest ('@sha256:<64 hex>'), so that the record names what ran"
+    )
     raise ValueError(message)
 
 
@@ -54,13 +63,16 @@ def _spark_conf(value: dict[str, str]) -> dict[str, str]:
             message = f"expected 'spark.…' keys and values without spaces, got {key!r}: {setting!r}"
             raise ValueError(message)
         if _SECRET_WORD.search(key):
-            message = f"{key!r} would be readable in the definition; the job reads its secret from Secrets Manager"
+            message = (
+                f"{key!r} would be readable in the definition; "
+                "the job reads its secret from Secrets Manager"
+            )
             raise ValueError(message)
     return value
 
 
 def _experiment(value: str) -> str:
-    # As steps/train/arguments.py has it: absolute, at least one folder, no part made of dots.
+    # The rule of steps/train/arguments.py: absolute, at least one folder, no part made of dots.
     if re.fullmatch(r"(/(?!\.+(/|$))[A-Za-z0-9_.@ -]{1,100}){2,8}", value):
         return value
     message = f"expected the workspace path of an experiment (/Shared/…), or null, got {value!r}"
@@ -74,7 +86,8 @@ def _is_local(info: ValidationInfo) -> bool:
 def _tags(value: dict[str, str]) -> dict[str, str]:
     for key in value:
         if key.lower().startswith("aws:") or key in _OUR_TAGS:
-            message = f"expected no key of AWS's own (aws:…) and none of {' '.join(_OUR_TAGS)}, got {key!r}"
+            ours = " ".join(_OUR_TAGS)
+            message = f"expected no key of AWS's own (aws:…) and none of {ours}, got {key!r}"
             raise ValueError(message)
     if len(value) > _MOST_TAGS:
         message = f"expected at most {_MOST_TAGS} tags, got {len(value)}"

@@ -17,7 +17,7 @@ def text(environment: str, conf: Path) -> str:
     """Return the text of an environment's file.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
         ConfigError: it cannot be read as UTF-8.
     """
     known = sorted(path.stem for path in conf.glob("*.yaml"))

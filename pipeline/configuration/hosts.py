@@ -1,17 +1,18 @@
-"""Which hosts are Databricks workspaces: one list of zones, for every cloud.
+"""Which hosts are Databricks workspaces: one list of DNS zones for every cloud.
 
     hosts.origin("https://dbc-1.cloud.databricks.us/")      # "https://dbc-1.cloud.databricks.us"
     hosts.origin("https://evil.example")                    # None
 
-A service principal's secret is sent to the host, so the list is closed. steps/governance/hosts.py has the same rule: the
-images hold no pipeline/, and a data file for both would have to be copied into each of them. tests/test_contract.py
-holds the two rules and the SDK's list equal.
+A service principal's secret is sent to the host, so other hosts are refused. The steps' images do
+not contain pipeline/, so steps/governance/hosts.py has the same rule. tests/test_contract.py holds
+the two rules and the SDK's list equal.
 """
 
 import re
 
-# Production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py) without its `.dev.` and `.staging.` zones.
-# An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>) and Google Cloud (<id>.<n>) a number may follow.
+# The production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py), without its
+# `.dev.` and `.staging.` zones. An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>)
+# and Google Cloud (<id>.<n>) a number may follow.
 AWS_ZONES = (
     ".cloud.databricks.com",
     ".cloud.databricks.us",
@@ -34,20 +35,20 @@ def _any(zones: tuple[str, ...]) -> str:
 WORKSPACE = (
     rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
 )
-# A workspace on this machine: the embedded environment. Nothing leaves the machine, so http is enough.
+# A workspace on this machine: the embedded environment. No byte leaves it, so http is safe.
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
 
 
 def without_credentials(host: str) -> str:
-    """The host for a message: what stands before an `@` may be a token."""
+    """Return the host for a message, without the part before an `@`, which may be a token."""
     return re.sub(r"//[^/]*@", "//…@", host)
 
 
 def origin(text: str, *, loopback: bool = False) -> str | None:
-    """The workspace's URL without the slash that a browser adds, or None if it is no workspace.
+    """Return the workspace's URL without a final slash, or None if it is not a workspace.
 
     Args:
-        text: what the configuration gives.
+        text: the host in the configuration.
         loopback: whether this machine's loopback counts as a workspace.
     """
     host = text.removesuffix("/")

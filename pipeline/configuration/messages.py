@@ -1,4 +1,4 @@
-"""From pydantic's errors and missing variables to faults a person can act on: (key path, what is wrong)."""
+"""Turn pydantic's errors and missing variables into faults: (key path, what is wrong)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _UNKNOWN_KEY = "unexpected_keyword_argument"
 
 
 def substituted(node: Any, environ: Mapping[str, str], environment: str) -> tuple[Any, list[Fault]]:
-    """The tree with every `${NAME}` replaced, and a fault for each variable that is not set."""
+    """Return the tree with every `${NAME}` replaced, and a fault for each unset variable."""
     faults: list[Fault] = []
 
     def walk(node: Any, path: str) -> Any:
@@ -46,7 +46,10 @@ def _unset(name: str, environment: str) -> str:
 
 
 def described(errors: list[ErrorDetails], schema: Mapping[str, Any]) -> list[Fault]:
-    """Each error in our words; a missing key that an unknown one was meant to be is not told twice."""
+    """Return a fault for each error.
+
+    A missing key is left out if an unknown key is near to it: that is one fault, a misspelt key.
+    """
     unknown = {
         error["loc"]: _meant(error["loc"], schema)
         for error in errors
@@ -86,7 +89,7 @@ def _meant(loc: tuple[int | str, ...], schema: Mapping[str, Any]) -> str | None:
 
 
 def _node(loc: tuple[int | str, ...], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of the JSON schema that speaks of this key."""
+    """The part of the JSON schema that describes this key."""
     node = schema
     for key in loc:
         inner = dict(_followed(node, schema))

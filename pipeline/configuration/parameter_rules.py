@@ -60,9 +60,7 @@ class Parameter:
     pattern: str | None = None
     at_least: float | None = None
     at_most: float | None = None
-    also: Value | None = (
-        None  # one value outside the bounds, with a meaning of its own: -1 = no cap
-    )
+    also: Value | None = None  # one value outside the bounds that has a meaning: -1 = no cap
 
     @property
     def range(self) -> str:

@@ -1,10 +1,10 @@
-"""What the steps themselves take of each parameter, where `pipeline.parameters` may ask a person for less.
+"""The values of each parameter that the steps take. `pipeline.parameters` may allow a person fewer.
 
-    step_limits.takes("MaxEvalLoss", 1e20)      # True: no step refuses it, though `--set` does
+    step_limits.takes("MaxEvalLoss", 1e20)      # True: no step refuses it, although `--set` does
 
-`pipeline.run --from` repeats an execution that ran, so a value that it only inherits is held to this rule and to the
-deployed definition, not to the narrower range for people. tests/test_contract.py compares each rule with the step that
-has it.
+`pipeline.run --from` repeats an execution that ran. A value that it only inherits must be within
+these limits and the deployed definition, not within the narrower range for people.
+tests/test_contract_values.py compares each rule with the step that has it.
 """
 
 import math
@@ -17,9 +17,8 @@ _UC_NAME = r"[a-z0-9_]{1,63}(\.[a-z0-9_]{1,63}){2}"
 _WRITTEN = (
     r"(?!(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\.)"
 )
-_CURATED_NAME = (
-    rf"{_WRITTEN}([a-z0-9_]{{1,63}}\.){{2}}[a-z0-9_]{{1,54}}"  # Prepare also writes <name>_rejected
-)
+# At most 54 characters, because Prepare also writes <name>_rejected.
+_CURATED_NAME = rf"{_WRITTEN}([a-z0-9_]{{1,63}}\.){{2}}[a-z0-9_]{{1,54}}"
 _ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
 
 
@@ -39,7 +38,7 @@ def _above_zero(high: float) -> Callable[[Value], bool]:
     return lambda value: not isinstance(value, str) and 0 < value <= high and math.isfinite(value)
 
 
-# TrainInstanceType is not here: SageMaker decides on it, and the definition enumerates it.
+# Without TrainInstanceType: SageMaker decides on it, and the definition enumerates it.
 _LIMITS: Mapping[str, Callable[[Value], bool]] = {
     "RawTable": _matching(_UC_NAME),
     "RawTableVersion": _whole(-1, 2**63 - 1),
@@ -65,5 +64,5 @@ _LIMITS: Mapping[str, Callable[[Value], bool]] = {
 
 
 def takes(name: str, value: Value) -> bool:
-    """Whether no step refuses this value. A parameter that no step checks takes anything."""
+    """Return whether no step refuses this value. Parameters that no step checks take any value."""
     return _LIMITS[name](value) if name in _LIMITS else True

@@ -54,7 +54,7 @@ def _key(config: Config) -> str:
 
 
 def _read(path: Path, key: str) -> str | None:
-    """The kept definition, or None if there is none with this key or the file is damaged."""
+    """The kept definition, or None if the file is missing, damaged or has another key."""
     try:
         kept = json.loads(path.read_bytes())
         definition = str(kept["definition"])

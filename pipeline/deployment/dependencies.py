@@ -1,8 +1,10 @@
-"""Which step waits for which: faults that would leave an execution waiting for ever, or for a step that never runs.
+"""Find steps that would wait for themselves, or for a step that may never run.
 
-    list(graph.faults(tree["Steps"]))     # [("Train", "waits for itself: Train → Gate → Train")]
+    list(dependencies.faults(tree["Steps"]))
+    # [("Train", "waits for itself: Train → Gate → Train")]
 
-A step waits for those that DependsOn names, for those whose properties it refers to, and, in a branch, for its Condition.
+A step waits for the steps in its DependsOn, for those whose properties it refers to, and, inside a
+branch, for the Condition around it.
 """
 
 import re
@@ -17,11 +19,11 @@ BRANCHES = ("IfSteps", "ElseSteps")
 
 
 def faults(steps: list[Node]) -> Iterator[Fault]:
-    """Every cycle once, and every wait for a step in a branch that may not be taken."""
+    """Yield every cycle once, and every wait for a step in a branch that may not be taken."""
     placed = {step["Name"]: (step, branch) for step, branch in _placed(steps, ())}
     waits = {name: _waits(step, branch, placed.keys()) for name, (step, branch) in placed.items()}
-    for circle in _circles(waits):
-        yield circle[0], f"waits for itself: {' → '.join(circle)}"
+    for cycle in _cycles(waits):
+        yield cycle[0], f"waits for itself: {' → '.join(cycle)}"
     for name, others in waits.items():
         own = placed[name][1]
         for other in others:
@@ -29,18 +31,21 @@ def faults(steps: list[Node]) -> Iterator[Fault]:
             if theirs != own[: len(theirs)]:
                 yield (
                     name,
-                    f"refers to {other!r}, which is inside {theirs[-1]!r} and runs only if that branch is taken",
+                    (
+                        f"refers to {other!r}, which is inside {theirs[-1]!r} "
+                        "and runs only if that branch is taken"
+                    ),
                 )
 
 
 def dependencies(step: Node) -> list[str]:
-    """The names in a step's DependsOn. What else it holds is a fault that `pipeline.deployment.validation` finds."""
+    """Return the names in a step's DependsOn. `validation` refuses other entries."""
     named = step.get("DependsOn")
     return [entry for entry in named if isinstance(entry, str)] if isinstance(named, list) else []
 
 
 def branches(step: Node) -> Iterator[tuple[str, list[Node]]]:
-    """The branches of a Condition that are lists of steps, by name. Another step has none."""
+    """Yield the branches of a Condition, if they are lists of steps, by name."""
     if step["Type"] == "Condition":
         yield from (
             (name, inner)
@@ -50,8 +55,11 @@ def branches(step: Node) -> Iterator[tuple[str, list[Node]]]:
 
 
 def own(step: Node) -> Node:
-    """All of a step that may refer to another one: its arguments, without the branches of a Condition, and what is
-    beside them (display name, cache, retries)."""
+    """Return the parts of a step that may refer to another one.
+
+    These are its arguments, without the branches of a Condition, and its other settings (display
+    name, cache, retries).
+    """
     own_arguments = step["Arguments"]
     if step["Type"] == "Condition":
         own_arguments = {key: value for key, value in own_arguments.items() if key not in BRANCHES}
@@ -62,7 +70,7 @@ def own(step: Node) -> Node:
 
 
 def references(node: Any) -> Iterator[str]:
-    """Every path that a `Get` inside the node refers to."""
+    """Yield the path of every `Get` inside the node."""
     if isinstance(node, Mapping):
         if set(node) == {"Get"}:
             yield str(node["Get"])
@@ -86,24 +94,24 @@ def _waits(step: Node, branch: Branch, known: Any) -> list[str]:
     return [name for name in dict.fromkeys([*dependencies(step), *read, *around]) if name in known]
 
 
-def _circles(waits: Mapping[str, list[str]]) -> Iterator[list[str]]:
-    """Each circle from its first step in the definition's order, and back to it."""
+def _cycles(waits: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Each cycle, beginning and ending with its first step in the definition's order."""
     done: set[str] = set()
     for start in waits:
-        if start not in done and (circle := _way_back(start, waits, done)):
-            done.update(circle)
-            yield circle
+        if start not in done and (cycle := _path_back(start, waits, done)):
+            done.update(cycle)
+            yield cycle
 
 
-def _way_back(start: str, waits: Mapping[str, list[str]], done: set[str]) -> list[str] | None:
-    """The shortest way from a step to itself, past steps whose circle is known."""
-    ways, seen = [[start]], {start}
-    while ways:
-        way = ways.pop(0)
-        for other in waits[way[-1]]:
+def _path_back(start: str, waits: Mapping[str, list[str]], done: set[str]) -> list[str] | None:
+    """The shortest path from a step to itself that avoids steps whose cycle is known."""
+    paths, seen = [[start]], {start}
+    while paths:
+        path = paths.pop(0)
+        for other in waits[path[-1]]:
             if other == start:
-                return [*way, start]
+                return [*path, start]
             if other not in seen and other not in done:
                 seen.add(other)
-                ways.append([*way, other])
+                paths.append([*path, other])
     return None

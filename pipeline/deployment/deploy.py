@@ -18,7 +18,7 @@ from pipeline.deployment import provenance, tagging
 from pipeline.errors import ConfigError, Refused
 
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
-# The steps follow one another, so one at a time is no limit. Once set, it cannot be unset.
+# The steps follow one another, so one at a time costs nothing. Once set, it cannot be unset.
 PARALLELISM = {"MaxParallelExecutionSteps": 1}
 _SECTIONS_WITH_IMAGES = ("prepare", "train", "register")
 # A commit, the digest of an image, or a UUID, made of zeros.
@@ -41,7 +41,8 @@ class Deployed:
 
 
 def deploy(configured: Config, client: Any, definition: str) -> Deployed:
-    """Create or update the pipeline and its tags. Two calls with the same definition change nothing.
+    """Create or update the pipeline and its tags. A second call with the same definition changes
+    nothing.
 
     Raises:
         Refused: AWS refused, or what was read back is not what was sent.
@@ -67,7 +68,7 @@ def deploy(configured: Config, client: Any, definition: str) -> Deployed:
 
 
 def describe(configured: Config, client: Any) -> dict[str, Any] | None:
-    """Return the deployed pipeline, or None if there is none.
+    """Return the deployed pipeline, or None if it does not exist.
 
     Raises:
         Refused: AWS refused, or the pipeline is in another account or region than the configured.

@@ -1,4 +1,4 @@
-"""Which code and configuration a definition came from: the tags that let an audit find its way back."""
+"""The tags that name the code and configuration a definition was compiled from."""
 
 import hashlib
 import json
@@ -11,13 +11,14 @@ from pipeline.config import Config, tree
 COMMIT = "git-commit"
 CONFIG = "config-sha256"
 DEFINITION = "definition-sha256"
-CONFIGURED = "configured-tags"  # which tags come from conf, so that one that conf loses can be told from other people's
+# Which tags come from conf. A tag that conf no longer has is removed, tags of other people are not.
+CONFIGURED = "configured-tags"
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def tags(config: Config, definition: str) -> dict[str, str]:
-    """The configured tags, and where this definition came from."""
+    """Return the configured tags and those of the definition's origin."""
     return {
         **config.pipeline.tags,
         COMMIT: commit(),
@@ -28,18 +29,18 @@ def tags(config: Config, definition: str) -> dict[str, str]:
 
 
 def key_digest(key: str) -> str:
-    """A tag's key in six hex digits: 36 of them fit one tag's value of 256 characters, however long the keys are."""
+    """Return six hex digits of a key's sha256. 36 of them fit into one tag's value of 256."""
     return hashlib.sha256(key.encode()).hexdigest()[:6]
 
 
 def sha256(value: Any) -> str:
-    """The digest of a JSON value, whatever its white space and the order of its keys."""
+    """Return the sha256 of a JSON value. White space and the order of keys make no difference."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def commit(root: Path = _ROOT) -> str:
-    """The checked-out commit, `…-dirty` if tracked files differ from it, or `no-git-checkout`."""
+    """Return the checked-out commit, `…-dirty` if tracked files differ, or `no-git-checkout`."""
     found = _git(root, "rev-parse", "HEAD")
     if found is None:
         return "no-git-checkout"

@@ -1,11 +1,12 @@
-"""The deployed pipeline's tags: those of conf and those that name its origin are there, those that conf lost are gone.
+"""Make the deployed pipeline's tags equal to conf: write its tags, remove those it no longer has.
 
     changes = tagging.needed(have, wanted, deployed=definition)
     tagging.make(changes, configured, client, arn)
 
-Only a tag that an upsert wrote is removed. Which ones those are is recorded in a tag (`provenance.CONFIGURED`); where a
-pipeline has no such record yet, its definition names the tags that it gives its jobs, which are the same. AWS's own tags
-(`aws:…`) and those of other people and tools stay.
+The tags of the origin (`provenance`) are written too. Only a tag that an upsert wrote is removed. A
+tag (`provenance.CONFIGURED`) records which these are. A pipeline without this record was deployed
+by an earlier release: its definition names the tags that it gives its jobs, which are the same.
+AWS's own tags (`aws:…`) and those of other people and tools stay.
 """
 
 import json
@@ -22,7 +23,7 @@ Tags = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Changes:
-    """What has to be written and what has to go."""
+    """The tags to write, and the keys of those to remove."""
 
     written: Tags
     removed: tuple[str, ...]
@@ -32,19 +33,23 @@ class Changes:
 
 
 def read(configured: Config, client: Any, arn: str) -> dict[str, str]:
-    """Every tag of the pipeline."""
+    """Return every tag of the pipeline.
+
+    Raises:
+        Refused: AWS refused.
+    """
     with account.answering(f"ListTags {arn}", configured):
         pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
 
 def needed(have: Tags, wanted: Tags, *, deployed: str | None) -> Changes:
-    """The difference between what there is and what there should be.
+    """Return the changes that make the tags equal to the wanted ones.
 
     Args:
         have: the pipeline's tags.
-        wanted: those of an upsert.
-        deployed: the definition that was deployed before, if there was one.
+        wanted: the tags of this upsert.
+        deployed: the definition that was deployed before, or None.
     """
     written = {key: value for key, value in wanted.items() if have.get(key) != value}
     removed = sorted(key for key in have if key not in wanted and _is_ours(key, have, deployed))
@@ -52,7 +57,13 @@ def needed(have: Tags, wanted: Tags, *, deployed: str | None) -> Changes:
 
 
 def make(changes: Changes, configured: Config, client: Any, arn: str) -> None:
-    """Remove and write. The record of what is ours is written last, so that a removal which was lost is repeated."""
+    """Remove and write tags.
+
+    The record of our tags is written last, so that the next upsert repeats a removal that failed.
+
+    Raises:
+        Refused: AWS refused.
+    """
     if changes.removed:
         with account.answering(f"DeleteTags {arn}", configured):
             client.delete_tags(ResourceArn=arn, TagKeys=list(changes.removed))
@@ -62,7 +73,10 @@ def make(changes: Changes, configured: Config, client: Any, arn: str) -> None:
 
 
 def shown(have: Tags, changes: Changes, configured: Config) -> dict[str, str]:
-    """The deployed tags that are conf's, or were; not those of the origin, which move with every commit."""
+    """Return the deployed tags that come or came from conf, for a diff.
+
+    The tags of the origin are left out, because they change with every commit.
+    """
     return {
         key: value
         for key, value in have.items()
@@ -71,7 +85,7 @@ def shown(have: Tags, changes: Changes, configured: Config) -> dict[str, str]:
 
 
 def pairs(tags: Tags) -> list[dict[str, str]]:
-    """The tags in the service's form."""
+    """Return the tags in the form of the service."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 

@@ -1,8 +1,9 @@
-"""What the service would refuse in a definition, found before it is sent.
+"""Check a compiled definition for what SageMaker would refuse, before it is sent.
 
     validation.check(definition)      # raises DefinitionError with every fault
 
-Every reference must lead somewhere, no step may wait for itself, and the sizes must be within the service's limits.
+Every reference must name something that exists, no step may wait for itself, and the sizes must be
+within the service's limits.
 """
 
 import json
@@ -13,7 +14,8 @@ from typing import Any
 from pipeline.deployment import dependencies
 from pipeline.errors import DefinitionError, did_you_mean, listed
 
-# Limits of SageMaker Pipelines, CreateTrainingJob and StartJobRun (botocore 1.44.5; 50 steps: quota page, one source).
+# Limits of SageMaker Pipelines, CreateTrainingJob and StartJobRun (botocore 1.44.5). The 50 steps
+# are from the page of quotas only.
 MAX_DEFINITION_CHARACTERS = 1_048_576
 MAX_PARAMETERS, MAX_STEPS, MAX_CALLBACK_OUTPUTS, MAX_METRICS = 200, 50, 50, 40
 MAX_HYPERPARAMETERS, MAX_HYPERPARAMETER_CHARACTERS = 100, 2500
@@ -36,7 +38,7 @@ Node = Mapping[str, Any]
 
 
 def check(definition: str) -> None:
-    """Nothing, if the service can be expected to take the definition and to find what it refers to.
+    """Check the sizes, the references and the order of the steps.
 
     Raises:
         DefinitionError: with every fault.
@@ -49,16 +51,14 @@ def check(definition: str) -> None:
         *(fault for step in steps.values() for fault in _step_limits(step)),
         *_references(tree, steps),
     ]
-    if len(steps) == sum(
-        1 for _ in every_step(tree["Steps"])
-    ):  # with a name twice, "waits for" has no meaning
+    if len(steps) == sum(1 for _ in every_step(tree["Steps"])):  # every name once
         faults += dependencies.faults(tree["Steps"])
     if faults:
         raise DefinitionError(listed("the compiled definition has", tuple(faults)))
 
 
 def every_step(steps: list[Node]) -> Iterator[Node]:
-    """The steps in order, those in the branches of a condition after it."""
+    """Yield the steps in order; those in the branches of a condition follow it."""
     for step in steps:
         yield step
         for _, inner in dependencies.branches(step):
@@ -75,7 +75,7 @@ def _sizes(definition: str, tree: Node, steps: Mapping[str, Node]) -> Iterator[F
 
 
 def _shape(step: Node) -> Iterator[Fault]:
-    """What has to be a list for the steps to have an order. Only DependsOn may be left out."""
+    """Faults in the lists that give the steps their order. Only DependsOn may be left out."""
     name, named = step["Name"], step.get("DependsOn", [])
     if not isinstance(named, list) or not all(isinstance(entry, str) for entry in named):
         yield name, f"expected a list of step names in DependsOn, got {named!r}"
@@ -144,7 +144,10 @@ def _references(tree: Node, steps: Mapping[str, Node]) -> Iterator[Fault]:
             if dependency not in steps:
                 yield (
                     name,
-                    f"depends on the step {dependency!r}, which is not there{did_you_mean(dependency, steps)}",
+                    (
+                        f"depends on the step {dependency!r}, which does not exist"
+                        f"{did_you_mean(dependency, steps)}"
+                    ),
                 )
 
 
@@ -160,11 +163,11 @@ def _unresolved(path: str, parameters: set[str], steps: Mapping[str, Node]) -> s
         return (
             None
             if rest in EXECUTION_VARIABLES
-            else f"refers to {path!r}, which is no execution variable"
+            else f"refers to {path!r}, which is not an execution variable"
         )
     found = _STEP_REFERENCE.match(path)
     if not found or found[1] not in steps:
-        return f"refers to {path!r}, but there is no such step"
+        return f"refers to {path!r}, but the step does not exist"
     return _unknown_property(path, steps[found[1]], found[2], found[3])
 
 

@@ -3,8 +3,8 @@
     arn = start(config, client, {"MaxEvalLoss": "2.2"}, token="tuesday-1")
     outcome = follow(config, client, arn, show=lambda progress: None)
 
-Only boto3 is used: the definition is the deployed one. Two starts with the same parameters and token
-are one execution, so a start whose answer was lost can be repeated.
+Only boto3 is used: the definition is the deployed one. Two starts with the same parameters and
+token are one execution, so a start whose answer was lost can be repeated.
 """
 
 import json
@@ -192,7 +192,7 @@ def _deployed(config: Config, client: Any) -> dict[str, Any]:
             if not account.is_absent(error):
                 raise
             message = (
-                f"there is no pipeline {name!r} in account {config.aws.account_id}, "
+                f"pipeline {name!r} does not exist in account {config.aws.account_id}, "
                 f"{config.aws.region}; "
                 f"deploy it: python -m pipeline.upsert --env {config.environment}"
             )

@@ -3,9 +3,9 @@
     start = values.checked({"Seed": "18"}, definition, inherited={"MaxEvalLoss": "1.0E20"})
     start.typed         # {"MaxEvalLoss": 1e20, "Seed": 18}
 
-A given value must be within the range in `pipeline.parameters`. An inherited value has run before, so
-it need only be one that the deployed definition and the steps take. SageMaker writes numbers in its
-own way (2.0E-4), so they are parsed and not compared as text.
+A given value must be within the range in `pipeline.parameters`. An inherited value has run before,
+so it need only be one that the deployed definition and the steps take. SageMaker writes numbers in
+its own way (2.0E-4), so they are parsed and not compared as text.
 """
 
 import math
@@ -25,7 +25,7 @@ _MOST_DIGITS = 20  # of a whole number; no 64-bit integer has more
 
 @dataclass(frozen=True)
 class Checked:
-    """What an execution is started with, and the inherited texts that are no longer declared."""
+    """What an execution is started with, and the inherited texts that the definition lacks."""
 
     typed: Mapping[str, Value]
     left_out: Mapping[str, str]
@@ -92,15 +92,15 @@ def _unknown(name: str, declared: Declared) -> str:
 def _mismatch(declared: Mapping[str, Any], value: Value) -> list[str]:
     """How the deployed definition differs from this checkout's table for a given value."""
     name, choices = declared["Name"], declared.get("EnumValues")
+    allowed = " ".join(map(str, choices or ()))
     faults = []
     if declared["Type"] != BY_NAME[name].type:
         faults.append(
-            f"is {declared['Type']} in the deployed definition and {BY_NAME[name].type} here; run upsert"
+            f"is {declared['Type']} in the deployed definition and {BY_NAME[name].type} here; "
+            "run upsert"
         )
     if choices and value not in choices:
-        faults.append(
-            f"expected one of {' '.join(map(str, choices))} (the deployed definition), got {value!r}"
-        )
+        faults.append(f"expected one of {allowed} (the deployed definition), got {value!r}")
     return faults
 
 
@@ -112,7 +112,10 @@ def _inherited(declared: Mapping[str, Any], text: str) -> tuple[Value, str | Non
     if value is None:
         return (
             text,
-            f"is {declared['Type']} in the deployed definition, and the earlier execution had {text[:100]!r}",
+            (
+                f"is {declared['Type']} in the deployed definition, "
+                f"and the earlier execution had {text[:100]!r}"
+            ),
         )
     if choices:
         few = " ".join(map(str, choices))
@@ -131,7 +134,7 @@ def _inherited(declared: Mapping[str, Any], text: str) -> tuple[Value, str | Non
 
 
 def _read(type_: str, text: str) -> Value | None:
-    """The value of a text that SageMaker wrote: 50 and 50.0 are one whole number, 2.0E-4 is 0.0002."""
+    """The value of a text that SageMaker wrote: 50 and 50.0 are one integer, 2.0E-4 is 0.0002."""
     if type_ not in ("Integer", "Float"):
         return text
     if not NUMBER.fullmatch(text):

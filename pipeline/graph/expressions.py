@@ -1,17 +1,17 @@
-"""Pipeline variables in the two forms that jobs understand: text, and a URI that names its execution."""
+"""Pipeline variables in the two forms that jobs take: text, and a URI with the execution's id."""
 
 from typing import Any, TypeAlias
 
 from pipeline.graph.sdk import ExecutionVariables, Join, ParameterFloat, ParameterInteger
 from pipeline.layout import EXECUTION
 
-# A parameter, an execution variable or a Join; the SDK is untyped, so this name is for the reader.
+# A parameter, an execution variable or a Join. The SDK has no types, so this is documentation only.
 Variable: TypeAlias = Any
 Variables: TypeAlias = dict[str, Variable]
 
 
 def uri(template: str) -> Join:
-    """The layout's URI with SageMaker's execution id in its place."""
+    """Return a URI of `pipeline.layout` with SageMaker's variable as the execution id."""
     before, after = template.split(EXECUTION)
     return Join(
         on="", values=[before, ExecutionVariables.PIPELINE_EXECUTION_ID, *filter(None, [after])]
@@ -19,7 +19,10 @@ def uri(template: str) -> Join:
 
 
 def texts(values: dict[str, Variable | str | int | float]) -> dict[str, Variable | str]:
-    """Every value as the plain string that argv and hyperparameters.json hold; numbers are converted at run time."""
+    """Return every value as the text that argv and hyperparameters.json contain.
+
+    SageMaker converts the numbers of parameters to text when it runs the step.
+    """
     return {name: _text(value) for name, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""Gate: only a model whose eval loss is within the bound is registered; a loss that is no number is not."""
+"""Gate: only a model whose eval loss is within the bound is registered. NaN is not within it."""
 
 from pipeline.graph.expressions import Variables
 from pipeline.graph.sdk import (
@@ -15,7 +15,7 @@ from pipeline.metrics import EVAL_LOSS
 def step(
     trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, failed: FailStep
 ) -> ConditionStep:
-    """Eval loss ≤ MaxEvalLoss, as the training job reported it to SageMaker."""
+    """Return the condition: the eval loss that Train reported is at most MaxEvalLoss."""
     within = ConditionLessThanOrEqualTo(left=_eval_loss(trained), right=parameters["MaxEvalLoss"])
     return ConditionStep(
         name="Gate",
@@ -27,7 +27,7 @@ def step(
 
 
 def rejected(trained: TrainingStep, parameters: Variables) -> FailStep:
-    """The end of an execution that missed its bound: it says loss and bound."""
+    """Return the Fail step for a loss above the bound. Its message has loss and bound."""
     words = [
         "eval loss ",
         _eval_loss(trained),

@@ -1,4 +1,4 @@
-"""Prepare: the raw table at one version becomes instruction examples, by a Spark job on EMR Serverless."""
+"""Prepare: a Spark job on EMR Serverless makes instruction examples from the raw table."""
 
 from pipeline import layout
 from pipeline.config import Config
@@ -8,18 +8,22 @@ from pipeline.graph.sdk import EMRServerlessJobConfig, EMRServerlessStep, Execut
 
 
 def step(config: Config, parameters: Variables) -> EMRServerlessStep:
-    """The job, with everything it is told on its command line."""
+    """Return the step with its job and the job's command line."""
     return EMRServerlessStep(
         name="Prepare",
         display_name="Prepare",
-        description="Read the raw table through Unity Catalog, write this execution's examples and their manifest",
+        description=(
+            "Read the raw table through Unity Catalog, "
+            "write this execution's examples and their manifest"
+        ),
         application_id=config.prepare.application_id,
         job_config=EMRServerlessJobConfig(
             name=f"{config.pipeline.name}-prepare",
             execution_role_arn=config.prepare.role_arn,
             execution_timeout_minutes=config.prepare.timeout_minutes,
             job_driver={"sparkSubmit": _spark_submit(config, parameters)},
-            # An application has one image. The tag says which one this definition was made for; an audit compares.
+            # An application has one image. The tag is the image that this definition was made for;
+            # an audit compares the two.
             tags={**config.pipeline.tags, "image": config.prepare.image},
         ),
         retry_policies=[retries.service_faults()],
@@ -27,7 +31,7 @@ def step(config: Config, parameters: Variables) -> EMRServerlessStep:
 
 
 def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str]:
-    """The command line by name; `steps/prepare/arguments.py` parses it."""
+    """Return the command line by option. `steps/prepare/arguments.py` parses it."""
     return texts(
         {
             "--execution-arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
@@ -39,7 +43,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--eval-fraction": config.prepare.eval_fraction,
             "--seed": parameters["Seed"],
             "--delta-engine": config.prepare.delta_engine,
-            # What Register will need is asked for before anything is paid for.
+            # Prepare checks what Register will need before anything is paid for.
             "--model-name": parameters["ModelName"],
             "--model-alias": parameters["ModelAlias"],
             "--register-principal": config.register.databricks_client_id or "unknown",

@@ -1,4 +1,4 @@
-"""Register: a message to the worker's queue; the worker reads the truth from SageMaker, registers and answers."""
+"""Register: a message to the worker's queue. The worker registers the model and answers."""
 
 from pipeline.config import Config
 from pipeline.graph.sdk import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
@@ -7,7 +7,8 @@ OUTPUTS = ("model_version", "model_uri", "record_uri")
 
 
 def step(config: Config) -> CallbackStep:
-    """No argument is sent: a worker that trusted its message could be told anything."""
+    """Return the step. The message has no arguments: the worker reads them from SageMaker, because
+    anyone who can write to the queue could send others."""
     return CallbackStep(
         name="Register",
         description="Create the model version, its lineage and the record of this execution",

@@ -1,6 +1,6 @@
-"""What SageMaker retries by itself: faults of the services, never a job that failed on its own account.
+"""What SageMaker retries: faults of the services, never a job whose own code failed.
 
-A job that failed says the same the second time, and what it wrote is recorded under this execution; a person decides.
+Such a job would fail again, and what it wrote is recorded under this execution. A person decides.
 """
 
 from pipeline.graph.sdk import (
@@ -12,7 +12,7 @@ from pipeline.graph.sdk import (
 
 
 def service_faults() -> StepRetryPolicy:
-    """The call that starts a job: 10 s, doubled, five times (5 minutes in all)."""
+    """Retry the call that starts a job five times, after 10 s, 20 s, … (5 minutes in all)."""
     return StepRetryPolicy(
         exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING],
         interval_seconds=10,
@@ -22,7 +22,8 @@ def service_faults() -> StepRetryPolicy:
 
 
 def capacity_and_internal_errors() -> SageMakerJobStepRetryPolicy:
-    """A training job that got no instance or lost it: 1 minute, doubled, five times (half an hour in all)."""
+    """Retry a training job that got no instance or lost it five times, after 1, 2, 4, … minutes
+    (half an hour in all)."""
     return SageMakerJobStepRetryPolicy(
         exception_types=[SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT],
         failure_reason_types=[

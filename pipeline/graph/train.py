@@ -1,4 +1,7 @@
-"""Train: LoRA on the frozen FP8 base model, by a SageMaker training job that reads its data through Unity Catalog."""
+"""Train: a SageMaker training job that fits a LoRA adapter to the frozen FP8 base model.
+
+It reads its data through Unity Catalog.
+"""
 
 from pipeline import layout, metrics
 from pipeline.config import Config
@@ -20,27 +23,33 @@ from pipeline.graph.sdk import (
     TrainingStep,
 )
 
-# Nothing is fetched at run time: the base model comes with the channel, the data through Unity Catalog.
+# The job downloads nothing from the hub: the base model comes with the channel, the data through
+# Unity Catalog.
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-CHECKPOINTS = (
-    "/opt/ml/checkpoints"  # SageMaker restores it before each start and copies its changes to S3
-)
-NO_EXPERIMENT = "none"  # a hyperparameter is text; steps/train/arguments.py knows the word
+# SageMaker restores this folder from S3 before each start, and copies changes in it to S3.
+CHECKPOINTS = "/opt/ml/checkpoints"
+# A hyperparameter is text, so null has a word, which steps/train/arguments.py knows.
+NO_EXPERIMENT = "none"
 
 
 def step(
     config: Config, parameters: Variables, *, session: PipelineSession, after: EMRServerlessStep
 ) -> TrainingStep:
-    """The job; the order is explicit, because an EMR Serverless step has no properties to depend on."""
+    """Return the step with its job.
+
+    `depends_on` is explicit, because an EMR Serverless step has no properties to refer to.
+    """
     trainer = _trainer(config, parameters, session)
     base_model = InputData(channel_name="model", data_source=layout.base_model(config))
     return TrainingStep(
         name="Train",
-        description="Fine-tune the base model on this execution's examples and measure it before and after",
+        description=(
+            "Fine-tune the base model on this execution's examples and measure it before and after"
+        ),
         step_args=trainer.train(input_data_config=[base_model]),
         depends_on=[after],
         retry_policies=[retries.service_faults(), retries.capacity_and_internal_errors()],
@@ -48,7 +57,7 @@ def step(
 
 
 def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable | str]:
-    """What the container finds in hyperparameters.json; `steps/train/arguments.py` parses it."""
+    """Return the content of hyperparameters.json. `steps/train/arguments.py` parses it."""
     return texts(
         {
             "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
@@ -81,7 +90,10 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
 
 
 def _trainer(config: Config, parameters: Variables, session: PipelineSession) -> ModelTrainer:
-    """The image runs its own entry point: no `SourceCode`, which would put a time stamp into the definition."""
+    """The trainer without `SourceCode`, which would put a time stamp into the definition.
+
+    The image runs its own entry point.
+    """
     train = config.train
     trainer = ModelTrainer(
         sagemaker_session=session,

@@ -1,6 +1,7 @@
-"""A SageMaker that speaks the wire protocol for exactly the calls upsert and run make; anything else is refused by name.
+"""A server that answers the SageMaker calls of upsert and run, and refuses all others by name.
 
-It keeps pipelines, tags and executions; how an execution goes is a script of moments that the test writes.
+It stores pipelines, tags and executions. A test writes how an execution proceeds as a list of
+moments.
 """
 
 import json
@@ -30,7 +31,7 @@ class AwsError(Exception):
 
 
 class SageMaker:
-    """The service's state and operations; `calls` names each call in order."""
+    """The service's state and operations. `calls` has the name of each call, in order."""
 
     def __init__(self) -> None:
         self.account = ACCOUNT
@@ -98,7 +99,7 @@ class SageMaker:
         }
 
     def list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Two tags a page, so that a client which forgets the next page is found out."""
+        """Return two tags a page, so that a client which ignores the next page fails."""
         tags, at = list(self.tags[request["ResourceArn"]].items()), int(request.get("NextToken", 0))
         more = {"NextToken": str(at + 2)} if at + 2 < len(tags) else {}
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags[at : at + 2]], **more}
@@ -150,7 +151,8 @@ class SageMaker:
         return {"PipelineExecutionStatus": moment["status"], **reason, **note}
 
     def list_pipeline_execution_steps(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One step a page, so that a client which forgets the next page is found out; the last page ends the moment."""
+        """Return one step a page, so that a client which ignores the next page fails. The last page
+        ends the moment."""
         execution = self._execution(request)
         steps, at = self._moment(execution)["steps"], int(request.get("NextToken", 0))
         more = at + 1 < len(steps)
@@ -192,7 +194,7 @@ def _handler(service: SageMaker) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(payload)
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return Handler
 
@@ -216,7 +218,7 @@ def configured(variables: dict[str, str]) -> config.Config:
 
 @pytest.fixture
 def compiled() -> str:
-    """The local definition, from its golden: reading it costs no SDK."""
+    """The local definition, read from its golden, which needs no SDK."""
     return json.dumps(json.loads((GOLDEN / "definition.local.json").read_text()))
 
 

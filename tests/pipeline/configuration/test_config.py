@@ -1,4 +1,4 @@
-"""conf/*.yaml: complete, equal in their keys, and every fault of a file told in one message."""
+"""conf/*.yaml are complete and have the same keys; one message reports every fault of a file."""
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], object]
 def faults(
     change: Change, variables: dict[str, str], environment: str = "dev"
 ) -> list[tuple[str, str]]:
-    """What a file says after `change` is made to it."""
+    """The faults of a file after `change` is made to it."""
     raw = yaml.safe_load((CONF / f"{environment}.yaml").read_text())
     change(raw)
     with pytest.raises(ConfigError) as caught:
@@ -39,7 +39,7 @@ def test_the_three_files_have_the_same_keys() -> None:
         for name in ("local", "dev", "prod")
     )
     assert dev == prod
-    # Locally an image is named by its tag, which is derived, and the queue has a port of this machine.
+    # In `local` an image has a tag, which is derived, and the queue has a port of this machine.
     assert dev - local == {".prepare.image", ".train.image", ".register.image"}
     assert local - dev == {".register.queue_url"}
     assert len(dev) > 40
@@ -75,103 +75,137 @@ def test_every_fault_of_a_file_is_in_one_message(variables: dict[str, str]) -> N
     assert str(caught.value) == (
         "conf/dev.yaml has 4 faults\n"
         "  prepare.timeout_minutes   expected whole minutes, 5 … 2880, got '120'\n"
-        "  train.image               has a tag ('111111111111.dkr.ecr.us-east-1.amazonaws.com/train:latest'); "
+        "  train.image               has a tag "
+        "('111111111111.dkr.ecr.us-east-1.amazonaws.com/train:latest'); "
         "give a digest ('@sha256:<64 hex>'), so that the record names what ran\n"
         "  train.max_runtime_second  unknown key; did you mean 'max_runtime_seconds'?\n"
         "  parameters.MaxEvalLoss    expected ≥ 1e-06 and ≤ 1000000000, got -1"
     )
 
 
+def given(section: str, **values: object) -> Change:
+    """Set values of one section."""
+    return lambda raw: raw[section].update(values)
+
+
+SPARK_SECRET = {"spark.sql.catalog.x.auth.oauth.clientSecret": "dose1234"}
+AT_LEAST = "expected at least train.max_runtime_seconds (14400) with use_spot"
+
+
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("change", "path", "text"),
     [
-        (lambda raw: raw.update(trian={}), ("trian", "unknown key; did you mean 'train'?")),
-        (lambda raw: raw.update(storage={"zzz": 1}), ("storage.zzz", "unknown key; remove it")),
-        (lambda raw: raw["aws"].pop("region"), ("aws.region", "missing; expected an AWS region such as 'us-east-1'")),
+        (lambda raw: raw.update(trian={}), "trian", "unknown key; did you mean 'train'?"),
+        (lambda raw: raw.update(storage={"zzz": 1}), "storage.zzz", "unknown key; remove it"),
+        (
+            lambda raw: raw["aws"].pop("region"),
+            "aws.region",
+            "missing; expected an AWS region such as 'us-east-1'",
+        ),
         (
             lambda raw: raw.pop("databricks"),
-            ("databricks", "missing section: The workspace whose Unity Catalog governs the data"),
+            "databricks",
+            "missing section: The workspace whose Unity Catalog governs the data",
         ),
-        (lambda raw: raw["aws"].update(account_id=111111111111), ("aws.account_id", QUOTES)),
+        (given("aws", account_id=111111111111), "aws.account_id", QUOTES),
         (
-            lambda raw: raw["train"].update(base_model_revision="main"),
-            ("train.base_model_revision", "expected the 40 hex digits of a commit, never a branch or tag, got 'main'"),
-        ),
-        (
-            lambda raw: raw["prepare"].update(role_arn="arn:aws:iam::999999999999:role/x"),
-            ("prepare.role_arn", "expected a role of account 111111111111 (aws.account_id), got 999999999999"),
+            given("train", base_model_revision="main"),
+            "train.base_model_revision",
+            "expected the 40 hex digits of a commit, never a branch or tag, got 'main'",
         ),
         (
-            lambda raw: raw["prepare"].update(curated_root="s3://elsewhere/curated"),
-            ("prepare.curated_root", "expected a prefix of the governed bucket (s3://governed-finetune-dev-governed/…)"),
+            given("prepare", role_arn="arn:aws:iam::999999999999:role/x"),
+            "prepare.role_arn",
+            "expected a role of account 111111111111 (aws.account_id), got 999999999999",
         ),
         (
-            lambda raw: raw["prepare"].update(delta_engine="jvm"),
-            ("prepare.delta_engine", "expected delta-rs or unity-connector, got 'jvm'"),
+            given("prepare", curated_root="s3://elsewhere/curated"),
+            "prepare.curated_root",
+            "expected a prefix of the governed bucket (s3://governed-finetune-dev-governed/…)",
         ),
         (
-            lambda raw: raw["prepare"]["spark"].update({"spark.sql.catalog.x.auth.oauth.clientSecret": "dose1234"}),
+            given("prepare", delta_engine="jvm"),
+            "prepare.delta_engine",
+            "expected delta-rs or unity-connector, got 'jvm'",
+        ),
+        (
+            lambda raw: raw["prepare"]["spark"].update(SPARK_SECRET),
+            "prepare.spark",
             (
-                "prepare.spark",
-                ("'spark.sql.catalog.x.auth.oauth.clientSecret' would be readable in the definition; "
-                "the job reads its secret from Secrets Manager"),
+                f"{next(iter(SPARK_SECRET))!r} would be readable in the definition; "
+                "the job reads its secret from Secrets Manager"
             ),
         ),
         (
-            lambda raw: raw["train"].update(subnet_ids=["subnet-0123456789abcdef0"]),
-            ("train.subnet_ids", "expected subnets and security groups together, or neither"),
+            given("train", subnet_ids=["subnet-0123456789abcdef0"]),
+            "train.subnet_ids",
+            "expected subnets and security groups together, or neither",
         ),
         (
-            lambda raw: raw["register"].update(queue_url="http://127.0.0.1:4566/000000000000/q"),
+            given("register", queue_url="http://127.0.0.1:4566/000000000000/q"),
+            "register.queue_url",
             (
-                "register.queue_url",
-                ("expected the URL of an SQS queue (https://sqs.<region>.amazonaws.com/<account>/<name>), "
-                "got 'http://127.0.0.1:4566/000000000000/q'"),
+                "expected the URL of an SQS queue "
+                "(https://sqs.<region>.amazonaws.com/<account>/<name>), "
+                "got 'http://127.0.0.1:4566/000000000000/q'"
             ),
         ),
         (
-            lambda raw: raw["train"].update(use_spot=False, max_wait_seconds=43200),
-            ("train.max_wait_seconds", "expected null without train.use_spot, got 43200"),
+            given("train", use_spot=False, max_wait_seconds=43200),
+            "train.max_wait_seconds",
+            "expected null without train.use_spot, got 43200",
         ),
         (
-            lambda raw: raw["train"].update(use_spot=True, max_wait_seconds=14399),
-            ("train.max_wait_seconds", "expected at least train.max_runtime_seconds (14400) with use_spot, got 14399"),
+            given("train", use_spot=True, max_wait_seconds=14399),
+            "train.max_wait_seconds",
+            f"{AT_LEAST}, got 14399",
         ),
         (
-            lambda raw: raw["train"].update(use_spot=True, max_wait_seconds=None),
-            ("train.max_wait_seconds", "expected at least train.max_runtime_seconds (14400) with use_spot, got null"),
+            given("train", use_spot=True, max_wait_seconds=None),
+            "train.max_wait_seconds",
+            f"{AT_LEAST}, got null",
         ),
         (
-            lambda raw: raw["register"].update(databricks_client_id="register"),
+            given("register", databricks_client_id="register"),
+            "register.databricks_client_id",
             (
-                "register.databricks_client_id",
-                "expected the application id (a UUID) of the register principal, or null, got 'register'",
+                "expected the application id (a UUID) of the register principal, or null, "
+                "got 'register'"
             ),
         ),
-        (lambda raw: raw["train"].update(use_spot="yes"), ("train.use_spot", "expected true or false, got 'yes'")),
-        (lambda raw: raw["train"].update(sharding="fsdp2"), ("train.sharding", "expected auto, ddp or fsdp, got 'fsdp2'")),
+        (given("train", use_spot="yes"), "train.use_spot", "expected true or false, got 'yes'"),
         (
-            lambda raw: raw["train"].update(mlflow_experiment="/Shared/../x"),
+            given("train", sharding="fsdp2"),
+            "train.sharding",
+            "expected auto, ddp or fsdp, got 'fsdp2'",
+        ),
+        (
+            given("train", mlflow_experiment="/Shared/../x"),
+            "train.mlflow_experiment",
             (
-                "train.mlflow_experiment",
-                "expected the workspace path of an experiment (/Shared/…), or null, got '/Shared/../x'",
+                "expected the workspace path of an experiment (/Shared/…), or null, "
+                "got '/Shared/../x'"
             ),
         ),
         (
-            lambda raw: raw["parameters"].update(Fp8Mode="native", TrainInstanceType="ml.p4d.24xlarge"),
+            given("parameters", Fp8Mode="native", TrainInstanceType="ml.p4d.24xlarge"),
+            "parameters.Fp8Mode",
             (
-                "parameters.Fp8Mode",
-                ("native needs FP8 arithmetic (g6 g6e p5 p5e p5en), ml.p4d.24xlarge has none "
-                "(A100, compute capability 8.0); auto takes the best"),
+                "native needs FP8 arithmetic (g6 g6e p5 p5e p5en), which ml.p4d.24xlarge lacks "
+                "(A100, compute capability 8.0); auto takes the best"
             ),
         ),
-        (lambda raw: raw["parameters"].update(Epoch=1), ("parameters.Epoch", "unknown parameter; did you mean 'Epochs'?")),
+        (
+            given("parameters", Epoch=1),
+            "parameters.Epoch",
+            "unknown parameter; did you mean 'Epochs'?",
+        ),
     ],
-)  # fmt: skip
-def test_a_fault_says_what_was_expected_and_got(
-    change: Change, expected: tuple[str, str], variables: dict[str, str]
+)
+def test_a_fault_has_what_was_expected_and_got(
+    change: Change, path: str, text: str, variables: dict[str, str]
 ) -> None:
-    assert faults(change, variables) == [expected]
+    assert faults(change, variables) == [(path, text)]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +222,14 @@ def test_a_fault_says_what_was_expected_and_got(
 )
 def test_a_host_outside_the_allow_list_is_refused(host: str, variables: dict[str, str]) -> None:
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
-    wanted = f"expected https://<workspace> of {zones}, without path or port, got {host.replace('svc:dapi0123', '…')!r}"
+    got = host.replace("svc:dapi0123", "…")
+    wanted = f"expected https://<workspace> of {zones}, without path or port, got {got!r}"
     assert faults(lambda raw: raw["databricks"].update(host=host), variables) == [
         ("databricks.host", wanted)
     ]
 
 
-def test_a_missing_variable_of_the_local_environment_says_how_to_get_it(
+def test_a_missing_variable_of_the_local_environment_names_the_command_that_sets_it(
     variables: dict[str, str],
 ) -> None:
     del variables["DATABRICKS_HOST"]
@@ -202,8 +237,8 @@ def test_a_missing_variable_of_the_local_environment_says_how_to_get_it(
         (
             "databricks.host",
             (
-                "${DATABRICKS_HOST} is not set in the environment; start the embedded environment and run: "
-                'eval "$(python -m pipeline.local env)"'
+                "${DATABRICKS_HOST} is not set in the environment; "
+                'start the embedded environment and run: eval "$(python -m pipeline.local env)"'
             ),
         )
     ]
@@ -222,9 +257,9 @@ def test_only_the_local_environment_may_speak_http_to_the_loopback(
     assert config.load("local", environ=variables).databricks.host == "http://127.0.0.1:8443"
     host = "http://192.168.0.1:8443"
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
-    text = f"expected https://<workspace> of {zones}, without path or port, or http on the loopback, got"
+    text = f"expected https://<workspace> of {zones}, without path or port, or http on the loopback"
     assert faults(lambda raw: None, variables | {"DATABRICKS_HOST": host}, "local") == [
-        ("databricks.host", f"{text} {host!r}")
+        ("databricks.host", f"{text}, got {host!r}")
     ]
 
 
@@ -238,7 +273,7 @@ def test_a_key_that_is_there_twice_is_refused(variables: dict[str, str]) -> None
     ("text", "expected"),
     [("- 1", "expected a mapping of sections, got list"), ("a: [", "is not YAML")],
 )
-def test_a_file_that_is_no_mapping_is_refused(
+def test_a_file_that_is_not_a_mapping_is_refused(
     text: str, expected: str, variables: dict[str, str]
 ) -> None:
     with pytest.raises(ConfigError, match=expected):

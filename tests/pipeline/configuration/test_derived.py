@@ -139,9 +139,12 @@ def test_a_given_value_that_contradicts_its_source_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         parsed(document)
     assert list(caught.value.faults) == [
-        ("train.role_arn", "expected a role of account 111111111111 (aws.account_id), got 999999999999"),
+        (
+            "train.role_arn",
+            "expected a role of account 111111111111 (aws.account_id), got 999999999999",
+        ),
         ("prepare.curated_root", "expected a prefix of the governed bucket (s3://mine/…)"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_name_of_an_environment_that_no_resource_can_have_is_refused() -> None:

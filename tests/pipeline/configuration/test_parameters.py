@@ -1,4 +1,4 @@
-"""The parameter table: its rows are docs/architecture.md's, and its checks report every fault at once."""
+"""The parameter table has the rows of docs/architecture.md, and its checks report every fault."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_every_default_is_within_its_own_range(parameter: parameters.Parameter) 
     assert parameters.fault(parameter, parameter.default) is None
 
 
-def test_all_faults_of_a_command_line_are_told_at_once() -> None:
+def test_all_faults_of_a_command_line_are_reported() -> None:
     values, faults = parameters.chosen(
         {"LoraRnk": "8", "Epochs": "many", "MaxEvalLoss": "-1", "LearningRate": "nan", "Seed": "3"}
     )
@@ -111,14 +111,17 @@ def test_a_rate_is_read_in_every_usual_form() -> None:
     assert parameters.parsed(BY_NAME["Epochs"], "+3") == (3, None)
 
 
-def test_an_integer_is_no_default_for_a_string_nor_a_boolean_for_an_integer() -> None:
+def test_a_default_of_another_type_is_refused() -> None:
     assert parameters.faults_in_defaults(
         {"ModelAlias": 3, "Epochs": True, "Epoch": 1, "MaxEvalLoss": 2}
     ) == [
         ("Epoch", "unknown parameter; did you mean 'Epochs'?"),
         (
             "ModelAlias",
-            "expected a string (a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>), got 3",
+            (
+                "expected a string "
+                "(a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>), got 3"
+            ),
         ),
         ("Epochs", "expected a whole number (≥ 1 and ≤ 20), got True"),
     ]
@@ -147,13 +150,13 @@ def test_a_value_that_contradicts_the_default_of_another_is_refused(
         parameters.check(alone)
 
 
-def test_an_environments_own_default_stands_for_the_tables() -> None:
+def test_the_default_of_an_environment_replaces_the_tables() -> None:
     parameters.check({"Fp8Mode": "native"}, {"TrainInstanceType": "ml.g6.xlarge"})
     with pytest.raises(UsageError, match="expected another table than RawTable"):
         parameters.check({"RawTable": "a.b.c"}, {"CuratedTable": "a.b.c"})
 
 
-def test_a_value_with_a_fault_of_its_own_is_not_replaced_by_the_default() -> None:
+def test_a_faulty_value_is_not_replaced_by_the_default() -> None:
     with pytest.raises(UsageError) as refused:
         parameters.check({"Fp8Mode": "native", "TrainInstanceType": "ml.g6"})
     assert "native needs" not in str(refused.value)
@@ -180,7 +183,7 @@ TABLES = {"RawTable": "a.b.filings", "CuratedTable": "a.b.examples"}
         ({"MergedExport": "bfloat16", "Fp8Mode": "nf4"}, "bfloat16 does not go with Fp8Mode nf4"),
     ],
 )
-def test_what_prepare_or_train_would_refuse_of_two_values_is_refused_first(
+def test_two_values_that_prepare_or_train_would_refuse_together_are_refused_first(
     changed: dict[str, str], text: str
 ) -> None:
     parameters.check(
@@ -208,7 +211,7 @@ def test_what_prepare_or_train_would_refuse_of_two_values_is_refused_first(
         ({"TrainInstanceType": "ml.g5.48xlarge"}, 4, []),
     ],
 )
-def test_bitsandbytes_does_not_go_with_a_base_that_is_split(
+def test_bitsandbytes_is_refused_with_a_sharded_base(
     changed: dict[str, str], hosts: int, refused: list[str]
 ) -> None:
     split = combinations.Cluster("fsdp", hosts)
@@ -218,7 +221,7 @@ def test_bitsandbytes_does_not_go_with_a_base_that_is_split(
 
 
 @given(st.text())
-def test_no_text_passes_as_a_table_name_but_three_plain_parts(text: str) -> None:
+def test_only_three_plain_parts_are_a_table_name(text: str) -> None:
     value, fault = parameters.parsed(BY_NAME["RawTable"], text)
     if fault is None:
         assert value == text

@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "governed-finetune" / "definition-local.json"
 
 
-def test_the_second_dry_run_prints_the_kept_definition_and_says_where_it_is(
+def test_the_second_dry_run_prints_the_kept_definition_and_names_its_file(
     configured: config.Config, compiler: Compiler, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = compile_cache.compiled(configured, compiler)

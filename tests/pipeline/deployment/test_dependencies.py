@@ -1,4 +1,4 @@
-"""A definition whose steps wait for each other, or for a step that may never run, is refused with the way spelled out."""
+"""Steps that wait for each other, or for a step that may never run, are refused with the path."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from pipeline.errors import DefinitionError
 
 Steps = dict[str, dict[str, Any]]
 LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
+IN_IF = "which is inside 'Gate: IfSteps' and runs only if that branch is taken"
+IN_ELSE = "which is inside 'Gate: ElseSteps' and runs only if that branch is taken"
 REGISTERED = {"Get": "Steps.Register.OutputParameters['model_version']"}
 
 
@@ -36,7 +38,10 @@ def joined(step: dict[str, Any], reference: object) -> None:
             lambda steps: steps["Prepare"].update(DependsOn=["Train"]),
             ["Prepare waits for itself: Prepare → Train → Prepare"],
         ),
-        (lambda steps: steps["Train"]["DependsOn"].append("Train"), ["Train waits for itself: Train → Train"]),
+        (
+            lambda steps: steps["Train"]["DependsOn"].append("Train"),
+            ["Train waits for itself: Train → Train"],
+        ),
         (
             lambda steps: steps["Prepare"].update(DependsOn=["Gate"]),
             ["Prepare waits for itself: Prepare → Gate → Train → Prepare"],
@@ -45,35 +50,38 @@ def joined(step: dict[str, Any], reference: object) -> None:
             lambda steps: joined(steps["Train"], REGISTERED),
             [
                 "Train waits for itself: Train → Register → Gate → Train",
-                "Train refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken",
+                "Train refers to 'Register', " + IN_IF,
             ],
         ),
         (
             lambda steps: steps["Gate"]["Arguments"]["Conditions"][0].update(RightValue=REGISTERED),
             [
                 "Gate waits for itself: Gate → Register → Gate",
-                "Gate refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken",
+                "Gate refers to 'Register', " + IN_IF,
             ],
         ),
         (
             lambda steps: steps["Rejected"]["Arguments"].update(ErrorMessage=REGISTERED),
-            ["Rejected refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken"],
+            ["Rejected refers to 'Register', " + IN_IF],
         ),
         (
             lambda steps: steps["Register"].update(DependsOn=["Rejected"]),
-            ["Register refers to 'Rejected', which is inside 'Gate: ElseSteps' and runs only if that branch is taken"],
+            ["Register refers to 'Rejected', " + IN_ELSE],
         ),
         (
-            lambda steps: (steps["Register"].update(DependsOn=["Rejected"]), steps["Rejected"].update(DependsOn=["Register"])),
+            lambda steps: (
+                steps["Register"].update(DependsOn=["Rejected"]),
+                steps["Rejected"].update(DependsOn=["Register"]),
+            ),
             [
                 "Register waits for itself: Register → Rejected → Register",
-                "Register refers to 'Rejected', which is inside 'Gate: ElseSteps' and runs only if that branch is taken",
-                "Rejected refers to 'Register', which is inside 'Gate: IfSteps' and runs only if that branch is taken",
+                "Register refers to 'Rejected', " + IN_ELSE,
+                "Rejected refers to 'Register', " + IN_IF,
             ],
         ),
     ],
-)  # fmt: skip
-def test_a_wait_that_cannot_end_is_spelled_out(
+)
+def test_a_wait_that_cannot_end_is_refused_with_its_path(
     compiled: str, change: Callable[[Steps], object], faults: list[str]
 ) -> None:
     assert refusal(compiled, change) == faults
@@ -104,7 +112,7 @@ def test_a_reference_outside_the_arguments_is_a_wait_too(
     assert refusal(compiled, by("Train")) == ["Train waits for itself: Train → Train"]
 
 
-def test_a_condition_waits_for_what_is_beside_its_conditions(compiled: str) -> None:
+def test_a_condition_waits_for_what_its_other_settings_refer_to(compiled: str) -> None:
     faults = refusal(compiled, lambda steps: steps["Gate"].update(DisplayName=REGISTERED))
     assert faults[0] == "Gate waits for itself: Gate → Register → Gate"
 
@@ -112,7 +120,7 @@ def test_a_condition_waits_for_what_is_beside_its_conditions(compiled: str) -> N
 @pytest.mark.parametrize(
     "named", [None, "Train", ["Prepare", {"Get": "Steps.Train.TrainingJobName"}], [None], {}]
 )
-def test_what_is_no_list_of_step_names_is_a_fault(compiled: str, named: object) -> None:
+def test_anything_but_a_list_of_step_names_is_a_fault(compiled: str, named: object) -> None:
     faults = refusal(compiled, lambda steps: steps["Train"].update(DependsOn=named))
     assert faults == [f"Train expected a list of step names in DependsOn, got {named!r}"]
 
@@ -124,12 +132,12 @@ def test_a_condition_without_a_branch_is_a_fault(compiled: str, branch: str) -> 
     assert gone == null == [f"Gate expected a list of steps in {branch}, got None"]
 
 
-def test_a_reference_that_is_no_text_is_a_fault(compiled: str) -> None:
+def test_a_reference_that_is_not_text_is_a_fault(compiled: str) -> None:
     faults = refusal(compiled, lambda steps: steps["Train"].update(DisplayName={"Get": 5}))
-    assert faults == ["Train refers to '5', but there is no such step"]
+    assert faults == ["Train refers to '5', but the step does not exist"]
 
 
-def test_two_circles_are_both_told(compiled: str) -> None:
+def test_two_cycles_are_both_reported(compiled: str) -> None:
     def change(steps: Steps) -> None:
         steps["Prepare"]["DependsOn"] = ["Train"]
         steps["Register"]["DependsOn"] = ["Register"]

@@ -1,4 +1,4 @@
-"""The commit a definition came from, as a tag tells it."""
+"""The commit of a definition, as its tag names it."""
 
 import subprocess
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_commit_is_named_and_a_changed_file_makes_it_dirty(tmp_path: Path) -> 
     assert provenance.commit(tmp_path) == f"{head}-dirty"
 
 
-def test_a_folder_that_is_no_checkout_says_so(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_checkout_is_named_so(tmp_path: Path) -> None:
     (tmp_path / ".git").write_text("not a checkout")
     assert provenance.commit(tmp_path) == "no-git-checkout"
 

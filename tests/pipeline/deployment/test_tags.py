@@ -1,4 +1,4 @@
-"""upsert and the pipeline's tags: what conf has is there, what conf lost is gone, what others set stays."""
+"""An upsert writes the tags of conf, removes those that conf no longer has, and keeps others."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ def deployed(configured: config.Config, client: Any, compiled: str) -> deploy.De
     return deploy.deploy(configured, client, compiled)
 
 
-def test_a_tag_that_conf_lost_is_removed_and_those_of_others_stay(
+def test_a_tag_that_conf_no_longer_has_is_removed_and_those_of_others_stay(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
     deployed(with_tags(configured, project="x", cost_centre="42", owner="me"), client, compiled)
@@ -54,7 +54,7 @@ def test_a_tag_that_conf_lost_is_removed_and_those_of_others_stay(
     assert not {"AddTags", "DeleteTags"} & set(service.calls)
 
 
-def test_a_tag_that_another_tool_set_before_conf_had_it_becomes_conf_s(
+def test_a_tag_of_another_tool_that_conf_then_has_belongs_to_conf(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
     deployed(with_tags(configured, project="x"), client, compiled)
@@ -66,7 +66,7 @@ def test_a_tag_that_another_tool_set_before_conf_had_it_becomes_conf_s(
     assert tags_of(service) == {"project": "x"}
 
 
-def test_a_pipeline_from_before_there_was_a_record_loses_what_its_definition_gave_its_jobs(
+def test_without_a_record_the_tags_that_the_definition_gave_its_jobs_are_removed(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
     deployed(configured, client, compiled)
@@ -77,7 +77,7 @@ def test_a_pipeline_from_before_there_was_a_record_loses_what_its_definition_gav
     assert tags_of(service) == {"environment": "local", "team": "others"}
 
 
-def test_a_removal_that_was_lost_is_repeated(
+def test_a_removal_that_failed_is_repeated(
     service: Any, configured: config.Config, client: Any, compiled: str
 ) -> None:
     deployed(with_tags(configured, project="x", owner="me"), client, compiled)
@@ -90,7 +90,7 @@ def test_a_removal_that_was_lost_is_repeated(
     assert deployed(with_tags(configured, project="x"), client, compiled).tags_removed == ("owner",)
 
 
-def test_the_difference_shows_tags_that_come_change_and_go_and_exits_3(
+def test_the_difference_shows_added_changed_and_removed_tags_and_exits_3(
     service: Any,
     configured: config.Config,
     client: Any,
@@ -105,15 +105,18 @@ def test_the_difference_shows_tags_that_come_change_and_go_and_exits_3(
     assert lines[:2] == ["--- deployed: tags", "+++ compiled: tags"]
     changed = {line.replace(",", "") for line in lines[2:] if line[0] in "+-"}
     assert changed == {
-        '-  "cost-centre": "42"', '-  "project": "old"', '+  "environment": "local"', '+  "project": "governed-finetune"'
-    }  # fmt: skip
+        '-  "cost-centre": "42"',
+        '-  "project": "old"',
+        '+  "environment": "local"',
+        '+  "project": "governed-finetune"',
+    }
     assert not {"AddTags", "DeleteTags", "UpdatePipeline"} & set(service.calls[2:])
     assert command.ended(upsert.main, ["--env", "local"]) == 0
     assert "tag removed        cost-centre\n" in capsys.readouterr().out
     assert command.ended(upsert.main, ["--env", "local", "--diff"]) == 0
 
 
-def test_another_commit_alone_is_no_difference(
+def test_another_commit_alone_is_not_a_difference(
     service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.ended(upsert.main, ["--env", "local", "--json"]) == 0
@@ -127,5 +130,5 @@ def test_the_record_of_the_most_tags_fits_one_tag(configured: config.Config, com
     assert len(provenance.tags(many, compiled)[provenance.CONFIGURED]) <= 256
 
 
-def test_nothing_of_ours_is_no_change() -> None:
+def test_a_tag_of_aws_is_not_a_change() -> None:
     assert not tagging.needed({"a": "1", "aws:x": "2"}, {"a": "1"}, deployed=None)

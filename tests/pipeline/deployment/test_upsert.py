@@ -1,4 +1,4 @@
-"""upsert, through unchanged boto3 against a server: what it deploys, what it leaves alone, and what it says."""
+"""`upsert` against a server, through unchanged boto3: what it deploys, keeps and prints."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ WRITES = {"CreatePipeline", "UpdatePipeline", "AddTags", "DeleteTags", "StartPip
 
 @pytest.fixture(autouse=True)
 def at_one_commit(monkeypatch: pytest.MonkeyPatch, compiled: str) -> None:
-    """The command sends the golden instead of compiling for 8 s; test_definition shows that they are equal."""
+    """The command sends the golden instead of compiling for 5 s. test_definition compares them."""
     monkeypatch.setattr(upsert, "_compiled", lambda _: compiled)
     monkeypatch.setattr(provenance, "commit", lambda: COMMIT)
 
@@ -64,7 +64,7 @@ def test_two_upserts_of_the_same_commit_change_nothing(
     assert json.loads(capsys.readouterr().out)["action"] == "unchanged"
 
 
-def test_white_space_and_key_order_are_no_difference(
+def test_white_space_and_key_order_are_not_a_difference(
     service: Any, configured: config.Config
 ) -> None:
     assert run() == 0
@@ -87,7 +87,7 @@ def test_white_space_and_key_order_are_no_difference(
         "ParallelismConfiguration",
     ],
 )
-def test_whatever_was_changed_by_hand_is_put_back(
+def test_a_setting_that_was_changed_by_hand_is_put_back(
     key: str,
     service: Any,
     configured: config.Config,
@@ -112,7 +112,7 @@ def test_whatever_was_changed_by_hand_is_put_back(
     assert run("--diff") == 0
 
 
-def test_the_same_definition_from_another_commit_only_moves_the_tags(
+def test_the_same_definition_from_another_commit_only_changes_the_tags(
     service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run() == 0
@@ -177,7 +177,8 @@ def test_a_refusal_is_one_message_with_what_to_do(
     )
     assert run() == 1
     assert capsys.readouterr().err == (
-        "Refused: CreatePipeline governed-finetune-local was refused by AWS: AccessDeniedException: "
+        "Refused: CreatePipeline governed-finetune-local was refused by AWS: "
+        "AccessDeniedException: "
         "User: x is not authorized to perform: sagemaker:CreatePipeline\n"
         "  do  ask for the right in conf/infrastructure/, or sign in as the role that has it\n"
     )
@@ -203,7 +204,7 @@ def test_the_local_environment_never_reaches_the_real_service(
     assert "environment 'local' needs $AWS_ENDPOINT_URL, got none" in capsys.readouterr().err
 
 
-def test_a_dry_run_prints_the_definition_and_calls_nobody(
+def test_a_dry_run_prints_the_definition_and_calls_no_service(
     service: Any, compiled: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--dry-run") == 0
@@ -236,12 +237,13 @@ def test_what_is_not_deployed_differs_in_everything(
     service: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--diff", "--json") == 3
-    told = json.loads(capsys.readouterr().out)
-    assert told["differs"]
-    assert {"pipeline", "parameter Epochs", "step Register", "step Rejected"} <= set(told["parts"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["differs"]
+    parts = {"pipeline", "parameter Epochs", "step Register", "step Rejected"}
+    assert parts <= set(result["parts"])
 
 
-def test_zeros_in_the_place_of_a_digest_compile_but_are_never_deployed(
+def test_placeholders_of_zeros_compile_but_are_never_deployed(
     variables: dict[str, str], configured: config.Config
 ) -> None:
     deploy.refuse_placeholders(configured)
@@ -256,17 +258,17 @@ def test_zeros_in_the_place_of_a_digest_compile_but_are_never_deployed(
     ]
 
 
-def test_a_command_refuses_zeros_before_it_calls_anybody(
+def test_placeholders_are_refused_before_the_first_call(
     service: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.ended(upsert.main, ["--env", "dev"]) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "train.image is a placeholder of zeros; give the real one" in said
-    assert "register.databricks_client_id is a placeholder of zeros" in said
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "train.image is a placeholder of zeros; give the real one" in shown
+    assert "register.databricks_client_id is a placeholder of zeros" in shown
     assert service.calls == []
 
 
-def test_the_environment_may_come_from_the_process_and_has_no_default(
+def test_the_environment_may_be_a_variable_of_the_process_and_has_no_default(
     service: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.ended(upsert.main, []) == 2

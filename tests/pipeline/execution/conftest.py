@@ -18,7 +18,7 @@ def deployed(
     compiled: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    """The service with the deployed pipeline, whose next execution succeeds; following waits 1 ms."""
+    """The service with the deployed pipeline. Its next execution succeeds; following waits 1 ms."""
     deploy.deploy(configured, client, compiled)
     service.calls.clear()
     service.jobs[steps.JOB.rsplit("/", 1)[-1]] = {

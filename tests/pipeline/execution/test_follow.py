@@ -58,7 +58,7 @@ def test_an_execution_is_followed_to_its_result(
     )
     assert ", ".join(" ".join(line.split()[:2]) for line in lines) == changes
     assert lines[2].endswith("before 7.6300 · eval loss 2.6843")
-    assert "\x1b" not in shown.err, "plain lines where there is no terminal"
+    assert "\x1b" not in shown.err, "plain lines without a terminal"
 
 
 def test_a_spot_job_that_lost_its_instance_shows_it(

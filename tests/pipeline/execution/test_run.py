@@ -48,7 +48,8 @@ def test_a_parameter_that_is_not_deployed_yet_is_refused_with_what_to_do(
     assert ran("--set", "Seed=1", "--set", "RawTable=edgar.raw.filings") == 2
     error = capsys.readouterr().err
     assert (
-        "Seed      is not a parameter of the deployed definition, which is older than this checkout; "
+        "Seed      is not a parameter of the deployed definition, "
+        "which is older than this checkout; "
         "run upsert" in error
     )
     assert (
@@ -85,7 +86,7 @@ def test_a_missing_pipeline_is_refused_with_the_command_that_deploys_it(
 ) -> None:
     assert ran() == 2
     assert capsys.readouterr().err.endswith(
-        "there is no pipeline 'governed-finetune-local' in account 000000000000, us-east-1; "
+        "pipeline 'governed-finetune-local' does not exist in account 000000000000, us-east-1; "
         "deploy it: python -m pipeline.upsert --env local\n"
     )
 
@@ -113,7 +114,7 @@ def test_without_a_token_each_start_is_another_execution(
 
 
 NO_FP8 = (
-    "Fp8Mode  native needs FP8 arithmetic (g6 g6e p5 p5e p5en), ml.g5.16xlarge has none "
+    "Fp8Mode  native needs FP8 arithmetic (g6 g6e p5 p5e p5en), which ml.g5.16xlarge lacks "
     "(A10G, compute capability 8.6); auto takes the best"
 )
 
