@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# databricks-sdk sleeps a Retry-After in full, however small `retry_timeout_seconds` is.
+# databricks-sdk sleeps for the whole Retry-After, even if `retry_timeout_seconds` is smaller.
 #
-# One would guess that `Config(retry_timeout_seconds=2)` ends a call after about two seconds. The deadline is only looked at
-# before an attempt, and the pause before the next one is whatever the server asked for. So a server that answers 429 with
-# `Retry-After: 9` holds the caller for nine seconds; only then does the call end, without another attempt.
-# It also shows which statuses a read repeats: 503 and 429 yes, 500, 502 and 504 no.
+# `Config(retry_timeout_seconds=2)` suggests that a call ends after about two seconds. But the deadline is only
+# checked before an attempt, and the pause before the next attempt is the one that the server requests. A server
+# that answers 429 with `Retry-After: 9` therefore delays the caller by nine seconds; then the call ends without
+# another attempt. The script also shows which statuses a read retries: 503 and 429, but not 500, 502 and 504.
 #
-# Seen with databricks-sdk 0.156.0, Python 3.11:
+# Observed with databricks-sdk 0.156.0, Python 3.11:
 #   budget 2 s, Retry-After 9 s: the call took 9 s (10 s on a busy machine), 1 request
 #   500: 1 request   502: 1 request   504: 1 request   503: 2 requests
-# Exit 1 if that changes.
+# The exit code is 1 if this changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

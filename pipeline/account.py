@@ -1,7 +1,7 @@
-"""The AWS account of an environment: its SageMaker client, and one clear message for whatever AWS answers.
+"""The AWS account of an environment: its SageMaker client, and messages for what AWS answers.
 
-Answers to failure: a lost response or a 5xx is retried by botocore (four tries; every call here is idempotent, by token
-or by content); a refusal (4xx) is never retried.
+botocore retries a lost response or a 5xx, with four attempts in all. Every call of this package is
+idempotent, by token or by content. A refusal (4xx) is never retried.
 """
 
 import contextlib
@@ -24,12 +24,21 @@ _REMEDIES = {
 
 
 def sagemaker(config: Config) -> Any:
-    """The client for this environment's region; endpoint and credentials come from the process environment."""
-    import boto3  # 0.3 s, which `--help` need not wait for
+    """Return the SageMaker client of this environment's region.
+
+    Endpoint and credentials come from the environment of the process.
+
+    Raises:
+        Refused: the environment is `local` and no endpoint is set: the call would reach AWS.
+    """
+    import boto3  # takes 0.3 s, which `--help` need not wait for
     from botocore.config import Config as ClientConfig
 
     if config.environment == LOCAL and not os.environ.get("AWS_ENDPOINT_URL"):
-        message = f"environment 'local' needs $AWS_ENDPOINT_URL, got none, and would reach AWS; {_embedded()}"
+        message = (
+            "environment 'local' needs $AWS_ENDPOINT_URL, got none, and would reach AWS; "
+            f"{_embedded()}"
+        )
         raise Refused(message)
     settings = ClientConfig(
         retries={"mode": "standard", "total_max_attempts": 4},
@@ -43,10 +52,10 @@ def sagemaker(config: Config) -> Any:
 
 @contextlib.contextmanager
 def answering(request: str, config: Config) -> Iterator[None]:
-    """Turn what AWS answers to `request` into `Refused`.
+    """Raise `Refused` for an error that AWS or botocore raises during `request`.
 
     Raises:
-        Refused: with the service's code and words, and what to do.
+        Refused: with the service's code and message, and what to do.
     """
     from botocore import exceptions
 
@@ -75,7 +84,7 @@ def answering(request: str, config: Config) -> Iterator[None]:
 
 
 def is_absent(error: Any) -> bool:
-    """Whether a ClientError says that the pipeline or execution does not exist."""
+    """Return whether a ClientError means that the pipeline or execution does not exist."""
     answer = error.response.get("Error", {})
     return answer.get("Code") in {"ResourceNotFound", "ResourceNotFoundException"} or (
         answer.get("Code") == "ValidationException"
@@ -84,7 +93,7 @@ def is_absent(error: Any) -> bool:
 
 
 def check_account(arn: str, config: Config) -> None:
-    """Refuse to go on in another account or region than the file names.
+    """Check that an ARN is of the account and region in the configuration.
 
     Raises:
         Refused: the credentials belong to another account, or the endpoint to another region.
@@ -92,8 +101,8 @@ def check_account(arn: str, config: Config) -> None:
     region, account = arn.split(":")[3:5]
     if (region, account) != (config.aws.region, config.aws.account_id):
         message = (
-            f"conf/{config.environment}.yaml is for account {config.aws.account_id} in {config.aws.region}, "
-            f"but the credentials reach account {account} in {region}; sign in to the right one"
+            f"conf/{config.environment}.yaml is for account {config.aws.account_id} in "
+            f"{config.aws.region}, but the credentials reach account {account} in {region}; sign in to the right one"
         )
         raise Refused(message)
 
@@ -104,4 +113,5 @@ def _remedy(code: str) -> str:
 
 
 def _embedded() -> str:
-    return 'is the embedded environment up? python -m pipeline.local up && eval "$(python -m pipeline.local env)"'
+    command = 'python -m pipeline.local up && eval "$(python -m pipeline.local env)"'
+    return f"is the embedded environment up? {command}"

@@ -1,4 +1,4 @@
-"""What every command of this package has in common: its options' form, its environment, and how it ends.
+"""What the commands of this package share: the form of their options, and how they end.
 
 Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 differs · 130 interrupted.
 """
@@ -14,7 +14,7 @@ EXIT_CODES = "exit codes: 0 done · 1 refused or failed · 2 bad usage or config
 
 
 def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """A parser with `--env`; the epilog is printed as written."""
+    """Return a parser with the option `--env`. The epilog is printed as it is written."""
     made = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
@@ -29,37 +29,45 @@ def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParse
 
 
 def environment(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """The environment that `--env` or `$PIPELINE_ENV` names; there is no default, so nobody deploys by accident.
+    """Return the environment that `--env` or `$PIPELINE_ENV` names.
+
+    There is no default, so nobody deploys to an environment by accident.
 
     Raises:
         UsageError: neither is given.
     """
     if chosen := given or environ.get("PIPELINE_ENV"):
         return chosen
-    message = "which environment? expected --env ENV or $PIPELINE_ENV, got neither; the files in conf/ are the choices"
+    message = (
+        "which environment? expected --env ENV or $PIPELINE_ENV, got neither; "
+        "the files in conf/ are the choices"
+    )
     raise UsageError(message)
 
 
 def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """The exit code of a command; a fault of the user is one message on stderr, without a traceback."""
+    """Run a command's `main` and return its exit code.
+
+    A `PipelineError` is a fault of the user or of AWS: one message on stderr, without a traceback.
+    """
     try:
         return body(argv)
     except PipelineError as error:
-        say(f"{type(error).__name__}: {error}")
+        note(f"{type(error).__name__}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output went away (`| head`); that is its right
+    except BrokenPipeError:  # the reader of stdout ended first, as `head` does; that is no error
         sys.stderr.close()
         return 1
 
 
-def say(text: str) -> None:
-    """A line for the person at the terminal; stdout is for results."""
+def note(text: str) -> None:
+    """Write a line for the person at the terminal to stderr. stdout is for results."""
     sys.stderr.write(f"{text}\n")
 
 
-def put(text: str) -> None:
-    """A line of the result."""
+def output(text: str) -> None:
+    """Write a line of the result to stdout."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

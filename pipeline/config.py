@@ -1,10 +1,12 @@
-"""One environment's configuration: conf/<env>.yaml, whole, checked, frozen.
+"""The configuration of one environment: conf/<env>.yaml, checked and frozen.
 
     config = load("dev")
     config.train.max_runtime_seconds
 
-No file inherits from another. `${NAME}` is read from the environment of the process, here and nowhere else. Every fault
-of a file is reported in one `ConfigError`; unknown keys are refused, with the nearest known one.
+No file inherits from another. Values that follow from the environment, the account and the region
+may be left out (`pipeline.configuration.derived`). `${NAME}` is read from the environment of the
+process, here and nowhere else. One `ConfigError` reports every fault of a file; unknown keys are
+refused, with the nearest known key.
 """
 
 import json
@@ -13,17 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline.configuration import consistency, fields
-from pipeline.configuration.messages import described, substituted
-from pipeline.errors import ConfigError, UsageError, did_you_mean
+from pipeline.configuration import consistency, derived, fields, file
+from pipeline.configuration.file import CONF
+from pipeline.configuration.messages import Fault, described, substituted
+from pipeline.errors import ConfigError
 from pipeline.parameters import Value
-
-CONF = Path(__file__).resolve().parent.parent / "conf"
-
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -140,99 +139,70 @@ _CONFIG = TypeAdapter(Config)
 
 
 def load(environment: str, *, environ: Mapping[str, str] = os.environ, conf: Path = CONF) -> Config:
-    """The configuration of `environment`.
+    """Return the configuration of an environment.
 
     Raises:
         UsageError: there is no such file.
         ConfigError: the file has faults; all of them are in the message.
     """
-    return parse(_text(environment, conf), environment, environ)
+    return parse(file.text(environment, conf), environment, environ)
 
 
 def default_parameters(environment: str, *, conf: Path = CONF) -> dict[str, Any]:
-    """The environment's own defaults as its file has them, before its variables are set. `load` checks them.
+    """Return the parameter defaults in an environment's file, unchecked: `load` checks them.
 
     Raises:
         UsageError: there is no such file.
-        ConfigError: the file is no mapping.
+        ConfigError: the file is not a mapping.
     """
-    parameters = _mapping(_text(environment, conf), f"conf/{environment}.yaml").get("parameters")
+    document = file.mapping(file.text(environment, conf), f"conf/{environment}.yaml")
+    parameters = document.get("parameters")
     return parameters if isinstance(parameters, dict) else {}
 
 
-def _text(environment: str, conf: Path) -> str:
-    known = sorted(path.stem for path in conf.glob("*.yaml"))
-    if environment not in known:
-        message = (
-            f"no environment {environment!r} in {conf.name}/{did_you_mean(environment, known)}"
-        )
-        raise UsageError(message)
-    path = conf / f"{environment}.yaml"
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"conf/{path.name}", [("(file)", f"expected readable UTF-8 text, got: {error}")]
-        ) from error
-
-
 def tree(config: Config) -> dict[str, Any]:
-    """The configuration as plain JSON values."""
+    """Return the configuration as plain JSON values."""
     plain: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
     return plain
 
 
 def parse(text: str, environment: str, environ: Mapping[str, str]) -> Config:
-    """The configuration that a file's text means in an environment.
+    """Return the configuration that a file's text means in an environment.
 
     Raises:
         ConfigError: the text has faults.
     """
-    file = f"conf/{environment}.yaml"
-    raw = _mapping(text, file)
-    raw, unset = substituted(raw, environ, environment)
-    context = {"environment": environment}
+    name = f"conf/{environment}.yaml"
+    written, unset = substituted(file.mapping(text, name), environ, environment)
+    document, found = derived.complete(written, environment)
     config, faults = None, []
     try:
-        # Through JSON: strict about scalars, while a mapping becomes a section and a list a tuple.
-        document = json.dumps({**raw, "environment": environment}, default=str)
-        config = _CONFIG.validate_json(document, context=context)
+        # Through JSON: it is strict about scalars, but takes a mapping as a section and a list as
+        # a tuple.
+        content = json.dumps({**document, "environment": environment}, default=str)
+        config = _CONFIG.validate_json(content, context={"environment": environment})
     except ValidationError as error:
         faults = described(error.errors(), _CONFIG.json_schema())
     unset_paths = {path for path, _ in unset}
-    faults = [
-        *unset,
-        *(fault for fault in faults if fault[0] not in unset_paths),
-        *consistency.faults(raw),
-    ]
+    faults = [*unset, *(fault for fault in faults if fault[0] not in unset_paths)]
+    faults = _without_consequences([*faults, *consistency.faults(document)], found)
     if config is None or faults:
-        raise ConfigError(file, faults)
+        raise ConfigError(name, faults)
     return config
 
 
-def _mapping(text: str, file: str) -> dict[str, Any]:
-    try:
-        raw = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  it is a SafeLoader
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            file, [("(file)", f"is not YAML: {' '.join(str(error).split())}")]
-        ) from error
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            file, [("(file)", f"expected a mapping of sections, got {type(raw).__name__}")]
-        )
-    return raw
+def _without_consequences(faults: list[Fault], found: Mapping[str, derived.Derived]) -> list[Fault]:
+    """The faults without those of derived values whose source has a fault itself."""
+    faulty = {path for path, _ in faults}
+    faulty |= {
+        source for path in found for source in found[path].sources if _section(source) in faulty
+    }
+    return [
+        (path, text)
+        for path, text in faults
+        if path not in found or faulty.isdisjoint(found[path].sources)
+    ]
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys and says nothing; here the second one is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key.value!r} is there twice", problem_mark=key.start_mark
-                )
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
+def _section(path: str) -> str:
+    return path.partition(".")[0]

@@ -1,10 +1,12 @@
-"""Where everything of one execution lies: the only place that composes an S3 URI.
+"""The S3 URIs of the files of one execution. Only this module composes them.
 
-    layout.prepare_manifest(config)                                  # s3://…/executions/{execution_id}/prepare/manifest.json
-    layout.of_execution(layout.prepare_manifest(config), "4x7k…")    # the URI of a known execution
+    template = layout.prepare_manifest(config)
+    # "s3://…/executions/{execution_id}/prepare/manifest.json"
+    layout.of_execution(template, "4x7k…")    # the URI for a known execution
 
-A URI names its execution, so two executions at once never share data. When the pipeline is compiled, `{execution_id}`
-becomes SageMaker's execution variable (`pipeline.graph.expressions.uri`).
+A URI contains the id of its execution, so two executions at the same time never share data. The
+compiled definition has SageMaker's execution variable instead of `{execution_id}`
+(`pipeline.graph.expressions.uri`).
 """
 
 from pipeline.config import Config
@@ -13,37 +15,40 @@ EXECUTION = "{execution_id}"
 
 
 def prepare_manifest(config: Config) -> str:
-    """What Prepare wrote, by digest; Train refuses to start if it reads anything else."""
+    """The manifest of what Prepare wrote, with digests. Train refuses to train on anything else."""
     return f"{evidence(config)}/{EXECUTION}/prepare/manifest.json"
 
 
 def train_evidence(config: Config) -> str:
-    """Under this prefix each training job writes `<job name>/manifest.json`, what it made, by digest; Register checks the
-    archive against it. SageMaker may run Train again, as another job."""
+    """The prefix of `<job name>/manifest.json`, which each training job writes with the digests of its
+    results. Register checks the archive against it. SageMaker may run Train again, as another job."""
     return f"{evidence(config)}/{EXECUTION}/train"
 
 
 def train_output(config: Config) -> str:
-    """Under this prefix SageMaker stores `<job name>/output/model.tar.gz`."""
+    """The prefix under which SageMaker stores `<job name>/output/model.tar.gz`."""
     return f"s3://{config.storage.artifact_bucket}/executions/{EXECUTION}/train"
 
 
 def train_checkpoints(config: Config) -> str:
-    """What an interrupted or repeated training job of this execution resumes from. A prefix of its own, so that one
-    lifecycle rule of the bucket ends them and no archive."""
+    """The checkpoints from which an interrupted or repeated training job of this execution resumes.
+
+    They have a separate prefix, so that a lifecycle rule of the bucket deletes them and no archive.
+    """
     return f"s3://{config.storage.artifact_bucket}/checkpoints/{EXECUTION}/train"
 
 
 def base_model(config: Config) -> str:
-    """The mirrored base model: one prefix per revision, never changed after it is written."""
-    return f"s3://{config.storage.artifact_bucket}/base-models/{config.train.base_model}/{config.train.base_model_revision}/"
+    """The prefix of the mirrored base model, one for each revision. A whole mirror never changes."""
+    model = f"{config.train.base_model}/{config.train.base_model_revision}"
+    return f"s3://{config.storage.artifact_bucket}/base-models/{model}/"
 
 
 def evidence(config: Config) -> str:
-    """The prefix of all executions' records."""
+    """The prefix of the records of all executions."""
     return f"s3://{config.storage.evidence_bucket}/executions"
 
 
 def of_execution(uri: str, execution_id: str) -> str:
-    """The URI for an execution that exists."""
+    """Return the URI for one execution."""
     return uri.replace(EXECUTION, execution_id)

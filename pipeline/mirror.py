@@ -1,16 +1,18 @@
-"""Mirror a base model from the hub to S3, at one revision, with the sha256 of every file: what Train verifies and loads.
+"""Mirror a base model from the hub to S3, at one revision, with the sha256 of every file.
 
     python -m pipeline.mirror --env dev --repository mistralai/Ministral-3-3B-Instruct-2512
-    python -m pipeline.mirror --env dev --folder DIR      # files that are here already
+    python -m pipeline.mirror --env dev --folder DIR      # files that are already on this machine
 
-Name and revision are those of conf/ENV.yaml. Only what the trainer reads is taken: no pickles, no second copy of the weights
-(`consolidated*`). The licence that the model's own card names is noted, so that the card of what is tuned can state it; where
-there is no card, none is. A folder that is not a whole model, or not one that Train can use, is refused with all its faults.
-`mirror.json` is uploaded after the files, so a first upload that was cut off is no mirror, and the same command goes on.
-A mirror that is there already is read whole, each object once, and compared with its sha256. A whole one is never changed:
-another folder for it is refused with the difference (exit 1). A broken one, which Train would refuse, is replaced, and the
-command names the files. The download from the hub is [unverified]: no machine of ours
-reaches it.
+Train verifies and loads the mirror. Name and revision are those of conf/ENV.yaml. Only files that
+Train reads are taken: no pickles, no second copy of the weights (`consolidated*`). The licence that
+the model's card states is recorded, so that the card of a tuned model can state it too. A folder that
+is not a whole model, or not one that Train can use, is refused with all its faults.
+
+`mirror.json` is uploaded after the files. An interrupted first upload therefore leaves no mirror, and
+the same command completes it. An existing mirror is read, each object once, and compared with its
+sha256. A whole one is never changed: other content for it is refused with the difference (exit 1). A
+broken one, which Train would refuse, is replaced, and the command names the files.
+The download from the hub is [unverified]: no machine of ours reaches it.
 """
 
 import hashlib
@@ -26,27 +28,27 @@ from typing import Any
 import yaml
 
 from pipeline import account, command, config, layout
-from pipeline.base_model import files as model_files
-from pipeline.base_model import trainable
-from pipeline.base_model.document import LICENCE, differing, entries
-from pipeline.base_model.document import MIRROR as MIRROR
-from pipeline.base_model.standing_mirror import StandingMirror
-from pipeline.command import put, say
+from pipeline.base_model import files, trainable
+from pipeline.base_model.document import LICENCE, MIRROR, differing, entries
+from pipeline.base_model.existing_mirror import ExistingMirror
+from pipeline.command import note, output
 from pipeline.errors import Refused, UsageError, listed
 
+__all__ = ["CARD", "LEFT", "MIRROR", "TAKEN", "described", "licence", "main", "upload"]
+
 TAKEN = ("*.safetensors", "*.json", "*.jinja")
-LEFT = ("consolidated*", "params.json")  # Mistral's own format: the same weights once more
+LEFT = ("consolidated*", "params.json")  # the same weights in Mistral's own format
 CARD = "README.md"  # read for its licence, not mirrored
-_NAME = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-)  # what every file system, S3 and a reader of messages take alike
-# PyYAML raises the latter ones for an impossible date, a tag that does not fit its value, and deep nesting.
+# Names that every file system and S3 take, and that are readable in a message.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+# PyYAML raises the last four for an impossible date, a tag that does not fit its value, and deep
+# nesting.
 _NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\n---\r?\n", re.DOTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = command.parser("pipeline.mirror", __doc__ or "", command.EXIT_CODES)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--repository", help="the hub's name of the model, owner/name")
@@ -71,15 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         uri = layout.base_model(configured)
         with account.answering(f"mirroring to {uri}", configured):
             done = upload(s3, folder, document, uri=uri)
-    put(f"{uri} {'holds' if done else 'already held'} {len(document['files'])} files")
+    output(f"{uri} {'holds' if done else 'already held'} {len(document['files'])} files")
     return 0
 
 
 def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
-    """The mirror document of a folder's files: name, revision, and path, size and sha256 of each.
+    """Return the mirror document of a folder: name, revision, and path, size and sha256 of each file.
 
     Raises:
-        UsageError: there are no weights among them, or the files are not a whole model; with every fault.
+        UsageError: the folder has no weights, or its files are not a whole model; with every fault.
     """
     paths = sorted(
         path for pattern in TAKEN for path in folder.glob(pattern) if path.name != MIRROR
@@ -87,16 +89,16 @@ def described(folder: Path, name: str, revision: str) -> dict[str, Any]:
     paths = [path for path in paths if not any(path.match(pattern) for pattern in LEFT)]
     if not any(path.suffix == ".safetensors" for path in paths):
         raise UsageError(
-            f"no model to mirror in {folder}\n  expected  safetensors weights\n  got       {len(paths)} other files"
+            f"no model to mirror in {folder}\n  expected  safetensors weights\n"
+            f"  got       {len(paths)} other files"
         )
-    _refuse(folder, [*_odd_names(paths), *model_files.faults(folder, paths)])
-    files = [
+    _refuse(folder, [*_odd_names(paths), *files.faults(folder, paths)])
+    listing = [
         {"path": path.name, "size": path.stat().st_size, "sha256": _sha256(path)} for path in paths
     ]
+    document = {"name": name, "revision": revision, "files": listing}
     stated = licence(folder)
-    return {"name": name, "revision": revision, "files": files} | (
-        {"licence": stated} if stated else {}
-    )
+    return document | {"licence": stated} if stated else document
 
 
 def _odd_names(paths: Sequence[Path]) -> list[tuple[str, str]]:
@@ -121,10 +123,12 @@ def _refusal(folder: Path, faults: list[tuple[str, str]]) -> UsageError:
 
 
 def licence(folder: Path) -> str | None:
-    """The licence that the front matter of the folder's model card names, in the hub's word for it; None without one.
+    """Return the licence in the front matter of the folder's model card, as the hub names it.
+
+    None if there is no card, or the card names no licence that the hub would know.
 
     Raises:
-        UsageError: the card cannot be read as text.
+        UsageError: the card cannot be read as UTF-8.
     """
     card = folder / CARD
     try:
@@ -141,70 +145,73 @@ def licence(folder: Path) -> str | None:
         document = yaml.safe_load(front_matter[1]) if front_matter else None
     except _NOT_YAML as error:  # the hub would not read it either
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        say(f"no licence is noted: the front matter of {card} cannot be read ({reason})")
+        note(f"no licence is recorded: the front matter of {card} cannot be read ({reason})")
         return None
     stated = document.get("license") if isinstance(document, dict) else None
     return stated if isinstance(stated, str) and LICENCE.fullmatch(stated) else None
 
 
 def upload(s3: Any, folder: Path, mirror: dict[str, Any], *, uri: str) -> bool:
-    """Put the files and then the document to `uri`; False, and nothing done, where the same mirror is there and whole.
+    """Upload the files and then the document to `uri`, and return True.
 
-    Every object that is there is read once: an equal document does not prove what lies beside it.
+    Return False, without a change, if the same mirror is already there and whole. For this every
+    object is read once: an equal document does not prove that the objects are the right ones.
 
     Raises:
-        Refused: a whole mirror of other content is there; the message says how it differs.
+        Refused: a whole mirror of other content is there; the message has the differences.
     """
-    standing = StandingMirror(s3, uri)
+    existing = ExistingMirror(s3, uri)
     differences: list[tuple[str, str]] = []
     try:
-        there = standing.document()
+        there = existing.document()
     except ValueError as error:
         broken = [(MIRROR, f"cannot be read: {str(error)[:200]}")]
     else:
         if there is None:
-            _put(s3, folder, mirror, standing=standing)
+            _put(s3, folder, mirror, existing=existing)
             return True
         differences = differing(there, mirror)
-        broken = standing.faults(there, name=mirror["name"], revision=mirror["revision"])
+        broken = existing.faults(there, name=mirror["name"], revision=mirror["revision"])
         if not broken and differences:
             raise _other_content(uri, differences)
         if not broken:
             return False
-    say(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
+    note(listed(f"the mirror at {uri} is broken and is replaced; it has", tuple(broken)))
     for name, text in differences:
-        say(f"  replaced  {name}: {text}")
-    _put(s3, folder, mirror, standing=standing)
+        note(f"  replaced  {name}: {text}")
+    _put(s3, folder, mirror, existing=existing)
     return True
 
 
 def _other_content(uri: str, differences: list[tuple[str, str]]) -> Refused:
     text = "\n".join(f"  {name}  {difference}" for name, difference in differences)
     return Refused(
-        f"another mirror is at {uri}, and it is whole; models may have been trained on it, so it is not changed\n{text}\n"
-        "  do  mirror the folder that it was made from, or give this content a revision of its own "
+        f"another mirror is at {uri}, and it is whole; "
+        f"models may have been trained on it, so it is not changed\n{text}\n"
+        "  do  mirror the folder that it was made from, or give this content another revision "
         "(train.base_model_revision)"
     )
 
 
-def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, standing: StandingMirror) -> None:
-    """The files, the document, and then away with objects that it does not name: Train refuses extra files.
+def _put(s3: Any, folder: Path, mirror: dict[str, Any], *, existing: ExistingMirror) -> None:
+    """Upload the files and the document, then delete the objects that the document does not name.
 
-    What is removed belonged to the mirror before; until the new document is up, it may be needed.
+    Train refuses extra files. They belong to the previous mirror, which may need them until the new
+    document is uploaded.
     """
-    bucket, prefix = standing.bucket, standing.prefix
+    bucket, prefix = existing.bucket, existing.prefix
     for entry in mirror["files"]:
         s3.upload_file(str(folder / entry["path"]), bucket, prefix + entry["path"])
     s3.put_object(Bucket=bucket, Key=prefix + MIRROR, Body=json.dumps(mirror, indent=1).encode())
-    for name in sorted((standing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
-        say(f"  removed   {name}: {MIRROR} does not name it")
+    for name in sorted((existing.sizes() or {}).keys() - entries(mirror).keys() - {MIRROR}):
+        note(f"  removed   {name}: {MIRROR} does not name it")
         s3.delete_object(Bucket=bucket, Key=prefix + name)
 
 
 def _download(repository: str, revision: str, folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
-    say(f"downloading {repository} at {revision}")
+    note(f"downloading {repository} at {revision}")
     snapshot_download(
         repository,
         revision=revision,

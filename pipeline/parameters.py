@@ -1,95 +1,50 @@
-"""What a data scientist may change for one execution: one table, from which everything else is read.
+"""The parameters that a data scientist may change for one execution, in one table.
 
     python -m pipeline.run --help                    # prints this table
     python -m pipeline.run --set LoraRank=32 --set MaxEvalLoss=2.2
 
-The SageMaker parameter objects (`pipeline.definition`), the check of `--set` (`chosen`) and the check of `parameters:`
-in conf/<env>.yaml all come from `TABLE`. Images, roles, buckets and hosts are configuration, never parameters.
+The SageMaker parameter objects (`pipeline.definition`), the check of `--set` (`chosen`) and the
+check of `parameters:` in conf/<env>.yaml are all made from `TABLE`. Images, roles, buckets and hosts
+are configuration, never parameters.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.configuration import combinations, instances
+from pipeline.configuration.parameter_rules import (
+    ALIAS,
+    CURATED_NAME,
+    NUMBER,
+    UC_NAME,
+    WRITTEN_NAME,
+    Parameter,
+    Type,
+    Value,
+    fault,
+    parsed,
+)
 from pipeline.errors import UsageError, did_you_mean, listed
 
-Value = str | int | float
-Type = Literal["String", "Integer", "Float"]
-
-# One part of a Unity Catalog name as steps/governance/names.py allows it: narrower than UC, so that none needs quoting.
-_UC_PART = r"[a-z0-9_]{1,63}"
-UC_NAME = rf"{_UC_PART}(\.{_UC_PART}){{2}}"
-# Python's int() and float() also take 1_0, other scripts' digits and spaces; a person who types one meant something else.
-NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
-# Neither `latest` nor `v<number>`: mlflow's client and Unity Catalog reserve both. The same rule as `checked_alias` of
-# steps/governance/names.py; tests/test_contract.py holds both equal.
-ALIAS = r"(?!(latest|v[0-9]+)\Z)[a-z][a-z0-9_]{0,62}"
-# Where nothing of ours can be written. The same rule as `written_name` of steps/governance/names.py, which has the
-# sources; tests/test_contract_values.py holds both equal.
-_NOT_WRITTEN = (
-    r"(system|samples|hive_metastore|__databricks_internal)\.|[a-z0-9_]+\.information_schema\."
-)
-WRITTEN_NAME = rf"(?!{_NOT_WRITTEN}){UC_NAME}"
-# Prepare also writes `<name>_rejected`, and a part of a name has at most 63 characters.
-CURATED_NAME = rf"(?![a-z0-9_.]+\.[a-z0-9_]{{55,}}\Z){WRITTEN_NAME}"
-_WRITTEN_IN_WORDS = (
-    "catalog.schema.name of a-z, 0-9, _, "
-    "not in system, samples, hive_metastore, __databricks_internal or information_schema"
-)
-_IN_WORDS = {
-    UC_NAME: "catalog.schema.name of a-z, 0-9, _",
-    WRITTEN_NAME: _WRITTEN_IN_WORDS,
-    CURATED_NAME: f"{_WRITTEN_IN_WORDS}, at most 54 characters after the last dot (Prepare also writes <name>_rejected)",
-    ALIAS: "a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>",
-}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One row: a name, its type and default, and the values that make sense."""
-
-    name: str
-    type: Type
-    default: Value
-    description: str
-    choices: tuple[Value, ...] = ()
-    pattern: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    also: Value | None = None  # one value outside the bounds that has a meaning of its own
-
-    @property
-    def range(self) -> str:
-        """The allowed values in the words of a message or a table."""
-        if self.choices:
-            few = (
-                self.choices
-                if len(self.choices) <= 8
-                else (*self.choices[:2], "…", self.choices[-1])
-            )
-            return f"one of {' '.join(str(choice) for choice in few)}"
-        if self.pattern:
-            return _IN_WORDS[self.pattern]
-        bounds = f"≥ {self.at_least:g} and ≤ {self.at_most:.10g}"
-        return bounds if self.also is None else f"{self.also} or {bounds}"
-
-    def admits(self, value: Value) -> bool:
-        """Whether the value, already of the right type, is within the range."""
-        if self.choices:
-            return value in self.choices
-        if isinstance(value, str):
-            return bool(value) and (
-                self.pattern is None or re.fullmatch(self.pattern, value) is not None
-            )
-        return value == self.also or self._within_bounds(value)
-
-    def _within_bounds(self, value: float) -> bool:
-        return (self.at_least is None or value >= self.at_least) and (
-            self.at_most is None or value <= self.at_most
-        )
+__all__ = [
+    "ALIAS",
+    "BY_NAME",
+    "CURATED_NAME",
+    "DEFAULTS",
+    "NUMBER",
+    "TABLE",
+    "UC_NAME",
+    "WRITTEN_NAME",
+    "Parameter",
+    "Type",
+    "Value",
+    "check",
+    "chosen",
+    "fault",
+    "faults_in_defaults",
+    "help_table",
+    "parsed",
+]
 
 
 def _uc(name: str, default: str, description: str, pattern: str = WRITTEN_NAME) -> Parameter:
@@ -109,7 +64,7 @@ TABLE: tuple[Parameter, ...] = (
         -1,
         "its Delta version; -1 = latest, resolved and recorded",
         at_least=-1,
-        at_most=2**31 - 1,  # a commit a second for 68 years; every reader of an Integer carries it
+        at_most=2**31 - 1,  # one commit a second for 68 years, and within every reader's integer
     ),
     _uc(
         "CuratedTable",
@@ -197,37 +152,13 @@ BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in T
 DEFAULTS: Mapping[str, Value] = {parameter.name: parameter.default for parameter in TABLE}
 
 
-def parsed(parameter: Parameter, text: str) -> tuple[Value | None, str | None]:
-    """The typed value that a command line's text means, or the fault in it."""
-    value = _typed(parameter.type, text)
-    if value is None:
-        return None, f"expected {_article(parameter.type)} ({parameter.range}), got {text[:100]!r}"
-    return value, fault(parameter, value)
-
-
-def _typed(type_: Type, text: str) -> Value | None:
-    if type_ == "String":
-        return text
-    if type_ == "Integer":
-        return int(text) if _WHOLE.fullmatch(text) else None
-    return float(text) if NUMBER.fullmatch(text) else None
-
-
-def fault(parameter: Parameter, value: Any) -> str | None:
-    """What is wrong with a typed value, or None."""
-    expected = {"String": str, "Integer": int, "Float": int | float}[parameter.type]
-    if isinstance(value, bool) or not isinstance(value, expected):
-        return f"expected {_article(parameter.type)} ({parameter.range}), got {value!r}"
-    return None if parameter.admits(value) else f"expected {parameter.range}, got {value!r}"
-
-
 def chosen(settings: Mapping[str, str]) -> tuple[dict[str, Value], list[tuple[str, str]]]:
-    """The typed values of `--set` texts, and every fault in them (unknown name, type, range)."""
+    """Return the typed values of `--set` texts, and every fault in them: unknown name, type, range."""
     values: dict[str, Value] = {}
     faults: list[tuple[str, str]] = []
     for name, text in settings.items():
         if name not in BY_NAME:
-            faults.append((name, f"is no parameter{did_you_mean(name, BY_NAME)}"))
+            faults.append((name, f"is not a parameter{did_you_mean(name, BY_NAME)}"))
             continue
         value, wrong = parsed(BY_NAME[name], text)
         if wrong is not None:
@@ -238,7 +169,9 @@ def chosen(settings: Mapping[str, str]) -> tuple[dict[str, Value], list[tuple[st
 
 
 def check(settings: Mapping[str, str], defaults: Mapping[str, Any] = DEFAULTS) -> None:
-    """Refuse wrong `--set` texts, alone and together with the defaults of the others, before anything is started.
+    """Refuse wrong `--set` texts before anything is started.
+
+    They are checked alone and together with the defaults of the other parameters.
 
     Raises:
         UsageError: with every fault.
@@ -255,9 +188,11 @@ def check(settings: Mapping[str, str], defaults: Mapping[str, Any] = DEFAULTS) -
 def faults_in_defaults(
     defaults: Mapping[str, Any], cluster: combinations.Cluster = combinations.ONE_HOST
 ) -> list[tuple[str, str]]:
-    """Every fault in an environment's own defaults (`parameters:` in its file), each alone and all together."""
+    """Return every fault in an environment's `parameters:`, each value alone and all together."""
     unknown = [
-        (n, f"unknown parameter{did_you_mean(n, BY_NAME)}") for n in defaults if n not in BY_NAME
+        (name, f"unknown parameter{did_you_mean(name, BY_NAME)}")
+        for name in defaults
+        if name not in BY_NAME
     ]
     known = [(n, fault(BY_NAME[n], value)) for n, value in defaults.items() if n in BY_NAME]
     together = combinations.faults({**DEFAULTS, **defaults}, cluster)
@@ -265,17 +200,14 @@ def faults_in_defaults(
 
 
 def help_table(defaults: Mapping[str, Any] | None = None) -> str:
-    """The table as plain text, for `--help` and the README."""
+    """Return the table as plain text, for `--help`. `defaults` replace those of the table."""
     rows = [
         (p.name, p.type, str((defaults or {}).get(p.name, p.default)), p.description, p.range)
         for p in TABLE
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        f"  {name:<{widths[0]}}  {type_:<{widths[1]}}  {default:<{widths[2]}}  {text:<{widths[3]}}  {range_}"
-        for name, type_, default, text, range_ in rows
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        for row in rows
     )
-
-
-def _article(type_: Type) -> str:
-    return {"String": "a string", "Integer": "a whole number", "Float": "a number"}[type_]
+    return "\n".join(f"  {line}  {row[4]}" for line, row in zip(lines, rows, strict=True))

@@ -1,11 +1,11 @@
-"""The register worker's own settings, for whoever starts it; `steps/register/arguments.py` parses them."""
+"""The settings of the register worker. `steps/register/arguments.py` parses them."""
 
 from pipeline import layout
 from pipeline.config import Config
 
 
 def arguments(config: Config) -> list[str]:
-    """Its command line; a Lambda gets the same by its environment."""
+    """Return the worker's command line. A Lambda gets the same values in its environment."""
     settings = {
         "--queue-url": config.register.queue_url,
         "--pipeline-name": config.pipeline.name,

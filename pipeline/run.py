@@ -2,14 +2,15 @@
 
     python -m pipeline.run --env dev --follow
     python -m pipeline.run --env dev --set LoraRank=32 --set MaxEvalLoss=2.2
-    python -m pipeline.run --env dev --from 4x7k2m9p1q0z --set Seed=18        # as that execution, but for the seed
-    python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow  # ask again for one started before
+    python -m pipeline.run --env dev --from 4x7k2m9p1q0z --set Seed=18   # as that one, another seed
+    python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow   # repeat a start
 
-A start has a token; the same parameters under the same token start nothing twice.
+Each start has a token. The same parameters under the same token are one execution.
 
---follow shows in Register's row what Register waits for and when it tries again (a schema that vanished, a workspace that
-does not answer); after ten attempts, 17 minutes, the step fails with that reason. To stop an execution meanwhile:
-aws sagemaker stop-pipeline-execution; it ends within a minute while a register worker runs.
+--follow shows in Register's row what Register waits for and when it tries again (a schema that does
+not exist, a workspace that does not answer). After ten attempts, 17 minutes, the step fails with that
+reason. To stop an execution meanwhile: aws sagemaker stop-pipeline-execution. It ends within a minute
+if a register worker runs.
 """
 
 import argparse
@@ -20,42 +21,39 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline import account, command, config
-from pipeline.command import put, say
+from pipeline.command import note, output
 from pipeline.config import Config
 from pipeline.errors import Refused, UsageError
-from pipeline.execution import progress
-from pipeline.execution import start as execution
+from pipeline.execution import progress, start
 from pipeline.execution.outcome import Outcome
 from pipeline.parameters import help_table
 
-_HAVE_IT_AGAIN = (
-    "to have it again, deploy the commit of that execution first (python -m pipeline.upsert)"
-)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
     overrides = settings(arguments.set)
     configured = config.load(command.environment(arguments.env))
     client = account.sagemaker(configured)
-    token = arguments.token or execution.new_token()
-    start = execution.prepared(configured, client, overrides, token=token, source=arguments.source)
-    for name, text in start.left_out.items():
-        say(
-            f"left out   {name}={text}: the deployed definition has no such parameter any more; {_HAVE_IT_AGAIN}"
+    token = arguments.token or start.new_token()
+    prepared = start.prepared(configured, client, overrides, token=token, source=arguments.source)
+    for name, text in prepared.left_out.items():
+        note(
+            f"left out   {name}={text}: the deployed definition no longer has this parameter; to "
+            "use it, deploy the commit of that execution first (python -m pipeline.upsert)"
         )
-    arn = _sent(start, client, token)
+    arn = _sent(prepared, client, token)
     if not arguments.follow:
-        put(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
+        output(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
         return 0
-    outcome = _followed(configured, client, arn, again=_again(arguments, token))
-    put(json.dumps(asdict(outcome), indent=2, default=str) if arguments.json else _told(outcome))
+    outcome = _followed(configured, client, arn, repeat=_repeat(arguments, token))
+    text = json.dumps(asdict(outcome), indent=2, default=str) if arguments.json else _text(outcome)
+    output(text)
     return 0 if outcome.succeeded else 1
 
 
 def settings(words: Sequence[str]) -> dict[str, str]:
-    """The `Name=value` words of `--set`.
+    """Return the `Name=value` words of `--set` as a mapping.
 
     Raises:
         UsageError: a word has no `=`, or a name is given twice.
@@ -73,54 +71,57 @@ def settings(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _sent(start: execution.Start, client: Any, token: str) -> str:
-    say(
-        f"token      {token}"
-    )  # before the call: if its answer is lost, the same token gets the same execution
+def _sent(prepared: start.Start, client: Any, token: str) -> str:
+    # Shown before the call: if its answer is lost, the same token returns the same execution.
+    note(f"token      {token}")
     try:
-        arn = start.send(client)
+        arn = prepared.send(client)
     except Refused as error:
-        message = f"{error}\n  if an answer was lost, the same command with --token {token} starts nothing twice"
+        message = (
+            f"{error}\n  if an answer was lost, the same command with --token {token} "
+            "starts nothing twice"
+        )
         raise Refused(message) from error
-    say(f"execution  {arn}")
+    note(f"execution  {arn}")
     return arn
 
 
-def _followed(configured: Config, client: Any, arn: str, *, again: str) -> Outcome:
+def _followed(configured: Config, client: Any, arn: str, *, repeat: str) -> Outcome:
     try:
         with progress.shown(sys.stderr) as show:
-            return execution.follow(configured, client, arn, show=show)
+            return start.follow(configured, client, arn, show=show)
     except KeyboardInterrupt:
-        say(f"\nnot following any more; the execution goes on\n{_what_next(arn, again)}")
+        note(f"\nno longer following; the execution continues\n{_next_steps(arn, repeat)}")
         raise
     except Refused as error:
-        message = f"{error}\n  the execution goes on\n{_what_next(arn, again)}"
+        message = f"{error}\n  the execution continues\n{_next_steps(arn, repeat)}"
         raise Refused(message) from error
 
 
-def _what_next(arn: str, again: str) -> str:
+def _next_steps(arn: str, repeat: str) -> str:
     return (
-        f"  follow it:  {again}\n"
+        f"  follow it:  {repeat}\n"
         f"  stop it:    aws sagemaker stop-pipeline-execution --pipeline-execution-arn {arn} "
         f"--client-request-token stop-{arn.rsplit('/', 1)[-1]:0>32}"
     )
 
 
-def _again(arguments: argparse.Namespace, token: str) -> str:
+def _repeat(arguments: argparse.Namespace, token: str) -> str:
+    """The command line that follows the same execution again."""
     words = ["python -m pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
     words += [f"--set {word}" for word in arguments.set]
     words += ["--from", arguments.source] if arguments.source else []
     return " ".join([*words, "--token", token, "--follow"])
 
 
-def _told(outcome: Outcome) -> str:
-    rows = progress.result(outcome)
-    return "\n".join(f"{name:<10} {value}" for name, value in rows)
+def _text(outcome: Outcome) -> str:
+    return "\n".join(f"{name:<10} {value}" for name, value in progress.result(outcome))
 
 
 def _parser() -> argparse.ArgumentParser:
-    epilog = f"parameters (type, default, meaning, range; conf/ENV.yaml may set other defaults):\n{help_table()}\n\n"
-    parser = command.parser("pipeline.run", __doc__ or "", epilog + command.EXIT_CODES)
+    heading = "parameters (type, default, meaning, range; conf/ENV.yaml may set other defaults):"
+    epilog = f"{heading}\n{help_table()}\n\n{command.EXIT_CODES}"
+    parser = command.parser("pipeline.run", __doc__ or "", epilog)
     parser.add_argument(
         "--set",
         action="append",
@@ -132,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         "--from",
         dest="source",
         metavar="EXECUTION",
-        help="take all parameters from an execution, as it ran",
+        help="take all other parameters from an execution, as it ran",
     )
     parser.add_argument(
         "--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded"

@@ -1,83 +1,84 @@
-"""The facts and formulas behind docs/scaling.md; `scripts/scaling` makes the tables.
+"""The facts and assumptions behind docs/scaling.md, and the arithmetic of several GPUs.
 
-Edit MODELS, GPUS, CLUSTERS and the assumptions below them. The formulas are those of steps/train/planning/memory.py and flops.py, for
-the one way of cutting a step that needs least memory, and without torch.
+Memory, operations and sizes come from steps/train/planning, as Train computes them. This module
+adds what only the page needs: models larger than Ministral-3-3B, prices, links and traffic.
+`python -m scripts.scaling_page` makes the tables. To change a number, edit MODELS, GPUS, CLUSTERS
+or the assumptions below them.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-GIB, MILLION = 2**30, 10**6
+from steps.train.planning import batching, flops, memory
+from steps.train.planning.devices import SHEETS, Sheet
+from steps.train.planning.memory import Plan
+from steps.train.planning.shapes import MINISTRAL_3B, Shape
+
+GIB = 2**30
+
+# Assumptions: change them here.
+RANK = 16  # of the adapters
+TOKENS = 8192  # of a packed row
+DOCUMENT = 1024  # tokens of a document; attention reaches only within it
+LABELLED = 0.2  # share of tokens with a label
+# Share of the bfloat16 peak that the operations of a step reach. A recomputed layer repeats its
+# forward, which is half as much arithmetic again; flops.py does not count it, so it lowers the MFU.
+MFU = 0.30
+_ROW = flops.Tokens(
+    tokens=TOKENS,
+    pairs=TOKENS // DOCUMENT * (DOCUMENT * (DOCUMENT + 1) // 2),
+    labelled=round(LABELLED * TOKENS),
+)
 
 
 @dataclass(frozen=True)
 class Model:
-    """Sizes of a decoder; `heads` of `width` each, embeddings tied or not."""
+    """A base model and the adapters that are trained on it."""
 
     name: str
-    hidden: int
-    ffn: int
-    layers: int
-    heads: int
-    kv_heads: int
-    width: int
-    vocabulary: int
-    tied: bool
-
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """(in, out) of one layer's linears."""
-        d, f, q, k = self.hidden, self.ffn, self.heads * self.width, self.kv_heads * self.width
-        return [(d, q), (d, k), (d, k), (q, d), (d, f), (d, f), (f, d)]
-
-    @property
-    def layer(self) -> int:
-        """Weights of one layer's linears."""
-        return sum(a * b for a, b in self.shapes)
+    shape: Shape
 
     @property
     def linears(self) -> int:
         """Weights of all layers' linears."""
-        return self.layers * self.layer
-
-    @property
-    def ends(self) -> int:
-        """Weights of embedding and head."""
-        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return self.shape.layers * self.shape.layer_weights
 
     @property
     def adapters(self) -> int:
-        """Weights of the LoRA adapters."""
-        return self.layers * sum(RANK * (a + b) for a, b in self.shapes)
+        """Weights of the LoRA adapters of all layers."""
+        return self.shape.layers * self.shape.adapter_weights(RANK)
 
 
-# 3B, 8B, 14B: Ministral 3, arXiv 2601.08584 [8B and 14B unverified here]. 32B and 70B: sizes of Qwen2.5-32B and Llama-3-70B,
-# stand-ins for models of that size; Train itself loads Ministral 3 only.
+# 3B, 8B and 14B are Ministral 3, arXiv 2601.08584 [8B and 14B unverified here]. 32B and 70B have
+# the sizes of Qwen2.5-32B and Llama-3-70B and represent models of that size; Train itself loads
+# Ministral 3 only. The fields are hidden, ffn, layers, heads, kv_heads, head_width, vocabulary.
 MODELS = (
-    Model("3B", 3072, 9216, 26, 32, 8, 128, 131072, tied=True),
-    Model("8B", 4096, 14336, 34, 32, 8, 128, 131072, tied=False),
-    Model("14B", 5120, 16384, 40, 32, 8, 128, 131072, tied=False),
-    Model("32B", 5120, 27648, 64, 40, 8, 128, 152064, tied=False),
-    Model("70B", 8192, 28672, 80, 64, 8, 128, 128256, tied=False),
+    Model("3B", MINISTRAL_3B),
+    Model("8B", Shape(4096, 14336, 34, 32, 8, 128, 131072, tied=False)),
+    Model("14B", Shape(5120, 16384, 40, 32, 8, 128, 131072, tied=False)),
+    Model("32B", Shape(5120, 27648, 64, 40, 8, 128, 152064, tied=False)),
+    Model("70B", Shape(8192, 28672, 80, 64, 8, 128, 128256, tied=False)),
 )
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """Dense bfloat16 peak (operations a second), memory that CUDA reports (bytes), link to its neighbours (bytes a second)."""
+    """A GPU's data sheet and the link to its neighbours in the host, in bytes a second."""
 
-    peak: float
-    memory: float
+    sheet: Sheet
     link: float
 
 
-# Peaks: reference/training.md section 5 (A10G: 70, not the A10's 125); A100: NVIDIA's data sheet. Memory and links
-# [unverified]: PCIe 4.0 x16 through the host for A10G and L40S, NVLink in one direction for A100 and H100.
+# NVIDIA's data sheet of the A100 with 40 GB; the memory is [unverified]. devices.py does not list
+# it, so Train reports no MFU on this GPU.
+_A100 = Sheet(bfloat16=312e12, fp8=None, memory_bytes=int(39.4 * GIB))
+# Links, all [unverified]: PCIe 4.0 x16 through the host for A10G and L40S, NVLink in one direction
+# for A100 and H100.
 GPUS = {
-    "A10G": Gpu(70e12, 22.0 * GIB, 12e9),
-    "L40S": Gpu(362e12, 44.4 * GIB, 24e9),
-    "A100": Gpu(312e12, 39.4 * GIB, 300e9),
-    "H100": Gpu(989e12, 79.1 * GIB, 450e9),
+    "A10G": Gpu(SHEETS["A10G"], 12e9),
+    "L40S": Gpu(SHEETS["L40S"], 24e9),
+    "A100": Gpu(_A100, 300e9),
+    "H100": Gpu(SHEETS["H100 80GB HBM3"], 450e9),
 }
 
 
@@ -88,7 +89,7 @@ class Cluster:
     instance: str
     hosts: int
     gpu: str
-    gpus: int  # on each host
+    gpus: int  # of each host
     network: float  # bytes a second of one host
     dollars: float  # an hour of one host
 
@@ -99,76 +100,58 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        """As conf would name it."""
+        """The instance type, with the number of hosts if there are several."""
         return self.instance if self.hosts == 1 else f"{self.hosts} x {self.instance}"
 
     @property
     def bandwidth(self) -> float:
-        """Bytes a second of one GPU towards the next in a ring; the slowest link of the ring sets its pace."""
+        """Bytes a second from one GPU to the next in a ring, whose slowest link sets the pace."""
         link = GPUS[self.gpu].link
         return link if self.hosts == 1 else min(link, self.network)
 
 
-GBIT = 1e9 / 8
-# Network: EC2's instance pages. Dollars: SageMaker training on demand, us-east-1, no volume, no Savings Plan; g5 and g6e from
-# tables in public repositories that cite AWS's price list, p4d and p5 from EC2's price after the cut of June 2025 plus
-# SageMaker's 15 %. All [unverified]: look at aws.amazon.com/sagemaker/pricing before you decide anything.
+_GBIT = 1e9 / 8
+# Network: EC2's instance pages. Dollars: SageMaker training on demand, us-east-1, without volumes
+# and Savings Plans. g5 and g6e are from tables in public repositories that cite AWS's price list;
+# p4d and p5 are EC2's price after the cut of June 2025 plus SageMaker's 15 %. All are [unverified]:
+# read aws.amazon.com/sagemaker/pricing before you decide anything.
 CLUSTERS = (
-    Cluster("ml.g5.16xlarge", 1, "A10G", 1, 25 * GBIT, 5.12),
-    Cluster("ml.g5.16xlarge", 4, "A10G", 1, 25 * GBIT, 5.12),
-    Cluster("ml.g5.48xlarge", 1, "A10G", 8, 100 * GBIT, 20.36),
-    Cluster("ml.g6e.12xlarge", 1, "L40S", 4, 100 * GBIT, 13.12),
-    Cluster("ml.p4d.24xlarge", 1, "A100", 8, 400 * GBIT, 25.25),
-    Cluster("ml.p5.48xlarge", 1, "H100", 8, 3200 * GBIT, 63.30),
-    Cluster("ml.p5.48xlarge", 2, "H100", 8, 3200 * GBIT, 63.30),
+    Cluster("ml.g5.16xlarge", 1, "A10G", 1, 25 * _GBIT, 5.12),
+    Cluster("ml.g5.16xlarge", 4, "A10G", 1, 25 * _GBIT, 5.12),
+    Cluster("ml.g5.48xlarge", 1, "A10G", 8, 100 * _GBIT, 20.36),
+    Cluster("ml.g6e.12xlarge", 1, "L40S", 4, 100 * _GBIT, 13.12),
+    Cluster("ml.p4d.24xlarge", 1, "A100", 8, 400 * _GBIT, 25.25),
+    Cluster("ml.p5.48xlarge", 1, "H100", 8, 3200 * _GBIT, 63.30),
+    Cluster("ml.p5.48xlarge", 2, "H100", 8, 3200 * _GBIT, 63.30),
 )
 
-# Assumptions: change them here.
-RANK = 16  # of the adapters
-TOKENS = 8192  # of a packed row; one row at once, every layer recomputed: the least memory a row can need
-ROWS_PER_STEP = 4  # or one a GPU, where there are more (steps/train/planning/batching.py)
-DOCUMENT = 1024  # mean tokens of a document: attention looks at half of them
-LABELLED = 0.2  # share of tokens with a label
-MFU = 0.30  # share of the bfloat16 peak that a step's own operations reach; recomputing costs half as much again
-CHUNK = 8 * 2**27  # bytes: a chunk of logits twice in float32 (steps/train/model/chunked_loss.py)
-FULL, UNCOUNTED = (
-    0.9,
-    GIB,
-)  # of a GPU's memory: what may be planned with, and what context and libraries take
+
+def plan(model: Model, *, mode: str = "storage", shards: int = 1) -> Plan:
+    """Return the memory plan of one GPU; `shards` is the number of GPUs that split the base."""
+    return Plan(model.shape, mode, RANK, shards=shards)
 
 
 def operations(model: Model) -> float:
-    """Of forward and backward for one token: no gradient of the frozen weights, none of what is recomputed."""
-    head = 4 * model.vocabulary * model.hidden * LABELLED
-    attention = 3 * model.layers * 4 * model.heads * model.width * DOCUMENT / 2
-    return 4 * model.linears + 6 * model.adapters + head + attention
+    """Return the operations of forward and backward for one token."""
+    return flops.of_step(model.shape, RANK, _ROW).total / TOKENS
 
 
-def activations(model: Model) -> float:
-    """Bytes: every layer's input, one whole layer while it is recomputed and goes backward, the loss."""
-    inputs = 2 * model.hidden * TOKENS * model.layers
-    q, k = model.heads * model.width, model.kv_heads * model.width
-    layer = TOKENS * (12 * model.hidden + 2 * (2 * q + 2 * k) + 2 * 4 * model.ffn + 2 * 7 * RANK)
-    backward = TOKENS * (2 * model.hidden + 2 * 2 * model.ffn)
-    decoded = 2 * model.hidden * model.ffn
-    return inputs + max(layer + backward + decoded, CHUNK + 4 * model.hidden * TOKENS)
+def needed(model: Model, shards: int) -> memory.Estimate:
+    """Return the bytes of each GPU for one row with every layer recomputed.
 
-
-def memory(model: Model, sharers: int) -> float:
-    """Bytes on each GPU; `sharers` is 1 where each has the whole base (DDP), else the number of GPUs (FSDP2)."""
-    gathered = (
-        2 * model.layer if sharers > 1 else 0
-    )  # the layer at work, and the next one on its way
-    base = model.linears / sharers + gathered + 2 * model.ends
-    return base + 16 * model.adapters / sharers + activations(model)
+    This is the least memory that a row can need. `shards` is 1 if each GPU has the whole base
+    (DDP), otherwise the number of GPUs (FSDP2).
+    """
+    return memory.peak(plan(model, shards=shards), TOKENS, recomputed=model.shape.layers)
 
 
 def sharing(model: Model, cluster: Cluster) -> str:
-    """What `sharding: auto` comes to."""
-    budget = FULL * GPUS[cluster.gpu].memory - UNCOUNTED
-    if memory(model, 1) <= budget:
+    """Return what `sharding: auto` decides: one GPU, DDP or FSDP2, or "no" if nothing fits."""
+    budget = batching.budget_bytes(GPUS[cluster.gpu].sheet.memory_bytes)
+    if needed(model, 1).total <= budget:
         return "one GPU" if cluster.count == 1 else "DDP"
-    return "FSDP2" if cluster.count > 1 and memory(model, cluster.count) <= budget else "no"
+    split_fits = cluster.count > 1 and needed(model, cluster.count).total <= budget
+    return "FSDP2" if split_fits else "no"
 
 
 @dataclass(frozen=True)
@@ -177,40 +160,48 @@ class Step:
 
     arithmetic: float
     traffic: float
-    hidden: bool  # traffic that goes on during the arithmetic
+    hidden: bool  # the traffic runs during the arithmetic
     tokens: int
 
     @property
     def rate(self) -> float:
         """Tokens a second."""
-        seconds = (
-            max(self.arithmetic, self.traffic) if self.hidden else self.arithmetic + self.traffic
-        )
-        return self.tokens / seconds
+        if self.hidden:
+            return self.tokens / max(self.arithmetic, self.traffic)
+        return self.tokens / (self.arithmetic + self.traffic)
 
 
 def step(model: Model, cluster: Cluster) -> Step:
-    """How long one takes."""
-    rows = -(-max(ROWS_PER_STEP, cluster.count) // cluster.count)  # of each GPU, one after another
-    arithmetic = rows * TOKENS * operations(model) / (MFU * GPUS[cluster.gpu].peak)
+    """Return the times of one optimizer step."""
+    rows = batching.rows_per_step(cluster.count) // cluster.count  # of each GPU, one after another
+    peak = GPUS[cluster.gpu].sheet.bfloat16
+    arithmetic = rows * TOKENS * operations(model) / (MFU * peak)
     split = sharing(model, cluster) == "FSDP2"
     traffic = sharded_bytes(model, cluster, rows) if split else reduced_bytes(model, cluster)
     return Step(arithmetic, traffic / cluster.bandwidth, split, rows * TOKENS * cluster.count)
 
 
 def reduced_bytes(model: Model, cluster: Cluster) -> float:
-    """DDP: adapters' float32 gradients, once a step; a ring passes 2 (n - 1) / n of them through each link."""
+    """Return the bytes that DDP sends through each link in one step.
+
+    The adapters' float32 gradients are reduced once; a ring sends 2 (n - 1) / n of them through
+    each link.
+    """
     return 2 * (cluster.count - 1) / cluster.count * 4 * model.adapters
 
 
 def sharded_bytes(model: Model, cluster: Cluster, rows: int) -> float:
-    """FSDP2: for each row every layer is gathered twice and its adapters' gradients are scattered once."""
-    each = (cluster.count - 1) / cluster.count
-    return rows * each * (2 * (model.linears + 4 * model.adapters) + 4 * model.adapters)
+    """Return the bytes that FSDP2 sends through each link in one step.
+
+    For each row every layer is gathered twice, in forward and in backward: one byte for each weight
+    of its linears, four for each of its adapters. The adapters' gradients are scattered once.
+    """
+    share = (cluster.count - 1) / cluster.count
+    return rows * share * (2 * (model.linears + 4 * model.adapters) + 4 * model.adapters)
 
 
 def fitting() -> Iterable[tuple[Model, Cluster]]:
-    """What fits where."""
+    """Return every pair of a model and a cluster on which it fits."""
     return (
         (model, cluster)
         for model in MODELS

@@ -308,18 +308,18 @@ def test_train_and_the_command_refuse_the_same_combinations(
     from steps.train.arguments import parse
     from steps.train.export import merged_model
     from steps.train.model import loading, precision
-    from steps.train.planning.memory import Plan
+    from steps.train.planning.devices import Device
     from steps.train.planning.shapes import MINISTRAL_3B
 
     monkeypatch.setattr(loading, "_fits", lambda *_: True)
     monkeypatch.setattr(merged_model, "_require_room", lambda *_: None)
-    monkeypatch.setattr(merged_model.shards, "plan", lambda _: None)
+    monkeypatch.setattr(merged_model.safetensors_writer, "plan", lambda _: None)
     monkeypatch.setattr(merged_model.base_weights, "shapes", lambda _: None)
     told = parse(contract.told("Train", "dev"))
 
     def train_takes(values: dict[str, Any]) -> bool:
         gpu = instances.gpu(values["TrainInstanceType"]).split(",")[0]
-        device = precision.Device(torch.device("cuda"), gpu, CAPABILITY[gpu])
+        device = Device(torch.device("cuda"), gpu, CAPABILITY[gpu])
         arguments = vars(told) | {
             "fp8_mode": values["Fp8Mode"], "optimizer": values["Optimizer"],
             "merged_export": values["MergedExport"], "sharding": sharding,
@@ -327,7 +327,7 @@ def test_train_and_the_command_refuse_the_same_combinations(
         try:
             asked = type(told)(**arguments)
             decided = precision.decide(asked.fp8_mode, device)
-            plan = Plan.of(MINISTRAL_3B, decided, rank=16, optimizer=asked.optimizer)
+            plan = decided.plan(MINISTRAL_3B, rank=16, optimizer=asked.optimizer)
             loading.shared_out(
                 asked, plan, device, hosts * instances.gpus(values["TrainInstanceType"])
             )
@@ -369,11 +369,9 @@ def test_the_3b_base_fits_every_gpu_whatever_a_person_may_set() -> None:
 
 
 def test_the_gpus_of_an_instance_are_those_of_the_scaling_tables() -> None:
-    text = (contract.ROOT / "scripts" / "scaling_arithmetic.py").read_text()
-    rows = re.findall(r'Cluster\("(ml\.[a-z0-9.]+)", \d+, "(\w+)", (\d+),', text)
-    assert len(rows) > 5
-    for instance, gpu, count in rows:
-        assert (instances.gpus(instance), instances.gpu(instance).split(",")[0]) == (
-            int(count),
-            gpu,
-        )
+    from scripts.scaling_arithmetic import CLUSTERS
+
+    assert len(CLUSTERS) > 5
+    for cluster in CLUSTERS:
+        gpu = instances.gpu(cluster.instance).split(",")[0]
+        assert (instances.gpus(cluster.instance), gpu) == (cluster.gpus, cluster.gpu)

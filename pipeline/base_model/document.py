@@ -1,8 +1,9 @@
-"""`mirror.json`: name and revision of a base model, path, size and sha256 of each file, and the licence where one is stated.
+"""`mirror.json`: a base model's name, revision, files and, if its card states one, licence.
 
-    document = mirror_document.read(content)      # ValueError: Train would refuse it
+    document = read(content)      # ValueError: Train would refuse it
 
-It is read as strictly as steps/train/mirror reads it, which pipeline/ may not import; tests hold the two equal.
+Each file is listed with path, size in bytes and sha256. The rules are those of
+steps/train/model/base_model_files.py, which pipeline/ may not import; tests hold the two equal.
 """
 
 import re
@@ -15,20 +16,19 @@ Fault = tuple[str, str]
 Files = dict[str, tuple[int, str]]  # path → size in bytes, sha256
 
 MIRROR = "mirror.json"
-LICENCE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}"
-)  # the hub's identifiers; Train takes no other
-# An earlier release mirrored any name; what Train would take stays whole.
+# The hub's identifiers of licences. Train takes no other text.
+LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
+# An earlier release mirrored files of any name. A mirror that Train would take counts as whole.
 _PATH = re.compile(r"(?!\.\.?\Z|mirror\.json\Z)[\x20-\x2e\x30-\x7e]{1,255}")
 _REVISION, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 _KEYS, _ENTRY_KEYS = {"name", "revision", "files"}, {"path", "size", "sha256"}
 
 
 def read(content: bytes) -> dict[str, Any]:
-    """The document.
+    """Return the parsed document.
 
     Raises:
-        ValueError: Train would refuse it; the text says why.
+        ValueError: Train would refuse it; the text has the reason.
     """
     document = strict_json.loads(content)
     if not isinstance(document, dict) or document.keys() - {"licence"} != _KEYS:
@@ -61,12 +61,12 @@ def _check(value: Any, pattern: re.Pattern[str], key: str) -> None:
 
 
 def entries(document: Mapping[str, Any]) -> Files:
-    """The files that a document names."""
+    """Return the files that a document names, by path."""
     return {each["path"]: (each["size"], each["sha256"]) for each in document["files"]}
 
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Fault]:
-    """What another document says otherwise, file by file; nothing where both describe the same mirror."""
+    """Return the differences between two documents, file by file; empty if they are equal."""
     old, new = entries(before), entries(after)
     changed = [
         (name, _change(old.get(name), new.get(name))) for name in sorted(old.keys() | new.keys())
@@ -83,4 +83,5 @@ def _change(old: tuple[int, str] | None, new: tuple[int, str] | None) -> str:
         return "is not there"
     if new is None:
         return "is there only"
-    return f"is {old[0]} bytes, sha256 {old[1][:12]}… there and {new[0]} bytes, sha256 {new[1][:12]}… here"
+    before, after = (f"{size} bytes, sha256 {sha256[:12]}…" for size, sha256 in (old, new))
+    return f"is {before} there and {after} here"

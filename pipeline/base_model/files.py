@@ -1,9 +1,10 @@
-"""Whether a folder holds a whole model: what a clone without git-lfs, a broken download or a lost shard leaves behind.
+"""Check that a folder has all files of a model, and that each file is whole.
 
-    model_files.faults(folder, paths)     # [("model.safetensors", "is a git-lfs pointer …; run `git lfs pull` …")]
+    faults(folder, paths)     # [("model.safetensors", "is a git-lfs pointer …; run `git lfs …`")]
 
-Train would find these faults on its GPU instance; here they cost a second. Weights are judged by their headers.
-`trainable.faults` asks further whether Train can use the model.
+The faults are those that a clone without git-lfs, a broken download or a lost shard leaves. Train
+would find them on its GPU instance; here they cost a second. Of weights only the header is read.
+`trainable.faults` then checks whether Train can use the model.
 """
 
 import json
@@ -17,29 +18,25 @@ from pipeline.base_model import strict_json
 
 Fault = tuple[str, str]
 
-INDEX, SINGLE = (
-    "model.safetensors.index.json",
-    "model.safetensors",
-)  # as steps/train/model/base_weights.py reads them
+# As steps/train/model/base_weights.py reads them: shards with an index, or one file.
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 REQUIRED = ("config.json", "tokenizer.json")
-_OBJECTS = (
-    *REQUIRED,
-    INDEX,
-    "special_tokens_map.json",
-    "added_tokens.json",
-)  # beside every *config.json
-_BOM = b"\xef\xbb\xbf"  # some editors put it before a text
-# The specification of git-lfs names its own earlier addresses as aliases.
+# Files that must hold a JSON object, in addition to every *config.json.
+_OBJECTS = (*REQUIRED, INDEX, "special_tokens_map.json", "added_tokens.json")
+_BOM = b"\xef\xbb\xbf"  # the byte order mark, which some editors put at the start of a text
+# The specification of git-lfs lists its earlier addresses as aliases.
 _POINTERS = (
-    b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/", b"version http://git-media.io/v/"
-)  # fmt: skip
+    b"version https://git-lfs.github.com/spec/",
+    b"version https://hawser.github.com/spec/",
+    b"version http://git-media.io/v/",
+)
 _PULL = "run `git lfs install && git lfs pull` in the folder"
 _AGAIN = "download it again"
 _FEW = 5  # names in one message
 
 
 def faults(folder: Path, paths: Sequence[Path]) -> list[Fault]:
-    """Every fault of the files to mirror, each with what to do."""
+    """Return every fault of the files to mirror, by file name, each with what to do."""
     found = [(path.name, fault) for path in paths if (fault := _fault(path))]
     names = {path.name for path in paths}
     found += [
@@ -57,15 +54,15 @@ def faults(folder: Path, paths: Sequence[Path]) -> list[Fault]:
 
 
 def few(names: Sequence[str]) -> str:
-    """The first names of a list that may be long."""
+    """Return the first five names as text, and how many more there are."""
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with one file alone."""
+    """What is wrong with one file, whatever the others are, or None."""
     if not path.is_file():
-        return f"is no file, or a link to nothing; {_AGAIN}"
+        return f"is not a file, or is a broken link; {_AGAIN}"
     size = path.stat().st_size
     if size == 0:
         return f"is empty; {_AGAIN}"
@@ -92,7 +89,7 @@ def _json_fault(path: Path) -> str | None:
 
 
 def _template_fault(path: Path) -> str | None:
-    """A chat template's text goes into every prompt, a byte order mark too."""
+    """The whole text of a chat template becomes part of every prompt, a byte order mark included."""
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -101,24 +98,31 @@ def _template_fault(path: Path) -> str | None:
 
 
 def _weights_fault(path: Path, size: int) -> str | None:
-    """The library compares the header with the file's length, so a cut or padded file is found without reading it."""
+    """safetensors compares the header with the file's length, which finds a cut or padded file
+    without reading the weights."""
     try:
         with safe_open(path, framework="np") as opened:
             return None if list(opened.keys()) else f"has no tensors; {_AGAIN}"
     except (SafetensorError, OSError) as error:
-        return f"is no whole safetensors file of {size} bytes ({str(error)[:120]}); {_AGAIN}"
+        return f"is not a whole safetensors file of {size} bytes ({str(error)[:120]}); {_AGAIN}"
 
 
 def _shards(folder: Path, weights: set[str], unreadable: set[str]) -> Iterator[Fault]:
-    """Whether index and weights are one model. Files that have a fault of their own are not opened again."""
+    """Faults between the index and the files of weights. Unreadable files are not opened again."""
     if not (folder / INDEX).is_file():
         if SINGLE not in weights and weights:
             yield (
                 INDEX,
-                f"is missing, so nobody knows which of {few(sorted(weights))} belong together; {_AGAIN}",
+                (
+                    f"is missing, so it is unknown which of {few(sorted(weights))} belong together; "
+                    f"{_AGAIN}"
+                ),
             )
         elif extra := sorted(weights - {SINGLE}):
-            yield few(extra), f"stands beside {SINGLE} without an index; remove it from the folder"
+            yield (
+                few(extra),
+                f"is next to {SINGLE}, and no index names it; remove it from the folder",
+            )
         return
     if INDEX in unreadable:
         return
@@ -149,12 +153,13 @@ def _indexed(
             held = set(opened.keys())
         listed = {tensor for tensor, place in tensors.items() if place == shard}
         if lacking := sorted(listed - held):
-            yield shard, f"lacks tensors that {INDEX} says it has: {few(lacking)}; {_AGAIN}"
+            yield shard, f"lacks tensors that {INDEX} lists for it: {few(lacking)}; {_AGAIN}"
         if unlisted := sorted(held - listed):
-            yield shard, f"has tensors that {INDEX} does not give it: {few(unlisted)}; {_AGAIN}"
+            yield shard, f"has tensors that {INDEX} does not list for it: {few(unlisted)}; {_AGAIN}"
 
 
 def header(path: Path) -> dict[str, Any]:
-    """The dtype of every tensor in a file of weights, by name."""
+    """Return the dtype of every tensor in a file of weights, by name, in safetensors' words."""
     with safe_open(path, framework="np") as opened:
-        return {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118 - it is no mapping
+        names = opened.keys()  # the file is not a mapping
+        return {name: opened.get_slice(name).get_dtype() for name in names}

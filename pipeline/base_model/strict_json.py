@@ -1,9 +1,10 @@
-"""JSON that every reader understands alike: what the mirror takes, Train's libraries read in the same way.
+"""Parse JSON and refuse what two parsers could read differently.
 
     document = strict_json.loads(content)     # ValueError: a byte order mark, a key twice, NaN …
 
-The rules are those of steps.governance.canonical, which pipeline/ may not import. One is left out: a tokenizer's
-configuration may hold whole numbers beyond 2^53.
+Train's libraries then read a mirrored file as this module did. The rules are those of
+steps.governance.canonical, which pipeline/ may not import, but for one: a tokenizer's configuration
+may have whole numbers beyond 2^53.
 """
 
 import json
@@ -13,10 +14,10 @@ from typing import Any, NoReturn
 
 
 def loads(content: bytes) -> Any:
-    """The document.
+    """Return the parsed document.
 
     Raises:
-        ValueError: it is not JSON, or two readers could understand it differently; the text says why.
+        ValueError: it is not JSON, or two parsers could read it differently; the text has the reason.
     """
     try:
         text = content.decode("utf-8")

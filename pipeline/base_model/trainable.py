@@ -1,8 +1,9 @@
-"""Whether Train can use a model that is whole: Ministral-3 in its FP8 release, with its own tokenizer.
+"""Check that Train can use a whole model: Ministral-3 in its FP8 release, with its own tokenizer.
 
     trainable.faults(folder)     # [("config.json", "expected quant_method fp8 …")]
 
-The same rules as steps/train (base_weights, chat, model), which pipeline/ may not import; tests hold them equal.
+The rules are those of steps/train (model/base_weights.py, model/ministral.py,
+data/chat_template.py), which pipeline/ may not import; tests hold them equal.
 """
 
 import json
@@ -19,7 +20,7 @@ Fault = tuple[str, str]
 MODEL_TYPE = "mistral3"
 SCHEME = {"quant_method": "fp8", "activation_scheme": "static", "weight_block_size": None}
 GENERATION = "generation_config.json"
-# mistral-common's v13 tekken ids; the same in every Ministral-3
+# The ids of mistral-common's v13 tekken tokenizer, the same in every Ministral-3.
 CONTROL_IDS = {
     "<s>": 1,
     "</s>": 2,
@@ -29,12 +30,12 @@ CONTROL_IDS = {
     "[/SYSTEM_PROMPT]": 18,
 }
 _FP8, _SCALE = "F8_E4M3", "_scale_inv"
-_VISION = ("vision_tower.", "multi_modal_projector.")  # not loaded
+_VISION = ("vision_tower.", "multi_modal_projector.")  # Train does not load these tensors
 _RELEASE = "mirror the FP8 release of Ministral-3"
 
 
 def faults(folder: Path) -> list[Fault]:
-    """Every reason why Train would refuse a model whose files are whole (`model_files.faults`)."""
+    """Return every reason why Train would refuse a model whose files are whole (`files.faults`)."""
     return [*_configuration(folder), *_tokenizer(folder), *_scales(folder)]
 
 
@@ -64,22 +65,25 @@ def _configuration(folder: Path) -> Iterator[Fault]:
 def _tokenizer(folder: Path) -> Iterator[Fault]:
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 - the library raises plain Exception for a file it cannot read
+    except Exception as error:  # noqa: BLE001  tokenizers raises plain Exception for a bad file
         yield (
             "tokenizer.json",
-            f"is no tokenizer ({str(error)[:80]}); {_RELEASE} with its own tokenizer.json",
+            f"is not a tokenizer ({str(error)[:80]}); {_RELEASE} with its own tokenizer.json",
         )
         return
     got = {token: tokenizer.token_to_id(token) for token in CONTROL_IDS}
     if got != CONTROL_IDS:
         yield (
             "tokenizer.json",
-            f"expected control tokens {CONTROL_IDS}, got {got}; {_RELEASE} with its own tokenizer.json",
+            (
+                f"expected control tokens {CONTROL_IDS}, got {got}; "
+                f"{_RELEASE} with its own tokenizer.json"
+            ),
         )
 
 
 def _scales(folder: Path) -> Iterator[Fault]:
-    """An FP8 weight means nothing without its scale, and the scale may be in another shard."""
+    """Each FP8 weight needs its scale, which may be in another shard."""
     index = folder / INDEX
     shards = (
         sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
@@ -95,10 +99,13 @@ def _scales(folder: Path) -> Iterator[Fault]:
     if lacking := sorted(fp8 - scaled):
         yield (
             "weights",
-            f"expected a weight{_SCALE} for each FP8 tensor, got none for {few(lacking)}; {_RELEASE}",
+            (
+                f"expected a weight{_SCALE} for each FP8 tensor, got none for {few(lacking)}; "
+                f"{_RELEASE}"
+            ),
         )
-    if lonely := sorted(scaled - fp8):
+    if extra := sorted(scaled - fp8):
         yield (
             "weights",
-            f"expected an FP8 tensor for each scale, got none for {few(lonely)}; {_RELEASE}",
+            f"expected an FP8 tensor for each scale, got none for {few(extra)}; {_RELEASE}",
         )

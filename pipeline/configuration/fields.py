@@ -42,7 +42,8 @@ def _queue_url(value: str, info: ValidationInfo) -> str:
 def _image(value: str, info: ValidationInfo) -> str:
     if _is_local(info) or re.fullmatch(_DIGEST, value):
         return value
-    given = "a tag" if ":" in value.rsplit("/", 1)[-1] and "@" not in value else "no full digest"
+    digest = "@" in value or value.startswith("sha256:") or ":" not in value.rsplit("/", 1)[-1]
+    given = "no full digest" if digest else "a tag"
     message = f"has {given} ({value!r}); give a digest ('@sha256:<64 hex>'), so that the record names what ran"
     raise ValueError(message)
 

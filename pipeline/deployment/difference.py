@@ -1,32 +1,65 @@
-"""What changed between two definitions, part by part, so that a reader sees which step or parameter it is about."""
+"""What changed between the deployed pipeline and the compiled one, as a diff of each part.
+
+    changed = difference.from_deployed(config, client, definition)
+    changed["step Train"]     # a unified diff
+
+A part is one step, one parameter, the tags, or the rest of the pipeline.
+"""
 
 import difflib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.config import Config
+from pipeline.deployment import deploy, provenance, tagging
 from pipeline.deployment.validation import every_step
+
+
+def from_deployed(configured: Config, client: Any, definition: str) -> dict[str, str]:
+    """Return a unified diff of each part that differs from what is deployed.
+
+    Raises:
+        Refused: AWS refused.
+    """
+    role, tags = configured.pipeline.role_arn, configured.pipeline.tags
+    compiled = parts(definition, role, deploy.settings(configured), tags)
+    found = deploy.describe(configured, client)
+    if found is None:
+        return differences({}, compiled)
+    present = tagging.read(configured, client, found["PipelineArn"])
+    wanted = provenance.tags(configured, definition)
+    changes = tagging.needed(present, wanted, deployed=found["PipelineDefinition"])
+    deployed = parts(
+        found["PipelineDefinition"],
+        found["RoleArn"],
+        deploy.deployed_settings(found, configured),
+        tagging.shown(present, changes, configured),
+    )
+    return differences(deployed, compiled)
 
 
 def parts(
     definition: str, role_arn: str, settings: Mapping[str, Any], tags: Mapping[str, str]
 ) -> dict[str, str]:
-    """The pipeline as named texts: its role and settings, its tags, each parameter, each step without those in its
-    branches."""
+    """Return the pipeline as texts by name: role and settings, tags, each parameter and each step.
+
+    The steps in the branches of a condition are parts of their own.
+    """
     tree = json.loads(definition)
     rest = {key: value for key, value in tree.items() if key not in {"Parameters", "Steps"}}
+    parameters = {f"parameter {each['Name']}": _pretty(each) for each in tree["Parameters"]}
+    steps = {f"step {step['Name']}": _pretty(_alone(step)) for step in every_step(tree["Steps"])}
     return {
         "pipeline": _pretty({"RoleArn": role_arn, **settings, **rest}),
         "tags": _pretty(dict(tags)),
-        **{
-            f"parameter {parameter['Name']}": _pretty(parameter) for parameter in tree["Parameters"]
-        },
-        **{f"step {step['Name']}": _pretty(_alone(step)) for step in every_step(tree["Steps"])},
+        **parameters,
+        **steps,
     }
 
 
 def differences(deployed: dict[str, str], compiled: dict[str, str]) -> dict[str, str]:
-    """A unified diff for each part that is not the same."""
+    """Return a unified diff of each part that is not the same."""
     names = list(dict.fromkeys([*compiled, *deployed]))
     texts = {name: (deployed.get(name, ""), compiled.get(name, "")) for name in names}
     return {name: _diff(name, *both) for name, both in texts.items() if both[0] != both[1]}
@@ -44,7 +77,7 @@ def _diff(name: str, before: str, after: str) -> str:
 
 
 def _alone(step: Any) -> Any:
-    """A condition names the steps of its branches; they are parts of their own."""
+    """A step with the names instead of the definitions of the steps in its branches."""
     if step["Type"] != "Condition":
         return step
     arguments = step["Arguments"]

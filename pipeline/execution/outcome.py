@@ -1,4 +1,4 @@
-"""What is known of an execution: its steps while it runs, and its result when it has ended."""
+"""The state of an execution: its steps while it runs, and its result when it has ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 WAITING = "Waiting"
-REGISTER_WAITS = "Register waits: "  # how the worker's note in an execution's description begins (steps/register/delivery/waiting.py)
+# How the register worker's note in an execution's description begins
+# (steps/register/delivery/waiting.py).
+REGISTER_WAITS = "Register waits: "
 RUNNING = {"Executing", "Stopping"}
 
 
 @dataclass(frozen=True)
 class StepState:
-    """One step as SageMaker tells it; a step that has not begun is Waiting."""
+    """One step as SageMaker describes it. A step that has not begun is Waiting."""
 
     name: str
     status: str = WAITING
@@ -24,11 +26,11 @@ class StepState:
     metrics: Mapping[str, float] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     interruptions: int = 0  # how often a training job lost its spot instance
-    waits: str = ""  # what the register worker waits for, in its words, and when it tries again
+    waits: str = ""  # what the register worker waits for, and when it tries again
 
     @property
     def seconds(self) -> float | None:
-        """How long it has run, or ran."""
+        """How long the step has run, in seconds; None if it has not begun."""
         if self.started is None:
             return None
         return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
@@ -45,7 +47,7 @@ class Progress:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the execution has ended."""
         return self.status not in RUNNING
 
 
@@ -67,12 +69,12 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether a model version was registered and everything else done."""
+        """Whether every step succeeded, so that a model version was registered."""
         return self.status == "Succeeded"
 
 
 def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:
-    """The result of an ended execution."""
+    """Return the result of an ended execution."""
     metrics = {name: value for step in progress.steps for name, value in step.metrics.items()}
     outputs = {name: value for step in progress.steps for name, value in step.outputs.items()}
     return Outcome(
@@ -91,7 +93,7 @@ def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:
 
 
 def _reason(progress: Progress) -> str:
-    """The failed steps in their own words; the execution's own reason often only names them."""
+    """The reasons of the failed steps. The execution's own reason often only names the steps."""
     failed = [
         f"{step.name}: {step.failure}"
         for step in progress.steps

@@ -1,4 +1,4 @@
-"""Showing an execution: a live table on a terminal, a line per change elsewhere."""
+"""Show an execution: a live table on a terminal, a line for each change elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _COLOURS = {
 
 @contextmanager
 def shown(stream: IO[str]) -> Iterator[Show]:
-    """The way to show progress on this stream."""
+    """Yield a function that shows progress on the stream."""
     if not stream.isatty():
         yield _lines(stream)
         return
@@ -27,7 +27,7 @@ def shown(stream: IO[str]) -> Iterator[Show]:
     from rich.live import Live
 
     latest: list[Progress] = []
-    # Drawn anew four times a second, so that durations tick while nothing else changes.
+    # rich redraws four times a second, so that durations grow while nothing else changes.
     with Live(
         get_renderable=lambda: _table(latest[-1]) if latest else "", console=Console(file=stream)
     ) as live:
@@ -40,7 +40,7 @@ def shown(stream: IO[str]) -> Iterator[Show]:
 
 
 def result(outcome: Outcome) -> list[tuple[str, str]]:
-    """The end of an execution as rows of name and value; nothing that is not known."""
+    """Return the result of an execution as rows of name and value, without unknown values."""
     loss = f"{number(outcome.eval_loss_before)} → {number(outcome.eval_loss)} nats per target token"
     rows = [
         ("execution", outcome.arn),
@@ -66,7 +66,7 @@ def _ended(step: StepState) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`1 h 04 min`, `4 min 20 s`, `3.2 s`."""
+    """Return a duration as text: `1 h 04 min`, `4 min 20 s` or `3.2 s`; `–` for None."""
     if seconds is None:
         return "–"
     if seconds < 60:
@@ -78,12 +78,12 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A loss to four digits, or what stands for an unknown one."""
+    """Return a loss with four decimals, or `–` for an unknown one."""
     return "–" if value is None else f"{value:.4f}"
 
 
 def metric(step: StepState) -> str:
-    """What is worth knowing of a step at a glance."""
+    """Return the one thing to show of a step: its failure, what it waits for, or its metrics."""
     if step.failure:
         return step.failure.splitlines()[0]
     if step.waits:
@@ -102,15 +102,16 @@ def metric(step: StepState) -> str:
 
 
 def _lines(stream: IO[str]) -> Show:
-    told: dict[str, tuple[str, str]] = {}
+    """Write a line for each step whose status, or what it waits for, has changed."""
+    shown: dict[str, tuple[str, str]] = {}
 
     def show(progress: Progress) -> None:
         for step in progress.steps:
-            status, waits = told.get(step.name, ("", ""))
+            status, waits = shown.get(step.name, ("", ""))
             if step.started is not None and (
                 step.status != status or (step.waits and step.waits != waits)
             ):
-                told[step.name] = (step.status, step.waits)
+                shown[step.name] = (step.status, step.waits)
                 line = (
                     f"{step.name:<9} {step.status:<10} {duration(step.seconds):>10}  {metric(step)}"
                 )

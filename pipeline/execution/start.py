@@ -1,9 +1,10 @@
-"""One execution of the pipeline: start it, watch it, say how it ended. Only boto3; the definition is the deployed one.
+"""Start one execution of the deployed pipeline, follow it, and return how it ended.
 
     arn = start(config, client, {"MaxEvalLoss": "2.2"}, token="tuesday-1")
     outcome = follow(config, client, arn, show=lambda progress: None)
 
-Starting twice with the same parameters and token gives the same execution, so a lost answer is asked for again.
+Only boto3 is used: the definition is the deployed one. Two starts with the same parameters and token
+are one execution, so a start whose answer was lost can be repeated.
 """
 
 import json
@@ -23,38 +24,37 @@ from pipeline.execution.outcome import Outcome, Progress, outcome
 from pipeline.execution.values import checked
 from pipeline.execution.watch import observe, planned
 
-# Visible to the operator, as the execution's display name (botocore 1.44.5: PipelineExecutionName).
+# The token is the execution's display name too (botocore 1.44.5: PipelineExecutionName).
 TOKEN, _LONGEST_TOKEN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"), 82
-# An end is noticed at most 2 % late, but never sooner than a second or later than a quarter of a minute.
-_PATIENCE, _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 1.0, 15.0
+# Wait 2 % of the time that has passed, but at least 1 s and at most 15 s. So an end is noticed at
+# most 2 % late, and a long execution is described four times a minute.
+_WAIT_FRACTION, _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 1.0, 15.0
 
 
 def new_token() -> str:
-    """A token nobody has used: the time, and enough chance for two people in one second."""
+    """Return a token that nobody has used: the time and 24 random bits."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)
 class Start:
-    """A start that was checked and not yet sent; sent twice, it starts nothing twice."""
+    """A start that was checked and not yet sent. Sent twice, it starts one execution."""
 
     config: Config
     request: Mapping[str, Any]
-    left_out: Mapping[str, str] = field(
-        default_factory=dict
-    )  # of the execution it is taken from: declared no more
+    # Parameters of the source execution that the deployed definition no longer declares.
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def send(self, client: Any) -> str:
-        """The execution's ARN.
+        """Start the execution and return its ARN.
 
         Raises:
             Refused: AWS refused, or did not answer.
         """
         with account.answering(f"StartPipelineExecution {self.config.pipeline.name}", self.config):
             token = provenance.sha256(self.request)
-            arn: str = client.start_pipeline_execution(**self.request, ClientRequestToken=token)[
-                "PipelineExecutionArn"
-            ]
+            answer = client.start_pipeline_execution(**self.request, ClientRequestToken=token)
+        arn: str = answer["PipelineExecutionArn"]
         return arn
 
 
@@ -66,11 +66,18 @@ def prepared(
     token: str,
     source: str | None = None,
 ) -> Start:
-    """A start with the texts of `overrides`, on top of the parameters of the execution `source`: whatever that one ran
-    with is taken, unless the deployed definition or a step would refuse it.
+    """Check a start and return it without sending it.
+
+    Args:
+        config: the environment.
+        client: its SageMaker client.
+        overrides: texts of `--set` by parameter name.
+        token: the name of this start.
+        source: an execution, by ARN or id, whose other parameters are taken. A value that it ran
+            with is taken unless the deployed definition or a step would refuse it.
 
     Raises:
-        UsageError: a name, type or value is wrong, or the token or source is; every fault is in the message.
+        UsageError: a name, type or value is wrong, or the token or source is; with every fault.
         Refused: AWS refused.
     """
     if not TOKEN.fullmatch(token) or len(token) > _LONGEST_TOKEN:
@@ -78,11 +85,9 @@ def prepared(
         raise UsageError(message)
     pipeline = _deployed(config, client)
     definition = json.loads(pipeline["PipelineDefinition"])
-    inherited = (
-        parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source))
-        if source
-        else {}
-    )
+    inherited = {}
+    if source:
+        inherited = parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source))
     values = checked(overrides, definition, inherited)
     request = {
         "PipelineName": config.pipeline.name,
@@ -97,7 +102,7 @@ def prepared(
 def start(
     config: Config, client: Any, overrides: Mapping[str, str], *, token: str | None = None
 ) -> str:
-    """Start an execution; its ARN. For a caller that asks again with the same token if the answer was lost.
+    """Start an execution and return its ARN. Repeat it with the same token if the answer was lost.
 
     Raises:
         UsageError: as `prepared`.
@@ -106,56 +111,64 @@ def start(
     return prepared(config, client, overrides, token=token or new_token()).send(client)
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How `follow` waits and measures time, in seconds. Tests replace both."""
+
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+_REAL_TIME = Timing()
+
+
 def follow(
     config: Config,
     client: Any,
     arn: str,
     *,
     show: Callable[[Progress], None],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    timing: Timing = _REAL_TIME,
 ) -> Outcome:
-    """Show each change until the execution has ended, and say how it did.
+    """Call `show` with the progress until the execution has ended, and return how it ended.
 
     Raises:
-        Refused: AWS refused to say; the execution goes on.
+        Refused: AWS refused to describe the execution, which continues.
     """
     names = planned(config, client, arn)
-    began, known = clock(), None
+    began, known = timing.clock(), None
     while True:
         progress = observe(config, client, arn, planned=names, before=known)
         show(progress)
         if progress.ended:
             return outcome(progress, parameters_of(config, client, arn))
         known = progress
-        elapsed = clock() - began
-        sleep(min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, elapsed * _PATIENCE)))
+        wait = (timing.clock() - began) * _WAIT_FRACTION
+        timing.sleep(min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, wait)))
 
 
 def parameters_of(config: Config, client: Any, arn: str) -> dict[str, str]:
-    """Every parameter an execution ran with: its definition's defaults, and what was given at its start."""
+    """Return every parameter that an execution ran with: its definition's defaults, and those that
+    were given at its start.
+
+    Raises:
+        Refused: AWS refused.
+    """
     with account.answering(f"reading the parameters of {arn}", config):
-        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)[
-            "PipelineDefinition"
-        ]
+        answer = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
         pages = client.get_paginator("list_pipeline_parameters_for_execution").paginate(
             PipelineExecutionArn=arn
         )
         given = {
-            parameter["Name"]: parameter["Value"]
-            for page in pages
-            for parameter in page["PipelineParameters"]
+            each["Name"]: each["Value"] for page in pages for each in page["PipelineParameters"]
         }
-    defaults = {
-        p["Name"]: str(p["DefaultValue"])
-        for p in json.loads(definition)["Parameters"]
-        if "DefaultValue" in p
-    }
+    declared = json.loads(answer["PipelineDefinition"])["Parameters"]
+    defaults = {p["Name"]: str(p["DefaultValue"]) for p in declared if "DefaultValue" in p}
     return {**defaults, **given}
 
 
 def execution_arn(pipeline_arn: str, execution: str) -> str:
-    """The ARN of an execution of this pipeline, named by its ARN or its id.
+    """Return the ARN of an execution of this pipeline, given its ARN or its id.
 
     Raises:
         UsageError: it is an execution of another pipeline, or neither an ARN nor an id.
@@ -179,7 +192,8 @@ def _deployed(config: Config, client: Any) -> dict[str, Any]:
             if not account.is_absent(error):
                 raise
             message = (
-                f"there is no pipeline {name!r} in account {config.aws.account_id}, {config.aws.region}; "
+                f"there is no pipeline {name!r} in account {config.aws.account_id}, "
+                f"{config.aws.region}; "
                 f"deploy it: python -m pipeline.upsert --env {config.environment}"
             )
             raise UsageError(message) from error

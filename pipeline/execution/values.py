@@ -1,10 +1,11 @@
-"""The values of one start: those a person gives, and those of an earlier execution, held to what is deployed.
+"""Check the values of one start: those a person gives, and those of an earlier execution.
 
     start = values.checked({"Seed": "18"}, definition, inherited={"MaxEvalLoss": "1.0E20"})
     start.typed         # {"MaxEvalLoss": 1e20, "Seed": 18}
 
-A given value must be within the table (`pipeline.parameters`). An inherited one need only be what the deployed
-definition and the steps take: it ran before. SageMaker writes numbers its own way (2.0E-4), so they are read, not compared.
+A given value must be within the range in `pipeline.parameters`. An inherited value has run before, so
+it need only be one that the deployed definition and the steps take. SageMaker writes numbers in its
+own way (2.0E-4), so they are parsed and not compared as text.
 """
 
 import math
@@ -19,12 +20,12 @@ from pipeline.parameters import BY_NAME, NUMBER, Value, chosen
 
 Fault = tuple[str, str]
 Declared = Mapping[str, Mapping[str, Any]]
-_MOST_DIGITS = 20  # of a whole number; 64 bits have no more
+_MOST_DIGITS = 20  # of a whole number; no 64-bit integer has more
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What an execution is started with, and the inherited texts that the deployed definition has no place for."""
+    """What an execution is started with, and the inherited texts that are no longer declared."""
 
     typed: Mapping[str, Value]
     left_out: Mapping[str, str]
@@ -35,7 +36,7 @@ def checked(
     definition: Mapping[str, Any],
     inherited: Mapping[str, str] | None = None,
 ) -> Checked:
-    """The typed values of `settings` on top of those of `inherited`.
+    """Return the typed values of `settings` on top of those of `inherited`.
 
     Raises:
         UsageError: with every fault.
@@ -76,14 +77,20 @@ def _given(settings: Mapping[str, str], declared: Declared) -> tuple[dict[str, V
 
 def _unknown(name: str, declared: Declared) -> str:
     if name in BY_NAME:
-        return "is no parameter of the deployed definition, which is older than this checkout; run upsert"
+        return (
+            "is not a parameter of the deployed definition, which is older than this checkout; "
+            "run upsert"
+        )
     if name in declared:
-        return "is a parameter of the deployed definition, but not of this checkout; check out the commit it came from"
-    return f"is no parameter{did_you_mean(name, declared)}"
+        return (
+            "is a parameter of the deployed definition, but not of this checkout; "
+            "check out the commit it came from"
+        )
+    return f"is not a parameter{did_you_mean(name, declared)}"
 
 
 def _mismatch(declared: Mapping[str, Any], value: Value) -> list[str]:
-    """What the deployed definition says otherwise than this checkout's table."""
+    """How the deployed definition differs from this checkout's table for a given value."""
     name, choices = declared["Name"], declared.get("EnumValues")
     faults = []
     if declared["Type"] != BY_NAME[name].type:
@@ -98,7 +105,8 @@ def _mismatch(declared: Mapping[str, Any], value: Value) -> list[str]:
 
 
 def _inherited(declared: Mapping[str, Any], text: str) -> tuple[Value, str | None]:
-    """The typed value of what an earlier execution ran with, and what deployed definition or step have against it."""
+    """The typed value that an earlier execution ran with, and why the deployed definition or a step
+    would refuse it, or None."""
     name, choices = declared["Name"], declared.get("EnumValues")
     value = _read(declared["Type"], text)
     if value is None:
@@ -123,7 +131,7 @@ def _inherited(declared: Mapping[str, Any], text: str) -> tuple[Value, str | Non
 
 
 def _read(type_: str, text: str) -> Value | None:
-    """A text of SageMaker's as a value of the type: 50 and 50.0 are one whole number, 2.0E-4 is 0.0002."""
+    """The value of a text that SageMaker wrote: 50 and 50.0 are one whole number, 2.0E-4 is 0.0002."""
     if type_ not in ("Integer", "Float"):
         return text
     if not NUMBER.fullmatch(text):
@@ -131,8 +139,8 @@ def _read(type_: str, text: str) -> Value | None:
     if type_ == "Float":
         return number if math.isfinite(number := float(text)) else None
     try:
-        exact = Decimal(text)  # a float has 53 bits, a Delta version has 63
-    except InvalidOperation:  # an exponent of more digits than Decimal has
+        exact = Decimal(text)  # a float has 53 bits of precision, a Delta version 63 bits
+    except InvalidOperation:  # an exponent with more digits than Decimal takes
         return None
     return (
         int(exact)
@@ -142,7 +150,7 @@ def _read(type_: str, text: str) -> Value | None:
 
 
 def _cluster(definition: Mapping[str, Any]) -> combinations.Cluster:
-    """How the deployed Train splits the base model, and over how many hosts."""
+    """How the deployed Train shards the base model, and over how many hosts."""
     for step in definition.get("Steps", []):
         if step["Type"] == "Training":
             arguments = step["Arguments"]

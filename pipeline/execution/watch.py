@@ -1,4 +1,4 @@
-"""Reading an execution's progress from SageMaker."""
+"""Read the progress of an execution from SageMaker."""
 
 import json
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from pipeline.execution.outcome import REGISTER_WAITS, Progress, StepState
 
 
 def planned(config: Config, client: Any, arn: str) -> tuple[str, ...]:
-    """The steps of the execution's own definition, in order; a Fail step is shown only when it is reached."""
+    """Return the steps of the execution's own definition, in order, without Fail steps.
+
+    A Fail step is shown only when it is reached.
+    """
     with account.answering(f"DescribePipelineDefinitionForExecution {arn}", config):
-        definition = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)[
-            "PipelineDefinition"
-        ]
-    return tuple(
-        step["Name"]
-        for step in every_step(json.loads(definition)["Steps"])
-        if step["Type"] != "Fail"
-    )
+        answer = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+    steps = every_step(json.loads(answer["PipelineDefinition"])["Steps"])
+    return tuple(step["Name"] for step in steps if step["Type"] != "Fail")
 
 
 def observe(
     config: Config, client: Any, arn: str, *, planned: Sequence[str], before: Progress | None = None
 ) -> Progress:
-    """The execution now; a training job that had ended in `before` is not asked again.
+    """Return the execution's progress now.
+
+    Steps that had ended in `before` are taken from it: their training jobs are not described again.
 
     Raises:
-        Refused: AWS refused to say.
+        Refused: AWS refused.
     """
     with account.answering(f"describing {arn}", config):
         execution = client.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -38,9 +38,9 @@ def observe(
             PipelineExecutionArn=arn
         )
         waits = _waits(execution.get("PipelineExecutionDescription", ""))
-        told = [_state(step, waits) for page in pages for step in page["PipelineExecutionSteps"]]
+        listed = [_state(step, waits) for page in pages for step in page["PipelineExecutionSteps"]]
         known = {step.name: step for step in before.steps if step.ended} if before else {}
-        by_name = {step.name: known.get(step.name) or _measured(client, step) for step in told}
+        by_name = {step.name: known.get(step.name) or _measured(client, step) for step in listed}
     names = [*planned, *(name for name in by_name if name not in planned)]
     return Progress(
         arn=arn,
@@ -51,17 +51,15 @@ def observe(
 
 
 def _waits(description: str) -> str:
-    """What Register waits for, as its worker noted it in the execution's description; a Callback step has no place for it."""
+    """What Register waits for. Its worker writes it into the execution's description, because a
+    Callback step has no field for it."""
     return description.partition(REGISTER_WAITS)[2]
 
 
 def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
-    job = (
-        metadata.get("TrainingJob", {}).get("Arn")
-        or metadata.get("EMRServerless", {}).get("JobRunId")
-        or ""
-    )
+    training_job = metadata.get("TrainingJob", {}).get("Arn")
+    job_run = metadata.get("EMRServerless", {}).get("JobRunId")
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
     return StepState(
         name=step["StepName"],
@@ -69,20 +67,17 @@ def _state(step: dict[str, Any], waits: str) -> StepState:
         started=step.get("StartTime"),
         ended=step.get("EndTime"),
         failure=metadata.get("Fail", {}).get("ErrorMessage") or step.get("FailureReason", ""),
-        job=job,
+        job=training_job or job_run or "",
         outputs={output["Name"]: output["Value"] for output in outputs},
         waits=waits if "Callback" in metadata and step.get("EndTime") is None else "",
     )
 
 
 def _measured(client: Any, step: StepState) -> StepState:
+    """The step with the metrics and interruptions of its training job, if it has one."""
     if ":training-job/" not in step.job:
         return step
-    described = client.describe_training_job(TrainingJobName=step.job.rsplit("/", 1)[-1])
-    metrics = {
-        metric["MetricName"]: metric["Value"] for metric in described.get("FinalMetricDataList", [])
-    }
-    statuses = [
-        transition["Status"] for transition in described.get("SecondaryStatusTransitions", [])
-    ]
+    job = client.describe_training_job(TrainingJobName=step.job.rsplit("/", 1)[-1])
+    metrics = {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
+    statuses = [each["Status"] for each in job.get("SecondaryStatusTransitions", [])]
     return replace(step, metrics=metrics, interruptions=statuses.count("Interrupted"))

@@ -1,11 +1,15 @@
-"""The one door to the SageMaker SDK: importing it costs 6 to 8 s, so only modules that declare steps come through here.
+"""The only module that imports the SageMaker SDK, and how it is imported and used offline.
 
-The SDK wants a region to be imported, calls IAM when a trainer is constructed, reports telemetry, reads defaults from
-the user's own files and logs to the root logger. Here it does none of this: the same bytes come out on any machine,
-and `offline_session` refuses every request, so that "compiling calls nobody" is a property and not a hope.
+The import takes about 5 s of CPU time, so only modules that declare steps import this one.
+
+By itself the SDK needs a region to be imported, calls IAM when a trainer is constructed, sends
+telemetry, reads defaults from the user's files and configures the root logger. `compiling`
+prevents this, so that the same bytes come out on every machine. `offline_session` refuses every
+call, so a version of the SDK that starts to call AWS fails instead of calling it.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import warnings
@@ -13,17 +17,35 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import boto3
-import botocore.session
+import jsonschema
 
 
 @contextlib.contextmanager
 def compiling() -> Iterator[None]:
-    """The process state in which the SDK imports and compiles offline, silent; restored afterwards."""
+    """Import the SDK or compile with it in here: offline, silent and without wasted CPU time.
+
+    The environment, the logging, the garbage collector and jsonschema are restored afterwards.
+    """
+    with _environment(), _silence(), _fast_schema_validation(), _no_garbage_collection():
+        yield
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
     settings = {"AWS_DEFAULT_REGION": "us-east-1", "SAGEMAKER_VALIDATE_ROLE": "false"}
     before = {name: os.environ.get(name) for name in settings}
-    root, loudness = logging.getLogger(), logging.root.manager.disable
-    handlers, level = list(root.handlers), root.level
     os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    root, disabled = logging.getLogger(), logging.root.manager.disable
+    handlers, level = list(root.handlers), root.level
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -31,10 +53,40 @@ def compiling() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(loudness)
+        logging.disable(disabled)
         root.handlers, root.level = handlers, level
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _fast_schema_validation() -> Iterator[None]:
+    """Validate the SDK's defaults against its schema without validating the schema itself.
+
+    The SDK calls `jsonschema.validate` at each of 11 look-ups of a default. Each call first checks
+    the whole schema, a constant of the package: 0.12 s, a quarter of what compiling took.
+    """
+    validate = jsonschema.validate
+
+    def validate_instance(instance: Any, schema: Any) -> None:
+        jsonschema.validators.validator_for(schema)(schema).validate(instance)
+
+    jsonschema.validate = validate_instance
+    try:
+        yield
+    finally:
+        jsonschema.validate = validate
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Pause the cyclic collector. The import creates a million objects that all stay; scanning them
+    again and again takes 7 % of the CPU time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 with compiling():
@@ -116,16 +168,37 @@ _NO_DEFAULTS = {
 
 
 def offline_session(region: str, bucket: str) -> PipelineSession:
-    """A session to compile with; any request made through it raises instead of leaving the process."""
-    core = botocore.session.Session()
-    core.register("before-send", _refuse)
+    """Return a session to compile with. Every use of one of its clients raises RuntimeError."""
     return PipelineSession(
-        boto_session=boto3.Session(botocore_session=core, region_name=region),
+        boto_session=_OfflineSession(region_name=region),
         default_bucket=bucket,
         sagemaker_config=_NO_DEFAULTS,
     )
 
 
-def _refuse(**event: Any) -> NoReturn:
-    message = f"compiling must call nobody, but the SDK asked for {event['request'].url}; pin sagemaker as requirements/ does"
-    raise RuntimeError(message)
+class _OfflineSession(boto3.Session):  # type: ignore[misc]  # boto3 has no types
+    """A boto3 session whose clients refuse every call.
+
+    The SDK creates eight clients that compiling does not use. These here load no service model,
+    which saves 0.4 s of CPU time.
+    """
+
+    def client(self, service_name: str, *_: Any, **__: Any) -> Any:
+        return _OfflineClient(service_name)
+
+    def resource(self, service_name: str, *_: Any, **__: Any) -> Any:
+        return _OfflineClient(service_name)
+
+
+class _OfflineClient:
+    """In place of the client or resource of one service: using any attribute raises."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> NoReturn:
+        message = (
+            f"compiling must not call AWS, but the SDK used {self._service}.{name}; "
+            "pin sagemaker to the version in requirements/"
+        )
+        raise RuntimeError(message)

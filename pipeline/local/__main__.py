@@ -1,10 +1,14 @@
-"""The embedded environment: the whole governed fine-tune on this machine, without an account, Docker or a network.
+"""The embedded environment: the whole governed fine-tune on this machine.
 
-python -m pipeline.local run                                # everything, on a synthetic corpus, and down again
-python -m pipeline.local run --filings PATH --keep          # on your filings; leave it running to look around
-python -m pipeline.local up && eval "$(python -m pipeline.local env)"   # then pipeline.upsert, pipeline.run, boto3, mlflow …
-python -m pipeline.local interrupt                          # the spot instance of the running training job is gone; it resumes
-python -m pipeline.local status | down
+It needs no account, no Docker and no network.
+
+python -m pipeline.local run                          # everything, on a synthetic corpus
+python -m pipeline.local run --filings PATH --keep    # on your filings; the servers stay up
+python -m pipeline.local up                           # start and fill the environment
+eval "$(python -m pipeline.local env)"                # then pipeline.run, boto3, mlflow …
+python -m pipeline.local interrupt                    # take the running spot job's instance away
+python -m pipeline.local status
+python -m pipeline.local down
 """
 
 import argparse
@@ -17,26 +21,32 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import command, parameters
-from pipeline.command import put, say
+from pipeline.command import note, output
 from pipeline.errors import PipelineError
 from pipeline.execution import progress
+from pipeline.local import command_line
 from pipeline.local.host import signals
 
 _DEFAULT_STATE = ".local"
-_CORPUS = {
-    "filings": 24,
-    "seed": 3,
-}  # a short run that has many companies, styles of heading and reasons to drop
-_ROLES = ("scientist", "ci")
+# Small, with several companies, styles of headings and reasons to reject a filing.
+_CORPUS = {"filings": 24, "seed": 3}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
-    arguments = _parser().parse_args(argv)
+    """Run the command; return its exit code."""
+    verbs = {
+        "run": _run,
+        "up": _up,
+        "status": _status,
+        "down": _down,
+        "interrupt": _interrupt,
+        "env": _env,
+    }
+    arguments = command_line.parser(__doc__ or "", verbs).parse_args(argv)
     signals.end_as_interrupt()
-    _forget_this_shells_cloud()
-    done: int = arguments.do(arguments)
-    return done
+    _remove_cloud_variables()
+    exit_code: int = arguments.run_verb(arguments)
+    return exit_code
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -48,11 +58,11 @@ def _run(arguments: argparse.Namespace) -> int:
     overrides = settings(arguments.set)
     parameters.check(overrides, default_parameters(LOCAL))  # before anything is started
     state, options = _state(arguments), _options(arguments)
-    was_running = state.load().running  # then it is somebody's, and not ours to stop
+    was_running = state.load().running  # then this command does not stop it
     kept = arguments.keep or was_running
     try:
         with progress.shown(sys.stderr) as show:
-            travelled = journey.travel(state, options, overrides, say=say, show=show)
+            travelled = journey.travel(state, options, overrides, announce=note, show=show)
     except KeyboardInterrupt:
         kept = was_running
         raise
@@ -60,11 +70,11 @@ def _run(arguments: argparse.Namespace) -> int:
         if not kept:
             environment.down(state)
     if arguments.json:
-        put(json.dumps(result.document(travelled), indent=2, default=str))
+        output(json.dumps(result.document(travelled), indent=2, default=str))
     else:
-        put("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
+        output("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
     if kept:
-        say(f"left running; look around with: {_way_in(arguments)}")
+        note(f"left running; look around with: {_env_command(arguments)}")
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
@@ -72,8 +82,8 @@ def _up(arguments: argparse.Namespace) -> int:
     from pipeline.local import environment
 
     started = environment.up(_state(arguments), _options(arguments))
-    say(f"up; use it with: {_way_in(arguments)}")
-    put(json.dumps(started.variables, indent=2))
+    note(f"up; use it with: {_env_command(arguments)}")
+    output(json.dumps(started.variables, indent=2))
     return 0
 
 
@@ -81,8 +91,9 @@ def _down(arguments: argparse.Namespace) -> int:
     from pipeline.local import environment
 
     stopped = environment.down(_state(arguments))
-    say(
-        f"stopped {', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
+    note(
+        "stopped "
+        f"{', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
     )
     return 0
 
@@ -101,18 +112,18 @@ def _status(arguments: argparse.Namespace) -> int:
         for process in record.processes
     ]
     if arguments.json:
-        put(json.dumps({"running": record.running, "servers": servers}, indent=2))
+        output(json.dumps({"running": record.running, "servers": servers}, indent=2))
     elif not servers:
-        put("down")
+        output("down")
     for server in servers if not arguments.json else ():
         state = "running" if server["running"] else "ended"
-        put(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
+        output(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
     return 0 if record.running else 1
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
     job = _running(arguments).root.interrupt(arguments.job)
-    say(f"{job}: its instance is taken away; it starts again from its checkpoints")
+    note(f"{job}: its instance is taken away; it starts again from its checkpoints")
     return 0
 
 
@@ -121,7 +132,7 @@ def _env(arguments: argparse.Namespace) -> int:
     variables = (
         started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
     )
-    put(
+    output(
         "\n".join(
             f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())
         )
@@ -142,8 +153,8 @@ def _running(arguments: argparse.Namespace) -> Any:
     return Started(state, Servers(state, record), fresh=False)
 
 
-def _forget_this_shells_cloud() -> None:
-    """A profile, token or proxy of this shell must neither reach the stand-ins nor keep us from them."""
+def _remove_cloud_variables() -> None:
+    """Remove profiles and tokens of real clouds, and exclude the loopback from proxies."""
     for name in [
         name for name in os.environ if name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_"))
     ]:
@@ -152,14 +163,9 @@ def _forget_this_shells_cloud() -> None:
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
 
 
-def _way_in(arguments: argparse.Namespace) -> str:
-    words = [
-        sys.executable,
-        "-m",
-        "pipeline.local",
-        "env",
-        *(["--state", arguments.state] if arguments.state else []),
-    ]
+def _env_command(arguments: argparse.Namespace) -> str:
+    state = ["--state", arguments.state] if arguments.state else []
+    words = [sys.executable, "-m", "pipeline.local", "env", *state]
     return f'eval "$({shlex.join(words)})"'
 
 
@@ -179,100 +185,13 @@ def _options(arguments: argparse.Namespace) -> Any:
         if arguments.filings
         else filings.checked(corpus.generate(**_CORPUS))
     )
-    loaded = filings.Filings(rows, asked_for=bool(arguments.filings))
+    given = filings.Filings(rows, asked_for=bool(arguments.filings))
     ports = {
         "aws": arguments.aws_port,
         "workspace": arguments.workspace_port,
         "tracking": arguments.tracking_port,
     }
-    return Options(filings=loaded, engine=arguments.engine, ports=ports)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.local",
-        description=__doc__,
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    run = _verb(verbs, "run", _run, "the whole journey in one go, ending with a result table")
-    run.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="Name=value",
-        help="a pipeline parameter; may repeat",
-    )
-    run.add_argument("--keep", action="store_true", help="leave the environment running")
-    _starting(run)
-    _starting(
-        _verb(verbs, "up", _up, "start the servers, deploy the infrastructure, fill the catalog")
-    )
-    for verb in (
-        run,
-        _verb(verbs, "status", _status, "what runs, and where; exit 1 if it does not"),
-    ):
-        verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    _verb(verbs, "down", _down, "stop every server; `up` goes on with what they hold")
-    spot = _verb(
-        verbs,
-        "interrupt",
-        _interrupt,
-        "take a spot training job's instance away, as AWS's market does",
-    )
-    spot.add_argument(
-        "--job", metavar="NAME", help="which training job (default: the one that runs)"
-    )
-    env = _verb(verbs, "env", _env, "print the variables of a client, secrets included, for eval")
-    env.add_argument(
-        "--as", dest="role", choices=_ROLES, default=_ROLES[0], help="whose (default: scientist)"
-    )
-    return parser
-
-
-def _verb(verbs: Any, name: str, do: Any, text: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        name, help=text, description=text, allow_abbrev=False
-    )
-    verb.set_defaults(do=do)
-    verb.add_argument(
-        "--state",
-        metavar="DIR",
-        help="folder that holds everything (default: $PIPELINE_LOCAL_STATE or .local)",
-    )
-    return verb
-
-
-def _starting(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--filings",
-        action="append",
-        type=Path,
-        metavar="PATH",
-        help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document a file, an array, each also in gzip, or a folder"
-        " of such files; may repeat",
-    )
-    verb.add_argument(
-        "--engine",
-        choices=("sail", "spark"),
-        default="sail",
-        help="who runs Prepare (default: sail)",
-    )
-    for name in ("aws", "workspace", "tracking"):
-        verb.add_argument(
-            f"--{name}-port",
-            type=_port,
-            metavar="PORT",
-            help="default: a free one, and then the same again",
-        )
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
-    return int(text)
+    return Options(filings=given, engine=arguments.engine, ports=ports)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""Load the registered model as a data scientist would, and ask it something.
+"""Load the registered model as a data scientist does, and let it answer a prompt.
 
     python -m pipeline.local.ask_model --model edgar.models.risk_analyst --alias challenger
 
-Prints one JSON object: version, prompt, completion. Identity and endpoints come from the environment, as for any client
-(`eval "$(python -m pipeline.local env)"`); mlflow finds, downloads and loads the version by its alias.
+Prints one JSON object: version, prompt, completion. Identity and endpoints come from the
+environment, as for any client (`eval "$(python -m pipeline.local env)"`); mlflow finds, downloads
+and loads the version by its alias.
 """
 
 import argparse
 import json
 
-# The form of Prepare's examples (docs/data.md): the model was trained on no other.
+# The form of Prepare's examples (docs/data.md), which the model was trained on.
 PROMPT = (
     "Below is one risk factor from the 10-K of EXAMPLE FOODS INC. for 2024. "
     "Write its heading: one sentence that states the risk and what it could do to the company.\n\n"
-    "We depend on a small number of suppliers, and interruptions of our supply chain may affect it in ways that we cannot "
-    "predict. Although we maintain insurance and controls, they may not be sufficient to cover every loss. Any of these "
+    "We depend on a small number of suppliers, and interruptions of our supply chain may "
+    "affect it in ways that we cannot "
+    "predict. Although we maintain insurance and controls, they may not be sufficient to "
+    "cover every loss. Any of these "
     "events could reduce our revenue and profitability."
 )
 _NEW_TOKENS = 32
@@ -31,16 +34,22 @@ def main() -> None:
         "--prompt", default=PROMPT, help="what to ask (default: a short risk factor)"
     )
     arguments = parser.parse_args()
-    print(json.dumps(answer(arguments.model, arguments.alias, arguments.prompt)))  # noqa: T201 - the command's result
+    result = answer(arguments.model, arguments.alias, arguments.prompt)
+    print(json.dumps(result))  # noqa: T201 - the command's result
 
 
 def answer(model: str, alias: str, prompt: str) -> dict[str, str]:
-    """The version behind an alias, and its completion of one prompt."""
-    import mlflow
-    import pandas as pd
+    """Return the version of an alias, and its completion of one prompt."""
+    from pipeline.local import model_libraries  # noqa: F401 - before mlflow, which it makes lighter
+
+    import mlflow  # isort: skip
+    import pandas as pd  # isort: skip
 
     version = mlflow.MlflowClient().get_model_version_by_alias(model, alias)
-    loaded = mlflow.pyfunc.load_model(f"models:/{model}@{alias}")
+    loaded = mlflow.pyfunc.load_model(
+        f"models:/{model}@{alias}",
+        suppress_warnings=True,  # else it reads the file list of every installed package (2 s)
+    )
     completions = loaded.predict(
         pd.DataFrame({"prompt": [prompt]}), params={"max_new_tokens": _NEW_TOKENS}
     )

@@ -2,9 +2,10 @@
 
     for place, document in documents(Path("filings.jsonl.gz")): …     # place: `filings.jsonl.gz:12`
 
-A file holds JSON lines, one JSON document over several lines, documents one after the other, or an array of them; a folder
-holds such files at any depth. Each may be compressed with gzip, and begin with a byte order mark (UTF-8 or UTF-16). A large
-file is never in memory as a whole: only the document that is being read.
+A file holds JSON lines, one JSON document over several lines, documents one after the other, or an
+array of them; a folder holds such files at any depth. Each may be compressed with gzip, and begin
+with a byte order mark (UTF-8 or UTF-16). A large file is never in memory as a whole: only the
+document that is being read.
 """
 
 import gzip
@@ -38,10 +39,12 @@ _OTHER_FORMATS = (
 
 
 def documents(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield each document with its place; a faulty one, or a file without one, is a `ValueError` in place of the document.
+    """Yield each document with its place; a faulty one, or a file without one, is a `ValueError` in
+    place of the document.
 
     Raises:
-        UsageError: the file or folder cannot be read, the folder has no such file, or a file is no JSON text at all.
+        UsageError: the file or folder cannot be read, the folder has no such file, or a file is no
+            JSON text at all.
     """
     for file in _files(path):
         empty = True
@@ -88,7 +91,8 @@ def _of_file(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _unusable(path: Path, fault: str) -> UsageError:
     return UsageError(
-        f"the filings file {path} {fault}\n  expected  JSON or JSON lines in UTF-8, or such a file in gzip"
+        f"the filings file {path} {fault}\n  expected  JSON or JSON lines in UTF-8, or such "
+        "a file in gzip"
     )
 
 
@@ -142,7 +146,8 @@ class _Window:
                 )
                 if not (cut_off and self.more(size)):
                     return ValueError(
-                        f"not JSON ({error.msg} at line {self.line + error.lineno - 1} column {error.colno})"
+                        f"not JSON ({error.msg} at line {self.line + error.lineno - 1} "
+                        f"column {error.colno})"
                     )
                 size *= 2
             except (ValueError, RecursionError) as fault:

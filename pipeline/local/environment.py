@@ -1,11 +1,12 @@
-"""The embedded environment as a whole: in which order it starts, what it holds then, and how it ends.
+"""The embedded environment as a whole: its start, its content, and its end.
 
     running = up(State(Path(".local")), Options(filings))
-    running.variables          # what conf/local.yaml's `${NAME}` and every client need
+    running.variables          # the values of conf/local.yaml's `${NAME}`, and the clients' endpoints
     down(State(Path(".local")))
 
-The AWS stand-in and the tracking server start at once (the latter is slow, so nothing waits for it until a client
-asks); then follow the infrastructure template, the workspace, the base model, the catalog's content and the worker.
+The order: the AWS stand-in, the infrastructure template, the workspace, the base model, the content
+of the catalog, and last the tracking server and the register worker, which take seconds to import
+mlflow and are not waited for.
 """
 
 import json
@@ -33,7 +34,7 @@ from pipeline.local.setup import aws_account, base_model, workspace
 
 @dataclass(frozen=True)
 class Options:
-    """What `up` and `run` may be told."""
+    """The options of `up` and `run`."""
 
     filings: Filings
     engine: str = "sail"
@@ -42,15 +43,19 @@ class Options:
 
 @dataclass(frozen=True)
 class Started:
-    """Servers that answer, an account with its infrastructure, a mirrored base model; the catalog may still be empty."""
+    """A running environment: servers that answer, the infrastructure, and a mirrored base model.
+    The catalog may still be empty.
+    """
 
     state: State
     servers: Servers
-    fresh: bool  # False: it ran already, and is not ours to stop
+    fresh: bool  # False: it ran before this command, which therefore does not stop it
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `${NAME}` in conf/local.yaml stands for, and where the clients find the servers. No secrets."""
+        """The values of `${NAME}` in conf/local.yaml, which include the servers' URLs. None is
+        secret.
+        """
         return self.servers.record.variables
 
     @property
@@ -64,11 +69,11 @@ class Started:
         return aws_account.root(self.state, self.servers.url("aws"))
 
     def as_role(self, role: str) -> dict[str, str]:
-        """The variables of a process that acts as one of the stack's roles (`ci`, `scientist`, …)."""
+        """Return the variables of a process with one of the stack's roles (`ci`, `scientist`, …)."""
         return self.variables | self.root.lend(role)
 
     def as_scientist(self) -> dict[str, str]:
-        """The variables of a data scientist: the AWS role, the Databricks principal, and mlflow pointed at the catalog."""
+        """Return the variables of a data scientist: AWS role, Databricks principal, mlflow's URIs."""
         secrets = self.root.client("secretsmanager")
         found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, "scientist"))
         identity = json.loads(found["SecretString"])
@@ -84,10 +89,12 @@ class Started:
 
 @contextmanager
 def started(state: State, options: Options) -> Iterator[Started]:
-    """Servers that run while the block begins its work; if the block fails, those that were started here are stopped.
+    """Start the servers, or find them running. If the block fails, those that were started here are
+    stopped.
 
     Raises:
-        PipelineError: a server did not start, another command holds the folder, or an asked port is in use.
+        PipelineError: a server did not start, another command holds the folder, or a requested port
+            is in use.
     """
     with state.locked():
         record = state.load()
@@ -95,7 +102,7 @@ def started(state: State, options: Options) -> Iterator[Started]:
             _refuse_other_options(record, options)
             yield Started(state, Servers(state, record), fresh=False)
             return
-        stop(record.processes)  # what a killed command left
+        stop(record.processes)  # processes that a killed command left
         servers = Servers(
             state,
             Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine),
@@ -118,37 +125,46 @@ def _refuse_other_options(record: Record, options: Options) -> None:
     ]
     if moved or options.engine != record.engine:
         raise UsageError(
-            "the environment runs already, with other ports or another engine\n"
-            "  do        python -m pipeline.local down, then start it as you want it"
+            "the environment is already running with other ports or another engine\n"
+            "  do        python -m pipeline.local down, then start it with these options"
         )
 
 
 def fill(environment: Started, options: Options) -> workspace.Seeded:
-    """Give the catalog its content and start the worker; on an environment that ran already, load other filings only."""
+    """Fill the catalog; in an environment that ran already, load the filings that were given."""
     admin = _admin(environment.state, environment.servers)
     secrets = environment.root.client("secretsmanager")
-    seeded = workspace.seed(
+    return workspace.seed(
         admin, secrets, environment.config, filings=options.filings, aws=environment.variables
     )
+
+
+def complete(environment: Started) -> None:
+    """Start the tracking server and the register worker, unless the environment ran already.
+
+    Both import mlflow, which takes seconds, and nothing waits for them here: the workspace waits
+    for the tracking server when a client asks it, and the queue keeps messages for the worker.
+    """
     if environment.fresh:
+        environment.servers.tracking()
         command = images.entry_point(REPOSITORY, environment.config.register.image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
         environment.servers.worker(
             [*command, *register_worker.arguments(environment.config)], session
         )
         environment.servers.remember_complete()
-    return seeded
 
 
 def up(state: State, options: Options) -> Started:
     """Start and fill the environment, and leave it running."""
     with started(state, options) as environment:
         fill(environment, options)
+        complete(environment)
         return environment
 
 
 def down(state: State) -> list[Process]:
-    """Stop every server; everything they hold is kept for the next `up`."""
+    """Stop every server; their state is kept for the next `up`."""
     with state.locked():
         record = state.load()
         alive = [process for process in record.processes if process.handle()]
@@ -158,7 +174,6 @@ def down(state: State) -> list[Process]:
 
 def _start(state: State, servers: Servers, making: base_model.Making, options: Options) -> None:
     servers.aws(options.engine)
-    servers.tracking()
     root = aws_account.root(state, servers.url("aws"))
     outputs = root.deploy()
     servers.workspace(
@@ -191,7 +206,7 @@ def _variables(
         "EMR_APPLICATION_ID": outputs["ApplicationId"],
         "PIPELINE_ENV": "local",
         "REGISTER_CLIENT_ID": register,
-        # The queue keeps the URL it was made with; the port may have changed since.
+        # The queue's URL has the port of its creation, which may have changed since.
         "REGISTER_QUEUE_URL": servers.url("aws") + urlsplit(outputs["RegisterQueueUrl"]).path,
     }
 

@@ -1,12 +1,14 @@
 """Filings as EDGAR-CRAWLER publishes them, checked before they enter the raw table.
 
-`cik, company, filing_type, filing_date, filename` are required; `period_of_report, sic, state_of_inc, item_1A, part_2_item_1A`
-may be missing or null; every other field is left out of the raw table. Names count whatever their case. The files may have
-every form that documents.py reads. What the text itself is worth is Prepare's to judge: a filing without risk factors is a
-row here and a rejection there.
+`cik, company, filing_type, filing_date, filename` are required; `period_of_report, sic,
+state_of_inc, item_1A, part_2_item_1A` may be missing or null; every other field is left out of the
+raw table. Names count whatever their case. The files may have every form that documents.py reads.
+What the text itself is worth is Prepare's to judge: a filing without risk factors is a row here and
+a rejection there.
 
-The hub's EDGAR-CORPUS has `filename, cik, year, section_1A, …` and no company, form or date. Its `section_1A` is `item_1A`, and
-a missing `cik` is read out of a name such as `718413_1993.txt`; the other three have to be added. Nothing is made up for them.
+The hub's EDGAR-CORPUS has `filename, cik, year, section_1A, …` and no company, form or date. Its
+`section_1A` is `item_1A`, and a missing `cik` is read out of a name such as `718413_1993.txt`; the
+other three have to be added. Nothing is made up for them.
 """
 
 import re
@@ -20,10 +22,11 @@ from pipeline.local.documents import documents
 from pipeline.local.rows import Row, Rows
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename")
-# The raw table's columns, in its order: fields in lower case, since Spark's names are case-insensitive and delta-rs's are not.
+# The raw table's columns, in its order: fields in lower case, since Spark's names are
+# case-insensitive and delta-rs's are not.
 COLUMNS = (
-    "cik", "company", "filing_type", "filing_date", "period_of_report", "filename", "sic", "state_of_inc", "item_1a",
-    "part_2_item_1a",
+    "cik", "company", "filing_type", "filing_date", "period_of_report", "filename", "sic",
+    "state_of_inc", "item_1a", "part_2_item_1a",
 )  # fmt: skip
 
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
@@ -36,7 +39,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Filings:
-    """Rows of the raw table; `asked_for` tells a person's own from the default that only fills an empty table."""
+    """Rows of the raw table; `asked_for` tells a person's own from the default that only fills an
+    empty table.
+    """
 
     rows: Rows
     asked_for: bool
@@ -74,13 +79,17 @@ def _refusal(faults: list[str], *, corpus: bool) -> str:
     shown = "\n".join(f"  {fault}" for fault in faults[:_FAULTS_SHOWN])
     more = f"\n  … and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
     do = (
-        "add company, filing_type and filing_date, which EDGAR-CORPUS lacks, from EDGAR's index (by cik and year)"
+        (
+            "add company, filing_type and filing_date, which EDGAR-CORPUS lacks, from EDGAR's "
+            "index (by cik and year)"
+        )
         if corpus
         else "correct or remove these"
     )
     return (
         f"{len(faults)} line(s) are no filings; nothing was loaded\n{shown}{more}\n"
-        f"  expected  JSON objects with {', '.join(REQUIRED)}: one a line, one a file, or an array\n"
+        f"  expected  JSON objects with {', '.join(REQUIRED)}: one a line, one a file, or an "
+        "array\n"
         f"  do        {do}"
     )
 

@@ -1,36 +1,34 @@
-"""The whole journey in one go: environment up, catalog filled, pipeline deployed, executed, and its model asked something.
+"""The journey: start the environment, fill the catalog, deploy and execute the pipeline, and let
+its model answer a prompt.
 
-Each part is what a person would do by hand, as who they would do it: CI deploys, a data scientist starts the execution and
-loads the model. The definition that runs is the one `upsert` sent.
+Each part uses the identity that it has in production: CI deploys, a data scientist starts the
+execution and loads the model. The definition that runs is the one that `upsert` sent.
 """
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 
 from pipeline import layout, parameters
-from pipeline.errors import PipelineError
 from pipeline.execution import start
-from pipeline.execution.outcome import Outcome
+from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
 from pipeline.local import environment
 from pipeline.local.environment import Options, Started
-from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.local.host.state import State
+from pipeline.local.prepared_command import PreparedCommand
 
-Say = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass
 class Journey:
-    """What one journey did, and how long each part of it took in seconds."""
+    """The results of a journey, and the seconds that each part took."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     deployed: dict[str, Any] = field(default_factory=dict)
@@ -41,7 +39,7 @@ class Journey:
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """Take a part's time, even if it fails."""
+        """Measure the time of a part, even if it fails."""
         began = time.monotonic()
         try:
             yield
@@ -50,38 +48,70 @@ class Journey:
 
 
 def travel(
-    state: State, options: Options, overrides: Mapping[str, str], *, say: Say, show: Show
+    state: State, options: Options, overrides: Mapping[str, str], *, announce: Announce, show: Show
 ) -> Journey:
-    """Do it all; the environment is left running.
+    """Run all parts; the environment is left running.
 
     Raises:
-        PipelineError: any part failed; what it said is in the message.
+        PipelineError: a part failed; the message has its output.
     """
     journey = Journey()
-    with (
-        journey.timed("environment"),
-        _announced(say, "environment"),
-        environment.started(state, options) as running,
-    ):
-        deploying = _command(running.as_role("ci"), "pipeline.upsert", "--env", "local", "--json")
-        try:
-            environment.fill(running, options)
-        except BaseException:
-            deploying.kill()
-            deploying.communicate()
-            raise
-        journey.deployed = _answer_of(deploying, "upsert")
-    with journey.timed("execution"):
-        journey.outcome = _execute(running, overrides, show)
-    journey.counts = _counts(running, journey.outcome)
-    journey.max_eval_examples = _max_eval_examples(running, overrides)
-    if journey.outcome.succeeded:
+    with closing(_Commands()) as commands:
         with (
-            journey.timed("model loaded and asked"),
-            _announced(say, "loading the registered model"),
+            journey.timed("environment"),
+            _announced(announce, "environment"),
+            environment.started(state, options) as running,
         ):
-            journey.answer = _ask(running, journey.outcome)
+            commands.deploy.begin(running.as_role("ci"), "--env", "local", "--json")
+            environment.fill(running, options)
+            journey.deployed = commands.deploy.document("upsert")
+            environment.complete(running)
+        with journey.timed("execution"):
+            journey.outcome = _execute(running, overrides, commands.starting_query(show))
+        journey.counts = _counts(running, journey.outcome)
+        journey.max_eval_examples = _max_eval_examples(running, overrides)
+        if journey.outcome.succeeded:
+            with (
+                journey.timed("model loaded and asked"),
+                _announced(announce, "loading the registered model"),
+            ):
+                journey.answer = _completion(commands, running, journey.outcome)
     return journey
+
+
+class _Commands:
+    """A journey's commands in separate processes, each started before it is needed. Each gets the
+    identity that it needs and nothing else of this shell's environment.
+    """
+
+    def __init__(self) -> None:
+        self.deploy = PreparedCommand("pipeline.upsert", imports="pipeline.definition")
+        self._query: PreparedCommand | None = None
+
+    @property
+    def query(self) -> PreparedCommand:
+        """The command that loads the model; it starts when it is first used."""
+        if self._query is None:
+            self._query = PreparedCommand(
+                "pipeline.local.ask_model", imports="pipeline.local.model_libraries"
+            )
+        return self._query
+
+    def starting_query(self, show: Show) -> Show:
+        """Return `show` extended: it starts `query` as soon as Train runs; both then import torch."""
+
+        def shown(progress: Progress) -> None:
+            if any(step.name == "Train" and step.started for step in progress.steps):
+                self.query  # noqa: B018 - starts the process
+            show(progress)
+
+        return shown
+
+    def close(self) -> None:
+        """End commands that still run, after a failure or if no model was registered."""
+        for command in (self.deploy, self._query):
+            if command is not None:
+                command.stop()
 
 
 def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outcome:
@@ -91,7 +121,7 @@ def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outc
 
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
-    """What Prepare read, kept and dropped, from the manifest it wrote; empty if it wrote none."""
+    """Return the counts of Prepare's manifest; empty if it did not write one."""
     uri = layout.of_execution(
         layout.prepare_manifest(running.config), outcome.arn.rsplit("/", 1)[-1]
     )
@@ -111,11 +141,10 @@ def _max_eval_examples(running: Started, overrides: Mapping[str, str]) -> int:
     return int(overrides.get(name, default))
 
 
-def _ask(running: Started, outcome: Outcome) -> dict[str, str]:
+def _completion(commands: _Commands, running: Started, outcome: Outcome) -> dict[str, str]:
     words = ("--model", outcome.model_name, "--alias", outcome.model_alias)
-    answer: dict[str, str] = _answer_of(
-        _command(running.as_scientist(), "pipeline.local.ask_model", *words), "the model"
-    )
+    commands.query.begin(running.as_scientist(), *words)
+    answer: dict[str, str] = commands.query.document("the model")
     return answer
 
 
@@ -131,29 +160,9 @@ def _client(running: Started, service: str) -> Any:
     )
 
 
-def _command(variables: Mapping[str, str], module: str, *words: str) -> subprocess.Popen[str]:
-    """One of our own commands in a process of its own: with the identity it needs and nothing else of this shell's."""
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *words],
-        env=inherited() | {"PYTHONPATH": str(REPOSITORY)} | dict(variables),
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _answer_of(process: subprocess.Popen[str], name: str) -> Any:
-    output, complaint = process.communicate()
-    if process.returncode != 0:
-        tail = "\n".join(f"    {line}" for line in complaint.splitlines()[-12:])
-        raise PipelineError(f"{name} failed with exit code {process.returncode}\n{tail}")
-    return json.loads(output[output.index("{") :])
-
-
 @contextmanager
-def _announced(say: Say, part: str) -> Iterator[None]:
+def _announced(announce: Announce, part: str) -> Iterator[None]:
     began = time.monotonic()
-    say(f"{part} …")
+    announce(f"{part} …")
     yield
-    say(f"{part} ready after {time.monotonic() - began:.1f} s")
+    announce(f"{part} ready after {time.monotonic() - began:.1f} s")

@@ -1,4 +1,4 @@
-"""The end of a journey: a table for people, a document for programs."""
+"""The result of a journey: as a table for people, and as a document for programs."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ _ONE_LINE = 160  # characters of a generated text that a table shows
 
 
 def rows(journey: Journey) -> list[tuple[str, str]]:
-    """Name and value of everything worth seeing, in the order it happened."""
+    """Return the rows of the table, name and value, in the order of the steps."""
     assert journey.outcome is not None  # noqa: S101 - a journey that ended has one
     return [
         *progress.result(journey.outcome),
@@ -28,7 +28,7 @@ def rows(journey: Journey) -> list[tuple[str, str]]:
 
 
 def document(journey: Journey) -> dict[str, Any]:
-    """The same as JSON-ready values."""
+    """Return the same as JSON values."""
     steps = journey.outcome.steps if journey.outcome else ()
     return asdict(journey) | {
         "steps": [{"name": step.name, "seconds": step.seconds} for step in steps]
@@ -38,7 +38,10 @@ def document(journey: Journey) -> dict[str, Any]:
 def _counted(counts: dict[str, Any], measured: int) -> list[tuple[str, str]]:
     if not counts:
         return []
-    filings = f"{counts['filings_read']} read, {counts['filings_kept']} kept, {counts['filings_rejected']} rejected"
+    filings = (
+        f"{counts['filings_read']} read, {counts['filings_kept']} kept, "
+        f"{counts['filings_rejected']} rejected"
+    )
     part = (
         f" (each evaluation measures {measured} of them)"
         if 0 <= measured < counts["examples_eval"]

@@ -1,11 +1,12 @@
-"""Rows on their way into the raw table: any number of them in little memory, read as often as needed, with one digest.
+"""Rows on their way into the raw table: any number of them in little memory, read as often as
+needed, with one digest.
 
     rows = Rows()
     rows.append({"cik": "1", "item_1a": "…"})
     len(rows), rows[0], rows.sha256, list(rows)
 
-Up to `_IN_MEMORY_BYTES` they are held in memory, beyond that in a temporary file that has no name. So they may come from
-anything that can be read once (a pipe, a generator).
+Up to `_IN_MEMORY_BYTES` they are held in memory, beyond that in a temporary file that has no name.
+So they may come from anything that can be read once (a pipe, a generator).
 """
 
 import hashlib

@@ -1,17 +1,19 @@
-"""The rows of the 3B model on a GPU. No such machine was at hand when this was written: [unverified] until it ran on one.
+"""The rows of the 3B model on a GPU.
 
-A rehearsal takes the same way through the same code with tiny shapes on the CPU. Its numbers say nothing about a GPU, so no
-target stands beside them.
+[unverified]: no GPU was available when this was written. A rehearsal runs the same code with tiny
+shapes on the CPU. Its numbers mean nothing for a GPU, so they are compared with no target.
 
-MFU is the model's floating-point operations a second over the device's dense bfloat16 peak. The operations of a token are
-those of steps/train/planning/flops.py (forward, and backward without the frozen weights' gradients; nothing that is computed again to
-save memory), the peak is the data sheet's (steps/train/planning/devices.py), in every mode the bfloat16 one.
+MFU is the model's floating-point operations per second divided by the device's dense bfloat16 peak,
+in every mode. steps/train/planning/flops.py counts the operations of a token: forward, and backward
+without the weight gradients of the frozen base, but no operation that is repeated to save memory.
+steps/train/planning/devices.py has the peak of the data sheet.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from scripts.training_bench.rows import CARD_BYTES, guarded
-from scripts.training_bench.running import CaseFailed, Runner
+from scripts.training_bench.runner import CaseFailed, Runner
 from scripts.training_bench.table import Row, Target
 
 FAST_CASES = ("ours native", "ours storage", "ours fp8 off", "trl default")
@@ -21,10 +23,10 @@ LONG_CASES = {
 }
 _OURS_LONG, _TRL_LONG = LONG_CASES
 
-Numbers = Callable[[Runner], tuple[float, float | None]]
+NumbersOf = Callable[[Runner], tuple[float, float | None]]
 
 
-def _speed(ours: str, peer: str) -> Numbers:
+def _speed(ours: str, peer: str) -> NumbersOf:
     return lambda runner: (runner.rate(ours, "wall_seconds"), runner.rate(peer, "wall_seconds"))
 
 
@@ -45,13 +47,13 @@ def _mfu(runner: Runner) -> tuple[float, None]:
     case = FAST_CASES[0]
     first = runner.of(case)[0]
     if first["peak_flops"] is None:
-        raise CaseFailed(
-            f"{first['precision']['device']} has no data sheet in steps/train/planning/devices.py"
-        )
+        device = first["precision"]["device"]
+        raise CaseFailed(f"{device} has no data sheet in steps/train/planning/devices.py")
     return runner.rate(case, "wall_seconds") * first["flops_per_token"] / first["peak_flops"], None
 
 
-_ROWS: tuple[tuple[str, str, Target | None, Numbers], ...] = (
+# What is compared, its unit, the target of the ratio, and the two numbers.
+_ROWS: tuple[tuple[str, str, Target | None, NumbersOf], ...] = (
     (
         "tokens per second: native FP8, ours in bfloat16",
         "tok/s",
@@ -82,21 +84,17 @@ _ROWS: tuple[tuple[str, str, Target | None, Numbers], ...] = (
 
 
 def measured(runner: Runner, *, rehearsal: bool) -> list[Row]:
-    """The rows from the cases that ran."""
+    """Return the rows from the cases that ran; those of a rehearsal have no targets."""
     model = "rehearsal, tiny shapes, CPU" if rehearsal else "3B, GPU"
     return [
-        guarded(
-            f"{model}, {what}",
-            unit,
-            None if rehearsal else target,
-            lambda numbers=numbers: numbers(runner),
-        )
+        guarded(f"{model}, {what}", unit, None if rehearsal else target, partial(numbers, runner))
         for what, unit, target, numbers in _ROWS
     ]
 
 
-def missing(why: str) -> list[Row]:
-    """The rows where nothing could be measured."""
+def missing(reason: str) -> list[Row]:
+    """Return the rows where nothing could be measured, with the reason."""
     return [
-        Row(f"3B, GPU, {what}", unit, target=target, missing=why) for what, unit, target, _ in _ROWS
+        Row(f"3B, GPU, {what}", unit, target=target, missing=reason)
+        for what, unit, target, _ in _ROWS
     ]

@@ -1,11 +1,12 @@
-"""From measured cases to rows of the table: which numbers are compared, and what is asked of their ratio.
+"""Make rows of the table from measured cases: which numbers are compared, and their targets.
 
-Targets: issue 3, "What must be seen". tokens are real ones, padding is none.
+Tokens are real ones, without padding. docs/bench-train.md shows measured rows.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from scripts.training_bench.running import CaseFailed, Runner
+from scripts.training_bench.runner import CaseFailed, Runner
 from scripts.training_bench.table import Row, Target
 
 CPU_CASES = (
@@ -18,13 +19,11 @@ CPU_CASES = (
 )
 PADDED_CASES = ("trainer padded", "trainer grouped")
 ONE_FOLD, TEN_FOLD = "streaming, once the data", "streaming, ten times the data"
+_FP8_MODES = ("storage", "native", "native_dx")
 FP8_CASES = tuple(
-    f"ours {what} {mode}"
-    for what in ("sizes", "curve")
-    for mode in ("off", "storage", "native", "native_dx")
+    f"ours {what} {mode}" for what in ("sizes", "curve") for mode in ("off", *_FP8_MODES)
 )
-_FASTER, _SMALLER = Target("at least", 2.4), Target("at most", 0.5)
-CARD_BYTES = 24e9  # the 24 GB of issue 3
+CARD_BYTES = 24e9  # a 24 GB card, as the default instance has
 _NAMES = {
     "trainer padded": "HF Trainer, padded",
     "trainer grouped": "HF Trainer, group_by_length",
@@ -32,23 +31,30 @@ _NAMES = {
     "trl bfd recomputing": "TRL packing=bfd, its defaults",
     "ours fp8 off": "ours, Fp8Mode off",
 }
+_SPEED_TARGETS = {
+    "trainer padded": Target("at least", 2.4),
+    "trl bfd": Target("at least", 4),
+    "trl bfd recomputing": Target("at least", 4),
+}
+_MEMORY_TARGETS = dict.fromkeys(
+    ("trainer padded", "trl bfd", "trl bfd recomputing"), Target("at most", 0.5)
+)
+# Relative difference of the losses. The native modes also quantize activations to FP8,
+# and native_dx the gradients of the inputs as well.
+_LOSS_TOLERANCES = {"storage": 0.005, "native": 0.015, "native_dx": 0.015}
+
+Numbers = Callable[[], tuple[float, float | None]]
 
 
 def cpu(runner: Runner) -> list[Row]:
-    """Speed and memory of the small model on this machine's CPU."""
-    speed = {
-        "trainer padded": _FASTER,
-        "trl bfd": Target("at least", 4),
-        "trl bfd recomputing": Target("at least", 4),
-    }
-    memory = dict.fromkeys(("trainer padded", "trl bfd", "trl bfd recomputing"), _SMALLER)
+    """Return the rows of speed and memory of the small model on this machine's CPU."""
     peers = [case for case in CPU_CASES if case != "ours"]
     rows = [
         guarded(
             f"tokens per CPU-second: {_NAMES[peer]}",
             "tok/s",
-            speed.get(peer),
-            lambda peer=peer: _speeds(runner, peer),
+            _SPEED_TARGETS.get(peer),
+            partial(_speeds, runner, peer),
         )
         for peer in peers
     ]
@@ -57,23 +63,27 @@ def cpu(runner: Runner) -> list[Row]:
             f"real tokens of all computed: {_NAMES[peer]}",
             "",
             None,
-            lambda peer=peer: _real_shares(runner, peer),
+            partial(_medians, runner, "real_share", peer),
         )
         for peer in PADDED_CASES
     ]
-    return rows + [
+    rows += [
         guarded(
             f"peak RSS: {_NAMES[peer]}",
             "MB",
-            memory.get(peer),
-            lambda peer=peer: _peaks(runner, peer),
+            _MEMORY_TARGETS.get(peer),
+            partial(_medians, runner, "peak_rss_bytes", peer),
         )
         for peer in peers
     ]
+    return rows
 
 
 def equal_loss(runner: Runner, case: str) -> list[Row]:
-    """The step whose loss is furthest from the unpacked reference's, and the last one."""
+    """Return the rows of the loss against the unpacked reference's.
+
+    One row is the step whose losses differ most, the other one the last step.
+    """
     tolerance = Target("within", 1e-5)
 
     def furthest() -> tuple[float, float]:
@@ -91,57 +101,46 @@ def equal_loss(runner: Runner, case: str) -> list[Row]:
 
 
 def fp8(runner: Runner) -> list[Row]:
-    """Bytes and loss curves against bfloat16."""
-
-    def bytes_of(name: str, mode: str) -> tuple[float, float]:
-        return runner.median(f"ours sizes {mode}", name), runner.median("ours sizes off", name)
-
-    def curves(mode: str) -> tuple[float, float]:
-        return _furthest(
-            runner.of(f"ours curve {mode}")[0]["losses"], runner.of("ours curve off")[0]["losses"]
-        )
-
-    return [
+    """Return the rows of each FP8 mode's bytes and loss curve against those of bfloat16."""
+    rows = [
         guarded(
             "bytes of the linears: storage, bfloat16",
             "MB",
             Target("at most", 0.53),
-            lambda: bytes_of("linear_bytes", "storage"),
-        ),
-        *(
-            guarded(
-                f"bytes saved for backward: {mode}, bfloat16",
-                "MB",
-                Target("within", 1e-3),
-                lambda mode=mode: bytes_of("saved_bytes", mode),
-            )
-            for mode in ("storage", "native", "native_dx")
-        ),
-        guarded(
-            "loss of 120 steps, furthest: storage, bfloat16",
-            "nats",
-            Target("within", 0.005),
-            lambda: curves("storage"),
-        ),
-        *(
-            guarded(
-                f"loss of 120 steps, furthest: {mode}, bfloat16",
-                "nats",
-                Target("within", 0.015),
-                lambda mode=mode: curves(mode),
-            )
-            for mode in ("native", "native_dx")
-        ),
+            partial(_fp8_bytes, runner, "linear_bytes", "storage"),
+        )
     ]
+    rows += [
+        guarded(
+            f"bytes saved for backward: {mode}, bfloat16",
+            "MB",
+            Target("within", 1e-3),
+            partial(_fp8_bytes, runner, "saved_bytes", mode),
+        )
+        for mode in _FP8_MODES
+    ]
+    rows += [
+        guarded(
+            f"loss of 120 steps, furthest: {mode}, bfloat16",
+            "nats",
+            Target("within", tolerance),
+            partial(_fp8_curves, runner, mode),
+        )
+        for mode, tolerance in _LOSS_TOLERANCES.items()
+    ]
+    return rows
 
 
 def modelled(runner: Runner) -> list[Row]:
-    """The memory model against what torch allocated, and what it says of the 3B on a 24 GB card."""
+    """Return the rows of the memory model.
+
+    One compares it with what torch allocated for the small model, the other one compares its
+    prediction for the 3B model with a 24 GB card.
+    """
 
     def small() -> tuple[float, float]:
-        return runner.median("ours modelled", "predicted"), runner.median(
-            "ours modelled", "counted"
-        )
+        predicted = runner.median("ours modelled", "predicted")
+        return predicted, runner.median("ours modelled", "counted")
 
     def large() -> tuple[float, float]:
         return runner.median("ours modelled", "needed_3b"), CARD_BYTES
@@ -163,7 +162,7 @@ def modelled(runner: Runner) -> list[Row]:
 
 
 def streaming(runner: Runner) -> list[Row]:
-    """Peak RSS of ten times the data against once."""
+    """Return the row of peak RSS with ten times the data against once the data."""
     kind = "peak_rss_bytes"
     return [
         guarded(
@@ -175,10 +174,8 @@ def streaming(runner: Runner) -> list[Row]:
     ]
 
 
-def guarded(
-    what: str, unit: str, target: Target | None, numbers: Callable[[], tuple[float, float | None]]
-) -> Row:
-    """The row of two numbers, or why there are none."""
+def guarded(what: str, unit: str, target: Target | None, numbers: Numbers) -> Row:
+    """Return the row of two numbers, or of the reason why a case has no numbers."""
     try:
         ours, peer = numbers()
     except CaseFailed as failed:
@@ -190,13 +187,19 @@ def _speeds(runner: Runner, peer: str) -> tuple[float, float]:
     return runner.rate("ours", "cpu_seconds"), runner.rate(peer, "cpu_seconds")
 
 
-def _real_shares(runner: Runner, peer: str) -> tuple[float, float]:
-    return runner.median("ours", "real_share"), runner.median(peer, "real_share")
+def _medians(runner: Runner, name: str, peer: str) -> tuple[float, float]:
+    return runner.median("ours", name), runner.median(peer, name)
 
 
-def _peaks(runner: Runner, peer: str) -> tuple[float, float]:
-    return runner.median("ours", "peak_rss_bytes"), runner.median(peer, "peak_rss_bytes")
+def _fp8_bytes(runner: Runner, name: str, mode: str) -> tuple[float, float]:
+    return runner.median(f"ours sizes {mode}", name), runner.median("ours sizes off", name)
+
+
+def _fp8_curves(runner: Runner, mode: str) -> tuple[float, float]:
+    losses = runner.of(f"ours curve {mode}")[0]["losses"]
+    return _furthest(losses, runner.of("ours curve off")[0]["losses"])
 
 
 def _furthest(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Return the pair whose ratio is furthest from 1."""
     return max(zip(ours, theirs, strict=True), key=lambda pair: abs(pair[0] / pair[1] - 1))

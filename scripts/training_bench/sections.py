@@ -1,13 +1,13 @@
-"""The table's sections: which cases each needs, run, and its rows.
+"""The sections of the table: which cases each of them runs, and its rows.
 
-| section   | measures                                                   | issue 3 |
-|-----------|------------------------------------------------------------|---------|
-| cpu       | tokens per CPU-second and peak RSS of the small model      | 1       |
-| loss      | the loss of ours against the unpacked reference's          | 1       |
-| fp8       | bytes and loss curves of each FP8 mode against bfloat16    | 2       |
-| gpu       | Ministral-3-3B's exact shapes, where a GPU is at hand      | 3       |
-| memory    | 8,192 packed tokens of the 3B model in 24 GB               | 4       |
-| streaming | peak RSS of tokenizing and packing ten times the data      | 8       |
+| section   | measures                                                |
+|-----------|---------------------------------------------------------|
+| cpu       | tokens per CPU-second and peak RSS of the small model   |
+| loss      | our loss against the unpacked reference's               |
+| fp8       | bytes and loss curves of each FP8 mode against bfloat16 |
+| gpu       | Ministral-3-3B's exact shapes, if there is a GPU        |
+| memory    | 8,192 packed tokens of the 3B model in 24 GB            |
+| streaming | peak RSS of tokenizing and packing ten times the data   |
 """
 
 import subprocess
@@ -15,16 +15,14 @@ from dataclasses import dataclass
 
 from scripts.training_bench import gpu_rows, rows
 from scripts.training_bench.job import Job
-from scripts.training_bench.running import OURS, REPOSITORY, Runner
+from scripts.training_bench.runner import OURS, REPOSITORY, Runner
 from scripts.training_bench.table import Row
 
 SECTIONS = ("cpu", "loss", "fp8", "gpu", "memory", "streaming")
-_DOCUMENTS, _QUICK_DOCUMENTS = (
-    56,
-    28,
-)  # of 370 tokens: 5 and 3 packed rows, the first of which is warm-up
-_GROUPED = 3  # times as many documents: its batches are 95 % real tokens then
-_EXAMPLES, _QUICK_EXAMPLES = 2000, 500  # of some 280 tokens, and ten times as many
+# Documents of 370 tokens on average: 5 and 3 packed rows, the first of which is the warm-up.
+_DOCUMENTS, _QUICK_DOCUMENTS = 56, 28
+_GROUPED = 3  # times as many documents for group_by_length, which needs many to form even batches
+_EXAMPLES, _QUICK_EXAMPLES = 2000, 500  # of about 280 tokens; the second run has ten times as many
 _GPU_DOCUMENTS, _LONG_ROW = 400, 8192
 
 
@@ -38,86 +36,82 @@ class Extent:
 
     @property
     def documents(self) -> int:
-        """Of a timed case."""
+        """Documents of a timed case."""
         return _QUICK_DOCUMENTS if self.quick else _DOCUMENTS
 
 
 def measure(section: str, runner: Runner, extent: Extent) -> list[Row]:
-    """Run one section's cases; its rows."""
+    """Run one section's cases and return its rows."""
     match section:
         case "cpu":
             runner.interleaved(cpu_jobs(extent), extent.rounds)
             return rows.cpu(runner)
         case "loss":
-            runner.interleaved(
-                {
-                    "ours unpacked": Job(
-                        "ours unpacked", made("small"), 4 * extent.documents, row_tokens=1024
-                    )
-                },
-                1,
-            )
-            return rows.equal_loss(runner, "ours unpacked")
+            case = "ours unpacked"
+            job = Job(case, checkpoint("small"), 4 * extent.documents, row_tokens=1024)
+            runner.interleaved({case: job}, 1)
+            return rows.equal_loss(runner, case)
         case "fp8":
-            runner.together(
-                {case: Job(case, made("tiny"), extent.documents) for case in rows.FP8_CASES}
-            )
+            tiny = checkpoint("tiny")
+            runner.together({case: Job(case, tiny, extent.documents) for case in rows.FP8_CASES})
             return rows.fp8(runner)
         case "streaming":
             runner.interleaved(streaming_jobs(extent), 1)
             return rows.streaming(runner)
         case "memory":
-            runner.interleaved(
-                {"ours modelled": Job("ours modelled", made("small"), _QUICK_DOCUMENTS)}, 1
-            )
+            case = "ours modelled"
+            runner.interleaved({case: Job(case, checkpoint("small"), _QUICK_DOCUMENTS)}, 1)
             return rows.modelled(runner)
     return gpu(runner, extent)
 
 
 def gpu(runner: Runner, extent: Extent) -> list[Row]:
-    """The GPU's rows, its rehearsal's, or why there are none."""
-    if not extent.rehearse_gpu and not cuda_is_here():
+    """Return the rows of the GPU or its rehearsal, or the reason why nothing was measured."""
+    if not extent.rehearse_gpu and not cuda_is_available():
         return gpu_rows.missing("no CUDA device")
     runner.interleaved(gpu_jobs(extent), extent.rounds)
     return gpu_rows.measured(runner, rehearsal=extent.rehearse_gpu)
 
 
 def cpu_jobs(extent: Extent) -> dict[str, Job]:
-    """Everybody on the small model, on the CPU. Few documents do not form groups of one length, so that peer gets more."""
+    """Return the jobs of ours and all peers on the small model, on the CPU.
+
+    Few documents do not form groups of similar length, so `trainer grouped` gets more of them.
+    """
     return {
         case: Job(
-            case, made("small"), extent.documents * (_GROUPED if case == "trainer grouped" else 1)
+            case,
+            checkpoint("small"),
+            extent.documents * (_GROUPED if case == "trainer grouped" else 1),
         )
         for case in rows.CPU_CASES
     }
 
 
 def streaming_jobs(extent: Extent) -> dict[str, Job]:
-    """Some examples, and ten times as many."""
+    """Return two jobs, the second of which has ten times as many examples."""
     examples = _QUICK_EXAMPLES if extent.quick else _EXAMPLES
     return {
-        label: Job("ours streaming", made("tiny"), examples * times)
+        label: Job("ours streaming", checkpoint("tiny"), examples * times)
         for label, times in ((rows.ONE_FOLD, 1), (rows.TEN_FOLD, 10))
     }
 
 
 def gpu_jobs(extent: Extent) -> dict[str, Job]:
-    """The 3B shapes on the GPU, or for a rehearsal tiny ones on the CPU, in the same dtype and modes."""
-    if extent.rehearse_gpu:
-        model, documents, device, row, long_row = made("tiny"), _QUICK_DOCUMENTS, "cpu", 2048, 4096
-    else:
-        model, documents, device, row, long_row = (
-            made("ministral-3-3b"),
-            _GPU_DOCUMENTS,
-            "cuda",
-            4096,
-            _LONG_ROW,
-        )
-    jobs = {
+    """Return the jobs of the 3B shapes on the GPU.
+
+    For a rehearsal they have tiny shapes and run on the CPU, with the same dtype and modes.
+    """
+    rehearsal = extent.rehearse_gpu
+    model = checkpoint("tiny" if rehearsal else "ministral-3-3b")
+    documents = _QUICK_DOCUMENTS if rehearsal else _GPU_DOCUMENTS
+    device = "cpu" if rehearsal else "cuda"
+    row, long_row = (2048, 4096) if rehearsal else (4096, _LONG_ROW)
+    fast = {
         case: Job(case, model, documents, device=device, row_tokens=row, bfloat16=True)
         for case in gpu_rows.FAST_CASES
     }
-    return jobs | {
+    long = {
         label: Job(
             case,
             model,
@@ -129,20 +123,25 @@ def gpu_jobs(extent: Extent) -> dict[str, Job]:
         )
         for label, case in gpu_rows.LONG_CASES.items()
     }
+    return fast | long
 
 
-def made(shape: str) -> str:
-    """The folder of the model of that shape, made once."""
+def checkpoint(shape: str) -> str:
+    """Return the folder of the model of that shape, which is made once."""
     folder = REPOSITORY / "build" / "bench-train" / shape
     if not (folder / "mirror.json").exists():
-        command = [str(OURS), "scripts/make-tiny-model", "--shape", shape, "--output", str(folder)]
+        module = "pipeline.local.setup.tiny_model"
+        command = [str(OURS), "-m", module, "--shape", shape, "--output", str(folder)]
         subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     return str(folder)
 
 
-def cuda_is_here() -> bool:
-    """Asked in another process: this one must stay small, because a child's peak RSS begins with its parent's."""
-    asked = [str(OURS), "-c", "import torch; print(torch.cuda.is_available())"]
-    return (
-        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == "True"
-    )
+def cuda_is_available() -> bool:
+    """Return whether torch finds a CUDA device.
+
+    Another process imports torch: this one must stay small, because the peak RSS of a child process
+    begins with that of its parent.
+    """
+    command = [str(OURS), "-c", "import torch; print(torch.cuda.is_available())"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return printed.strip() == "True"

@@ -1,6 +1,6 @@
-"""One table of ratios: ours, the peer, their ratio, the target, and whether it is met.
+"""The table of ratios: ours, the peer, their ratio, the target, and whether it is met.
 
-A row that could not be measured says why instead of a number; nothing is estimated here.
+A row that could not be measured gives the reason instead of a number. Nothing is estimated here.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ HEADINGS = ("what", "ours", "peer", "ratio", "target", "met")
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on the ratio ours / peer. `kind`: at least, at most, or within (of 1)."""
+    """A bound on the ratio ours / peer. `kind` is "at least", "at most" or "within" (of 1)."""
 
     kind: str
     bound: float
 
     def met(self, ratio: float) -> bool:
-        """Whether this ratio reaches it."""
+        """Return whether this ratio meets the target."""
         if self.kind == "within":
             return abs(ratio - 1) <= self.bound
         return ratio >= self.bound if self.kind == "at least" else ratio <= self.bound
@@ -30,7 +30,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """One line. Without numbers, `missing` says why."""
+    """One line. If it has no numbers, `missing` is the reason."""
 
     what: str
     unit: str
@@ -41,18 +41,18 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours over the peer's; where there is no peer the target bounds our number itself."""
+        """Ours over the peer's. Without a peer, our number itself, which the target then bounds."""
         if self.ours is None or self.missing:
             return None
         return self.ours if self.peer is None else self.ours / self.peer
 
     @property
     def met(self) -> bool | None:
-        """None where nothing was measured, or nothing is asked."""
+        """Whether the target is met; None if nothing was measured or the row has no target."""
         return None if self.ratio is None or self.target is None else self.target.met(self.ratio)
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text."""
+        """Return the row as text."""
         target = "" if self.target is None else str(self.target)
         if self.ratio is None:
             return (self.what, "", "", "", target, f"not measured here: {self.missing}")
@@ -68,7 +68,7 @@ class Row:
         )
 
     def record(self) -> dict[str, Any]:
-        """The row for `--json`."""
+        """Return the row for `--json`."""
         return {
             "what": self.what,
             "unit": self.unit,
@@ -82,7 +82,7 @@ class Row:
 
 
 def rendered(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table that also reads well in a terminal."""
+    """Return the rows as a Markdown table that is aligned for a terminal."""
     lines = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS) - 1)] + [3]
     padded = [

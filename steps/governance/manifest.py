@@ -97,6 +97,18 @@ class TrainingData(Part):
     examples_eval: Count
 
 
+class Mirror(Part):
+    """`mirror.json` beside a mirrored base model: each of its files with size and sha256.
+
+    `licence` is there only where the model's own card names one, spelled as on the hub (apache-2.0).
+    """
+
+    name: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    files: Annotated[list[FileEntry], Field(min_length=1)]
+    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")] | None = None
+
+
 class BaseModelFiles(Part):
     """The base model: name, 40-hex revision, sha256 of its `mirror.json`, licence from that file."""
 

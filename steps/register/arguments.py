@@ -1,23 +1,26 @@
-"""What the worker is told: its queue, its pipeline, its workspace, where evidence lies.
+"""The settings of the register worker: its queue, pipeline, workspace and evidence folder.
 
     parse(["--queue-url", …])          on the command line
-    from_environment(os.environ)       in Lambda: QUEUE_URL, PIPELINE_NAME, DATABRICKS_HOST, …, AWS_REGION
+    from_environment(os.environ)       in Lambda: QUEUE_URL, PIPELINE_NAME, …, AWS_REGION
 
-Nothing here comes from a message. All faults are told at once.
+No setting comes from a message. One error names all faults.
 """
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from steps.governance import argument_types as types
+from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The worker's settings, checked. `visibility_seconds` is how long a crashed worker's message and lease stay
-    hidden."""
+    """The worker's settings, checked.
+
+    `visibility_seconds` is how long the message and the lease of a worker that died stay hidden.
+    """
 
     queue_url: str
     pipeline_name: str
@@ -28,24 +31,26 @@ class Arguments:
     visibility_seconds: int = 60
 
 
-# name → (what a value must match, the same in words)
-_RULES: dict[str, tuple[str, str]] = {
-    "queue_url": (r"https?://[^\s/]+/[^\s]+", "the URL of an SQS queue"),
-    "pipeline_name": (r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline"),
-    "databricks_host": (r"https?://[^\s/@]+/?", "https://<workspace>"),
-    "databricks_secret_id": (
-        r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]{0,2047}",
-        "the name or ARN of a Secrets Manager secret",
+_ARGUMENTS = {
+    "queue_url": Argument(
+        types.matching(r"https?://[^\s/]+/[^\s]+", "the URL of an SQS queue"),
+        "the queue that the pipeline sends its callbacks to",
     ),
-    "evidence_uri": (
-        r"s3://[a-z0-9.-]{3,63}/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]",
-        "s3://<evidence bucket>/executions",
+    "pipeline_name": Argument(
+        types.matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline"),
+        "the one pipeline whose callbacks are answered",
     ),
-    "region": (r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region"),
-    "visibility_seconds": (r"[3-9]|[1-9][0-9]|[1-8][0-9]{2}|900", "3 to 900 seconds"),
+    "databricks_host": Argument(types.HOST, "the workspace"),
+    "databricks_secret_id": Argument(types.SECRET_ID, "the secret of the worker's principal"),
+    "evidence_uri": Argument(types.S3_URI, "the folder of all executions in the evidence bucket"),
+    "region": Argument(types.REGION, "the region of queue, secret and evidence"),
+    "visibility_seconds": Argument(
+        types.whole(3, 900),
+        "seconds that the message and the lease of a worker that died stay hidden",
+        default="60",
+    ),
 }
-_DEFAULTS = {"visibility_seconds": "60"}
-_ENVIRONMENT = {name: name.upper() for name in _RULES} | {"region": "AWS_REGION"}
+_ENVIRONMENT = {name: name.upper() for name in _ARGUMENTS} | {"region": "AWS_REGION"}
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -55,18 +60,24 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: every missing, unknown or malformed argument, in one message.
     """
     given, unknown = _parser().parse_known_args(list(argv))
-    return _checked(vars(given), {name: _option(name) for name in _RULES}, unknown)
+    values, faults = types.read(_ARGUMENTS, vars(given), shown=_option)
+    faults += [f"{argument[:60]}: unknown" for argument in unknown]
+    if faults:
+        raise _usage(faults)
+    return Arguments(**values)
 
 
 def from_environment(environ: Mapping[str, str]) -> Arguments:
-    """Read the same settings from environment variables.
+    """Read the same settings from environment variables. An empty variable counts as missing.
 
     Raises:
         UsageError: every missing or malformed variable, in one message.
     """
-    return _checked(
-        {name: environ.get(variable) for name, variable in _ENVIRONMENT.items()}, _ENVIRONMENT, []
-    )
+    texts = {name: environ.get(variable) or None for name, variable in _ENVIRONMENT.items()}
+    values, faults = types.read(_ARGUMENTS, texts, shown=_ENVIRONMENT.__getitem__)
+    if faults:
+        raise _usage(faults)
+    return Arguments(**values)
 
 
 def _option(name: str) -> str:
@@ -76,29 +87,23 @@ def _option(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steps.register",
-        description="Answers the pipeline's Register step: checks the trained model, registers it, records lineage.",
+        description="Answers the pipeline's Register step: checks the trained model, registers it, "
+        "records its lineage.",
         allow_abbrev=False,
     )
-    for name, (_, meaning) in _RULES.items():
-        default = f" (default {_DEFAULTS[name]})" if name in _DEFAULTS else ""
-        parser.add_argument(_option(name), metavar="VALUE", help=meaning + default)
+    for name, argument in _ARGUMENTS.items():
+        default = f" (default {argument.default})" if argument.default else ""
+        parser.add_argument(
+            _option(name),
+            metavar="VALUE",
+            help=f"{argument.meaning}: {argument.type.expected}{default}",
+        )
     return parser
 
 
-def _checked(
-    given: Mapping[str, str | None], spelled: Mapping[str, str], unknown: Sequence[str]
-) -> Arguments:
-    values = {name: given.get(name) or _DEFAULTS.get(name, "") for name in _RULES}
-    faults = [
-        f"{spelled[name]}: expected {meaning}, got {repr(values[name])[:120] if values[name] else 'nothing'}"
-        for name, (pattern, meaning) in _RULES.items()
-        if not re.fullmatch(pattern, values[name])
-    ]
-    faults += [f"{argument[:60]}: unknown" for argument in unknown]
-    if faults:
-        raise UsageError(
-            "the register worker was not started",
-            got="; ".join(faults),
-            do="correct the arguments named above",
-        )
-    return Arguments(**values | {"visibility_seconds": int(values["visibility_seconds"])})  # type: ignore[arg-type] # checked above
+def _usage(faults: list[str]) -> UsageError:
+    return UsageError(
+        "the register worker was not started",
+        got="; ".join(faults),
+        do="correct the arguments named above",
+    )

@@ -1,11 +1,16 @@
 """Train: fine-tune Ministral-3 with LoRA on the examples that Prepare made for this execution.
 
-    python -m steps.train            in a SageMaker training container (folders below /opt/ml, or $SAGEMAKER_BASE_DIR)
+    python -m steps.train
     python -m steps.train --help
 
-With several GPUs or hosts, the same command starts one worker for each GPU (steps/train/distributed/launch.py).
-Reads the manifest, verifies data and base model against it, trains, evaluates, and leaves adapter, tokenizer, report
-and manifest in the model folder. Exit 0: done · 1: refused or failed · 2: cannot be used as given · 143: stopped by
+The first command is for a SageMaker training container; its folders are below /opt/ml, or below
+$SAGEMAKER_BASE_DIR. With several GPUs or hosts, it starts one worker for each GPU
+(steps/train/distributed/launch.py).
+
+The step reads Prepare's manifest, verifies data and base model, trains and evaluates. It writes
+adapter, tokenizer, report and manifest to the model folder.
+
+Exit codes: 0 done · 1 refused or failed · 2 an argument or file cannot be used · 143 stopped by
 SIGTERM.
 """
 
@@ -26,14 +31,12 @@ from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
-_REASON_CHARACTERS = (
-    900  # DescribeTrainingJob shows 1,024 characters, words of SageMaker's own included
-)
+_REASON_CHARACTERS = 900  # DescribeTrainingJob shows 1,024 characters, SageMaker's prefix included
 _GAP = " … "
 
 
 def main(argv: list[str]) -> int:
-    """Run the job; its exit code. SageMaker starts a container with the one argument `train`."""
+    """Run the job and return its exit code. SageMaker passes the single argument `train`."""
     if argv not in ([], ["train"]):
         sys.stdout.write(f"{__doc__}\nHyperparameters (input/config/hyperparameters.json):\n")
         sys.stdout.write(hyperparameters.describe() + "\n")
@@ -51,12 +54,12 @@ def main(argv: list[str]) -> int:
             )
     except Stopped:
         return _stopped()
-    except PeerFailed as error:  # whoever failed tells
+    except PeerFailed as error:  # the process that failed reports the reason
         sys.stderr.write(f"{error.what}\n")
         return error.exit_code
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - whatever it was, SageMaker shows this file and nothing else
+    except Exception as error:  # noqa: BLE001 - SageMaker shows only the failure file
         traceback.print_exc()
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
     worker_endings.tell(0)
@@ -71,7 +74,8 @@ def _hyperparameters(paths: Paths) -> dict[str, Any]:
             f"{paths.hyperparameters} cannot be read",
             expected="a JSON object of hyperparameters, as SageMaker writes it",
             got=f"{type(error).__name__}",
-            do="run this in a training job, or set SAGEMAKER_BASE_DIR to a folder of the same layout",
+            do="run this in a training job, or set SAGEMAKER_BASE_DIR to a folder "
+            "of the same layout",
         ) from None
     return content if isinstance(content, dict) else {}
 
@@ -86,7 +90,7 @@ def _training_job() -> str:
 
 
 def _relay(paths: Paths, ending: Ending) -> int:
-    """The workers' end as this process's."""
+    """Return the workers' exit code; write their reason to the failure file."""
     if ending.exit_code == EXIT_CODE:
         return _stopped()
     return _fail(paths, ending.reason, ending.exit_code) if ending.exit_code else 0
@@ -95,14 +99,16 @@ def _relay(paths: Paths, ending: Ending) -> int:
 def _stopped() -> int:
     if not worker_endings.tell(EXIT_CODE):
         sys.stderr.write(
-            "stopped: SIGTERM came; what was trained is in the checkpoints, the model folder is empty\n"
+            "stopped by SIGTERM; the training state is in the checkpoints, "
+            "the model folder is empty\n"
         )
     return EXIT_CODE
 
 
 def shown(reason: str) -> str:
-    """The reason as SageMaker shows it whole: of a long one the beginning, which says what, and the end, which says what
-    to do.
+    """Shorten a reason to what SageMaker shows.
+
+    The beginning (what happened) and the end (what to do) of a long reason are kept.
     """
     if len(reason) <= _REASON_CHARACTERS:
         return reason
@@ -111,14 +117,14 @@ def shown(reason: str) -> str:
 
 
 def _fail(paths: Paths, reason: str, exit_code: int) -> int:
-    """Tell why: a worker its launcher, everybody else SageMaker."""
+    """Report the reason: a worker to its launcher, any other process to SageMaker."""
     if worker_endings.tell(exit_code, reason):
         return exit_code
     sys.stderr.write(reason + "\n")
     try:
         paths.failure.parent.mkdir(parents=True, exist_ok=True)
         Path(paths.failure).write_text(shown(reason), encoding="utf-8", errors="backslashreplace")
-    except OSError as error:  # the log has the reason; on a full disk there is no room for more
+    except OSError as error:  # on a full disk only the log can have the reason
         sys.stderr.write(f"{paths.failure} could not be written: {error}\n")
     return exit_code
 

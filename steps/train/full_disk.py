@@ -1,6 +1,6 @@
-"""A full disk of this job, told as what it is, wherever it shows: in a spool, in the staged model, in a library's own file.
+"""Report a full disk of this job as `DiskFull`, no matter which library fails.
 
-with disk.explained():
+with full_disk.explained():
     spool.write(chunk)
 """
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from steps.governance.errors import GovernanceError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# safetensors writes in Rust and tempfile tries every folder: neither keeps the number of the error
+# Errors without a number: safetensors writes in Rust, and tempfile tries several folders
 _WORDINGS = ("No space left on device", "No usable temporary directory")
 
 
@@ -21,10 +21,10 @@ class DiskFull(GovernanceError):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Let a full disk come out as what it is, and everything else as it was raised.
+    """Turn errors of a full disk into `DiskFull`; let all other errors pass unchanged.
 
     Raises:
-        DiskFull: there was no room for what was written.
+        DiskFull: a write failed because the disk is full.
     """
     try:
         yield

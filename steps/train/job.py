@@ -1,15 +1,16 @@
-"""The whole step, from Prepare's manifest to Train's.
+"""The whole Train step, from Prepare's manifest to Train's.
 
     train(arguments, paths, connect(arguments), training_job=name, stop=StopSignal.listen())
 
-What can be refused is refused before torch is imported, let alone a step taken. Of several processes each does the whole
-of it, but for what a host needs once (the base model's digests, the token store) and what the job tells once.
+Everything that can be refused early is refused before torch is imported. With several processes,
+each runs the whole step, except for the work that a host needs once (checking the base model's
+digests, writing the token store) and what the job's leader publishes once.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from steps.train.export import merged_model
     from steps.train.export.manifest import Origin
     from steps.train.fine_tuning.fine_tune import Tuned
+    from steps.train.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
 class Services:
-    """What lies outside this process: the catalog, as our principal, and the evidence bucket."""
+    """The services outside this process: the catalog (as our principal) and the evidence bucket."""
 
     catalog: Any
     evidence: Any
@@ -41,68 +43,80 @@ class Services:
 
 
 def connect(arguments: Arguments) -> Services:
-    """Prove our identity to the workspace."""
+    """Authenticate to the workspace."""
     from steps.governance.catalog import Catalog
     from steps.governance.evidence import Evidence
     from steps.governance.identity import connect
 
-    host, secret_id, region = (
-        arguments.databricks_host,
-        arguments.databricks_secret_id,
-        arguments.region,
+    workspace = connect(
+        host=arguments.databricks_host,
+        secret_id=arguments.databricks_secret_id,
+        region=arguments.region,
     )
-    workspace = connect(host=host, secret_id=secret_id, region=region)
-    return Services(Catalog(workspace), Evidence(region), workspace)
+    return Services(Catalog(workspace), Evidence(arguments.region), workspace)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One training job, as this process sees it."""
+
+    arguments: Arguments
+    paths: Paths
+    services: Services
+    name: str
+    me: Processes  # this process among those of the job
+    own_stop: StopSignal  # SIGTERM to this process
+    stop: StopSignal  # SIGTERM to any process; every process has to check it at the same place
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the job starts from, verified against what Prepare and the mirror recorded."""
+
+    prepared: Prepared
+    batches: Iterator[pa.RecordBatch]  # each file is verified when it is read
+    base: BaseModelFiles
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The data and base model that a checkpoint of this job belongs to."""
+        return {"prepared_sha256": self.prepared.sha256, "mirror_sha256": self.base.mirror_sha256}
 
 
 def train(
     arguments: Arguments, paths: Paths, services: Services, *, training_job: str, stop: StopSignal
 ) -> None:
-    """The whole step. Nothing stands in the model folder unless all of it does."""
+    """Run the whole step. The model folder stays empty until everything is done."""
     from steps.train import before_torch
-    from steps.train.tracking import tracker as tracking
+    from steps.train.tracking import tracker
 
-    me, own = processes.here(), stop
+    me, agreed = processes.here(), stop
     if me.count > 1:
         before_torch.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
         me.join()
-        stop = AgreedStop(own, me)
-    given = _verified(arguments, paths, services, stop, me)
+        agreed = AgreedStop(stop, me)
+    job = _Job(arguments, paths, services, training_job, me, own_stop=stop, stop=agreed)
+    inputs = _verified(job)
     before_torch.prepare_imports(bitsandbytes=arguments.needs_bitsandbytes)
-    tracked = tracking.tracked(
+    tracked = tracker.tracked(
         arguments,
         services.workspace,
         training_job=training_job,
-        prepared=given.prepared,
+        prepared=inputs.prepared,
         leader=me.is_leader,
     )
-    with _scratch(me) as scratch, tracked as tracker:
-        examples = me.leader_first(
-            lambda: _corpus(arguments, paths, own.during(given.batches), scratch, me)
-        )
-        from steps.train.export import merged_model
-        from steps.train.export.manifest import Origin
-        from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
-
-        me.from_leader(lambda: merged_model.require_possible(arguments, paths))
-        task = Task(
-            arguments, paths.base_model, examples, paths.checkpoints, given.digests, tracker
-        )
-        tuned = fine_tune(task, stop=stop, clock=Clock())
-        stop.check()
-        tracker.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
-        tracker.flush()  # from here on its run and its problems are known
-        live, principal = tracking.summary(tracker), services.catalog.principal
-        origin = Origin(arguments, given.prepared, given.base, training_job, principal, live)
-        trained = _publish(origin, paths, services, tuned, stop=own)
+    with _scratch(me) as scratch, tracked as metrics:
+        corpus = me.leader_first(lambda: _corpus(job, inputs, scratch))
+        tuned = _fine_tuned(job, inputs, corpus, metrics)
+        trained = _publish(job, _origin(job, inputs, metrics), tuned)
         if trained is not None:
-            tracker.tag({"manifest_sha256": trained.sha256})
+            metrics.tag({"manifest_sha256": trained.sha256})
     me.leave()
 
 
 @contextmanager
 def _scratch(me: Processes) -> Iterator[Path]:
-    """A folder of this host for governed text as tokens: gone when the job ends."""
+    """Yield this host's folder for governed text as tokens. It is removed when the job ends."""
     if not me.is_host_leader:
         yield Path(me.once_per_host(str))
         return
@@ -110,109 +124,123 @@ def _scratch(me: Processes) -> Iterator[Path]:
         yield Path(me.once_per_host(lambda: folder))
 
 
-def _corpus(
-    arguments: Arguments,
-    paths: Paths,
-    batches: Iterable[pa.RecordBatch],
-    folder: Path,
-    me: Processes,
-) -> Corpus:
-    """Made by the first process of each host, opened by the others."""
-    from steps.train.data import corpus
-    from steps.train.data.chat_template import Chat
-
-    if not me.is_host_leader:
-        return corpus.open(folder)
-    length, seed = arguments.sequence_length, arguments.seed
-    return corpus.build(batches, Chat(paths.base_model), folder, row_tokens=length, seed=seed)
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What the job starts from, proven to be what was recorded."""
-
-    prepared: Prepared
-    batches: Iterator[pa.RecordBatch]  # verified file by file, as they are read
-    base: BaseModelFiles
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """What a checkpoint of this job belongs to."""
-        return {"prepared_sha256": self.prepared.sha256, "mirror_sha256": self.base.mirror_sha256}
-
-
-def _verified(
-    arguments: Arguments, paths: Paths, services: Services, stop: StopSignal, me: Processes
-) -> _Given:
+def _verified(job: _Job) -> _Inputs:
+    """Verify Prepare's manifest, the table's commit and the base model."""
     from steps.governance.manifest import Prepared
     from steps.train.model import base_model_files
 
-    uri, name, revision = (
-        arguments.prepare_manifest_uri,
-        arguments.base_model,
-        arguments.base_model_revision,
-    )
+    arguments, me = job.arguments, job.me
+    uri = arguments.prepare_manifest_uri
     prepared = me.once_per_host(
-        lambda: Prepared.from_bytes(services.evidence.read(uri), origin=uri)
+        lambda: Prepared.from_bytes(job.services.evidence.read(uri), origin=uri)
     )
-    batches = me.leader_first(
-        lambda: _batches(arguments, services, prepared) if me.is_host_leader else iter(())
-    )
-    stop.check()
+    batches = me.leader_first(lambda: _batches(job, prepared) if me.is_host_leader else iter(()))
+    job.stop.check()
     base = me.once_per_host(
-        lambda: base_model_files.verify(paths.base_model, name=name, revision=revision)
+        lambda: base_model_files.verify(
+            job.paths.base_model,
+            name=arguments.base_model,
+            revision=arguments.base_model_revision,
+        )
     )
-    stop.check()
-    return _Given(prepared, batches, base)
+    job.stop.check()
+    return _Inputs(prepared, batches, base)
 
 
-def _batches(
-    arguments: Arguments, services: Services, prepared: Prepared
-) -> Iterator[pa.RecordBatch]:
+def _batches(job: _Job, prepared: Prepared) -> Iterator[pa.RecordBatch]:
     from steps.train.data import verified_table
 
-    table = services.catalog.table(arguments.curated_table)
-    access = services.catalog.read_access(table)
-    return verified_table.stream(prepared, table, access, execution_arn=arguments.execution_arn)
+    catalog = job.services.catalog
+    table = catalog.table(job.arguments.curated_table)
+    access = catalog.read_access(table)
+    return verified_table.stream(prepared, table, access, execution_arn=job.arguments.execution_arn)
 
 
-def _publish(
-    origin: Origin, paths: Paths, services: Services, tuned: Tuned, *, stop: StopSignal
-) -> Trained | None:
-    """What was published, in the process that speaks for the job; the others lend it their adapters."""
+def _corpus(job: _Job, inputs: _Inputs, folder: Path) -> Corpus:
+    """Return the tokenized examples; the first process of each host writes them to `folder`."""
+    from steps.train.data import corpus
+    from steps.train.data.chat_template import Chat
+
+    if not job.me.is_host_leader:
+        return corpus.open(folder)
+    return corpus.build(
+        job.own_stop.during(inputs.batches),
+        Chat(job.paths.base_model),
+        folder,
+        row_tokens=job.arguments.sequence_length,
+        seed=job.arguments.seed,
+    )
+
+
+def _fine_tuned(job: _Job, inputs: _Inputs, corpus: Corpus, metrics: Tracker) -> Tuned:
+    from steps.train.export import merged_model
+    from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
+
+    arguments, paths = job.arguments, job.paths
+    job.me.from_leader(lambda: merged_model.require_possible(arguments, paths))
+    task = Task(arguments, paths.base_model, corpus, paths.checkpoints, inputs.digests, metrics)
+    tuned = fine_tune(task, stop=job.stop, clock=Clock())
+    job.stop.check()
+    metrics.log(tuned.history.steps, {"best_eval_loss": tuned.best.evaluation.loss})
+    return tuned
+
+
+def _origin(job: _Job, inputs: _Inputs, metrics: Tracker) -> Origin:
+    from steps.train.export.manifest import Origin
+    from steps.train.tracking import tracker
+
+    metrics.flush()  # report and manifest name the MLflow run and its problems
+    return Origin(
+        arguments=job.arguments,
+        prepared=inputs.prepared,
+        base=inputs.base,
+        training_job=job.name,
+        principal=job.services.catalog.principal,
+        live_metrics=tracker.summary(metrics),
+    )
+
+
+def _publish(job: _Job, origin: Origin, tuned: Tuned) -> Trained | None:
+    """Publish the model folder and, if one is wanted, the merged model.
+
+    Returns:
+        The manifest in the job's leader, None in the other processes. Those only take part in
+        gathering the adapters.
+    """
     from steps.train.export import kept_publication, merged_model, model_folder
     from steps.train.model import lora
 
-    arguments = origin.arguments
+    arguments, paths = job.arguments, job.paths
     with model_folder.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
-        if not processes.here().is_leader:
+        if not job.me.is_leader:
             return None
         model_folder.copy_tokenizer(paths.base_model, folder)
-        with merged_model.exported(paths, folder, probe=tuned.probe, stop=stop) as export:
+        exported = merged_model.exported(paths, folder, probe=tuned.probe, stop=job.own_stop)
+        with exported as export:
             files = export.files if export else None
             trained = kept_publication.recall(
-                paths.checkpoints, folder, training_job=origin.training_job, merged=files
-            ) or _told(origin, paths, folder, tuned, export)
-            stop.check()
-            uri = arguments.train_manifest_uri(origin.training_job)
+                paths.checkpoints, folder, training_job=job.name, merged=files
+            ) or _documented(job, origin, tuned, folder, export)
+            job.own_stop.check()
+            uri = arguments.train_manifest_uri(job.name)
             with merged_model.published(export, paths.merged, trained):
                 model_folder.publish(
-                    folder, paths.model, trained, evidence=services.evidence, uri=uri
+                    folder, paths.model, trained, evidence=job.services.evidence, uri=uri
                 )
     return trained
 
 
-def _told(
-    origin: Origin, paths: Paths, folder: Path, tuned: Tuned, export: merged_model.Export | None
+def _documented(
+    job: _Job, origin: Origin, tuned: Tuned, folder: Path, export: merged_model.Export | None
 ) -> Trained:
-    """Report and manifest of what lies in `folder`, kept for the case that this job is started again."""
+    """Write the report into `folder`; keep report and manifest for a restart of this job."""
     from steps.train.export import kept_publication, model_folder
+    from steps.train.export.manifest import manifest
     from steps.train.report import write
 
     write.write(folder, origin, tuned, export.comparison if export else None)
-    trained = model_folder.manifest(
-        origin, tuned, model_folder.entries(folder), export.files if export else None
-    )
-    kept_publication.keep(paths.checkpoints, folder, trained)
+    files = model_folder.entries(folder)
+    trained = manifest(origin, tuned, files, export.files if export else None)
+    kept_publication.keep(job.paths.checkpoints, folder, trained)
     return trained

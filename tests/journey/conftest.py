@@ -137,7 +137,8 @@ class Environment:
         return str(answer["PipelineExecutionStatus"])
 
     def chain(self, model: str, version: str) -> list[set[str]]:
-        """The lineage upstream of a model version, level by level, until nothing is upstream; each edge must be there once.
+        """The lineage upstream of a model version, level by level, until nothing is upstream; each
+        edge must be there once.
 
         A table that several executions wrote has a job for each of them.
         """

@@ -1,4 +1,6 @@
-"""Environments of their own: interrupted, killed, taken down and started again. No process stays, nothing loaded is lost."""
+"""Environments of their own: interrupted, killed, taken down and started again. No process stays,
+nothing loaded is lost.
+"""
 
 import json
 import os

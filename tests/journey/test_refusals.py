@@ -1,4 +1,6 @@
-"""The pipeline says no: at the gate, without a privilege, to data that changed. Nothing is registered, nothing written."""
+"""The pipeline says no: at the gate, without a privilege, to data that changed. Nothing is
+registered, nothing written.
+"""
 
 import io
 import json

@@ -1,4 +1,6 @@
-"""The register worker is killed while it works and its message comes three times: one version, one chain, one answer."""
+"""The register worker is killed while it works and its message comes three times: one version, one
+chain, one answer.
+"""
 
 import json
 import time

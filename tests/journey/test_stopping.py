@@ -1,4 +1,6 @@
-"""Stopping leaves an execution Stopped, no process behind, and nothing registered; killing leaves nothing running."""
+"""Stopping leaves an execution Stopped, no process behind, and nothing registered; killing leaves
+nothing running.
+"""
 
 import psutil
 import pytest

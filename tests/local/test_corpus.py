@@ -1,4 +1,6 @@
-"""The synthetic corpus is shaped like the field, gives the same bytes for the same seed, and streams."""
+"""The synthetic corpus is shaped like the field, gives the same bytes for the same seed, and
+streams.
+"""
 
 import itertools
 import json

@@ -1,4 +1,6 @@
-"""Filings are read in every form in which they are published; a damaged file is one message that names file and place."""
+"""Filings are read in every form in which they are published; a damaged file is one message that
+names file and place.
+"""
 
 import gzip
 import json

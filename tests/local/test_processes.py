@@ -1,4 +1,6 @@
-"""Servers are known by pid and start time, reported with their log when they fail, and ended with all they started."""
+"""Servers are known by pid and start time, reported with their log when they fail, and ended with
+all they started.
+"""
 
 import os
 import subprocess
@@ -14,7 +16,10 @@ from pipeline.local.host import processes
 from pipeline.local.host.processes import Process, start, stop, wait_until_ready
 
 SLEEPS = "import time; time.sleep(60)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', "
+    "flush=True); time.sleep(60)"
+)
 PARENT = f"""
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", {SLEEPS!r}])

@@ -1,4 +1,6 @@
-"""The raw table is written in batches of bounded size, as one commit that knows which filings it holds."""
+"""The raw table is written in batches of bounded size, as one commit that knows which filings it
+holds.
+"""
 
 from pathlib import Path
 

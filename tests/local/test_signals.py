@@ -1,4 +1,6 @@
-"""Ctrl-C, a closed terminal and a time-out end a command the same way; moments that must be whole hear them afterwards."""
+"""Ctrl-C, a closed terminal and a time-out end a command the same way; moments that must be whole
+hear them afterwards.
+"""
 
 import os
 import signal

@@ -70,7 +70,7 @@ def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)  # a seam: filling a real disk needs root
         with pytest.raises(
-            PipelineError, match="No space left on device; what stood there is unchanged"
+            PipelineError, match="No space left on device; its content is unchanged"
         ):
             state.save(Record({"aws": 2}))
     assert state.load() == record

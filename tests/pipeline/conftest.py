@@ -197,6 +197,12 @@ def _handler(service: SageMaker) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@pytest.fixture(autouse=True)
+def _cache_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run keeps its definition in a folder of the test, not of the user."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def variables() -> dict[str, str]:
     """What the embedded environment exports, frozen as for the goldens."""

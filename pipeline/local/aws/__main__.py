@@ -1,8 +1,9 @@
-"""The embedded AWS account: `python -m pipeline.local.aws --port P --state DIR [--engine sail|spark]`.
+"""The embedded AWS account: `python -m pipeline.local.aws --port P --state DIR [--engine
+sail|spark]`.
 
-Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The root key lies in
-`DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state; exit code 2 says that the
-port is taken or the engine is not installed.
+Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The
+root key is in `DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state. Exit code
+2: the port is in use or the engine is not installed.
 """
 
 import argparse
@@ -18,9 +19,7 @@ def main() -> int:
         prog="python -m pipeline.local.aws", description="The embedded AWS account."
     )
     parser.add_argument("--port", type=int, required=True, help="the loopback port to serve on")
-    parser.add_argument(
-        "--state", type=Path, required=True, help="the folder that keeps everything"
-    )
+    parser.add_argument("--state", type=Path, required=True, help="the folder of all state")
     parser.add_argument(
         "--engine", choices=("sail", "spark"), default="sail", help="what runs Spark jobs"
     )
@@ -28,7 +27,7 @@ def main() -> int:
         "--repository",
         type=Path,
         default=Path(__file__).parents[3],
-        help="what WORKDIR stands for in the images",
+        help="the folder that is WORKDIR in the images",
     )
     parser.add_argument("--region", default=server.REGION, help="the account's one region")
     parser.add_argument(

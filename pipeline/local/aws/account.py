@@ -1,11 +1,12 @@
-"""The one account of the embedded environment: where its state lies, how a role's session is had, who may pass it.
+"""The one account of the embedded environment: its state folder, sessions of its roles, and who may
+pass a role.
 
     session = account.session_of(role_arn, "sagemaker.amazonaws.com", "SageMaker")
     client = account.client("s3", session)
 
-This is the only module, with `plugin`, that touches ministack's IAM. Sessions for services are minted here, after the
-role's own trust policy was asked; everything a job or an execution then does is signed with that session and judged by
-the same evaluator as any user's call.
+This is the only module, with `plugin`, that touches ministack's IAM. It creates the sessions of
+services, after the trust policy of the role allows it. Every call of a job or an execution is
+signed with that session, and the same evaluator decides about it as about a user's call.
 """
 
 import threading
@@ -49,7 +50,7 @@ class RoleSession:
 
 @dataclass
 class Account:
-    """What every part of the plug-in needs to know."""
+    """The settings that every part of the plug-in uses."""
 
     id: str
     region: str
@@ -68,7 +69,9 @@ class Account:
         return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
     def variables(self, session: RoleSession) -> dict[str, str]:
-        """What a job of this account is told: its role's keys, where AWS answers, where its code lies."""
+        """The environment variables of a job: its role's keys, the endpoint of AWS, the path of its
+        code.
+        """
         return session.environment() | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": self.region,
@@ -77,15 +80,19 @@ class Account:
         }
 
     def client(self, service: str, session: RoleSession) -> Any:
-        """A real boto3 client against this very server, acting as that role."""
-        from boto3 import Session  # 0.3 s, so not before the server answers
+        """Return a boto3 client of this server that acts as that role."""
+        # The import takes 0.3 s; here it does not delay the start of the server.
+        from boto3 import Session
         from botocore.config import Config
 
-        with self._lock:  # building clients is not thread-safe, using them is
+        with self._lock:  # Clients may be used by several threads, but not built by several.
             if self._clients is None:
+                # Each client brings its own keys.
                 self._clients = Session(
-                    region_name=self.region, aws_access_key_id="none", aws_secret_access_key="none"
-                )  # noqa: S106  # each client brings its own
+                    region_name=self.region,
+                    aws_access_key_id="none",
+                    aws_secret_access_key="none",  # noqa: S106
+                )
             return self._clients.client(
                 service,
                 endpoint_url=self.endpoint,
@@ -100,7 +107,7 @@ class Account:
     def session_of(
         self, role_arn: str, service: str, name: str, *, policy: dict[str, Any] | None = None
     ) -> RoleSession:
-        """A session of the role for an AWS service, if the role's trust policy lets that service assume it.
+        """Return a session of the role for an AWS service that its trust policy lets assume it.
 
         `policy` (EMR's executionIamPolicy) narrows the session, as a session policy does.
 
@@ -131,16 +138,16 @@ class Account:
 
     @staticmethod
     def revoke(session: RoleSession) -> None:
-        """End a session with the job or the execution it was for."""
+        """Delete the session of a job or an execution that has ended."""
         from ministack.services import sts
 
         sts._sessions.pop(session.access_key_id, None)
 
     def check_trust(self, role_arn: str, service: str) -> None:
-        """Ask the role's trust policy whether the service may assume it.
+        """Check that the role's trust policy lets the service assume it.
 
         Raises:
-            Invalid: no, or there is no such role.
+            Invalid: the policy does not allow it, or the role does not exist.
         """
         from ministack.core import iam_evaluator
 
@@ -159,12 +166,13 @@ class Account:
             != "Allow"
         ):
             raise Invalid(
-                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+                f"Could not assume role {role_arn}. Please ensure that the role exists and "
+                "allows principal "
                 f"'{service}' to assume the role."
             )
 
     def check_may_pass(self, caller: Caller, role_arn: str, service: str) -> None:
-        """iam:PassRole, with the service the role is handed to.
+        """Check iam:PassRole with the service that gets the role.
 
         Raises:
             Denied: the caller may not.
@@ -174,10 +182,10 @@ class Account:
     def check_allowed(
         self, caller: Caller, action: str, resource: str, context: dict[str, Any] | None = None
     ) -> None:
-        """One more IAM decision about the request being served.
+        """Check another IAM action of the request that is being served.
 
         Raises:
-            Denied: no.
+            Denied: IAM does not allow it.
         """
         from ministack.core import iam_actions, iam_evaluator
 
@@ -196,7 +204,7 @@ class Account:
 
         role = iam._roles.get_scoped(self.id, None, role_arn.rsplit("/", 1)[-1])
         if role is None or role["Arn"] != role_arn:
-            raise Invalid(f"Could not assume role {role_arn}: there is no such role.")
+            raise Invalid(f"Could not assume role {role_arn}: the role does not exist.")
         found: dict[str, Any] = role
         return found
 

@@ -1,9 +1,9 @@
-"""What IAM is asked about our two services: the resource of each request, and the condition keys it carries.
+"""Resources and condition keys of our two services for IAM's decisions.
 
-ministack's evaluator asks `*` about services it does not know. With these, a policy for one pipeline, one execution,
-one training job or one application means here what it means in AWS (Service Authorization Reference, October 2026).
-Two S3 condition keys and one global one that its evaluator lacks are added here as well, because bucket policies under
-`conf/infrastructure/` rest on them.
+ministack's evaluator uses the resource `*` for services that it does not know. With the functions
+here, a policy for one pipeline, execution, training job or application means the same as in AWS
+(Service Authorization Reference, October 2026). Two S3 condition keys and one global one that its
+evaluator lacks are added too, because the bucket policies in `conf/infrastructure/` use them.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pipeline.local.aws.store import Document
 
 
 def sagemaker_resource(account: Account, operation: str, request: Document) -> str:
-    """The ARN that a SageMaker request acts on; `*` for lists over everything."""
+    """Return the ARN that a SageMaker request acts on; `*` for lists of everything."""
     if token := request.get("CallbackToken"):
         callback = account.store.get("callback", token)
         return (
@@ -71,8 +71,8 @@ def s3_write_context(
 ) -> dict[str, Any]:
     """`s3:if-none-match`, `s3:if-match` and `s3:ObjectCreationOperation` of a write.
 
-    The last one is false for the calls of a multipart upload that do not yet make an object, as in the S3 user guide,
-    "Enforce conditional writes on Amazon S3 buckets".
+    The last one is false for the calls of a multipart upload that do not create the object, as in
+    the S3 user guide, "Enforce conditional writes on Amazon S3 buckets".
     """
     if action != "s3:PutObject":
         return {}
@@ -85,7 +85,7 @@ def s3_write_context(
 
 
 def principal_arn(arn: str, roles: Mapping[str, Any]) -> str:
-    """`aws:PrincipalArn`: for a session the ARN of its role, not of the session."""
+    """Return `aws:PrincipalArn`: for a session this is the ARN of its role, not of the session."""
     if ":assumed-role/" not in arn:
         return arn
     name = arn.split(":assumed-role/", 1)[1].split("/", 1)[0]

@@ -1,17 +1,17 @@
-"""What the two services of ours answer when they refuse: one class per meaning.
+"""Errors of our two AWS services, one class per meaning.
 
 ServiceError              code, message and HTTP status, as botocore reads them
-├── Invalid               ValidationException: the request says something impossible
+├── Invalid               ValidationException: the request cannot be carried out
 ├── NotFound              ResourceNotFound (SageMaker) or ResourceNotFoundException (EMR Serverless)
-├── Conflict              ConflictException: right request, wrong moment
+├── Conflict              ConflictException: the state of the resource does not allow it now
 ├── InUse                 ResourceInUse: the name is taken
-├── Denied                AccessDeniedException: IAM, a trust policy or iam:PassRole said no
-└── NotServed             the stand-in does not implement this; it never pretends
+├── Denied                AccessDeniedException: IAM, a trust policy or iam:PassRole refused
+└── NotServed             the stand-in does not implement this
 """
 
 
 class ServiceError(Exception):
-    """A refusal that travels to the client as code, message and status."""
+    """A refusal that the client gets as code, message and HTTP status."""
 
     code = "InternalFailure"
     status = 400
@@ -22,7 +22,7 @@ class ServiceError(Exception):
 
 
 class Invalid(ServiceError):
-    """The request cannot be carried out as it stands."""
+    """The request has a value that is not valid."""
 
     code = "ValidationException"
 
@@ -59,12 +59,13 @@ class Denied(ServiceError):
 
 
 class NotServed(ServiceError):
-    """The embedded environment does not implement this, and says so by name."""
+    """The embedded environment does not implement this; the message names it."""
 
     code = "NotImplementedException"
     status = 501
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"not implemented: {name} (the embedded environment does not serve it; use an AWS account)"
+            f"not implemented: {name} (the embedded environment does not serve it; use an "
+            "AWS account)"
         )

@@ -1,11 +1,11 @@
 """Deploys `conf/infrastructure/stack.yaml`, the cloud's own template, and lends its roles.
 
-    outputs = deploy(root.client("cloudformation"), {})     # create, update, or nothing to do: the same outputs
+    outputs = deploy(root.client("cloudformation"), {})     # creates or updates
     outputs["RegisterQueueUrl"]
-    keys = assume_role(root.client("sts"), "scientist")     # aws_access_key_id, … as boto3.Session takes them
+    keys = assume_role(root.client("sts"), "scientist")     # for boto3.Session
 
-So the local run enforces the policies that the cloud would. What ministack's CloudFormation or IAM lacks for that
-template is added in `plugin`, not worked around in the template.
+The local run therefore enforces the same policies as the cloud. `plugin` adds what ministack's
+CloudFormation and IAM lack for that template; the template has no workarounds.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,9 @@ from typing import Any
 TEMPLATE = Path(__file__).parents[3] / "conf" / "infrastructure" / "stack.yaml"
 ENVIRONMENT = "local"
 PREFIX = f"governed-finetune-{ENVIRONMENT}"
-CONTROL_PLANE_USER = "databricks-control-plane"  # stands for Databricks' own AWS account
-EXTERNAL_ID = "governed-finetune-local"  # an identifier, no secret; the workspace is told the same
+CONTROL_PLANE_USER = "databricks-control-plane"  # the user in place of Databricks' AWS account
+# an identifier, not a secret; the workspace gets the same one
+EXTERNAL_ID = "governed-finetune-local"
 ACCOUNT_ID = "000000000000"
 SESSION_SECONDS = 12 * 3600
 
@@ -25,27 +26,28 @@ LOCAL_PARAMETERS = {
     "DatabricksPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:user/{CONTROL_PLANE_USER}",
     "DatabricksExternalId": EXTERNAL_ID,
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
-    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",  # the worker is a process of this machine
+    # the worker is a process of this machine
+    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }
 
 
 class DeploymentFailed(RuntimeError):
-    """CloudFormation refused the template; the message holds the first reason it gave."""
+    """CloudFormation refused the template; the message has its first reason."""
 
 
 def deploy(
     cloudformation: Any, parameters: Mapping[str, str], *, template: Path = TEMPLATE
 ) -> dict[str, str]:
-    """The stack's outputs, after it was created or updated to what the template says.
+    """Create or update the stack from the template and return its outputs.
 
     Args:
         cloudformation: a client that may deploy.
-        parameters: what differs from LOCAL_PARAMETERS.
+        parameters: values that differ from LOCAL_PARAMETERS.
         template: the file to deploy.
 
     Raises:
-        DeploymentFailed: the stack could not be brought to the template.
+        DeploymentFailed: the stack could not be created or updated.
     """
     values = LOCAL_PARAMETERS | dict(parameters)
     name = f"governed-finetune-{values['Environment']}"
@@ -72,7 +74,8 @@ def deploy(
 def assume_role(
     sts: Any, role: str, *, prefix: str = PREFIX, session_name: str = ""
 ) -> dict[str, str]:
-    """Keys of one of the stack's roles (`ci`, `scientist`, `register`, …), as boto3.Session takes them.
+    """Keys of one of the stack's roles (`ci`, `scientist`, `register`, …), as boto3.Session takes
+    them.
 
     In this account root may assume any role; in AWS the role's trust policy decides.
     """
@@ -89,7 +92,7 @@ def assume_role(
 
 
 def _create_or_update(cloudformation: Any, request: Mapping[str, Any]) -> str:
-    """The name of the waiter for what was begun."""
+    """Start the change and return the name of its waiter."""
     try:
         cloudformation.create_stack(**request, OnFailure="DELETE")
     except cloudformation.exceptions.AlreadyExistsException:
@@ -113,9 +116,12 @@ def _first_reason(cloudformation: Any, name: str) -> str:
     try:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     except cloudformation.exceptions.ClientError:
-        return "it was deleted again after a failure, without an event that says why"
+        return "it was deleted again after a failure, without an event that names the reason"
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     if not failed:
-        return "no event says why"
+        return "no event names the reason"
     first = failed[-1]  # events are newest first
-    return f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason', first['ResourceStatus'])}"
+    return (
+        f"{first['LogicalResourceId']}: "
+        f"{first.get('ResourceStatusReason', first['ResourceStatus'])}"
+    )

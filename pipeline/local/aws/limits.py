@@ -1,9 +1,11 @@
-"""The sizes that AWS's own API model allows: what AWS refuses for its length, number or range is refused here too.
+"""Limits of AWS's API model: a value that AWS refuses for its length, number or range is refused
+here too.
 
-    limits.check(shape, request)            Invalid names the first member that is too long, too many or out of range
+    limits.check(shape, request)     # raises Invalid with the first member beyond its limit
 
-`shape` is botocore's input shape of the operation (`limits.input_of`). botocore itself checks the lower bounds only, so
-without this a value of 3,000 characters would pass every test and be refused on the first day in an account.
+`shape` is botocore's input shape of the operation (`limits.input_of`). botocore itself checks only
+the lower bounds, so without this check a value of 3,000 characters would pass every test and be
+refused in a real account.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,7 @@ _NUMBERS = {"integer", "long", "float", "double"}
 
 @cache
 def input_of(service: str, operation: str) -> Any:
-    """The shape of an operation's request; None for an operation that is not AWS's."""
+    """Return the shape of an operation's request; None for an operation that AWS does not have."""
     from botocore.model import OperationNotFoundError
 
     try:
@@ -31,13 +33,13 @@ def input_of(service: str, operation: str) -> Any:
 def _model(service: str) -> Any:
     from botocore.session import (
         get_session,
-    )  # SageMaker's model takes 0.4 s to load: not before it is asked for
+    )  # Loading SageMaker's model takes 0.4 s, so it is loaded when it is first used.
 
     return get_session().get_service_model(service)
 
 
 def check(shape: Any, request: Any) -> None:
-    """Refuse what is beyond the model's bounds.
+    """Refuse values beyond the model's bounds.
 
     Raises:
         Invalid: in AWS's words, with the member and the bound and without the value.

@@ -1,4 +1,4 @@
-"""Lists in pages, as AWS gives them: newest first unless asked, an opaque token to the next page."""
+"""Pages of lists as in AWS: newest first by default, with an opaque token for the next page."""
 
 import base64
 import binascii
@@ -9,9 +9,11 @@ from typing import Any
 
 from pipeline.local.aws.errors import Invalid, NotServed
 
-DEFAULT_PAGE = 10  # SageMaker's where a request names no size [unverified]; a client that forgets the next page shows here
+# SageMaker's default page size [unverified]; small, so that a client that ignores the next page
+# fails in tests.
+DEFAULT_PAGE = 10
 _PAGE = {"NextToken", "MaxResults", "nextToken", "maxResults"}
-# A member of a request, the time of an item that it is about, and how the item's must stand to the request's.
+# A member of a request, the item's time that it filters by, and the comparison of item and request.
 _TIMES = (
     ("CreatedAfter", "CreationTime", operator.gt),
     ("CreatedBefore", "CreationTime", operator.lt),
@@ -24,7 +26,8 @@ _NO_OTHER: Mapping[str, str] = MappingProxyType({})
 
 
 def check(operation: str, request: Mapping[str, Any], served: Set[str]) -> None:
-    """Refuse a filter that the list would not apply: an answer must not hold what was filtered out."""
+    """Refuse a filter that the list does not apply, rather than return items that it excludes."""
+
     if strange := sorted(request.keys() - served - _PAGE):
         raise NotServed(f"{operation} {', '.join(strange)}")
 
@@ -32,7 +35,7 @@ def check(operation: str, request: Mapping[str, Any], served: Set[str]) -> None:
 def page(
     items: Sequence[Any], request: Mapping[str, Any], *, spelling: str = "NextToken"
 ) -> tuple[list[Any], dict[str, str]]:
-    """One page of items that are ordered already, and the member that leads to the next, if there is one."""
+    """Return one page of ordered items, and the token of the next page if there is one."""
     size_name = "MaxResults" if spelling == "NextToken" else "maxResults"
     start = _start(request.get(spelling))
     end = start + int(request.get(size_name) or DEFAULT_PAGE)
@@ -48,9 +51,10 @@ def ordered(
     *,
     sort_by: Mapping[str, str] = _NO_OTHER,
 ) -> list[Any]:
-    """Those of the items, oldest first, that are of the request's times, in its order: Descending is AWS's default.
+    """Return the items in the request's time range, in the order that it asks for (AWS's default is
+    Descending). `items` are ordered oldest first.
 
-    `sort_by` maps what SortBy may say beside CreationTime to the item's member.
+    `sort_by` maps further values of SortBy (CreationTime is always known) to the item's member.
     """
     found = [
         item
@@ -79,5 +83,5 @@ def _start(token: str | None) -> int:
 
 
 def many(value: Any) -> list[Any]:
-    """A query parameter that may be given once, several times or not at all, as a list."""
+    """Return the values of a query parameter as a list; it may be absent or repeated."""
     return value if isinstance(value, list) else [] if value is None else [value]

@@ -1,9 +1,10 @@
-"""Puts SageMaker and EMR Serverless inside ministack: one port, the same signatures, the same IAM.
+"""Add SageMaker and EMR Serverless to ministack: one port, the same signatures, the same IAM.
 
-    install(account)        once, before the server starts; answers the services, so that they can be closed
+    services = install(account)        # once, before the server starts; `services.close()` at its end
 
-ministack has no public way to add a service, so this module writes to its tables. It is the only one that does, its
-version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables changes its shape.
+ministack has no public way to add a service, so this module, and no other, changes its tables. Its
+version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables
+changes its shape.
 """
 
 import json
@@ -33,7 +34,7 @@ SAGEMAKER_JSON, EMR_JSON = "application/x-amz-json-1.1", "application/json"
 
 
 class Services:
-    """Our two services, and what they need at the start and at the end."""
+    """Our two services, with their start and end."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -45,14 +46,14 @@ class Services:
         self.sagemaker = {name: call for part in parts for name, call in part.operations.items()}
 
     def recover(self) -> None:
-        """Settle what the last end of the environment left open."""
+        """Mark work that was under way at the last end of the environment as failed."""
         self.training.recover()
         self.emr.recover()
         self.executions.recover()
         self.callbacks.recover()
 
     def close(self) -> None:
-        """End every job; what they were doing is settled at the next start."""
+        """End every job; `recover` marks them as failed at the next start."""
         self.account.closing.set()
         self.account.store.wake()
         self.training.kill_all()
@@ -61,7 +62,7 @@ class Services:
     async def handle_sagemaker(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
     ) -> Answer:
-        """One SageMaker request, already authenticated and authorized."""
+        """Serve a SageMaker request that is already authenticated and authorized."""
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         return _answer(
             self.sagemaker.get(operation),
@@ -74,7 +75,7 @@ class Services:
     async def handle_emr(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Mapping[str, Any]
     ) -> Answer:
-        """One EMR Serverless request, already authenticated and authorized."""
+        """Serve an EMR Serverless request that is already authenticated and authorized."""
         operation, names = job_runs.route(method, path) or (f"{method} {path}", {})
         request = (
             {key: value[0] if len(value) == 1 else value for key, value in query.items()}
@@ -104,7 +105,9 @@ def install(account: Account) -> Services:
 
 
 def _keep_state_of_served_only() -> None:
-    """One of ministack's services can import ten others; saving, and so loading, their nothing takes seconds."""
+    """Limit the saved state to served services. One of ministack's services can import ten others,
+    and saving their empty states takes seconds.
+    """
     modules = {app.SERVICE_REGISTRY[name]["module"] for name in app.SERVICE_HANDLERS}
     for key in [key for key, module in app._state_map.items() if module not in modules]:
         del app._state_map[key]
@@ -148,13 +151,13 @@ def _ask_iam_about_our_resources(account: Account) -> None:
 
 
 def _check_roots_signature(root_key_id: str) -> None:
-    """One key is root's, and its signature counts like any other.
+    """Accept one root key only, and check its signature like any other.
 
-    ministack takes `test`, every twelve digits and no key at all for root and checks no signature of theirs: a job could
-    leave its role by naming another key.
+    ministack accepts `test`, any twelve digits and an absent key as root, and does not check their
+    signatures: a job could leave its role by sending another key.
     """
     iam_evaluator.is_root_access_key = lambda key_id: key_id == root_key_id
-    iam_evaluator._is_root_key = lambda key_id: False  # asked only to spare the check
+    iam_evaluator._is_root_key = lambda key_id: False  # ministack uses this only to skip the check
 
 
 def _complete_condition_keys(account_id: str) -> None:
@@ -176,7 +179,8 @@ def _complete_condition_keys(account_id: str) -> None:
             key.lower() == "aws:sourceaccount"
             and context.principal_arn == f"arn:aws:iam::{account_id}:root"
         ):
-            return account_id  # ministack lets root assume what a service may: it stands for this account's services
+            # ministack lets root assume what a service may; root acts for this account's services
+            return account_id
         return resolve(key, context)
 
     iam_actions.s3_service_context = s3_service_context
@@ -184,7 +188,9 @@ def _complete_condition_keys(account_id: str) -> None:
 
 
 def _load_cloudformation_late(emr: EmrServerless) -> None:
-    """Its module imports those of every other service, two seconds of them: not before somebody asks for a stack."""
+    """Load CloudFormation at its first request: its module imports every other service, which takes
+    two seconds.
+    """
     handle, key = app.SERVICE_HANDLERS["cloudformation"], "cloudformation"
     module = app._state_map.pop(key)  # nothing to save before it is loaded
 
@@ -205,7 +211,9 @@ def _load_cloudformation_late(emr: EmrServerless) -> None:
 
 
 def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]]:
-    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations as the API."""
+    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations
+    as the API.
+    """
     owner = Caller("", "arn:aws:iam::cloudformation")
 
     def create(

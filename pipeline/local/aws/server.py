@@ -1,8 +1,9 @@
-"""The process: ministack on one loopback port with IAM enforced, our services inside it, state in one folder.
+"""The server: ministack on one loopback port with IAM enforced, our services in it, state in one
+folder.
 
 <state>/aws/root.json       the account's root key, made at random once, readable by its owner alone
             control.sqlite  pipelines, executions, jobs
-            services/, s3/  what ministack keeps: IAM, queues, secrets, logs, stacks; objects with their versions
+            services/, s3/  ministack's state: IAM, queues, secrets, logs, stacks; versioned objects
             jobs/<name>/    one job's folder
 """
 
@@ -23,13 +24,14 @@ REGION = "us-east-1"
 OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
 CHECKPOINT_SECONDS = 1.0
 STOP_GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
-SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation"  # of ministack; ours are added
+# of ministack; ours are added
+SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation"
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said."""
+    """The command line's arguments."""
 
     port: int
     state: Path
@@ -40,17 +42,17 @@ class Options:
 
     @property
     def folder(self) -> Path:
-        """Our part of the state folder."""
+        """The stand-in's part of the state folder."""
         return self.state.resolve() / "aws"
 
     @property
     def endpoint(self) -> str:
-        """Where clients find the account."""
+        """The URL of the account's services."""
         return f"http://127.0.0.1:{self.port}"
 
 
 class CannotStart(RuntimeError):
-    """The command line asks for what this machine does not have now; the message says what."""
+    """The port is in use or the engine is not installed; the message names it."""
 
 
 def serve(options: Options) -> None:
@@ -83,10 +85,10 @@ def serve(options: Options) -> None:
 
 
 def root_key(folder: Path) -> dict[str, str]:
-    """The root key of this state folder, made on first use.
+    """Return the root key of this state folder; create it on first use.
 
-    ministack knows its root by the two variables of the environment; what else it takes for root (`test`, twelve digits,
-    no key at all) is nobody here (`plugin`).
+    ministack reads its root key from two environment variables. Other keys that it accepts as root
+    (`test`, twelve digits, an absent key) have no rights here (`plugin`).
     """
     path = folder / "root.json"
     if not path.exists():
@@ -111,7 +113,8 @@ def _configure(options: Options, root: dict[str, str]) -> None:
         "AWS_ACCESS_KEY_ID": root["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": root["aws_secret_access_key"],
         "BIND_HOST": "127.0.0.1",
-        "DOCKER_HOST": "unix:///nonexistent",  # ministack would start containers where it finds a daemon
+        # ministack would start containers where it finds a daemon
+        "DOCKER_HOST": "unix:///nonexistent",
         "GATEWAY_PORT": str(options.port),
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
@@ -154,10 +157,11 @@ async def _serve(options: Options, services: Any) -> None:
 
 
 class Gateway:
-    """ministack's application without its back doors, and with its state saved soon after it changes.
+    """ministack's application without its unsigned paths, and with its state saved soon after a
+    change.
 
-    ministack writes its state when it is shut down; after a SIGKILL everything since the start would be gone. Here a
-    changing request is followed by a save within about a second.
+    ministack writes its state at shutdown, so a SIGKILL would lose everything since the start. Here
+    a save follows each changing request within about a second.
     """
 
     def __init__(self) -> None:
@@ -167,7 +171,9 @@ class Gateway:
         self._changed = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request; of the paths that ask for no signature (reset, settings, queues' content) health alone answers."""
+        """Serve one request. Of the unsigned paths (reset, settings, queue contents) only health is
+        served.
+        """
         path = scope.get("path", "")
         if scope["type"] == "websocket" or (path.startswith("/_") and path not in OPEN_PATHS):
             await send({"type": "http.response.start", "status": 403, "headers": []})
@@ -178,7 +184,7 @@ class Gateway:
             self._changed.set()
 
     async def checkpoint(self) -> None:
-        """Save after changes, for as long as the server runs."""
+        """Save after changes until the server ends."""
         from ministack.core.persistence import save_all
 
         while True:

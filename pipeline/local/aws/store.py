@@ -1,4 +1,4 @@
-"""Where pipelines, executions and jobs survive a restart: JSON documents in one SQLite file.
+"""The store of pipelines, executions and jobs: JSON documents in one SQLite file.
 
     store = Store(path)
     store.add("pipeline", "governed-finetune", {...})
@@ -6,8 +6,8 @@
         pipeline["RoleArn"] = role
     store.wait(lambda: store.get("execution", arn)["_done"], timeout_seconds=30)
 
-A document is written whole inside one transaction, so a kill at any moment leaves the old or the new one. Keys that
-begin with an underscore are ours; the others are what AWS's own Describe call answers.
+Each write is one transaction, so a kill leaves the old or the new document. Keys that begin with an
+underscore are our own; the others are fields of AWS's Describe answer.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class Store:
         self._changed = threading.Condition(threading.RLock())
 
     def add(self, kind: str, key: str, document: Document) -> None:
-        """Keep a new document; an old one of the same key is replaced and moves to the end."""
+        """Store a new document; an old one with the same key is replaced and moves to the end."""
         with self._changed:
             self._connection.execute("DELETE FROM document WHERE kind = ? AND key = ?", (kind, key))
             self._connection.execute(
@@ -46,7 +46,7 @@ class Store:
             self._changed.notify_all()
 
     def get(self, kind: str, key: str) -> Document | None:
-        """The document, or None; changing it changes nothing here."""
+        """Return a copy of the document, or None."""
         with self._changed:
             row = self._connection.execute(
                 "SELECT body FROM document WHERE kind = ? AND key = ?", (kind, key)
@@ -63,10 +63,10 @@ class Store:
 
     @contextlib.contextmanager
     def edit(self, kind: str, key: str) -> Iterator[Document]:
-        """Read, change and write back one document; nobody else changes any meanwhile.
+        """Read, change and write back one document; other threads cannot write meanwhile.
 
         Raises:
-            KeyError: there is no such document.
+            KeyError: the document does not exist.
         """
         with self._changed:
             document = self.get(kind, key)
@@ -80,24 +80,24 @@ class Store:
             self._changed.notify_all()
 
     def remove(self, kind: str, key: str) -> None:
-        """Forget one document."""
+        """Delete one document."""
         with self._changed:
             self._connection.execute("DELETE FROM document WHERE kind = ? AND key = ?", (kind, key))
             self._changed.notify_all()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the store for a check that a write follows (is the name free? then take it)."""
+        """Hold the lock over a check and the write that depends on it (is the name free?)."""
         with self._changed:
             yield
 
     def wait(self, predicate: Callable[[], bool], *, timeout_seconds: float | None = None) -> bool:
-        """Sleep until some write makes the predicate true; False when the time is over first."""
+        """Sleep until a write makes the predicate true; return False on a time-out."""
         with self._changed:
             return self._changed.wait_for(predicate, timeout_seconds)
 
     def wake(self) -> None:
-        """Let every waiting predicate look again, because something outside the store changed."""
+        """Evaluate every waiting predicate again, because something outside the store changed."""
         with self._changed:
             self._changed.notify_all()
 

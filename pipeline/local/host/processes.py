@@ -1,6 +1,7 @@
-"""Processes of the embedded environment: started apart from the terminal, stopped by pid, never mistaken for another's.
+"""Processes of the embedded environment: started apart from the terminal, and stopped by pid and
+start time.
 
-A pid alone is not an identity (it is given again after a reboot or a day), so a process is known by pid and start time.
+A pid alone does not identify a process, because the system reuses it.
 """
 
 import subprocess
@@ -20,7 +21,7 @@ _STOP_SECONDS = 30.0  # a server that has not ended by then is killed
 _POLL_SECONDS = 0.1
 _LOG_LINES_SHOWN = 12
 _SESSION = requests.Session()
-_SESSION.trust_env = False  # a proxy of this shell knows nothing of this machine's loopback
+_SESSION.trust_env = False  # a proxy of this shell cannot reach this machine's loopback
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Process:
     started_at: float
 
     def handle(self) -> psutil.Process | None:
-        """The live process, or None where it has ended (or its pid is somebody else's now)."""
+        """Return the live process, or None if it has ended (its pid may belong to another one)."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -44,7 +45,9 @@ class Process:
 def start(
     name: str, argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path
 ) -> Process:
-    """Start a server in a session of its own, so that Ctrl-C in the terminal is ours to handle; output goes to `log`."""
+    """Start a server in a new session, so that Ctrl-C in the terminal does not reach it; its output
+    goes to `log`.
+    """
     with _opened(log) as output:
         child = subprocess.Popen(
             list(argv),
@@ -56,7 +59,7 @@ def start(
             start_new_session=True,
         )
     child.returncode = (
-        0  # from here on it is known by pid, and may outlive us: Popen need not complain of that
+        0  # The process may outlive this one; with a return code Popen does not warn about it.
     )
     return Process(name, child.pid, psutil.Process(child.pid).create_time())
 
@@ -75,7 +78,7 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
     """Wait until the server answers at `url`.
 
     Raises:
-        PipelineError: it ended, or did not answer in time; the message ends with the tail of its log.
+        PipelineError: it ended, or did not answer in time; the message has the end of its log.
     """
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
@@ -91,14 +94,14 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
 
 
 def stop(processes: Sequence[Process]) -> None:
-    """End these processes and everything they started, all at once: politely, then for good."""
+    """End these processes and their children, in parallel: with SIGTERM, then with SIGKILL."""
     handles = [handle for process in processes if (handle := process.handle())]
     children = [child for handle in handles for child in _descendants(handle)]
     for handle in handles:
         with suppress(psutil.NoSuchProcess):
             handle.terminate()
-    _, deaf = psutil.wait_procs(handles, timeout=_STOP_SECONDS)
-    left = [*deaf, *children]  # a child that its own parent did not end has nobody left to ask it
+    _, remaining = psutil.wait_procs(handles, timeout=_STOP_SECONDS)
+    left = [*remaining, *children]  # children that their parent did not end
     for survivor in left:
         with suppress(psutil.NoSuchProcess):
             survivor.kill()

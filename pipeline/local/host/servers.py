@@ -1,6 +1,5 @@
-"""The servers of the embedded environment: which command each is, and what of this shell's environment it sees.
-
-Each is recorded the moment it runs, so that `down` finds it even if the command that started it was killed.
+"""The servers of the embedded environment: their commands and environment variables. Each is
+recorded as soon as it runs, so that `down` finds it even if the command that started it was killed.
 """
 
 import os
@@ -15,7 +14,7 @@ from pipeline.local.host.state import Record, State
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-# What a process on this machine needs; nothing else is inherited, least of all AWS_*, DATABRICKS_* or a proxy.
+# The variables that a server inherits. AWS_*, DATABRICKS_* and proxies are not among them.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "VIRTUAL_ENV", "JAVA_HOME")
 
 
@@ -26,37 +25,25 @@ class Servers:
         self._state, self.record = state, record
 
     def url(self, name: str) -> str:
-        """Where a server answers; loopback only."""
+        """Return the URL of a server, on the loopback."""
         return f"http://127.0.0.1:{self.record.ports[name]}"
 
     def aws(self, engine: str) -> None:
-        """The AWS stand-in; ready in about a second."""
+        """Start the AWS stand-in and wait until it answers (about a second)."""
         argv = ["-m", "pipeline.local.aws", *self._placed("aws"), "--engine", engine]
         process = self._start("aws", argv, {})
         self._await(process, "/_ministack/health")
 
     def tracking(self) -> None:
-        """A real MLflow server, behind the workspace. Not waited for: it is slow, and the workspace waits when asked."""
+        """Start a real MLflow server, which the workspace forwards to. It takes seconds to start,
+        and the workspace waits for it at the first request, so this method does not.
+        """
         folder = self._state.folder / "tracking"
         folder.mkdir(parents=True, exist_ok=True)
         argv = [
-            *(
-                "-m",
-                "mlflow",
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(self.record.ports["tracking"]),
-            ),
-            *(
-                "--backend-store-uri",
-                f"sqlite:///{folder}/mlflow.db",
-                "--workers",
-                "1",
-                "--no-serve-artifacts",
-            ),
-            *("--default-artifact-root", "dbfs:/databricks/mlflow-tracking"),
+            *("-m", "pipeline.local.host.tracking_server"),
+            *("--port", str(self.record.ports["tracking"])),
+            *("--database", str(folder / "mlflow.db")),
         ]
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._start("tracking", argv, quiet)
@@ -64,7 +51,7 @@ class Servers:
     def workspace(
         self, *, storage_bucket: str, external_id: str, identity: Mapping[str, str]
     ) -> None:
-        """The Databricks workspace, with the AWS identity that assumes the storage role by its external id."""
+        """Start the Databricks workspace with the AWS identity that assumes the storage role."""
         argv = [
             *("-m", "pipeline.local.workspace", *self._placed("workspace")),
             *("--storage-bucket", storage_bucket, "--external-id", external_id),
@@ -74,13 +61,14 @@ class Servers:
         self._await(process, "/.well-known/databricks-config")
 
     def worker(self, command: Sequence[str], session: Mapping[str, str]) -> None:
-        """The register worker, as its image would start it, with its role's session."""
+        """Start the register worker with its image's command and its role's session."""
         self._start("register", command[1:], session, executable=command[0])
 
     def stop(self) -> None:
-        """End them all; the AWS stand-in last, so that a worker in the middle of an effect can finish it.
+        """End all servers, the AWS stand-in last, so that a worker can finish the effect that it is
+        writing.
 
-        A further Ctrl-C meanwhile is heard afterwards: now it could only leave processes behind.
+        A further Ctrl-C is deferred until then, because it would leave processes behind.
         """
         with deferred():
             stop([process for process in self.record.processes if process.name != "aws"])
@@ -88,11 +76,11 @@ class Servers:
             self._remember(replace(self.record, processes=(), complete=False))
 
     def remember_variables(self, variables: dict[str, str]) -> None:
-        """Note what `${NAME}` stands for, for later commands."""
+        """Record the values of `${NAME}` in conf/local.yaml for later commands."""
         self._remember(replace(self.record, variables=variables))
 
     def remember_complete(self) -> None:
-        """Note that the last server runs: from now on this is an environment."""
+        """Record that the last server runs, and so that the environment is complete."""
         self._remember(replace(self.record, complete=True))
 
     def _placed(self, name: str) -> list[str]:
@@ -110,7 +98,7 @@ class Servers:
             inherited() | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"} | dict(extra)
         )
         log = self._state.log(name)
-        with deferred():  # a process that runs and is not remembered would outlive everything
+        with deferred():  # nothing would stop a process that runs and is not recorded
             process = start(
                 name, [executable, *argv], environment=environment, cwd=REPOSITORY, log=log
             )
@@ -126,5 +114,5 @@ class Servers:
 
 
 def inherited() -> dict[str, str]:
-    """The part of this shell's environment that a server or a command of ours may see."""
+    """Return the variables of this shell that servers and commands inherit."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -1,6 +1,6 @@
-"""How this command hears that it should end: every polite way is Ctrl-C, and some moments hear it a little later.
-
-A closed terminal (SIGHUP) or a CI time-out (SIGTERM) would end Python without any `finally`, and leave the servers behind.
+"""Signals: SIGTERM and SIGHUP act as Ctrl-C, and some blocks defer all three. By default a closed
+terminal (SIGHUP) or a CI time-out (SIGTERM) ends Python without any `finally`, which would leave
+the servers running.
 """
 
 import signal
@@ -18,18 +18,19 @@ def end_as_interrupt() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Put polite signals off until the block is done; one that came raises KeyboardInterrupt then.
-
-    By handlers, not by a mask: processes that are started meanwhile would inherit a mask, and be deaf for good.
+    """Defer these signals until the end of the block; a signal that came raises KeyboardInterrupt
+    then. This sets handlers rather than a signal mask, because processes that are started in the
+    block would inherit a mask and ignore the signals.
     """
-    heard: list[int] = []
+    received: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, _: heard.append(number)) for number in _POLITE
+        number: signal.signal(number, lambda number, _: received.append(number))
+        for number in _POLITE
     }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if heard:
+    if received:
         raise KeyboardInterrupt

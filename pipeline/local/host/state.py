@@ -1,10 +1,12 @@
-"""What the embedded environment remembers between commands: one folder, one small JSON file, one lock.
+"""The state that the embedded environment keeps between commands: one folder, one JSON file, one
+lock.
 
     state = State(Path(".local"))
     with state.locked():
         record = state.load()
 
-No secret stands in the file: root's key and the workspace admin's lie in files of their own (mode 0600) below the folder.
+The file has no secrets: the keys of root and of the workspace admin are in separate files (mode
+0600) below the folder.
 """
 
 import fcntl
@@ -29,12 +31,10 @@ class Record:
 
     ports: dict[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
-    # Not secret: what `${NAME}` in conf/local.yaml stands for, and where the clients find the servers.
+    # The values of `${NAME}` in conf/local.yaml and the servers' URLs; none is secret.
     variables: dict[str, str] = field(default_factory=dict)
     engine: str = "sail"
-    complete: bool = (
-        False  # False until the last server runs: what a killed `up` left is no environment
-    )
+    complete: bool = False  # False until the last server runs; stays False if `up` is killed
 
     @property
     def running(self) -> bool:
@@ -53,11 +53,11 @@ class State:
         return self.folder / "environment.json"
 
     def log(self, name: str) -> Path:
-        """Where the server `name` writes its output."""
+        """Return the log file of the server `name`."""
         return self.folder / "logs" / f"{name}.log"
 
     def load(self) -> Record:
-        """The record, empty where nothing was ever started here."""
+        """Return the record; it is empty if nothing was ever started here."""
         if not self._file.exists():
             return Record()
         document = json.loads(self._file.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ class State:
         )
 
     def save(self, record: Record) -> None:
-        """Write the record so that a crash leaves the old one or the new one.
+        """Write the record atomically: a crash leaves the old one or the new one.
 
         Raises:
             PipelineError: the folder cannot be written to, for example because the disk is full.
@@ -85,7 +85,7 @@ class State:
             raise _unusable(self._file, error) from error
 
     def secret_document(self, *parts: str) -> dict[str, Any]:
-        """A JSON file below the folder that only its owner may read."""
+        """Return a JSON file below the folder, one that only its owner may read."""
         document: dict[str, Any] = json.loads(
             self.folder.joinpath(*parts).read_text(encoding="utf-8")
         )
@@ -104,12 +104,14 @@ class State:
             except BlockingIOError:
                 raise PipelineError(
                     f"another command is starting or stopping the environment in {self.folder}\n"
-                    "  do        wait for it, or give this one a folder of its own with --state"
+                    "  do        wait for it, or give this one another folder with --state"
                 ) from None
             yield
 
     def _lock(self) -> IO[str]:
-        """The folder, for its owner's eyes only (the stand-ins keep secrets in it), and the lock file in it."""
+        """Create the folder, readable by its owner only because it has secrets, and open its lock
+        file.
+        """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
@@ -120,19 +122,20 @@ class State:
 
 def _unusable(path: Path, error: OSError) -> PipelineError:
     return PipelineError(
-        f"{path} was not written: {error.strerror}; what stood there is unchanged\n"
+        f"{path} was not written: {error.strerror}; its content is unchanged\n"
         "  do        make room or choose another folder with --state, and run the command again"
     )
 
 
 def choose_ports(remembered: dict[str, int], asked: dict[str, int | None]) -> dict[str, int]:
-    """Ports that are free now, all different: the asked ones, else last time's, else any.
+    """Return different ports that are free now: the requested ones, else the previous ones, else
+    any.
 
     Raises:
         UsageError: an asked port is in use, or asked for twice.
     """
     chosen: dict[str, int] = {}
-    for name in sorted(PORTS, key=lambda name: asked.get(name) is None):  # the asked ones first
+    for name in sorted(PORTS, key=lambda name: asked.get(name) is None):  # the requested ones first
         wanted = asked.get(name)
         if wanted is not None and (wanted in chosen.values() or not _free(wanted)):
             raise UsageError(

@@ -1,6 +1,6 @@
-"""What an account's administrator does: deploy the infrastructure, give Databricks its AWS user, lend roles, play the market.
-
-Root's key is random, lies in the state folder readable by its owner alone, and never leaves this module's sessions.
+"""The work of the account's administrator: deploy the infrastructure, create Databricks' AWS user,
+lend roles, interrupt spot jobs. Root's key is random and kept in the state folder, readable by its
+owner only. Only the sessions of this module use it.
 """
 
 import json
@@ -18,12 +18,12 @@ REGION = "us-east-1"
 
 
 def bucket(content: str) -> str:
-    """The environment's bucket for `governed`, `evidence` or `artifacts`."""
+    """Return the name of the bucket for `governed`, `evidence` or `artifacts`."""
     return f"{infrastructure.PREFIX}-{content}"
 
 
 def root(state: State, endpoint: str) -> "Root":
-    """The account's root user."""
+    """Return the account's root user."""
     key = state.secret_document("aws", "root.json")
     session = boto3.Session(
         aws_access_key_id=key["aws_access_key_id"],
@@ -34,17 +34,17 @@ def root(state: State, endpoint: str) -> "Root":
 
 
 class Root:
-    """Clients and deeds of the account's root user."""
+    """The account's root user: its clients and its actions."""
 
     def __init__(self, session: boto3.Session, endpoint: str) -> None:
         self._session, self._endpoint = session, endpoint
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the stand-in."""
+        """Return a boto3 client of the stand-in."""
         return self._session.client(service, endpoint_url=self._endpoint)
 
     def deploy(self) -> dict[str, str]:
-        """Create or update the infrastructure from its template; its outputs.
+        """Create or update the infrastructure from its template; return its outputs.
 
         Raises:
             PipelineError: CloudFormation refused it; the message has its first reason.
@@ -55,11 +55,12 @@ class Root:
             raise PipelineError(f"the infrastructure was not deployed: {error}") from error
 
     def interrupt(self, training_job: str | None) -> str:
-        """Take a spot training job's instance away, as the market does in AWS; its name. Without one, of the job that runs.
+        """Take a spot training job's instance away, as AWS's spot market does; return the job's
+        name. The default is the running job.
 
         Raises:
-            UsageError: none runs, or more than one.
-            Refused: it cannot be interrupted; the message says why.
+            UsageError: no job runs, or more than one.
+            Refused: it cannot be interrupted; the message has the reason.
         """
         name = training_job or self._the_running_job()
         try:
@@ -76,12 +77,17 @@ class Root:
         )
         names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
         if len(names) != 1:
-            message = f"expected one training job that runs, got {' '.join(names) or 'none'}; name one with --job"
+            message = (
+                f"expected one training job that runs, got {' '.join(names) or 'none'}; name one "
+                "with --job"
+            )
             raise UsageError(message)
         return str(names[0])
 
     def control_plane_key(self) -> dict[str, str]:
-        """A fresh key for the user that Databricks would be: it may assume the storage role and nothing else."""
+        """Return a new key of the user that acts as Databricks; it may only assume the storage
+        role.
+        """
         iam, user = self.client("iam"), infrastructure.CONTROL_PLANE_USER
         with suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_user(UserName=user)
@@ -99,7 +105,7 @@ class Root:
         return _variables(key["AccessKeyId"], key["SecretAccessKey"])
 
     def lend(self, role: str) -> dict[str, str]:
-        """The AWS variables of a session of one of the stack's roles."""
+        """Return the AWS variables of a session of one of the stack's roles."""
         keys = infrastructure.assume_role(self.client("sts"), role)
         session = _variables(keys["aws_access_key_id"], keys["aws_secret_access_key"])
         return session | {"AWS_SESSION_TOKEN": keys["aws_session_token"]}

@@ -1,7 +1,8 @@
-"""The base model of the embedded environment: tiny, random, and in Ministral's exact checkpoint format.
+"""The base model of the embedded environment: tiny, random, in Ministral's exact checkpoint format.
 
-`scripts/make-tiny-model` makes it once (it needs torch, so it runs apart); like a mirrored model it is uploaded under its
-revision with the `mirror.json` that names every file's sha256, which Train checks before it loads anything.
+`python -m pipeline.local.setup.tiny_model` makes it once, in a separate process because it needs
+torch. Like a mirrored model it is uploaded under its revision, with the `mirror.json` that lists
+the sha256 of every file; Train checks these before it loads anything.
 """
 
 import json
@@ -15,19 +16,19 @@ from pipeline.errors import PipelineError
 from pipeline.local.host.servers import REPOSITORY, inherited
 from pipeline.mirror import MIRROR
 
-NAME = "tiny-ministral-fp8"  # as conf/local.yaml names it
+NAME = "tiny-ministral-fp8"  # its name in conf/local.yaml
 
 
 class Making:
-    """The model while it is being made, beside the servers' start."""
+    """The process that makes the model while the servers start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         if not (folder / MIRROR).exists():
-            shutil.rmtree(folder, ignore_errors=True)  # half a model, from a run that was ended
-            script = str(REPOSITORY / "scripts" / "make-tiny-model")
-            argv = [sys.executable, script, "--output", str(folder), "--name", NAME]
+            shutil.rmtree(folder, ignore_errors=True)  # a partial model of an interrupted run
+            module = "pipeline.local.setup.tiny_model"
+            argv = [sys.executable, "-m", module, "--output", str(folder), "--name", NAME]
             self._process = subprocess.Popen(
                 argv,
                 env=inherited() | {"PYTHONPATH": str(REPOSITORY)},
@@ -37,10 +38,10 @@ class Making:
             )
 
     def mirror(self) -> dict[str, Any]:
-        """Wait for the model; its mirror document.
+        """Wait for the model and return its mirror document.
 
         Raises:
-            PipelineError: the script failed; its last lines are in the message.
+            PipelineError: the process failed; its last lines are in the message.
         """
         if self._process is not None:
             output, _ = self._process.communicate()
@@ -52,7 +53,10 @@ class Making:
         return document
 
     def stop(self) -> None:
-        """End the script, where it still runs; a half-made model has no mirror.json and is made anew."""
+        """End the process if it still runs.
+
+        The partial model has no mirror.json, so the next start makes it again.
+        """
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

@@ -1,6 +1,7 @@
-"""Who may do what in the embedded catalog: the table "Identities" of docs/architecture.md, as data.
+"""The grants in the embedded catalog: the table "Identities" of docs/architecture.md, as data.
 
-`seed` applies it with the Databricks SDK; the same grants, given by an administrator, are what a real workspace needs.
+`seed` applies them with the Databricks SDK. A real workspace needs the same grants from its
+administrator.
 """
 
 from dataclasses import dataclass
@@ -39,11 +40,12 @@ GRANTS = (
         "curated",
         ("EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
     ),
-    # Prepare looks the model's schema up, and sees whether a model is there and whose it is; it can use no model.
+    # Prepare reads the model's schema and whether the model exists and who owns it; it cannot use a
+    # model.
     Grant("prepare", "schema", "edgar.models", ("USE_SCHEMA", "BROWSE")),
     Grant("train", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
-    # Lineage edges need SELECT on what they start from and MODIFY on what they end in; without EXTERNAL USE SCHEMA
-    # the worker can read no file with it.
+    # Lineage edges need SELECT on their source and MODIFY on their target. Without EXTERNAL USE
+    # SCHEMA the worker cannot read the tables' files.
     Grant("register", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT")),
     Grant("register", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "MODIFY")),
     Grant(

@@ -1,4 +1,6 @@
-"""The raw table: filings as they came, in an external Delta table written with credentials that Unity Catalog vends."""
+"""The raw table: unchanged filings in an external Delta table, written with credentials that Unity
+Catalog vends.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -23,26 +25,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-_DIGEST = "filings_sha256"  # in the commit's metadata: which filings a version holds
+_DIGEST = "filings_sha256"  # key of the commit's metadata: the digest of a version's filings
 _BATCH_CHARACTERS = (
     4 << 20
 )  # of text handed to delta-rs at once; an Arrow string column ends at 2 GiB
 _ROW_GROUP_ROWS = (
-    128  # a reader decodes a row group at once, and a filing is up to some megabytes of text
+    128  # a reader decodes a whole row group, and a filing has up to some megabytes of text
 )
 
 
 def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]) -> int:
-    """Make the table's newest version hold these filings; a default set does not replace what somebody loaded.
+    """Write these filings as the table's newest version; a default set does not replace other
+    filings.
 
     Args:
         admin: a client that may create the table and its files.
-        location: where the table stands, `s3://…`.
-        filings: the rows, and whether they were asked for.
-        aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
+        location: the table's URL, `s3://…`.
+        filings: the rows, and whether a user gave them.
+        aws: AWS_REGION and AWS_ENDPOINT_URL, the endpoint of S3.
 
     Returns:
-        The version that holds them; no new one is made where the newest holds them already.
+        The version that holds them; if the newest one already does, no new one is written.
     """
     options = _storage_options(admin, location, aws)
     table = _existing(location, options)
@@ -72,7 +75,7 @@ def _storage_options(
 
 
 def _vended(admin: WorkspaceClient, location: str) -> AwsCredentials | None:
-    """The table's own credential, or, before there is a table, one for the path where it will stand."""
+    """Return a credential of the table or, before the table exists, of its path."""
     try:
         table = admin.tables.get(RAW_TABLE)
     except NotFound:
@@ -93,7 +96,9 @@ def _existing(location: str, options: dict[str, str]) -> "DeltaTable | None":
 
 
 def write(location: str, rows: Rows, options: dict[str, str]) -> None:
-    """Replace the table's content by these rows in one commit, in as much memory as one data file and a batch take."""
+    """Replace the table's content by these rows in one commit; the memory needed is that of one
+    data file and a batch.
+    """
     import pyarrow as pa
     from deltalake import CommitProperties, WriterProperties, write_deltalake
 
@@ -109,7 +114,7 @@ def write(location: str, rows: Rows, options: dict[str, str]) -> None:
 
 
 def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
-    """The rows as Arrow batches of bounded size; a longer row is a batch of its own."""
+    """Yield the rows as Arrow batches of bounded size; a larger row is a separate batch."""
     import pyarrow as pa
 
     held: list[Row] = []

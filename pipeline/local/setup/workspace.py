@@ -1,7 +1,9 @@
-"""Fill an empty workspace as an administrator would: principals, secrets, storage, catalog, grants, the raw table.
+"""Fill an empty workspace as an administrator would: principals, secrets, storage, catalog, grants,
+the raw table.
 
-Every call is the Databricks SDK's or boto3's own, so this page is also what to do in a real account. Everything is
-found before it is made: seeding twice changes nothing, and other filings become a new version of the raw table.
+All calls use the Databricks SDK and boto3, so the same steps work in a real account. Objects that
+exist are not created again: seeding twice changes nothing, and other filings become a new version
+of the raw table.
 """
 
 import json
@@ -24,7 +26,7 @@ _LOCATIONS = ("raw", "curated")
 
 @dataclass(frozen=True)
 class Seeded:
-    """What the catalog holds now: application ids by principal, and the raw table's version."""
+    """The result of seeding: application ids by principal, and the raw table's version."""
 
     application_ids: dict[str, str]
     raw_version: int
@@ -38,14 +40,15 @@ def seed(
     filings: Filings,
     aws: Mapping[str, str],
 ) -> Seeded:
-    """Make everything that is not there yet, and load the filings that were asked for, or the default into an empty table.
+    """Create what does not exist yet, and load the filings that a user gave, or the default ones
+    into an empty table.
 
     Args:
         admin: a metastore admin's client.
         secrets: a Secrets Manager client that may write the principals' secrets.
-        config: whose account, buckets and secret names.
-        filings: the raw table's rows, and whether they were asked for.
-        aws: AWS_REGION and AWS_ENDPOINT_URL, where S3 answers.
+        config: has the account, buckets and secret names.
+        filings: the raw table's rows, and whether a user gave them.
+        aws: AWS_REGION and AWS_ENDPOINT_URL, the endpoint of S3.
     """
     application_ids = principals(admin, secrets, config.environment)
     _storage(admin, config)
@@ -63,7 +66,7 @@ def seed(
 
 
 def secret_name(config: Config, principal: str) -> str:
-    """The secret that holds a principal's Databricks identity."""
+    """Return the name of the secret with a principal's Databricks identity."""
     return _secret_name(config.environment, principal)
 
 
@@ -72,7 +75,9 @@ def _secret_name(environment: str, principal: str) -> str:
 
 
 def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[str, str]:
-    """The service principals' application ids by name; principals and their secrets are made where they are missing."""
+    """Return the service principals' application ids by name; create missing principals and
+    secrets.
+    """
     known = {found.display_name: found for found in admin.service_principals.list()}
     application_ids: dict[str, str] = {}
     for principal in PRINCIPALS:
@@ -117,7 +122,8 @@ def _put_secret(secrets: Any, name: str, document: Mapping[str, Any]) -> None:
 
 def _storage(admin: WorkspaceClient, config: Config) -> None:
     if _absent(lambda: admin.storage_credentials.get(_STORAGE_CREDENTIAL)):
-        role_arn = f"arn:aws:iam::{config.aws.account_id}:role/governed-finetune-{config.environment}-uc-storage"
+        role = f"governed-finetune-{config.environment}-uc-storage"
+        role_arn = f"arn:aws:iam::{config.aws.account_id}:role/{role}"
         admin.storage_credentials.create(
             _STORAGE_CREDENTIAL, aws_iam_role=AwsIamRoleRequest(role_arn=role_arn)
         )
@@ -146,7 +152,9 @@ def _absent(get: Any) -> bool:
 
 
 def _grant(admin: WorkspaceClient, grant: Grant, principal: str) -> None:
-    """Grant by REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA."""
+    """Grant by REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and
+    CREATE_EXTERNAL_METADATA.
+    """
     name = grant.name
     if grant.kind == "metastore":
         name = str(admin.metastores.summary().metastore_id)

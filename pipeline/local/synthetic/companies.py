@@ -1,4 +1,6 @@
-"""Invented companies: who they are, and how the person who sets their annual reports likes them to look."""
+"""Invented companies: who they are, and how the person who sets their annual reports likes them to
+look.
+"""
 
 from dataclasses import dataclass
 
@@ -48,7 +50,9 @@ class Layout:
 
 @dataclass(frozen=True)
 class Company:
-    """A filer. `factors` is how many risk factors its first filing has, `verbosity` how long they are (1 is usual)."""
+    """A filer. `factors` is how many risk factors its first filing has, `verbosity` how long they
+    are (1 is usual).
+    """
 
     number: int
     name: str

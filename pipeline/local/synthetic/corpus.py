@@ -1,10 +1,12 @@
-"""A synthetic corpus in EDGAR-CRAWLER's form: deterministic, free of rights, and shaped like the field.
+"""A synthetic corpus in EDGAR-CRAWLER's form: deterministic, free of rights, and shaped like the
+field.
 
     python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 > filings.jsonl     # about 225 MB
     python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 --describe          # its shape, measured
 
-Companies are invented, and so is every sentence (`pipeline.local.synthetic`). A company files for two to five years, and each
-year repeats most of the year before. About one filing in four has a reason to be dropped.
+Companies are invented, and so is every sentence (`pipeline.local.synthetic`). A company files for
+two to five years, and each year repeats most of the year before. About one filing in four has a
+reason to be dropped.
 """
 
 import argparse
@@ -34,7 +36,9 @@ def described(filings: int, seed: int) -> Iterator[Filing]:
 
 
 def _together(seed: int, first: int) -> Iterator[Filing]:
-    """The filings of a few companies in turn, as they arrive over the years: the first of each, the second of each, …"""
+    """The filings of a few companies in turn, as they arrive over the years: the first of each, the
+    second of each, …
+    """
     left = [
         histories.filings(seed=seed, number=number)
         for number in range(first, first + _SIDE_BY_SIDE)
@@ -65,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.describe:
         from pipeline.local.synthetic import shape
 
-        command.put(shape.table(shape.measured(described(arguments.filings, arguments.seed))))
+        command.output(shape.table(shape.measured(described(arguments.filings, arguments.seed))))
         return 0
     for filing in generate(arguments.filings, arguments.seed):
         sys.stdout.buffer.write(json.dumps(filing, ensure_ascii=False).encode() + b"\n")

@@ -3,7 +3,8 @@
     draw = Draw(7, "company", 12)
     draw.of(("a", "b")), draw.whole(2, 5), draw.chance(0.25), draw.along((20, 89, 150))
 
-Only `random.Random.random` is used: Python guarantees its sequence for a seed, and not that of `choice` or `sample`.
+Only `random.Random.random` is used: Python guarantees its sequence for a seed, and not that of
+`choice` or `sample`.
 """
 
 import random
@@ -41,7 +42,9 @@ class Draw:
         return options[-1][0]
 
     def along(self, quantiles: Sequence[float]) -> float:
-        """A number with these quantiles (smallest, …, median, …, largest), evenly spread between two of them."""
+        """A number with these quantiles (smallest, …, median, …, largest), evenly spread between
+        two of them.
+        """
         place = self.random() * (len(quantiles) - 1)
         below = int(place)
         return quantiles[below] + (place - below) * (quantiles[below + 1] - quantiles[below])

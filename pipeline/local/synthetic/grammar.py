@@ -4,8 +4,8 @@
     write("sentence", draw, {})         # 'Customers may wait.'
     write("sentence", draw, {"who": "Banks"})
 
-A slot is filled from the caller's words first, then from the rule of its name, with slots of its own. A slot that
-starts with a capital letter (`{Who}`) is the same one at the start of a sentence.
+A slot is filled from the caller's words first, then from the rule of its name, with slots of its
+own. A slot that starts with a capital letter (`{Who}`) is the same one at the start of a sentence.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""What a company has filed over the years: annual reports that repeat each other, quarterly ones, and filings without a section.
+"""What a company has filed over the years: annual reports that repeat each other, quarterly ones,
+and filings without a section.
 
 for filing in filings(seed=7, number=12): filing.fields, filing.factors
 """
@@ -23,7 +24,9 @@ _FILES_PER_COMPANY = 40  # at most; keeps accession numbers apart
 
 @dataclass(frozen=True)
 class Filing:
-    """EDGAR-CRAWLER's fields, and what the generator knows of the section: its risk factors, and why not to keep it."""
+    """EDGAR-CRAWLER's fields, and what the generator knows of the section: its risk factors, and
+    why not to keep it.
+    """
 
     fields: dict[str, str]
     headings: str  # how the company sets them
@@ -91,7 +94,9 @@ def _ordered(factors: list[RiskFactor]) -> list[RiskFactor]:
 def _quarterly(
     draw: Draw, company: Company, factors: list[RiskFactor], *, papers: "_Papers", year: int
 ) -> Filing:
-    """The first quarter after an annual report: nothing new, or some of its risk factors brought up to date with new ones."""
+    """The first quarter after an annual report: nothing new, or some of its risk factors brought up
+    to date with new ones.
+    """
     if draw.chance(0.5):
         section = notices.section(draw, notices.NO_CHANGES)
         return Filing(
@@ -121,7 +126,9 @@ def _names(company: Company, filename: str) -> dict[str, str]:
 
 
 class _Papers:
-    """The fields beside the section: forms, dates, accession numbers and file names, each number given once."""
+    """The fields beside the section: forms, dates, accession numbers and file names, each number
+    given once.
+    """
 
     def __init__(self, draw: Draw, company: Company) -> None:
         self._draw, self._company = draw, company

@@ -1,4 +1,5 @@
-"""Sections without a risk factor: the short notices that stand in their place, and filings from before there were any.
+"""Sections without a risk factor: the short notices that stand in their place, and filings from
+before there were any.
 
 What Prepare says of each is in docs/data.md ("Rejected table").
 """
@@ -14,7 +15,8 @@ BEFORE, SMALLER, BY_REFERENCE = (
 NOT_APPLICABLE, OTHER_SECTION, TOO_SHORT = "not_applicable", "other_section", "too_short"
 NO_CHANGES = "no_material_changes"
 
-# How many companies file what. About one filing in four is dropped, with the duplicates that companies who report leave.
+# How many companies file what. About one filing in four is dropped, with the duplicates that
+# companies who report leave.
 KINDS = (
     (REPORTS, 0.76),
     (BEFORE, 0.10),
@@ -24,7 +26,8 @@ KINDS = (
     (OTHER_SECTION, 0.02),
     (TOO_SHORT, 0.02),
 )
-# When the last of such filings ended: the SEC asks for Item 1A since December 2005, and excuses smaller companies since 2008.
+# When the last of such filings ended: the SEC asks for Item 1A since December 2005, and excuses
+# smaller companies since 2008.
 PERIODS = {
     BEFORE: (1997, 2004),
     OTHER_SECTION: (1998, 2004),
@@ -38,17 +41,23 @@ _TEXTS = {
     OTHER_SECTION: (
         (
             "ITEM 1A. EXECUTIVE OFFICERS OF THE REGISTRANT\n"
-            "The executive officers of the Company, their ages and their positions are listed below. Officers "
+            "The executive officers of the Company, their ages and their positions are "
+            "listed below. Officers "
             "are elected annually by the Board of Directors and serve at its discretion.\n"
-            "The Chairman and Chief Executive Officer, age 61, has held this office for 9 years and was with "
+            "The Chairman and Chief Executive Officer, age 61, has held this office for 9 "
+            "years and was with "
             "the Company in other functions before.\n"
-            "The President, age 55, has held this office for 4 years and was with the Company in other "
+            "The President, age 55, has held this office for 4 years and was with the "
+            "Company in other "
             "functions before.\n"
-            "The Chief Financial Officer, age 49, has held this office for 6 years and was with the Company "
+            "The Chief Financial Officer, age 49, has held this office for 6 years and was "
+            "with the Company "
             "in other functions before.\n"
-            "The General Counsel, age 52, has held this office for 3 years and was with the Company in other "
+            "The General Counsel, age 52, has held this office for 3 years and was with the "
+            "Company in other "
             "functions before.\n"
-            "The Controller, age 44, has held this office for 2 years and was with the Company in other "
+            "The Controller, age 44, has held this office for 2 years and was with the "
+            "Company in other "
             "functions before."
         ),
     ),
@@ -56,24 +65,28 @@ _TEXTS = {
         (
             "ITEM 1A.\n"
             "RISK FACTORS.\n"
-            "We are a smaller reporting company as defined by Rule 12b-2 of the Exchange Act and are not "
+            "We are a smaller reporting company as defined by Rule 12b-2 of the Exchange Act "
+            "and are not "
             "required to provide the information under this item."
         ),
         ("Item 1A. Risk Factors\nNot required for smaller reporting companies."),
         (
             "Item 1A. Risk Factors\n"
-            "As a smaller reporting company, the registrant is not required to provide this information."
+            "As a smaller reporting company, the registrant is not required to provide this "
+            "information."
         ),
     ),
     BY_REFERENCE: (
         (
             "Item 1A. Risk Factors\n"
-            'The information required by this item is incorporated by reference to the section "Risk Factors" '
+            "The information required by this item is incorporated by reference to the "
+            'section "Risk Factors" '
             "of our Annual Report to Shareholders."
         ),
         (
             "ITEM 1A. RISK FACTORS\n"
-            'See "Risk Factors" in Management\'s Discussion and Analysis in Exhibit 13, which is incorporated '
+            'See "Risk Factors" in Management\'s Discussion and Analysis in Exhibit 13, '
+            "which is incorporated "
             "herein by reference."
         ),
     ),
@@ -85,20 +98,23 @@ _TEXTS = {
     TOO_SHORT: (
         (
             "Item 1A. Risk Factors\n"
-            "The trust has no employees and no operations of its own. Its only assets are receivables, and a "
+            "The trust has no employees and no operations of its own. Its only assets are "
+            "receivables, and a "
             "decline in their value could reduce the payments on the certificates."
         ),
     ),
     NO_CHANGES: (
         (
             "Item 1A. Risk Factors\n"
-            "There have been no material changes from the risk factors disclosed in our Annual Report on Form "
+            "There have been no material changes from the risk factors disclosed in our "
+            "Annual Report on Form "
             "10-K."
         ),
         (
             "ITEM 1A.\n"
             "RISK FACTORS\n"
-            "There have not been any material changes to the risk factors in our most recent Form 10-K."
+            "There have not been any material changes to the risk factors in our most recent "
+            "Form 10-K."
         ),
     ),
 }

@@ -1,7 +1,9 @@
-"""The phrase banks of the synthetic corpus, as rules of a grammar: sentences of risk factors, by what they do there.
+"""The phrase banks of the synthetic corpus, as rules of a grammar: sentences of risk factors, by
+what they do there.
 
-The caller gives `cause`, `effect`, `effect2`, `asset`, `parties`, `authority`, `trade` and `company`; everything else is chosen
-here. `%Y` is the fiscal year and `%P` the year before, so that next year's filing can say the same of its own year.
+The caller gives `cause`, `effect`, `effect2`, `asset`, `parties`, `authority`, `trade` and
+`company`; everything else is chosen here. `%Y` is the fiscal year and `%P` the year before, so that
+next year's filing can say the same of its own year.
 """
 
 from pipeline.local.synthetic.grammar import Grammar
@@ -41,60 +43,126 @@ HEADINGS = (
 )
 
 _OPENERS = (
-    "Our business is exposed to {cause}, and {parties} in {region} have felt the consequences {when}.",
-    "We depend on {asset} for {share} of our {measure}, and {cause} may affect that in ways that we cannot predict.",
-    "Companies in the {trade} industry have {always} been affected by {cause}, and we expect this to continue.",
+    (
+        "Our business is exposed to {cause}, and {parties} in {region} have felt the "
+        "consequences {when}."
+    ),
+    (
+        "We depend on {asset} for {share} of our {measure}, and {cause} may affect that in ways "
+        "that we cannot predict."
+    ),
+    (
+        "Companies in the {trade} industry have {always} been affected by {cause}, and we expect "
+        "this to continue."
+    ),
     "{When}, {cause} became a more important matter for us and for {parties}.",
     "{Share} of our {measure} is connected with {region}, where {cause} would be felt first.",
     "The success of {company} depends in part on {asset}, which {cause} could put at risk.",
     "Much of what we do rests on {asset}, and {cause} would reach {parties} as well as us.",
-    "{Parties} judge us by {asset}, so {cause} may change their decisions before we are able to respond.",
+    (
+        "{Parties} judge us by {asset}, so {cause} may change their decisions before we are able "
+        "to respond."
+    ),
 )
 
 _FACTS = (
-    "Approximately {percent}% of our {measure} in {region} came from {parties}, and a similar share depended on {asset}.",
+    (
+        "Approximately {percent}% of our {measure} in {region} came from {parties}, and a "
+        "similar share depended on {asset}."
+    ),
     "We recorded {amount} of {charge} for {asset} {when}, and further amounts may be necessary.",
     "In {region} we operate {number} sites, of which {few} account for {share} of {asset}.",
-    "Our agreements with {parties} run for {term} on average, and {share} of them can be ended on {days} days' notice.",
-    "The cost of {input} rose by {percent}% {when}, while the prices we charge {parties} rose by less than half of that.",
-    "We have {number} employees whose work is tied to {asset}, about {percent}% of them in {region}.",
+    (
+        "Our agreements with {parties} run for {term} on average, and {share} of them can be "
+        "ended on {days} days' notice."
+    ),
+    (
+        "The cost of {input} rose by {percent}% {when}, while the prices we charge {parties} "
+        "rose by less than half of that."
+    ),
+    (
+        "We have {number} employees whose work is tied to {asset}, about {percent}% of them in "
+        "{region}."
+    ),
     "{When}, one of the {parties} on whom we rely in {region} delayed payments of {amount} to us.",
-    "Our {facility} allows us to borrow up to {amount}, of which {percent}% was in use when we last reported.",
+    (
+        "Our {facility} allows us to borrow up to {amount}, of which {percent}% was in use when "
+        "we last reported."
+    ),
     "We spent {amount} on {project} {when} and expect to spend more before it is finished.",
-    "{Authority} opened a review of {asset} {when}, and it has asked us for documents about {parties}.",
+    (
+        "{Authority} opened a review of {asset} {when}, and it has asked us for documents about "
+        "{parties}."
+    ),
 )
 
 _YEARLY = (
-    "In fiscal %Y, {percent}% of our {measure} came from {parties}, compared with {percent2}% in fiscal %P.",
+    (
+        "In fiscal %Y, {percent}% of our {measure} came from {parties}, compared with "
+        "{percent2}% in fiscal %P."
+    ),
     "During fiscal %Y we recorded {amount} of {charge} that was related to {cause}.",
     "We plan to invest {amount} in {project} in the year after fiscal %Y.",
-    "At the end of fiscal %Y we owed {amount} under our {facility}, and fiscal %P was not very different.",
+    (
+        "At the end of fiscal %Y we owed {amount} under our {facility}, and fiscal %P was not "
+        "very different."
+    ),
 )
 
 _DEEPENERS = (
-    "If {cause} were to {occur}, we could be required to {act}, and we may not be able to recover the cost from {parties}.",
-    "Although {remedy}, it may not be sufficient to prevent {cause} or to cover every loss that follows.",
-    "Our competitors may be able to respond more quickly than we can, because they have {advantage}.",
+    (
+        "If {cause} were to {occur}, we could be required to {act}, and we may not be able to "
+        "recover the cost from {parties}."
+    ),
+    (
+        "Although {remedy}, it may not be sufficient to prevent {cause} or to cover every loss "
+        "that follows."
+    ),
+    (
+        "Our competitors may be able to respond more quickly than we can, because they have "
+        "{advantage}."
+    ),
     "{Remedy}; even so, {parties} may {react} before these steps have an effect.",
-    "{Authority} could require us to {act}, and the time that our management spends on this would be lost to {project}.",
+    (
+        "{Authority} could require us to {act}, and the time that our management spends on this "
+        "would be lost to {project}."
+    ),
     "It is difficult to estimate how long {asset} would be affected, since {reason}.",
     "Some {parties} are also exposed to {cause}, and they may {react} as a consequence.",
     "We may have to {act} in order to keep {parties}, which would reduce our {measure}.",
     "Our insurance covers only part of such losses, and {reason}.",
     "Any delay in {project} would make {asset} more vulnerable, particularly in {region}.",
     "We may also find that {reason}, in which case we would have to {act}.",
-    "The effect on {asset} may be larger than the effect on the {trade} industry as a whole, because {reason}.",
+    (
+        "The effect on {asset} may be larger than the effect on the {trade} industry as a whole, "
+        "because {reason}."
+    ),
 )
 
 # A paragraph that goes on with the same risk factor leans on the one before.
 _CONTINUATIONS = (
     "Moreover, {parties} in {region} may {react} if they believe that {reason}.",
-    "In addition, our {facility} could restrict our ability to {act} at the time when we most need to do so.",
-    "In addition, we depend on {input} for {asset}, and {parties} may {react} when it is not available in {region}.",
-    "For example, {when} {parties} in {region} chose to {react}, and our {measure} fell by {percent}% in the following {term}.",
+    (
+        "In addition, our {facility} could restrict our ability to {act} at the time when we "
+        "most need to do so."
+    ),
+    (
+        "In addition, we depend on {input} for {asset}, and {parties} may {react} when it is not "
+        "available in {region}."
+    ),
+    (
+        "For example, {when} {parties} in {region} chose to {react}, and our {measure} fell by "
+        "{percent}% in the following {term}."
+    ),
     "However, {remedy}, and we cannot assure you that {parties} will not {react}.",
-    "These conditions may last for {term} or longer, and we could be required to {act} while they do.",
-    "As a result of {project}, we are now more exposed to conditions in {region} than we were {when}.",
+    (
+        "These conditions may last for {term} or longer, and we could be required to {act} while "
+        "they do."
+    ),
+    (
+        "As a result of {project}, we are now more exposed to conditions in {region} than we "
+        "were {when}."
+    ),
     "Furthermore, {authority} may come to the view that {reason}, and we would then have to {act}.",
     "To the extent that {reason}, we may be unable to {act} before {parties} {react}.",
 )

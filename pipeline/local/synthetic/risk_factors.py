@@ -1,4 +1,5 @@
-"""One risk factor: a heading and paragraphs about one cause, and what becomes of it in the next year's filing.
+"""One risk factor: a heading and paragraphs about one cause, and what becomes of it in the next
+year's filing.
 
 factor = written(draw, topic, company)
 factor.paragraphs(2019)                   # its lines of text as the filing for 2019 prints them
@@ -13,8 +14,8 @@ from pipeline.local.synthetic.draw import Draw
 from pipeline.local.synthetic.phrases import EFFECTS, SENTENCES
 from pipeline.local.synthetic.topics import Topic
 
-# Sentences of a body, as quantiles from the shortest to the longest; 62 real filings have bodies of 600 to 2,600 characters
-# in the middle eight tenths, and the whole of them has longer ones.
+# Sentences of a body, as quantiles from the shortest to the longest; 62 real filings have bodies of
+# 600 to 2,600 characters in the middle eight tenths, and the whole of them has longer ones.
 _SENTENCES = (4, 6, 8, 9, 11, 13, 15, 17, 20, 26, 44)
 _PARAGRAPH = (3, 4, 5, 6, 8, 12)  # sentences of a paragraph
 _FACTS_SHARE = 0.3  # of the sentences in the middle of a paragraph
@@ -73,7 +74,9 @@ def written(draw: Draw, topic: Topic, company: Company) -> RiskFactor:
 
 
 def revised(draw: Draw, factor: RiskFactor) -> RiskFactor:
-    """The factor a year later: as it was, or with a sentence replaced, another added, the heading reworded."""
+    """The factor a year later: as it was, or with a sentence replaced, another added, the heading
+    reworded.
+    """
     kind = draw.random()
     if kind < _UNCHANGED:
         return factor

@@ -1,4 +1,5 @@
-"""An Item 1A as a filing prints it: title, introduction, headings in the company's style, lists, and what the pages left.
+"""An Item 1A as a filing prints it: title, introduction, headings in the company's style, lists,
+and what the pages left.
 
 text(draw, company, factors, 2019)
 """
@@ -21,32 +22,42 @@ _TITLES = (
 _QUARTERLY_TITLES = ("Item 1A. Risk Factors", "ITEM 1A.\nRISK FACTORS")
 _INTRODUCTIONS = (
     (
-        "You should carefully consider the following risk factors, together with the other information in this report."
+        "You should carefully consider the following risk factors, together with the other "
+        "information in this report."
     ),
     (
-        "Our business faces many risks. The risks described below may not be the only ones we face, and others that "
-        "we do not know of today may also impair our operations. If any of the events described below occur, the "
+        "Our business faces many risks. The risks described below may not be the only ones "
+        "we face, and others that "
+        "we do not know of today may also impair our operations. If any of the events "
+        "described below occur, the "
         "price of our common stock could decline."
     ),
     (
-        "Set forth below are the risks that we believe are material to investors who buy or own our securities. This "
+        "Set forth below are the risks that we believe are material to investors who buy or "
+        "own our securities. This "
         "section should be read with our consolidated financial statements and the notes to them."
     ),
     (
-        "The following discussion of risk factors contains statements that may be forward-looking. It should be read "
-        'in conjunction with "Management\'s Discussion and Analysis of Financial Condition and Results of Operations" '
+        "The following discussion of risk factors contains statements that may be "
+        "forward-looking. It should be read "
+        "in conjunction with \"Management's Discussion and Analysis of Financial Condition "
+        'and Results of Operations" '
         "in this Form 10-K."
     ),
 )
 _NOTICES = (
     (
-        "This report contains forward-looking statements within the meaning of the federal securities laws. Words "
-        'such as "expect," "plan," "believe" and similar words mark such statements. Actual results could differ '
+        "This report contains forward-looking statements within the meaning of the federal "
+        "securities laws. Words "
+        'such as "expect," "plan," "believe" and similar words mark such statements. Actual '
+        "results could differ "
         "materially from those expressed in them, and we are not required to update them."
     ),
     (
-        "Certain statements in this report are forward-looking statements. They reflect our views at the time of this "
-        "report, and the factors described below, among others, could cause actual results to differ from what we "
+        "Certain statements in this report are forward-looking statements. They reflect our "
+        "views at the time of this "
+        "report, and the factors described below, among others, could cause actual results "
+        "to differ from what we "
         "expected."
     ),
 )
@@ -133,7 +144,9 @@ def _factor(company: Company, factor: RiskFactor, number: int, year: int) -> Ite
 
 
 def _heading(company: Company, factor: RiskFactor, number: int) -> tuple[str, bool]:
-    """The heading as it is set, and whether it opens the first paragraph instead of standing on a line of its own."""
+    """The heading as it is set, and whether it opens the first paragraph instead of standing on a
+    line of its own.
+    """
     style, heading = company.layout.headings, factor.heading
     if style == companies.RUN_IN:
         return heading, True
@@ -168,7 +181,9 @@ def _lines(company: Company, paragraph: Paragraph) -> Iterator[str]:
 
 
 def _paged(draw: Draw, company: Company, lines: Sequence[str], year: int) -> Iterator[str]:
-    """The lines with the foot and head of a page about every `_PAGE_CHARACTERS`; a page may end within a sentence."""
+    """The lines with the foot and head of a page about every `_PAGE_CHARACTERS`; a page may end
+    within a sentence.
+    """
     page, filled = draw.whole(8, 24), 0
     for line in lines:
         filled += len(line)

@@ -1,7 +1,9 @@
-"""What invented companies do: sectors by division of the Standard Industrial Classification, and words for their names.
+"""What invented companies do: sectors by division of the Standard Industrial Classification, and
+words for their names.
 
-The codes are the SEC's (https://www.sec.gov/search-filings/standard-industrial-classification-sic-code-list), in nine of its
-divisions; everything else is made up.
+The codes are the SEC's
+(https://www.sec.gov/search-filings/standard-industrial-classification-sic-code-list), in nine of
+its divisions; everything else is made up.
 """
 
 from dataclasses import dataclass
@@ -29,7 +31,8 @@ SECTORS = (
         "agriculture",
         names=_listed("Farms, Orchards, Agricultural Holdings, Timber, Growers"),
         assets=_listed(
-            "our orchards, our irrigation rights, our cold-storage houses, our breeding stock, our seasonal "
+            "our orchards, our irrigation rights, our cold-storage houses, our breeding "
+            "stock, our seasonal "
             "crews, our leased acreage"
         ),
         parties=_listed("growers, packers, seasonal workers, grocery chains, landowners"),
@@ -42,14 +45,16 @@ SECTORS = (
         "energy and mining",
         names=_listed("Petroleum, Resources, Drilling, Minerals, Energy Partners"),
         assets=_listed(
-            "our proved reserves, our drilling rigs, our gathering lines, our mineral leases, our tailings "
+            "our proved reserves, our drilling rigs, our gathering lines, our mineral "
+            "leases, our tailings "
             "facilities, our processing plant"
         ),
         parties=_listed(
             "operators, royalty owners, drilling contractors, refiners, surface owners"
         ),
         authorities=_listed(
-            "the bureau of land management, the mine safety agency, the state oil and gas commission"
+            "the bureau of land management, the mine safety agency, the state oil and gas "
+            "commission"
         ),
     ),
     Sector(
@@ -57,7 +62,8 @@ SECTORS = (
         "construction",
         names=_listed("Homes, Builders, Construction Group, Infrastructure, Contracting"),
         assets=_listed(
-            "our land positions, our backlog, our bonding capacity, our model homes, our equipment fleet, our "
+            "our land positions, our backlog, our bonding capacity, our model homes, our "
+            "equipment fleet, our "
             "subcontractor network"
         ),
         parties=_listed(
@@ -71,17 +77,21 @@ SECTORS = (
         (2000, 2086, 2834, 2836, 3559, 3572, 3674, 3714, 3841, 3845),
         "manufacturing",
         names=_listed(
-            "Instruments, Semiconductor, Foods, Pharmaceuticals, Devices, Technologies, Materials, Biosciences"
+            "Instruments, Semiconductor, Foods, Pharmaceuticals, Devices, Technologies, "
+            "Materials, Biosciences"
         ),
         assets=_listed(
-            "our fabrication plants, our product candidates, our sole-source suppliers, our quality systems, "
+            "our fabrication plants, our product candidates, our sole-source suppliers, our "
+            "quality systems, "
             "our patents, our contract manufacturers, our clinical trials, our clean rooms"
         ),
         parties=_listed(
-            "distributors, contract manufacturers, hospitals, original equipment manufacturers, raw material suppliers"
+            "distributors, contract manufacturers, hospitals, original equipment "
+            "manufacturers, raw material suppliers"
         ),
         authorities=_listed(
-            "the food and drug agency, the customs service, the patent office, the agency that certifies our devices"
+            "the food and drug agency, the customs service, the patent office, the agency "
+            "that certifies our devices"
         ),
     ),
     Sector(
@@ -91,12 +101,14 @@ SECTORS = (
             "Airlines, Freight, Communications, Power & Light, Pipelines, Shipping, Cable"
         ),
         assets=_listed(
-            "our fleet, our rights of way, our network, our generating units, our terminals, our spectrum "
+            "our fleet, our rights of way, our network, our generating units, our terminals, "
+            "our spectrum "
             "licenses, our gates and slots"
         ),
         parties=_listed("shippers, ratepayers, passengers, subscribers, pilots and dispatchers"),
         authorities=_listed(
-            "the public utility commission, the aviation agency, the communications commission, the pipeline "
+            "the public utility commission, the aviation agency, the communications "
+            "commission, the pipeline "
             "safety agency"
         ),
     ),
@@ -105,7 +117,8 @@ SECTORS = (
         "wholesale distribution",
         names=_listed("Distribution, Supply, Wholesale, Trading, Logistics"),
         assets=_listed(
-            "our distribution centers, our vendor agreements, our delivery fleet, our order management "
+            "our distribution centers, our vendor agreements, our delivery fleet, our order "
+            "management "
             "system, our private-label lines"
         ),
         parties=_listed("vendors, dealers, independent pharmacies, restaurants, national accounts"),
@@ -118,7 +131,8 @@ SECTORS = (
         "retail",
         names=_listed("Stores, Restaurants, Markets, Outfitters, Brands"),
         assets=_listed(
-            "our stores, our loyalty program, our e-commerce site, our leases, our franchisees, our "
+            "our stores, our loyalty program, our e-commerce site, our leases, our "
+            "franchisees, our "
             "merchandise assortments"
         ),
         parties=_listed(
@@ -132,15 +146,18 @@ SECTORS = (
         (6020, 6035, 6153, 6199, 6311, 6331, 6500, 6798),
         "financial services",
         names=_listed(
-            "Bancorp, Financial, Insurance Group, Realty Trust, Capital, Savings, Mortgage Investors"
+            "Bancorp, Financial, Insurance Group, Realty Trust, Capital, Savings, Mortgage "
+            "Investors"
         ),
         assets=_listed(
-            "our loan portfolio, our deposit base, our allowance for loan losses, our reinsurance program, "
+            "our loan portfolio, our deposit base, our allowance for loan losses, our "
+            "reinsurance program, "
             "our properties, our investment portfolio, our branch network"
         ),
         parties=_listed("borrowers, depositors, tenants, policyholders, reinsurers, brokers"),
         authorities=_listed(
-            "the central bank, the deposit insurance agency, the insurance commissioner of the state, the "
+            "the central bank, the deposit insurance agency, the insurance commissioner of "
+            "the state, the "
             "thrift supervisor"
         ),
     ),
@@ -151,14 +168,16 @@ SECTORS = (
             "Software, Systems, Health Services, Hotels, Learning, Analytics, Staffing, Networks"
         ),
         assets=_listed(
-            "our hosting providers, our subscription platform, our clinics, our hotels, our data centers, our "
+            "our hosting providers, our subscription platform, our clinics, our hotels, our "
+            "data centers, our "
             "source code, our online programs"
         ),
         parties=_listed(
             "subscribers, physicians, payors, students, enterprise customers, channel partners"
         ),
         authorities=_listed(
-            "the health and human services department, the education department, the data protection "
+            "the health and human services department, the education department, the data "
+            "protection "
             "authority, the accrediting board"
         ),
     ),

@@ -106,7 +106,10 @@ def table(shape: Shape) -> str:
     rows = [
         (
             "filings",
-            f"{shape.filings} of {len(shape.ciks)} filers, {shape.characters / 1e6:.1f} million characters",
+            (
+                f"{shape.filings} of {len(shape.ciks)} filers, {shape.characters / 1e6:.1f} "
+                "million characters"
+            ),
         ),
         ("forms", _counts(shape.forms)),
         ("nothing to learn from", f"{shape.dropped:.1%}: {_counts(shape.without)}"),

@@ -1,6 +1,8 @@
-"""What risk factors are about: a title of one to four words, and the cause of the risk as a noun phrase.
+"""What risk factors are about: a title of one to four words, and the cause of the risk as a noun
+phrase.
 
-The slots in a cause are those of `phrases`. A cause is followed by "could", "may" or "might" only, so its number does not matter.
+The slots in a cause are those of `phrases`. A cause is followed by "could", "may" or "might" only,
+so its number does not matter.
 """
 
 from dataclasses import dataclass

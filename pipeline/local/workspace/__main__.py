@@ -1,11 +1,12 @@
-"""Starts the embedded Databricks workspace.
+"""Start the embedded Databricks workspace.
 
-    python -m pipeline.local.workspace --port 8080 --state .local --tracking-url http://127.0.0.1:5000 \\
-        --aws-endpoint http://127.0.0.1:4566 --storage-bucket governed
+    python -m pipeline.local.workspace --port 8080 --state .local \\
+        --tracking-url http://127.0.0.1:5000 --aws-endpoint http://127.0.0.1:4566 \\
+        --storage-bucket governed
 
-Prints one JSON line when it serves, `{"ready": true, "host": "http://127.0.0.1:8080"}`; ends on SIGTERM and Ctrl-C. Its
-AWS identity comes from the AWS_* environment variables; the first admin's credentials are in
-STATE/workspace/admin.json.
+It prints one JSON line when it serves, `{"ready": true, "host": "http://127.0.0.1:8080"}`, and ends
+on SIGTERM and Ctrl-C. Its AWS identity comes from the AWS_* environment variables; the first
+admin's credentials are in STATE/workspace/admin.json.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         log_level="warning",
         timeout_graceful_shutdown=3,
     )
-    # uvicorn shuts down first and raises the signal again afterwards: an asked-for end is a success.
+    # uvicorn shuts down first and then raises the signal again; this end is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         _AnnouncingServer(config, settings).run()
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build(settings: Settings) -> ASGIApp:
-    """The application over the state folder, which is made, with its metastore and admin, where there is none."""
+    """Return the application; create its state folder, metastore and admin if they do not exist."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     store = Store(settings.folder / "workspace.sqlite")
     admin = bootstrap_admin(store, settings.folder / "admin.json")
@@ -62,7 +63,7 @@ def build(settings: Settings) -> ASGIApp:
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """uvicorn, saying when its socket listens."""
+    """uvicorn that prints a line when its socket listens."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings):
         super().__init__(config)

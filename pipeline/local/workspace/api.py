@@ -1,12 +1,12 @@
-"""How a module serves an endpoint: a function from one authenticated call to a JSON answer.
+"""The endpoints of a module: each is a function from one authenticated call to a JSON answer.
 
     routes = Routes()
 
     @routes.get("/api/2.1/unity-catalog/tables/{name}", "getTable")
     def get_table(call: Call) -> Json: ...
 
-The action is the name in the audit log. A handler runs inside one store transaction, so it happens wholly or not at
-all; `atomic=False` is for handlers that only read the store and then talk to AWS.
+The action is the name in the audit log. A handler runs inside one store transaction, so it has all
+of its effects or none; `atomic=False` is for handlers that only read the store and then call AWS.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LARGEST_PAGE = (
 
 @dataclass(frozen=True)
 class Workspace:
-    """The parts that every handler may use."""
+    """The settings, store and control plane that every handler uses."""
 
     settings: Settings
     store: Store
@@ -56,7 +56,7 @@ class Call:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Json = field(default_factory=dict)
-    about: str = ""  # what the call concerns, for the audit log
+    about: str = ""  # the call's securable, for the audit log
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -68,13 +68,13 @@ class Call:
         return Access(self.store, self.principal)
 
     def target(self, kind: Kind, name: str) -> Securable:
-        """The securable this call concerns, noted for the audit log."""
+        """Return the securable of this call, and record it for the audit log."""
         securable = Securable(kind, name)
         self.about = str(securable)
         return securable
 
     def text(self, name: str) -> str:
-        """A string that the body must hold."""
+        """Return a string that the body must have."""
         value = self.body.get(name)
         if not isinstance(value, str) or not value:
             raise InvalidParameter(
@@ -83,7 +83,7 @@ class Call:
         return value
 
     def stamp(self) -> Json:
-        """The fields that Unity Catalog sets on a new object."""
+        """Return the fields that Unity Catalog sets on a new object."""
         now = milliseconds()
         return {
             "id": str(uuid.uuid4()),
@@ -112,7 +112,7 @@ class Endpoint:
 
 
 class Routes(list[Endpoint]):
-    """A module's endpoints, in the order they are tried."""
+    """A module's endpoints, in the order in which they are matched."""
 
     def get(self, path: str, action: str) -> Callable[[Handler], Handler]:
         return self.add("GET", path, action)
@@ -140,24 +140,26 @@ class Routes(list[Endpoint]):
 
 
 def milliseconds() -> int:
-    """Unity Catalog's clock: epoch milliseconds."""
+    """Return the time in Unity Catalog's form: epoch milliseconds."""
     return int(time.time() * 1000)
 
 
 def timestamp() -> str:
-    """The lineage APIs' clock: RFC 3339 in UTC."""
+    """Return the time in the lineage APIs' form: RFC 3339 in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A boolean in a query string; the SDK writes `true`."""
+    """Return a boolean of a query string; the SDK writes `true`."""
     return query.get(name, "").lower() == "true"
 
 
 def page(
     items: list[Json], query: Mapping[str, str], *, key: str, size: str = "max_results"
 ) -> Json:
-    """One page of a list as Databricks pages: a size of 0 or none means as many as the server likes, tokens are opaque."""
+    """Return one page of a list. As in Databricks, a size that is 0 or missing lets the server
+    choose, and tokens are opaque.
+    """
     try:
         start, asked = int(query.get("page_token") or 0), int(query.get(size) or 0)
     except ValueError:
@@ -172,7 +174,7 @@ def page(
 
 
 def lineage_page(items: list[Json], query: Mapping[str, str], *, key: str) -> Json:
-    """One page as the lineage APIs give it: too large a size is an error there, not a wish."""
+    """Return one page as the lineage APIs do, where too large a size is an error."""
     asked = query.get("page_size", "0")
     if asked.isdecimal() and int(asked) > LARGEST_PAGE:
         raise InvalidParameter(f"page_size must be at most {LARGEST_PAGE}, got {asked}.")

@@ -1,4 +1,4 @@
-"""Joins the parts into one Starlette application: who asks, what was asked, the answer, the audit line."""
+"""The Starlette application: it authenticates a call, runs its handler, and writes the audit line."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Server:
             return await self._serve(request, action, handler)
 
         route = Route(path, serve, methods=[method])
-        route.methods = {method}  # Starlette adds HEAD to GET; here they are two operations
+        route.methods = {method}  # Starlette adds HEAD to GET; here they are different operations
         return route
 
     # One request
@@ -156,9 +156,9 @@ class Server:
         except WorkspaceError as refusal:
             error = str(refusal)
             response = JSONResponse(refusal.body(), refusal.status)
-        except Exception:  # noqa: BLE001 - the outermost wall: a defect is logged and answered as a 500
+        except Exception:  # noqa: BLE001 - a defect is logged and answered as a 500
             _log.exception("%s failed (request %s)", action, call.request_id)
-            error = f"The workspace failed; its log tells why (request {call.request_id})."
+            error = f"The workspace failed; its log has the reason (request {call.request_id})."
             response = JSONResponse({"error_code": "INTERNAL_ERROR", "message": error}, 500)
         call.about = call.about or request.url.path
         self._audit.write(call, action, status=response.status_code, error=error)
@@ -169,7 +169,7 @@ class Server:
         return response
 
     def _in_thread(self, endpoint: Endpoint) -> RawHandler:
-        """A JSON endpoint's handler, off the event loop and, unless it talks to AWS, in one transaction."""
+        """Run a JSON endpoint's handler in a thread and, unless it calls AWS, in one transaction."""
 
         def work(call: Call) -> Json:
             if not endpoint.atomic:
@@ -205,7 +205,7 @@ class Server:
 
 
 def _object(body: bytes) -> Json:
-    """A request's JSON object; no body is an empty one."""
+    """Return a request's JSON object; an empty body is an empty object."""
     try:
         parsed = json.loads(body) if body else {}
     except ValueError:
@@ -220,6 +220,6 @@ def _not_served(request: Request) -> NotServed:
 
 
 async def _unknown_path(request: Request, _error: Exception) -> Response:
-    """What Databricks may have and this stand-in has not; never a made-up success."""
+    """Answer 501 for a path that this stand-in does not have."""
     refusal = _not_served(request)
     return JSONResponse(refusal.body(), refusal.status)

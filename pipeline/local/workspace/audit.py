@@ -1,6 +1,6 @@
 """The audit log: one JSON line per call, as Unity Catalog's system table has one row.
 
-Names who, what, on what, and the decision; never a body, a header, a token or a key.
+A line has principal, action, securable and decision, and no body, header, token or key.
 """
 
 from __future__ import annotations

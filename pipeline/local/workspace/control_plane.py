@@ -1,7 +1,8 @@
-"""The control plane's own AWS identity, and what it may become by assuming a storage credential's role.
+"""The control plane's AWS identity, and the sessions that it gets from a storage credential's role.
 
-The identity comes from the standard AWS_* environment variables. It holds no right on data: every access to storage
-goes through `AssumeRole` with the external id that the role's trust policy demands, as in Databricks.
+The identity comes from the standard AWS_* environment variables. It has no rights on data: every
+access to storage uses `AssumeRole` with the external id that the role's trust policy requires, as
+in Databricks.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Credentials = dict[str, Any]
 
 
 class ControlPlane:
-    """STS and S3 as the workspace itself uses them."""
+    """The workspace's own use of STS and S3."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
@@ -30,16 +31,16 @@ class ControlPlane:
         self._storage: dict[str, tuple[float, Any]] = {}
 
     def identity(self) -> str:
-        """The ARN that a storage role has to trust."""
+        """Return the ARN that a storage role has to trust."""
         return str(self._ask("get_caller_identity")["Arn"])
 
     def assume(
         self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None
     ) -> Credentials:
-        """Temporary credentials of a storage role, narrowed by a session policy.
+        """Return temporary credentials of a storage role, narrowed by a session policy.
 
         Raises:
-            PermissionDenied: the role does not let the control plane in.
+            PermissionDenied: the control plane may not assume the role.
             Unavailable: STS does not answer.
         """
         narrowed = {"Policy": json.dumps(policy)} if policy else {}
@@ -55,7 +56,7 @@ class ControlPlane:
         return credentials
 
     def storage(self, role_arn: str, external_id: str) -> Any:
-        """An S3 client with the storage role's rights, for the workspace's own files."""
+        """Return an S3 client with the storage role's rights, for the workspace's own files."""
         with self._lock:
             expires, client = self._storage.get(role_arn, (0.0, None))
         if expires - time.time() > _RENEW_BEFORE_SECONDS:
@@ -85,7 +86,7 @@ class ControlPlane:
             ) from None
 
     def _client(self, service: str, credentials: Credentials | None = None) -> Any:
-        import boto3  # 0.6 s: not before the first vending
+        import boto3  # The import takes 0.6 s, so it happens at the first vending.
         from botocore.config import Config
 
         keys = credentials and {
@@ -100,7 +101,7 @@ class ControlPlane:
             connect_timeout=5,
             read_timeout=60,
         )
-        # A session of its own: boto3's default session is not safe to share between threads.
+        # A new session, because boto3's default session is not safe to share between threads.
         session: Any = boto3.session.Session(region_name=self._settings.region)
         return session.client(
             service, endpoint_url=self._settings.aws_endpoint, config=config, **(keys or {})

@@ -1,18 +1,18 @@
-"""What the workspace answers when it refuses, in the shape that Databricks clients parse.
+"""The workspace's errors, in the form that Databricks clients parse.
 
     WorkspaceError                     500 INTERNAL_ERROR
-    ├── Unauthenticated                401 UNAUTHENTICATED             no token, unknown token, expired token
-    ├── PermissionDenied               403 PERMISSION_DENIED           a privilege is missing; the message names it
-    ├── NotFound                       404 RESOURCE_DOES_NOT_EXIST     or the kind's own code, as TABLE_DOES_NOT_EXIST
-    ├── InvalidParameter               400 INVALID_PARAMETER_VALUE     the request itself is wrong
-    ├── InvalidState                   400 INVALID_STATE               right request, wrong moment
-    ├── ResourceExists                 400 RESOURCE_ALREADY_EXISTS     or the kind's own code, as TABLE_ALREADY_EXISTS
-    ├── AlreadyExists                  409 ALREADY_EXISTS              external metadata and lineage
-    ├── Unavailable                    503 TEMPORARILY_UNAVAILABLE     something behind the workspace does not answer
-    └── NotServed                      501 ENDPOINT_NOT_FOUND          Databricks has it, this stand-in has not
+    ├── Unauthenticated     401 UNAUTHENTICATED             no token, unknown or expired token
+    ├── PermissionDenied    403 PERMISSION_DENIED           the message names the missing privilege
+    ├── NotFound            404 RESOURCE_DOES_NOT_EXIST     or the kind's, TABLE_DOES_NOT_EXIST
+    ├── InvalidParameter    400 INVALID_PARAMETER_VALUE     the request itself is wrong
+    ├── InvalidState        400 INVALID_STATE               the object's state does not allow it
+    ├── ResourceExists      400 RESOURCE_ALREADY_EXISTS     or the kind's, TABLE_ALREADY_EXISTS
+    ├── AlreadyExists       409 ALREADY_EXISTS              external metadata and lineage
+    ├── Unavailable         503 TEMPORARILY_UNAVAILABLE     STS, S3 or mlflow does not answer
+    └── NotServed           501 ENDPOINT_NOT_FOUND          not implemented by this stand-in
 
-Codes other than 401, 403 and RESOURCE_ALREADY_EXISTS come from public documentation, not from a live workspace
-[unverified].
+Codes other than 401, 403 and RESOURCE_ALREADY_EXISTS come from public documentation, not from a
+live workspace [unverified].
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class WorkspaceError(Exception):
         self.details = details or []
 
     def body(self) -> dict[str, Any]:
-        """The JSON that the clients turn back into their own exception."""
+        """Return the JSON that clients turn into their own exceptions."""
         answer: dict[str, Any] = {"error_code": self.code, "message": str(self)}
         return answer | ({"details": self.details} if self.details else {})
 
@@ -52,7 +52,7 @@ class PermissionDenied(WorkspaceError):
 
     @classmethod
     def missing(cls, privilege: str, kind: str, name: str) -> PermissionDenied:
-        """Unity Catalog's own sentence and details (source: Azure/spark-cdm-connector#149)."""
+        """Return Unity Catalog's message and details (source: Azure/spark-cdm-connector#149)."""
         spoken = privilege.replace("_", " ")
         metadata = {
             "principalName": "User",

@@ -1,9 +1,12 @@
-"""Faults on demand, for tests of clients: a status, a delay, a connection dropped before or after the work was done.
+"""Faults for tests of clients: a status, a delay, or a connection that is dropped before or after
+the handler ran.
 
-Only with `--enable-faults`. `POST /_test/faults` replaces all rules, `GET` shows what is left of them:
+They need `--enable-faults`. `POST /_test/faults` replaces all rules, `GET` returns the remaining
+ones:
 
     [{"method": "POST", "path": "/external-lineage$", "times": 1, "drop": "after"},
-     {"path": "temporary-table-credentials", "times": 2, "status": 429, "headers": {"Retry-After": "1"}},
+     {"path": "temporary-table-credentials", "times": 2, "status": 429,
+      "headers": {"Retry-After": "1"}},
      {"path": "/oidc/v1/token", "times": 1, "delay_seconds": 0.5}]
 
 `path` is a regular expression, searched. The first rule that matches and has `times` left is used.
@@ -30,7 +33,7 @@ _ERROR_CODES = {
 
 @dataclass
 class Fault:
-    """One rule; `drop` closes the connection without an answer, before or after the handler did its work."""
+    """One rule; `drop` closes the connection without an answer, before or after the handler runs."""
 
     path: str
     method: str = ""
@@ -46,7 +49,7 @@ class Fault:
 
 
 class Faults:
-    """Stands before the application and spoils what the rules say."""
+    """ASGI middleware that injects the faults of its rules."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -89,9 +92,11 @@ class Faults:
 
 
 async def _nowhere(_message: Message) -> None:
-    """The client of a dropped connection hears nothing."""
+    """Send nothing, because the connection is dropped."""
 
 
 def _drop(send: Any) -> None:
-    """Closes the socket. ASGI has no word for it; `send` is a method of uvicorn's request, which has the transport."""
+    """Close the socket. ASGI has no message for that; `send` is a method of uvicorn's request,
+    which has the transport.
+    """
     send.__self__.transport.abort()

@@ -1,6 +1,7 @@
-"""OAuth machine-to-machine: discovery, tokens for client id and secret, and who a token belongs to.
+"""OAuth machine-to-machine: discovery, tokens for client id and secret, and the principal of a
+token.
 
-Tokens are kept as hashes in the store, so they outlive a restart as real ones outlive a deployment.
+The store keeps hashes of tokens, so they remain valid after a restart.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ACCOUNT_ID = "00000000-0000-4000-8000-000000000001"
 
 
 class InvalidClient(WorkspaceError):
-    """The token endpoint speaks RFC 6749, not Databricks' error form."""
+    """An error of the token endpoint, in RFC 6749's form rather than Databricks'."""
 
     def __init__(
         self, error: str = "invalid_client", description: str = "Client authentication failed"
@@ -37,7 +38,7 @@ class InvalidClient(WorkspaceError):
 
 
 def workspace_discovery(settings: Settings) -> Json:
-    """What the SDK asks a host before anything else."""
+    """Return the document that the SDK requests first."""
     return {
         "oidc_endpoint": f"{settings.host}/oidc",
         "account_id": ACCOUNT_ID,
@@ -60,10 +61,11 @@ def server_discovery(settings: Settings) -> Json:
 def issue_token(
     workspace: Workspace, form: Mapping[str, str], authorization: str
 ) -> tuple[str, Json]:
-    """(client id, token answer) for a correct client id and secret.
+    """Return (client id, token answer) for a correct client id and secret.
 
     Raises:
-        InvalidClient: unknown client, wrong or expired secret, or another grant than client_credentials.
+        InvalidClient: unknown client, wrong or expired secret, or another grant than
+            client_credentials.
     """
     client_id, secret = _client(form, authorization)
     if form.get("grant_type") != "client_credentials":
@@ -87,10 +89,10 @@ def issue_token(
 
 
 def principal_of(workspace: Workspace, authorization: str) -> str:
-    """The application id that a bearer token stands for.
+    """Return the application id of a bearer token's principal.
 
     Raises:
-        Unauthenticated: no token, an unknown one, an expired one, or its principal is gone.
+        Unauthenticated: the token is missing, unknown or expired, or its principal was deleted.
     """
     scheme, _, token = authorization.partition(" ")
     if scheme != "Bearer" or not token:

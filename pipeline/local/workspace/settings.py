@@ -1,4 +1,4 @@
-"""What one workspace process is told at its start; immutable afterwards."""
+"""The settings of a workspace process; they do not change while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Settings:
-    """The command line, typed. Durations are seconds."""
+    """The command line's values. Durations are seconds."""
 
     port: int
     state: Path
@@ -31,7 +31,7 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """Everything this process writes lies below here."""
+        """The folder of everything that this process writes."""
         return self.state / "workspace"
 
     @property

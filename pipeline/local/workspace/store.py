@@ -1,6 +1,7 @@
-"""Keeps every object of the workspace in one SQLite file, so that `up` after `down` continues.
+"""The store of the workspace: every object in one SQLite file, which outlives `down`.
 
-A document is found by (kind, key). Everything done inside `with store.transaction():` happens or does not happen:
+A document is found by (kind, key). All writes inside `with store.transaction():` take effect, or
+none:
 
     with store.transaction():
         if store.get("TABLE", name) is None:
@@ -34,7 +35,8 @@ class Store:
     """Documents by (kind, key), listed in the order of their creation."""
 
     def __init__(self, path: Path):
-        # One connection for all threads, one thread at a time: the lock makes a handler's reads and writes one unit.
+        # One connection for all threads, one thread at a time: the lock makes a handler's reads and
+        # writes one unit.
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._lock = threading.RLock()
         self._depth = 0
@@ -47,7 +49,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; nested uses join the outer one."""
+        """Make the writes of the block atomic; nested blocks join the outer one."""
         with self._lock:
             if self._depth:
                 yield
@@ -78,7 +80,10 @@ class Store:
     def items(self, kind: str, prefix: str = "") -> list[tuple[str, Document]]:
         """(key, document) of a kind whose key starts with the prefix."""
         rows = self._execute(
-            "SELECT key, document FROM documents WHERE kind = ? AND key >= ? AND key < ? ORDER BY id",
+            (
+                "SELECT key, document FROM documents WHERE kind = ? AND key >= ? AND key < ? "
+                "ORDER BY id"
+            ),
             kind,
             prefix,
             prefix + _AFTER_EVERY_CHARACTER,

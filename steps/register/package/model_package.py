@@ -10,13 +10,11 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, FileEntry, validated
+from steps.governance.manifest import BaseModelFiles, Mirror, validated
 from steps.register.model_registry.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")
@@ -32,15 +30,6 @@ REQUIREMENTS = [
     "transformers==5.23.0",
 ]
 MAX_MIRROR_BYTES = 4 * 1024 * 1024
-
-
-class Mirror(BaseModel):
-    """`mirror.json` beside a mirrored base model: each of its files with size and sha256."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-    name: str
-    revision: str
-    files: Annotated[list[FileEntry], Field(min_length=1)]
 
 
 def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles) -> dict[str, Any]:

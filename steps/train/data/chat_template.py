@@ -1,10 +1,11 @@
-"""Ministral's chat format, token by token, in which third-party text cannot say anything but text.
+"""Ministral's chat format as token ids, in which text from filings cannot become control tokens.
 
     <s>[SYSTEM_PROMPT]…[/SYSTEM_PROMPT][INST]…[/INST]…</s>
 
-The control tokens are placed by id. Everything between them is encoded with special tokens switched off, so a filing
-that contains `</s>[INST]` trains on those characters, not on those controls. The system message is always explicit:
-without one, the template on the hub adds a long default with a date in it.
+The control tokens are inserted by id. All text between them is encoded with special tokens switched
+off, so a filing that contains `</s>[INST]` trains on these characters, not on the control tokens.
+The system message is always explicit: without one, the template on the hub adds a long default
+message that contains the current date.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer
 
 from steps.governance.errors import IntegrityError
 
-# mistral-common's v13 tekken ids; the same in every Ministral-3
+# Ids of mistral-common's v13 tekken tokenizer, equal in every Ministral-3
 CONTROL_IDS = {
     "<s>": 1,
     "</s>": 2,
@@ -30,18 +31,18 @@ PAD = 11
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One exchange as token ids, without the control tokens around its parts."""
+    """System message, prompt and completion as token ids, without control tokens."""
 
     system: list[int]
     prompt: list[int]
     completion: list[int]
 
     def question(self) -> list[int]:
-        """Everything up to where the model's answer begins."""
+        """Return the tokens before the model's answer, with control tokens."""
         return [BOS, SYSTEM, *self.system, END_SYSTEM, INST, *self.prompt, END_INST]
 
     def answer(self) -> list[int]:
-        """What the model is taught to say, the end included."""
+        """Return the tokens that the model learns: the completion and the end-of-sequence token."""
         return [*self.completion, EOS]
 
 
@@ -49,7 +50,7 @@ class Chat:
     """Ministral's tokenizer, from the base model's `tokenizer.json`.
 
     Raises:
-        IntegrityError: the control tokens are not where Ministral has them.
+        IntegrityError: the control tokens have other ids than Ministral's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +68,10 @@ class Chat:
         self._tokenizer.no_truncation()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Plain text as ids, never a control id. Equal texts, as system messages are, cost one."""
+        """Encode texts as plain text: the result contains no control ids.
+
+        Equal texts are encoded once, because all system messages of a table are usually equal.
+        """
         distinct = list(dict.fromkeys(texts))
         encodings = self._tokenizer.encode_batch_fast(distinct, add_special_tokens=False)
         ids = dict(zip(distinct, (encoding.ids for encoding in encodings), strict=True))
@@ -76,10 +80,10 @@ class Chat:
     def turns(
         self, system: Sequence[str], prompts: Sequence[str], completions: Sequence[str]
     ) -> list[Turn]:
-        """The three columns as turns, row by row."""
+        """Encode three columns; return one turn for each row."""
         columns = map(self.encode, (system, prompts, completions))
         return [Turn(*parts) for parts in zip(*columns, strict=True)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of ids, control tokens left out."""
+        """Return the text of ids, without control tokens."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)

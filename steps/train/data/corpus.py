@@ -1,11 +1,11 @@
-"""The examples as packed rows on disk: tokenized once, in batches, and read row by row while training goes on.
+"""The examples as packed rows on disk: tokenized once in batches, read row by row during training.
 
-    corpus = build(data.stream(…), Chat(base_model), folder, row_tokens=2048, seed=17)
-    corpus.train.rows[3]                    # list[Document], read now
-    corpus = open(folder)                   # another process of the same host
+    corpus = build(verified_table.stream(…), Chat(base_model), folder, row_tokens=2048, seed=17)
+    corpus.train.rows[3]                    # list[Document], read from disk here
+    corpus = open(folder)                   # in another process of the same host
 
-What is held in memory is a batch of text, and eight bytes or so per document for the packing. `corpus.json` is written
-last, so a folder without it is no corpus.
+Memory holds one batch of text and about eight bytes per document for the packing. `corpus.json` is
+written last, so a folder without it is incomplete.
 """
 
 import json
@@ -28,13 +28,12 @@ from steps.train.data.truncation import Lengths, fit
 
 SPLITS = ("train", "eval")
 _SCHEMA = "governed-finetune/corpus/1"
-_TEXT_BYTES = (
-    8 * 1024 * 1024
-)  # of text tokenized at once; its ids as Python's integers take some ten times as much
+# Text that is tokenized at once. Its ids as Python integers take about ten times as much memory
+_TEXT_BYTES = 8 * 1024 * 1024
 
 
 class Rows(Sequence[Row]):
-    """Packed rows; each is read from disk when it is asked for."""
+    """Packed rows. Each row is read from disk when it is accessed."""
 
     def __init__(self, documents: Documents, packing: Packing) -> None:
         self._documents, self._packing = documents, packing
@@ -44,7 +43,7 @@ class Rows(Sequence[Row]):
 
     @property
     def documents(self) -> int:
-        """How many documents all rows hold together."""
+        """How many documents are in all rows together."""
         return len(self._packing.documents)
 
     @overload
@@ -52,7 +51,7 @@ class Rows(Sequence[Row]):
     @overload
     def __getitem__(self, number: slice) -> list[Row]: ...
     def __getitem__(self, number: int | slice) -> Row | list[Row]:
-        """The row, or several."""
+        """Read one row, or a list of rows."""
         if isinstance(number, slice):
             return [self[each] for each in range(len(self))[number]]
         return [self._documents[each] for each in self._packing.row(range(len(self))[number])]
@@ -60,17 +59,18 @@ class Rows(Sequence[Row]):
 
 @dataclass(frozen=True)
 class Split:
-    """One split: its documents in the table's order, the same packed into rows, and what became of their lengths."""
+    """One split: its documents in the table's order, the packed rows, and statistics of lengths."""
 
     documents: Documents
     rows: Rows
     lengths: Lengths
 
     def sampled(self, most: int, *, row_tokens: int, seed: int) -> Rows:
-        """Rows of at most `most` documents (-1: all): those with the smallest example ids.
+        """Pack a sample of at most `most` documents (-1: all): those with the smallest example ids.
 
-        Ids are digests, so these are a fair sample. It is the same in every process, for every seed and order of the table, so
-        that losses of several trainings on the same examples are comparable.
+        Ids are digests, so this is a random sample. It is the same in every process, for every seed
+        and for every order of the table, so that losses of several trainings on the same examples
+        are comparable.
         """
         if not 0 <= most < len(self.documents):
             return self.rows
@@ -81,8 +81,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Both splits. `system` is the system message of every training example, "" where they differ: serving must say the
-    same.
+    """Both splits.
+
+    `system` is the system message of every training example, "" where they differ. A server of the
+    model must use the same message.
     """
 
     train: Split
@@ -93,14 +95,21 @@ class Corpus:
 def build(
     batches: Iterable[pa.RecordBatch], chat: Chat, folder: Path, *, row_tokens: int, seed: int
 ) -> Corpus:
-    """Tokenize and pack the rows of the curated table (`steps.train.data.verified_table.stream`) into `folder`, which the caller removes.
+    """Tokenize and pack the rows of the curated table.
+
+    Args:
+        batches: the rows, from `steps.train.data.verified_table.stream`.
+        chat: the base model's chat format.
+        folder: a new folder for the corpus. The caller removes it.
+        row_tokens: tokens of a packed row.
+        seed: shuffles the rows.
 
     Raises:
-        UsageError: a split holds no example that fits a row.
-        IntegrityError: the rows are not what Prepare made; what was written so far is no corpus.
+        UsageError: a split has no example that fits a row.
+        IntegrityError: the rows are not those that Prepare made. The folder is then incomplete.
     """
     lengths = {split: Lengths() for split in SPLITS}
-    systems = _Systems()
+    systems = _SystemMessages()
     with ExitStack() as stack:
         writers = {split: stack.enter_context(Writer(folder / split)) for split in SPLITS}
         for examples in _portions(batches):
@@ -108,7 +117,7 @@ def build(
                 rows = [example for example in examples if example.split == split]
                 writers[split].append(fit(chat, rows, row_tokens, lengths[split]))
                 if split == "train":
-                    systems.see(rows)
+                    systems.add(rows)
     for split in SPLITS:
         _require_some(split, lengths[split], row_tokens)
         _pack(folder / split, row_tokens, seed)
@@ -119,17 +128,17 @@ def build(
 
 
 def open(folder: Path) -> Corpus:
-    """What `build` left in `folder`.
+    """Open the corpus that `build` wrote to `folder`.
 
     Raises:
-        IntegrityError: it did not get to its end there.
+        IntegrityError: `build` did not finish there.
     """
     try:
         content = json.loads((folder / "corpus.json").read_bytes())
     except (OSError, ValueError) as error:
         raise IntegrityError(
-            f"there is no corpus in {folder}",
-            expected="corpus.json, which is written when all is tokenized and packed",
+            f"{folder} holds no complete corpus",
+            expected="corpus.json, which is written after everything is tokenized and packed",
             got=f"{type(error).__name__}",
             do="start the job again",
         ) from error
@@ -140,7 +149,7 @@ def open(folder: Path) -> Corpus:
 
 
 def _portions(batches: Iterable[pa.RecordBatch]) -> Iterator[list[Example]]:
-    """The rows, as many at once as hold `_TEXT_BYTES` of text; a longer row alone."""
+    """Split batches into portions of at most `_TEXT_BYTES`; a longer row is a portion alone."""
     for batch in batches:
         pending = [batch]
         while pending:
@@ -152,14 +161,14 @@ def _portions(batches: Iterable[pa.RecordBatch]) -> Iterator[list[Example]]:
                 yield curated_rows.examples(part)
 
 
-class _Systems:
-    """Whether all training examples have one system message, told without keeping them."""
+class _SystemMessages:
+    """Find the common system message of all rows without keeping the rows."""
 
     def __init__(self) -> None:
         self._first: str | None = None
         self._differ = False
 
-    def see(self, rows: Sequence[Example]) -> None:
+    def add(self, rows: Sequence[Example]) -> None:
         for row in rows:
             self._first = row.system if self._first is None else self._first
             self._differ |= row.system != self._first
@@ -175,8 +184,10 @@ def _require_some(split: str, lengths: Lengths, row_tokens: int) -> None:
     raise UsageError(
         f"the {split} split holds no example to use",
         expected=f"at least one example of at most {row_tokens} tokens",
-        got=f"{lengths.examples} examples, the longest of {lengths.longest} tokens, {dict(lengths.affected_documents)}",
-        do="give Prepare more filings (each split needs a company of its own), or raise SequenceLength",
+        got=f"{lengths.examples} examples, the longest of {lengths.longest} tokens, "
+        f"{dict(lengths.affected_documents)}",
+        do="give Prepare more filings (each split needs at least one company that the other does "
+        "not have), or raise SequenceLength",
     )
 
 

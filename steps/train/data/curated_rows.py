@@ -1,10 +1,10 @@
-"""The rows of one of the curated table's data files, a batch at a time, each checked before it is handed on.
+"""Read the rows of one data file of the curated table in batches, and check each batch.
 
     for batch in batches(file, "execution_id=…/part-….parquet"):
         ...                               # pa.RecordBatch with the fields of `Example`
 
-Parquet promises neither that a column is there, nor that it holds text, nor that text is UTF-8: pyarrow reads all of it
-without a word, and the fault would show wherever the text is first looked at.
+Parquet guarantees neither that a column exists, nor that it holds text, nor that text is UTF-8.
+pyarrow reads such a file without an error, and the fault would only appear where the text is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,13 +16,12 @@ import pyarrow.parquet as pq
 from steps.governance.errors import IntegrityError
 
 _BATCH_ROWS = 512
-_BUFFER_BYTES = (
-    1024 * 1024
-)  # read ahead, per column; without it pyarrow reads a column's whole chunk at once
+# Read-ahead for each column. Without it, pyarrow reads a whole column chunk at once
+_BUFFER_BYTES = 1024 * 1024
 
 
 class Example(NamedTuple):
-    """One row of the curated table, as far as training needs it."""
+    """The columns of the curated table that training needs, of one row."""
 
     example_id: str
     split: str
@@ -37,10 +36,15 @@ _NULLABLE = ("year", "sic")
 
 
 def batches(file: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
-    """The file's rows in their order.
+    """Yield the file's rows in order.
+
+    Args:
+        file: the content of a Parquet file.
+        name: the file's name for error messages.
 
     Raises:
-        IntegrityError: it is no Parquet, lacks a column, or holds what is no text, no UTF-8 or nothing.
+        IntegrityError: the file is not Parquet, lacks a column, has a column of another type, or
+            has text that is not UTF-8 or an empty value.
     """
     try:
         reader = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
@@ -58,7 +62,7 @@ def batches(file: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
 
 
 def examples(batch: pa.RecordBatch) -> list[Example]:
-    """A batch's rows."""
+    """Return the rows of a batch."""
     return [
         Example(*values)
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -79,9 +83,10 @@ def _check_columns(schema: pa.Schema, name: str) -> None:
 
 
 def _refused(what: str, got: str) -> IntegrityError:
+    texts = [field for field in Example._fields if field != "year"]
     return IntegrityError(
         what,
-        expected=f"text columns {', '.join(field for field in Example._fields if field != 'year')}, year a whole number",
+        expected=f"text columns {', '.join(texts)}, year a whole number",
         got=got,
         do="find out what wrote the curated table: Prepare of this version must have",
     )
@@ -103,7 +108,7 @@ def _checked(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
-            raise _no_text(f"{field} of file {name}", str(error)) from error
+            raise _not_utf8(f"{field} of file {name}", str(error)) from error
     empty = [
         field
         for field in Example._fields
@@ -119,10 +124,10 @@ def _checked(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
     return batch
 
 
-def _no_text(where: str, found: str) -> IntegrityError:
+def _not_utf8(where: str, found: str) -> IntegrityError:
     return IntegrityError(
         f"text that is not UTF-8 in column {where}",
-        expected="UTF-8, which Prepare's rejected table keeps everything else out of",
+        expected="UTF-8; Prepare puts all other text into its rejected table",
         got=found[:200],
         do="find out what wrote the curated table, then start a new execution",
     )

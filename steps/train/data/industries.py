@@ -1,16 +1,17 @@
-"""Which group of companies a company belongs to: the division of its industry code.
+"""The group of companies that a company belongs to: the division of its industry code.
 
     division("3570")      # 'manufacturing'
     division(None)        # 'unknown'
 
-Source: the division structure of the Standard Industrial Classification, whose codes EDGAR gives to every filer
-(osha.gov/data/sic-manual, sec.gov/search-filings/standard-industrial-classification-sic-code-list). A division is a range
-of major groups, which are a code's first two digits. Major group 99 is "nonclassifiable" there, so it is unknown here.
+EDGAR gives every filer a code of the Standard Industrial Classification (SIC). The first two digits
+of a code are its major group, and a division is a range of major groups. Major group 99 is
+"nonclassifiable" in the SIC, so it is `unknown` here. Sources: osha.gov/data/sic-manual,
+sec.gov/search-filings/standard-industrial-classification-sic-code-list.
 """
 
 UNKNOWN = "unknown"
 
-# division, its first and its last major group
+# Division, its first and its last major group
 _DIVISIONS = (
     ("agriculture", 1, 9),
     ("mining", 10, 14),
@@ -27,7 +28,7 @@ NAMES = (UNKNOWN, *(name for name, _, _ in _DIVISIONS))
 
 
 def division(sic: str | None) -> str:
-    """The division of a four-digit code; `unknown` for no code and for codes of no division."""
+    """Return the division of a four-digit code, `unknown` for all other codes."""
     if sic is None or len(sic) != 4 or not sic.isdecimal():
         return UNKNOWN
     group = int(sic[:2])

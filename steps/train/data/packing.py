@@ -1,8 +1,9 @@
-"""Documents of any length into rows of one length, without padding and without leaks.
+"""Pack documents of any length into rows of one length, without padding.
 
-`best_fit` decides which documents share a row, from their lengths alone; `collate` lays them end to end, with positions
-that start anew in each, the borders that attention needs, and no label on a document's first token (its left neighbour is
-another document).
+`best_fit` decides which documents share a row, from their lengths alone. `collate` concatenates the
+documents of a row: positions restart at 0 in each document, `cu_seq_lens` gives attention the
+borders, and a document's first token has no label, because the token before it belongs to another
+document.
 """
 
 import random
@@ -16,30 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steps.train.data.industries import UNKNOWN
+from steps.train.data.document import Document
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One tokenized example; the loss looks at the tokens from `prompt_tokens` on."""
-
-    ids: tuple[int, ...]
-    prompt_tokens: int
-    example_id: str = ""
-    year: int | None = None  # of the filing
-    group: str = UNKNOWN  # of companies (`steps.train.data.industries`)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def target_tokens(self) -> int:
-        """How many tokens carry a label; a document's first token never does."""
-        return len(self.ids) - max(1, self.prompt_tokens)
-
+IGNORED = -100  # label of tokens that the loss skips; transformers' convention
 
 Row = list[Document]
 Numbers = NDArray[np.integer[Any]]
@@ -47,7 +30,11 @@ Numbers = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Packing:
-    """Row i is made of the documents `documents[starts[i]:starts[i + 1]]`, numbered as they were given."""
+    """Which documents are in which row.
+
+    Row i holds the documents `documents[starts[i]:starts[i + 1]]`. A document's number is its
+    position in the input of `best_fit`.
+    """
 
     starts: Numbers  # (rows + 1,)
     documents: Numbers  # (documents,)
@@ -56,14 +43,18 @@ class Packing:
         return len(self.starts) - 1
 
     def row(self, number: int) -> list[int]:
-        """The numbers of one row's documents."""
+        """Return the numbers of one row's documents."""
         numbers: list[int] = self.documents[self.starts[number] : self.starts[number + 1]].tolist()
         return numbers
 
 
 def best_fit(lengths: Numbers, row_tokens: int, *, seed: int) -> Packing:
-    """Best-fit decreasing: each document, longest first, goes where least room is left. Rows come out shuffled by
-    `seed`.
+    """Pack by best-fit decreasing: the longest document first, each into the fullest row it fits.
+
+    Args:
+        lengths: (documents,) tokens of each document.
+        row_tokens: the tokens that a row holds at most.
+        seed: shuffles the rows.
 
     Raises:
         ValueError: a document is empty or longer than a row.
@@ -77,22 +68,23 @@ def best_fit(lengths: Numbers, row_tokens: int, *, seed: int) -> Packing:
     row_of, count = _fill(lengths[longest_first].astype(np.int64), row_tokens)
     shuffled = list(range(count))
     random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible order, not a secret
-    place = np.argsort(np.array(shuffled, np.int64))[
-        row_of
-    ]  # (documents,), where each one's row ended up
+    # (documents,) the shuffled row of each document
+    place = np.argsort(np.array(shuffled, np.int64))[row_of]
     starts = np.concatenate([[0], np.bincount(place, minlength=count).cumsum()]).astype(np.int64)
     return Packing(starts, longest_first[np.argsort(place, kind="stable")].astype(np.int32))
 
 
 def _fill(lengths: NDArray[np.int64], row_tokens: int) -> tuple[NDArray[np.int64], int]:
-    """The row of each document, longest first, and how many rows there are.
+    """Return the row of each document (longest first) and the number of rows.
 
-    Rows stand in buckets by their free tokens; bit n of `spaces` says whether bucket n holds any. The lowest bit from a
-    document's length on is the tightest fit, so a document costs the same however many rows there are.
+    Open rows are in buckets by their number of free tokens. Bit n of the integer `spaces` is set if
+    bucket n is not empty. The tightest row for a document of `length` tokens is therefore in the
+    bucket of the lowest set bit at or above `length`: finding it takes a shift and a mask, however
+    many rows are open.
     """
     buckets: defaultdict[int, list[int]] = defaultdict(list)
     row_of, spaces, count = array("q"), 0, 0
-    for length in lengths.data:  # one number at a time, not a list of all
+    for length in lengths.data:  # the memoryview yields one int at a time, without a list of all
         fitting = spaces >> length
         if fitting:
             free = length + (fitting & -fitting).bit_length() - 1
@@ -109,7 +101,7 @@ def _fill(lengths: NDArray[np.int64], row_tokens: int) -> tuple[NDArray[np.int64
 
 
 def packed(documents: Sequence[Document], row_tokens: int, *, seed: int) -> list[Row]:
-    """Rows of documents that are in memory; `steps.train.data.corpus` does the same for those on disk."""
+    """Pack documents that are in memory; `steps.train.data.corpus` packs those on disk."""
     packing = best_fit(
         np.array([len(document) for document in documents], np.int32), row_tokens, seed=seed
     )
@@ -117,10 +109,15 @@ def packed(documents: Sequence[Document], row_tokens: int, *, seed: int) -> list
 
 
 def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
-    """Rows as the one packed row (1, tokens) that the model takes. There is no attention mask, on purpose: with one,
-    transformers stops looking at the positions, and documents see each other.
+    """Concatenate the documents of all rows into the one packed row that the model takes.
+
+    Returns:
+        `input_ids`, `labels` and `position_ids` of shape (1, tokens), int64; `cu_seq_lens_q` and
+        `cu_seq_lens_k` of shape (documents + 1,), int32; `max_length_q` and `max_length_k` as ints.
+        An `attention_mask` is left out: with one, transformers does not derive document borders
+        from the positions, and a document would attend to its neighbours.
     """
-    import torch  # here, because whoever only packs needs none of it
+    import torch  # here, because code that only packs does not need torch
 
     documents = list(chain.from_iterable(rows))
     lengths = [len(document) for document in documents]
@@ -137,7 +134,5 @@ def collate(rows: Sequence[Row]) -> "dict[str, Tensor | int]":
 
 
 def _labels(document: Document) -> list[int]:
-    from steps.train.model.chunked_loss import IGNORED
-
     masked = max(1, document.prompt_tokens)
     return [IGNORED] * masked + list(document.ids[masked:])

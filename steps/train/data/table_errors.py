@@ -15,7 +15,7 @@ def translated(doing: str) -> Iterator[None]:
 
     Raises:
         IntegrityError: a file that Prepare's manifest names is missing.
-        NotFound: there is no Delta table.
+        NotFound: the location holds no Delta table.
         AccessDenied, Unavailable, GovernanceError: see `steps.governance.delta_storage`.
     """
     try:

@@ -1,13 +1,16 @@
-"""Tokenized documents on disk, in a folder: written once in order, then read one by one from any process.
+"""Tokenized documents in a folder: written once in order, then read in any order from any process.
 
     with Writer(folder) as writer:
         writer.append(documents)
     documents = Documents(folder)
     documents[5].ids
 
-Two files: `tokens.bin`, all ids end to end, and `documents.bin`, one record of fixed size per document. They are read with
-`pread`: no position to share between processes, and pages that the kernel caches, not pages of this process, as a mapped
-file's would be. So a corpus of any size costs no memory but what is read at the moment.
+`tokens.bin` holds the ids of all documents, 4 bytes each, without separators. `documents.bin` holds
+one record of fixed size for each document: where its ids are, and what else is known about it.
+
+Both are read with `pread`. Processes share no file position, and the pages belong to the kernel's
+cache. Pages of a memory-mapped file would count as memory of this process, so its RSS would grow
+with the corpus (docs/decisions/014-libraries-for-bytes.md has the measurement).
 """
 
 import os
@@ -22,7 +25,8 @@ from numpy.typing import NDArray
 
 from steps.governance.errors import IntegrityError
 from steps.train.data import industries
-from steps.train.data.packing import Document, Numbers
+from steps.train.data.document import Document
+from steps.train.data.packing import Numbers
 
 _TOKEN = np.dtype("<i4")
 _ID_BYTES = 64  # Prepare's example ids are 24 hex digits
@@ -36,12 +40,12 @@ _RECORD = np.dtype(
         ("example_id", f"S{_ID_BYTES}"),
     ]
 )
-_AT_ONCE = 4096  # records, where all are gone through
+_AT_ONCE = 4096  # records per read when one field of all records is read
 _NO_YEAR = np.iinfo(np.int32).min
 
 
 class Writer:
-    """Appends documents; the files are whole once it is closed."""
+    """Append documents to a new store. The files are complete when the writer is closed."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -50,10 +54,10 @@ class Writer:
         self._offset = 0
 
     def append(self, documents: Sequence[Document]) -> None:
-        """Write these after those that are there.
+        """Write documents after those that were written before.
 
         Raises:
-            IntegrityError: an example id that Prepare never makes.
+            IntegrityError: an example id is longer than those that Prepare makes.
         """
         records = np.zeros(len(documents), _RECORD)
         for number, document in enumerate(documents):
@@ -78,10 +82,12 @@ class Writer:
 
 
 class Documents(Sequence[Document]):
-    """The documents of a folder, each read when it is asked for. Safe to use after a fork and to pickle.
+    """The documents of a store, each read when it is accessed.
+
+    An object can be used after a fork, and can be pickled.
 
     Raises:
-        IntegrityError: the two files do not belong together.
+        IntegrityError: the sizes of the two files do not match.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,7 +101,8 @@ class Documents(Sequence[Document]):
             raise IntegrityError(
                 f"the token store in {folder} is damaged",
                 expected=f"{tokens} tokens in {self._count} documents",
-                got=f"{os.fstat(self._tokens).st_size} bytes of tokens, {rest} stray bytes of records",
+                got=f"{os.fstat(self._tokens).st_size} bytes of tokens, "
+                f"{rest} stray bytes of records",
                 do="start the job again",
             )
 
@@ -107,17 +114,14 @@ class Documents(Sequence[Document]):
     @overload
     def __getitem__(self, number: slice) -> list[Document]: ...
     def __getitem__(self, number: int | slice) -> Document | list[Document]:
-        """The document, or several."""
+        """Read one document, or a list of documents."""
         if isinstance(number, slice):
             return [self[each] for each in range(self._count)[number]]
         at = range(self._count)[number]
-        record = np.frombuffer(
-            _pread(self._records, _RECORD.itemsize, at * _RECORD.itemsize), _RECORD
-        )[0]
-        size, offset = (
-            int(record["length"]) * _TOKEN.itemsize,
-            int(record["offset"]) * _TOKEN.itemsize,
-        )
+        content = _pread(self._records, _RECORD.itemsize, at * _RECORD.itemsize)
+        record = np.frombuffer(content, _RECORD)[0]
+        size = int(record["length"]) * _TOKEN.itemsize
+        offset = int(record["offset"]) * _TOKEN.itemsize
         ids = np.frombuffer(_pread(self._tokens, size, offset), _TOKEN)
         year = int(record["year"])
         return Document(
@@ -129,16 +133,16 @@ class Documents(Sequence[Document]):
         )
 
     def lengths(self) -> Numbers:
-        """(documents,) how many tokens each has, without reading them."""
+        """Return the number of tokens of each document, (documents,), from the records."""
         lengths: Numbers = self._column("length")
         return lengths
 
     def example_ids(self) -> NDArray[np.bytes_]:
-        """(documents,) the id of each, as bytes."""
+        """Return the example id of each document, (documents,), as bytes."""
         return self._column("example_id")
 
     def _column(self, name: str) -> NDArray[Any]:
-        """(documents,) one field of all records."""
+        """Return one field of all records, (documents,)."""
         column = np.empty(self._count, _RECORD[name])
         for start in range(0, self._count, _AT_ONCE):
             count = min(_AT_ONCE, self._count - start)
@@ -151,6 +155,7 @@ class Documents(Sequence[Document]):
 
 
 def _record(document: Document, offset: int) -> tuple[object, ...]:
+    """Return the document's record; its ids begin `offset` tokens into `tokens.bin`."""
     example_id = document.example_id.encode()
     if len(example_id) > _ID_BYTES:
         raise IntegrityError(
@@ -165,13 +170,14 @@ def _record(document: Document, offset: int) -> tuple[object, ...]:
 
 
 def _opened(owner: object, path: Path) -> int:
-    """A descriptor that is closed when its owner goes."""
+    """Open a file for reading; the descriptor is closed when its owner is garbage-collected."""
     descriptor = os.open(path, os.O_RDONLY)
     weakref.finalize(owner, os.close, descriptor)
     return descriptor
 
 
 def _pread(descriptor: int, size: int, offset: int) -> bytes:
+    """Read exactly `size` bytes at `offset`."""
     content = os.pread(descriptor, size, offset)
     if len(content) != size:
         raise IntegrityError(

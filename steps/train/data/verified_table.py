@@ -1,16 +1,23 @@
-"""The examples of this execution, and proof that they are the ones Prepare made, before the first training step.
+"""Read the examples of this execution and verify that Prepare wrote them.
 
-    for batch in stream(manifest, table, access, execution_arn=…):      # pa.RecordBatch, fields of `curated.Example`
-        ...
-    # only here, past the last batch, is all of it proven
+    for batch in stream(manifest, table, access, execution_arn=…):
+        ...                       # pa.RecordBatch with the fields of `curated_rows.Example`
+    # the whole table is verified only here, after the last batch
 
-A Delta version is a pointer, not evidence. So: the manifest is of our execution; the commit at its version is of our
-execution; the live files of our partition are exactly the manifest's; and every file's bytes have the manifest's
-sha256. What was hashed is what is parsed: the bytes are streamed once, into an unnamed temporary file, one data file
-after the other, so memory does not grow with the table.
+A Delta version number proves nothing about the data, so four things are checked:
 
-The commit is read from its own log entry. `DeltaTable.history()` of delta-rs 1.6 gives, for a table opened at an older
-version, the newest commits under the older versions' numbers.
+1. The manifest is of our execution.
+2. The commit at the manifest's version is of our execution.
+3. The live files of our partition are exactly the files of the manifest.
+4. The bytes of every file have the sha256 of the manifest.
+
+The bytes that are hashed are the bytes that are parsed: each data file is streamed once into an
+unnamed temporary file and read from there. Files are processed one after the other, so memory does
+not grow with the table.
+
+The commit is read from its own log entry. For a table opened at an older version,
+`DeltaTable.history()` of delta-rs 1.6 returns the newest commits under the numbers of older
+versions.
 """
 
 import hashlib
@@ -36,11 +43,15 @@ from steps.train.data import curated_rows
 from steps.train.data.table_errors import translated
 
 _CHUNK_BYTES = 1024 * 1024
-_SPOOL_BYTES = 4 * 1024 * 1024  # held in memory up to here, on the job's encrypted volume beyond
+# A larger data file is spooled to the job's encrypted volume, a smaller one to memory
+_SPOOL_BYTES = 4 * 1024 * 1024
 
 
 class ReadAccess(Protocol):
-    """The right to read one table's files, renewed by itself (`steps.governance.credentials.Access`)."""
+    """Credentials to read one table's files. They renew themselves.
+
+    The implementation is `steps.governance.credentials.Access`.
+    """
 
     def storage_options(self) -> dict[str, str]: ...
 
@@ -48,11 +59,15 @@ class ReadAccess(Protocol):
 def stream(
     manifest: Prepared, table: Table, access: ReadAccess, *, execution_arn: str
 ) -> Iterator[pa.RecordBatch]:
-    """Verify commit and file list now, then each file before its first row, then the counts after the last.
+    """Verify commit and file list, then yield the rows of each file, verified, in batches.
+
+    A file is verified before its first row is yielded. The numbers of rows are compared after the
+    last row.
 
     Raises:
-        IntegrityError: anything differs from the manifest, now or on the way: what came before counts for nothing.
-        AccessDenied, NotFound, Unavailable: the storage's own answers.
+        IntegrityError: something differs from the manifest, now or during iteration. Rows that were
+            yielded before must then not be used.
+        AccessDenied, NotFound, Unavailable: the storage refused the read or failed.
     """
     check_manifest(manifest, table, execution_arn=execution_arn)
     _check_commit(manifest, access)
@@ -61,10 +76,10 @@ def stream(
 
 
 def check_manifest(manifest: Prepared, table: Table, *, execution_arn: str) -> None:
-    """The manifest speaks of this execution and of the table that the catalog knows under this name.
+    """Check that the manifest is of this execution and of this table, as the catalog knows it.
 
     Raises:
-        IntegrityError: it does not.
+        IntegrityError: it is not.
     """
     target = manifest.target
     partition = f"execution_id={execution_id(execution_arn)}"
@@ -92,6 +107,7 @@ def check_manifest(manifest: Prepared, table: Table, *, execution_arn: str) -> N
 
 
 def _check_commit(manifest: Prepared, access: ReadAccess) -> None:
+    """Check that the log entry of the manifest's version names our execution."""
     version = manifest.target.version
     entry = f"_delta_log/{version:020d}.json"
     with (
@@ -102,7 +118,7 @@ def _check_commit(manifest: Prepared, access: ReadAccess) -> None:
     information: Mapping[str, object] = next(
         (a["commitInfo"] for a in actions if "commitInfo" in a), {}
     )
-    # delta-rs writes commit metadata beside the engine's own fields, Spark writes it as one string
+    # delta-rs writes commit metadata next to the engine's own fields, Spark writes it as one string
     metadata = json.loads(str(information.get("userMetadata") or "{}"))
     _same(
         f"version {version} of {manifest.target.table} was committed by another execution",
@@ -112,13 +128,14 @@ def _check_commit(manifest: Prepared, access: ReadAccess) -> None:
 
 
 def _check_files(manifest: Prepared, access: ReadAccess) -> None:
-    """The partition's live files at the manifest's version are the manifest's: none gone, none added, none resized."""
+    """Check that the partition's live files at the manifest's version are those of the manifest.
+
+    No file may be missing, added or of another size.
+    """
     target = manifest.target
     with translated(f"open version {target.version} of {target.table}"):
         newest = _table(manifest, None, access).version()
-        if (
-            newest < target.version
-        ):  # compared before the table is opened there: the number comes from outside
+        if newest < target.version:  # checked before opening: the number comes from outside
             _same(
                 f"table {target.table} has no such version",
                 str(target.version),
@@ -134,19 +151,22 @@ def _check_files(manifest: Prepared, access: ReadAccess) -> None:
         a["path"]: a["size_bytes"] for a in actions if a["path"].startswith(f"{target.partition}/")
     }
     listed = {entry.path: entry.size for entry in manifest.files}
+    resized = sorted(path for path in live.keys() & listed.keys() if live[path] != listed[path])
     if live != listed:
         raise IntegrityError(
             f"the files of {target.table} at version {target.version} are not those Prepare wrote",
             expected=f"{len(listed)} files of {target.partition}, as the manifest lists them",
             got=f"{len(live)} files; missing {sorted(set(listed) - set(live))[:5]}, added "
-            f"{sorted(set(live) - set(listed))[:5]}, resized "
-            f"{sorted(path for path in live.keys() & listed.keys() if live[path] != listed[path])[:5]}",
+            f"{sorted(set(live) - set(listed))[:5]}, resized {resized[:5]}",
             do="find out who changed the table, then start a new execution",
         )
 
 
 def _table(manifest: Prepared, version: int | None, access: ReadAccess) -> DeltaTable:
-    """The table at a version that is known to be there (None: the newest), even where its `_last_checkpoint` is wrong."""
+    """Open the table at an existing version (None: the newest).
+
+    This works even if the table's `_last_checkpoint` is wrong.
+    """
     location, options = manifest.target.location, access.storage_options()
     return past_hint(
         lambda at: DeltaTable(location, version=at, storage_options=options),
@@ -157,7 +177,7 @@ def _table(manifest: Prepared, version: int | None, access: ReadAccess) -> Delta
 
 
 def _counted(manifest: Prepared, access: ReadAccess) -> Iterator[pa.RecordBatch]:
-    """Every file's rows; at the end, as many of each split as Prepare counted."""
+    """Yield the rows of all files; then compare the rows of each split with Prepare's counts."""
     splits = Counter[str]()
     for entry in manifest.files:
         for batch in _rows(manifest, entry, access):
@@ -177,6 +197,7 @@ def _counted(manifest: Prepared, access: ReadAccess) -> Iterator[pa.RecordBatch]
 
 
 def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one file after its bytes are verified."""
     rows = 0
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
         with (
@@ -196,7 +217,7 @@ def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> N
     while chunk := file.read(_CHUNK_BYTES):
         digest.update(chunk)
         size += len(chunk)
-        with full_disk.explained():  # ours, not the storage's
+        with full_disk.explained():  # an error here is of our disk, not of the storage
             spool.write(chunk)
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise IntegrityError(
@@ -208,7 +229,7 @@ def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> N
 
 
 def _open(manifest: Prepared, path: str, access: ReadAccess) -> pa.NativeFile:
-    """A file of the table, with credentials that are fresh now."""
+    """Open a file of the table with current credentials."""
     storage = DeltaStorageHandler(manifest.target.location, access.storage_options())
     return PyFileSystem(storage).open_input_stream(path)
 

@@ -1,15 +1,24 @@
-"""Where a tuned model comes from: everything about it that training itself does not know."""
+"""Train's manifest: what this job made, from which inputs, with which result."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from steps.governance.manifest import BaseModelFiles, Prepared
+from steps.governance.manifest import (
+    BaseModelFiles,
+    FileEntry,
+    Prepared,
+    Trained,
+    TrainingData,
+    TrainingMetrics,
+)
 from steps.train.arguments import Arguments
-from steps.train.report.findings import LiveMetrics
+from steps.train.fine_tuning.fine_tune import Tuned
+from steps.train.tracking.tracker import LiveMetrics
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the job was told, the data and base model it verified, and who it was."""
+    """Where a tuned model comes from: the job, and the data and base model that it verified."""
 
     arguments: Arguments
     prepared: Prepared
@@ -17,3 +26,51 @@ class Origin:
     training_job: str
     principal: str
     live_metrics: LiveMetrics
+
+
+def manifest(
+    origin: Origin, tuned: Tuned, files: list[FileEntry], merged: list[FileEntry] | None
+) -> Trained:
+    """Return the manifest of a tuned model.
+
+    Args:
+        origin: the job and its inputs.
+        tuned: the result of the fine-tune.
+        files: the files of the model folder, without the manifest.
+        merged: the files of the merged model, None where none was exported.
+    """
+    prepared = origin.prepared
+    return Trained(
+        schema="governed-finetune/trained/1",
+        execution_arn=origin.arguments.execution_arn,
+        training_job=origin.training_job,
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        principal=origin.principal,
+        data=TrainingData(
+            table=prepared.target.table,
+            table_id=prepared.target.table_id,
+            version=prepared.target.version,
+            manifest_sha256=prepared.sha256,
+            examples_train=prepared.counts.examples_train,
+            examples_eval=prepared.counts.examples_eval,
+        ),
+        base_model=origin.base,
+        fp8=tuned.precision,
+        metrics=_metrics(tuned),
+        files=files,
+        merged=merged,
+        mlflow_run_id=origin.live_metrics.mlflow_run_id,
+    )
+
+
+def _metrics(tuned: Tuned) -> TrainingMetrics:
+    return TrainingMetrics(
+        eval_loss_before=tuned.before.loss,
+        eval_loss=tuned.best.evaluation.loss,
+        eval_tokens=tuned.best.evaluation.tokens,
+        train_tokens=tuned.history.tokens,
+        steps=tuned.history.steps,
+        best_step=tuned.best.step,
+        stopped_early=tuned.stopped_early,
+        resumed_from=tuned.history.resumed_from,
+    )

@@ -1,13 +1,16 @@
-"""The whole tuned model in bfloat16, for whoever cannot serve an adapter: MergedExport bfloat16.
+"""The whole tuned model in bfloat16, for servers without adapters (MergedExport bfloat16).
 
-    merged.require_possible(arguments, paths)            before training: refused while it costs nothing
-    with merged.exported(paths, adapters, probe=probe, stop=stop) as export:
-        with merged.published(export, paths.merged, trained): …
+    merged_model.require_possible(arguments, paths)      # before training
+    with merged_model.exported(paths, adapters, probe=probe, stop=stop) as export:
+        with merged_model.published(export, paths.merged, trained): …
 
-Each weight is decoded, its adapter's product added, both in float32, and rounded once: W = e4m3 * scale + alpha / r * B @ A.
-Tensor by tensor from the base's files to the export's, under the same names, with vision tower and projector as they are.
-transformers' `save_pretrained` is not used: after loading an FP8 model it writes every matrix as e4m3 again under a
-configuration that no longer says so, and what loads that is noise (a test holds this trap).
+Each weight is decoded to float32, its adapter's product is added in float32, and the sum is rounded
+once to bfloat16: W = e4m3 * scale + alpha / r * B @ A. The tensors are copied one by one from the
+base's files to the export's, under the same names; vision tower and projector are unchanged.
+
+transformers' `save_pretrained` is not used. After loading an FP8 model it writes every matrix as
+e4m3 again, with a configuration without quantization, and a model loaded from that is noise (a test
+proves it).
 """
 
 import json
@@ -31,7 +34,7 @@ from steps.train.paths import Paths
 from steps.train.stopping import StopSignal
 
 CONFIGURATION = "config.json"
-# Taken from the base byte for byte, where it has them: tokenizer, defaults of generation, image processor
+# Copied from the base byte for byte if present: tokenizer, generation defaults, image processor
 COPIED = (
     *model_folder.TOKENIZER_FILES,
     *("generation_config.json", "processor_config.json", "preprocessor_config.json", "tekken.json"),
@@ -40,7 +43,7 @@ COPIED = (
 
 @dataclass(frozen=True)
 class Export:
-    """A complete model in a staging folder, and how near it came to the tuned one."""
+    """A complete model in a staging folder, and its comparison with the tuned model."""
 
     folder: Path
     files: list[FileEntry]
@@ -48,11 +51,11 @@ class Export:
 
 
 def require_possible(arguments: Arguments, paths: Paths) -> None:
-    """Refuse what cannot be exported, before anything was trained.
+    """Refuse an export that cannot work before anything is trained.
 
     Raises:
-        UsageError: the model that is trained is another than the one that would be exported.
-        DiskFull: the volume has no room for it.
+        UsageError: the adapters are trained on other weights than those of the export.
+        DiskFull: the volume has no room for the export.
     """
     if not arguments.exports_merged:
         return
@@ -72,12 +75,16 @@ def require_possible(arguments: Arguments, paths: Paths) -> None:
 def exported(
     paths: Paths, adapters: Path, *, probe: logit_probe.Probe | None, stop: StopSignal
 ) -> Iterator[Export | None]:
-    """Base and saved adapters as one model, checked, in a folder that is gone afterwards; None without a probe.
+    """Merge base and saved adapters into a temporary folder, and check the result.
+
+    Yields:
+        The export, or None without a probe. Its folder is removed at the end.
 
     Raises:
-        IntegrityError: an adapter belongs to no weight, or the export does not answer as the tuned model.
-        DiskFull: the volume has no room for it; nothing was written.
-        Stopped: SIGTERM came.
+        IntegrityError: an adapter belongs to no weight, or the export's logits differ from those
+            of the tuned model.
+        DiskFull: the volume has no room for the export; nothing was written.
+        Stopped: SIGTERM was received.
     """
     if probe is None:
         yield None
@@ -97,11 +104,14 @@ def exported(
 
 @contextmanager
 def published(export: Export | None, folder: Path, trained: Trained) -> Iterator[None]:
-    """Move the export to where SageMaker takes it from, its manifest last; if what follows fails, it is gone again."""
+    """Move the export to the folder that SageMaker archives, its manifest last.
+
+    If the block fails, the folder is removed again.
+    """
     if export is None:
         yield
         return
-    shutil.rmtree(folder, ignore_errors=True)  # of an earlier start of this same job
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier start of this job
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.move(export.folder, folder)
@@ -113,24 +123,24 @@ def published(export: Export | None, folder: Path, trained: Trained) -> Iterator
 
 
 def write(base_model: Path, adapters: Path, folder: Path, *, stop: StopSignal) -> None:
-    """Write the merged model's files; at any time one tensor is in memory.
+    """Write the merged model's files with one tensor in memory at a time.
 
     Raises:
         IntegrityError: an adapter belongs to no weight of the base.
-        DiskFull: there is no room; nothing was written.
-        Stopped: SIGTERM came.
+        DiskFull: the volume has no room; nothing was written.
+        Stopped: SIGTERM was received.
     """
     planned = safetensors_writer.plan(base_weights.shapes(base_model))
     _require_room(planned, folder)
-    with lora.saved(adapters) as taken:
-        tensors = _merged(base_model, taken, stop)
+    with lora.saved(adapters) as saved:
+        tensors = _merged(base_model, saved, stop)
         for shard in planned:
             safetensors_writer.write(folder / shard.name, shard, tensors)
-        if taken.left:
+        if saved.left:
             raise IntegrityError(
                 "adapters belong to no weight of the base model",
                 expected="one weight for each adapter",
-                got=", ".join(sorted(taken.left))[:300],
+                got=", ".join(sorted(saved.left))[:300],
             )
     safetensors_writer.write_index(folder, planned)
     _write_configuration(base_model, folder)
@@ -140,7 +150,12 @@ def write(base_model: Path, adapters: Path, folder: Path, *, stop: StopSignal) -
 
 
 def merge(weight: base_weights.Weight, delta: Tensor | None) -> Tensor:
-    """One weight with its adapter's product, rounded once, to bfloat16."""
+    """Add an adapter's product to a weight; round once to bfloat16.
+
+    Args:
+        weight: a weight of the base, e4m3 with a scale or bfloat16.
+        delta: alpha / r * B @ A in float32, of the weight's shape; None without an adapter.
+    """
     if weight.scale is None and delta is None:
         return weight.tensor.to(torch.bfloat16)
     if weight.scale is None:
@@ -161,7 +176,7 @@ def _merged(
 
 
 def _write_configuration(base_model: Path, folder: Path) -> None:
-    """The base's configuration, which is no quantized one's any more."""
+    """Write the base's configuration without its quantization."""
     content = json.loads((base_model / CONFIGURATION).read_bytes())
     content.pop("quantization_config", None)
     text = json.dumps(content | {"dtype": "bfloat16"}, indent=2, ensure_ascii=False)
@@ -169,12 +184,13 @@ def _write_configuration(base_model: Path, folder: Path) -> None:
 
 
 def _allowed(base_model: Path) -> set[str]:
+    """Return the names of the files that an export may have."""
     planned = safetensors_writer.plan(base_weights.shapes(base_model))
     return {*(shard.name for shard in planned), safetensors_writer.INDEX, CONFIGURATION, *COPIED}
 
 
 def _require_room(planned: list[safetensors_writer.Shard], folder: Path) -> None:
-    """`folder`, or the nearest of its parents that exists, has room for the files."""
+    """Check that the volume of `folder` has room for the files. `folder` need not exist."""
     needed = sum(shard.size for shard in planned)
     free = shutil.disk_usage(
         next(place for place in (folder, *folder.parents) if place.exists())

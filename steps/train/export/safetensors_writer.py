@@ -1,11 +1,13 @@
-"""Safetensors files written tensor by tensor, so that a model of any size is written with the memory of one tensor.
+"""Write safetensors files tensor by tensor, with the memory of one tensor.
 
     for shard in plan(shapes):
         write(folder / shard.name, shard, tensors)
     write_index(folder, shards)
 
-`safetensors.save_file` wants all tensors of a file at once, 5 GB for an ordinary shard. The format itself does not: a
-header that names every tensor's place, then their bytes (https://github.com/huggingface/safetensors, "Format").
+`safetensors.torch.save_file` needs all tensors of a file at once, 5 GB for an ordinary shard. The
+format does not: a file is 8 bytes for the length of the header, a JSON header with dtype, shape and
+byte range of every tensor, then the bytes of the tensors
+(https://github.com/huggingface/safetensors, "Format"). Decision 014 has the measured peaks.
 """
 
 import json
@@ -21,16 +23,16 @@ from torch import Tensor
 from steps.governance.errors import IntegrityError
 
 INDEX = "model.safetensors.index.json"  # transformers' and vLLM's name
-SHARD_BYTES = 5 * 10**9  # the hub's own limit for one file of a model
+SHARD_BYTES = 5 * 10**9  # the hub's limit for one file of a model
 _BYTES = 2  # of one bfloat16
-_ALIGNMENT = 8  # of the first tensor, as safetensors' own writer has it
+_ALIGNMENT = 8  # bytes; safetensors' own writer aligns the first tensor in the same way
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file: its name, and its tensors' shapes in the order in which they are written."""
+    """One file: its name, and the shapes of its tensors in the order in which they are written."""
 
     name: str
     shapes: Shapes
@@ -42,7 +44,10 @@ class Shard:
 
 
 def plan(shapes: Shapes, limit: int = SHARD_BYTES) -> list[Shard]:
-    """Files of at most `limit` bytes of bfloat16 each, filled in order; a larger tensor has a file of its own."""
+    """Distribute bfloat16 tensors over files of at most `limit` bytes each, in order.
+
+    A tensor that is larger than `limit` is alone in its file.
+    """
     groups: list[dict[str, tuple[int, ...]]] = []
     room = 0
     for name, shape in shapes.items():
@@ -58,10 +63,10 @@ def plan(shapes: Shapes, limit: int = SHARD_BYTES) -> list[Shard]:
 
 
 def write(path: Path, shard: Shard, tensors: Iterator[tuple[str, Tensor]]) -> None:
-    """Write the next tensors of `tensors`, as many as the shard has.
+    """Take as many tensors from `tensors` as the shard has, and write them.
 
     Raises:
-        IntegrityError: another tensor, shape or dtype came than the plan says.
+        IntegrityError: a tensor's name, shape or dtype differs from the plan.
     """
     with path.open("xb") as file:
         file.write(_header(shard.shapes))
@@ -79,7 +84,7 @@ def write(path: Path, shard: Shard, tensors: Iterator[tuple[str, Tensor]]) -> No
 
 
 def write_index(folder: Path, shards: list[Shard]) -> None:
-    """Which file holds which tensor."""
+    """Write the index: which file holds which tensor."""
     total = sum(_size(shape) for shard in shards for shape in shard.shapes.values())
     places = {name: shard.name for shard in shards for name in shard.shapes}
     document = {"metadata": {"total_size": total}, "weight_map": places}

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from steps.train.data.document import Document
 from steps.train.data.industries import UNKNOWN
-from steps.train.data.packing import Document, Row, collate
+from steps.train.data.packing import Row, collate
 from steps.train.distributed import processes
 from steps.train.model.precision import Precision
 from steps.train.stopping import StopSignal

@@ -27,7 +27,9 @@ from steps.train.fine_tuning.history import History, Measured
 from steps.train.fine_tuning.trainer_settings import Schedule
 from steps.train.model import compiling, loading, logit_probe, lora, precision
 from steps.train.model import ministral as model
-from steps.train.planning import batching, flops, memory
+from steps.train.planning import batching, flops
+from steps.train.planning.devices import Device
+from steps.train.planning.memory import Plan
 from steps.train.stopping import StopSignal
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Tracker
@@ -119,7 +121,7 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     """
     arguments, me = task.arguments, processes.here()
     determinism.apply(arguments.determinism, arguments.seed)
-    decided = precision.decide(arguments.fp8_mode, precision.Device.here())
+    decided = precision.decide(arguments.fp8_mode, Device.here())
     task.tracker.tag(
         {f"fp8_{name}": value for name, value in decided.record().model_dump().items()}
     )
@@ -155,18 +157,18 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     )
 
 
-def _plan(task: Task, decided: precision.Precision, me: processes.Processes) -> memory.Plan:
+def _plan(task: Task, decided: precision.Precision, me: processes.Processes) -> Plan:
     """What this process holds of the training: all of the base, or its part."""
     arguments = task.arguments
     shape = model.shape(task.base_model)
-    plan = memory.Plan.of(shape, decided, rank=arguments.lora_rank, optimizer=arguments.optimizer)
+    plan = decided.plan(shape, rank=arguments.lora_rank, optimizer=arguments.optimizer)
     return loading.shared_out(arguments, plan, decided.device, me.count)
 
 
 def _course(
     task: Task,
     tuned: PeftModel,
-    plan: memory.Plan,
+    plan: Plan,
     *,
     decided: precision.Precision,
     stop: StopSignal,

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.utils.data import Sampler
 
-from steps.train.data.packing import Document, Row
+from steps.train.data.document import Document
+from steps.train.data.packing import Row
 
 _BLANK = [Document((0,), 1)]
 

@@ -6,7 +6,7 @@ import torch
 from peft import PeftModel
 
 from steps.train.data.chat_template import EOS, PAD, Chat
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.fine_tuning.evaluation import autocast
 from steps.train.model.precision import Precision
 

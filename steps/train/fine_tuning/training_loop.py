@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.train.data.packing import Row, collate
+from steps.train.data.packing import IGNORED, Row, collate
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.fine_tuning import trainer_settings
@@ -39,7 +39,6 @@ from steps.train.fine_tuning.step_metrics import Reporter
 from steps.train.fine_tuning.trainer import SharedTrainer
 from steps.train.fine_tuning.trainer_settings import Schedule
 from steps.train.model import lora, recomputation
-from steps.train.model.chunked_loss import IGNORED
 from steps.train.model.precision import Precision
 from steps.train.planning import devices
 from steps.train.planning.batching import Batching

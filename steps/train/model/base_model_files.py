@@ -2,34 +2,20 @@
 
 `mirror.json` stands beside them: {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}], "licence"}, the last
 one only where the model's own card names one. scripts/mirror-model writes it for a model from the hub,
-scripts/make-tiny-model for the stand-in.
+pipeline/local/setup/tiny_model.py for the stand-in.
 """
 
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from steps.governance import canonical
 from steps.governance.errors import IntegrityError
 from steps.governance.files import sha256_of
-from steps.governance.manifest import BaseModelFiles, FileEntry, validated
+from steps.governance.manifest import BaseModelFiles, FileEntry, Mirror, validated
 
 MIRROR = "mirror.json"
 _THREADS = 4  # sha256 of 1.5 GB/s each, without the interpreter's lock
-
-
-class _Mirror(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    name: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    files: Annotated[list[FileEntry], Field(min_length=1)]
-    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")] | None = (
-        None  # as on the hub: apache-2.0
-    )
 
 
 def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
@@ -72,9 +58,9 @@ def _read(folder: Path) -> bytes:
         ) from None
 
 
-def _parse(content: bytes, folder: Path) -> _Mirror:
+def _parse(content: bytes, folder: Path) -> Mirror:
     try:
-        return validated(_Mirror, content)
+        return validated(Mirror, content)
     except ValueError as error:
         raise IntegrityError(
             f"{folder / MIRROR} cannot be trusted",
@@ -84,7 +70,7 @@ def _parse(content: bytes, folder: Path) -> _Mirror:
         ) from None
 
 
-def _compare_names(mirror: _Mirror, folder: Path) -> None:
+def _compare_names(mirror: Mirror, folder: Path) -> None:
     listed = {entry.path for entry in mirror.files}
     present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {
         MIRROR

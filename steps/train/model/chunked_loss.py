@@ -11,10 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100  # the label that no loss looks at; transformers' convention
-CHUNK_LOGITS = (
-    2**27
-)  # logits at once: 0.5 GiB in float32, 1,024 positions of Ministral's vocabulary
+from steps.train.data.packing import IGNORED
+from steps.train.planning.memory import CHUNK_LOGITS
 
 
 class _ChunkedNll(torch.autograd.Function):

@@ -19,8 +19,8 @@ import shutil
 from torch import nn
 
 from steps.governance.errors import UsageError
-from steps.train.model.precision import Device
 from steps.train.model.recomputation import decoder_layers
+from steps.train.planning.devices import Device
 
 
 def compile_layers(model: nn.Module, device: Device) -> None:

@@ -25,7 +25,6 @@ from torch.nn import functional
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0  # the largest finite e4m3 value
 _SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
-NATIVE_CAPABILITY = (8, 9)  # first CUDA compute capability with FP8 tensor cores (Ada)
 NATIVE_ALIGNMENT = 16  # torch._scaled_mm takes K and N in multiples of 16
 
 

@@ -17,8 +17,9 @@ from steps.governance.errors import UsageError
 from steps.train.arguments import Arguments
 from steps.train.distributed import fsdp, processes
 from steps.train.model import lora, ministral
-from steps.train.model.precision import Device, Precision
+from steps.train.model.precision import Precision
 from steps.train.planning import batching
+from steps.train.planning.devices import Device
 from steps.train.planning.memory import Plan
 from steps.train.tracking import metric_lines
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.model.fp8_linear import Fp8Linear
 
 DOCUMENTS = 4

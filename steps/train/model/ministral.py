@@ -17,8 +17,9 @@ from transformers import GenerationConfig, Mistral3Config, Mistral3ForConditiona
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from steps.governance.errors import IntegrityError
+from steps.train.data.packing import IGNORED
 from steps.train.model import base_weights, packed_attention
-from steps.train.model.chunked_loss import IGNORED, completion_nll, token_nll
+from steps.train.model.chunked_loss import completion_nll, token_nll
 from steps.train.model.fp8_linear import NATIVE_ALIGNMENT, Fp8Linear
 from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape

@@ -20,26 +20,9 @@ import torch
 
 from steps.governance import manifest
 from steps.governance.errors import UsageError
-from steps.train.model.fp8_linear import NATIVE_CAPABILITY
-
-_BFLOAT16_CAPABILITY = (8, 0)  # first CUDA compute capability with bfloat16 tensor cores (Ampere)
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where the model runs, and what that device is able to do."""
-
-    torch_device: torch.device
-    name: str
-    capability: tuple[int, int] | None  # CUDA compute capability; None on CPU
-
-    @classmethod
-    def here(cls) -> "Device":
-        """This process's device: its CUDA device if there is one, else the CPU."""
-        if not torch.cuda.is_available():
-            return cls(torch.device("cpu"), "cpu", None)
-        at = torch.device("cuda", torch.cuda.current_device())
-        return cls(at, torch.cuda.get_device_name(at), torch.cuda.get_device_capability(at))
+from steps.train.planning.devices import Device
+from steps.train.planning.memory import Plan
+from steps.train.planning.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -55,6 +38,11 @@ class Precision:
     def autocast(self) -> bool:
         """Whether float32 adapters are multiplied in bfloat16."""
         return self.dtype is torch.bfloat16
+
+    def plan(self, shape: Shape, *, rank: int, optimizer: str) -> Plan:
+        """Return the memory plan of a run with this precision."""
+        on_cuda = self.device.capability is not None
+        return Plan(shape, self.effective, rank, optimizer, self.dtype.itemsize, on_cuda)
 
     def record(self) -> manifest.Precision:
         """The same for log, report and manifest."""
@@ -72,9 +60,8 @@ def decide(requested: str, device: Device) -> Precision:
     Raises:
         UsageError: the device cannot do what was asked for.
     """
-    can_native = device.capability is not None and device.capability >= NATIVE_CAPABILITY
-    mode = ("native" if can_native else "storage") if requested == "auto" else requested
-    if mode == "native" and not can_native:
+    mode = ("native" if device.has_fp8 else "storage") if requested == "auto" else requested
+    if mode == "native" and not device.has_fp8:
         raise UsageError(
             "Fp8Mode native cannot run on this device",
             expected="a GPU of CUDA compute capability 8.9 or higher (L4, L40S, H100, H200)",
@@ -94,9 +81,7 @@ def decide(requested: str, device: Device) -> Precision:
 
 def _dtype(device: Device) -> torch.dtype:
     """bfloat16 where it is fast; float32 on CPU, where bfloat16 takes the same CPU time (measured, AVX512-BF16)."""
-    if device.capability is None:
-        return torch.float32
-    return torch.bfloat16 if device.capability >= _BFLOAT16_CAPABILITY else torch.float32
+    return torch.bfloat16 if device.has_bfloat16 else torch.float32
 
 
 def _described(device: Device) -> str:

@@ -1,9 +1,23 @@
-"""What the data sheets say of the devices a fine-tune may run on: one table, by the name that CUDA gives.
+"""GPUs that a fine-tune may run on: their data sheets, and the device of this process.
 
-peak_flops("NVIDIA A10G") → 70e12        peak_flops("cpu") → None: no MFU is stated there
+    peak_flops("NVIDIA A10G")   → 70e12
+    peak_flops("cpu")           → None: MFU is not reported on CPU
+    Device.here()               → the GPU of this process, or the CPU
+
+Only `Device` methods import torch, so tables of devices can be computed without it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# First CUDA compute capabilities with tensor cores for these types.
+BFLOAT16_CAPABILITY = (8, 0)  # Ampere
+NATIVE_CAPABILITY = (8, 9)  # FP8: Ada
 
 
 @dataclass(frozen=True)
@@ -12,14 +26,15 @@ class Sheet:
 
     bfloat16: float
     fp8: float | None  # None: no FP8 tensor cores
-    memory_bytes: int  # what CUDA reports as the device's total, about 5 % below the name's number on cards with ECC
+    memory_bytes: int  # total that CUDA reports; about 5 % below the nominal size on cards with ECC
 
 
 _T, _GIB = 1e12, 2**30
 
-# Sources: reference/training.md §5 for the operations (A10G: 70, not the A10's 125 that TRL's and Lightning's tables give
-# it); H200 has H100's chip (NVIDIA's data sheet, [unverified] here). Memory: [unverified] where no such card was at hand;
-# batching asks the device itself. The names are whole: H100 PCIe and H200 NVL are other, slower cards.
+# Keys are the complete CUDA names without "NVIDIA ": H100 PCIe and H200 NVL are other, slower cards.
+# Operations: NVIDIA's data sheets. A10G has 70; TRL and Lightning list the 125 of the A10, which is
+# another card. H200 has the chip of the H100 [unverified here]. Memory is [unverified] where no such
+# card was available; batching.py reads the memory of the actual device.
 SHEETS = {
     "A10G": Sheet(70 * _T, None, int(22.0 * _GIB)),
     "L4": Sheet(121 * _T, 242 * _T, int(22.0 * _GIB)),
@@ -30,16 +45,52 @@ SHEETS = {
 
 
 def sheet(name: str) -> Sheet | None:
-    """The data sheet of the device that CUDA calls `name`; None if it is not in the table."""
+    """Return the data sheet of a device by its CUDA name, or None if it is not in the table."""
     return SHEETS.get(name.removeprefix("NVIDIA "))
 
 
 def peak_flops(name: str, *, fp8: bool = False) -> float | None:
-    """Dense operations per second of this device, in bfloat16 or FP8; None where they are not known.
+    """Return dense operations per second of a device, in bfloat16 or FP8; None if unknown.
 
-    MFU is stated against bfloat16 in every mode, so that modes compare: FP8 may exceed what bfloat16 can reach.
+    MFU is reported against the bfloat16 peak in every mode, so that modes can be compared. A run
+    in FP8 may therefore exceed 100 %.
     """
     known = sheet(name)
     if known is None:
         return None
     return known.fp8 if fp8 else known.bfloat16
+
+
+@dataclass(frozen=True)
+class Device:
+    """The device that holds the model, with its CUDA compute capability."""
+
+    torch_device: torch.device
+    name: str
+    capability: tuple[int, int] | None  # CUDA compute capability; None on CPU
+
+    @classmethod
+    def here(cls) -> Device:
+        """Return the CUDA device of this process if it has one, else the CPU."""
+        import torch
+
+        if not torch.cuda.is_available():
+            return cls(torch.device("cpu"), "cpu", None)
+        cuda = torch.device("cuda", torch.cuda.current_device())
+        return cls(cuda, torch.cuda.get_device_name(cuda), torch.cuda.get_device_capability(cuda))
+
+    @property
+    def has_fp8(self) -> bool:
+        """Whether the device has FP8 tensor cores."""
+        return self.capability is not None and self.capability >= NATIVE_CAPABILITY
+
+    @property
+    def has_bfloat16(self) -> bool:
+        """Whether the device has bfloat16 tensor cores."""
+        return self.capability is not None and self.capability >= BFLOAT16_CAPABILITY
+
+    def memory_bytes(self) -> int:
+        """Return the total memory of a CUDA device, in bytes."""
+        import torch
+
+        return int(torch.cuda.get_device_properties(self.torch_device).total_memory)

@@ -1,23 +1,33 @@
-"""Floating-point operations that one LoRA step needs: what MFU (model FLOPs utilization) is a share of.
+"""Count the floating-point operations of a LoRA training step. MFU is measured against them.
 
     MFU = of_step(shape, rank, Tokens.of(documents)).total / seconds / devices.peak_flops(name)
 
-Forward, and backward without the weights' gradients, which a frozen base does not have: a linear costs 2 operations a
-weight and token in each direction, an adapter 2 forward and 4 backward, attention's two products 2 forward and 4
-backward. Operations that are done again to save memory (recomputed layers, flash attention's backward) do not count:
-they are a cost of the implementation, not of the model. The usual 6 × parameters overstates a LoRA step by half.
+MFU is model FLOPs utilization: operations that the model needs, per second, over the device's peak.
+
+A multiply-add counts as 2 operations. The base is frozen, so backward computes no weight gradients
+for it. Per token, a frozen linear costs 2 operations per weight forward and 2 backward; an adapter
+costs 2 forward and 4 backward; the two products of attention cost 2 forward and 4 backward per
+(query, key) pair and unit of width. Operations that are repeated to save memory (recomputed layers,
+the backward pass of flash attention) are not counted: they belong to the implementation, not to the
+model. The usual rule, 6 operations per parameter and token, overestimates a LoRA step by half.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.planning.shapes import Shape
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What went through the model: tokens, (query, key) pairs that causal attention looks at, and labelled tokens."""
+    """Counts of what one pass processes.
+
+    Attributes:
+        tokens: all tokens.
+        pairs: (query, key) pairs of causal attention.
+        labelled: tokens that have a label.
+    """
 
     tokens: int
     pairs: int
@@ -25,7 +35,7 @@ class Tokens:
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> "Tokens":
-        """Each token attends to itself and to its own document's tokens before it."""
+        """Count documents. A token attends to itself and to earlier tokens of its own document."""
         counted = [(len(d), len(d) * (len(d) + 1) // 2, d.target_tokens) for d in documents]
         return cls(*map(sum, zip(*counted, strict=True))) if counted else cls(0, 0, 0)
 
@@ -37,7 +47,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Flops:
-    """Operations of forward and backward, by part."""
+    """Operations of forward and backward, by part of the model."""
 
     linears: int
     adapters: int
@@ -46,20 +56,20 @@ class Flops:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all parts."""
         return self.linears + self.adapters + self.attention + self.head
 
 
 def of_step(shape: Shape, rank: int, tokens: Tokens) -> Flops:
-    """The operations of one training step over `tokens` with adapters of this rank."""
+    """Return the operations of one training step over `tokens`, with adapters of this rank."""
     d, q, k = shape.hidden, shape.queries, shape.keys
-    # nothing is trained below the first layer's q, k and v: their inputs need no gradient
+    # Nothing is trained below q, k and v of the first layer, so their inputs need no gradient:
+    # backward skips one product of each of these linears and of their A matrices.
     first, first_down = d * (q + 2 * k), 3 * d * rank
     return Flops(
         linears=2 * tokens.tokens * (2 * shape.layers * shape.layer_weights - first),
         adapters=2 * tokens.tokens * (3 * shape.layers * shape.adapter_weights(rank) - first_down),
         attention=3 * shape.layers * 4 * q * tokens.pairs,
-        head=4
-        * shape.embedding
-        * tokens.labelled,  # the gradient of the hidden states is made with the loss
+        # chunked_loss.py computes the gradient of the hidden states in forward: two products
+        head=4 * shape.embedding * tokens.labelled,
     )

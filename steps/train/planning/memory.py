@@ -1,53 +1,57 @@
-"""How many bytes a training step needs at its worst moment, before anything is loaded.
+"""Predict the peak memory of a training step, in bytes, before anything is loaded.
 
     peak(Plan(MINISTRAL_3B, "storage", rank=16), 8192, recomputed=14).total
 
-Four parts: the base, the adapters with gradients and optimizer state, what autograd keeps for backward, and what exists
-only for a moment. The third is exact (each term below is a tensor that torch saves; tests compare byte for byte), the
-peak is within 10 % of what torch's allocator counts on CPU. `cuda=True` differs in the terms marked so, which follow from
-the kernels' code and are [unverified] until a GPU ran tests/steps/train/test_on_a_gpu.py. Native modes are meant for CUDA
-only: the CPU emulates their product, in float32.
+The peak has four parts:
+
+* base: the frozen model.
+* adapters: adapter weights, their gradients and the optimizer state.
+* kept: what autograd saves in forward for backward. This part is exact: each term below is a tensor
+  that torch saves, and tests compare the sum with the saved bytes.
+* momentary: tensors that exist for a short time at the peak.
+
+The total is within 10 % of what torch's allocator counts on CPU. Terms that differ on CUDA test
+`plan.on_cuda`; they follow from the code of the kernels and are [unverified] until
+tests/steps/train/test_on_a_gpu.py has run on a GPU. Native modes are predicted for CUDA only: the
+CPU emulates the FP8 product in float32, which takes more memory.
+
+In the formulas w is `plan.element_bytes`, the size of an activation.
 """
 
 from dataclasses import dataclass
 
-from steps.train.model.chunked_loss import CHUNK_LOGITS
-from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape
 
-_WEIGHT_BYTES = {
-    "storage": 1.0,
-    "native": 1.0,
-    "native_dx": 1.0,
-    "nf4": 0.516,
-}  # nf4: with doubly quantized scales
-# Per adapter weight, beside 4 for the float32 weight and 4 for its gradient: AdamW's two float32 moments, or
-# bitsandbytes' two bytes with a float32 absmax for each 256 of each. Paged state may leave the device; counted as if not.
+# The loss computes this many logits at a time (model/chunked_loss.py): 0.5 GiB in float32, the
+# logits of 1,024 positions with Ministral's vocabulary.
+CHUNK_LOGITS = 2**27
+
+# Bytes per weight of the base's linears; nf4 includes its doubly quantized scales. Modes that are
+# not listed store weights in the dtype of the activations.
+_WEIGHT_BYTES = {"storage": 1.0, "native": 1.0, "native_dx": 1.0, "nf4": 0.516}
+
+# Optimizer bytes per adapter weight, in addition to 4 for the float32 weight and 4 for its gradient.
+# AdamW has two float32 moments; bitsandbytes has two bytes, and one float32 absmax per 256 values of
+# each. Paged state may move to the host, but is counted as if it stayed on the device.
 _STATE_BYTES = {"adamw": 8.0, "adamw_8bit": 2 + 8 / 256, "paged_adamw_8bit": 2 + 8 / 256}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to be trained, and how; nothing about batch sizes."""
+    """The model and the way it is trained, without batch sizes."""
 
     shape: Shape
     mode: str  # Precision.effective
     rank: int
     optimizer: str = "adamw"
-    element: int = 2  # bytes of an activation: 2 = bfloat16 under autocast, 4 = float32 without
-    cuda: bool = True
+    element_bytes: int = 2  # of an activation: 2 = bfloat16 under autocast, 4 = float32 without
+    on_cuda: bool = True
     shards: int = 1  # processes among which every layer is split (FSDP2)
-
-    @classmethod
-    def of(cls, shape: Shape, precision: Precision, *, rank: int, optimizer: str) -> "Plan":
-        """The plan of a run with this precision."""
-        on_cuda = precision.device.capability is not None
-        return cls(shape, precision.effective, rank, optimizer, precision.dtype.itemsize, on_cuda)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes at the worst moment, by part."""
+    """Bytes at the peak, by part (see the module's docstring)."""
 
     base: int
     adapters: int
@@ -56,18 +60,27 @@ class Estimate:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all parts."""
         return self.base + self.adapters + self.kept + self.momentary
 
 
 def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = None) -> Estimate:
-    """The peak of one pass over a packed row of `tokens`, the first `recomputed` layers of which recompute.
+    """Return the peak of one pass over a packed row of `tokens`.
 
-    Without `labelled` every token is taken to carry a label, which is the worst case.
+    The pass reaches its peak at one of three moments: in the loss, in the backward pass of the last
+    layer that keeps its activations, or in that of the last layer that recomputes them.
+
+    Args:
+        plan: the model and the way it is trained.
+        tokens: length of the row.
+        recomputed: the first `recomputed` layers recompute their activations, the others keep them.
+        labelled: tokens that have a label; None takes all of them, which is the worst case.
     """
     labelled = tokens if labelled is None else labelled
     kept = kept_bytes(plan, tokens, recomputed=recomputed, labelled=labelled)
-    casts = recomputed * _casts(plan)  # autocast forgets its copies when forward ends
+    # Recomputed layers do not save autocast's copies of the adapters, but autocast caches them
+    # until forward ends.
+    casts = recomputed * _casts(plan)
     moments = [
         kept + casts + _loss_moment(plan, tokens, labelled),
         _recompute_moment(plan, tokens, recomputed),
@@ -79,84 +92,86 @@ def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = Non
 
 
 def base_bytes(plan: Plan) -> int:
-    """The frozen model: linears by mode, embedding and norms in the activations' dtype."""
+    """Return the bytes of the frozen model.
+
+    Linears are stored as the mode says, embedding, head and norms in the dtype of the activations.
+    """
     shape = plan.shape
     norms = (2 * shape.layers + 1) * shape.hidden
-    layer = shape.layer_weights * _WEIGHT_BYTES.get(plan.mode, plan.element)
-    linears = shape.layers * layer / plan.shards + (
-        2 * layer if plan.shards > 1 else 0
-    )  # one at work, the next coming
-    return round(linears) + plan.element * (shape.embedding + norms)
+    layer = shape.layer_weights * _WEIGHT_BYTES.get(plan.mode, plan.element_bytes)
+    # FSDP2 gathers whole layers: the one that runs and the next one, which is prefetched.
+    gathered = 2 * layer if plan.shards > 1 else 0
+    linears = shape.layers * layer / plan.shards + gathered
+    return round(linears) + plan.element_bytes * (shape.ends + norms)
 
 
 def adapter_bytes(plan: Plan) -> int:
-    """Adapters in float32, their gradients and the optimizer's state."""
-    each = plan.shape.adapter_weights(plan.rank)
-    gathered = 2 * each * 4 if plan.shards > 1 else 0
-    return round(
-        plan.shape.layers * each * (8 + _STATE_BYTES[plan.optimizer]) / plan.shards + gathered
-    )
+    """Return the bytes of the float32 adapters, their gradients and the optimizer state."""
+    weights = plan.shape.adapter_weights(plan.rank)
+    gathered = 2 * weights * 4 if plan.shards > 1 else 0
+    bytes_per_weight = 8 + _STATE_BYTES[plan.optimizer]
+    return round(plan.shape.layers * weights * bytes_per_weight / plan.shards + gathered)
 
 
 def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> int:
-    """What autograd keeps from forward to backward; exact."""
-    shape, w = plan.shape, plan.element
-    ends = tokens * (4 * shape.hidden + 4)  # the final norm's input in float32 and its rsqrt
-    ends += tokens * 2 * w * shape.head_width  # cos and sin
-    ends += (
-        labelled * w * shape.hidden + tokens
-    )  # the hidden states' gradient, and which of them are labelled
-    if (
-        recomputed == 0
-    ):  # nothing below the first layer's norm is trained, and no gradient goes through its q, k and v
-        ends -= tokens * (4 * shape.hidden + 4) + (
-            3 * w * plan.rank * shape.hidden if w == 2 else 0
-        )
+    """Return the bytes that autograd saves in forward for backward; exact."""
+    shape, w = plan.shape, plan.element_bytes
+    ends = tokens * (4 * shape.hidden + 4)  # the final norm's input in float32, and its rsqrt
+    ends += tokens * 2 * w * shape.head_width  # cos and sin of the rotary embedding
+    ends += labelled * w * shape.hidden  # the hidden states' gradient, which the loss computes
+    ends += tokens  # the mask of labelled tokens
+    if recomputed == 0:
+        # Nothing below the first layer is trained: its input norm saves nothing, and neither do the
+        # A matrices of its q, k and v, whose inputs need no gradient.
+        ends -= tokens * (4 * shape.hidden + 4)
+        ends -= 3 * w * plan.rank * shape.hidden if w == 2 else 0
     layers = (shape.layers - recomputed) * layer_bytes(plan, tokens)
-    return ends + layers + recomputed * tokens * w * shape.hidden
+    inputs = recomputed * tokens * w * shape.hidden  # a recomputed layer saves its input only
+    return ends + layers + inputs
 
 
 def layer_bytes(plan: Plan, tokens: int) -> int:
-    """What one layer keeps that does not recompute."""
-    shape, w = plan.shape, plan.element
+    """Return the bytes that one layer saves if it does not recompute."""
+    shape, w = plan.shape, plan.element_bytes
     d, f, q, k = shape.hidden, shape.ffn, shape.queries, shape.keys
-    norms = 2 * (4 * d + 4) + 2 * w * d  # inputs in float32 with their rsqrt, outputs
-    attention = (
-        w * (q + 2 * k) + w * q + 4 * shape.heads + w
-    )  # q, k, v, output, log-sum-exp, llama-4 scale
-    if not plan.cuda:
-        attention += w * q  # the documents' outputs, put together
+    norms = 2 * (4 * d + 4) + 2 * w * d  # two inputs in float32 with their rsqrt, two outputs
+    attention = w * (q + 2 * k) + w * q  # q, k, v and the output
+    attention += 4 * shape.heads + w  # log-sum-exp in float32, and the llama-4 scale
+    if not plan.on_cuda:
+        attention += w * q  # the outputs of all documents, concatenated
     mlp = 4 * w * f  # gate, silu(gate), up, product
-    adapters = 7 * w * plan.rank  # between A and B
+    adapters = 7 * w * plan.rank  # outputs of A, which are the inputs of B, of seven linears
     return tokens * (norms + attention + mlp + adapters) + _casts(plan)
 
 
 def _casts(plan: Plan) -> int:
-    """Autocast's bfloat16 copies of one layer's adapters."""
-    return 2 * plan.shape.adapter_weights(plan.rank) if plan.element == 2 else 0
+    """Return the bytes of autocast's bfloat16 copies of one layer's adapters."""
+    return 2 * plan.shape.adapter_weights(plan.rank) if plan.element_bytes == 2 else 0
 
 
 def _loss_moment(plan: Plan, tokens: int, labelled: int) -> int:
-    """Beyond what is kept while the loss is computed: all hidden states, the labelled ones, a chunk of logits twice in
-    float32 (themselves, and logsumexp's own copy).
+    """Return the bytes that the loss needs in addition to what is kept.
+
+    These are all hidden states, the labelled ones, and a chunk of logits twice in float32: the
+    logits, and the copy that logsumexp makes.
     """
     chunk = min(labelled, max(1, CHUNK_LOGITS // plan.shape.vocabulary)) * plan.shape.vocabulary
-    return plan.element * plan.shape.hidden * (tokens + labelled) + 8 * chunk
+    return plan.element_bytes * plan.shape.hidden * (tokens + labelled) + 8 * chunk
 
 
 def _backward_moment(plan: Plan, tokens: int) -> int:
-    """Beyond what is kept while the last layer's MLP goes backward: its product is gone, and there are three gradients
-    of that size (of the product, silu and up) or, at its down projection, two and the decoded weight.
+    """Return the bytes that the backward pass of one layer's MLP needs in addition to what is kept.
+
+    At this moment the MLP's product has been released. Three gradients of its size exist (of the
+    product, of silu and of up) or, in the down projection, two of them and the decoded weight.
     """
-    shape, w = plan.shape, plan.element
+    shape, w = plan.shape, plan.element_bytes
     product = tokens * w * shape.ffn
     decodes = plan.mode != "off"
-    decoded = (
-        decodes * shape.ffn * shape.hidden * (w if plan.cuda else w + 4)
-    )  # the CPU's table wants int32 indices
-    promotes = (
-        decodes and w == 2 and not plan.cuda
-    )  # the CPU scales bfloat16 through float32 copies
+    # The CPU decodes through a lookup table, which wants int32 indices: 4 more bytes a weight.
+    decoded = decodes * shape.ffn * shape.hidden * (w if plan.on_cuda else w + 4)
+    # The CPU multiplies bfloat16 by the float32 scale through float32 copies.
+    promotes = decodes and w == 2 and not plan.on_cuda
     promoted = promotes * 8 * tokens * shape.ffn
     gradient = tokens * w * shape.hidden
     return gradient + max(
@@ -165,17 +180,20 @@ def _backward_moment(plan: Plan, tokens: int) -> int:
 
 
 def _quantizing(plan: Plan, tokens: int) -> int:
-    """The down projection's input, quantized in forward: in float32, then in FP8."""
+    """Return the bytes of the quantized input of the down projection: in float32, then in FP8."""
     return 5 * tokens * plan.shape.ffn if plan.mode.startswith("native") else 0
 
 
 def _recompute_moment(plan: Plan, tokens: int, recomputed: int) -> int:
-    """The last of the recomputed layers goes backward: the inputs of all of them, and it alone is whole."""
+    """Return the bytes kept and momentary in the backward pass of the last recomputed layer.
+
+    The layers behind it have released what they kept. What remains are the inputs of all recomputed
+    layers and the saved tensors of this one layer.
+    """
     if recomputed == 0:
         return 0
-    inputs = recomputed * tokens * plan.element * plan.shape.hidden
-    shared = (
-        tokens * plan.element * plan.shape.hidden if plan.element == 4 else 0
-    )  # its norm keeps the input itself
-    cos_sin = tokens * 2 * plan.element * plan.shape.head_width
+    inputs = recomputed * tokens * plan.element_bytes * plan.shape.hidden
+    # In float32 the layer's norm saves the layer's input itself, not a copy of it.
+    shared = tokens * plan.element_bytes * plan.shape.hidden if plan.element_bytes == 4 else 0
+    cos_sin = tokens * 2 * plan.element_bytes * plan.shape.head_width
     return inputs + cos_sin + layer_bytes(plan, tokens) - shared + _backward_moment(plan, tokens)

@@ -1,10 +1,11 @@
-"""Which fine-tunes of Ministral-3-3B fit which device, as a table: the memory model and batching.py, asked without a GPU.
+"""Print which fine-tunes of Ministral-3-3B fit which device, without a GPU.
 
-    python -m steps.train.planning.memory_table                       every known device, 8,192-token rows
+    python -m steps.train.planning.memory_table                       8,192-token rows
     python -m steps.train.planning.memory_table --sequence-length 2048 --mode off --rank 64
 
-Each line is what batching.py would decide there, and what memory.py says that needs: GiB at the worst moment, the share of
-it that each part has, and what stays free of what CUDA reports as the device's total.
+One line per known device shows the batching that batching.py would choose, and the peak that
+memory.py predicts for it, in GiB: the total, its parts, and what stays free of the memory that CUDA
+reports.
 """
 
 import argparse
@@ -23,7 +24,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Line:
-    """One device's answer; GiB."""
+    """The batching and the memory of one device; sizes in GiB."""
 
     device: str
     rows_at_once: int
@@ -37,7 +38,7 @@ class Line:
 
 
 def table(plan: Plan, sequence_length: int) -> list[Line]:
-    """One line for each known device on which this fits."""
+    """Return one line for each known device on which this plan fits."""
     return [line for name in SHEETS if (line := _line(name, plan, sequence_length)) is not None]
 
 
@@ -65,6 +66,18 @@ def _line(name: str, plan: Plan, sequence_length: int) -> Line | None:
 
 def main() -> int:
     """Print the table."""
+    options = _parser().parse_args()
+    plan = Plan(MINISTRAL_3B, options.mode, options.rank, options.optimizer)
+    columns = ("rows", "recomputed", "base", "adapters", "kept", "momentary", "needed", "free")
+    sys.stdout.write(f"{'GiB':16}" + "".join(f"{column:>11}" for column in columns) + "\n")
+    for line in table(plan, options.sequence_length):
+        sizes = (line.base, line.adapters, line.kept, line.momentary, line.needed, line.free)
+        sys.stdout.write(f"{line.device:16}{line.rows_at_once:11}{line.recomputed_layers:11}")
+        sys.stdout.write("".join(f"{size:11.2f}" for size in sizes) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steps.train.planning.memory_table",
         description=(__doc__ or "").split("\n\n")[0],
@@ -80,17 +93,9 @@ def main() -> int:
         "--optimizer", default="adamw", choices=("adamw", "adamw_8bit", "paged_adamw_8bit")
     )
     parser.add_argument(
-        "--rank", type=int, default=16, help="of the adapters (default %(default)s)"
+        "--rank", type=int, default=16, help="rank of the adapters (default %(default)s)"
     )
-    asked = parser.parse_args()
-    plan = Plan(MINISTRAL_3B, asked.mode, asked.rank, asked.optimizer)
-    heads = ("rows", "recomputed", "base", "adapters", "kept", "momentary", "needed", "free")
-    sys.stdout.write(f"{'GiB':16}" + "".join(f"{head:>11}" for head in heads) + "\n")
-    for line in table(plan, asked.sequence_length):
-        numbers = (line.base, line.adapters, line.kept, line.momentary, line.needed, line.free)
-        sys.stdout.write(f"{line.device:16}{line.rows_at_once:11}{line.recomputed_layers:11}")
-        sys.stdout.write("".join(f"{number:11.2f}" for number in numbers) + "\n")
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

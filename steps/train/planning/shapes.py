@@ -1,7 +1,7 @@
-"""The sizes of a decoder that memory and FLOPs follow from.
+"""The sizes of a decoder, from which memory and FLOPs follow.
 
-Shape.of(model.config.text_config)
-MINISTRAL_3B                        for tables without the model at hand
+Shape.of(model.config.text_config)      the shape of a loaded model
+MINISTRAL_3B                            for tables, without a model
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a Ministral-3: layers × (attention + gated MLP), with tied embeddings."""
+    """Sizes of a Ministral-3: layers of attention and a gated MLP, embedding and head.
+
+    Train's models have tied embeddings. `tied=False` is for the larger models of docs/scaling.md.
+    """
 
     hidden: int
     ffn: int
@@ -19,10 +22,11 @@ class Shape:
     kv_heads: int
     head_width: int
     vocabulary: int
+    tied: bool = True  # embedding and head are one tensor
 
     @classmethod
     def of(cls, text_config: Any) -> "Shape":
-        """The shape that transformers' configuration of the language model declares."""
+        """Return the shape in transformers' configuration of the language model."""
         return cls(
             text_config.hidden_size,
             text_config.intermediate_size,
@@ -35,32 +39,37 @@ class Shape:
 
     @property
     def queries(self) -> int:
-        """Width of all query heads."""
+        """Width of all query heads together."""
         return self.heads * self.head_width
 
     @property
     def keys(self) -> int:
-        """Width of all key heads, which is that of all value heads."""
+        """Width of all key heads together. The value heads have the same width."""
         return self.kv_heads * self.head_width
 
     @property
     def linears(self) -> tuple[tuple[int, int], ...]:
-        """(in, out) of a layer's linears: q, k, v, o, gate, up, down."""
+        """(in, out) of one layer's linears: q, k, v, o, gate, up, down."""
         d, f, q, k = self.hidden, self.ffn, self.queries, self.keys
         return (d, q), (d, k), (d, k), (q, d), (d, f), (d, f), (f, d)
 
     @property
     def layer_weights(self) -> int:
-        """Weights of one layer's linears."""
+        """Number of weights in one layer's linears."""
         return sum(inputs * outputs for inputs, outputs in self.linears)
 
     @property
     def embedding(self) -> int:
-        """Weights of the embedding, which is the head too."""
+        """Number of weights in the embedding. The head has as many."""
         return self.vocabulary * self.hidden
 
+    @property
+    def ends(self) -> int:
+        """Number of weights in embedding and head together."""
+        return self.embedding if self.tied else 2 * self.embedding
+
     def adapter_weights(self, rank: int) -> int:
-        """Weights of the LoRA adapters of one layer."""
+        """Return the number of weights in the LoRA adapters of one layer."""
         return sum(rank * (inputs + outputs) for inputs, outputs in self.linears)
 
 

@@ -1,4 +1,7 @@
-"""All that is told of a fine-tune, as one document: the content of `report.json`, and the only source of page and card."""
+"""The report of a fine-tune as one document.
+
+It is the content of `report.json`, and the only source of the page and of the model card.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -14,14 +17,16 @@ from steps.governance.manifest import (
     TableVersion,
     TrainingMetrics,
 )
+from steps.train.tracking.tracker import LiveMetrics
 
-CURVE_POINTS = 1000  # at most: Register takes a report of 16 MiB, and no screen shows more
+CURVE_POINTS = 1000  # at most: Register accepts a report of 16 MiB, and no screen shows more
 
 
 class Metrics(TrainingMetrics):
-    """The manifest's, with what can be derived from them: perplexity is exp(loss), None where that overflows.
+    """The metrics of the manifest and numbers derived from them.
 
-    `eval_examples` is how many held-out examples each evaluation measured (`MaxEvalExamples` bounds it).
+    Perplexity is exp(loss), None where that overflows. `eval_examples` is how many held-out
+    examples each evaluation measured (`MaxEvalExamples` bounds it).
     """
 
     eval_examples: Count
@@ -31,7 +36,10 @@ class Metrics(TrainingMetrics):
 
 
 class Share(Part):
-    """Loss on some of the held-out documents, in nats per target token; their name is a year or a group of companies."""
+    """Loss on some of the held-out documents, in nats per target token.
+
+    The name is a year of filing or a group of companies.
+    """
 
     name: str
     tokens: Count
@@ -49,7 +57,11 @@ class Data(Part):
 
 
 class Lineage(Part):
-    """By which ids the same can be found elsewhere: SageMaker, Unity Catalog, evidence bucket, mirror, source code."""
+    """Ids by which others find this run.
+
+    They are ids of SageMaker, Unity Catalog, the evidence bucket, the base model's mirror and the
+    source code.
+    """
 
     execution_arn: str
     training_job: str
@@ -59,15 +71,8 @@ class Lineage(Part):
     git_commit: str | None
 
 
-class LiveMetrics(Part):
-    """The MLflow run that shows the job's curves, None where there is none, and what went wrong with it."""
-
-    mlflow_run_id: str | None
-    problems: list[str]
-
-
 class Sample(Part):
-    """Greedy answers to one held-out example, which is named and not quoted."""
+    """Greedy answers to one held-out example. The example is named, not quoted."""
 
     example_id: str
     base: str
@@ -75,7 +80,10 @@ class Sample(Part):
 
 
 class Merged(Part):
-    """How near the merged model's logits are to the tuned model's and to the base's, as a share of the former's norm."""
+    """How far the merged model's logits are from the tuned model's and from the base's.
+
+    Each difference is a share of the norm of the tuned model's logits.
+    """
 
     documents: Count
     positions: Count
@@ -85,7 +93,10 @@ class Merged(Part):
 
 
 class Findings(Part):
-    """The whole document. `system` is the system message of every example: serving must say the same."""
+    """The whole document.
+
+    `system` is the system message of every example; a server of the model must use the same.
+    """
 
     schema_: Literal["governed-finetune/training-report/1"] = Field(alias="schema")
     system: str
@@ -95,7 +106,7 @@ class Findings(Part):
     data: Data
     lineage: Lineage
     live_metrics: LiveMetrics
-    lengths: dict[str, dict[str, Any]]  # as `examples.Lengths` records them
+    lengths: dict[str, dict[str, Any]]  # by split, from `truncation.Lengths.record`
     precision: Precision
     parameters: dict[str, str | int | float | bool]
     curve: list[dict[str, int | float]]
@@ -110,7 +121,12 @@ class Findings(Part):
 def thinned(
     curve: Sequence[Mapping[str, int | float]], points: int = CURVE_POINTS
 ) -> tuple[list[dict[str, int | float]], int]:
-    """The curve in at most so many points, each the mean of as many neighbours, at the step of the last; and how many."""
+    """Reduce a curve to at most `points` points.
+
+    Returns:
+        The points, each the mean of consecutive entries at the step of the last one, and how many
+        entries make a point.
+    """
     together = max(1, -(-len(curve) // points))
     groups = [curve[start : start + together] for start in range(0, len(curve), together)]
     return [_mean(group) for group in groups], together

@@ -1,9 +1,10 @@
-"""Pictures as inline SVG: lines over steps, bars over classes. No script, no font, no file from anywhere.
+"""Charts as inline SVG: lines over steps and bars over classes, without scripts, fonts or files.
 
-    svg = lines([Line("train loss", points), Line("eval loss", others, dots=True)], x="optimizer step", y="nats per token")
+    losses = [Line("train loss", points), Line("eval loss", others, dots=True)]
+    svg = lines(losses, x="optimizer step", y="nats per token")
 
-Elements, not text: whatever a label holds is escaped when the tree is written. Colours come from the page's style
-(classes `s0`, `s1`, …), so that they can follow the reader's light or dark screen.
+The functions return trees of elements, so labels are escaped when a tree is serialized. Colours
+come from the page's style (classes `s0`, `s1`, …) and follow the reader's light or dark theme.
 """
 
 import math
@@ -11,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
-_WIDTH, _HEIGHT = 720, 260  # of the drawing's own units; the page scales it
+_WIDTH, _HEIGHT = 720, 260  # in units of the drawing; the page scales it
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 26, 40  # margins for labels
-_TICKS = 5  # about so many on an axis
+_TICKS = 5  # on an axis, approximately
 _BAR_GAP = 0.25  # of a class's width
 
 Point = tuple[float, float]
@@ -21,7 +22,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """One series; `dots` marks each of its points, `ringed` the point at that x."""
+    """One series. `dots` marks each point; `ringed` is the x of a point to mark with a ring."""
 
     label: str
     points: Sequence[Point]
@@ -31,13 +32,13 @@ class Line:
 
 @dataclass(frozen=True)
 class _Frame:
-    """From values to places."""
+    """The range of values that the drawing shows."""
 
     low: Point
     high: Point
 
     def place(self, point: Point) -> Point:
-        """Where a point is drawn; y grows downward."""
+        """Return where a point is drawn; y grows downward."""
         spans = [(high - low) or 1.0 for low, high in zip(self.low, self.high, strict=True)]
         x, y = (
             (value - low) / span for value, low, span in zip(point, self.low, spans, strict=True)
@@ -48,7 +49,7 @@ class _Frame:
 
 
 def lines(series: Sequence[Line], *, x: str, y: str) -> Element:
-    """A line chart; points that are no numbers are left out."""
+    """Return a line chart. Points with NaN or infinite values are left out."""
     kept = [[point for point in line.points if all(map(math.isfinite, point))] for line in series]
     every = [point for points in kept for point in points] or [(0.0, 0.0)]
     y_ticks = ticks(min(p[1] for p in every), max(p[1] for p in every))
@@ -67,7 +68,7 @@ def lines(series: Sequence[Line], *, x: str, y: str) -> Element:
 def bars(
     classes: Sequence[str], series: Mapping[str, Sequence[float]], *, x: str, y: str
 ) -> Element:
-    """Bars side by side, one group for each class."""
+    """Return a bar chart: one group of bars for each class, one bar for each series."""
     y_ticks = ticks(
         0.0, max((value for values in series.values() for value in values), default=0.0)
     )
@@ -94,7 +95,7 @@ def bars(
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten) from at most `low` to at least `high`."""
+    """Return multiples of 1, 2 or 5 times a power of ten that cover `low` to `high`."""
     span = (high - low) or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(span / _TICKS))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= _TICKS)
@@ -103,7 +104,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def written(value: float) -> str:
-    """A number as short as it can be read: 2.5, 12000, 2e-05."""
+    """Format a number briefly: 2.5, 12000, 2e-05."""
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e7 else f"{value:.4g}"
 
 
@@ -158,18 +159,16 @@ def _draw_line(
 
 
 def _draw_legend(svg: Element, labels: Sequence[str]) -> None:
-    """Which colour is which; a series that is alone needs none, the axis names it."""
+    """Draw which colour is which series. A single series needs no legend: the axis names it."""
     if len(labels) < 2:
         return
-    x = (
-        _WIDTH - _RIGHT - sum(24 + 7 * len(label) for label in labels)
-    )  # 7 units: a letter of the page's font, about
+    letter = 7  # units, approximately, in the page's font
+    x = _WIDTH - _RIGHT - sum(24 + letter * len(label) for label in labels)
     for at, label in enumerate(labels):
-        SubElement(
-            svg, "rect", {"x": _at(x), "y": "4", "width": "10", "height": "10", "class": f"s{at} fill"}
-        )  # fmt: skip
+        place = {"x": _at(x), "y": "4", "width": "10", "height": "10"}
+        SubElement(svg, "rect", place | {"class": f"s{at} fill"})
         _text(svg, (x + 14, 13), label, "start")
-        x += 24 + 7 * len(label)
+        x += 24 + letter * len(label)
 
 
 def _text(svg: Element, place: Point, text: str, anchor: str) -> None:

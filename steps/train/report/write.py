@@ -1,9 +1,9 @@
-"""What a reader should know about a fine-tune: `report.json` for programs, `report.html` and a model card for people.
+"""Write the report of a fine-tune: `report.json`, `report.html` and the model card `README.md`.
 
     write(folder, origin, tuned, comparison)
 
-None of them quotes governed text: examples are named by id, answers are the models' own, and the system message is the
-template's.
+None of them quotes governed text. Examples are named by id, the answers are the models' own, and
+the system message is that of Prepare's template.
 """
 
 import importlib.metadata
@@ -22,7 +22,7 @@ from steps.train.model.logit_probe import Comparison
 from steps.train.report import findings, html_page, model_card
 from steps.train.report.findings import Findings
 
-COMMIT = "GIT_COMMIT"  # an image may carry the commit that it was built from
+COMMIT = "GIT_COMMIT"  # environment variable: the commit that the image was built from
 _PACKAGES = (
     "torch",
     "transformers",
@@ -33,7 +33,8 @@ _PACKAGES = (
     "deltalake",
     "pyarrow",
 )
-_OTHERS = (  # hyperparameters that say where, not how; lineage has them
+# Hyperparameters that name places, not settings. The report has them under `lineage`
+_PLACES = (
     *("execution_arn", "curated_table", "prepare_manifest_uri", "train_evidence_uri", "base_model"),
     *("base_model_revision", "databricks_host", "databricks_secret_id", "region"),
 )
@@ -49,7 +50,7 @@ def write(folder: Path, origin: Origin, tuned: Tuned, comparison: Comparison | N
 
 
 def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Findings:
-    """All findings of a fine-tune."""
+    """Return the report as one document."""
     history, best = tuned.history, tuned.best.evaluation
     curve, together = findings.thinned(history.curve)
     evaluations, _ = findings.thinned(
@@ -133,7 +134,7 @@ def _lineage(origin: Origin) -> findings.Lineage:
 
 
 def _parameters(arguments: Arguments) -> dict[str, str | int | float]:
-    return {name: value for name, value in vars(arguments).items() if name not in _OTHERS}
+    return {name: value for name, value in vars(arguments).items() if name not in _PLACES}
 
 
 def _versions() -> dict[str, str]:

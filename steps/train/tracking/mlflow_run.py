@@ -1,25 +1,29 @@
-"""The MLflow run of one training job, through databricks-sdk: found or made, written to, ended.
+"""The MLflow run of one training job, through databricks-sdk.
 
-    run = MlflowRun(workspace, experiment="/Shared/governed-finetune-dev", training_job="…", tags={…}, params={…})
-    run.open()                      # found by its tag, else made; RUNNING from here on
+    run = MlflowRun(workspace, experiment="/Shared/e", training_job="…", tags={…}, params={…})
+    run.open()                      # find it by its tag or create it; it is RUNNING from here on
     run.write([Point(…)], {})       # values and tags
     run.end("FINISHED")
 
-External calls. Each is sent once, with a time limit; the caller repeats what raised `Unavailable` and nothing else.
+External calls. Each is sent once, with a time limit. The caller repeats a call that raised
+`Unavailable`, and no other.
 
-    lost answer     experiment: found by name when asked again. Run: found by its tag when asked again; of two, everybody
-                    takes the one that began first. Values, tags and status: sent again, equal ones change nothing (the
-                    hosted service may keep an equal value twice, at the same place of the curve [unverified])
-    duplicate       as above: SageMaker starting the job again opens the same run, and the steps since the last
-                    checkpoint stand in it twice, with the later time
-    time-out        a lost answer
-    429, 5xx        `Unavailable` at once, with the pause that the answer names
-    expired token   renewed before each call by governance.identity; a 401 all the same is final
-    400, 403, 404   final, and said with what to do
-    crash before    nothing is there, the next start makes it; after: the next start finds it, its status set to RUNNING
+    lost response   experiment: the repeated call finds it by name. Run: the repeated call finds it
+                    by its tag; of two runs, every caller takes the one that began first. Values,
+                    tags and status: equal ones that are sent again change nothing (the hosted
+                    service may keep an equal value twice, at the same point of the curve
+                    [unverified])
+    duplicate       as above. A job that SageMaker starts again opens the same run, and the steps
+                    since the last checkpoint are in it twice, the second with a later time
+    time-out        treated as a lost response
+    429, 5xx        raises `Unavailable` at once, with the pause that the response requests
+    expired token   governance.identity renews it before each call; a 401 is final
+    400, 403, 404   final; the error includes what to do
+    crash           before a call: nothing was created, and the next start creates it. After a
+                    call: the next start finds it and sets its status to RUNNING
 
-Rights [unverified on a live account]: CAN EDIT on the experiment; on its folder too where it does not exist yet, and
-/Shared gives that to everybody unless it was taken away.
+Permissions [unverified on a live account]: CAN EDIT on the experiment. Where it does not exist yet,
+CAN EDIT on its folder; /Shared grants that to all users unless an administrator removed it.
 """
 
 import math
@@ -56,25 +60,25 @@ from steps.governance.refusals import translated
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 TAG = "governed_finetune."  # in front of each of our tags
-MOST_POINTS = 900  # log-batch takes 1,000 values, tags and params together, 100 of them tags [docs of log_batch]
+# Values per request. log-batch accepts 1,000 values, tags and params in all, at most 100 of them
+# tags [docs of log_batch]
+MOST_POINTS = 900
 
 _JOB_TAG = f"{TAG}training_job"
-_TIMEOUT_SECONDS = (
-    30.0  # an answer takes well below 1 s; a server that is just starting gets the time it needs
-)
+# A response takes well below 1 s; a server that is just starting takes longer
+_TIMEOUT_SECONDS = 30.0
 _MOST_CHARACTERS = 250  # of a tag's value in log-batch [docs of log_batch]
 _FINAL = (
     *(databricks.BadRequest, databricks.NotImplemented),
     *(databricks.AlreadyExists, databricks.ResourceAlreadyExists),
 )
-_JOB_NAME = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9-]{0,62}"
-)  # SageMaker's rule; it stands between quotes in a search
+# SageMaker's rule. The name is quoted in a search filter, so it must not contain quotes
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value of one metric, with its optimizer step and the epoch milliseconds it was taken at."""
+    """One value of one metric, with its optimizer step and its time in epoch milliseconds."""
 
     key: str
     value: float
@@ -83,7 +87,7 @@ class Point:
 
 
 class MlflowRun:
-    """The one run of a training job, written as one principal."""
+    """The run of a training job, written by one principal."""
 
     def __init__(
         self,
@@ -107,21 +111,19 @@ class MlflowRun:
         self._tags, self._params = {_JOB_TAG: training_job, **_prefixed(tags)}, params
 
     def open(self) -> None:
-        """Have the run there, RUNNING, with its parameters; `id` is known from here on.
+        """Find or create the run, set it to RUNNING, log its parameters, and set `id`.
 
         Raises:
             AccessDenied: CAN EDIT on the experiment, or on its folder, is missing.
-            IdentityRefused: the workspace no longer knows this principal.
-            NotFound: the experiment's folder, or the experiment meanwhile, is not there.
-            Unavailable: no usable answer; call it again.
+            IdentityRefused: the workspace does not accept this principal any more.
+            NotFound: the experiment's folder is missing, or the experiment was deleted.
+            Unavailable: no usable response; call it again.
         """
         experiment_id = self._experiment_id()
         found = self._first(experiment_id)
         if found is None:
-            made = self._create(experiment_id)
-            found = (
-                self._first(experiment_id) or made
-            )  # a search that is behind does not have it yet
+            created = self._create(experiment_id)
+            found = self._first(experiment_id) or created  # a search may not return it yet
         run_id = str(found.info.run_id)
         with self._sent(f"open run {run_id} of {self._experiment}"):
             if found.info.status is not RunInfoStatus.RUNNING:
@@ -149,7 +151,7 @@ class MlflowRun:
             self._api.log_batch(run_id=self.id, metrics=metrics, tags=labels)
 
     def end(self, status: Status) -> None:
-        """Say how the job ended."""
+        """Set the status that the job ended with."""
         with self._sent(f"end run {self.id} of {self._experiment}"):
             self._api.update_run(
                 run_id=self.id, status=UpdateRunStatus(status), end_time=milliseconds()
@@ -157,7 +159,7 @@ class MlflowRun:
 
     @cached_property
     def _api(self) -> ExperimentsAPI:
-        """Made on first use, in the tracking thread."""
+        """The client. It is created on first use, in the sending thread."""
         return client_that_sends_once(self._workspace, timeout_seconds=_TIMEOUT_SECONDS).experiments
 
     def _experiment_id(self) -> str:
@@ -170,11 +172,11 @@ class MlflowRun:
         try:
             with self._sent(f"create experiment {self._experiment}"):
                 return str(self._api.create_experiment(self._experiment).experiment_id)
-        except Conflict as error:  # another job made it, or our own answer was lost
-            raise Unavailable(f"experiment {self._experiment} came to be meanwhile") from error
+        except Conflict as error:  # another job created it, or the response to us was lost
+            raise Unavailable(f"experiment {self._experiment} was created meanwhile") from error
 
     def _first(self, experiment_id: str) -> Any:
-        """The job's run that began first, or None."""
+        """Return the job's run that began first, or None."""
         with self._sent(f"search experiment {self._experiment}"):
             found = self._api.search_runs(
                 experiment_ids=[experiment_id],
@@ -193,14 +195,15 @@ class MlflowRun:
 
     @contextmanager
     def _sent(self, doing: str) -> Iterator[None]:
-        """Run one call: what is final keeps its meaning and says what to do, all else is `Unavailable`."""
+        """Run one call. Final errors get what to do; all other errors become `Unavailable`."""
         try:
             with translated(self.principal, doing):
                 yield
         except AccessDenied as error:
             raise AccessDenied(
                 error.what,
-                expected=f"CAN EDIT on the experiment {self._experiment} (on its folder, if it does not exist yet)",
+                expected=f"CAN EDIT on the experiment {self._experiment} "
+                "(on its folder, if it does not exist yet)",
                 got=str(error.__cause__).partition(" Config: ")[0][:200],
                 do=f"give {self.principal} CAN EDIT there, or set train.mlflow_experiment to null",
             ) from error
@@ -218,7 +221,7 @@ class MlflowRun:
 
 
 def milliseconds() -> int:
-    """MLflow's clock: epoch milliseconds."""
+    """Return the time as MLflow has it, in epoch milliseconds."""
     return int(time.time() * 1000)
 
 
@@ -227,7 +230,10 @@ def _prefixed(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _number(value: float) -> Any:
-    """JSON has no such numbers, protobuf's JSON has names for them; the hosted service should too [unverified]."""
+    """Return the value for JSON: NaN and infinity by protobuf's names, which JSON does not have.
+
+    Whether the hosted service accepts these names is [unverified].
+    """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

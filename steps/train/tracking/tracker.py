@@ -1,18 +1,20 @@
-"""Live metrics of a training job in the workspace's MLflow, which training neither waits for nor fails of.
+"""Live metrics of a training job in the workspace's MLflow.
 
     with tracked(arguments, workspace, training_job=name, prepared=prepared) as tracker:
         tracker.log(step, {"train_loss": 2.31})       # returns at once
         tracker.tag({"fp8_effective": "storage"})
         tracker.flush(); tracker.run_id; tracker.problems
 
-A thread of its own sends what was logged, some seconds late and many values at once. While the workspace does not
-answer, values wait in a queue; when that is full the oldest go. A missing right or a refused identity ends tracking.
-Each kind of trouble is logged once, and `problems` has it for the report, with the number of values that were lost.
-What is logged here stands in the job's log as well (progress.py): that is the record, the run is the view of it.
+Training neither waits for the workspace nor fails because of it. A separate thread sends what was
+logged, a few seconds late and many values per request. While the workspace does not answer, values
+wait in a queue; when the queue is full, the oldest are dropped. A missing permission or a refused
+identity ends tracking. Each kind of problem is logged once and is in `problems` for the report,
+with the number of lost values. The job's log has the same values (metric_lines.py): the log is the
+record, the MLflow run is a view of it.
 
-The run ends FINISHED, FAILED or, on SIGTERM, KILLED: a process cannot know whether SageMaker starts its job again (spot)
-or somebody stopped it. If it is started again it finds its run and sets it RUNNING. A process that dies without a word
-leaves it RUNNING.
+The run ends FINISHED, FAILED or, on SIGTERM, KILLED. On SIGTERM a process cannot know whether
+SageMaker starts its job again (spot) or somebody stopped it. A job that is started again finds its
+run and sets it to RUNNING. A process that is killed without SIGTERM leaves its run RUNNING.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,60 +22,51 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from steps.governance.identity import Workspace
-from steps.governance.manifest import Prepared
+from steps.governance.manifest import Part, Prepared
 from steps.train.arguments import Arguments
-from steps.train.report.findings import LiveMetrics
 from steps.train.stopping import Stopped
 from steps.train.tracking.live_tracker import FLUSH_SECONDS, LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun, Status
 
 NO_EXPERIMENT = "none"
 
+# Hyperparameters that become parameters of the run
 _PARAMS = (
-    *(
-        "epochs",
-        "max_steps",
-        "learning_rate",
-        "lora_rank",
-        "sequence_length",
-        "seed",
-        "fp8_mode",
-        "optimizer",
-    ),
-    *(
-        "eval_steps",
-        "early_stopping_patience",
-        "max_eval_examples",
-        "determinism",
-        "merged_export",
-        "compile",
-        "sharding",
-    ),
+    *("epochs", "max_steps", "learning_rate", "lora_rank", "sequence_length", "seed"),
+    *("fp8_mode", "optimizer", "eval_steps", "early_stopping_patience", "max_eval_examples"),
+    *("determinism", "merged_export", "compile", "sharding"),
 )
 
 
+class LiveMetrics(Part):
+    """The MLflow run with the job's curves (None without a run), and the problems with it."""
+
+    mlflow_run_id: str | None
+    problems: list[str]
+
+
 class Tracker(Protocol):
-    """Where metrics go while training runs; no method fails or waits for long."""
+    """Where training sends its metrics. No method raises, and only `flush` and `finish` wait."""
 
     @property
     def run_id(self) -> str | None:
-        """The MLflow run, once it is known."""
+        """The id of the MLflow run, None until it is known."""
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong so far, one sentence each, the number of lost values last."""
+        """What went wrong so far, one sentence each; the number of lost values is last."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Note the values of one optimizer step."""
+        """Queue the values of one optimizer step."""
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        """Note facts about the run."""
+        """Queue tags of the run."""
 
     def flush(self, within_seconds: float = FLUSH_SECONDS) -> None:
-        """Wait until all that was noted is sent or lost, at most so long."""
+        """Wait until all values are sent or lost, at most `within_seconds`."""
 
     def finish(self, status: Status, within_seconds: float = FLUSH_SECONDS) -> None:
-        """Send what is left, then how the job ended; at most so long."""
+        """Send what is left, then the job's status, in at most `within_seconds`."""
 
 
 @contextmanager
@@ -85,7 +78,7 @@ def tracked(
     prepared: Prepared,
     leader: bool = True,
 ) -> Iterator[Tracker]:
-    """The job's tracker, finished with what became of the block."""
+    """Yield the job's tracker; finish it with the status that the block ends with."""
     tracker = start(
         arguments, workspace, training_job=training_job, prepared=prepared, leader=leader
     )
@@ -108,8 +101,9 @@ def start(
     prepared: Prepared,
     leader: bool = True,
 ) -> Tracker:
-    """A tracker for the experiment that the hyperparameters name, or one that does nothing: where they name none, and in
-    the processes of a job that do not speak for it.
+    """Return a tracker for the experiment that the hyperparameters name.
+
+    It does nothing where they name none, and in every process of a job except the leader.
     """
     if arguments.mlflow_experiment == NO_EXPERIMENT or not leader:
         return Untracked()
@@ -130,12 +124,12 @@ def start(
 
 
 def summary(tracker: Tracker) -> LiveMetrics:
-    """For the report: where the live metrics are, and what went wrong with them."""
+    """Return the run and its problems for the report."""
     return LiveMetrics(mlflow_run_id=tracker.run_id, problems=tracker.problems)
 
 
 class Untracked:
-    """Tracks nothing."""
+    """A tracker that does nothing."""
 
     run_id: str | None = None
 
@@ -143,13 +137,13 @@ class Untracked:
         self.problems: list[str] = []
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def flush(self, within_seconds: float = FLUSH_SECONDS) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finish(self, status: Status, within_seconds: float = FLUSH_SECONDS) -> None:
-        """Nothing."""
+        """Do nothing."""

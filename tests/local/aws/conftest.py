@@ -1,7 +1,8 @@
-"""One embedded account per test session: the real server, the cloud's own template, tiny programs instead of images.
+"""One embedded account per test session: the real server, the cloud's own template, tiny programs
+instead of images.
 
-Clients are unchanged boto3. Every answer of our two services is held against botocore's model of it, because a parser
-that drops what it does not know would hide a misspelt member.
+Clients are unchanged boto3. Every answer of our two services is held against botocore's model of
+it, because a parser that drops what it does not know would hide a misspelt member.
 """
 
 import json
@@ -360,7 +361,9 @@ class Server:
         return self.status(arn)
 
     def messages(self, arn: str, count: int = 1) -> list[dict[str, Any]]:
-        """The worker's messages about one execution, once there are as many; others stay in the queue."""
+        """The worker's messages about one execution, once there are as many; others stay in the
+        queue.
+        """
         queue, url = self.client("sqs", "register"), self.outputs["RegisterQueueUrl"]
         found: list[dict[str, Any]] = []
 
@@ -428,7 +431,9 @@ class Server:
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Every member of a successful answer is one that botocore knows, and none that it requires is missing."""
+    """Every member of a successful answer is one that botocore knows, and none that it requires is
+    missing.
+    """
     if response_dict["status_code"] == 200:
         _check_shape(
             json.loads(response_dict["body"] or b"{}"),

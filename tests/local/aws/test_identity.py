@@ -1,4 +1,6 @@
-"""Who may do what: the stack's policies as the embedded account enforces them, one refusal per right that is missing."""
+"""Who may do what: the stack's policies as the embedded account enforces them, one refusal per
+right that is missing.
+"""
 
 import json
 import urllib.error

@@ -1,4 +1,6 @@
-"""The account's life: a fast start, an end that leaves no process, and a state that outlives both kinds of end."""
+"""The account's life: a fast start, an end that leaves no process, and a state that outlives both
+kinds of end.
+"""
 
 import signal
 import subprocess
@@ -29,9 +31,9 @@ def test_a_taken_port_is_named_and_the_exit_code_is_2(new_server):
         [*command, str(new_server.state / "other")], capture_output=True, text=True, check=False
     )
     assert second.returncode == 2
-    assert (
-        second.stderr
-        == f"port {new_server.port}: expected a free port, got one in use; choose another with --port\n"
+    assert second.stderr == (
+        f"port {new_server.port}: expected a free port, got one in use; choose another with "
+        "--port\n"
     )
 
 

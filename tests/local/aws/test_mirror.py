@@ -1,4 +1,6 @@
-"""The mirror command against a real S3: uploaded, held, refused with the difference, mended; listings past one page."""
+"""The mirror command against a real S3: uploaded, held, refused with the difference, mended;
+listings past one page.
+"""
 
 import subprocess
 import sys
@@ -8,10 +10,10 @@ from typing import Any
 import pytest
 
 from pipeline import command, config, layout, mirror
-from pipeline.base_model.standing_mirror import StandingMirror
+from pipeline.base_model.existing_mirror import ExistingMirror
 from tests.local.aws.conftest import REPOSITORY, Server
 from tests.local.aws.pipelines.test_tags import VARIABLES
-from tests.pipeline import models
+from tests.pipeline.base_model import models
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]
 
@@ -20,7 +22,9 @@ pytestmark = [pytest.mark.environment, pytest.mark.torch]
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "model"
     subprocess.run(
-        [sys.executable, REPOSITORY / "scripts/make-tiny-model", "--output", folder], check=True
+        [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", folder],
+        cwd=REPOSITORY,
+        check=True,
     )
     return folder
 
@@ -84,5 +88,5 @@ def test_every_page_of_a_listing_is_read(s3: Any) -> None:
         s3.put_object(
             Bucket=bucket, Key=f"base-models/many/{number:04}.json", Body=b"x" * (number % 7 + 1)
         )
-    sizes = StandingMirror(s3, f"s3://{bucket}/base-models/many/").sizes()
+    sizes = ExistingMirror(s3, f"s3://{bucket}/base-models/many/").sizes()
     assert sizes == {f"{number:04}.json": number % 7 + 1 for number in range(1, 1003)}

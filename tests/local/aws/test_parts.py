@@ -100,21 +100,24 @@ def test_the_store_keeps_documents_in_order_and_wakes_who_waits(tmp_path):
     store.close()
 
 
-def process(command, tmp_path, heard, **more):
+def process(command, tmp_path, lines, **more):
     return JobProcess(
         [sys.executable, "-c", command],
         cwd=tmp_path,
         environment=inherited(tmp_path),
-        hear=lambda name, line: heard.append((name, line)),
+        on_line=lambda name, line: lines.append((name, line)),
         **{"merged": False, **more},
     )
 
 
 def test_a_process_is_heard_to_its_last_line_and_tells_its_code(tmp_path):
-    heard = []
-    code = "import sys; print('out'); print('err', file=sys.stderr); sys.stdout.write('no newline'); sys.exit(7)"
-    assert process(code, tmp_path, heard).wait() == 7
-    assert sorted(heard) == [("stderr", "err"), ("stdout", "no newline"), ("stdout", "out")]
+    lines = []
+    code = (
+        "import sys; print('out'); print('err', file=sys.stderr); sys.stdout.write('no "
+        "newline'); sys.exit(7)"
+    )
+    assert process(code, tmp_path, lines).wait() == 7
+    assert sorted(lines) == [("stderr", "err"), ("stdout", "no newline"), ("stdout", "out")]
 
 
 def test_a_process_that_died_of_a_signal_tells_which(tmp_path):
@@ -132,10 +135,13 @@ def test_a_wait_may_end_before_the_process(tmp_path):
 
 
 def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
-    heard = []
-    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
-    assert process(code, tmp_path, heard).wait() == 0
-    left = int(heard[0][1])
+    lines = []
+    code = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; "
+        "time.sleep(60)']).pid)"
+    )
+    assert process(code, tmp_path, lines).wait() == 0
+    left = int(lines[0][1])
     deadline = time.monotonic() + 5
     while _alive(left):
         assert time.monotonic() < deadline
@@ -143,16 +149,16 @@ def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
 
 
 def test_a_command_that_does_not_exist_says_so(tmp_path):
-    heard = []
+    lines = []
     job = JobProcess(
         ["/no/such/program"],
         cwd=tmp_path,
         environment=inherited(tmp_path),
-        hear=lambda _, line: heard.append(line),
+        on_line=lambda _, line: lines.append(line),
         merged=True,
     )
     assert job.wait() == 127
-    assert heard == ["cannot start /no/such/program: No such file or directory"]
+    assert lines == ["cannot start /no/such/program: No such file or directory"]
 
 
 @pytest.mark.parametrize(

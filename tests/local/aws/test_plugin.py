@@ -1,4 +1,6 @@
-"""The seams in ministack that the plug-in rests on. If one of these fails, ministack changed: read its diff first."""
+"""The seams in ministack that the plug-in rests on. If one of these fails, ministack changed: read
+its diff first.
+"""
 
 import inspect
 import subprocess

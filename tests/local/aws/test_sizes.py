@@ -64,7 +64,10 @@ def shape_of(operation, service="sagemaker"):
 def test_a_request_past_a_bound_of_aws_api_model_is_refused_by_member(
     operation, request_, member, bound
 ):
-    said = rf"at '{member}' failed to satisfy constraint: Member must have \w+ less than or equal to {bound}$"
+    said = (
+        rf"at '{member}' failed to satisfy constraint: Member must have \w+ less than or equal "
+        rf"to {bound}$"
+    )
     with pytest.raises(Invalid, match=said):
         limits.check(shape_of(operation), request_)
 
@@ -236,17 +239,20 @@ def test_parts_of_a_line_end_between_characters():
 
 @pytest.mark.parametrize("merged", [True, False])
 def test_a_job_may_write_more_than_a_pipe_holds_without_a_line_end(tmp_path, merged):
-    """2 MiB on each stream, 64 KiB being what a pipe holds: characters that the bound cuts, and bytes that are none."""
+    """2 MiB on each stream, 64 KiB being what a pipe holds: characters that the bound cuts, and
+    bytes that are none.
+    """
     heard: dict[str, list[str]] = {"stdout": [], "stderr": []}
     program = (
         "import sys; w = sys.stderr.buffer.write; w(b'\\xff' * 300_000 + b'\\n')\n"
-        "sys.stdout.buffer.write('€'.encode() * 700_000); w(b'x' * 2**21); sys.stdout.buffer.write(b'!\\xe2\\x82')"
+        "sys.stdout.buffer.write('€'.encode() * 700_000); w(b'x' * 2**21); "
+        "sys.stdout.buffer.write(b'!\\xe2\\x82')"
     )
     job = JobProcess(
         [sys.executable, "-c", program],
         cwd=tmp_path,
         environment=inherited(tmp_path),
-        hear=lambda name, line: heard[name].append(line),
+        on_line=lambda name, line: heard[name].append(line),
         merged=merged,
     )
     assert job.wait(60) == 0

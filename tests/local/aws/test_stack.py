@@ -69,7 +69,8 @@ def test_a_failed_deployment_names_the_resource_and_its_reason(new_server, tmp_p
     template = tmp_path / "broken.yaml"
     template.write_text(
         "Parameters: {Environment: {Type: String}}\n"
-        "Resources:\n  Broken: {Type: AWS::EMRServerless::Application, Properties: {Type: HIVE, ReleaseLabel: x}}\n"
+        "Resources:\n  Broken: {Type: AWS::EMRServerless::Application, Properties: {Type: "
+        "HIVE, ReleaseLabel: x}}\n"
     )
 
     with pytest.raises(infrastructure.DeploymentFailed) as failed:

@@ -1,4 +1,6 @@
-"""What a step sees of the catalog: tables and keys where it has the rights, and otherwise an error that says who lacks what."""
+"""What a step sees of the catalog: tables and keys where it has the rights, and otherwise an error
+that says who lacks what.
+"""
 
 from typing import Any
 

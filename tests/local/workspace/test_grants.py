@@ -1,4 +1,6 @@
-"""Unity Catalog's rules, one row each: with exactly these grants an action is allowed, without any one of them refused."""
+"""Unity Catalog's rules, one row each: with exactly these grants an action is allowed, without any
+one of them refused.
+"""
 
 import secrets
 from collections.abc import Callable

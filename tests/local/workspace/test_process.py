@@ -1,4 +1,6 @@
-"""The process as a whole: restarts, faults, the audit log, what is not served, what it refuses to start with."""
+"""The process as a whole: restarts, faults, the audit log, what is not served, what it refuses to
+start with.
+"""
 
 import json
 import subprocess

@@ -1,4 +1,6 @@
-"""mlflow's unchanged client against the workspace and a real mlflow server: register, load, alias, with minimal rights."""
+"""mlflow's unchanged client against the workspace and a real mlflow server: register, load, alias,
+with minimal rights.
+"""
 
 import json
 import subprocess
@@ -265,7 +267,9 @@ def test_a_pending_version_is_written_by_its_maker_and_a_ready_one_by_nobody(
 def test_versions_go_through_the_files_api_where_the_client_wants_that(
     tracked: Workspace, owner: Mlflow
 ) -> None:
-    """What mlflow is moving to: no vended keys on the client, the workspace itself reads and writes."""
+    """What mlflow is moving to: no vended keys on the client, the workspace itself reads and
+    writes.
+    """
     run, name = owner.do("log_run", "/Shared/owner-files"), "edgar.models.through_files"
     before = len(tracked.audit())
     owner.do("switch", "MLFLOW_USE_DATABRICKS_SDK_MODEL_ARTIFACTS_REPO_FOR_UC", "true")

@@ -1,7 +1,8 @@
-"""What only size reaches in a workspace: each list is longer than one of its pages, and read to its end by unchanged clients.
+"""What only size reaches in a workspace: each list is longer than one of its pages, and read to its
+end by unchanged clients.
 
-The objects are copied inside the store of the running workspace, one real one of each kind being made through the API:
-a thousand requests would take a minute.
+The objects are copied inside the store of the running workspace, one real one of each kind being
+made through the API: a thousand requests would take a minute.
 """
 
 import os
@@ -137,7 +138,9 @@ def test_a_file_of_many_mebibytes_goes_through_the_files_api(
 
 
 def test_a_folder_has_as_many_pages_as_it_needs(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run's artifacts and a folder of the Files API, with pages of two files instead of a thousand."""
+    """A run's artifacts and a folder of the Files API, with pages of two files instead of a
+    thousand.
+    """
     folder, s3 = "WorkspaceInternal/Mlflow/Artifacts/7/Runs/r/artifacts", aws.storage()
     for name in ("a", "b", "c", "d/inner", "e"):
         s3.put_object(Bucket=BUCKET, Key=f"workspace/files/{folder}/{name}", Body=b"1")

@@ -1,5 +1,5 @@
-"""Train's live metrics in a real workspace process with a real mlflow server behind it, as `up` joins them; and who may
-write to an experiment.
+"""Train's live metrics in a real workspace process with a real mlflow server behind it, as `up`
+joins them; and who may write to an experiment.
 """
 
 import math
@@ -153,7 +153,7 @@ def test_a_lost_answer_leaves_one_run_and_no_value_twice(
     runs = list(train.client.experiments.search_runs(experiment_ids=[str(found.experiment_id)]))
     assert len(runs) == 1
     assert history(train, tracker.run_id) == [(1, 1.0), (2, 0.5)]
-    assert "live metrics wait, training goes on" in tracker.problems[0]
+    assert "live metrics wait, training continues" in tracker.problems[0]
 
 
 def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(
@@ -163,7 +163,7 @@ def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(
     experiment = f"/Users/{admin.current_user.me().user_name}/governed"
     admin.experiments.create_experiment(experiment)
     refused = finished(run_of(tracked, train, "job-3", experiment), 1)
-    assert "live metrics end here, training goes on" in refused.problems[0]
+    assert "live metrics end here, training continues" in refused.problems[0]
     assert f"CAN EDIT on the experiment {experiment}" in refused.problems[0]
     assert "does not have permission to 'View' experiment with id" in refused.problems[0]
     permit(admin, experiment, train, _READ)

@@ -1,4 +1,6 @@
-"""Vended credentials reach one object, in one way, for a while: tried in S3 itself, where IAM is enforced."""
+"""Vended credentials reach one object, in one way, for a while: tried in S3 itself, where IAM is
+enforced.
+"""
 
 import time
 from collections.abc import Callable

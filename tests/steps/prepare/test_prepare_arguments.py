@@ -1,4 +1,4 @@
-"""The command line is checked whole, before anything heavy is imported."""
+"""Prepare's command line: all of it is checked before anything heavy is imported."""
 
 import subprocess
 import sys
@@ -29,20 +29,20 @@ GOOD = {
 }
 
 
-def words(**changes: str | None) -> list[str]:
+def argv(**changes: str | None) -> list[str]:
     values = GOOD | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-    return [word for flag, value in values.items() if value is not None for word in (flag, value)]
+    return [part for flag, value in values.items() if value is not None for part in (flag, value)]
 
 
 @pytest.mark.parametrize("argument", ["curated_table", "model_name"])
-def test_what_only_databricks_writes_to_is_read_and_never_written(argument: str) -> None:
-    assert parse(words(raw_table="samples.a.b")).raw_table.catalog == "samples"
+def test_catalogs_that_only_databricks_writes_to_can_be_read_but_not_written(argument: str) -> None:
+    assert parse(argv(raw_table="samples.a.b")).raw_table.catalog == "samples"
     with pytest.raises(UsageError, match="outside the catalogs"):
-        parse(words(**{argument: "samples.a.b"}))
+        parse(argv(**{argument: "samples.a.b"}))
 
 
 def test_a_good_command_line_becomes_checked_values() -> None:
-    arguments = parse(words())
+    arguments = parse(argv())
     assert arguments.raw_table.schema_name == "edgar.raw"
     assert (arguments.raw_version, arguments.eval_fraction, arguments.seed) == (LATEST, 0.1, 17)
     assert arguments.execution_id == "abcdefghijkl"
@@ -50,7 +50,7 @@ def test_a_good_command_line_becomes_checked_values() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_delta_engine_is_accepted(engine: str) -> None:
-    assert parse(words(delta_engine=engine)).delta_engine == engine
+    assert parse(argv(delta_engine=engine)).delta_engine == engine
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_each_delta_engine_is_accepted(engine: str) -> None:
 )
 def test_a_value_out_of_range_is_named_with_its_flag(name: str, value: str) -> None:
     with pytest.raises(UsageError) as refused:
-        parse(words(**{name: value}))
+        parse(argv(**{name: value}))
     assert f"--{name.replace('_', '-')}:" in str(refused.value)
     assert repr(value)[:20] in str(refused.value)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_one_error_names_all_faults() -> None:
     with pytest.raises(UsageError) as refused:
-        parse(words(seed="x", region="mars", raw_table=None))
+        parse(argv(seed="x", region="mars", raw_table=None))
     for part in (
         "--seed: a whole number from 0",
         "--region: an AWS region was expected",
@@ -98,21 +98,21 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_the_curated_table_must_not_be_the_raw_table() -> None:
     with pytest.raises(UsageError, match="another table than --raw-table"):
-        parse(words(curated_table="edgar.raw.filings"))
+        parse(argv(curated_table="edgar.raw.filings"))
 
 
-def test_the_rejected_table_must_be_another_one_with_a_name_that_can_be() -> None:
+def test_the_rejected_table_must_have_a_valid_name_and_not_be_the_raw_table() -> None:
     with pytest.raises(UsageError, match="a table whose _rejected table is not --raw-table"):
-        parse(words(raw_table="edgar.curated.examples_rejected"))
-    assert parse(words(curated_table=f"edgar.curated.{'x' * 54}"))
+        parse(argv(raw_table="edgar.curated.examples_rejected"))
+    assert parse(argv(curated_table=f"edgar.curated.{'x' * 54}"))
     with pytest.raises(UsageError, match="a name that is still one with _rejected after it"):
-        parse(words(curated_table=f"edgar.curated.{'x' * 55}"))
+        parse(argv(curated_table=f"edgar.curated.{'x' * 55}"))
 
 
-@pytest.mark.parametrize("argv", [["--databricks", "https://x"], ["--unknown", "1"], ["stray"]])
-def test_an_unknown_word_is_refused(argv: list[str]) -> None:
+@pytest.mark.parametrize("more", [["--databricks", "https://x"], ["--unknown", "1"], ["stray"]])
+def test_an_unknown_argument_is_refused(more: list[str]) -> None:
     with pytest.raises(UsageError, match="was not started"):
-        parse([*words(), *argv])
+        parse([*argv(), *more])
 
 
 def test_help_and_refusals_need_no_engine() -> None:
@@ -121,8 +121,8 @@ def test_help_and_refusals_need_no_engine() -> None:
         "try: main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert main(['--seed', 'x']) == 2\n"
-        "heavy = {'pyspark', 'pyarrow', 'polars', 'boto3', 'databricks', 'pydantic', 'deltalake'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "heavy = {'pyspark', 'pyarrow', 'polars', 'boto3', 'databricks', 'pydantic', 'deltalake'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False

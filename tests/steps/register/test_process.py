@@ -37,7 +37,7 @@ def test_command_line_and_environment_say_the_same() -> None:
     assert from_environment(variables | {"AWS_REGION": variables.pop("REGION")}) == expected
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_one_error_names_all_faults() -> None:
     told = GOOD | {
         "queue-url": "register",
         "evidence-uri": "/tmp/x",
@@ -51,7 +51,7 @@ def test_all_faults_are_told_at_once() -> None:
         "--queue-url",
         "--evidence-uri",
         "--visibility-seconds",
-        "--region: expected",
+        "--region is missing: an AWS region",
         "--regoin: unknown",
     ):
         assert fault in str(refusal.value)

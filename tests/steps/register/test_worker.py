@@ -404,7 +404,7 @@ def stopping_after(
 
 @pytest.mark.parametrize(
     ("owner", "name", "drawn"),
-    [(Registry, "ensure_version", False), (register.chain, "draw", True)],
+    [(Registry, "ensure_version", False), (register.lineage_chain, "draw", True)],
     ids=["version made", "lineage drawn"],
 )
 def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
@@ -416,9 +416,11 @@ def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
     drawn: bool,
 ) -> None:
     draws: list[object] = []
-    plain = register.chain.draw
+    plain = register.lineage_chain.draw
     monkeypatch.setattr(
-        register.chain, "draw", lambda *args, **told: draws.append(1) or plain(*args, **told)
+        register.lineage_chain,
+        "draw",
+        lambda *args, **told: draws.append(1) or plain(*args, **told),
     )
     stopping_after(execution, monkeypatch, owner, name)
     execution.send()

@@ -1,22 +1,19 @@
-"""A tiny Ministral-3 for these tests, made by the script that makes the embedded environment's."""
+"""A tiny Ministral-3 for these tests, made by the module that makes the embedded environment's."""
 
-import importlib.machinery
-import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from pipeline.local.setup import tiny_model as tiny_model_module
+from pipeline.local.setup import tiny_tokenizer
 from steps.train import before_torch
 from tests.steps.train.support.curated_table import ARN, commit
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-SCRIPT = Path(__file__).parents[3] / "scripts" / "make-tiny-model"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,17 +26,8 @@ def leave_other_tests_their_packages() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_tiny_model() -> ModuleType:
-    """The script as a module."""
-    loader = importlib.machinery.SourceFileLoader("make_tiny_model", str(SCRIPT))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    dont_write, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = dont_write
-    return module
+    """The module that makes the embedded environment's base model."""
+    return tiny_model_module
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +36,7 @@ def tiny_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("tiny") / "model"
     folder.mkdir()
     make_tiny_model.write(
-        folder, text=make_tiny_model.built_in_text(), seed=17, name="tiny-ministral-3"
+        folder, text=tiny_tokenizer.built_in_text(), seed=17, name="tiny-ministral-3"
     )
     return folder
 

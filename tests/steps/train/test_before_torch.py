@@ -6,28 +6,33 @@ import sys
 import pytest
 
 
-def started(bitsandbytes: bool) -> str:
-    """What a fresh process sees after the preparation."""
-    code = (
-        f"from steps.train import lean; lean.prepare_imports(bitsandbytes={bitsandbytes}); import os, importlib.util as u;"
-        "print(os.environ['HF_HUB_OFFLINE'], os.environ['OMP_WAIT_POLICY'],"
-        " *[n for n in ('bitsandbytes', 'datasets') if u.find_spec(n)])"
+def after_preparation(code: str, *, bitsandbytes: bool) -> str:
+    """Run `code` in a fresh process after `prepare_imports`; return what it prints."""
+    prepare = (
+        "from steps.train import before_torch; "
+        f"before_torch.prepare_imports(bitsandbytes={bitsandbytes}); "
     )
-    return subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    command = [sys.executable, "-c", prepare + code]
+    return subprocess.check_output(command, text=True).strip()
+
+
+SETTINGS = (
+    "import os, importlib.util as u;"
+    "print(os.environ['HF_HUB_OFFLINE'], os.environ['OMP_WAIT_POLICY'],"
+    " *[n for n in ('bitsandbytes', 'datasets') if u.find_spec(n)])"
+)
 
 
 def test_unused_packages_are_hidden() -> None:
-    assert started(False) == "1 PASSIVE"
+    assert after_preparation(SETTINGS, bitsandbytes=False) == "1 PASSIVE"
 
 
-def test_what_was_asked_for_is_found() -> None:
-    assert started(True) == "1 PASSIVE bitsandbytes"
+def test_a_needed_package_is_found() -> None:
+    assert after_preparation(SETTINGS, bitsandbytes=True) == "1 PASSIVE bitsandbytes"
 
 
 @pytest.mark.torch
-def test_tensors_stand_on_huge_pages() -> None:
-    code = (
-        "from steps.train import lean; lean.prepare_imports(bitsandbytes=False); import mmap, torch;"
-        "print(torch.empty(2**22).data_ptr() % mmap.PAGESIZE)"  # torch aligns what it asks huge pages for
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"
+def test_tensors_are_on_huge_pages() -> None:
+    # torch aligns memory that it wants on huge pages
+    code = "import mmap, torch; print(torch.empty(2**22).data_ptr() % mmap.PAGESIZE)"
+    assert after_preparation(code, bitsandbytes=False) == "0"

@@ -1,4 +1,4 @@
-"""Hyperparameters: strings that anybody who may start a job may have written."""
+"""Train's hyperparameters: anybody who may start a job may have written them."""
 
 import contextlib
 import json
@@ -106,12 +106,12 @@ def test_a_value_out_of_range_is_named(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [3, None, 1.5, ["1"], {}, True])
-def test_a_value_that_is_no_string_is_refused(value: Any) -> None:
+def test_a_value_that_is_not_a_string_is_refused(value: Any) -> None:
     with pytest.raises(UsageError, match="epochs"):
         arguments.parse(GOOD | {"epochs": value})
 
 
-def test_all_faults_come_at_once() -> None:
+def test_one_error_names_all_faults() -> None:
     faulty = {name: text for name, text in GOOD.items() if name != "seed"} | {
         "epochs": "0",
         "learning_rat": "1",
@@ -120,14 +120,14 @@ def test_all_faults_come_at_once() -> None:
         arguments.parse(faulty)
     for part in (
         "seed is missing",
-        "epochs: 1 to 20 was expected",
+        "epochs: a whole number from 1 to 20 was expected",
         "learning_rat is unknown, did you mean learning_rate?",
     ):
         assert part in str(refused.value)
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "other"]), st.text(max_size=40)))
-def test_no_text_gets_past_but_as_a_value_or_a_refusal(texts: dict[str, str]) -> None:
+def test_every_text_becomes_a_value_or_is_refused(texts: dict[str, str]) -> None:
     with contextlib.suppress(UsageError):
         assert isinstance(arguments.parse(GOOD | texts), arguments.Arguments)
 
@@ -166,7 +166,7 @@ def test_help_names_every_hyperparameter_and_imports_nothing_heavy(tmp_path: Pat
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-def test_a_users_fault_exits_2_without_traceback_and_stands_in_the_failure_file(
+def test_a_users_fault_exits_2_without_traceback_and_is_written_to_the_failure_file(
     tmp_path: Path,
 ) -> None:
     path = Paths(tmp_path).hyperparameters
@@ -175,11 +175,14 @@ def test_a_users_fault_exits_2_without_traceback_and_stands_in_the_failure_file(
     failed = run(tmp_path, "train")
     assert failed.returncode == 2
     assert "Traceback" not in failed.stderr
-    assert "epochs: 1 to 20 was expected, got '0'" in failed.stderr
-    assert "epochs: 1 to 20 was expected, got '0'" in Paths(tmp_path).failure.read_text()
+    assert "epochs: a whole number from 1 to 20 was expected, got '0'" in failed.stderr
+    assert (
+        "epochs: a whole number from 1 to 20 was expected, got '0'"
+        in Paths(tmp_path).failure.read_text()
+    )
 
 
-def test_missing_hyperparameters_say_where_they_should_be(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_names_its_path(tmp_path: Path) -> None:
     failed = run(tmp_path)
     assert failed.returncode == 2
     assert "hyperparameters.json cannot be read" in failed.stderr

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from steps.train.data import packing
+from steps.train.data.document import Document
 from steps.train.fine_tuning.evaluation import autocast, on_device
 from steps.train.model import compiling, fp8_linear, lora, ministral, precision, recomputation
 from steps.train.model.packed_attention import packed_attention
-from steps.train.model.precision import Device, Precision
+from steps.train.model.precision import Precision
 from steps.train.planning import batching, memory
+from steps.train.planning.devices import Device
 from steps.train.planning.shapes import MINISTRAL_3B
 from tests.steps.train.support import allocator_count
 
@@ -25,17 +27,14 @@ pytestmark = [
 
 
 def capable() -> bool:
-    return (
-        torch.cuda.is_available()
-        and torch.cuda.get_device_capability() >= fp8_linear.NATIVE_CAPABILITY
-    )
+    return torch.cuda.is_available() and Device.here().has_fp8
 
 
 needs_fp8 = pytest.mark.skipif(not capable(), reason="no FP8 tensor cores here")
 
 
-def row() -> list[packing.Document]:
-    return [packing.Document((1, *range(20, 20 + n), 2), n // 2) for n in (31, 200, 64)]
+def row() -> list[Document]:
+    return [Document((1, *range(20, 20 + n), 2), n // 2) for n in (31, 200, 64)]
 
 
 @pytest.mark.parametrize("width", [32, 128])
@@ -143,7 +142,7 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(
             loss = adapted(**batch).loss
         loss.backward()
         optimizer.step()
-    plan = memory.Plan.of(ministral.shape(wide_model), how, rank=16, optimizer="adamw")
+    plan = how.plan(ministral.shape(wide_model), rank=16, optimizer="adamw")
     predicted = memory.peak(plan, 8192, recomputed=recomputed).total
     assert torch.cuda.max_memory_allocated() - others == pytest.approx(predicted, rel=0.1)
 
@@ -151,7 +150,7 @@ def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(
 @pytest.mark.parametrize("sequence_length", [512, 8192])
 def test_what_batching_decides_runs_here(wide_model: Path, sequence_length: int) -> None:
     how = precision.decide("auto", Device.here())
-    plan = memory.Plan.of(ministral.shape(wide_model), how, rank=16, optimizer="adamw")
+    plan = how.plan(ministral.shape(wide_model), rank=16, optimizer="adamw")
     decided = batching.decide(how.device, sequence_length, plan=plan)
     adapted = allocator_count.adapted(wide_model, 16, how)
     recomputation.apply(adapted, decided.recomputed_layers)

@@ -17,7 +17,7 @@ from steps.register.package import artifact
 from steps.train import __main__ as command
 from steps.train.arguments import LORA_RANKS
 from steps.train.data import token_store, verified_table
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.export import safetensors_writer
 from steps.train.paths import Paths
 from steps.train.planning.shapes import Shape

@@ -1,6 +1,6 @@
 """EMR Serverless applications: create, list, get, start, stop, delete.
 
-An application's id is derived from its name, so that an environment made anew keeps the ids its configuration names.
+An application's id is derived from its name, so that a new environment has the same ids.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Applications:
         }
 
     def create(self, caller: Caller, request: Document) -> Document:
-        """A new application; the same client token again answers the one it made."""
+        """Create an application; a repeated client token returns the one that it created."""
         if request["type"].upper() != "SPARK":
             raise NotServed(f"CreateApplication type {request['type']}")
         check_monitoring("CreateApplication", request)
@@ -68,7 +68,8 @@ class Applications:
         return _names(application)
 
     def replace(self, identifier: str, request: Document) -> Document:
-        """The application with other settings, for CloudFormation's update; its id and name stay."""
+        """Replace the settings of an application, for CloudFormation's update; id and name stay."""
+
         check_monitoring("UpdateApplication", request)
         kept = {key: value for key, value in request.items() if key not in ("name", "type")}
         with self._store.edit("application", identifier) as application:
@@ -101,7 +102,7 @@ class Applications:
         return self._set_state(self._idle(request), "TERMINATED")
 
     def start(self, caller: Caller, request: Document) -> Document:
-        """Start; StartJobRun does it by itself."""
+        """Start the application; StartJobRun also does this."""
         return self._set_state(self.get(request), "STARTED")
 
     def stop(self, caller: Caller, request: Document) -> Document:
@@ -112,7 +113,7 @@ class Applications:
         """The application that a request names.
 
         Raises:
-            ApplicationNotFound: there is none.
+            ApplicationNotFound: it does not exist.
         """
         application = self._store.get("application", request["applicationId"])
         if application is None or application["state"] == "TERMINATED":
@@ -146,13 +147,15 @@ class Applications:
 
 
 def check_monitoring(where: str, configuration: Document | None) -> None:
-    """Refuse logs in S3: they go to CloudWatch Logs, and nothing would be written there."""
+    """Refuse a request for logs in S3: this environment writes them to CloudWatch Logs only."""
     if "s3MonitoringConfiguration" in ((configuration or {}).get("monitoringConfiguration") or {}):
         raise NotServed(f"{where} monitoringConfiguration.s3MonitoringConfiguration")
 
 
 def base36(text: str) -> str:
-    """16 characters as EMR Serverless's own ids: two zeros, then letters and digits drawn from the text."""
+    """Return an id in EMR Serverless's form: two zeros, then 14 letters and digits derived from the
+    text.
+    """
     number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
     return "00" + "".join(_ALPHABET[number // 36**place % 36] for place in range(14))
 

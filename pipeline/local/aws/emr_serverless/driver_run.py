@@ -1,8 +1,9 @@
 """One EMR Serverless job run: the Spark driver as a subprocess with the execution role's session.
 
-`local://` entry points lie in the image, that is in the repository; `s3://` ones are fetched with the role's own keys.
-The driver is `spark_driver` on Sail, or the entry point itself on the real Spark of build/spark-venv. Logs go
-where EMR Serverless puts them: `/aws/emr-serverless`, `applications/<app>/jobs/<run>/SPARK_DRIVER/{stdout,stderr}`.
+`local://` entry points are files of the image, that is of the repository; `s3://` ones are
+downloaded with the role's own keys. The driver is `spark_driver` on Sail, or the entry point itself
+on the real Spark of build/spark-venv. Logs go to the same streams as on EMR Serverless:
+`/aws/emr-serverless`, `applications/<app>/jobs/<run>/SPARK_DRIVER/{stdout,stderr}`.
 """
 
 import shlex
@@ -24,11 +25,11 @@ MAX_DETAIL_CHARACTERS = 1024
 
 
 class RunFailed(Exception):
-    """The run ended without doing its work; the message is stateDetails."""
+    """The run failed; the message becomes stateDetails."""
 
 
 def end(run: Document, state: str, details: str) -> None:
-    """Give the run its last state."""
+    """Set the run's final state."""
     at = now()
     run |= {
         "state": state,
@@ -52,19 +53,20 @@ class JobRun:
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Start the driver, hear it out; every way out is a state in the store."""
+        """Run the driver and record its end; the store gets a final state in every case."""
         state, details = "SUCCESS", ""
         try:
             self._work()
         except RunFailed as failure:
             state, details = "FAILED", str(failure)
-        except Exception as error:  # noqa: BLE001  # a thread's last chance: the run must not stay RUNNING for ever
+        except Exception as error:  # noqa: BLE001
+            # This thread ends here, and the run must not stay RUNNING.
             state, details = "FAILED", f"Job failed to start: {error}"
         if self._stopping.is_set():
             state, details = "CANCELLED", "Job run was cancelled"
         if (
             not self._account.closing.is_set()
-        ):  # else the next start records what the end of the environment cut off
+        ):  # else the next start of the environment records the interruption
             with self._account.store.edit("job-run", self._id) as document:
                 end(document, state, details)
         self._account.revoke(self._session)
@@ -97,7 +99,8 @@ class JobRun:
         code, timed_out, last_line = self._execute(run, command)
         if timed_out:
             raise RunFailed(
-                f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes and was ended"
+                f"Job run exceeded its timeout of {run['executionTimeoutMinutes']} minutes "
+                "and was ended"
             )
         if code != 0:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
@@ -152,7 +155,7 @@ class JobRun:
                     command,
                     cwd=self._account.repository,
                     environment=self._environment(run),
-                    hear=lambda name, line: logs[name].write(line),
+                    on_line=lambda name, line: logs[name].write(line),
                     merged=False,
                 )
                 if self._stopping.is_set():
@@ -173,14 +176,17 @@ class JobRun:
             parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
             environment |= {
                 "SPARK_LOCAL_IP": "127.0.0.1",
-                "PYSPARK_PYTHON": self._spark_python,  # else the workers run the first python3 of the PATH
+                # else the workers run the first python3 on the PATH
+                "PYSPARK_PYTHON": self._spark_python,
                 "PYSPARK_SUBMIT_ARGS": _submit_arguments(parameters),
             }
         return environment
 
 
 def _submit_arguments(parameters: str) -> str:
-    """The run's own spark-submit parameters; without a master among them, this machine is the cluster."""
+    """The run's own spark-submit parameters; without a master among them, this machine is the
+    cluster.
+    """
     words = shlex.split(parameters)
     if "--master" not in words and not any(word.startswith("spark.master=") for word in words):
         words += ["--conf", f"spark.master={LOCAL_MASTER}"]

@@ -1,4 +1,7 @@
-"""EMR Serverless: which request means what, and the job runs. What a run does stands in `job_run`."""
+"""EMR Serverless: the REST routes and the operations on job runs.
+
+`driver_run` executes a run.
+"""
 
 import re
 import threading
@@ -20,12 +23,12 @@ SERVICE = "emr-serverless.amazonaws.com"
 INTERRUPTED = "The embedded environment ended while this job ran. Start it again."
 DEFAULT_TIMEOUT_MINUTES = 720  # GetJobRun's documentation
 _SERVED = {
-    "applicationId", "clientToken", "executionRoleArn", "jobDriver", "configurationOverrides", "tags",
-    "executionTimeoutMinutes", "name", "mode", "executionIamPolicy",
+    "applicationId", "clientToken", "executionRoleArn", "jobDriver", "configurationOverrides",
+    "tags", "executionTimeoutMinutes", "name", "mode", "executionIamPolicy",
 }  # fmt: skip
 _SUMMARY = (
-    "applicationId", "name", "mode", "arn", "createdBy", "createdAt", "updatedAt", "executionRole", "state",
-    "stateDetails", "releaseLabel",
+    "applicationId", "name", "mode", "arn", "createdBy", "createdAt", "updatedAt", "executionRole",
+    "state", "stateDetails", "releaseLabel",
 )  # fmt: skip
 _STARTED = ("applicationId", "jobRunId", "arn")
 # method, path with the names of its parts, operation
@@ -44,7 +47,7 @@ ROUTES = (
 
 
 def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
-    """The operation that a REST request means, with the names in its path."""
+    """Return the operation of a REST request, with the names in its path."""
     for verb, template, operation in ROUTES:
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
         if verb == method and (match := re.fullmatch(pattern, path.rstrip("/"))):
@@ -53,7 +56,7 @@ def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
 
 
 class EmrServerless:
-    """Every operation of ROUTES; those on job runs stand here."""
+    """Every operation of ROUTES; those on applications are in `applications`."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -69,14 +72,16 @@ class EmrServerless:
         }
 
     def recover(self) -> None:
-        """Runs that were under way when the environment ended have failed."""
+        """Mark runs that were under way when the environment ended as failed."""
         for run in self._store.all("job-run"):
             if run["state"] not in RUN_ENDED:
                 with self._store.edit("job-run", run["jobRunId"]) as document:
                     driver_run.end(document, "FAILED", INTERRUPTED)
 
     def start(self, caller: Caller, request: Document) -> Document:
-        """Check rights, role and driver as AWS would, then start the run; the same client token starts nothing new."""
+        """Check rights, role and driver as AWS does, then start the run. A repeated client token
+        returns the run that it started.
+        """
         _check_served(request)
         application = self.applications.get(request)
         role = request["executionRoleArn"]
@@ -136,7 +141,7 @@ class EmrServerless:
         return {key: run[key] for key in ("applicationId", "jobRunId")}
 
     def kill_all(self) -> None:
-        """End every process group: the server is closing."""
+        """Kill every process group, because the server is closing."""
         for run in list(self._running.values()):
             run.kill()
 
@@ -155,7 +160,7 @@ class EmrServerless:
 
 
 def _check_served(request: Document) -> None:
-    """Refuse what a run here would only pretend to do."""
+    """Refuse fields that this environment does not implement."""
     if strange := sorted(request.keys() - _SERVED):
         raise NotServed(f"StartJobRun {', '.join(strange)}")
     if "sparkSubmit" not in (request.get("jobDriver") or {}):

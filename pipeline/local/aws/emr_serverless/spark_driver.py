@@ -1,9 +1,10 @@
-"""The driver of a job run on Sail: a Spark Connect server in this process, then the entry point as `__main__`.
+"""The driver of a job run on Sail: a Spark Connect server in this process, then the entry point as
+`__main__`.
 
     python spark_driver.py <entry point> [argument …]
 
-Jobs find the engine by SPARK_REMOTE, as they would on any Spark Connect; user-defined functions run in this process, so
-what the job can import, they can.
+Jobs find the engine by SPARK_REMOTE, as with any Spark Connect server. User-defined functions run
+in this process, so they can import whatever the job can import.
 """
 
 import os
@@ -13,8 +14,8 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Start the engine, hand over to the job."""
-    # Sail reads its settings when it is imported, and S3 only by these names.
+    """Start the engine and run the job."""
+    # Sail reads its settings when it is imported, those of S3 from these variables only.
     os.environ.setdefault(
         "SAIL_EXECUTION__CHECKPOINT__PATH", Path(os.environ["TMPDIR"], "checkpoints").as_uri()
     )
@@ -22,12 +23,12 @@ def main() -> None:
     os.environ.setdefault("AWS_ALLOW_HTTP", "true")
     os.environ.setdefault(
         "RUST_LOG", "error"
-    )  # else Sail's farewell stands below the job's own last words
+    )  # else Sail's last log lines follow the job's error message
     from pysail.spark import SparkConnectServer
 
     server = (
         SparkConnectServer()
-    )  # must live as long as the job: a client of a collected server waits for ever
+    )  # The job's client hangs if the server object is garbage-collected.
     server.start()
     _, port = server.listening_address
     os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"

@@ -1,6 +1,6 @@
-"""Answers to Callback steps: a token is open, then answered once; the same answer again is the same answer.
+"""Answers to Callback steps: a token is answered once; repeating the same answer changes nothing.
 
-open ── Success ──> succeeded        a repeated call with its ClientRequestToken: fine, nothing changes
+open ── Success ──> succeeded        a repeated call with its ClientRequestToken: no change
   └──── Failure ──> failed           any other answer to an answered token: ConflictException
 """
 
@@ -24,12 +24,12 @@ class Callbacks:
         }
 
     def recover(self) -> None:
-        """A token of an execution that has ended answers nothing any more."""
+        """Close the tokens of executions that have ended."""
         for execution in self._store.all("execution"):
             self._close(execution)
 
     def succeed(self, caller: Caller, request: Document) -> Document:
-        """The step succeeded, with its declared outputs."""
+        """Record that the step succeeded, with its declared outputs."""
         token = request["CallbackToken"]
         given = {item["Name"]: item["Value"] for item in request.get("OutputParameters") or []}
         declared = self._callback(token)["outputs"]
@@ -37,7 +37,7 @@ class Callbacks:
         return self._answer(request, {"state": "succeeded", "text": given, "values": values})
 
     def fail(self, caller: Caller, request: Document) -> Document:
-        """The step failed, with a reason."""
+        """Record that the step failed, with a reason."""
         reason = request.get("FailureReason") or "The callback step was failed without a reason."
         return self._answer(request, {"state": "failed", "reason": reason})
 
@@ -79,7 +79,8 @@ class Callbacks:
 def _outputs(given: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, Any]:
     if given.keys() != declared.keys():
         raise Invalid(
-            f"OutputParameters: expected {', '.join(sorted(declared)) or 'none'}, got {', '.join(sorted(given)) or 'none'}"
+            f"OutputParameters: expected {', '.join(sorted(declared)) or 'none'}, got "
+            f"{', '.join(sorted(given)) or 'none'}"
         )
     try:
         return {

@@ -1,13 +1,14 @@
-"""A compiled pipeline definition, read once: parameters with their types, steps with what each waits for.
+"""A parsed pipeline definition: parameters with their types, steps with their dependencies.
 
     definition = parse(text)
     values = definition.values({"Epochs": "3"})
     definition.steps["Train"].requires          # {"Prepare"}
 
-A step inside a Condition's branch requires the Condition and that outcome. Whatever the interpreter cannot run is
-refused here, when the pipeline is created, not in the middle of an execution.
+A step inside a Condition's branch requires the Condition and that outcome. A step that the
+interpreter cannot run is refused here, when the pipeline is created, rather than in the middle of
+an execution.
 
-    DefinitionError(ValueError)     the definition or a parameter value is wrong: what, expected, got
+    DefinitionError(ValueError)     the definition or a parameter value is wrong
 """
 
 import json
@@ -61,7 +62,7 @@ class Step:
     document: Mapping[str, Any]
     requires: frozenset[str]
     branch: tuple[str, bool] | None = (
-        None  # the Condition it stands in, and the outcome that runs it
+        None  # the Condition step that contains it, and the outcome that runs it
     )
 
     @property
@@ -79,10 +80,11 @@ class Definition:
     steps: Mapping[str, Step] = field(default_factory=dict)
 
     def values(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Every parameter's value for one execution: what was given, else the default.
+        """Return the value of every parameter of one execution: the given one, else the default.
 
         Raises:
-            DefinitionError: a name is unknown, a value is of the wrong type, or one without default is missing.
+            DefinitionError: a name is unknown, a value is of the wrong type, or one without default
+                is missing.
         """
         if unknown := sorted(given.keys() - self.parameters.keys()):
             known = ", ".join(self.parameters) or "none"
@@ -119,7 +121,8 @@ def parse(text: str) -> Definition:
     """Read a definition.
 
     Raises:
-        DefinitionError: it is not JSON of the known version, or holds a step that cannot be run here.
+        DefinitionError: it is not JSON of the known version, or holds a step that cannot be run
+            here.
     """
     try:
         document = json.loads(text)
@@ -144,7 +147,8 @@ def _parameter(item: Mapping[str, Any]) -> Parameter:
     name, kind = item["Name"], item.get("Type")
     if kind not in _PARAMETER_TYPES:
         raise DefinitionError(
-            f"pipeline parameter {name}: expected a type of {', '.join(_PARAMETER_TYPES)}, got {kind!r}"
+            f"pipeline parameter {name}: expected a type of {', '.join(_PARAMETER_TYPES)}, "
+            f"got {kind!r}"
         )
     return Parameter(name, kind, item.get("DefaultValue"), tuple(item.get("EnumValues") or ()))
 
@@ -156,7 +160,8 @@ def _steps(documents: list[Any], branch: tuple[str, bool] | None) -> Iterator[St
             raise DefinitionError(f"pipeline definition: {name!r} is not a step name")
         if kind not in STEP_TYPES:
             raise DefinitionError(
-                f"step {name}: not implemented: step type {kind!r} (served: {', '.join(STEP_TYPES)})"
+                f"step {name}: not implemented: step type {kind!r} (served: "
+                f"{', '.join(STEP_TYPES)})"
             )
         arguments = document.get("Arguments") or {}
         own = {

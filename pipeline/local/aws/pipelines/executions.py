@@ -1,4 +1,4 @@
-"""Pipeline executions: start, follow, stop, retry. The walk through the graph stands in `executor`."""
+"""Pipeline executions: start, describe, stop, retry. `executor` runs the steps."""
 
 import secrets
 import string
@@ -13,17 +13,20 @@ from pipeline.local.aws.pipelines.expressions import text
 from pipeline.local.aws.pipelines.pipelines import EXECUTION_ENDED
 from pipeline.local.aws.store import Document, now
 
-INTERRUPTED = "InternalServerError: the embedded environment ended while this execution ran. Retry it, or start it again."
+INTERRUPTED = (
+    "InternalServerError: the embedded environment ended while this execution ran. Retry it, or "
+    "start it again."
+)
 _START_SERVED = {
-    "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters", "PipelineExecutionDescription",
-    "ClientRequestToken", "ParallelismConfiguration",
+    "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters",
+    "PipelineExecutionDescription", "ClientRequestToken", "ParallelismConfiguration",
 }  # fmt: skip
 _LIST_SERVED = {"PipelineName", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
 _KEPT = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
 _DESCRIBED = (
-    "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
-    "PipelineExecutionDescription", "FailureReason", "CreationTime", "LastModifiedTime", "ParallelismConfiguration",
-    "PipelineVersionId",
+    "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName",
+    "PipelineExecutionStatus", "PipelineExecutionDescription", "FailureReason", "CreationTime",
+    "LastModifiedTime", "ParallelismConfiguration", "PipelineVersionId",
 )  # fmt: skip
 
 
@@ -46,7 +49,7 @@ class Executions:
         }
 
     def recover(self) -> None:
-        """Executions that were under way when the environment ended have failed, and say so."""
+        """Mark executions that were under way when the environment ended as failed."""
         for execution in self._store.all("execution"):
             if execution["PipelineExecutionStatus"] in EXECUTION_ENDED:
                 continue
@@ -65,7 +68,7 @@ class Executions:
                         }
 
     def start(self, caller: Caller, request: Document) -> Document:
-        """Start an execution; the same client token again answers the one it started."""
+        """Start an execution; a repeated client token returns the one that it started."""
         if strange := sorted(request.keys() - _START_SERVED):
             raise NotServed(f"StartPipelineExecution {', '.join(strange)}")
         pipeline = self._store.get("pipeline", request["PipelineName"].rsplit("/", 1)[-1])
@@ -87,12 +90,12 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def describe(self, caller: Caller, request: Document) -> Document:
-        """The execution's status, and why it failed."""
+        """Return the execution's status and failure reason."""
         execution = self._execution(request)
         return {key: execution[key] for key in _DESCRIBED if key in execution}
 
     def list_all(self, caller: Caller, request: Document) -> Document:
-        """Executions of one pipeline, newest first, filtered by the time."""
+        """List executions of one pipeline, newest first, filtered by time."""
         paging.check("ListPipelineExecutions", request, _LIST_SERVED)
         name = request["PipelineName"].rsplit("/", 1)[-1]
         if self._store.get("pipeline", name) is None:
@@ -111,7 +114,7 @@ class Executions:
         return {"PipelineExecutionSummaries": summaries, **token}
 
     def list_steps(self, caller: Caller, request: Document) -> Document:
-        """The steps that have started, newest first."""
+        """List the steps that have started, newest first."""
         paging.check("ListPipelineExecutionSteps", request, {"PipelineExecutionArn", "SortOrder"})
         records = list(self._execution(request)["_steps"].values())
         visible = [
@@ -122,7 +125,7 @@ class Executions:
         return {"PipelineExecutionSteps": found, **token}
 
     def list_parameters(self, caller: Caller, request: Document) -> Document:
-        """Every parameter of the execution with the value it has."""
+        """List every parameter of the execution with its value."""
         paging.check("ListPipelineParametersForExecution", request, {"PipelineExecutionArn"})
         parameters = self._execution(request)["_parameters"]
         found, token = paging.page(
@@ -131,7 +134,7 @@ class Executions:
         return {"PipelineParameters": found, **token}
 
     def describe_definition(self, caller: Caller, request: Document) -> Document:
-        """The definition as it was when the execution started."""
+        """Return the definition with which the execution started."""
         execution = self._execution(request)
         return {
             "PipelineDefinition": execution["_definition"],
@@ -148,24 +151,28 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def stop(self, caller: Caller, request: Document) -> Document:
-        """Stopping: the running steps are stopped, and a callback is told and waited for."""
+        """Stop the execution: running steps are stopped; a callback's worker is notified and must
+        answer.
+        """
         arn = self._execution(request)["PipelineExecutionArn"]
         with self._store.edit("execution", arn) as document:
             if document["PipelineExecutionStatus"] in EXECUTION_ENDED:
                 raise Conflict(
-                    f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
+                    f"Pipeline execution with ARN {arn} status "
+                    f"{document['PipelineExecutionStatus']}. "
                     f"Cannot stop this pipeline execution."
                 )
             document |= {"PipelineExecutionStatus": "Stopping", "LastModifiedTime": now()}
         return {"PipelineExecutionArn": arn}
 
     def retry(self, caller: Caller, request: Document) -> Document:
-        """Run what failed or was stopped again; what succeeded keeps its results."""
+        """Run failed and stopped steps again; steps that succeeded keep their results."""
         arn = self._execution(request)["PipelineExecutionArn"]
         with self._store.edit("execution", arn) as document:
             if document["PipelineExecutionStatus"] not in ("Failed", "Stopped"):
                 raise Conflict(
-                    f"Pipeline execution with ARN {arn} status {document['PipelineExecutionStatus']}. "
+                    f"Pipeline execution with ARN {arn} status "
+                    f"{document['PipelineExecutionStatus']}. "
                     f"Only an execution that failed or was stopped can be retried."
                 )
             if any(step["_type"] == "Fail" for step in document["_steps"].values()):
@@ -197,7 +204,9 @@ class Executions:
         return inherited | {key: request[key] for key in _KEPT if key in request} | {
             "PipelineArn": pipeline["PipelineArn"],
             "PipelineExecutionArn": f"{pipeline['PipelineArn']}/execution/{identifier}",
-            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName", f"execution-{int(at * 1000)}"),
+            "PipelineExecutionDisplayName": request.get(
+                "PipelineExecutionDisplayName", f"execution-{int(at * 1000)}"
+            ),
             "PipelineExecutionStatus": "Executing",
             "PipelineVersionId": pipeline["_version"],
             "RoleArn": pipeline["RoleArn"],

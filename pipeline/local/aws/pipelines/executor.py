@@ -1,11 +1,13 @@
-"""Walks one execution's graph: a thread per execution, a thread per running step, acting as the pipeline's role.
+"""Run the steps of one execution: a thread per execution and per running step, with the pipeline's
+role.
 
     Executor(account, execution_arn).start()
 
-The execution's document is the only state: the definition as it was started, the resolved parameters, and one record
-per step. A step whose requirements all succeeded starts; after a failure or a stop nothing new starts and what runs is
-heard out (a failure) or stopped (a stop). A retry is a new Executor over the same document: steps that succeeded keep
-their results.
+The execution's document is the only state: the definition as it was started, the resolved
+parameters, and one record per step. A step starts when all steps that it requires have succeeded.
+After a failure or a stop no further step starts; running steps end by themselves after a failure,
+and are stopped by a stop. A retry is a new Executor over the same document: steps that succeeded
+keep their results.
 """
 
 import sys
@@ -42,7 +44,7 @@ class Executor:
         ) or sys.maxsize
 
     def start(self) -> None:
-        """Begin, in the background."""
+        """Start the execution's thread."""
         threading.Thread(target=self._run, name=f"execution {self._arn}", daemon=True).start()
 
     def _run(self) -> None:
@@ -125,8 +127,8 @@ class Executor:
                 status = "Stopped"
             elif failed or stopped:
                 status = "Failed"
-                said = [step["FailureReason"] for step in failed if step["_type"] == "Fail"]
-                reason = (said or [FAILED])[0]
+                reasons = [step["FailureReason"] for step in failed if step["_type"] == "Fail"]
+                reason = (reasons or [FAILED])[0]
             document["PipelineExecutionStatus"] = status
             document["LastModifiedTime"] = now()
             if reason:
@@ -140,7 +142,7 @@ class Executor:
 
     @staticmethod
     def _statuses(document: Document) -> dict[str, str]:
-        """What the walk depends on: which steps run and how the others ended."""
+        """Return each step's status; all running statuses count as one."""
         return {
             name: "Starting" if step["StepStatus"] in RUNNING else step["StepStatus"]
             for name, step in document["_steps"].items()
@@ -148,7 +150,7 @@ class Executor:
 
 
 def execution_names(document: Document) -> dict[str, Any]:
-    """What `Get: Execution.<name>` may ask for."""
+    """Return the values of `Get: Execution.<name>`."""
     arn = document["PipelineExecutionArn"]
     return {
         "PipelineExecutionArn": arn,

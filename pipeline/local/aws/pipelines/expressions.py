@@ -1,14 +1,16 @@
-"""What a compiled definition means at run time: `Get`, `Std:Join`, and the conditions. Pure functions, no AWS.
+"""Evaluate the expressions of a compiled definition: `Get`, `Std:Join` and conditions. These are
+pure functions.
 
-    resolve({"Std:Join": {"On": "/", "Values": ["s3://b", {"Get": "Execution.PipelineExecutionId"}]}}, scope)
+    resolve({"Std:Join": {"On": "/", "Values": ["s3://b", {"Get": "Execution.PipelineName"}]}}, scope)
     holds({"Type": "LessThanOrEqualTo", "LeftValue": {...}, "RightValue": {...}}, scope)
 
-A `Scope` holds what `Get` may name: `Parameters.<name>`, `Execution.<name>`, `Steps.<name>.<property path>`. A property
-path is dotted names with `[0]` and `['key']`; a quoted key into a list finds the entry of that name, which is how
-`FinalMetricDataList['eval:loss'].Value` reads one metric.
+A `Scope` holds the values that `Get` may name: `Parameters.<name>`, `Execution.<name>`,
+`Steps.<name>.<property path>`. A property path is dotted names with `[0]` and `['key']`; a quoted
+key into a list finds the entry of that name, which is how `FinalMetricDataList['eval:loss'].Value`
+reads one metric.
 
-    ExpressionError         the definition asks for what is not there, or compares what cannot be compared
-    └── NotServedExpression this reading of the language is not implemented; named, never guessed
+    ExpressionError         a value does not exist, or two values cannot be compared
+    └── NotServedExpression the expression is not implemented; the message names it
 """
 
 import operator
@@ -27,13 +29,14 @@ class NotServedExpression(ExpressionError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"not implemented: {name} (served: Get, Std:Join and the conditions {', '.join(CONDITIONS)})"
+            f"not implemented: {name} (served: Get, Std:Join and the conditions "
+            f"{', '.join(CONDITIONS)})"
         )
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Everything an expression may look at."""
+    """The values that expressions may read."""
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
@@ -62,14 +65,14 @@ _NAME_KEYS = (
     "ChannelName",
     "OutputName",
     "Name",
-)  # what AWS's lists of structures are named by
+)  # members that name the entries of AWS's lists of structures
 _PATH_PART = re.compile(
     r"\.?(?P<name>[A-Za-z0-9_-]+)|\[(?P<index>\d+)\]|\[(?P<quote>['\"])(?P<key>.+?)(?P=quote)\]"
 )
 
 
 def resolve(value: Any, scope: Scope) -> Any:
-    """The value with every expression in it replaced by what it stands for; the types are kept.
+    """Return the value with every expression replaced by its result; types are kept.
 
     Raises:
         ExpressionError: an expression names something that is not there or is not implemented.
@@ -89,7 +92,7 @@ def resolve(value: Any, scope: Scope) -> Any:
 
 
 def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
-    """Whether one condition is true.
+    """Return whether one condition is true.
 
     Raises:
         ExpressionError: its type is unknown, or its sides cannot be compared.
@@ -100,7 +103,7 @@ def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
     if kind == "Or":
         outcomes = [
             holds(item, scope) for item in condition["Conditions"]
-        ]  # each one, so each mistake is found
+        ]  # every condition is evaluated, so that every error is found
         return any(outcomes)
     if kind == "In":
         return resolve(condition["QueryValue"], scope) in resolve(condition["Values"], scope)
@@ -111,22 +114,25 @@ def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
         right, str
     ):
         raise ExpressionError(
-            f"condition {kind}: expected two numbers, two strings or two booleans, got {left!r} and {right!r}"
+            f"condition {kind}: expected two numbers, two strings or two booleans, got "
+            f"{left!r} and {right!r}"
         )
     return bool(_COMPARISONS[kind](left, right))
 
 
 def all_hold(conditions: Sequence[Mapping[str, Any]], scope: Scope) -> bool:
-    """A Condition step's list: true when every condition is. Each one is evaluated, so each mistake is found."""
+    """Return whether all conditions of a Condition step are true. Every one is evaluated, so that
+    every error is found.
+    """
     outcomes = [holds(condition, scope) for condition in conditions]
     return all(outcomes)
 
 
 def get(path: str, scope: Scope) -> Any:
-    """What a `Get` path names.
+    """Return the value at a `Get` path.
 
     Raises:
-        ExpressionError: nothing there has that name.
+        ExpressionError: a name on the path does not exist.
     """
     root, _, rest = path.partition(".")
     if root == "Parameters":
@@ -142,7 +148,7 @@ def get(path: str, scope: Scope) -> Any:
 
 
 def references(value: Any) -> set[str]:
-    """The steps whose properties a value reads: it must wait for them."""
+    """Return the steps whose properties a value reads; its own step depends on them."""
     if isinstance(value, Mapping):
         path = value.get("Get")
         if len(value) == 1 and isinstance(path, str):
@@ -154,7 +160,7 @@ def references(value: Any) -> set[str]:
 
 
 def text(value: Any) -> str:
-    """A value inside a joined string: booleans as JSON writes them, numbers as Python does."""
+    """Return a value as text for a joined string: booleans as in JSON, numbers as in Python."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""SageMaker pipelines: create, update, describe, list, delete. Executions stand in `executions`."""
+"""SageMaker pipelines: create, update, describe, list, delete (executions: `executions`)."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,8 +11,8 @@ from pipeline.local.aws.store import Document, now
 SERVICE = "sagemaker.amazonaws.com"
 EXECUTION_ENDED = ("Succeeded", "Failed", "Stopped")
 _SERVED = {
-    "PipelineName", "PipelineDisplayName", "PipelineDefinition", "PipelineDescription", "ClientRequestToken", "RoleArn",
-    "Tags", "ParallelismConfiguration",
+    "PipelineName", "PipelineDisplayName", "PipelineDefinition", "PipelineDescription",
+    "ClientRequestToken", "RoleArn", "Tags", "ParallelismConfiguration",
 }  # fmt: skip
 _LIST_SERVED = {"PipelineNamePrefix", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
 _KEPT = (
@@ -23,8 +23,8 @@ _KEPT = (
     "ParallelismConfiguration",
 )
 _SUMMARY = (
-    "PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn", "CreationTime",
-    "LastModifiedTime",
+    "PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn",
+    "CreationTime", "LastModifiedTime",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class Pipelines:
         }
 
     def create(self, caller: Caller, request: Document) -> Document:
-        """A new pipeline; the same client token again answers the one it made."""
+        """Create a pipeline; a repeated client token returns the one that it created."""
         arn = self._account.arn("sagemaker", f"pipeline/{request['PipelineName']}")
         self._check(caller, request, arn)
         with self._store.alone():
@@ -52,7 +52,8 @@ class Pipelines:
                 if existing["_token"] == request["ClientRequestToken"]:
                     return {"PipelineArn": arn}
                 raise InUse(
-                    f"Pipeline names must be unique within an AWS account and region. Pipeline with name "
+                    "Pipeline names must be unique within an AWS account and region. "
+                    "Pipeline with name "
                     f"({request['PipelineName']}) already exists."
                 )
             at = now()
@@ -71,7 +72,7 @@ class Pipelines:
         return {"PipelineArn": arn}
 
     def update(self, caller: Caller, request: Document) -> Document:
-        """Change what the request names; a new definition is a new version."""
+        """Change the fields that the request has; a new definition is a new version."""
         pipeline = self._pipeline(request)
         self._check(caller, request, pipeline["PipelineArn"])
         with self._store.edit("pipeline", pipeline["PipelineName"]) as document:

@@ -1,9 +1,10 @@
-"""A step's RetryPolicies: which faults are tried again, how often, after what pause.
+"""A step's RetryPolicies: which faults are retried, how often, and after which pause.
 
     policies = Policies(step["RetryPolicies"])
-    policies.next_pause("Step.THROTTLING")      # seconds, or None: give up
+    policies.next_pause("Step.THROTTLING")      # seconds, or None: no further attempt
 
-Faults that this environment can produce: `Step.SERVICE_FAULT`, `Step.THROTTLING` and `SageMaker.JOB_INTERNAL_ERROR`.
+Faults that this environment can produce: `Step.SERVICE_FAULT`, `Step.THROTTLING` and
+`SageMaker.JOB_INTERNAL_ERROR`.
 """
 
 import time
@@ -21,7 +22,7 @@ DEFAULT_INTERVAL_SECONDS, DEFAULT_BACKOFF, DEFAULT_ATTEMPTS = 1, 2.0, 5
 
 
 def fault_of(error: Exception) -> str | None:
-    """The name that retry policies give to this error; None for one that they do not know."""
+    """Return the name that retry policies have for this error, or None."""
     if str(error).startswith("InternalServerError"):
         return "SageMaker.JOB_INTERNAL_ERROR"
     response: Mapping[str, Any] = getattr(error, "response", {})
@@ -32,7 +33,7 @@ def fault_of(error: Exception) -> str | None:
 
 
 class Policies:
-    """The policies of one step with what is left of them."""
+    """The policies of one step and their remaining attempts."""
 
     def __init__(self, documents: Sequence[Mapping[str, Any]]) -> None:
         self._documents = documents

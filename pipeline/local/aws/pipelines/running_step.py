@@ -1,6 +1,6 @@
-"""One step under way: its place in the execution's record, its waiting, its retries, its end.
+"""One running step: its record in the execution's document, its waits, its retries, its end.
 
-RunningStep(acting, execution_arn, step, scope).run(work)       # work(running) is one of `steps.WORK`
+RunningStep(acting, execution_arn, step, scope).run(work)    # work: one of `step_types.WORK`
 
 StepFailed      the step is Failed; the message is its FailureReason
 StepStopped     the step is Stopped, because the execution is stopping
@@ -20,7 +20,7 @@ MAX_REASON_CHARACTERS = 1024
 
 
 class StepFailed(Exception):
-    """The step did not do its work."""
+    """The step failed."""
 
 
 class StepStopped(Exception):
@@ -28,7 +28,7 @@ class StepStopped(Exception):
 
 
 class Acting:
-    """The pipeline's role at work: one session and its clients for one execution."""
+    """The session of the pipeline's role for one execution, and its clients."""
 
     def __init__(self, account: Account, session: RoleSession) -> None:
         self.account = account
@@ -43,7 +43,7 @@ class Acting:
 
 
 class RunningStep:
-    """What a step's work sees of the world."""
+    """The step as its work sees it: arguments, clients, record."""
 
     def __init__(self, acting: Acting, execution_arn: str, step: Step, scope: Scope) -> None:
         self.step = step
@@ -54,7 +54,7 @@ class RunningStep:
 
     @property
     def store(self) -> Store:
-        """The documents of everything."""
+        """The store of all documents."""
         return self._account.store
 
     @property
@@ -65,12 +65,12 @@ class RunningStep:
 
     @property
     def stopping(self) -> bool:
-        """Whether the execution is to stop."""
+        """Whether the execution is being stopped."""
         document = self.store.get("execution", self.execution_arn) or {}
         return document.get("PipelineExecutionStatus") == "Stopping"
 
     def run(self, work: Callable[["RunningStep"], None]) -> None:
-        """Do the work, with the step's retry policies; every way out is a status in the store."""
+        """Do the work with the step's retry policies, and record its final status in every case."""
         from botocore.exceptions import ClientError
 
         try:
@@ -87,11 +87,12 @@ class RunningStep:
                 "Failed",
                 f"ClientError: Failed to invoke {error.operation_name}. Error Details: {details}",
             )
-        except Exception as error:  # noqa: BLE001  # a thread's last chance: the step must not stay Executing for ever
+        except Exception as error:  # noqa: BLE001
+            # This thread ends here, and the step must not stay Executing.
             self._end("Failed", f"ClientError: {error}")
 
     def set(self, **fields: Any) -> None:
-        """Note something in the step's record."""
+        """Update the step's record."""
         if self._account.closing.is_set():
             raise SystemExit  # ends this thread alone; the next start records the interruption
         with self.store.edit("execution", self.execution_arn) as document:
@@ -99,7 +100,7 @@ class RunningStep:
             document["LastModifiedTime"] = now()
 
     def await_end(self, ended: Callable[[], bool], stop: Callable[[], Any]) -> None:
-        """Wait until the work has ended, passing a stop of the execution on once."""
+        """Wait until the work has ended; if the execution is stopped meanwhile, call `stop` once."""
         closing = self._account.closing
         self.store.wait(lambda: ended() or self.stopping or closing.is_set())
         if self.stopping and not ended():
@@ -108,11 +109,11 @@ class RunningStep:
             self.store.wait(lambda: ended() or closing.is_set())
 
     def judge(self, status: str, success: str, reason: str) -> None:
-        """Go on if the job's last status is the good one.
+        """Return if the job's final status is `success`.
 
         Raises:
-            StepStopped: it was stopped with the execution.
-            StepFailed: it was not.
+            StepStopped: the job was stopped with the execution.
+            StepFailed: the job ended otherwise.
         """
         if status == success:
             return
@@ -138,6 +139,6 @@ class RunningStep:
 
     def _end(self, status: str, reason: str = "") -> None:
         if self.step.type == "Callback" and self.stopping:
-            status = "Stopped"  # whatever the answer was, it ended a step that was being stopped
+            status = "Stopped"  # any answer ends a step that is being stopped
         why = {"FailureReason": reason[:MAX_REASON_CHARACTERS]} if reason else {}
         self.set(StepStatus=status, EndTime=now(), **why)

@@ -1,9 +1,10 @@
-"""What each type of step does, through real boto3 calls as the pipeline's role, and how it is stopped.
+"""The work of each type of step, by real boto3 calls with the pipeline's role, and how it is
+stopped.
 
 EMRServerless   StartJobRun, GetJobRun, CancelJobRun
 Training        CreateTrainingJob, DescribeTrainingJob, StopTrainingJob
 Condition       evaluates; starts nothing
-Callback        SendMessage with a token, then waits for the answer; tells a stop by a second message
+Callback        SendMessage with a token, then waits for the answer; a stop sends a second message
 Fail            fails, with the message
 """
 
@@ -26,7 +27,7 @@ _ALPHANUMERIC = string.ascii_letters + string.digits
 
 
 def train(running: RunningStep) -> None:
-    """A training job under a name that SageMaker would give it."""
+    """Run a training job under a name in SageMaker's form."""
     client = running.client("sagemaker")
     request = {key: value for key, value in running.arguments.items() if value is not None}
     execution_id = running.execution_arn.rsplit("/", 1)[-1]
@@ -47,12 +48,13 @@ def train(running: RunningStep) -> None:
 
 
 def run_emr_job(running: RunningStep) -> None:
-    """A job run on the application that the step names."""
+    """Run a job on the application that the step names."""
     client = running.client("emr-serverless")
     arguments = running.arguments
     if "ApplicationId" not in arguments:
         raise StepFailed(
-            "not implemented: an EMRServerless step that creates its application (give ApplicationId)"
+            "not implemented: an EMRServerless step that creates its application (give "
+            "ApplicationId)"
         )
     request = {
         key: value for key, value in arguments["JobConfig"].items() if value not in (None, {}, [])
@@ -77,13 +79,13 @@ def run_emr_job(running: RunningStep) -> None:
 
 
 def decide(running: RunningStep) -> None:
-    """The conditions, all of them; the outcome opens a branch."""
+    """Evaluate all conditions; the outcome selects a branch."""
     outcome = all_hold(running.step.arguments.get("Conditions") or [], running.scope)
     running.set(Metadata={"Condition": {"Outcome": str(outcome)}}, _properties={"Outcome": outcome})
 
 
 def call_back(running: RunningStep) -> None:
-    """Hand the token out and wait for its answer; there is no time limit, as in AWS."""
+    """Send the token to the queue and wait for its answer, without a time limit, as in AWS."""
     token, document = _random(TOKEN_CHARACTERS), running.step.document
     url = resolve(document["SqsQueueUrl"], running.scope)
     declared = {
@@ -123,7 +125,7 @@ def call_back(running: RunningStep) -> None:
 
 
 def fail(running: RunningStep) -> None:
-    """Say why, and fail."""
+    """Fail with the step's message."""
     message = str(running.arguments.get("ErrorMessage", ""))
     running.set(Metadata={"Fail": {"ErrorMessage": message}})
     raise StepFailed(message)
@@ -139,7 +141,7 @@ WORK: Mapping[str, Callable[[RunningStep], None]] = {
 
 
 def timestamp(seconds: float) -> str:
-    """A moment as ISO 8601 in UTC."""
+    """Return a time in epoch seconds as ISO 8601 in UTC."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")
 
 
@@ -149,7 +151,7 @@ def _emr_metadata(names: Mapping[str, str], request: Mapping[str, Any]) -> Docum
 
 
 def _plain(answer: Mapping[str, Any]) -> Document:
-    """A boto3 answer as JSON, for the expressions of later steps."""
+    """Return a boto3 answer as JSON values, for the expressions of later steps."""
     kept = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
     plain: Document = json.loads(
         json.dumps(kept, default=lambda moment: timestamp(moment.timestamp()))

@@ -1,10 +1,12 @@
-"""Which command an image stands for, without Docker: the ENTRYPOINT of the Dockerfile it was built from.
+"""The command of an image, without Docker: the ENTRYPOINT of the Dockerfile that it is built from.
 
-    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:…")
-    # containers/train/Dockerfile: ENTRYPOINT ["python", "-m", "steps.train"]  ->  [sys.executable, "-m", "steps.train"]
+    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train:1")
+    # containers/train/Dockerfile has ENTRYPOINT ["python", "-m", "steps.train"], so this returns
+    # [sys.executable, "-m", "steps.train"]
 
-The rule: the last path component without tag and digest, without the prefix `governed-finetune-`, names the folder
-under `containers/`. `WORKDIR` stands for the repository's root. `local/train` works as well as the URI of a real registry.
+The rule: the last path component without tag and digest, without the prefix `governed-finetune-`,
+names the folder under `containers/`. `WORKDIR` is the repository's root. `local/train` works as
+well as the URI of a real registry.
 """
 
 import json
@@ -16,7 +18,8 @@ from pathlib import Path
 from pipeline.local.aws.errors import Invalid
 
 PREFIX = "governed-finetune-"
-WORKDIR = "/opt/governed-finetune"  # as every Dockerfile under containers/ has it (tests/test_containers.py)
+# as every Dockerfile under containers/ has it (tests/test_containers.py)
+WORKDIR = "/opt/governed-finetune"
 SPARK_PYTHON = Path(
     "build/spark-venv/bin/python"
 )  # of scripts/spark-venv: `pyspark` in place of `pyspark-client`
@@ -24,13 +27,13 @@ _ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 
 
 def name_of(image: str) -> str:
-    """The folder under `containers/` that an image URI means."""
+    """Return the folder under `containers/` of an image URI."""
     last = image.partition("@")[0].rsplit("/", 1)[-1].partition(":")[0]
     return last.removeprefix(PREFIX)
 
 
 def entry_point(repository: Path, image: str) -> list[str]:
-    """The image's command on this machine.
+    """Return the image's command on this machine.
 
     Raises:
         Invalid: no Dockerfile belongs to the image, or it has no ENTRYPOINT in exec form.
@@ -39,16 +42,17 @@ def entry_point(repository: Path, image: str) -> list[str]:
     path = Path("containers") / name / "Dockerfile"
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or not (repository / path).is_file():
         raise Invalid(
-            f"image {image}: expected {path} in the repository (last path component without {PREFIX!r}), found none"
+            f"image {image}: expected {path} in the repository (last path component without "
+            f"{PREFIX!r}), found none"
         )
     return on_this_machine(exec_form((repository / path).read_text(), path))
 
 
 def exec_form(dockerfile: str, path: Path) -> list[str]:
-    """The ENTRYPOINT of a Dockerfile's text.
+    """Return the ENTRYPOINT of a Dockerfile's text.
 
     Raises:
-        Invalid: there is none, or it is in shell form.
+        Invalid: it is missing or in shell form.
     """
     found = _ENTRY_POINT.findall(dockerfile.replace("\\\n", " "))
     if not found:
@@ -58,12 +62,12 @@ def exec_form(dockerfile: str, path: Path) -> list[str]:
 
 
 def on_this_machine(command: Sequence[str]) -> list[str]:
-    """`python` becomes the interpreter that runs the environment, with its packages."""
+    """Replace `python` by the interpreter that runs the environment, with its packages."""
     return [sys.executable if word in ("python", "python3") else word for word in command]
 
 
 def path_in_image(repository: Path, path: str) -> Path:
-    """A file inside the image, where it lies in the repository.
+    """Return the repository's path of a file inside the image.
 
     Raises:
         Invalid: the path is not under WORKDIR, or the repository has no such file.
@@ -71,6 +75,7 @@ def path_in_image(repository: Path, path: str) -> Path:
     relative = Path(path).relative_to(WORKDIR) if path.startswith(f"{WORKDIR}/") else None
     if relative is None or ".." in relative.parts or not (repository / relative).is_file():
         raise Invalid(
-            f"entry point {path}: expected a file under {WORKDIR} (the repository's root), found none"
+            f"entry point {path}: expected a file under {WORKDIR} (the repository's root), "
+            "found none"
         )
     return repository / relative

@@ -1,11 +1,13 @@
-"""One job as a process group: its own environment, heard line by line, stopped with grace, never left over.
+"""One job as a process group, with its own environment: its output is read by line, and no process
+outlives it.
 
-    job = JobProcess(command, cwd=root, environment=environment, hear=write_line, merged=True)
-    job.stop(grace_seconds=120)
+    job = JobProcess(command, cwd=root, environment=environment, on_line=write, merged=True)
+    job.stop(grace_seconds=120)         # SIGTERM, and SIGKILL after the grace
     code = job.wait()                   # the return code; negative for a signal; None while it runs
 
-A job sees nothing of the server's environment but what a container would have anyway (`inherited`). Its HOME is its
-own folder, so that no `~/.aws` or `~/.databrickscfg` of the person at the keyboard can stand in for a right that is missing.
+Of the server's environment a job gets only what a container would have (`inherited`). Its HOME is
+its own folder, so that the user's `~/.aws` and `~/.databrickscfg` cannot replace a right that the
+job's role lacks.
 """
 
 import codecs
@@ -20,16 +22,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-MAX_LINE_BYTES = 250_000  # of a line that is heard at once; a longer one comes in parts
-_LAST_WORDS_SECONDS = 10.0  # a process that left the group could hold the pipe open for ever
+# of UTF-8; a longer line is read in parts. An event had at most 256 KiB, since 2025 1 MiB
+# [botocore, PutLogEvents]
+MAX_LINE_BYTES = 250_000
+_LAST_WORDS_SECONDS = 10.0  # how long a process that left the group may hold the pipe open
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "JAVA_HOME")
 _KEEPER = Path(__file__).with_name("keeper.py")
 
-Hear = Callable[[str, str], None]  # (stream name, line)
+LineHandler = Callable[[str, str], None]  # (stream name, line)
 
 
 def inherited(home: Path) -> dict[str, str]:
-    """The environment that every job starts from: how to find programs, the language, and folders of its own."""
+    """Return the variables that every job has: PATH, language, and its own HOME and TMPDIR."""
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -37,7 +41,7 @@ def inherited(home: Path) -> dict[str, str]:
 
 
 class JobProcess:
-    """A running command under a keeper."""
+    """A running command, started by keeper.py, which kills it if the server ends."""
 
     def __init__(
         self,
@@ -45,10 +49,12 @@ class JobProcess:
         *,
         cwd: Path,
         environment: Mapping[str, str],
-        hear: Hear,
+        on_line: LineHandler,
         merged: bool,
     ) -> None:
-        """`merged`: stderr in stdout's stream, in the order it was written, as a container's log has it."""
+        """`merged`: stderr in stdout's stream, in the order it was written, as a container's log
+        has it.
+        """
         self._ours, theirs = socket.socketpair()
         with theirs:
             self._keeper = subprocess.Popen(
@@ -62,21 +68,21 @@ class JobProcess:
                 process_group=0,
             )
         self._ended = threading.Event()
-        self._ears = [
-            threading.Thread(target=self._listen, args=(name, stream, hear), daemon=True)
+        self._readers = [
+            threading.Thread(target=self._read, args=(name, stream, on_line), daemon=True)
             for name, stream in (("stdout", self._keeper.stdout), ("stderr", self._keeper.stderr))
             if stream is not None
         ]
-        for ear in self._ears:
-            ear.start()
+        for reader in self._readers:
+            reader.start()
 
     @property
     def process_group(self) -> int:
-        """The id that every process of this job shares."""
+        """The process group of this job."""
         return self._keeper.pid
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
-        """The command's return code once it ended and its last line was heard; None when the time is over first."""
+        """Wait for the end and the last line; return the return code, or None on a time-out."""
         self._ours.settimeout(timeout_seconds)
         try:
             report = self._ours.recv(16)
@@ -86,18 +92,18 @@ class JobProcess:
             report = b""
         self._ours.close()
         killed = self._keeper.wait()
-        for ear in self._ears:
-            ear.join(_LAST_WORDS_SECONDS)
+        for reader in self._readers:
+            reader.join(_LAST_WORDS_SECONDS)
         self._ended.set()
         return int(report) if report.strip() else killed
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask with SIGTERM; after the grace, SIGKILL for whatever is left. Returns at once."""
+        """Send SIGTERM, and after the grace SIGKILL to the processes that remain. Returns at once."""
         self._signal(signal.SIGTERM)
         threading.Thread(target=self._kill_after, args=(grace_seconds,), daemon=True).start()
 
     def kill(self) -> None:
-        """End the whole group now."""
+        """Kill the whole group."""
         self._signal(signal.SIGKILL)
 
     def _kill_after(self, seconds: float) -> None:
@@ -110,12 +116,12 @@ class JobProcess:
                 os.killpg(self.process_group, number)
 
     @staticmethod
-    def _listen(name: str, stream: IO[bytes], hear: Hear) -> None:
+    def _read(name: str, stream: IO[bytes], on_line: LineHandler) -> None:
         with stream:
             decoder = codecs.getincrementaldecoder("utf-8")(
                 "replace"
             )  # a character that the bound cuts is kept whole
             for part in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
-                hear(name, decoder.decode(part).rstrip("\r\n"))
+                on_line(name, decoder.decode(part).rstrip("\r\n"))
             if rest := decoder.decode(b"", final=True):
-                hear(name, rest)
+                on_line(name, rest)

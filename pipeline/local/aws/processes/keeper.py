@@ -2,11 +2,12 @@
 
     python -I -S keeper.py <socket> <command> [argument …]
 
-The server holds the other end of the socket. However the server ends (SIGKILL, crash, power of the debugger), the
-kernel closes that end; the keeper reads end-of-file and kills the whole group, grandchildren included. That is why this
-is a watchdog and not `PR_SET_PDEATHSIG`: the signal is Linux's alone, follows the thread that forked rather than the
-process, and reaches no grandchild. When the command ends, the keeper reports its return code and clears the group.
-Standard library only, and no site: a keeper starts in about ten milliseconds.
+The server holds the other end of the socket. However the server ends (also by SIGKILL or a crash),
+the kernel closes that end; the keeper reads end-of-file and kills the whole group, grandchildren
+included. `PR_SET_PDEATHSIG` does not suffice: it exists on Linux only, is bound to the thread that
+forked, and does not reach grandchildren. When the command ends, the keeper reports its return code
+and kills the rest of the group. It uses the standard library only, without `site`, and starts in
+about ten milliseconds.
 """
 
 import os
@@ -30,7 +31,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(
             number, lambda *_: None
-        )  # a handler, unlike SIG_IGN, is not inherited: the command gets the signal
+        )  # The command does not inherit a handler (as it would SIG_IGN), so it gets the signal.
     try:
         command = subprocess.Popen(sys.argv[2:])
     except OSError as error:

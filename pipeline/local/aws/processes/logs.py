@@ -1,11 +1,12 @@
-"""A job's lines on their way to CloudWatch Logs: in time order, complete, sent with the job role's own session.
+"""Send a job's lines to CloudWatch Logs: in time order, complete, with the job role's own session.
 
-    stream = LogStream(client, group="/aws/sagemaker/TrainingJobs", name="job/algo-1-1763787600", copy=path)
+    stream = LogStream(client, group="/aws/sagemaker/TrainingJobs", name="job/algo-1-17637", copy=path)
     stream.write("…")
-    stream.close()                      # returns when the last line is there
+    stream.close()                      # returns when the last line has been sent
 
-Lines are gathered for a moment and sent in batches. Every line also goes to a file in the job's folder, so that a role
-without logs rights loses its CloudWatch stream, as in AWS, but not the person's last hope of finding out why.
+Lines are collected for `GATHER_SECONDS` and sent in batches. Every line is also written to a file
+in the job's folder: with a role that lacks rights on logs there is no CloudWatch stream, as in AWS,
+but the file still shows why a job failed.
 """
 
 import queue
@@ -17,25 +18,26 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.local.aws.processes.job_process import MAX_LINE_BYTES
 from pipeline.local.aws.store import now
 
 GATHER_SECONDS = 0.2
 _BATCH_EVENTS = (
-    10_000  # PutLogEvents: at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each
+    # PutLogEvents takes at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each
+    10_000
 )
 _BATCH_BYTES = 1_000_000
 _OVERHEAD_BYTES = 26
-_EVENT_BYTES = (
-    250_000  # of UTF-8; an event had at most 256 KiB, since 2025 1 MiB [botocore, PutLogEvents]
-)
 
 
-def parts(line: str, size: int = _EVENT_BYTES) -> Iterator[str]:
-    """A line as texts of at most so many bytes of UTF-8. A byte that was no UTF-8 became three on the way here."""
+def parts(line: str, size: int = MAX_LINE_BYTES) -> Iterator[str]:
+    """Yield a line in parts of at most `size` bytes of UTF-8. (A byte that is not UTF-8 was
+    replaced by a character of three bytes when the line was read.)
+    """
     content, start = line.encode(), 0
     while len(content) - start > size:
         end = start + size
-        while content[end] & 0xC0 == 0x80:  # in the middle of a character
+        while content[end] & 0xC0 == 0x80:  # not in the middle of a character
             end -= 1
         yield content[start:end].decode()
         start = end
@@ -57,7 +59,7 @@ class LogStream:
         self._sender.start()
 
     def write(self, line: str) -> None:
-        """Add one line; its time is now, and never before the line before it."""
+        """Add one line with the current time, but never earlier than the previous line's."""
         self._last_milliseconds = max(self._last_milliseconds, int(now() * 1000))
         self._copy.write(line + "\n")
         self._copy.flush()
@@ -67,7 +69,7 @@ class LogStream:
                 self._lines.put((self._last_milliseconds, part))
 
     def close(self) -> None:
-        """Send what is left and end."""
+        """Send the remaining lines and end the thread."""
         self._lines.put(None)
         self._sender.join()
         self._copy.close()
@@ -84,7 +86,8 @@ class LogStream:
                     )
         except (BotoCoreError, ClientError) as error:
             sys.stderr.write(
-                f"log stream {self._group} {self._name}: {error}; the lines are in {self._copy.name}\n"
+                f"log stream {self._group} {self._name}: {error}; the lines are in "
+                f"{self._copy.name}\n"
             )
             while self._lines.get() is not None:
                 pass
@@ -102,7 +105,8 @@ class LogStream:
             except self._client.exceptions.ResourceAlreadyExistsException:
                 continue
             except ClientError as error:
-                # A role needs no right to create a group that exists: the stream or the events will tell.
+                # The group may exist without a right to create it; if not, the stream's creation
+                # fails.
                 if (
                     error.response["Error"]["Code"] != "AccessDeniedException"
                     or "logStreamName" in names
@@ -112,7 +116,7 @@ class LogStream:
     def _gather(self) -> tuple[list[dict[str, Any]], bool]:
         batch: list[dict[str, Any]] = []
         size, deadline = 0, None
-        while len(batch) < _BATCH_EVENTS and size < _BATCH_BYTES - _EVENT_BYTES:
+        while len(batch) < _BATCH_EVENTS and size < _BATCH_BYTES - MAX_LINE_BYTES:
             try:
                 item = self._lines.get(
                     timeout=None if deadline is None else max(0.0, deadline - now())

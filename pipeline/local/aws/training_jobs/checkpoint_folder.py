@@ -1,14 +1,16 @@
-"""A training job's checkpoint folder and its S3 prefix, kept alike the way SageMaker does it, with the job role's keys.
+"""Copy a training job's checkpoint folder to its S3 prefix as SageMaker does, with the job role's
+keys.
 
     folder = CheckpointFolder(client, uri, ml / "checkpoints")
     folder.restore()                    # before the container starts: S3 -> folder
     with folder.followed():             # while it runs: new, changed and deleted files -> S3
         …
-                                        # and once more when it has ended
+                                        # and a last time after its end
 
-As in AWS: what others put below the prefix meanwhile is not fetched; a file deleted here is deleted there; beside a file lies
-`<file>.sagemaker-uploading` while it travels and `<file>.sagemaker-uploaded` afterwards, and neither travels itself.
-Files travel one by one, so S3 may hold half a checkpoint at any moment: a job must be able to tell.
+As in AWS: objects that others write below the prefix meanwhile are not downloaded; a file that is
+deleted here is deleted there; a marker file `<file>.sagemaker-uploading` exists during an upload
+and `<file>.sagemaker-uploaded` after it, and markers are not uploaded. Files are uploaded one by
+one, so S3 may hold a part of a checkpoint at any moment: the job has to detect that.
 """
 
 import contextlib
@@ -24,26 +26,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.local.aws.training_jobs.status import JobFailed
 from pipeline.local.aws.training_jobs.transfer import download, split
 
-SYNC_SECONDS = 0.5  # between two looks at the folder; AWS names no figure
+SYNC_SECONDS = 0.5  # between two scans of the folder; AWS documents no figure
 UPLOADING, UPLOADED = ".sagemaker-uploading", ".sagemaker-uploaded"
 
-_Seen = tuple[int, int, int]  # size, time of change, inode
+_Seen = tuple[int, int, int]  # size, modification time, inode
 
 
 class CheckpointFolder:
-    """One attempt's folder; a restarted job gets another, empty before `restore`."""
+    """The folder of one attempt; a restarted job has a new one, empty before `restore`."""
 
     def __init__(self, client: Any, uri: str, folder: Path) -> None:
         self._client = client
         self._bucket, prefix = split(uri)
         self._prefix = prefix.rstrip("/") + "/" if prefix else ""
         self._folder = folder
-        self._there: dict[str, _Seen] = {}  # what S3 holds, and the file it was made of
+        # the keys in S3, each with the state of the file that was uploaded
+        self._there: dict[str, _Seen] = {}
         self._ended = threading.Event()
         self._failure: Exception | None = None
 
     def restore(self) -> None:
-        """What lies below the prefix, into the folder.
+        """Download the objects below the prefix into the folder.
 
         Raises:
             JobFailed: the role may not list or read it.
@@ -57,7 +60,7 @@ class CheckpointFolder:
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
-        """Copy what changes until the block ends, and then the rest.
+        """Copy changed files until the block ends, and then the remaining ones.
 
         Raises:
             JobFailed: the role may not write or delete there.
@@ -77,7 +80,8 @@ class CheckpointFolder:
             before: dict[str, _Seen] = {}
             while not self._ended.wait(SYNC_SECONDS):
                 files = self._files()
-                # A file that is still being written waits until it holds still, or until the end.
+                # A file that is still being written is uploaded when two scans see the same state,
+                # or at the end.
                 self._copy(
                     {name: seen for name, seen in files.items() if before.get(name) == seen}, files
                 )
@@ -97,7 +101,7 @@ class CheckpointFolder:
             if self._there.get(name) != seen:
                 with contextlib.suppress(
                     FileNotFoundError
-                ):  # deleted meanwhile: the next look sees that
+                ):  # deleted meanwhile; the next scan sees that
                     self._upload(name)
                     self._there[name] = seen
 

@@ -1,10 +1,10 @@
-"""One container of a training job: its files, its environment, its process, its log.
+"""One container of a training job: its files, environment, process and log.
 
     <folder>/opt/ml/input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
-                    input/data/<channel>/…       checkpoints/       model/       output/{data/,failure}
+                    input/data/<channel>/…   checkpoints/   model/   output/{data/,failure}
 
-The root moves with SAGEMAKER_BASE_DIR. A restarted job has a new one: an instance that is gone leaves nothing behind but
-its log.
+SAGEMAKER_BASE_DIR is the path of opt/ml. A restarted job gets an empty folder: of an instance that
+was taken away only the log remains.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _GROUP = "homogeneousCluster"  # AWS's name for a job without instance groups
 
 
 class Container:
-    """One attempt."""
+    """The container of one attempt."""
 
     def __init__(
         self, account: Account, job: Document, command: Sequence[str], session: RoleSession
@@ -40,11 +40,11 @@ class Container:
         self.ml = self._folder / "opt" / "ml"
         self.last_line = ""
         self._process: JobProcess | None = None
-        self._told_to_stop = False
+        self._stop_requested = False
         self._lock = threading.Lock()
 
     def lay_out(self) -> None:
-        """An empty /opt/ml with the files that say what the job is."""
+        """Create an empty /opt/ml with the job's configuration files."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for left in self._folder.iterdir():
             if left.is_dir() and not left.is_symlink():
@@ -57,8 +57,10 @@ class Container:
             (self.ml / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
 
     @contextlib.contextmanager
-    def running(self, hear: Callable[[str], object]) -> Iterator[JobProcess]:
-        """The process, each of its lines heard and logged; the block waits for its end."""
+    def running(self, on_line: Callable[[str], object]) -> Iterator[JobProcess]:
+        """Run the process; each line is logged and passed to `on_line`. The block has to wait for
+        its end.
+        """
         from pipeline.local.aws.processes.logs import LogStream
 
         log = LogStream(
@@ -68,46 +70,48 @@ class Container:
             copy=self._folder / _LOG,
         )
 
-        def line_heard(_: str, line: str) -> None:
+        def write_line(_: str, line: str) -> None:
             log.write(line)
-            hear(line)
+            on_line(line)
 
         try:
-            yield self._start(line_heard)
+            yield self._start(write_line)
         finally:
             log.close()
             self.last_line = log.last_line
 
     def stop(self) -> None:
-        """SIGTERM, and after the grace SIGKILL; before the start, both as soon as it runs."""
+        """Send SIGTERM, and after the grace SIGKILL; a process that has not started gets both
+        later.
+        """
         with self._lock:
-            self._told_to_stop = True
+            self._stop_requested = True
             if self._process is not None:
                 self._process.stop(self._account.stop_grace_seconds)
 
     def kill(self) -> None:
-        """End the process group now."""
+        """Kill the process group."""
         with self._lock:
             if self._process is not None:
                 self._process.kill()
 
     def reason(self, code: int) -> str:
-        """Why it failed, in its own words if it left any."""
+        """Return the failure reason: the text of output/failure, else the last line of the log."""
         failure = self.ml / "output" / "failure"
-        said = failure.read_text(errors="replace").strip() if failure.is_file() else self.last_line
+        text = failure.read_text(errors="replace").strip() if failure.is_file() else self.last_line
         how = f"exit code: {code}" if code >= 0 else f"killed by signal {-code}"
-        return f"AlgorithmError: {said[: MAX_REASON_CHARACTERS - 60]}, {how}"
+        return f"AlgorithmError: {text[: MAX_REASON_CHARACTERS - 60]}, {how}"
 
-    def _start(self, hear: Callable[[str, str], None]) -> JobProcess:
+    def _start(self, on_line: Callable[[str, str], None]) -> JobProcess:
         with self._lock:
             self._process = JobProcess(
                 self._command,
                 cwd=self._account.repository,
                 environment=self._environment(),
-                hear=hear,
+                on_line=on_line,
                 merged=True,
             )
-            if self._told_to_stop:
+            if self._stop_requested:
                 self._process.stop(self._account.stop_grace_seconds)
             return self._process
 

@@ -1,8 +1,10 @@
-"""Takes a spot job's instance away, which in AWS is the market's doing and no operation of any API.
+"""Take a spot job's instance away. In AWS the spot market does this; no API has an operation for
+it.
 
-    interrupt(boto3.Session(…root's key…), "http://127.0.0.1:4566", "pipelines-4x7k2m9p1q0z-Train-…")
+    interrupt(session_of_root, "http://127.0.0.1:4566", "pipelines-4x7k2m9p1q0z-Train-…")
 
-The stand-in serves it beside SageMaker's own operations, signed and judged by IAM like them; no role of the stack may.
+The stand-in serves it like SageMaker's own operations, signed and authorized by IAM. No role of the
+stack has the right.
 """
 
 import json
@@ -16,14 +18,14 @@ from pipeline.local.aws.training_jobs.jobs import INTERRUPT
 
 
 class NotInterrupted(Exception):
-    """The stand-in refused; the message is its own."""
+    """The stand-in refused; the exception has its message."""
 
 
 def interrupt(session: boto3.Session, endpoint: str, training_job: str) -> None:
-    """SIGTERM now, SIGKILL after the grace, and the job starts again from its checkpoints.
+    """Send SIGTERM, and SIGKILL after the grace; the job starts again from its checkpoints.
 
     Raises:
-        NotInterrupted: it is no spot job, it does not run, or the caller may not.
+        NotInterrupted: it is not a spot job, it is not running, or the caller lacks the right.
     """
     request = AWSRequest(
         method="POST",

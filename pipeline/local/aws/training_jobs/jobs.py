@@ -1,6 +1,5 @@
-"""SageMaker training jobs: the API's half. What a job does once it runs stands in `training_run`.
-
-A job's document is what DescribeTrainingJob answers, plus our own keys that begin with an underscore.
+"""The operations on SageMaker training jobs; `run` executes a job. A job's document has the fields
+of DescribeTrainingJob's answer, and our own, which begin with an underscore.
 """
 
 import threading
@@ -12,44 +11,45 @@ from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import InUse, Invalid, NotFound, NotServed
 from pipeline.local.aws.processes.images import entry_point, on_this_machine
 from pipeline.local.aws.store import Document, now
-from pipeline.local.aws.training_jobs import run as training_run
 from pipeline.local.aws.training_jobs import status
+from pipeline.local.aws.training_jobs.run import TrainingRun
 
 SERVICE = "sagemaker.amazonaws.com"
 ENDED = ("Completed", "Failed", "Stopped")
-INTERRUPT = "InterruptTrainingJob"  # no operation of AWS: `interruption` asks for it
+INTERRUPT = "InterruptTrainingJob"  # our own operation, not one of AWS; `interruption` calls it
 INTERRUPTIBLE = ("Starting", "Downloading", "Training")
 INTERRUPTED = (
     "InternalServerError: the embedded environment ended while this job ran. Start it again."
 )
-# Members of CreateTrainingJob that this environment can honour, or that change nothing on one machine.
+# Members of CreateTrainingJob that are implemented here, or have no effect on one machine.
 _SERVED = {
-    "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
-    "ResourceConfig", "VpcConfig", "StoppingCondition", "Tags", "EnableNetworkIsolation", "ExperimentConfig",
-    "EnableInterContainerTrafficEncryption", "Environment", "DebugHookConfig", "ProfilerConfig",
-    "EnableManagedSpotTraining", "RemoteDebugConfig", "CheckpointConfig",
+    "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig",
+    "OutputDataConfig", "ResourceConfig", "VpcConfig", "StoppingCondition", "Tags",
+    "EnableNetworkIsolation", "ExperimentConfig", "EnableInterContainerTrafficEncryption",
+    "Environment", "DebugHookConfig", "ProfilerConfig", "EnableManagedSpotTraining",
+    "RemoteDebugConfig", "CheckpointConfig",
 }  # fmt: skip
 _LIST_SERVED = {
-    "CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter", "LastModifiedTimeBefore", "NameContains",
-    "StatusEquals", "SortBy", "SortOrder",
+    "CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter", "LastModifiedTimeBefore",
+    "NameContains", "StatusEquals", "SortBy", "SortOrder",
 }  # fmt: skip
 CHECKPOINTS = "/opt/ml/checkpoints"
 DEFAULT_RUNTIME_SECONDS = 86_400
 _SUMMARY = (
-    "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
-    "SecondaryStatus",
+    "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+    "TrainingJobStatus", "SecondaryStatus",
 )  # fmt: skip
 
 
 class TrainingJobs:
-    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob; and InterruptTrainingJob, which is ours:
-    what the spot market does in AWS, asked for by whoever may (the stack lets nobody but root).
+    """CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob, and our own
+    InterruptTrainingJob, which acts as AWS's spot market. The stack allows it to root only.
     """
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._store = account.store
-        self._runs: dict[str, training_run.TrainingRun] = {}
+        self._runs: dict[str, TrainingRun] = {}
         self.operations: Mapping[str, Callable[[Caller, Document], Document]] = {
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
@@ -59,7 +59,7 @@ class TrainingJobs:
         }
 
     def recover(self) -> None:
-        """Jobs that were running when the environment ended have failed."""
+        """Mark jobs that were running when the environment ended as failed."""
         for job in self._store.all("training-job"):
             if job["TrainingJobStatus"] not in ENDED:
                 with self._store.edit("training-job", job["TrainingJobName"]) as document:
@@ -80,11 +80,12 @@ class TrainingJobs:
         with self._store.alone():
             if self._store.get("training-job", name) is not None:
                 raise InUse(
-                    f"Training job names must be unique within an AWS account and region, and a training job "
+                    "Training job names must be unique within an AWS account and region, "
+                    "and a training job "
                     f"with this name already exists ({arn})"
                 )
             self._store.add("training-job", name, _document(arn, request))
-        run = self._runs[name] = training_run.TrainingRun(self._account, name, command, session)
+        run = self._runs[name] = TrainingRun(self._account, name, command, session)
         threading.Thread(target=run.run, name=f"training-job {name}", daemon=True).start()
         return {"TrainingJobArn": arn}
 
@@ -106,12 +107,13 @@ class TrainingJobs:
         return {"TrainingJobSummaries": summaries, **token}
 
     def stop(self, caller: Caller, request: Document) -> Document:
-        """SIGTERM now, SIGKILL after the grace; what the job saved as its model is still uploaded."""
+        """Send SIGTERM, and SIGKILL after the grace; the model that the job saved is uploaded."""
         name = self._job(request)["TrainingJobName"]
         with self._store.edit("training-job", name) as job:
             if job["TrainingJobStatus"] != "InProgress":
                 raise Invalid(
-                    f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
+                    "The request was rejected because the training job is in status "
+                    f"{job['TrainingJobStatus']}."
                 )
             job["TrainingJobStatus"] = "Stopping"
             status.enter(job, "Stopping", "Stopping the training job")
@@ -124,20 +126,22 @@ class TrainingJobs:
         with self._store.edit("training-job", name) as job:
             if not job.get("EnableManagedSpotTraining"):
                 raise Invalid(
-                    f"{name} is no spot job: nobody takes its instance away (EnableManagedSpotTraining)"
+                    f"{name} is not a spot job, so its instance cannot be interrupted "
+                    "(EnableManagedSpotTraining)"
                 )
             if (
                 job["TrainingJobStatus"] != "InProgress"
                 or job["SecondaryStatus"] not in INTERRUPTIBLE
             ):
                 raise Invalid(
-                    f"{name} has no instance to lose: its secondary status is {job['SecondaryStatus']}"
+                    f"{name} has no instance to interrupt: its secondary status is "
+                    f"{job['SecondaryStatus']}"
                 )
             self._runs[name].interrupt()
         return {}
 
     def kill_all(self) -> None:
-        """End every process group: the server is closing."""
+        """Kill every process group, because the server is closing."""
         for run in list(self._runs.values()):
             run.kill()
 
@@ -149,7 +153,7 @@ class TrainingJobs:
         arguments = list(algorithm.get("ContainerArguments") or [])
         if override := algorithm.get("ContainerEntrypoint"):
             return on_this_machine(override) + arguments
-        # Without an entry point of its own the job is `docker run <image> train`.
+        # Without ContainerEntrypoint the command is `docker run <image> train`.
         return entry_point(self._account.repository, algorithm["TrainingImage"]) + (
             arguments or ["train"]
         )
@@ -162,7 +166,9 @@ class TrainingJobs:
 
 
 def _check_served(request: Document) -> None:
-    """Refuse what this machine would only pretend to do: a job that completes here must not be one that fails in AWS."""
+    """Refuse fields that are not implemented, so that a job that completes here does not fail in
+    AWS.
+    """
     if strange := sorted(request.keys() - _SERVED):
         raise NotServed(f"CreateTrainingJob {', '.join(strange)}")
     if request.get("EnableNetworkIsolation"):
@@ -172,7 +178,7 @@ def _check_served(request: Document) -> None:
 
 
 def _check_spot(request: Document) -> None:
-    """The limits belong together, in AWS's words; checkpoints lie where this environment moves them to."""
+    """Check the time limits of a spot job, with AWS's messages, and its local checkpoint path."""
     stopping = {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_SECONDS} | (
         request.get("StoppingCondition") or {}
     )
@@ -180,11 +186,13 @@ def _check_spot(request: Document) -> None:
     if request.get("EnableManagedSpotTraining"):
         if wait is None or wait < stopping["MaxRuntimeInSeconds"]:
             raise Invalid(
-                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or "
+                "equal to MaxRuntimeInSeconds"
             )
     elif wait is not None:
         raise Invalid(
-            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+            "Invalid MaxWaitTimeInSeconds. It is only supported when "
+            "EnableManagedSpotTraining is set to true"
         )
     checkpoints = request.get("CheckpointConfig") or {"S3Uri": "s3://none"}
     if not checkpoints["S3Uri"].startswith("s3://"):
@@ -204,14 +212,16 @@ def _check_channels(channels: list[Mapping[str, Any]]) -> None:
             or channel.get("InputMode", "File") != "File"
         ):
             raise NotServed(
-                f"CreateTrainingJob channel {channel['ChannelName']}: anything but an S3Prefix in File mode"
+                f"CreateTrainingJob channel {channel['ChannelName']}: anything but an "
+                "S3Prefix in File mode"
             )
         if (
             channel.get("CompressionType", "None") != "None"
             or channel.get("RecordWrapperType", "None") != "None"
         ):
             raise NotServed(
-                f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, RecordWrapperType"
+                f"CreateTrainingJob channel {channel['ChannelName']}: CompressionType, "
+                "RecordWrapperType"
             )
 
 

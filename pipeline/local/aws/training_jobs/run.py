@@ -1,7 +1,8 @@
-"""One training job from download to upload, and through its interruptions, the way SageMaker's hosts run a container.
+"""One training job from download to upload, and through its interruptions, the way SageMaker's
+hosts run a container.
 
-S3 and CloudWatch Logs see the job role's session and nothing else. What SageMaker stops, a spot interruption included, it
-stops with SIGTERM, and after the grace with SIGKILL; the checkpoint folder is then copied once more.
+S3 and CloudWatch Logs see the job role's session and nothing else. A stop and a spot interruption
+send SIGTERM, and after the grace SIGKILL; then the checkpoint folder is copied a last time.
 """
 
 import contextlib
@@ -44,17 +45,18 @@ class TrainingRun:
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Every attempt; every way out is a status in the store."""
+        """Run every attempt and record the job's final status in every case."""
         status, secondary, reason = "Completed", "Completed", ""
         try:
             status, secondary = self._work()
         except JobFailed as failure:
             status, secondary, reason = "Failed", "Failed", str(failure)
-        except Exception as error:  # noqa: BLE001  # a thread's last chance: the job must not stay InProgress for ever
+        except Exception as error:  # noqa: BLE001
+            # This thread ends here, and the job must not stay InProgress.
             status, secondary, reason = "Failed", "Failed", f"InternalServerError: {error}"
         if (
             not self._account.closing.is_set()
-        ):  # else the next start records what the end of the environment cut off
+        ):  # else the next start of the environment records the interruption
             with self._account.store.edit("training-job", self._name) as job:
                 end(job, status, secondary, reason)
         self._account.revoke(self._session)
@@ -64,11 +66,13 @@ class TrainingRun:
         self._end_container(self._stopping)
 
     def interrupt(self) -> None:
-        """Take the instance away as the spot market does; the job starts again from its checkpoints."""
+        """Take the instance away as the spot market does; the job starts again from its
+        checkpoints.
+        """
         self._end_container(self._interrupted)
 
     def kill(self) -> None:
-        """End the process group now."""
+        """Kill the process group."""
         with self._lock:
             self._stopping.set()
             if self._container is not None:
@@ -82,13 +86,13 @@ class TrainingRun:
 
     def _work(self) -> Outcome:
         while (outcome := self._attempt()) is None:
-            pass  # the instance was taken away; SageMaker gets another one, here at once
+            pass  # the instance was taken away; here another one is available at once
         return outcome
 
     def _attempt(self) -> Outcome | None:
-        """One instance's worth of work: the job's end, or None if the instance was taken away before."""
+        """Run the job on one instance; return its end, or None if the instance was taken away."""
         from pipeline.local.aws.training_jobs.transfer import (
-            Transfer,  # brings boto3, which the server's start need not wait for
+            Transfer,  # imports boto3, which would delay the start of the server
         )
 
         job = self._account.store.get("training-job", self._name) or {}
@@ -102,7 +106,7 @@ class TrainingRun:
             return "Stopped", "Stopped"
         self._move("Training", "Training image download completed. Training in progress.")
         seconds, limit = _time_left(job)
-        with checkpoints, container.running(self._heard(job)) as process:
+        with checkpoints, container.running(self._metrics_handler(job)) as process:
             code = process.wait(seconds)
             if code is None:
                 self._move("Stopping", "Stopping the training job")
@@ -114,7 +118,7 @@ class TrainingRun:
         if self._instance_is_gone(code):
             return None
         if code != 0 and not self._stopping.is_set():
-            with contextlib.suppress(JobFailed):  # the reason of the job itself is the one to tell
+            with contextlib.suppress(JobFailed):  # the job's own failure is the one to report
                 transfer.upload_output(container.ml)
             raise JobFailed(container.reason(code))
         return self._saved(transfer, container, ("Completed", "Completed"))
@@ -126,7 +130,9 @@ class TrainingRun:
             return self._container
 
     def _instance_is_gone(self, code: int) -> bool:
-        """Whether an interruption ended the container, whatever it said last; then the next attempt begins."""
+        """Return whether an interruption ended the container, with any exit code; then the next
+        attempt begins.
+        """
         with self._account.store.edit("training-job", self._name) as job:
             if job["TrainingJobStatus"] != "InProgress":
                 return False
@@ -140,7 +146,7 @@ class TrainingRun:
             return False
 
     def _saved(self, transfer: "Transfer", container: Container, outcome: Outcome) -> Outcome:
-        """What the container left as its model and output; of a stopped job too, as in AWS."""
+        """Upload model and output, also those of a stopped job, as in AWS."""
         transfer.upload_model(container.ml)
         transfer.upload_output(container.ml)
         return (
@@ -149,8 +155,8 @@ class TrainingRun:
             else outcome
         )
 
-    def _heard(self, job: Document) -> Callable[[str], None]:
-        """Reads metrics over all attempts: the last value is the job's."""
+    def _metrics_handler(self, job: Document) -> Callable[[str], None]:
+        """Return a reader of metrics over all attempts: the last value is the job's."""
         if self._metrics is None:
             self._metrics = MetricReader(
                 job["AlgorithmSpecification"].get("MetricDefinitions") or []
@@ -174,7 +180,9 @@ class TrainingRun:
 def _restored(
     s3: Any, job: Document, container: Container
 ) -> contextlib.AbstractContextManager[None]:
-    """The checkpoint folder with what S3 holds, to be followed; nothing without a CheckpointConfig."""
+    """Restore the checkpoint folder and return the context that copies it; a null one without
+    a CheckpointConfig.
+    """
     from pipeline.local.aws.training_jobs.checkpoint_folder import CheckpointFolder
 
     if not (checkpoints := job.get("CheckpointConfig")):
@@ -185,7 +193,9 @@ def _restored(
 
 
 def _time_left(job: Document) -> tuple[float, str]:
-    """Seconds until the job's nearest limit, and what it is called. Running counts over all attempts, waiting from the start."""
+    """Return the seconds until the job's nearest limit, and the limit's name. The run time counts
+    over all attempts, the wait time from the creation.
+    """
     stopping = job["StoppingCondition"]
     left = [(stopping["MaxRuntimeInSeconds"] - seconds_on_instances(job), "MaxRuntimeExceeded")]
     if "MaxWaitTimeInSeconds" in stopping:

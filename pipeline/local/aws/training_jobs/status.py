@@ -1,26 +1,29 @@
-"""How a training job's document moves on: secondary statuses, attempts on an instance, the end, the bill.
+"""Changes of a training job's status: secondary statuses, attempts on an instance, the end, billed
+seconds.
 
     enter(job, "Training", "…")         # the next secondary status
     leave_instance(job)                 # the instance is gone; its seconds count
     end(job, "Completed", "Completed")
 
-A spot job may have several attempts: Starting, Downloading, Training, Interrupted, and from Starting again.
+A spot job may have several attempts: Starting, Downloading, Training, Interrupted, and from
+Starting again.
 """
 
 from pipeline.local.aws.store import Document, now
 
 MAX_REASON_CHARACTERS = 1024
-# What a second of spot costs of a second on demand. In AWS the market says; here it is made up, so that the two numbers of a
-# spot job differ as they do there (savings = 1 - BillableTimeInSeconds / TrainingTimeInSeconds).
+# The price of a spot second relative to on demand. In AWS the market sets it; this one is invented,
+# so that the two numbers of a spot job differ as they do there (savings = 1 - BillableTimeInSeconds
+# / TrainingTimeInSeconds).
 SPOT_PRICE = 0.3
 
 
 class JobFailed(Exception):
-    """The job ended without doing its work; the message is the FailureReason."""
+    """The job failed; the message is the FailureReason."""
 
 
 def enter(job: Document, status: str, message: str) -> None:
-    """Move the job's secondary status on."""
+    """Enter the next secondary status."""
     at = now()
     transitions = job["SecondaryStatusTransitions"]
     if transitions and "EndTime" not in transitions[-1]:
@@ -41,12 +44,12 @@ def leave_instance(job: Document) -> None:
 
 
 def seconds_on_instances(job: Document) -> float:
-    """What all attempts so far took, without the waits between them."""
+    """Return the seconds of all attempts so far, without the waits between them."""
     return float(job.get("_seconds", 0.0))
 
 
 def end(job: Document, status: str, secondary: str, reason: str = "") -> None:
-    """Give the job its last status."""
+    """Set the job's final status."""
     leave_instance(job)
     enter(job, secondary, reason or f"Training job {secondary.lower()}")
     at = job["LastModifiedTime"]

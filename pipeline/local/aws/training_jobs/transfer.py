@@ -1,4 +1,6 @@
-"""A training job's bytes: S3 to its channels before it runs, model and output to S3 after, with its role's keys."""
+"""Copy a training job's data: S3 to its channels before the start, model and output to S3 at the
+end, with its role's keys.
+"""
 
 import tarfile
 from pathlib import Path
@@ -11,11 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.training_jobs.status import JobFailed
 
-_FASTEST = 1  # safetensors do not compress; SageMaker promises a .tar.gz, not a small one
+_FASTEST = 1  # safetensors files do not get smaller by compression, so the fastest level is used
 
 
 class Transfer:
-    """Moves one job's files."""
+    """The uploads and downloads of one job."""
 
     def __init__(self, client: Any, name: str, job: Document) -> None:
         self._client = client
@@ -23,7 +25,7 @@ class Transfer:
         self._job = job
 
     def download_channels(self, root: Path) -> None:
-        """Every channel, into a folder of its name.
+        """Download every channel into a folder of its name.
 
         Raises:
             JobFailed: a prefix is empty, or the role may not read it.
@@ -36,16 +38,18 @@ class Transfer:
                 found = download(self._client, uri, folder)
             except (BotoCoreError, ClientError, OSError) as error:
                 raise JobFailed(
-                    f"ClientError: Data download failed for channel {channel['ChannelName']}: {error}"
+                    "ClientError: Data download failed for channel "
+                    f"{channel['ChannelName']}: {error}"
                 ) from None
             if not found:
                 raise JobFailed(
-                    f"ClientError: No S3 objects found under S3 URL {uri} given in input data source. "
+                    f"ClientError: No S3 objects found under S3 URL {uri} given in input "
+                    "data source. "
                     f"Please ensure that the bucket exists and the role may list it."
                 )
 
     def upload_model(self, ml: Path) -> None:
-        """`/opt/ml/model` as model.tar.gz, if there is anything in it.
+        """Upload `/opt/ml/model` as model.tar.gz, unless it is empty.
 
         Raises:
             JobFailed: the role may not write there, or the disk is full.
@@ -54,7 +58,7 @@ class Transfer:
         self._upload(ml / "model", ml.parent / "model.tar.gz", bucket, key)
 
     def upload_output(self, ml: Path) -> None:
-        """`/opt/ml/output/data` as output.tar.gz, if there is anything in it."""
+        """Upload `/opt/ml/output/data` as output.tar.gz, unless it is empty."""
         bucket, key = split(self._job["ModelArtifacts"]["S3ModelArtifacts"])
         self._upload(
             ml / "output" / "data",
@@ -78,7 +82,7 @@ class Transfer:
 
 
 def download(client: Any, uri: str, folder: Path) -> bool:
-    """Every object below the prefix, into the folder; whether there was any.
+    """Download every object below the prefix into the folder; return whether there was any.
 
     Raises:
         JobFailed: a key would leave the folder.
@@ -91,7 +95,8 @@ def download(client: Any, uri: str, folder: Path) -> bool:
             target = (folder / _relative(item["Key"], prefix)).resolve()
             if not target.is_relative_to(folder.resolve()):
                 raise JobFailed(
-                    f"ClientError: Data download failed: {item['Key']!r} would leave the channel's folder"
+                    f"ClientError: Data download failed: {item['Key']!r} would leave the "
+                    "channel's folder"
                 )
             if item["Key"].endswith("/"):
                 continue
@@ -101,13 +106,13 @@ def download(client: Any, uri: str, folder: Path) -> bool:
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key, or prefix."""
+    """Return bucket and key (or prefix) of an S3 URI."""
     parts = urlsplit(uri)
     return parts.netloc, parts.path.lstrip("/")
 
 
 def _relative(key: str, prefix: str) -> str:
-    """Where an object lies in its channel: below the prefix's last folder, as SageMaker puts it."""
+    """Return an object's path in its channel: below the prefix's last folder, as in SageMaker."""
     if key == prefix:
         return key.rsplit("/", 1)[-1]
     if key.startswith(prefix.rstrip("/") + "/"):

@@ -93,7 +93,7 @@ def delete_schema(call: Call) -> Json:
 
 
 def create(call: Call, securable: Securable, fields: Json) -> Json:
-    """Stores a new object, owned by its creator.
+    """Store a new object, owned by its creator.
 
     Raises:
         ResourceExists: the name is taken.
@@ -117,7 +117,7 @@ def refuse_existing(call: Call, securable: Securable) -> None:
 
 
 def require_create(call: Call, privilege: str, container: Securable) -> None:
-    """The right to put something into a catalog or schema, and to use that container at all."""
+    """Require the right to create in a catalog or schema, and to use that container."""
     call.access.require(privilege, container)
     call.access.require(
         "USE_CATALOG" if container.kind is Kind.CATALOG else "USE_SCHEMA", container
@@ -125,7 +125,7 @@ def require_create(call: Call, privilege: str, container: Securable) -> None:
 
 
 def listed(call: Call, kind: Kind, prefix: str, privileges: tuple[str, ...]) -> Json:
-    """Objects of a kind that the caller may see, one page of them."""
+    """Return one page of the objects of a kind that the caller may see."""
     seen = [
         document
         for key, document in call.store.items(kind.name, prefix)
@@ -135,7 +135,7 @@ def listed(call: Call, kind: Kind, prefix: str, privileges: tuple[str, ...]) -> 
 
 
 def update(call: Call, securable: Securable) -> Json:
-    """Changes owner, comment and properties; renaming is not served."""
+    """Change owner, comment and properties; renaming is not served."""
     document = call.access.require_manage(securable)
     if call.body.get("new_name"):
         raise NotServed(f"not implemented here: renaming {securable}")
@@ -148,7 +148,7 @@ def update(call: Call, securable: Securable) -> Json:
 
 
 def delete(call: Call, securable: Securable) -> Json:
-    """Removes an object with the grants on it. Files of external objects stay where they are."""
+    """Remove an object with the grants on it. Files of external objects are not deleted."""
     call.access.require_manage(securable)
     forget(call.store, securable)
     return {}

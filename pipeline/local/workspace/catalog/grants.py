@@ -1,4 +1,4 @@
-"""Grants: who was given what, by someone who may give it."""
+"""Grants: privileges of principals on securables, given by those who may give them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ routes = Routes()
 
 
 def put_grants(store: Store, securable: Securable, grants: dict[str, list[str]]) -> None:
-    """Replaces what is granted on a securable; principals left with nothing are dropped."""
+    """Replace the grants on a securable; principals without a privilege are dropped."""
     store.put(
         GRANT,
         f"{securable.kind.name}:{securable.name}",
@@ -56,7 +56,7 @@ def get(call: Call) -> Json:
 
 @routes.get(_EFFECTIVE, "getEffectivePermissions")
 def get_effective(call: Call) -> Json:
-    """Direct and inherited grants, each saying where it comes from."""
+    """Return direct and inherited grants, each with the securable it comes from."""
     securable = _securable(call)
     found: dict[str, list[Json]] = {}
     for source in (securable, *securable.ancestors()):
@@ -84,7 +84,9 @@ def _securable(call: Call) -> Securable:
 
 
 def _may_give(call: Call, privilege: str, securable: Securable) -> None:
-    """The two external-use privileges come from the owner of the catalog or location only, not from who may MANAGE."""
+    """Only the owner of the catalog or location may grant the two external-use privileges; MANAGE
+    does not suffice.
+    """
     giver = securable
     if privilege == "EXTERNAL_USE_SCHEMA" and securable.kind is Kind.SCHEMA:
         giver = securable.parent or securable
@@ -107,7 +109,7 @@ def _assignments(call: Call, securable: Securable) -> Json:
 
 
 def _visible(call: Call, securable: Securable) -> Callable[[str], bool]:
-    """Everybody's grants for those who manage the securable, one's own for all others."""
+    """Return all grants to those who manage the securable, and to others their own."""
     everybody = call.access.manages(securable)
     wanted = call.query.get("principal")
     if not everybody and wanted not in (None, call.principal):

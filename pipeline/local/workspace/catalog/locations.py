@@ -1,4 +1,4 @@
-"""Storage URLs: one spelling, and which of two contains the other. Pure."""
+"""Storage URLs: one spelling, and which of two contains the other. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.=@ 
 def normalize(url: str) -> str:
     """`s3://bucket/prefix` without a trailing slash.
 
-    Characters that an IAM policy would read as a pattern are refused: the prefix becomes one.
+    Characters that have a meaning in an IAM policy's patterns are refused, because the prefix
+    becomes part of a policy.
     """
     match = _URL.fullmatch(url or "")
     if match is None or any(part in (".", "..") for part in match[2].split("/")):
@@ -28,7 +29,7 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
 
 
 def contains(outer: str, inner: str) -> bool:
-    """Whether inner is outer or lies below it."""
+    """Return whether inner is outer or is below it."""
     return inner == outer or inner.startswith(outer + "/")
 
 

@@ -1,8 +1,8 @@
 """Service principals and their OAuth secrets (SCIM and the secrets proxy of databricks-sdk).
 
-The first start makes one principal, the metastore admin, and writes its id and secret to `admin.json` (mode 0600).
-All others are made through the API by that admin, as in a new workspace. Secrets are kept as salted hashes only.
-Groups are not served, but for the built-in `account users`.
+The first start makes one principal, the metastore admin, and writes its id and secret to
+`admin.json` (mode 0600). That admin creates all others through the API, as in a new workspace.
+Secrets are stored as salted hashes. Of groups only the built-in `account users` is served.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ routes = Routes()
 
 
 def new_principal(store: Store, display_name: str, *, admin: bool = False) -> Document:
-    """A principal with Databricks' two ids: a number for the APIs, a UUID that is also its OAuth client id."""
+    """Return a principal with Databricks' two ids: a number for the APIs, and a UUID that is also
+    its OAuth client id.
+    """
     document: Document = {
         "id": str(secrets.randbelow(10**15) + 10**15),
         "applicationId": str(uuid.uuid4()),
@@ -56,7 +58,7 @@ def new_principal(store: Store, display_name: str, *, admin: bool = False) -> Do
 def new_secret(
     store: Store, principal: Document, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS
 ) -> Json:
-    """A fresh secret; the only time its value is known."""
+    """Return a new secret; its value is not stored."""
     value, salt, now = "dose" + secrets.token_hex(16), secrets.token_hex(8), time.time()
     document = {
         "id": str(uuid.uuid4()),
@@ -70,13 +72,15 @@ def new_secret(
 
 
 def secret_matches(store: Store, application_id: str, value: str) -> bool:
-    """Whether a client id and secret belong together now."""
+    """Return whether the secret is valid for the client id now."""
     known = [doc for doc in store.all(SECRET, f"{application_id}/") if doc["expires"] > time.time()]
     return any(hmac.compare_digest(doc["hash"], _hash(value, doc["salt"])) for doc in known)
 
 
 def bootstrap_admin(store: Store, file: Path) -> str:
-    """The metastore admin's application id; makes the admin, or its lost credentials file, where missing."""
+    """Return the metastore admin's application id; create the admin or its credentials file if
+    missing.
+    """
     with store.transaction():
         admins = [doc for doc in store.all(PRINCIPAL) if doc["admin"]]
         admin = admins[0] if admins else new_principal(store, "metastore-admin", admin=True)
@@ -88,7 +92,7 @@ def bootstrap_admin(store: Store, file: Path) -> str:
 
 
 def known_principal(store: Store, name: str) -> str:
-    """The name itself, if something may be granted to it."""
+    """Return the name if it is a principal to which privileges can be granted."""
     if name != EVERYONE and store.get(PRINCIPAL, name) is None:
         raise NotFound(
             f"Could not find principal with name {name}", code="PRINCIPAL_DOES_NOT_EXIST"
@@ -230,7 +234,7 @@ def _hash(value: str, salt: str) -> str:
 
 
 def _write_private(file: Path, document: Json) -> None:
-    """Writes readable by the owner only, and whole or not at all."""
+    """Write atomically a file that only its owner can read."""
     partial = file.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:

@@ -126,17 +126,20 @@ _LOCATION_VIEW = ("READ_FILES", "WRITE_FILES", "CREATE_EXTERNAL_TABLE", "EXTERNA
 
 
 def location_of(call: Call, url: str) -> Securable:
-    """The external location that covers a URL. Locations never overlap, so there is one or none."""
+    """Return the external location that covers a URL, or None. Locations never overlap."""
     for document in call.store.all(Kind.EXTERNAL_LOCATION.name):
         if contains(document["url"], url):
             return Securable(Kind.EXTERNAL_LOCATION, document["name"])
     raise NotFound(
-        f"[NO_PARENT_EXTERNAL_LOCATION_FOR_PATH] No parent external location was found for path '{url}'."
+        "[NO_PARENT_EXTERNAL_LOCATION_FOR_PATH] No parent external location was found for "
+        f"path '{url}'."
     )
 
 
 def credential_of(call: Call, url: str) -> Document:
-    """The storage credential to reach a URL with: the covering location's, else the metastore's for managed storage."""
+    """Return the storage credential for a URL: the covering location's, else the metastore's for
+    managed storage.
+    """
     try:
         location = call.access.get(location_of(call, url))
     except NotFound:
@@ -145,7 +148,9 @@ def credential_of(call: Call, url: str) -> Document:
 
 
 def managed_credential(call: Call, url: str) -> Document:
-    """The credential of the workspace's own bucket: the first that was made, like the metastore root's."""
+    """Return the credential of the workspace's own bucket: the first that was created, like the
+    metastore root's.
+    """
     known = call.store.all(Kind.STORAGE_CREDENTIAL.name)
     if not known or not contains(f"s3://{call.workspace.settings.storage_bucket}", url):
         raise InvalidState(
@@ -155,7 +160,7 @@ def managed_credential(call: Call, url: str) -> Document:
 
 
 def storage_client(call: Call) -> Any:
-    """S3 for the workspace's own files in its storage bucket."""
+    """Return an S3 client for the workspace's own files in its storage bucket."""
     role = managed_credential(call, f"s3://{call.workspace.settings.storage_bucket}")[
         "aws_iam_role"
     ]
@@ -179,5 +184,6 @@ def _refuse_overlap(call: Call, url: str) -> None:
     for other in call.store.all(Kind.EXTERNAL_LOCATION.name):
         if overlaps(url, other["url"]):
             raise InvalidParameter(
-                f"[LOCATION_OVERLAP] Input path url '{url}' overlaps with External Location '{other['name']}'."
+                f"[LOCATION_OVERLAP] Input path url '{url}' overlaps with External Location "
+                f"'{other['name']}'."
             )

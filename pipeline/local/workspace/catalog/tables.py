@@ -27,7 +27,9 @@ routes = Routes()
 
 @routes.post(_TABLES, "createTable")
 def create_table(call: Call) -> Json:
-    """Needs what the SDK's docstring lists: two rights on the schema, two on the location, use of the containers."""
+    """Needs what the SDK's docstring lists: two rights on the schema, two on the location, use of
+    the containers.
+    """
     schema = Securable(Kind.SCHEMA, f"{call.text('catalog_name')}.{call.text('schema_name')}")
     table = call.target(Kind.TABLE, f"{schema.name}.{call.text('name')}").checked()
     if (call.body.get("table_type"), call.body.get("data_source_format")) != ("EXTERNAL", "DELTA"):
@@ -75,7 +77,9 @@ def table_exists(call: Call) -> Json:
 
 @routes.patch(f"{_TABLES}/{{name}}", "updateTable")
 def update_table(call: Call) -> Json:
-    """Changes owner and comment; sets the row filter, the type and the format, which in Databricks only SQL and pipelines do."""
+    """Changes owner and comment; sets the row filter, the type and the format, which in Databricks
+    only SQL and pipelines do.
+    """
     table = call.target(Kind.TABLE, call.path["name"])
     document = update(call, table)
     changed = {name: call.body[name] for name in _ONLY_BY_SQL if name in call.body}
@@ -91,11 +95,12 @@ def delete_table(call: Call) -> Json:
 
 
 def refuse_overlap(call: Call, url: str) -> None:
-    """Two tables never share files."""
+    """Refuse a location that overlaps another table's: tables never share files."""
     for other in call.store.all(Kind.TABLE.name):
         if overlaps(url, other["storage_location"]):
             raise InvalidParameter(
-                f"[LOCATION_OVERLAP] Input path url '{url}' overlaps with table '{other['full_name']}'."
+                f"[LOCATION_OVERLAP] Input path url '{url}' overlaps with table "
+                f"'{other['full_name']}'."
             )
 
 

@@ -1,9 +1,10 @@
-"""Credential vending: short-lived AWS keys for one table, path or model version, and for nothing else.
+"""Credential vending: short-lived AWS keys for one table, path or model version, and for nothing
+else.
 
-The keys come from STS: the storage credential's role, narrowed by a session policy to the object's prefix and to
-reading where no more was asked. STS sessions last at least 15 minutes; for a shorter `--vended-ttl-seconds` the
-policy itself denies everything after that moment (as AccessDenied, where a session at its natural end says
-ExpiredToken).
+The keys come from STS: the storage credential's role, narrowed by a session policy to the object's
+prefix, and to reading for a READ operation. STS sessions last at least 15 minutes; for a shorter
+`--vended-ttl-seconds` the policy denies everything after that time. Clients then get AccessDenied,
+whereas a session that ends by itself gives ExpiredToken.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def table_credentials(call: Call) -> Json:
     atomic=False,
 )
 def path_credentials(call: Call) -> Json:
-    """Needs EXTERNAL USE LOCATION and the operation's own right; on a table's files the table's rights instead."""
+    """Needs EXTERNAL USE LOCATION and the operation's own right; for a table's files the table's
+    rights instead.
+    """
     url, operation = normalize(call.text("url")), call.text("operation")
     call.about = f"path '{url}'"
     if operation not in _PATH_PRIVILEGE:
@@ -102,7 +105,9 @@ def path_credentials(call: Call) -> Json:
 
 
 def vend(call: Call, url: str, *, write: bool) -> Json:
-    """Keys for a URL and everything below it, in the answer's shape (`expiration_time` is epoch milliseconds)."""
+    """Return keys for a URL and everything below it, in the answer's form (`expiration_time` is
+    epoch milliseconds).
+    """
     role = credential_of(call, url)["aws_iam_role"]
     lifetime = call.workspace.settings.vended_ttl_seconds
     ends = datetime.now(UTC) + timedelta(seconds=lifetime)
@@ -124,7 +129,9 @@ def vend(call: Call, url: str, *, write: bool) -> Json:
 
 
 def session_policy(url: str, *, write: bool, ends: datetime | None = None) -> Json:
-    """The IAM policy that narrows a session to one prefix, and to a time if that is shorter than STS allows."""
+    """Return the IAM policy that narrows a session to one prefix, and to a time if it is shorter
+    than the minimum of STS.
+    """
     bucket, prefix = bucket_and_prefix(url)
     objects = (
         [f"arn:aws:s3:::{bucket}/{prefix}", f"arn:aws:s3:::{bucket}/{prefix}/*"]
@@ -149,8 +156,8 @@ def session_policy(url: str, *, write: bool, ends: datetime | None = None) -> Js
 
 
 def _require_table_rights(call: Call, table: Securable, operation: str) -> None:
-    """What reading or writing a table's files demands, whichever way one asks for the keys."""
-    assert table.parent is not None  # noqa: S101 - every table lies in a schema
+    """Require the rights to read or write a table's files, for keys by table and by path."""
+    assert table.parent is not None  # noqa: S101 - every table is in a schema
     call.access.require("EXTERNAL_USE_SCHEMA", table.parent)
     for privilege in _TABLE_PRIVILEGES[operation]:
         call.access.require(privilege, table)
@@ -164,7 +171,7 @@ def _require_path_rights(call: Call, url: str, operation: str, location: Securab
             table = Securable(Kind.TABLE, document["full_name"])
             _refuse_fine_grained(table, document)
             return _require_table_rights(call, table, operation.removeprefix("PATH_"))
-    refuse_overlap(call, url)  # a path around tables would reach them without their rights
+    refuse_overlap(call, url)  # a path that contains tables would give access without their rights
     call.access.require(_PATH_PRIVILEGE[operation], location)
     return None
 
@@ -173,7 +180,10 @@ def _require_external_access(call: Call, kind: str) -> None:
     """Source of status and code: unitycatalog/unitycatalog#2 and #560."""
     if not call.workspace.settings.external_access:
         code = f"UNITY_CATALOG_EXTERNAL_GENERATE_{kind}_CREDENTIALS_DENIED"
-        message = "Generating temporary credentials is denied: the metastore's external_access_enabled is false."
+        message = (
+            "Generating temporary credentials is denied: the metastore's external_access_enabled "
+            "is false."
+        )
         raise Unauthenticated(f"[{code}] {message}", code=code)
 
 
@@ -194,7 +204,9 @@ def _refuse_fine_grained(table: Securable, document: Document) -> None:
 
 
 def _refuse_without_files(table: Securable, document: Document) -> None:
-    """Keys are vended for Delta tables with files of their own [unverified: the hosted service's wording]."""
+    """Refuse objects without files of their own, such as views [unverified: the hosted service's
+    wording].
+    """
     kind, form = document["table_type"], document["data_source_format"]
     if kind not in _VENDED_TYPES or form != "DELTA":
         raise InvalidParameter(

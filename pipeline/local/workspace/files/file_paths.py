@@ -1,7 +1,8 @@
-"""Where a file of the Files API lies in the storage bucket, and who may read or write it there.
+"""The object key of a file of the Files API in the storage bucket, and the rights that it needs.
 
 /WorkspaceInternal/…                            artifacts of runs and logged models; every principal may
-/Models/<catalog>/<schema>/<model>/<version>/…  a model version; EXECUTE to read, its maker to write while pending
+/Models/<catalog>/<schema>/<model>/<version>/…  a model version; EXECUTE to read; its creator may
+                                                write while it is pending
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from pipeline.local.workspace.models.models import version_location
 
 
 def storage_key(call: Call, path: str, *, write: bool = False) -> str:
-    """The object key of a file or folder that the caller may use.
+    """Return the object key of a file or folder that the caller may use.
 
     Raises:
-        NotServed: it is a volume or something else that this stand-in keeps nowhere.
-        InvalidParameter: the path steps out of its folder.
+        NotServed: it is a volume or another kind of path that this stand-in does not have.
+        InvalidParameter: the path leaves its folder.
     """
     parts = path.strip("/").split("/")
     call.about = f"file '/{'/'.join(parts)}'"

@@ -1,6 +1,5 @@
-"""The Files API: uploads, downloads, folders. `file_paths` says which files there are and who may use them.
-
-The bytes lie in the workspace's storage bucket, written with the storage role; nobody else is let in there.
+"""The Files API: uploads, downloads, folders. `file_paths` has the paths and their rights. Files
+are stored in the workspace's storage bucket, which only the storage role can access.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _PAGE = 1000
 
 
 async def upload(call: Call, request: Request) -> Response:
-    """Stores one file, whole or not at all."""
+    """Store one file atomically."""
     key = await run_in_threadpool(storage_key, call, call.path["path"], write=True)
     only_new = (
         {"IfNoneMatch": "*"} if call.query.get("overwrite", "false").lower() != "true" else {}
@@ -41,7 +40,7 @@ async def upload(call: Call, request: Request) -> Response:
 
 
 async def download(call: Call, request: Request) -> Response:
-    """One file or, with a Range header, a part of it."""
+    """Return one file or, with a Range header, a part of it."""
     asked = {"Range": request.headers["range"]} if "range" in request.headers else {}
     found = await run_in_threadpool(_stored, call, "get_object", **asked)
     headers = _headers(found) | ({"content-range": found["ContentRange"]} if asked else {})
@@ -62,7 +61,7 @@ async def delete_file(call: Call, _request: Request) -> Response:
 
 
 async def make_directory(call: Call, _request: Request) -> Response:
-    """Object storage has no folders: one exists as soon as a file lies in it."""
+    """Do nothing: object storage has no folders, one exists as soon as it has a file."""
     await run_in_threadpool(storage_key, call, call.path["path"], write=True)
     return Response(status_code=204)
 
@@ -78,10 +77,10 @@ async def directory_metadata(call: Call, _request: Request) -> Response:
 
 
 def list_folder(call: Call, key: str, token: str | None) -> Json:
-    """One page of what S3 holds directly below a key.
+    """Return one page of the files and folders directly below a key.
 
     Raises:
-        NotFound: nothing lies there.
+        NotFound: there are none.
     """
     more = {"ContinuationToken": token} if token else {}
     found = _storage(
@@ -144,7 +143,7 @@ def _storage(call: Call, operation: str, key: str | None, **arguments: Any) -> A
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """S3's refusals as the Files API says them."""
+    """Raise S3's refusals as errors of the Files API."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -156,7 +155,7 @@ def _refusals() -> Iterator[None]:
             case "PreconditionFailed":
                 raise AlreadyExists("The file being created already exists.") from None
             case "InvalidRange" | "416":
-                raise InvalidParameter("The requested range lies outside of the file.") from None
+                raise InvalidParameter("The requested range is outside of the file.") from None
             case code:
                 raise Unavailable(f"The workspace's storage bucket refused: {code}") from None
     except BotoCoreError as error:

@@ -1,7 +1,8 @@
 """External lineage: edges between catalog objects and external metadata.
 
-Unknown about the hosted service [unverified], and chosen here as the worst case for a client:
-  * a second edge between the same two ends is stored beside the first (`--lineage-duplicates refuse`: 409 instead);
+Undocumented for the hosted service [unverified], and chosen here as the worst case for a client:
+  * a second edge between the same two ends is stored too (`--lineage-duplicates refuse`: 409
+    instead);
   * update and delete without an id concern every edge between the two ends.
 """
 
@@ -29,7 +30,7 @@ routes = Routes()
 
 @routes.post(_PATH, "createExternalLineageRelationship")
 def create(call: Call) -> Json:
-    """Needs MODIFY on the metadata ends; SELECT to lead away from a table, MODIFY to lead into one."""
+    """Needs MODIFY on external metadata, SELECT on a source table, MODIFY on a target table."""
     source, target = _ends(call, call.body)
     _require_rights(call, source, target)
     if call.workspace.settings.lineage_duplicates == "refuse" and _matching(call, source, target):
@@ -42,7 +43,7 @@ def create(call: Call) -> Json:
 
 @routes.get(_PATH, "listExternalLineageRelationships")
 def list_edges(call: Call) -> Json:
-    """The edges of one object in one direction, for those who may see that object."""
+    """Return the edges of one object in one direction, for those who may see that object."""
     direction = call.query.get("lineage_direction", "")
     if direction not in _OTHER_SIDE:
         raise InvalidParameter(
@@ -91,7 +92,7 @@ def delete(call: Call) -> Json:
 
 
 def _ends(call: Call, body: Json) -> tuple[Json, Json]:
-    """Source and target in one spelling each; at least one is external metadata."""
+    """Return source and target in canonical form; at least one is external metadata."""
     source, target = _end(body.get("source")), _end(body.get("target"))
     call.about = f"{_spoken(source)} and {_spoken(target)}"
     if "external_metadata" not in source and "external_metadata" not in target:
@@ -102,7 +103,7 @@ def _ends(call: Call, body: Json) -> tuple[Json, Json]:
 
 
 def _end(given: Any) -> Json:
-    """An object of lineage: exactly one of table, model_version, path, external_metadata."""
+    """Return a lineage object: exactly one of table, model_version, path, external_metadata."""
     if not isinstance(given, dict) or len(given) != 1:
         raise InvalidParameter(
             "Expected exactly one of table, model_version, path, external_metadata."
@@ -147,7 +148,8 @@ def _require_rights(call: Call, source: Json, target: Json) -> None:
             case {"model_version": version}:
                 find_version(call, version["name"], version["version"])
                 if is_target:
-                    # Which privilege counts as write on a model is not documented; its owner has it [unverified].
+                    # The privilege for writes to a model is not documented; its owner has it
+                    # [unverified].
                     require_model_owner(call, version["name"])
 
 
@@ -175,7 +177,7 @@ def _matching(call: Call, source: Json, target: Json, edge_id: str | None = None
 
 
 def _edge_info(call: Call, edge: Json, other_side: str) -> Json:
-    """An edge as the list answers it: the far end spelled out, a model's version as an integer."""
+    """Return an edge as lists do: the other end in full, a model's version as an integer."""
     info = {
         "external_lineage_info": {
             field: value for field, value in edge.items() if field != "event_time"
@@ -202,7 +204,7 @@ def _edge_info(call: Call, edge: Json, other_side: str) -> Json:
 
 
 def _nested(call: Call, prefix: str) -> Json:
-    """`a.b.c=1` in the query is {"b": {"c": "1"}} for the prefix a."""
+    """Return nested query parameters: `a.b.c=1` gives {"b": {"c": "1"}} for the prefix a."""
     found: Json = {}
     for name, value in call.query.items():
         if name.startswith(f"{prefix}."):

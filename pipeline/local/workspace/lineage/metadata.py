@@ -1,4 +1,6 @@
-"""External metadata: names in the catalog for things that live outside of it, such as a SageMaker training job."""
+"""External metadata: objects in the catalog for things outside of it, such as a SageMaker training
+job.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from pipeline.local.workspace.rights.securables import Kind, Securable
 _PATH = "/api/2.0/lineage-tracking/external-metadata"
 _NAME = re.compile(
     r"[A-Za-z0-9_]{1,255}"
-)  # source: one third party; the limit on length is ours [unverified]
+)  # source: a third party; the limit on length is our choice [unverified]
 EDGE = "EDGE"
 _FIELDS = ("system_type", "entity_type", "columns", "description", "properties", "url", "owner")
 _SYSTEM_TYPES = """
@@ -29,7 +31,9 @@ routes = Routes()
 
 @routes.post(_PATH, "createExternalMetadata")
 def create(call: Call) -> Json:
-    """Needs CREATE EXTERNAL METADATA on the metastore; every account user may then browse the object."""
+    """Needs CREATE EXTERNAL METADATA on the metastore; every account user may then browse the
+    object.
+    """
     metadata = call.target(Kind.EXTERNAL_METADATA, _name(call.text("name")))
     metastore = Securable(Kind.METASTORE, call.workspace.metastore["metastore_id"])
     if not call.access.is_admin():
@@ -63,7 +67,7 @@ def get(call: Call) -> Json:
 
 @routes.patch(f"{_PATH}/{{name}}", "updateExternalMetadata")
 def update(call: Call) -> Json:
-    """Changes the fields that update_mask names; the owner only alone, and only by who may MANAGE."""
+    """Change the fields that update_mask names; a new owner needs a separate call and MANAGE."""
     metadata = call.target(Kind.EXTERNAL_METADATA, call.path["name"])
     fields = masked(call, _FIELDS)
     if "owner" in fields and len(fields) > 1:
@@ -83,7 +87,7 @@ def update(call: Call) -> Json:
 
 @routes.delete(f"{_PATH}/{{name}}", "deleteExternalMetadata")
 def delete(call: Call) -> Json:
-    """Deletes the object and, so that no edge points nowhere, its edges [unverified]."""
+    """Delete the object and its edges, so that no edge lacks an end [unverified]."""
     metadata = call.target(Kind.EXTERNAL_METADATA, call.path["name"])
     document = call.access.require_manage(metadata)
     end = {"external_metadata": {"name": document["name"]}}
@@ -95,7 +99,7 @@ def delete(call: Call) -> Json:
 
 
 def require_modify(call: Call, metadata: Securable) -> Json:
-    """The object, if the caller may change it or hang edges on it."""
+    """Return the object if the caller may change it or add edges to it."""
     return (
         call.access.get(metadata)
         if call.access.is_admin()
@@ -104,7 +108,7 @@ def require_modify(call: Call, metadata: Securable) -> Json:
 
 
 def masked(call: Call, allowed: tuple[str, ...]) -> list[str]:
-    """The fields that update_mask names, `*` meaning all."""
+    """Return the fields that update_mask names; `*` means all."""
     mask = call.query.get("update_mask") or ""
     fields = list(allowed) if mask == "*" else mask.split(",")
     if unknown := sorted(set(fields) - set(allowed)):

@@ -1,6 +1,8 @@
-"""Presigned URLs for artifacts of runs and logged models: what mlflow falls back to where the Files API fails.
+"""Presigned URLs for artifacts of runs and logged models, which mlflow uses when the Files API
+fails.
 
-The same objects as the Files API's: `/WorkspaceInternal/Mlflow/Artifacts/<experiment>/Runs/<run>/artifacts/…`.
+The same objects as the Files API's:
+`/WorkspaceInternal/Mlflow/Artifacts/<experiment>/Runs/<run>/artifacts/…`.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _S3_OPERATION = {
 
 
 class Artifacts:
-    """Finds an artifact's folder by asking the tracking server for its experiment."""
+    """Artifacts by run or logged model; the tracking server has their experiment."""
 
     def __init__(self, tracking: Tracking):
         self._tracking = tracking
@@ -72,7 +74,7 @@ class Artifacts:
 
 
 async def _asked(call: Call, request: Request) -> Json:
-    """What was asked, be it in the body or, for a GET, in the query."""
+    """Return the request's fields: of the body or, for a GET, of the query."""
     body = await request.body()
     paths = request.query_params.getlist("path")
     return (
@@ -103,7 +105,9 @@ def _signed(call: Call, folder: str, paths: list[str]) -> list[Json]:
 
 
 def _files(call: Call, folder: str, path: str) -> Json:
-    """One page of what lies directly below one folder; a folder that is not there is empty, as in mlflow."""
+    """Return one page of the files directly below a folder; a folder that does not exist is empty,
+    as in mlflow.
+    """
     root = storage_key(call, folder)
     try:
         found = list_folder(call, f"{root}/{path}".rstrip("/"), call.query.get("page_token"))

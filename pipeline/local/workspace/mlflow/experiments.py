@@ -1,9 +1,11 @@
-"""Who may see and write an MLflow experiment: CAN_READ, CAN_EDIT, CAN_MANAGE, on the experiment or by its folder.
+"""Permissions on MLflow experiments: CAN_READ, CAN_EDIT, CAN_MANAGE, on the experiment or by its
+folder.
 
-Followed: docs.databricks.com "MLflow experiment permissions" and "folder permissions" (whoever creates an experiment and
-every workspace admin manages it; objects in /Shared are everybody's to manage, a home folder its owner's alone), and
-kb.databricks.com for the words of a refusal. Chosen here: folders need not be made first, their permissions cannot be
-changed, the root and other folders are the admins'. Rights on an experiment are given with databricks-sdk's
+From docs.databricks.com, "MLflow experiment permissions" and "folder permissions": the creator of
+an experiment and every workspace admin manage it; everybody manages objects in /Shared, and only
+the owner those in a home folder. The texts of refusals are from kb.databricks.com. Our choices:
+folders exist without being created, their permissions cannot be changed, and only admins may use
+the root and other folders. Rights on an experiment are given with databricks-sdk's
 `experiments.set_permissions` and `update_permissions`; the group `users` is everybody.
 """
 
@@ -27,21 +29,22 @@ routes = Routes()
 
 
 def note_creation(call: Call, experiment_id: str, name: str) -> None:
-    """Whoever creates an experiment manages it."""
+    """Give CAN_MANAGE to the creator of an experiment."""
     document = {"id": experiment_id, "name": name, "levels": {call.principal: MANAGE}}
     call.store.put(EXPERIMENT, experiment_id, document)
 
 
 def require_creation(call: Call, name: str) -> None:
-    """Whether the caller may have an experiment at this path.
+    """Check that the caller may create an experiment at this path.
 
     Raises:
         InvalidParameter: not an absolute path.
-        PermissionDenied: the folder is somebody else's.
+        PermissionDenied: the folder belongs to another principal.
     """
     if not name.startswith("/") or name.endswith("/"):
         raise InvalidParameter(
-            f"Got an invalid experiment name '{name}'. An experiment name must be an absolute path within the "
+            f"Got an invalid experiment name '{name}'. An experiment name must be an "
+            "absolute path within the "
             "Databricks workspace, e.g. '/Users/<some-username>/my-experiment'."
         )
     if not (_is_admin(call) or _is_in_own_folder(call, name)):
@@ -52,19 +55,20 @@ def require_creation(call: Call, name: str) -> None:
 
 
 def require(call: Call, level: str, experiment_id: str) -> None:
-    """Whether the caller holds this level, or a higher one, on the experiment.
+    """Check that the caller holds this level, or a higher one, on the experiment.
 
     Raises:
         PermissionDenied: it does not.
     """
     if not holds(call, level, experiment_id):
         raise PermissionDenied(
-            f"User {call.principal} does not have permission to '{_WORD[level]}' experiment with id {experiment_id}"
+            f"User {call.principal} does not have permission to '{_WORD[level]}' experiment "
+            f"with id {experiment_id}"
         )
 
 
 def holds(call: Call, level: str, experiment_id: str) -> bool:
-    """The same as an answer."""
+    """Return whether the caller holds this level, or a higher one, on the experiment."""
     known = call.store.get(EXPERIMENT, experiment_id)
     if _is_admin(call):
         return True
@@ -76,7 +80,7 @@ def holds(call: Call, level: str, experiment_id: str) -> bool:
 
 
 def named(call: Call, name: str) -> str | None:
-    """The id of the experiment at a path."""
+    """Return the id of the experiment at a path."""
     return next(
         (str(known["id"]) for known in call.store.all(EXPERIMENT) if known["name"] == name), None
     )
@@ -89,7 +93,7 @@ def get(call: Call) -> Json:
 
 @routes.put(_PERMISSIONS, "setExperimentPermissions")
 def replace(call: Call) -> Json:
-    """Whoever manages the experiment now goes on doing so: a workspace refuses to leave one without."""
+    """Replace the permissions; the current managers remain, because an experiment needs a manager."""
     known = _managed(call)
     return _change(call, known, {call.principal: MANAGE})
 
@@ -153,5 +157,5 @@ def _is_admin(call: Call) -> bool:
 
 
 def _is_in_own_folder(call: Call, name: str) -> bool:
-    """/Shared is everybody's, /Users/<me> is mine."""
+    """Return whether the path is in /Shared or in the caller's /Users/<me>."""
     return name.startswith(("/Shared/", f"/Users/{call.principal}/"))

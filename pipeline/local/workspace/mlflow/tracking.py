@@ -1,10 +1,13 @@
-"""Experiments, runs and logged models: a real `mlflow server` behind the workspace's own address and tokens.
+"""Experiments, runs and logged models: a real `mlflow server` behind the workspace's own address
+and tokens.
 
-Start it with `--default-artifact-root dbfs:/databricks/mlflow-tracking`, so that artifact URIs look as Databricks'
-do. It may start beside the workspace: requests wait for it during the first `tracking_wait_seconds`.
+Its default artifact root has to be `dbfs:/databricks/mlflow-tracking`, so that artifact URIs have
+Databricks' form. It may start later than the workspace: requests wait for it during the first
+`tracking_wait_seconds`.
 
-A request that names an experiment, a run or a logged model needs a right on the experiment (experiments.py); what names
-none of them (traces, prompts) goes through unasked, and a search finds what the caller may see.
+A request that names an experiment, a run or a logged model needs a permission on the experiment
+(experiments.py). Other requests (traces, prompts) are forwarded without a check. A search returns
+only what the caller may see.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from pipeline.local.workspace.settings import Settings
 
 _POLL_SECONDS = 0.2
 _HOP_HEADERS = ("content-type", "accept")
-# An OSS server keeps logged models in <experiment>/models/, the Databricks client looks in <experiment>/logged_models/.
+# An OSS server keeps logged models in <experiment>/models/, the Databricks client looks in
+# <experiment>/logged_models/.
 _LOGGED_MODEL = re.compile(rb"(dbfs:/databricks/mlflow-tracking/\d+)/models/(m-)")
 _MODEL_PATH = re.compile(r"logged-models/(?P<id>m-[^/]+)")
 _CREATE = "experiments/create"
@@ -40,14 +44,16 @@ class Tracking:
         self._url = settings.tracking_url
         self._experiment_of_run: dict[str, str] = {}
         self._patience = time.monotonic() + settings.tracking_wait_seconds
-        # The environment's proxies have no business between two processes of one machine.
+        # Proxies of the environment are not for connections on one machine.
         self._client = httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False)
 
     async def close(self) -> None:
         await self._client.aclose()
 
     async def forward(self, call: Call, request: Request) -> Response:
-        """The server's own answer, with Databricks' spelling of logged-model locations, to whoever may have it."""
+        """Return the server's answer if the caller has the permission; locations of logged models
+        get Databricks' form.
+        """
         path, asked = request.url.path, _asked(await request.body()) | dict(request.query_params)
         operation = path.partition("/mlflow/")[2]
         await self._permit(call, request.method, operation, asked)
@@ -66,7 +72,7 @@ class Tracking:
         return Response(body, answer.status_code, media_type=answer.headers.get("content-type"))
 
     async def _permit(self, call: Call, method: str, operation: str, asked: Json) -> None:
-        """Refuse what the caller has no right to."""
+        """Refuse requests for which the caller lacks the permission."""
         if operation == _CREATE:
             return await run_in_threadpool(
                 experiments.require_creation, call, str(asked.get("name", ""))
@@ -83,7 +89,7 @@ class Tracking:
         return None
 
     async def _experiments_of(self, call: Call, operation: str, asked: Json) -> list[str]:
-        """The experiments that a request concerns."""
+        """Return the experiments that a request concerns."""
         if operation == "experiments/get-by-name":
             found = await run_in_threadpool(
                 experiments.named, call, str(asked.get("experiment_name", ""))
@@ -132,7 +138,7 @@ class Tracking:
 
 
 def _asked(body: bytes) -> Json:
-    """The request's JSON object; what is none is the server's to refuse."""
+    """Return the request's JSON object; empty if it is not one, which the server then refuses."""
     try:
         parsed = json.loads(body) if body else {}
     except ValueError:
@@ -141,7 +147,7 @@ def _asked(body: bytes) -> Json:
 
 
 def _after(call: Call, operation: str, asked: Json, body: bytes) -> bytes:
-    """Note who created an experiment; leave out of a list what the caller may not see."""
+    """Record the creator of an experiment; remove from lists what the caller may not see."""
     if operation == _CREATE:
         experiments.note_creation(call, str(json.loads(body)["experiment_id"]), str(asked["name"]))
     if operation == "experiments/search":

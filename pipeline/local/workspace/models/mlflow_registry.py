@@ -1,7 +1,9 @@
-"""The model registry as mlflow's `databricks-uc` store speaks it: protobuf messages as JSON under /api/2.0/mlflow.
+"""The model registry for mlflow's `databricks-uc` store: protobuf messages as JSON under
+/api/2.0/mlflow.
 
-Routes and messages come from mlflow's own UcModelRegistryService, so a new RPC of a newer mlflow shows as "not
-implemented here" with its name, and a field that mlflow does not know cannot slip into an answer.
+Routes and messages come from mlflow's own UcModelRegistryService. An RPC that a newer mlflow adds
+is therefore answered with "not implemented here" and its name, and an answer cannot have a field
+that mlflow does not know.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def _delete_model(call: Call, ask: Ask) -> Json:
 
 
 def _search_models(call: Call, ask: Ask) -> Json:
-    """Without tags and aliases, as Unity Catalog's search."""
+    """Search models; the result has no tags and aliases, as in Unity Catalog."""
     found = [_model(model | {"tags": {}, "aliases": {}}) for model in models.visible_models(call)]
     return _page(found, ask, "registered_models")
 
@@ -78,7 +80,7 @@ def _delete_version(call: Call, ask: Ask) -> Json:
 
 
 def _search_versions(call: Call, ask: Ask) -> Json:
-    """By name only and without tags and aliases, as Unity Catalog's search."""
+    """Search by name only; the result has no tags and aliases, as in Unity Catalog."""
     match = _NAME_FILTER.fullmatch(ask.get("filter", ""))
     if match is None:
         raise InvalidParameter(
@@ -148,13 +150,13 @@ def _untag_version(call: Call, ask: Ask) -> Json:
 
 
 def _emit_lineage(call: Call, ask: Ask) -> Json:
-    """Kept beside the version; nothing here reads it."""
+    """Store the lineage with the version; nothing here reads it."""
     models.note_use(call, ask["name"], ask["version"], ask)
     return {}
 
 
 def _artifacts_through_files_api(call: Call, ask: Ask) -> Json:
-    """No: versions are written with vended keys, which is what this workspace is there to show."""
+    """Answer no: versions are written with vended keys, as this workspace is meant to test."""
     return {"is_databricks_sdk_models_artifact_repository_enabled": False}
 
 
@@ -185,7 +187,7 @@ _RPCS: dict[str, Rpc] = {
 
 
 def registry_routes() -> Routes:
-    """Every RPC of mlflow's service; one that a newer mlflow adds ends as "not implemented here"."""
+    """Return the routes of every RPC of mlflow's service; unknown ones are "not implemented here"."""
     routes = Routes()
     for method, path, rpc in methods(
         "databricks_uc_registry_service_pb2", "UcModelRegistryService"

@@ -1,7 +1,8 @@
-"""Registered models and their versions, as Unity Catalog keeps them; two REST surfaces translate to these functions.
+"""Registered models and their versions as in Unity Catalog; two REST APIs call these functions.
 
-A version is born PENDING_REGISTRATION with a folder of its own in managed storage. Whoever made it gets keys to write
-there, finalizes it once, and from then on it is READY and read-only. Version numbers are never used twice.
+A new version is PENDING_REGISTRATION and has its own folder in managed storage. Its creator gets
+keys to write there and finalizes it; from then on it is READY and read-only. Version numbers are
+never reused.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ Tags = dict[str, str]
 
 
 def create_model(call: Call, name: str, *, comment: str = "", tags: Tags | None = None) -> Json:
-    """Needs CREATE MODEL on the schema. That the name is taken is told first: mlflow asks this before every version."""
+    """Needs CREATE MODEL on the schema. An existing name is reported first, because mlflow calls
+    this before every version.
+    """
     model = call.target(Kind.MODEL, name).checked()
     schema = Securable(Kind.SCHEMA, model.name.rpartition(".")[0])
     call.access.require("USE_SCHEMA", schema)
@@ -49,7 +52,7 @@ def create_model(call: Call, name: str, *, comment: str = "", tags: Tags | None 
 
 
 def find_model(call: Call, name: str) -> Json:
-    """Needs EXECUTE, or to manage or browse the model."""
+    """Needs EXECUTE, MANAGE or BROWSE on the model."""
     return call.access.require_view(VIEW, call.target(Kind.MODEL, name))
 
 
@@ -67,7 +70,9 @@ def describe_model(call: Call, name: str, comment: str) -> Json:
 
 
 def delete_model(call: Call, name: str) -> None:
-    """Deletes the model and its versions; their files stay, as Unity Catalog removes those only days later."""
+    """Delete the model and its versions. Their files remain, because Unity Catalog removes them
+    only days later.
+    """
     model = require_model_owner(call, name)
     for key, _ in call.store.items(VERSION, f"{model['full_name']}/"):
         call.store.delete(VERSION, key)
@@ -86,7 +91,7 @@ def tag_model(call: Call, name: str, *, add: Tags, remove: list[str]) -> None:
 def create_version(
     call: Call, name: str, fields: Json, *, comment: str = "", tags: Tags | None = None
 ) -> Json:
-    """Needs CREATE MODEL VERSION, which a model's owner holds."""
+    """Needs CREATE MODEL VERSION, which a model's owner has."""
     call.access.require("CREATE_MODEL_VERSION", call.target(Kind.MODEL, name))
     model = call.access.get(Securable(Kind.MODEL, name))
     number = model["next_version"]
@@ -104,7 +109,7 @@ def create_version(
 
 
 def find_version(call: Call, name: str, number: str | int) -> Json:
-    """A version, for those who may see its model."""
+    """Return a version, for those who may see its model."""
     model = find_model(call, name)
     call.about += f" version {number}"
     return _version(call, model["full_name"], number)
@@ -121,7 +126,7 @@ def describe_version(call: Call, name: str, number: str | int, comment: str) -> 
 
 
 def finalize_version(call: Call, name: str, number: str | int) -> Json:
-    """Makes a version READY. Asking again about a READY version answers it unchanged [unverified]."""
+    """Make a version READY. For a READY version it changes nothing [unverified]."""
     version = _writable(call, name, number)
     return (
         version
@@ -147,7 +152,9 @@ def tag_version(call: Call, name: str, number: str | int, *, add: Tags, remove: 
 
 
 def version_location(call: Call, name: str, number: str | int, *, write: bool) -> str:
-    """The version's folder: to read with EXECUTE, to write before it is READY and by who made it or owns the model."""
+    """Return the version's folder. Reading needs EXECUTE; only the creator and the model's owner
+    may write, before it is READY.
+    """
     if not write:
         call.access.require("EXECUTE", call.target(Kind.MODEL, name))
         return str(_version(call, name, number)["storage_location"])
@@ -160,12 +167,12 @@ def version_location(call: Call, name: str, number: str | int, *, write: bool) -
 
 
 def version_credentials(call: Call, name: str, number: str | int, *, write: bool) -> Json:
-    """Keys for that folder, for those who may use it."""
+    """Return keys for the version's folder, for those who may use it."""
     return vend(call, version_location(call, name, number, write=write), write=write)
 
 
 def note_use(call: Call, name: str, number: str | int, use: Json) -> None:
-    """Keeps what mlflow reports when a model is loaded inside a Databricks job."""
+    """Store what mlflow reports when a model is loaded inside a Databricks job."""
     call.access.require("EXECUTE", call.target(Kind.MODEL, name))
     version = _version(call, name, number)
     call.store.put(
@@ -179,7 +186,7 @@ def note_use(call: Call, name: str, number: str | int, use: Json) -> None:
 
 
 def set_alias(call: Call, name: str, alias: str, number: str | int) -> None:
-    """Points an alias at a version; owner only."""
+    """Set an alias to a version; only the owner may."""
     model = require_model_owner(call, name)
     if not _ALIAS.fullmatch(alias):
         raise InvalidParameter(
@@ -218,7 +225,7 @@ def require_model_owner(call: Call, name: str) -> Json:
 
 
 def _writable(call: Call, name: str, number: str | int) -> Json:
-    """A version for its model's owner, or for the one who made it under CREATE MODEL VERSION."""
+    """Return a version for its model's owner, or for its creator under CREATE MODEL VERSION."""
     model = call.target(Kind.MODEL, name)
     call.access.require("CREATE_MODEL_VERSION", model)
     version = _version(call, name, number)

@@ -1,6 +1,7 @@
-"""mlflow's protobuf messages and the routes written in them, without the six seconds of `import mlflow`.
+"""mlflow's protobuf messages and their routes, without `import mlflow`, which takes six seconds.
 
-The generated modules import one another relatively, so they load as well under a package of another name.
+The generated modules import one another relatively, so they load as well under a package of another
+name.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _ALIAS = "pipeline_local_workspace_mlflow_protos"
 
 def _load(name: str) -> Any:
     if _ALIAS not in sys.modules:
-        spec = find_spec("mlflow")  # finds, does not import
+        spec = find_spec("mlflow")  # finds the package without importing it
         if spec is None or not spec.submodule_search_locations:
             raise ModuleNotFoundError(
-                "mlflow is not installed: expected it beside the workspace, for its protos."
+                "mlflow is not installed; the workspace needs its protobuf modules."
             )
         package = ModuleType(_ALIAS)
         package.__path__ = [f"{spec.submodule_search_locations[0]}/protos"]
@@ -36,7 +37,7 @@ def _load(name: str) -> Any:
 
 
 def methods(module: str, service: str) -> list[tuple[str, str, Any]]:
-    """(HTTP method, path, descriptor) of every RPC of a service, from the proto's own options."""
+    """Yield (HTTP method, path, descriptor) of every RPC of a service, from the proto's options."""
     options = _load("databricks_pb2").rpc
     descriptor = _load(module).DESCRIPTOR.services_by_name[service]
     return [
@@ -51,14 +52,14 @@ def methods(module: str, service: str) -> list[tuple[str, str, Any]]:
 
 
 def message(module: str, name: str) -> Any:
-    """A message class of one of mlflow's proto modules."""
+    """Return a message class of one of mlflow's proto modules."""
     return getattr(_load(module), name)
 
 
 def parse_json(
     document: dict[str, Any], message_class: Any, *, ignore_unknown: bool = False
 ) -> Any:
-    """A message from its JSON form.
+    """Return a message from its JSON form.
 
     Raises:
         ParseError: a field is unknown, or its value of another type.
@@ -67,6 +68,6 @@ def parse_json(
 
 
 def to_json(filled: Any) -> dict[str, Any]:
-    """A message's JSON form, fields named as in the proto."""
+    """Return a message's JSON form, with the proto's field names."""
     document: dict[str, Any] = MessageToDict(filled, preserving_proto_field_name=True)
     return document

@@ -1,7 +1,7 @@
-"""The model registry as Unity Catalog itself speaks it, under /api/2.1/unity-catalog.
+"""The model registry of Unity Catalog's own API, under /api/2.1/unity-catalog.
 
 `w.registered_models` and `w.model_versions` of databricks-sdk use it, and mlflow does where
-MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. The default of that may flip, so both surfaces are served.
+MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. That default may change, so both APIs are served.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def delete_model(call: Call) -> Json:
 
 @routes.get(f"{_UC}/functions/{{name}}", "getFunction")
 def get_function(call: Call) -> Json:
-    """No function can be made here, so none is found; who may not use the schema is not told even that."""
+    """Answer 404, because functions do not exist here, or 403 to those who may not use the schema."""
     schema = call.target(Kind.MODEL, call.path["name"]).checked().parent
     assert schema is not None  # noqa: S101 - a checked model has a schema
     call.access.require_view(("USE_SCHEMA",), schema)

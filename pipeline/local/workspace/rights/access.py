@@ -1,8 +1,9 @@
-"""Decides, for one principal, what Unity Catalog would let it do.
+"""Decide what one principal may do, by Unity Catalog's rules.
 
-The model: a right is held by owning the object, by a grant on it, or by a grant on its schema or catalog. Owning a
-schema or catalog, or being metastore admin, lets one manage what is inside, not read it: whoever manages grants
-itself the right first, and that shows in the audit log. Reading and writing also need USE CATALOG and USE SCHEMA.
+A principal has a right by owning the object, by a grant on it, or by a grant on its schema or
+catalog. The owner of a schema or catalog and the metastore admin may manage the objects inside, but
+not read them: they first have to grant themselves the right, which the audit log shows. Reading and
+writing also need USE CATALOG and USE SCHEMA.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ _NOT_FOUND_CODE = {
 
 
 def grants_on(store: Store, securable: Securable) -> Document:
-    """Principal → privileges granted on this very securable."""
+    """Return principal → privileges granted on the securable itself."""
     return store.get(GRANT, f"{securable.kind.name}:{securable.name}") or {}
 
 
 class Access:
-    """One principal's rights, read from the store at the moment of asking."""
+    """One principal's rights, read from the store at each call."""
 
     def __init__(self, store: Store, principal: str):
         self._store = store
         self.principal = principal
 
-    # What is there
+    # Objects
 
     def get(self, securable: Securable) -> Document:
-        """The object, whoever asks.
+        """Return the object, without a check of rights.
 
         Raises:
             NotFound: it does not exist.
@@ -51,7 +52,8 @@ class Access:
         return document
 
     def reach(self, securable: Securable) -> Document:
-        """The object, if the principal may know whether it exists: it can use every container around it.
+        """Return the object if the principal can use every container around it, and so may know
+        whether it exists.
 
         Raises:
             PermissionDenied: USE CATALOG or USE SCHEMA is missing.
@@ -65,7 +67,7 @@ class Access:
                 )
         return self.get(securable)
 
-    # What is allowed
+    # Rights
 
     def is_admin(self) -> bool:
         """Whether the principal is the metastore admin, that is, owns the metastore."""
@@ -79,12 +81,16 @@ class Access:
         return document is not None and document["owner"] == self.principal
 
     def manages(self, securable: Securable) -> bool:
-        """Whether the principal may grant, transfer and delete: admin, owner, owner of a container, or MANAGE."""
+        """Return whether the principal may grant, transfer and delete: admin, owner, owner of a
+        container, or MANAGE.
+        """
         above = (securable, *securable.ancestors())
         return self.is_admin() or any(map(self.owns, above)) or "MANAGE" in self.granted(securable)
 
     def granted(self, securable: Securable) -> set[str]:
-        """Privileges held by grants on the securable and its containers, ALL PRIVILEGES expanded."""
+        """Return the privileges granted on the securable and its containers, ALL PRIVILEGES
+        expanded.
+        """
         held: set[str] = set()
         for source in (securable, *securable.ancestors()):
             grants = grants_on(self._store, source)
@@ -102,10 +108,10 @@ class Access:
             return any(map(self.owns, (securable, *securable.ancestors())))
         return self.owns(securable)
 
-    # What is demanded
+    # Requirements
 
     def require(self, privilege: str, securable: Securable) -> Document:
-        """The object, if the principal can reach it and holds the privilege.
+        """Return the object if the principal can reach it and has the privilege.
 
         Raises:
             PermissionDenied: names the privilege and the securable.
@@ -117,7 +123,9 @@ class Access:
         return document
 
     def require_view(self, privileges: Collection[str], securable: Securable) -> Document:
-        """The object's metadata: to those who hold one of the privileges, manage it, or may browse it."""
+        """Return the object's metadata to those who have one of the privileges, manage it, or may
+        browse it.
+        """
         if self.manages(securable) or "BROWSE" in self.granted(securable):
             return self.get(securable)
         document = self.reach(securable)
@@ -128,7 +136,7 @@ class Access:
         return document
 
     def require_owner(self, securable: Securable) -> Document:
-        """The object, if the principal owns it or is metastore admin."""
+        """Return the object if the principal owns it or is metastore admin."""
         if self.is_admin():
             return self.get(securable)
         document = self.reach(securable)
@@ -137,14 +145,14 @@ class Access:
         return document
 
     def require_manage(self, securable: Securable) -> Document:
-        """The object, if the principal may grant on it, transfer it and delete it."""
+        """Return the object if the principal may grant on it, transfer it and delete it."""
         if self.manages(securable):
             return self.get(securable)
         self.reach(securable)
         raise PermissionDenied.missing("MANAGE", securable.kind.value, securable.name)
 
     def sees(self, privileges: Collection[str], securable: Securable) -> bool:
-        """Whether `require_view` would answer; lists leave out what it would not."""
+        """Return whether `require_view` succeeds; lists leave out the other objects."""
         try:
             self.require_view(privileges, securable)
         except (PermissionDenied, NotFound):

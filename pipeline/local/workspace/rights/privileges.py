@@ -1,7 +1,9 @@
-"""Which privileges exist, on which kind of securable, and which of them no other right implies.
+"""The privileges, the kinds of securables that they apply to, and those that no other right
+implies.
 
-Source: docs.databricks.com "Unity Catalog privileges and securable objects" and the docstrings of databricks-sdk 0.156.
-Only what this stand-in can enforce is listed; a grant of anything else is refused, never stored and ignored.
+Source: docs.databricks.com "Unity Catalog privileges and securable objects" and the docstrings of
+databricks-sdk 0.156. Only privileges that this stand-in enforces are listed; grants of others are
+refused.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from pipeline.local.workspace.rights.securables import Kind
 
 ALL = "ALL_PRIVILEGES"
 
-# Neither ownership nor ALL PRIVILEGES contains these: they let data leave Databricks and must be granted by name.
+# Neither ownership nor ALL PRIVILEGES includes these: they let data leave Databricks and have to be
+# granted by name.
 EXPLICIT_ONLY = frozenset({"EXTERNAL_USE_SCHEMA", "EXTERNAL_USE_LOCATION"})
-# ALL PRIVILEGES does not contain the right to hand out rights either.
+# ALL PRIVILEGES does not include the right to grant either.
 NOT_IN_ALL = EXPLICIT_ONLY | {"MANAGE"}
 
 _EVERY_OBJECT = {ALL, "MANAGE", "BROWSE"}
@@ -40,7 +43,7 @@ APPLICABLE: dict[Kind, set[str]] = {
 
 
 def parse(text: str, kind: Kind) -> str:
-    """The privilege's canonical name; clients write `USE CATALOG` and `USE_CATALOG`."""
+    """Return the privilege's canonical name; clients write `USE CATALOG` or `USE_CATALOG`."""
     privilege = text.upper().replace(" ", "_")
     if privilege not in APPLICABLE[kind]:
         raise InvalidParameter(
@@ -50,6 +53,8 @@ def parse(text: str, kind: Kind) -> str:
 
 
 def expand(granted: set[str], kind: Kind) -> set[str]:
-    """What a set of granted privileges amounts to on a kind: ALL PRIVILEGES means all but those never implied."""
+    """Return the granted privileges with ALL PRIVILEGES expanded to all of the kind that may be
+    implied.
+    """
     implied = APPLICABLE[kind] - NOT_IN_ALL if ALL in granted else set()
     return (granted & APPLICABLE[kind]) | implied

@@ -1,8 +1,8 @@
-"""The securable objects of Unity Catalog: their kinds, their names, who contains whom.
+"""The securable objects of Unity Catalog: their kinds, names and containers.
 
     Securable(Kind.TABLE, "edgar.raw.filings").ancestors()   # Schema 'edgar.raw', Catalog 'edgar'
 
-The metastore is no ancestor: Unity Catalog inherits privileges from catalogs and schemas only.
+The metastore is not an ancestor: privileges are inherited from catalogs and schemas only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[^./\\'\"`\s\x00-\x1f\x7f]{1,255}")
 
 
 class Kind(Enum):
-    """A kind's value is the word Unity Catalog says in its messages."""
+    """The kinds; a value is the word in Unity Catalog's messages."""
 
     METASTORE = "Metastore"
     CATALOG = "Catalog"
@@ -31,7 +31,7 @@ class Kind(Enum):
 
     @classmethod
     def parse(cls, text: str) -> Kind:
-        """The kind a client names in a path; models are functions there, as in Databricks."""
+        """Return the kind of a path's segment; models are functions there, as in Databricks."""
         name = text.upper().removeprefix("SECURABLETYPE.")
         name = "MODEL" if name in ("FUNCTION", "REGISTERED_MODEL") else name
         if name not in cls.__members__:
@@ -45,7 +45,9 @@ _LEVELS = {Kind.CATALOG: 1, Kind.SCHEMA: 2, Kind.TABLE: 3, Kind.MODEL: 3}
 
 @dataclass(frozen=True)
 class Securable:
-    """One object by kind and full name. Names are case-insensitive and kept in lower case, as in Unity Catalog."""
+    """One object by kind and full name. Names are case-insensitive and stored in lower case, as in
+    Unity Catalog.
+    """
 
     kind: Kind
     name: str
@@ -62,19 +64,20 @@ class Securable:
         return Securable(kind, self.name.rpartition(".")[0]) if kind else None
 
     def ancestors(self) -> Iterator[Securable]:
-        """Nearest first: schema, then catalog."""
+        """Return the containers, nearest first: schema, then catalog."""
         above = self.parent
         while above is not None:
             yield above
             above = above.parent
 
     def checked(self) -> Securable:
-        """Itself, if its name is one that Unity Catalog accepts."""
+        """Return the securable if Unity Catalog accepts its name."""
         parts = self.name.split(".")
         levels = _LEVELS.get(self.kind, 1)
         if len(parts) != levels or not all(_NAME.fullmatch(part) for part in parts):
             raise InvalidParameter(
-                f"'{self.name}' is not a valid name of a {self.kind.value}: expected {levels} part(s) joined by dots,"
+                f"'{self.name}' is not a valid name of a {self.kind.value}: expected "
+                f"{levels} part(s) joined by dots,"
                 " each without space, slash, quote or dot."
             )
         return self

@@ -138,7 +138,10 @@ def test_a_session_policy_narrows_the_run(server, start, ended):
         Bucket=bucket, Key="executions/p/prepare/a", Body=b"", IfNoneMatch="*"
     )
     assert ended(start(f"read {bucket}/executions/p/prepare/a"))["state"] == "SUCCESS"
-    nothing = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]}'
+    nothing = (
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", '
+        '"Resource": "*"}]}'
+    )
     run = ended(
         start(f"read {bucket}/executions/p/prepare/a", executionIamPolicy={"policy": nothing})
     )

@@ -66,7 +66,8 @@ def test_without_its_interpreter_the_server_says_so_and_the_exit_code_is_2(new_s
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == (
-        "--engine spark: expected build/spark-venv/bin/python, found none; make it with scripts/spark-venv\n"
+        "--engine spark: expected build/spark-venv/bin/python, found none; make it with "
+        "scripts/spark-venv\n"
     )
     assert not new_server.state.exists()
 

@@ -1,4 +1,6 @@
-"""An execution of the compiled definition, through unchanged boto3 clients: branches, retries, stops, answers."""
+"""An execution of the compiled definition, through unchanged boto3 clients: branches, retries,
+stops, answers.
+"""
 
 import datetime
 import json

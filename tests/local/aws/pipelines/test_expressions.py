@@ -1,4 +1,6 @@
-"""The definition's language, table by table: what each expression means, and every way it can be wrong."""
+"""The definition's language, table by table: what each expression means, and every way it can be
+wrong.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""Tags of the pipeline: `upsert` changes them with the `ci` role, on that pipeline and nowhere else."""
+"""Tags of the pipeline: `upsert` changes them with the `ci` role, on that pipeline and nowhere
+else.
+"""
 
 import pytest
 from botocore.exceptions import ClientError

@@ -1,4 +1,6 @@
-"""A spot job and its checkpoints: what is copied, what survives an interruption, what it costs, and which limits end it."""
+"""A spot job and its checkpoints: what is copied, what survives an interruption, what it costs, and
+which limits end it.
+"""
 
 import contextlib
 import json
@@ -205,7 +207,7 @@ def test_nobody_interrupts_a_job_that_is_not_on_spot_or_not_on_an_instance(serve
         job.interrupt()
     job.start("train").ended()
     with pytest.raises(
-        NotInterrupted, match="has no instance to lose: its secondary status is Completed"
+        NotInterrupted, match="has no instance to interrupt: its secondary status is Completed"
     ):
         job.interrupt()
     for role in ("scientist", "pipeline", "train"):
@@ -218,7 +220,7 @@ def test_nobody_interrupts_a_job_that_is_not_on_spot_or_not_on_an_instance(serve
         "sleep", EnableManagedSpotTraining=False, StoppingCondition={"MaxRuntimeInSeconds": 60}
     )
     demanded.says("asleep")
-    with pytest.raises(NotInterrupted, match="is no spot job"):
+    with pytest.raises(NotInterrupted, match="is not a spot job"):
         demanded.interrupt()
     server.client("sagemaker").stop_training_job(TrainingJobName=demanded.name)
 

@@ -274,7 +274,7 @@ def test_jobs_are_listed_newest_first_by_status_and_name(server, train, job_name
             },
             "not implemented: CreateTrainingJob ResourceConfig.InstanceCount None",
         ),
-        ({"RoleArn": "arn:aws:iam::000000000000:role/nobody"}, "there is no such role"),
+        ({"RoleArn": "arn:aws:iam::000000000000:role/nobody"}, "the role does not exist"),
         (
             {"RoleArn": "arn:aws:iam::000000000000:role/governed-finetune-local-prepare"},
             "'sagemaker.amazonaws.com'",

@@ -1,6 +1,8 @@
-"""One unchanged mlflow client in a process of its own: reads a step per line, answers with its result or its error.
+"""One unchanged mlflow client in a process of its own: reads a step per line, answers with its
+result or its error.
 
-Run by test_registry.py with the environment of one principal; importing mlflow costs seconds, a step little.
+Run by test_registry.py with the environment of one principal; importing mlflow costs seconds, a
+step little.
 """
 
 import json

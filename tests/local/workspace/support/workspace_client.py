@@ -1,4 +1,6 @@
-"""What the tests of the workspace share: a ministack with enforced IAM, workspace processes, principals and grants."""
+"""What the tests of the workspace share: a ministack with enforced IAM, workspace processes,
+principals and grants.
+"""
 
 import json
 import os
@@ -94,7 +96,9 @@ class Aws:
         return self.client("s3", keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
     def set_up(self) -> None:
-        """The bucket that lets in one role, the role that lets in one user with the external id, and that user."""
+        """The bucket that lets in one role, the role that lets in one user with the external id,
+        and that user.
+        """
         iam, s3 = self.client("iam"), self.client("s3")
         user = iam.create_user(UserName="unity-catalog")["User"]["Arn"]
         key = iam.create_access_key(UserName="unity-catalog")["AccessKey"]
@@ -197,7 +201,9 @@ def permit(
     add: Sequence[str] = (),
     remove: Sequence[str] = (),
 ) -> None:
-    """Grants and revokes by REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA."""
+    """Grants and revokes by REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and
+    CREATE_EXTERNAL_METADATA.
+    """
     kind, name = securable
     name = name or str(client.metastores.summary().metastore_id)
     body = {"changes": [{"principal": who, "add": list(add), "remove": list(remove)}]}

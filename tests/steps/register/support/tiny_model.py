@@ -14,11 +14,9 @@ RANK = 4
 
 
 def base_model(folder: Path) -> dict[str, bytes]:
-    """The base model's files by name, without its mirror.json; the script writes them into `folder`."""
-    script = beds.REPOSITORY / "scripts" / "make-tiny-model"
-    subprocess.run(
-        [sys.executable, str(script), "--output", str(folder)], check=True, capture_output=True
-    )
+    """Make the base model in `folder`; return its files by name, without its mirror.json."""
+    command = [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", str(folder)]
+    subprocess.run(command, cwd=beds.REPOSITORY, check=True, capture_output=True)
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "mirror.json"}
 
 

@@ -89,7 +89,7 @@ def test_another_process_opens_the_same_corpus_and_needs_no_torch(
     built: Corpus, tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from steps.train import corpus; c = corpus.open(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from steps.train.data import corpus; c = corpus.open(Path(sys.argv[1]));"
         "print([[d.example_id for d in row] for row in c.train.rows], c.system, c.eval.lengths.record(),"
         " 'torch' in sys.modules, sep='|')"
     )
@@ -152,7 +152,7 @@ def test_a_corpus_whose_last_file_was_refused_is_no_corpus(
             row_tokens=256,
             seed=17,
         )
-    with pytest.raises(IntegrityError, match=r"there is no corpus in .*corpus\n"):
+    with pytest.raises(IntegrityError, match=r"corpus holds no complete corpus\n"):
         corpus.open(tmp_path / "corpus")
 
 

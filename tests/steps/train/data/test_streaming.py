@@ -2,12 +2,12 @@
 
 import random
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, write_deltalake
 
+from pipeline.local.setup import tiny_tokenizer
 from steps.governance.manifest import Prepared
 from tests.steps.train.support import read_in_a_process
 from tests.steps.train.support.curated_table import ARN, prepared, rows
@@ -48,10 +48,8 @@ def table(folder: Path, vocabulary: list[str], examples: int) -> Prepared:
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the kernel tells peaks in /proc only on Linux"
 )
-def test_ten_times_the_examples_need_no_more_memory(
-    tmp_path: Path, tiny_model: Path, make_tiny_model: ModuleType
-) -> None:
-    words = make_tiny_model.WORDS.split()
+def test_ten_times_the_examples_need_no_more_memory(tmp_path: Path, tiny_model: Path) -> None:
+    words = tiny_tokenizer.WORDS.split()
     small, large = (
         read_in_a_process.measured(
             tmp_path / name, table(tmp_path / name, words, examples), tiny_model

@@ -17,11 +17,11 @@ from transformers import Mistral3ForConditionalGeneration
 
 from steps.governance.errors import IntegrityError, UsageError
 from steps.train import full_disk
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.export import merged_model, safetensors_writer
 from steps.train.model import base_weights, logit_probe, lora, ministral, precision
-from steps.train.model.precision import Device
 from steps.train.paths import Paths
+from steps.train.planning.devices import Device
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from steps.train.data.corpus import Rows, Split
-from steps.train.data.packing import Document, best_fit
+from steps.train.data.document import Document
+from steps.train.data.packing import best_fit
 from steps.train.data.token_store import Documents, Writer
 from steps.train.data.truncation import Lengths
 from tests.steps.train.support.jobs import heard, job, run

@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from steps.train.data import packing
-from steps.train.data.packing import Document, Row
+from steps.train.data.document import Document
+from steps.train.data.packing import Row
 from steps.train.fine_tuning.evaluation import Evaluation, Part, evaluate
 from steps.train.model import ministral, precision
+from steps.train.planning.devices import Device
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch
 
-CPU = precision.decide("storage", precision.Device(torch.device("cpu"), "cpu", None))
+CPU = precision.decide("storage", Device(torch.device("cpu"), "cpu", None))
 
 
 @pytest.fixture(scope="module")

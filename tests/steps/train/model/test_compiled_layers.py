@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from steps.governance.errors import UsageError
 from steps.train.data.chat_template import Chat
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.fine_tuning import sample
 from steps.train.model import compiling, recomputation
-from steps.train.model.precision import Device
+from steps.train.planning.devices import Device
 from tests.steps.train.support import allocator_count
 
 pytestmark = [

@@ -11,11 +11,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from pipeline.local.setup import tiny_tokenizer
 from steps.governance.errors import IntegrityError, UsageError
 from steps.train.data import packing
+from steps.train.data.document import Document
 from steps.train.model import fp8_linear, lora, ministral, precision
 from steps.train.model.fp8_linear import Fp8Linear
-from steps.train.model.precision import Device
+from steps.train.planning.devices import Device
 from tests.steps.train.support import allocator_count
 
 pytestmark = pytest.mark.torch
@@ -30,7 +32,7 @@ def load(folder: Path, mode: str = "storage") -> ministral.PackedMinistral:
 
 
 def batch() -> dict[str, torch.Tensor | int]:
-    documents = [packing.Document((1, *range(20, 20 + n), 2), n // 2) for n in (40, 70, 20)]
+    documents = [Document((1, *range(20, 20 + n), 2), n // 2) for n in (40, 70, 20)]
     return packing.collate([documents])
 
 
@@ -359,7 +361,7 @@ def test_a_scale_may_lie_in_another_shard_than_its_weight(own_tiny_model: Path) 
 def test_the_tiny_model_has_the_same_bytes_for_a_seed(
     make_tiny_model: ModuleType, tiny_model: Path, tmp_path: Path
 ) -> None:
-    text = make_tiny_model.built_in_text()
+    text = tiny_tokenizer.built_in_text()
     revisions = []
     for seed in (17, 18):
         (tmp_path / str(seed)).mkdir()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from steps.train.model import lora, ministral, precision
 from steps.train.model.fp8_linear import E4M3, Fp8Linear
 from steps.train.model.lora_linear import AdaptedLinear, instead_of_pefts
-from steps.train.model.precision import Device
+from steps.train.planning.devices import Device
 
 pytestmark = pytest.mark.torch
 

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from steps.train.data import packing
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
+from steps.train.data.packing import IGNORED
 from steps.train.fine_tuning import evaluation
 from steps.train.model import chunked_loss, ministral, precision
-from steps.train.model.chunked_loss import IGNORED
+from steps.train.planning.devices import Device
 
 pytestmark = pytest.mark.torch
 
-CPU = precision.Device(torch.device("cpu"), "cpu", None)
+CPU = Device(torch.device("cpu"), "cpu", None)
 
 
 def documents(*lengths: int) -> list[Document]:

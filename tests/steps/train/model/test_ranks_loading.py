@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from steps.governance.errors import UsageError
-from steps.train.data.packing import Document
+from steps.train.data.document import Document
 from steps.train.fine_tuning.row_order import Order, Padded
 from steps.train.model import loading
-from steps.train.model.precision import Device
 from steps.train.planning import batching, memory
+from steps.train.planning.devices import Device
 from steps.train.planning.memory import Plan
 from steps.train.planning.shapes import MINISTRAL_3B
 

@@ -8,9 +8,9 @@ import torch
 
 from steps.governance.errors import UsageError
 from steps.train.arguments import SEQUENCE_LENGTHS
-from steps.train.model.precision import Device
 from steps.train.planning import batching, devices, memory, memory_table
 from steps.train.planning.batching import ROWS_PER_STEP, Batching, decide
+from steps.train.planning.devices import Device
 from steps.train.planning.shapes import MINISTRAL_3B
 
 pytestmark = pytest.mark.torch

@@ -7,7 +7,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from steps.train.data.packing import Document, collate
+from steps.train.data.document import Document
+from steps.train.data.packing import collate
 from steps.train.model import recomputation
 from steps.train.planning import devices, flops
 from steps.train.planning.shapes import MINISTRAL_3B, Shape

@@ -9,9 +9,9 @@ import torch
 from peft.tuners import lora as peft_lora
 from torch import Tensor
 
+from steps.train.data.packing import IGNORED
 from steps.train.fine_tuning.evaluation import autocast
 from steps.train.model import lora, ministral, recomputation
-from steps.train.model.chunked_loss import IGNORED
 from steps.train.model.lora_linear import AdaptedLinear
 from steps.train.planning import memory
 from steps.train.planning.shapes import MINISTRAL_3B, Shape
@@ -65,9 +65,7 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
     recomputation.apply(adapted, case.recomputed)
     batch = allocator_count.row(*case.lengths, labelled=case.labelled)
     tokens, labelled = sum(case.lengths), int((batch["labels"][:, 1:] != IGNORED).sum())
-    plan = memory.Plan.of(
-        Shape.of(adapted.config.text_config), how, rank=case.rank, optimizer="adamw"
-    )
+    plan = how.plan(Shape.of(adapted.config.text_config), rank=case.rank, optimizer="adamw")
 
     def forward() -> Tensor:
         with autocast(how):
@@ -96,7 +94,7 @@ def test_base_and_adapters_take_what_is_predicted(
 ) -> None:
     how = allocator_count.precision(mode, dtype)
     base = ministral.load(tiny_model, how)
-    plan = memory.Plan.of(ministral.shape(tiny_model), how, rank=8, optimizer="adamw")
+    plan = how.plan(ministral.shape(tiny_model), rank=8, optimizer="adamw")
     held = sum(
         p.numel() * p.element_size()
         for name, p in base.named_parameters()

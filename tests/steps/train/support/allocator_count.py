@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch.autograd.profiler import profile
 
-from steps.train.data.packing import Document, collate
+from steps.train.data.document import Document
+from steps.train.data.packing import collate
 from steps.train.model import lora, ministral
-from steps.train.model.precision import Device, Precision
+from steps.train.model.precision import Precision
+from steps.train.planning.devices import Device
 
 CPU = Device(torch.device("cpu"), "cpu", None)
 
@@ -22,7 +24,7 @@ def precision(effective: str = "storage", dtype: torch.dtype = torch.float32) ->
 
 
 def model_of(script: ModuleType, folder: Path, **sizes: int) -> Path:
-    """A model by scripts/make-tiny-model, tiny but for these sizes."""
+    """A model by pipeline.local.setup.tiny_model, tiny but for these sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     shape = dataclasses.replace(script.TINY, **sizes)
     script.write_configuration(folder, shape)

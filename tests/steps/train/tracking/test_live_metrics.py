@@ -183,7 +183,7 @@ def test_a_failing_workspace_is_told_once_and_loses_nothing(
         record.getMessage() for record in caplog.records if record.levelname == "WARNING"
     ] == tracker.problems
     assert len(tracker.problems) == 1
-    assert "live metrics wait, training goes on" in tracker.problems[0]
+    assert "live metrics wait, training continues" in tracker.problems[0]
 
 
 def test_training_does_not_wait_for_a_workspace_that_hangs(
@@ -244,7 +244,7 @@ def test_a_refusal_is_told_once_with_what_to_do_and_not_asked_again(
     tracker.log(2, {"train_loss": 1.0})
     tracker.finish("FINISHED")
     assert len(server.trouble) == 1, "one request was refused, no other was sent"
-    assert "live metrics end here, training goes on: train-app" in tracker.problems[0]
+    assert "live metrics end here, training continues: train-app" in tracker.problems[0]
     assert do in tracker.problems[0]
     assert "2 values did not reach" in tracker.problems[1]
     assert [record.getMessage() for record in caplog.records] == tracker.problems

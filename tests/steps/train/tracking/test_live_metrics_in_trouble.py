@@ -82,7 +82,7 @@ def test_a_service_that_always_asks_for_an_hour_delays_the_jobs_end_by_the_bound
     tracker = track(server, proxy, "job-1", within_seconds=1.0)
     assert 1.0 <= time.monotonic() - began < 5
     waits, late, lost = tracker.problems
-    assert "live metrics wait, training goes on" in waits
+    assert "live metrics wait, training continues" in waits
     assert "asked to wait 3600 s" in waits
     assert "not all was sent within 1 s" in late
     assert "2 values did not reach the MLflow run" in lost

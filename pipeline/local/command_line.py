@@ -1,0 +1,98 @@
+"""The command line of `python -m pipeline.local`: its verbs, options and help texts.
+
+arguments = parser(description, {"up": up, …}).parse_args(argv)
+arguments.run_verb(arguments)
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import command
+
+Verb = Callable[[argparse.Namespace], int]  # returns the exit code
+_ROLES = ("scientist", "ci")
+_HELP = {
+    "run": "start the environment, deploy and execute the pipeline, and print the result",
+    "up": "start the servers, deploy the infrastructure, fill the catalog",
+    "status": "print the servers and their URLs; exit code 1 if the environment does not run",
+    "down": "stop every server; the next `up` continues with their state",
+    "interrupt": "take a spot training job's instance away, as AWS's spot market does",
+    "env": "print the variables of a client, secrets included, for eval",
+}
+
+
+def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
+    """Return the parser; `run_verb` of its result is the function of the given verb."""
+    whole = argparse.ArgumentParser(
+        prog="python -m pipeline.local",
+        description=description,
+        epilog=command.EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    added = whole.add_subparsers(metavar="VERB", required=True)
+    by_name = {name: _verb(added, name, function) for name, function in verbs.items()}
+    by_name["run"].add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="Name=value",
+        help="a pipeline parameter; may be repeated",
+    )
+    by_name["run"].add_argument("--keep", action="store_true", help="leave the environment running")
+    for name in ("run", "up"):
+        _add_start_options(by_name[name])
+    for name in ("run", "status"):
+        by_name[name].add_argument("--json", action="store_true", help="print the result as JSON")
+    by_name["interrupt"].add_argument(
+        "--job", metavar="NAME", help="the training job (default: the running one)"
+    )
+    by_name["env"].add_argument(
+        "--as", dest="role", choices=_ROLES, default=_ROLES[0], help="default: scientist"
+    )
+    return whole
+
+
+def _verb(added: Any, name: str, function: Verb) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = added.add_parser(
+        name, help=_HELP[name], description=_HELP[name], allow_abbrev=False
+    )
+    verb.set_defaults(run_verb=function)
+    verb.add_argument(
+        "--state",
+        metavar="DIR",
+        help="the folder of all state (default: $PIPELINE_LOCAL_STATE or .local)",
+    )
+    return verb
+
+
+def _add_start_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--filings",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document per file, an array,"
+        " each also in gzip, or a folder of such files; may be repeated",
+    )
+    verb.add_argument(
+        "--engine",
+        choices=("sail", "spark"),
+        default="sail",
+        help="the Spark engine of Prepare (default: sail)",
+    )
+    for name in ("aws", "workspace", "tracking"):
+        verb.add_argument(
+            f"--{name}-port",
+            type=_port,
+            metavar="PORT",
+            help="default: a free one at the first start, later the same",
+        )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)

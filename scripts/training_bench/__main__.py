@@ -1,0 +1,96 @@
+"""Measure our training against its peers, on the same documents and model, as a table of ratios.
+
+    python -m scripts.training_bench [--quick] [--rounds 2] [--json FILE]        (make bench-train)
+
+Every case runs in a separate process with one thread; the numbers are medians over the rounds.
+Tokens are real ones, without padding. Peak RSS is that of the whole process, imports included. The
+exit code is 0 if every row was measured or gives the reason why not, and 1 if a case failed.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from scripts.training_bench import sections, table
+from scripts.training_bench.runner import Runner
+
+
+def main() -> int:
+    """Run the sections, print the table, write the JSON file."""
+    arguments = parse(sys.argv[1:])
+    runner = Runner(arguments.threads)
+    extent = sections.Extent(arguments.quick, arguments.rounds, arguments.rehearse_gpu)
+    printed = [
+        row for section in arguments.only for row in sections.measure(section, runner, extent)
+    ]
+    print(table.rendered(printed))
+    print(f"\n{about(arguments)}")
+    if arguments.json:
+        record = {
+            "about": about(arguments),
+            "rows": [row.record() for row in printed],
+            "cases": runner.results,
+        }
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return 1 if runner.failures else 0
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.training_bench", description=(__doc__ or "").split("\n\n")[0]
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round over half the documents: a first look, not a result",
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="rounds over all cases (default 2)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each case (default 1)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=sections.SECTIONS,
+        default=sections.SECTIONS,
+        help="sections (default all)",
+    )
+    parser.add_argument(
+        "--rehearse-gpu",
+        action="store_true",
+        help="run the code of the GPU rows on the CPU, with tiny shapes",
+    )
+    parser.add_argument("--json", type=Path, help="also write every number to this file")
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.rounds = 1
+    if arguments.rounds < 1 or arguments.threads < 1:
+        parser.error("--rounds and --threads: expected at least 1")
+    return arguments
+
+
+def about(arguments: argparse.Namespace) -> str:
+    """Return the machine, the versions and the extent of the run in one line."""
+    cpu = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.processor(),
+    )
+    packages = ("torch", "transformers", "peft", "accelerate")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return (
+        f"{cpu}, {os.cpu_count()} cores, {arguments.threads} thread(s) a case, "
+        f"{arguments.rounds} round(s); load {os.getloadavg()[0]:.1f} at the end; "
+        f"python {platform.python_version()}, {versions}, trl 1.16.0"
+    )
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Every script is a module that explains itself: `python -m scripts.NAME --help` works."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+COMMANDS = [
+    "scripts.dry_run_bench",
+    "scripts.golden",
+    "scripts.journey_bench",
+    "scripts.peak_memory",
+    "scripts.scaling_page",
+    "scripts.small_files",
+    "scripts.training_bench",
+    "pipeline.local.setup.tiny_model",
+]
+
+
+def help_of(module: str) -> str:
+    command = [sys.executable, "-m", module, "--help"]
+    return subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_the_help_names_the_command(module: str) -> None:
+    assert help_of(module).startswith(f"usage: python -m {module} ")
+
+
+def test_every_module_that_can_be_started_is_listed() -> None:
+    started = {
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__main__")
+        for path in (REPOSITORY / "scripts").rglob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    }
+    # The bench starts this one itself, with a job as JSON; test_training_bench.py covers it.
+    assert started - {"scripts.training_bench.measure_one"} <= set(COMMANDS)
+
+
+def test_only_shell_scripts_have_no_ending() -> None:
+    plain = [
+        path for path in (REPOSITORY / "scripts").iterdir() if path.is_file() and not path.suffix
+    ]
+    assert len(plain) >= 4
+    assert {path.read_text(encoding="utf-8").splitlines()[0] for path in plain} == {"#!/bin/sh"}

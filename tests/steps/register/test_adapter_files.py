@@ -1,0 +1,84 @@
+"""Adapter files that are not LoRA weights, or that name code, are refused with a typed error."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steps.governance.errors import IntegrityError
+from steps.register.package.adapter_files import check_adapter, check_weights
+from tests.steps.register.support import archives
+
+A, B = archives.LORA.format("A"), archives.LORA.format("B")
+
+
+def raw(header: object, data: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def entry(start: int, end: int, shape: object = (2, 2), dtype: str = "F32") -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+BAD_WEIGHTS = {
+    "empty file": b"",
+    "a header longer than the file": (1 << 20).to_bytes(8, "little") + b"{}",
+    "a header over the limit": (1 << 40).to_bytes(8, "little") + b"{}",
+    "no JSON": raw(b"not json"),
+    "a list": raw([]),
+    "no tensors": raw({}),
+    "deep JSON": raw(b"[" * 100_000),
+    "a repeated name": raw(b'{"a": 1, "a": 2}'),
+    "a foreign tensor": raw({"base_model.model.lm_head.weight": entry(0, 16)}, bytes(16)),
+    "a name that climbs": raw({"base_model.model.../../x.lora_A.weight": entry(0, 16)}, bytes(16)),
+    "a gap": raw({A: entry(0, 16), B: entry(20, 36)}, bytes(36)),
+    "an overlap": raw({A: entry(0, 16), B: entry(8, 24)}, bytes(24)),
+    "a tail": raw({A: entry(0, 16)}, bytes(20)),
+    "too short": raw({A: entry(0, 16)}, bytes(12)),
+    "a wrong size": raw({A: entry(0, 12)}, bytes(12)),
+    "a negative offset": raw({A: entry(-16, 0)}),
+    "offsets that are no numbers": raw(
+        {A: {"dtype": "F32", "shape": [2, 2], "data_offsets": ["0", "16"]}}, bytes(16)
+    ),
+    "a negative shape": raw({A: entry(0, 16, (-2, -2))}, bytes(16)),
+    "a boolean shape": raw({A: entry(0, 4, (True, True))}, bytes(4)),
+    "three dimensions": raw({A: entry(0, 16, (2, 2, 1))}, bytes(16)),
+    "an empty matrix": raw({A: entry(0, 0, (0, 2))}),
+    "a shape that overflows": raw({A: entry(0, 16, (2**62, 8))}, bytes(16)),
+    "another type": raw({A: entry(0, 16, (2, 2), "I32")}, bytes(16)),
+    "metadata of numbers": raw({"__metadata__": {"a": 1}, A: entry(0, 16)}, bytes(16)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_WEIGHTS, ids=list(BAD_WEIGHTS))
+def test_weights_that_are_no_lora_adapter_are_refused(bad: str, tmp_path: Path) -> None:
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(BAD_WEIGHTS[bad])
+    with pytest.raises(IntegrityError, match=r"adapter_model\.safetensors was refused"):
+        check_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("adapter_config.json", b'{"peft_type": "IA3"}'),
+        ("adapter_config.json", b'{"peft_type": "LORA", "auto_mapping": {"parent_library": "os"}}'),
+        (
+            "adapter_config.json",
+            b'{"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "evil"}',
+        ),
+        ("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'),
+        ("report.json", b"not json"),
+        ("adapter_config.json", b'{"peft_type": "LORA", "peft_type": "LORA"}'),
+    ],
+)
+def test_configuration_that_names_code_is_refused(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    for good, bytes_ in archives.adapter_files().items():
+        (tmp_path / good).write_bytes(bytes_)
+    check_adapter(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(IntegrityError, match=f"{name} was refused"):
+        check_adapter(tmp_path)
