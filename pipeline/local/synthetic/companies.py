@@ -4,8 +4,9 @@ look.
 
 from dataclasses import dataclass
 
+from pipeline.local.synthetic.company_names import FIRST_NAMES, FORMS, STATES
 from pipeline.local.synthetic.draw import Draw
-from pipeline.local.synthetic.sectors import FIRST_NAMES, FORMS, SECTORS, STATES, Sector
+from pipeline.local.synthetic.sectors import SECTORS, Sector
 
 # How a heading is set, and how many companies set it so.
 STANDING, RUN_IN, TITLE_CASE, CAPITALS, BARE = (

@@ -105,13 +105,13 @@ def update(call: Call) -> Json:
 
 
 def _change(call: Call, known: Document, levels: dict[str, str]) -> Json:
-    asked = dict(_asked(call, entry) for entry in call.body.get("access_control_list") or [])
-    changed = known | {"levels": levels | asked}
+    given = dict(_level_of(call, entry) for entry in call.body.get("access_control_list") or [])
+    changed = known | {"levels": levels | given}
     call.store.put(EXPERIMENT, known["id"], changed)
     return _answer(changed)
 
 
-def _asked(call: Call, entry: Json) -> tuple[str, str]:
+def _level_of(call: Call, entry: Json) -> tuple[str, str]:
     level = str(entry.get("permission_level"))
     if level not in _LEVELS:
         raise InvalidParameter(
