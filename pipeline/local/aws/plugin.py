@@ -1,6 +1,7 @@
 """Add SageMaker and EMR Serverless to ministack: one port, the same signatures, the same IAM.
 
-    services = install(account)        # once, before the server starts; `services.close()` at its end
+    services = install(account)        # once, before the server starts
+    services.close()                   # at its end
 
 ministack has no public way to add a service, so this module, and no other, changes its tables. Its
 version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables

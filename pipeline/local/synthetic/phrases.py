@@ -1,9 +1,9 @@
-"""The phrase banks of the synthetic corpus, as rules of a grammar: sentences of risk factors, by
-what they do there.
+"""The phrases of the synthetic corpus, as rules of a grammar: sentences of risk factors by their
+function.
 
 The caller gives `cause`, `effect`, `effect2`, `asset`, `parties`, `authority`, `trade` and
 `company`; everything else is chosen here. `%Y` is the fiscal year and `%P` the year before, so that
-next year's filing can say the same of its own year.
+next year's filing can repeat the sentence for its own year.
 """
 
 from pipeline.local.synthetic.grammar import Grammar
@@ -140,7 +140,7 @@ _DEEPENERS = (
     ),
 )
 
-# A paragraph that goes on with the same risk factor leans on the one before.
+# First sentences of a further paragraph of the same risk factor refer to the previous one.
 _CONTINUATIONS = (
     "Moreover, {parties} in {region} may {react} if they believe that {reason}.",
     (

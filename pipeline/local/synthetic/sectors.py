@@ -1,9 +1,8 @@
-"""What invented companies do: sectors by division of the Standard Industrial Classification, and
-words for their names.
+"""The sectors of invented companies, by division of the Standard Industrial Classification.
 
 The codes are the SEC's
 (https://www.sec.gov/search-filings/standard-industrial-classification-sic-code-list), in nine of
-its divisions; everything else is made up.
+its divisions; everything else is invented.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sector:
-    """A line of business: its codes, and the words its companies use of themselves."""
+    """A line of business: its codes, and the words in its companies' texts."""
 
     sics: tuple[int, ...]
     trade: str  # "in the … industry"

@@ -26,7 +26,8 @@ SLOT_WORDS = {
     "charge": (
         *("restructuring charges", "impairment charges", "legal expenses"),
         *("inventory write-downs", "remediation costs"),
-        *("severance costs", "warranty costs", "provisions for bad debts", "settlement costs", "start-up costs"),
+        *("severance costs", "warranty costs", "provisions for bad debts"),
+        *("settlement costs", "start-up costs"),
     ),
     "project": (
         *("the expansion of {asset}", "the conversion of our accounting systems"),
@@ -55,7 +56,8 @@ SLOT_WORDS = {
         *("defend ourselves against claims by {parties}",),
     ),
     "react": (
-        *("turn to our competitors", "delay their decisions", "ask for better terms", "reduce their commitments to us"),
+        *("turn to our competitors", "delay their decisions"),
+        *("ask for better terms", "reduce their commitments to us"),
         *("bring claims against us", "insist on larger deposits"),
         *("cancel orders that they have already placed",),
         *("move their business to {region}", "stop recommending us"),
@@ -70,7 +72,8 @@ SLOT_WORDS = {
         *("we test {asset} every {term}",),
         *("we have adopted policies that {authority} has reviewed",),
         *("we hedge part of our exposure to {input}",),
-        *("we train our employees in {region} every year", "we have set aside {amount} for such cases"),
+        *("we train our employees in {region} every year",),
+        *("we have set aside {amount} for such cases",),
         *("we have signed agreements with other {parties}",),
         *("our board of directors reviews these matters every {term}",),
         *("we have moved part of {asset} to {region}", "we audit {parties} on a regular basis"),
@@ -106,11 +109,18 @@ SLOT_WORDS = {
         "three quarters", "five years", "eighteen months",
     ),
     "days": ("30", "60", "90", "120", "180"),
-    "number": tuple(str(number) for number in (3, 4, 6, 7, 9, 11, 12, 14, 17, 19, 23, 26, 31, 38, 45, 52, 64, 80, 110, 140)),
+    "number": (
+        *("3", "4", "6", "7", "9", "11", "12", "14", "17", "19", "23", "26"),
+        *("31", "38", "45", "52", "64", "80", "110", "140"),
+    ),
     "percent": tuple(str(number) for number in range(3, 78)),
     "percent2": tuple(str(number) for number in range(4, 76, 3)),
     "amount": (
-        *(f"${whole}.{tenth} million" for whole in (1, 2, 4, 7, 11, 16, 23, 35, 48, 62, 87, 120) for tenth in (1, 3, 4, 6, 8)),
+        *(
+            f"${whole}.{tenth} million"
+            for whole in (1, 2, 4, 7, 11, 16, 23, 35, 48, 62, 87, 120)
+            for tenth in (1, 3, 4, 6, 8)
+        ),
         *("$1.2 billion", "$1.7 billion", "$2.4 billion"),
         *("$150 million", "$250 million", "$400 million"),
     ),

@@ -70,7 +70,8 @@ class Artifacts:
         return f"{_ROOT}/{await self._tracking.experiment_of_run(run_id)}/Runs/{run_id}/artifacts"
 
     async def _model_folder(self, model_id: str) -> str:
-        return f"{_ROOT}/{await self._tracking.experiment_of_model(model_id)}/LoggedModels/{model_id}/artifacts"
+        experiment = await self._tracking.experiment_of_model(model_id)
+        return f"{_ROOT}/{experiment}/LoggedModels/{model_id}/artifacts"
 
 
 async def _fields_of(call: Call, request: Request) -> Json:

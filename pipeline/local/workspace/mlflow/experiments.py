@@ -93,7 +93,7 @@ def get(call: Call) -> Json:
 
 @routes.put(_PERMISSIONS, "setExperimentPermissions")
 def replace(call: Call) -> Json:
-    """Replace the permissions; the current managers remain, because an experiment needs a manager."""
+    """Replace the permissions except those of managers: an experiment needs a manager."""
     known = _managed(call)
     return _change(call, known, {call.principal: MANAGE})
 

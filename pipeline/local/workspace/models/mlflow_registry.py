@@ -216,7 +216,7 @@ _RPCS: dict[str, Rpc] = {
 
 
 def registry_routes() -> Routes:
-    """Return the routes of every RPC of mlflow's service; unknown ones are "not implemented here"."""
+    """Return the routes of mlflow's service; unknown RPCs are "not implemented here"."""
     routes = Routes()
     for method, path, rpc in methods(
         "databricks_uc_registry_service_pb2", "UcModelRegistryService"

@@ -67,7 +67,7 @@ def delete_model(call: Call) -> Json:
 
 @routes.get(f"{_UC}/functions/{{name}}", "getFunction")
 def get_function(call: Call) -> Json:
-    """Answer 404, because functions do not exist here, or 403 to those who may not use the schema."""
+    """Answer 404, as functions do not exist here, or 403 without rights on the schema."""
     schema = call.target(Kind.MODEL, call.path["name"]).checked().parent
     assert schema is not None  # noqa: S101 - a checked model has a schema
     call.access.require_view(("USE_SCHEMA",), schema)

@@ -132,7 +132,7 @@ def test_every_line_is_in_the_log_in_order(server, train, job_name):
             "RuntimeError: disk full",
         ),
         (
-            "say no such table: a.b.c",
+            "fail no such table: a.b.c",
             "AlgorithmError: no such table: a.b.c, exit code: 3",
             "train begins ['train']",
         ),
