@@ -70,7 +70,7 @@ class _Digests:
     bodies: set[int]
 
 
-def _report(shape: Shape, filing: Filing, before: _Digests | None) -> _Said:
+def _report(shape: Shape, filing: Filing, before: _Digests | None) -> _Digests:
     year = int(filing.fields["period_of_report"][:4])
     bodies = [_body(factor, year) for factor in filing.factors]
     digests = _Digests({hash(factor.heading) for factor in filing.factors}, set(map(hash, bodies)))
