@@ -1,7 +1,7 @@
 """The embedded environment as a whole: its start, its content, and its end.
 
     running = up(State(Path(".local")), Options(filings))
-    running.variables          # the values of conf/local.yaml's `${NAME}`, and the clients' endpoints
+    running.variables          # the values of conf/local.yaml's `${NAME}`, and the endpoints
     down(State(Path(".local")))
 
 The order: the AWS stand-in, the infrastructure template, the workspace, the base model, the content
@@ -69,11 +69,11 @@ class Started:
         return aws_account.root(self.state, self.servers.url("aws"))
 
     def as_role(self, role: str) -> dict[str, str]:
-        """Return the variables of a process with one of the stack's roles (`ci`, `scientist`, …)."""
+        """Return the variables of a process with a role of the stack (`ci`, `scientist`, …)."""
         return self.variables | self.root.lend(role)
 
     def as_scientist(self) -> dict[str, str]:
-        """Return the variables of a data scientist: AWS role, Databricks principal, mlflow's URIs."""
+        """Return a data scientist's variables: AWS role, Databricks principal, mlflow's URIs."""
         secrets = self.root.client("secretsmanager")
         found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, "scientist"))
         identity = json.loads(found["SecretString"])
