@@ -10,18 +10,19 @@ from steps.governance.errors import GovernanceError, Unavailable
 from steps.register.delivery.callback_answer import shortened
 from steps.register.delivery.lease import Lease, LeaseHeld, LeaseLost
 from steps.register.delivery.lease_guard import Guard, Interrupted
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
 
 @pytest.fixture
-def folder(worker_environment: beds.Bed) -> str:
-    return f"s3://{beds.EVIDENCE}/executions/{beds.random_name(12)}/register"
+def folder(worker_environment: RegisterEnvironment) -> str:
+    return f"s3://{register_environment.EVIDENCE}/executions/{register_environment.random_name(12)}/register"
 
 
 def lease(folder: str, seconds: int = 30) -> Lease:
-    return Lease(beds.REGION, folder=folder, seconds=seconds)
+    return Lease(register_environment.REGION, folder=folder, seconds=seconds)
 
 
 def test_a_held_lease_is_refused_and_a_released_one_is_free(folder: str) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from steps.register.delivery.message import MessageRefused, parse
 from steps.register.delivery.sagemaker_truth import State, Truth
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdefghij12"
 GOOD = {"token": "26vcYbeWsZ", "pipelineExecutionArn": ARN, "arguments": {"anything": ["goes"]}}
@@ -59,8 +59,12 @@ def test_any_body_is_read_or_refused(body: str) -> None:
 
 
 @pytest.fixture
-def truth(worker_environment: beds.Bed, execution: executions.Execution) -> Truth:
-    return Truth(beds.REGION, pipeline_name=beds.PIPELINE, queue_url=execution.queue_url)
+def truth(worker_environment: RegisterEnvironment, execution: executions.Execution) -> Truth:
+    return Truth(
+        register_environment.REGION,
+        pipeline_name=register_environment.PIPELINE,
+        queue_url=execution.queue_url,
+    )
 
 
 @pytest.mark.environment
@@ -86,7 +90,7 @@ def _callback(name: str, value: Any) -> Callable[[executions.Execution], None]:
         (lambda execution: None, {"pipelineExecutionArn": ARN}, "another pipeline's execution"),
         (lambda execution: None, {"status": "Stopping"}, "a stop that SageMaker does not know of"),
         (
-            lambda execution: execution.bed.stub.executions.pop(execution.arn),
+            lambda execution: execution.environment.stub.executions.pop(execution.arn),
             {},
             "no such execution",
         ),
@@ -120,7 +124,9 @@ def test_what_sagemaker_does_not_confirm_is_refused(
 
 @pytest.mark.environment
 def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
-    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: RegisterEnvironment,
+    execution: executions.Execution,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     import threading
 
@@ -129,8 +135,8 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
 
     worker = Worker(arguments(execution.argv()), threading.Event())
     execution.send(execution.body(token="0000000000"))
-    sqs = execution.bed.client("sqs")
-    for _ in range(beds.MAX_RECEIVES):
+    sqs = execution.environment.client("sqs")
+    for _ in range(register_environment.MAX_RECEIVES):
         delivery = worker.queue.receive()
         assert delivery is not None
         assert worker.handle(delivery) is Fate.LEAVE
@@ -140,12 +146,17 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
     assert not sqs.receive_message(QueueUrl=execution.queue_url, WaitTimeSeconds=1).get("Messages")
     assert execution.waiting(execution.dead_letters_url) == 1
     assert execution.answers() == []
-    assert sum("ALERT" in record.message for record in caplog.records) == beds.MAX_RECEIVES
+    assert (
+        sum("ALERT" in record.message for record in caplog.records)
+        == register_environment.MAX_RECEIVES
+    )
 
 
 @pytest.mark.environment
 def test_a_success_of_which_there_is_no_record_raises_an_alert(
-    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: RegisterEnvironment,
+    execution: executions.Execution,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     import threading
 
@@ -158,4 +169,4 @@ def test_a_success_of_which_there_is_no_record_raises_an_alert(
     delivery = worker.queue.receive()
     assert delivery is not None
     assert worker.handle(delivery) is Fate.LEAVE
-    assert "there is no record of it" in caplog.text
+    assert "but no record exists" in caplog.text

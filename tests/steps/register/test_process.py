@@ -13,8 +13,8 @@ import pytest
 
 from steps.governance.errors import UsageError
 from steps.register.arguments import Arguments, from_environment, parse
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 GOOD = {
     "queue-url": "https://sqs.eu-west-1.amazonaws.com/000000000000/register",
@@ -30,7 +30,7 @@ def argv(told: dict[str, str]) -> list[str]:
     return [part for name, value in told.items() for part in (f"--{name}", value)]
 
 
-def test_command_line_and_environment_say_the_same() -> None:
+def test_command_line_and_variables_give_the_same_settings() -> None:
     expected = Arguments(*GOOD.values(), visibility_seconds=60)
     assert parse(argv(GOOD)) == expected
     variables = {name.replace("-", "_").upper(): value for name, value in GOOD.items()}
@@ -68,11 +68,11 @@ def test_each_argument_is_required_and_checked(name: str) -> None:
 
 
 @contextmanager
-def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def started(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "steps.register", *arguments],
-        cwd=beds.REPOSITORY,
-        env=beds.plain_environment(**environment),
+        cwd=register_environment.REPOSITORY,
+        env=register_environment.plain_variables(**variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -89,7 +89,7 @@ def test_help_names_every_argument_without_loading_a_client() -> None:
     code += "print(sorted({'boto3', 'mlflow', 'databricks', 'pydantic'} & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=beds.REPOSITORY,
+        cwd=register_environment.REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
@@ -109,28 +109,29 @@ def test_faulty_arguments_end_with_2_and_one_message() -> None:
 
 @pytest.mark.environment
 def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
-    bed: beds.Bed, execution: executions.Execution
+    environment: RegisterEnvironment, execution: executions.Execution
 ) -> None:
-    secret = {"clientId": bed.principal, "clientSecret": "dose-canary-secret"}
-    bed.client("secretsmanager").create_secret(
-        Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret)
+    secret = {"clientId": environment.principal, "clientSecret": "dose-canary-secret"}
+    environment.client("secretsmanager").create_secret(
+        Name=f"{register_environment.SECRET_ID}-wrong", SecretString=json.dumps(secret)
     )
     with started(
-        *execution.argv(**{"databricks-secret-id": f"{beds.SECRET_ID}-wrong"}), **bed.environment()
+        *execution.argv(**{"databricks-secret-id": f"{register_environment.SECRET_ID}-wrong"}),
+        **environment.variables(),
     ) as process:
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"refused the service principal {bed.principal}" in errors
+    assert f"refused the service principal {environment.principal}" in errors
     assert "dose-canary-secret" not in output + errors
     assert "Traceback" not in errors
 
 
 @pytest.mark.environment
 def test_a_queue_without_dead_letters_is_refused(
-    bed: beds.Bed, execution: executions.Execution
+    environment: RegisterEnvironment, execution: executions.Execution
 ) -> None:
-    url = bed.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
-    with started(*bed.argv(url), **bed.environment()) as process:
+    url = environment.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
+    with started(*environment.argv(url), **environment.variables()) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "has no dead-letter queue" in errors
@@ -139,9 +140,9 @@ def test_a_queue_without_dead_letters_is_refused(
 @pytest.mark.environment
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_waiting_worker_ends_at_once(
-    bed: beds.Bed, execution: executions.Execution, number: signal.Signals
+    environment: RegisterEnvironment, execution: executions.Execution, number: signal.Signals
 ) -> None:
-    with started(*execution.argv(), **bed.environment()) as process:
+    with started(*execution.argv(), **environment.variables()) as process:
         _wait_for_line(process, "waiting for callbacks")
         time.sleep(0.5)  # into the long poll
         asked_at = time.monotonic()
@@ -153,11 +154,13 @@ def test_a_waiting_worker_ends_at_once(
 
 @pytest.mark.environment
 def test_a_running_worker_answers_and_shows_no_secret(
-    bed: beds.Bed, execution: executions.Execution
+    environment: RegisterEnvironment, execution: executions.Execution
 ) -> None:
-    bed.faults()
-    value = bed.client("secretsmanager").get_secret_value(SecretId=beds.SECRET_ID)["SecretString"]
-    with started(*execution.argv(), **bed.environment()) as process:
+    environment.faults()
+    value = environment.client("secretsmanager").get_secret_value(
+        SecretId=register_environment.SECRET_ID
+    )["SecretString"]
+    with started(*execution.argv(), **environment.variables()) as process:
         _wait_for_line(process, "waiting for callbacks")
         execution.send()
         lines = _wait_for_line(process, "message deleted", seconds=90)
@@ -167,7 +170,7 @@ def test_a_running_worker_answers_and_shows_no_secret(
     for secret in (
         json.loads(value)["clientSecret"],
         execution.token,
-        bed.worker_keys["AWS_SECRET_ACCESS_KEY"],
+        environment.worker_keys["AWS_SECRET_ACCESS_KEY"],
     ):
         assert secret not in lines + output + errors
 

@@ -8,7 +8,7 @@ import pytest
 from steps.register.arguments import parse
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
@@ -39,7 +39,7 @@ def handled(execution: executions.Execution) -> Fate:
     ],
 )
 def test_a_parameter_that_the_registry_refuses_fails_the_step_before_anything_is_made(
-    worker_environment: beds.Bed,
+    worker_environment: RegisterEnvironment,
     execution: executions.Execution,
     parameter: str,
     value: str,
@@ -52,5 +52,5 @@ def test_a_parameter_that_the_registry_refuses_fails_the_step_before_anything_is
     assert reason in " ".join(answer["FailureReason"].split())
     assert execution.versions() == []
     assert execution.waiting() == 0
-    with pytest.raises(execution.bed.client("s3").exceptions.NoSuchKey):
+    with pytest.raises(execution.environment.client("s3").exceptions.NoSuchKey):
         execution.evidence("artifact.json")

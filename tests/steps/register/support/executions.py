@@ -21,7 +21,7 @@ from tests.steps.register.support.register_environment import (
     PIPELINE,
     RAW,
     REGION,
-    Bed,
+    RegisterEnvironment,
     random_name,
 )
 
@@ -30,7 +30,7 @@ from tests.steps.register.support.register_environment import (
 class Execution:
     """One execution whose Register step waits; with what a test may want to change before or after."""
 
-    bed: Bed
+    environment: RegisterEnvironment
     arn: str
     model: str
     token: str
@@ -47,7 +47,7 @@ class Execution:
     @property
     def state(self) -> dict[str, Any]:
         """What the stub answers about this execution."""
-        return self.bed.stub.executions[self.arn]
+        return self.environment.stub.executions[self.arn]
 
     @property
     def step(self) -> dict[str, Any]:
@@ -59,21 +59,25 @@ class Execution:
         return json.dumps({name: value for name, value in message.items() if value is not None})
 
     def send(self, body: str | None = None) -> None:
-        self.bed.client("sqs").send_message(
+        self.environment.client("sqs").send_message(
             QueueUrl=self.queue_url, MessageBody=body or self.body()
         )
 
     def answers(self) -> list[dict[str, Any]]:
-        return [answer for answer in self.bed.stub.answers if answer["CallbackToken"] == self.token]
+        return [
+            answer
+            for answer in self.environment.stub.answers
+            if answer["CallbackToken"] == self.token
+        ]
 
     def argv(self, **changed: str) -> list[str]:
         """The command line of a worker on this execution's own queue."""
-        return self.bed.argv(self.queue_url, **changed)
+        return self.environment.argv(self.queue_url, **changed)
 
     def waiting(self, queue_url: str | None = None) -> int:
         """Messages in a queue, hidden ones included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        sqs = self.bed.client("sqs")
+        sqs = self.environment.client("sqs")
         answer = sqs.get_queue_attributes(
             QueueUrl=queue_url or self.queue_url, AttributeNames=names
         )
@@ -82,7 +86,7 @@ class Execution:
     def versions(self) -> list[uc.ModelVersionInfo]:
         """The model's versions, as an administrator sees them."""
         try:
-            return list(self.bed.admin().model_versions.list(self.model))
+            return list(self.environment.admin().model_versions.list(self.model))
         except NotFound:
             return []
 
@@ -90,7 +94,7 @@ class Execution:
         """One version, READY, with its alias; two nodes; four edges; one answer; nothing left in the queue."""
         (version,) = self.versions()
         assert version.status is uc.ModelVersionInfoStatus.READY
-        admin = self.bed.admin()
+        admin = self.environment.admin()
         record = self.evidence("record.json")
         assert record["model"]["version"] == version.version
         by_alias = admin.model_versions.get_by_alias(self.model, "challenger")
@@ -112,26 +116,38 @@ class Execution:
         assert self.step["StepStatus"] == "Succeeded"
         assert self.waiting() == 0
 
+    def check_dead_lettered(self) -> None:
+        """The queue delivers the message no more: it is in the dead-letter queue."""
+        sqs = self.environment.client("sqs")
+        answer = sqs.receive_message(QueueUrl=self.queue_url, WaitTimeSeconds=1)
+        assert not answer.get("Messages")
+        assert self.waiting(self.dead_letters_url) == 1
+
     def replace_artifact(self, content: bytes) -> None:
-        self.bed.client("s3").put_object(Bucket=ARTIFACTS, Key=self.artifact_key, Body=content)
+        self.environment.client("s3").put_object(
+            Bucket=ARTIFACTS, Key=self.artifact_key, Body=content
+        )
 
     def evidence(self, name: str) -> dict[str, Any]:
         key = f"executions/{self.id}/register/{name}"
-        return json.load(self.bed.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
+        return json.load(self.environment.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
 
 
 def new_execution(
-    bed: Bed, files: dict[str, bytes] | None = None, *, base: dict[str, bytes] | None = None
+    environment: RegisterEnvironment,
+    files: dict[str, bytes] | None = None,
+    *,
+    base: dict[str, bytes] | None = None,
 ) -> Execution:
     """An execution with jobs, manifests and archive, whose callback waits."""
     number = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
     pipeline_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PIPELINE}"
     arn = f"{pipeline_arn}/execution/{number}"
     files = files or archives.adapter_files()
-    base_uri, mirror_sha256 = _put_base_model(bed, base or {"config.json": b"{}"})
+    base_uri, mirror_sha256 = _put_base_model(environment, base or {"config.json": b"{}"})
     prepared = _prepared(arn)
     trained = _trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
-    s3 = bed.client("s3")
+    s3 = environment.client("s3")
     for step, manifest in (("prepare", prepared), (f"train/{trained.training_job}", trained)):
         key = f"executions/{number}/{step}/manifest.json"
         s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
@@ -141,17 +157,17 @@ def new_execution(
         Key=artifact_key,
         Body=archives.packed(files | {"manifest.json": trained.to_bytes()}),
     )
-    queue_url, dead_letters_url = _new_queue(bed, number)
+    queue_url, dead_letters_url = _new_queue(environment, number)
     model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
-    bed.stub.executions[arn] = _answers(
+    environment.stub.executions[arn] = _answers(
         arn, model, token, trained, base_uri, artifact_key, queue_url
     )
     return Execution(
-        bed, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
+        environment, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
     )
 
 
-def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
+def _put_base_model(environment: RegisterEnvironment, files: dict[str, bytes]) -> tuple[str, str]:
     mirror = {
         "name": "tiny",
         "revision": "0" * 40,
@@ -160,7 +176,7 @@ def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
     content = json.dumps(mirror).encode()
     prefix = f"base-models/tiny/{archives.entries({'m': content})[0].sha256[:40]}"
     for name, body in (files | {"mirror.json": content}).items():
-        bed.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
+        environment.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
     return f"s3://{ARTIFACTS}/{prefix}/", archives.entries({"m": content})[0].sha256
 
 
@@ -232,9 +248,9 @@ def _trained(
     )
 
 
-def _new_queue(bed: Bed, number: str) -> tuple[str, str]:
+def _new_queue(environment: RegisterEnvironment, number: str) -> tuple[str, str]:
     """Each execution has its own queue, so that tests do not take each other's messages."""
-    sqs = bed.client("sqs")
+    sqs = environment.client("sqs")
     dead_letters_url = sqs.create_queue(QueueName=f"register-{number}-dead")["QueueUrl"]
     target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-{number}-dead"
     redrive = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES})

@@ -36,7 +36,7 @@ HEX = "0123456789abcdef"
 
 
 @dataclass
-class Bed:
+class RegisterEnvironment:
     """Everything that runs, and what a worker is told."""
 
     endpoint: str
@@ -86,7 +86,7 @@ class Bed:
         with urllib.request.urlopen(f"{self.host}/_test/faults", timeout=5) as answer:
             return sum(rule["times"] for rule in json.load(answer))
 
-    def environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """What the worker's process gets: the register role's keys and the endpoints."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -123,17 +123,17 @@ class Bed:
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[Bed]:
+def started(folder: Path) -> Iterator[RegisterEnvironment]:
     """Start everything, set it up, and end it."""
     with ExitStack() as stack:
         stub = SageMakerStub()
         url = stack.enter_context(serving(stub))
         endpoint = stack.enter_context(_ministack(folder))
-        bed = Bed(endpoint, "", url, stub, folder)
-        control_plane = _set_up_aws(bed)
-        bed.host = stack.enter_context(_workspace(bed, control_plane))
-        _set_up_workspace(bed)
-        yield bed
+        environment = RegisterEnvironment(endpoint, "", url, stub, folder)
+        control_plane = _set_up_aws(environment)
+        environment.host = stack.enter_context(_workspace(environment, control_plane))
+        _set_up_workspace(environment)
+        yield environment
 
 
 def free_port() -> int:
@@ -142,7 +142,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def plain_environment(**extra: str) -> dict[str, str]:
+def plain_variables(**extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return (
         kept
@@ -158,12 +158,12 @@ def plain_environment(**extra: str) -> dict[str, str]:
 @contextmanager
 def _ministack(folder: Path) -> Iterator[str]:
     port = free_port()
-    started = plain_environment(
+    variables = plain_variables(
         GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true"
     )
     with (folder / "ministack.log").open("wb") as log:
         command = [str(Path(sys.executable).with_name("ministack"))]
-        process = subprocess.Popen(command, env=started, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
         try:
             _wait_for(f"http://127.0.0.1:{port}/_ministack/ready")
             yield f"http://127.0.0.1:{port}"
@@ -173,7 +173,7 @@ def _ministack(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _workspace(bed: Bed, control_plane: dict[str, str]) -> Iterator[str]:
+def _workspace(environment: RegisterEnvironment, control_plane: dict[str, str]) -> Iterator[str]:
     command = [
         sys.executable,
         "-m",
@@ -181,22 +181,22 @@ def _workspace(bed: Bed, control_plane: dict[str, str]) -> Iterator[str]:
         "--port",
         str(free_port()),
         "--state",
-        str(bed.state),
+        str(environment.state),
     ]
     command += [
         "--tracking-url",
         "http://127.0.0.1:9",
         "--aws-endpoint",
-        bed.endpoint,
+        environment.endpoint,
         "--storage-bucket",
         GOVERNED,
     ]
     command += ["--external-id", EXTERNAL_ID, "--enable-faults"]
-    with (bed.state / "workspace.log").open("wb") as log:
+    with (environment.state / "workspace.log").open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env=plain_environment(**control_plane),
+            env=plain_variables(**control_plane),
             stdout=subprocess.PIPE,
             stderr=log,
         )
@@ -221,21 +221,21 @@ def _wait_for(url: str) -> None:
             return
 
 
-def _set_up_aws(bed: Bed) -> dict[str, str]:
+def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
     """Buckets, queues, the worker's key with what the register role may do, and the control plane's key."""
-    s3 = bed.client("s3")
+    s3 = environment.client("s3")
     for bucket in (GOVERNED, EVIDENCE, ARTIFACTS):
         s3.create_bucket(Bucket=bucket)
     for bucket in (EVIDENCE, ARTIFACTS):
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    bed.worker_keys = _user(bed, "register", *_worker_policy())
+    environment.worker_keys = _user(environment, "register", *_worker_policy())
     storage_role = f"arn:aws:iam::{ACCOUNT}:role/uc-storage"
-    keys = _user(bed, "unity-catalog", _allow(["sts:AssumeRole"], storage_role))
+    keys = _user(environment, "unity-catalog", _allow(["sts:AssumeRole"], storage_role))
     trust = _allow(["sts:AssumeRole"]) | {
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/unity-catalog"},
         "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
     }
-    iam = bed.client("iam")
+    iam = environment.client("iam")
     iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=_policy(trust))
     whole = _allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
     iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=_policy(whole))
@@ -266,8 +266,10 @@ def _worker_policy() -> list[dict[str, Any]]:
     ]
 
 
-def _user(bed: Bed, name: str, *statements: dict[str, Any]) -> dict[str, str]:
-    iam = bed.client("iam")
+def _user(
+    environment: RegisterEnvironment, name: str, *statements: dict[str, Any]
+) -> dict[str, str]:
+    iam = environment.client("iam")
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=_policy(*statements))
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -287,9 +289,9 @@ def _policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _set_up_workspace(bed: Bed) -> None:
+def _set_up_workspace(environment: RegisterEnvironment) -> None:
     """The catalog and its tables, and the principal `register` with its grants of docs/architecture.md."""
-    admin = bed.admin()
+    admin = environment.admin()
     role = uc.AwsIamRoleRequest(role_arn=f"arn:aws:iam::{ACCOUNT}:role/uc-storage")
     admin.storage_credentials.create("storage", aws_iam_role=role)
     for name in ("raw", "curated"):
@@ -300,8 +302,8 @@ def _set_up_workspace(bed: Bed) -> None:
     me = str(admin.current_user.me().user_name)
     for full_name in (RAW, CURATED):
         _, schema, name = full_name.split(".")
-        bed.change_grant("SCHEMA", f"edgar.{schema}", me, "add", "EXTERNAL_USE_SCHEMA")
-        bed.change_grant("EXTERNAL_LOCATION", schema, me, "add", "EXTERNAL_USE_LOCATION")
+        environment.change_grant("SCHEMA", f"edgar.{schema}", me, "add", "EXTERNAL_USE_SCHEMA")
+        environment.change_grant("EXTERNAL_LOCATION", schema, me, "add", "EXTERNAL_USE_LOCATION")
         admin.tables.create(
             name=name,
             catalog_name="edgar",
@@ -312,13 +314,15 @@ def _set_up_workspace(bed: Bed) -> None:
         )
     made = admin.service_principals.create(display_name="register")
     secret = admin.service_principal_secrets_proxy.create(str(made.id)).secret
-    bed.principal = str(made.application_id)
-    value = {"clientId": bed.principal, "clientSecret": secret}
-    bed.client("secretsmanager").create_secret(Name=SECRET_ID, SecretString=json.dumps(value))
-    grant_register(bed)
+    environment.principal = str(made.application_id)
+    value = {"clientId": environment.principal, "clientSecret": secret}
+    environment.client("secretsmanager").create_secret(
+        Name=SECRET_ID, SecretString=json.dumps(value)
+    )
+    grant_register(environment)
 
 
-def grant_register(bed: Bed) -> None:
+def grant_register(environment: RegisterEnvironment) -> None:
     """The register principal's rights."""
     for kind, name, *privileges in (
         ("CATALOG", "edgar", "USE_CATALOG"),
@@ -327,7 +331,7 @@ def grant_register(bed: Bed) -> None:
         ("SCHEMA", "edgar.models", "USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE"),
         ("METASTORE", "", "CREATE_EXTERNAL_METADATA"),
     ):
-        bed.change_grant(kind, name, bed.principal, "add", *privileges)
+        environment.change_grant(kind, name, environment.principal, "add", *privileges)
 
 
 def random_name(length: int = 8) -> str:

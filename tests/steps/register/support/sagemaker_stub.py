@@ -1,7 +1,8 @@
 """The control planes a registration reads: SageMaker's pipeline calls and EMR Serverless' GetJobRun, over HTTP, from a dict.
 
-pipeline/local/aws runs real executions; here a test says what SageMaker would say, in states no honest run would reach.
-The callback tokens follow SageMaker's rules: answered once, the same answer with the same ClientRequestToken again is fine.
+pipeline/local/aws runs real executions; here a test says what SageMaker would say, in states no
+honest run would reach. The callback tokens follow SageMaker's rules: answered once, the same answer
+with the same ClientRequestToken again is fine.
 """
 
 # ruff: noqa: N802 - the methods are SageMaker's actions, by their names

@@ -7,15 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.steps.register.support import archives
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import archives, register_environment
 
 RANK = 4
 
 
 def base_model(folder: Path) -> dict[str, bytes]:
     """The base model's files by name, without its mirror.json; the script writes them into `folder`."""
-    script = beds.REPOSITORY / "scripts" / "make-tiny-model"
+    script = register_environment.REPOSITORY / "scripts" / "make-tiny-model"
     subprocess.run(
         [sys.executable, str(script), "--output", str(folder)], check=True, capture_output=True
     )

@@ -1,4 +1,4 @@
-"""What the loaded model does with the inputs that people send: the right answer, or one error before any token."""
+"""The loaded model answers every row of its input, or refuses it with one error before any token."""
 
 import hashlib
 import json
@@ -28,10 +28,10 @@ POSITIONS = 256  # of the model under test: its context
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The folder that Register uploads, loaded with plain mlflow; the base model is in the cache already."""
+def model(base_model: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The folder that Register uploads, loaded with plain mlflow. The base model is in the cache."""
     folder = tmp_path_factory.mktemp("serving")
-    base = tiny_model.base_model(folder / "base")
+    base = dict(base_model)
     config = json.loads(base["config.json"])
     config["text_config"]["max_position_embeddings"] = POSITIONS
     base["config.json"] = json.dumps(config).encode()
@@ -61,28 +61,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def generated(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The length of each question that the model was really asked, in tokens."""
-    asked: list[int] = []
+    """The length in tokens of each prompt that reached the network."""
+    lengths: list[int] = []
     network = model.unwrap_python_model()._model
     generate = network.generate
 
     def counted(**arguments: Any) -> Any:
-        asked.append(arguments["input_ids"].shape[1])
+        lengths.append(arguments["input_ids"].shape[1])
         return generate(**arguments)
 
     monkeypatch.setattr(network, "generate", counted)
-    return asked
+    return lengths
 
 
 @pytest.fixture
 def direct(model: Any) -> Any:
-    """The model as it is without mlflow's signature before it."""
+    """The model without mlflow's check of the signature."""
     bare = model.unwrap_python_model()
     return SimpleNamespace(predict=lambda data, params: list(bare.predict(None, data, params)))
 
 
 def refusal(model: Any, data: Any, params: Any = FEW) -> str:
-    """The message of the error that an input ends in."""
+    """Return the message of the error for an input."""
     from mlflow.exceptions import MlflowException
 
     with pytest.raises(MlflowException) as caught:
@@ -114,12 +114,12 @@ def frame(*prompts: Any, **columns: Any) -> pandas.DataFrame:
         ),
     ],
 )
-def test_a_prompt_that_cannot_be_answered_refuses_the_batch_by_row_before_anything_is_generated(
+def test_a_bad_prompt_refuses_the_batch_by_row_before_anything_is_generated(
     model: Any, generated: list[int], bad: Any, got: str
 ) -> None:
     message = refusal(model, frame(ASKED, bad, OTHER))
     assert message.startswith(
-        "1 of 3 rows cannot be answered, so none was; mend them or leave them out."
+        "1 of 3 rows cannot be answered, so no row was answered; correct them or leave them out."
     )
     assert f"row 1: {got}" in message
     assert generated == []
@@ -190,7 +190,7 @@ def test_lists_of_several_lengths_are_refused(model: Any, generated: list[int]) 
 @pytest.mark.parametrize(
     "unnamed", [ASKED, [ASKED, OTHER], pandas.Series([ASKED]), numpy.array([[ASKED]]), frame(1)]
 )
-def test_what_has_no_column_of_texts_is_refused_by_mlflow(model: Any, unnamed: Any) -> None:
+def test_input_without_a_column_of_texts_is_refused_by_mlflow(model: Any, unnamed: Any) -> None:
     if isinstance(unnamed, pandas.DataFrame):
         assert "Incompatible input types for column prompt" in refusal(
             model, unnamed.astype("int64")
@@ -199,7 +199,7 @@ def test_what_has_no_column_of_texts_is_refused_by_mlflow(model: Any, unnamed: A
         assert "Model is missing inputs ['prompt']" in refusal(model, unnamed)
 
 
-def test_what_reaches_the_model_without_a_signature_is_refused_by_it(direct: Any) -> None:
+def test_the_model_itself_refuses_input_that_no_signature_checked(direct: Any) -> None:
     assert direct.predict([{"prompt": ASKED}], FEW) == direct.predict({"prompt": [ASKED]}, FEW)
     wanted = "expected a data frame with one column `prompt` and at most one `system`, got"
     assert refusal(direct, [ASKED]) == f"{wanted} list []."
@@ -276,19 +276,24 @@ def test_a_column_that_is_there_twice_and_parameters_without_names_are_refused(d
         )
 
 
-def test_a_null_number_of_tokens_is_the_default(model: Any) -> None:
-    assert model.predict(frame(ASKED), params={"max_new_tokens": None}) == model.predict(
-        frame(ASKED)
-    )
-    assert model.predict(frame(ASKED), params={"max_new_tokens": numpy.int32(3)}) == model.predict(
-        frame(ASKED), params=FEW
-    )
+def test_a_null_number_of_tokens_is_the_default(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = model.unwrap_python_model()._model
+    generate, limits = network.generate, []
+
+    def shortened(**arguments: Any) -> Any:
+        limits.append(arguments["max_new_tokens"])
+        return generate(**arguments | {"max_new_tokens": 1})  # 128 tokens would take 10 s
+
+    monkeypatch.setattr(network, "generate", shortened)
+    for params in ({"max_new_tokens": None}, None, {"max_new_tokens": numpy.int32(3)}):
+        model.predict(frame(ASKED), params=params)
+    assert limits == [128, 128, 3]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, 3.0, 2.5, "3", [3], float("nan")])
-def test_a_number_of_tokens_that_is_none_is_refused(
-    model: Any, generated: list[int], wrong: Any
-) -> None:
+def test_a_wrong_number_of_tokens_is_refused(model: Any, generated: list[int], wrong: Any) -> None:
     assert "max_new_tokens" in refusal(model, frame(ASKED), {"max_new_tokens": wrong})
     assert generated == []
 
@@ -297,18 +302,18 @@ def test_an_answer_ends_where_the_context_ends(model: Any) -> None:
     bare = model.unwrap_python_model()
     room = 4
     prompt = ASKED + "x" * (POSITIONS - room - len(bare._prompts.encode(ASKED)))
-    asked: list[int] = []
+    lengths: list[int] = []
     generate = bare._model.generate
 
     def counted(**arguments: Any) -> Any:
-        asked.append(arguments["max_new_tokens"])
+        lengths.append(arguments["max_new_tokens"])
         return generate(**arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bare._model, "generate", counted)
         model.predict(frame(prompt), params={"max_new_tokens": 2**40})
         model.predict(frame(prompt + "x" * (room - 1)), params={"max_new_tokens": 2**40})
-    assert asked == [room, 1]
+    assert lengths == [room, 1]
     assert f"got {POSITIONS}" in refusal(model, frame(prompt + "x" * room))
 
 
