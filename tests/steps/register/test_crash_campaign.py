@@ -22,6 +22,7 @@ from tests.steps.register.support.register_environment import EVIDENCE, Register
 pytestmark = pytest.mark.environment
 
 KILLED = -9
+VISIBILITY_SECONDS = 8  # of message and lease; the `long` tests wait for their end
 # Ten files of a version are uploaded in parallel. Workers die after the first, a middle and the
 # last.
 PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9)]
@@ -38,7 +39,8 @@ class Workers:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         names = [execution.id, execution.model]
-        command |= {"argv": execution.argv(), "names": names}
+        argv = execution.argv(**{"visibility-seconds": str(VISIBILITY_SECONDS)})
+        command |= {"argv": argv, "names": names}
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
@@ -104,7 +106,7 @@ def test_a_registration_whose_workers_die_after_each_effect_is_completed(
         execution, known = executions.new_execution(environment), len(survived)
         execution.send()
         while effect := workers.killed_after_a_new_effect(execution, survived):
-            assert effect not in survived, "an effect without a name of its own"
+            assert effect not in survived, "two effects have the same name"
             assert len(survived) < 60, survived
             survived.append(effect)
             deliver_at_once(execution)
@@ -217,7 +219,7 @@ def settle_all(workers: Workers, killed: list[tuple[str, executions.Execution]])
 
 
 def wait_for_message(execution: executions.Execution) -> None:
-    deadline = time.monotonic() + 2 * register_environment.VISIBILITY_SECONDS
+    deadline = time.monotonic() + 2 * VISIBILITY_SECONDS
     sqs, names = execution.environment.client("sqs"), ["ApproximateNumberOfMessages"]
     while time.monotonic() < deadline:
         answer = sqs.get_queue_attributes(QueueUrl=execution.queue_url, AttributeNames=names)

@@ -1,4 +1,4 @@
-"""Who may not make the worker act: malformed bodies, and messages that SageMaker does not confirm, field by field."""
+"""Malformed messages, and messages that SageMaker does not confirm, do not make the worker act."""
 
 import json
 from collections.abc import Callable

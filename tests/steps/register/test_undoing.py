@@ -65,7 +65,7 @@ def test_a_stop_during_work_is_noticed_before_the_version(
 def stopping_after(
     execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
-    """The execution is stopped while `name` returns."""
+    """Stop the execution when `name` returns."""
     plain = getattr(owner, name)
 
     def then_stopped(*args: Any, **kwargs: Any) -> Any:
@@ -94,7 +94,7 @@ def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
     monkeypatch.setattr(
         register.lineage_chain,
         "draw",
-        lambda *args, **told: draws.append(1) or plain(*args, **told),
+        lambda *args, **named: draws.append(1) or plain(*args, **named),
     )
     stopping_after(execution, monkeypatch, owner, name)
     execution.send()
@@ -106,7 +106,7 @@ def test_a_stop_before_the_record_deletes_the_version_though_it_is_ready(
         execution.evidence("record.json")
 
 
-def test_a_stop_after_the_record_leaves_the_version_and_says_so(
+def test_a_stop_after_the_record_keeps_the_version_and_answers_that(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_after(execution, monkeypatch, register, "write_record")
@@ -122,7 +122,7 @@ def test_a_stop_after_the_record_leaves_the_version_and_says_so(
         execution.environment.admin().model_versions.get_by_alias(execution.model, "challenger")
 
 
-def test_a_stop_after_the_alias_does_not_deny_it(
+def test_a_stop_after_the_alias_answers_that_it_is_set(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker that set the alias was lost before it answered."""

@@ -40,13 +40,13 @@ def test_a_callback_ends_in_one_version_with_alias_tags_record_and_lineage(
     assert {"key": "mlflow_run_id", "value": "0123456789abcdef"} in tags, (
         "a reader of the registry finds the curves"
     )
-    told = {
+    precision = {
         tag["key"].removeprefix("fp8_"): tag["value"]
         for tag in tags
         if tag["key"].startswith("fp8_")
     }
     assert (
-        told
+        precision
         == record["fp8"]
         == {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"}
     )
@@ -113,7 +113,7 @@ def test_of_two_training_jobs_the_one_that_sagemaker_names_is_registered(
     assert execution.evidence("record.json")["train"]["manifest_sha256"] == execution.trained.sha256
 
 
-def test_why_no_version_could_be_made_is_logged_and_told(
+def test_why_no_version_could_be_made_is_logged_and_noted(
     worker: Worker, execution: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     execution.environment.faults(
@@ -123,12 +123,10 @@ def test_why_no_version_could_be_made_is_logged_and_told(
     assert deliver(worker) is Fate.GIVE_BACK
     logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert sum("was perhaps not made: the registry gave no answer" in line for line in logged) == 3
-    (told,) = [line for line in logged if "not registered yet" in line]
-    assert "became READY" in told
-    assert (
-        f"got       the registry gave no answer while {execution.environment.principal} tried to create"
-        in told
-    )
+    (note,) = [line for line in logged if "not registered yet" in line]
+    assert "became READY" in note
+    principal = execution.environment.principal
+    assert f"got       the registry gave no answer while {principal} tried to create" in note
 
 
 def test_lambda_names_the_messages_that_are_not_done(

@@ -95,7 +95,7 @@ def test_records_that_contradict_each_other_are_refused(
     assert what in refused_with(execution)
 
 
-def test_without_create_model_the_pipeline_is_told_principal_and_privilege(
+def test_without_create_model_the_reason_names_principal_and_privilege(
     worker: Worker, execution: executions.Execution
 ) -> None:
     environment = execution.environment
@@ -113,7 +113,7 @@ def test_without_create_model_the_pipeline_is_told_principal_and_privilege(
     assert execution.model.rsplit(".", 1)[0] in reason
 
 
-def test_a_model_of_somebody_else_gets_no_alias_and_the_pipeline_is_told(
+def test_a_model_of_another_owner_gets_no_alias_and_the_step_fails(
     worker: Worker, execution: executions.Execution
 ) -> None:
     name = UcName.parse(execution.model)

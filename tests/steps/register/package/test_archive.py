@@ -97,7 +97,7 @@ BAD = {
     + pax(b"13 mtime=1.5\n"),
     "a huge PAX header": one("p", bytes(70_000), type=b"x"),
     "the same file twice": one()[:-1024] + one(),
-    "a file larger than the list says": one("README.md", bytes(5000)),
+    "a file larger than the list allows": one("README.md", bytes(5000)),
     "a size in base 256": header(
         lambda tar: tar.__setitem__(slice(124, 136), b"\x80" + bytes(10) + b"\x01")
     ),

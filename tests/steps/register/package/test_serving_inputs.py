@@ -1,4 +1,4 @@
-"""The loaded model answers every row of its input, or refuses it with one error before any token."""
+"""The loaded model answers every row of its input, or refuses all with one error."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ POSITIONS = 256  # of the model under test: its context
 
 @pytest.fixture(scope="module")
 def model(base_model: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The folder that Register uploads, loaded with plain mlflow. The base model is in the cache."""
+    """The folder that Register uploads, loaded with plain mlflow from a filled cache."""
     folder = tmp_path_factory.mktemp("serving")
     base = dict(base_model)
     config = json.loads(base["config.json"])

@@ -1,4 +1,8 @@
-"""Executions that stand where Register begins: Prepare and Train have left their evidence, the callback's message waits."""
+"""Executions whose Register step waits: Prepare and Train are done, and the message is not yet sent.
+
+execution = new_execution(environment)
+execution.send()
+"""
 
 import json
 import secrets
@@ -10,13 +14,17 @@ from databricks.sdk.service import catalog as uc
 
 from steps.governance.manifest import Prepared, Trained
 from tests.steps.register.support import archives
+from tests.steps.register.support.execution_state import (
+    execution_state,
+    prepare_job,
+    training_job,
+)
 from tests.steps.register.support.register_environment import (
     ACCOUNT,
     ARTIFACTS,
     CURATED,
     EVIDENCE,
     GOVERNED,
-    HEX,
     MAX_RECEIVES,
     PIPELINE,
     RAW,
@@ -28,7 +36,7 @@ from tests.steps.register.support.register_environment import (
 
 @dataclass
 class Execution:
-    """One execution whose Register step waits; with what a test may want to change before or after."""
+    """One execution whose Register step waits, and what a test may change or read."""
 
     environment: RegisterEnvironment
     arn: str
@@ -46,7 +54,7 @@ class Execution:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the stub answers about this execution."""
+        """The stub's answers about this execution."""
         return self.environment.stub.executions[self.arn]
 
     @property
@@ -91,7 +99,7 @@ class Execution:
             return []
 
     def check_settled(self) -> None:
-        """One version, READY, with its alias; two nodes; four edges; one answer; nothing left in the queue."""
+        """Check: one READY version with its alias, two nodes, four edges, one answer, an empty queue."""
         (version,) = self.versions()
         assert version.status is uc.ModelVersionInfoStatus.READY
         admin = self.environment.admin()
@@ -159,9 +167,11 @@ def new_execution(
     )
     queue_url, dead_letters_url = _new_queue(environment, number)
     model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
-    environment.stub.executions[arn] = _answers(
-        arn, model, token, trained, base_uri, artifact_key, queue_url
-    )
+    job = trained.training_job
+    environment.stub.executions[arn] = execution_state(arn, model, callback=(token, queue_url)) | {
+        "prepare_job": prepare_job(arn),
+        "training_job": training_job(arn, job, artifact_key=artifact_key, base_uri=base_uri),
+    }
     return Execution(
         environment, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
     )
@@ -187,7 +197,12 @@ def _prepared(arn: str) -> Prepared:
             "execution_arn": arn,
             "created_at": "2026-11-22T05:00:00Z",
             "principal": "prepare",
-            "source": {"table": RAW, "table_id": "raw-id", "location": f"s3://{GOVERNED}/raw/filings", "version": 0},
+            "source": {
+                "table": RAW,
+                "table_id": "raw-id",
+                "location": f"s3://{GOVERNED}/raw/filings",
+                "version": 0,
+            },
             "target": {
                 "table": CURATED,
                 "table_id": "curated-id",
@@ -200,11 +215,18 @@ def _prepared(arn: str) -> Prepared:
             "schema_sha256": "0" * 64,
             "template": "risk-factor-heading/1",
             "counts": {
-                "filings_read": 2, "filings_kept": 1, "filings_rejected": 1, "examples_train": 1, "examples_eval": 1,
-                "examples_rejected": 0, "companies_train": 1, "companies_eval": 1, "rejected_by_reason": {},
+                "filings_read": 2,
+                "filings_kept": 1,
+                "filings_rejected": 1,
+                "examples_train": 1,
+                "examples_eval": 1,
+                "examples_rejected": 0,
+                "companies_train": 1,
+                "companies_eval": 1,
+                "rejected_by_reason": {},
             },
         }
-    )  # fmt: skip
+    )
 
 
 def _trained(
@@ -257,88 +279,3 @@ def _new_queue(environment: RegisterEnvironment, number: str) -> tuple[str, str]
     return sqs.create_queue(QueueName=f"register-{number}", Attributes={"RedrivePolicy": redrive})[
         "QueueUrl"
     ], dead_letters_url
-
-
-def _answers(
-    arn: str,
-    model: str,
-    token: str,
-    trained: Trained,
-    base_uri: str,
-    artifact_key: str,
-    queue_url: str,
-) -> dict[str, Any]:
-    job_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{trained.training_job}"
-    run_id = f"run{arn[-12:]}"
-    steps = [
-        ("Prepare", "Succeeded", {"EMRServerless": {"ApplicationId": "app1", "JobRunId": run_id}}),
-        ("Train", "Succeeded", {"TrainingJob": {"Arn": job_arn}}),
-        ("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
-        ("Register", "Executing", {"Callback": {"CallbackToken": token, "SqsQueueUrl": queue_url}}),
-    ]
-    listed = [
-        {"StepName": name, "StepStatus": status, "Metadata": metadata}
-        for name, status, metadata in steps
-    ]
-    defaults = {
-        "RawTable": RAW,
-        "CuratedTable": CURATED,
-        "ModelAlias": "challenger",
-        "MaxEvalLoss": 2.5,
-    }
-    parameters = [
-        {"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()
-    ]
-    return {
-        "arn": arn,
-        "pipeline_arn": arn.split("/execution/")[0],
-        "status": "Executing",
-        "steps": listed,
-        "callback": listed[-1],
-        "parameters": {"ModelName": model},
-        "definition": json.dumps(
-            {
-                "Version": "2020-12-01",
-                "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}],
-            }
-        ),
-        "prepare_job": {
-            "applicationId": "app1",
-            "jobRunId": run_id,
-            "arn": f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/app1/jobruns/{run_id}",
-            "state": "SUCCESS",
-            "executionRole": f"arn:aws:iam::{ACCOUNT}:role/prepare",
-            "releaseLabel": "emr-spark-8.0.0",
-            "jobDriver": {
-                "sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}
-            },
-        },
-        "training_job": {
-            "TrainingJobName": trained.training_job,
-            "TrainingJobArn": job_arn,
-            "TrainingJobStatus": "Completed",
-            "ModelArtifacts": {"S3ModelArtifacts": f"s3://{ARTIFACTS}/{artifact_key}"},
-            "FinalMetricDataList": [
-                {"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}
-            ],
-            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
-            "AlgorithmSpecification": {
-                "TrainingImage": "registry/train@sha256:" + HEX * 4,
-                "TrainingInputMode": "File",
-            },
-            "ResourceConfig": {
-                "InstanceType": "ml.g5.16xlarge",
-                "InstanceCount": 1,
-                "VolumeSizeInGB": 100,
-            },
-            "HyperParameters": {"execution_arn": arn, "seed": "17"},
-            "InputDataConfig": [
-                {
-                    "ChannelName": "model",
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": base_uri}},
-                }
-            ],
-            "TrainingStartTime": 1795323600.0,
-            "TrainingEndTime": 1795323700.0,
-        },
-    }

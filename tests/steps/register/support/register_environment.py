@@ -1,5 +1,5 @@
-"""A place to register in: real S3, SQS, STS and Secrets Manager (ministack, IAM enforced), a real workspace process with
-faults on demand, SageMaker's answers from a stub. What is registered in it stands in `executions`.
+"""Where tests register: AWS services from ministack (S3, SQS, STS, Secrets Manager, IAM enforced), a
+workspace process with faults on demand, and a stub of SageMaker. `executions` makes what is registered.
 """
 
 # ruff: noqa: S310 - our own loopback URLs
@@ -30,14 +30,14 @@ REGION, ACCOUNT, PIPELINE = "us-east-1", "000000000000", "governed-finetune-test
 GOVERNED, EVIDENCE, ARTIFACTS = "gf-governed", "gf-evidence", "gf-artifacts"
 SECRET_ID, EXTERNAL_ID = "gf/databricks/register", "the-metastores-external-id"
 RAW, CURATED = "edgar.raw.filings", "edgar.curated.risk_factor_examples"
-VISIBILITY_SECONDS = 8
+VISIBILITY_SECONDS = 30  # of messages and leases; a heartbeat may be late by 20 s
 MAX_RECEIVES = 5
 HEX = "0123456789abcdef"
 
 
 @dataclass
 class RegisterEnvironment:
-    """Everything that runs, and what a worker is told."""
+    """The running services, and the settings of a worker that uses them."""
 
     endpoint: str
     host: str
@@ -49,7 +49,7 @@ class RegisterEnvironment:
     clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str) -> Any:
-        """As the account's root."""
+        """A client with the rights of the account's root."""
         if service not in self.clients:
             self.clients[service] = self._client(service)
         return self.clients[service]
@@ -87,7 +87,7 @@ class RegisterEnvironment:
             return sum(rule["times"] for rule in json.load(answer))
 
     def variables(self) -> dict[str, str]:
-        """What the worker's process gets: the register role's keys and the endpoints."""
+        """The environment variables of a worker: the register role's keys and the endpoints."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_SAGEMAKER": self.sagemaker_url,
@@ -99,8 +99,8 @@ class RegisterEnvironment:
         }
 
     def argv(self, queue_url: str, **changed: str) -> list[str]:
-        """The worker's command line."""
-        told = {
+        """The command line of a worker."""
+        settings = {
             "queue-url": queue_url,
             "pipeline-name": PIPELINE,
             "databricks-host": self.host,
@@ -109,12 +109,15 @@ class RegisterEnvironment:
             "region": REGION,
             "visibility-seconds": str(VISIBILITY_SECONDS),
         } | changed
-        return [part for name, value in told.items() for part in (f"--{name}", value)]
+        return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
     def change_grant(
         self, kind: str, name: str, principal: str, change: str, *privileges: str
     ) -> None:
-        """By REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA. `change`: add, remove."""
+        """Change a grant by REST; `change` is add or remove.
+
+        The SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA.
+        """
         admin = self.admin()
         if kind == "METASTORE":
             name = str(admin.metastores.summary().metastore_id)
@@ -124,7 +127,7 @@ class RegisterEnvironment:
 
 @contextmanager
 def started(folder: Path) -> Iterator[RegisterEnvironment]:
-    """Start everything, set it up, and end it."""
+    """Start all services, set them up, and end them."""
     with ExitStack() as stack:
         stub = SageMakerStub()
         url = stack.enter_context(serving(stub))
@@ -222,7 +225,7 @@ def _wait_for(url: str) -> None:
 
 
 def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
-    """Buckets, queues, the worker's key with what the register role may do, and the control plane's key."""
+    """Make buckets, the worker's key with the rights of the register role, and Unity Catalog's key."""
     s3 = environment.client("s3")
     for bucket in (GOVERNED, EVIDENCE, ARTIFACTS):
         s3.create_bucket(Bucket=bucket)
@@ -243,7 +246,7 @@ def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
 
 
 def _worker_policy() -> list[dict[str, Any]]:
-    """The register role, as conf/infrastructure gives it: read truth and archive, write evidence once, nothing governed."""
+    """The rights of the register role in conf/infrastructure."""
     return [
         _allow(
             ["secretsmanager:GetSecretValue"],
@@ -290,7 +293,7 @@ def _policy(*statements: dict[str, Any]) -> str:
 
 
 def _set_up_workspace(environment: RegisterEnvironment) -> None:
-    """The catalog and its tables, and the principal `register` with its grants of docs/architecture.md."""
+    """Make the catalog, its tables, and the principal `register` with its grants."""
     admin = environment.admin()
     role = uc.AwsIamRoleRequest(role_arn=f"arn:aws:iam::{ACCOUNT}:role/uc-storage")
     admin.storage_credentials.create("storage", aws_iam_role=role)
@@ -323,7 +326,7 @@ def _set_up_workspace(environment: RegisterEnvironment) -> None:
 
 
 def grant_register(environment: RegisterEnvironment) -> None:
-    """The register principal's rights."""
+    """Grant the register principal its rights (docs/architecture.md)."""
     for kind, name, *privileges in (
         ("CATALOG", "edgar", "USE_CATALOG"),
         ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT"),

@@ -13,7 +13,7 @@ RANK = 4
 
 
 def base_model(folder: Path) -> dict[str, bytes]:
-    """The base model's files by name, without its mirror.json; the script writes them into `folder`."""
+    """Write the base model into `folder`; return its files by name, without mirror.json."""
     script = register_environment.REPOSITORY / "scripts" / "make-tiny-model"
     subprocess.run(
         [sys.executable, str(script), "--output", str(folder)], check=True, capture_output=True
@@ -22,7 +22,7 @@ def base_model(folder: Path) -> dict[str, bytes]:
 
 
 def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
-    """A LoRA adapter on the query projections, large enough to be heard."""
+    """A LoRA adapter on the query projections, large enough to change the answers."""
     chance, text = random.Random(1), json.loads(base["config.json"])["text_config"]  # noqa: S311
     width, attention = text["hidden_size"], text["num_attention_heads"] * text["head_dim"]
 
