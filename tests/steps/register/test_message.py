@@ -34,25 +34,47 @@ def test_the_token_shows_in_no_repr() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "", "null", "[]", "{", '"text"', "1e999", "{}" * 2, json.dumps(GOOD)[:-1], "[" * 100_000,
-        json.dumps(GOOD | {"token": None}), json.dumps(GOOD | {"token": 1}), json.dumps(GOOD | {"token": "short"}),
-        json.dumps(GOOD | {"token": "26vcYbeWs/"}), json.dumps(GOOD | {"token": "26vcYbeWsZ\n"}),
+        "",
+        "null",
+        "[]",
+        "{",
+        '"text"',
+        "1e999",
+        "{}" * 2,
+        json.dumps(GOOD)[:-1],
+        "[" * 100_000,
+        json.dumps(GOOD | {"token": None}),
+        json.dumps(GOOD | {"token": 1}),
+        json.dumps(GOOD | {"token": "short"}),
+        json.dumps(GOOD | {"token": "26vcYbeWs/"}),
+        json.dumps(GOOD | {"token": "26vcYbeWsZ\n"}),
         json.dumps(GOOD | {"token": "26vcYbeWsé"}),
-        json.dumps(GOOD | {"pipelineExecutionArn": None}), json.dumps(GOOD | {"pipelineExecutionArn": ["a"]}),
-        json.dumps(GOOD | {"pipelineExecutionArn": ARN + "/../x"}), json.dumps(GOOD | {"pipelineExecutionArn": ARN + "\n"}),
+        json.dumps(GOOD | {"pipelineExecutionArn": None}),
+        json.dumps(GOOD | {"pipelineExecutionArn": ["a"]}),
+        json.dumps(GOOD | {"pipelineExecutionArn": ARN + "/../x"}),
+        json.dumps(GOOD | {"pipelineExecutionArn": ARN + "\n"}),
         json.dumps(GOOD | {"pipelineExecutionArn": ARN.replace("execution", "step")}),
         json.dumps(GOOD)[:-1] + ', "token": "aaaaaaaaaa"}',
-        json.dumps(GOOD | {"padding": "x" * 300_000}), json.dumps(GOOD | {"arguments": [[]] * 100}),
+        json.dumps(GOOD | {"padding": "x" * 300_000}),
+        json.dumps(GOOD | {"arguments": [[]] * 100}),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_body_is_refused(body: str) -> None:
     with pytest.raises(MessageRefused):
         parse(body)
 
 
-@given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")) | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-).map(json.dumps))  # fmt: skip
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(
+    st.text()
+    | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+    | DOCUMENTS.map(json.dumps)
+)
 def test_any_body_is_read_or_refused(body: str) -> None:
     with suppress(MessageRefused):
         parse(body)

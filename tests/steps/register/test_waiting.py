@@ -1,4 +1,4 @@
-"""A registration that waits writes why into the execution's description. Nothing fails if it cannot."""
+"""While a registration waits, the execution's description holds the reason."""
 
 import threading
 from typing import Any

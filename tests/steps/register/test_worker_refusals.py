@@ -1,18 +1,22 @@
 """What the worker refuses: replaced files, records that contradict each other, missing rights."""
 
+import copy
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from databricks.sdk.errors import NotFound
 
-from steps.governance.errors import AccessDenied
+from steps.governance.errors import AccessDenied, GovernanceError
 from steps.governance.names import UcName
+from steps.register.delivery.failures import impossible
 from steps.register.model_registry.registry import Registry
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import archives, executions, register_environment
 from tests.steps.register.support.deliveries import (
     deliver,
+    failure_reason,
     refused_with,
 )
 
@@ -46,53 +50,89 @@ def test_a_mirror_that_changed_after_training_is_refused(
     assert "changed after training" in refused_with(execution)
 
 
-def _job(name: str, value: object) -> Callable[[executions.Execution], None]:
-    return lambda execution: execution.state["training_job"].__setitem__(name, value)
+def _job(name: str, value: object) -> Callable[[dict[str, Any]], None]:
+    return lambda state: state["training_job"].__setitem__(name, value)
 
 
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        (_job("TrainingJobStatus", "Failed"), "state of the training job"),
-        (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
-        (_job("FinalMetricDataList", []), "within the gate"),
-        (
-            _job(
-                "FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 2.6, "Timestamp": 0.0}]
-            ),
-            "within the gate",
-        ),
-        (
-            _job(
-                "FinalMetricDataList", [{"MetricName": "eval:loss", "Value": 1.9, "Timestamp": 0.0}]
-            ),
-            "log and manifest",
-        ),
-        (
-            lambda execution: execution.state["prepare_job"].update(state="FAILED"),
-            "state of the prepare job",
-        ),
-        (
-            lambda execution: execution.state["parameters"].update(RawTable="edgar.raw.other"),
-            "raw table",
-        ),
-        (
-            lambda execution: execution.state["parameters"].update(ModelName="edgar.models/../x"),
-            "name was refused",
-        ),
-        (lambda execution: execution.state["steps"].pop(1), "TrainingJob"),
-    ],
-)
-def test_records_that_contradict_each_other_are_refused(
-    worker: Worker,
-    execution: executions.Execution,
-    change: Callable[[executions.Execution], None],
-    what: str,
+def _loss(value: float) -> Callable[[dict[str, Any]], None]:
+    return _job(
+        "FinalMetricDataList", [{"MetricName": "eval:loss", "Value": value, "Timestamp": 0.0}]
+    )
+
+
+CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
+    (_job("TrainingJobStatus", "Failed"), "state of the training job"),
+    (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
+    (_job("FinalMetricDataList", []), "within the gate"),
+    (_loss(2.6), "within the gate"),
+    (_loss(1.9), "log and manifest"),
+    (lambda state: state["prepare_job"].update(state="FAILED"), "state of the prepare job"),
+    (lambda state: state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
+    (lambda state: state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
+    (lambda state: state["steps"].pop(1), "TrainingJob"),
+]
+
+
+def test_records_that_contradict_each_other_are_final_errors(
+    worker: Worker, execution: executions.Execution
 ) -> None:
-    change(execution)
+    """The records are read again for each contradiction, without a registration."""
+    good = copy.deepcopy(execution.state)
+    assert worker.services.facts.read(execution.arn)
+    for change, what in CONTRADICTIONS:
+        changed = copy.deepcopy(good)
+        change(changed)
+        execution.environment.stub.executions[execution.arn] = changed
+        with pytest.raises(GovernanceError, match=what) as refusal:
+            worker.services.facts.read(execution.arn)
+        assert impossible(refusal.value)
+
+
+def test_a_contradiction_fails_the_step(worker: Worker, execution: executions.Execution) -> None:
+    _loss(1.9)(execution.state)
     execution.send()
     assert deliver(worker) is Fate.DELETE
-    assert what in refused_with(execution)
+    assert "log and manifest" in refused_with(execution)
+
+
+RESERVED = [
+    ("ModelAlias", "latest", "a model alias was refused before it was used"),
+    ("ModelAlias", "LATEST", "a model alias was refused before it was used"),
+    ("ModelAlias", "v12", "neither 'latest' nor 'v<number>' got 'v12'"),
+    ("ModelAlias", "has space", "a model alias was refused before it was used"),
+    ("ModelName", "edgar.models", "a Unity Catalog name was refused before it was used"),
+    (
+        "ModelName",
+        "samples.models.x",
+        "a Unity Catalog name was refused before anything was written to it",
+    ),
+    ("MaxEvalLoss", "high", "the parameter MaxEvalLoss cannot be used"),
+]
+
+
+def test_parameters_that_the_registry_refuses_are_final_errors(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    """Studio lets a person start an execution with them."""
+    for parameter, value, reason in RESERVED:
+        execution.state["parameters"] = {"ModelName": execution.model, parameter: value}
+        with pytest.raises(GovernanceError) as refusal:
+            worker.services.facts.read(execution.arn)
+        assert reason in " ".join(str(refusal.value).split())
+        assert impossible(refusal.value)
+
+
+def test_a_reserved_alias_fails_the_step_before_anything_is_made(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    execution.state["parameters"]["ModelAlias"] = "latest"
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert "a model alias was refused before it was used" in failure_reason(execution)
+    assert execution.versions() == []
+    assert execution.waiting() == 0
+    with pytest.raises(execution.environment.client("s3").exceptions.NoSuchKey):
+        execution.evidence("artifact.json")
 
 
 def test_without_create_model_the_reason_names_principal_and_privilege(
@@ -134,7 +174,7 @@ def test_a_model_of_another_owner_gets_no_alias_and_the_step_fails(
 def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(
     worker: Worker, execution: executions.Execution
 ) -> None:
-    """The bucket's own policy forbids what Unity Catalog vended."""
+    """The bucket's policy denies what the credential of Unity Catalog allows."""
     s3 = execution.environment.client("s3")
     deny = {
         "Effect": "Deny",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,30 @@ print(json.dumps({"tuned": tuned, "again": again, "named": named, "base": base, 
 """
 
 
+def read_in_another_process(
+    environment: RegisterEnvironment, model: str, *, folder: Path
+) -> dict[str, Any]:
+    """Load the model where nothing of this repository is on the path; return what it answers."""
+    identity = read_identity(register_environment.SECRET_ID, register_environment.REGION)
+    variables = register_environment.plain_variables(
+        **environment.variables(),
+        DATABRICKS_HOST=environment.host,
+        DATABRICKS_CLIENT_ID=identity.client_id,
+        DATABRICKS_CLIENT_SECRET=identity.client_secret,
+        DATABRICKS_AUTH_TYPE="oauth-m2m",
+        GOVERNED_FINETUNE_CACHE=str(folder / "cache"),
+        HF_HUB_OFFLINE="1",
+        OMP_NUM_THREADS="1",
+    )
+    command = [sys.executable, "-c", READER, f"models:/{model}@challenger"]
+    done = subprocess.run(
+        command, env=variables, cwd=folder, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
 def test_the_registered_model_loads_by_alias_and_answers(
     worker_environment: RegisterEnvironment, base_model: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -50,37 +75,15 @@ def test_the_registered_model_loads_by_alias_and_answers(
     assert delivery is not None
     assert worker.handle(delivery) is Fate.DELETE
     execution.check_settled()
-    identity = read_identity(register_environment.SECRET_ID, register_environment.REGION)
-    variables = register_environment.plain_variables(
-        **environment.variables(),
-        DATABRICKS_HOST=environment.host,
-        DATABRICKS_CLIENT_ID=identity.client_id,
-        DATABRICKS_CLIENT_SECRET=identity.client_secret,
-        DATABRICKS_AUTH_TYPE="oauth-m2m",
-        GOVERNED_FINETUNE_CACHE=str(tmp_path / "cache"),
-        HF_HUB_OFFLINE="1",
-        OMP_NUM_THREADS="1",
-    )
-    command = [sys.executable, "-c", READER, f"models:/{execution.model}@challenger"]
-    done = subprocess.run(
-        command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = read_in_another_process(environment, execution.model, folder=tmp_path)
     assert len(answer["tuned"]) == 2
     assert answer["tuned"] == answer["again"], "greedy decoding must repeat itself"
     assert answer["tuned"] != answer["base"], (
         "the adapter had no effect: its tensors did not find their layers"
     )
     assert answer["named"] != answer["tuned"], "the system message had no effect"
-    assert [answer["ids"].count(control) for control in (1, 2, 3, 4, 17, 18)] == [
-        1,
-        0,
-        1,
-        1,
-        1,
-        1,
-    ], "text became control tokens"
+    controls = [answer["ids"].count(control) for control in (1, 2, 3, 4, 17, 18)]
+    assert controls == [1, 0, 1, 1, 1, 1], "text became control tokens"
     assert (answer["dtype"], answer["steps"]) == ("torch.bfloat16", False)
 
 

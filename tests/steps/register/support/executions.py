@@ -1,4 +1,4 @@
-"""Executions whose Register step waits: Prepare and Train are done, and the message is not yet sent.
+"""Executions whose Register step waits: Prepare and Train are done, no message is sent yet.
 
 execution = new_execution(environment)
 execution.send()
@@ -99,7 +99,7 @@ class Execution:
             return []
 
     def check_settled(self) -> None:
-        """Check: one READY version with its alias, two nodes, four edges, one answer, an empty queue."""
+        """Check: one READY version with alias, two nodes, four edges, one answer, no message."""
         (version,) = self.versions()
         assert version.status is uc.ModelVersionInfoStatus.READY
         admin = self.environment.admin()

@@ -1,5 +1,7 @@
-"""Where tests register: AWS services from ministack (S3, SQS, STS, Secrets Manager, IAM enforced), a
-workspace process with faults on demand, and a stub of SageMaker. `executions` makes what is registered.
+"""The services that tests register with.
+
+AWS is ministack (S3, SQS, STS, Secrets Manager, with IAM enforced). The workspace is a process that
+makes faults on demand. SageMaker is a stub. `executions` makes what is registered.
 """
 
 # ruff: noqa: S310 - our own loopback URLs
@@ -171,7 +173,7 @@ def _ministack(folder: Path) -> Iterator[str]:
             _wait_for(f"http://127.0.0.1:{port}/_ministack/ready")
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
+            process.kill()  # nothing of it is kept
             process.wait(20)
 
 
@@ -225,7 +227,7 @@ def _wait_for(url: str) -> None:
 
 
 def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
-    """Make buckets, the worker's key with the rights of the register role, and Unity Catalog's key."""
+    """Make the buckets, the worker's key with the register role's rights, Unity Catalog's key."""
     s3 = environment.client("s3")
     for bucket in (GOVERNED, EVIDENCE, ARTIFACTS):
         s3.create_bucket(Bucket=bucket)

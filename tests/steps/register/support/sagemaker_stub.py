@@ -1,8 +1,8 @@
-"""A stub of the SageMaker calls that a registration makes, and of EMR Serverless' GetJobRun, over HTTP.
+"""A stub of SageMaker's pipeline calls and of EMR Serverless' GetJobRun, over HTTP.
 
-pipeline/local/aws runs real executions. Here a test sets SageMaker's answers itself, also for states
-that a real execution does not reach. Callback tokens follow SageMaker's rules: a step is answered once,
-and the same answer with the same ClientRequestToken may be repeated.
+pipeline/local/aws runs real executions. Here a test sets SageMaker's answers itself, also for
+states that a real execution does not reach. Callback tokens follow SageMaker's rules: a step is
+answered once, and the same answer with the same ClientRequestToken may be repeated.
 """
 
 # ruff: noqa: N802 - the methods are SageMaker's actions, by their names

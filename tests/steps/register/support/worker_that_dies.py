@@ -11,12 +11,15 @@
 "names" lists names of the execution, which are left out of the effects. Each answer line holds the
 exit statuses and the last worker's effects.
 
-mlflow takes seconds to import, so it is imported once here and each worker is a fork. Every HTTP
-call of every client (botocore, requests, mlflow's upload threads) goes through urllib3's `urlopen`:
-there calls are counted, and there the process ends, without any clean-up. The threads "heartbeat"
-and "stop-watch" call by the clock, so their calls are not counted.
+Importing mlflow and what a registration imports takes 8 s, and loading botocore's models another 1
+s. So this process imports what its first worker imported, and each worker is a fork of it.
+
+Every HTTP call of every client (botocore, requests, mlflow's upload threads) goes through urllib3's
+`urlopen`: there calls are counted, and there a worker ends, without any clean-up. The threads
+"heartbeat" and "stop-watch" call by the clock, so their calls are not counted.
 """
 
+import importlib
 import io
 import json
 import os
@@ -25,12 +28,14 @@ import signal
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import urllib3.connectionpool
 
 from steps.governance.errors import GovernanceError
+from steps.register import aws
 from steps.register.arguments import parse
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.worker import Worker
@@ -47,30 +52,46 @@ _CHANGING = re.compile(r"[0-9a-f]{24,}|\d+")  # digests and numbers, which diffe
 
 def main() -> None:
     import_mlflow()
+    for service in ("s3", "sqs", "sts", "secretsmanager", "sagemaker", "emr-serverless"):
+        aws.client(service, os.environ["AWS_DEFAULT_REGION"])
     _reply({"ready": True})
-    for line in sys.stdin:
-        command = json.loads(line)
-        with tempfile.NamedTemporaryFile("r", suffix=".effects") as effects:
-            workers = [_fork(command, effects.name) for _ in range(command.get("workers", 1))]
+    with tempfile.TemporaryDirectory() as scratch:
+        effects, modules = Path(scratch) / "effects", Path(scratch) / "modules"
+        for line in sys.stdin:
+            effects.write_text("")
+            command = json.loads(line) | {"effects": str(effects), "modules": str(modules)}
+            workers = [_fork(command) for _ in range(command.get("workers", 1))]
             statuses = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
-            found = [json.loads(effect) for effect in effects.read().splitlines()]
-        _reply({"statuses": statuses, "effects": found})
+            found = [json.loads(effect) for effect in effects.read_text().splitlines()]
+            _import_all(modules)
+            _reply({"statuses": statuses, "effects": found})
+
+
+def _import_all(modules: Path) -> None:
+    """Import the modules that a worker had imported when it ended."""
+    names = modules.read_text().split() if modules.exists() else []
+    for name in names:
+        if name not in sys.modules and not name.startswith("code_model_"):
+            with suppress(ImportError):  # some are made at run time
+                importlib.import_module(name)
+    modules.unlink(missing_ok=True)
 
 
 def _reply(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol
 
 
-def _fork(command: dict[str, Any], effects: str) -> int:
+def _fork(command: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
     try:
-        _Calls(command, Path(effects)).watch()
+        _Calls(command).watch()
         worker = Worker(parse(command["argv"]), threading.Event())
         delivery = worker.queue.receive()
         if delivery is not None:
             worker.handle(delivery)
+        Path(command["modules"]).write_text("\n".join(sys.modules))
         os._exit(0)
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")
@@ -83,12 +104,12 @@ def _fork(command: dict[str, Any], effects: str) -> int:
 class _Calls:
     """The calls of one worker: its effects are written to a file, and one call is its last."""
 
-    def __init__(self, command: dict[str, Any], effects: Path) -> None:
+    def __init__(self, command: dict[str, Any]) -> None:
         self._survived: list[str] | None = command.get("survived")
         self._dies_after: str | None = command.get("dies_after")
         self._dies_at_call: int | None = command.get("dies_at_call")
         self._names: list[str] = command.get("names", [])
-        self._effects, self._lock = effects, threading.Lock()
+        self._effects, self._lock = Path(command["effects"]), threading.Lock()
         self._calls = self._uploads = 0
 
     def watch(self) -> None:
