@@ -1,5 +1,5 @@
-# Two commands on a fresh machine: `make run` and `make test`. Everything is installed into .venv, from
-# hash-locked requirements.
+# Two commands on a fresh machine: `make run` and `make test`. Everything is installed into .venv,
+# from hash-locked requirements.
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --disable-pip-version-check --quiet
 READY = .venv/ready
@@ -13,8 +13,8 @@ help:  ## show this list
 run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on a synthetic corpus
 	.venv/bin/python -m pipeline.local run
 
-# Each worker process runs whole files, so what a file shares is started once (tests/conftest.py). On two
-# cores there are two workers.
+# Each worker process runs whole files, so what a file shares is started once (tests/conftest.py).
+# On two cores there are two workers.
 PYTEST = .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: $(READY) build/spark-venv/ready  ## set up, then the tests that this machine can run, on all its cores
@@ -38,8 +38,8 @@ bench-train: $(READY) build/bench-venv/ready  ## measure training against its pe
 lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
 	scripts/lock
 
-# Real Spark and Delta for the parity test, if Java is installed. Without Java the test is skipped and gives
-# the reason.
+# Real Spark and Delta for the parity test, if Java is installed. Without Java the test is skipped
+# and gives the reason.
 build/spark-venv/ready: requirements/spark.txt | $(READY)
 	if command -v java > /dev/null; then scripts/spark-venv; else mkdir -p $(@D); fi
 	@touch $@
@@ -51,8 +51,8 @@ build/bench-venv/ready: requirements/bench.txt | $(READY)
 clean:  ## remove what `make` and the embedded environment made
 	rm -rf .venv .local build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
-# --no-deps: the lock is complete, and requirements/overrides.txt replaces ministack's pin of an older botocore.
-# torch is installed last and without the lock: its build depends on the machine.
+# --no-deps: the lock is complete, and requirements/overrides.txt replaces ministack's pin of an
+# older botocore. torch is installed last and without the lock: its build depends on the machine.
 $(READY): requirements/environment.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
 	$(PYTHON) -m venv .venv

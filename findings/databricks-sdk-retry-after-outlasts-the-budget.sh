@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # databricks-sdk sleeps for the whole Retry-After, even if `retry_timeout_seconds` is smaller.
 #
-# `Config(retry_timeout_seconds=2)` suggests that a call ends after about two seconds. But the deadline is only
-# checked before an attempt, and the pause before the next attempt is the one that the server requests. A server
-# that answers 429 with `Retry-After: 9` therefore delays the caller by nine seconds; then the call ends without
-# another attempt. The script also shows which statuses a read retries: 503 and 429, but not 500, 502 and 504.
+# `Config(retry_timeout_seconds=2)` suggests that a call ends after about two seconds. But the
+# deadline is only checked before an attempt, and the pause before the next attempt is the one that
+# the server requests. A server that answers 429 with `Retry-After: 9` therefore delays the caller
+# by nine seconds; then the call ends without another attempt. The script also shows which statuses
+# a read retries: 503 and 429, but not 500, 502 and 504.
 #
 # Observed with databricks-sdk 0.156.0, Python 3.11:
 #   budget 2 s, Retry-After 9 s: the call took 9 s (10 s on a busy machine), 1 request

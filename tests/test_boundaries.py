@@ -45,6 +45,8 @@ def test_the_import_contracts_hold() -> None:
         ("steps/train/__init__.py", "from steps.prepare import arguments"),
         ("steps/prepare/__init__.py", "import torch"),
         ("steps/governance/__init__.py", "import sagemaker"),
+        ("steps/train/planning/memory.py", "from steps.train.model import precision"),
+        ("steps/train/data/packing.py", "from steps.train.tracking import tracker"),
     ],
 )
 def test_an_import_across_a_boundary_breaks_a_contract(

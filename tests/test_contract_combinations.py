@@ -70,7 +70,7 @@ def train_takes(values: dict[str, Any], sharding: str, hosts: int) -> bool:
         given = type(compiled)(**(vars(compiled) | chosen))
         decided = precision.decide(given.fp8_mode, device)
         plan = decided.plan(MINISTRAL_3B, rank=16, optimizer=given.optimizer)
-        loading.shared_out(given, plan, device, hosts * instances.gpus(instance))
+        loading.plan_sharding(given, plan, device, hosts * instances.gpus(instance))
         merged_model.require_possible(given, SimpleNamespace(base_model=None, merged=Path("x")))
     except GovernanceError:
         return False

@@ -1,11 +1,11 @@
-"""JSON documents out of files, one after the other, in every form in which filings are published.
+"""Read JSON documents from files, one at a time, in every form in which filings are published.
 
     for place, document in documents(Path("filings.jsonl.gz")): …     # place: `filings.jsonl.gz:12`
 
 A file holds JSON lines, one JSON document over several lines, documents one after the other, or an
 array of them; a folder holds such files at any depth. Each may be compressed with gzip, and begin
-with a byte order mark (UTF-8 or UTF-16). A large file is never in memory as a whole: only the
-document that is being read.
+with a byte order mark (UTF-8 or UTF-16). Only the document that is being read is in memory, never a
+whole file.
 """
 
 import gzip
@@ -21,9 +21,9 @@ from pipeline.errors import UsageError
 
 SUFFIXES = tuple(suffix + end for suffix in (".json", ".jsonl", ".ndjson") for end in ("", ".gz"))
 
-_PROBE = 1 << 16  # bytes or characters: enough to see which form a file has
+_PROBE = 1 << 16  # bytes or characters: enough to detect a file's form
 _READ = 1 << 20  # characters; doubled until a document fits
-_NEAR_THE_END = 64  # characters; a fault further in is no cut-off document
+_NEAR_THE_END = 64  # characters; a fault further in is not a cut-off document
 _SPACE = re.compile(r"[ \t\r\n]*")
 _GZIP = b"\x1f\x8b"
 _OTHER_FORMATS = (
@@ -43,8 +43,8 @@ def documents(path: Path) -> Iterator[tuple[str, Any]]:
     place of the document.
 
     Raises:
-        UsageError: the file or folder cannot be read, the folder has no such file, or a file is no
-            JSON text at all.
+        UsageError: the file or folder cannot be read, the folder has no such file, or a file is not
+            JSON.
     """
     for file in _files(path):
         empty = True
@@ -97,7 +97,7 @@ def _unusable(path: Path, fault: str) -> UsageError:
 
 
 def _text(path: Path, file: BinaryIO) -> TextIO:
-    """The file as text, whatever its compression and its byte order mark."""
+    """Return the file as text, decompressed and decoded by its byte order mark."""
     stream = io.BufferedReader(cast("io.RawIOBase", file), _PROBE)
     if stream.peek(2).startswith(_GZIP):
         stream = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=stream)), _PROBE)
@@ -113,21 +113,21 @@ def _text(path: Path, file: BinaryIO) -> TextIO:
 
 
 class _Window:
-    """The part of a text that is in memory, and the line it begins in."""
+    """The part of a text that is in memory, and the number of its first line."""
 
     def __init__(self) -> None:
         self.text: TextIO = io.StringIO()
         self.buffer, self.position, self.line = "", 0, 1
 
     def more(self, size: int) -> bool:
-        """Forget what was read, and read on."""
+        """Drop the part that was parsed, and read the next part."""
         self.line += self.buffer.count("\n", 0, self.position)
         added = self.text.read(size)
         self.buffer, self.position = self.buffer[self.position :] + added, 0
         return bool(added)
 
     def next(self) -> str:
-        """The next character that is no white space, not taken yet; empty at the end."""
+        """Return the next character that is not white space, without taking it; empty at the end."""
         while True:
             rest = _SPACE.match(self.buffer, self.position)
             self.position = rest.end() if rest else self.position
@@ -135,7 +135,7 @@ class _Window:
                 return self.buffer[self.position : self.position + 1]
 
     def document(self) -> Any:
-        """The document that begins here; a `ValueError` in place of a faulty one."""
+        """Return the document that begins here; a `ValueError` in place of a faulty one."""
         size = _READ
         while True:
             try:
@@ -156,7 +156,7 @@ class _Window:
                 return document
 
     def here(self) -> int:
-        """The line of the next character."""
+        """The line number of the next character."""
         return self.line + self.buffer.count("\n", 0, self.position)
 
 
@@ -172,7 +172,7 @@ def _documents(window: _Window) -> Iterator[tuple[int, Any]]:
 
 
 def _is_cut_off(line: str) -> bool:
-    """Whether a document begins in this whole line and ends in a later one."""
+    """Return whether a document begins in this line and ends in a later one."""
     if not (line.endswith("\n") and line.lstrip().startswith("{")):
         return False
     fault = _parsed(line)
@@ -189,7 +189,7 @@ def _one_a_line(window: _Window, line: str) -> Iterator[tuple[int, Any]]:
 
 
 def _one_after_the_other(window: _Window) -> Iterator[tuple[int, Any]]:
-    """Documents over several lines, or in an array; the first faulty one ends the file."""
+    """Yield documents over several lines, or of an array; the first faulty one ends the file."""
     array = window.next() == "["
     window.position += array
     while sign := window.next():
@@ -242,7 +242,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON; an absent value is null")
+    raise ValueError(f"{name} is not JSON; an absent value is null")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_constant=_no_number)

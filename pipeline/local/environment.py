@@ -1,7 +1,7 @@
 """The embedded environment as a whole: its start, its content, and its end.
 
     running = up(State(Path(".local")), Options(filings))
-    running.variables          # the values of conf/local.yaml's `${NAME}`, and the clients' endpoints
+    running.variables          # the values of conf/local.yaml's `${NAME}`, and the endpoints
     down(State(Path(".local")))
 
 The order: the AWS stand-in, the infrastructure template, the workspace, the base model, the content
@@ -69,11 +69,11 @@ class Started:
         return aws_account.root(self.state, self.servers.url("aws"))
 
     def as_role(self, role: str) -> dict[str, str]:
-        """Return the variables of a process with one of the stack's roles (`ci`, `scientist`, …)."""
+        """Return the variables of a process with a role of the stack (`ci`, `scientist`, …)."""
         return self.variables | self.root.lend(role)
 
     def as_scientist(self) -> dict[str, str]:
-        """Return the variables of a data scientist: AWS role, Databricks principal, mlflow's URIs."""
+        """Return a data scientist's variables: AWS role, Databricks principal, mlflow's URIs."""
         secrets = self.root.client("secretsmanager")
         found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, "scientist"))
         identity = json.loads(found["SecretString"])
@@ -107,12 +107,12 @@ def started(state: State, options: Options) -> Iterator[Started]:
             state,
             Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine),
         )
-        making = base_model.Making(state.folder / "base-model")
+        model_process = base_model.ModelProcess(state.folder / "base-model")
         try:
-            _start(state, servers, making, options)
+            _start(state, servers, model_process, options)
             yield Started(state, servers, fresh=True)
         except BaseException:
-            making.stop()
+            model_process.stop()
             servers.stop()
             raise
 
@@ -172,7 +172,9 @@ def down(state: State) -> list[Process]:
         return alive
 
 
-def _start(state: State, servers: Servers, making: base_model.Making, options: Options) -> None:
+def _start(
+    state: State, servers: Servers, model_process: base_model.ModelProcess, options: Options
+) -> None:
     servers.aws(options.engine)
     root = aws_account.root(state, servers.url("aws"))
     outputs = root.deploy()
@@ -181,7 +183,7 @@ def _start(state: State, servers: Servers, making: base_model.Making, options: O
         external_id=infrastructure.EXTERNAL_ID,
         identity=root.control_plane_key(),
     )
-    mirror = making.mirror()
+    mirror = model_process.mirror()
     principals = workspace.principals(
         _admin(state, servers), root.client("secretsmanager"), "local"
     )

@@ -2,13 +2,13 @@
 
 `cik, company, filing_type, filing_date, filename` are required; `period_of_report, sic,
 state_of_inc, item_1A, part_2_item_1A` may be missing or null; every other field is left out of the
-raw table. Names count whatever their case. The files may have every form that documents.py reads.
-What the text itself is worth is Prepare's to judge: a filing without risk factors is a row here and
-a rejection there.
+raw table. Names are case-insensitive. The files may have every form that documents.py reads. The
+text itself is checked by Prepare: a filing without risk factors is a row here and is rejected
+there.
 
 The hub's EDGAR-CORPUS has `filename, cik, year, section_1A, …` and no company, form or date. Its
-`section_1A` is `item_1A`, and a missing `cik` is read out of a name such as `718413_1993.txt`; the
-other three have to be added. Nothing is made up for them.
+`section_1A` is `item_1A`, and a missing `cik` is read from a name such as `718413_1993.txt`. The
+other three have to be added; they have no defaults.
 """
 
 import re
@@ -32,15 +32,15 @@ COLUMNS = (
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
 _NAME_OF_EDGAR_CORPUS = re.compile(
     r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)"
-)  # the paper's: CIK and year of filing
+)  # of the paper's corpus: CIK and year of filing
 _FAULTS_SHOWN = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Filings:
-    """Rows of the raw table; `asked_for` tells a person's own from the default that only fills an
-    empty table.
+    """Rows of the raw table. `asked_for`: a user gave them; the default set only fills an empty
+    table.
     """
 
     rows: Rows
@@ -48,13 +48,13 @@ class Filings:
 
 
 def read(paths: Iterable[Path]) -> Rows:
-    """Read and check filings; every faulty one is named, and then nothing is taken.
+    """Read and check filings; if any is faulty, none is loaded and each faulty one is named.
 
     Args:
         paths: files, or folders of them (documents.py has the forms).
 
     Raises:
-        UsageError: a file is missing, empty, damaged or no JSON, or a filing in it lacks fields.
+        UsageError: a file is missing, empty, damaged or not JSON, or a filing lacks fields.
     """
     rows = Rows()
     faults: list[str] = []
@@ -87,7 +87,7 @@ def _refusal(faults: list[str], *, corpus: bool) -> str:
         else "correct or remove these"
     )
     return (
-        f"{len(faults)} line(s) are no filings; nothing was loaded\n{shown}{more}\n"
+        f"{len(faults)} line(s) are not filings; nothing was loaded\n{shown}{more}\n"
         f"  expected  JSON objects with {', '.join(REQUIRED)}: one a line, one a file, or an "
         "array\n"
         f"  do        {do}"
@@ -95,7 +95,7 @@ def _refusal(faults: list[str], *, corpus: bool) -> str:
 
 
 def checked(filings: Iterable[dict[str, Any]]) -> Rows:
-    """The same form for filings that are no file: a generated corpus."""
+    """Return the same rows for filings that do not come from a file: a generated corpus."""
     return Rows(_columns(filing) for filing in filings)
 
 
@@ -103,7 +103,8 @@ def _row(document: Any) -> Row:
     if isinstance(document, ValueError):
         raise document
     if not isinstance(document, dict):
-        raise ValueError(f"a JSON object is expected, got {type(document).__name__}")  # noqa: TRY004 - one fault kind
+        # A ValueError, as for all faults of a filing.
+        raise ValueError(f"a JSON object is expected, got {type(document).__name__}")  # noqa: TRY004
     row = _columns(document)
     missing = [field for field in REQUIRED if not row[field]]
     if missing:
@@ -134,7 +135,9 @@ def _text(field: str, value: Any) -> str | None:
         return None
     if isinstance(value, str):
         if _SURROGATE.search(value):
-            raise ValueError(f"{field} is no text: it holds half of a character (a lone surrogate)")
+            raise ValueError(
+                f"{field} is not text: it holds half of a character (a lone surrogate)"
+            )
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # some exports have numbers for cik, year and sic

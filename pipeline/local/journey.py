@@ -98,7 +98,7 @@ class _Commands:
         return self._query
 
     def starting_query(self, show: Show) -> Show:
-        """Return `show` extended: it starts `query` as soon as Train runs; both then import torch."""
+        """Return `show` extended: it starts `query` when Train starts; both then import torch."""
 
         def shown(progress: Progress) -> None:
             if any(step.name == "Train" and step.started for step in progress.steps):

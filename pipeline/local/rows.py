@@ -1,12 +1,12 @@
-"""Rows on their way into the raw table: any number of them in little memory, read as often as
-needed, with one digest.
+"""The rows for the raw table: any number of them in bounded memory, readable several times, with
+one digest.
 
     rows = Rows()
     rows.append({"cik": "1", "item_1a": "…"})
     len(rows), rows[0], rows.sha256, list(rows)
 
-Up to `_IN_MEMORY_BYTES` they are held in memory, beyond that in a temporary file that has no name.
-So they may come from anything that can be read once (a pipe, a generator).
+Up to `_IN_MEMORY_BYTES` they are held in memory, beyond that in an unnamed temporary file. They may
+therefore come from a source that can be read only once (a pipe, a generator).
 """
 
 import hashlib
@@ -23,18 +23,19 @@ _IN_MEMORY_BYTES = 16 << 20
 
 
 class Rows(Sequence[Row]):
-    """A sequence of rows that grows at its end; several readers do not disturb each other."""
+    """A sequence of rows that grows at its end; it can be read by several iterators at once."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - closed in the next line
+        # The finalizer in the next line closes it.
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
         self._digest = hashlib.sha256(b"[")
-        self._starts, self._bytes = array("q"), 0  # where each row starts in the file, in bytes
+        self._starts, self._bytes = array("q"), 0  # the offset of each row in the file, in bytes
         for row in rows:
             self.append(row)
 
     def append(self, row: Row) -> None:
-        """Add a row after the last."""
+        """Append a row."""
         self._digest.update(b", " if self._starts else b"")
         self._digest.update(json.dumps(row, sort_keys=True).encode())
         self._file.seek(self._bytes)

@@ -1,10 +1,11 @@
-"""JSON that is hashed, signed or believed: one way to write it (RFC 8785), one strict way to read it.
+"""Canonical JSON for documents that are hashed or trusted: RFC 8785 out, strict parsing in.
 
     content = canonical.dumps({"size": 7})
-    document = canonical.loads(content)     # ValueError for what two readers could understand differently
+    document = canonical.loads(content)     # ValueError where two parsers could disagree
 
-Equal content has equal bytes. What `loads` takes, every reader understands alike and `dumps` can write again: UTF-8 without
-a byte order mark, each key once, finite numbers, whole numbers within ±(2^53 - 1), nothing after the document.
+Equal content has equal bytes. `loads` accepts only documents that every parser reads the same way
+and that `dumps` can write again: UTF-8 without a byte order mark, each key once, finite numbers,
+integers within ±(2^53 - 1), nothing after the document.
 """
 
 import hashlib
@@ -14,19 +15,20 @@ from typing import Any, NoReturn
 
 import rfc8785
 
-_LARGEST = 2**53 - 1  # beyond it a double, and so RFC 8785, cannot tell neighbours apart
+_LARGEST = 2**53 - 1  # above it, a double (and so RFC 8785) cannot represent every integer
 
 
 def dumps(document: dict[str, Any]) -> bytes:
-    """The canonical bytes of a JSON document."""
+    """Return the canonical bytes of a JSON document."""
     return rfc8785.dumps(document)
 
 
 def loads(content: bytes) -> Any:
-    """The document, if every reader must read it so.
+    """Parse a document strictly.
 
     Raises:
-        ValueError: anything else; the text says what, and holds nothing of the content but a repeated key.
+        ValueError: anything that parsers could read differently. The text names the fault and quotes
+            nothing of the content but a repeated key.
     """
     try:
         text = content.decode("utf-8")
@@ -52,7 +54,7 @@ def loads(content: bytes) -> Any:
 
 
 def sha256(content: bytes) -> str:
-    """The sha256 of some bytes, as 64 hex digits."""
+    """Return the sha256 of some bytes as 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -83,7 +85,7 @@ def _exact(digits: str) -> int:
 
 
 def _check_characters(document: Any) -> None:
-    """Half of a surrogate pair can be written with an escape and is no character."""
+    """Half of a surrogate pair can be written with an escape, and is not a character."""
     try:
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:

@@ -1,12 +1,12 @@
-"""Unity Catalog as a job sees it: tables by name, and the right to read or write their storage.
+"""Unity Catalog for a job: tables by name, and vended credentials for their storage.
 
     catalog = Catalog(workspace)
     table = catalog.table(UcName.parse("edgar.raw.filings"))
     access = catalog.read_access(table)          # vended: READ on this table only
 
-External calls: get and credential vending are reads, repeated as `governance.retrying` says. Creating a table is sent
-once; after a lost answer the table is looked for before it is sent again. A conflict is answered by reading the table
-back and comparing locations.
+External calls: get and credential vending are reads and are retried (`governance.retrying`).
+Creating a table is sent once; after a lost answer the table is looked up before the request is sent
+again. After a conflict the table is read back and its location is compared.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,6 @@ from databricks.sdk.service.catalog import (
     ColumnInfo,
     DataSourceFormat,
     PathOperation,
-    TableInfo,
     TableOperation,
     TableType,
 )
@@ -31,9 +30,7 @@ from databricks.sdk.service.catalog import (
 
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import (
-    AccessDenied,
     Conflict,
-    GovernanceError,
     MalformedAnswer,
     NotFound,
 )
@@ -41,26 +38,7 @@ from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.refusals import malformed, translated
 from steps.governance.retrying import settle
-
-_COPY = "copy its rows into a Delta table (CREATE TABLE … AS SELECT), and name that one"
-_SOURCE = "name the table that it was cloned from, or make a deep clone"
-# Kinds of securables of the tables API whose rows cannot be had with credentials for their own location. A kind that the SDK does
-# not know yet comes as None: then format, location and log decide [databricks-sdk 0.156, service.catalog.TableType].
-_NO_FILES_OF_ITS_OWN = {
-    TableType.VIEW: ("a view", _COPY),
-    TableType.METRIC_VIEW: ("a metric view", _COPY),
-    TableType.MATERIALIZED_VIEW: ("a materialized view", _COPY),
-    TableType.STREAMING_TABLE: ("a streaming table", _COPY),
-    TableType.FOREIGN: ("a foreign table", _COPY),
-    TableType.MANAGED_SHALLOW_CLONE: ("a shallow clone", _SOURCE),
-    TableType.EXTERNAL_SHALLOW_CLONE: ("a shallow clone", _SOURCE),
-}
-# UniForm adds metadata of another format beside the Delta log; the table is a Delta table [unverified on a live account].
-_DELTA = {
-    DataSourceFormat.DELTA,
-    DataSourceFormat.DELTA_UNIFORM_ICEBERG,
-    DataSourceFormat.DELTA_UNIFORM_HUDI,
-}
+from steps.governance.table_kinds import refuse_unreadable
 
 
 @dataclass(frozen=True)
@@ -84,14 +62,15 @@ class Catalog:
         """Look a table up.
 
         Raises:
-            NotFound: there is no such table.
-            AccessDenied: the principal may not see it, or it has row filters or column masks, which reading its files
-                would bypass.
-            GovernanceError: it is a view, a clone or another kind whose rows are not in Delta files of its own.
+            NotFound: the table does not exist.
+            AccessDenied: the principal may not see it, or it has row filters or column masks,
+                which reading its files would bypass.
+            GovernanceError: its rows are not in Delta files that belong to it alone (a view, a
+                shallow clone, another format).
         """
         with translated(self.principal, f"look up table {name}"):
             info = self._client.tables.get(str(name))
-        _refuse_unreadable(self.principal, name, info)
+        refuse_unreadable(self.principal, name, info)
         if not _all_text(info.table_id, info.storage_location):
             raise malformed(
                 self.principal, f"look up table {name}", "a table without id or location"
@@ -99,32 +78,32 @@ class Catalog:
         return Table(name, str(info.table_id), str(info.storage_location).rstrip("/"))
 
     def find_table(self, name: UcName) -> Table | None:
-        """The table, or None where there is none yet."""
+        """Return the table, or None if it does not exist yet."""
         try:
             return self.table(name)
         except NotFound:
             return None
 
     def require_schema(self, name: UcName) -> None:
-        """Make sure that the schema is there in which a table of this name would stand.
+        """Require that the schema of this table name exists.
 
         Raises:
-            NotFound: there is no such schema.
+            NotFound: the schema does not exist.
             AccessDenied: the principal may not use it.
         """
         with translated(self.principal, f"look up schema {name.schema_name}"):
             self._client.schemas.get(name.schema_name)
 
     def read_access(self, table: Table) -> Access:
-        """The right to read this table's files and nothing else."""
+        """Return the right to read this table's files and nothing else."""
         return self._table_access(table, TableOperation.READ)
 
     def write_access(self, table: Table) -> Access:
-        """The right to read and write this table's files and nothing else."""
+        """Return the right to read and write this table's files and nothing else."""
         return self._table_access(table, TableOperation.READ_WRITE)
 
     def create_access(self, location: str) -> Access:
-        """The right to write files where a new external table will stand."""
+        """Return the right to write files at the location of a new external table."""
 
         def vend() -> Credential:
             with translated(self.principal, f"write a new table at {location}"):
@@ -145,7 +124,7 @@ class Catalog:
         columns: list[ColumnInfo],
         properties: Mapping[str, str],
     ) -> Table:
-        """Register a Delta table that already stands at `location`; a repeated call finds the first one's table.
+        """Register the Delta table at `location`; a repeated call returns the first call's table.
 
         Raises:
             Conflict: the name is taken by a table at another location.
@@ -164,20 +143,23 @@ class Catalog:
                     properties=dict(properties),
                 )
 
-        with suppress(Conflict):  # somebody registered it first; whose table it is shows below
+        with suppress(Conflict):  # another process registered the name first: compared below
             settle(
                 create,
                 present=lambda: bool(self.find_table(name)),
                 doing=f"create {name}",
                 policy=self._policy,
             )
+        return self._at(name, location.rstrip("/"))
+
+    def _at(self, name: UcName, location: str) -> Table:
         table = self.table(name)
-        if table.location != location.rstrip("/"):
+        if table.location != location:
             raise Conflict(
-                f"table {name} stands elsewhere",
+                f"table {name} is stored elsewhere",
                 expected=location,
                 got=table.location,
-                do="choose another CuratedTable, or drop the one that stands there",
+                do="choose another CuratedTable, or drop the existing table",
             )
         return table
 
@@ -194,37 +176,6 @@ class Catalog:
             return _credential(answer, table.location)
 
         return Access(table.location, vend)
-
-
-def _refuse_unreadable(principal: str, name: UcName, info: TableInfo) -> None:
-    """Refuse what cannot be read truly from a table's own files; those also would bypass row filters and column masks."""
-    if info.table_type in _NO_FILES_OF_ITS_OWN:
-        kind, instead = _NO_FILES_OF_ITS_OWN[info.table_type]
-        raise GovernanceError(
-            f"table {name} is {kind}, which cannot be used: its rows are not in Delta files of its own",
-            expected="an external or managed Delta table",
-            got=f"table_type {info.table_type.value}",
-            do=instead,
-        )
-    masked = [column.name for column in info.columns or [] if column.mask is not None]
-    if info.row_filter is not None or masked:
-        what = f"column masks on {', '.join(map(str, masked))}" if masked else "a row filter"
-        raise AccessDenied(
-            f"{principal} was refused: read table {name}",
-            expected="a table without row filters and column masks, whose files may be read whole",
-            got=what,
-            do="prepare a table that holds only what this principal may see",
-        )
-    if info.data_source_format not in _DELTA:
-        found = info.data_source_format
-        raise GovernanceError(
-            f"table {name} is no Delta table and cannot be used",
-            expected="a Delta table",
-            got="a format that this version does not know"
-            if found is None
-            else f"the format {found.value}",
-            do="copy its rows into a Delta table, and name that one",
-        )
 
 
 def _credential(answer: TableAnswer | PathAnswer, location: str) -> Credential:

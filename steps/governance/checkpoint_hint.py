@@ -1,13 +1,17 @@
-"""A Delta table whose `_last_checkpoint` is wrong is opened all the same, as far as its commits are there.
+"""Open a Delta table whose `_last_checkpoint` is wrong, provided that its commits are there.
 
     table = past_hint(
-        lambda at: DeltaTable(location, version=at, storage_options=options), version, lambda: files, location=location
+        lambda at: DeltaTable(location, version=at, storage_options=options),
+        version,
+        lambda: files,
+        location=location,
     )
 
-`_last_checkpoint` is only a hint where to start reading [delta-io/delta PROTOCOL.md, "Last Checkpoint File"]. delta-rs 1.6.6
-reads past one that is missing or no JSON, but refuses a table whose hint names a checkpoint that is not there. It does not look
-at the hint when it opens a version before the one that the hint names, and goes on from there by the commits alone. So that is
-what this module does. It imports no Delta library, since governance is also part of images that have none.
+`_last_checkpoint` is only a hint where to start reading [delta-io/delta PROTOCOL.md, "Last
+Checkpoint File"]. delta-rs 1.6.6 ignores a hint that is missing or not JSON, but refuses a table
+whose hint names a missing checkpoint. It does not read the hint when it opens a version before the
+one that the hint names, and it can then load later versions from the commits alone. This module
+does exactly that. It does not import deltalake: the register image holds governance without it.
 """
 
 import json
@@ -24,7 +28,7 @@ _COMMIT = re.compile(r"([0-9]{20})\.json")
 
 
 class Loadable(Protocol):
-    """What is used of `deltalake.DeltaTable`."""
+    """The part of `deltalake.DeltaTable` that is used here."""
 
     def load_as_version(self, version: Any) -> None: ...
 
@@ -39,16 +43,18 @@ def past_hint(
     *,
     location: str,
 ) -> OpenedTable:
-    """The table at a version (None: the newest), whatever its `_last_checkpoint` says.
+    """Return the table at a version (None: the newest), even if its `_last_checkpoint` is wrong.
 
     Args:
         open_at: opens the table at a version.
         version: at most the newest; the caller has compared them.
-        folder: gives the table's folder as a `pyarrow.fs.FileSystem`. It is called only after a refusal.
+        folder: returns the table's folder as a `pyarrow.fs.FileSystem`; called only after a
+            refusal.
         location: names the table in an error.
 
     Raises:
-        GovernanceError: the hint names version 0 without a checkpoint; there is no version before it to open.
+        GovernanceError: the hint names version 0, which has no checkpoint; no version before it
+            can be opened.
     """
     try:
         return open_at(version)
@@ -59,7 +65,7 @@ def past_hint(
             raise GovernanceError(
                 f"the Delta table at {location} cannot be opened: its {_HINT} is wrong",
                 expected="no such file, or the version of a checkpoint",
-                got="version 0, of which there is no checkpoint",
+                got="version 0, which has no checkpoint",
                 do=f"delete {_HINT}, which is only a hint",
             ) from error
     newest = newest_commit(files)
@@ -69,7 +75,7 @@ def past_hint(
 
 
 def newest_commit(files: Any) -> int:
-    """The highest version in the log's listing; -1 where there is none."""
+    """Return the highest version in the log's listing, or -1 if it lists no commit."""
     from pyarrow.fs import FileSelector
 
     names = (info.base_name for info in files.get_file_info(FileSelector("_delta_log")))
@@ -77,7 +83,7 @@ def newest_commit(files: Any) -> int:
 
 
 def _named(files: Any) -> int:
-    """The version that the hint names; -1 where it names none."""
+    """Return the version that the hint names, or -1 if it names none."""
     with files.open_input_file(_HINT) as file:
         content = file.read()
     try:

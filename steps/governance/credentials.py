@@ -1,10 +1,11 @@
-"""Storage credentials that Unity Catalog vends: expiry is a state, and time is an argument.
+"""Storage credentials that Unity Catalog vends, renewed before they expire.
 
     access = catalog.read_access(table)
     DeltaTable(table.location, version=7, storage_options=access.storage_options())
 
-`Access` renews its credential when half of its life, at most 20 minutes of it, is left. If renewing fails while the old
-one is still valid, that is a warning; after that it is `CredentialsExpired`, and the job stops.
+`Access` renews its credential when half of its lifetime is left, but no earlier than 20 minutes
+before expiry. A failed renewal is a warning while the old credential is valid; after that it raises
+`CredentialsExpired`, and the job stops.
 """
 
 import logging
@@ -19,7 +20,7 @@ from steps.governance.errors import AccessDenied, CredentialsExpired, Governance
 
 log = logging.getLogger(__name__)
 
-# The longest time before expiry at which renewing starts; databricks-sdk uses the same for its tokens.
+# Renewal starts at most this long before expiry; databricks-sdk uses the same for its tokens.
 _RENEW_AHEAD = timedelta(minutes=20)
 
 
@@ -42,7 +43,7 @@ class Credential:
     expires_at: datetime
 
     def state(self, now: datetime) -> State:
-        """How far this credential's life has gone."""
+        """Return whether the credential is fresh, due for renewal, or expired."""
         if now >= self.expires_at:
             return State.EXPIRED
         renew_ahead = min((self.expires_at - self.issued_at) / 2, _RENEW_AHEAD)
@@ -50,12 +51,12 @@ class Credential:
 
 
 def utc_now() -> datetime:
-    """The real clock; tests give another."""
+    """Return the current time; tests pass another clock."""
     return datetime.now(UTC)
 
 
 class Access:
-    """A governed location and the right to read (or write) it, as long as the job lasts. Threads may share it."""
+    """The right to read (or write) one governed location while the job runs; thread-safe."""
 
     def __init__(
         self,
@@ -70,11 +71,11 @@ class Access:
         self._credential = vend()
 
     def credential(self) -> Credential:
-        """A credential that is valid now.
+        """Return a credential that is valid now.
 
         Raises:
             AccessDenied: the right was withdrawn while the job ran.
-            CredentialsExpired: the old credential ran out and a new one could not be had.
+            CredentialsExpired: the old credential expired and no new one was vended.
         """
         with self._lock:
             if self._credential.state(self._now()) is not State.FRESH:
@@ -85,7 +86,7 @@ class Access:
         try:
             self._credential = self._vend()
         except AccessDenied:
-            raise  # the right is gone: a credential that still works is no reason to go on
+            raise  # the right was withdrawn: stop, although the old credential still works
         except GovernanceError as error:
             if self._credential.state(self._now()) is State.EXPIRED:
                 raise CredentialsExpired(
@@ -101,7 +102,7 @@ class Access:
             )
 
     def storage_options(self) -> dict[str, str]:
-        """The keys as delta-rs takes them. They are static there: open the table again for newer ones."""
+        """Return the keys as delta-rs options. delta-rs never renews them: open the table again."""
         credential = self.credential()
         return {
             "AWS_ACCESS_KEY_ID": credential.access_key_id,
@@ -112,7 +113,7 @@ class Access:
 
 
 def _endpoint_options() -> dict[str, str]:
-    """Region and endpoint from AWS's own environment variables, for clients that are not boto3."""
+    """Return region and endpoint from AWS's environment variables, which only boto3 reads itself."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options = {"AWS_REGION": region} if region else {}

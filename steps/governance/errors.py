@@ -1,20 +1,21 @@
-"""Every way governed work can be refused, one class per meaning.
+"""The errors of governed work, one class per meaning.
 
     GovernanceError            exit 1   something was refused or failed
-    ├── UsageError             exit 2   what the caller gave cannot be used
+    ├── UsageError             exit 2   an argument, file or setting cannot be used
     │   └── NameRefused        exit 2   a name that is not a plain Unity Catalog name
-    ├── IdentityRefused        exit 1   no identity: secret missing, wrong client secret, host not allowed
-    ├── AccessDenied           exit 1   Unity Catalog or AWS said no: principal, securable, privilege
+    ├── IdentityRefused        exit 1   the process could not authenticate
+    ├── AccessDenied           exit 1   Unity Catalog or AWS refused a privilege
     ├── NotFound               exit 1   the catalog or store has no such object
-    │   └── ContainerNotFound  exit 1   the schema or catalog that should hold the object is not there
-    ├── InvalidRequest         exit 1   the service refused the request itself; the same request never succeeds
-    ├── CredentialsExpired     exit 1   a credential ran out and could not be renewed
+    │   └── ContainerNotFound  exit 1   the object's schema or catalog does not exist
+    ├── InvalidRequest         exit 1   the service rejects this request every time
+    ├── CredentialsExpired     exit 1   a credential expired and could not be renewed
     ├── IntegrityError         exit 1   bytes or versions differ from what was recorded
-    ├── Conflict               exit 1   something else stands where this would be written
-    └── Unavailable            exit 1   no answer within the retry budget; the same call may succeed later
-        └── MalformedAnswer    exit 1   an answer came that is not what this call returns
+    ├── Conflict               exit 1   another object exists where this would be written
+    └── Unavailable            exit 1   no answer within the retry budget; may succeed later
+        └── MalformedAnswer    exit 1   the response is not what this call returns
 
-A message says what happened, what was expected, what was got and what to do. It never holds a secret.
+A message states what happened, what was expected, what was got and what to do. It never contains a
+secret.
 """
 
 from typing import Self
@@ -25,8 +26,8 @@ class GovernanceError(Exception):
 
     Args:
         what: one sentence: what happened, to which object, for which principal.
-        expected: what would have been right.
-        got: what was there instead.
+        expected: the value or state that was required.
+        got: the value or state that was found.
         do: what the reader can do about it.
     """
 
@@ -55,21 +56,21 @@ def _labelled(
 
 
 class UsageError(GovernanceError):
-    """What the caller gave cannot be used: an argument, a file, a setting."""
+    """An argument, a file or a setting from the caller cannot be used."""
 
     exit_code = 2
 
 
 class NameRefused(UsageError):
-    """A name that is not a plain Unity Catalog name; it was not sent anywhere."""
+    """A name that is not a plain Unity Catalog name; it was not sent to any service."""
 
 
 class IdentityRefused(GovernanceError):
-    """The process could not prove who it is."""
+    """The process could not authenticate: secret missing or wrong, or host not allowed."""
 
 
 class AccessDenied(GovernanceError):
-    """The principal lacks a privilege; the message names principal, securable and privilege."""
+    """A principal lacks a privilege; the message names principal, securable and privilege."""
 
 
 class NotFound(GovernanceError):
@@ -77,7 +78,7 @@ class NotFound(GovernanceError):
 
 
 class ContainerNotFound(NotFound):
-    """The schema or the catalog that should hold the object is not there."""
+    """The schema or the catalog of the object does not exist."""
 
 
 class InvalidRequest(GovernanceError):
@@ -85,30 +86,30 @@ class InvalidRequest(GovernanceError):
 
 
 class CredentialsExpired(GovernanceError):
-    """A credential ran out and could not be renewed."""
+    """A credential expired and could not be renewed."""
 
 
 class IntegrityError(GovernanceError):
-    """What was read differs from what was recorded; nothing was done with it."""
+    """Data differs from its record; the data was not used."""
 
 
 class Conflict(GovernanceError):
-    """Something else already stands where this would be written."""
+    """Another object already exists where this would be written."""
 
 
 class Unavailable(GovernanceError):
-    """No usable answer within the retry budget; trying again later may succeed.
+    """No usable answer within the retry budget; the same call may succeed later.
 
-    `retry_after_seconds` is the pause that the service asked for, None where it named none.
+    `retry_after_seconds` is the pause that the service asked for, or None.
     """
 
     retry_after_seconds: float | None = None
 
     def asking(self, seconds: float | None) -> Self:
-        """The same error with the pause that the service asked for."""
+        """Return this error with the pause that the service asked for."""
         self.retry_after_seconds = seconds
         return self
 
 
 class MalformedAnswer(Unavailable):
-    """An answer came that is not what this call returns: a proxy's page, another type of JSON, an empty body."""
+    """The response is not what this call returns: a proxy's page, other JSON, an empty body."""

@@ -1,11 +1,11 @@
-"""The evidence bucket: small documents that are written once and never changed.
+"""Write-once access to the evidence bucket: small documents that never change.
 
     evidence = Evidence(region)
     evidence.write_once("s3://…/executions/abc/prepare/manifest.json", manifest.to_bytes())
 
-Writing uses `If-None-Match: *`, so of two writers one wins. A lost answer, a repeated job and a duplicate message all
-end in the same place: if what stands there is byte for byte what would be written, the write is done; otherwise it is
-`Conflict`.
+Writes use `If-None-Match: *`, so one of two concurrent writers wins. After a lost answer, a repeated
+job or a duplicate message the stored document is compared: the write succeeds if the bytes are
+equal and raises `Conflict` if not.
 """
 
 import boto3
@@ -28,20 +28,20 @@ _DENIED = {"AccessDenied", "403"}
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30
 )
-_MAX_BYTES = 64 * 1024 * 1024  # a manifest of some 300,000 files; anything larger is not a document
+_MAX_BYTES = 64 * 1024 * 1024  # a manifest of about 300,000 files; nothing larger is a document
 
 
 class Evidence:
-    """Read and write-once access to evidence documents, with the job's own AWS role."""
+    """Read and write-once access to evidence documents, with the job's AWS role."""
 
     def __init__(self, region: str) -> None:
         self._s3 = boto3.client("s3", region_name=region, config=_CONFIG)
 
     def read(self, uri: str) -> bytes:
-        """The document's bytes.
+        """Return the document's bytes.
 
         Raises:
-            NotFound: nothing was written there.
+            NotFound: the document does not exist.
             AccessDenied: this role may not read it.
         """
         bucket, key = split_s3_uri(uri)
@@ -52,22 +52,22 @@ class Evidence:
             raise _translated(error, f"read {uri}") from error
         if len(content) > _MAX_BYTES:
             raise GovernanceError(
-                f"{uri} is no evidence document", expected=f"at most {_MAX_BYTES} bytes"
+                f"{uri} is not an evidence document", expected=f"at most {_MAX_BYTES} bytes"
             )
         return content
 
     def write_once(self, uri: str, content: bytes) -> None:
-        """Write the document, or find that exactly these bytes are there already.
+        """Write the document, or confirm that exactly these bytes are stored already.
 
         Raises:
-            Conflict: other bytes stand there; they are left as they are.
+            Conflict: other bytes are stored there; they are left unchanged.
             AccessDenied: this role may not write there.
             GovernanceError: the document is larger than `read` takes; nothing was written.
         """
         bucket, key = split_s3_uri(uri)
         if len(content) > _MAX_BYTES:
             raise GovernanceError(
-                f"{uri} would be no evidence document",
+                f"{uri} would not be an evidence document",
                 expected=f"at most {_MAX_BYTES} bytes",
                 got=f"{len(content)} bytes",
             )

@@ -1,9 +1,10 @@
-"""Which hosts a secret may be sent to: Databricks workspaces of every cloud, and nothing else.
+"""The hosts that may receive a secret: Databricks workspaces of every cloud, no others.
 
     checked_host("https://dbc-1.cloud.databricks.us/")      # "https://dbc-1.cloud.databricks.us"
 
-pipeline/configuration/hosts.py has the same rule for the configuration: the images hold no pipeline/, and a data file for both would
-have to be copied into each of them. tests/test_contract.py holds the two rules and the SDK's list equal.
+pipeline/configuration/hosts.py has the same rule for the configuration. The images do not contain
+pipeline/, and a data file for both would have to be copied into each image; tests/test_contract.py
+compares the two rules and the SDK's list.
 """
 
 import os
@@ -12,8 +13,9 @@ from collections.abc import Mapping
 
 from steps.governance.errors import UsageError
 
-# Production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py) without its `.dev.` and `.staging.` zones.
-# An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>) and Google Cloud (<id>.<n>) a number may follow.
+# Production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py) without its `.dev.` and
+# `.staging.` zones. An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>) and Google
+# Cloud (<id>.<n>) a number may follow.
 AWS_ZONES = (
     ".cloud.databricks.com",
     ".cloud.databricks.us",
@@ -25,7 +27,7 @@ NUMBERED_ZONES = (
     ".databricks.azure.cn",
     ".gcp.databricks.com",
 )
-# `accounts.…` is the account console. It has no Unity Catalog tables, so no step could work there.
+# `accounts.…` is the account console, which has no Unity Catalog tables.
 _LABEL = r"(?!accounts(?:-dod)?\.)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -36,23 +38,23 @@ def _any(zones: tuple[str, ...]) -> str:
 WORKSPACE = (
     rf"https://{_LABEL}(?:(?:{_any(AWS_ZONES)})|(?:\.[0-9]{{1,2}})?(?:{_any(NUMBERED_ZONES)}))"
 )
-# A workspace on this machine: the embedded environment. Nothing leaves the machine, so http is enough.
+# The embedded environment: a workspace on this machine, where http is enough.
 LOOPBACK = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
 
 
 def without_credentials(host: str) -> str:
-    """The host for a message: what stands before an `@` may be a token."""
+    """Return the host for a message without user information, which may be a token."""
     return re.sub(r"//[^/]*@", "//…@", host)
 
 
 def checked_host(host: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The workspace's origin, if a secret may be sent there.
+    """Return the workspace's origin if a secret may be sent to it.
 
-    The loopback counts only where AWS is on the loopback too, as in the embedded environment: a job on AWS that is sent
-    to its own machine was configured wrongly.
+    The loopback is allowed only if AWS is on the loopback too, as in the embedded environment: on
+    AWS, a job that is sent to its own machine was configured wrongly.
 
     Raises:
-        UsageError: neither an https Databricks host nor this machine's loopback.
+        UsageError: neither an https Databricks host nor (where allowed) the loopback.
     """
     text = host.removesuffix("/") if isinstance(host, str) else ""
     embedded = (
@@ -61,8 +63,8 @@ def checked_host(host: str, environ: Mapping[str, str] = os.environ) -> str:
     if not (re.fullmatch(WORKSPACE, text) or (embedded and re.fullmatch(LOOPBACK, text))):
         raise UsageError(
             "a Databricks host was refused before any secret was read",
-            expected=f"https://<workspace> of {' '.join((*AWS_ZONES, *NUMBERED_ZONES))}, without path or port"
-            + (", or http on this machine's loopback" if embedded else ""),
+            expected=f"https://<workspace> of {' '.join((*AWS_ZONES, *NUMBERED_ZONES))}, "
+            "without path or port" + (", or http on this machine's loopback" if embedded else ""),
             got=without_credentials(repr(host))[:200],
             do="correct databricks.host in the environment's configuration",
         )

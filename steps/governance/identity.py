@@ -1,15 +1,16 @@
-"""Who this process is in Databricks: one service principal, by OAuth machine-to-machine, from one secret.
+"""Authenticate to Databricks as one service principal: OAuth machine-to-machine, from one secret.
 
-    workspace = connect(host="https://dbc-1.cloud.databricks.com", secret_id="…/databricks/prepare", region="eu-west-1")
+    host, secret_id = "https://dbc-1.cloud.databricks.com", "…/databricks/prepare"
+    workspace = connect(host=host, secret_id=secret_id, region="eu-west-1")
     workspace.client.tables.get("edgar.raw.filings")
 
-The client secret lives in this module's memory only. It is sent to `<host>/oidc/v1/token` and nowhere else: not to an
-endpoint that a discovery document names, not across a redirect. The first token is fetched at once, so a wrong identity
-fails before any work.
+The client secret is held only in this module's memory and is sent only to `<host>/oidc/v1/token`:
+not to an endpoint that a discovery document names, and not across a redirect. The first token is
+fetched at once, so a wrong identity fails before any work.
 
-External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect and is repeated as a
-read (`governance.retrying`). A 401 is never repeated with the same secret: the secret is read once more, in case it was
-just rotated.
+External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect
+and is retried as a read (`governance.retrying`). A 401 is never retried with the same secret: the
+secret is read again, because it may have been rotated.
 """
 
 import json
@@ -27,14 +28,15 @@ from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.hosts import checked_host as checked_host
 from steps.governance.logs import hold_back_secrets
 from steps.governance.retrying import CONNECTING_SECONDS, Policy, Unanswered
-from steps.governance.transport import TIMEOUT_SECONDS, Transport, workspace_client
+from steps.governance.sdk_client import workspace_client
+from steps.governance.transport import TIMEOUT_SECONDS, Transport
 
 _TOKEN_PATH = "/oidc/v1/token"  # noqa: S105 - a path, not a token
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A service principal's application id and its secret; the secret never shows in `repr`."""
+    """A service principal's application id and its secret, which `repr` omits."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -42,7 +44,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Workspace:
-    """An authenticated workspace client, the name of the principal it acts for, and how its calls are repeated."""
+    """An authenticated workspace client, its principal, and the retry policy of its calls."""
 
     host: str
     principal: str
@@ -51,9 +53,9 @@ class Workspace:
 
 
 def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = None) -> Workspace:
-    """Prove who we are, and get a client that goes on proving it for as long as the job lasts.
+    """Authenticate, and return a client that renews its access tokens while the job runs.
 
-    Each call is repeated as `policy` says, within its budget; an access token has `CONNECTING_SECONDS`.
+    `policy` bounds the retries of each call; a token request has `CONNECTING_SECONDS`.
 
     Raises:
         UsageError: the host is not a Databricks workspace.
@@ -76,7 +78,7 @@ def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = N
 
 
 def read_identity(secret_id: str, region: str) -> Identity:
-    """Read a service principal from Secrets Manager, in the shape of AWS's managed `DatabricksSPSecret`.
+    """Read a service principal from Secrets Manager, in AWS's format `DatabricksSPSecret`.
 
     Raises:
         IdentityRefused: missing, not readable by this role, or without clientId and clientSecret.
@@ -124,15 +126,15 @@ def _parse_identity(secret_id: str, text: str) -> Identity:
 
 
 class _TokenEndpoint:
-    """Where a workspace gives access tokens."""
+    """The token endpoint of a workspace."""
 
     def __init__(self, origin: str, policy: Policy) -> None:
         self.origin, self._policy = origin, policy
         self._session = requests.Session()
         self._session.mount(f"{origin}/", Transport(policy))
 
-    def ask(self, identity: Identity) -> requests.Response:
-        """One token, asked for again while no answer comes; a refusal is returned.
+    def request_token(self, identity: Identity) -> requests.Response:
+        """Request one token, with retries; a refusal is returned as it came.
 
         Raises:
             Unavailable: no answer within the budget.
@@ -148,14 +150,19 @@ class _TokenEndpoint:
         except Unanswered as error:
             raise Unavailable(
                 f"the workspace at {urlsplit(self.origin).netloc} gave no access token",
-                expected=f"an answer from {self.origin}{_TOKEN_PATH} within {self._policy.seconds:.0f} s",
+                expected=f"an answer from {self.origin}{_TOKEN_PATH} "
+                f"within {self._policy.seconds:.0f} s",
                 got=str(error),
-                do="check the host, DNS and the network path from this job to the workspace, then run again",
+                do="check the host, DNS and the network path from this job to the workspace, "
+                "then run again",
             ).asking(error.retry_after_seconds) from None
 
 
 class _SecretTokens(Refreshable):
-    """Access tokens for the principal in one secret, renewed before they expire and across a rotation of the secret."""
+    """Access tokens of the principal in one secret.
+
+    Tokens are renewed before they expire; a rotated secret is read again.
+    """
 
     def __init__(self, endpoint: _TokenEndpoint, secret_id: str, region: str) -> None:
         super().__init__(disable_async=False)
@@ -163,16 +170,16 @@ class _SecretTokens(Refreshable):
         self.identity = read_identity(secret_id, region)
 
     def header(self) -> dict[str, str]:
-        """The header that proves who we are, valid now."""
+        """Return the Authorization header with a token that is valid now."""
         return {"Authorization": f"Bearer {self.token().access_token}"}
 
     def refresh(self) -> Token:
-        answer = self._endpoint.ask(self.identity)
+        answer = self._endpoint.request_token(self.identity)
         if answer.status_code == requests.codes.unauthorized:
             rotated = read_identity(self._secret_id, self._region)
             if rotated != self.identity:
                 self.identity = rotated
-                answer = self._endpoint.ask(rotated)
+                answer = self._endpoint.request_token(rotated)
         return self._parse(answer)
 
     def _parse(self, answer: requests.Response) -> Token:
@@ -182,7 +189,8 @@ class _SecretTokens(Refreshable):
                 f"{origin} refused the service principal {self.identity.client_id}",
                 expected="an access token",
                 got=f"HTTP {answer.status_code} {_oauth_error(answer)}",
-                do=f"check that the secret {self._secret_id} holds a valid OAuth secret of this principal",
+                do=f"check that the secret {self._secret_id} holds a valid OAuth secret "
+                "of this principal",
             )
         try:
             document = answer.json()
@@ -192,7 +200,7 @@ class _SecretTokens(Refreshable):
             token = None
         if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
             raise IdentityRefused(
-                f"{origin} answered with something that is no access token",
+                f"{origin} answered without a valid access token",
                 expected="JSON with access_token and expires_in",
                 got="HTTP 200 with other content (not shown)",
                 do="check that the host is the workspace itself, not a proxy or a login page",
@@ -201,7 +209,7 @@ class _SecretTokens(Refreshable):
 
 
 def _oauth_error(answer: requests.Response) -> str:
-    """The OAuth error code alone: a description could echo what was sent."""
+    """Return only the OAuth error code: the description could repeat the request."""
     try:
         return str(answer.json()["error"])[:60]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,18 +1,17 @@
-"""Lineage in Unity Catalog: jobs outside Databricks as external metadata, and the edges that tie them to tables and
-models.
+"""Lineage in Unity Catalog: external metadata for jobs, and edges to their tables and models.
 
     lineage = Lineage(workspace)
     lineage.ensure_node(Job(metadata_name(arn), "SageMaker training job", {"execution_id": …}))
     lineage.ensure_edge(table("edgar.curated.examples"), job(metadata_name(arn)))
-    lineage.walk_upstream(model_version("edgar.models.analyst", 3))       every edge back to the raw table
+    lineage.walk_upstream(model_version("edgar.models.analyst", 3))    # edges to the raw table
 
-One end of an edge must be external metadata, so table → table goes through the job between them. Every account user
-can read these objects: their properties hold digests and ids only.
+One end of each edge must be external metadata, so table → table goes through the job between them.
+Every account user can read these objects: their properties contain digests and ids only.
 
-External calls. Reads are repeated (`governance.retrying`). Whether the server merges equal edges is not documented, so
-each creation is sent once. After a lost answer an edge is looked for before it is sent again; a
-node is sent again, and one that exists by then (409) is ours if it is equal, `Conflict` if not. Two workers at once would
-still make two edges: the caller holds a lease.
+External calls. Reads are retried (`governance.retrying`). Whether the server merges equal edges is
+not documented, so each creation is sent once. After a lost answer an edge is looked up before it is
+sent again. A node is sent again; if it exists by then (409), it is ours if it is equal, and a
+`Conflict` if not. Two concurrent workers could still create two edges, so the caller holds a lease.
 """
 
 import re
@@ -51,26 +50,26 @@ class Job:
 
 @dataclass(frozen=True)
 class Edge:
-    """From where data came to where it went, each end as `kind:name`."""
+    """The source and the target of data, each as `kind:name`."""
 
     source: str
     target: str
 
 
 def table(name: UcName) -> ExternalLineageObject:
-    """A table, as an end of an edge."""
+    """Return a table as an end of an edge."""
     return ExternalLineageObject(table=ExternalLineageTable(name=str(name)))
 
 
 def model_version(name: UcName, version: int) -> ExternalLineageObject:
-    """A model version, as an end of an edge."""
+    """Return a model version as an end of an edge."""
     return ExternalLineageObject(
         model_version=ExternalLineageModelVersion(name=str(name), version=str(version))
     )
 
 
 def job(name: str) -> ExternalLineageObject:
-    """An external metadata object, as an end of an edge.
+    """Return an external metadata object as an end of an edge.
 
     Raises:
         NameRefused: not a name of `names.metadata_name`.
@@ -81,7 +80,7 @@ def job(name: str) -> ExternalLineageObject:
 
 
 def label(end: ExternalLineageObject) -> str:
-    """One end of an edge in one word: `table:a.b.c`, `model_version:a.b.c/3`, `job:ft_…`."""
+    """Return the name of one end: `table:a.b.c`, `model_version:a.b.c/3`, `job:ft_…`."""
     if end.table is not None:
         return f"table:{end.table.name}"
     if end.model_version is not None:
@@ -92,7 +91,7 @@ def label(end: ExternalLineageObject) -> str:
 
 
 class Lineage:
-    """Lineage of one workspace, written as one principal."""
+    """The lineage of one workspace, read and written as one principal."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.principal = workspace.principal
@@ -100,7 +99,7 @@ class Lineage:
         self._policy = workspace.policy
 
     def ensure_node(self, node: Job) -> None:
-        """Have this job's object there, once.
+        """Create this job's object, or confirm that an equal one exists.
 
         Raises:
             Conflict: another object has its name.
@@ -108,7 +107,7 @@ class Lineage:
         """
         wanted = ExternalMetadata(
             name=_checked(node.name),
-            system_type=SystemType.OTHER,  # there is none for EMR or SageMaker
+            system_type=SystemType.OTHER,  # the SDK has no type for EMR or SageMaker
             entity_type=node.entity_type,
             properties=dict(node.properties),
         )
@@ -123,10 +122,11 @@ class Lineage:
             self._accept_equal(node)
 
     def ensure_edge(self, source: ExternalLineageObject, target: ExternalLineageObject) -> None:
-        """Have this edge there; it is created only where it is not listed.
+        """Create this edge if it is not listed.
 
         Raises:
-            AccessDenied: SELECT on what is read, MODIFY on what is written, or MODIFY on the job's object is missing.
+            AccessDenied: a privilege is missing: SELECT on the source, MODIFY on the target, or
+                MODIFY on the job's object.
         """
         edge = Edge(label(source), label(target))
 
@@ -148,13 +148,13 @@ class Lineage:
             )
 
     def edges(self, end: ExternalLineageObject, direction: LineageDirection) -> list[Edge]:
-        """The edges on one side of an object, duplicates included."""
+        """Return the edges on one side of an object, duplicates included."""
         return [
             Edge(label(source), label(target)) for source, target in self._listed(end, direction)
         ]
 
     def walk_upstream(self, start: ExternalLineageObject) -> Iterator[Edge]:
-        """Every edge between an object and where its data first came from, nearest first."""
+        """Yield every edge between an object and the first sources of its data, nearest first."""
         seen, queue = {label(start)}, deque([start])
         while queue:
             for source, target in self._listed(queue.popleft(), LineageDirection.UPSTREAM):
@@ -187,7 +187,7 @@ class Lineage:
         got = Job(there.name, there.entity_type, dict(there.properties or {}))
         if got != node or there.system_type is not SystemType.OTHER:
             raise Conflict(
-                f"external metadata {node.name} stands for something else",
+                f"external metadata {node.name} describes another object",
                 expected=f"{node.entity_type} {dict(node.properties)}",
                 got=f"{got.entity_type} {got.properties}"[:300],
                 do="find out who created it; its name belongs to one job",
@@ -195,7 +195,7 @@ class Lineage:
 
 
 def _checked(name: str) -> str:
-    """databricks-sdk puts this name into paths as it is."""
+    """Check a name, which databricks-sdk puts into paths unencoded."""
     if not _METADATA_NAME.fullmatch(name):
         raise NameRefused(
             "an external metadata name was refused",

@@ -1,4 +1,4 @@
-"""Logging for every step: one line per event on stderr, and libraries that log secrets at DEBUG held above it."""
+"""Logging of every step: one line per event on stderr, without libraries' DEBUG logs of secrets."""
 
 import logging
 import sys
@@ -19,6 +19,6 @@ def configure(step: str) -> None:
 
 
 def hold_back_secrets() -> None:
-    """Keep libraries that print requests and answers at WARNING, whatever level the root logger has."""
+    """Set libraries that log requests and responses to WARNING, below any root level."""
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.WARNING)

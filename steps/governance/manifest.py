@@ -1,8 +1,9 @@
-"""What a step left behind, in a form the next step can verify: `Prepared` and `Trained`.
+"""The manifests of a step's output, which the next step verifies: `Prepared` and `Trained`.
 
-A Delta version number is a pointer, not evidence (bytes can change under it), so each manifest names every file with
-size and sha256. Both are canonical JSON (docs/architecture.md shows them), written once and last: a manifest's presence
-means the output is complete. Unknown, missing and repeated fields are refused, and all that `canonical.loads` refuses.
+A Delta version number is a pointer, not evidence (the bytes can change under it), so each manifest
+lists every file with size and sha256. Both are canonical JSON (docs/architecture.md shows them),
+written once and last: if a manifest exists, the output is complete. Parsing refuses unknown, missing
+and repeated fields, and everything that `canonical.loads` refuses.
 """
 
 from typing import Annotated, Literal, Self, TypeVar
@@ -24,10 +25,10 @@ class Part(BaseModel):
 
 
 def validated(model: type[_Model], content: bytes) -> _Model:
-    """A document that every reader reads alike, in the shape of `model`.
+    """Parse canonical JSON strictly into `model`.
 
     Raises:
-        ValueError: it is not; the text names each fault with its place.
+        ValueError: not canonical JSON of this model; the text names each fault with its field.
     """
     canonical.loads(content)
     try:
@@ -41,7 +42,7 @@ def validated(model: type[_Model], content: bytes) -> _Model:
 
 
 class FileEntry(Part):
-    """One file: its path relative to the table or artifact root, its size in bytes and its sha256."""
+    """One file: path relative to the table or artifact root, size in bytes, sha256, row count."""
 
     path: str
     size: Count
@@ -60,16 +61,17 @@ class TableVersion(Part):
 
 
 class RejectedVersion(Part):
-    """Where the dropped rows and their reasons lie."""
+    """The table version that holds the rejected rows and their reasons."""
 
     table: str
     version: Count
 
 
 class PreparedCounts(Part):
-    """Filings in, filings out, examples made; every filing read is kept or rejected.
+    """Counts of filings and examples; every filing that was read is kept or rejected.
 
-    `ignored_fields` counts the kept filings whose optional field could not be used, by field and fault; None: there are none.
+    `ignored_fields` counts the kept filings whose optional field could not be used, by field and
+    fault; None means that every optional field could be used.
     """
 
     filings_read: Count
@@ -85,7 +87,7 @@ class PreparedCounts(Part):
 
 
 class TrainingData(Part):
-    """The data a model was trained on, bound to Prepare's manifest by its sha256."""
+    """The training data, bound to Prepare's manifest by the manifest's sha256."""
 
     table: str
     table_id: str
@@ -108,7 +110,7 @@ class Mirror(Part):
 
 
 class BaseModelFiles(Part):
-    """The base model: its name, its 40-hex revision, the sha256 of its `mirror.json` and the licence that this states."""
+    """The base model: name, 40-hex revision, sha256 of its `mirror.json`, licence from that file."""
 
     name: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -117,7 +119,7 @@ class BaseModelFiles(Part):
 
 
 class Precision(Part):
-    """What was asked for, and what really ran: FP8 that silently became bf16 would be a defect."""
+    """The requested precision and the one that ran, so that a fallback to bf16 is visible."""
 
     requested: str
     effective: str
@@ -126,9 +128,10 @@ class Precision(Part):
 
 
 class TrainingMetrics(Part):
-    """Losses in nats per target token, token counts, optimizer steps: done, of the best evaluation, resumed from.
+    """Losses in nats per target token, token counts, and optimizer steps.
 
-    The model is that of `best_step`, and `eval_loss` is its loss. Each interruption adds one step to `resumed_from`.
+    `steps` were done; the model is that of `best_step`, and `eval_loss` is its loss. Each
+    interruption adds one step to `resumed_from`.
     """
 
     eval_loss_before: float
@@ -142,7 +145,7 @@ class TrainingMetrics(Part):
 
 
 class Manifest(Part):
-    """A whole document: canonical bytes out, and only whole documents in."""
+    """A complete document that is read and written as canonical JSON."""
 
     @classmethod
     def from_bytes(cls, content: bytes, *, origin: str) -> Self:
@@ -162,17 +165,17 @@ class Manifest(Part):
             ) from None
 
     def to_bytes(self) -> bytes:
-        """The canonical bytes (RFC 8785); equal manifests have equal bytes."""
+        """Return the canonical bytes (RFC 8785); equal manifests have equal bytes."""
         return canonical.dumps(self.model_dump(exclude_none=True, by_alias=True))
 
     @property
     def sha256(self) -> str:
-        """The sha256 of the canonical bytes, by which later documents refer to this one."""
+        """The sha256 of the canonical bytes; later documents refer to this one by it."""
         return canonical.sha256(self.to_bytes())
 
 
 class Prepared(Manifest):
-    """What Prepare committed: which raw version it read, which curated files it wrote, what it dropped and why."""
+    """Prepare's output: the raw version it read, the files it wrote, the rows it rejected."""
 
     schema_: Literal["governed-finetune/prepared/1"] = Field(alias="schema")
     execution_arn: str
@@ -188,9 +191,10 @@ class Prepared(Manifest):
 
 
 class Trained(Manifest):
-    """What Train made: from which data and base model, at which precision, with which losses, file by file.
+    """Train's output: its data, base model, precision, losses and files.
 
-    `files` are those of the model archive; `merged`, where a merged model was asked for, those beside it (output.tar.gz).
+    `files` are those of the model archive (model.tar.gz). `merged` are those of the merged model in
+    output.tar.gz, if one was requested.
     """
 
     schema_: Literal["governed-finetune/trained/1"] = Field(alias="schema")
@@ -204,4 +208,4 @@ class Trained(Manifest):
     metrics: TrainingMetrics
     files: list[FileEntry]
     merged: list[FileEntry] | None = None
-    mlflow_run_id: str | None = None  # where the job's live metrics are; None: nowhere
+    mlflow_run_id: str | None = None  # the run with the job's live metrics; None: not tracked

@@ -1,7 +1,7 @@
-"""The one place where names are checked before they reach a URL, a query or a path.
+"""Checks of names before they reach a URL, a query or a path.
 
-databricks-sdk puts names into request paths unencoded (`../../tables/prod.x` reaches another API), so nothing that came
-from a parameter may travel as a bare `str`: it travels as `UcName`.
+databricks-sdk puts names into request paths unencoded (`../../tables/prod.x` reaches another API),
+so a name from a parameter is passed as `UcName`, never as a bare `str`.
 """
 
 import hashlib
@@ -10,24 +10,30 @@ from dataclasses import dataclass
 
 from steps.governance.errors import NameRefused
 
-# Narrower than Unity Catalog's own rule (255 characters, many symbols) on purpose: these need no quoting anywhere.
+# Narrower than Unity Catalog's own rule (255 characters, many symbols): these never need quoting.
 _PART = re.compile(r"[a-z0-9_]{1,63}")
-# Where nobody but Databricks writes, in every workspace (docs.databricks.com: "system" and "information_schema" are
-# read-only, "samples" is shared by Databricks, "hive_metastore" is outside Unity Catalog). `__databricks_internal` holds
-# what Databricks manages itself; that it refuses every other writer is [unverified].
+# Only Databricks writes to these, in every workspace (docs.databricks.com: "system" and
+# "information_schema" are read-only, "samples" is shared by Databricks, "hive_metastore" is outside
+# Unity Catalog). `__databricks_internal` holds what Databricks manages itself; that it refuses every
+# other writer is [unverified].
 _NOT_WRITTEN_CATALOGS = frozenset({"system", "samples", "hive_metastore", "__databricks_internal"})
 _NOT_WRITTEN_SCHEMA = "information_schema"
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,62}")
-# Aliases that mlflow's client and Unity Catalog keep for themselves, in any case (mlflow 3.17.2,
-# mlflow/utils/validation.py, `_validate_model_alias_name_reserved`): they would read as "the newest" and as a version.
+# Aliases that mlflow's client and Unity Catalog reserve, in upper and lower case, because they mean
+# "the newest" and a version (mlflow 3.17.2, mlflow/utils/validation.py,
+# `_validate_model_alias_name_reserved`).
 _RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
+_EXECUTION_ARN = re.compile(
+    r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}"
+    r":pipeline/[A-Za-z0-9-]{1,256}/execution/([a-z0-9]{12})"
+)
 
 
 @dataclass(frozen=True, order=True)
 class UcName:
     """A three-part Unity Catalog name that is safe in a path, a query and a log line.
 
-    `UcName.parse("edgar.raw.filings").schema_name == "edgar.raw"`; `str()` gives the full name back.
+    `UcName.parse("edgar.raw.filings").schema_name == "edgar.raw"`; `str()` returns the full name.
     """
 
     catalog: str
@@ -57,7 +63,7 @@ class UcName:
         return f"{self.catalog}.{self.schema}"
 
     def sibling(self, suffix: str) -> "UcName":
-        """The object beside this one: `….examples` → `….examples_rejected`."""
+        """Return a name in the same schema: `….examples` → `….examples_rejected`."""
         return UcName.parse(f"{self}_{suffix}")
 
     def __str__(self) -> str:
@@ -65,10 +71,10 @@ class UcName:
 
 
 def written_name(text: str) -> UcName:
-    """The name of a table or model that a step is to write.
+    """Parse the name of a table or model that a step will write.
 
-    pipeline/parameters.py has the same rule for `CuratedTable` and `ModelName`; tests/test_contract_values.py holds
-    both equal.
+    pipeline/configuration has the same rule for `CuratedTable` and `ModelName`;
+    tests/test_contract_values.py compares both.
 
     Raises:
         NameRefused: not a plain name, or one in a catalog or schema that only Databricks writes to.
@@ -77,8 +83,8 @@ def written_name(text: str) -> UcName:
     if name.catalog in _NOT_WRITTEN_CATALOGS or name.schema == _NOT_WRITTEN_SCHEMA:
         raise NameRefused(
             "a Unity Catalog name was refused before anything was written to it",
-            expected=f"a name outside the catalogs {', '.join(sorted(_NOT_WRITTEN_CATALOGS))} and outside every "
-            f"{_NOT_WRITTEN_SCHEMA}: only Databricks writes there",
+            expected=f"a name outside the catalogs {', '.join(sorted(_NOT_WRITTEN_CATALOGS))} "
+            f"and outside every {_NOT_WRITTEN_SCHEMA}: only Databricks writes there",
             got=repr(text),
             do="correct the parameter or the configuration key that gave it",
         )
@@ -86,9 +92,9 @@ def written_name(text: str) -> UcName:
 
 
 def checked_alias(text: str) -> str:
-    """An alias that the model registry takes, as it was given.
+    """Return `text` if the model registry accepts it as an alias.
 
-    pipeline/parameters.py has the same rule for `ModelAlias`; tests/test_contract.py holds both equal.
+    pipeline/configuration has the same rule for `ModelAlias`; tests/test_contract.py compares both.
 
     Raises:
         NameRefused: not a plain word, or one that the registry reserves.
@@ -96,7 +102,8 @@ def checked_alias(text: str) -> str:
     if not isinstance(text, str) or not _ALIAS.fullmatch(text) or _RESERVED_ALIAS.fullmatch(text):
         raise NameRefused(
             "a model alias was refused before it was used",
-            expected="a lower-case letter, then at most 62 of a-z, 0-9 and _; neither 'latest' nor 'v<number>'",
+            expected="a lower-case letter, then at most 62 of a-z, 0-9 and _; "
+            "neither 'latest' nor 'v<number>'",
             got=repr(text)[:200],
             do="set ModelAlias to another word, such as challenger",
         )
@@ -104,28 +111,26 @@ def checked_alias(text: str) -> str:
 
 
 def metadata_name(arn: str) -> str:
-    """The external-metadata name of one AWS job: `ft_` and 24 hex digits of its ARN's sha256.
+    """Return the external-metadata name of one AWS job: `ft_` and 24 hex digits of its ARN's sha256.
 
-    Every account user can read these objects, so the name tells nothing; the same ARN gives the same name, so a
-    repeated delivery meets its own object.
+    Every account user can read these objects, so the name reveals nothing. The same ARN gives the
+    same name, so a repeated delivery finds its own object.
     """
     return f"ft_{hashlib.sha256(arn.encode()).hexdigest()[:24]}"
 
 
 def execution_id(execution_arn: str) -> str:
-    """The last part of a pipeline execution's ARN, safe as an S3 key and as a Delta partition value.
+    """Return the last part of a pipeline execution's ARN, safe as an S3 key and a partition value.
 
     Raises:
         NameRefused: not the ARN of a pipeline execution.
     """
-    match = re.fullmatch(
-        r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[A-Za-z0-9-]{1,256}/execution/([a-z0-9]{12})",
-        execution_arn,
-    )
+    match = _EXECUTION_ARN.fullmatch(execution_arn)
     if match is None:
         raise NameRefused(
             "an execution ARN was refused before it was used",
-            expected="arn:aws:sagemaker:<region>:<account>:pipeline/<name>/execution/<12 characters of a-z 0-9>",
+            expected="arn:aws:sagemaker:<region>:<account>:pipeline/<name>/execution/"
+            "<12 characters of a-z 0-9>",
             got=repr(execution_arn)[:300],
         )
     return match[1]

@@ -1,15 +1,16 @@
-"""A client of the same workspace, for the same principal, that repeats nothing at all.
+"""A client of the same workspace, for the same principal, that never retries.
 
     client_that_sends_once(workspace).external_lineage.create_external_lineage_relationship(…)
 
-`governance.transport` repeats reads, and what a rate limit refused. A caller that paces itself takes this client: each
-request is sent once, and what brought no answer is `Unavailable` at once, whatever pause the service asks for.
+`governance.transport` retries reads and rate-limited requests. A caller that does its own retries
+uses this client: each request is sent once, and a lost answer raises `Unavailable` immediately.
 """
 
 from databricks.sdk import WorkspaceClient
 
 from steps.governance.identity import Workspace
-from steps.governance.transport import TIMEOUT_SECONDS, workspace_client
+from steps.governance.sdk_client import workspace_client
+from steps.governance.transport import TIMEOUT_SECONDS
 
 _NO_BUDGET = 0.0
 
@@ -17,7 +18,7 @@ _NO_BUDGET = 0.0
 def client_that_sends_once(
     workspace: Workspace, *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> WorkspaceClient:
-    """The workspace's client without repetitions; no answer within `timeout_seconds` is a lost one."""
+    """Return a client without retries; after `timeout_seconds` an answer counts as lost."""
     return workspace_client(
         workspace.host,
         workspace.client.config.authenticate,

@@ -1,11 +1,11 @@
-"""The record of one registered model: who trained what, from which bytes, with which code, and where each claim can
-be checked.
+"""The record of one registered model: its data, code, jobs and artifacts, each with its source.
 
     record = Record(…); evidence.write_once(uri, record.to_bytes())
 
-It is canonical JSON (RFC 8785), written once, after the model version stands and before its alias is set: an alias
-never points at a version without a record. Each field repeats what a service or an earlier manifest says, so that the
-record can be re-verified from the stored objects and the services alone. It holds no secret, no row of data.
+It is canonical JSON (RFC 8785), written once: after the model version exists and before its alias
+is set, so an alias never points to a version without a record. Each field repeats a fact from a
+service or an earlier manifest, so the record can be verified again from the stored objects and the
+services alone. It contains no secret and no row of data.
 """
 
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ from steps.governance.manifest import (
 
 
 class ExecutionFacts(Part):
-    """The pipeline execution: its definition by sha256, its parameters as they were resolved. Source: SageMaker."""
+    """The execution: the sha256 of its definition, its resolved parameters. Source: SageMaker."""
 
     arn: str
     pipeline_arn: str
@@ -38,7 +38,7 @@ class ExecutionFacts(Part):
 
 
 class PrepareFacts(Part):
-    """The job that prepared the data, and its manifest by sha256. Source: EMR Serverless, evidence bucket."""
+    """The Prepare job and its manifest's sha256. Sources: EMR Serverless, evidence bucket."""
 
     job_run_arn: str
     role_arn: str
@@ -48,7 +48,7 @@ class PrepareFacts(Part):
 
 
 class TrainFacts(Part):
-    """The job that trained the model, and its manifest by sha256. Source: SageMaker, evidence bucket."""
+    """The Train job and its manifest's sha256. Sources: SageMaker, evidence bucket."""
 
     job_arn: str
     role_arn: str
@@ -62,7 +62,7 @@ class TrainFacts(Part):
 
 
 class ArtifactFacts(Part):
-    """The model archive: one version of one S3 object, hashed as a whole and file by file. Source: S3."""
+    """The model archive: one version of one S3 object, with its sha256 and its files'. Source: S3."""
 
     uri: str
     version_id: str
@@ -72,7 +72,7 @@ class ArtifactFacts(Part):
 
 
 class ModelFacts(Part):
-    """The model version in Unity Catalog and the alias that was asked for. Source: the registry."""
+    """The model version in Unity Catalog and the requested alias. Source: the registry."""
 
     name: str
     version: Annotated[int, Field(ge=1)]
@@ -88,14 +88,14 @@ class LineageFacts(Part):
 
 
 class Principals(Part):
-    """Who registered: the Databricks application id and the AWS session. Source: the services that know them."""
+    """The registering identities: Databricks application id, AWS session. Source: both services."""
 
     databricks: str
     aws: str
 
 
 class Record(Manifest):
-    """Everything about one registered model version, written once to `<execution>/register/record.json`."""
+    """The record of one model version, written once to `<execution>/register/record.json`."""
 
     schema_: Literal["governed-finetune/registered/1"] = Field(
         default="governed-finetune/registered/1", alias="schema"
@@ -118,8 +118,9 @@ class Record(Manifest):
 
 
 def effect_key(execution_arn: str, step: str, artifact_sha256: str) -> str:
-    """The identity of one effect, equal for every delivery of it: 64 hex digits of execution, step and content.
+    """Return the key of one effect: 64 hex digits, the same for every delivery of the message.
 
-    Not the callback token (a retry may bring a new one) and not the message id (a duplicate has another one).
+    It is the sha256 of execution, step and content. It includes neither the callback token (a retry
+    may bring a new one) nor the message id (a duplicate has another one).
     """
     return canonical.sha256("|".join((execution_arn, step, artifact_sha256)).encode())

@@ -1,10 +1,16 @@
-"""Unity Catalog's answers, turned into this package's errors: each names principal, object and missing privilege.
+"""Unity Catalog's errors as this package's: each names principal, object and missing privilege.
 
     with translated(principal, "read table edgar.raw.filings"):
         client.tables.get("edgar.raw.filings")
 
-401 → IdentityRefused · 403 → AccessDenied · 404 → NotFound, or ContainerNotFound where the code names schema or catalog ·
-409 → Conflict · another 4xx → InvalidRequest · no answer → Unavailable · an answer of another shape → MalformedAnswer
+401                                       IdentityRefused
+403                                       AccessDenied
+404                                       NotFound
+404, code names a schema or a catalog     ContainerNotFound
+409                                       Conflict
+another 4xx                               InvalidRequest
+no answer                                 Unavailable
+another response than the call returns    MalformedAnswer
 """
 
 import re
@@ -30,22 +36,23 @@ from steps.governance.errors import (
 from steps.governance.retrying import Unanswered
 from steps.governance.transport import Malformed
 
-# "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording seen in public issues; the hosted service's
-# may differ [unverified], and then the message carries its text as it is.
+# "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording of public issues. The hosted
+# service's may differ [unverified]; the message then quotes its text.
 _MISSING = re.compile(
     r"does not have (?P<privilege>[A-Z][A-Z_ ]+?) on (?P<kind>\w[\w ]*?) '(?P<name>[^']+)'"
 )
 
-# Codes of Unity Catalog's public documentation, and the sentence that comes with a general code [unverified].
+# Codes of Unity Catalog's public documentation, and the text of a general code [unverified].
 _CONTAINER = re.compile(
-    r"\b(?:SCHEMA|CATALOG)_DOES_NOT_EXIST\b|\b(?:Schema|Catalog) '[^']*' (?:does not exist|not found)"
+    r"\b(?:SCHEMA|CATALOG)_DOES_NOT_EXIST\b"
+    r"|\b(?:Schema|Catalog) '[^']*' (?:does not exist|not found)"
 )
 _PARSERS = ("databricks.sdk.",)
 
 
 @contextmanager
 def translated(principal: str, doing: str) -> Iterator[None]:
-    """Run one call to the workspace; its refusals come out as ours.
+    """Run one call to the workspace, and raise its errors as ours.
 
     Args:
         principal: the application id that calls.
@@ -60,7 +67,7 @@ def translated(principal: str, doing: str) -> Iterator[None]:
     except Unanswered as error:
         raise no_answer("the workspace", principal, doing, error) from error
     except requests.JSONDecodeError as error:  # it is an OSError too
-        raise malformed(principal, doing, "text that is no JSON") from error
+        raise malformed(principal, doing, "text that is not JSON") from error
     except OSError as error:  # a socket's, below the transport
         raise Unavailable(
             f"the workspace gave no answer while {principal} tried to {doing}",
@@ -76,8 +83,8 @@ def translated(principal: str, doing: str) -> Iterator[None]:
 
 
 def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceError:
-    """What may pass is `Unanswered` before it gets here, so a refusal of no other kind is final."""
-    text = _said(error)
+    """Return the error for a refusal, which is final: retryable ones became `Unanswered` before."""
+    text = _message(error)
     if isinstance(error, databricks.PermissionDenied):
         return _denied(principal, doing, text)
     if isinstance(error, databricks.Unauthenticated):
@@ -88,13 +95,13 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
         return not_found(principal, doing, code=str(error.error_code), text=text)
     if isinstance(error, databricks.ResourceConflict) or "ALREADY_EXISTS" in str(error.error_code):
         return Conflict(f"{principal} tried to {doing}", got=text)
-    if isinstance(error, databricks.InvalidState):  # a later moment may be right
+    if isinstance(error, databricks.InvalidState):  # the same request may succeed later
         return GovernanceError(f"{principal} tried to {doing}", got=text)
     return InvalidRequest(f"{principal} tried to {doing}", got=f"{error.error_code}: {text}")
 
 
 def no_answer(who: str, principal: str, doing: str, error: Unanswered) -> Unavailable:
-    """What is said where no usable answer came."""
+    """Return the error for a call without a usable answer."""
     return Unavailable(
         f"{who} gave no answer while {principal} tried to {doing}",
         got=str(error),
@@ -103,7 +110,7 @@ def no_answer(who: str, principal: str, doing: str, error: Unanswered) -> Unavai
 
 
 def malformed(principal: str, doing: str, got: str) -> MalformedAnswer:
-    """What is said where an answer is of another shape."""
+    """Return the error for a response that is not what the call returns."""
     return MalformedAnswer(
         f"the workspace's answer could not be read while {principal} tried to {doing}",
         expected="the JSON object that this call returns",
@@ -113,21 +120,21 @@ def malformed(principal: str, doing: str, got: str) -> MalformedAnswer:
 
 
 def not_found(principal: str, doing: str, *, code: str, text: str) -> NotFound:
-    """The object, or the schema or catalog that should hold it, is not there."""
+    """Return the error for a missing object, or for its missing schema or catalog."""
     kind = ContainerNotFound if _CONTAINER.search(f"{code}: {text}") else NotFound
     return kind(f"{principal} tried to {doing}", got=text)
 
 
 def raised_in(trace: TracebackType | None, packages: tuple[str, ...]) -> bool:
-    """Whether the innermost frame of a traceback belongs to one of these packages: its parser met what it cannot read."""
+    """Return whether the error was raised in one of these packages, that is by its parser."""
     name = ""
     while trace is not None:
         name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
     return name.startswith(packages)
 
 
-def _said(error: DatabricksError) -> str:
-    """The workspace's own words, without the configuration that the SDK appends to a refusal."""
+def _message(error: DatabricksError) -> str:
+    """Return the workspace's text without the configuration that the SDK appends."""
     return str(error).partition(" Config: ")[0][:300]
 
 

@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     paths, stop = Paths.from_environment(), StopSignal.listen()
     try:
         arguments = hyperparameters.parse(_hyperparameters(paths))
-        ending = launch.launched(paths)
+        ending = launch.run_workers(paths)
         if ending is not None:
             return _relay(paths, ending)
         with full_disk.explained():
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - SageMaker shows only the failure file
         traceback.print_exc()
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
-    worker_endings.tell(0)
+    worker_endings.report(0)
     return 0
 
 
@@ -97,7 +97,7 @@ def _relay(paths: Paths, ending: Ending) -> int:
 
 
 def _stopped() -> int:
-    if not worker_endings.tell(EXIT_CODE):
+    if not worker_endings.report(EXIT_CODE):
         sys.stderr.write(
             "stopped by SIGTERM; the training state is in the checkpoints, "
             "the model folder is empty\n"
@@ -118,7 +118,7 @@ def shown(reason: str) -> str:
 
 def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     """Report the reason: a worker to its launcher, any other process to SageMaker."""
-    if worker_endings.tell(exit_code, reason):
+    if worker_endings.report(exit_code, reason):
         return exit_code
     sys.stderr.write(reason + "\n")
     try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from steps.train.data.corpus import Corpus
     from steps.train.export import merged_model
     from steps.train.export.manifest import Origin
-    from steps.train.fine_tuning.fine_tune import Tuned
+    from steps.train.fine_tuning.task import Tuned
     from steps.train.tracking.tracker import Tracker
 
 
@@ -174,7 +174,8 @@ def _corpus(job: _Job, inputs: _Inputs, folder: Path) -> Corpus:
 
 def _fine_tuned(job: _Job, inputs: _Inputs, corpus: Corpus, metrics: Tracker) -> Tuned:
     from steps.train.export import merged_model
-    from steps.train.fine_tuning.fine_tune import Clock, Task, fine_tune
+    from steps.train.fine_tuning.fine_tune import fine_tune
+    from steps.train.fine_tuning.task import Clock, Task
 
     arguments, paths = job.arguments, job.paths
     job.me.from_leader(lambda: merged_model.require_possible(arguments, paths))

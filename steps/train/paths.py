@@ -1,6 +1,6 @@
-"""SageMaker's folder layout in a training container, `/opt/ml`, and what this step does with each place.
+"""The folders of a SageMaker training container, below `/opt/ml`.
 
-`SAGEMAKER_BASE_DIR` moves the root, as in AWS's sagemaker-training toolkit.
+`SAGEMAKER_BASE_DIR` replaces this root, as in AWS's sagemaker-training toolkit.
 """
 
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Paths:
-    """Where SageMaker puts what a job reads, and looks for what it leaves."""
+    """The files and folders that SageMaker shares with a job."""
 
     root: Path
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Paths":
-        """`/opt/ml`, or where the environment says."""
+        """Return the paths below `$SAGEMAKER_BASE_DIR`, or else `/opt/ml`."""
         return cls(Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")))
 
     @property
@@ -27,7 +27,7 @@ class Paths:
 
     @property
     def resources(self) -> Path:
-        """A JSON object: the job's hosts, this one's name, its network interface and instance type."""
+        """A JSON object: all hosts, and this host's name, network interface and instance type."""
         return self.root / "input" / "config" / "resourceconfig.json"
 
     @property
@@ -37,27 +37,31 @@ class Paths:
 
     @property
     def model(self) -> Path:
-        """What SageMaker archives as `model.tar.gz`, even of a job that was stopped: it stays empty until all is
-        done.
+        """The folder that SageMaker archives as `model.tar.gz`.
+
+        SageMaker archives it for stopped jobs too, so it stays empty until everything is done.
         """
         return self.root / "model"
 
     @property
     def checkpoints(self) -> Path:
-        """The training state. SageMaker copies it to S3 as it changes, and back before it starts the job again."""
+        """The training state.
+
+        SageMaker copies it to S3 as it changes, and back before it restarts the job.
+        """
         return self.root / "checkpoints"
 
     @property
     def output_data(self) -> Path:
-        """What SageMaker archives as `output.tar.gz`, beside the model."""
+        """The folder that SageMaker archives as `output.tar.gz`."""
         return self.root / "output" / "data"
 
     @property
     def merged(self) -> Path:
-        """The merged model, where one is asked for."""
+        """The merged model, if one is requested."""
         return self.output_data / "merged"
 
     @property
     def failure(self) -> Path:
-        """What DescribeTrainingJob shows as FailureReason, its first 1,024 characters."""
+        """The failure reason. DescribeTrainingJob shows its first 1,024 characters."""
         return self.root / "output" / "failure"

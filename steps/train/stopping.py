@@ -1,7 +1,7 @@
-"""SIGTERM, which SageMaker sends 120 s before it kills a job: stop at the next safe point, leave nothing half-made.
+"""Stop at the next safe point after SIGTERM, which SageMaker sends 120 s before it kills a job.
 
 stop = StopSignal.listen()
-stop.check()          # between two pieces of work: raises Stopped once SIGTERM has come
+stop.check()          # between two pieces of work: raises Stopped if SIGTERM was received
 """
 
 import signal
@@ -11,45 +11,45 @@ from typing import TypeVar
 
 Piece = TypeVar("Piece")
 
-EXIT_CODE = 128 + signal.SIGTERM  # 143, what a shell reports for a process that SIGTERM ended
+EXIT_CODE = 128 + signal.SIGTERM  # 143, as a shell reports it
 
 
 class Stopped(Exception):
-    """SageMaker asked this job to end."""
+    """SIGTERM was received, and the work has stopped."""
 
 
 @dataclass
 class StopSignal:
-    """Whether this process was asked to end."""
+    """Whether this process was requested to stop."""
 
     requested: bool = False
 
     @classmethod
     def listen(cls) -> "StopSignal":
-        """Take SIGTERM from now on. Call it in the main thread."""
+        """Install a handler of SIGTERM. Call this in the main thread."""
         stop = cls()
         signal.signal(signal.SIGTERM, lambda *_: stop.request())
         return stop
 
     def request(self) -> None:
-        """Ask the work to end."""
+        """Request the work to stop."""
         self.requested = True
 
     def is_set(self) -> bool:
-        """Whether the work is to end."""
+        """Return whether the work should stop."""
         return self.requested
 
     def check(self) -> None:
-        """Go on, or raise.
+        """Raise if the work should stop.
 
         Raises:
-            Stopped: the process was asked to end.
+            Stopped: the process was requested to stop.
         """
         if self.is_set():
             raise Stopped
 
     def during(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """The pieces one by one, with a `check` before each."""
+        """Yield the pieces, with a `check` before each."""
         for piece in pieces:
             self.check()
             yield piece

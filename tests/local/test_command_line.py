@@ -30,7 +30,7 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
         (("run", "--set", "Seed"), "expected --set Name=value"),
         (("up", "--aws-port", "99999"), "expected a port from 1 to 65535, got '99999'"),
         (("up", "--filings", "absent.jsonl"), "absent.jsonl cannot be read: No such file"),
-        (("up", "--filings", "README.md"), "line(s) are no filings; nothing was loaded"),
+        (("up", "--filings", "README.md"), "line(s) are not filings; nothing was loaded"),
         (("fly",), "invalid choice: 'fly'"),
     ],
 )

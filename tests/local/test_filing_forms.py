@@ -181,8 +181,8 @@ GZIPPED = gzip.compress(LINES.encode() * 50)
         (b"[]", "f: no JSON document in it"),
         (b'{"cik": "1", "cik": "2"}', "f:1: the field 'cik' is there twice"),
         (b'{"cik": "1", "CIK": "2"}', "f:1: cik and CIK are one field"),
-        (b'{"cik": "1", "sic": NaN}', "f:1: NaN is no JSON; an absent value is null"),
-        (INDENTED.replace('": "3571"', '": Infinity').encode(), "f:1: Infinity is no JSON"),
+        (b'{"cik": "1", "sic": NaN}', "f:1: NaN is not JSON; an absent value is null"),
+        (INDENTED.replace('": "3571"', '": Infinity').encode(), "f:1: Infinity is not JSON"),
         (INDENTED[:-4].encode(), "f:1: not JSON ("),
         (
             INDENTED.replace('"sic": ', '"sic" ').encode(),

@@ -41,7 +41,7 @@ def test_known_fields_become_columns_and_others_are_left_out(tmp_path: Path) -> 
         (json.dumps(FILING | {"cik": ""}), "no cik"),
         (json.dumps({"cik": "1"}), "no company, filing_type, filing_date, filename"),
         (json.dumps(FILING | {"item_1A": ["a"]}), "item_1A must be text, got list"),
-        (json.dumps(FILING | {"item_1A": "\ud83d"}), "item_1A is no text"),
+        (json.dumps(FILING | {"item_1A": "\ud83d"}), "item_1A is not text"),
         ("[" * 100_000, "not a filing (nested too deeply)"),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_faulty_line_is_named_and_nothing_is_taken(tmp_path: Path, line: str, 
 
 
 def test_many_faults_are_counted_and_the_first_shown(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"30 line\(s\) are no filings(.|\n)*and 20 more"):
+    with pytest.raises(UsageError, match=r"30 line\(s\) are not filings(.|\n)*and 20 more"):
         filings.read([written(tmp_path, *["x"] * 30)])
 
 

@@ -1,6 +1,7 @@
 """Add SageMaker and EMR Serverless to ministack: one port, the same signatures, the same IAM.
 
-    services = install(account)        # once, before the server starts; `services.close()` at its end
+    services = install(account)        # once, before the server starts
+    services.close()                   # at its end
 
 ministack has no public way to add a service, so this module, and no other, changes its tables. Its
 version is pinned exactly, and `tests/local/aws/test_plugin.py` fails when one of these tables
@@ -15,9 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ministack.app as app
-from ministack.core import iam_actions, iam_evaluator, persistence, router
+from ministack.core import iam_actions, iam_evaluator, router
 
-from pipeline.local.aws import authorization, limits
+from pipeline.local.aws import authorization, cloudformation, limits
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
@@ -97,10 +98,10 @@ def install(account: Account) -> Services:
     _keep_state_of_served_only()
     _register("sagemaker", services.handle_sagemaker, {"target_prefixes": ["SageMaker."]})
     _register("emr-serverless", services.handle_emr, {"host_patterns": [r"^emr-serverless\."]})
-    _ask_iam_about_our_resources(account)
+    _extend_iam_resources(account)
     _check_roots_signature(os.environ["AWS_ACCESS_KEY_ID"])
     _complete_condition_keys(account.id)
-    _load_cloudformation_late(services.emr)
+    cloudformation.load_late(services.emr)
     return services
 
 
@@ -127,7 +128,7 @@ def _register(name: str, handler: Callable[..., Any], patterns: dict[str, list[s
     iam_actions._BOTOCORE_SERVICE_MAP[name] = [name]
 
 
-def _ask_iam_about_our_resources(account: Account) -> None:
+def _extend_iam_resources(account: Account) -> None:
     resource_of, context_of = iam_actions.extract_resource_arn, iam_actions.request_tag_context
 
     def extract_resource_arn(
@@ -185,72 +186,6 @@ def _complete_condition_keys(account_id: str) -> None:
 
     iam_actions.s3_service_context = s3_service_context
     iam_evaluator._resolve_condition_key = resolve_condition_key
-
-
-def _load_cloudformation_late(emr: EmrServerless) -> None:
-    """Load CloudFormation at its first request: its module imports every other service, which takes
-    two seconds.
-    """
-    handle, key = app.SERVICE_HANDLERS["cloudformation"], "cloudformation"
-    module = app._state_map.pop(key)  # nothing to save before it is loaded
-
-    async def handle_request(*request: Any) -> Answer:
-        if key not in app._state_map:
-            from ministack.services.cloudformation import provisioners
-
-            provisioners._RESOURCE_HANDLERS["AWS::EMRServerless::Application"] = (
-                _application_provisioner(emr)
-            )
-            if state := persistence.load_state(key):
-                app._get_module(module).load_persisted_state(state)
-            app._state_map[key] = module
-        answer: Answer = await handle(*request)
-        return answer
-
-    app.SERVICE_HANDLERS[key] = handle_request
-
-
-def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]]:
-    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations
-    as the API.
-    """
-    owner = Caller("", "arn:aws:iam::cloudformation")
-
-    def create(
-        logical_id: str, properties: Document, stack_name: str
-    ) -> tuple[str, dict[str, str]]:
-        request = {
-            key[0].lower() + key[1:]: value for key, value in properties.items() if key != "Tags"
-        }
-        request["tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
-        request["clientToken"] = f"cloudformation-{stack_name}-{logical_id}"
-        made = emr.applications.create(owner, _camel(request))
-        return made["applicationId"], {"ApplicationId": made["applicationId"], "Arn": made["arn"]}
-
-    def update(
-        physical_id: str, old: Document, new: Document, stack_name: str
-    ) -> tuple[str, dict[str, str]]:
-        document = emr.applications.replace(
-            physical_id, _camel({key: value for key, value in new.items() if key != "Tags"})
-        )
-        return physical_id, {"ApplicationId": physical_id, "Arn": document["arn"]}
-
-    def delete(physical_id: str, properties: Document) -> None:
-        emr.applications.delete(owner, {"applicationId": physical_id})
-
-    return {"create": create, "update": update, "delete": delete}
-
-
-def _camel(value: Any) -> Any:
-    """CloudFormation's PascalCase members as the API's camelCase; values and tag keys stay."""
-    if isinstance(value, list):
-        return [_camel(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            key[:1].lower() + key[1:]: item if key in ("tags", "Properties") else _camel(item)
-            for key, item in value.items()
-        }
-    return value
 
 
 def _answer(

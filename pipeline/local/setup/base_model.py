@@ -19,7 +19,7 @@ from pipeline.mirror import MIRROR
 NAME = "tiny-ministral-fp8"  # its name in conf/local.yaml
 
 
-class Making:
+class ModelProcess:
     """The process that makes the model while the servers start."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,13 +1,12 @@
-"""Invented companies: who they are, and how the person who sets their annual reports likes them to
-look.
-"""
+"""Invented companies: their names and sectors, and the layout of their annual reports."""
 
 from dataclasses import dataclass
 
+from pipeline.local.synthetic.company_names import FIRST_NAMES, FORMS, STATES
 from pipeline.local.synthetic.draw import Draw
-from pipeline.local.synthetic.sectors import FIRST_NAMES, FORMS, SECTORS, STATES, Sector
+from pipeline.local.synthetic.sectors import SECTORS, Sector
 
-# How a heading is set, and how many companies set it so.
+# The style of headings, and the share of companies that use it.
 STANDING, RUN_IN, TITLE_CASE, CAPITALS, BARE = (
     "standing",
     "run_in",
@@ -27,7 +26,8 @@ HEADING_STYLES = (
     (BULLETED, 0.05),
     (TWO_LEVEL, 0.07),
 )
-# Risk factors of a section, as quantiles from the fewest to the most; the median is the field's.
+# Risk factors of a section, as quantiles from the fewest to the most; the median is that of real
+# filings.
 _FACTORS = (10, 17, 24, 31, 37, 42, 46, 51, 57, 64, 74)
 _VERBOSITY = (0.65, 0.85, 0.95, 1.05, 1.4)
 _FIRST_CIK, _CIK_STEP = 1_900_000, 37
@@ -35,7 +35,7 @@ _FIRST_CIK, _CIK_STEP = 1_900_000, 37
 
 @dataclass(frozen=True)
 class Layout:
-    """What a company's sections look like beside their words."""
+    """The layout of a company's sections."""
 
     headings: str
     group_titles: bool
@@ -45,7 +45,7 @@ class Layout:
     curly: bool  # quotation marks and apostrophes
     hard_wrapped: bool  # a text file of 78 columns, with blank lines between paragraphs
     bullet: str
-    bullet_alone: bool  # the bullet on a line of its own, as converted HTML often has it
+    bullet_alone: bool  # the bullet on a separate line, as converted HTML often has it
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""A synthetic corpus in EDGAR-CRAWLER's form: deterministic, free of rights, and shaped like the
-field.
+"""A synthetic corpus in EDGAR-CRAWLER's form: deterministic, free of rights, with the statistics of
+real filings.
 
-    python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 > filings.jsonl     # about 225 MB
-    python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 --describe          # its shape, measured
+    python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 > filings.jsonl  # 225 MB
+    python -m pipeline.local.synthetic.corpus --filings 3000 --seed 7 --describe       # statistics
 
 Companies are invented, and so is every sentence (`pipeline.local.synthetic`). A company files for
 two to five years, and each year repeats most of the year before. About one filing in four has a
@@ -23,12 +23,12 @@ _SIDE_BY_SIDE = 14  # companies whose filings alternate: a small slice of the co
 
 
 def generate(filings: int, seed: int) -> Iterator[dict[str, str]]:
-    """Yield `filings` filings; fewer filings of the same seed are the beginning of more."""
+    """Yield `filings` filings; a smaller number with the same seed gives the first of them."""
     return (filing.fields for filing in described(filings, seed))
 
 
 def described(filings: int, seed: int) -> Iterator[Filing]:
-    """The same filings with what the generator knows of them."""
+    """Yield the same filings with the generator's own data about them."""
     first_of_each = range(0, sys.maxsize, _SIDE_BY_SIDE)
     return itertools.islice(
         itertools.chain.from_iterable(_together(seed, first) for first in first_of_each), filings
@@ -53,7 +53,7 @@ def _together(seed: int, first: int) -> Iterator[Filing]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the corpus as JSON lines, or its shape."""
+    """Print the corpus as JSON lines, or its statistics."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.local.synthetic.corpus",
         description=(__doc__ or "").splitlines()[0],

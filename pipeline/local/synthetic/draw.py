@@ -1,4 +1,4 @@
-"""Choices that a seed decides, the same on every machine and Python.
+"""Random choices by a seed, the same on every machine and Python version.
 
     draw = Draw(7, "company", 12)
     draw.of(("a", "b")), draw.whole(2, 5), draw.chance(0.25), draw.along((20, 89, 150))
@@ -18,7 +18,8 @@ class Draw:
     """One stream of choices; streams of different keys are independent of each other."""
 
     def __init__(self, *key: object) -> None:
-        self.random = random.Random("/".join(map(str, key))).random  # noqa: S311 - text, not secrets
+        name = "/".join(map(str, key))
+        self.random = random.Random(name).random  # noqa: S311 - text, not secrets
 
     def of(self, options: Sequence[Option]) -> Option:
         """One of the options, each as likely as the others."""

@@ -1,11 +1,12 @@
-"""A small seeded grammar: rules with slots, written out as sentences.
+"""A small grammar: rules with slots that a seed expands to sentences.
 
-    write = Grammar({"sentence": ("{who} may {what}.",), "who": ("Customers",), "what": ("leave", "wait")})
+    rules = {"sentence": ("{who} may {what}.",), "who": ("Customers",), "what": ("leave", "wait")}
+    write = Grammar(rules)
     write("sentence", draw, {})         # 'Customers may wait.'
     write("sentence", draw, {"who": "Banks"})
 
-A slot is filled from the caller's words first, then from the rule of its name, with slots of its
-own. A slot that starts with a capital letter (`{Who}`) is the same one at the start of a sentence.
+A slot is filled from the caller's words first, then from the rule of its name, which may have slots
+too. A slot that starts with a capital letter (`{Who}`) is the same one at the start of a sentence.
 """
 
 import re

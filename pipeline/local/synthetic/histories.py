@@ -1,4 +1,4 @@
-"""What a company has filed over the years: annual reports that repeat each other, quarterly ones,
+"""The filings of a company over the years: annual reports that repeat each other, quarterly ones,
 and filings without a section.
 
 for filing in filings(seed=7, number=12): filing.fields, filing.factors
@@ -24,14 +24,14 @@ _FILES_PER_COMPANY = 40  # at most; keeps accession numbers apart
 
 @dataclass(frozen=True)
 class Filing:
-    """EDGAR-CRAWLER's fields, and what the generator knows of the section: its risk factors, and
-    why not to keep it.
+    """EDGAR-CRAWLER's fields, and the generator's own data: the risk factors, and the reason to
+    reject the filing.
     """
 
     fields: dict[str, str]
-    headings: str  # how the company sets them
+    headings: str  # the style of the company's headings
     factors: tuple[RiskFactor, ...] = ()
-    without: str = ""  # "" for a section of its own; else which of `notices`, or "duplicate"
+    without: str = ""  # "" for a section with new text; else the kind of `notices`, or "duplicate"
 
 
 def filings(*, seed: int, number: int) -> Iterator[Filing]:
@@ -126,8 +126,8 @@ def _names(company: Company, filename: str) -> dict[str, str]:
 
 
 class _Papers:
-    """The fields beside the section: forms, dates, accession numbers and file names, each number
-    given once.
+    """The fields other than the section: forms, dates, accession numbers and file names, each
+    number given once.
     """
 
     def __init__(self, draw: Draw, company: Company) -> None:
@@ -146,7 +146,7 @@ class _Papers:
         return self._fields("10-K/A", ends, days=self._draw.whole(100, 170))
 
     def quarterly(self, year: int, section: str) -> dict[str, str]:
-        """A 10-Q for the first quarter of a fiscal year, whose risk factors stand in Part II."""
+        """A 10-Q for the first quarter of a fiscal year, whose risk factors are in Part II."""
         ends = datetime.date.fromisoformat(
             f"{year - 1}-{self._company.year_end}"
         ) + datetime.timedelta(days=90)
@@ -161,6 +161,7 @@ class _Papers:
         self._filed += 1
         accession = f"{company.agent:010d}-{filed.year % 100:02d}-{serial % 1_000_000:06d}"
         suffix = "txt" if filed.year < 2001 or company.layout.hard_wrapped else "htm"
+        plain_form = form.replace("-", "").replace("/", "")
         return {
             "cik": str(company.cik),
             "company": company.name,
@@ -169,5 +170,5 @@ class _Papers:
             "period_of_report": ends.isoformat(),
             "sic": str(company.sic),
             "state_of_inc": company.state,
-            "filename": f"{company.cik}_{form.replace('-', '').replace('/', '')}_{ends.year}_{accession}.{suffix}",
+            "filename": f"{company.cik}_{plain_form}_{ends.year}_{accession}.{suffix}",
         }

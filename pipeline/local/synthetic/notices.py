@@ -1,7 +1,6 @@
-"""Sections without a risk factor: the short notices that stand in their place, and filings from
-before there were any.
+"""Sections without a risk factor: short notices, and filings from before Item 1A was required.
 
-What Prepare says of each is in docs/data.md ("Rejected table").
+docs/data.md ("Rejected table") has Prepare's reason for each.
 """
 
 from pipeline.local.synthetic.draw import Draw
@@ -15,8 +14,8 @@ BEFORE, SMALLER, BY_REFERENCE = (
 NOT_APPLICABLE, OTHER_SECTION, TOO_SHORT = "not_applicable", "other_section", "too_short"
 NO_CHANGES = "no_material_changes"
 
-# How many companies file what. About one filing in four is dropped, with the duplicates that
-# companies who report leave.
+# The share of companies by what they file. About one filing in four is rejected, duplicates
+# included.
 KINDS = (
     (REPORTS, 0.76),
     (BEFORE, 0.10),
@@ -121,5 +120,5 @@ _TEXTS = {
 
 
 def section(draw: Draw, kind: str) -> str:
-    """What such a filing has where others have their risk factors."""
+    """Return the text of such a filing's Item 1A."""
     return draw.of(_TEXTS[kind])

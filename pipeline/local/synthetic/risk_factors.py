@@ -1,5 +1,5 @@
-"""One risk factor: a heading and paragraphs about one cause, and what becomes of it in the next
-year's filing.
+"""One risk factor: a heading and paragraphs about one cause, and its revision in the next year's
+filing.
 
 factor = written(draw, topic, company)
 factor.paragraphs(2019)                   # its lines of text as the filing for 2019 prints them
@@ -21,7 +21,8 @@ _PARAGRAPH = (3, 4, 5, 6, 8, 12)  # sentences of a paragraph
 _FACTS_SHARE = 0.3  # of the sentences in the middle of a paragraph
 _LIST_SHARE = 0.12  # of the risk factors
 _YEARLY_SHARE = 0.35
-_UNCHANGED, _REPLACED = 0.4, 0.35  # of the factors that go on; the rest is replaced and extended
+# of the factors that continue; the others are replaced and extended
+_UNCHANGED, _REPLACED = 0.4, 0.35
 _REWORDED = 0.15  # headings, of the factors that change
 
 
@@ -43,7 +44,7 @@ class RiskFactor:
     body: tuple[Paragraph, ...]
 
     def paragraphs(self, year: int) -> Iterator[Paragraph]:
-        """The body as it stands in the filing for a fiscal year."""
+        """Return the body in the filing for a fiscal year."""
         now, before = str(year), str(year - 1)
         for paragraph in self.body:
             yield replace(
@@ -55,7 +56,7 @@ class RiskFactor:
 
 
 def written(draw: Draw, topic: Topic, company: Company) -> RiskFactor:
-    """A new risk factor of a company."""
+    """Return a new risk factor of a company."""
     words = {
         "company": company.short_name,
         "trade": company.sector.trade,

@@ -1,5 +1,5 @@
-"""An Item 1A as a filing prints it: title, introduction, headings in the company's style, lists,
-and what the pages left.
+"""The text of an Item 1A as in a filing: title, introduction, headings in the company's style,
+lists, page headers and footers.
 
 text(draw, company, factors, 2019)
 """
@@ -144,8 +144,8 @@ def _factor(company: Company, factor: RiskFactor, number: int, year: int) -> Ite
 
 
 def _heading(company: Company, factor: RiskFactor, number: int) -> tuple[str, bool]:
-    """The heading as it is set, and whether it opens the first paragraph instead of standing on a
-    line of its own.
+    """Return the heading in the company's style, and whether it is on the first line of the
+    paragraph instead of a separate line.
     """
     style, heading = company.layout.headings, factor.heading
     if style == companies.RUN_IN:

@@ -1,9 +1,8 @@
-"""What invented companies do: sectors by division of the Standard Industrial Classification, and
-words for their names.
+"""The sectors of invented companies, by division of the Standard Industrial Classification.
 
 The codes are the SEC's
 (https://www.sec.gov/search-filings/standard-industrial-classification-sic-code-list), in nine of
-its divisions; everything else is made up.
+its divisions; everything else is invented.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sector:
-    """A line of business: its codes, and the words its companies use of themselves."""
+    """A line of business: its codes, and the words in its companies' texts."""
 
     sics: tuple[int, ...]
     trade: str  # "in the … industry"
@@ -181,105 +180,4 @@ SECTORS = (
             "authority, the accrediting board"
         ),
     ),
-)
-
-FIRST_NAMES = (
-    *(
-        "Alder",
-        "Amberfield",
-        "Arbor Vale",
-        "Ashcombe",
-        "Birch Hollow",
-        "Blackwater",
-        "Bluestem",
-        "Brightmoor",
-        "Calder",
-    ),
-    *(
-        "Cedar Point",
-        "Cobalt",
-        "Copperline",
-        "Crestwood",
-        "Dunmore",
-        "Eastbrook",
-        "Elmhurst",
-        "Evergreen",
-        "Fairhaven",
-    ),
-    *(
-        "Falcon Ridge",
-        "Foxglove",
-        "Glenrock",
-        "Granite",
-        "Greyfield",
-        "Harbor",
-        "Hawthorne",
-        "Highmark Valley",
-        "Ironwood",
-    ),
-    *(
-        "Juniper",
-        "Kestrel",
-        "Kingsmere",
-        "Lakeshore",
-        "Larkspur",
-        "Linden",
-        "Longmeadow",
-        "Maplecrest",
-        "Marlow",
-        "Millbrook",
-    ),
-    *(
-        "Northfield",
-        "Oakhaven",
-        "Orchard Park",
-        "Pinecrest",
-        "Quarry Hill",
-        "Redstone",
-        "Ridgeway",
-        "Rowan",
-        "Saltmarsh",
-    ),
-    *(
-        "Silverlake",
-        "Stonebridge",
-        "Summerhill",
-        "Tamarack",
-        "Thornbury",
-        "Timberlake",
-        "Valewood",
-        "Westerly",
-        "Wexcombe",
-    ),
-    *("Whitfield", "Willowbrook", "Windermark", "Wolfcreek", "Yarrow"),
-)
-FORMS = (
-    "Inc",
-    "Corp",
-    "Holdings Inc",
-    "Ltd",
-    "Co",
-    "Group Inc",
-    "LP",
-    "International Inc",
-    "Corp /DE/",
-    "Inc /NV/",
-)
-STATES = (
-    "DE",
-    "DE",
-    "DE",
-    "DE",
-    "NV",
-    "MD",
-    "NY",
-    "CA",
-    "TX",
-    "PA",
-    "OH",
-    "MN",
-    "WA",
-    "FL",
-    "MA",
-    "VA",
 )

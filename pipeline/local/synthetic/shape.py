@@ -1,4 +1,4 @@
-"""The shape of a corpus, measured: how long, how many, how much of it was said before.
+"""Statistics of a corpus: lengths, numbers, and the share of text that repeats earlier filings.
 
 shape = measured(corpus.described(3000, 7))
 shape.median("factors"), print(table(shape))
@@ -15,7 +15,7 @@ from pipeline.local.synthetic.risk_factors import RiskFactor
 
 @dataclass
 class Shape:
-    """What was counted. Lengths are characters; shares are of one report's risk factors, 0 to 1."""
+    """The counts. Lengths are in characters; shares are of one report's risk factors, 0 to 1."""
 
     filings: int = 0
     characters: int = 0
@@ -41,13 +41,13 @@ class Shape:
 
     @property
     def distinct(self) -> float:
-        """The share of sentences in companies' first reports that were not there before."""
+        """The share of sentences in companies' first reports that occur for the first time."""
         return len(self.distinct_sentences) / self.sentences
 
 
 def measured(filings: Iterable[Filing]) -> Shape:
-    """Count everything, one filing at a time."""
-    shape, before = Shape(), dict[str, _Said]()
+    """Count the filings, one at a time."""
+    shape, before = Shape(), dict[str, _Digests]()
     for filing in filings:
         fields = filing.fields
         shape.filings += 1
@@ -63,24 +63,24 @@ def measured(filings: Iterable[Filing]) -> Shape:
 
 
 @dataclass(frozen=True)
-class _Said:
-    """Digests of what a report said, for the next year's."""
+class _Digests:
+    """Digests of a report's sentences, to compare with the next year's."""
 
     headings: set[int]
     bodies: set[int]
 
 
-def _report(shape: Shape, filing: Filing, before: _Said | None) -> _Said:
+def _report(shape: Shape, filing: Filing, before: _Digests | None) -> _Digests:
     year = int(filing.fields["period_of_report"][:4])
     bodies = [_body(factor, year) for factor in filing.factors]
-    said = _Said({hash(factor.heading) for factor in filing.factors}, set(map(hash, bodies)))
+    digests = _Digests({hash(factor.heading) for factor in filing.factors}, set(map(hash, bodies)))
     shape.headings[filing.headings] += 1
     shape.lengths.append(len(filing.fields["item_1A"]))
     shape.factors.append(len(filing.factors))
     shape.bodies += map(len, bodies)
     if before:
-        shape.headings_repeated.append(_share(said.headings, before.headings))
-        shape.bodies_repeated.append(_share(said.bodies, before.bodies))
+        shape.headings_repeated.append(_share(digests.headings, before.headings))
+        shape.bodies_repeated.append(_share(digests.bodies, before.bodies))
     else:
         sentences = [
             text
@@ -90,7 +90,7 @@ def _report(shape: Shape, filing: Filing, before: _Said | None) -> _Said:
         ]
         shape.sentences += len(sentences)
         shape.distinct_sentences |= set(map(hash, sentences))
-    return said
+    return digests
 
 
 def _body(factor: RiskFactor, year: int) -> str:
@@ -102,7 +102,7 @@ def _share(now: set[int], before: set[int]) -> float:
 
 
 def table(shape: Shape) -> str:
-    """The shape for a person to read."""
+    """Return the statistics as a text table."""
     rows = [
         (
             "filings",
@@ -130,7 +130,7 @@ def _counts(counted: Counter[str]) -> str:
 
 def _quantiles(numbers: list[int] | list[float]) -> str:
     if len(numbers) < 2:
-        return "too few to say"
+        return "too few"
     tenths = statistics.quantiles(numbers, n=10)
     return "  ".join(
         f"{name} {value:,.2f}" if max(numbers) <= 1 else f"{name} {value:,.0f}"

@@ -1,4 +1,4 @@
-"""What risk factors are about: a title of one to four words, and the cause of the risk as a noun
+"""The topics of risk factors: a title of one to four words, and the cause of the risk as a noun
 phrase.
 
 The slots in a cause are those of `phrases`. A cause is followed by "could", "may" or "might" only,

@@ -72,7 +72,8 @@ class _AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
-            print(json.dumps({"ready": True, "host": self._host}), flush=True)  # noqa: T201 - the contract with `up`
+            ready = {"ready": True, "host": self._host}
+            print(json.dumps(ready), flush=True)  # noqa: T201 - a line for the caller
 
 
 def _ensure_metastore(store: Store, admin: str, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The Starlette application: it authenticates a call, runs its handler, and writes the audit line."""
+"""The Starlette application: it authenticates a call, runs its handler, and writes the audit log."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Server:
         return response
 
     def _in_thread(self, endpoint: Endpoint) -> RawHandler:
-        """Run a JSON endpoint's handler in a thread and, unless it calls AWS, in one transaction."""
+        """Run a JSON endpoint's handler in a thread, in a transaction unless it calls AWS."""
 
         def work(call: Call) -> Json:
             if not endpoint.atomic:

@@ -32,7 +32,7 @@ class ControlPlane:
 
     def identity(self) -> str:
         """Return the ARN that a storage role has to trust."""
-        return str(self._ask("get_caller_identity")["Arn"])
+        return str(self._call_sts("get_caller_identity")["Arn"])
 
     def assume(
         self, role_arn: str, external_id: str, *, seconds: int, policy: Any = None
@@ -44,7 +44,7 @@ class ControlPlane:
             Unavailable: STS does not answer.
         """
         narrowed = {"Policy": json.dumps(policy)} if policy else {}
-        answer = self._ask(
+        answer = self._call_sts(
             "assume_role",
             RoleArn=role_arn,
             RoleSessionName="unity-catalog",
@@ -67,7 +67,7 @@ class ControlPlane:
             self._storage[role_arn] = (credentials["Expiration"].timestamp(), client)
         return client
 
-    def _ask(self, operation: str, **arguments: Any) -> Any:
+    def _call_sts(self, operation: str, **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
         with self._lock:

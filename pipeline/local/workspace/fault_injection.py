@@ -33,7 +33,7 @@ _ERROR_CODES = {
 
 @dataclass
 class Fault:
-    """One rule; `drop` closes the connection without an answer, before or after the handler runs."""
+    """One rule; `drop` closes the connection unanswered, before or after the handler runs."""
 
     path: str
     method: str = ""

@@ -22,7 +22,8 @@ Document = dict[str, Any]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL, UNIQUE (kind, key))
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL,
+    UNIQUE (kind, key))
 """
 _PUT = """
 INSERT INTO documents (kind, key, document) VALUES (?, ?, ?)

@@ -80,13 +80,14 @@ def train(
     from steps.train.fine_tuning.checkpoints import Checkpoints
     from steps.train.fine_tuning.evaluation import Evaluation
     from steps.train.fine_tuning.history import History
+    from steps.train.fine_tuning.run import TrainingRun
     from steps.train.planning import flops
     from steps.train.planning.shapes import Shape
     from steps.train.stopping import StopSignal
 
     history, shape = History(), Shape.of(tuned.config.text_config)
     with tempfile.TemporaryDirectory() as folder:
-        course = training_loop.Course(
+        run = TrainingRun(
             rows=rows,
             schedule=_schedule(len(rows), settings),
             batching=settings.batching,
@@ -97,7 +98,7 @@ def train(
             stop=StopSignal(),
             flops=lambda tokens: flops.of_step(shape, RANK, tokens).total,
         )
-        training_loop.train(tuned, course, history, resume=None)
+        training_loop.train(tuned, run, history, resume=None)
     return Trained([point["train_loss"] for point in history.curve], history.flops / history.tokens)
 
 

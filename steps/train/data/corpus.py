@@ -182,7 +182,7 @@ def _require_some(split: str, lengths: Lengths, row_tokens: int) -> None:
     if lengths.documents:
         return
     raise UsageError(
-        f"the {split} split holds no example to use",
+        f"the {split} split has no usable example",
         expected=f"at least one example of at most {row_tokens} tokens",
         got=f"{lengths.examples} examples, the longest of {lengths.longest} tokens, "
         f"{dict(lengths.affected_documents)}",

@@ -88,7 +88,7 @@ def _refused(what: str, got: str) -> IntegrityError:
         what,
         expected=f"text columns {', '.join(texts)}, year a whole number",
         got=got,
-        do="find out what wrote the curated table: Prepare of this version must have",
+        do="find out what wrote the curated table; only Prepare of this version may",
     )
 
 

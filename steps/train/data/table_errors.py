@@ -22,12 +22,14 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise IntegrityError(
-            f"gone: {doing}",
+            f"cannot {doing}: the file is missing",
             expected="the file that Prepare's manifest names",
             got=one_line(error),
             do="find out who removed it, then start a new execution",
         ) from error
     except TableNotFoundError as error:
-        raise NotFound(f"no Delta table there: {doing}", got=one_line(error)) from error
+        raise NotFound(
+            f"cannot {doing}: the location holds no Delta table", got=one_line(error)
+        ) from error
     except (OSError, DeltaError) as error:
         raise storage_error(doing, error) from error

@@ -1,9 +1,10 @@
-"""The hosts of this job and the network between them, as SageMaker describes them in `resourceconfig.json`.
+"""Read the hosts of this job and their network from SageMaker's `resourceconfig.json`.
 
     cluster = read(paths.root / "input" / "config" / "resourceconfig.json")
-    environment(cluster)      what NCCL and libfabric must be told on these hosts
+    environment(cluster)      variables for NCCL and libfabric on these hosts
 
-Which instances have EFA, and which of them let the network card read GPU memory, are facts of AWS and stand here once.
+The facts of AWS are here: the instances with EFA (Elastic Fabric Adapter, AWS's network for
+collective operations), and those whose network card can read GPU memory.
 """
 
 import json
@@ -12,27 +13,31 @@ from pathlib import Path
 
 from steps.governance.errors import UsageError
 
-# Source: EC2 User Guide, "Elastic Fabric Adapter", supported instance types; checked by
-# `aws ec2 describe-instance-types --filters Name=network-info.efa-supported,Values=true`. [unverified: no account here]
+# Source: EC2 User Guide, "Elastic Fabric Adapter", supported instance types; to check, run
+# `aws ec2 describe-instance-types --filters Name=network-info.efa-supported,Values=true`.
+# [unverified: no account here]
 _EFA = frozenset(
     {"ml.g5.8xlarge", "ml.g5.12xlarge", "ml.g5.16xlarge", "ml.g5.24xlarge", "ml.g5.48xlarge"}
     | {"ml.g6.8xlarge", "ml.g6.12xlarge", "ml.g6.16xlarge", "ml.g6.24xlarge", "ml.g6.48xlarge"}
     | {"ml.g6e.8xlarge", "ml.g6e.12xlarge", "ml.g6e.16xlarge", "ml.g6e.24xlarge", "ml.g6e.48xlarge"}
-    | {
-        "ml.p4d.24xlarge",
-        "ml.p4de.24xlarge",
-        "ml.p5.48xlarge",
-        "ml.p5e.48xlarge",
-        "ml.p5en.48xlarge",
-    }
+    | {"ml.p4d.24xlarge", "ml.p4de.24xlarge"}
+    | {"ml.p5.48xlarge", "ml.p5e.48xlarge", "ml.p5en.48xlarge"}
 )
-# GPUDirect RDMA. On g5 there is no such read, and asking for it ends the job at its first collective. [unverified]
+# Prefixes of instance types with GPUDirect RDMA: EFA reads GPU memory directly. g5 does not support
+# it, and requesting it there ends the job at its first collective operation. [unverified]
 _DEVICE_RDMA = ("ml.p4d.", "ml.p4de.", "ml.p5.", "ml.p5e.", "ml.p5en.")
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """This host among the job's hosts; names are such that the hosts can reach each other by them."""
+    """The hosts of this job. They reach each other by these names.
+
+    Attributes:
+        current_host: this host.
+        hosts: all hosts, sorted.
+        interface: the network interface for NCCL and gloo.
+        instance_type: such as ml.p4d.24xlarge.
+    """
 
     current_host: str
     hosts: tuple[str, ...]
@@ -41,21 +46,21 @@ class Cluster:
 
     @property
     def first_host(self) -> str:
-        """Where the processes meet."""
+        """The host of the rendezvous."""
         return self.hosts[0]
 
 
-ALONE = Cluster("localhost", ("localhost",))
+SINGLE_HOST = Cluster("localhost", ("localhost",))
 
 
 def read(path: Path) -> Cluster:
-    """What SageMaker wrote; without the file this host is alone.
+    """Read SageMaker's file. Without it, the job has a single host.
 
     Raises:
-        UsageError: the file is there and cannot be understood.
+        UsageError: the file exists but is not valid.
     """
     if not path.exists():
-        return ALONE
+        return SINGLE_HOST
     try:
         content = json.loads(path.read_bytes())
         cluster = Cluster(
@@ -65,29 +70,32 @@ def read(path: Path) -> Cluster:
             content.get("current_instance_type"),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unusable(path, f"{type(error).__name__}: {error}") from None
+        raise _invalid(path, f"{type(error).__name__}: {error}") from None
     if cluster.current_host not in cluster.hosts:
-        raise _unusable(path, f"host {cluster.current_host} among {', '.join(cluster.hosts)}")
+        raise _invalid(path, f"host {cluster.current_host} among {', '.join(cluster.hosts)}")
     return cluster
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
-    """Variables for NCCL and libfabric. A single host needs none: its GPUs speak over NVLink or PCIe."""
+    """Return environment variables for NCCL and libfabric.
+
+    A single host needs none: its GPUs communicate over NVLink or PCIe.
+    """
     if len(cluster.hosts) == 1:
         return {}
-    told = {"NCCL_DEBUG": "WARN"}
-    if (
-        cluster.interface
-    ):  # where NCCL and gloo find each other; the data goes over EFA where there is one
-        told |= {"NCCL_SOCKET_IFNAME": cluster.interface, "GLOO_SOCKET_IFNAME": cluster.interface}
+    variables = {"NCCL_DEBUG": "WARN"}
+    if cluster.interface:
+        # NCCL and gloo connect over this interface; NCCL's data uses EFA if there is one.
+        variables["NCCL_SOCKET_IFNAME"] = cluster.interface
+        variables["GLOO_SOCKET_IFNAME"] = cluster.interface
     if cluster.instance_type in _EFA:
-        told["FI_PROVIDER"] = "efa"
+        variables["FI_PROVIDER"] = "efa"
     if (cluster.instance_type or "").startswith(_DEVICE_RDMA):
-        told["FI_EFA_USE_DEVICE_RDMA"] = "1"
-    return told
+        variables["FI_EFA_USE_DEVICE_RDMA"] = "1"
+    return variables
 
 
-def _unusable(path: Path, got: str) -> UsageError:
+def _invalid(path: Path, got: str) -> UsageError:
     return UsageError(
         f"{path.name} cannot be used",
         expected="current_host, hosts and network_interface_name, as SageMaker writes them",

@@ -1,17 +1,19 @@
-"""A base that does not fit one GPU, spread over all of them with FSDP2; its training state as shards.
+"""Split a base that does not fit one GPU among all of them with FSDP2, and save its training state.
 
-    shard(model, device, count)           before Trainer sees it: each decoder layer's weights are split among the processes
-    save(model, optimizer, folder)        the optimizer's state, each process its part; the frozen base is never saved
-    load(model, optimizer, folder)        by any number of processes, sharded or not: torch reads the parts it needs
-    whole_adapters(model)                 the adapters' full tensors: a checkpoint has them whole, as the result does
+    shard(model, device, count)           before Trainer is made: split each decoder layer
+    save(model, optimizer, folder)        write the optimizer state, each process its part
+    load(model, optimizer, folder)        read it with any number of processes, sharded or not
+    whole_adapters(model)                 the complete tensors of the adapters
 
-Each layer is gathered just before it runs, forward and backward, and let go again. Embedding, final norm and head stay
-whole on every GPU: the loss multiplies by the head outside of any layer, so they would be gathered for the whole pass
-anyway, and sharding them would cost traffic and save no memory at the peak.
+FSDP2 gathers each layer just before it runs, in forward and backward, and releases it afterwards.
+Embedding, final norm and head stay whole on every GPU: the loss multiplies by the head outside of
+any layer, so they would be gathered during the whole pass. Splitting them would cost traffic
+without lowering the peak.
 
-transformers' Trainer knows models that were sharded before it got them, wraps nothing around those, and moves nothing.
-The state is safetensors files with their offsets and one JSON file: torch's own format has a pickled index, which would
-run what somebody put there.
+A model that is sharded before transformers' Trainer receives it is neither wrapped nor moved by it.
+The frozen base is never saved, and checkpoints and results contain whole adapters. The optimizer
+state is stored as safetensors files with their offsets and one JSON file. torch's own format is not
+used: its index is pickled, so loading it would run code from the file.
 """
 
 import json
@@ -37,10 +39,12 @@ _RATES = "learning_rates.json"
 
 
 def shard(model: PeftModel, device: torch.device, count: int) -> None:
-    """Split every decoder layer, its adapters with it, among `count` processes; what is not split goes to `device`.
+    """Split every decoder layer, with its adapters, among `count` processes.
 
-    Load the model on the CPU first: safetensors' tensors are views of the file there, so only the layer at hand and the
-    shards kept take memory.
+    The other parameters move to `device` as a whole.
+
+    Load the model on the CPU first. Its tensors are then views of the safetensors file, so only the
+    current layer and the shards of this process take memory.
     """
     inner: Any = model.base_model.model
     layers = list(inner.model.language_model.layers)
@@ -52,18 +56,17 @@ def shard(model: PeftModel, device: torch.device, count: int) -> None:
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(inner, mesh=mesh, ignored_params=kept_whole)
-    inner._is_distributed_loading_by_transformers = (
-        True  # what transformers' own sharding sets, and Trainer asks for
-    )
+    # transformers' own sharding sets this attribute, and Trainer reads it.
+    inner._is_distributed_loading_by_transformers = True
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether `shard` was here."""
+    """Return whether `shard` has split this model."""
     return any(isinstance(module, FSDPModule) for module in model.modules())
 
 
 def save(model: PeftModel, optimizer: torch.optim.Optimizer, folder: Path, *, leader: bool) -> None:
-    """Write the optimizer's state below `folder`; every process calls it and writes its part."""
+    """Write the optimizer state below `folder`. Every process calls this and writes its part."""
     state = {
         f"{name}.{key}": value.reshape(-1) if value.dim() == 0 else value
         for name, parameter in _trained(model).items()
@@ -77,22 +80,22 @@ def save(model: PeftModel, optimizer: torch.optim.Optimizer, folder: Path, *, le
 
 
 def load(model: PeftModel, optimizer: torch.optim.Optimizer, folder: Path) -> None:
-    """Take the optimizer's state from what `save` wrote; every process calls it and reads what it needs."""
+    """Load the optimizer state that `save` wrote. Every process calls this and reads its part."""
     reader = HuggingFaceStorageReader(str(folder / FOLDER))
     entries: dict[str, Any] = reader.read_metadata().state_dict_metadata
-    places = {name: _room(_trained(model), name, entry.size) for name, entry in entries.items()}
+    tensors = {name: _empty(_trained(model), name, entry.size) for name, entry in entries.items()}
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="torch.distributed is disabled", category=UserWarning
         )
-        state_dict_loader.load(places, storage_reader=reader, no_dist=not is_initialized())
+        state_dict_loader.load(tensors, storage_reader=reader, no_dist=not is_initialized())
     content = optimizer.state_dict()
     names = {parameter: name for name, parameter in _trained(model).items()}
     for number, parameter in enumerate(_numbered(optimizer)):
         prefix = f"{names[parameter]}."
         content["state"][number] = {
             key.removeprefix(prefix): value[0] if value.shape == (1,) else value
-            for key, value in places.items()
+            for key, value in tensors.items()
             if key.startswith(prefix)
         }
     rates = json.loads((folder / FOLDER / _RATES).read_bytes())
@@ -102,7 +105,7 @@ def load(model: PeftModel, optimizer: torch.optim.Optimizer, folder: Path) -> No
 
 
 def load_whole(optimizer: torch.optim.Optimizer, content: dict[str, Any]) -> None:
-    """Take the state of an optimizer that was not sharded, each process its part."""
+    """Load the state of an optimizer that was not sharded; each process keeps its part."""
     for number, parameter in enumerate(_numbered(optimizer)):
         state = content["state"][number]
         content["state"][number] = {
@@ -113,7 +116,10 @@ def load_whole(optimizer: torch.optim.Optimizer, content: dict[str, Any]) -> Non
 
 
 def part_of(whole: Tensor, like: Tensor) -> Tensor:
-    """This process's part of a tensor that every process has whole, split like another; all of it if that is not split."""
+    """Return this process's part of a whole tensor, split like the tensor `like`.
+
+    Every process must have the whole tensor. If `like` is not split, all of it is returned.
+    """
     if not isinstance(like, DTensor):
         return whole
     return distribute_tensor(
@@ -122,7 +128,7 @@ def part_of(whole: Tensor, like: Tensor) -> Tensor:
 
 
 def whole_adapters(model: PeftModel) -> dict[str, Tensor]:
-    """Every adapter's full tensor on the CPU; every process calls it, and gets all of them."""
+    """Return the complete tensor of every adapter, on the CPU. Every process must call this."""
     return {name: _whole(parameter.detach()) for name, parameter in _trained(model).items()}
 
 
@@ -133,12 +139,15 @@ def _trained(model: PeftModel) -> dict[str, nn.Parameter]:
 
 
 def _numbered(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
-    """The parameters in the order in which an optimizer's state counts them."""
+    """Return the parameters in the order of their numbers in the optimizer state."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _room(trained: dict[str, nn.Parameter], name: str, size: torch.Size) -> Tensor:
-    """An empty tensor for one part of the saved state: split like its parameter, if it has its parameter's shape."""
+def _empty(trained: dict[str, nn.Parameter], name: str, size: torch.Size) -> Tensor:
+    """Return an empty tensor to load one entry of the state into.
+
+    An entry with the shape of its parameter is split like the parameter; others are whole.
+    """
     parameter = trained[name.rpartition(".")[0]]
     return torch.zeros_like(parameter.detach()) if size == parameter.shape else torch.zeros(size)
 

@@ -1,11 +1,11 @@
-"""How the workers of one host ended, told to the process that started them: that one answers for the whole job.
+"""How each worker of a host ended, written by the worker and read by the launcher.
 
-    told = tell(exit_code, reason)      in a worker, at its end; False where nobody asked (a job of one process)
-    first(folder)                       in the launcher: the ending that explains the others, None if no worker told any
+    report(exit_code, reason)       in a worker, at its end
+    decisive(folder)                in the launcher: the ending that explains the others
 
-One worker's failure makes the others fail: their connections break, or they are sent SIGTERM. An exit code seen from
-outside does not say who began, because the process that began may be the slower one to go. So each worker writes down
-its own ending while it still holds its connections, and the earliest that is not "done" counts.
+When one worker fails, the others fail too: their connections break, or they receive SIGTERM. Exit
+codes do not show which one failed first, because its process may exit last. So each worker writes
+its ending to a file while it still holds its connections, and the earliest failure is decisive.
 """
 
 import json
@@ -14,35 +14,44 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FOLDER = "GOVERNED_FINETUNE_ENDINGS"  # set by the launcher for its workers
+FOLDER = "GOVERNED_FINETUNE_ENDINGS"  # the launcher sets this variable for its workers
 
 
 @dataclass(frozen=True)
 class Ending:
-    """One worker's end; `reason` is empty where exit code 0 or 143 says it all."""
+    """The end of one worker.
+
+    Attributes:
+        exit_code: of its process.
+        reason: the error message; empty for exit codes 0 and 143, which need none.
+        at: nanoseconds since 1970, by this host's clock.
+    """
 
     exit_code: int
     reason: str = ""
-    at: int = 0  # nanoseconds since 1970, by this host's clock
+    at: int = 0
 
 
-def tell(exit_code: int, reason: str = "") -> bool:
-    """Write this worker's ending down for its launcher, if there is one. Its first word counts."""
+def report(exit_code: int, reason: str = "") -> bool:
+    """Write the ending of this worker for its launcher. Later calls have no effect.
+
+    Returns:
+        Whether there is a launcher. A job of one process does not have one.
+    """
     folder, rank = os.environ.get(FOLDER), os.environ.get("RANK", "0")
     if folder is None:
         return False
-    told = Path(folder) / f"{rank}.json"
-    if not told.exists():
-        partial = told.with_suffix(".partial")
-        partial.write_text(
-            json.dumps(asdict(Ending(exit_code, reason, time.time_ns()))), encoding="utf-8"
-        )
-        partial.replace(told)
+    path = Path(folder) / f"{rank}.json"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        ending = Ending(exit_code, reason, time.time_ns())
+        partial.write_text(json.dumps(asdict(ending)), encoding="utf-8")
+        partial.replace(path)
     return True
 
 
-def first(folder: Path) -> Ending | None:
-    """The earliest ending that was no success; a success if all told are."""
+def decisive(folder: Path) -> Ending | None:
+    """Return the earliest failure, or else the earliest success; None if no worker wrote one."""
     endings = [Ending(**json.loads(path.read_bytes())) for path in sorted(folder.glob("*.json"))]
     failed = [ending for ending in endings if ending.exit_code != 0]
     return min(failed or endings, key=lambda ending: ending.at, default=None)

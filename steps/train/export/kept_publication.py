@@ -49,12 +49,12 @@ def recall(
     except FileNotFoundError:
         return None
     except IntegrityError as error:
-        metric_lines.say(f"the publication of an earlier start is not reused: {error.what}")
+        metric_lines.report_info(f"the publication of an earlier start is not reused: {error.what}")
         return None
     if (model_folder.entries(staged), merged) != (trained.files, trained.merged):
-        metric_lines.say(
+        metric_lines.report_info(
             "the publication of an earlier start is not reused: this start made other files"
         )
         return None
-    metric_lines.say("publishing what an earlier start of this job was about to publish")
+    metric_lines.report_info("publishing what an earlier start of this job was about to publish")
     return trained

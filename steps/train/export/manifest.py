@@ -12,7 +12,7 @@ from steps.governance.manifest import (
     TrainingMetrics,
 )
 from steps.train.arguments import Arguments
-from steps.train.fine_tuning.fine_tune import Tuned
+from steps.train.fine_tuning.task import Tuned
 from steps.train.tracking.tracker import LiveMetrics
 
 

@@ -1,10 +1,11 @@
-"""Loss on held-out examples, weighted by token: nats per target token, the same for any batch composition.
+"""Compute the loss on held-out examples, in nats per target token.
 
     found = evaluate(model, rows, precision, rows_at_once=4, stop=stop)
     found.loss, found.by_year["2019"].loss, found.by_group["finance"].tokens
 
-Trainer's own eval_loss is a mean of batch means, which depends on which examples share a batch. The same tokens are also
-told by filing year and by group of companies; each of the two partitions sums to the whole.
+The mean is weighted by token, so it does not depend on which documents share a batch. Trainer's own
+eval_loss is a mean of batch means and does. The loss is also reported by filing year and by company
+group; the parts of each of these two partitions sum to the whole.
 """
 
 import math
@@ -25,7 +26,12 @@ from steps.train.stopping import StopSignal
 
 @dataclass(frozen=True)
 class Part:
-    """Mean negative log likelihood in nats per target token, over so many of them (`tokens` may be few: read both)."""
+    """The loss over some documents. Read it together with `tokens`, which may be few.
+
+    Attributes:
+        loss: mean negative log likelihood, in nats per target token.
+        tokens: target tokens.
+    """
 
     loss: float
     tokens: int
@@ -38,13 +44,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation(Part):
-    """The same over all documents, and over those of each filing year and company group (`unknown` is a name, too)."""
+    """The loss over all documents, and by filing year and company group (one is `unknown`)."""
 
     by_year: dict[str, Part] = field(default_factory=dict)
     by_group: dict[str, Part] = field(default_factory=dict)
 
 
-Measured = tuple[Document, float]  # summed negative log likelihood of its target tokens, in nats
+# Each document with the summed negative log likelihood of its target tokens, in nats.
+Losses = Iterable[tuple[Document, float]]
 
 
 @torch.no_grad()
@@ -56,27 +63,27 @@ def evaluate(
     rows_at_once: int,
     stop: StopSignal,
 ) -> Evaluation:
-    """The loss of `model` on every document of `rows`.
+    """Return the loss of `model` on every document of `rows`. Every process must call this.
 
     Raises:
-        Stopped: SIGTERM came.
+        Stopped: SIGTERM was received.
     """
     model.eval()
-    me, mine = processes.here(), _Sums()
-    for part, counts in me.share(rows, rows_at_once):
+    group, mine = processes.here(), _LossSums()
+    for part, counts in group.share(rows, rows_at_once):
         stop.check()
-        measured = measure(model, part, precision)
+        losses = document_losses(model, part, precision)
         if counts:
-            mine.add(measured)
-    total = _Sums()
-    for sums in me.gather(mine):
+            mine.add(losses)
+    total = _LossSums()
+    for sums in group.gather(mine):
         total.join(sums)
     return total.evaluation()
 
 
 @torch.no_grad()
-def measure(model: nn.Module, rows: Sequence[Row], precision: Precision) -> Iterable[Measured]:
-    """Each document of one pass with its negative log likelihood."""
+def document_losses(model: nn.Module, rows: Sequence[Row], precision: Precision) -> Losses:
+    """Return the loss of each document of `rows`, computed in one pass."""
     documents = [document for row in rows for document in row]
     with autocast(precision):
         nll = model(**on_device(collate(rows), precision), by_token=True).loss  # (target tokens,)
@@ -85,8 +92,8 @@ def measure(model: nn.Module, rows: Sequence[Row], precision: Precision) -> Iter
 
 
 @dataclass
-class _Sum:
-    """Of negative log likelihoods, in nats."""
+class _LossSum:
+    """Summed negative log likelihood, in nats, and the number of target tokens."""
 
     nll: float = 0.0
     tokens: int = 0
@@ -101,42 +108,42 @@ class _Sum:
 
 
 @dataclass
-class _Sums:
-    """Of all documents that one process has measured, and of each part of them."""
+class _LossSums:
+    """Sums over the documents that one process has evaluated, in all and by part."""
 
-    whole: _Sum = field(default_factory=_Sum)
-    by_year: defaultdict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
-    by_group: defaultdict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    whole: _LossSum = field(default_factory=_LossSum)
+    by_year: defaultdict[str, _LossSum] = field(default_factory=lambda: defaultdict(_LossSum))
+    by_group: defaultdict[str, _LossSum] = field(default_factory=lambda: defaultdict(_LossSum))
 
-    def add(self, measured: Iterable[Measured]) -> None:
-        """Count these documents."""
-        for document, nll in measured:
+    def add(self, losses: Losses) -> None:
+        """Add these documents."""
+        for document, nll in losses:
             year = UNKNOWN if document.year is None else str(document.year)
             for total in (self.whole, self.by_year[year], self.by_group[document.group]):
                 total.add(nll, document.target_tokens)
 
-    def join(self, other: "_Sums") -> None:
-        """Count what another process has measured."""
+    def join(self, other: "_LossSums") -> None:
+        """Add the sums of another process."""
         self.whole.add(other.whole.nll, other.whole.tokens)
         for ours, theirs in ((self.by_year, other.by_year), (self.by_group, other.by_group)):
             for name, total in theirs.items():
                 ours[name].add(total.nll, total.tokens)
 
     def evaluation(self) -> Evaluation:
-        """Their means."""
+        """Return the means."""
         return Evaluation(
             self.whole.loss, self.whole.tokens, _parts(self.by_year), _parts(self.by_group)
         )
 
 
-def _parts(sums: dict[str, _Sum]) -> dict[str, Part]:
+def _parts(sums: dict[str, _LossSum]) -> dict[str, Part]:
     return {
         name: Part(total.loss, total.tokens) for name, total in sorted(sums.items()) if total.tokens
     }
 
 
 def on_device(batch: dict[str, Tensor | int], precision: Precision) -> dict[str, Tensor | int]:
-    """The batch where the model is."""
+    """Return the batch with its tensors on the model's device."""
     device = precision.device.torch_device
     return {
         name: value.to(device) if isinstance(value, Tensor) else value
@@ -145,7 +152,7 @@ def on_device(batch: dict[str, Tensor | int], precision: Precision) -> dict[str,
 
 
 def autocast(precision: Precision) -> torch.autocast:
-    """float32 adapters over a bfloat16 base; nothing on a float32 base."""
+    """Return autocast for float32 adapters over a bfloat16 base; disabled for a float32 base."""
     return torch.autocast(
         precision.device.torch_device.type, torch.bfloat16, enabled=precision.autocast
     )

@@ -1,7 +1,8 @@
-"""Out of memory: the same training with fewer rows at once, said once, from the last saved state.
+"""After an out-of-memory error, continue from the last checkpoint with smaller passes.
 
-An optimizer step keeps its rows: half of them at once means twice as many passes, and the accumulated gradient is the
-same token mean. What follows is the same training up to rounding.
+An optimizer step keeps its rows. With half of them in each pass there are twice as many passes, and
+the accumulated gradient is the mean over the same tokens. So the training is the same up to
+rounding.
 """
 
 from dataclasses import replace
@@ -13,41 +14,52 @@ from steps.governance.errors import GovernanceError
 from steps.train.fine_tuning import training_loop
 from steps.train.fine_tuning.evaluation import Evaluation
 from steps.train.fine_tuning.history import History
-from steps.train.fine_tuning.training_loop import Course
+from steps.train.fine_tuning.run import TrainingRun
 from steps.train.planning.batching import Batching
 from steps.train.tracking import metric_lines
 
 
 class OutOfMemory(GovernanceError):
-    """The device has no room for even the smallest pass."""
+    """The device has no memory for even the smallest pass."""
 
 
-def train(model: PeftModel, course: Course, before: Evaluation) -> History:
-    """`loop.train` from the newest checkpoint or from the start, with as little memory at once as it turns out to need.
+def train(model: PeftModel, run: TrainingRun, before: Evaluation) -> History:
+    """Train from the newest checkpoint, or from the start, with passes that fit the memory.
+
+    Each out-of-memory error is answered with the next smaller batching.
+
+    Args:
+        model: the model, with adapters that have not been trained yet.
+        run: data, settings, and where to report and save.
+        before: the evaluation of the base model, which starts a new history.
+
+    Returns:
+        The history of the finished training.
 
     Raises:
-        OutOfMemory: one row at a time, with every layer recomputed, is too much.
-        Stopped, Diverged, Conflict, IntegrityError: see `loop.train` and `checkpoints`.
+        OutOfMemory: one row does not fit although every layer recomputes.
+        Stopped, Diverged, Conflict, IntegrityError: see training_loop.py and checkpoints.py.
     """
-    alone = course.processes.count == 1
+    single = run.processes.count == 1
+    # The adapters before the first step, to start again from them; see `_smaller`.
     initial = (
         {name: tensor.detach().cpu().clone() for name, tensor in _adapters(model).items()}
-        if alone
+        if single
         else {}
     )
     while True:
-        resume = course.newest()
+        resume = run.newest_checkpoint()
         history = resume.history() if resume else History(before=before)
         if resume:
             history.resumed_from.append(resume.step)
-            metric_lines.say(f"resuming from checkpoint-{resume.step}")
+            metric_lines.report_info(f"resuming from checkpoint-{resume.step}")
         try:
-            training_loop.train(model, course, history, resume=resume)
+            training_loop.train(model, run, history, resume=resume)
         except torch.OutOfMemoryError as error:
-            course = replace(course, batching=_smaller(course, str(error)))
+            run = replace(run, batching=_smaller(run, str(error)))
         else:
             return history
-        # outside the handler: the traceback held what the failed pass had allocated
+        # Not in the handler: its traceback refers to the tensors of the failed pass.
         model.zero_grad(set_to_none=True)
         set_peft_model_state_dict(model, initial)
         torch.cuda.empty_cache()
@@ -58,19 +70,25 @@ def _adapters(model: PeftModel) -> dict[str, torch.Tensor]:
     return state
 
 
-def _smaller(course: Course, why: str) -> Batching:
-    alone = (
-        course.processes.count == 1
-    )  # several cannot begin anew: the others wait in the middle of the failed step
-    smaller = course.batching.smaller() if alone else None
+def _smaller(run: TrainingRun, reason: str) -> Batching:
+    """Return the next smaller batching.
+
+    Several processes cannot start again: the others wait in the middle of the failed step.
+
+    Raises:
+        OutOfMemory: this is the smallest, or the job has several processes.
+    """
+    single = run.processes.count == 1
+    smaller = run.batching.smaller() if single else None
     if smaller is None:
         raise OutOfMemory(
             "the device has no memory for one row"
-            if alone
+            if single
             else "one of several devices has no memory for its rows",
-            expected=f"room for {course.batching} on {course.precision.device.name}",
-            got=why.splitlines()[0][:200],
-            do="lower SequenceLength or LoraRank, or choose a TrainInstanceType with more GPU memory",
+            expected=f"room for {run.batching} on {run.precision.device.name}",
+            got=reason.splitlines()[0][:200],
+            do="lower SequenceLength or LoraRank, "
+            "or choose a TrainInstanceType with more GPU memory",
         ) from None
-    metric_lines.say(f"out of memory: going on with {smaller} instead of {course.batching}")
+    metric_lines.report_info(f"out of memory: continuing with {smaller} instead of {run.batching}")
     return smaller

@@ -1,10 +1,12 @@
-"""Which row comes when: a new order each epoch, the same for any number of processes.
+"""The order of rows: new in each epoch, and the same for any number of processes.
 
-    Trainer(train_dataset=Padded(rows), …) with Order(len(rows), seed=17, multiple=micro_rows * processes) as its sampler
+    Trainer(train_dataset=PaddedRows(rows), …)
+    RowOrder(len(rows), seed=17, multiple=micro_rows * processes)      the sampler of this Trainer
 
-The first steps of an epoch hold the same rows whether one process takes them or eight, so they are the same training.
-Where the rows do not go round evenly, accelerate would give some processes rows of the epoch's beginning a second time;
-here they get a blank row instead: one token without a label, which weighs nothing.
+The optimizer steps of an epoch hold the same rows for one process and for eight, so the training is
+the same. If the last step has too few rows for all processes, accelerate would repeat rows from the
+beginning of the epoch. Here the missing rows are blank instead: one token without a label, which
+adds nothing to the loss.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +20,8 @@ from steps.train.data.packing import Row
 _BLANK = [Document((0,), 1)]
 
 
-class Padded(Sequence[Row]):
-    """The rows, and a blank one under every number beyond them."""
+class PaddedRows(Sequence[Row]):
+    """The rows of a training, and a blank row at every index past the end."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
@@ -27,13 +29,13 @@ class Padded(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, number: int) -> Row:  # type: ignore[override]  # Trainer asks for one row at a time
-        """The row, read now."""
+    def __getitem__(self, number: int) -> Row:  # type: ignore[override]  # no slices
+        """Read one row."""
         return self._rows[number] if number < len(self._rows) else _BLANK
 
 
-class Order(Sampler[int]):
-    """All row numbers, shuffled by seed and epoch, then blank ones up to a multiple of `multiple`."""
+class RowOrder(Sampler[int]):
+    """All row numbers, shuffled by seed and epoch, then blank ones to a multiple of `multiple`."""
 
     def __init__(self, rows: int, *, seed: int, multiple: int) -> None:
         self._rows, self._seed = rows, seed
@@ -41,7 +43,7 @@ class Order(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """`SharedTrainer` calls this before each epoch, a resumed one too."""
+        """Select the order of an epoch. `SharedTrainer` calls this before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:

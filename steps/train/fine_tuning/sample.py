@@ -1,4 +1,4 @@
-"""What the model says to one held-out question, before and after training: a glance, not a measure."""
+"""Answers of the base and of the tuned model to one held-out prompt, for the report."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _NEW_TOKENS = 48
 
 @dataclass(frozen=True)
 class Sample:
-    """Greedy answers of the base and of the tuned model. The question is named, not quoted: it is governed text."""
+    """Greedy answers of both models. The prompt is governed text: only its id is kept."""
 
     example_id: str
     base: str
@@ -23,11 +23,10 @@ class Sample:
 
 
 def sample(model: PeftModel, chat: Chat, document: Document, precision: Precision) -> Sample:
-    """Let both models answer the question of one held-out example."""
+    """Generate the answers of the tuned model and of its base to the prompt of `document`."""
     model.eval()
-    with torch.compiler.set_stance(
-        "force_eager"
-    ):  # compiled layers would be compiled anew for every token of the answer
+    # Compiled layers would be recompiled for every token of the answer.
+    with torch.compiler.set_stance("force_eager"):
         tuned = _answer(model, chat, document, precision)
         with model.disable_adapter():
             base = _answer(model, chat, document, precision)
@@ -36,16 +35,16 @@ def sample(model: PeftModel, chat: Chat, document: Document, precision: Precisio
 
 @torch.no_grad()
 def _answer(model: PeftModel, chat: Chat, document: Document, precision: Precision) -> str:
-    question = torch.tensor(
+    prompt = torch.tensor(
         [document.ids[: document.prompt_tokens]], device=precision.device.torch_device
-    )
+    )  # (1, prompt tokens)
     with autocast(precision):
-        answered = model.generate(
-            input_ids=question,
+        generated = model.generate(
+            input_ids=prompt,
             max_new_tokens=_NEW_TOKENS,
             max_length=None,
             do_sample=False,
             eos_token_id=EOS,
             pad_token_id=PAD,
-        )
-    return chat.decode(answered[0, question.shape[1] :].tolist())
+        )  # (1, prompt tokens + new tokens)
+    return chat.decode(generated[0, prompt.shape[1] :].tolist())

@@ -1,4 +1,4 @@
-"""What is said of each optimizer step: one metric line, one entry of the loss curve, one value for MLflow."""
+"""Report each optimizer step: a metric line, an entry of the loss curve and values for MLflow."""
 
 import resource
 import time
@@ -11,23 +11,36 @@ from steps.train.fine_tuning.history import History
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Tracker
 
+_FROM_TRAINER = {"train_loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate"}
+
 
 class Reporter:
-    """Measures the time spent in steps and reports each."""
+    """Measures the time of optimizer steps and reports their metrics."""
 
     def __init__(self, history: History, tracker: Tracker, *, peak_flops: float | None) -> None:
-        """`peak_flops`: of the device, operations per second in bfloat16; None where it is not known."""
+        """Start the clock.
+
+        Args:
+            history: the history to continue.
+            tracker: receives the metrics.
+            peak_flops: bfloat16 operations per second of all devices; None omits MFU.
+        """
         self._history, self._tracker, self._peak = history, tracker, peak_flops
-        self._since = time.perf_counter()
+        self._step_began = time.perf_counter()
         self._first_step, self._seconds_here = history.steps, 0.0
 
     def begin(self) -> None:
-        """The next step begins now."""
-        self._since = time.perf_counter()
+        """Start the clock of the next step."""
+        self._step_began = time.perf_counter()
 
     def step_ended(self, tokens: int, flops: int) -> None:
-        """A step over so many tokens, for which the model needs so many operations, has ended; the next one begins."""
-        seconds = time.perf_counter() - self._since
+        """Add a step to the history, and start the clock of the next one.
+
+        Args:
+            tokens: tokens of the step.
+            flops: operations that the model needs for them.
+        """
+        seconds = time.perf_counter() - self._step_began
         self._history.seconds += seconds
         self._history.tokens += tokens
         self._history.flops += flops
@@ -35,10 +48,9 @@ class Reporter:
         self.begin()
 
     def report(self, state: TrainerState, logs: Mapping[str, float]) -> None:
-        """Say what the step gave."""
-        metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()} | self._measured(
-            state
-        )
+        """Report the metrics of the step that has ended."""
+        metrics = {name: float(logs[key]) for name, key in _FROM_TRAINER.items()}
+        metrics |= self._measured(state)
         metric_lines.report_step(state.global_step, **metrics)
         self._history.curve.append({"step": state.global_step, **metrics})
         self._tracker.log(state.global_step, metrics)
@@ -55,11 +67,8 @@ class Reporter:
         }
 
 
-_FROM_TRAINER = {"train_loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate"}
-
-
 def peak_memory_bytes() -> int:
-    """The most this process has held so far: on its GPU, or where there is none, resident in main memory."""
+    """Return the peak memory of this process so far: on its GPU, or else its peak RSS."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB

@@ -1,48 +1,64 @@
-"""transformers' Trainer where several processes share the work, and a checkpoint may be of another number of them.
+"""Extend transformers' Trainer: several processes, our checkpoints, and checks for divergence.
 
-Trainer itself averages gradients over processes by target tokens and wraps the model in DDP. Added here: an order of rows
-that does not depend on the number of processes, and the state of a sharded model: its optimizer's state lies in the
-checkpoint as shards, which any number of processes can read, one too; a whole state of one process can be read by many.
+`SharedTrainer` adds what several processes need. Trainer itself averages gradients over processes
+by target tokens and wraps the model in DDP. Two things are added: an order of rows that does not
+depend on the number of processes, and checkpoints of a sharded model. The latter store the
+optimizer state as shards, which any number of processes can read, also a single one. Many processes
+can also read the optimizer state that a single process wrote.
+
+`FineTuneTrainer` adds our checkpoints, counts tokens, and refuses gradients that are not finite.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
+from steps.train.data.packing import IGNORED, collate
 from steps.train.distributed import fsdp
-from steps.train.fine_tuning.row_order import Order
+from steps.train.fine_tuning import trainer_settings
+from steps.train.fine_tuning.divergence import Diverged
+from steps.train.fine_tuning.history import History
+from steps.train.fine_tuning.row_order import PaddedRows, RowOrder
+from steps.train.fine_tuning.run import TrainingRun
+from steps.train.model import lora
+from steps.train.planning.flops import Tokens
 
 
 class SharedTrainer(Trainer):
-    """Trainer for one process or many, over a model that is whole in each or sharded."""
+    """Trainer for one or several processes, over a model that is whole in each or sharded."""
 
-    _order: Order
+    _order: RowOrder
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Order:
+    def _get_train_sampler(self, train_dataset: Any = None) -> RowOrder:
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        # alone, the last rows of an epoch are a smaller pass, which costs less than a blank row
-        multiple = (
-            self.args.train_batch_size * self.args.world_size if self.args.world_size > 1 else 1
-        )
-        self._order = Order(len(rows), seed=self.args.seed, multiple=multiple)
+        # A single process takes a smaller last pass, which costs less than a blank row.
+        several = self.args.world_size > 1
+        multiple = self.args.train_batch_size * self.args.world_size if several else 1
+        self._order = RowOrder(len(rows), seed=self.args.seed, multiple=multiple)
         return self._order
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """Trainer tells the sampler its epoch through the layers around it. One process that resumes has three of them,
-        several have four, and there accelerate 1.15 stops short: it would begin the first epoch's order again.
+        """Set the sampler's epoch, then run the epoch.
+
+        Trainer sets the epoch through the layers around the sampler. A single process that resumes
+        has three layers, and several processes have four. accelerate 1.15 does not reach the
+        sampler through four: it would repeat the order of the first epoch.
         """
         self._order.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]  # Trainer has no types
 
     @contextmanager
     def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:
-        """Reduce after every pass: gradients stay sharded, and only adapters' travel. (Trainer's own way asks for a
-        configuration that only transformers' loader makes.)
+        """Reduce gradients after every pass: they stay sharded, and there are only the adapters'.
+
+        Trainer's own method needs a configuration that only transformers' loader makes.
         """
         yield
 
@@ -56,7 +72,7 @@ class SharedTrainer(Trainer):
             torch.save(schedule.state_dict(), Path(output_dir, SCHEDULER_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Nothing: `lora.load_adapters` did it, for whole and for sharded models, before there was a Trainer."""
+        """Do nothing: `lora.load_adapters` has loaded the adapters before Trainer was made."""
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None:
@@ -75,5 +91,73 @@ class SharedTrainer(Trainer):
         schedule.load_state_dict(torch.load(folder / SCHEDULER_NAME, weights_only=True))
 
     def _parts(self) -> tuple[Any, Any, Any]:
-        """Model, optimizer and schedule, which are there as soon as training has begun."""
+        """Return model, optimizer and schedule, which exist once training has begun."""
         return self.model, self.optimizer, self.lr_scheduler
+
+
+class FineTuneTrainer(SharedTrainer):
+    """Trainer that writes our checkpoints and also checks that gradients are finite."""
+
+    def __init__(self, model: PeftModel, run: TrainingRun, history: History) -> None:
+        super().__init__(
+            model=model,
+            args=trainer_settings.arguments(
+                run.schedule, run.batching, run.precision, run.checkpoints.folder
+            ),
+            train_dataset=PaddedRows(run.rows),
+            data_collator=collate,
+        )
+        self.run, self.history = run, history
+        self.step_tokens = Tokens(0, 0, 0)  # of this process, in the current optimizer step
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """Return the passes of one optimizer step and their target tokens; count their tokens."""
+        passes, targets = super().get_batch_samples(*args, **kwargs)
+        self.step_tokens = sum(map(_tokens, passes), Tokens(0, 0, 0))
+        return passes, targets
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the adapters only. Trainer's own method also pickles its arguments."""
+        assert isinstance(self.model, PeftModel)  # noqa: S101 - for the type checker
+        lora.save_adapters(self.model, self.run.checkpoints.path(self.state.global_step))
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Write Trainer's files, then the history, then the seal; on failure, remove them."""
+        checkpoints, step = self.run.checkpoints, self.state.global_step
+        with checkpoints.writing(step, leader=self.args.should_save):
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                checkpoints.seal(step, self.history)
+        self.accelerator.wait_for_everyone()
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        """Clip the gradients and check that they are finite.
+
+        Trainer calls this before the optimizer step, so a gradient that is refused here has not
+        changed the adapters, and they can still be saved.
+
+        Raises:
+            Diverged: the norm of the gradients is not finite.
+        """
+        clip: Any = super()._clip_grad_norm  # Trainer has no types
+        norm: torch.Tensor = clip(model)
+        if not math.isfinite(float(norm)):
+            last_good = self.state.global_step
+            if last_good:
+                self._save_checkpoint(model, None)
+            kept = f"; checkpoint-{last_good} keeps the last good state" if last_good else ""
+            raise Diverged(
+                f"training diverged at step {last_good + 1}",
+                expected="a finite loss and gradient norm",
+                got=f"loss {float(self._tr_loss):g}, gradient norm {float(norm):g}",
+                do=f"lower LearningRate{kept}",
+            )
+        return norm
+
+
+def _tokens(batch: dict[str, Any]) -> Tokens:
+    """Count the tokens of one pass. Rows have no padding, so every token counts."""
+    lengths = batch["cu_seq_lens_q"].diff().long()
+    pairs = lengths * (lengths + 1) // 2
+    return Tokens(int(lengths.sum()), int(pairs.sum()), int((batch["labels"] != IGNORED).sum()))

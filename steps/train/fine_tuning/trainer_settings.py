@@ -1,16 +1,18 @@
-"""What a training is told, and what of it transformers' Trainer is told in its own words."""
+"""Settings of a training, and their translation to transformers' `TrainingArguments`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import TrainingArguments
+from transformers import TrainingArguments, enable_full_determinism, set_seed
 
 from steps.train.model.precision import Precision
 from steps.train.planning.batching import Batching
 
 _WARM_UP = 0.03  # of all steps
 _MAX_GRADIENT_NORM = 1.0
-_OPTIMIZERS = {  # hyperparameter → Trainer's name; 8-bit state by bitsandbytes, tensors below 4,096 elements stay float32
+# Hyperparameter → Trainer's name. The 8-bit state is bitsandbytes'; its tensors of fewer than 4,096
+# elements stay in float32.
+_OPTIMIZERS = {
     "adamw": "adamw_torch_fused",
     "adamw_8bit": "adamw_bnb_8bit",
     "paged_adamw_8bit": "paged_adamw_8bit",
@@ -19,7 +21,16 @@ _OPTIMIZERS = {  # hyperparameter → Trainer's name; 8-bit state by bitsandbyte
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train, counted in optimizer steps. `patience` in evaluations; 0: never early."""
+    """Length and learning rate of a training, counted in optimizer steps.
+
+    Attributes:
+        steps: optimizer steps in all.
+        learning_rate: the peak, after the warm-up.
+        seed: of the order of rows.
+        optimizer: a key of `_OPTIMIZERS`.
+        eval_steps: steps between two evaluations.
+        patience: evaluations without improvement before training ends early; 0 disables this.
+    """
 
     steps: int
     learning_rate: float
@@ -29,14 +40,30 @@ class Schedule:
     patience: int
 
     def due(self, step: int) -> bool:
-        """Whether the state after `step` is to be evaluated."""
+        """Return whether the state after `step` must be evaluated."""
         return step > 0 and (step % self.eval_steps == 0 or step >= self.steps)
+
+
+def seed_generators(determinism: str, seed: int) -> None:
+    """Seed all random generators. Call this before the first random number and before CUDA starts.
+
+    Args:
+        determinism: `seeded` fixes the adapters' initial weights, the packing and the order of
+            rows. Two runs are then bit-equal on CPU; on a GPU the order of additions may differ.
+            `full` also selects deterministic kernels, which are slower; an operation without one
+            raises.
+        seed: of every generator.
+    """
+    if determinism == "full":
+        enable_full_determinism(seed)
+    else:
+        set_seed(seed)
 
 
 def arguments(
     schedule: Schedule, batching: Batching, precision: Precision, folder: Path
 ) -> TrainingArguments:
-    """Trainer's own arguments; checkpoints go below `folder`."""
+    """Return Trainer's arguments; checkpoints are written below `folder`."""
     on_cpu = precision.device.capability is None
     return TrainingArguments(
         output_dir=str(folder),
@@ -51,15 +78,15 @@ def arguments(
         gradient_accumulation_steps=batching.accumulation,
         bf16=precision.autocast,
         use_cpu=on_cpu,
-        ddp_find_unused_parameters=False,  # every adapter takes part in every pass
-        ddp_broadcast_buffers=False,  # they never change
+        ddp_find_unused_parameters=False,  # every pass uses every adapter
+        ddp_broadcast_buffers=False,  # buffers never change
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,  # rows are lists of documents, not columns
         seed=schedule.seed,
         data_seed=schedule.seed,
         logging_steps=1,
         logging_nan_inf_filter=False,  # the default hides a NaN loss
-        save_strategy="no",  # `_Life` says when
+        save_strategy="no",  # CheckpointCallback decides when to save
         report_to="none",
         disable_tqdm=True,
     )

@@ -1,8 +1,12 @@
-"""The base model's files, proven to be those of the revision that was asked for, before any is opened.
+"""Verify that the base model's files are those of the requested revision, before any is opened.
 
-`mirror.json` stands beside them: {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}], "licence"}, the last
-one only where the model's own card names one. scripts/mirror-model writes it for a model from the hub,
-pipeline/local/setup/tiny_model.py for the stand-in.
+`mirror.json` is stored next to them:
+
+    {"name", "revision" (40 hex), "files": [{"path", "size", "sha256"}], "licence"}
+
+`licence` is present only if the model's own card names one. scripts/mirror-model writes this file
+for a model from the hub, pipeline/local/setup/tiny_model.py for the tiny model of the local
+environment.
 """
 
 import json
@@ -15,14 +19,15 @@ from steps.governance.files import sha256_of
 from steps.governance.manifest import BaseModelFiles, FileEntry, Mirror, validated
 
 MIRROR = "mirror.json"
-_THREADS = 4  # sha256 of 1.5 GB/s each, without the interpreter's lock
+_THREADS = 4  # each computes sha256 at 1.5 GB/s, and hashlib releases the GIL
 
 
 def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
-    """Check every byte of the base model.
+    """Compare every file of the base model in `folder` with mirror.json, byte by byte.
 
     Raises:
-        IntegrityError: another model or revision, or a file that is missing, extra or different.
+        IntegrityError: the folder holds another model or revision, or a file is missing, is not
+            listed or differs.
     """
     content = _read(folder)
     mirror = _parse(content, folder)
@@ -54,7 +59,8 @@ def _read(folder: Path) -> bytes:
             got=f"{sum(1 for _ in folder.glob('*'))} files without it"
             if folder.is_dir()
             else "no channel named model",
-            do="mirror the model again (scripts/mirror-model), and pass its folder as the channel `model`",
+            do="mirror the model again (scripts/mirror-model), "
+            "and pass its folder as the channel `model`",
         ) from None
 
 
@@ -72,9 +78,8 @@ def _parse(content: bytes, folder: Path) -> Mirror:
 
 def _compare_names(mirror: Mirror, folder: Path) -> None:
     listed = {entry.path for entry in mirror.files}
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {
-        MIRROR
-    }
+    paths = (path for path in folder.rglob("*") if not path.is_dir())
+    present = {str(path.relative_to(folder)) for path in paths} - {MIRROR}
     if listed != present:
         raise IntegrityError(
             "the base model's files are not those of its mirror",

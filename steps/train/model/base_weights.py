@@ -1,13 +1,15 @@
-"""Ministral-3's checkpoint on disk, read tensor by tensor: names, FP8 scheme and scales are checked, nothing is
-guessed.
+"""Read Ministral-3's checkpoint tensor by tensor, and check its names, FP8 scheme and scales.
 
-    language_model.model.layers.N.….weight              float8_e4m3fn (out, in)
-    language_model.model.layers.N.….weight_scale_inv    one number: W = weight * weight_scale_inv, despite the name
-    language_model.model.layers.N.….activation_scale    one number, unused: activations are quantized per token here
-    everything else                                     bfloat16
+    language_model.model.layers.N.….weight              float8_e4m3fn, (out, in)
+    language_model.model.layers.N.….weight_scale_inv    one number
+    language_model.model.layers.N.….activation_scale    one number, not used
+    all others                                          bfloat16
 
-transformers' own loader is not used for these: below compute capability 8.9 it dequantizes without being asked, and
-with `quantization_config` removed it loads the FP8 numbers without their scales, both with no more than a warning.
+Despite the name, W = weight * weight_scale_inv. The activation scale is not used because this step
+quantizes activations per token.
+
+transformers' own loader is not used. Below compute capability 8.9 it dequantizes unasked, and
+without `quantization_config` it loads the FP8 numbers without their scales; it only warns of both.
 """
 
 import json
@@ -23,13 +25,13 @@ from steps.governance.errors import IntegrityError
 
 _TEXT = "language_model.model."  # on disk
 _RUNTIME = "model.language_model."  # in transformers 5
-_UNUSED = ("vision_tower.", "multi_modal_projector.")  # text only: 0.8 GB that no filing needs
+_UNUSED = ("vision_tower.", "multi_modal_projector.")  # 0.8 GB; training uses text only
 _SCALE, _ACTIVATION = ".weight_scale_inv", ".activation_scale"
 
 
 @dataclass(frozen=True)
 class Weight:
-    """One tensor under its name in the model and on disk; `scale` only if it is FP8."""
+    """One tensor with its names in the model and on disk; `scale` is None unless it is FP8."""
 
     name: str
     stored_as: str
@@ -41,7 +43,7 @@ def quantization(configuration: dict[str, object], folder: Path) -> None:
     """Check the declared FP8 scheme.
 
     Raises:
-        IntegrityError: block-wise or dynamic scales, or no FP8 at all.
+        IntegrityError: scales are block-wise or dynamic, or the model is not quantized to FP8.
     """
     declared = configuration.get("quantization_config")
     got = declared if isinstance(declared, dict) else {}
@@ -56,15 +58,18 @@ def quantization(configuration: dict[str, object], folder: Path) -> None:
 
 
 def read(folder: Path, device: torch.device, *, vision: bool = False) -> Iterator[Weight]:
-    """Every weight of the language model, one at a time, on `device`; with `vision`, those of tower and projector too.
+    """Yield the weights of the language model one at a time, on `device`.
+
+    With `vision`, also yield those of the vision tower and the projector.
 
     Raises:
-        IntegrityError: a scale is missing, not one finite positive number, or belongs to no FP8 weight.
+        IntegrityError: a scale is missing, is not one finite positive number, or does not belong to
+            an FP8 weight.
     """
     scales = _scales(folder)
     for path in files(folder):
         with safe_open(path, framework="pt", device=str(device)) as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is not a mapping
                 if not _wanted(name, vision):
                     continue
                 tensor, scale = tensors.get_tensor(name), scales.pop(name, None)
@@ -76,11 +81,14 @@ def read(folder: Path, device: torch.device, *, vision: bool = False) -> Iterato
 
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every weight's shape by its name on disk, in the order in which `read` gives them with `vision`. Headers only."""
+    """Return the shape of every weight by its name on disk. Only file headers are read.
+
+    The order is that of `read` with `vision`.
+    """
     found = {}
     for path in files(folder):
         with safe_open(path, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is not a mapping
                 if _wanted(name, vision=True):
                     found[name] = tuple(tensors.get_slice(name).get_shape())
     return found
@@ -91,22 +99,26 @@ def _wanted(name: str, vision: bool) -> bool:
 
 
 def files(folder: Path) -> list[Path]:
-    """The shards that the index names; `consolidated.safetensors` holds the same weights again under other names."""
+    """Return the safetensors files that the index names.
+
+    `consolidated.safetensors` is not among them: it holds the same weights under other names.
+    """
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        return [
-            folder / name
-            for name in sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-        ]
+        names = set(json.loads(index.read_bytes())["weight_map"].values())
+        return [folder / name for name in sorted(names)]
     return [folder / "model.safetensors"]
 
 
 def _scales(folder: Path) -> dict[str, Tensor]:
-    """Scales by the name of their weight. They are read first: a shard border may part a weight from its scale."""
+    """Return the scales by the name of their weight.
+
+    They are read before the weights, because a weight and its scale may be in different files.
+    """
     found = {}
     for path in files(folder):
         with safe_open(path, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+            for name in tensors.keys():  # noqa: SIM118 - safe_open is not a mapping
                 if name.endswith(_SCALE) and not name.startswith(_UNUSED):
                     found[name.removesuffix("_scale_inv")] = tensors.get_tensor(name)
     return found
@@ -117,6 +129,7 @@ def _runtime_name(name: str) -> str:
 
 
 def _checked(name: str, tensor: Tensor, scale: Tensor | None) -> Tensor | None:
+    """Return the scale of a weight, which must be there for FP8 and only for FP8."""
     if (tensor.dtype is torch.float8_e4m3fn) != (scale is not None):
         raise IntegrityError(
             f"base model weight {name} is inconsistent",

@@ -1,9 +1,14 @@
-"""Cross-entropy over completion tokens only, a chunk of logits at a time.
+"""Compute the cross-entropy of completion tokens, one chunk of logits at a time.
 
-With Ministral's 131,072 tokens of vocabulary the logits of 8,192 positions and their gradients take about 13 GB. Here
-the head sees only positions that carry a label, never more than `CHUNK_LOGITS` logits exist at once, and the gradient
-of the hidden states is made in forward, while the logits are there. The head is frozen (tied to the frozen embedding),
-so it needs no gradient.
+With Ministral's vocabulary of 131,072 tokens, the logits of 8,192 positions and their gradients
+take about 13 GB. Three measures avoid this:
+
+* The head is applied only to positions that have a label.
+* At most `CHUNK_LOGITS` logits exist at once.
+* The gradient of the hidden states is computed in forward, while the logits exist. Backward only
+  scales it. The gradient of the logits is softmax minus one-hot, so it needs no other tensor.
+
+The head is frozen (it is tied to the frozen embedding), so it needs no gradient.
 """
 
 from typing import Any
@@ -16,6 +21,12 @@ from steps.train.planning.memory import CHUNK_LOGITS
 
 
 class _ChunkedNll(torch.autograd.Function):
+    """Summed negative log likelihood of `targets`, with the gradient computed in forward.
+
+    Shapes: hidden (labelled, width), head (vocabulary, width), targets (labelled,); `rows`
+    positions make a chunk.
+    """
+
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, rows: int) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
@@ -25,7 +36,7 @@ class _ChunkedNll(torch.autograd.Function):
             logits = (hidden[part] @ head.t()).float()  # (rows, vocabulary)
             lse = logits.logsumexp(-1)
             total += (lse - logits.gather(1, targets[part, None])[:, 0]).sum()
-            if gradient is not None:  # softmax minus one-hot, in the logits' own memory
+            if gradient is not None:  # softmax minus one-hot, in the memory of the logits
                 logits.sub_(lse[:, None]).exp_()
                 logits.scatter_add_(1, targets[part, None], torch.full_like(lse[:, None], -1.0))
                 gradient[part] = logits.to(head.dtype) @ head
@@ -43,8 +54,13 @@ class _ChunkedNll(torch.autograd.Function):
 def token_nll(
     hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS
 ) -> Tensor:
-    """(labelled tokens,) the negative log likelihood, in nats, of each, in their order; what `completion_nll` sums, but
-    for evaluation: without a gradient.
+    """Return the negative log likelihood, in nats, of each labelled token, in their order.
+
+    This is for evaluation, without gradients. `completion_nll` returns the sum of these values
+    and describes the arguments.
+
+    Returns:
+        (labelled tokens,), float32.
     """
     states, targets, rows = _labelled(hidden, head, labels, chunk_logits)
     nll = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
@@ -58,22 +74,30 @@ def token_nll(
 def completion_nll(
     hidden: Tensor, head: Tensor, labels: Tensor, *, chunk_logits: int = CHUNK_LOGITS
 ) -> Tensor:
-    """The summed negative log likelihood, in nats, of every labelled token.
+    """Return the summed negative log likelihood, in nats, of all labelled tokens.
 
     Args:
         hidden: (batch, tokens, width), the last hidden states.
         head: (vocabulary, width), frozen.
-        labels: (batch, tokens), unshifted; `IGNORED` where no loss is wanted.
+        labels: (batch, tokens), unshifted; `IGNORED` where no loss is computed.
+        chunk_logits: logits that exist at once.
+
+    Returns:
+        A float32 number.
     """
     states, targets, rows = _labelled(hidden, head, labels, chunk_logits)
-    nll: Tensor = _ChunkedNll.apply(states, head, targets, rows)  # type: ignore[no-untyped-call]  # torch gives none
+    apply: Any = _ChunkedNll.apply  # torch has no types here
+    nll: Tensor = apply(states, head, targets, rows)
     return nll
 
 
 def _labelled(
     hidden: Tensor, head: Tensor, labels: Tensor, chunk_logits: int
 ) -> tuple[Tensor, Tensor, int]:
-    """The states that predict a labelled token, those tokens, and how many of them make a chunk."""
+    """Return the states that predict a labelled token, these tokens, and the rows of a chunk.
+
+    The state of position t predicts the token at position t + 1.
+    """
     targets = labels[:, 1:]
     kept = targets != IGNORED
     return hidden[:, :-1][kept], targets[kept], max(1, chunk_logits // head.shape[0])

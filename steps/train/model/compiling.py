@@ -1,15 +1,16 @@
-"""torch.compile of each decoder layer, for devices where it wins; off unless Compile says `layers`.
+"""Compile each decoder layer with torch.compile, for runs where this pays; off by default.
 
-    compile_layers(model, device)       before the first step; the first passes are slow, they compile
+    compile_layers(model, device)       before the first step; the first passes compile and are slow
 
-Layer by layer, not the whole model: all layers share one compiled code, loss and embedding stay as they are, and the
-adapters' names do not change. Two things stay outside: attention, which loops over documents and would be compiled anew
-for every row (packed_attention.py), and recomputing, which wraps the compiled layer (recomputation.py). Row lengths differ, so
-shapes are dynamic. FP8 weights are decoded by integer arithmetic in compiled code: below compute capability 8.9 Triton
-knows no e4m3.
+Layers are compiled one by one, not the whole model: all layers share one compiled code, loss and
+embedding stay eager, and the adapters keep their names. Two parts are not compiled: attention,
+whose loop over documents would be recompiled for every row (packed_attention.py), and
+recomputation, which wraps the compiled layer (recomputation.py). Row lengths differ, so shapes are
+dynamic. Compiled code decodes FP8 weights with integer arithmetic, because Triton does not support
+e4m3 below compute capability 8.9.
 
-Measured on CPU (hidden 256 × 4 layers, 2,048 tokens, one thread): 1.3 times as many tokens per CPU-second, after minutes of
-compiling; it wins where a run is long. On GPUs it is [unverified].
+Measured on CPU (hidden 256 x 4 layers, 2,048 tokens, one thread): 1.3 times as many tokens per
+CPU-second, after minutes of compilation. So it pays in long runs. On GPUs it is [unverified].
 """
 
 import importlib.util
@@ -27,7 +28,7 @@ def compile_layers(model: nn.Module, device: Device) -> None:
     """Compile each decoder layer in place.
 
     Raises:
-        UsageError: this image has nothing to compile with.
+        UsageError: this image lacks a compiler.
     """
     for missing in _missing(device):
         raise UsageError(
@@ -41,7 +42,7 @@ def compile_layers(model: nn.Module, device: Device) -> None:
 
 
 def _missing(device: Device) -> list[str]:
-    """What torch.compile needs and is not here: a C++ compiler, and Triton for CUDA."""
+    """Return what torch.compile needs and this image lacks: a C++ compiler, and Triton for CUDA."""
     missing = [] if shutil.which(os.environ.get("CXX", "g++")) else ["a C++ compiler"]
     if device.capability is not None and importlib.util.find_spec("triton") is None:
         missing.append("triton")

@@ -1,18 +1,30 @@
-"""Frozen FP8 linears: the released e4m3 bytes, kept as they are, with LoRA on top.
+"""Frozen FP8 linears: the released e4m3 bytes are kept as they are, with LoRA on top.
 
-    W = bits(e4m3) * scale          one byte a weight in memory; nothing but those bytes is saved for backward
+    W = bits(e4m3) * scale          W is (out, in); the scale is one float32 number
 
-Two ways to multiply, chosen when the layer is made:
+A weight takes one byte in memory, and only these bytes are saved for backward. The base is frozen,
+so backward computes the gradient of the input and never that of the weight. There are two ways to
+multiply, chosen when a layer is made:
 
-* storage: decode to the activations' dtype, then an ordinary GEMM (W8A16). Works everywhere; what A10G and CPU use.
-* native:  quantize the activations per token and multiply in FP8 (W8A8, `torch._scaled_mm`). Compute capability 8.9 and up.
+* storage: decode W to the dtype of the activations, then an ordinary GEMM (W8A16). This works on
+  every device; A10G and CPU use it.
+* native: quantize the activations per token and multiply in FP8 (W8A8, `torch._scaled_mm`). This
+  needs compute capability 8.9 or higher.
 
-The base is frozen, so backward needs the input's gradient only. It is taken through the decoded weight, or, on request, in
-FP8 too: the gradient is quantized per token like the activations (docs/decisions/009-fp8-input-gradient.md).
+The input's gradient is computed with the decoded weight. With `native_gradient` it is computed in
+FP8 too: the incoming gradient is quantized per token, like the activations
+(docs/decisions/009-fp8-input-gradient.md).
 
-Why the bits are a uint8 Parameter: gloo and DDP refuse float8; `.to(dtype)` on float8 decodes it without its scale;
-PEFT's merge fails on it; a buffer would be broadcast on every DDP forward. Why the scale is 1-D: FSDP2 refuses 0-D
-parameters.
+How native mode quantizes. A row x of the activations (one token) gets the scale s = amax(|x|) /
+448, where 448 is the largest e4m3 value, and x / s is rounded to e4m3. One scale per token keeps a
+token with large values from costing the others their precision. The GEMM multiplies the e4m3
+numbers with unit scales, accumulates in float32 and writes bfloat16; then each row of its output is
+multiplied by s and by the weight's scale. Row-wise scales inside the GEMM would give the same
+error, but they are broken on GPUs other than Hopper (pytorch#130359).
+
+Why the bits are a uint8 Parameter: gloo and DDP refuse float8; `.to(dtype)` on float8 decodes it
+without its scale; PEFT's merge fails on it; and DDP would broadcast a buffer on every forward. Why
+the scale is 1-D: FSDP2 refuses 0-D parameters.
 """
 
 import functools
@@ -24,18 +36,21 @@ from torch.nn import functional
 
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0  # the largest finite e4m3 value
-_SMALLEST_SCALE = 1e-12  # a row of zeros must not divide by zero
-NATIVE_ALIGNMENT = 16  # torch._scaled_mm takes K and N in multiples of 16
+_SMALLEST_SCALE = 1e-12  # so that a row of zeros does not divide by zero
+NATIVE_ALIGNMENT = 16  # torch._scaled_mm requires K and N to be multiples of 16
 
 
 @functools.cache
 def _table(dtype: torch.dtype) -> Tensor:
-    """The value of each of the 256 codes. On CPU a gather from it is 4.8 times as fast as `.to()`."""
+    """Return the values of the 256 codes, (256,).
+
+    On CPU, gathering from this table is 4.8 times as fast as `.to()`.
+    """
     return torch.arange(256, dtype=torch.uint8).view(E4M3).to(dtype)
 
 
 def decode(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """The e4m3 values of uint8 bits, unscaled; exact in bfloat16 and float32."""
+    """Return the e4m3 values of uint8 bits, without scale; exact in bfloat16 and float32."""
     if torch.compiler.is_compiling():
         return _decode_integers(bits, dtype)
     if bits.device.type == "cpu":
@@ -44,27 +59,41 @@ def decode(bits: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _decode_integers(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """The same by moving sign, exponent and mantissa to bfloat16's places: Triton knows no e4m3 before sm_89."""
+    """Decode with integer arithmetic, for Triton, which does not support e4m3 before sm_89.
+
+    e4m3 is seeeemmm and bfloat16 is seeeeeeeemmmmmmm. The sign moves to bit 15, and exponent and
+    mantissa move up by 4 bits, so that the mantissas align. The exponent biases are 7 and 127, so
+    the result is multiplied by 2**120.
+    """
     wide = bits.to(torch.int16)
     moved = ((wide & 0x80) << 8) | ((wide & 0x7F) << 4)
-    return (moved.view(torch.bfloat16) * 2.0**120).to(
-        dtype
-    )  # bfloat16's exponent bias 127 less e4m3's 7
+    return (moved.view(torch.bfloat16) * 2.0**120).to(dtype)
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row divided by its own scale, as e4m3, and the scales: (tokens, in) → (tokens, in), (tokens, 1)."""
+    """Divide each row by its own scale and round it to e4m3.
+
+    Args:
+        x: (tokens, in).
+
+    Returns:
+        The quantized rows, (tokens, in), e4m3, and their scales, (tokens, 1), float32.
+    """
     scale = (x.abs().amax(-1, keepdim=True).float() / E4M3_MAX).clamp_min(_SMALLEST_SCALE)
-    return torch.div(x, scale).clamp_(-E4M3_MAX, E4M3_MAX).to(
-        E4M3
-    ), scale  # divided in float32, and only one such copy
+    # The float32 scale makes the quotient float32; clamp_ makes no second copy of that size.
+    return torch.div(x, scale).clamp_(-E4M3_MAX, E4M3_MAX).to(E4M3), scale
 
 
 def _multiply_native(x: Tensor, columns: Tensor, scale: Tensor) -> Tensor:
-    """`x @ (columns * scale)` in W8A8: (…, k), (k, n) → (…, n).
+    """Return `x @ (columns * scale)`, computed in FP8 (see the module's docstring).
 
-    Unit scales go into the GEMM and the real ones on its output: row-wise scaling is broken off Hopper (pytorch#130359),
-    and this has the same error. The tensor cores read `columns` column by column: its stride must be (1, k).
+    Args:
+        x: (…, k).
+        columns: (k, n), e4m3, with stride (1, k): the tensor cores read it column by column.
+        scale: (1,), of `columns`.
+
+    Returns:
+        (…, n), in the dtype of x.
     """
     rows, row_scale = quantize_rows(x.reshape(-1, x.shape[-1]))  # (tokens, k), (tokens, 1)
     one = torch.ones((), device=x.device)
@@ -73,12 +102,18 @@ def _multiply_native(x: Tensor, columns: Tensor, scale: Tensor) -> Tensor:
 
 
 def _by_column(bits: Tensor) -> Tensor:
-    """The weight laid out anew for the input gradient, 2 bytes of traffic a weight; decoding to bfloat16 takes 3."""
-    return bits.t().contiguous().t().view(E4M3)  # (out, in), stride (1, out)
+    """Return the weight for the input's gradient: (out, in), e4m3, with stride (1, out).
+
+    The copy moves 2 bytes per weight; decoding to bfloat16 would move 3.
+    """
+    return bits.t().contiguous().t().view(E4M3)
 
 
 class _Multiply(torch.autograd.Function):
-    """`x @ W.T` that saves the one-byte weight for backward instead of a decoded copy of it."""
+    """`x @ W.T` that saves the one-byte weight for backward, not a decoded copy of it.
+
+    Shapes: x (…, in), bits (out, in), scale (1,); the result is (…, out).
+    """
 
     @staticmethod
     def forward(
@@ -88,12 +123,13 @@ class _Multiply(torch.autograd.Function):
         ctx.native_gradient = native_gradient
         if native:
             return _multiply_native(x, bits.view(E4M3).t(), scale)
-        # mul_ multiplies by the float32 scale and rounds once; scale.to(x.dtype) would round the scale as well
+        # mul_ multiplies by the float32 scale and rounds once; scale.to(x.dtype) would also round
+        # the scale.
         return functional.linear(x, decode(bits, x.dtype)).mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (gradient,) = gradients
+        (gradient,) = gradients  # (…, out)
         bits, scale = ctx.saved_tensors
         if ctx.native_gradient:
             return _multiply_native(gradient, _by_column(bits), scale), None, None, None, None
@@ -101,13 +137,15 @@ class _Multiply(torch.autograd.Function):
 
 
 class Fp8Linear(nn.Linear):
-    """A frozen linear without bias over e4m3 bits. An `nn.Linear` to PEFT, whose default LoRA layer wraps it.
+    """A frozen linear without bias over e4m3 bits.
+
+    It is an `nn.Linear`, so PEFT's default LoRA layer can wrap it.
 
     Args:
         weight: (out, in), float8_e4m3fn; kept bit for bit.
         scale: one number; the weight is `weight * scale`.
         native: multiply in FP8.
-        native_gradient: take the input's gradient in FP8 too.
+        native_gradient: compute the input's gradient in FP8 too.
     """
 
     def __init__(
@@ -121,14 +159,14 @@ class Fp8Linear(nn.Linear):
         self.register_parameter("bias", None)
 
     def forward(self, input: Tensor) -> Tensor:
-        # a custom Function is invisible to autocast, which would have cast the input of a GEMM
+        """(…, in) → (…, out)."""
+        # autocast casts the input of a GEMM, but does not see into a custom Function.
         if torch.is_autocast_enabled(input.device.type):
             input = input.to(torch.get_autocast_dtype(input.device.type))
-        result: Tensor = _Multiply.apply(  # type: ignore[no-untyped-call]  # torch gives apply no types
-            input, self.weight, self.scale, self.native, self.native_gradient
-        )
+        apply: Any = _Multiply.apply  # torch has no types here
+        result: Tensor = apply(input, self.weight, self.scale, self.native, self.native_gradient)
         return result
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
-        """The weight as ordinary numbers, (out, in)."""
+        """Return the weight in `dtype`, (out, in)."""
         return (decode(self.weight, torch.float32) * self.scale).to(dtype)

@@ -1,10 +1,11 @@
-"""Base and adapters in memory: whole on the device of each process, or split among all of them.
+"""Load the base and its adapters: whole on the device of each process, or split among all of them.
 
-    plan = shared_out(arguments, plan, device, count)      the memory plan of one process
-    tuned = load(arguments, folder, precision, split=plan.shards > 1)
+    plan = plan_sharding(arguments, plan, device, count)      the memory plan of one process
+    model = load(arguments, folder, precision, split=plan.shards > 1)
 
-`sharding` decides: ddp keeps a whole base on every GPU, and only the adapters' gradients travel; fsdp splits it; auto is
-ddp, and fsdp only where one GPU is too small for the base and one row.
+The hyperparameter `sharding` decides. With ddp every GPU holds the whole base, and processes
+exchange only the gradients of the adapters. With fsdp the base is split. auto is ddp, unless one
+GPU has no memory for the base and one row.
 """
 
 from dataclasses import replace
@@ -26,35 +27,36 @@ from steps.train.tracking import metric_lines
 _CPU = torch.device("cpu")
 
 
-def shared_out(arguments: Arguments, plan: Plan, device: Device, count: int) -> Plan:
-    """The plan of each of `count` processes, with the base split among them or not. One has nobody to share it with.
+def plan_sharding(arguments: Arguments, plan: Plan, device: Device, count: int) -> Plan:
+    """Return the plan of each of `count` processes, with the base split among them or not.
+
+    A single process always holds the whole base.
 
     Raises:
-        UsageError: a split base cannot be combined with something else that was asked for.
+        UsageError: the requested mode or optimizer does not support a split base.
     """
-    asked = arguments.sharding
-    if (
-        count == 1
-        or asked == "ddp"
-        or (asked == "auto" and _fits(device, arguments.sequence_length, plan, count))
-    ):
+    sharding = arguments.sharding
+    if count == 1 or sharding == "ddp":
         return plan
-    for value, whole_only in (
+    if sharding == "auto" and _fits(device, arguments.sequence_length, plan, count):
+        return plan
+    for value, unsupported in (
         (plan.mode, ("nf4",)),
         (plan.optimizer, ("adamw_8bit", "paged_adamw_8bit")),
     ):
-        if value in whole_only:
+        if value in unsupported:
             raise UsageError(
                 f"{value} cannot be used with a base that is split among GPUs",
-                expected="Fp8Mode other than nf4 and Optimizer adamw: bitsandbytes knows no split tensors",
-                got=f"sharding {asked} on {count} processes",
+                expected="Fp8Mode other than nf4 and Optimizer adamw: "
+                "bitsandbytes knows no split tensors",
+                got=f"sharding {sharding} on {count} processes",
                 do="choose those, or train.sharding ddp where the base fits one GPU",
             )
     return replace(plan, shards=count)
 
 
 def _fits(device: Device, sequence_length: int, plan: Plan, count: int) -> bool:
-    """Whether one device has room for the whole base and one row at a time."""
+    """Return whether one device has memory for the whole base and one row at a time."""
     try:
         batching.decide(device, sequence_length, plan=plan, ranks=count)
     except UsageError:
@@ -63,16 +65,15 @@ def _fits(device: Device, sequence_length: int, plan: Plan, count: int) -> bool:
 
 
 def load(arguments: Arguments, folder: Path, precision: Precision, *, split: bool) -> PeftModel:
-    """The model to train.
+    """Load the base model, add adapters, and split it among the processes if `split`.
 
     Raises:
-        IntegrityError: the base model is not what it says it is.
+        IntegrityError: the base model's files are inconsistent.
     """
     count = processes.here().count
     if count > 1:
-        metric_lines.say(
-            f"{count} processes; {'fsdp: each holds a part of the base' if split else 'ddp: each holds the base'}"
-        )
+        held = "fsdp: each holds a part of the base" if split else "ddp: each holds the base"
+        metric_lines.report_info(f"{count} processes; {held}")
     base = ministral.load(folder, precision, on=_CPU if split else None)
     tuned = lora.add_adapters(
         base,

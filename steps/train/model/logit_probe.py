@@ -1,12 +1,16 @@
-"""An exported model counts only when stock transformers has loaded it again and it answers as the tuned model did.
+"""Check that an exported model, loaded by stock transformers, gives the tuned model's logits.
 
-    probe = ask(tuned, held_out_documents)           while the tuned model is in memory
-    comparison = check(folder, probe)                raises, or says how near the export came
+    probe = record(tuned, held_out_documents)        while the tuned model is in memory
+    comparison = check(folder, probe)                raises if the export differs too much
 
-What is compared are logits on held-out documents. Two things must hold: the export is near the tuned model, within what
-bfloat16 explains, and nearer to it than to the base without adapters: that sees a lost adapter which the tolerance would let
-pass. Where the adapters do less than a fifth of what rounding does, logits cannot tell; that each of them was added is seen to
-where they are taken (`merged.write`).
+Logits on held-out documents are compared. Two conditions must hold:
+
+* The export is near the tuned model, within what bfloat16 explains.
+* The export is nearer to the tuned model than to the base without adapters. This finds a lost
+  adapter whose effect is smaller than the tolerance.
+
+If the effect of the adapters is less than a fifth of the effect of rounding, logits cannot detect a
+lost adapter. export/merged_model.py therefore also checks that every adapter was added.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,18 +32,23 @@ from steps.train.model.fp8_linear import Fp8Linear
 
 DOCUMENTS = 4
 _TOKENS = 512  # of each document, from its beginning
-_POSITIONS = (
-    32  # the last of those: with Ministral's vocabulary 4 * 32 of them are 67 MB in float32
-)
-# Of the logits' norm. Measured with random weights against the tuned model in float32: 0.012 with 2 layers, 0.019 with 26 (the
-# 3B model's number), half of it from the rounded weights, half from bfloat16 activations; one negated matrix gives 0.2 and more.
+# The last tokens of these. With Ministral's vocabulary, the logits of 4 * 32 positions are 67 MB in
+# float32.
+_POSITIONS = 32
+# As a share of the norm of the logits. Measured with random weights against the tuned model in
+# float32: 0.012 with 2 layers and 0.019 with 26, the number of the 3B model. Half of it comes from
+# the rounded weights and half from bfloat16 activations. One negated matrix gives 0.2 or more.
 TOLERANCE = 0.05
-_HEADROOM = 2 * 2**30  # bytes that a device needs beside the weights: context, activations, logits
+# Bytes that a device needs in addition to the weights: context, activations, logits.
+_HEADROOM = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Some documents, and what the tuned model and its base answer: (positions, vocabulary), float32, on CPU."""
+    """Documents, and the logits of the tuned model and of its base for them.
+
+    Logits are (positions, vocabulary), float32, on CPU.
+    """
 
     documents: list[tuple[int, ...]]
     tuned: Tensor
@@ -48,7 +57,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far the export's logits lie from the tuned model's and from the base's, as a share of the former's norm."""
+    """The distance of the export's logits from the tuned model's and from the base's.
+
+    Distances are shares of the norm of the tuned model's logits.
+    """
 
     documents: int
     positions: int
@@ -57,8 +69,11 @@ class Comparison:
     tolerance: float = TOLERANCE
 
 
-def ask(model: PeftModel, documents: Sequence[Document]) -> Probe:
-    """Note the answers to the first few documents. On sharded models every rank has to call this."""
+def record(model: PeftModel, documents: Sequence[Document]) -> Probe:
+    """Compute the logits of the first few documents.
+
+    Every rank of a sharded model must call this.
+    """
     ids = [document.ids[:_TOKENS] for document in islice(documents, DOCUMENTS)]
     with _exact(model):
         tuned = _logits(model, ids)
@@ -70,42 +85,41 @@ def check(folder: Path, probe: Probe) -> Comparison:
     """Load the model in `folder` and compare.
 
     Raises:
-        IntegrityError: weights are missing or left over, or the answers are another model's.
+        IntegrityError: weights are missing or unexpected, or the logits differ too much.
     """
     model = _load(folder)
-    answers = _logits(model.to(_device(folder)), probe.documents)
+    logits = _logits(model.to(_device(folder)), probe.documents)
     norm = probe.tuned.norm()
     difference, from_base, effect = (
         (one - other).norm().div(norm).item()
-        for one, other in ((answers, probe.tuned), (answers, probe.base), (probe.tuned, probe.base))
+        for one, other in ((logits, probe.tuned), (logits, probe.base), (probe.tuned, probe.base))
     )
-    lost = (
-        from_base < difference < 5 * effect
-    )  # from_base is smaller by chance where the effect is far smaller
-    if lost or not difference <= TOLERANCE:  # not: nan is refused as well
+    # If the effect is far smaller than the difference, from_base may be the smaller one by chance.
+    lost = from_base < difference < 5 * effect
+    if lost or not difference <= TOLERANCE:  # `not <=` also refuses NaN
         raise IntegrityError(
             "the merged model does not answer as the tuned one",
-            expected=f"logits within {TOLERANCE} of the tuned model's, and nearer to them than to the base's",
-            got=f"{difference:.4g} from the tuned model, {from_base:.4g} from the base, which are {effect:.4g} apart",
-            do="use MergedExport none, the adapter is not affected; report this with the base model's revision",
+            expected=f"logits within {TOLERANCE} of the tuned model's, "
+            "and nearer to them than to the base's",
+            got=f"{difference:.4g} from the tuned model, {from_base:.4g} from the base, "
+            f"which are {effect:.4g} apart",
+            do="use MergedExport none, the adapter is not affected; "
+            "report this with the base model's revision",
         )
-    return Comparison(len(probe.documents), len(answers), difference, from_base)
+    return Comparison(len(probe.documents), len(logits), difference, from_base)
 
 
 def _load(folder: Path) -> nn.Module:
-    """As anybody would load it.
+    """Load the export with stock transformers, as a user would.
 
     Raises:
-        IntegrityError: a file is damaged, a weight is missing, left over or of another shape.
+        IntegrityError: a file is damaged, or a weight is missing, unexpected or of another shape.
     """
     try:
         loaded: Any = Mistral3ForConditionalGeneration.from_pretrained(
             folder, dtype=torch.bfloat16, local_files_only=True, output_loading_info=True
         )
-    except (
-        SafetensorError,
-        RuntimeError,
-    ) as error:  # a file that is none, a weight of another shape
+    except (SafetensorError, RuntimeError) as error:  # not a safetensors file; another shape
         raise IntegrityError("the merged model cannot be read", got=str(error)[:300]) from error
     model: nn.Module = loaded[0]
     wrong = {kind: sorted(map(str, keys))[:10] for kind, keys in loaded[1].items() if keys}
@@ -120,25 +134,31 @@ def _load(folder: Path) -> nn.Module:
 
 @torch.no_grad()
 def _logits(model: nn.Module, documents: Sequence[tuple[int, ...]]) -> Tensor:
-    """Of the last positions of each document: (positions, vocabulary), float32, on CPU."""
+    """Return the logits of each document's last positions.
+
+    They are (positions, vocabulary), float32, on CPU.
+    """
     model.eval()
     weight = next(model.parameters())
-    asked: list[Tensor] = []
+    parts: list[Tensor] = []
     for ids in documents:
-        # float32 adapters over a bfloat16 base need autocast; a model of one dtype does not mind it
+        # float32 adapters over a bfloat16 base need autocast; with a single dtype it has no effect.
         with torch.autocast(
             weight.device.type, torch.bfloat16, enabled=weight.dtype is torch.bfloat16
         ):
-            answer: Any = model(
+            output: Any = model(
                 input_ids=torch.tensor([ids], device=weight.device), logits_to_keep=_POSITIONS
             )
-        asked.append(answer.logits[0].float().cpu())
-    return torch.cat(asked)
+        parts.append(output.logits[0].float().cpu())
+    return torch.cat(parts)
 
 
 @contextmanager
 def _exact(model: nn.Module) -> Iterator[None]:
-    """Multiply by the decoded weights: quantized activations are no property of the weights that were merged."""
+    """Multiply by decoded weights in this block.
+
+    The merged weights know nothing of quantized activations, so the tuned model must not use them.
+    """
     native = [
         module for module in model.modules() if isinstance(module, Fp8Linear) and module.native
     ]
@@ -152,7 +172,7 @@ def _exact(model: nn.Module) -> Iterator[None]:
 
 
 def _device(folder: Path) -> torch.device:
-    """The GPU if the whole model fits beside what is there, else the CPU."""
+    """Return the GPU if it has memory for the whole model, else the CPU."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info()

@@ -1,7 +1,8 @@
-"""LoRA adapters on the language model's linears, and on nothing else.
+"""Add, save and load LoRA adapters of the language model's linears.
 
-A bare list of names (`q_proj`, …) or PEFT's `all-linear` would hit the Pixtral tower too: a third of its adapters would
-never get a gradient on text, and DDP would stop on them.
+Adapters are added by a pattern. A list of names (`q_proj`, …) or PEFT's `all-linear` would also
+match the Pixtral vision tower: a third of the adapters would then never get a gradient on text, and
+DDP would fail on them.
 """
 
 import json
@@ -26,14 +27,14 @@ from torch import Tensor, nn
 
 from steps.governance.errors import IntegrityError
 from steps.train.distributed import fsdp, processes
-from steps.train.model.lora_linear import instead_of_pefts
+from steps.train.model.lora_linear import create_lora_layer
 from steps.train.model.ministral import PackedMinistral
 
 TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 ADAPTERS, CONFIGURATION = "adapter_model.safetensors", "adapter_config.json"  # PEFT's names
-_SAVED = "base_model.model."  # what PEFT puts before a module's name
+_SAVED = "base_model.model."  # PEFT's prefix of module names
 _A, _B = ".lora_A.weight", ".lora_B.weight"
-# Variants of LoRA whose product is another than alpha / r * B @ A; add_adapters uses none
+# Variants of LoRA whose product is not alpha / r * B @ A; add_adapters uses none of them.
 _OTHER_PRODUCTS = (
     "use_rslora",
     "use_dora",
@@ -45,7 +46,16 @@ _OTHER_PRODUCTS = (
 
 
 def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision: str) -> PeftModel:
-    """The model with trainable float32 adapters of this rank, without dropout, scaled by alpha / rank = 2."""
+    """Return the model with trainable float32 adapters of this rank.
+
+    They have no dropout and are scaled by alpha / rank = 2.
+
+    Args:
+        model: the base model, frozen.
+        rank: of every adapter.
+        base_model: the base's name, for adapter_config.json.
+        revision: the base's revision, for adapter_config.json.
+    """
     model.name_or_path = model.config.name_or_path = base_model
     configuration = LoraConfig(
         r=rank,
@@ -56,40 +66,43 @@ def add_adapters(model: PackedMinistral, rank: int, *, base_model: str, revision
         task_type="CAUSAL_LM",
         revision=revision,
     )
-    made_by: Any = instead_of_pefts  # PEFT calls it as it would a class
-    configuration._register_custom_module({nn.Linear: made_by})
+    factory: Any = create_lora_layer  # PEFT expects a class and calls it
+    configuration._register_custom_module({nn.Linear: factory})
     with warnings.catch_warnings():  # peft 0.21 reads a property that transformers 5.23 has renamed
         warnings.filterwarnings(
             "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
         )
-        # float32 adapters: small updates at a small learning rate are lost in bfloat16
+        # float32 adapters: in bfloat16, small updates would be rounded away.
         adapted = get_peft_model(model, configuration, autocast_adapter_dtype=True)
     for layer in adapted.modules():
         if isinstance(layer, LoraLayer):
-            # autocast does the same; PEFT's own cast makes and keeps a copy of every input
+            # autocast casts inputs already; PEFT's own cast would keep a copy of every input.
             layer.cast_input_dtype_enabled = False
     return adapted
 
 
 def save_adapters(model: PeftModel, folder: Path) -> None:
-    """Write adapter_model.safetensors and adapter_config.json, once; every process calls it. The base is never saved: it
-    is named by revision instead.
+    """Write adapter_model.safetensors and adapter_config.json. Every process must call this.
+
+    The leader writes. The base is not saved; adapter_config.json names it and its revision.
     """
     whole = fsdp.whole_adapters(model) if fsdp.is_sharded(model) else None
     if not processes.here().is_leader:
         return
-    # without the flag PEFT asks the hub for the base model's vocabulary size
+    # With embedding layers, PEFT would ask the hub for the base model's vocabulary size.
     model.save_pretrained(str(folder), state_dict=whole, save_embedding_layers=False)
-    (folder / "README.md").unlink(
-        missing_ok=True
-    )  # PEFT's model card has no facts; report/write.py writes ours
+    # PEFT's model card is an empty template; report/write.py writes ours.
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def load_adapters(model: PeftModel, folder: Path) -> None:
-    """Put saved adapters back, bit for bit; every process calls it. One reads them: the hosts share no disk.
+    """Load saved adapters into the model, bit for bit. Every process must call this.
+
+    The leader reads the file and sends the tensors, because hosts share no disk.
 
     Raises:
-        IntegrityError: they are not this model's: PEFT itself would only warn and leave the others as they are.
+        IntegrityError: names or shapes differ from the model's adapters. PEFT would only warn, and
+            leave the adapters without a saved tensor as they are.
     """
     saved = processes.here().from_leader(lambda: load_file(folder / "adapter_model.safetensors"))
     wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
@@ -111,31 +124,39 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
 
 @dataclass
 class SavedAdapters:
-    """The adapters of a folder, read one at a time; each can be taken once."""
+    """The adapters of a folder, read one at a time. Each can be taken once.
+
+    Attributes:
+        scaling: alpha / r.
+        left: names of the model's weights whose adapter has not been taken yet.
+    """
 
     scaling: float
-    left: set[str]  # the weights, by their names in the model, that have an adapter not yet taken
+    left: set[str]
     _tensors: Any
 
     def take(self, weight: str) -> Tensor | None:
-        """What LoRA adds to this weight, alpha / r * B @ A in float32, (out, in); None if it has no adapter."""
+        """Return what LoRA adds to a weight: alpha / r * B @ A, (out, in), float32.
+
+        None if the weight has no adapter.
+        """
         if weight not in self.left:
             return None
         self.left.remove(weight)
         module = _SAVED + weight.removesuffix(".weight")
-        a, b = (
-            self._tensors.get_tensor(module + kind).float() for kind in (_A, _B)
-        )  # (r, in), (out, r)
+        # (r, in), (out, r)
+        a, b = (self._tensors.get_tensor(module + kind).float() for kind in (_A, _B))
         product: Tensor = b @ a
         return product.mul_(self.scaling)
 
 
 @contextmanager
 def saved(folder: Path) -> Iterator[SavedAdapters]:
-    """The adapters that `save_adapters` wrote to `folder`, open.
+    """Open the adapters that `save_adapters` wrote to `folder`.
 
     Raises:
-        IntegrityError: a tensor that is no half of a pair, or a variant of LoRA that would need another product.
+        IntegrityError: a tensor is not part of an A, B pair, or the configuration is a variant of
+            LoRA with another product.
     """
     configuration = json.loads((folder / CONFIGURATION).read_bytes())
     if others := [key for key in _OTHER_PRODUCTS if configuration.get(key)]:

@@ -1,10 +1,13 @@
-"""A LoRA layer that adds its two thin products to the base's output in one multiplication.
+"""A LoRA layer that adds its low-rank product to the base's output in one multiplication.
 
-PEFT computes `y + (x @ A.T @ B.T) * scaling` one operation after the other: four passes over tensors of the output's size
-in forward, and one more in backward. `addmm` needs the output once, and its backward scales the thin product instead. The
-gradients are the same, in float32 on CPU bit for bit, in some 5 % less time (docs/bench-train.md); in bfloat16 they are
-rounded once instead of three times. It also keeps no copy of its input, as PEFT's layer does under autocast. PEFT's own
-layer stays in charge of everything but plain training and inference: disabled or merged adapters, several at once.
+PEFT computes `y + (x @ A.T @ B.T) * scaling` as separate operations: four passes over tensors of
+the output's size in forward, and one more in backward. Here `addmm` passes over the output once,
+and its backward scales the low-rank product instead. On CPU in float32 the gradients are equal bit
+for bit and take about 5 % less time (docs/bench-train.md). In bfloat16 they are rounded once
+instead of three times. The layer also keeps no copy of its input; PEFT's layer does under autocast.
+
+PEFT's own `forward` still handles everything except plain training and inference: disabled
+adapters, merged adapters, and several active adapters.
 """
 
 from typing import Any
@@ -29,20 +32,24 @@ class AdaptedLinear(lora.Linear):
         (name,) = adapters
         down, up = _weight(self.lora_A[name]), _weight(self.lora_B[name])  # (rank, in), (out, rank)
         base: Tensor = self.base_layer(x)
-        thin = functional.linear(x.reshape(-1, x.shape[-1]), down)  # (tokens, rank)
+        low_rank = functional.linear(x.reshape(-1, x.shape[-1]), down)  # (tokens, rank)
         flat = base.reshape(-1, base.shape[-1])  # (tokens, out)
-        added = torch.addmm(flat, thin, up.t(), alpha=self.scaling[name])
+        added = torch.addmm(flat, low_rank, up.t(), alpha=self.scaling[name])
         return added.to(base.dtype).reshape(base.shape)
 
 
 def _weight(linear: nn.Module) -> Tensor:
     weight = linear.weight
-    assert isinstance(weight, Tensor)  # noqa: S101 - for the type checker: a module's attributes are of any kind
+    assert isinstance(weight, Tensor)  # noqa: S101 - for the type checker
     return weight
 
 
-def instead_of_pefts(target: nn.Module, adapter_name: str, **options: Any) -> AdaptedLinear | None:
-    """PEFT's hook for layers of one's own: ours for the bases it was made for, None (PEFT's choice) for any other."""
+def create_lora_layer(target: nn.Module, adapter_name: str, **options: Any) -> AdaptedLinear | None:
+    """Return our LoRA layer for a plain or FP8 linear, or None to let PEFT choose its own layer.
+
+    PEFT calls this through its hook for custom modules. None is returned for other bases and when
+    dropout is configured.
+    """
     base = target.get_base_layer() if isinstance(target, lora.LoraLayer) else target
     if type(base) not in (nn.Linear, Fp8Linear) or options["config"].lora_dropout:
         return None

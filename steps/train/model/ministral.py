@@ -1,9 +1,10 @@
-"""Ministral-3 as this step trains it: text only, FP8 base, packed attention, the loss inside `forward`.
+"""Load Ministral-3 for training: text only, FP8 base, packed attention, loss computed in `forward`.
 
     model = load(folder, precision)
     model(**collate(rows)).loss
 
-The loss stands in `forward`, not in a trainer's hook, so that autocast, DDP and gradient checkpointing wrap one call.
+The loss is computed in `forward` and not in a hook of the trainer, so that autocast, DDP and
+activation checkpointing wrap one call.
 """
 
 import json
@@ -26,7 +27,7 @@ from steps.train.planning.shapes import Shape
 
 
 class PackedMinistral(Mistral3ForConditionalGeneration):
-    """Ministral-3 without its vision tower; with labels it gives the mean loss per target token, and no logits."""
+    """Ministral-3 without its vision tower. With labels it returns the loss and no logits."""
 
     def forward(
         self,
@@ -37,13 +38,21 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
         by_token: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """With `labels`: summed NLL over labelled tokens divided by `num_items_in_batch`, the labelled tokens of the
-        whole optimizer step, which keeps accumulated gradients exact. With `by_token` the loss is that of each labelled
-        token, (labelled tokens,), without gradient. Without labels: transformers' own forward, for generation.
+        """Return the loss per target token, or, without labels, the logits for generation.
+
+        Args:
+            input_ids: (batch, tokens).
+            labels: (batch, tokens), unshifted; `IGNORED` where no loss is computed. None calls
+                transformers' own `forward`.
+            num_items_in_batch: labelled tokens of the whole optimizer step. The summed negative log
+                likelihood is divided by it, which makes accumulated gradients exact. None divides
+                by the labelled tokens of this call.
+            by_token: return the loss of each labelled token, (labelled tokens,), without gradient.
+            **kwargs: positions and document borders, as `collate` makes them.
         """
         if labels is None:
             return super().forward(input_ids=input_ids, **kwargs)
-        kwargs["use_cache"] = False  # with a cache, transformers ignores document borders
+        kwargs["use_cache"] = False  # with a cache, transformers ignores the document borders
         hidden = self.model(input_ids=input_ids, **kwargs).last_hidden_state
         if by_token:
             return CausalLMOutputWithPast(loss=token_nll(hidden, self.lm_head.weight, labels))
@@ -55,16 +64,21 @@ class PackedMinistral(Mistral3ForConditionalGeneration):
 
 
 def load(folder: Path, precision: Precision, *, on: torch.device | None = None) -> PackedMinistral:
-    """The base model, every parameter frozen, its FP8 bytes as they are on disk; `on` another device than it will run on.
+    """Load the base model with every parameter frozen, and FP8 bytes as they are on disk.
+
+    Args:
+        folder: the verified base model.
+        precision: the arithmetic, and the device that will run the model.
+        on: load to this device instead.
 
     Raises:
-        IntegrityError: the files are not an FP8 Ministral-3, or a weight is missing, unknown or of another shape.
+        IntegrityError: the files are not an FP8 Ministral-3, or a weight is missing, unknown or of
+            another shape.
     """
     configuration = _configuration(folder)
     device, dtype = on or precision.device.torch_device, precision.dtype
-    with init_empty_weights(
-        include_buffers=False
-    ):  # rotary frequencies are buffers, computed in float32, and stay so
+    # Buffers are not empty: they are the rotary frequencies, computed in float32, and stay so.
+    with init_empty_weights(include_buffers=False):
         model = PackedMinistral(configuration)
     model.model.vision_tower = model.model.multi_modal_projector = None
     expected = {name for name, _ in model.named_parameters()}
@@ -87,10 +101,10 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
 
 
 def shape(folder: Path) -> Shape:
-    """The sizes of the model in this folder, without loading it.
+    """Return the sizes of the model in this folder, without loading it.
 
     Raises:
-        IntegrityError: it is not an FP8 Ministral-3.
+        IntegrityError: the model is not an FP8 Ministral-3.
     """
     return Shape.of(_configuration(folder).text_config)
 
@@ -98,9 +112,8 @@ def shape(folder: Path) -> Shape:
 def _configuration(folder: Path) -> Mistral3Config:
     content = json.loads((folder / "config.json").read_bytes())
     base_weights.quantization(content, folder)
-    del content[
-        "quantization_config"
-    ]  # Trainer, PEFT and save_pretrained see an ordinary frozen model
+    # Without it, Trainer, PEFT and save_pretrained handle an ordinary frozen model.
+    del content["quantization_config"]
     configuration = Mistral3Config.from_dict(content)
     text: Any = configuration.text_config
     text._attn_implementation = packed_attention.NAME
@@ -108,7 +121,7 @@ def _configuration(folder: Path) -> Mistral3Config:
 
 
 def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) -> None:
-    """Put one weight where it belongs, as a new parameter or as an FP8 layer."""
+    """Put one weight into the model, as a parameter or as a new linear."""
     owner_name, _, kind = weight.name.rpartition(".")
     try:
         owner = model.get_submodule(owner_name)
@@ -132,11 +145,9 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
 
 
 def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
-    """The FP8 layer, or what the asked mode makes of it."""
-    native, native_gradient = (
-        precision.effective in ("native", "native_dx"),
-        precision.effective == "native_dx",
-    )
+    """Return the linear of an FP8 weight in the effective mode: FP8, dequantized or NF4."""
+    native = precision.effective in ("native", "native_dx")
+    native_gradient = precision.effective == "native_dx"
     if native and any(size % NATIVE_ALIGNMENT for size in weight.shape):
         raise IntegrityError(
             "a base model weight cannot be multiplied in FP8",
@@ -156,7 +167,11 @@ def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
 
 
 def _nf4(weight: nn.Parameter, dtype: torch.dtype) -> nn.Linear:
-    """NF4 of the dequantized weight: quantized twice, so not the released model any more; for memory only."""
+    """Quantize a dequantized weight to NF4.
+
+    The weight has then been quantized twice, to FP8 and to NF4, so the model is not the released
+    one. This mode only saves memory.
+    """
     import bitsandbytes
 
     nf4: Any = bitsandbytes.nn
@@ -176,7 +191,7 @@ def _nf4(weight: nn.Parameter, dtype: torch.dtype) -> nn.Linear:
 
 
 def _check_dtype(model: nn.Module, dtype: torch.dtype) -> None:
-    """Every floating parameter computes in the dtype that will be reported, but for FP8's float32 scales."""
+    """Check that floating-point parameters have the recorded dtype, except the float32 scales."""
     other = {
         name
         for name, parameter in model.named_parameters()

@@ -1,8 +1,14 @@
-"""Causal attention inside each packed document, never across two.
+"""Causal attention within each packed document, and none between documents.
 
-transformers hands `cu_seq_lens_q` (where documents begin, on the packed row) through to this function. On CUDA one
-varlen kernel does all documents (`torch.nn.attention.varlen`, sm_80 and up, no flash-attn wheel); elsewhere SDPA runs
-per document, which unlike a dense block mask is not quadratic in the packed row.
+A packed row holds several documents, one after the other. Its batch size is 1, so tensors have the
+shape (1, heads, tokens, width), and `cu_seq_lens_q` holds the cumulative lengths of the documents:
+document i has the tokens from `cu_seq_lens_q[i]` to `cu_seq_lens_q[i + 1]`. transformers passes
+this tensor through to the attention function.
+
+On CUDA one varlen kernel processes all documents (`torch.nn.attention.varlen`, for compute
+capability 8.0 and higher; it needs no flash-attn package). Elsewhere SDPA runs once per document:
+its cost is quadratic in the length of each document, while with a dense block mask it would be
+quadratic in the length of the row.
 """
 
 from itertools import pairwise
@@ -17,24 +23,29 @@ from transformers.masking_utils import AttentionMaskInterface
 NAME = "packed_varlen"
 
 
-# its loop over documents would be compiled anew for every row
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch gives it no types
+# Not compiled: the loop over documents would be recompiled for every row.
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types here
 def packed_attention(
     module: nn.Module,
     query: Tensor,  # (1, heads, tokens, width)
     key: Tensor,  # (1, key heads, tokens, width)
-    value: Tensor,
+    value: Tensor,  # (1, key heads, tokens, width)
     attention_mask: Tensor | None,
     *,
     scaling: float | None = None,
-    cu_seq_lens_q: Tensor | None = None,
+    cu_seq_lens_q: Tensor | None = None,  # (documents + 1,)
     max_length_q: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention signature; (batch, tokens, heads, width) back. No mask is ever looked at.
+    """Attend within documents; the signature is that of transformers' attention functions.
+
+    Without `cu_seq_lens_q`, as in generation, the row is one document.
+
+    Returns:
+        (1, tokens, heads, width), and None for the attention weights.
 
     Raises:
-        ValueError: a batch or a mask that this function would silently get wrong.
+        ValueError: there is a mask, a batch of several rows, or a cache with packed documents.
     """
     if attention_mask is not None:
         raise ValueError(
@@ -57,10 +68,11 @@ def packed_attention(
 
 
 def _attend_plain(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
-    """One causal document, or one new token over a cache."""
-    if query.shape[2] not in (1, key.shape[2]):
+    """Attend over one document, or from one new token over a cache, with SDPA."""
+    new, known = query.shape[2], key.shape[2]
+    if new not in (1, known):
         raise ValueError(
-            f"{NAME}: expected one new token or a whole document, got {query.shape[2]} of {key.shape[2]}"
+            f"{NAME}: expected one new token or a whole document, got {new} of {known}"
         )
     return functional.scaled_dot_product_attention(
         query,
@@ -78,11 +90,11 @@ def _attend_cuda(
     cu_seq_lens: Tensor,
     max_length: int | None,
 ) -> Tensor:
+    """Attend within all documents of a row with the varlen kernel: (1, tokens, heads, width)."""
     from torch.nn.attention.varlen import varlen_attn
 
-    query, key, value = (
-        state[0].transpose(0, 1).contiguous() for state in states
-    )  # (tokens, heads, width)
+    # (1, heads, tokens, width) → (tokens, heads, width)
+    query, key, value = (state[0].transpose(0, 1).contiguous() for state in states)
     longest = len(query) if max_length is None else max_length
     causal = (-1, 0)  # any number of keys to the left, none to the right
     attended = varlen_attn(
@@ -97,12 +109,12 @@ def _attend_cuda(
         window_size=causal,
         enable_gqa=query.shape[1] != key.shape[1],
     )
-    assert isinstance(attended, Tensor)  # noqa: S101 - a pair only when return_aux is asked for
+    assert isinstance(attended, Tensor)  # noqa: S101 - it is a pair only with return_aux
     return attended[None]
 
 
 def _no_mask(*_: Any, **__: Any) -> None:
-    """Documents are separated by their lengths, so no mask is built (a dense one would take tokens² bytes)."""
+    """Build no mask: lengths separate the documents, and a dense mask would take tokens² bytes."""
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -1,16 +1,17 @@
-"""Which arithmetic a run uses, decided once, before anything is loaded.
+"""Decide which arithmetic a run uses, before anything is loaded.
 
-| mode    | base weights in memory        | multiplication             | needs                                | recorded as |
-|---------|-------------------------------|----------------------------|--------------------------------------|-------------|
-| storage | released e4m3 bytes, 1 B each | decoded, bfloat16          | nothing                              | storage     |
-| native  | released e4m3 bytes, 1 B each | FP8: forward, and backward | CUDA compute capability ≥ 8.9        | native_dx   |
-|         |                               | for the input's gradient   |                                      |             |
-| off     | dequantized, 2 B each         | bfloat16                   | nothing                              | off         |
-| nf4     | bitsandbytes NF4, 0.53 B each | decoded, bfloat16          | bitsandbytes                         | nf4         |
+mode     base weights in memory          multiplication              needs
+storage  released e4m3 bytes, 1 B each   decoded, in bfloat16        nothing
+native   released e4m3 bytes, 1 B each   FP8, in forward and for     CUDA compute capability
+                                         the input's gradient        8.9 or higher
+off      dequantized, 2 B each           in bfloat16                 nothing
+nf4      bitsandbytes NF4, 0.53 B each   decoded, in bfloat16        bitsandbytes
 
-`auto` is native where the device can, storage elsewhere. A mode that was asked for and cannot be had is an error, never
-another mode. An effective mode `native` (FP8 forward only) is what scripts/training_bench compares it with
-(docs/decisions/009-fp8-input-gradient.md); no Fp8Mode asks for it.
+`auto` is native where the device supports it, and storage elsewhere. A requested mode that is not
+available is an error; another mode never replaces it. The effective mode, which is recorded, has
+the same name, except that native is recorded as `native_dx`. The effective mode `native` (FP8 in
+forward only) exists for scripts/training_bench, which compares the two
+(docs/decisions/009-fp8-input-gradient.md); no Fp8Mode selects it.
 """
 
 import importlib.util
@@ -27,7 +28,7 @@ from steps.train.planning.shapes import Shape
 
 @dataclass(frozen=True)
 class Precision:
-    """What was asked for and what will run."""
+    """The requested mode, and the mode, dtype and device that will be used."""
 
     requested: str
     effective: str
@@ -36,7 +37,7 @@ class Precision:
 
     @property
     def autocast(self) -> bool:
-        """Whether float32 adapters are multiplied in bfloat16."""
+        """Whether autocast multiplies float32 adapters in bfloat16."""
         return self.dtype is torch.bfloat16
 
     def plan(self, shape: Shape, *, rank: int, optimizer: str) -> Plan:
@@ -45,7 +46,7 @@ class Precision:
         return Plan(shape, self.effective, rank, optimizer, self.dtype.itemsize, on_cuda)
 
     def record(self) -> manifest.Precision:
-        """The same for log, report and manifest."""
+        """Return the entry for log, report and manifest."""
         return manifest.Precision(
             requested=self.requested,
             effective=self.effective,
@@ -55,10 +56,10 @@ class Precision:
 
 
 def decide(requested: str, device: Device) -> Precision:
-    """The precision that `requested` means on `device`.
+    """Return the precision that the mode `requested` means on `device`.
 
     Raises:
-        UsageError: the device cannot do what was asked for.
+        UsageError: the device or the image does not support the mode.
     """
     mode = ("native" if device.has_fp8 else "storage") if requested == "auto" else requested
     if mode == "native" and not device.has_fp8:
@@ -80,7 +81,10 @@ def decide(requested: str, device: Device) -> Precision:
 
 
 def _dtype(device: Device) -> torch.dtype:
-    """bfloat16 where it is fast; float32 on CPU, where bfloat16 takes the same CPU time (measured, AVX512-BF16)."""
+    """Return bfloat16 where it is fast, else float32.
+
+    On CPU bfloat16 takes the same CPU time as float32 (measured, AVX512-BF16).
+    """
     return torch.bfloat16 if device.has_bfloat16 else torch.float32
 
 

@@ -1,13 +1,14 @@
-"""Which decoder layers keep their activations for backward, and which compute them again.
+"""Choose which decoder layers recompute their activations in backward instead of keeping them.
 
     apply(model, 10)      the first 10 decoder layers recompute, the others keep
 
-Recomputing a layer costs one more forward of it; keeping one costs memory (memory.py says how much), so batching.py
-recomputes only as many as it must. It is the first ones: backward begins at the last, so by the time the first layers
-are recomputed what the others kept is gone, and the two never add up.
+Recomputing a layer costs one more forward of it; keeping its activations costs memory (see
+planning/memory.py). planning/batching.py therefore recomputes as few layers as possible. It selects
+the first ones: backward starts at the last layer, so when the first layers are recomputed, the
+others have released what they kept, and the two never add up.
 
-transformers' decoder layers carry the switch themselves, one by one. Its Trainer can only turn it on for all of them,
-so Trainer's own activation checkpointing stays off.
+transformers' decoder layers have this switch one by one, but its Trainer can only turn it on for
+all of them. So Trainer's own activation checkpointing stays off.
 """
 
 from collections.abc import Callable
@@ -20,15 +21,15 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 def decoder_layers(model: nn.Module) -> list[GradientCheckpointingLayer]:
-    """The decoder layers of a model, adapted or not, first to last."""
+    """Return the decoder layers of a model, with or without adapters, first to last."""
     return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
 def apply(model: nn.Module, layers: int) -> None:
-    """Let the first `layers` decoder layers recompute their activations, and no other; 0 keeps all.
+    """Make the first `layers` decoder layers recompute their activations, and no other.
 
     Raises:
-        ValueError: the model has not that many.
+        ValueError: the model has fewer layers.
     """
     found = decoder_layers(model)
     if not 0 <= layers <= len(found):
@@ -38,9 +39,14 @@ def apply(model: nn.Module, layers: int) -> None:
         layer._gradient_checkpointing_func = _recompute
 
 
-# Not traced into: inside of a traced checkpoint, dynamo 2.13 fails on a custom Function that makes a tensor (fp8.py). What
-# it calls is compiled by itself, so recomputing wraps compiled code.
-@torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]  # torch gives it no types
+# dynamo must not trace this function: in torch 2.13 it fails on a custom autograd Function that
+# creates a tensor (fp8_linear.py) inside a traced checkpoint. The layer that it calls is compiled
+# separately, so recomputation wraps compiled code. (torch has no types for this decorator.)
+@torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]
 def _recompute(layer: Callable[..., Tensor], *inputs: Tensor) -> Any:
-    """Not reentrant: the first layer's input carries no gradient, and autocast and hooks must be those of forward."""
+    """Run a layer under activation checkpointing.
+
+    Not reentrant: the reentrant variant needs inputs with a gradient, which the first layer does
+    not have, and it does not restore autocast and hooks of forward.
+    """
     return checkpoint(layer, *inputs, use_reentrant=False)

@@ -31,10 +31,10 @@ class Sheet:
 
 _T, _GIB = 1e12, 2**30
 
-# Keys are the complete CUDA names without "NVIDIA ": H100 PCIe and H200 NVL are other, slower cards.
-# Operations: NVIDIA's data sheets. A10G has 70; TRL and Lightning list the 125 of the A10, which is
-# another card. H200 has the chip of the H100 [unverified here]. Memory is [unverified] where no such
-# card was available; batching.py reads the memory of the actual device.
+# Keys are the complete CUDA names without "NVIDIA ": H100 PCIe and H200 NVL are other, slower
+# cards. Operations: NVIDIA's data sheets. A10G has 70; TRL and Lightning list the 125 of the A10,
+# which is another card. H200 has the chip of the H100 [unverified here]. Memory is [unverified]
+# where no such card was available; batching.py reads the memory of the actual device.
 SHEETS = {
     "A10G": Sheet(70 * _T, None, int(22.0 * _GIB)),
     "L4": Sheet(121 * _T, 242 * _T, int(22.0 * _GIB)),

@@ -35,7 +35,7 @@ class Tokens:
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> "Tokens":
-        """Count documents. A token attends to itself and to earlier tokens of its own document."""
+        """Count documents. A token attends to itself and to earlier tokens of its document."""
         counted = [(len(d), len(d) * (len(d) + 1) // 2, d.target_tokens) for d in documents]
         return cls(*map(sum, zip(*counted, strict=True))) if counted else cls(0, 0, 0)
 

@@ -30,9 +30,10 @@ CHUNK_LOGITS = 2**27
 # not listed store weights in the dtype of the activations.
 _WEIGHT_BYTES = {"storage": 1.0, "native": 1.0, "native_dx": 1.0, "nf4": 0.516}
 
-# Optimizer bytes per adapter weight, in addition to 4 for the float32 weight and 4 for its gradient.
-# AdamW has two float32 moments; bitsandbytes has two bytes, and one float32 absmax per 256 values of
-# each. Paged state may move to the host, but is counted as if it stayed on the device.
+# Optimizer bytes per adapter weight, in addition to 4 for the float32 weight and 4 for its
+# gradient. AdamW has two float32 moments; bitsandbytes has two bytes, and one float32 absmax per
+# 256 values of each. Paged state may move to the host, but is counted as if it stayed on the
+# device.
 _STATE_BYTES = {"adamw": 8.0, "adamw_8bit": 2 + 8 / 256, "paged_adamw_8bit": 2 + 8 / 256}
 
 
@@ -94,7 +95,7 @@ def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = Non
 def base_bytes(plan: Plan) -> int:
     """Return the bytes of the frozen model.
 
-    Linears are stored as the mode says, embedding, head and norms in the dtype of the activations.
+    The mode decides how linears are stored; the others have the dtype of activations.
     """
     shape = plan.shape
     norms = (2 * shape.layers + 1) * shape.hidden

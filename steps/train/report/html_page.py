@@ -8,7 +8,7 @@ head forbids the browser to load or run anything.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.etree.ElementTree import tostring
+from xml.etree.ElementTree import Element, tostring
 
 from markupsafe import Markup
 
@@ -37,7 +37,7 @@ def render(found: Findings) -> str:
     )
 
 
-def _losses(found: Findings) -> svg_charts.Element:
+def _losses(found: Findings) -> Element:
     before = (0.0, found.metrics.eval_loss_before)
     evaluations = [before, *_points(found.evaluations, "eval_loss")]
     return svg_charts.lines(
@@ -50,7 +50,7 @@ def _losses(found: Findings) -> svg_charts.Element:
     )
 
 
-def _learning_rate(found: Findings) -> svg_charts.Element:
+def _learning_rate(found: Findings) -> Element:
     line = Line("learning rate", _points(found.curve, "learning_rate"))
     return svg_charts.lines([line], x="optimizer step", y="learning rate")
 
@@ -59,7 +59,7 @@ def _points(entries: Sequence[Mapping[str, float]], key: str) -> list[Point]:
     return [(entry["step"], entry[key]) for entry in entries if key in entry]
 
 
-def _lengths(found: Findings) -> svg_charts.Element:
+def _lengths(found: Findings) -> Element:
     """Return a bar chart of document lengths, one series for each split."""
     histograms = {split: lengths.get(_HISTOGRAM, {}) for split, lengths in found.lengths.items()}
     classes = list(dict.fromkeys(name for histogram in histograms.values() for name in histogram))

@@ -17,7 +17,7 @@ from pathlib import Path
 from steps.train.arguments import Arguments
 from steps.train.export.manifest import Origin
 from steps.train.fine_tuning.evaluation import Evaluation, Part
-from steps.train.fine_tuning.fine_tune import Tuned
+from steps.train.fine_tuning.task import Tuned
 from steps.train.model.logit_probe import Comparison
 from steps.train.report import findings, html_page, model_card
 from steps.train.report.findings import Findings

@@ -110,7 +110,8 @@ class _Sender:
             place = traceback.extract_tb(error.__traceback__)[-1]
             self._problems.note(
                 "defect",
-                f"live metrics end here by a defect: {type(error).__name__} in {place.name}",
+                f"live metrics end here because of a defect: "
+                f"{type(error).__name__} in {place.name}",
             )
         self._queue.end()
 

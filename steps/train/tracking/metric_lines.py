@@ -29,7 +29,7 @@ def report_evaluation(step: int, **metrics: float) -> None:
     _print(f"[eval] step={step} {_fields(metrics)}")
 
 
-def say(text: str) -> None:
+def report_info(text: str) -> None:
     """Log one line for people."""
     _print(f"[info] {text}")
 

@@ -64,15 +64,7 @@ def test_everything_is_there_again_after_an_orderly_end(own_server):
         s3.get_object(Bucket=outputs["ArtifactsBucket"], Key="base-models/m")["Body"].read()
         == b"second"
     )
-    versions = server.client("s3").list_object_versions(
-        Bucket=outputs["ArtifactsBucket"], Prefix="base-models/m"
-    )
-    assert len(versions["Versions"]) == 2
-    old = next(version["VersionId"] for version in versions["Versions"] if not version["IsLatest"])
-    found = server.client("s3").get_object(
-        Bucket=outputs["ArtifactsBucket"], Key="base-models/m", VersionId=old
-    )
-    assert found["Body"].read() == b"first"
+    check_versions(server, outputs["ArtifactsBucket"])
     mine = server.client("secretsmanager", "train").get_secret_value(
         SecretId="governed-finetune-local/databricks/train"
     )
@@ -83,6 +75,15 @@ def test_everything_is_there_again_after_an_orderly_end(own_server):
     (message,) = server.messages(again)
     server.answer(message["token"])
     assert server.finished(again) == "Succeeded"
+
+
+def check_versions(server, bucket):
+    """Check that both versions of the object are there."""
+    versions = server.client("s3").list_object_versions(Bucket=bucket, Prefix="base-models/m")
+    assert len(versions["Versions"]) == 2
+    old = next(version["VersionId"] for version in versions["Versions"] if not version["IsLatest"])
+    found = server.client("s3").get_object(Bucket=bucket, Key="base-models/m", VersionId=old)
+    assert found["Body"].read() == b"first"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

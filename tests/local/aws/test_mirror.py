@@ -11,8 +11,8 @@ import pytest
 
 from pipeline import command, config, layout, mirror
 from pipeline.base_model.existing_mirror import ExistingMirror
-from tests.local.aws.conftest import REPOSITORY, Server
 from tests.local.aws.pipelines.test_tags import VARIABLES
+from tests.local.aws.support.server import REPOSITORY, Server
 from tests.pipeline.base_model import models
 
 pytestmark = [pytest.mark.environment, pytest.mark.torch]

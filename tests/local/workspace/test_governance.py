@@ -116,7 +116,7 @@ def test_a_new_table_is_registered_once_however_often_it_is_asked(workspace: Wor
     catalog.create_access(location)
     first = catalog.create_external_table(name, location, columns=COLUMNS, properties={})
     assert catalog.create_external_table(name, location, columns=COLUMNS, properties={}) == first
-    with pytest.raises(Conflict, match="stands elsewhere"):
+    with pytest.raises(Conflict, match="is stored elsewhere"):
         catalog.create_external_table(name, f"{location}_2", columns=COLUMNS, properties={})
 
 

@@ -80,13 +80,13 @@ def test_every_type_that_the_sdk_knows_is_decided_on() -> None:
     ),
 )
 def test_another_format_is_refused_by_name(form: str) -> None:
-    with pytest.raises(GovernanceError, match="is no Delta table and cannot be used") as refused:
+    with pytest.raises(GovernanceError, match="is not a Delta table and cannot be used") as refused:
         catalog(data_source_format=form).table(NAME)
     assert f"the format {form}" in str(refused.value)
 
 
 def test_a_format_that_nobody_knows_yet_is_refused() -> None:
-    with pytest.raises(GovernanceError, match="is no Delta table") as refused:
+    with pytest.raises(GovernanceError, match="is not a Delta table") as refused:
         catalog(data_source_format="LANCE").table(NAME)
     assert "a format that this version does not know" in str(refused.value)
 

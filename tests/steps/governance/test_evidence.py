@@ -57,14 +57,14 @@ def test_a_document_that_nobody_could_read_back_is_not_written(
     monkeypatch.setattr("steps.governance.evidence._MAX_BYTES", 10)
     store, uri = Evidence("us-east-1"), f"s3://{bucket}/too-large"
     with pytest.raises(
-        GovernanceError, match=r"(?s)would be no evidence document.*at most 10 bytes.*11 bytes"
+        GovernanceError, match=r"(?s)would not be an evidence document.*at most 10 bytes.*11 bytes"
     ):
         store.write_once(uri, b"7" * 11)
     with pytest.raises(NotFound):
         store.read(uri)
     store.write_once(uri, b"7" * 10)
     boto3.client("s3").put_object(Bucket=bucket, Key="from-elsewhere", Body=b"7" * 11)
-    with pytest.raises(GovernanceError, match="is no evidence document"):
+    with pytest.raises(GovernanceError, match="is not an evidence document"):
         store.read(f"s3://{bucket}/from-elsewhere")
 
 

@@ -114,7 +114,7 @@ def test_an_answer_that_is_no_token_is_said_to_be_none(
     secret: str, tokens: TokenEndpoint, answer: object
 ) -> None:
     tokens.instead = answer
-    with pytest.raises(IdentityRefused, match="something that is no access token"):
+    with pytest.raises(IdentityRefused, match="answered without a valid access token"):
         connect(host=tokens.origin, secret_id=secret, region="us-east-1")
 
 

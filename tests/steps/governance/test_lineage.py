@@ -15,7 +15,7 @@ from steps.governance.errors import AccessDenied, Conflict, NameRefused, Unavail
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Edge, Job, Lineage, job, label, model_version, table
 from steps.governance.names import UcName, metadata_name
-from steps.governance.transport import workspace_client
+from steps.governance.sdk_client import workspace_client
 from tests.steps.governance.faked_clock import FakedClock
 
 PREFIX = "/api/2.0/lineage-tracking"
@@ -149,7 +149,7 @@ def test_a_lost_answer_to_a_node_finds_our_own_node(
 )
 def test_a_node_that_stands_for_something_else_is_a_conflict(lineage: Lineage, other: Job) -> None:
     lineage.ensure_node(NODE)
-    with pytest.raises(Conflict, match="stands for something else"):
+    with pytest.raises(Conflict, match="describes another object"):
         lineage.ensure_node(other)
 
 

@@ -28,7 +28,7 @@ from steps.governance.lineage import Lineage, job, table
 from steps.governance.names import UcName, metadata_name
 from steps.governance.once import client_that_sends_once
 from steps.governance.refusals import translated
-from steps.governance.transport import workspace_client
+from steps.governance.sdk_client import workspace_client
 from tests.steps.governance.faked_clock import START, FakedClock
 from tests.steps.governance.troubled_server import Answer, Troubled, serving
 

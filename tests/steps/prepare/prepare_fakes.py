@@ -100,7 +100,7 @@ class FolderCatalog:
     ) -> Table:
         found = self.tables.get(name)
         if found is not None and found.location != location:
-            raise Conflict(f"table {name} stands elsewhere")
+            raise Conflict(f"table {name} is stored elsewhere")
         return found or self.add(str(name), Path(location))
 
     def _access(self, verb: str, name: str, location: str) -> Access:

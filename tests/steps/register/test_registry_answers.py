@@ -22,7 +22,7 @@ from steps.governance.errors import (
 )
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.transport import workspace_client
+from steps.governance.sdk_client import workspace_client
 from steps.register.delivery.failures import FINAL
 from steps.register.model_registry.registry import Registry
 from tests.steps.governance.faked_clock import FakedClock

@@ -17,8 +17,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def leave_other_tests_their_packages() -> Iterator[None]:
-    """Train hides packages from its own process; this process is everybody's."""
+def keep_packages_importable() -> Iterator[None]:
+    """Train hides packages from its process; other tests in this process need them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(before_torch, "_UNUSED", ())
         yield
@@ -32,7 +32,7 @@ def make_tiny_model() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def tiny_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the tiny model; do not write to it."""
+    """Return the folder of the tiny model. Do not write to it."""
     folder = tmp_path_factory.mktemp("tiny") / "model"
     folder.mkdir()
     make_tiny_model.write(
@@ -43,7 +43,7 @@ def tiny_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Delta table with one execution's examples; do not write to it."""
+    """Return a Delta table with one execution's examples. Do not write to it."""
     folder = tmp_path_factory.mktemp("table") / "curated"
     commit(folder, ARN)
     return folder
@@ -51,5 +51,5 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_tiny_model(tiny_model: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny model that a test may damage."""
+    """Return a copy of the tiny model that a test may damage."""
     return Path(shutil.copytree(tiny_model, tmp_path / "model"))

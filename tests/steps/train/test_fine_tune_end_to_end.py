@@ -1,4 +1,7 @@
-"""The whole step in this process: a real Delta table, a real tiny FP8 model, local stand-ins for catalog and evidence only."""
+"""The whole step in this process, with a real Delta table and a real tiny FP8 model.
+
+Only the catalog and the evidence bucket are local stand-ins.
+"""
 
 import dataclasses
 import hashlib
@@ -22,8 +25,8 @@ from tests.steps.train.support.jobs import (
     PREPARED,
     TRAINED,
     assert_nothing_published,
-    heard,
     job,
+    printed_lines,
     run,
 )
 
@@ -36,7 +39,7 @@ def done(
 ) -> SimpleNamespace:
     """One finished job and what it printed."""
     finished = job(tmp_path_factory.mktemp("ml"), tiny_model, curated)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(finished)
     finished.log = "\n".join(lines)
     return finished
@@ -44,7 +47,7 @@ def done(
 
 def test_the_eval_loss_falls(done: SimpleNamespace) -> None:
     report = json.loads((done.paths.model / "report.json").read_text())
-    assert report["system"] == "You are an analyst.", "what serving must say"
+    assert report["system"] == "You are an analyst.", "the system message that a server must use"
     assert report["metrics"]["eval_loss"] < report["metrics"]["eval_loss_before"] - 0.2
     assert report["metrics"]["steps"] == 4
     assert len(report["curve"]) == 4
@@ -102,7 +105,7 @@ def test_the_manifest_names_execution_data_base_precision_and_result(
         ("eval_loss", 1),
     ],
 )
-def test_each_metric_is_read_off_the_log_by_its_own_regex(
+def test_the_regular_expression_of_each_metric_finds_it_in_the_log(
     done: SimpleNamespace, key: str, count: int
 ) -> None:
     found = re.findall(metric_lines.PATTERN.format(key=key), done.log)
@@ -138,7 +141,7 @@ def test_the_adapter_loads_on_the_stock_model_and_changes_it(
     assert (after - before).abs().max() > 0.1
 
 
-def test_no_governed_text_stands_in_report_or_card(done: SimpleNamespace) -> None:
+def test_report_and_card_contain_no_governed_text(done: SimpleNamespace) -> None:
     written = (done.paths.model / "report.json").read_text() + (
         done.paths.model / "README.md"
     ).read_text()
@@ -181,7 +184,7 @@ def test_recomputed_activations_give_the_same_adapter_bit_for_bit(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_evidence_that_says_otherwise_empties_the_model_folder(
+def test_conflicting_evidence_empties_the_model_folder(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
     conflicting = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
@@ -191,10 +194,10 @@ def test_evidence_that_says_otherwise_empties_the_model_folder(
     assert not list(conflicting.paths.model.iterdir())
 
 
-def test_a_second_job_of_the_same_execution_publishes_too(
+def test_a_second_job_of_the_same_execution_publishes_its_own_manifest(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    """SageMaker retries Train as another job, also when the first one was lost after it had written its manifest."""
+    """SageMaker retries Train as another job, even if the first wrote its manifest and was lost."""
     first, second = (
         job(tmp_path / name, tiny_model, curated, max_steps="1") for name in ("lost", "again")
     )
@@ -218,7 +221,7 @@ def test_no_usable_example_is_the_users_fault(tiny_model: Path, tmp_path: Path) 
     commit(folder, ARN, train=24, held_out=0)
     empty = job(tmp_path / "ml", tiny_model, folder)
     empty.evidence.documents[PREPARED] = prepared(folder, ARN, 0, train=24, held_out=0).to_bytes()
-    with pytest.raises(UsageError, match="the eval split holds no example to use"):
+    with pytest.raises(UsageError, match="the eval split has no usable example"):
         run(empty)
     assert_nothing_published(empty)
 
@@ -259,7 +262,7 @@ def test_a_base_model_that_differs_from_its_mirror_is_refused(
         verify(own_tiny_model, name=name, revision=revision)
 
 
-def test_a_base_model_that_is_its_mirrors_is_accepted(tiny_model: Path) -> None:
+def test_a_base_model_that_equals_its_mirror_is_accepted(tiny_model: Path) -> None:
     mirror = json.loads((tiny_model / MIRROR).read_text())
     assert (
         verify(tiny_model, name=mirror["name"], revision=mirror["revision"]).revision

@@ -1,4 +1,4 @@
-"""A full disk is this job's own fault and told as that; it is never taken for tampering or for the storage's answer."""
+"""A full disk is reported as such, never as tampering or as an error of the storage."""
 
 import errno
 import json
@@ -39,7 +39,7 @@ def raising(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize("error", [FULL, NO_FOLDER], ids=["no space", "no temporary folder"])
-def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
+def test_a_disk_too_small_for_the_spool_is_not_reported_as_tampering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
     commit(tmp_path / "curated", ARN)
@@ -64,16 +64,16 @@ def test_a_disk_too_small_for_the_spool_is_not_called_tampering(
     ],
     ids=["no space", "no temporary folder", "safetensors"],
 )
-def test_every_wording_of_a_full_disk_is_known(error: Exception) -> None:
+def test_every_wording_of_a_full_disk_is_recognized(error: Exception) -> None:
     with pytest.raises(full_disk.DiskFull), full_disk.explained():
         raise error
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_pass_unchanged() -> None:
     for error in (
         OSError(errno.EIO, "I/O"),
         ValueError("x"),
-        IntegrityError("No space left on device, says a file"),
+        IntegrityError("a file contains: No space left on device"),
     ):
         with pytest.raises(type(error)) as raised, full_disk.explained():
             raise error
@@ -82,7 +82,7 @@ def test_other_errors_stay_what_they_are() -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folders of a job; its hyperparameters are not looked at here."""
+    """Return the folders of a job. Its hyperparameters are not parsed here."""
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
     monkeypatch.setenv("TRAINING_JOB_NAME", "train-1")
     hyperparameters = tmp_path / "input" / "config" / "hyperparameters.json"
@@ -99,7 +99,7 @@ def staging(*_: object, **__: object) -> None:
         raise AssertionError("there was room")
 
 
-def test_staging_on_a_full_disk_says_so_in_the_failure_file(
+def test_staging_on_a_full_disk_is_reported_in_the_failure_file(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "train", staging)
@@ -116,9 +116,9 @@ def test_a_disk_too_full_for_the_failure_file_still_leaves_the_reason_in_the_log
     monkeypatch.setattr(job, "train", raising(FULL))
     monkeypatch.setattr(Path, "write_text", raising(FULL))
     assert command.main([]) == 1
-    told = capsys.readouterr().err
-    assert "this job's disk is full" in told
-    assert "failure could not be written" in told
+    log = capsys.readouterr().err
+    assert "this job's disk is full" in log
+    assert "failure could not be written" in log
 
 
 @pytest.mark.torch
@@ -143,6 +143,6 @@ def test_a_disk_that_fills_while_a_checkpoint_is_saved_leaves_no_half_of_it(
     with pytest.raises(full_disk.DiskFull, match=r"raise train.volume_gib"), full_disk.explained():
         jobs.run(full)
     assert [path.name for path in full.paths.checkpoints.iterdir()] == ["checkpoint-2"], (
-        "the one before it stays"
+        "the checkpoint before it is kept"
     )
     jobs.assert_nothing_published(full)

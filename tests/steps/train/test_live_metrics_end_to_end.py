@@ -1,4 +1,4 @@
-"""The whole step with live metrics: what a person sees in MLflow while it trains and when it has ended."""
+"""The whole step with live metrics: what MLflow shows during training and after it."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def tracked_job(
     return made
 
 
-def test_a_finished_job_is_a_finished_run_with_its_curve_its_origin_and_its_manifest(
+def test_a_finished_job_is_a_finished_run_with_curve_origin_and_manifest(
     server: ExperimentsServer, tracked_job: SimpleNamespace
 ) -> None:
     run(tracked_job)
@@ -71,11 +71,11 @@ def test_a_finished_job_is_a_finished_run_with_its_curve_its_origin_and_its_mani
         "manifest_sha256": trained.sha256,
     }
     assert server.runs[0]["params"]["lora_rank"] == "8"
-    sent = str(server.asked)
+    sent = str(server.received)
     assert not [word for word in ("127.0.0.1", "secret", "s3://", "analyst") if word in sent]
 
 
-def test_a_stopped_job_is_a_killed_run_that_goes_on_when_the_job_starts_again(
+def test_a_stopped_job_is_a_killed_run_that_continues_when_the_job_starts_again(
     server: ExperimentsServer, tracked_job: SimpleNamespace
 ) -> None:
     with sigterm_after_step(1) as stop, pytest.raises(Stopped):
@@ -98,7 +98,7 @@ def test_a_failed_job_is_a_failed_run(
     assert server.runs[0]["info"]["status"] == "FAILED"
 
 
-def test_a_job_whose_workspace_refuses_metrics_finishes_all_the_same(
+def test_a_job_whose_workspace_refuses_metrics_finishes(
     server: ExperimentsServer, tracked_job: SimpleNamespace
 ) -> None:
     server.trouble = [("experiments/create", 403)]
@@ -110,17 +110,17 @@ def test_a_job_whose_workspace_refuses_metrics_finishes_all_the_same(
     )
     report = json.loads((tracked_job.paths.model / "report.json").read_text())
     refused, lost = report["live_metrics"]["problems"]
-    assert (
-        "CAN EDIT on the experiment /Shared/governed-finetune-test (on its folder, if it does not exist"
-        in refused
+    right = (
+        "CAN EDIT on the experiment /Shared/governed-finetune-test (on its folder, if it does not"
     )
+    assert right in refused
     assert "values did not reach the MLflow run; the job's log has them all" in lost
 
 
 @pytest.mark.parametrize(
     ("experiment", "leader"), [("none", True), ("/Shared/governed-finetune-test", False)]
 )
-def test_no_experiment_or_not_the_leader_is_no_thread_no_request_and_no_run(
+def test_without_an_experiment_or_outside_the_leader_nothing_is_tracked(
     tiny_model: Path, curated: Path, tmp_path: Path, experiment: str, *, leader: bool
 ) -> None:
     made = job(tmp_path / "ml", tiny_model, curated, mlflow_experiment=experiment)

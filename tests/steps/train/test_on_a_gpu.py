@@ -1,4 +1,4 @@
-"""The CUDA branches against their CPU twins. Run on a GPU: `pytest tests/steps/train -m gpu`."""
+"""The CUDA branches compute what the CPU branches do. Run: `pytest tests/steps/train -m gpu`."""
 
 import gc
 from dataclasses import asdict, replace
@@ -125,7 +125,7 @@ def wide_model(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.parametrize("recomputed", [0, 2, 4])
 @pytest.mark.parametrize("mode", ["storage", "off", pytest.param("native_dx", marks=needs_fp8)])
-def test_the_peak_at_8192_tokens_is_what_the_memory_model_says(
+def test_the_peak_at_8192_tokens_is_that_of_the_memory_model(
     wide_model: Path, mode: str, recomputed: int
 ) -> None:
     how = gpu_precision(mode)

@@ -1,4 +1,7 @@
-"""What only size reaches in Train: files, tokens, bytes and characters past each bound, by arithmetic or sparse files."""
+"""Train at sizes beyond each bound: files, tokens, bytes and characters.
+
+The tests reach these sizes by arithmetic or with sparse files.
+"""
 
 import json
 import os
@@ -30,7 +33,7 @@ FILES = 1001
 
 
 def many_files(folder: Path) -> Prepared:
-    """One commit of as many files, all of the same two rows, as an appending engine with small partitions leaves them."""
+    """Write one commit of `FILES` files with the same two rows, as small partitions leave them."""
     partition = folder / "execution_id=abcdefghijkl"
     partition.mkdir(parents=True)
     source = pa.Table.from_pylist(curated_table.rows(curated_table.ARN, 1, 1)).drop_columns(
@@ -40,6 +43,19 @@ def many_files(folder: Path) -> Prepared:
     content = (partition / "part-00000.parquet").read_bytes()
     for number in range(1, FILES):
         (partition / f"part-{number:05d}.parquet").write_bytes(content)
+    actions = [
+        {"commitInfo": {"execution_arn": curated_table.ARN}},
+        {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
+        {"metaData": _metadata(source)},
+        *({"add": _added(number, len(content))} for number in range(FILES)),
+    ]
+    (folder / "_delta_log").mkdir()
+    (folder / "_delta_log" / f"{0:020d}.json").write_text("\n".join(map(json.dumps, actions)))
+    return curated_table.prepared(folder, curated_table.ARN, 0, train=FILES, held_out=FILES)
+
+
+def _metadata(source: pa.Table) -> dict[str, object]:
+    """Return the `metaData` action of a table with the columns of `source` and execution_id."""
     fields = [
         {
             "name": name,
@@ -49,31 +65,23 @@ def many_files(folder: Path) -> Prepared:
         }
         for name in ("execution_id", *source.schema.names)
     ]
-    actions: list[dict[str, object]] = [
-        {"commitInfo": {"execution_arn": curated_table.ARN}},
-        {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
-        {
-            "metaData": {
-                "id": curated_table.TABLE_ID,
-                "format": {"provider": "parquet", "options": {}},
-                "schemaString": json.dumps({"type": "struct", "fields": fields}),
-                "partitionColumns": ["execution_id"],
-                "configuration": {},
-            }
-        },
-    ]
-    for number in range(FILES):
-        add = {
-            "path": f"execution_id=abcdefghijkl/part-{number:05d}.parquet",
-            "partitionValues": {"execution_id": "abcdefghijkl"},
-            "size": len(content),
-            "modificationTime": 0,
-            "dataChange": True,
-        }
-        actions.append({"add": add})
-    (folder / "_delta_log").mkdir()
-    (folder / "_delta_log" / f"{0:020d}.json").write_text("\n".join(map(json.dumps, actions)))
-    return curated_table.prepared(folder, curated_table.ARN, 0, train=FILES, held_out=FILES)
+    return {
+        "id": curated_table.TABLE_ID,
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": json.dumps({"type": "struct", "fields": fields}),
+        "partitionColumns": ["execution_id"],
+        "configuration": {},
+    }
+
+
+def _added(number: int, size: int) -> dict[str, object]:
+    return {
+        "path": f"execution_id=abcdefghijkl/part-{number:05d}.parquet",
+        "partitionValues": {"execution_id": "abcdefghijkl"},
+        "size": size,
+        "modificationTime": 0,
+        "dataChange": True,
+    }
 
 
 def test_a_manifest_of_more_files_than_a_listing_has_keys_is_read_file_by_file(
@@ -93,7 +101,7 @@ def test_a_manifest_of_more_files_than_a_listing_has_keys_is_read_file_by_file(
 def test_a_log_of_more_than_a_thousand_commits_is_opened_at_the_manifests_version(
     tmp_path: Path,
 ) -> None:
-    """Past the thousand keys of one listing, with commits of others after ours and no checkpoint."""
+    """One listing has a thousand keys. Other commits follow ours, and no checkpoint exists."""
     folder, ours = tmp_path / "table", 1001
     curated_table.commit(folder, curated_table.OTHER_ARN)
     log = folder / "_delta_log"
@@ -131,7 +139,7 @@ def test_tokens_past_four_billion_are_found_where_they_are(tmp_path: Path) -> No
 
 
 def test_a_tensor_past_two_and_four_gibibytes_has_its_place_in_the_file(tmp_path: Path) -> None:
-    """As safetensors itself reads it; the file is sparse, and only the last tensor holds bytes."""
+    """safetensors reads it. The file is sparse: only the last tensor has bytes on disk."""
     shapes = {"embedding": (131_072, 16_385), "last": (2, 2)}
     (shard,) = safetensors_writer.plan(shapes)
     assert shard.size > 2**32
@@ -172,11 +180,11 @@ def test_a_long_failure_keeps_its_beginning_and_its_end_within_what_sagemaker_sh
     paths = Paths(tmp_path)
     reason = "what happened " + "x" * 5000 + "\ud83d what to do"
     assert command._fail(paths, reason, 1) == 1
-    told = paths.failure.read_text(encoding="utf-8")
-    assert told.startswith("what happened xxx")
-    assert told.endswith(r"x\ud83d what to do")
-    assert " … " in told
-    assert len(told) <= 1024 - 60, "SageMaker adds `AlgorithmError: ` and the exit code"
+    failure = paths.failure.read_text(encoding="utf-8")
+    assert failure.startswith("what happened xxx")
+    assert failure.endswith(r"x\ud83d what to do")
+    assert " … " in failure
+    assert len(failure) <= 1024 - 60, "SageMaker adds `AlgorithmError: ` and the exit code"
     assert command.shown("short") == "short"
 
 

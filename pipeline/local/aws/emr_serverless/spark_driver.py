@@ -4,7 +4,7 @@
     python spark_driver.py <entry point> [argument …]
 
 Jobs find the engine by SPARK_REMOTE, as with any Spark Connect server. User-defined functions run
-in this process, so they can import whatever the job can import.
+in this process, so they can import the same modules as the job.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Evaluate the expressions of a compiled definition: `Get`, `Std:Join` and conditions. These are
 pure functions.
 
-    resolve({"Std:Join": {"On": "/", "Values": ["s3://b", {"Get": "Execution.PipelineName"}]}}, scope)
+    resolve({"Std:Join": {"On": "/", "Values": ["s3:/", {"Get": "Parameters.Bucket"}]}}, scope)
     holds({"Type": "LessThanOrEqualTo", "LeftValue": {...}, "RightValue": {...}}, scope)
 
 A `Scope` holds the values that `Get` may name: `Parameters.<name>`, `Execution.<name>`,
@@ -178,7 +178,8 @@ def _join(join: Mapping[str, Any], scope: Scope) -> str:
 def _named(names: Mapping[str, Any], name: str, path: str) -> Any:
     if name not in names:
         raise ExpressionError(
-            f"Get {path!r}: there is no {name!r}; there is {', '.join(sorted(names)) or 'nothing'}"
+            f"Get {path!r}: {name!r} does not exist; expected one of "
+            f"{', '.join(sorted(names)) or 'nothing'}"
         )
     return names[name]
 
@@ -200,7 +201,7 @@ def _entry(value: Any, part: re.Match[str], path: str) -> Any:
     if part["index"] is not None:
         index = int(part["index"])
         if not isinstance(value, list) or index >= len(value):
-            raise ExpressionError(f"Get {path!r}: there is no entry [{index}]")
+            raise ExpressionError(f"Get {path!r}: entry [{index}] does not exist")
         return value[index]
     name = part["name"] or part["key"]
     if isinstance(value, list):

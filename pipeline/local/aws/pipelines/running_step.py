@@ -100,7 +100,7 @@ class RunningStep:
             document["LastModifiedTime"] = now()
 
     def await_end(self, ended: Callable[[], bool], stop: Callable[[], Any]) -> None:
-        """Wait until the work has ended; if the execution is stopped meanwhile, call `stop` once."""
+        """Wait until the work has ended; if the execution is stopped, call `stop` once."""
         closing = self._account.closing
         self.store.wait(lambda: ended() or self.stopping or closing.is_set())
         if self.stopping and not ended():

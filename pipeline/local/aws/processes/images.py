@@ -1,6 +1,6 @@
 """The command of an image, without Docker: the ENTRYPOINT of the Dockerfile that it is built from.
 
-    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train:1")
+    entry_point(repository, "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train")
     # containers/train/Dockerfile has ENTRYPOINT ["python", "-m", "steps.train"], so this returns
     # [sys.executable, "-m", "steps.train"]
 

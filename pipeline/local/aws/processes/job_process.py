@@ -98,7 +98,7 @@ class JobProcess:
         return int(report) if report.strip() else killed
 
     def stop(self, grace_seconds: float) -> None:
-        """Send SIGTERM, and after the grace SIGKILL to the processes that remain. Returns at once."""
+        """Send SIGTERM, and SIGKILL to what remains after the grace. Returns at once."""
         self._signal(signal.SIGTERM)
         threading.Thread(target=self._kill_after, args=(grace_seconds,), daemon=True).start()
 

@@ -1,11 +1,11 @@
 """Send a job's lines to CloudWatch Logs: in time order, complete, with the job role's own session.
 
-    stream = LogStream(client, group="/aws/sagemaker/TrainingJobs", name="job/algo-1-17637", copy=path)
+    stream = LogStream(client, group="/aws/sagemaker/TrainingJobs", name="job/algo-1", copy=path)
     stream.write("…")
     stream.close()                      # returns when the last line has been sent
 
 Lines are collected for `GATHER_SECONDS` and sent in batches. Every line is also written to a file
-in the job's folder: with a role that lacks rights on logs there is no CloudWatch stream, as in AWS,
+in the job's folder: if the role lacks rights on logs, the CloudWatch stream is missing, as in AWS,
 but the file still shows why a job failed.
 """
 

@@ -24,7 +24,7 @@ class MetricReader:
                     continue
 
     def final(self) -> list[dict[str, Any]]:
-        """Return the last value of every metric that was read, in the order of their definitions."""
+        """Return the last value of every metric that was read, in the order of definition."""
         return [
             {"MetricName": name, "Value": self._last[name][0], "Timestamp": self._last[name][1]}
             for name, _ in self._patterns

@@ -1,6 +1,6 @@
 """The object key of a file of the Files API in the storage bucket, and the rights that it needs.
 
-/WorkspaceInternal/…                            artifacts of runs and logged models; every principal may
+/WorkspaceInternal/…                            artifacts of runs and logged models; no right needed
 /Models/<catalog>/<schema>/<model>/<version>/…  a model version; EXECUTE to read; its creator may
                                                 write while it is pending
 """

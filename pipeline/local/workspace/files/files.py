@@ -80,7 +80,7 @@ def list_folder(call: Call, key: str, token: str | None) -> Json:
     """Return one page of the files and folders directly below a key.
 
     Raises:
-        NotFound: there are none.
+        NotFound: nothing is stored below the key.
     """
     more = {"ContinuationToken": token} if token else {}
     found = _storage(

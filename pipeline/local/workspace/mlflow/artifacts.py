@@ -37,8 +37,8 @@ class Artifacts:
         self._tracking = tracking
 
     async def run_credentials(self, call: Call, request: Request) -> Response:
-        asked = await _asked(call, request)
-        run_id, paths = str(asked.get("run_id", "")), asked.get("path", [])
+        fields = await _fields_of(call, request)
+        run_id, paths = str(fields.get("run_id", "")), fields.get("path", [])
         folder = await self._run_folder(run_id)
         urls = await run_in_threadpool(
             _signed, call, folder, [paths] if isinstance(paths, str) else paths
@@ -46,9 +46,9 @@ class Artifacts:
         return JSONResponse({"credential_infos": [url | {"run_id": run_id} for url in urls]})
 
     async def model_credentials(self, call: Call, request: Request) -> Response:
-        asked = await _asked(call, request)
+        fields = await _fields_of(call, request)
         folder = await self._model_folder(call.path["model_id"])
-        urls = await run_in_threadpool(_signed, call, folder, asked.get("paths", []))
+        urls = await run_in_threadpool(_signed, call, folder, fields.get("paths", []))
         return JSONResponse({"credentials": [{"credential_info": url} for url in urls]})
 
     async def list_run(self, call: Call, _request: Request) -> Response:
@@ -70,10 +70,11 @@ class Artifacts:
         return f"{_ROOT}/{await self._tracking.experiment_of_run(run_id)}/Runs/{run_id}/artifacts"
 
     async def _model_folder(self, model_id: str) -> str:
-        return f"{_ROOT}/{await self._tracking.experiment_of_model(model_id)}/LoggedModels/{model_id}/artifacts"
+        experiment = await self._tracking.experiment_of_model(model_id)
+        return f"{_ROOT}/{experiment}/LoggedModels/{model_id}/artifacts"
 
 
-async def _asked(call: Call, request: Request) -> Json:
+async def _fields_of(call: Call, request: Request) -> Json:
     """Return the request's fields: of the body or, for a GET, of the query."""
     body = await request.body()
     paths = request.query_params.getlist("path")

@@ -93,7 +93,7 @@ def get(call: Call) -> Json:
 
 @routes.put(_PERMISSIONS, "setExperimentPermissions")
 def replace(call: Call) -> Json:
-    """Replace the permissions; the current managers remain, because an experiment needs a manager."""
+    """Replace the permissions except those of managers: an experiment needs a manager."""
     known = _managed(call)
     return _change(call, known, {call.principal: MANAGE})
 
@@ -105,13 +105,13 @@ def update(call: Call) -> Json:
 
 
 def _change(call: Call, known: Document, levels: dict[str, str]) -> Json:
-    asked = dict(_asked(call, entry) for entry in call.body.get("access_control_list") or [])
-    changed = known | {"levels": levels | asked}
+    given = dict(_level_of(call, entry) for entry in call.body.get("access_control_list") or [])
+    changed = known | {"levels": levels | given}
     call.store.put(EXPERIMENT, known["id"], changed)
     return _answer(changed)
 
 
-def _asked(call: Call, entry: Json) -> tuple[str, str]:
+def _level_of(call: Call, entry: Json) -> tuple[str, str]:
     level = str(entry.get("permission_level"))
     if level not in _LEVELS:
         raise InvalidParameter(

@@ -54,9 +54,12 @@ class Tracking:
         """Return the server's answer if the caller has the permission; locations of logged models
         get Databricks' form.
         """
-        path, asked = request.url.path, _asked(await request.body()) | dict(request.query_params)
+        path, fields = (
+            request.url.path,
+            _fields_of(await request.body()) | dict(request.query_params),
+        )
         operation = path.partition("/mlflow/")[2]
-        await self._permit(call, request.method, operation, asked)
+        await self._permit(call, request.method, operation, fields)
         answer = await self._send(
             request.method,
             path,
@@ -68,14 +71,14 @@ class Tracking:
         )
         body = _LOGGED_MODEL.sub(rb"\1/logged_models/\2", answer.content)
         if answer.status_code == httpx.codes.OK:
-            body = await run_in_threadpool(_after, call, operation, asked, body)
+            body = await run_in_threadpool(_after, call, operation, fields, body)
         return Response(body, answer.status_code, media_type=answer.headers.get("content-type"))
 
-    async def _permit(self, call: Call, method: str, operation: str, asked: Json) -> None:
+    async def _permit(self, call: Call, method: str, operation: str, fields: Json) -> None:
         """Refuse requests for which the caller lacks the permission."""
         if operation == _CREATE:
             return await run_in_threadpool(
-                experiments.require_creation, call, str(asked.get("name", ""))
+                experiments.require_creation, call, str(fields.get("name", ""))
             )
         if operation == "experiments/update":
             raise NotServed("not implemented here: renaming an experiment")
@@ -84,18 +87,18 @@ class Tracking:
             if method == "GET" or operation.endswith("search")
             else experiments.EDIT
         )
-        for experiment_id in await self._experiments_of(call, operation, asked):
+        for experiment_id in await self._experiments_of(call, operation, fields):
             await run_in_threadpool(experiments.require, call, level, experiment_id)
         return None
 
-    async def _experiments_of(self, call: Call, operation: str, asked: Json) -> list[str]:
+    async def _experiments_of(self, call: Call, operation: str, fields: Json) -> list[str]:
         """Return the experiments that a request concerns."""
         if operation == "experiments/get-by-name":
             found = await run_in_threadpool(
-                experiments.named, call, str(asked.get("experiment_name", ""))
+                experiments.named, call, str(fields.get("experiment_name", ""))
             )
             return [found] if found else []
-        if run_id := asked.get("run_id") or asked.get("run_uuid"):
+        if run_id := fields.get("run_id") or fields.get("run_uuid"):
             if run_id not in self._experiment_of_run:  # it never changes
                 self._experiment_of_run[run_id] = await self.experiment_of_run(run_id)
             return [self._experiment_of_run[run_id]]
@@ -103,19 +106,19 @@ class Tracking:
             return [await self.experiment_of_model(model["id"])]
         return [
             str(one)
-            for one in asked.get("experiment_ids") or [asked.get("experiment_id")]
+            for one in fields.get("experiment_ids") or [fields.get("experiment_id")]
             if one is not None
         ]
 
     async def experiment_of_run(self, run_id: str) -> str:
-        run = await self._ask("/api/2.0/mlflow/runs/get", {"run_id": run_id})
+        run = await self._fetch("/api/2.0/mlflow/runs/get", {"run_id": run_id})
         return str(run["run"]["info"]["experiment_id"])
 
     async def experiment_of_model(self, model_id: str) -> str:
-        model = await self._ask(f"/api/2.0/mlflow/logged-models/{model_id}", {})
+        model = await self._fetch(f"/api/2.0/mlflow/logged-models/{model_id}", {})
         return str(model["model"]["info"]["experiment_id"])
 
-    async def _ask(self, path: str, params: dict[str, str]) -> Any:
+    async def _fetch(self, path: str, params: dict[str, str]) -> Any:
         answer = await self._send("GET", path, params=params)
         if answer.status_code != httpx.codes.OK:
             raise NotFound(f"{path} {params}: {answer.text}")
@@ -137,7 +140,7 @@ class Tracking:
                 ) from None
 
 
-def _asked(body: bytes) -> Json:
+def _fields_of(body: bytes) -> Json:
     """Return the request's JSON object; empty if it is not one, which the server then refuses."""
     try:
         parsed = json.loads(body) if body else {}
@@ -146,10 +149,10 @@ def _asked(body: bytes) -> Json:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _after(call: Call, operation: str, asked: Json, body: bytes) -> bytes:
+def _after(call: Call, operation: str, fields: Json, body: bytes) -> bytes:
     """Record the creator of an experiment; remove from lists what the caller may not see."""
     if operation == _CREATE:
-        experiments.note_creation(call, str(json.loads(body)["experiment_id"]), str(asked["name"]))
+        experiments.note_creation(call, str(json.loads(body)["experiment_id"]), str(fields["name"]))
     if operation == "experiments/search":
         found = json.loads(body)
         seen = [

@@ -7,7 +7,6 @@ never reused.
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Any
 
@@ -24,7 +23,6 @@ from pipeline.local.workspace.rights.securables import Kind, Securable
 
 VERSION = "MODEL_VERSION"
 VIEW = ("EXECUTE",)
-_ALIAS = re.compile(r"(?!v\d+$|latest$)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
 
 Tags = dict[str, str]
 
@@ -66,7 +64,7 @@ def visible_models(call: Call, prefix: str = "") -> list[Json]:
 
 def describe_model(call: Call, name: str, comment: str) -> Json:
     model = require_model_owner(call, name)
-    return _save(call, model | {"comment": comment})
+    return save(call, model | {"comment": comment})
 
 
 def delete_model(call: Call, name: str) -> None:
@@ -82,7 +80,7 @@ def delete_model(call: Call, name: str) -> None:
 def tag_model(call: Call, name: str, *, add: Tags, remove: list[str]) -> None:
     call.access.require("APPLY_TAG", call.target(Kind.MODEL, name))
     model = call.access.get(Securable(Kind.MODEL, name))
-    _save(call, model | {"tags": _retagged(model["tags"], add, remove)})
+    save(call, model | {"tags": _retagged(model["tags"], add, remove)})
 
 
 # Versions
@@ -95,7 +93,7 @@ def create_version(
     call.access.require("CREATE_MODEL_VERSION", call.target(Kind.MODEL, name))
     model = call.access.get(Securable(Kind.MODEL, name))
     number = model["next_version"]
-    _save(call, model | {"next_version": number + 1})
+    save(call, model | {"next_version": number + 1})
     version = call.stamp() | fields
     version |= {
         "full_name": model["full_name"],
@@ -112,7 +110,7 @@ def find_version(call: Call, name: str, number: str | int) -> Json:
     """Return a version, for those who may see its model."""
     model = find_model(call, name)
     call.about += f" version {number}"
-    return _version(call, model["full_name"], number)
+    return stored_version(call, model["full_name"], number)
 
 
 def versions_of(call: Call, name: str) -> list[Json]:
@@ -122,7 +120,9 @@ def versions_of(call: Call, name: str) -> list[Json]:
 
 def describe_version(call: Call, name: str, number: str | int, comment: str) -> Json:
     model = require_model_owner(call, name)
-    return _save_version(call, _version(call, model["full_name"], number) | {"comment": comment})
+    return _save_version(
+        call, stored_version(call, model["full_name"], number) | {"comment": comment}
+    )
 
 
 def finalize_version(call: Call, name: str, number: str | int) -> Json:
@@ -137,17 +137,17 @@ def finalize_version(call: Call, name: str, number: str | int) -> Json:
 
 def delete_version(call: Call, name: str, number: str | int) -> None:
     model = require_model_owner(call, name)
-    version = _version(call, model["full_name"], number)
+    version = stored_version(call, model["full_name"], number)
     aliases = {
         alias: target for alias, target in model["aliases"].items() if target != version["version"]
     }
-    _save(call, model | {"aliases": aliases})
+    save(call, model | {"aliases": aliases})
     call.store.delete(VERSION, _key(version))
 
 
 def tag_version(call: Call, name: str, number: str | int, *, add: Tags, remove: list[str]) -> None:
     call.access.require("APPLY_TAG", call.target(Kind.MODEL, name))
-    version = _version(call, name, number)
+    version = stored_version(call, name, number)
     _save_version(call, version | {"tags": _retagged(version["tags"], add, remove)})
 
 
@@ -157,7 +157,7 @@ def version_location(call: Call, name: str, number: str | int, *, write: bool) -
     """
     if not write:
         call.access.require("EXECUTE", call.target(Kind.MODEL, name))
-        return str(_version(call, name, number)["storage_location"])
+        return str(stored_version(call, name, number)["storage_location"])
     version = _writable(call, name, number)
     if version["status"] == "READY":
         raise InvalidState(
@@ -174,47 +174,12 @@ def version_credentials(call: Call, name: str, number: str | int, *, write: bool
 def note_use(call: Call, name: str, number: str | int, use: Json) -> None:
     """Store what mlflow reports when a model is loaded inside a Databricks job."""
     call.access.require("EXECUTE", call.target(Kind.MODEL, name))
-    version = _version(call, name, number)
+    version = stored_version(call, name, number)
     call.store.put(
         "MODEL_USE",
         str(uuid.uuid4()),
         {"version_id": version["id"], "principal": call.principal, "use": use},
     )
-
-
-# Aliases
-
-
-def set_alias(call: Call, name: str, alias: str, number: str | int) -> None:
-    """Set an alias to a version; only the owner may."""
-    model = require_model_owner(call, name)
-    if not _ALIAS.fullmatch(alias):
-        raise InvalidParameter(
-            f"'{alias}' is not a valid alias: letters, digits, _ and -, but not latest or v1."
-        )
-    version = _version(call, model["full_name"], number)
-    _save(call, model | {"aliases": model["aliases"] | {alias: version["version"]}})
-
-
-def delete_alias(call: Call, name: str, alias: str) -> None:
-    model = require_model_owner(call, name)
-    _save(
-        call,
-        model
-        | {"aliases": {known: to for known, to in model["aliases"].items() if known != alias}},
-    )
-
-
-def version_by_alias(call: Call, name: str, alias: str) -> Json:
-    model = find_model(call, name)
-    if alias not in model["aliases"]:
-        raise NotFound(f"Alias '{alias}' of model '{name}' does not exist.")
-    return find_version(call, name, model["aliases"][alias])
-
-
-def aliases_of(call: Call, version: Json) -> list[str]:
-    model = call.access.get(Securable(Kind.MODEL, version["full_name"]))
-    return [alias for alias, number in model["aliases"].items() if number == version["version"]]
 
 
 # Rights and rows
@@ -228,13 +193,13 @@ def _writable(call: Call, name: str, number: str | int) -> Json:
     """Return a version for its model's owner, or for its creator under CREATE MODEL VERSION."""
     model = call.target(Kind.MODEL, name)
     call.access.require("CREATE_MODEL_VERSION", model)
-    version = _version(call, name, number)
+    version = stored_version(call, name, number)
     if not call.access.owns(model) and version["created_by"] != call.principal:
         raise PermissionDenied.not_owner(model.kind.value, model.name)
     return version
 
 
-def _version(call: Call, name: str, number: str | int) -> Json:
+def stored_version(call: Call, name: str, number: str | int) -> Json:
     if not str(number).isdecimal():
         raise InvalidParameter(f"Model version: expected a positive integer, got '{number}'.")
     found = call.store.get(VERSION, f"{name.lower()}/{int(number):010d}")
@@ -243,7 +208,7 @@ def _version(call: Call, name: str, number: str | int) -> Json:
     return found
 
 
-def _save(call: Call, model: Json) -> Json:
+def save(call: Call, model: Json) -> Json:
     model |= call.touch()
     call.store.put(Kind.MODEL.name, model["full_name"], model)
     return model

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.local.workspace.api import Call, Json, Routes, page
 from pipeline.local.workspace.catalog.catalog import update
 from pipeline.local.workspace.errors import InvalidParameter, NotFound
-from pipeline.local.workspace.models import models
+from pipeline.local.workspace.models import aliases, models
 from pipeline.local.workspace.rights.securables import Kind
 
 _UC = "/api/2.1/unity-catalog"
@@ -67,7 +67,7 @@ def delete_model(call: Call) -> Json:
 
 @routes.get(f"{_UC}/functions/{{name}}", "getFunction")
 def get_function(call: Call) -> Json:
-    """Answer 404, because functions do not exist here, or 403 to those who may not use the schema."""
+    """Answer 404, as functions do not exist here, or 403 without rights on the schema."""
     schema = call.target(Kind.MODEL, call.path["name"]).checked().parent
     assert schema is not None  # noqa: S101 - a checked model has a schema
     call.access.require_view(("USE_SCHEMA",), schema)
@@ -125,18 +125,18 @@ def version_credentials(call: Call) -> Json:
 @routes.put(_ALIAS, "setRegisteredModelAlias")
 def set_alias(call: Call) -> Json:
     number = call.body.get("version_num", "")
-    models.set_alias(call, call.path["name"], call.path["alias"], number)
+    aliases.set_alias(call, call.path["name"], call.path["alias"], number)
     return {"alias_name": call.path["alias"], "version_num": int(number)}
 
 
 @routes.get(_ALIAS, "getModelVersionByAlias")
 def get_by_alias(call: Call) -> Json:
-    return _version(call, models.version_by_alias(call, call.path["name"], call.path["alias"]))
+    return _version(call, aliases.version_by_alias(call, call.path["name"], call.path["alias"]))
 
 
 @routes.delete(_ALIAS, "deleteRegisteredModelAlias")
 def delete_alias(call: Call) -> Json:
-    models.delete_alias(call, call.path["name"], call.path["alias"])
+    aliases.delete_alias(call, call.path["name"], call.path["alias"])
     return {}
 
 
@@ -171,25 +171,25 @@ def _tags(call: Call) -> models.Tags:
 
 def _model(model: Json) -> Json:
     hidden = ("tags", "aliases", "next_version", "properties")
-    aliases = [
+    alias_rows = [
         {"alias_name": alias, "version_num": number} for alias, number in model["aliases"].items()
     ]
     shown = {field: value for field, value in model.items() if field not in hidden}
-    return shown | {"aliases": aliases, "tags": _pairs(model["tags"])}
+    return shown | {"aliases": alias_rows, "tags": _pairs(model["tags"])}
 
 
 def _version(call: Call, version: Json) -> Json:
     catalog, schema, name = version["full_name"].split(".")
     hidden = ("full_name", "tags", "owner", "run_tracking_server_id")
-    aliases = [
+    alias_rows = [
         {"alias_name": alias, "version_num": version["version"]}
-        for alias in models.aliases_of(call, version)
+        for alias in aliases.aliases_of(call, version)
     ]
     return {field: value for field, value in version.items() if field not in hidden} | {
         "catalog_name": catalog,
         "schema_name": schema,
         "model_name": name,
-        "aliases": aliases,
+        "aliases": alias_rows,
         "tags": _pairs(version["tags"]),
     }
 

@@ -79,22 +79,25 @@ def test_a_value_means(value, meaning):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"Get": "Parameters.Epoch"}, r"there is no 'Epoch'; there is Epochs, Flag, Name, Rate"),
-        ({"Get": "Execution.Nothing"}, "there is no 'Nothing'"),
-        ({"Get": "Steps.Prepare.state"}, "there is no 'Prepare'"),
-        ({"Get": "Steps.Train.Nope"}, "there is no 'Nope'"),
+        (
+            {"Get": "Parameters.Epoch"},
+            r"'Epoch' does not exist; expected one of Epochs, Flag, Name, Rate",
+        ),
+        ({"Get": "Execution.Nothing"}, "'Nothing' does not exist"),
+        ({"Get": "Steps.Prepare.state"}, "'Prepare' does not exist"),
+        ({"Get": "Steps.Train.Nope"}, "'Nope' does not exist"),
         (
             {"Get": "Steps.Train.FinalMetricDataList['eval:f1'].Value"},
-            "there is no 'eval:f1'; there is eval:loss",
+            "'eval:f1' does not exist; expected one of eval:loss",
         ),
-        ({"Get": "Steps.Train.FinalMetricDataList[2].Value"}, r"there is no entry \[2\]"),
-        ({"Get": "Steps.Train.ModelArtifacts[0]"}, r"there is no entry \[0\]"),
+        ({"Get": "Steps.Train.FinalMetricDataList[2].Value"}, r"entry \[2\] does not exist"),
+        ({"Get": "Steps.Train.ModelArtifacts[0]"}, r"entry \[0\] does not exist"),
         ({"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts.x"}, "which has no properties"),
         ({"Get": "Steps.Train.FinalMetricDataList[?"}, "cannot read the property path"),
         ({"Get": "Other.Thing"}, "not implemented: Get 'Other.Thing'"),
         ({"Std:JsonGet": {}}, "not implemented: Std:JsonGet"),
         ({"Std:Anything": {}}, "not implemented: Std:Anything"),
-        ({"Std:Join": {"On": "", "Values": [{"Get": "Parameters.X"}]}}, "there is no 'X'"),
+        ({"Std:Join": {"On": "", "Values": [{"Get": "Parameters.X"}]}}, "'X' does not exist"),
     ],
 )
 def test_what_cannot_be_resolved_is_named(value, message):
@@ -168,7 +171,7 @@ def test_a_condition_holds(condition, outcome):
         (compare("Equals", True, 1), "got True and 1"),
         (
             {"Type": "Or", "Conditions": [YES, compare("Equals", {"Get": "Parameters.X"}, 1)]},
-            "there is no 'X'",
+            "'X' does not exist",
         ),
     ],
 )

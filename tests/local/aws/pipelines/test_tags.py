@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from pipeline import config
 from pipeline.deployment import tagging
-from tests.local.aws.conftest import PIPELINE, Server
+from tests.local.aws.support.server import PIPELINE, Server
 
 pytestmark = pytest.mark.environment
 VARIABLES = {

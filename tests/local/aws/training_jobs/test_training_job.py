@@ -50,17 +50,41 @@ def test_the_container_finds_its_files_and_variables_and_nothing_of_the_server(
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     lines = server.training_log(job_name)
     assert lines[0] == "train begins ['train']"  # as `docker run <image> train`
-    said = json.loads(
-        next(line for line in lines if line.startswith("DESCRIPTION ")).removeprefix("DESCRIPTION ")
+    (line,) = (line for line in lines if line.startswith("DESCRIPTION "))
+    seen = json.loads(line.removeprefix("DESCRIPTION "))
+    check_config(seen["config"])
+    assert not (
+        server.state / "aws/jobs" / job_name / "opt/ml/checkpoints"
+    ).exists()  # none without a CheckpointConfig
+    assert seen["data"] == ["input/data/model/config.json", "input/data/model/deep/weights.bin"]
+    assert (
+        seen["arn"]
+        == f"arn:aws:sts::000000000000:assumed-role/{job['RoleArn'].rsplit('/', 1)[1]}/SageMaker"
     )
-    assert said["config"]["hyperparameters.json"] == {"do": "describe", "epochs": "1"}
-    assert said["config"]["inputdataconfig.json"]["model"]["TrainingInputMode"] == "File"
+    assert seen["cwd"] == str(server.repository)
+    assert seen["home"] == str(server.state / "aws/jobs" / job_name)
+    assert {
+        "TRAINING_JOB_NAME",
+        "TRAINING_JOB_ARN",
+        "AWS_REGION",
+        "HF_HUB_OFFLINE",
+        "SAGEMAKER_BASE_DIR",
+    } <= set(seen["environment"])
+    assert {"SECRET_OF_THE_SHELL", "AWS_PROFILE", "AUTH", "STATE_DIR"}.isdisjoint(
+        seen["environment"]
+    )
+
+
+def check_config(config):
+    """Check the three files of /opt/ml/input/config."""
+    assert config["hyperparameters.json"] == {"do": "describe", "epochs": "1"}
+    assert config["inputdataconfig.json"]["model"]["TrainingInputMode"] == "File"
     group = {
         "instance_group_name": "homogeneousCluster",
         "instance_type": "ml.g5.16xlarge",
         "hosts": ["algo-1"],
     }
-    assert said["config"]["resourceconfig.json"] == {
+    assert config["resourceconfig.json"] == {
         "current_host": "algo-1",
         "current_instance_type": "ml.g5.16xlarge",
         "current_group_name": "homogeneousCluster",
@@ -68,26 +92,6 @@ def test_the_container_finds_its_files_and_variables_and_nothing_of_the_server(
         "instance_groups": [group],
         "network_interface_name": "lo",
     }
-    assert not (
-        server.state / "aws/jobs" / job_name / "opt/ml/checkpoints"
-    ).exists()  # none without a CheckpointConfig
-    assert said["data"] == ["input/data/model/config.json", "input/data/model/deep/weights.bin"]
-    assert (
-        said["arn"]
-        == f"arn:aws:sts::000000000000:assumed-role/{job['RoleArn'].rsplit('/', 1)[1]}/SageMaker"
-    )
-    assert said["cwd"] == str(server.repository)
-    assert said["home"] == str(server.state / "aws/jobs" / job_name)
-    assert {
-        "TRAINING_JOB_NAME",
-        "TRAINING_JOB_ARN",
-        "AWS_REGION",
-        "HF_HUB_OFFLINE",
-        "SAGEMAKER_BASE_DIR",
-    } <= set(said["environment"])
-    assert {"SECRET_OF_THE_SHELL", "AWS_PROFILE", "AUTH", "STATE_DIR"}.isdisjoint(
-        said["environment"]
-    )
 
 
 def test_a_completed_job_has_its_archives_metrics_and_history(server, train, job_name):
@@ -132,7 +136,7 @@ def test_every_line_is_in_the_log_in_order(server, train, job_name):
             "RuntimeError: disk full",
         ),
         (
-            "say no such table: a.b.c",
+            "fail no such table: a.b.c",
             "AlgorithmError: no such table: a.b.c, exit code: 3",
             "train begins ['train']",
         ),

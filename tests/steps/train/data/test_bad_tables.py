@@ -1,4 +1,4 @@
-"""A curated table that Prepare cannot have written is refused with one clear error, before anything is made of it."""
+"""A curated table that Prepare cannot have written is refused with one clear error."""
 
 import hashlib
 from pathlib import Path
@@ -36,7 +36,7 @@ def content(table: Path) -> pa.Table:
 
 
 def refused(table: Path, base: Path, manifest: Prepared | None = None) -> str:
-    """What `build` says of the table; it left no corpus."""
+    """Return the error of `corpus.build` for the table; check that it left no corpus."""
     known = Table(UcName.parse(NAME), TABLE_ID, str(table))
     folder = table.parent / "corpus"
     batches = verified_table.stream(
@@ -48,7 +48,7 @@ def refused(table: Path, base: Path, manifest: Prepared | None = None) -> str:
     return str(error.value)
 
 
-def test_the_file_that_the_others_are_made_of_is_accepted(table: Path, tiny_model: Path) -> None:
+def test_the_unchanged_table_is_accepted(table: Path, tiny_model: Path) -> None:
     replace_file(table, content(table))
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         refused(table, tiny_model)
@@ -58,13 +58,13 @@ def test_a_table_without_the_expected_columns_is_refused_by_name(
     table: Path, tiny_model: Path
 ) -> None:
     replace_file(table, content(table).drop_columns(["sic", "completion"]))
-    said = refused(table, tiny_model)
-    assert "lacks columns" in said
+    message = refused(table, tiny_model)
+    assert "lacks columns" in message
     assert (
         "text columns example_id, split, sic, system, prompt, completion, year a whole number"
-        in said
+        in message
     )
-    assert "none or several of sic, completion" in said
+    assert "none or several of sic, completion" in message
 
 
 @pytest.mark.parametrize(
@@ -80,25 +80,26 @@ def test_a_column_of_another_type_is_refused(
 ) -> None:
     rows = content(table)
     replace_file(table, rows.set_column(rows.schema.get_field_index(column), column, values))
-    said = refused(table, tiny_model)
-    assert "has columns of another type" in said
-    assert f"got       {shown}" in said
+    message = refused(table, tiny_model)
+    assert "has columns of another type" in message
+    assert f"got       {shown}" in message
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 @pytest.mark.parametrize("column", ["prompt", "completion", "system", "sic"])
-def test_text_that_is_no_utf8_is_refused_with_file_and_column(
+def test_text_that_is_not_utf8_is_refused_with_file_and_column(
     table: Path, tiny_model: Path, column: str, kind: pa.DataType
 ) -> None:
     rows = content(table)
-    texts: list[bytes] = [b"plain"] * 29 + [
-        b"caf\xe9 au lait"
-    ]  # Latin-1, which Parquet holds as text without a word
+    # The last value is Latin-1, which Parquet stores as text without an error
+    texts: list[bytes] = [b"plain"] * 29 + [b"caf\xe9 au lait"]
     broken = pa.array(texts, pa.binary() if kind == pa.string() else pa.large_binary()).view(kind)
     replace_file(table, rows.set_column(rows.schema.get_field_index(column), column, broken))
-    said = refused(table, tiny_model)
-    assert f"text that is not UTF-8 in column {column} of file execution_id=abcdefghijkl/" in said
-    assert "index 29" in said
+    message = refused(table, tiny_model)
+    assert (
+        f"text that is not UTF-8 in column {column} of file execution_id=abcdefghijkl/" in message
+    )
+    assert "index 29" in message
 
 
 def test_an_empty_value_is_refused_but_for_year_and_industry(table: Path, tiny_model: Path) -> None:
@@ -107,9 +108,9 @@ def test_an_empty_value_is_refused_but_for_year_and_industry(table: Path, tiny_m
         kind = rows.schema.field(column).type
         rows = rows.set_column(rows.schema.get_field_index(column), column, pa.nulls(30, kind))
     replace_file(table, rows)
-    said = refused(table, tiny_model)
-    assert "have empty values" in said
-    assert "got       prompt\n" in said
+    message = refused(table, tiny_model)
+    assert "have empty values" in message
+    assert "got       prompt\n" in message
 
 
 def test_an_example_of_a_third_split_is_refused(table: Path, tiny_model: Path) -> None:
@@ -118,16 +119,16 @@ def test_an_example_of_a_third_split_is_refused(table: Path, tiny_model: Path) -
         rows.schema.get_field_index("split"), "split", pa.array(["test"])
     )
     replace_file(table, pa.concat_tables([rows, extra.cast(rows.schema)]))
-    said = refused(table, tiny_model)
-    assert "some examples belong to no split" in said
+    message = refused(table, tiny_model)
+    assert "some examples belong to no split" in message
 
 
-def test_a_file_that_is_no_parquet_is_refused(table: Path, tiny_model: Path) -> None:
+def test_a_file_that_is_not_parquet_is_refused(table: Path, tiny_model: Path) -> None:
     manifest = prepared(table, ARN, 0)
     (path,) = table.glob("execution_id=*/*.parquet")
     path.write_bytes(path.read_bytes()[:-4] + b"PARX")
     entry = manifest.files[0].model_copy(
         update={"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     )
-    said = refused(table, tiny_model, manifest.model_copy(update={"files": [entry]}))
-    assert "cannot be read\n  expected  Parquet, as Prepare writes it" in said
+    message = refused(table, tiny_model, manifest.model_copy(update={"files": [entry]}))
+    assert "cannot be read\n  expected  Parquet, as Prepare writes it" in message

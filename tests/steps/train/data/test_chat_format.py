@@ -1,4 +1,4 @@
-"""The chat format: ours, piece by piece, equals the tokenizer's own template; filings cannot speak control tokens."""
+"""Our chat format equals the tokenizer's own template; filings cannot insert control tokens."""
 
 from pathlib import Path
 
@@ -34,13 +34,13 @@ def example(system: str, prompt: str, completion: str, example_id: str = "e") ->
     return Example(example_id, "train", 2020, "3570", system, prompt, completion)
 
 
-def fitted_of(folder: Path, rows: list[Example]) -> tuple[list[Document], Lengths]:
+def fitted(folder: Path, rows: list[Example]) -> tuple[list[Document], Lengths]:
     lengths = Lengths()
     return fit(Chat(folder), rows, 256, lengths), lengths
 
 
 @pytest.mark.parametrize("texts", TEXTS)
-def test_our_pieces_equal_the_chat_template_token_by_token(
+def test_our_tokens_equal_those_of_the_chat_template(
     tiny_model: Path, texts: tuple[str, str, str]
 ) -> None:
     from transformers import AutoTokenizer
@@ -73,7 +73,7 @@ def test_a_filing_cannot_become_control_tokens(tiny_model: Path, attack: str) ->
     (turn,) = Chat(tiny_model).turns([attack], [attack], [attack])
     content = [*turn.system, *turn.prompt, *turn.completion]
     assert min(content) >= CONTROL_TOKENS, (
-        "ids 0 to 19 are controls, also those that this step never places"
+        "ids 0 to 19 are control tokens, including those that this step never uses"
     )
     whole = turn.question() + turn.answer()
     assert [token for token in whole if token in CONTROL_IDS.values()] == [1, 17, 18, 3, 4, 2]
@@ -91,26 +91,29 @@ def test_a_tokenizer_with_other_control_ids_is_refused(own_tiny_model: Path) -> 
         Chat(own_tiny_model)
 
 
-def test_the_prompts_end_is_cut_and_counted(tiny_model: Path) -> None:
+def test_the_end_of_a_long_prompt_is_cut_and_counted(tiny_model: Path) -> None:
     rows = [
         example("s", "risk " * 400, "Heading.", "long"),
         example("s", "short", "Heading.", "short"),
     ]
-    fitted, lengths = fitted_of(tiny_model, rows)
-    assert [len(document) <= 256 for document in fitted] == [True, True]
-    assert len(fitted[0]) == 256
-    assert [document.example_id for document in fitted] == ["long", "short"]
-    assert fitted[0].ids[fitted[0].prompt_tokens :] == fitted[1].ids[fitted[1].prompt_tokens :]
-    assert fitted[0].ids[fitted[0].prompt_tokens - 1] == CONTROL_IDS["[/INST]"]
+    documents, lengths = fitted(tiny_model, rows)
+    assert [len(document) <= 256 for document in documents] == [True, True]
+    assert len(documents[0]) == 256
+    assert [document.example_id for document in documents] == ["long", "short"]
+    assert (
+        documents[0].ids[documents[0].prompt_tokens :]
+        == documents[1].ids[documents[1].prompt_tokens :]
+    )
+    assert documents[0].ids[documents[0].prompt_tokens - 1] == CONTROL_IDS["[/INST]"]
     assert lengths.affected_documents == {PROMPT_CUT: 1}
     assert lengths.lost_tokens[PROMPT_CUT] == lengths.longest - 256
-    assert lengths.tokens == sum(map(len, fitted))
+    assert lengths.tokens == sum(map(len, documents))
 
 
-def test_what_cannot_fit_is_dropped_and_counted(tiny_model: Path) -> None:
+def test_an_example_that_cannot_fit_is_dropped_and_counted(tiny_model: Path) -> None:
     rows = [example("s", "p", "risk " * 400), example("s", "p", ""), example("s", "p", "c")]
-    fitted, lengths = fitted_of(tiny_model, rows)
-    assert len(fitted) == 1
+    documents, lengths = fitted(tiny_model, rows)
+    assert len(documents) == 1
     assert lengths.affected_documents == {COMPLETION_TOO_LONG: 1, COMPLETION_EMPTY: 1}
     assert lengths.documents + lengths.affected_documents.total() == len(rows)
     assert sum(lengths.histogram.values()) == len(rows)

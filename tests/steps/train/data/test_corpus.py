@@ -1,4 +1,4 @@
-"""The corpus on disk gives back what was tokenized, from any process, whole or not at all."""
+"""Any process reads the tokenized corpus back from disk; an incomplete corpus is refused."""
 
 import os
 import pickle
@@ -89,20 +89,22 @@ def test_another_process_opens_the_same_corpus_and_needs_no_torch(
     built: Corpus, tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from steps.train.data import corpus; c = corpus.open(Path(sys.argv[1]));"
-        "print([[d.example_id for d in row] for row in c.train.rows], c.system, c.eval.lengths.record(),"
-        " 'torch' in sys.modules, sep='|')"
+        "import sys; from pathlib import Path; from steps.train.data import corpus;"
+        "c = corpus.open(Path(sys.argv[1]));"
+        "rows = [[d.example_id for d in row] for row in c.train.rows];"
+        "print(rows, c.system, c.eval.lengths.record(), 'torch' in sys.modules, sep='|')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "corpus")]
-    said = subprocess.check_output(
+    output = subprocess.check_output(
         command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True
     ).strip()
     ids = [[document.example_id for document in row] for row in built.train.rows]
-    assert said == f"{ids}|You are an analyst.|{built.eval.lengths.record()}|False"
+    assert output == f"{ids}|You are an analyst.|{built.eval.lengths.record()}|False"
 
 
 def test_rows_survive_being_sent_to_a_worker(built: Corpus) -> None:
-    assert list(pickle.loads(pickle.dumps(built.train.rows))) == list(built.train.rows)  # noqa: S301 - our own bytes
+    sent = pickle.loads(pickle.dumps(built.train.rows))  # noqa: S301 - our own bytes
+    assert list(sent) == list(built.train.rows)
 
 
 def test_the_same_examples_in_other_portions_give_the_same_corpus(
@@ -120,13 +122,10 @@ def test_the_same_examples_in_other_portions_give_the_same_corpus(
     [
         ({}, "You are an analyst."),
         ({3: "Another."}, ""),
-        (
-            {29: "Another."},
-            "You are an analyst.",
-        ),  # an evaluation example: nothing is trained on it
+        ({29: "Another."}, "You are an analyst."),  # an evaluation example, not trained on
     ],
 )
-def test_the_system_message_is_told_where_all_training_examples_share_it(
+def test_the_system_message_is_known_if_all_training_examples_share_it(
     tiny_model: Path, tmp_path: Path, change: dict[int, str], system: str
 ) -> None:
     examples = [row | {"system": change.get(i, row["system"])} for i, row in enumerate(rows(ARN))]
@@ -201,7 +200,7 @@ def test_an_example_id_that_prepare_never_makes_is_refused(
 
 def test_a_split_without_examples_is_the_users_fault(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"the eval split holds no example to use\n.*\n  got       0 examples"
+        UsageError, match=r"the eval split has no usable example\n.*\n  got       0 examples"
     ):
         build(tiny_model, tmp_path / "corpus", batch(rows(ARN, held_out=0)))
     assert not (tmp_path / "corpus" / "corpus.json").exists()
@@ -213,7 +212,7 @@ def test_examples_that_are_all_longer_than_a_row_are_the_users_fault(
     examples = [row | {"completion": "risk " * 400} for row in rows(ARN)]
     with pytest.raises(UsageError) as refused:
         build(tiny_model, tmp_path / "corpus", batch(examples))
-    assert "the train split holds no example to use" in str(refused.value)
+    assert "the train split has no usable example" in str(refused.value)
     assert re.search(r"24 examples, the longest of \d{3,} tokens", str(refused.value))
     assert f"{{'{COMPLETION_TOO_LONG}': 24}}" in str(refused.value)
     assert "raise SequenceLength" in str(refused.value)
@@ -223,11 +222,12 @@ def test_examples_that_are_all_longer_than_a_row_are_the_users_fault(
 @pytest.mark.parametrize(
     ("sic", "division"),
     [
-        ("0100", "agriculture"), ("1000", "mining"), ("1500", "construction"), ("2000", "manufacturing"),
-        ("3999", "manufacturing"), ("4011", "transportation_communications_utilities"), ("5000", "wholesale"), ("5200", "retail"),
-        ("6022", "finance"),
-        ("7372", "services"), ("9721", "public_administration"),
-        ("9995", "unknown"), ("1800", "unknown"), ("0000", "unknown"), ("357", "unknown"), ("", "unknown"), (None, "unknown"),
+        ("0100", "agriculture"), ("1000", "mining"), ("1500", "construction"),
+        ("2000", "manufacturing"), ("3999", "manufacturing"),
+        ("4011", "transportation_communications_utilities"), ("5000", "wholesale"),
+        ("5200", "retail"), ("6022", "finance"), ("7372", "services"),
+        ("9721", "public_administration"), ("9995", "unknown"), ("1800", "unknown"),
+        ("0000", "unknown"), ("357", "unknown"), ("", "unknown"), (None, "unknown"),
     ],
 )  # fmt: skip
 def test_a_companys_group_is_the_division_of_its_industry_code(

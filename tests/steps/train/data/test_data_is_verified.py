@@ -1,4 +1,4 @@
-"""Train reads what Prepare made for this execution, or refuses before it trains on anything."""
+"""Train reads the examples that Prepare made for this execution, or refuses before training."""
 
 import json
 from collections import Counter
@@ -46,7 +46,7 @@ def read(
     return [example for batch in batches for example in curated_rows.examples(batch)]
 
 
-def test_only_this_executions_examples_are_read_whatever_came_before_and_after(
+def test_only_this_executions_examples_are_read_despite_commits_before_and_after(
     folder: Path,
 ) -> None:
     examples = read(folder)
@@ -68,10 +68,12 @@ def test_a_file_altered_in_place_is_refused_with_both_digests(folder: Path) -> N
     assert "was altered after Prepare wrote it" in str(refused.value)
 
 
-def test_a_file_that_is_gone_is_refused(folder: Path) -> None:
+def test_a_missing_file_is_refused(folder: Path) -> None:
     manifest = prepared(folder, ARN, 1)
     (folder / manifest.files[0].path).unlink()
-    with pytest.raises(IntegrityError, match=r"gone: read execution_id=abcdefghijkl/part-"):
+    with pytest.raises(
+        IntegrityError, match=r"cannot read execution_id=abcdefghijkl/part-.*: the file is missing"
+    ):
         read(folder, manifest)
 
 
@@ -86,12 +88,15 @@ def test_a_version_that_another_execution_committed_is_refused(folder: Path) -> 
 def test_the_commit_is_read_from_its_own_log_entry_because_history_mislabels_it(
     folder: Path,
 ) -> None:
-    """The trap: delta-rs 1.6 labels the newest commits with an older version's number. When this fails, history is mended."""
+    """delta-rs 1.6 labels the newest commits with an older version's number.
+
+    When this test fails, delta-rs was repaired.
+    """
     mislabelled = DeltaTable(str(folder), version=1).history(1)[0]
     assert (mislabelled["version"], mislabelled["execution_arn"]) == (1, OTHER_ARN)
 
 
-def test_a_commit_whose_metadata_spark_wrote_is_understood(folder: Path) -> None:
+def test_commit_metadata_in_sparks_form_is_read(folder: Path) -> None:
     entry = folder / "_delta_log" / f"{1:020d}.json"
     actions = [json.loads(line) for line in entry.read_text().splitlines()]
     for action in actions:
@@ -156,7 +161,7 @@ def changed(**fields: Any) -> Callable[[Prepared], Prepared]:
         (changed(examples_train=23), "not those Prepare counted"),
     ],
 )
-def test_a_manifest_that_speaks_of_something_else_is_refused(
+def test_a_manifest_of_another_execution_or_table_is_refused(
     folder: Path, change: Callable[[Prepared], Prepared], message: str
 ) -> None:
     with pytest.raises(IntegrityError, match=message):
@@ -199,5 +204,8 @@ def test_storage_answers_become_our_errors(raised: Exception, expected: type[Exc
 
 
 def test_a_location_without_a_table_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no Delta table there: open"), translated("open"):
+    with (
+        pytest.raises(NotFound, match="cannot open: the location holds no Delta table"),
+        translated("open"),
+    ):
         DeltaTable(str(tmp_path / "none"))

@@ -1,4 +1,4 @@
-"""A table ten times as large needs no more memory to be read, tokenized and packed."""
+"""Reading, tokenizing and packing ten times as many examples takes no more memory."""
 
 import random
 from pathlib import Path
@@ -18,7 +18,7 @@ _EXAMPLES, _PER_FILE = 500, 250
 
 
 def table(folder: Path, vocabulary: list[str], examples: int) -> Prepared:
-    """A table of so many examples of 70 to 850 tokens, in files of `_PER_FILE`, and its manifest."""
+    """Write a table of examples of 70 to 850 tokens; return its manifest."""
     draw = random.Random(5)  # noqa: S311 - texts, not secrets
     words = draw.choices(vocabulary, k=20_000)
     starts, counts = (
@@ -46,7 +46,7 @@ def table(folder: Path, vocabulary: list[str], examples: int) -> Prepared:
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="the kernel tells peaks in /proc only on Linux"
+    not Path("/proc/self/status").exists(), reason="only Linux reports peak memory in /proc"
 )
 def test_ten_times_the_examples_need_no_more_memory(tmp_path: Path, tiny_model: Path) -> None:
     words = tiny_tokenizer.WORDS.split()

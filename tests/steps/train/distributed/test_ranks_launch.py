@@ -1,4 +1,4 @@
-"""One process becomes one worker per GPU and host: who starts, what they are told, and whose end is the job's."""
+"""Launching: how many workers start, their environment, and which ending is the job's."""
 
 import json
 import os
@@ -24,24 +24,26 @@ HOSTS = {
     "current_instance_type": "ml.p4d.24xlarge",
 }
 
-# What a worker does here instead of training; LAUNCHER runs `launched` with it and prints the ending.
+# The beginning of every worker's program here. LAUNCHER runs it with `run_workers` and prints the
+# ending.
 WORKER = """
 import os, signal, sys, time
 from pathlib import Path
-from steps.train import endings
+from steps.train.distributed import worker_endings
 rank, folder = os.environ["RANK"], Path(sys.argv[1])
 def stop(*_):
-    endings.tell(143); (folder / f"checkpoint-{rank}").touch(); sys.exit(143)
+    worker_endings.report(143); (folder / f"checkpoint-{rank}").touch(); sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
-(folder / f"started-{rank}").write_text(" ".join([os.environ["WORLD_SIZE"], os.environ["OMP_NUM_THREADS"]]))
+variables = [os.environ["WORLD_SIZE"], os.environ["OMP_NUM_THREADS"]]
+(folder / f"started-{rank}").write_text(" ".join(variables))
 """
 LAUNCHER = """
 import sys
 from pathlib import Path
-from steps.train import launch
+from steps.train.distributed import launch
 from steps.train.paths import Paths
 launch._WORKER = ("-c", sys.argv[1], sys.argv[2])
-ending = launch.launched(Paths(Path(sys.argv[2])))
+ending = launch.run_workers(Paths(Path(sys.argv[2])))
 print(ending.exit_code, ending.reason)
 """
 
@@ -61,15 +63,16 @@ def ending_of(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.torch
-def test_the_worker_that_failed_first_gives_code_and_reason_though_its_process_goes_last(
+def test_the_worker_that_failed_first_is_decisive_even_if_it_exits_last(
     tmp_path: Path,
 ) -> None:
-    # rank 1 finds the fault and tells it; rank 0 sees its connection break, and its process is gone before rank 1's
+    # Rank 1 fails and reports it; then rank 0 loses its connection and exits before rank 1.
     worker = """
 if rank == "1":
-    endings.tell(2, "LoraRank cannot be used"); (folder / "told").touch(); time.sleep(1); sys.exit(2)
-while not (folder / "told").exists(): time.sleep(0.01)
-endings.tell(1, "connection closed by peer"); sys.exit(1)
+    worker_endings.report(2, "LoraRank cannot be used"); (folder / "reported").touch()
+    time.sleep(1); sys.exit(2)
+while not (folder / "reported").exists(): time.sleep(0.01)
+worker_endings.report(1, "connection closed by peer"); sys.exit(1)
 """
     assert ending_of(launcher(tmp_path, worker)) == "2 LoraRank cannot be used"
     assert [(tmp_path / f"started-{rank}").read_text() for rank in (0, 1)] == ["2 1", "2 1"]
@@ -89,33 +92,33 @@ def test_sigterm_reaches_the_workers_and_the_launcher_waits_for_their_checkpoint
 
 
 @pytest.mark.torch
-def test_a_worker_that_the_kernel_kills_is_named_though_another_tells_of_a_broken_connection(
+def test_a_killed_worker_is_decisive_over_a_broken_connection(
     tmp_path: Path,
 ) -> None:
     worker = """
 if rank == "1":
     (folder / "gone").touch(); os.kill(os.getpid(), signal.SIGKILL)
 while not (folder / "gone").exists(): time.sleep(0.01)
-endings.tell(1, "connection closed by peer"); time.sleep(1); sys.exit(1)
+worker_endings.report(1, "connection closed by peer"); time.sleep(1); sys.exit(1)
 """
     assert ending_of(launcher(tmp_path, worker)).startswith(
         "137 a worker process was killed by SIGKILL"
     )
 
 
-def test_one_cpu_or_gpu_on_one_host_starts_no_other_process(
+def test_one_device_on_one_host_starts_no_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(launch.WORKERS, "1")
     monkeypatch.setattr(launch, "_run", lambda *_: pytest.fail("a process was started"))
-    assert launch.launched(Paths(tmp_path)) is None
+    assert launch.run_workers(Paths(tmp_path)) is None
     monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
     monkeypatch.setenv(launch.WORKERS, "2")
-    assert launch.launched(Paths(tmp_path)) is None, "a worker never starts workers"
+    assert launch.run_workers(Paths(tmp_path)) is None, "a worker never starts workers"
 
 
 @pytest.mark.torch
-def test_workers_have_the_time_that_sagemaker_gives_and_meet_on_the_first_host(
+def test_configuration_of_the_agent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TRAINING_JOB_NAME", "train-7")
@@ -124,29 +127,26 @@ def test_workers_have_the_time_that_sagemaker_gives_and_meet_on_the_first_host(
     assert configuration.shutdown_timeout == 110, (
         "SIGKILL comes 120 s after SIGTERM; torchrun's own 30 s are too few"
     )
-    assert (configuration.min_nodes, configuration.max_nodes, configuration.nproc_per_node) == (
-        2,
-        2,
-        8,
-    )
+    assert (configuration.min_nodes, configuration.max_nodes) == (2, 2)
+    assert configuration.nproc_per_node == 8
     assert (configuration.rdzv_endpoint, configuration.run_id) == ("algo-1:29400", "train-7")
     assert (configuration.local_addr, configuration.rdzv_configs["is_host"]) == ("algo-2", False)
     assert configuration.max_restarts == 0
 
 
-def test_a_number_of_workers_that_is_none_is_refused(
+def test_an_invalid_number_of_workers_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(launch.WORKERS, "two")
     with pytest.raises(
         UsageError, match=r"GOVERNED_FINETUNE_WORKERS cannot be used\n  expected  1 to 99"
     ):
-        launch.launched(Paths(tmp_path))
+        launch.run_workers(Paths(tmp_path))
 
 
-def test_hosts_are_read_in_one_order_everywhere(tmp_path: Path) -> None:
+def test_hosts_are_sorted_so_that_their_order_is_the_same_on_each(tmp_path: Path) -> None:
     path = tmp_path / "resourceconfig.json"
-    assert cluster.read(path) == cluster.ALONE
+    assert cluster.read(path) == cluster.SINGLE_HOST
     path.write_text(json.dumps(HOSTS))
     assert cluster.read(path) == Cluster("algo-2", ("algo-1", "algo-2"), "eth0", "ml.p4d.24xlarge")
 
@@ -154,9 +154,7 @@ def test_hosts_are_read_in_one_order_everywhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["{", "[]", "{}", '{"current_host": "a", "hosts": ["b"]}', '{"hosts": 1}']
 )
-def test_a_resourceconfig_that_cannot_be_understood_is_refused(
-    tmp_path: Path, content: str
-) -> None:
+def test_an_invalid_resourceconfig_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "resourceconfig.json"
     path.write_text(content)
     with pytest.raises(UsageError, match=r"resourceconfig\.json cannot be used"):
@@ -173,43 +171,39 @@ def test_a_resourceconfig_that_cannot_be_understood_is_refused(
         (None, None, None),
     ],
 )
-def test_efa_is_named_only_where_the_instance_has_it(
+def test_efa_is_selected_only_on_instances_with_efa(
     instance: str | None, efa: str | None, rdma: str | None
 ) -> None:
-    told = cluster.environment(Cluster("a", ("a", "b"), "eth0", instance))
-    assert (told.get("FI_PROVIDER"), told.get("FI_EFA_USE_DEVICE_RDMA")) == (efa, rdma)
-    assert told["NCCL_SOCKET_IFNAME"] == told["GLOO_SOCKET_IFNAME"] == "eth0"
-    assert cluster.environment(Cluster("a", ("a",), "eth0", instance)) == {}, (
-        "one host has no network to speak over"
-    )
+    variables = cluster.environment(Cluster("a", ("a", "b"), "eth0", instance))
+    assert (variables.get("FI_PROVIDER"), variables.get("FI_EFA_USE_DEVICE_RDMA")) == (efa, rdma)
+    assert variables["NCCL_SOCKET_IFNAME"] == variables["GLOO_SOCKET_IFNAME"] == "eth0"
+    assert cluster.environment(Cluster("a", ("a",), "eth0", instance)) == {}, "a single host"
 
 
-def test_the_earliest_ending_that_is_no_success_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert worker_endings.first(tmp_path) is None
-    assert not worker_endings.tell(2, "nobody asked")
+def test_the_earliest_failure_is_decisive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert worker_endings.decisive(tmp_path) is None
+    assert not worker_endings.report(2, "no launcher")
     monkeypatch.setenv(worker_endings.FOLDER, str(tmp_path))
     for rank, ending in [(3, (0, "")), (2, (143, "")), (0, (2, "later"))]:
         monkeypatch.setenv("RANK", str(rank))
-        assert worker_endings.tell(*ending)
-    found = worker_endings.first(tmp_path)
+        assert worker_endings.report(*ending)
+    found = worker_endings.decisive(tmp_path)
     assert found is not None
     assert (found.exit_code, found.reason) == (143, "")
     (tmp_path / "2.json").unlink()
     (tmp_path / "0.json").unlink()
-    assert worker_endings.first(tmp_path) == Ending(
+    assert worker_endings.decisive(tmp_path) == Ending(
         0, "", json.loads((tmp_path / "3.json").read_text())["at"]
     )
 
 
 @pytest.mark.torch
-def test_a_job_of_two_workers_tells_its_failure_once(tmp_path: Path) -> None:
-    """The command of the container, on hyperparameters that are right and with no workspace to be found."""
+def test_a_job_of_two_workers_reports_its_failure_once(tmp_path: Path) -> None:
+    """Run the container's command with valid hyperparameters and without credentials."""
     configuration = tmp_path / "input" / "config"
     configuration.mkdir(parents=True)
     (configuration / "hyperparameters.json").write_text(json.dumps(GOOD))
-    told = {
+    variables = {
         "SAGEMAKER_BASE_DIR": str(tmp_path),
         "TRAINING_JOB_NAME": "train-1",
         launch.WORKERS: "2",
@@ -220,7 +214,7 @@ def test_a_job_of_two_workers_tells_its_failure_once(tmp_path: Path) -> None:
     }
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("AWS_")
-    } | told
+    } | variables
     command = [sys.executable, "-m", "steps.train", "train"]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=240, check=False
@@ -228,11 +222,11 @@ def test_a_job_of_two_workers_tells_its_failure_once(tmp_path: Path) -> None:
     reason = (tmp_path / "output" / "failure").read_text()
     assert done.returncode == 1
     assert "NoCredentialsError" in reason
-    assert done.stderr.count(reason) == 1, "said once, by the one process that speaks for all"
+    assert done.stderr.count(reason) == 1, "the launcher reports for all workers"
 
 
 @pytest.mark.torch
-def test_hyperparameters_that_cannot_be_used_are_refused_before_a_worker_starts(
+def test_invalid_hyperparameters_are_refused_before_a_worker_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from steps.train.__main__ import main

@@ -1,4 +1,4 @@
-"""A whole job that also exports: both archives complete and told of in the manifest, or neither."""
+"""A whole job with a merged export: both archives are complete and in the manifest, or neither."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.torch
 def done(
     tiny_model: Path, curated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> SimpleNamespace:
-    """One finished job with an export, in an image that says its commit."""
+    """One finished job with an export, in an image with the commit in its environment."""
     finished = job(
         tmp_path_factory.mktemp("ml"), tiny_model, curated, merged_export="bfloat16", max_steps="2"
     )
@@ -33,7 +33,7 @@ def done(
     return finished
 
 
-def test_the_manifest_lists_every_file_of_the_export_and_lies_beside_it(
+def test_the_manifest_lists_every_file_of_the_export_and_is_next_to_it(
     done: SimpleNamespace,
 ) -> None:
     content = done.evidence.documents[TRAINED]
@@ -46,7 +46,7 @@ def test_the_manifest_lists_every_file_of_the_export_and_lies_beside_it(
     assert digests.pop("manifest.json") == hashlib.sha256(content).hexdigest()
     assert digests == {entry.path: entry.sha256 for entry in trained.merged}
     assert {"config.json", "tokenizer.json", "model.safetensors.index.json"} <= digests.keys()
-    assert not list(done.paths.root.rglob(".*")), "no staging folder stays"
+    assert not list(done.paths.root.rglob(".*")), "no staging folder is left"
 
 
 def test_the_archive_register_reads_is_the_adapter_alone(done: SimpleNamespace) -> None:
@@ -55,7 +55,7 @@ def test_the_archive_register_reads_is_the_adapter_alone(done: SimpleNamespace) 
     assert not [entry.path for entry in trained.files if entry.path.startswith("model-")]
 
 
-def test_report_page_and_card_tell_of_the_comparison_the_commit_and_every_part(
+def test_report_page_and_card_have_the_comparison_the_commit_and_every_share(
     done: SimpleNamespace,
 ) -> None:
     report = json.loads((done.paths.model / "report.json").read_text())
@@ -74,18 +74,17 @@ def test_report_page_and_card_tell_of_the_comparison_the_commit_and_every_part(
         assert "c" * 40 in (done.paths.model / name).read_text()
 
 
-def test_no_governed_text_stands_in_any_document(done: SimpleNamespace) -> None:
+def test_no_document_contains_governed_text(done: SimpleNamespace) -> None:
     for name in ("report.json", "report.html", "README.md", "manifest.json"):
         text = (done.paths.model / name).read_text()
         assert "which could harm our business in many ways" not in text
-        assert "Our business could be harmed by" not in text.replace(_said(done), "")
+        assert "Our business could be harmed by" not in text.replace(_tuned_answer(done), "")
 
 
-def _said(done: SimpleNamespace) -> str:
-    """The tuned model's own answer, which may have learned to say just that."""
-    return (
-        str(json.loads((done.paths.model / "report.json").read_text())["sample"]["tuned"]) or "\0"
-    )
+def _tuned_answer(done: SimpleNamespace) -> str:
+    """Return the tuned model's answer, which may equal the completions that it learned."""
+    report = json.loads((done.paths.model / "report.json").read_text())
+    return str(report["sample"]["tuned"]) or "\0"
 
 
 def assert_no_export(one: SimpleNamespace) -> None:
@@ -94,7 +93,7 @@ def assert_no_export(one: SimpleNamespace) -> None:
     assert not one.paths.merged.exists()
 
 
-def test_evidence_that_says_otherwise_takes_the_export_back(
+def test_conflicting_evidence_removes_the_export(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
     conflicting = job(tmp_path / "ml", tiny_model, curated, merged_export="bfloat16", max_steps="1")
@@ -105,7 +104,7 @@ def test_evidence_that_says_otherwise_takes_the_export_back(
     assert not list(conflicting.paths.model.iterdir())
 
 
-def test_an_export_that_differs_fails_the_job_and_leaves_neither(
+def test_an_export_that_differs_fails_the_job_and_leaves_no_archive(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     different = job(tmp_path / "ml", tiny_model, curated, merged_export="bfloat16", max_steps="1")
@@ -115,7 +114,7 @@ def test_an_export_that_differs_fails_the_job_and_leaves_neither(
     assert_no_export(different)
 
 
-def test_a_disk_without_room_for_the_export_is_told_before_the_first_step(
+def test_a_disk_without_room_for_the_export_is_reported_before_the_first_step(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any, **__: Any) -> None:

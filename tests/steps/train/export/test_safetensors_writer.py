@@ -1,4 +1,4 @@
-"""Safetensors written tensor by tensor are what safetensors itself reads."""
+"""The safetensors library reads the files that are written tensor by tensor."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from steps.train.export import safetensors_writer
 pytestmark = pytest.mark.torch
 
 
-def test_what_is_written_is_what_safetensors_reads(tmp_path: Path) -> None:
+def test_safetensors_reads_the_tensors_that_were_written(tmp_path: Path) -> None:
     tensors = {
         "a": torch.randn(3, 5).bfloat16(),
         "b.weight": torch.randn(7).bfloat16(),
@@ -28,7 +28,7 @@ def test_what_is_written_is_what_safetensors_reads(tmp_path: Path) -> None:
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
 
 
-def test_a_tensor_larger_than_a_shard_has_one_of_its_own() -> None:
+def test_a_tensor_larger_than_a_shard_is_alone_in_one() -> None:
     planned = safetensors_writer.plan({"a": (2,), "large": (100,), "b": (2,), "c": (2,)}, limit=8)
     assert [list(shard.shapes) for shard in planned] == [["a"], ["large"], ["b", "c"]]
     assert planned[2].name == "model-00003-of-00003.safetensors"

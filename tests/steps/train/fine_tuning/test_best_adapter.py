@@ -1,4 +1,4 @@
-"""Which adapter is the result, when training ends early, and what the log's last eval loss says."""
+"""The choice of the best adapter, early stopping, and the last eval loss in the log."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from steps.governance.errors import IntegrityError
 from steps.train.fine_tuning import fine_tune
 from steps.train.fine_tuning.evaluation import Evaluation
-from steps.train.fine_tuning.history import History, Measured
+from steps.train.fine_tuning.history import EvaluationAtStep, History
 from steps.train.tracking import metric_lines
-from tests.steps.train.support.jobs import assert_nothing_published, heard, job, run
+from tests.steps.train.support.jobs import assert_nothing_published, job, printed_lines, run
 
 pytestmark = pytest.mark.torch
 
@@ -22,7 +22,7 @@ ADAPTER = "adapter_model.safetensors"
 
 
 def losses(*values: float) -> Callable[..., Evaluation]:
-    """Evaluations that give these losses in turn."""
+    """Return a replacement of `evaluate` that returns these losses in turn."""
     following = iter(values)
     return lambda *_, **__: Evaluation(next(following), 10)
 
@@ -30,10 +30,10 @@ def losses(*values: float) -> Callable[..., Evaluation]:
 def test_the_best_evaluated_adapter_is_the_result_and_its_loss_the_last_line(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # before, after steps 1 to 4, and once more for the best when it is read back
+    # Before training, after steps 1 to 4, and for the best adapter after it is loaded.
     monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 5.0, 3.0, 4.0, 4.5, 3.0))
     tuned = job(tmp_path / "ml", tiny_model, curated, eval_steps="1")
-    with heard() as lines:
+    with printed_lines() as lines:
         run(tuned)
     ours = load_file(tuned.paths.model / ADAPTER)
     theirs = load_file(tuned.paths.checkpoints / "checkpoint-2" / ADAPTER)
@@ -43,7 +43,7 @@ def test_the_best_evaluated_adapter_is_the_result_and_its_loss_the_last_line(
     assert re.findall(metric_lines.PATTERN.format(key="eval_loss"), "\n".join(lines))[-1] == "3"
 
 
-def test_training_ends_after_so_many_evaluations_without_a_lower_loss(
+def test_training_ends_when_patience_evaluations_do_not_improve(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 5.0, 5.5, 5.2, 5.0))
@@ -59,7 +59,7 @@ def test_training_ends_after_so_many_evaluations_without_a_lower_loss(
     assert (report["metrics"]["steps"], report["metrics"]["best_step"]) == (3, 1)
 
 
-def test_a_best_adapter_that_does_not_give_its_loss_again_is_refused(
+def test_a_best_adapter_with_another_loss_after_loading_is_refused(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fine_tune, "evaluate", losses(7.0, 3.0, 4.0, 3.2))
@@ -71,9 +71,11 @@ def test_a_best_adapter_that_does_not_give_its_loss_again_is_refused(
     assert_nothing_published(tuned)
 
 
-def measured(*values: float) -> History:
+def history_of(*values: float) -> History:
     return History(
-        evaluations=[Measured(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)]
+        evaluations=[
+            EvaluationAtStep(step, Evaluation(loss, 1)) for step, loss in enumerate(values, 1)
+        ]
     )
 
 
@@ -92,15 +94,12 @@ def measured(*values: float) -> History:
 def test_patience_counts_evaluations_since_the_best(
     values: tuple[float, ...], patience: int, ended: bool
 ) -> None:
-    assert measured(*values).out_of_patience(patience) is ended
+    assert history_of(*values).out_of_patience(patience) is ended
 
 
-def test_a_history_survives_its_text() -> None:
-    history = measured(3.0, 2.0)
-    history.before, history.resumed_from, history.curve = (
-        Evaluation(7.0, 9),
-        [4],
-        [{"step": 1, "train_loss": 6.5}],
-    )
+def test_a_history_is_read_back_from_json() -> None:
+    history = history_of(3.0, 2.0)
+    history.before, history.resumed_from = Evaluation(7.0, 9), [4]
+    history.curve = [{"step": 1, "train_loss": 6.5}]
     again: Any = History.from_json(history.to_json())
     assert again == history

@@ -1,4 +1,4 @@
-"""The determinism switch reaches torch, and a job that asks for it trains."""
+"""The parameter Determinism sets up torch, and a job trains with it."""
 
 import subprocess
 import sys
@@ -12,29 +12,33 @@ from tests.steps.train.support.jobs import job, run
 pytestmark = pytest.mark.torch
 
 
-def in_a_process_of_its_own(mode: str) -> str:
-    """What `apply` leaves behind: it is for a whole process."""
+def settings_in_a_new_process(mode: str) -> str:
+    """Return what `seed_generators` sets. It changes the whole process, so use another one."""
     code = (
-        f"from steps.train import determinism; determinism.apply({mode!r}, 17); import torch;"
+        f"from steps.train.fine_tuning import trainer_settings; import torch;"
+        f"trainer_settings.seed_generators({mode!r}, 17);"
         "print(torch.are_deterministic_algorithms_enabled(), torch.initial_seed())"
     )
     return subprocess.check_output([sys.executable, "-c", code], text=True).strip()
 
 
-def test_seeded_seeds_and_full_also_forbids_kernels_whose_sums_depend_on_chance() -> None:
-    assert [in_a_process_of_its_own(mode) for mode in ("seeded", "full")] == ["False 17", "True 17"]
+def test_both_modes_seed_and_full_also_requires_deterministic_kernels() -> None:
+    assert [settings_in_a_new_process(mode) for mode in ("seeded", "full")] == [
+        "False 17",
+        "True 17",
+    ]
 
 
-def test_everything_that_training_does_has_a_deterministic_kernel_here(
+def test_every_operation_of_training_has_a_deterministic_kernel(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.fine_tuning import determinism
+    from steps.train.fine_tuning import trainer_settings
 
     monkeypatch.setattr(
-        determinism,
+        trainer_settings,
         "enable_full_determinism",
         lambda seed: torch.use_deterministic_algorithms(True),
-    )  # without the environment variables that other tests' processes would inherit
+    )  # without its environment variables, which processes of other tests would inherit
     try:
         run(job(tmp_path / "ml", tiny_model, curated, max_steps="1", determinism="full"))
     finally:

@@ -1,4 +1,4 @@
-"""A loss or gradient that is no number ends the job at once, and never costs the state before it."""
+"""A loss or gradient that is not finite ends the job, and the state before it is kept."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 
 
 def base_of_nan(tiny_model: Path, base: Path) -> Path:
-    """The tiny model with a norm that is no number."""
+    """Write the tiny model with NaN in its final norm."""
     base.mkdir()
     for path in tiny_model.iterdir():
         (base / path.name).write_bytes(path.read_bytes())
@@ -30,59 +30,60 @@ def base_of_nan(tiny_model: Path, base: Path) -> Path:
     return base
 
 
-def test_a_diverged_run_is_refused_and_leaves_nothing(
+def test_a_diverged_run_fails_and_publishes_nothing(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from steps.train.fine_tuning import fine_tune
+    from steps.train.fine_tuning.divergence import Diverged
     from steps.train.fine_tuning.evaluation import Evaluation
-    from steps.train.fine_tuning.training_loop import Diverged
 
-    monkeypatch.setattr(
-        fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1)
-    )  # so that training begins
+    # A finite evaluation, so that training begins.
+    monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(2.0, 1))
     diverged = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
     with pytest.raises(Diverged, match=r"training diverged at step 1\n.*\n  got       loss nan"):
         run(diverged)
     assert_nothing_published(diverged)
 
 
-def test_a_base_that_gives_no_number_is_refused_before_training(
+def test_a_base_without_a_finite_loss_is_refused_before_training(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    from steps.train.fine_tuning.training_loop import Diverged
+    from steps.train.fine_tuning.divergence import Diverged
 
     broken = job(tmp_path / "ml", base_of_nan(tiny_model, tmp_path / "base"), curated)
     with pytest.raises(
-        Diverged, match=r"eval loss before training is no number\n.*\n  got       nan\n.*base model"
+        Diverged,
+        match=r"eval loss before training is not finite\n.*\n  got       nan\n.*base model",
     ):
         run(broken)
     assert_nothing_published(broken)
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_an_eval_loss_that_is_no_number_is_told_as_divergence(
+def test_an_eval_loss_that_is_not_finite_is_reported_as_divergence(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
 ) -> None:
     from steps.train.fine_tuning import fine_tune
+    from steps.train.fine_tuning.divergence import Diverged
     from steps.train.fine_tuning.evaluation import Evaluation
-    from steps.train.fine_tuning.training_loop import Diverged
 
     losses = iter([2.0, loss])
     monkeypatch.setattr(fine_tune, "evaluate", lambda *_, **__: Evaluation(next(losses), 1))
     diverged = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
     with pytest.raises(
-        Diverged, match=f"at step 1 is no number\n.*\n  got       {loss}\n.*lower LearningRate"
+        Diverged, match=f"at step 1 is not finite\n.*\n  got       {loss}\n.*lower LearningRate"
     ):
         run(diverged)
     assert_nothing_published(diverged)
 
 
-def test_the_state_before_the_bad_step_is_kept_and_can_be_gone_on_from(
+def test_training_can_resume_from_the_state_before_the_diverged_step(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.fine_tuning.training_loop import Diverged, _Trainer
+    from steps.train.fine_tuning.divergence import Diverged
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
-    step, good = _Trainer.training_step, job(tmp_path / "good", tiny_model, curated)
+    step, good = FineTuneTrainer.training_step, job(tmp_path / "good", tiny_model, curated)
     run(good)
 
     def poisoned(trainer: Any, model: Any, inputs: Any, *arguments: Any) -> Any:
@@ -93,7 +94,7 @@ def test_the_state_before_the_bad_step_is_kept_and_can_be_gone_on_from(
 
     diverged = job(tmp_path / "ml", tiny_model, curated)
     with monkeypatch.context() as patch:
-        patch.setattr(_Trainer, "training_step", poisoned)
+        patch.setattr(FineTuneTrainer, "training_step", poisoned)
         with pytest.raises(
             Diverged, match=r"diverged at step 3\n(.*\n)*.*checkpoint-2 keeps the last good state"
         ):

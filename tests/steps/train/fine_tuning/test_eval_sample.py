@@ -1,4 +1,4 @@
-"""An evaluation of a large held-out split measures a bounded, fair and named part of it."""
+"""MaxEvalExamples bounds the held-out examples of an evaluation."""
 
 import json
 from itertools import chain
@@ -12,7 +12,7 @@ from steps.train.data.document import Document
 from steps.train.data.packing import best_fit
 from steps.train.data.token_store import Documents, Writer
 from steps.train.data.truncation import Lengths
-from tests.steps.train.support.jobs import heard, job, run
+from tests.steps.train.support.jobs import job, printed_lines, run
 
 IDS = [f"{number * 7919 % 97:024x}" for number in range(50)]
 
@@ -28,35 +28,32 @@ def ids_of(rows: Rows) -> list[str]:
     return sorted(document.example_id for document in chain.from_iterable(rows))
 
 
-def test_the_examples_with_the_smallest_ids_are_measured_whatever_their_order(
+def test_the_examples_with_the_smallest_ids_are_taken_in_any_order(
     tmp_path: Path,
 ) -> None:
-    here, there = split(tmp_path / "here", IDS), split(tmp_path / "there", IDS[::-1])
+    forward, backward = split(tmp_path / "a", IDS), split(tmp_path / "b", IDS[::-1])
     for seed in (1, 2):
-        sampled = here.sampled(20, row_tokens=32, seed=seed)
-        assert (
-            ids_of(sampled)
-            == ids_of(there.sampled(20, row_tokens=32, seed=seed))
-            == sorted(IDS)[:20]
-        )
+        sampled = forward.sampled(20, row_tokens=32, seed=seed)
+        other = backward.sampled(20, row_tokens=32, seed=seed)
+        assert ids_of(sampled) == ids_of(other) == sorted(IDS)[:20]
         assert sampled.documents == 20
         assert all(sum(map(len, row)) <= 32 for row in sampled)
 
 
-def test_a_larger_part_holds_the_smaller_one(tmp_path: Path) -> None:
+def test_a_larger_sample_contains_the_smaller_one(tmp_path: Path) -> None:
     held_out = split(tmp_path / "eval", IDS)
     few, more = (set(ids_of(held_out.sampled(most, row_tokens=32, seed=17))) for most in (3, 30))
     assert few < more
 
 
 @pytest.mark.parametrize("most", [-1, 50, 1000])
-def test_without_a_bound_below_their_number_all_are_measured(tmp_path: Path, most: int) -> None:
+def test_without_a_smaller_bound_all_examples_are_taken(tmp_path: Path, most: int) -> None:
     held_out = split(tmp_path / "eval", IDS)
     assert held_out.sampled(most, row_tokens=32, seed=17) is held_out.rows
     assert held_out.rows.documents == 50
 
 
-def test_more_documents_than_are_read_at_once_have_their_ids(tmp_path: Path) -> None:
+def test_ids_of_more_documents_than_one_read_holds(tmp_path: Path) -> None:
     ids = [f"{number:024x}" for number in range(10_000)]
     with Writer(tmp_path / "many") as writer:
         writer.append([Document((1, 2), 1, each) for each in ids])
@@ -64,13 +61,13 @@ def test_more_documents_than_are_read_at_once_have_their_ids(tmp_path: Path) -> 
 
 
 @pytest.mark.torch
-def test_a_training_says_how_many_of_how_many_it_measures(
+def test_log_report_and_card_name_the_number_of_evaluated_examples(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
     tokens = {}
     for most in ("2", "-1"):
         bounded = job(tmp_path / most, tiny_model, curated, max_eval_examples=most, max_steps="1")
-        with heard() as lines:
+        with printed_lines() as lines:
             run(bounded)
         report = json.loads((bounded.paths.model / "report.json").read_text())
         of_all = report["lengths"]["eval"]["documents"]

@@ -1,4 +1,4 @@
-"""Evaluation: nats per target token, the same however documents are batched, and told by year and by company group."""
+"""Evaluation: nats per target token for any batching, in all and by year and company group."""
 
 import math
 from itertools import chain
@@ -27,7 +27,7 @@ def base(tiny_model: Path) -> ministral.PackedMinistral:
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    """Documents of three years and three groups, some unknown, in rows of several."""
+    """Return rows of documents of three years and three groups, some unknown."""
     generator = torch.Generator().manual_seed(3)
     documents = [
         Document(
@@ -42,14 +42,16 @@ def rows() -> list[Row]:
     return [documents[:4], documents[4:5], documents[5:]]
 
 
-def measured(base: ministral.PackedMinistral, rows: list[Row], rows_at_once: int = 2) -> Evaluation:
+def evaluated(
+    base: ministral.PackedMinistral, rows: list[Row], rows_at_once: int = 2
+) -> Evaluation:
     return evaluate(base, rows, CPU, rows_at_once=rows_at_once, stop=StopSignal())
 
 
-def test_loss_is_that_of_the_training_loss_on_the_same_tokens(
+def test_the_loss_equals_the_training_loss_of_the_same_tokens(
     base: ministral.PackedMinistral, rows: list[Row]
 ) -> None:
-    found = measured(base, rows)
+    found = evaluated(base, rows)
     with torch.no_grad():
         expected = base(**packing.collate(rows)).loss.item()
     assert found.loss == pytest.approx(expected, rel=1e-5)
@@ -60,7 +62,7 @@ def test_loss_is_that_of_the_training_loss_on_the_same_tokens(
 def test_years_and_groups_each_sum_to_the_whole(
     base: ministral.PackedMinistral, rows: list[Row]
 ) -> None:
-    found = measured(base, rows)
+    found = evaluated(base, rows)
     assert list(found.by_year) == ["2019", "2020", "unknown"]
     assert list(found.by_group) == ["finance", "retail", "unknown"]
     for parts in (found.by_year.values(), found.by_group.values()):
@@ -70,44 +72,48 @@ def test_years_and_groups_each_sum_to_the_whole(
         )
 
 
-def test_each_part_is_the_loss_of_its_own_documents_alone(
+def test_each_part_has_the_loss_of_its_documents(
     base: ministral.PackedMinistral, rows: list[Row]
 ) -> None:
-    found = measured(base, rows)
+    found = evaluated(base, rows)
     documents = list(chain.from_iterable(rows))
-    of_2020 = measured(base, [[document] for document in documents if document.year == 2020])
-    of_retail = measured(base, [[document] for document in documents if document.group == "retail"])
+    of_2020 = evaluated(base, [[document] for document in documents if document.year == 2020])
+    of_retail = evaluated(
+        base, [[document] for document in documents if document.group == "retail"]
+    )
     assert found.by_year["2020"].tokens == of_2020.tokens
     assert found.by_year["2020"].loss == pytest.approx(of_2020.loss, rel=1e-5)
     assert found.by_group["retail"].loss == pytest.approx(of_retail.loss, rel=1e-5)
     assert found.by_year["2020"].loss != pytest.approx(found.loss, rel=1e-4), (
-        "the parts differ, so the test can tell"
+        "if the parts were equal, this test would prove nothing"
     )
 
 
 def test_the_loss_does_not_depend_on_how_documents_are_batched(
     base: ministral.PackedMinistral, rows: list[Row]
 ) -> None:
-    together, apart = (
-        measured(base, rows, 3),
-        measured(base, [[d] for d in chain.from_iterable(rows)], 1),
+    together, one_by_one = (
+        evaluated(base, rows, 3),
+        evaluated(base, [[d] for d in chain.from_iterable(rows)], 1),
     )
-    assert together.loss == pytest.approx(apart.loss, rel=1e-5)
-    assert together.by_group.keys() == apart.by_group.keys()
+    assert together.loss == pytest.approx(one_by_one.loss, rel=1e-5)
+    assert together.by_group.keys() == one_by_one.by_group.keys()
 
 
 def test_a_part_of_one_token_is_still_listed(
     base: ministral.PackedMinistral, rows: list[Row]
 ) -> None:
-    found = measured(base, [*rows, [Document((1, 30, 31, 2), 3, "short", 1999, "mining")]])
+    found = evaluated(base, [*rows, [Document((1, 30, 31, 2), 3, "short", 1999, "mining")]])
     assert (found.by_year["1999"].tokens, found.by_group["mining"].tokens) == (1, 1)
     assert found.by_year["1999"] == found.by_group["mining"]
 
 
-def test_perplexity_of_a_hopeless_loss_is_infinite() -> None:
+def test_perplexity_of_a_very_large_loss_is_infinite() -> None:
     assert Part(1000.0, 5).perplexity == math.inf
 
 
-def test_sigterm_ends_an_evaluation(base: ministral.PackedMinistral, rows: list[Row]) -> None:
+def test_an_evaluation_stops_after_sigterm(
+    base: ministral.PackedMinistral, rows: list[Row]
+) -> None:
     with pytest.raises(Stopped):
         evaluate(base, rows, CPU, rows_at_once=1, stop=StopSignal(requested=True))

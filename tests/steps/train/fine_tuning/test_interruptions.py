@@ -1,4 +1,4 @@
-"""What SageMaker does to jobs: SIGTERM at any step, a start again with the same folder, half-copied checkpoints."""
+"""Interrupted jobs: SIGTERM at any step, a restart with the same folder, partial checkpoints."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ from steps.train.stopping import Stopped
 from tests.steps.train.support.jobs import (
     TRAINED,
     assert_nothing_published,
-    heard,
     job,
+    printed_lines,
     run,
     sigterm_after_step,
 )
@@ -23,25 +24,22 @@ from tests.steps.train.support.jobs import (
 pytestmark = pytest.mark.torch
 
 ADAPTER = "adapter_model.safetensors"
-LONG = {
-    "epochs": "4",
-    "max_steps": "9",
-    "eval_steps": "4",
-}  # three epochs of three steps; evaluated at 4, 8 and 9
+# Three epochs of three steps; evaluations after steps 4, 8 and 9.
+LONG = {"epochs": "4", "max_steps": "9", "eval_steps": "4"}
 
 
 def adapter(job: SimpleNamespace) -> bytes:
     return bytes((job.paths.model / ADAPTER).read_bytes())
 
 
-def report(job: SimpleNamespace) -> dict[str, object]:
-    document: dict[str, object] = json.loads((job.paths.model / "report.json").read_text())
+def report(job: SimpleNamespace) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((job.paths.model / "report.json").read_text())
     return document
 
 
-def metrics(report: dict[str, object]) -> dict[str, float]:
-    """The report's metrics, but for the clock's and what tells of the interruption."""
-    found = dict(report["metrics"])  # type: ignore[call-overload]
+def metrics(report: dict[str, Any]) -> dict[str, float]:
+    """Return the report's metrics that an interruption must not change."""
+    found = dict(report["metrics"])
     del found["tokens_per_second"], found["resumed_from"]
     return found
 
@@ -60,19 +58,19 @@ def uninterrupted(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
-def test_sigterm_at_any_step_then_a_restart_gives_the_same_bytes(
+def test_a_restart_after_sigterm_at_any_step_gives_the_same_bytes(
     uninterrupted: dict[str, SimpleNamespace],
     tiny_model: Path,
     curated: Path,
     tmp_path: Path,
     optimizer: str,
 ) -> None:
-    step = random.randint(1, 8)  # noqa: S311 - any step will do; the message names it
+    step = random.randint(1, 8)  # noqa: S311 - the message names it
     interrupted = job(tmp_path / "ml", tiny_model, curated, **LONG, optimizer=optimizer)
     with sigterm_after_step(step) as stop, pytest.raises(Stopped):
         run(interrupted, stop)
     assert_nothing_published(interrupted)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(interrupted)
     assert (
         f"[info] resuming from checkpoint-{step}" in lines
@@ -81,12 +79,12 @@ def test_sigterm_at_any_step_then_a_restart_gives_the_same_bytes(
     whole = uninterrupted[optimizer]
     assert adapter(interrupted) == adapter(whole), f"SIGTERM after step {step}"
     assert metrics(report(interrupted)) == metrics(report(whole))
-    assert report(interrupted)["metrics"]["resumed_from"] in ([step], [step + 1])  # type: ignore[index]
-    curves = [[point["train_loss"] for point in report(j)["curve"]] for j in (interrupted, whole)]  # type: ignore[attr-defined]
-    assert curves[0] == curves[1], "the curve has every step once, whoever made it"
+    assert report(interrupted)["metrics"]["resumed_from"] in ([step], [step + 1])
+    curves = [[point["train_loss"] for point in report(j)["curve"]] for j in (interrupted, whole)]
+    assert curves[0] == curves[1], "the curve has every step once"
 
 
-def test_sigterm_in_an_evaluation_loses_neither_the_steps_nor_the_evaluation(
+def test_an_evaluation_stopped_by_sigterm_is_made_after_the_restart(
     uninterrupted: dict[str, SimpleNamespace],
     tiny_model: Path,
     curated: Path,
@@ -111,15 +109,15 @@ def test_sigterm_in_an_evaluation_loses_neither_the_steps_nor_the_evaluation(
     assert [path.name for path in interrupted.paths.checkpoints.iterdir()] == ["checkpoint-4"]
     run(interrupted)
     assert adapter(interrupted) == adapter(uninterrupted["adamw"])
-    assert [e["step"] for e in report(interrupted)["evaluations"]] == [4, 8, 9]  # type: ignore[attr-defined]
+    assert [e["step"] for e in report(interrupted)["evaluations"]] == [4, 8, 9]
 
 
-def test_a_finished_training_is_not_trained_on_when_the_job_starts_again(
+def test_a_restart_after_the_last_step_trains_no_further(
     uninterrupted: dict[str, SimpleNamespace], tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
     again = job(tmp_path / "ml", tiny_model, curated, **LONG)
     shutil.copytree(uninterrupted["adamw"].paths.checkpoints, again.paths.checkpoints)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(again)
     assert not [line for line in lines if line.startswith("[train]")]
     assert adapter(again) == adapter(uninterrupted["adamw"])
@@ -128,7 +126,7 @@ def test_a_finished_training_is_not_trained_on_when_the_job_starts_again(
 @pytest.mark.parametrize(
     "damage", ["optimizer.pt removed", "optimizer.pt cut short", "complete.json removed"]
 )
-def test_a_checkpoint_that_was_half_copied_is_skipped_for_the_one_before(
+def test_a_partial_checkpoint_is_skipped_for_the_previous_one(
     uninterrupted: dict[str, SimpleNamespace],
     tiny_model: Path,
     curated: Path,
@@ -146,29 +144,32 @@ def test_a_checkpoint_that_was_half_copied_is_skipped_for_the_one_before(
         (newer / name).unlink()
     else:
         (newer / name).write_bytes((newer / name).read_bytes()[:100])
-    with heard() as lines:
+    with printed_lines() as lines:
         run(restarted)
     assert any(line.startswith(f"[info] {newer.name} is skipped: {name}") for line in lines)
     assert f"[info] resuming from {older.name}" in lines
     assert adapter(restarted) == adapter(uninterrupted["adamw"])
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_by_name(
+def test_a_checkpoint_of_another_configuration_is_refused_with_the_difference(
     uninterrupted: dict[str, SimpleNamespace], tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
     other = job(tmp_path / "ml", tiny_model, curated, **(LONG | {"learning_rate": "0.02"}))
     shutil.copytree(uninterrupted["adamw"].paths.checkpoints, other.paths.checkpoints)
-    with pytest.raises(
-        Conflict,
-        match=r"is of another configuration\n  expected  learning_rate 0.02\n  got       learning_rate 0.01\n",
-    ):
+    message = (
+        r"is of another configuration\n"
+        r"  expected  learning_rate 0.02\n  got       learning_rate 0.01\n"
+    )
+    with pytest.raises(Conflict, match=message):
         run(other)
     assert_nothing_published(other)
 
 
-def test_only_the_best_and_the_newest_state_stay(uninterrupted: dict[str, SimpleNamespace]) -> None:
+def test_only_the_best_and_the_newest_checkpoint_are_kept(
+    uninterrupted: dict[str, SimpleNamespace],
+) -> None:
     evaluations = report(uninterrupted["adamw"])["evaluations"]
-    best = min(evaluations, key=lambda e: e["eval_loss"])["step"]  # type: ignore[call-overload]
+    best = min(evaluations, key=lambda e: e["eval_loss"])["step"]
     kept = {path.name for path in uninterrupted["adamw"].paths.checkpoints.glob("checkpoint-*")}
     assert kept == {f"checkpoint-{best}", "checkpoint-9"}
 
@@ -180,26 +181,21 @@ def test_a_checkpoint_holds_no_base_weights_and_no_pickled_arguments(
         path.name for path in (uninterrupted["adamw"].paths.checkpoints / "checkpoint-9").iterdir()
     }
     assert names == {
-        *(
-            "adapter_model.safetensors",
-            "adapter_config.json",
-            "optimizer.pt",
-            "scheduler.pt",
-            "rng_state.pth",
-        ),
-        *("trainer_state.json", "history.json", "complete.json", "evaluation.json"),
+        *("adapter_model.safetensors", "adapter_config.json"),
+        *("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"),
+        *("history.json", "complete.json", "evaluation.json"),
     }
 
 
-def test_a_job_started_again_after_its_manifest_was_written_publishes_the_same_bytes(
+def test_a_restart_after_the_manifest_was_written_publishes_the_same_bytes(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    """SageMaker takes the instance while the archive is uploaded: checkpoints and evidence are all that is left."""
+    """SageMaker stopped the instance during the upload: only checkpoints and evidence remain."""
     lost = job(tmp_path / "ml", tiny_model, curated, max_steps="2")
     run(lost)
     manifest = (lost.paths.model / "manifest.json").read_bytes()
     shutil.rmtree(lost.paths.model)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(lost)
     assert "[info] publishing what an earlier start of this job was about to publish" in lines
     assert (lost.paths.model / "manifest.json").read_bytes() == manifest
@@ -217,13 +213,13 @@ def test_a_job_started_again_after_its_manifest_was_written_publishes_the_same_b
 @pytest.mark.parametrize(
     "damage", ["README.md removed", "report.json altered", "manifest.json cut short"]
 )
-def test_what_was_kept_but_half_copied_is_told_anew(
+def test_a_partial_kept_publication_is_written_again(
     tiny_model: Path, curated: Path, tmp_path: Path, damage: str
 ) -> None:
     restarted = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
     run(restarted)
     shutil.rmtree(restarted.paths.model)
-    restarted.evidence.documents.pop(TRAINED)  # it had not come to that
+    restarted.evidence.documents.pop(TRAINED)  # the manifest had not been written yet
     kept, how = damage.split(" ", 1)
     path = restarted.paths.checkpoints / "publication" / kept
     {
@@ -238,7 +234,7 @@ def test_what_was_kept_but_half_copied_is_told_anew(
     )
 
 
-def test_a_retry_as_another_job_tells_its_own(
+def test_another_job_publishes_its_own_manifest(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
     lost = job(tmp_path / "ml", tiny_model, curated, max_steps="1")

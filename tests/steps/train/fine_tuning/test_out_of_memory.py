@@ -1,4 +1,4 @@
-"""Out of memory: fewer rows at once, more passes, the same training; said once for each try."""
+"""Out of memory: smaller passes give the same training, and each new attempt is logged."""
 
 import json
 from collections.abc import Callable
@@ -10,16 +10,16 @@ import torch
 from safetensors.torch import load_file
 
 from steps.train.fine_tuning.out_of_memory import OutOfMemory
-from tests.steps.train.support.jobs import assert_nothing_published, heard, job, run
+from tests.steps.train.support.jobs import assert_nothing_published, job, printed_lines, run
 
 pytestmark = pytest.mark.torch
 
 
 def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[..., Any]:
-    """A training step that fails as CUDA does when it is given more documents at once."""
-    from steps.train.fine_tuning.training_loop import _Trainer
+    """Return a training step that fails as on CUDA if a pass has more documents."""
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
-    step = _Trainer.training_step
+    step = FineTuneTrainer.training_step
 
     def limited(trainer: Any, model: Any, inputs: Any, *arguments: Any) -> Any:
         if trainer.state.global_step >= from_step and len(inputs["cu_seq_lens_q"]) - 1 > documents:
@@ -32,20 +32,22 @@ def device_with_room_for(documents: int, *, from_step: int = 0) -> Callable[...,
 
 
 @pytest.mark.parametrize("from_step", [0, 3])
-def test_fewer_rows_at_once_give_the_same_training(
+def test_smaller_passes_give_the_same_training(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_step: int
 ) -> None:
-    from steps.train.fine_tuning.training_loop import _Trainer
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
     roomy, narrow = (
         job(tmp_path / name, tiny_model, curated, eval_steps="2") for name in ("roomy", "narrow")
     )
     run(roomy)
-    monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(5, from_step=from_step))
-    with heard() as lines:
+    monkeypatch.setattr(
+        FineTuneTrainer, "training_step", device_with_room_for(5, from_step=from_step)
+    )
+    with printed_lines() as lines:
         run(narrow)
-    told = [line for line in lines if "out of memory" in line]
-    assert len(told) == 1, "half the rows fit"
+    logged = [line for line in lines if "out of memory" in line]
+    assert len(logged) == 1, "half the rows fit"
     assert ("[info] resuming from checkpoint-2" in lines) == (from_step > 2)
     ours, theirs = (load_file(j.paths.model / "adapter_model.safetensors") for j in (narrow, roomy))
     assert all((ours[name] - theirs[name]).abs().max() < 1e-4 for name in theirs)
@@ -53,16 +55,16 @@ def test_fewer_rows_at_once_give_the_same_training(
     assert [point["step"] for point in report["curve"]] == [1, 2, 3, 4]
 
 
-def test_a_device_too_small_for_one_row_is_told_with_what_to_do(
+def test_a_device_without_memory_for_one_row_is_refused_with_advice(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steps.train.fine_tuning.training_loop import _Trainer
+    from steps.train.fine_tuning.trainer import FineTuneTrainer
 
-    monkeypatch.setattr(_Trainer, "training_step", device_with_room_for(0))
+    monkeypatch.setattr(FineTuneTrainer, "training_step", device_with_room_for(0))
     small = job(tmp_path / "ml", tiny_model, curated)
-    with pytest.raises(
-        OutOfMemory,
-        match=r"no memory for one row\n(.*\n)*  got       CUDA out of memory.*\n.*lower SequenceLength",
-    ):
+    message = (
+        r"no memory for one row\n(.*\n)*  got       CUDA out of memory.*\n.*lower SequenceLength"
+    )
+    with pytest.raises(OutOfMemory, match=message):
         run(small)
     assert_nothing_published(small)

@@ -1,5 +1,7 @@
-"""Two processes train what one process trains: same loss and gradient norm in every step, same adapter, and either goes
-on from the other's checkpoint, with the whole base in each process (ddp) or split between them (fsdp).
+"""Two processes train as one process does, and either resumes from a checkpoint of the other.
+
+Loss, gradient norm and adapter are equal, with the whole base in each process (ddp) or split
+between them (fsdp).
 """
 
 import json
@@ -14,13 +16,14 @@ from safetensors.torch import load_file
 
 from steps.train.stopping import Stopped
 from tests.steps.train.support.curated_table import ARN, commit
-from tests.steps.train.support.jobs import TRAINED, heard, run, sigterm_after_step
+from tests.steps.train.support.jobs import TRAINED, printed_lines, run, sigterm_after_step
 from tests.steps.train.support.rank_worker import EXAMPLES, uneven
 from tests.steps.train.support.ranks import finish, several
 
 pytestmark = pytest.mark.torch
 
-# Two epochs of rows that neither 4 nor 2 divides: one row is left for the last step of each, and none for one process.
+# Two epochs. The number of rows is odd, so one row is left for the last step of each epoch, and one
+# process has no row in it.
 CHANGES = {"epochs": "2", "max_steps": "-1", "eval_steps": "3", "learning_rate": "0.005"}
 STOPPED_AFTER = 5  # no evaluation is due there
 _ADAPTER = "adapter_model.safetensors"
@@ -32,15 +35,15 @@ _EVAL = re.compile(r"\[eval\] step=(\d+) eval_loss=([^;]+);")
 
 @pytest.fixture(scope="module")
 def ran(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """One process in this process, stopped and not; then two in one start of two, which do all their jobs."""
+    """Run jobs of one process here, then all jobs of two processes in one start of two workers."""
     folder = tmp_path_factory.mktemp("ranks")
     curated = folder / "curated"
     commit(curated, ARN, train=EXAMPLES)
     alone = uneven(folder / "alone", tiny_model, curated, **CHANGES)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(alone)
     stopped = uneven(folder / "alone-stopped", tiny_model, curated, **CHANGES)
-    with heard(), sigterm_after_step(STOPPED_AFTER - 1) as stop, pytest.raises(Stopped):
+    with printed_lines(), sigterm_after_step(STOPPED_AFTER - 1) as stop, pytest.raises(Stopped):
         run(stopped, stop)
     plan = [
         entry(folder, tiny_model, "ddp", "ddp"),
@@ -60,8 +63,10 @@ def ran(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNam
     ]
     (folder / "plan.json").write_text(json.dumps(plan))
     with several(2, "rank_worker", str(folder / "plan.json")) as workers:
-        told = [json.loads(printed) for printed in finish(workers)]
-    return SimpleNamespace(folder=folder, curated=curated, alone=alone, lines=lines, told=told)
+        results = [json.loads(printed) for printed in finish(workers)]
+    return SimpleNamespace(
+        folder=folder, curated=curated, alone=alone, lines=lines, results=results
+    )
 
 
 def entry(
@@ -98,7 +103,7 @@ def evaluations(lines: list[str]) -> dict[int, float]:
 def test_two_processes_have_the_loss_and_gradient_norm_of_one_in_every_step(
     ran: SimpleNamespace, name: str
 ) -> None:
-    one, two = steps(ran.lines), steps(ran.told[0][name]["lines"])
+    one, two = steps(ran.lines), steps(ran.results[0][name]["lines"])
     assert len(one) >= 6
     assert one.keys() == two.keys()
     for step, numbers in one.items():
@@ -109,14 +114,14 @@ def test_two_processes_have_the_loss_and_gradient_norm_of_one_in_every_step(
 def test_two_processes_have_the_evaluations_and_the_adapter_of_one(
     ran: SimpleNamespace, name: str
 ) -> None:
-    assert evaluations(ran.told[0][name]["lines"]) == pytest.approx(
+    assert evaluations(ran.results[0][name]["lines"]) == pytest.approx(
         evaluations(ran.lines), rel=1e-4
     )
-    assert same_adapter(ran.alone.paths.model, ran.folder / name / "model") < 2e-4
+    assert largest_difference(ran.alone.paths.model, ran.folder / name / "model") < 2e-4
 
 
-def same_adapter(one: Path, other: Path) -> float:
-    """The largest difference between two adapters' weights."""
+def largest_difference(one: Path, other: Path) -> float:
+    """Return the largest difference between the weights of two adapters."""
     ours, theirs = load_file(one / _ADAPTER), load_file(other / _ADAPTER)
     assert {name: t.shape for name, t in ours.items()} == {
         name: t.shape for name, t in theirs.items()
@@ -124,8 +129,8 @@ def same_adapter(one: Path, other: Path) -> float:
     return max((ours[name] - theirs[name]).abs().max().item() for name in ours)
 
 
-def test_one_process_speaks_and_writes_for_both(ran: SimpleNamespace) -> None:
-    leader, other = (told["ddp"] for told in ran.told)
+def test_the_leader_writes_for_both_processes(ran: SimpleNamespace) -> None:
+    leader, other = (result["ddp"] for result in ran.results)
     assert other["ended"] == "done"
     assert TRAINED in leader["evidence"]
     assert TRAINED not in other["evidence"]
@@ -135,7 +140,7 @@ def test_one_process_speaks_and_writes_for_both(ran: SimpleNamespace) -> None:
     assert report["metrics"]["train_tokens"] - alone["metrics"]["train_tokens"] == blank
 
 
-def test_a_split_model_is_exported_whole_too(ran: SimpleNamespace) -> None:
+def test_a_split_model_is_exported(ran: SimpleNamespace) -> None:
     exported = ran.folder / "fsdp" / "output" / "data" / "merged"
     assert (exported / "config.json").exists()
     assert list(exported.glob("*.safetensors"))
@@ -145,7 +150,7 @@ def test_a_split_model_is_exported_whole_too(ran: SimpleNamespace) -> None:
 def test_sigterm_to_one_process_saves_and_stops_both_after_the_same_step(
     ran: SimpleNamespace, name: str
 ) -> None:
-    assert [told[name]["ended"] for told in ran.told] == ["stopped", "stopped"]
+    assert [result[name]["ended"] for result in ran.results] == ["stopped", "stopped"]
     saved = ran.folder / name / "checkpoints" / f"checkpoint-{STOPPED_AFTER}"
     assert (saved / "complete.json").exists()
     assert not any((ran.folder / name / "model").glob("*"))
@@ -170,47 +175,48 @@ def test_a_sharded_checkpoint_holds_no_base_no_pickle_and_half_the_optimizer_per
 
 
 @pytest.mark.parametrize("name", ["fsdp-resumes-alone", "ddp-resumes-fsdp"])
-def test_two_processes_go_on_from_another_kind_of_checkpoint(
+def test_two_processes_resume_from_another_kind_of_checkpoint(
     ran: SimpleNamespace, name: str
 ) -> None:
-    lines = ran.told[0][name]["lines"]
+    lines = ran.results[0][name]["lines"]
     assert f"[info] resuming from checkpoint-{STOPPED_AFTER}" in lines
-    went_on, uninterrupted = steps(lines), steps(ran.lines)
-    assert min(went_on) == STOPPED_AFTER + 1
-    for step, numbers in went_on.items():
+    resumed, uninterrupted = steps(lines), steps(ran.lines)
+    assert min(resumed) == STOPPED_AFTER + 1
+    for step, numbers in resumed.items():
         assert numbers == pytest.approx(uninterrupted[step], rel=1e-4), step
-    assert same_adapter(ran.alone.paths.model, ran.folder / name / "model") < 2e-4
+    assert largest_difference(ran.alone.paths.model, ran.folder / name / "model") < 2e-4
 
 
 @pytest.mark.parametrize("name", ["fsdp-stopped", "ddp-stopped"])
-def test_one_process_goes_on_from_the_checkpoint_of_two(
+def test_one_process_resumes_from_the_checkpoint_of_two(
     ran: SimpleNamespace, tiny_model: Path, tmp_path: Path, name: str
 ) -> None:
     restarted = uneven(tmp_path / "ml", tiny_model, ran.curated, **CHANGES)
     shutil.copytree(ran.folder / name / "checkpoints", restarted.paths.checkpoints)
-    with heard() as lines:
+    with printed_lines() as lines:
         run(restarted)
     assert f"[info] resuming from checkpoint-{STOPPED_AFTER}" in lines
-    went_on, uninterrupted = steps(lines), steps(ran.lines)
-    assert min(went_on) == STOPPED_AFTER + 1
-    for step, numbers in went_on.items():
+    resumed, uninterrupted = steps(lines), steps(ran.lines)
+    assert min(resumed) == STOPPED_AFTER + 1
+    for step, numbers in resumed.items():
         assert numbers == pytest.approx(uninterrupted[step], rel=1e-4), step
-    assert same_adapter(ran.alone.paths.model, restarted.paths.model) < 2e-4
+    assert largest_difference(ran.alone.paths.model, restarted.paths.model) < 2e-4
 
 
-def test_the_processes_agree(ran: SimpleNamespace) -> None:
-    leader, other = (told["agreement"] for told in ran.told)
+def test_the_processes_exchange_flags_parts_results_and_errors(ran: SimpleNamespace) -> None:
+    leader, other = (result["agreement"] for result in ran.results)
     for mine in (leader, other):
         assert mine["any"] == [True, False]
         assert mine["gathered"] == [0, 10]
-        assert mine["total"] == 3
         assert mine["once_per_host"] == mine["from_leader"] == "from 0"
     assert leader["refused"] == ["GovernanceError: the disk is full"] * 3
     assert other["refused"] == ["PeerFailed: another process of this job failed"] * 3
 
 
-def test_both_processes_take_as_many_passes_and_each_row_counts_once(ran: SimpleNamespace) -> None:
-    (five, one), (other_five, other_one) = (told["agreement"]["share"] for told in ran.told)
+def test_both_processes_have_equally_many_passes_and_each_row_counts_once(
+    ran: SimpleNamespace,
+) -> None:
+    (five, one), (other_five, other_one) = (result["agreement"]["share"] for result in ran.results)
     assert five == [[[0, 1], True], [[4], True]]
     assert other_five == [[[2, 3], True], [[0, 1], False]]
     assert (one, other_one) == ([[[0], True]], [[[0], False]])

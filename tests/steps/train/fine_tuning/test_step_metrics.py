@@ -1,4 +1,4 @@
-"""What a metric line says of a step, and that MFU stands there only where the device's peak is known."""
+"""The metrics of a step. MFU is reported only if the peak of the device is known."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,11 @@ import pytest
 
 from steps.train.planning import devices
 from steps.train.tracking import metric_lines
-from tests.steps.train.support.jobs import heard, job, run
+from tests.steps.train.support.jobs import job, printed_lines, run
 
 pytestmark = pytest.mark.torch
 
-PEAK = 1e12  # operations per second of a device that there is not
+PEAK = 1e12  # operations per second of an imaginary device
 
 
 def values(lines: list[str], key: str) -> list[float]:
@@ -21,7 +21,7 @@ def values(lines: list[str], key: str) -> list[float]:
     ]
 
 
-def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
+def test_mfu_is_the_share_of_the_peak_that_the_model_used(
     tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import json
@@ -31,7 +31,7 @@ def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
 
     monkeypatch.setattr(devices, "peak_flops", lambda name: PEAK)
     measured = job(tmp_path / "ml", tiny_model, curated, eval_steps="4")
-    with heard() as lines:
+    with printed_lines() as lines:
         run(measured)
     assert len(values(lines, "mfu")) == 4
     state = measured.paths.checkpoints / "checkpoint-4"
@@ -40,24 +40,19 @@ def test_mfu_is_the_models_operations_over_what_the_device_could_do_meanwhile(
     assert values(lines, "mfu")[-1] == pytest.approx(
         history.flops / history.seconds / PEAK, rel=1e-3
     )
-    # twice the linears' weights a token in each direction is most of it; the head and attention are the rest
+    # Linears take most of it: 2 operations per weight and token, forward and backward. The rest
+    # is head and attention.
     linears = 2 * 2 * (128 * (128 + 64 + 64 + 128) + 3 * 128 * 384) * 2  # both layers
     assert 0.5 < history.tokens * linears / history.flops < 1
 
 
-def test_no_mfu_stands_where_the_peak_is_not_known(
+def test_mfu_is_omitted_if_the_peak_is_unknown(
     tiny_model: Path, curated: Path, tmp_path: Path
 ) -> None:
-    with heard() as lines:
+    with printed_lines() as lines:
         run(job(tmp_path / "ml", tiny_model, curated, max_steps="2"))
     assert not values(lines, "mfu")
-    for key in (
-        "train_loss",
-        "grad_norm",
-        "learning_rate",
-        "tokens_per_second",
-        "memory_gib",
-        "eta_seconds",
-    ):
+    of_trainer = ("train_loss", "grad_norm", "learning_rate")
+    for key in (*of_trainer, "tokens_per_second", "memory_gib", "eta_seconds"):
         assert len(values(lines, key)) == 2, key
     assert values(lines, "eta_seconds")[-1] == 0

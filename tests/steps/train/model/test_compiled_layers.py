@@ -1,4 +1,4 @@
-"""Compiled decoder layers compute what the eager ones do."""
+"""Compiled decoder layers compute what eager layers compute."""
 
 import importlib.util
 import os
@@ -21,7 +21,7 @@ from tests.steps.train.support import allocator_count
 
 pytestmark = [
     pytest.mark.torch,
-    # all three are about torch's own code: what it imports, and what dynamo looks at while it traces
+    # These warnings come from torch: from its imports, and from dynamo while it traces.
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings(
         "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
@@ -30,23 +30,22 @@ pytestmark = [
 ]
 needs_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None,
-    reason="torch.compile needs a C++ compiler, and there is none",
+    reason="torch.compile needs a C++ compiler",
 )
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
-    monkeypatch.setenv(
-        "TORCHINDUCTOR_COMPILE_THREADS", "1"
-    )  # no pool of processes that outlives the test
+    # With more threads, a pool of processes would outlive the test.
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
 
 
 @pytest.fixture
 def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch.compile as far as its graphs and their gradients, run by eager kernels: seconds instead of minutes."""
+    """Let torch.compile trace graphs and gradients but run eager kernels: this takes seconds."""
     compile_module = nn.Module.compile
     monkeypatch.setattr(
         nn.Module,
@@ -61,14 +60,12 @@ class Way:
 
     mode: str = "storage"
     recomputed: int = 0
-    rows: tuple[tuple[int, ...], ...] = (
-        (50, 70),
-        (30, 40, 50, 9),
-    )  # other numbers of documents and of tokens
+    # Rows with different numbers of documents and of tokens.
+    rows: tuple[tuple[int, ...], ...] = ((50, 70), (30, 40, 50, 9))
 
 
 def trained(folder: Path, way: Way, *, compiled: bool) -> list[tuple[float, dict[str, Tensor]]]:
-    """Loss and gradients for each row."""
+    """Return loss and gradients of each row."""
     adapted = allocator_count.adapted(folder, 4, allocator_count.precision(way.mode))
     recomputation.apply(adapted, way.recomputed)
     if compiled:
@@ -112,12 +109,12 @@ def test_compiled_code_computes_the_eager_loss_and_gradients(
 def test_answers_are_generated_without_compiling(tiny_model: Path) -> None:
     adapted = allocator_count.adapted(tiny_model, 4, allocator_count.precision())
     compiling.compile_layers(adapted, allocator_count.CPU)
-    question = Document((1, 3, 30, 31, 4, 32, 2), 5)
-    sample.sample(adapted, Chat(tiny_model), question, allocator_count.precision())
+    document = Document((1, 3, 30, 31, 4, 32, 2), 5)
+    sample.sample(adapted, Chat(tiny_model), document, allocator_count.precision())
     assert not torch._dynamo.utils.counters["frames"]
 
 
-def test_without_a_compiler_it_is_refused_before_training(
+def test_compile_is_refused_without_a_compiler(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)

@@ -1,4 +1,4 @@
-"""Our LoRA layer is PEFT's, in fewer passes over memory."""
+"""Our LoRA layer computes what PEFT's layer computes."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from steps.train.model import lora, ministral, precision
 from steps.train.model.fp8_linear import E4M3, Fp8Linear
-from steps.train.model.lora_linear import AdaptedLinear, instead_of_pefts
+from steps.train.model.lora_linear import AdaptedLinear, create_lora_layer
 from steps.train.planning.devices import Device
 
 pytestmark = pytest.mark.torch
@@ -29,8 +29,8 @@ def base(kind: str) -> nn.Linear:
     return linear
 
 
-def adapted(kind: str, made_by: type) -> peft_lora.Linear:
-    layer: peft_lora.Linear = made_by(base(kind), "default", config=CONFIG, r=4, lora_alpha=8)
+def adapted(kind: str, layer_class: type) -> peft_lora.Linear:
+    layer: peft_lora.Linear = layer_class(base(kind), "default", config=CONFIG, r=4, lora_alpha=8)
     for seed, part in enumerate((layer.lora_A, layer.lora_B)):
         nn.init.normal_(
             part["default"].weight, std=0.1, generator=torch.Generator().manual_seed(seed)
@@ -38,8 +38,8 @@ def adapted(kind: str, made_by: type) -> peft_lora.Linear:
     return layer
 
 
-def trained(layer: nn.Module, autocast: bool) -> list[Tensor]:
-    """Output, and the gradients of input, A and B."""
+def output_and_gradients(layer: nn.Module, autocast: bool) -> list[Tensor]:
+    """Return the output, and the gradients of input, A and B."""
     x = torch.randn(2, 9, 64, generator=torch.Generator().manual_seed(3)).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
         y = layer(x)
@@ -49,28 +49,31 @@ def trained(layer: nn.Module, autocast: bool) -> list[Tensor]:
 
 @pytest.mark.parametrize("kind", ["fp8", "plain"])
 @pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-5), (True, 2e-2)])
-def test_output_and_every_gradient_are_pefts(kind: str, autocast: bool, tolerance: float) -> None:
+def test_output_and_every_gradient_equal_those_of_peft(
+    kind: str, autocast: bool, tolerance: float
+) -> None:
     ours, theirs = (
-        trained(adapted(kind, made_by), autocast) for made_by in (AdaptedLinear, peft_lora.Linear)
+        output_and_gradients(adapted(kind, layer_class), autocast)
+        for layer_class in (AdaptedLinear, peft_lora.Linear)
     )
     assert len(ours) == 4
-    for mine, wanted in zip(ours, theirs, strict=True):
-        assert (mine.dtype, mine.shape) == (wanted.dtype, wanted.shape)
-        assert (mine.float() - wanted.float()).norm() <= tolerance * wanted.float().norm()
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert (mine.dtype, mine.shape) == (expected.dtype, expected.shape)
+        assert (mine.float() - expected.float()).norm() <= tolerance * expected.float().norm()
 
 
-def test_bfloat16_output_is_nearer_to_the_exact_one_than_pefts() -> None:
+def test_bfloat16_output_is_at_least_as_exact_as_that_of_peft() -> None:
     exact = adapted("plain", peft_lora.Linear)(torch.ones(1, 5, 64))
     errors = []
-    for made_by in (AdaptedLinear, peft_lora.Linear):
+    for layer_class in (AdaptedLinear, peft_lora.Linear):
         with torch.autocast("cpu", torch.bfloat16):
             errors.append(
-                (adapted("plain", made_by)(torch.ones(1, 5, 64)).float() - exact).norm().item()
+                (adapted("plain", layer_class)(torch.ones(1, 5, 64)).float() - exact).norm().item()
             )
     assert errors[0] <= errors[1]
 
 
-def test_disabled_and_merged_adapters_are_pefts_business() -> None:
+def test_disabled_and_merged_adapters_work_as_in_peft() -> None:
     x, layer = torch.ones(1, 3, 64), adapted("plain", AdaptedLinear)
     with_adapter, without = layer(x), base("plain")(x)
     assert not torch.allclose(with_adapter, without)
@@ -81,7 +84,7 @@ def test_disabled_and_merged_adapters_are_pefts_business() -> None:
     torch.testing.assert_close(layer(x), with_adapter, rtol=1e-4, atol=1e-5)
 
 
-def test_every_adapter_of_a_model_is_ours_and_named_as_pefts(
+def test_every_adapter_is_ours_and_is_saved_in_the_format_of_peft(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     tuned = lora.add_adapters(
@@ -96,10 +99,10 @@ def test_every_adapter_of_a_model_is_ours_and_named_as_pefts(
     assert "custom" not in (tmp_path / "adapter_config.json").read_text()
 
 
-def test_a_base_that_it_was_not_made_for_is_left_to_peft() -> None:
+def test_other_bases_and_dropout_use_the_layer_of_peft() -> None:
     class Quantized(nn.Linear):
-        """As bitsandbytes' Linear4bit is one."""
+        """A subclass, like bitsandbytes' Linear4bit."""
 
-    assert instead_of_pefts(Quantized(4, 4), "default", config=CONFIG, r=4) is None
+    assert create_lora_layer(Quantized(4, 4), "default", config=CONFIG, r=4) is None
     dropped = LoraConfig(r=4, lora_dropout=0.1)
-    assert instead_of_pefts(nn.Linear(4, 4), "default", config=dropped, r=4) is None
+    assert create_lora_layer(nn.Linear(4, 4), "default", config=dropped, r=4) is None

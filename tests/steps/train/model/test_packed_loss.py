@@ -1,4 +1,4 @@
-"""Packing, attention and loss: what a packed row computes is what its documents compute alone."""
+"""Packing, attention and loss: documents in a packed row give the same results as alone."""
 
 from itertools import chain
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_documents_in_a_row_do_not_see_each_other(base: ministral.PackedMinistra
     torch.testing.assert_close(packed, alone, rtol=0, atol=1e-5)
 
 
-def test_without_borders_they_would(base: ministral.PackedMinistral) -> None:
+def test_documents_without_borders_see_each_other(base: ministral.PackedMinistral) -> None:
     row = packing.collate([documents(31, 64)])
     leaking = {name: value for name, value in row.items() if name in ("input_ids", "labels")}
     assert (hidden(base, leaking) - hidden(base, row)).abs().max() > 0.1
@@ -70,7 +70,7 @@ def test_a_later_document_cannot_change_an_earlier_ones_loss(
 def test_no_gradient_of_a_documents_loss_reaches_another_document(
     base: ministral.PackedMinistral, seen: int
 ) -> None:
-    """The strictest form of it: not small, but exactly none, by any path from any layer."""
+    """The gradient is exactly zero, over any path through any layer."""
     row = documents(31, 64, 17)
     batch = packing.collate([row])
     embedded = base.get_input_embeddings()(batch.pop("input_ids")).detach().requires_grad_()
@@ -88,13 +88,15 @@ def test_no_gradient_of_a_documents_loss_reaches_another_document(
     assert not embedded.grad.any()
 
 
-def test_a_document_has_the_same_loss_in_any_company(base: ministral.PackedMinistral) -> None:
+def test_a_document_has_the_same_loss_in_any_row(base: ministral.PackedMinistral) -> None:
     row = documents(31, 64, 17)
-    together = [nll for _, nll in evaluation.measure(base, [row], precision.decide("storage", CPU))]
+    together = [
+        nll for _, nll in evaluation.document_losses(base, [row], precision.decide("storage", CPU))
+    ]
     alone = [
         nll
         for d in row
-        for _, nll in evaluation.measure(base, [[d]], precision.decide("storage", CPU))
+        for _, nll in evaluation.document_losses(base, [[d]], precision.decide("storage", CPU))
     ]
     assert together == pytest.approx(alone, rel=1e-5)
 
@@ -107,7 +109,7 @@ def test_a_mask_is_refused_because_it_would_be_ignored(base: ministral.PackedMin
         packed_attention(base, state, state, state, torch.ones(1, 1, 4, 4))
 
 
-def test_a_question_longer_than_one_token_over_a_cache_is_refused(
+def test_several_new_tokens_over_a_cache_are_refused(
     base: ministral.PackedMinistral,
 ) -> None:
     from steps.train.model.packed_attention import packed_attention
@@ -130,7 +132,7 @@ def test_generation_with_a_cache_equals_generation_without(base: ministral.Packe
 def reference_nll(
     base: ministral.PackedMinistral, rows: list[Document]
 ) -> tuple[torch.Tensor, int]:
-    """Plain full-logits cross-entropy, document by document."""
+    """Return the summed cross-entropy of full logits, document by document, and the tokens."""
     total, count = torch.zeros(()), 0
     for document in rows:
         ids = torch.tensor([document.ids])
@@ -222,8 +224,9 @@ def test_the_prompt_and_each_first_token_carry_no_label() -> None:
 def test_rows_become_one_row_with_borders_and_no_mask() -> None:
     batch = packing.collate([[Document((5, 6, 7), 1)], [Document((8, 9), 1), Document((1,), 1)]])
     assert set(batch) == {
-        "input_ids", "labels", "position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"
-    }  # fmt: skip
+        *("input_ids", "labels", "position_ids"),
+        *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"),
+    }
     assert batch["cu_seq_lens_q"].tolist() == [0, 3, 5, 6]
     assert batch["cu_seq_lens_q"].dtype is torch.int32
     assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1, 0]]
@@ -269,7 +272,7 @@ def test_best_fit_fills_rows_better_than_arrival_order() -> None:
     assert len(packed(lengths)) == 4
 
 
-def test_documents_in_memory_are_packed_alike() -> None:
+def test_documents_in_memory_are_packed_in_the_same_way() -> None:
     items = [Document(tuple(range(n)), 0) for n in (60, 4, 33, 31)]
     assert packing.packed(items, 64, seed=3) == [
         [items[n] for n in row] for row in packed([60, 4, 33, 31], seed=3)

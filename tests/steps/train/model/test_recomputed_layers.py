@@ -1,4 +1,4 @@
-"""Recomputing some layers changes memory and nothing else."""
+"""Recomputed layers take less memory and give the same gradients."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,7 @@ def folder(make_tiny_model: ModuleType, tmp_path_factory: pytest.TempPathFactory
 def gradients(
     folder: Path, dtype: torch.dtype, layers: int
 ) -> tuple[Tensor, dict[str, Tensor], int]:
-    """Loss, every gradient, and the bytes kept for backward."""
+    """Return the loss, every gradient, and the bytes saved for backward."""
     how = allocator_count.precision(dtype=dtype)
     adapted = allocator_count.adapted(folder, 4, how)
     recomputation.apply(adapted, layers)
@@ -64,20 +64,20 @@ def test_bytes_kept_for_backward_fall_with_each_layer(folder: Path) -> None:
     assert all(fewer < more * 0.9 for more, fewer in pairwise(kept))
 
 
-def test_the_first_layers_recompute_so_that_the_last_ones_are_gone_by_then(folder: Path) -> None:
+def test_the_first_layers_recompute(folder: Path) -> None:
     adapted = allocator_count.adapted(folder, 4, allocator_count.precision())
     recomputation.apply(adapted, 3)
     assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [
         True
     ] * 3 + [False]
-    recomputation.apply(adapted, 1)  # a later answer replaces an earlier one
+    recomputation.apply(adapted, 1)  # replaces the earlier choice
     assert [layer.gradient_checkpointing for layer in recomputation.decoder_layers(adapted)] == [
         True
     ] + [False] * 3
 
 
 @pytest.mark.parametrize("layers", [-1, LAYERS + 1])
-def test_more_layers_than_there_are_cannot_recompute(folder: Path, layers: int) -> None:
+def test_a_number_of_layers_out_of_range_is_refused(folder: Path, layers: int) -> None:
     adapted = allocator_count.adapted(folder, 4, allocator_count.precision())
     with pytest.raises(ValueError, match=f"expected 0 to {LAYERS} recomputed layers, got {layers}"):
         recomputation.apply(adapted, layers)

@@ -1,4 +1,4 @@
-"""MFU's numerator is what a step really multiplies, no more."""
+"""The counted operations of a step are those that torch counts."""
 
 from pathlib import Path
 
@@ -18,18 +18,18 @@ pytestmark = pytest.mark.torch
 
 
 def counted(adapted: torch.nn.Module, documents: list[Document]) -> int:
-    """torch's own count; its CPU flash attention is unknown to the counter, plain products are not."""
+    """Return torch's own count. It does not count flash attention on CPU, so use plain products."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         adapted(**collate([documents])).loss.backward()
     return counter.get_total_flops()
 
 
 @pytest.mark.parametrize("mode", ["storage", "off", "native_dx"])
-def test_the_formula_is_what_torch_counts(tiny_model: Path, mode: str) -> None:
+def test_the_formula_gives_what_torch_counts(tiny_model: Path, mode: str) -> None:
     adapted = allocator_count.adapted(tiny_model, 8, allocator_count.precision(mode))
     documents = [Document(tuple(range(20, 20 + n)), n // 3) for n in (40, 24, 96)]
     tokens = flops.Tokens.of(documents)
-    # plain products multiply the whole square of each document; causal attention needs its lower half
+    # Plain products compute all pairs of a document; causal attention needs the lower triangle.
     square = flops.Tokens(tokens.tokens, sum(len(d) ** 2 for d in documents), tokens.labelled)
     assert (
         counted(adapted, documents)
@@ -37,26 +37,21 @@ def test_the_formula_is_what_torch_counts(tiny_model: Path, mode: str) -> None:
     )
 
 
-def test_recomputing_is_not_counted_as_model_work(tiny_model: Path) -> None:
+def test_recomputed_operations_are_not_in_the_formula(tiny_model: Path) -> None:
     adapted = allocator_count.adapted(tiny_model, 8, allocator_count.precision())
     documents = [Document(tuple(range(20, 84)), 20)]
     kept = counted(adapted, documents)
     recomputation.apply(adapted, 2)
-    assert counted(adapted, documents) > kept  # done, and yet no part of the formula
+    assert counted(adapted, documents) > kept
 
 
-def test_two_thirds_of_six_times_the_parameters() -> None:
+def test_a_lora_step_takes_two_thirds_of_six_operations_per_parameter_and_token() -> None:
     tokens = flops.Tokens(8192, 8 * 1024 * 1025 // 2, 1600)
     step = flops.of_step(MINISTRAL_3B, 16, tokens)
-    naive = (
-        6
-        * (MINISTRAL_3B.layers * MINISTRAL_3B.layer_weights + MINISTRAL_3B.embedding)
-        * tokens.tokens
-    )
+    parameters = MINISTRAL_3B.layers * MINISTRAL_3B.layer_weights + MINISTRAL_3B.embedding
+    naive = 6 * parameters * tokens.tokens
     assert 0.6 < step.total / naive < 0.7
-    assert (
-        12.5e9 < step.total / tokens.tokens < 13.5e9
-    )  # reference/training.md §5: 12.8 to 14 GF a token
+    assert 12.5e9 < step.total / tokens.tokens < 13.5e9
 
 
 def test_tokens_of_several_passes_add_up() -> None:
@@ -72,7 +67,7 @@ def test_tokens_of_several_passes_add_up() -> None:
     ("name", "bfloat16", "fp8"),
     [
         ("NVIDIA A10G", 70e12, None),
-        ("NVIDIA A10", None, None),  # another card than the A10G
+        ("NVIDIA A10", None, None),  # not the same card as the A10G
         ("NVIDIA L4", 121e12, 242e12),
         ("NVIDIA L40S", 362e12, 733e12),
         ("NVIDIA H100 80GB HBM3", 989e12, 1979e12),
@@ -81,7 +76,5 @@ def test_tokens_of_several_passes_add_up() -> None:
         ("cpu", None, None),
     ],
 )
-def test_a_devices_peak_is_its_own_or_unknown(
-    name: str, bfloat16: float | None, fp8: float | None
-) -> None:
+def test_peak_flops_of_known_devices(name: str, bfloat16: float | None, fp8: float | None) -> None:
     assert (devices.peak_flops(name), devices.peak_flops(name, fp8=True)) == (bfloat16, fp8)

@@ -1,4 +1,4 @@
-"""The memory model against torch's own count: what autograd keeps to the byte, the peak within 10 %."""
+"""The memory model against torch's count: saved bytes are exact, the peak is within 10 %."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return found
 
 
-def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tenth(
+def test_saved_bytes_are_predicted_exactly_and_the_peak_within_10_percent(
     case: Case, make_tiny_model: ModuleType, tmp_path: Path
 ) -> None:
     how = allocator_count.precision(case.mode, case.dtype)
@@ -74,14 +74,13 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
 
     kept = allocator_count.saved_bytes(adapted, forward)
     predicted = memory.kept_bytes(plan, tokens, recomputed=case.recomputed, labelled=labelled)
-    if (
-        case.recomputed == plan.shape.layers
-    ):  # then only closures hold cos and sin, where the hooks do not look
+    if case.recomputed == plan.shape.layers:
+        # Then only closures hold cos and sin, and the hooks do not see them.
         kept += tokens * 2 * case.dtype.itemsize * plan.shape.head_width
-    assert abs(predicted - kept) <= 16  # single numbers
+    assert abs(predicted - kept) <= 16  # a few scalars
     if case.mode == "native_dx":
-        return  # the CPU emulates the FP8 product with float32 copies that no GPU makes
-    forward().backward()  # gradients are there from the first pass on
+        return  # the CPU emulates the FP8 product with float32 copies; a GPU does not
+    forward().backward()  # so that gradients exist before the measurement
     estimate = memory.peak(plan, tokens, recomputed=case.recomputed, labelled=labelled)
     measured = allocator_count.peak_bytes(lambda: forward().backward())
     assert estimate.kept + estimate.momentary == pytest.approx(measured, rel=0.1)
@@ -89,7 +88,7 @@ def test_what_autograd_keeps_is_predicted_to_the_byte_and_the_peak_within_a_tent
 
 @pytest.mark.parametrize("mode", ["storage", "off"])
 @pytest.mark.parametrize("dtype", [FLOAT, HALF])
-def test_base_and_adapters_take_what_is_predicted(
+def test_bytes_of_base_and_adapters_are_predicted_exactly(
     tiny_model: Path, mode: str, dtype: torch.dtype
 ) -> None:
     how = allocator_count.precision(mode, dtype)
@@ -130,8 +129,10 @@ def test_bytes_follow_mode_optimizer_and_tokens() -> None:
     assert totals == sorted(totals, reverse=True)
 
 
-def test_lora_inputs_are_not_copied(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PEFT's own layer would keep another copy of every input under autocast."""
+def test_our_lora_layer_does_not_copy_its_input(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT's layer saves a copy of every input under autocast, unless its cast is disabled."""
     how = allocator_count.precision(dtype=HALF)
     adapted, batch = allocator_count.adapted(tiny_model, 8, how), allocator_count.row(60, 60)
 
@@ -141,9 +142,8 @@ def test_lora_inputs_are_not_copied(tiny_model: Path, monkeypatch: pytest.Monkey
 
     without = allocator_count.saved_bytes(adapted, forward)
     monkeypatch.setattr(AdaptedLinear, "forward", peft_lora.Linear.forward)
-    assert (
-        allocator_count.saved_bytes(adapted, forward) == without
-    )  # lora.py has switched PEFT's cast off, for nf4's layers
+    # lora.py has disabled PEFT's cast, for the layers of nf4.
+    assert allocator_count.saved_bytes(adapted, forward) == without
     for module in adapted.modules():
         if hasattr(module, "cast_input_dtype_enabled"):
             module.cast_input_dtype_enabled = True

@@ -1,4 +1,4 @@
-"""Report, page and card: one document, shown twice, in which no foreign text can become anything but text."""
+"""The report's page and model card have all its content, and foreign text in them stays text."""
 
 import json
 import re
@@ -20,7 +20,7 @@ VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
 class Outline(HTMLParser):
-    """The page's tags with their attributes, and its text; a tag that is not closed where it should be is an error."""
+    """The page's tags with their attributes, and its text. Tags must be closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def test_a_hostile_sample_stays_text() -> None:
     ]
 
 
-def test_nothing_outside_the_page_is_named_and_the_browser_is_told_to_load_nothing() -> None:
+def test_the_page_names_no_other_resource_and_forbids_the_browser_to_load_any() -> None:
     text = html_page.render(example(sample={"example_id": "x", "base": "a", "tuned": "b"}))
     outline = Outline(text)
     assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
@@ -73,15 +73,15 @@ def test_nothing_outside_the_page_is_named_and_the_browser_is_told_to_load_nothi
 
 def test_the_page_shows_every_number_a_reader_decides_by() -> None:
     text = Outline(html_page.render(example())).text
-    for told in (
-        "2.1000", "8.1660", "3.2000", "2023", "finance | banks", "edgar.raw.filings, version 4", "lost tokens: prompt cut",
-        "apache-2.0", "storage (asked for auto), bfloat16, NVIDIA A10G", "c" * 40, "d" * 64, "step 150", "Resumed at step 50",
-        "ended early", "0.019",
+    for expected in (
+        "2.1000", "8.1660", "3.2000", "2023", "finance | banks", "edgar.raw.filings, version 4",
+        "lost tokens: prompt cut", "apache-2.0", "storage (asked for auto), bfloat16, NVIDIA A10G",
+        "c" * 40, "d" * 64, "step 150", "Resumed at step 50", "ended early", "0.019",
     ):  # fmt: skip
-        assert told in text, told
+        assert expected in text, expected
 
 
-def test_the_pictures_are_there_and_the_best_step_is_ringed() -> None:
+def test_the_charts_are_there_and_the_best_step_has_a_ring() -> None:
     text = html_page.render(example())
     assert text.count("<svg") == text.count("</svg>") == 3
     assert text.count('r="7"') == 1
@@ -105,7 +105,7 @@ def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
         (-3.0, 5.0, [-4, -2, 0, 2, 4, 6]),
     ],
 )
-def test_ticks_are_round_and_hold_all_values(
+def test_ticks_are_round_and_cover_all_values(
     low: float, high: float, expected: list[float]
 ) -> None:
     assert svg_charts.ticks(low, high) == pytest.approx(expected)
@@ -157,14 +157,14 @@ def test_the_front_matter_is_what_the_hub_reads() -> None:
     assert read.license is None, "nobody has given the adapter one"
 
 
-def test_a_name_that_yaml_would_read_as_something_else_stays_a_name() -> None:
+def test_a_name_that_yaml_would_read_as_a_number_stays_text() -> None:
     lineage = document()["lineage"]
     lineage["base_model"]["name"] = "1.0"
     front_matter = model_card.render(example(lineage=lineage)).split("---\n")[1]
     assert yaml.safe_load(front_matter)["base_model"] == "1.0"
 
 
-def test_the_card_states_the_licence_as_mirrored_or_that_none_is() -> None:
+def test_the_card_states_the_mirrors_licence_or_that_it_has_none() -> None:
     assert "Base model: apache-2.0, as its mirror states." in model_card.render(example())
     lineage = document()["lineage"]
     lineage["base_model"]["licence"] = None
@@ -175,14 +175,15 @@ def test_the_card_states_the_licence_as_mirrored_or_that_none_is() -> None:
 
 def test_the_card_has_data_metrics_and_lineage_ids() -> None:
     text = model_card.render(example())
-    for told in (
-        "| eval loss (nats per target token) | 3.2000 | 2.1000 |", "8123 tokens of 43 held-out examples",
-            "| eval perplexity | 24.53 | 8.166 |",
-        "| 2023 | 800 | 3.2 | 2 |", "| finance \\| banks | 4000 | – | 2.2 |", "36 of 62 filings", "9 prompt_cut",
-        "`arn:aws:sagemaker:", "`pipelines-abcdefghijkl-Train`", "curated-id version 3", "raw-id version 4", "a" * 64, "b" * 40,
-        "d" * 64, "c" * 40, "resumed at step 50", "ended early", "differ by 0.019",
+    for expected in (
+        "| eval loss (nats per target token) | 3.2000 | 2.1000 |",
+        "8123 tokens of 43 held-out examples", "| eval perplexity | 24.53 | 8.166 |",
+        "| 2023 | 800 | 3.2 | 2 |", "| finance \\| banks | 4000 | – | 2.2 |", "36 of 62 filings",
+        "9 prompt_cut", "`arn:aws:sagemaker:", "`pipelines-abcdefghijkl-Train`",
+        "curated-id version 3", "raw-id version 4", "a" * 64, "b" * 40, "d" * 64, "c" * 40,
+        "resumed at step 50", "ended early", "differ by 0.019",
     ):  # fmt: skip
-        assert told in text, told
+        assert expected in text, expected
     assert "<script>" not in text, "the card holds no answers"
 
 
@@ -199,8 +200,19 @@ def test_the_archives_list_has_every_document_and_refuses_a_stray_file(tmp_path:
         model_folder.entries(tmp_path)
 
 
-def test_the_document_survives_being_written_and_read() -> None:
+def test_the_document_is_equal_after_writing_and_reading() -> None:
     found = example()
     content = found.model_dump_json(by_alias=True)
     assert findings.Findings.model_validate_json(content) == found
     assert json.loads(content)["metrics"]["eval_loss"] == 2.1
+
+
+def test_hostile_values_stay_text_in_the_card() -> None:
+    lineage = document()["lineage"]
+    lineage["base_model"]["name"] = "<script>|`x`\n# Heading"
+    lineage["training_job"] = "`<script>`\n* item"
+    hostile = {"name": "a|b\n<b>", "tokens": 1, "eval_loss_before": 1.0, "eval_loss": 2.0}
+    text = model_card.render(example(lineage=lineage, by_group=[hostile])).split("---\n", 2)[2]
+    assert "# LoRA adapter for &lt;script&gt;\\|\\`x\\` # Heading\n" in text
+    assert "* training job: `'&lt;script&gt;' * item`\n".replace("'", "&#39;") in text
+    assert "| a\\|b &lt;b&gt; | 1 | 1 | 2 |\n" in text

@@ -1,4 +1,4 @@
-"""What a training step really takes on this machine, counted by torch's own allocator: exact, and the same every time."""
+"""Count the bytes that a training step takes, with torch's allocator: exact and reproducible."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,7 +19,7 @@ CPU = Device(torch.device("cpu"), "cpu", None)
 
 
 def precision(effective: str = "storage", dtype: torch.dtype = torch.float32) -> Precision:
-    """One that decide() would not give on CPU: bfloat16 and native run here, only slowly."""
+    """Return a precision on CPU, also one that decide() never chooses there, as it is slow."""
     return Precision(effective, effective, dtype, CPU)
 
 
@@ -33,7 +33,7 @@ def model_of(script: ModuleType, folder: Path, **sizes: int) -> Path:
 
 
 def adapted(folder: Path, rank: int, how: Precision) -> Any:
-    """The model, with adapters that do something, ready to train."""
+    """Load the model and add adapters whose product is not zero."""
     torch.manual_seed(0)
     tuned = lora.add_adapters(
         ministral.load(folder, how), rank, base_model="tiny", revision="0" * 40
@@ -45,7 +45,7 @@ def adapted(folder: Path, rank: int, how: Precision) -> Any:
 
 
 def row(*lengths: int, labelled: float = 0.5) -> dict[str, torch.Tensor | int]:
-    """One packed row of documents of these lengths."""
+    """Return one packed row of documents of these lengths."""
     generator = torch.Generator().manual_seed(3)
     return collate(
         [
@@ -61,11 +61,10 @@ def row(*lengths: int, labelled: float = 0.5) -> dict[str, torch.Tensor | int]:
 
 
 def saved_bytes(module: torch.nn.Module, forward: Callable[[], Any]) -> int:
-    """Bytes that autograd keeps for backward, parameters not counted and each storage once."""
+    """Return the bytes that autograd saves for backward: each storage once, without parameters."""
     own = {p.untyped_storage().data_ptr() for p in module.parameters()}
-    kept: dict[
-        int, torch.UntypedStorage
-    ] = {}  # the storages themselves: a freed address would be given out again
+    # By address; the storages are kept, because a freed address would be used again.
+    kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
@@ -80,7 +79,7 @@ def saved_bytes(module: torch.nn.Module, forward: Callable[[], Any]) -> int:
 
 
 def peak_bytes(step: Callable[[], Any]) -> int:
-    """The most bytes that were allocated at once during `step`, above those that were when it began."""
+    """Return the peak of allocated bytes during `step`, above those at its beginning."""
     with profile(profile_memory=True) as record:
         step()
     events = [event for event in record.kineto_results.events() if event.name() == "[memory]"]

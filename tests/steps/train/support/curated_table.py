@@ -1,6 +1,8 @@
-"""A real Delta table on a local folder, as Prepare leaves it, and the two seams through which Train meets the world."""
+"""A real Delta table in a local folder, as Prepare writes it, and local stand-ins of two services.
 
-import hashlib
+The stand-ins are the catalog and the evidence bucket, the only services that Train calls.
+"""
+
 import json
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from deltalake import CommitProperties, write_deltalake
 
 from steps.governance.catalog import Table
 from steps.governance.errors import Conflict
+from steps.governance.files import sha256_of
 from steps.governance.manifest import (
     FileEntry,
     Prepared,
@@ -26,7 +29,7 @@ TABLE_ID = "11111111-1111-1111-1111-111111111111"
 
 
 def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]]:
-    """Examples that a tiny model can learn something of."""
+    """Return examples from which a tiny model can learn something."""
     risks = [
         "competition",
         "litigation",
@@ -35,6 +38,7 @@ def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]
         "supply shortages",
         "product defects",
     ]
+    prompt = "Write the heading. We face {}, which could harm our business in many ways. "
     return [
         {
             "example_id": f"x{i}",
@@ -46,8 +50,7 @@ def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]
             "year": 2000 + i % 20,
             "source_filing": f"{i}.htm",
             "system": "You are an analyst.",
-            "prompt": f"Write the heading. We face {risks[i % 6]}, which could harm our business in many ways. "
-            * 3,
+            "prompt": prompt.format(risks[i % 6]) * 3,
             "completion": f"Our business could be harmed by {risks[i % 6]}.",
         }
         for i in range(train + held_out)
@@ -55,7 +58,7 @@ def rows(arn: str, train: int = 24, held_out: int = 6) -> list[dict[str, object]
 
 
 def commit(folder: Path, arn: str, **counts: int) -> None:
-    """One execution's commit, with its ARN in the commit's metadata."""
+    """Commit one execution's examples, with its ARN in the commit's metadata."""
     write_deltalake(
         folder,
         pa.Table.from_pylist(rows(arn, **counts)),
@@ -66,17 +69,8 @@ def commit(folder: Path, arn: str, **counts: int) -> None:
 
 
 def prepared(folder: Path, arn: str, version: int, train: int = 24, held_out: int = 6) -> Prepared:
-    """The manifest of one execution's commit, made from what lies on disk."""
+    """Return the manifest of one execution's commit, made from the files on disk."""
     partition = f"execution_id={execution_id(arn)}"
-    files = [
-        FileEntry(
-            path=str(path.relative_to(folder)),
-            size=path.stat().st_size,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            rows=pq.read_metadata(path).num_rows,
-        )
-        for path in sorted((folder / partition).glob("*.parquet"))
-    ]
     counts = PreparedCounts(
         filings_read=1,
         filings_kept=1,
@@ -104,15 +98,30 @@ def prepared(folder: Path, arn: str, version: int, train: int = 24, held_out: in
             partition=partition,
         ),
         rejected=RejectedVersion(table=f"{NAME}_rejected", version=version),
-        files=files,
+        files=_files(folder, partition),
         schema_sha256="0" * 64,
         template="risk-factor-heading/1",
         counts=counts,
     )
 
 
+def _files(folder: Path, partition: str) -> list[FileEntry]:
+    return [
+        FileEntry(
+            path=str(path.relative_to(folder)),
+            size=path.stat().st_size,
+            sha256=sha256_of(path),
+            rows=pq.read_metadata(path).num_rows,
+        )
+        for path in sorted((folder / partition).glob("*.parquet"))
+    ]
+
+
 def replace_file(folder: Path, table: pa.Table) -> None:
-    """Make `table` the content of the one data file of version 0, and let the log agree: what Prepare would never write."""
+    """Replace the only data file of version 0 by `table`, and its size in the log.
+
+    Tests use it for content that Prepare would never write.
+    """
     (path,) = folder.glob("execution_id=*/*.parquet")
     pq.write_table(table, path)
     entry = folder / "_delta_log" / f"{0:020d}.json"
@@ -124,10 +133,10 @@ def replace_file(folder: Path, table: pa.Table) -> None:
 
 
 class LocalAccess:
-    """Access to a local folder needs no keys."""
+    """Access to a local folder, which needs no credentials."""
 
     def storage_options(self) -> dict[str, str]:
-        """None."""
+        """Return no options."""
         return {}
 
 
@@ -140,12 +149,12 @@ class LocalCatalog:
         self._table = Table(UcName.parse(NAME), table_id, str(folder))
 
     def table(self, name: UcName) -> Table:
-        """The table, whatever it is called."""
+        """Return the table."""
         assert name == self._table.name
         return self._table
 
     def read_access(self, table: Table) -> LocalAccess:
-        """The right to read it."""
+        """Return access to the table."""
         assert table == self._table
         return LocalAccess()
 
@@ -157,10 +166,10 @@ class MemoryEvidence:
         self.documents = documents
 
     def read(self, uri: str) -> bytes:
-        """What was written."""
+        """Return a document that was written."""
         return self.documents[uri]
 
     def write_once(self, uri: str, content: bytes) -> None:
-        """As the real one."""
+        """Write a document; refuse other content under the same URI, as the real bucket does."""
         if self.documents.setdefault(uri, content) != content:
             raise Conflict(f"{uri} was already written with other content")

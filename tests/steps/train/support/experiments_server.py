@@ -1,10 +1,10 @@
-"""Databricks' experiment endpoints on loopback, kept in memory, with trouble on demand: for tests of live metrics.
+"""Databricks' experiment endpoints on loopback, in memory, with faults on demand.
 
     with serving() as server:
-        server.trouble = [("runs/create", DROP)]      # the next such request is done, its answer lost
-        workspace(server)                             # a real databricks-sdk client of it
+        server.trouble = [("runs/create", DROP)]   # executes the request, loses the response
+        workspace(server)                          # a real databricks-sdk client of the server
 
-The same endpoints of a real mlflow server behind the embedded workspace are met in tests/local/workspace.
+tests/local/workspace has tests of the same endpoints of a real mlflow server.
 """
 
 import json
@@ -33,12 +33,15 @@ _CODES = {
 
 @dataclass
 class ExperimentsServer:
-    """What was asked, what is there, and what goes wrong next: pairs of a path's part and a status, DROP or HANG."""
+    """The state of the server, the requests it received, and the next faults.
+
+    A fault is a pair: a part of the request's path, and an HTTP status, DROP or HANG.
+    """
 
     host: str = ""
     experiments: dict[str, str] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    received: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     answered: int = 0
     trouble: list[tuple[str, int]] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)
@@ -46,11 +49,11 @@ class ExperimentsServer:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def requests(self, path: str) -> list[dict[str, Any]]:
-        """The bodies that were sent to a path."""
-        return [body for asked, body in self.asked if asked == path]
+        """Return the bodies that were sent to a path."""
+        return [body for received, body in self.received if received == path]
 
     def values(self, key: str) -> list[tuple[int, Any]]:
-        """The first run's curve: equal values at the same step and time are one point of it."""
+        """Return the first run's curve. Equal values at the same step and time are one point."""
         points = {
             (m["step"], m["timestamp"], m["value"])
             for m in self.runs[0]["metrics"]
@@ -59,21 +62,22 @@ class ExperimentsServer:
         return [(step, value) for step, _, value in sorted(points)]
 
     def tags(self) -> dict[str, str]:
-        """The first run's tags."""
+        """Return the first run's tags."""
         return {tag["key"]: tag["value"] for tag in self.runs[0]["data"]["tags"]}
 
-    def next_trouble(self, path: str) -> int:
+    def next_fault(self, path: str) -> int:
+        """Remove and return the first fault for the path, or 0."""
         with self.lock:
-            for number, (part, what) in enumerate(self.trouble):
+            for number, (part, fault) in enumerate(self.trouble):
                 if part in path:
                     del self.trouble[number]
-                    return what
+                    return fault
             return 0
 
     def act(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Do what was asked."""
+        """Execute one request."""
         with self.lock:
-            self.asked.append((path, body))
+            self.received.append((path, body))
             return getattr(self, "_" + path.replace("/", "_").replace("-", "_"))(body)
 
     def _experiments_get_by_name(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -130,56 +134,55 @@ class ExperimentsServer:
         return next(run for run in self.runs if run["info"]["run_id"] == body["run_id"])
 
 
+class _Handler(BaseHTTPRequestHandler):
+    state: ExperimentsServer  # set in a subclass for each server
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        self._answer(url.path, {key: values[0] for key, values in parse_qs(url.query).items()})
+
+    def do_POST(self) -> None:
+        self._answer(self.path, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def _answer(self, path: str, body: dict[str, Any]) -> None:
+        state = self.state
+        if path == "/.well-known/databricks-config":
+            return self._reply(200, {"oidc_endpoint": f"{state.host}/oidc", "workspace_id": "1"})
+        assert self.headers["authorization"] == f"Bearer {TOKEN}"
+        name = path.removeprefix("/api/2.0/mlflow/")
+        fault = state.next_fault(name)
+        if fault == HANG:
+            state.hanging.set()
+            state.released.wait(60)
+        if fault > 0:
+            state.received.append((name, body))
+            code = _CODES.get(fault, "INTERNAL_ERROR")
+            return self._reply(fault, {"error_code": code, "message": "trouble"})
+        status, document = state.act(name, body)
+        if fault != DROP:
+            return self._reply(status, document)
+        self.close_connection = True
+        return None
+
+    def _reply(self, status: int, document: dict[str, Any]) -> None:
+        content = json.dumps(document).encode()
+        self.state.answered += 1
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
 @contextmanager
 def serving() -> Iterator[ExperimentsServer]:
-    """The server, and its end."""
+    """Run a server; stop it at the end."""
     state = ExperimentsServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            self._answer(url.path, {key: values[0] for key, values in parse_qs(url.query).items()})
-
-        def do_POST(self) -> None:
-            self._answer(
-                self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))
-            )
-
-        def _answer(self, path: str, body: dict[str, Any]) -> None:
-            if path == "/.well-known/databricks-config":
-                return self._reply(
-                    200, {"oidc_endpoint": f"{state.host}/oidc", "workspace_id": "1"}
-                )
-            assert self.headers["authorization"] == f"Bearer {TOKEN}"
-            name = path.removeprefix("/api/2.0/mlflow/")
-            what = state.next_trouble(name)
-            if what == HANG:
-                state.hanging.set()
-                state.released.wait(60)
-            if what > 0:
-                state.asked.append((name, body))
-                return self._reply(
-                    what, {"error_code": _CODES.get(what, "INTERNAL_ERROR"), "message": "trouble"}
-                )
-            status, document = state.act(name, body)
-            if what != DROP:
-                return self._reply(status, document)
-            self.close_connection = True
-            return None
-
-        def _reply(self, status: int, document: dict[str, Any]) -> None:
-            content = json.dumps(document).encode()
-            state.answered += 1
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"state": state})
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     http.daemon_threads = True
     state.host = f"http://127.0.0.1:{http.server_port}"
     thread = threading.Thread(
@@ -196,6 +199,6 @@ def serving() -> Iterator[ExperimentsServer]:
 
 
 def workspace(server: ExperimentsServer) -> Workspace:
-    """A connection of the principal `train-app`, as steps.governance.identity would make it."""
+    """Connect as the principal `train-app`, as steps.governance.identity would."""
     config = Config(host=server.host, auth_type="pat", token=TOKEN, retry_timeout_seconds=5)
     return Workspace(server.host, "train-app", WorkspaceClient(config=config))

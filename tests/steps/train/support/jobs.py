@@ -1,4 +1,4 @@
-"""Training jobs for these tests: everything `steps.train.job.train` is called with, below one folder."""
+"""Training jobs for tests: the arguments of `steps.train.job.train`, below one folder."""
 
 import json
 import os
@@ -32,7 +32,7 @@ TRAINED = f"{EVIDENCE}/train-1/manifest.json"
 
 
 def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespace:
-    """Everything that `train` is called with, for a job whose folders lie below `root`."""
+    """Return the arguments of `train` for a job with its folders below `root`."""
     mirror = json.loads((base / MIRROR).read_text())
     paths = Paths(root)
     paths.base_model.parent.mkdir(parents=True)
@@ -83,8 +83,8 @@ def assert_nothing_published(job: SimpleNamespace) -> None:
 
 
 @contextmanager
-def heard() -> Iterator[list[str]]:
-    """Every line that Train prints meanwhile."""
+def printed_lines() -> Iterator[list[str]]:
+    """Collect the lines that Train prints in this block."""
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metric_lines, "_print", lines.append)
@@ -93,7 +93,10 @@ def heard() -> Iterator[list[str]]:
 
 @contextmanager
 def sigterm_after_step(step: int) -> Iterator[StopSignal]:
-    """A real SIGTERM to this process, in the middle of the optimizer step after `step`'s metrics were printed."""
+    """Send SIGTERM to this process after the metrics of `step` are printed.
+
+    The next optimizer step is then running.
+    """
     report = metric_lines.report_step
 
     def kill(at: int, **metrics: float) -> None:

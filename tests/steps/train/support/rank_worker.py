@@ -1,7 +1,7 @@
-"""One process of several, for test_ranks_training.py: it trains the jobs it is given and prints what came of each.
+"""One of several processes for test_ranks_training.py: train the given jobs and print the results.
 
-A plan lists jobs: {"name", "root", "base", "curated", "changes", "stop": [rank, step] or null,
-"checkpoints": what stands there when the job starts, or null}.
+A plan is a list of jobs: {"name", "root", "base", "curated", "changes", "stop": [rank, step] or
+null, "checkpoints": the folder to start from, or null}.
 """
 
 import json
@@ -15,46 +15,46 @@ from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.stopping import Stopped
 from tests.steps.train.support.curated_table import ARN, prepared
-from tests.steps.train.support.jobs import PREPARED, heard, job, run, sigterm_after_step
+from tests.steps.train.support.jobs import PREPARED, job, printed_lines, run, sigterm_after_step
 
-ME = processes.here()
-EXAMPLES = 25  # 13 rows: neither 4 nor 2 divides them
+GROUP = processes.here()
+EXAMPLES = 25  # they make 13 rows, not divisible by 2 or 4
 
 
 def uneven(root: Path, base: Path, curated: Path, **changes: str) -> Any:
-    """A job over a table of so many examples."""
+    """Make a job over a table of `EXAMPLES` examples."""
     made = job(root, base, curated, **changes)
     made.evidence.documents[PREPARED] = prepared(curated, ARN, 0, train=EXAMPLES).to_bytes()
     return made
 
 
 def main(path: str) -> None:
-    """All jobs in one process group: starting processes is what these tests pay for."""
+    """Run all jobs in one process group, because starting processes takes most of the time."""
     plan = json.loads(Path(path).read_bytes())
     leave, Processes.leave = Processes.leave, lambda self: None  # type: ignore[method-assign]
     results = {entry["name"]: _train(entry) for entry in plan}
     results["agreement"] = _agreement()
-    leave(ME)
+    leave(GROUP)
     print(json.dumps(results))  # noqa: T201 - read by the test
 
 
 def _train(entry: dict[str, Any]) -> dict[str, Any]:
-    """Each process has folders of its own where it must not meet the others, and shares model and checkpoints."""
+    """Train one job. The processes share model and checkpoint folders and no others."""
     root = Path(entry["root"])
     mine = uneven(
-        root / f"job-of-rank-{ME.rank}",
+        root / f"job-of-rank-{GROUP.rank}",
         Path(entry["base"]),
         Path(entry["curated"]),
         **entry["changes"],
     )
     mine.paths = _Shared(mine.paths.root, root)
     if entry["checkpoints"]:
-        ME.leader_first(
-            lambda: ME.is_leader and shutil.copytree(entry["checkpoints"], root / "checkpoints")
+        GROUP.leader_first(
+            lambda: GROUP.is_leader and shutil.copytree(entry["checkpoints"], root / "checkpoints")
         )
     stop = entry["stop"]
-    stopping = sigterm_after_step(stop[1]) if stop and stop[0] == ME.rank else nullcontext(None)
-    with heard() as lines, stopping as signal:
+    stopping = sigterm_after_step(stop[1]) if stop and stop[0] == GROUP.rank else nullcontext(None)
+    with printed_lines() as lines, stopping as signal:
         try:
             run(mine, signal)
             ended = "done"
@@ -64,34 +64,33 @@ def _train(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _agreement() -> dict[str, Any]:
-    """What the processes agree on, as each of them sees it."""
+    """Return the results of the exchanges between processes, as this process sees them."""
 
     def fail_on_leader() -> str:
-        if ME.is_leader:
+        if GROUP.is_leader:
             raise GovernanceError("the disk is full")
-        return "never"
+        return "not reached by the leader"
 
     refused = []
-    for together in (ME.once_per_host, ME.leader_first, ME.from_leader):
+    for exchange in (GROUP.once_per_host, GROUP.leader_first, GROUP.from_leader):
         try:
-            together(fail_on_leader)
+            exchange(fail_on_leader)
         except GovernanceError as error:
             refused.append(f"{type(error).__name__}: {error.what}")
     order: list[int] = []
-    ME.leader_first(lambda: order.append(ME.rank))
+    GROUP.leader_first(lambda: order.append(GROUP.rank))
     return {
-        "any": [ME.any_of(ME.rank == 1), ME.any_of(flag=False)],
-        "gathered": ME.gather(ME.rank * 10),
-        "total": ME.total(ME.rank + 1),
-        "once_per_host": ME.once_per_host(lambda: f"from {ME.rank}"),
-        "from_leader": ME.from_leader(lambda: f"from {ME.rank}"),
+        "any": [GROUP.any_of(GROUP.rank == 1), GROUP.any_of(flag=False)],
+        "gathered": GROUP.gather(GROUP.rank * 10),
+        "once_per_host": GROUP.once_per_host(lambda: f"from {GROUP.rank}"),
+        "from_leader": GROUP.from_leader(lambda: f"from {GROUP.rank}"),
         "refused": refused,
-        "share": [ME.share([0, 1, 2, 3, 4], 2), ME.share([0], 2)],
+        "share": [GROUP.share([0, 1, 2, 3, 4], 2), GROUP.share([0], 2)],
     }
 
 
 class _Shared:
-    """Paths of which model and checkpoints are the job's, and the rest this process's."""
+    """Paths: model and checkpoints are shared by the job, the others belong to this process."""
 
     def __init__(self, own: Path, shared: Path) -> None:
         from steps.train.paths import Paths

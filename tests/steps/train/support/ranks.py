@@ -1,4 +1,4 @@
-"""Real processes of one job over gloo on 127.0.0.1, each a Python of its own.
+"""Start several processes of one job, connected over gloo on 127.0.0.1.
 
 with several(2, "rank_worker", folder) as workers: …
 """
@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).parents[4]
-SECONDS = 900  # a hang ends the test; it is no measure of anything
-# Some installed package is called `tests` too, and would be found before this folder, which is no package.
+SECONDS = 900  # a timeout for hangs
+# An installed package is also named `tests` and would be found before this folder, which is not a
+# package.
 _RUN = """
 import importlib, sys, types
 tests = types.ModuleType("tests")
@@ -25,8 +26,13 @@ importlib.import_module("tests.steps.train.support." + sys.argv[1]).main(*sys.ar
 
 @contextmanager
 def several(count: int, *arguments: str) -> Iterator[list["subprocess.Popen[str]"]]:
-    """A module of this folder with its arguments, count times, with the variables that torchrun's agent would set. None
-    outlives the block.
+    """Run `main` of a module of this folder in `count` processes, and kill them after the block.
+
+    Args:
+        count: number of processes.
+        *arguments: the module's name and the arguments of its `main`.
+
+    The processes get the environment variables that torchrun's agent sets.
     """
     from torch.distributed import TCPStore
 
@@ -43,15 +49,15 @@ def several(count: int, *arguments: str) -> Iterator[list["subprocess.Popen[str]
 
 
 def finish(workers: list["subprocess.Popen[str]"]) -> list[str]:
-    """What each printed; all must have ended well."""
-    told = [worker.communicate(timeout=SECONDS) for worker in workers]
-    for worker, (_, errors) in zip(workers, told, strict=True):
+    """Wait for all processes, which must exit with 0, and return what each printed."""
+    outputs = [worker.communicate(timeout=SECONDS) for worker in workers]
+    for worker, (_, errors) in zip(workers, outputs, strict=True):
         assert worker.returncode == 0, errors[-6000:]
-    return [printed for printed, _ in told]
+    return [printed for printed, _ in outputs]
 
 
 def _start(rank: int, count: int, port: int, arguments: tuple[str, ...]) -> "subprocess.Popen[str]":
-    told = {
+    variables = {
         "RANK": rank,
         "LOCAL_RANK": rank,
         "WORLD_SIZE": count,
@@ -62,7 +68,7 @@ def _start(rank: int, count: int, port: int, arguments: tuple[str, ...]) -> "sub
         "TORCHELASTIC_RESTART_COUNT": 0,
         "OMP_NUM_THREADS": 1,
     }
-    environment = os.environ | {name: str(value) for name, value in told.items()}
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
     command = [sys.executable, "-c", _RUN, *arguments]
     return subprocess.Popen(
         command,

@@ -1,9 +1,9 @@
-"""Reads, tokenizes and packs a curated table in a process of its own and says what that took, in JSON.
+"""Read, tokenize and pack a curated table in a separate process; print time and memory as JSON.
 
     PYTHONPATH=. python tests/steps/train/support/read_in_a_process.py TABLE MANIFEST BASE_MODEL
 
-The peak is the kernel's VmHWM, not `getrusage`'s ru_maxrss: that one starts at the peak of the process that started this
-one, so under a big test runner it says nothing (tried: 400 MiB in the parent, 413 reported by a child of 13).
+The peak is the kernel's VmHWM. `getrusage`'s ru_maxrss does not work here: it starts at the peak of
+the parent process (measured: a child of 13 MiB of a parent of 400 MiB reported 413).
 """
 
 import json
@@ -30,7 +30,7 @@ class _LocalAccess:
 
 
 def measured(table: Path, manifest: Prepared, base_model: Path) -> dict[str, Any]:
-    """Run it in a fresh process."""
+    """Run `main` in a fresh process; return its measurements."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(manifest.to_bytes())
         file.flush()
@@ -40,7 +40,7 @@ def measured(table: Path, manifest: Prepared, base_model: Path) -> dict[str, Any
 
 
 def main(table: Path, manifest: Path, base_model: Path) -> dict[str, float]:
-    """Do it here."""
+    """Read, tokenize and pack in this process; return the measurements."""
     prepared = Prepared.from_bytes(manifest.read_bytes(), origin=str(manifest))
     target = prepared.target
     known = Table(UcName.parse(target.table), target.table_id, str(table))
@@ -72,4 +72,4 @@ def _peak_mib() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*map(Path, sys.argv[1:]))))  # noqa: T201 - its answer
+    print(json.dumps(main(*map(Path, sys.argv[1:]))))  # noqa: T201 - the result for the parent

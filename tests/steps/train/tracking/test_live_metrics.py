@@ -1,5 +1,6 @@
-"""Live metrics through the real databricks-sdk: what arrives, what happens when the workspace fails, what training notices
-of it (nothing).
+"""Live metrics through the real databricks-sdk, also when the workspace fails.
+
+Training does not notice such a failure.
 """
 
 import threading
@@ -27,7 +28,7 @@ PREFIX = "governed_finetune."
 
 @pytest.fixture
 def server(caplog: pytest.LogCaptureFixture) -> Iterator[ExperimentsServer]:
-    """A server; whatever the test does, nothing in the log holds the token."""
+    """A server. After the test, nothing in the log may contain the token."""
     logs.hold_back_secrets()
     with serving() as started:
         yield started
@@ -54,7 +55,7 @@ def run_of(server: ExperimentsServer, job: str = JOB) -> MlflowRun:
 
 
 def finished(server: ExperimentsServer, *steps: int, status: Any = "FINISHED") -> LiveTracker:
-    """A tracker that has logged these steps and ended."""
+    """Return a tracker that logged these steps and ended."""
     tracker = LiveTracker(run_of(server))
     for step in steps:
         tracker.log(step, {"train_loss": step / 2})
@@ -62,7 +63,7 @@ def finished(server: ExperimentsServer, *steps: int, status: Any = "FINISHED") -
     return tracker
 
 
-def test_values_arrive_with_their_steps_in_a_run_that_says_what_it_is(
+def test_values_arrive_with_their_steps_in_a_run_with_tags_and_params(
     server: ExperimentsServer,
 ) -> None:
     tracker = LiveTracker(run_of(server))
@@ -84,7 +85,7 @@ def test_values_arrive_with_their_steps_in_a_run_that_says_what_it_is(
     assert tracker.problems == []
 
 
-def test_many_values_travel_in_few_requests_none_larger_than_the_service_takes(
+def test_many_values_are_sent_in_few_requests_of_at_most_the_allowed_size(
     server: ExperimentsServer,
 ) -> None:
     tracker = LiveTracker(run_of(server))
@@ -99,7 +100,7 @@ def test_many_values_travel_in_few_requests_none_larger_than_the_service_takes(
     assert [step for step, _ in server.values("train_loss")] == list(range(1000))
 
 
-def test_numbers_that_json_does_not_know_have_their_protobuf_names(
+def test_nan_and_infinity_are_sent_by_their_protobuf_names(
     server: ExperimentsServer,
 ) -> None:
     tracker = LiveTracker(run_of(server))
@@ -114,7 +115,7 @@ def test_numbers_that_json_does_not_know_have_their_protobuf_names(
     assert tracker.problems == []
 
 
-def test_a_job_that_starts_again_goes_on_with_its_run(server: ExperimentsServer) -> None:
+def test_a_job_that_starts_again_continues_its_run(server: ExperimentsServer) -> None:
     finished(server, 1, 2, status="KILLED")
     assert server.runs[0]["info"]["status"] == "KILLED"
     again = LiveTracker(run_of(server))
@@ -155,7 +156,7 @@ def test_a_lost_answer_leaves_one_experiment_one_run_and_every_value(
     assert len(tracker.problems) == 1
 
 
-def test_of_two_runs_of_a_job_everybody_takes_the_one_that_began_first(
+def test_of_two_runs_of_a_job_the_one_that_began_first_is_used(
     server: ExperimentsServer,
 ) -> None:
     late = run_of(server)
@@ -173,7 +174,7 @@ def test_of_two_runs_of_a_job_everybody_takes_the_one_that_began_first(
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_a_failing_workspace_is_told_once_and_loses_nothing(
+def test_a_failing_workspace_is_logged_once_and_loses_nothing(
     server: ExperimentsServer, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.trouble = [("runs/log-batch", status), ("runs/log-batch", status)]
@@ -194,7 +195,7 @@ def test_training_does_not_wait_for_a_workspace_that_hangs(
     for step in range(500):
         tracker.log(step, {"train_loss": 1.0})
     assert server.answered <= 1, (
-        "more than the host's description was answered, so training waited for it"
+        "more requests than that for the host's description were answered: training waited"
     )
     tracker.finish("FINISHED", within_seconds=0.05)
     assert not server.released.is_set(), "the end did not wait either"
@@ -205,7 +206,7 @@ def test_training_does_not_wait_for_a_workspace_that_hangs(
     assert [record.getMessage() for record in caplog.records] == tracker.problems
 
 
-def test_a_workspace_that_dies_is_told_once_and_its_values_are_counted(
+def test_a_workspace_that_dies_is_logged_once_and_lost_values_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with serving() as server:
@@ -234,7 +235,7 @@ def test_a_workspace_that_dies_is_told_once_and_its_values_are_counted(
         (403, "give train-app CAN EDIT there, or set train.mlflow_experiment to null"),
     ],
 )
-def test_a_refusal_is_told_once_with_what_to_do_and_not_asked_again(
+def test_a_refusal_is_logged_once_with_what_to_do_and_not_retried(
     server: ExperimentsServer, status: int, do: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.trouble = [("runs/log-batch", status)] * 2
@@ -250,7 +251,7 @@ def test_a_refusal_is_told_once_with_what_to_do_and_not_asked_again(
     assert [record.getMessage() for record in caplog.records] == tracker.problems
 
 
-def test_a_full_queue_loses_its_oldest_values_and_counts_them(server: ExperimentsServer) -> None:
+def test_a_full_queue_drops_its_oldest_values_and_counts_them(server: ExperimentsServer) -> None:
     server.trouble = [("experiments/get-by-name", HANG)]
     tracker = LiveTracker(run_of(server), capacity=10)
     for step in range(25):
@@ -271,14 +272,14 @@ class _Broken:
         raise ValueError(TOKEN)
 
 
-def test_a_defect_of_ours_ends_live_metrics_and_not_training(
+def test_a_defect_in_our_code_ends_live_metrics_and_not_training(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken: Any = _Broken()
     tracker = LiveTracker(broken)
     tracker.log(1, {"train_loss": 1.0})
     tracker.finish("FINISHED")
-    assert tracker.problems[0] == "live metrics end here by a defect: ValueError in open"
+    assert tracker.problems[0] == "live metrics end here because of a defect: ValueError in open"
     assert TOKEN not in caplog.text
 
 

@@ -1,5 +1,6 @@
-"""A workspace that fails one call of the tracker, whichever it is, or asks to wait an hour: no value is lost, and training
-waits no longer than the tracker's own bound.
+"""A workspace that fails any one call of the tracker, or requests a pause of an hour.
+
+No value is lost by one failure, and training never waits longer than the tracker's own bound.
 """
 
 import time
@@ -29,14 +30,14 @@ def proxy(server: ExperimentsServer) -> Iterator[Proxy]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the tracker's first pause; the longest stays as it is."""
+    """Shorten the tracker's first pause; its longest pause is unchanged."""
     monkeypatch.setattr(live_tracker, "_FIRST_PAUSE_SECONDS", 0.05)
 
 
 def track(
     server: ExperimentsServer, proxy: Proxy, job: str, *, within_seconds: float = 20.0
 ) -> LiveTracker:
-    """One job of two steps."""
+    """Track one job of two steps."""
     there = Workspace(proxy.host, "train-app", workspace(server).client)
     run = MlflowRun(
         there,
@@ -74,7 +75,7 @@ def test_a_fault_at_any_call_loses_no_value_and_costs_no_time(
         assert not [problem for problem in tracker.problems if "did not reach" in problem]
 
 
-def test_a_service_that_always_asks_for_an_hour_delays_the_jobs_end_by_the_bound_alone(
+def test_a_service_that_requests_an_hour_delays_the_jobs_end_by_the_bound_only(
     server: ExperimentsServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proxy, "note", lambda _: ASKING[429])

@@ -1,0 +1,84 @@
+"""CloudFormation in ministack: loaded at its first request, with our EMR Serverless application.
+
+    load_late(emr)        # once, before the server starts
+
+Like `plugin` this module changes ministack's tables, because ministack has no public way to do so.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import ministack.app as app
+from ministack.core import persistence
+
+from pipeline.local.aws.account import Caller
+from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
+from pipeline.local.aws.store import Document
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def load_late(emr: EmrServerless) -> None:
+    """Load CloudFormation at its first request: its module imports every other service, which takes
+    two seconds.
+    """
+    handle, key = app.SERVICE_HANDLERS["cloudformation"], "cloudformation"
+    module = app._state_map.pop(key)  # nothing to save before it is loaded
+
+    async def handle_request(*request: Any) -> Answer:
+        if key not in app._state_map:
+            from ministack.services.cloudformation import provisioners
+
+            provisioners._RESOURCE_HANDLERS["AWS::EMRServerless::Application"] = (
+                _application_provisioner(emr)
+            )
+            if state := persistence.load_state(key):
+                app._get_module(module).load_persisted_state(state)
+            app._state_map[key] = module
+        answer: Answer = await handle(*request)
+        return answer
+
+    app.SERVICE_HANDLERS[key] = handle_request
+
+
+def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]]:
+    """AWS::EMRServerless::Application for ministack's CloudFormation, through the same operations
+    as the API.
+    """
+    owner = Caller("", "arn:aws:iam::cloudformation")
+
+    def create(
+        logical_id: str, properties: Document, stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        request = {
+            key[0].lower() + key[1:]: value for key, value in properties.items() if key != "Tags"
+        }
+        request["tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
+        request["clientToken"] = f"cloudformation-{stack_name}-{logical_id}"
+        made = emr.applications.create(owner, _camel(request))
+        return made["applicationId"], {"ApplicationId": made["applicationId"], "Arn": made["arn"]}
+
+    def update(
+        physical_id: str, old: Document, new: Document, stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        document = emr.applications.replace(
+            physical_id, _camel({key: value for key, value in new.items() if key != "Tags"})
+        )
+        return physical_id, {"ApplicationId": physical_id, "Arn": document["arn"]}
+
+    def delete(physical_id: str, properties: Document) -> None:
+        emr.applications.delete(owner, {"applicationId": physical_id})
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _camel(value: Any) -> Any:
+    """CloudFormation's PascalCase members as the API's camelCase; values and tag keys stay."""
+    if isinstance(value, list):
+        return [_camel(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key[:1].lower() + key[1:]: item if key in ("tags", "Properties") else _camel(item)
+            for key, item in value.items()
+        }
+    return value

@@ -1,0 +1,90 @@
+"""A databricks-sdk client whose requests all go through `Transport`.
+
+    client = workspace_client(host, authenticate, policy=Policy())     # the SDK's own retries are off
+
+The code relies on three internals of databricks-sdk 0.156, and
+tests/steps/governance/test_transport.py fails if an update changes one: `Config(clock=…)` paces the
+SDK's retries, `ApiClient._api_client._session` is its requests session, and
+`Config._resolve_host_metadata` requests the host's description with another client, whose pauses
+have no bound.
+"""
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import NoReturn
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import Clock as SdkClock
+from databricks.sdk.config import Config, ConfigAttribute
+from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
+
+from steps.governance.retrying import Policy
+from steps.governance.transport import TIMEOUT_SECONDS, Authenticate, Transport
+
+# The SDK's own budget, in case an update ignores our clock; its default is 300 s.
+_SDK_BUDGET_SECONDS = 1
+_AUTH_TYPE = "oauth-m2m"
+_PRODUCT = ("governed-finetune", "0.1.0")
+
+
+def workspace_client(
+    host: str,
+    authenticate: Authenticate,
+    *,
+    policy: Policy,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> WorkspaceClient:
+    """Return a databricks-sdk client that sends through `Transport`; creating it sends nothing."""
+    config = _PlainConfig(
+        host=host,
+        auth_type=_AUTH_TYPE,  # pinned: a DATABRICKS_TOKEN in the environment must not win, nor raise
+        credentials_strategy=_Given(authenticate),
+        http_timeout_seconds=timeout_seconds,
+        retry_timeout_seconds=_SDK_BUDGET_SECONDS,
+        product=_PRODUCT[0],
+        product_version=_PRODUCT[1],
+        clock=_NoSecondTime(),
+    )
+    client = WorkspaceClient(config=config)
+    client.api_client._api_client._session.mount(
+        f"{host}/", Transport(policy, authenticate=authenticate)
+    )
+    return client
+
+
+class _PlainConfig(Config):
+    """A configuration with a given host and identity, which sends no request to find them."""
+
+    @classmethod
+    def attributes(cls) -> Iterable[ConfigAttribute]:
+        """Return the SDK's settings, which it would otherwise search for in this subclass."""
+        return Config.attributes()
+
+    def _resolve_host_metadata(self) -> None:
+        """Skip the SDK's request for `/.well-known/databricks-config`, which is not needed."""
+
+
+class _NoSecondTime(SdkClock):
+    """The clock of a client without retries: a pause raises the call's own error instead."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> NoReturn:
+        """Raise the error that the SDK caught."""
+        raise sys.exception() or RuntimeError(
+            f"databricks-sdk wants to wait for {seconds} s outside of a retry"
+        )
+
+
+class _Given(CredentialsStrategy):
+    def __init__(self, authenticate: Authenticate) -> None:
+        self._authenticate = authenticate
+
+    def auth_type(self) -> str:
+        return _AUTH_TYPE
+
+    def __call__(self, cfg: Config) -> CredentialsProvider:
+        return self._authenticate

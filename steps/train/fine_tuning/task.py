@@ -1,0 +1,103 @@
+"""The input and the result of a fine-tune."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from peft import PeftModel
+
+from steps.governance.manifest import Precision as PrecisionRecord
+from steps.train.arguments import Arguments
+from steps.train.data.corpus import Corpus, Rows
+from steps.train.data.truncation import Lengths
+from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.history import EvaluationAtStep, History
+from steps.train.fine_tuning.sample import Sample
+from steps.train.model.logit_probe import Probe
+from steps.train.planning.batching import Batching
+from steps.train.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Task:
+    """The input of a fine-tune.
+
+    Attributes:
+        arguments: the hyperparameters.
+        base_model: the verified base model's folder.
+        corpus: the verified examples, tokenized and packed.
+        checkpoints: the folder for the training state.
+        sources: digests of data and base model; a checkpoint is valid for these only.
+        tracker: receives metrics and tags.
+    """
+
+    arguments: Arguments
+    base_model: Path
+    corpus: Corpus
+    checkpoints: Path
+    sources: Mapping[str, str]
+    tracker: Tracker
+
+    def eval_rows(self) -> Rows:
+        """Return the held-out rows that every evaluation uses."""
+        return self.corpus.eval.sampled(
+            self.arguments.max_eval_examples,
+            row_tokens=self.arguments.sequence_length,
+            seed=self.arguments.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The tuned model, and everything that the report contains about the run.
+
+    Attributes:
+        model: the model with its best adapter.
+        best: the evaluation of this adapter.
+        history: all steps and evaluations.
+        precision: requested and effective arithmetic.
+        batching: rows and passes of an optimizer step, as they were planned.
+        lengths: document lengths by split.
+        measured: held-out documents of each evaluation.
+        sample: answers to one held-out prompt.
+        probe: logits that a merged export must reproduce; None if no export was requested.
+        system: the system message of every training example, or "" if they differ. Serving must use
+            the same one.
+        stopped_early: whether training ended before its last step.
+        seconds: duration of each phase.
+    """
+
+    model: PeftModel
+    best: EvaluationAtStep
+    history: History
+    precision: PrecisionRecord
+    batching: Batching
+    lengths: dict[str, Lengths]
+    measured: int
+    sample: Sample
+    probe: Probe | None
+    system: str
+    stopped_early: bool
+    seconds: dict[str, float]
+
+    @property
+    def before(self) -> Evaluation:
+        """The base model's evaluation."""
+        assert self.history.before is not None  # noqa: S101 - `fine_tune` evaluates it first
+        return self.history.before
+
+
+@dataclass
+class Clock:
+    """Seconds by phase."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, phase: str) -> Iterator[None]:
+        """Measure the duration of one phase."""
+        began = time.perf_counter()
+        yield
+        self.seconds[phase] = round(time.perf_counter() - began, 3)
