@@ -29,7 +29,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Aws:
-    """The account and region everything of this environment is in."""
+    """The account and region of every resource of this environment."""
 
     account_id: fields.AccountId
     region: fields.Region
@@ -120,7 +120,7 @@ class Register:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Config:
-    """One environment, whole."""
+    """The configuration of one environment."""
 
     environment: str
     aws: Aws
