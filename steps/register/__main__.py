@@ -1,8 +1,8 @@
-"""The register worker: `python -m steps.register --queue-url … --pipeline-name …`, until SIGTERM or SIGINT.
+"""The register worker: `python -m steps.register --queue-url … --pipeline-name …`.
 
-While it waits it is ready: mlflow (4 s to import) is loaded beside the first poll, so a callback does not pay for it.
-A signal ends the wait at once; during work it lets the effect at hand finish, then the message goes back to the
-queue.
+It runs until SIGTERM or SIGINT. mlflow takes 4 s to import, so a thread imports it during the first
+poll, and no callback waits for it. A signal ends a poll at once. During an attempt, the current
+effect is finished and the message is given back to the queue.
 """
 
 import logging
@@ -26,22 +26,22 @@ log = logging.getLogger("steps.register")
 _PAUSE_SECONDS = 5.0  # after a failed poll
 
 
-class _Told(BaseException):
+class _SignalWhileWaiting(BaseException):
     """A signal came while the worker waited for a message."""
 
 
 class Signals:
-    """SIGTERM and SIGINT: `stop` is set, and a wait ends at once."""
+    """The handler of SIGTERM and SIGINT: it sets `stop` and ends a wait for a message."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
         self._waiting = False
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._told)
+            signal.signal(number, self._handle)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Where nothing is under way that a signal could break."""
+        """A block that a signal may interrupt, since no effect is in progress."""
         self._waiting = True
         try:
             if not self.stop.is_set():
@@ -49,14 +49,14 @@ class Signals:
         finally:
             self._waiting = False
 
-    def _told(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self.stop.set()
         if self._waiting:
-            raise _Told
+            raise _SignalWhileWaiting
 
 
 def main(argv: list[str]) -> int:
-    """Answer callbacks until told to stop; 0 then, else what went wrong at the start."""
+    """Answer callbacks until a signal comes; return 0 then, or the exit code of a failed start."""
     configure("register")
     try:
         arguments = parse(argv)
@@ -83,7 +83,7 @@ def _serve_one(worker: "Worker", signals: Signals) -> None:
             delivery = worker.queue.receive()
         if delivery is not None:
             worker.handle(delivery)
-    except _Told:
+    except _SignalWhileWaiting:
         return
     except GovernanceError as error:
         log.warning("%s", error)

@@ -1,7 +1,8 @@
-"""AWS as the worker uses it: one client per service, and its refusals as governance errors.
+"""boto3 clients of the worker, one per service, and AWS errors as governance errors.
 
-botocore repeats throttling, 5xx and lost connections (standard mode, 4 attempts). Everything the worker sends that
-way is a read, a conditional write, or carries a request token, so a repeated call has one effect.
+botocore repeats throttled calls, 5xx answers and lost connections (standard mode, 4 attempts).
+Every call of the worker is a read, a conditional write, or carries a request token, so a repeated
+call has one effect.
 """
 
 import functools
@@ -31,8 +32,10 @@ _ABSENT = {
 
 @functools.cache
 def client(service: str, region: str) -> Any:
-    """A boto3 client with the process's own role, one per service: making it costs up to 0.3 s. Endpoints come from the
-    environment (`AWS_ENDPOINT_URL`).
+    """Return the boto3 client of a service, with the process's own role.
+
+    It is cached, since making one takes up to 0.3 s. Endpoints come from the environment
+    (`AWS_ENDPOINT_URL`).
     """
     config = Config(
         retries={"mode": "standard", "max_attempts": _ATTEMPTS},
@@ -43,13 +46,22 @@ def client(service: str, region: str) -> Any:
 
 
 def error_code(error: ClientError) -> str:
-    """The service's own code: `AccessDenied`, `ConflictException`, …"""
+    """Return the service's error code: `AccessDenied`, `ConflictException`, …"""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Run one call to AWS; its refusals come out as ours. `doing` completes "this role was refused: …"."""
+    """Run one call to AWS and raise its errors as ours.
+
+    `doing` describes the call in a message, such as "this role was refused: read s3://…".
+
+    Raises:
+        AccessDenied: the role lacks a permission.
+        NotFound: the object does not exist.
+        GovernanceError: another refusal.
+        Unavailable: no answer came.
+    """
     try:
         yield
     except ClientError as error:

@@ -1,8 +1,8 @@
-"""The same worker behind a Lambda event source mapping: `steps.register.lambda_function.handler`.
+"""The worker as a Lambda function: `steps.register.lambda_function.handler`.
 
-The mapping must have ReportBatchItemFailures and a batch size of 1; the function's time-out must be at least the
-lease's life, and the queue's visibility time-out six times that (AWS's advice). Messages that are not done are named
-in the answer, so that SQS keeps them.
+The event source mapping must have ReportBatchItemFailures and a batch size of 1. The function's
+time-out must be at least the lease's duration, and the queue's visibility time-out six times that
+(AWS's advice). The answer names the messages that are not done, so SQS keeps them.
 """
 
 import os
@@ -18,7 +18,7 @@ _worker: Worker | None = None
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:
-    """Handle each record; what was not settled for good stays in the queue."""
+    """Handle each record. Messages that are named in the answer stay in the queue."""
     worker = _connected()
     failures = [
         {"itemIdentifier": record["messageId"]}
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 
 
 def _connected() -> Worker:
-    """One worker per Lambda instance: connecting costs a secret and a token."""
+    """Return the worker of this Lambda instance. Connecting reads a secret and gets a token."""
     global _worker
     if _worker is None:
         configure("register")

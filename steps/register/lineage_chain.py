@@ -1,7 +1,7 @@
 """This execution's lineage: raw table → prepare job → curated table → training job → model version.
 
-The two jobs are objects of this run alone, named by the sha256 of their ARN. Every account user can read them, so
-they say nothing but digests and the execution's id.
+The two jobs are external-metadata objects, named by the sha256 of their ARN. Every account user can
+read them, so they hold only digests, versions and the execution's id.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from steps.register.facts import Facts
 def draw(
     lineage: Lineage, facts: Facts, *, model: UcName, version: int, guard: Callable[[], None]
 ) -> LineageFacts:
-    """Have both nodes and all four edges there, each once.
+    """Create both nodes and all four edges where they are missing, and return them.
 
     Raises:
         AccessDenied: the principal lacks the privilege for a node or an edge.
@@ -43,7 +43,7 @@ def draw(
 
 
 def nodes(facts: Facts) -> tuple[Job, Job]:
-    """The prepare job and the training job of an execution."""
+    """Return the prepare job and the training job of an execution."""
     run = {"execution_id": execution_id(facts.execution.arn)}
     return (
         Job(

@@ -1,14 +1,17 @@
 """Register one trained model: evidence first, the answer last, every step safe to repeat.
 
-      pin       the artifact's version is written down; a repeated delivery reads it instead of choosing again
-      verify    the archive is Train's, member by member
-      version   one READY model version, found or made
-      lineage   raw table → prepare job → curated table → training job → model version
-      record    the evidence, written once
-      publish   the record's sha256 as a tag, then the alias: it never points at a version without a record
+    registered = Registration(facts, folder, region, guard, confirm).run(workspace)
 
-The caller answers the pipeline after that. A crash between any two lines is repaired by the next delivery; the
-reasons for this order are in docs/decisions/007-order-of-effects.md.
+    pin       write down the artifact's S3 version, which a repeated delivery then reads
+    verify    check the archive against Train's manifest, member by member
+    version   find or make one READY model version
+    lineage   raw table → prepare job → curated table → training job → model version
+    record    write the evidence, once
+    publish   tag the version with the record's sha256, then set the alias
+
+The alias comes last, so it never points at a version without a record. The caller then answers the
+pipeline. After a crash between any two lines the next delivery continues; the reasons for this
+order are in docs/decisions/007-order-of-effects.md.
 """
 
 import tempfile
@@ -34,7 +37,7 @@ STEP = "register"
 
 @dataclass(frozen=True)
 class Registered:
-    """What the pipeline is told, and the key of the effect it is told of."""
+    """The outputs of the pipeline's step, and the key of the registration (64 hex digits)."""
 
     key: str
     outputs: dict[str, str]
@@ -44,9 +47,10 @@ class Registered:
 class Registration:
     """The Register step of one execution.
 
-    `folder` is where its evidence lies. `guard` is called before each effect and raises if we must not act any more;
-    `confirm` asks SageMaker whether the execution still wants it: before and after the version is made, before the
-    record is written (from there on the version stays) and before the alias is set.
+    `folder` is the URI of its evidence. `guard` is called before each effect and raises if the
+    worker must not act any more. `confirm` asks SageMaker whether the execution is being stopped,
+    and raises if it is: before and after the version is made, before the record is written (from
+    then on the version stays) and before the alias is set.
     """
 
     facts: Facts
@@ -56,10 +60,10 @@ class Registration:
     confirm: Callable[[], None]
 
     def run(self, workspace: Workspace) -> Registered:
-        """Do what is not done yet, and say what the outcome is.
+        """Do what is not done yet, and return the outcome.
 
         Raises:
-            GovernanceError: what could not be done, and why.
+            GovernanceError: a step could not be done; its class decides whether it is tried again.
         """
         registry, evidence = Registry(workspace), Evidence(self.region)
         record = read_record(evidence, self.folder) or self._register(workspace, registry, evidence)
@@ -75,24 +79,27 @@ class Registration:
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
-        self.confirm()  # making the version took long; lineage to one that is undone would lead nowhere
-        drawn = lineage_chain.draw(
+        self.confirm()  # making the version took long, and lineage must not lead to an undone one
+        lineage = lineage_chain.draw(
             Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
         )
-        record = run_record.compose(
-            self.facts,
+        done = run_record.Done(
             key=key,
             artifact=run_record.artifact_facts(artifact, unpacked),
             model=run_record.model_facts(self.facts, version=version, source=artifact.source),
-            lineage=drawn,
+            lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
         )
+        record = run_record.compose(self.facts, done)
         self.confirm()
         self.guard()
         return write_record(evidence, self.folder, record)
 
     def _pinned(self, store: ArtifactStore, evidence: Evidence) -> Artifact:
-        """The version of the artifact that the first delivery saw; whatever replaces it later is not looked at."""
+        """Return the version of the artifact that the first delivery saw.
+
+        An object that replaces it later is not read.
+        """
         uri = f"{self.folder}/artifact.json"
         try:
             return Artifact.from_bytes(evidence.read(uri))
@@ -150,12 +157,12 @@ class Registration:
 
 
 def record_uri(folder: str) -> str:
-    """Where an execution's record lies."""
+    """Return the URI of an execution's record."""
     return f"{folder}/record.json"
 
 
 def read_record(evidence: Evidence, folder: str) -> Record | None:
-    """The record of an execution that was registered before."""
+    """Return the record of an execution that was registered before, else None."""
     uri = record_uri(folder)
     try:
         return Record.from_bytes(evidence.read(uri), origin=uri)
@@ -164,16 +171,20 @@ def read_record(evidence: Evidence, folder: str) -> Record | None:
 
 
 def write_record(evidence: Evidence, folder: str, record: Record) -> Record:
-    """Write the record, or find the one another worker wrote; either way what stands there is read back."""
+    """Write the record unless another worker wrote it first, and return the stored one.
+
+    Raises:
+        Conflict: the stored record is of another registration.
+    """
     uri = record_uri(folder)
     with suppress(Conflict):
         evidence.write_once(uri, record.to_bytes())
-    there = Record.from_bytes(evidence.read(uri), origin=uri)
-    if (there.key, there.model) != (record.key, record.model):
+    stored = Record.from_bytes(evidence.read(uri), origin=uri)
+    if (stored.key, stored.model) != (record.key, record.model):
         raise Conflict(
-            f"{uri} speaks of another registration",
+            f"{uri} is the record of another registration",
             expected=f"{record.model.name} version {record.model.version}, key {record.key}",
-            got=f"{there.model.name} version {there.model.version}, key {there.key}",
+            got=f"{stored.model.name} version {stored.model.version}, key {stored.key}",
             do="find out who wrote it; evidence is never overwritten",
         )
-    return there
+    return stored

@@ -1,5 +1,9 @@
-"""What is known of a registration, put into the run's record and into the version's tags."""
+"""The record of one run (record.json) and the tags of its model version.
 
+record = compose(facts, Done(key=…, artifact=…, model=…, lineage=…, principals=…))
+"""
+
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,10 +26,11 @@ RECORD_TAG = "record_sha256"
 
 
 def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
-    """The version's tags: what a reader of the registry wants to know, and what binds it to the evidence."""
+    """Return the version's tags: the training's key figures, and the digests of its evidence."""
     trained = facts.trained
-    # A tag, not the version's own run_id: for that mlflow would fetch the run from the tracking server in the middle of a
-    # creation, need a right to see its experiment, and leave the link out with a warning where either is missing.
+    # The run's id is a tag and not the version's own run_id: for that, mlflow would fetch the run
+    # from the tracking server in the middle of a creation. It would need a right to see the
+    # experiment, and would leave the link out with a warning where the run or the right is missing.
     run = {"mlflow_run_id": trained.mlflow_run_id} if trained.mlflow_run_id else {}
     return run | {
         KEY_TAG: key,
@@ -33,30 +38,32 @@ def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
         "artifact_sha256": artifact_sha256,
         "manifest_sha256": facts.trained_sha256,
         "base_model": f"{trained.base_model.name}@{trained.base_model.revision}",
-        **{
-            f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()
-        },  # as the training run's tags
+        # the same names as the tags of the training run
+        **{f"fp8_{name}": value for name, value in trained.fp8.model_dump().items()},
         "eval_loss": str(trained.metrics.eval_loss),
         "curated_version": str(facts.prepared.target.version),
     }
 
 
-def compose(
-    facts: Facts,
-    *,
-    key: str,
-    artifact: ArtifactFacts,
-    model: ModelFacts,
-    lineage: LineageFacts,
-    principals: Principals,
-) -> Record:
-    """The whole record."""
+@dataclass(frozen=True)
+class Done:
+    """What Register itself did: the effect's key, and the objects it verified and made."""
+
+    key: str
+    artifact: ArtifactFacts
+    model: ModelFacts
+    lineage: LineageFacts
+    principals: Principals
+
+
+def compose(facts: Facts, done: Done) -> Record:
+    """Return the whole record: what was there before, and what Register did."""
     execution, trained = facts.execution, facts.trained
     return Record(
         schema="governed-finetune/registered/1",
-        key=key,
+        key=done.key,
         registered_at=_time(datetime.now(UTC)),
-        principals=principals,
+        principals=done.principals,
         execution=ExecutionFacts(
             arn=execution.arn,
             pipeline_arn=execution.pipeline_arn,
@@ -72,14 +79,14 @@ def compose(
         base_model=trained.base_model,
         fp8=trained.fp8,
         metrics=trained.metrics,
-        artifact=artifact,
-        model=model,
-        lineage=lineage,
+        artifact=done.artifact,
+        model=done.model,
+        lineage=done.lineage,
     )
 
 
 def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
-    """The archive and its files; order does not depend on the archive's."""
+    """Describe the archive and its files, sorted by path."""
     files = sorted(unpacked.files, key=lambda entry: entry.path)
     return ArtifactFacts(
         uri=artifact.uri,
@@ -91,7 +98,7 @@ def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
 
 
 def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
-    """The version, and the alias that the parameters ask for."""
+    """Describe the model version and the alias that the parameters ask for."""
     execution = facts.execution
     return ModelFacts(
         name=str(execution.name("ModelName")), version=version, source=source, alias=execution.alias
@@ -99,7 +106,7 @@ def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
 
 
 def principals(databricks: str, region: str) -> Principals:
-    """Who registers, as Databricks and AWS know this process."""
+    """Return this process's identity in Databricks and in AWS."""
     with aws.translated("ask who this process is"):
         return Principals(
             databricks=databricks, aws=aws.client("sts", region).get_caller_identity()["Arn"]
@@ -134,5 +141,5 @@ def _train_facts(facts: Facts) -> TrainFacts:
 
 
 def _time(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the second."""
+    """Format a time as RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

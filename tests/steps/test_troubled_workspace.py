@@ -24,13 +24,13 @@ from steps.prepare.judge import EXAMPLE, FILING
 from steps.prepare.survey import Group, Survey
 from steps.register import aws
 from steps.register.delivery.sagemaker_truth import Truth
-from steps.register.facts import FactReader
+from steps.register.fact_reader import FactReader
 from steps.register.register import Registration
 from steps.train.data import verified_table
 from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 from tests.steps.train.support import curated_table
 from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
 
@@ -47,9 +47,9 @@ _FOUND = Survey(
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
-    with beds.made(tmp_path_factory.mktemp("troubled")) as made:
-        curated_location = f"{beds.GOVERNED}/curated/risk_factor_examples"
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegisterEnvironment]:
+    with register_environment.started(tmp_path_factory.mktemp("troubled")) as made:
+        curated_location = f"{register_environment.GOVERNED}/curated/risk_factor_examples"
         folder = tmp_path_factory.mktemp("curated")
         curated_table.commit(folder, curated_table.ARN)
         for path in folder.rglob("*"):
@@ -65,33 +65,37 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
 
 
 @pytest.fixture(scope="module")
-def proxy(bed: beds.Bed) -> Iterator[Proxy]:
-    with before(bed.host) as started:
+def proxy(environment: RegisterEnvironment) -> Iterator[Proxy]:
+    with before(environment.host) as started:
         yield started
 
 
 @pytest.fixture(autouse=True)
-def as_root(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def as_root(environment: RegisterEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS is not what is troubled here: this process may do all of it."""
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": beds.REGION}
-    for name, value in (bed.environment() | keys).items():
+    keys = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": register_environment.REGION,
+    }
+    for name, value in (environment.variables() | keys).items():
         monkeypatch.setenv(name, value)
     aws.client.cache_clear()
 
 
-def principal(bed: beds.Bed, name: str, *grants: tuple[str, ...]) -> str:
+def principal(environment: RegisterEnvironment, name: str, *grants: tuple[str, ...]) -> str:
     """A service principal with these grants; its secret's id."""
-    admin = bed.admin()
+    admin = environment.admin()
     made = admin.service_principals.create(display_name=name)
     value = {
         "clientId": made.application_id,
         "clientSecret": admin.service_principal_secrets_proxy.create(str(made.id)).secret,
     }
-    bed.client("secretsmanager").create_secret(
+    environment.client("secretsmanager").create_secret(
         Name=f"gf/databricks/{name}", SecretString=json.dumps(value)
     )
     for kind, securable, *privileges in grants:
-        bed.change_grant(kind, securable, str(made.application_id), "add", *privileges)
+        environment.change_grant(kind, securable, str(made.application_id), "add", *privileges)
     return f"gf/databricks/{name}"
 
 
@@ -151,9 +155,11 @@ class NoTables:
         return Commit(0, 1795323600000, ())
 
 
-def test_prepare(bed: beds.Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare(
+    environment: RegisterEnvironment, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = principal(
-        bed,
+        environment,
         "prepare",
         ("CATALOG", "edgar", "USE_CATALOG"),
         ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
@@ -175,21 +181,26 @@ def test_prepare(bed: beds.Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
 
     def run(workspace: Workspace) -> None:
-        table = f"edgar.curated.{beds.random_name()}"
+        table = f"edgar.curated.{register_environment.random_name()}"
         arguments = prepare_fakes.arguments(
             Path("/none"),
-            raw_table=UcName.parse(beds.RAW),
+            raw_table=UcName.parse(register_environment.RAW),
             curated_table=UcName.parse(table),
-            curated_root=f"s3://{beds.GOVERNED}/curated",
+            curated_root=f"s3://{register_environment.GOVERNED}/curated",
         )
         evidence = prepare_fakes.MemoryEvidence()
         prepare_job.Job(arguments, Catalog(workspace), NoTables(), evidence).run()
         assert len(evidence.documents) == 1
-        assert bed.admin().tables.get(table).table_id
-        assert bed.admin().tables.get(f"{table}_rejected").table_id
+        assert environment.admin().tables.get(table).table_id
+        assert environment.admin().tables.get(f"{table}_rejected").table_id
 
     def connected(clock: FakedClock) -> Workspace:
-        return connect(host=proxy.host, secret_id=secret, region=beds.REGION, policy=clock.policy())
+        return connect(
+            host=proxy.host,
+            secret_id=secret,
+            region=register_environment.REGION,
+            policy=clock.policy(),
+        )
 
     calls = sweep(proxy, run, connected)
     assert calls[0] == "POST /oidc/v1/token"
@@ -197,15 +208,15 @@ def test_prepare(bed: beds.Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -
     assert len(calls) >= 10
 
 
-def test_train(bed: beds.Bed, proxy: Proxy) -> None:
+def test_train(environment: RegisterEnvironment, proxy: Proxy) -> None:
     secret = principal(
-        bed,
+        environment,
         "train",
         ("CATALOG", "edgar", "USE_CATALOG"),
         ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
     )
-    there = bed.admin().tables.get(beds.CURATED)
-    manifest: Prepared = curated_table.prepared(bed.clients["folder"], curated_table.ARN, 0)
+    there = environment.admin().tables.get(register_environment.CURATED)
+    manifest: Prepared = curated_table.prepared(environment.clients["folder"], curated_table.ARN, 0)
     target = TableVersion(
         **manifest.target.model_dump()
         | {"table_id": there.table_id, "location": there.storage_location}
@@ -214,29 +225,37 @@ def test_train(bed: beds.Bed, proxy: Proxy) -> None:
 
     def run(workspace: Workspace) -> None:
         catalog = Catalog(workspace)
-        table = catalog.table(UcName.parse(beds.CURATED))
+        table = catalog.table(UcName.parse(register_environment.CURATED))
         batches = verified_table.stream(
             manifest, table, catalog.read_access(table), execution_arn=curated_table.ARN
         )
         assert sum(batch.num_rows for batch in batches) == 30
 
     def connected(clock: FakedClock) -> Workspace:
-        return connect(host=proxy.host, secret_id=secret, region=beds.REGION, policy=clock.policy())
+        return connect(
+            host=proxy.host,
+            secret_id=secret,
+            region=register_environment.REGION,
+            policy=clock.policy(),
+        )
 
     assert len(sweep(proxy, run, connected)) == 3  # token, table, credential
 
 
-def test_register(bed: beds.Bed, proxy: Proxy) -> None:
+def test_register(environment: RegisterEnvironment, proxy: Proxy) -> None:
     spoiled: list[executions.Execution] = []
 
     def run(workspace: Workspace) -> None:
-        spoiled.append(executions.new_execution(bed))
+        spoiled.append(executions.new_execution(environment))
         register(spoiled[-1], workspace)
         spoiled.pop()
 
     def connected(clock: FakedClock) -> Workspace:
         return connect(
-            host=proxy.host, secret_id=beds.SECRET_ID, region=beds.REGION, policy=clock.policy()
+            host=proxy.host,
+            secret_id=register_environment.SECRET_ID,
+            region=register_environment.REGION,
+            policy=clock.policy(),
         )
 
     calls = sweep(proxy, run, connected)
@@ -249,20 +268,26 @@ def test_register(bed: beds.Bed, proxy: Proxy) -> None:
 
 def register(execution: executions.Execution, workspace: Workspace) -> None:
     """The Register step's work, and that one of everything is there."""
-    bed = execution.bed
-    truth = Truth(beds.REGION, pipeline_name=beds.PIPELINE, queue_url=execution.queue_url)
-    evidence_uri = f"s3://{beds.EVIDENCE}/executions"
+    environment = execution.environment
+    truth = Truth(
+        register_environment.REGION,
+        pipeline_name=register_environment.PIPELINE,
+        queue_url=execution.queue_url,
+    )
+    evidence_uri = f"s3://{register_environment.EVIDENCE}/executions"
     Registration(
-        facts=FactReader(beds.REGION, evidence_uri=evidence_uri, truth=truth).read(execution.arn),
+        facts=FactReader(register_environment.REGION, evidence_uri=evidence_uri, truth=truth).read(
+            execution.arn
+        ),
         folder=f"{evidence_uri}/{execution.id}/register",
-        region=beds.REGION,
+        region=register_environment.REGION,
         guard=lambda: None,
         confirm=lambda: None,
     ).run(workspace)
     (version,) = execution.versions()
     assert version.status is uc.ModelVersionInfoStatus.READY
     assert (
-        bed.admin().model_versions.get_by_alias(execution.model, "challenger").version
+        environment.admin().model_versions.get_by_alias(execution.model, "challenger").version
         == version.version
     )
     for node in execution.evidence("record.json")["lineage"]["nodes"]:
@@ -273,7 +298,7 @@ def register(execution: executions.Execution, workspace: Workspace) -> None:
             assert (
                 len(
                     list(
-                        bed.admin().external_lineage.list_external_lineage_relationships(
+                        environment.admin().external_lineage.list_external_lineage_relationships(
                             end, direction
                         )
                     )

@@ -1,8 +1,9 @@
-"""The one word the pipeline waits for: Success with outputs, or Failure with a reason.
+"""Answer the pipeline's callback step: Success with outputs, or Failure with a reason.
 
-SageMaker makes an answer idempotent by its ClientRequestToken, so ours is derived from what is answered and not from
-chance. An answer that SageMaker calls already given is compared with ours: if it is the same, we have given it
-before.
+SageMaker makes an answer idempotent by its ClientRequestToken. Ours is derived from the answer's
+content and is not random, so a repeated answer is the same one. If SageMaker refuses an answer
+because the step was answered before, the step's outputs are compared with ours: if they are equal,
+the earlier answer was ours too.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from steps.register.delivery.message import Message
 from steps.register.delivery.sagemaker_truth import Callback, State, Truth
 
 _MAX_REASON = 256  # characters of FailureReason
-# How SageMaker may say "already answered"; its API model does not tell which [unverified]
+# SageMaker's possible error codes for "already answered"; its API model does not name it
+# [unverified]
 _CLOSED = {"ConflictException", "ResourceNotFound", "ValidationException"}
 
 
@@ -27,10 +29,10 @@ class Answers:
         self._sagemaker, self._truth = aws.client("sagemaker", region), truth
 
     def succeed(self, callback: Callback, outputs: Mapping[str, str], *, key: str) -> None:
-        """Tell the pipeline that the model is registered.
+        """Answer that the model is registered.
 
         Args:
-            callback: the step that waits.
+            callback: the waiting step.
             outputs: the step's outputs, by name.
             key: the effect's key: 64 hex digits, the same for every delivery.
 
@@ -50,14 +52,14 @@ class Answers:
             now = self._state_if_closed(error, callback)
             if now.state is not State.SUCCEEDED or dict(now.outputs) != dict(outputs):
                 raise Conflict(
-                    f"the callback of {callback.execution_arn} was answered otherwise",
+                    f"the callback of {callback.execution_arn} got another answer",
                     expected="no answer yet, or ours",
                     got=now.state.value,
                     do="find out who may call SendPipelineExecutionStepSuccess besides this worker",
                 ) from error
 
     def fail(self, callback: Callback, reason: str) -> None:
-        """Tell the pipeline why there is no model; a step that was answered already stays as it is."""
+        """Answer that no model was registered. A step that was answered before is not changed."""
         try:
             with aws.translated(f"answer {callback.execution_arn}"):
                 self._sagemaker.send_pipeline_execution_step_failure(
@@ -71,7 +73,10 @@ class Answers:
             self._state_if_closed(error, callback)
 
     def _state_if_closed(self, error: GovernanceError, callback: Callback) -> Callback:
-        """What SageMaker says of the step now, if `error` may mean that it was answered; otherwise the error again."""
+        """Return the step as SageMaker lists it now, if `error` means that it was answered before.
+
+        Otherwise `error` is raised again.
+        """
         cause = error.__cause__
         if not (isinstance(cause, ClientError) and aws.error_code(cause) in _CLOSED):
             raise error
@@ -82,6 +87,6 @@ class Answers:
 
 
 def shortened(reason: str) -> str:
-    """A reason on one line, within what SageMaker takes."""
+    """Return a reason as one line of at most 256 characters, SageMaker's limit."""
     line = " · ".join(part.strip() for part in reason.splitlines() if part.strip())
     return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 1] + "…"

@@ -1,4 +1,4 @@
-"""What an error means for the message that is being worked on.
+"""What an error of an attempt means for its message.
 
 impossible(error)       # no later attempt can succeed: the pipeline gets the failure now
 reason(error)           # the sentence for the pipeline, the log and the description
@@ -22,20 +22,20 @@ FINAL = (IntegrityError, AccessDenied, Conflict, InvalidRequest, NotFound, Usage
 def impossible(error: Exception) -> bool:
     """Whether no later attempt can succeed.
 
-    An object that AWS does not find stays away: it was named by the execution itself. An object that the workspace does not
-    find may be created meanwhile, so that one is waited for.
+    An object that AWS does not find was named by the execution itself, and will not appear later.
+    An object that the workspace does not find may be created meanwhile, so that error is not final.
     """
     from_the_workspace = not isinstance(error.__cause__, ClientError | None)
     return isinstance(error, FINAL) and not (isinstance(error, NotFound) and from_the_workspace)
 
 
 def unforeseen(error: Exception) -> bool:
-    """Whether the error is a defect of ours, which needs its traceback."""
+    """Whether the error is a defect of this program, which needs its traceback."""
     return not isinstance(error, GovernanceError)
 
 
 def reason(error: Exception) -> str:
-    """Our own messages, which hold no secret. Of any other error only the class is named."""
+    """Return our own error's message, which holds no secret. Of any other error only the class."""
     if isinstance(error, GovernanceError):
         return str(error)
     return f"an unforeseen {type(error).__name__}; see the worker's log"

@@ -1,12 +1,14 @@
-"""One worker at a time per execution, without a lock service: create-only objects in the evidence bucket.
+"""A lease: one worker at a time for each execution, by create-only objects in the evidence bucket.
 
     with Lease(region, folder="s3://…/executions/<id>/register", seconds=60) as lease:
         lease.renew()      # from the heartbeat
         lease.check()      # before each effect
 
-Entry n+1 can be created by one writer only (`If-None-Match: *`), and only after entry n was released or grew older
-than `seconds` by S3's own clock, so workers' clocks do not matter. The entries stay: who worked when is evidence too.
-docs/decisions/005-lease-in-the-evidence-bucket.md says why this is no DynamoDB table.
+The lease is a numbered series of objects (leases/000001.json, …). A worker takes the lease by
+creating entry n+1 after entry n was released, or is older than `seconds`. `If-None-Match: *` lets
+one writer only create an entry. The age is measured by S3's own clock, so the workers' clocks do
+not matter. Entries are never deleted: they record which worker held the lease when.
+docs/decisions/005-lease-in-the-evidence-bucket.md explains why this is not a DynamoDB table.
 """
 
 import json
@@ -26,12 +28,12 @@ from steps.governance.manifest import Part, validated
 from steps.register import aws
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
-_MAX_BYTES = 1000
-_MAX_ENTRIES = 10_000  # more is a fault, not work
+_MAX_BYTES = 1000  # of an entry
+_MAX_ENTRIES = 10_000  # more can only come from a fault
 
 
 class LeaseHeld(GovernanceError):
-    """Another worker is at it; `retry_seconds` says when its lease ends at the latest."""
+    """Another worker holds the lease, for at most `retry_seconds` more unless it is renewed."""
 
     def __init__(self, what: str, *, retry_seconds: int) -> None:
         super().__init__(what)
@@ -39,7 +41,7 @@ class LeaseHeld(GovernanceError):
 
 
 class LeaseLost(GovernanceError):
-    """This worker was too slow, or cannot reach the store: it must not act any more."""
+    """The lease ran out, because this worker was too slow or cannot reach S3: it must not act."""
 
 
 class _Holder(Part):
@@ -56,7 +58,7 @@ class _Entry:
 
 
 class Lease:
-    """The right to act for one execution. Use as a context; leaving it releases the lease for the next delivery."""
+    """The right to act for one execution: a context that releases the lease when it is left."""
 
     def __init__(self, region: str, *, folder: str, seconds: int) -> None:
         self._s3 = aws.client("s3", region)
@@ -84,15 +86,15 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Release it; a release that fails only makes the next worker wait."""
+        """Release the lease unless it ran out. If that fails, the next worker waits for its end."""
         if time.monotonic() < self._until:
             self._append(self._number + 1, held=False)
 
     def renew(self) -> None:
-        """Hold it for another `seconds`.
+        """Hold the lease for another `seconds`.
 
         Raises:
-            LeaseLost: another worker took it meanwhile.
+            LeaseLost: it ran out, or another worker took it.
         """
         self.check()
         if not self._append(self._number + 1, held=True):
@@ -100,7 +102,7 @@ class Lease:
             self.check()
 
     def check(self) -> None:
-        """Go on only while the lease is ours.
+        """Return if this worker still holds the lease.
 
         Raises:
             LeaseLost: it ran out.
@@ -135,7 +137,7 @@ class Lease:
             holder = validated(_Holder, content)
         except ValueError as error:
             raise IntegrityError(
-                f"{self._uri(number)} is no entry of a lease",
+                f"{self._uri(number)} is not an entry of a lease",
                 expected="owner and held, as Register writes them",
                 got=str(error)[:300],
                 do="find out who wrote it; evidence is never overwritten",
@@ -143,9 +145,13 @@ class Lease:
         return _Entry(number, holder.owner, held=holder.held, age_seconds=_age(answer))
 
     def _append(self, number: int, *, held: bool) -> bool:
-        """Create entry `number`; False if another writer did. A lost answer to our own write counts as ours."""
+        """Create entry `number`; return False if another writer created it first.
+
+        If the answer to our own write was lost, the repeated write finds our own entry: that is
+        True.
+        """
         bucket, key = split_s3_uri(self._uri(number))
-        asked_at = time.monotonic()
+        started = time.monotonic()  # before the write, so our end is never later than S3's
         with aws.translated(f"write {self._uri(number)}"):
             try:
                 content = json.dumps({"held": held, "owner": self._owner})
@@ -156,7 +162,7 @@ class Lease:
                 entry = self._read(number)
                 if entry is None or entry.owner != self._owner:
                     return False
-        self._number, self._until = number, asked_at + self._seconds if held else 0.0
+        self._number, self._until = number, started + self._seconds if held else 0.0
         return True
 
     def _uri(self, number: int) -> str:
@@ -164,6 +170,6 @@ class Lease:
 
 
 def _age(answer: dict[str, Any]) -> float:
-    """How old an object is, by the clock of the store that keeps it."""
+    """Return an object's age in seconds, by the clock of S3."""
     now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return float((now - answer["LastModified"]).total_seconds())

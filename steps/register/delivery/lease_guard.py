@@ -1,9 +1,10 @@
-"""Whether the worker may still act, asked before every effect; and the thread that keeps that so.
+"""Check before each effect that the worker may still act, and keep its lease alive meanwhile.
 
     with Guard(lease, stop, beat=…, every_seconds=20) as guard:
         guard.check()
 
-Three things end the right to act: a signal to stop, a lost lease, a heartbeat that failed twice in a row.
+Three things end the right to act: a signal to stop, a lost lease, and a heartbeat that failed twice
+in a row.
 """
 
 import logging
@@ -21,11 +22,15 @@ _ALLOWED_FAILURES = 1
 
 
 class Interrupted(GovernanceError):
-    """The worker was told to stop (SIGTERM); the message goes back to the queue."""
+    """The worker got SIGTERM or SIGINT; the message is given back to the queue."""
 
 
 class Guard:
-    """Checks before effects, and a heartbeat for the message's visibility and the lease."""
+    """Checks before effects, and a heartbeat thread.
+
+    Every `every_seconds` the heartbeat calls `beat` and renews the lease. One failure in a row is
+    allowed: the lease is still valid then.
+    """
 
     def __init__(
         self, lease: Lease, stop: threading.Event, *, beat: Callable[[], None], every_seconds: float
@@ -53,7 +58,7 @@ class Guard:
 
         Raises:
             Interrupted: a signal asked the worker to stop.
-            LeaseLost: another worker may be at it by now.
+            LeaseLost: another worker may act now.
         """
         if self._stop.is_set():
             raise Interrupted(

@@ -1,9 +1,9 @@
-"""A message from the queue, of which only the token and the execution's ARN are used.
+"""Parse a message of the queue. Only its token and the execution's ARN are used.
 
     message = parse(body)
 
-Whoever may write to the queue may write anything, so the rest (`arguments` above all) is not even read. What the
-message claims is checked against SageMaker by `truth`.
+Anybody who may write to the queue may write anything, so the rest of the body, such as `arguments`,
+is not read. `sagemaker_truth` compares the message with what SageMaker lists.
 """
 
 import json
@@ -15,20 +15,23 @@ from steps.governance.errors import GovernanceError, NameRefused
 from steps.governance.names import execution_id
 
 _TOKEN = re.compile(r"[A-Za-z0-9]{10}")  # SageMaker's CallbackToken
-_MAX_BYTES = (
-    256 * 1024
-)  # SQS's own limit at the time of writing was 256 KiB; a callback message has some 300 bytes
+_MAX_BYTES = 256 * 1024  # SQS's own limit when this was written; a callback has some 300 bytes
 _MAX_DEPTH = 32  # far more than any callback message; the JSON parser recurses
 
 
 class MessageRefused(GovernanceError):
-    """This message does not say what SageMaker says. It is never answered: the queue hands it to its dead-letter
-    queue."""
+    """The message contradicts what SageMaker lists.
+
+    It is never answered; the queue moves it to its dead-letter queue.
+    """
 
 
 @dataclass(frozen=True)
 class Message:
-    """The two facts a message may bring, and whether it announces a stop. The token is a capability: not in `repr`."""
+    """The token, the execution's ARN, and whether the message announces a stop.
+
+    Who has the token can answer the step, so it is not in `repr`.
+    """
 
     token: str = field(repr=False)
     execution_arn: str
@@ -36,7 +39,7 @@ class Message:
 
 
 def parse(body: str) -> Message:
-    """Read one SQS body.
+    """Parse the body of one SQS message.
 
     Raises:
         MessageRefused: not the JSON that SageMaker sends for a callback step.
@@ -53,7 +56,7 @@ def parse(body: str) -> Message:
         raise _refused(
             "no execution", "pipelineExecutionArn of a pipeline execution", repr(arn)[:120]
         ) from error
-    # The guide's example says "status", the API reference says "Status".
+    # The key is "status" in the guide's example and "Status" in the API reference.
     return Message(
         token, arn, stopping="Stopping" in (document.get("status"), document.get("Status"))
     )

@@ -1,8 +1,9 @@
 """The callback queue: receive, keep hidden, give back, delete.
 
-Delivery is at least once, and a lost answer to a delete delivers again: whoever handles a message must not mind. A
-message that is neither deleted nor given back comes back by itself when its visibility time-out ends, and goes to the
-dead-letter queue after the queue's own number of receives.
+Delivery is at least once, and a message is delivered again if the answer to its delete was lost. So
+handling a message twice must have one effect. A message that is neither deleted nor given back is
+delivered again when its visibility time-out ends. After the queue's maxReceiveCount it goes to the
+dead-letter queue.
 """
 
 import json
@@ -26,7 +27,7 @@ class Delivery:
 
     @classmethod
     def from_sqs(cls, message: dict[str, Any]) -> "Delivery":
-        """As ReceiveMessage gives it."""
+        """Read a message of ReceiveMessage."""
         return cls(
             message["Body"],
             message["ReceiptHandle"],
@@ -35,7 +36,7 @@ class Delivery:
 
     @classmethod
     def from_lambda(cls, record: dict[str, Any]) -> "Delivery":
-        """As a Lambda event source mapping gives it."""
+        """Read a record of a Lambda event source mapping."""
         return cls(
             record["body"],
             record["receiptHandle"],
@@ -65,15 +66,15 @@ class Queue:
         return Delivery.from_sqs(messages[0]) if messages else None
 
     def keep_hidden(self, delivery: Delivery) -> None:
-        """Hide the message for another time-out while it is worked on."""
+        """Hide the message for another visibility time-out while it is handled."""
         self._set_visibility(delivery, self._visibility_seconds)
 
     def give_back(self, delivery: Delivery, *, after_seconds: int) -> None:
-        """Let the message be delivered again after a while."""
+        """Let the message be delivered again after `after_seconds`."""
         self._set_visibility(delivery, min(after_seconds, _MAX_VISIBILITY_SECONDS))
 
     def delete(self, delivery: Delivery) -> None:
-        """Forget the message: all is done."""
+        """Delete the message: nothing is left to do."""
         with aws.translated(f"delete a message of {self._url}"):
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=delivery.receipt)
 
@@ -84,7 +85,10 @@ class Queue:
             )
 
     def _redrive(self) -> int:
-        """After how many receives SQS moves a message away. Without that a poison message would come back for ever."""
+        """Return maxReceiveCount: after so many receives SQS moves a message away.
+
+        Without it, a message that can never be handled would be delivered again without end.
+        """
         with aws.translated(f"read the attributes of {self._url}"):
             answer = self._sqs.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["RedrivePolicy"]

@@ -1,10 +1,10 @@
-"""Who really asks: what SageMaker itself says about the execution a message names.
+"""Compare a message with what SageMaker itself lists for the execution that the message names.
 
     callback = Truth(region, pipeline_name=…, queue_url=…).verify(message)
 
-A message is believed only if its execution belongs to our pipeline, the execution has one callback step on our queue,
-and that step's token is the message's. Anything else is `MessageRefused`: not answered, since answering would act on
-somebody's word. All calls are reads.
+A message is accepted only if its execution belongs to our pipeline, the execution has one callback
+step on our queue, and that step's token is the message's. Anything else is `MessageRefused` and is
+not answered, since the sender is unknown. All calls are reads.
 """
 
 import hmac
@@ -20,8 +20,11 @@ from steps.register.delivery.message import Message, MessageRefused
 
 
 class State(Enum):
-    """What the pipeline waits for. OPEN: the registration. STOPPING: the word that we have stopped. ANSWERED: nothing
-    any more."""
+    """The state of the callback step.
+
+    OPEN waits for the registration. STOPPING waits for the answer that the stop is done. SUCCEEDED
+    and FAILED steps were answered and wait for nothing.
+    """
 
     OPEN = "open"
     STOPPING = "stopping"
@@ -31,7 +34,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Callback:
-    """A callback step that exists, as SageMaker lists it."""
+    """A callback step as SageMaker lists it."""
 
     execution_arn: str
     token: str = field(repr=False)
@@ -52,10 +55,10 @@ class Truth:
         self._sagemaker = aws.client("sagemaker", region)
 
     def verify(self, message: Message) -> Callback:
-        """Find the callback step this message speaks of.
+        """Return the callback step that the message names.
 
         Raises:
-            MessageRefused: SageMaker does not say what the message says.
+            MessageRefused: SageMaker lists something else than the message claims.
         """
         if _pipeline_name(message.execution_arn) != self._pipeline.casefold():
             raise _mismatch(
@@ -64,10 +67,8 @@ class Truth:
                 message.execution_arn,
             )
         try:
-            status, steps = (
-                self.execution_status(message.execution_arn),
-                self.steps(message.execution_arn),
-            )
+            status = self.execution_status(message.execution_arn)
+            steps = self.steps(message.execution_arn)
         except (NotFound, UsageError) as error:
             raise _mismatch(
                 "no such execution", "an execution SageMaker knows", message.execution_arn
@@ -78,7 +79,7 @@ class Truth:
         return callback
 
     def execution_status(self, execution_arn: str) -> str:
-        """`Executing`, `Stopping`, `Succeeded`, …"""
+        """Return `Executing`, `Stopping`, `Succeeded`, …"""
         with aws.translated(f"describe execution {execution_arn}"):
             answer = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
         if _pipeline_name(answer["PipelineArn"] + "/") != self._pipeline.casefold():
@@ -90,7 +91,7 @@ class Truth:
         return str(answer["PipelineExecutionStatus"])
 
     def steps(self, execution_arn: str) -> list[dict[str, Any]]:
-        """The execution's steps with their metadata."""
+        """Return the execution's steps with their metadata."""
         with aws.translated(f"list the steps of {execution_arn}"):
             pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
                 PipelineExecutionArn=execution_arn
@@ -111,9 +112,8 @@ class Truth:
                 "a different one (not shown)",
             )
         if metadata.get("SqsQueueUrl") != self._queue_url:
-            raise _mismatch(
-                "another queue's callback", self._queue_url, str(metadata.get("SqsQueueUrl"))
-            )
+            got = str(metadata.get("SqsQueueUrl"))
+            raise _mismatch("another queue's callback", self._queue_url, got)
         outputs = {entry["Name"]: entry["Value"] for entry in metadata.get("OutputParameters", [])}
         return Callback(
             message.execution_arn,
@@ -132,7 +132,7 @@ def _state(execution_status: str, step_status: str) -> State:
 
 
 def _pipeline_name(arn: str) -> str:
-    """The pipeline's name in an ARN, without case: SageMaker writes it in lower case there."""
+    """Return the pipeline's name in an ARN, case-folded, since SageMaker lower-cases it there."""
     return arn.split(":pipeline/", 1)[-1].split("/", 1)[0].casefold()
 
 

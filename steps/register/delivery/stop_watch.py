@@ -1,11 +1,12 @@
-"""Notices that an execution is being stopped while a registration works on it, and bounds how long that takes.
+"""Notice that an execution is being stopped during its registration, and answer the step in time.
 
     with StopWatch(lambda: status() == "Stopping", answer=…) as watch:
         watch.check()      # before each effect
 
-The worker handles one message at a time, so the message that announces the stop would wait for the end of the attempt.
-Instead SageMaker is asked every few seconds. Then the next effect is not begun; and if the call at hand has not ended
-(or what was begun is not undone) in time, the step is answered all the same: a person who stops does not wait for a
+The worker handles one message at a time, so the message that announces the stop would wait for the
+end of the attempt. Instead a thread asks SageMaker every few seconds. After a stop was noticed,
+`check` raises before the next effect. If the current call has not ended in time, or its result is
+not undone in time, the thread answers the step: a person who stops an execution need not wait for a
 service that hangs.
 """
 
@@ -20,20 +21,20 @@ from steps.governance.errors import GovernanceError
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0  # between two questions
-ANSWER_SECONDS = 25.0  # after the stop was noticed; with looking and answering well within a minute
+LOOK_SECONDS = 5.0  # between two calls to SageMaker
+ANSWER_SECONDS = 25.0  # after the stop was noticed; the step is answered within a minute in all
 
 
 class Stopping(GovernanceError):
-    """The execution is being stopped while we work on it."""
+    """The execution is being stopped during its registration."""
 
 
 class StopWatch:
-    """Asks SageMaker beside the work, in a thread of its own.
+    """A thread that asks SageMaker for the execution's status.
 
     Args:
-        stopping: whether the execution is being stopped; asked until it is.
-        answer: answers the step; called at most once, and only if the work is not over in time.
+        stopping: returns whether the execution is being stopped; called until it is.
+        answer: answers the step; called at most once, and only if the attempt does not end in time.
         known: whether the stop is known already.
     """
 
@@ -59,10 +60,10 @@ class StopWatch:
         self._thread.join()
 
     def check(self) -> None:
-        """Return if nobody has stopped the execution, as far as is known.
+        """Return if no stop was noticed so far.
 
         Raises:
-            Stopping: somebody has.
+            Stopping: the execution is being stopped.
         """
         if self._noticed_at is not None:
             raise Stopping("the execution is being stopped")
@@ -73,14 +74,14 @@ class StopWatch:
                 self._look()
             except GovernanceError as error:
                 log.warning("could not ask whether the execution is being stopped: %s", error)
-            except Exception:  # a defect must not end the watch, on which the end of a stop depends
+            except Exception:  # a defect must not end this thread: it answers the step
                 log.exception("could not ask whether the execution is being stopped")
 
     def _pause(self) -> float:
         if self._noticed_at is None:
             return LOOK_SECONDS
         if self.answered.is_set():
-            return ANSWER_SECONDS  # nothing is left to do but to end with the work
+            return ANSWER_SECONDS  # nothing is left to do; `_over` ends the wait
         return min(LOOK_SECONDS, max(1.0, self._noticed_at + ANSWER_SECONDS - time.monotonic()))
 
     def _look(self) -> None:

@@ -1,11 +1,12 @@
-"""What a registration waits for, where a person who waits for it looks: the execution's description.
+"""Notes in an execution's description about what its registration waits for.
 
     Waiting(region).note(arn, reason, seconds=64, attempt=6, most=10)
     Waiting(region).clear(arn)
 
-A Callback step has no progress of its own; DescribePipelineExecution, the list of executions and Studio show the
-execution's description, and UpdatePipelineExecution sets it while the execution runs [unverified on AWS]. What a person
-wrote there before the note is kept. A note that could not be written is logged: no registration fails for it.
+SageMaker shows no progress of a Callback step. DescribePipelineExecution, the list of executions
+and Studio show the execution's description, and UpdatePipelineExecution sets it while the execution
+runs [unverified on AWS]. What a person wrote there before the note is kept. If a note cannot be
+written, that is logged: the registration does not fail.
 """
 
 import logging
@@ -15,11 +16,12 @@ from steps.register import aws
 
 log = logging.getLogger(__name__)
 
-MARK = "Register waits: "  # pipeline/execution/outcome.py has the same; `run --follow` finds the note by it
+# pipeline/execution/outcome.py has the same text; `run --follow` finds the note by it
+MARK = "Register waits: "
 _BETWEEN = " · "
 _MAX_DESCRIPTION = 3072  # characters [botocore 1.44: PipelineExecutionDescription, one line]
 _MAX_NOTE = 1000
-_MIN_NOTE = 80  # shorter, it would say nothing
+_MIN_NOTE = 80  # characters; a shorter one would hold no reason
 
 
 class Waiting:
@@ -31,7 +33,7 @@ class Waiting:
     def note(
         self, execution_arn: str, reason: str, *, seconds: int, attempt: int, most: int
     ) -> None:
-        """Say why the registration waits, for how long, and which attempt is the next."""
+        """Write why the registration waits, for how many seconds, and which attempt is next."""
         when = f"in {seconds} s" if seconds else "as soon as a worker takes it"
         end = f"; next attempt {when} (attempt {attempt} of {most})"
         try:
@@ -39,9 +41,7 @@ class Waiting:
             own = _own(now)
             room = min(_MAX_NOTE, _MAX_DESCRIPTION - len(own) - len(_BETWEEN))
             if room < _MIN_NOTE:
-                log.warning(
-                    "the description of %s leaves no room to say why Register waits", execution_arn
-                )
+                log.warning("the description of %s has no room for a note", execution_arn)
                 return
             text = _cut(MARK + _one_line(reason), room - len(end)) + end
             self._describe(execution_arn, _BETWEEN.join(filter(None, (own, text))), now=now)
@@ -49,7 +49,7 @@ class Waiting:
             log.warning("could not note why Register waits: %s", error)
 
     def clear(self, execution_arn: str) -> None:
-        """Take the note away: the registration goes on, or has ended."""
+        """Remove the note: the registration continues, or has ended."""
         try:
             now = self._description(execution_arn)
             self._describe(execution_arn, _own(now), now=now)
@@ -70,7 +70,7 @@ class Waiting:
 
 
 def _own(description: str) -> str:
-    """The description without a note of ours."""
+    """Return the description without our note."""
     before, mark, _ = description.partition(MARK)
     return before.removesuffix(_BETWEEN) if mark else description
 

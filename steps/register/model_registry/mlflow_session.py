@@ -1,16 +1,17 @@
-"""mlflow's registry client, acting as our principal without ever holding its secret.
+"""mlflow's registry client with our principal's token, but without its secret.
 
-    client = mlflow_client(workspace)      # again for each message: the token in it is short-lived
+    client = mlflow_client(workspace)      # again for each message: its token is short-lived
 
-Left alone, mlflow builds Databricks clients from DATABRICKS_CLIENT_SECRET in the environment: it asks the host's
-discovery document twice per call where to send that secret, trusts any origin it is told, and caches the client
-across a rotation. So it gets an access token instead, from `governance.identity`, which sends the secret to the
-workspace's own origin only. With a host and a token mlflow needs no discovery at all
-(docs/decisions/008-mlflow-gets-a-token.md).
+By default mlflow builds Databricks clients from DATABRICKS_CLIENT_SECRET in the environment. It
+reads the host's discovery document twice per call to learn where to send that secret, trusts every
+origin in it, and keeps the client across a rotation of the secret. So mlflow gets an access token
+instead, from `governance.identity`, which sends the secret to the workspace's own origin only. With
+a host and a token mlflow needs no discovery (docs/decisions/008-mlflow-gets-a-token.md).
 
-mlflow's requests session gets `governance.transport` for the workspace. It repeats reads, bounds their time, and raises
-`Refused` with the HTTP status: mlflow itself keeps of a refusal only the error code, and calls each code that it does not
-know INTERNAL_ERROR. So the status decides, and the service's own code and text are in the message.
+mlflow's requests session gets `governance.transport` for the workspace. It repeats reads, bounds
+their time, and raises `Refused` with the HTTP status. mlflow itself keeps only the error code of a
+refusal, and turns each code that it does not know into INTERNAL_ERROR. So the status decides, and
+the message holds the service's own code and text.
 """
 
 import importlib
@@ -46,28 +47,32 @@ _SETTINGS = {
     "MLFLOW_ENABLE_DB_SDK": "false",  # use the host and token below, as they are
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # mlflow would repeat every request, creations too, and leave two versions behind a lost answer. The registry looks first.
+    # mlflow would repeat every request, and a creation whose answer was lost would leave two
+    # versions. `registry` searches first.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-# Other ways in which mlflow might find an identity
+# Settings from which mlflow might take another identity
 _FOREIGN = (
     "DATABRICKS_CONFIG_PROFILE",
     "DATABRICKS_USERNAME",
     "DATABRICKS_PASSWORD",
     "DATABRICKS_INSECURE",
 )
-# mlflow uploads in threads and keeps of a failure its text only, which holds botocore's sentence
-_STORAGE_SAID = re.compile(r"An error occurred \((\w+)\)")
+# mlflow uploads in threads and keeps only the text of a failure, which holds botocore's sentence
+_STORAGE_ERROR = re.compile(r"An error occurred \((\w+)\)")
 _STORAGE_DENIED = {"AccessDenied", "403"}
 _PARSERS = ("mlflow.", "google.protobuf.")
-_ABSENT = ("DOES_NOT_EXIST", "NOT_FOUND")  # how Unity Catalog's codes for what is not there end
+_ABSENT = (
+    "DOES_NOT_EXIST",
+    "NOT_FOUND",
+)  # endings of Unity Catalog's codes for objects that do not exist
 
 
 def mlflow_client(workspace: Workspace) -> "MlflowClient":
-    """A client of Unity Catalog's model registry with a token that is valid now."""
+    """Return a client of Unity Catalog's model registry with a token that is valid now."""
     authorization = workspace.client.config.authenticate()["Authorization"]
     for name in _FOREIGN:
         os.environ.pop(name, None)
@@ -84,7 +89,10 @@ def mlflow_client(workspace: Workspace) -> "MlflowClient":
 
 
 def _send_through_transport(host: str, policy: Policy) -> None:
-    """mlflow keeps one requests session for each set of its settings; this is the one that its registry client takes."""
+    """Mount our transport on the requests session of mlflow's registry client.
+
+    mlflow keeps one session for each combination of its settings; these are the client's.
+    """
     from mlflow import environment_variables as settings
     from mlflow.utils import request_utils
 
@@ -100,20 +108,21 @@ def _send_through_transport(host: str, policy: Policy) -> None:
 
 
 def import_mlflow() -> None:
-    """Load mlflow (4 s): once before the first message, so that no callback waits for it."""
+    """Import mlflow, which takes 4 s: the worker does it before the first message."""
     with warnings.catch_warnings():
-        # mlflow warns about type hints of its own classes while it is imported
+        # while it is imported, mlflow warns about type hints of its classes
         warnings.filterwarnings(
             "ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning
         )
         importlib.import_module("mlflow.pyfunc")
-    # Plug-ins for other services (sagemaker-mlflow) may be installed beside us and fail on each request, harmlessly.
+    # Plug-ins for other services (sagemaker-mlflow) may be installed, and fail on each request.
+    # That does no harm.
     logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
 
 
 @contextmanager
 def translated(principal: str, doing: str) -> Iterator[None]:
-    """Run one call of mlflow's client; its refusals come out as ours."""
+    """Run one call of mlflow's client and raise its errors as ours."""
     from botocore.exceptions import BotoCoreError, ClientError
     from mlflow.exceptions import MlflowException
 
@@ -122,12 +131,10 @@ def translated(principal: str, doing: str) -> Iterator[None]:
             yield
         except MlflowException as error:
             raise _as_ours(error, principal, doing) from error
-        except (
-            BotoCoreError,
-            ClientError,
-        ) as error:  # the upload, with the credential that Unity Catalog vended
-            if said := _STORAGE_SAID.search(str(error)):
-                raise _of_storage(said[1], principal, doing) from error
+        except (BotoCoreError, ClientError) as error:
+            # the upload, with the credential that Unity Catalog vended
+            if code := _STORAGE_ERROR.search(str(error)):
+                raise _storage_error(code[1], principal, doing) from error
             raise Unavailable(
                 f"the registry's storage gave no answer while {principal} tried to {doing}",
                 got=type(error).__name__,
@@ -140,7 +147,7 @@ def translated(principal: str, doing: str) -> Iterator[None]:
             ) from error
 
 
-def _of_storage(code: str, principal: str, doing: str) -> GovernanceError:
+def _storage_error(code: str, principal: str, doing: str) -> GovernanceError:
     if code not in _STORAGE_DENIED:
         return Unavailable(
             f"the registry's storage gave no answer while {principal} tried to {doing}", got=code
@@ -154,24 +161,26 @@ def _of_storage(code: str, principal: str, doing: str) -> GovernanceError:
 
 
 def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
-    """What the transport met, if it did: mlflow wraps it. Else mlflow's own code, INTERNAL_ERROR where it has none."""
-    met = error.__cause__ or error.__context__
-    if isinstance(met, GovernanceError):
-        return met
-    if isinstance(met, Malformed):
-        return malformed(principal, doing, str(met))
-    if isinstance(met, Unanswered):
-        return no_answer("the registry", principal, doing, met)
-    if isinstance(met, Refused):
-        return _refused(met, principal, doing)
-    if said := _STORAGE_SAID.search(str(error.message)):
-        return _of_storage(said[1], principal, doing)
-    document = getattr(error, "json", None)  # of a RestException: the service's own words
-    code = (
-        str(document["error_code"])
-        if isinstance(document, dict) and "error_code" in document
-        else None
-    )
+    """Translate mlflow's exception.
+
+    Its cause is the transport's error, if the transport raised one. Otherwise mlflow's own code
+    decides, which is INTERNAL_ERROR for every failure that mlflow does not name.
+    """
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, GovernanceError):
+        return cause
+    if isinstance(cause, Malformed):
+        return malformed(principal, doing, str(cause))
+    if isinstance(cause, Unanswered):
+        return no_answer("the registry", principal, doing, cause)
+    if isinstance(cause, Refused):
+        return _refused(cause, principal, doing)
+    if storage_code := _STORAGE_ERROR.search(str(error.message)):
+        return _storage_error(storage_code[1], principal, doing)
+    code = None
+    document = getattr(error, "json", None)  # of a RestException: the service's own answer
+    if isinstance(document, dict) and "error_code" in document:
+        code = str(document["error_code"])
     return _by_code(
         code or error.error_code,
         str(error.message)[:300],
@@ -182,7 +191,11 @@ def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
 
 
 def _by_code(code: str, text: str, principal: str, *, doing: str, foreign: bool) -> Exception:
-    """Where no status is known. `foreign`: the code is the service's own, so an unknown one is a refusal, and no lost answer."""
+    """Translate an error code whose HTTP status is not known.
+
+    `foreign` means that the code is the service's own. An unknown code is then a refusal; otherwise
+    it may be a lost answer.
+    """
     if code in ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"):
         return databricks.PermissionDenied(text)
     if code in ("UNAUTHENTICATED", "INVALID_TOKEN"):
@@ -202,7 +215,10 @@ def _by_code(code: str, text: str, principal: str, *, doing: str, foreign: bool)
 
 
 def _refused(refusal: Refused, principal: str, doing: str) -> Exception:
-    """By status; `workspace_translated` knows what to make of databricks-sdk's classes."""
+    """Translate a refusal by its status, often into a databricks-sdk error.
+
+    `workspace_translated`, around every call, translates those.
+    """
     text = f"{refusal.code}: {refusal.text}" if refusal.code else str(refusal)
     if refusal.status == 401:
         return databricks.Unauthenticated(text)

@@ -3,13 +3,15 @@
     versions = ModelVersions(workspace)
     versions.find(name, source); versions.set_alias(name, "challenger", 3)
 
-External calls. Reads are repeated (`governance.retrying`). Effects are sent once; after a lost answer:
+External calls. Reads are repeated (`governance.retrying`). Effects are sent once. After a lost
+answer:
 
-create model           looked for before it is sent again; one that exists by then is taken
-delete version         looked for before it is sent again; one that is gone is deleted
+create model           search before it is sent again; if the model exists by then, that is success
+delete version         search before it is sent again; if the version is gone, that is success
 set tag, set alias     read back before it is sent again
 
-Creating a version is the registry's (steps.register.model_registry.registry): it takes several requests and an upload.
+Creating a version takes several requests and an upload:
+`steps.register.model_registry.registry` does it.
 """
 
 import re
@@ -31,24 +33,24 @@ if TYPE_CHECKING:
 
 READY, PENDING = "READY", "PENDING_REGISTRATION"
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
-_PAGE = 100  # versions per search; mlflow's own 10,000 is more than a server need accept
+_PAGE = 100  # versions per search; a server need not accept mlflow's default of 10,000
 
 
 @dataclass(frozen=True)
 class Found:
-    """A version with our source, as the search lists it."""
+    """A version made from our source, as the search lists it."""
 
     version: int
     status: str
 
     @property
     def ready(self) -> bool:
-        """It can be loaded."""
+        """Whether it can be loaded."""
         return self.status == READY
 
     @property
     def pending(self) -> bool:
-        """It was created and never finalized."""
+        """Whether it was created and never finalized."""
         return self.status == PENDING
 
 
@@ -60,7 +62,7 @@ class ModelVersions:
         self._client: MlflowClient = mlflow_client(workspace)
 
     def find(self, name: UcName, source: str) -> list[Found]:
-        """Every version made from `source`, the lowest number first."""
+        """Return every version made from `source`, the lowest number first."""
         doing, found, token = f"search versions of {name}", [], None
         seen: set[str | None] = set()
         while token not in seen:
@@ -80,11 +82,11 @@ class ModelVersions:
         raise malformed(self.principal, doing, "the same page a second time")
 
     def tags(self, name: UcName, version: int) -> Mapping[str, str]:
-        """A version's tags."""
+        """Return a version's tags."""
         return dict(self._get(name, version).tags)
 
     def status(self, name: UcName, version: int) -> str:
-        """A version's status, in mlflow's words."""
+        """Return a version's status, as mlflow names it."""
         return str(self._get(name, version).status)
 
     def set_tag(self, name: UcName, version: int, *, key: str, value: str) -> None:
@@ -96,7 +98,7 @@ class ModelVersions:
         )
 
     def set_alias(self, name: UcName, alias: str, version: int) -> None:
-        """Let `alias` point at the version. Only the model's owner may: whoever created it.
+        """Let `alias` point at the version. Only the owner may; the creator is the first owner.
 
         Raises:
             AccessDenied: the model belongs to somebody else.
@@ -128,11 +130,11 @@ class ModelVersions:
         return True
 
     def create_model(self, name: UcName) -> None:
-        """Have the registered model there.
+        """Create the registered model unless it exists.
 
         Raises:
             AccessDenied: CREATE MODEL is missing.
-            ContainerNotFound: there is no such schema.
+            ContainerNotFound: the schema does not exist.
         """
         with suppress(Conflict):  # another worker created it meanwhile
             self._settle(
@@ -142,7 +144,7 @@ class ModelVersions:
             )
 
     def delete(self, name: UcName, version: int) -> None:
-        """Have the version gone."""
+        """Delete the version unless it is gone."""
         with suppress(NotFound):
             self._settle(
                 lambda: self._client.delete_model_version(str(name), str(version)),
@@ -151,7 +153,11 @@ class ModelVersions:
             )
 
     def number(self, name: UcName, made: "ModelVersion") -> int:
-        """The number in an answer."""
+        """Return the version number in an answer.
+
+        Raises:
+            MalformedAnswer: the answer has no number.
+        """
         if not _NUMBER.fullmatch(str(made.version)):
             raise malformed(
                 self.principal, f"read a version of {name}", f"version {str(made.version)[:40]!r}"

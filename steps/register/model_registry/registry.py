@@ -1,19 +1,23 @@
-"""Model versions in Unity Catalog: exactly one per trained artifact, whatever was lost, repeated or done twice.
+"""Make exactly one READY model version in Unity Catalog for each trained artifact.
 
-    version = Registry(workspace).ensure_version(name, source=artifact.source, tags=tags, build=build,
-    guard=guard.check)
+    registry = Registry(workspace)
+    version = registry.ensure_version(name, artifact.source, tags=tags, build=build, guard=guard)
 
-The registry has no idempotency token, and its search returns no tags. So the key is the version's `source`: the
-artifact's URI with its S3 version id. Search before create; search again after it; of several READY ones the lowest
-number is kept and the others are deleted.
+Answers may be lost and deliveries repeated, the registry has no idempotency token, and its search
+returns no tags. So a version is identified by its `source`: the artifact's URI with its S3 version
+id. The registry is searched before a creation and after it. Of several READY versions the one with
+the lowest number is kept, and the others are deleted.
 
-PENDING_REGISTRATION   some of its files are missing: deleted, and another one is made [unverified on a live account]
-READY                  the version, or a duplicate of it
-anything else          never deleted: FAILED_REGISTRATION, a status of a later release, none at all. Where a READY version
-                       exists too, that one counts. Where there is none, registering ends in `Conflict`, and a person decides
+status of a version     what happens to it
+PENDING_REGISTRATION    some of its files are missing: it is deleted, and another version is made
+                        [unverified on a live account]
+READY                   it is used, or deleted as a duplicate
+anything else           it is never deleted (FAILED_REGISTRATION, a status of a later release, no
+                        status). If a READY version exists too, that one is used. Otherwise
+                        registering ends in `Conflict`, and a person decides
 
-A creation whose answer was lost is searched by `source`; what is PENDING_REGISTRATION is deleted before another one is
-made. The other calls are in `steps.register.model_registry.model_versions`.
+If the answer to a creation was lost, the next search by `source` finds the version. The other calls
+are in `steps.register.model_registry.model_versions`.
 """
 
 import logging
@@ -36,12 +40,12 @@ from steps.register.model_registry.model_versions import PENDING, READY, ModelVe
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
-_READY_WITHIN_SECONDS = 120.0
+_READY_WITHIN_SECONDS = 120.0  # after its creation
 _POLL_SECONDS = 0.5
 
 
 class Registry(ModelVersions):
-    """Exactly one READY version for each source."""
+    """Makes, deletes and checks versions by their source."""
 
     def ensure_version(
         self,
@@ -52,63 +56,66 @@ class Registry(ModelVersions):
         build: Callable[[Path], None],
         guard: Callable[[], None],
     ) -> int:
-        """The number of the one READY version made from `source`.
+        """Return the number of the one READY version made from `source`.
 
         Args:
-            name: the registered model; created where it does not exist.
-            source: what identifies the content.
+            name: the registered model; it is created if it does not exist.
+            source: identifies the content.
             tags: given to the version as it is created.
             build: writes the mlflow model into a folder that does not exist yet.
             guard: called before each effect; raises if the worker must not act any more.
 
         Raises:
-            AccessDenied: CREATE MODEL or CREATE MODEL VERSION is missing, or the storage refused the upload.
+            AccessDenied: CREATE MODEL or CREATE MODEL VERSION is missing, or no upload is allowed.
             Conflict: a version of this source is neither READY nor PENDING_REGISTRATION.
-            Unavailable: no version became READY within the attempts; the cause is what the last one met.
+            Unavailable: no version became READY within the attempts.
         """
         if not self.has_model(name):
             guard()
             self.create_model(name)
         for attempt in range(1, _ATTEMPTS + 1):
             self.discard(name, source, guard)
-            met = None
+            error = None
             if not self._ready(name, source):
-                met = self._create(name, source, tags=tags, build=build, guard=guard)
+                error = self._create(name, source, tags=tags, build=build, guard=guard)
             if ready := self._ready(name, source):
-                for extra in ready[1:]:
-                    guard()
-                    self.delete(name, extra)
+                self._delete_all(name, ready[1:], guard)
                 return ready[0]
-            late = _not_ready(name, met)
-            late.__cause__ = met
-            if (
-                attempt < _ATTEMPTS
-            ):  # the pause has a budget of its own: an upload may take longer than any
+            late = _not_ready(name, error)
+            if attempt < _ATTEMPTS:
+                # A budget for the pause alone: an upload may take longer than a call's budget.
                 pause_after(late, Attempts(f"make a version of {name}", self._policy))
         raise late
 
+    def _delete_all(self, name: UcName, versions: list[int], guard: Callable[[], None]) -> None:
+        for version in versions:
+            guard()
+            self.delete(name, version)
+
     def _ready(self, name: UcName, source: str) -> list[int]:
-        """The READY versions of `source`, the lowest number first.
+        """Return the READY versions of `source`, the lowest number first.
 
         Raises:
-            Conflict: there is none, but one with a status that we neither use nor delete.
+            Conflict: no version is READY, and one has a status that we neither use nor delete.
         """
         found = self.find(name, source)
         odd = [entry for entry in found if not (entry.ready or entry.pending)]
         ready = [entry.version for entry in found if entry.ready]
         if odd and not ready:
             raise Conflict(
-                f"version {odd[0].version} of {name} was made from this artifact and cannot be used",
+                f"version {odd[0].version} of {name} was made from this artifact "
+                "and cannot be used",
                 expected=f"status {READY}, or {PENDING} while it is made",
                 got=f"status {odd[0].status}",
-                do="look at the version in Catalog Explorer, delete it if nobody needs it, then start Register again",
+                do="look at the version in Catalog Explorer, delete it if nobody needs it, "
+                "then start Register again",
             )
         return ready
 
     def discard(
         self, name: UcName, source: str, guard: Callable[[], None], *, ready_too: bool = False
     ) -> None:
-        """Delete versions of `source`: those that are still PENDING_REGISTRATION, or the READY ones too."""
+        """Delete the PENDING_REGISTRATION versions of `source`, and on request the READY ones."""
         for found in self.find(name, source):
             if found.pending or (ready_too and found.ready):
                 guard()
@@ -122,7 +129,7 @@ class Registry(ModelVersions):
                 )
 
     def check_tags(self, name: UcName, version: int, expected: Mapping[str, str]) -> None:
-        """Compare a version's tags with what they must be: the second witness that it is ours.
+        """Compare a version's tags with the expected ones, which only this registration gives.
 
         Raises:
             Conflict: another process made or changed this version.
@@ -146,15 +153,19 @@ class Registry(ModelVersions):
         build: Callable[[Path], None],
         guard: Callable[[], None],
     ) -> GovernanceError | None:
-        """Create, upload, finalize. Where no answer came, what was met instead is logged and returned: only the caller's
-        next search tells what happened."""
+        """Create a version, upload its files, finalize it.
+
+        If no answer came, the error is logged and returned. The version may exist nevertheless, so
+        the caller searches again.
+        """
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             build(folder)
             guard()
             try:
                 with translated(self.principal, f"create a version of {name}"):
-                    # The public create_model_version would download `source` again; this one takes the files from `folder`.
+                    # The public create_model_version would download `source` again;
+                    # this one takes the files from `folder`.
                     made = self._client._create_model_version(
                         name=str(name),
                         source=source,
@@ -170,7 +181,7 @@ class Registry(ModelVersions):
         return self._await_ready(name, self.number(name, made))
 
     def _await_ready(self, name: UcName, version: int) -> GovernanceError | None:
-        """An alias or an edge on a version that is not READY yet would fail."""
+        """Wait until the version is READY: an alias or a lineage edge would fail before."""
         clock = self._policy.clock
         deadline = clock.monotonic() + _READY_WITHIN_SECONDS
         while (status := self.status(name, version)) == PENDING:
@@ -184,10 +195,11 @@ class Registry(ModelVersions):
         return None
 
 
-def _not_ready(name: UcName, met: GovernanceError | None) -> Unavailable:
+def _not_ready(name: UcName, cause: GovernanceError | None) -> Unavailable:
     late = Unavailable(
         f"no version of {name} became READY",
         expected=f"READY within {_ATTEMPTS} attempts",
-        got=met.what if met else "versions that were gone when they were looked up again",
+        got=cause.what if cause else "versions that were gone when they were looked up again",
     )
-    return late.asking(met.retry_after_seconds if isinstance(met, Unavailable) else None)
+    late.__cause__ = cause
+    return late.asking(cause.retry_after_seconds if isinstance(cause, Unavailable) else None)

@@ -1,8 +1,8 @@
 """Check that the files of a verified archive are a LoRA adapter that loads no code.
 
 The weights' header is read by safetensors itself, the same reader that loads them later: it refuses
-malformed JSON, gaps, overlaps, and tensors whose size differs from their shape and type. No tensor is
-loaded, and nothing is unpickled. The JSON files must not name Python code to import.
+malformed JSON, gaps, overlaps, and tensors whose size differs from their shape and type. No tensor
+is loaded, and nothing is unpickled. The JSON files must not name Python code to import.
 """
 
 import json

@@ -1,12 +1,16 @@
-"""A tar.gz reader that trusts nothing: members come out one by one, as bytes, under names we chose beforehand.
+"""Read a tar.gz archive from an untrusted source, member by member.
 
     for member in members(stream, allowed={"adapter_config.json": 1 << 20}):
         for chunk in member.chunks: …
 
-There is no extractall here, and no name from the archive ever reaches a file system. Regular files only; every name
-must be on the list, once, and no larger than the list says; the sum of all bytes is bounded while they are
-decompressed; after the end marker there is nothing but zeros, after the gzip trailer nothing at all. PAX headers
-(Python and Go write them for times) may not rename or resize.
+Nothing is extracted to paths that the archive names. Only regular files are accepted. Each name
+must be in `allowed`, may occur once, and the file may not be larger than `allowed` permits. The sum
+of all bytes is bounded during decompression. Only zeros may follow the end marker, and no byte may
+follow the gzip trailer. PAX headers, which Python and Go write for times, must not rename or resize
+a file.
+
+Python's tarfile is not used: in streaming mode it accepts truncated archives, wrong gzip checksums,
+data after the end marker, GNU base-256 sizes, PAX global headers and bytes in the padding.
 """
 
 import re
@@ -22,7 +26,7 @@ _READ = 1 << 20  # bytes per read
 _MAX_PAX = 1 << 16  # bytes of one PAX header
 _MAX_PADDING = 1 << 16  # bytes of zeros after the end marker; tar pads to 10 KiB records
 _GZIP = 16 + zlib.MAX_WBITS
-# PAX keywords that say when and by whom, never what, where or how long
+# PAX keywords for times and owners; none of them changes a name, a link or a size
 _HARMLESS_PAX = re.compile(
     r"(mtime|atime|ctime|uid|gid|uname|gname|comment|LIBARCHIVE\.creationtime)"
 )
@@ -37,7 +41,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """One regular file: its allowed name, its size in bytes, and its content, to be read before the next member."""
+    """One regular file: its name, its size in bytes, and its content.
+
+    The content must be read before the next member.
+    """
 
     name: str
     size: int
@@ -45,7 +52,7 @@ class Member:
 
 
 def members(stream: Source, allowed: Mapping[str, int]) -> Iterator[Member]:
-    """The archive's files, in order.
+    """Iterate over the archive's files, in order.
 
     Args:
         stream: the compressed bytes.
@@ -65,7 +72,7 @@ def members(stream: Source, allowed: Mapping[str, int]) -> Iterator[Member]:
         seen.add(name)
         chunks = _body(content, size)
         yield Member(name, size, chunks)
-        for _ in chunks:  # what the caller left unread
+        for _ in chunks:  # read what the caller did not
             pass
         if any(content.exactly(-size % _BLOCK)):
             raise refused("bytes hidden in a member's padding", "zeros", "other bytes")
@@ -73,7 +80,7 @@ def members(stream: Source, allowed: Mapping[str, int]) -> Iterator[Member]:
 
 
 def refused(what: str, expected: str, got: str) -> IntegrityError:
-    """The one way an archive is refused."""
+    """Return the error for every refused archive."""
     return IntegrityError(
         f"the model archive was refused: {what}",
         expected=expected,
@@ -96,7 +103,10 @@ def _check_member(name: str, size: int, *, allowed: Mapping[str, int], seen: set
 
 
 def _next_header(content: "_Inflated", *, room: int) -> tuple[str, int] | None:
-    """Name and size of the next regular file, or None at the end marker. `room`: how many more files there may be."""
+    """Return name and size of the next regular file, or None at the end marker.
+
+    `room` is how many more files may follow; with none, a PAX header is refused too.
+    """
     for _ in range(2 if room else 1):
         block = content.exactly(_BLOCK)
         if not any(block):
@@ -133,9 +143,7 @@ def _octal(digits: bytes) -> int:
 
 def _skip_pax(content: "_Inflated", kind: bytes, size: int) -> None:
     if kind != b"x":
-        raise refused(
-            "a member that is no regular file", "regular files only", f"tar type {kind!a}"
-        )
+        raise refused("a member of another type", "regular files only", f"tar type {kind!a}")
     if size > _MAX_PAX:
         raise refused("a PAX header is too large", f"at most {_MAX_PAX} bytes", f"{size} bytes")
     records = content.exactly(size + -size % _BLOCK)[:size]
@@ -167,14 +175,14 @@ def _body(content: "_Inflated", size: int) -> Iterator[bytes]:
 
 
 def _check_end(content: "_Inflated") -> None:
-    """After the first block of zeros: one more, only zeros, then the end of the gzip stream and of the file."""
+    """Check that only zeros follow the first block of zeros, at least one block of them."""
     rest = content.exactly(_BLOCK) + content.rest(_MAX_PADDING)
     if any(rest):
         raise refused("data after the end marker", "zeros", "other bytes")
 
 
 class _Inflated:
-    """One gzip stream, decompressed as far as it is asked for and never beyond `limit` bytes."""
+    """One gzip stream, decompressed on demand, and never to more than `limit` bytes."""
 
     def __init__(self, stream: Source, *, limit: int) -> None:
         self._stream, self._left = stream, limit
@@ -182,7 +190,7 @@ class _Inflated:
         self._buffer, self._compressed = b"", b""
 
     def exactly(self, size: int) -> bytes:
-        """The next `size` bytes; an archive that ends before is refused."""
+        """Return the next `size` bytes. An archive that ends before is refused."""
         parts, missing = [self._buffer[:size]], size - len(self._buffer)
         self._buffer = self._buffer[size:]
         while missing > 0:
@@ -194,7 +202,7 @@ class _Inflated:
         return b"".join(parts)
 
     def rest(self, limit: int) -> bytes:
-        """All that is left, up to the end of the file."""
+        """Return the remaining bytes, and check that file and gzip stream end together."""
         rest = self._buffer
         while len(rest) <= limit and (chunk := self._more()):
             rest += chunk
@@ -205,7 +213,7 @@ class _Inflated:
         return rest
 
     def _more(self) -> bytes:
-        """Some decompressed bytes; none at the end of the gzip stream."""
+        """Return some decompressed bytes; none at the end of the gzip stream."""
         while not self._inflater.eof:
             if not self._compressed:
                 self._compressed = self._stream.read(_READ)

@@ -1,11 +1,11 @@
-"""The trained model's archive: one version of one S3 object, checked member by member against what Train said it wrote.
+"""The trained model's archive: one version of one S3 object, compared with Train's manifest.
 
-    artifact = store.pin("s3://…/model.tar.gz")               which version of the object we speak of, from now on
-    unpacked = store.unpack(artifact, trained, folder)        its files, each equal to its entry in Train's manifest
+    artifact = store.pin("s3://…/model.tar.gz")           # choose the object's version, once
+    unpacked = store.unpack(artifact, trained, folder)    # files that equal Train's manifest
 
-DescribeTrainingJob gives only a URI (no digest, no version), and what stands at a URI can be replaced. Train's
-manifest in the evidence bucket cannot: so the archive must hold exactly the files it lists, and a copy of the
-manifest itself.
+DescribeTrainingJob returns only a URI (no digest, no version), and the object at a URI can be
+replaced. Train's manifest in the evidence bucket cannot be replaced. So the archive must hold
+exactly the files that the manifest lists, and a copy of the manifest itself.
 """
 
 import hashlib
@@ -24,7 +24,8 @@ from steps.register.package.archive import Member, members
 _MIB = 1 << 20
 # The files a model archive may hold (docs/architecture.md), each with its largest size in bytes.
 ALLOWED = {
-    # Train saves float32: rank 128 on all linears of a 70B model is 6.7 GB. A plain tar header counts to 8 GiB less one byte.
+    # Train saves float32: rank 128 on all linears of a 70B model is 6.7 GB. A plain tar header
+    # counts to 8 GiB less one byte.
     "adapter_model.safetensors": 8192 * _MIB - 1,
     "adapter_config.json": _MIB,
     "tokenizer.json": 64 * _MIB,  # Ministral-3's has 17 MB
@@ -47,7 +48,7 @@ class _Pinned(Part):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One version of one object, so that everybody who reads it reads the same bytes."""
+    """One version of one S3 object, so every read returns the same bytes."""
 
     uri: str
     version_id: str
@@ -55,15 +56,15 @@ class Artifact:
 
     @property
     def source(self) -> str:
-        """What the registry calls this model's source: the object and its version in one URI."""
+        """The model version's `source` in the registry: the URI with the S3 version id."""
         return f"{self.uri}?versionId={self.version_id}"
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what `to_bytes` wrote.
+        """Parse what `to_bytes` returns.
 
         Raises:
-            IntegrityError: anything else.
+            IntegrityError: the content is anything else.
         """
         try:
             pinned = validated(_Pinned, content)
@@ -77,13 +78,13 @@ class Artifact:
         return cls(pinned.uri, pinned.version_id, pinned.size)
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON."""
+        """Return canonical JSON."""
         return canonical.dumps({"uri": self.uri, "version_id": self.version_id, "size": self.size})
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The archive's sha256 and its files, which now lie in `folder`."""
+    """The archive's sha256, and its files, which were written to `folder`."""
 
     folder: Path
     sha256: str
@@ -97,10 +98,10 @@ class ArtifactStore:
         self._s3 = aws.client("s3", region)
 
     def pin(self, uri: str) -> Artifact:
-        """Choose the version of the object that stands there now.
+        """Return the current version of the object.
 
         Raises:
-            NotFound: nothing stands there.
+            NotFound: no object has this URI.
             IntegrityError: the bucket keeps no versions, so nothing can be pinned.
         """
         bucket, key = split_s3_uri(uri)
@@ -134,7 +135,7 @@ class ArtifactStore:
         return Unpacked(folder, hashed.sha256.hexdigest(), files)
 
     def read(self, uri: str, *, limit: int) -> bytes:
-        """A small object's bytes, at most `limit`.
+        """Return the bytes of a small object, at most `limit`.
 
         Raises:
             IntegrityError: it is larger.
@@ -150,7 +151,7 @@ class ArtifactStore:
 
 
 class _Hashed:
-    """A stream whose bytes are hashed as they pass."""
+    """A stream that hashes the bytes it reads."""
 
     def __init__(self, body: Any) -> None:
         self._body, self.sha256 = body, hashlib.sha256()
@@ -171,7 +172,7 @@ def _write(member: Member, folder: Path) -> FileEntry:
 
 
 def _compare(files: list[FileEntry], trained: Trained) -> None:
-    """The files must be those of Train's manifest, and the manifest itself."""
+    """Check that the files are those of Train's manifest, and the manifest itself."""
     manifest = trained.to_bytes()
     own = FileEntry(
         path="manifest.json", size=len(manifest), sha256=hashlib.sha256(manifest).hexdigest()

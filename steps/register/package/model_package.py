@@ -1,9 +1,10 @@
-"""The folder that becomes a model version: the adapter, where its base model lies, and the code that joins them.
+"""Build the folder of a model version: adapter, description of the base model, serving code.
 
-    build(folder, adapter=unpacked.folder, base_model=description)
+    build(folder, adapter=unpacked.folder, base_model=description, metadata=tags)
 
-A pyfunc from code, since mlflow's transformers flavor would pull the whole base model into the registry
-(docs/decisions/006-pyfunc-from-code.md). No pickle: the code is a file, the weights are safetensors, the rest is JSON.
+The version is a pyfunc from code, since mlflow's transformers flavor would upload the whole base
+model to the registry (docs/decisions/006-pyfunc-from-code.md). It holds no pickle: the code is a
+Python file, the weights are safetensors, the rest is JSON.
 """
 
 import json
@@ -18,7 +19,8 @@ from steps.governance.manifest import BaseModelFiles, Mirror, validated
 from steps.register.model_registry.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")
-# What the model needs where it is loaded: the versions that trained it (containers/train/requirements.in).
+# What the model needs where it is loaded: the versions that trained it
+# (containers/train/requirements.in).
 REQUIREMENTS = [
     "mlflow==3.17.2",
     "boto3==1.44.5",
@@ -33,12 +35,12 @@ MAX_MIRROR_BYTES = 4 * 1024 * 1024
 
 
 def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles) -> dict[str, Any]:
-    """`base_model.json`: where the base model's files lie and what they must be.
+    """Return `base_model.json`: the URI of the base model, and name, sha256 and size of each file.
 
     Args:
         content: the bytes of `mirror.json`.
-        uri: the S3 prefix the files lie under.
-        trained_on: what Train's manifest says it used.
+        uri: the S3 prefix of the files.
+        trained_on: the base model in Train's manifest.
 
     Raises:
         IntegrityError: the mirror is not the one the model was trained on.
@@ -65,7 +67,7 @@ def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles)
 
 
 def base_model_uri(training_job: Mapping[str, Any]) -> str:
-    """Where the base model's files lie: the training job's one input channel."""
+    """Return the URI of the base model's files: the training job's one input channel."""
     channels = {entry["ChannelName"]: entry for entry in training_job["InputDataConfig"]}
     return str(channels["model"]["DataSource"]["S3DataSource"]["S3Uri"]).rstrip("/")
 
@@ -88,7 +90,8 @@ def build(
         params=ParamSchema([ParamSpec("max_new_tokens", "integer", 128)]),
     )
     with warnings.catch_warnings():
-        # An example would be run through the model as it is saved: the worker has neither torch nor the base model.
+        # An example would be run through the model as it is saved: the worker has neither torch nor
+        # the base model.
         warnings.filterwarnings(
             "ignore", message=".*An input example was not provided", category=UserWarning
         )

@@ -1,20 +1,24 @@
-"""The registered model itself: mlflow saves this file with the version and runs it where the model is loaded.
+"""The registered model. mlflow stores this file in the model version and runs it to load the model.
 
     model = mlflow.pyfunc.load_model("models:/edgar.models.risk_analyst@challenger")
     model.predict(pandas.DataFrame({"prompt": ["…"]}), params={"max_new_tokens": 64})
 
-Each row is answered, or none is. All rows are read and tokenized before the first token is generated. One error names every
-row that cannot be answered: a null or empty prompt, another type than text, a prompt as long as the context. Equal prompts
-are computed once. `max_new_tokens` is at least 1, or null for the default; the answer ends where the model's context ends,
-however large the number is. mlflow enforces the signature before that: it drops other columns and unknown parameters with a
-warning that names them, and makes one row of lists out of a dictionary of lists of texts, which is read as the rows it was.
+Either every row is answered or none. All rows are checked and tokenized before the first token is
+generated, and one error names every row that cannot be answered: a null or empty prompt, another
+type than text, a prompt as long as the context. Equal prompts are computed once. `max_new_tokens`
+is at least 1, or null for the default; an answer also ends at the end of the model's context.
 
-The version holds the adapter, its tokenizer and `base_model.json`; the base model's files are fetched from S3 with the
-caller's own AWS credentials, verified one by one against their sha256, and kept in a cache ($GOVERNED_FINETUNE_CACHE, else
-~/.cache/governed-finetune). FP8 weights are decoded to bfloat16; the answer is greedy, so equal prompts give equal
-completions on equal hardware.
+mlflow enforces the signature first: it drops other columns and unknown parameters with a warning
+that names them. It turns a dictionary of lists of texts into one row of lists, which `rows_of`
+reverses.
 
-Nothing of this repository is imported: the file has to work where only its requirements are installed.
+The version holds the adapter, its tokenizer and `base_model.json`. The base model's files are
+fetched from S3 with the caller's AWS credentials, compared with their sha256, and kept in a cache
+($GOVERNED_FINETUNE_CACHE, else ~/.cache/governed-finetune). FP8 weights are decoded to bfloat16.
+Decoding is greedy, so equal prompts give equal completions on equal hardware.
+
+Nothing of this repository is imported: the file must work where only its requirements are
+installed.
 """
 
 import hashlib
@@ -34,15 +38,15 @@ from mlflow.exceptions import MlflowException
 
 MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
 _NAMED_FAULTS = 100  # rows that one error describes; it counts the others
-_refused = (
-    MlflowException.invalid_parameter_value
-)  # the class of mlflow's own refusals; a scoring server answers 400
+_CONTROL = ("<s>", "</s>", "<pad>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
+# the class of mlflow's own refusals, which a scoring server answers with 400
+_refused = MlflowException.invalid_parameter_value
 
 
-class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # mlflow is untyped here
+class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Ministral-3 with a LoRA adapter: prompts in, completions out."""
 
-    # The signature is saved with the version: mlflow shall neither derive one from type hints nor ask for them.
+    # The version has a saved signature: mlflow must not derive one from type hints or ask for them.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
@@ -54,10 +58,11 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         self._prompts = PromptForm(adapter)
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """One completion per row of `prompt` (and `system`, where given and not null).
+        """Return one completion per row of `prompt` (and `system`, where given and not null).
 
         Raises:
-            MlflowException: INVALID_PARAMETER_VALUE; nothing was generated, and the message names every bad row.
+            MlflowException: INVALID_PARAMETER_VALUE; nothing was generated, and the message names
+                every bad row.
         """
         limit = token_limit({} if params is None else params)
         questions = self._questions(rows_of(model_input))
@@ -74,24 +79,24 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
         if faults:
             more = "; …" if len(faults) > _NAMED_FAULTS else ""
             raise _refused(
-                f"{len(faults)} of {len(rows)} rows cannot be answered, so none was; mend them or leave them out. "
+                f"{len(faults)} of {len(rows)} rows cannot be answered, so no row was answered; "
+                "correct them or leave them out. "
                 f"Counted from 0: {'; '.join(faults[:_NAMED_FAULTS])}{more}."
             )
         return questions
 
     def _question(self, row: Any) -> tuple[int, ...]:
         if not isinstance(row, Mapping):
-            raise ValueError(f"expected a dictionary, got {type(row).__name__}")  # noqa: TRY004  a row's fault
+            got = type(row).__name__
+            raise ValueError(f"expected a dictionary, got {got}")  # noqa: TRY004 - a row's fault
         prompt, system = _text(row, "prompt"), _text(row, "system")
         if prompt is None or not prompt.strip():
-            raise ValueError(
-                f"prompt: expected a text, got {'null' if prompt is None else 'an empty one'}"
-            )
+            got = "null" if prompt is None else "an empty one"
+            raise ValueError(f"prompt: expected a text, got {got}")
         ids = tuple(self._prompts.encode(prompt, system))
         if len(ids) >= self._positions:
-            raise ValueError(
-                f"prompt: expected fewer than the context's {self._positions} tokens, got {len(ids)}"
-            )
+            limit = f"fewer than the context's {self._positions} tokens"
+            raise ValueError(f"prompt: expected {limit}, got {len(ids)}")
         return ids
 
     def _complete(self, ids: tuple[int, ...], max_new_tokens: int) -> str:
@@ -111,63 +116,60 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
 
 
 def token_limit(params: Any) -> int:
-    """The longest answer in tokens that predict's parameters ask for; other parameters and values are refused."""
+    """Return the largest number of new tokens; other parameters and values are refused."""
     if not isinstance(params, Mapping):
         raise _refused(f"params: expected a dictionary, got {type(params).__name__}.")
     if unknown := params.keys() - {"max_new_tokens"}:
-        raise _refused(
-            f"expected no parameter but max_new_tokens, got {sorted(map(str, unknown))}."
-        )
-    asked = params.get("max_new_tokens")
-    if asked is None:
+        got = sorted(map(str, unknown))
+        raise _refused(f"expected no parameter but max_new_tokens, got {got}.")
+    limit = params.get("max_new_tokens")
+    if limit is None:
         return MAX_NEW_TOKENS
-    if isinstance(asked, bool) or not isinstance(asked, Integral) or asked < 1:
-        raise _refused(
-            f"max_new_tokens: expected at least 1, or null for {MAX_NEW_TOKENS}, got {asked!r}."
-        )
-    return int(asked)
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 1:
+        expected = f"at least 1, or null for {MAX_NEW_TOKENS}"
+        raise _refused(f"max_new_tokens: expected {expected}, got {limit!r}.")
+    return int(limit)
 
 
 def rows_of(model_input: Any) -> list[Any]:
-    """The rows of a data frame, of a dictionary of columns or of a list of dictionaries. Each has still to be checked.
+    """Return the rows of a data frame, a dictionary of columns, or a list of dictionaries.
 
-    A single row of lists is a dictionary of columns: its lists are of one length, and what is no list holds for each row.
+    The rows are not checked yet. A single row of lists is a dictionary of columns: its lists must
+    have one length, and a value that is not a list applies to each row.
 
     Raises:
-        MlflowException: INVALID_PARAMETER_VALUE; no column `prompt`, a column twice, or lists of several lengths.
+        MlflowException: INVALID_PARAMETER_VALUE; the column `prompt` is missing, a column occurs
+        twice,
+            or lists differ in length.
     """
     given = [model_input] if isinstance(model_input, Mapping) else model_input
-    if isinstance(
-        given, list
-    ):  # not through pandas, which takes neither half a surrogate pair nor None for a row
-        columns = list(
-            dict.fromkeys(name for row in given if isinstance(row, Mapping) for name in row)
-        )
-    else:
-        columns = list(given.columns) if isinstance(given, pandas.DataFrame) else []
-    read = sorted(
-        name for name in columns if isinstance(name, str) and name in ("prompt", "system")
-    )
+    columns: list[Any] = []
+    if isinstance(given, list):  # pandas would refuse surrogates, and a row that is None
+        named = (name for row in given if isinstance(row, Mapping) for name in row)
+        columns = list(dict.fromkeys(named))
+    elif isinstance(given, pandas.DataFrame):
+        columns = list(given.columns)
+    read = sorted(column for column in columns if column in ("prompt", "system"))
     if read not in (["prompt"], ["prompt", "system"]):
         wanted = "expected a data frame with one column `prompt` and at most one `system`"
         raise _refused(f"{wanted}, got {type(given).__name__} {columns}.")
     rows: list[Any] = given if isinstance(given, list) else given[read].to_dict("records")
     row = rows[0] if len(rows) == 1 else {}
     lists = {name: cells for name in read if isinstance(cells := row.get(name), list)}
-    if not lists:
-        return rows
+    return _transposed(row, lists) if lists else rows
+
+
+def _transposed(row: Mapping[str, Any], lists: Mapping[str, list[Any]]) -> list[Any]:
+    """Return one row for each position of the lists; the row's other values apply to all."""
     if len(lengths := {len(cells) for cells in lists.values()}) > 1:
-        raise _refused(
-            f"expected lists of one length in prompt and system, got lengths {sorted(lengths)}."
-        )
-    return [
-        {**row, **dict(zip(lists, cells, strict=True))}
-        for cells in zip(*lists.values(), strict=True)
-    ]
+        got = sorted(lengths)
+        raise _refused(f"expected lists of one length in prompt and system, got lengths {got}.")
+    columns = zip(*lists.values(), strict=True)
+    return [{**row, **dict(zip(lists, cells, strict=True))} for cells in columns]
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
-    """One cell: its text, or None where it is null or there is no such column. What else it holds is not repeated."""
+    """Return the text of one cell, or None if it is null or absent. Errors do not repeat it."""
     value = row.get(name)
     if isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
@@ -179,37 +181,35 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
 
 
 class PromptForm:
-    """The prompt as in training: control tokens are placed by id, and no text can become one of them."""
+    """The prompt as in training. Control tokens are placed by id; no text can become one."""
 
     def __init__(self, adapter: Path) -> None:
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(adapter / "tokenizer.json"))
-        names = ["<s>", "</s>", "<pad>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"]
-        found = {name: self._tokenizer.token_to_id(name) for name in names}
+        found = {name: self._tokenizer.token_to_id(name) for name in _CONTROL}
         self.control = {name: number for name, number in found.items() if number is not None}
         if self.control != found:
-            raise ValueError(
-                f"tokenizer.json: expected the control tokens {', '.join(names)}, got {found}"
-            )
+            expected = f"the control tokens {', '.join(_CONTROL)}"
+            raise ValueError(f"tokenizer.json: expected {expected}, got {found}")
         self._tokenizer.encode_special_tokens = True
         report = adapter / "report.json"
-        # The training examples' system message. Always explicit: the hub's template would add a long default.
-        self._system = (
-            str(json.loads(report.read_bytes()).get("system", "")) if report.exists() else ""
-        )
+        # The system message of the training examples. It is always given, even if empty: the hub's
+        # template would add a long default.
+        document = json.loads(report.read_bytes()) if report.exists() else {}
+        self._system = str(document.get("system", ""))
 
     def encode(self, prompt: str, system: str | None = None) -> list[int]:
-        """Token ids up to where the answer begins."""
+        """Return the token ids up to where the answer begins."""
         control = self.control
-        said = self._ids(self._system if system is None else system)
+        message = self._ids(self._system if system is None else system)
         return [
-            *(control["<s>"], control["[SYSTEM_PROMPT]"], *said, control["[/SYSTEM_PROMPT]"]),
+            *(control["<s>"], control["[SYSTEM_PROMPT]"], *message, control["[/SYSTEM_PROMPT]"]),
             *(control["[INST]"], *self._ids(prompt), control["[/INST]"]),
         ]
 
     def decode(self, ids: list[int]) -> str:
-        """Text of ids, without control tokens."""
+        """Return the text of ids, without control tokens."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
     def _ids(self, text: str) -> list[int]:
@@ -217,7 +217,7 @@ class PromptForm:
 
 
 def load_model(base: Path, adapter: Path) -> Any:
-    """The base model in bfloat16 with the adapter on top, in evaluation mode."""
+    """Load the base model in bfloat16 with the adapter on top, in evaluation mode."""
     import torch
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
@@ -230,27 +230,23 @@ def load_model(base: Path, adapter: Path) -> Any:
         local_files_only=True,
         quantization_config=FineGrainedFP8Config(dequantize=True) if quantized else None,
     )
-    model.generation_config.max_length = (
-        None  # the base's own: generate would warn of it for each row
-    )
+    # generate would warn for each row that the base model's own limit is overridden
+    model.generation_config.max_length = None
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     tuned = PeftModel.from_pretrained(model, adapter).eval()
+    # For tensors that fit no layer PEFT would only warn, and the answers would be the base model's.
     with safe_open(adapter / "adapter_model.safetensors", "pt") as weights:
-        if set(weights.keys()) != set(
-            get_peft_model_state_dict(tuned)
-        ):  # PEFT would only warn, and answer untuned
-            raise ValueError(
-                "the adapter does not fit the base model: its tensors are not those of its LoRA layers"
-            )
+        if set(weights.keys()) != set(get_peft_model_state_dict(tuned)):
+            what = "the adapter does not fit the base model"
+            raise ValueError(f"{what}: its tensors are not those of its LoRA layers")
     return tuned
 
 
 def fetch_base_model(description: dict[str, Any]) -> Path:
-    """The folder with the base model's files, each equal to its sha256; what the cache lacks is downloaded."""
+    """Return the folder with the base model's verified files; missing ones are downloaded."""
     identity = json.dumps(description, sort_keys=True).encode()
-    cache = Path(
-        os.environ.get("GOVERNED_FINETUNE_CACHE") or Path.home() / ".cache" / "governed-finetune"
-    )
+    default = Path.home() / ".cache" / "governed-finetune"
+    cache = Path(os.environ.get("GOVERNED_FINETUNE_CACHE") or default)
     folder = cache / "base-models" / hashlib.sha256(identity).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     for entry in description["files"]:
@@ -262,18 +258,16 @@ def fetch_base_model(description: dict[str, Any]) -> Path:
     return folder
 
 
-def _download(uri: str, path: Path, expected_sha256: str) -> None:
+def _download(uri: str, path: Path, expected: str) -> None:
     import boto3
 
     place = urlsplit(uri)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         partial = Path(scratch) / "partial"
         boto3.client("s3").download_file(place.netloc, place.path.lstrip("/"), str(partial))
-        got = _sha256(partial)
-        if got != expected_sha256:
-            raise ValueError(
-                f"{uri} is not the file of the training: expected sha256 {expected_sha256}, got {got}"
-            )
+        if (got := _sha256(partial)) != expected:
+            what = f"{uri} is not the file of the training"
+            raise ValueError(f"{what}: expected sha256 {expected}, got {got}")
         partial.replace(path)
 
 

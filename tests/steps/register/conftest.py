@@ -1,41 +1,68 @@
-"""One bed for all tests of the worker: starting it costs seconds, so executions and models are new in each test."""
+"""Fixtures for tests of the register worker.
 
+One environment serves the whole session, since starting it takes seconds. Each test gets a new
+execution with its own model and queue.
+"""
+
+import threading
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from steps.governance.identity import connect
-from steps.governance.retrying import Policy
+from steps.governance.retrying import Clock, Policy
 from steps.register import aws
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
-
-_BUDGET_SECONDS = (
-    4.0  # for each call: an outage in a test ends after seconds, and not after a minute
-)
+from steps.register.arguments import parse
+from steps.register.worker import Worker
+from tests.steps.register.support import executions, register_environment, tiny_model
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 
 @pytest.fixture(scope="session")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[beds.Bed]:
-    with beds.made(tmp_path_factory.mktemp("register")) as made:
-        yield made
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegisterEnvironment]:
+    with register_environment.started(tmp_path_factory.mktemp("register")) as started:
+        yield started
 
 
 @pytest.fixture
-def worker_environment(bed: beds.Bed, monkeypatch: pytest.MonkeyPatch) -> beds.Bed:
-    """This process is the worker: its keys, its endpoints."""
-    for name, value in bed.environment().items():
+def worker_environment(
+    environment: RegisterEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> RegisterEnvironment:
+    """Give this process the worker's keys and endpoints, and do not wait between attempts."""
+    for name, value in environment.variables().items():
         monkeypatch.setenv(name, value)
     aws.client.cache_clear()
-    monkeypatch.setattr(
-        "steps.register.worker.connect", partial(connect, policy=Policy(_BUDGET_SECONDS))
-    )
-    return bed
+    connect_without_pauses = partial(connect, policy=policy_without_pauses())
+    monkeypatch.setattr("steps.register.services.connect", connect_without_pauses)
+    monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 0)
+    return environment
+
+
+def policy_without_pauses() -> Policy:
+    """A budget of 4 s for each call, on a clock that only pauses move, and that does not wait."""
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    return Policy(4.0, Clock(monotonic=lambda: passed[0], sleep=sleep))
 
 
 @pytest.fixture
-def execution(bed: beds.Bed) -> executions.Execution:
+def execution(environment: RegisterEnvironment) -> executions.Execution:
     """A new execution whose callback waits."""
-    bed.faults()
-    return executions.new_execution(bed)
+    environment.faults()
+    return executions.new_execution(environment)
+
+
+@pytest.fixture
+def worker(worker_environment: RegisterEnvironment, execution: executions.Execution) -> Worker:
+    """A worker in this process, on the execution's own queue."""
+    return Worker(parse(execution.argv()), threading.Event())
+
+
+@pytest.fixture(scope="session")
+def base_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a tiny base model, by name."""
+    return tiny_model.base_model(tmp_path_factory.mktemp("base") / "model")

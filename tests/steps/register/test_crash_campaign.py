@@ -1,12 +1,11 @@
-"""Real workers, ended with SIGKILL after each effect, and what the next delivery makes of it.
+"""Real workers end with SIGKILL after each effect, and the next delivery completes the work.
 
-A read changes nothing, so a kill after it leaves the world as a kill after the effect before it did: by default the workers
-die after each call that changes something. `REGISTER_CAMPAIGN=full` lets them die after every call, and twice in a row.
+A read changes nothing: a kill after it leaves the same state as a kill after the effect before it.
+So by default workers die after effects only. The `long` tests kill after every call, and twice in a
+row.
 """
 
 import json
-import os
-import re
 import subprocess
 import sys
 import time
@@ -17,134 +16,213 @@ from typing import Any
 
 import pytest
 
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.register_environment import EVIDENCE, RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
-FULL = os.environ.get("REGISTER_CAMPAIGN") == "full"
 KILLED = -9
-# What cannot change anything; ReceiveMessage hides a message, which its visibility time-out undoes
-READS = re.compile(
-    r"GET |HEAD |POST (SageMaker\.(Describe|List)|secretsmanager\.Get|AmazonSQS\.(Get|Receive)|/oidc/|/$)"
-    r"|POST .*generate-temporary-credentials"
-)
-UPLOAD = re.compile(
-    rf"PUT /{beds.GOVERNED}/"
-)  # ten files in parallel: dying after the first, one in the middle, the last
+VISIBILITY_SECONDS = 8  # of message and lease; the `long` tests wait for their end
+# Ten files of a version are uploaded in parallel. Workers die after the first, a middle and the
+# last.
+PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9)]
 
 
 @dataclass
-class Zygote:
-    """The process that forks workers."""
+class Workers:
+    """The process that forks workers (support/worker_that_dies.py)."""
 
     process: subprocess.Popen[str]
-    calls: Path
 
-    def run(self, execution: executions.Execution, **command: Any) -> list[int]:
-        """Exit statuses of workers that each take one message."""
+    def run(self, execution: executions.Execution, **command: Any) -> tuple[list[int], list[str]]:
+        """Return the exit statuses of workers that each take one message, and the effects."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"argv": execution.argv()} | command) + "\n")
+        names = [execution.id, execution.model]
+        argv = execution.argv(**{"visibility-seconds": str(VISIBILITY_SECONDS)})
+        command |= {"argv": argv, "names": names}
+        self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        statuses: list[int] = json.loads(self.process.stdout.readline())["statuses"]
-        return statuses
+        answer = json.loads(self.process.stdout.readline())
+        return answer["statuses"], answer["effects"]
+
+    def killed_after_a_new_effect(
+        self, execution: executions.Execution, survived: list[str]
+    ) -> str | None:
+        """Return the effect after which the worker died; None if all of its effects are old."""
+        statuses, effects = self.run(execution, survived=survived)
+        assert statuses in ([KILLED], [0])
+        return effects[-1] if statuses == [KILLED] else None
 
     def settle(self, execution: executions.Execution, most: int = 3) -> None:
         """Deliver until the queue is empty."""
         for _ in range(most):
-            assert self.run(execution) == [0]
+            assert self.run(execution)[0] == [0]
             if execution.waiting() == 0:
                 return
         raise AssertionError(f"{execution.id} not settled after {most} deliveries")
 
 
 @pytest.fixture(scope="module")
-def zygote(bed: beds.Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    calls = tmp_path_factory.mktemp("zygote") / "calls"
+def workers(
+    environment: RegisterEnvironment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workers]:
     script = Path(__file__).with_name("support") / "worker_that_dies.py"
-    scratch = tmp_path_factory.mktemp("scratch")  # the killed leave their temporary folders behind
-    environment = beds.plain_environment(
-        **bed.environment(), PYTHONPATH=str(beds.REPOSITORY), TMPDIR=str(scratch)
+    scratch = tmp_path_factory.mktemp("scratch")  # killed workers leave their temporary folders
+    variables = register_environment.plain_variables(
+        **environment.variables(),
+        PYTHONPATH=str(register_environment.REPOSITORY),
+        TMPDIR=str(scratch),
     )
     process = subprocess.Popen(
-        [sys.executable, str(script), str(calls)],
+        [sys.executable, str(script)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=variables,
     )
     assert process.stdin is not None
     assert process.stdout is not None
     assert json.loads(process.stdout.readline()) == {"ready": True}
-    yield Zygote(process, calls)
+    workers = Workers(process)
+    clean_effects(environment, workers)  # the first worker takes seconds longer than the others
+    yield workers
     process.stdin.close()
     process.wait(20)
     process.stdout.close()
 
 
-def test_a_worker_killed_after_any_effect_is_completed_by_the_next_delivery(
-    bed: beds.Bed, zygote: Zygote
+def test_a_registration_whose_workers_die_after_each_effect_is_completed(
+    environment: RegisterEnvironment, workers: Workers
 ) -> None:
-    bed.faults()
-    calls = _calls_of_one_registration(bed, zygote)
-    places = range(1, len(calls) + 1) if FULL else _effects(calls)
-    assert len(_effects(calls)) >= 20, (
-        "the campaign shrank: fewer effects are counted than there are"
-    )
-    killed = []
-    for place in places:
-        execution = executions.new_execution(bed)
+    """Each worker dies after its first effect that no worker before it died after.
+
+    So a chain of deliveries of one execution dies after every effect, each time in the state that
+    the deaths before have left. Effects that this chain passed over are those of the next
+    execution, until a worker has no new effect.
+    """
+    environment.faults()
+    survived = list(PASSED_OVER)
+    finished_unharmed = False
+    while not finished_unharmed:
+        execution, known = executions.new_execution(environment), len(survived)
         execution.send()
-        assert zygote.run(execution, kill_after=place) == [KILLED]
-        killed.append((place, execution))
-    if FULL:
-        for place, execution in killed:
-            _wait_for_message(execution)
-            zygote.run(execution, kill_after=max(1, place // 2))
-    for place, execution in killed:
-        zygote.settle(execution)
-        try:
-            execution.check_settled()
-        except AssertionError as error:
-            raise AssertionError(
-                f"killed after call {place}, {calls[place - 1]}: {error}"
-            ) from error
-    print(f"{len(killed)} crashes, all completed")  # noqa: T201 - the campaign's size belongs in the log
+        while effect := workers.killed_after_a_new_effect(execution, survived):
+            assert effect not in survived, "two effects have the same name"
+            assert len(survived) < 60, survived
+            survived.append(effect)
+            deliver_at_once(execution)
+        finished_unharmed = len(survived) == known
+        workers.settle(execution)
+        execution.check_settled()
+    check_effects(survived)
+
+
+def deliver_at_once(execution: executions.Execution) -> None:
+    """Do what time does after a worker died: its message is visible again, and its lease ends."""
+    sqs, s3 = execution.environment.client("sqs"), execution.environment.client("s3")
+    sqs.purge_queue(QueueUrl=execution.queue_url)
+    execution.send()
+    folder = f"executions/{execution.id}/register/leases/"
+    entries = s3.list_objects_v2(Bucket=EVIDENCE, Prefix=folder).get("Contents", [])
+    released = json.dumps({"held": False, "owner": "the test"}).encode()
+    s3.put_object(Bucket=EVIDENCE, Key=f"{folder}{len(entries) + 1:06d}.json", Body=released)
+
+
+def check_effects(effects: list[str]) -> None:
+    """The campaign reached every kind of effect; it did not shrink by a change of a path."""
+    found = " ".join(effects)
+    for kind, count in {
+        "leases/": 2,  # taken, released
+        "artifact.json": 1,
+        "registered-models/create": 1,
+        "model-versions/create": 1,
+        "upload ": 10,
+        "model-versions/finalize": 1,
+        "model-versions/delete": 1,  # a version that a death left PENDING_REGISTRATION
+        "external-metadata": 2,
+        "external-lineage": 4,
+        "record.json": 1,
+        "model-versions/set-tag": 1,
+        "registered-models/alias": 1,
+        "SendPipelineExecutionStepSuccess": 1,
+        "DeleteMessage": 1,
+    }.items():
+        assert found.count(kind) >= count, (kind, effects)
 
 
 def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(
-    bed: beds.Bed, zygote: Zygote
+    environment: RegisterEnvironment, workers: Workers
 ) -> None:
-    for _ in range(3):
-        execution = executions.new_execution(bed)
-        execution.send()
-        execution.send()
-        assert zygote.run(execution, workers=2) == [0, 0]
-        if execution.waiting():
-            zygote.settle(execution)
-        execution.check_settled()
-
-
-def _calls_of_one_registration(bed: beds.Bed, zygote: Zygote) -> list[str]:
-    execution = executions.new_execution(bed)
+    execution = executions.new_execution(environment)
     execution.send()
-    assert zygote.run(execution) == [0]
+    execution.send()
+    assert workers.run(execution, workers=2)[0] == [0, 0]
+    if execution.waiting():
+        workers.settle(execution)
     execution.check_settled()
-    return zygote.calls.read_text().splitlines()
 
 
-def _effects(calls: list[str]) -> list[int]:
-    """The numbers of the calls that change something."""
-    changing = [number for number, call in enumerate(calls, 1) if not READS.match(call)]
-    uploads = [number for number in changing if UPLOAD.match(calls[number - 1])]
-    kept = {uploads[0], uploads[len(uploads) // 2], uploads[-1]}
-    return [number for number in changing if number not in uploads or number in kept]
+@pytest.mark.long
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_worker_that_dies_after_any_one_effect_is_completed_when_its_lease_ends(
+    environment: RegisterEnvironment, workers: Workers, deaths: int
+) -> None:
+    """Each effect has its own execution, and the time-outs of message and lease are real."""
+    environment.faults()
+    killed = []
+    for effect in clean_effects(environment, workers):
+        execution = executions.new_execution(environment)
+        execution.send()
+        assert workers.run(execution, dies_after=effect)[0] == [KILLED]
+        killed.append((effect, execution))
+    if deaths == 2:
+        for effect, execution in killed:
+            wait_for_message(execution)
+            workers.run(execution, survived=[effect])
+    settle_all(workers, killed)
 
 
-def _wait_for_message(execution: executions.Execution) -> None:
-    deadline = time.monotonic() + 2 * beds.VISIBILITY_SECONDS
-    sqs, names = execution.bed.client("sqs"), ["ApproximateNumberOfMessages"]
+@pytest.mark.long
+def test_a_worker_that_dies_after_any_call_is_completed(
+    environment: RegisterEnvironment, workers: Workers
+) -> None:
+    environment.faults()
+    killed, place = [], 0
+    while True:
+        place += 1
+        execution = executions.new_execution(environment)
+        execution.send()
+        if workers.run(execution, dies_at_call=place)[0] == [0]:
+            break  # it made fewer calls
+        killed.append((f"call {place}", execution))
+    assert place > 50
+    settle_all(workers, killed)
+
+
+def clean_effects(environment: RegisterEnvironment, workers: Workers) -> list[str]:
+    """The effects of one registration that nothing disturbs."""
+    execution = executions.new_execution(environment)
+    execution.send()
+    statuses, effects = workers.run(execution)
+    assert statuses == [0]
+    execution.check_settled()
+    return effects
+
+
+def settle_all(workers: Workers, killed: list[tuple[str, executions.Execution]]) -> None:
+    for place, execution in killed:
+        workers.settle(execution)
+        try:
+            execution.check_settled()
+        except AssertionError as error:
+            raise AssertionError(f"killed after {place}: {error}") from error
+    print(f"{len(killed)} deaths, all completed")  # noqa: T201 - the size belongs in the log
+
+
+def wait_for_message(execution: executions.Execution) -> None:
+    deadline = time.monotonic() + 2 * VISIBILITY_SECONDS
+    sqs, names = execution.environment.client("sqs"), ["ApproximateNumberOfMessages"]
     while time.monotonic() < deadline:
         answer = sqs.get_queue_attributes(QueueUrl=execution.queue_url, AttributeNames=names)
         if int(answer["Attributes"][names[0]]):

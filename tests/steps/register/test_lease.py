@@ -1,4 +1,4 @@
-"""One holder at a time, by the store's clock; a worker that lost its lease does not act."""
+"""A lease has one holder at a time, by S3's clock. A worker that lost its lease does not act."""
 
 import threading
 import time
@@ -10,18 +10,20 @@ from steps.governance.errors import GovernanceError, Unavailable
 from steps.register.delivery.callback_answer import shortened
 from steps.register.delivery.lease import Lease, LeaseHeld, LeaseLost
 from steps.register.delivery.lease_guard import Guard, Interrupted
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
 
 @pytest.fixture
-def folder(worker_environment: beds.Bed) -> str:
-    return f"s3://{beds.EVIDENCE}/executions/{beds.random_name(12)}/register"
+def folder(worker_environment: RegisterEnvironment) -> str:
+    name = register_environment.random_name(12)
+    return f"s3://{register_environment.EVIDENCE}/executions/{name}/register"
 
 
 def lease(folder: str, seconds: int = 30) -> Lease:
-    return Lease(beds.REGION, folder=folder, seconds=seconds)
+    return Lease(register_environment.REGION, folder=folder, seconds=seconds)
 
 
 def test_a_held_lease_is_refused_and_a_released_one_is_free(folder: str) -> None:
@@ -33,7 +35,7 @@ def test_a_held_lease_is_refused_and_a_released_one_is_free(folder: str) -> None
         next_one.check()
 
 
-def test_of_eight_at_once_one_gets_it(folder: str) -> None:
+def test_of_eight_workers_at_once_one_takes_the_lease(folder: str) -> None:
     def take(_: int) -> bool:
         try:
             lease(folder).__enter__()
@@ -45,7 +47,7 @@ def test_of_eight_at_once_one_gets_it(folder: str) -> None:
         assert sum(pool.map(take, range(8))) == 1
 
 
-def test_a_dead_workers_lease_ends_with_its_life_and_not_before(folder: str) -> None:
+def test_the_lease_of_a_dead_worker_ends_after_its_seconds_and_not_before(folder: str) -> None:
     lease(folder, seconds=2).__enter__()  # and then it is gone
     taken_at = time.monotonic()
     while True:

@@ -1,4 +1,4 @@
-"""Who may not make the worker act: malformed bodies, and messages that SageMaker does not confirm, field by field."""
+"""Malformed messages, and messages that SageMaker does not confirm, do not make the worker act."""
 
 import json
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from steps.register.delivery.message import MessageRefused, parse
 from steps.register.delivery.sagemaker_truth import State, Truth
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdefghij12"
 GOOD = {"token": "26vcYbeWsZ", "pipelineExecutionArn": ARN, "arguments": {"anything": ["goes"]}}
@@ -34,33 +34,59 @@ def test_the_token_shows_in_no_repr() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "", "null", "[]", "{", '"text"', "1e999", "{}" * 2, json.dumps(GOOD)[:-1], "[" * 100_000,
-        json.dumps(GOOD | {"token": None}), json.dumps(GOOD | {"token": 1}), json.dumps(GOOD | {"token": "short"}),
-        json.dumps(GOOD | {"token": "26vcYbeWs/"}), json.dumps(GOOD | {"token": "26vcYbeWsZ\n"}),
+        "",
+        "null",
+        "[]",
+        "{",
+        '"text"',
+        "1e999",
+        "{}" * 2,
+        json.dumps(GOOD)[:-1],
+        "[" * 100_000,
+        json.dumps(GOOD | {"token": None}),
+        json.dumps(GOOD | {"token": 1}),
+        json.dumps(GOOD | {"token": "short"}),
+        json.dumps(GOOD | {"token": "26vcYbeWs/"}),
+        json.dumps(GOOD | {"token": "26vcYbeWsZ\n"}),
         json.dumps(GOOD | {"token": "26vcYbeWsé"}),
-        json.dumps(GOOD | {"pipelineExecutionArn": None}), json.dumps(GOOD | {"pipelineExecutionArn": ["a"]}),
-        json.dumps(GOOD | {"pipelineExecutionArn": ARN + "/../x"}), json.dumps(GOOD | {"pipelineExecutionArn": ARN + "\n"}),
+        json.dumps(GOOD | {"pipelineExecutionArn": None}),
+        json.dumps(GOOD | {"pipelineExecutionArn": ["a"]}),
+        json.dumps(GOOD | {"pipelineExecutionArn": ARN + "/../x"}),
+        json.dumps(GOOD | {"pipelineExecutionArn": ARN + "\n"}),
         json.dumps(GOOD | {"pipelineExecutionArn": ARN.replace("execution", "step")}),
         json.dumps(GOOD)[:-1] + ', "token": "aaaaaaaaaa"}',
-        json.dumps(GOOD | {"padding": "x" * 300_000}), json.dumps(GOOD | {"arguments": [[]] * 100}),
+        json.dumps(GOOD | {"padding": "x" * 300_000}),
+        json.dumps(GOOD | {"arguments": [[]] * 100}),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_body_is_refused(body: str) -> None:
     with pytest.raises(MessageRefused):
         parse(body)
 
 
-@given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")) | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-).map(json.dumps))  # fmt: skip
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(
+    st.text()
+    | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+    | DOCUMENTS.map(json.dumps)
+)
 def test_any_body_is_read_or_refused(body: str) -> None:
     with suppress(MessageRefused):
         parse(body)
 
 
 @pytest.fixture
-def truth(worker_environment: beds.Bed, execution: executions.Execution) -> Truth:
-    return Truth(beds.REGION, pipeline_name=beds.PIPELINE, queue_url=execution.queue_url)
+def truth(worker_environment: RegisterEnvironment, execution: executions.Execution) -> Truth:
+    return Truth(
+        register_environment.REGION,
+        pipeline_name=register_environment.PIPELINE,
+        queue_url=execution.queue_url,
+    )
 
 
 @pytest.mark.environment
@@ -86,7 +112,7 @@ def _callback(name: str, value: Any) -> Callable[[executions.Execution], None]:
         (lambda execution: None, {"pipelineExecutionArn": ARN}, "another pipeline's execution"),
         (lambda execution: None, {"status": "Stopping"}, "a stop that SageMaker does not know of"),
         (
-            lambda execution: execution.bed.stub.executions.pop(execution.arn),
+            lambda execution: execution.environment.stub.executions.pop(execution.arn),
             {},
             "no such execution",
         ),
@@ -120,7 +146,9 @@ def test_what_sagemaker_does_not_confirm_is_refused(
 
 @pytest.mark.environment
 def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
-    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: RegisterEnvironment,
+    execution: executions.Execution,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     import threading
 
@@ -129,8 +157,8 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
 
     worker = Worker(arguments(execution.argv()), threading.Event())
     execution.send(execution.body(token="0000000000"))
-    sqs = execution.bed.client("sqs")
-    for _ in range(beds.MAX_RECEIVES):
+    sqs = execution.environment.client("sqs")
+    for _ in range(register_environment.MAX_RECEIVES):
         delivery = worker.queue.receive()
         assert delivery is not None
         assert worker.handle(delivery) is Fate.LEAVE
@@ -140,12 +168,17 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
     assert not sqs.receive_message(QueueUrl=execution.queue_url, WaitTimeSeconds=1).get("Messages")
     assert execution.waiting(execution.dead_letters_url) == 1
     assert execution.answers() == []
-    assert sum("ALERT" in record.message for record in caplog.records) == beds.MAX_RECEIVES
+    assert (
+        sum("ALERT" in record.message for record in caplog.records)
+        == register_environment.MAX_RECEIVES
+    )
 
 
 @pytest.mark.environment
 def test_a_success_of_which_there_is_no_record_raises_an_alert(
-    worker_environment: beds.Bed, execution: executions.Execution, caplog: pytest.LogCaptureFixture
+    worker_environment: RegisterEnvironment,
+    execution: executions.Execution,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     import threading
 
@@ -158,4 +191,4 @@ def test_a_success_of_which_there_is_no_record_raises_an_alert(
     delivery = worker.queue.receive()
     assert delivery is not None
     assert worker.handle(delivery) is Fate.LEAVE
-    assert "there is no record of it" in caplog.text
+    assert "but no record exists" in caplog.text

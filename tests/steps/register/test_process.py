@@ -1,4 +1,4 @@
-"""The worker as a process: how it starts, refuses to start, waits and ends."""
+"""The worker as a process: it starts or refuses to start, waits, answers, and ends."""
 
 import json
 import signal
@@ -12,9 +12,11 @@ from contextlib import contextmanager
 import pytest
 
 from steps.governance.errors import UsageError
+from steps.register import __main__ as command
+from steps.register import aws
 from steps.register.arguments import Arguments, from_environment, parse
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 GOOD = {
     "queue-url": "https://sqs.eu-west-1.amazonaws.com/000000000000/register",
@@ -26,11 +28,11 @@ GOOD = {
 }
 
 
-def argv(told: dict[str, str]) -> list[str]:
-    return [part for name, value in told.items() for part in (f"--{name}", value)]
+def argv(settings: dict[str, str]) -> list[str]:
+    return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
 
-def test_command_line_and_environment_say_the_same() -> None:
+def test_command_line_and_variables_give_the_same_settings() -> None:
     expected = Arguments(*GOOD.values(), visibility_seconds=60)
     assert parse(argv(GOOD)) == expected
     variables = {name.replace("-", "_").upper(): value for name, value in GOOD.items()}
@@ -38,15 +40,15 @@ def test_command_line_and_environment_say_the_same() -> None:
 
 
 def test_one_error_names_all_faults() -> None:
-    told = GOOD | {
+    settings = GOOD | {
         "queue-url": "register",
         "evidence-uri": "/tmp/x",
         "visibility-seconds": "2",
         "regoin": "x",
     }
-    del told["region"]
+    del settings["region"]
     with pytest.raises(UsageError) as refusal:
-        parse(argv(told))
+        parse(argv(settings))
     for fault in (
         "--queue-url",
         "--evidence-uri",
@@ -60,19 +62,19 @@ def test_one_error_names_all_faults() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_each_argument_is_required_and_checked(name: str) -> None:
     for value in (None, "", "../..", "a b", "x\ny"):
-        told = {key: kept for key, kept in GOOD.items() if key != name} | (
+        settings = {key: kept for key, kept in GOOD.items() if key != name} | (
             {name: value} if value is not None else {}
         )
         with pytest.raises(UsageError, match=f"--{name}"):
-            parse(argv(told))
+            parse(argv(settings))
 
 
 @contextmanager
-def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def started(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "steps.register", *arguments],
-        cwd=beds.REPOSITORY,
-        env=beds.plain_environment(**environment),
+        cwd=register_environment.REPOSITORY,
+        env=register_environment.plain_variables(**variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,11 +87,15 @@ def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 
 
 def test_help_names_every_argument_without_loading_a_client() -> None:
-    code = "import sys; from steps.register.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    code += "print(sorted({'boto3', 'mlflow', 'databricks', 'pydantic'} & sys.modules.keys()))"
+    code = (
+        "import sys; from steps.register.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'boto3', 'mlflow', 'databricks', 'pydantic'} & sys.modules.keys()))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=beds.REPOSITORY,
+        cwd=register_environment.REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
@@ -107,80 +113,80 @@ def test_faulty_arguments_end_with_2_and_one_message() -> None:
     assert "Traceback" not in errors
 
 
+@pytest.fixture
+def in_this_process(environment: RegisterEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `main` run here, with a worker's variables, but no handlers of logs and signals."""
+    for name, value in environment.variables().items():
+        monkeypatch.setenv(name, value)
+    aws.client.cache_clear()
+    monkeypatch.setattr(command, "configure", lambda _: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+
 @pytest.mark.environment
+@pytest.mark.usefixtures("in_this_process")
 def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
-    bed: beds.Bed, execution: executions.Execution
+    environment: RegisterEnvironment,
+    execution: executions.Execution,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    secret = {"clientId": bed.principal, "clientSecret": "dose-canary-secret"}
-    bed.client("secretsmanager").create_secret(
-        Name=f"{beds.SECRET_ID}-wrong", SecretString=json.dumps(secret)
-    )
-    with started(
-        *execution.argv(**{"databricks-secret-id": f"{beds.SECRET_ID}-wrong"}), **bed.environment()
-    ) as process:
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert f"refused the service principal {bed.principal}" in errors
-    assert "dose-canary-secret" not in output + errors
-    assert "Traceback" not in errors
+    secret = {"clientId": environment.principal, "clientSecret": "dose-canary-secret"}
+    name = f"{register_environment.SECRET_ID}-wrong"
+    environment.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(secret))
+    assert command.main(execution.argv(**{"databricks-secret-id": name})) == 1
+    shown = capsys.readouterr()
+    assert f"refused the service principal {environment.principal}" in shown.err
+    assert "dose-canary-secret" not in shown.out + shown.err
 
 
 @pytest.mark.environment
+@pytest.mark.usefixtures("in_this_process")
 def test_a_queue_without_dead_letters_is_refused(
-    bed: beds.Bed, execution: executions.Execution
+    environment: RegisterEnvironment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = bed.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
-    with started(*bed.argv(url), **bed.environment()) as process:
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "has no dead-letter queue" in errors
+    url = environment.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
+    assert command.main(environment.argv(url)) == 2
+    assert "has no dead-letter queue" in capsys.readouterr().err
 
 
 @pytest.mark.environment
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_waiting_worker_ends_at_once(
-    bed: beds.Bed, execution: executions.Execution, number: signal.Signals
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
+def test_a_running_worker_answers_shows_no_secret_and_ends_at_once(
+    environment: RegisterEnvironment, execution: executions.Execution, number: signal.Signals
 ) -> None:
-    with started(*execution.argv(), **bed.environment()) as process:
-        _wait_for_line(process, "waiting for callbacks")
-        time.sleep(0.5)  # into the long poll
-        asked_at = time.monotonic()
-        process.send_signal(number)
-        process.wait(30)
-        assert process.returncode == 0
-        assert time.monotonic() - asked_at < 10, "it sat the long poll out"
-
-
-@pytest.mark.environment
-def test_a_running_worker_answers_and_shows_no_secret(
-    bed: beds.Bed, execution: executions.Execution
-) -> None:
-    bed.faults()
-    value = bed.client("secretsmanager").get_secret_value(SecretId=beds.SECRET_ID)["SecretString"]
-    with started(*execution.argv(), **bed.environment()) as process:
+    value = environment.client("secretsmanager").get_secret_value(
+        SecretId=register_environment.SECRET_ID
+    )["SecretString"]
+    with started(*execution.argv(), **environment.variables()) as process:
         _wait_for_line(process, "waiting for callbacks")
         execution.send()
-        lines = _wait_for_line(process, "message deleted", seconds=90)
-        process.terminate()
+        lines = _wait_for_line(process, "message deleted", seconds=180)
+        time.sleep(0.5)  # it polls again, for 20 s
+        signalled = time.monotonic()
+        process.send_signal(number)
         output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert time.monotonic() - signalled < 10, "it waited for the end of the poll"
     execution.check_settled()
     for secret in (
         json.loads(value)["clientSecret"],
         execution.token,
-        bed.worker_keys["AWS_SECRET_ACCESS_KEY"],
+        environment.worker_keys["AWS_SECRET_ACCESS_KEY"],
     ):
         assert secret not in lines + output + errors
 
 
-def _wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 60) -> str:
+def _wait_for_line(process: subprocess.Popen[str], text: str, seconds: float = 120) -> str:
     assert process.stderr is not None
-    seen, patience = "", threading.Timer(seconds, process.kill)  # which ends readline
-    patience.start()
+    seen, timer = "", threading.Timer(seconds, process.kill)  # a kill ends readline
+    timer.start()
     try:
         while line := process.stderr.readline():
             seen += line
             if text in line:
                 return seen
     finally:
-        patience.cancel()
-    raise AssertionError(f"never said {text!r}: {seen}")
+        timer.cancel()
+    raise AssertionError(f"no line with {text!r}: {seen}")

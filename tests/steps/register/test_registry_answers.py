@@ -1,5 +1,6 @@
-"""What the registry answers decides, by its HTTP status: a refusal is final, no answer is not, and only a version that is
-PENDING_REGISTRATION is ever deleted for not being READY.
+"""The HTTP status of the registry's answer decides: a refusal is final, a missing answer is not.
+
+Only a version that is PENDING_REGISTRATION is deleted because it is not READY.
 """
 
 import json
@@ -79,7 +80,7 @@ def refusal(status: int, code: str, message: str = "the service's own text") -> 
         (refusal(400, "INVALID_STATE"), GovernanceError),
     ],
 )
-def test_a_status_decides_and_the_services_words_are_kept(
+def test_the_status_decides_and_the_services_own_text_is_kept(
     registry: Registry,
     server: Troubled,
     clock: FakedClock,
@@ -125,7 +126,7 @@ def test_a_read_is_repeated_and_then_unavailable(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_service_that_asks_for_an_hour_is_not_waited_for(
+def test_a_retry_after_of_an_hour_ends_the_call(
     registry: Registry, server: Troubled, clock: FakedClock, status: int
 ) -> None:
     server.script = [Answer(status, headers={"Retry-After": "3600"})]
@@ -207,7 +208,7 @@ def test_a_version_that_is_neither_ready_nor_pending_is_left_alone_and_named(
     assert {asked.split()[0] for asked in server.asked} == {"GET"}
 
 
-def test_beside_a_ready_version_the_odd_one_is_left_and_the_ready_one_counts(
+def test_if_another_version_is_ready_it_is_used_and_the_odd_one_is_left(
     registry: Registry, server: Troubled
 ) -> None:
     server.script = [

@@ -1,17 +1,15 @@
-"""A stop ends within a minute, whatever Register does at that moment: waits, works, hangs, or has lost its worker."""
+"""A stop ends within a minute: while Register waits, works, hangs, or after its worker died."""
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from steps.governance.errors import Unavailable
 from steps.governance.lineage import Lineage
-from steps.register import undoing
-from steps.register import worker as workers
+from steps.register import attempt, undoing
 from steps.register.arguments import parse
 from steps.register.delivery import stop_watch
 from steps.register.delivery.lease import Lease
@@ -19,45 +17,28 @@ from steps.register.delivery.stop_watch import Stopping, StopWatch
 from steps.register.model_registry.registry import Registry
 from steps.register.undoing import Undoing
 from steps.register.worker import Fate, Worker
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.deliveries import alerts, deliver, failure_reason
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
 
 @pytest.fixture
-def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Worker:
-    return Worker(parse(execution.argv()), threading.Event())
-
-
-@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stop watch with seconds for minutes."""
+    """A stop watch that asks every 0.1 s and answers after 1 s."""
     monkeypatch.setattr(stop_watch, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(stop_watch, "ANSWER_SECONDS", 1.0)
 
 
-def deliver(worker: Worker, **changed: Any) -> Fate:
-    for _ in range(3):  # 20 s each
-        if (delivery := worker.queue.receive()) is not None:
-            return worker.handle(replace(delivery, **changed))
-    pytest.fail("the queue holds no message any more")
-
-
 def stop(execution: executions.Execution) -> None:
-    """As StopPipelineExecution does: the status, and a second message."""
+    """Do what StopPipelineExecution does: set the status, and send a second message."""
     execution.state["status"] = "Stopping"
     execution.send(execution.body(status="Stopping"))
 
 
-def reason(execution: executions.Execution) -> str:
-    (answer,) = execution.answers()
-    assert answer["status"] == "Failed"
-    return str(answer["FailureReason"])
-
-
 def given_back(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """After how many seconds messages were given back."""
+    """Return a list that collects after how many seconds messages are given back."""
     found: list[int] = []
     plain = worker.queue.give_back
 
@@ -76,22 +57,22 @@ def until(condition: Callable[[], Any], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_a_stop_while_register_waits_for_a_schema_ends_though_nothing_can_be_undone_there(
+def test_a_stop_during_the_wait_for_a_schema_ends_although_nothing_can_be_undone(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Undoing met what registering waits for, and waited as long."""
+    """Undoing meets the missing schema that the registration waits for."""
     monkeypatch.setattr(undoing, "_TRY_SECONDS", 0.0)
     execution.state["parameters"]["ModelName"] = "edgar.nowhere.risk_analyst"
     execution.send()
-    assert deliver(worker, attempt=4) is Fate.GIVE_BACK  # and now away for 16 s
+    assert deliver(worker, attempt=4) is Fate.GIVE_BACK  # and now hidden for a while
     assert "Register waits: " in execution.state["description"]
     stop(execution)
     assert deliver(worker) is Fate.DELETE
-    assert reason(execution).startswith("stopped on request")
+    assert failure_reason(execution).startswith("stopped on request")
     assert execution.state["description"] == ""
 
 
-def test_a_workspace_that_refuses_to_undo_does_not_hold_a_stop_up_and_alerts(
+def test_if_the_workspace_does_not_let_undo_the_stop_ends_with_an_alert(
     worker: Worker,
     execution: executions.Execution,
     monkeypatch: pytest.MonkeyPatch,
@@ -99,36 +80,34 @@ def test_a_workspace_that_refuses_to_undo_does_not_hold_a_stop_up_and_alerts(
 ) -> None:
     monkeypatch.setattr(undoing, "_TRY_SECONDS", 1.0)
     monkeypatch.setattr(undoing, "_PAUSE_SECONDS", 0.1)
-    execution.bed.faults({"path": "model-versions/create$", "times": 3, "status": 503})
+    execution.environment.faults({"path": "model-versions/create$", "times": 3, "status": 503})
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
-    execution.bed.faults({"path": "model-versions/search", "times": 1000, "status": 503})
+    execution.environment.faults({"path": "model-versions/search", "times": 1000, "status": 503})
     stop(execution)
     try:
         assert deliver(worker) is Fate.DELETE
     finally:
-        execution.bed.faults()
-    assert reason(execution).startswith(
+        execution.environment.faults()
+    assert failure_reason(execution).startswith(
         "stopped on request; whether a version was left is not known"
     )
-    (alert,) = [
-        record.getMessage() for record in caplog.records if record.getMessage().startswith("ALERT")
-    ]
+    (alert,) = alerts(caplog)
     assert execution.id in alert
 
 
-def test_a_workspace_that_answers_again_in_time_is_undone(
+def test_if_the_workspace_answers_again_in_time_the_version_is_deleted(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(undoing, "_PAUSE_SECONDS", 0.1)
-    execution.bed.faults({"path": "model-versions/finalize$", "times": 3, "status": 503})
+    execution.environment.faults({"path": "model-versions/finalize$", "times": 3, "status": 503})
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     assert len(execution.versions()) == 1
-    execution.bed.faults({"path": "model-versions/search", "times": 2, "status": 503})
+    execution.environment.faults({"path": "model-versions/search", "times": 2, "status": 503})
     stop(execution)
     assert deliver(worker) is Fate.DELETE
-    assert reason(execution) == "stopped on request before the model was registered"
+    assert failure_reason(execution) == "stopped on request before the model was registered"
     assert execution.versions() == []
 
 
@@ -149,19 +128,19 @@ def test_a_stop_during_work_begins_no_further_effect(
     execution.send()
     assert deliver(worker) is Fate.DELETE
     assert len(nodes) == 1, "the second was begun after the stop"
-    assert reason(execution) == "stopped on request before the model was registered"
+    assert failure_reason(execution) == "stopped on request before the model was registered"
     assert execution.versions() == []
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_call_that_hangs_does_not_hold_a_stop_up(
+def test_a_call_that_hangs_does_not_delay_a_stop(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hanging, released = threading.Event(), threading.Event()
     plain = Registry.ensure_version
 
-    def hangs(registry: Registry, *args: Any, **told: Any) -> int:
-        made = plain(registry, *args, **told)
+    def hangs(registry: Registry, *args: Any, **named: Any) -> int:
+        made = plain(registry, *args, **named)
         hanging.set()
         assert released.wait(60)
         return made
@@ -175,18 +154,20 @@ def test_a_call_that_hangs_does_not_hold_a_stop_up(
         assert hanging.wait(60)
         stop(execution)
         until(execution.answers)
-        assert reason(execution) == undoing.LATE
+        assert failure_reason(execution) == undoing.LATE
         assert fates == []
     finally:
         released.set()
         thread.join(60)
     assert fates == [Fate.DELETE]
-    assert execution.versions() == [], "what the call had made is undone after all"
+    assert execution.versions() == [], "the version that the call made is deleted"
     assert deliver(worker) is Fate.DELETE  # the message of the stop finds the step answered
 
 
 def test_a_stop_waits_for_no_longer_than_a_minute_for_the_lease_of_a_worker_that_died(
-    worker_environment: beds.Bed, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
+    worker_environment: RegisterEnvironment,
+    execution: executions.Execution,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[int] = []
 
@@ -195,21 +176,21 @@ def test_a_stop_waits_for_no_longer_than_a_minute_for_the_lease_of_a_worker_that
             taken.append(seconds)
             super().__init__(region, folder=folder, seconds=seconds)
 
-    monkeypatch.setattr(workers, "Lease", Noted)
+    monkeypatch.setattr(attempt, "Lease", Noted)
     worker = Worker(parse(execution.argv(**{"visibility-seconds": "900"})), threading.Event())
     seconds = given_back(worker, monkeypatch)
-    folder = f"s3://{beds.EVIDENCE}/executions/{execution.id}/register"
-    died = Lease(beds.REGION, folder=folder, seconds=1).__enter__()
+    folder = f"s3://{register_environment.EVIDENCE}/executions/{execution.id}/register"
+    died = Lease(register_environment.REGION, folder=folder, seconds=1).__enter__()
     stop(execution)
     assert deliver(worker) is Fate.GIVE_BACK
     assert taken == [40]
     assert seconds[0] <= 41
     died.__exit__(None, None, None)
     assert deliver(worker) is Fate.DELETE
-    assert reason(execution).startswith("stopped on request")
+    assert failure_reason(execution).startswith("stopped on request")
 
 
-def test_a_stop_that_meets_a_fault_is_tried_again_soon_however_often_it_came(
+def test_a_stop_that_meets_a_fault_is_tried_again_after_five_seconds_each_time(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*_: Any, **__: Any) -> None:
@@ -218,23 +199,23 @@ def test_a_stop_that_meets_a_fault_is_tried_again_soon_however_often_it_came(
     seconds = given_back(worker, monkeypatch)
     stop(execution)
     with monkeypatch.context() as faulty:
-        faulty.setattr(worker._truth, "verify", unavailable)
+        faulty.setattr(worker.services.truth, "verify", unavailable)
         assert deliver(worker, attempt=4) is Fate.GIVE_BACK
     monkeypatch.setattr(Undoing, "run", unavailable)
     assert deliver(worker, attempt=4) is Fate.GIVE_BACK
     assert seconds == [5, 5]
 
 
-def test_the_watch_answers_once_and_outlives_a_sagemaker_that_does_not_answer(
+def test_the_watch_answers_once_and_survives_a_call_without_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stop_watch, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(stop_watch, "ANSWER_SECONDS", 0.1)
-    asked, answered = [], []
+    calls, answered = [], []
 
     def stopping() -> bool:
-        asked.append(1)
-        if len(asked) == 1:
+        calls.append(1)
+        if len(calls) == 1:
             raise Unavailable("no answer")
         return True
 
@@ -244,7 +225,7 @@ def test_the_watch_answers_once_and_outlives_a_sagemaker_that_does_not_answer(
         with pytest.raises(Stopping):
             watch.check()
         time.sleep(0.3)
-    assert len(asked) == 2
+    assert len(calls) == 2
     assert answered == [1]
 
 

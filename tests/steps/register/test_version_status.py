@@ -1,28 +1,20 @@
-"""A version that is neither READY nor PENDING_REGISTRATION is somebody's to look at: Register names it and deletes nothing."""
+"""Register names a version that is neither READY nor PENDING_REGISTRATION, and never deletes it."""
 
 import json
 import sqlite3
-import threading
 
 import pytest
 
-from steps.register.arguments import parse
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
-from tests.steps.register.test_worker import deliver, refused_with
+from tests.steps.register.support.deliveries import deliver, refused_with
 
 pytestmark = pytest.mark.environment
 
 
-@pytest.fixture
-def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Worker:
-    return Worker(parse(execution.argv()), threading.Event())
-
-
 def set_status(execution: executions.Execution, status: str) -> None:
-    """What the service itself would do: the workspace's own store is changed."""
-    store = sqlite3.connect(execution.bed.state / "workspace" / "workspace.sqlite")
+    """Change the status in the workspace's own store, as the service would."""
+    store = sqlite3.connect(execution.environment.state / "workspace" / "workspace.sqlite")
     with store:
         pattern = f"{execution.model}/%"
         ((key, document),) = store.execute(
@@ -40,7 +32,7 @@ def set_status(execution: executions.Execution, status: str) -> None:
 def test_a_failed_registration_is_named_and_never_deleted(
     worker: Worker, execution: executions.Execution
 ) -> None:
-    execution.bed.faults(
+    execution.environment.faults(
         {"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503}
     )
     execution.send()
@@ -56,8 +48,8 @@ def test_a_failed_registration_is_named_and_never_deleted(
     assert str(version.status).endswith("FAILED_REGISTRATION")
 
 
-def test_a_stop_leaves_it_too(worker: Worker, execution: executions.Execution) -> None:
-    execution.bed.faults(
+def test_a_stop_does_not_delete_it(worker: Worker, execution: executions.Execution) -> None:
+    execution.environment.faults(
         {"method": "POST", "path": "model-versions/finalize$", "times": 3, "status": 503}
     )
     execution.send()

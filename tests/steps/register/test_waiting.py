@@ -1,7 +1,6 @@
-"""A registration that waits says for what, where people look; nothing fails because it could not be said."""
+"""While a registration waits, the execution's description holds the reason."""
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,56 +11,50 @@ from steps.governance.errors import NotFound, Unavailable
 from steps.register.arguments import parse
 from steps.register.delivery.waiting import MARK, Waiting
 from steps.register.worker import Fate, Worker
-from tests.steps.register.support import executions
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.deliveries import deliver
+from tests.steps.register.support.register_environment import RegisterEnvironment
 from tests.steps.register.support.sagemaker_stub import Refusal
 
 pytestmark = pytest.mark.environment
 
 
-@pytest.fixture
-def worker(worker_environment: beds.Bed, execution: executions.Execution) -> Worker:
-    return Worker(parse(execution.argv()), threading.Event())
-
-
-def deliver(worker: Worker, **changed: Any) -> Fate:
-    for _ in range(3):  # 20 s each
-        if (delivery := worker.queue.receive()) is not None:
-            return worker.handle(replace(delivery, **changed))
-    pytest.fail("the queue holds no message any more")
-
-
 def refuse_versions(execution: executions.Execution, *, deliveries: int = 1) -> None:
-    """The workspace makes no version while this many messages are worked on; each tries three times."""
-    execution.bed.faults(
+    """Refuse to make a version during so many deliveries; each tries three times."""
+    execution.environment.faults(
         {"method": "POST", "path": "model-versions/create$", "times": 3 * deliveries, "status": 503}
     )
 
 
-def test_what_is_waited_for_stands_in_the_description_until_it_goes_on(
-    worker: Worker, execution: executions.Execution
+def test_the_description_names_what_is_waited_for_until_the_registration_continues(
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 2)
     execution.state["description"] = "the Tuesday run"
     refuse_versions(execution)
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     note = execution.state["description"]
     assert note.startswith(f"the Tuesday run · {MARK}no version of {execution.model} became READY")
-    assert note.endswith(f"; next attempt in 2 s (attempt 2 of {beds.MAX_RECEIVES})")
+    assert note.endswith(
+        f"; next attempt in 2 s (attempt 2 of {register_environment.MAX_RECEIVES})"
+    )
     assert deliver(worker) is Fate.DELETE
     assert execution.state["description"] == "the Tuesday run"
     execution.check_settled()
 
 
 def test_each_attempt_replaces_the_note_of_the_one_before(
-    worker: Worker, execution: executions.Execution
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_versions(execution, deliveries=2)
     execution.send()
-    assert [deliver(worker), deliver(worker, attempt=2)] == [Fate.GIVE_BACK] * 2
+    assert deliver(worker) is Fate.GIVE_BACK
+    monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 2)
+    assert deliver(worker, attempt=2) is Fate.GIVE_BACK
     assert execution.state["description"].count(MARK) == 1
     assert execution.state["description"].endswith(
-        f"next attempt in 4 s (attempt 3 of {beds.MAX_RECEIVES})"
+        f"next attempt in 4 s (attempt 3 of {register_environment.MAX_RECEIVES})"
     )
 
 
@@ -73,29 +66,31 @@ def test_a_registration_that_does_not_wait_writes_nothing(
     assert "descriptions" not in execution.state
 
 
-def test_a_schema_that_vanished_is_waited_for_and_who_makes_it_gets_the_model(
+def test_a_missing_schema_is_waited_for_and_the_model_is_registered_once_it_exists(
     worker: Worker, execution: executions.Execution
 ) -> None:
-    schema = f"edgar.{beds.random_name()}"
+    schema = f"edgar.{register_environment.random_name()}"
     execution.state["parameters"]["ModelName"] = name = f"{schema}.risk_analyst"
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     assert f"Schema '{schema}' does not exist" in execution.state["description"]
     assert execution.answers() == []
-    execution.bed.admin().schemas.create(schema.split(".")[1], "edgar")
+    execution.environment.admin().schemas.create(schema.split(".")[1], "edgar")
     rights = ("USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE")
-    execution.bed.change_grant("SCHEMA", schema, execution.bed.principal, "add", *rights)
+    execution.environment.change_grant(
+        "SCHEMA", schema, execution.environment.principal, "add", *rights
+    )
     assert deliver(worker) is Fate.DELETE
     execution.model = name
     execution.check_settled()
 
 
-def test_a_schema_that_stays_away_fails_the_step_with_the_reason_on_the_last_receive(
+def test_a_schema_that_is_never_created_fails_the_step_on_the_last_receive(
     worker: Worker, execution: executions.Execution
 ) -> None:
     execution.state["parameters"]["ModelName"] = "edgar.nowhere.risk_analyst"
     execution.send()
-    assert deliver(worker, attempt=beds.MAX_RECEIVES) is Fate.LEAVE
+    assert deliver(worker, attempt=register_environment.MAX_RECEIVES) is Fate.LEAVE
     (answer,) = execution.answers()
     assert answer["status"] == "Failed"
     assert "Schema 'edgar.nowhere' does not exist" in answer["FailureReason"]
@@ -110,7 +105,9 @@ def test_a_note_that_is_refused_is_logged_and_fails_nothing(
     def refused(_: dict[str, Any]) -> None:
         raise Refusal("AccessDeniedException", "no")
 
-    monkeypatch.setattr(execution.bed.stub, "UpdatePipelineExecution", refused, raising=False)
+    monkeypatch.setattr(
+        execution.environment.stub, "UpdatePipelineExecution", refused, raising=False
+    )
     refuse_versions(execution)
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
@@ -122,8 +119,8 @@ def test_a_note_that_is_refused_is_logged_and_fails_nothing(
     execution.check_settled()
 
 
-def test_a_worker_that_ends_says_that_the_message_waits_for_another(
-    worker_environment: beds.Bed, execution: executions.Execution
+def test_a_worker_that_ends_notes_that_the_message_waits_for_another_worker(
+    worker_environment: RegisterEnvironment, execution: executions.Execution
 ) -> None:
     stop = threading.Event()
     worker = Worker(parse(execution.argv()), stop)
@@ -139,7 +136,7 @@ def test_an_unforeseen_error_is_named_by_its_class_only(
     def broken(_: str) -> None:
         raise ValueError("clientSecret=dose-canary")
 
-    monkeypatch.setattr(worker._facts, "read", broken)
+    monkeypatch.setattr(worker.services.facts, "read", broken)
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     assert "an unforeseen ValueError" in execution.state["description"]
@@ -147,11 +144,11 @@ def test_an_unforeseen_error_is_named_by_its_class_only(
 
 
 @pytest.mark.parametrize("own", ["", "x" * 200, "x" * 2500, "x" * 3072])
-def test_a_note_is_one_line_within_the_limit_and_keeps_what_a_person_wrote(
-    worker_environment: beds.Bed, execution: executions.Execution, own: str
+def test_a_note_is_one_line_within_the_limit_and_keeps_the_text_before_it(
+    worker_environment: RegisterEnvironment, execution: executions.Execution, own: str
 ) -> None:
     execution.state["description"] = own
-    waiting = Waiting(beds.REGION)
+    waiting = Waiting(register_environment.REGION)
     waiting.note(execution.arn, "no\n  answer " + "y" * 5000, seconds=512, attempt=10, most=10)
     text = execution.state["description"]
     assert text.startswith(own)
@@ -171,31 +168,31 @@ def test_a_note_is_one_line_within_the_limit_and_keeps_what_a_person_wrote(
         (None, Fate.DELETE),
     ],
 )
-def test_what_the_workspace_does_not_find_is_waited_for_and_what_aws_does_not_find_is_not(
+def test_a_missing_object_of_the_workspace_is_waited_for_and_one_of_aws_is_not(
     worker: Worker,
     execution: executions.Execution,
     monkeypatch: pytest.MonkeyPatch,
     cause: Exception | None,
     fate: Fate,
 ) -> None:
-    """A person may create a schema again; evidence that is not there will not come."""
+    """A person may create a schema again. Missing evidence will not appear later."""
 
     def absent(_: str) -> None:
         raise NotFound("nothing there") from cause
 
-    monkeypatch.setattr(worker._facts, "read", absent)
+    monkeypatch.setattr(worker.services.facts, "read", absent)
     execution.send()
     assert deliver(worker) is fate
     assert len(execution.answers()) == (fate is Fate.DELETE)
 
 
-def test_a_silent_sagemaker_is_no_reason_to_fail(
+def test_a_description_that_cannot_be_read_does_not_fail_the_registration(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def silent(_: str) -> None:
         raise Unavailable("no answer")
 
-    monkeypatch.setattr(worker._waiting, "_description", silent)
+    monkeypatch.setattr(worker.services.waiting, "_description", silent)
     execution.send()
     assert deliver(worker) is Fate.DELETE
     execution.check_settled()

@@ -1,4 +1,4 @@
-"""Model archives, good and bad, made byte by byte where tarfile is too polite."""
+"""Model archives, good and bad. Safetensors files are made byte by byte."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
 
 
 def adapter_files() -> dict[str, bytes]:
-    """The least a good archive holds, without its manifest."""
+    """The smallest set of files of a good archive, without its manifest."""
     weights = {
         LORA.format("A"): ("F32", [4, 8], bytes(128)),
         LORA.format("B"): ("F32", [8, 4], bytes(128)),
@@ -45,7 +45,7 @@ def adapter_files() -> dict[str, bytes]:
 
 
 def entries(files: dict[str, bytes]) -> list[FileEntry]:
-    """What Train's manifest says of these files."""
+    """The entries of these files in Train's manifest."""
     return [
         FileEntry(path=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in sorted(files.items())

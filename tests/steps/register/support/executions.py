@@ -1,4 +1,8 @@
-"""Executions that stand where Register begins: Prepare and Train have left their evidence, the callback's message waits."""
+"""Executions whose Register step waits: Prepare and Train are done, no message is sent yet.
+
+execution = new_execution(environment)
+execution.send()
+"""
 
 import json
 import secrets
@@ -10,27 +14,31 @@ from databricks.sdk.service import catalog as uc
 
 from steps.governance.manifest import Prepared, Trained
 from tests.steps.register.support import archives
+from tests.steps.register.support.execution_state import (
+    execution_state,
+    prepare_job,
+    training_job,
+)
 from tests.steps.register.support.register_environment import (
     ACCOUNT,
     ARTIFACTS,
     CURATED,
     EVIDENCE,
     GOVERNED,
-    HEX,
     MAX_RECEIVES,
     PIPELINE,
     RAW,
     REGION,
-    Bed,
+    RegisterEnvironment,
     random_name,
 )
 
 
 @dataclass
 class Execution:
-    """One execution whose Register step waits; with what a test may want to change before or after."""
+    """One execution whose Register step waits, and what a test may change or read."""
 
-    bed: Bed
+    environment: RegisterEnvironment
     arn: str
     model: str
     token: str
@@ -46,8 +54,8 @@ class Execution:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the stub answers about this execution."""
-        return self.bed.stub.executions[self.arn]
+        """The stub's answers about this execution."""
+        return self.environment.stub.executions[self.arn]
 
     @property
     def step(self) -> dict[str, Any]:
@@ -59,21 +67,25 @@ class Execution:
         return json.dumps({name: value for name, value in message.items() if value is not None})
 
     def send(self, body: str | None = None) -> None:
-        self.bed.client("sqs").send_message(
+        self.environment.client("sqs").send_message(
             QueueUrl=self.queue_url, MessageBody=body or self.body()
         )
 
     def answers(self) -> list[dict[str, Any]]:
-        return [answer for answer in self.bed.stub.answers if answer["CallbackToken"] == self.token]
+        return [
+            answer
+            for answer in self.environment.stub.answers
+            if answer["CallbackToken"] == self.token
+        ]
 
     def argv(self, **changed: str) -> list[str]:
         """The command line of a worker on this execution's own queue."""
-        return self.bed.argv(self.queue_url, **changed)
+        return self.environment.argv(self.queue_url, **changed)
 
     def waiting(self, queue_url: str | None = None) -> int:
         """Messages in a queue, hidden ones included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        sqs = self.bed.client("sqs")
+        sqs = self.environment.client("sqs")
         answer = sqs.get_queue_attributes(
             QueueUrl=queue_url or self.queue_url, AttributeNames=names
         )
@@ -82,15 +94,15 @@ class Execution:
     def versions(self) -> list[uc.ModelVersionInfo]:
         """The model's versions, as an administrator sees them."""
         try:
-            return list(self.bed.admin().model_versions.list(self.model))
+            return list(self.environment.admin().model_versions.list(self.model))
         except NotFound:
             return []
 
     def check_settled(self) -> None:
-        """One version, READY, with its alias; two nodes; four edges; one answer; nothing left in the queue."""
+        """Check: one READY version with alias, two nodes, four edges, one answer, no message."""
         (version,) = self.versions()
         assert version.status is uc.ModelVersionInfoStatus.READY
-        admin = self.bed.admin()
+        admin = self.environment.admin()
         record = self.evidence("record.json")
         assert record["model"]["version"] == version.version
         by_alias = admin.model_versions.get_by_alias(self.model, "challenger")
@@ -112,26 +124,38 @@ class Execution:
         assert self.step["StepStatus"] == "Succeeded"
         assert self.waiting() == 0
 
+    def check_dead_lettered(self) -> None:
+        """The queue delivers the message no more: it is in the dead-letter queue."""
+        sqs = self.environment.client("sqs")
+        answer = sqs.receive_message(QueueUrl=self.queue_url, WaitTimeSeconds=1)
+        assert not answer.get("Messages")
+        assert self.waiting(self.dead_letters_url) == 1
+
     def replace_artifact(self, content: bytes) -> None:
-        self.bed.client("s3").put_object(Bucket=ARTIFACTS, Key=self.artifact_key, Body=content)
+        self.environment.client("s3").put_object(
+            Bucket=ARTIFACTS, Key=self.artifact_key, Body=content
+        )
 
     def evidence(self, name: str) -> dict[str, Any]:
         key = f"executions/{self.id}/register/{name}"
-        return json.load(self.bed.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
+        return json.load(self.environment.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
 
 
 def new_execution(
-    bed: Bed, files: dict[str, bytes] | None = None, *, base: dict[str, bytes] | None = None
+    environment: RegisterEnvironment,
+    files: dict[str, bytes] | None = None,
+    *,
+    base: dict[str, bytes] | None = None,
 ) -> Execution:
     """An execution with jobs, manifests and archive, whose callback waits."""
     number = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
     pipeline_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PIPELINE}"
     arn = f"{pipeline_arn}/execution/{number}"
     files = files or archives.adapter_files()
-    base_uri, mirror_sha256 = _put_base_model(bed, base or {"config.json": b"{}"})
+    base_uri, mirror_sha256 = _put_base_model(environment, base or {"config.json": b"{}"})
     prepared = _prepared(arn)
     trained = _trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
-    s3 = bed.client("s3")
+    s3 = environment.client("s3")
     for step, manifest in (("prepare", prepared), (f"train/{trained.training_job}", trained)):
         key = f"executions/{number}/{step}/manifest.json"
         s3.put_object(Bucket=EVIDENCE, Key=key, Body=manifest.to_bytes(), IfNoneMatch="*")
@@ -141,17 +165,19 @@ def new_execution(
         Key=artifact_key,
         Body=archives.packed(files | {"manifest.json": trained.to_bytes()}),
     )
-    queue_url, dead_letters_url = _new_queue(bed, number)
+    queue_url, dead_letters_url = _new_queue(environment, number)
     model, token = f"edgar.models.{random_name()}", secrets.token_hex(5)
-    bed.stub.executions[arn] = _answers(
-        arn, model, token, trained, base_uri, artifact_key, queue_url
-    )
+    job = trained.training_job
+    environment.stub.executions[arn] = execution_state(arn, model, callback=(token, queue_url)) | {
+        "prepare_job": prepare_job(arn),
+        "training_job": training_job(arn, job, artifact_key=artifact_key, base_uri=base_uri),
+    }
     return Execution(
-        bed, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
+        environment, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
     )
 
 
-def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
+def _put_base_model(environment: RegisterEnvironment, files: dict[str, bytes]) -> tuple[str, str]:
     mirror = {
         "name": "tiny",
         "revision": "0" * 40,
@@ -160,7 +186,7 @@ def _put_base_model(bed: Bed, files: dict[str, bytes]) -> tuple[str, str]:
     content = json.dumps(mirror).encode()
     prefix = f"base-models/tiny/{archives.entries({'m': content})[0].sha256[:40]}"
     for name, body in (files | {"mirror.json": content}).items():
-        bed.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
+        environment.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
     return f"s3://{ARTIFACTS}/{prefix}/", archives.entries({"m": content})[0].sha256
 
 
@@ -171,7 +197,12 @@ def _prepared(arn: str) -> Prepared:
             "execution_arn": arn,
             "created_at": "2026-11-22T05:00:00Z",
             "principal": "prepare",
-            "source": {"table": RAW, "table_id": "raw-id", "location": f"s3://{GOVERNED}/raw/filings", "version": 0},
+            "source": {
+                "table": RAW,
+                "table_id": "raw-id",
+                "location": f"s3://{GOVERNED}/raw/filings",
+                "version": 0,
+            },
             "target": {
                 "table": CURATED,
                 "table_id": "curated-id",
@@ -184,11 +215,18 @@ def _prepared(arn: str) -> Prepared:
             "schema_sha256": "0" * 64,
             "template": "risk-factor-heading/1",
             "counts": {
-                "filings_read": 2, "filings_kept": 1, "filings_rejected": 1, "examples_train": 1, "examples_eval": 1,
-                "examples_rejected": 0, "companies_train": 1, "companies_eval": 1, "rejected_by_reason": {},
+                "filings_read": 2,
+                "filings_kept": 1,
+                "filings_rejected": 1,
+                "examples_train": 1,
+                "examples_eval": 1,
+                "examples_rejected": 0,
+                "companies_train": 1,
+                "companies_eval": 1,
+                "rejected_by_reason": {},
             },
         }
-    )  # fmt: skip
+    )
 
 
 def _trained(
@@ -232,97 +270,12 @@ def _trained(
     )
 
 
-def _new_queue(bed: Bed, number: str) -> tuple[str, str]:
+def _new_queue(environment: RegisterEnvironment, number: str) -> tuple[str, str]:
     """Each execution has its own queue, so that tests do not take each other's messages."""
-    sqs = bed.client("sqs")
+    sqs = environment.client("sqs")
     dead_letters_url = sqs.create_queue(QueueName=f"register-{number}-dead")["QueueUrl"]
     target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-{number}-dead"
     redrive = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": MAX_RECEIVES})
     return sqs.create_queue(QueueName=f"register-{number}", Attributes={"RedrivePolicy": redrive})[
         "QueueUrl"
     ], dead_letters_url
-
-
-def _answers(
-    arn: str,
-    model: str,
-    token: str,
-    trained: Trained,
-    base_uri: str,
-    artifact_key: str,
-    queue_url: str,
-) -> dict[str, Any]:
-    job_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{trained.training_job}"
-    run_id = f"run{arn[-12:]}"
-    steps = [
-        ("Prepare", "Succeeded", {"EMRServerless": {"ApplicationId": "app1", "JobRunId": run_id}}),
-        ("Train", "Succeeded", {"TrainingJob": {"Arn": job_arn}}),
-        ("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
-        ("Register", "Executing", {"Callback": {"CallbackToken": token, "SqsQueueUrl": queue_url}}),
-    ]
-    listed = [
-        {"StepName": name, "StepStatus": status, "Metadata": metadata}
-        for name, status, metadata in steps
-    ]
-    defaults = {
-        "RawTable": RAW,
-        "CuratedTable": CURATED,
-        "ModelAlias": "challenger",
-        "MaxEvalLoss": 2.5,
-    }
-    parameters = [
-        {"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()
-    ]
-    return {
-        "arn": arn,
-        "pipeline_arn": arn.split("/execution/")[0],
-        "status": "Executing",
-        "steps": listed,
-        "callback": listed[-1],
-        "parameters": {"ModelName": model},
-        "definition": json.dumps(
-            {
-                "Version": "2020-12-01",
-                "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}],
-            }
-        ),
-        "prepare_job": {
-            "applicationId": "app1",
-            "jobRunId": run_id,
-            "arn": f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/app1/jobruns/{run_id}",
-            "state": "SUCCESS",
-            "executionRole": f"arn:aws:iam::{ACCOUNT}:role/prepare",
-            "releaseLabel": "emr-spark-8.0.0",
-            "jobDriver": {
-                "sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}
-            },
-        },
-        "training_job": {
-            "TrainingJobName": trained.training_job,
-            "TrainingJobArn": job_arn,
-            "TrainingJobStatus": "Completed",
-            "ModelArtifacts": {"S3ModelArtifacts": f"s3://{ARTIFACTS}/{artifact_key}"},
-            "FinalMetricDataList": [
-                {"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}
-            ],
-            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
-            "AlgorithmSpecification": {
-                "TrainingImage": "registry/train@sha256:" + HEX * 4,
-                "TrainingInputMode": "File",
-            },
-            "ResourceConfig": {
-                "InstanceType": "ml.g5.16xlarge",
-                "InstanceCount": 1,
-                "VolumeSizeInGB": 100,
-            },
-            "HyperParameters": {"execution_arn": arn, "seed": "17"},
-            "InputDataConfig": [
-                {
-                    "ChannelName": "model",
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": base_uri}},
-                }
-            ],
-            "TrainingStartTime": 1795323600.0,
-            "TrainingEndTime": 1795323700.0,
-        },
-    }

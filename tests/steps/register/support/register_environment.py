@@ -1,5 +1,7 @@
-"""A place to register in: real S3, SQS, STS and Secrets Manager (ministack, IAM enforced), a real workspace process with
-faults on demand, SageMaker's answers from a stub. What is registered in it stands in `executions`.
+"""The services that tests register with.
+
+AWS is ministack (S3, SQS, STS, Secrets Manager, with IAM enforced). The workspace is a process that
+makes faults on demand. SageMaker is a stub. `executions` makes what is registered.
 """
 
 # ruff: noqa: S310 - our own loopback URLs
@@ -30,14 +32,14 @@ REGION, ACCOUNT, PIPELINE = "us-east-1", "000000000000", "governed-finetune-test
 GOVERNED, EVIDENCE, ARTIFACTS = "gf-governed", "gf-evidence", "gf-artifacts"
 SECRET_ID, EXTERNAL_ID = "gf/databricks/register", "the-metastores-external-id"
 RAW, CURATED = "edgar.raw.filings", "edgar.curated.risk_factor_examples"
-VISIBILITY_SECONDS = 8
+VISIBILITY_SECONDS = 30  # of messages and leases; a heartbeat may be late by 20 s
 MAX_RECEIVES = 5
 HEX = "0123456789abcdef"
 
 
 @dataclass
-class Bed:
-    """Everything that runs, and what a worker is told."""
+class RegisterEnvironment:
+    """The running services, and the settings of a worker that uses them."""
 
     endpoint: str
     host: str
@@ -49,7 +51,7 @@ class Bed:
     clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str) -> Any:
-        """As the account's root."""
+        """A client with the rights of the account's root."""
         if service not in self.clients:
             self.clients[service] = self._client(service)
         return self.clients[service]
@@ -86,8 +88,8 @@ class Bed:
         with urllib.request.urlopen(f"{self.host}/_test/faults", timeout=5) as answer:
             return sum(rule["times"] for rule in json.load(answer))
 
-    def environment(self) -> dict[str, str]:
-        """What the worker's process gets: the register role's keys and the endpoints."""
+    def variables(self) -> dict[str, str]:
+        """The environment variables of a worker: the register role's keys and the endpoints."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_SAGEMAKER": self.sagemaker_url,
@@ -99,8 +101,8 @@ class Bed:
         }
 
     def argv(self, queue_url: str, **changed: str) -> list[str]:
-        """The worker's command line."""
-        told = {
+        """The command line of a worker."""
+        settings = {
             "queue-url": queue_url,
             "pipeline-name": PIPELINE,
             "databricks-host": self.host,
@@ -109,12 +111,15 @@ class Bed:
             "region": REGION,
             "visibility-seconds": str(VISIBILITY_SECONDS),
         } | changed
-        return [part for name, value in told.items() for part in (f"--{name}", value)]
+        return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
     def change_grant(
         self, kind: str, name: str, principal: str, change: str, *privileges: str
     ) -> None:
-        """By REST: the SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA. `change`: add, remove."""
+        """Change a grant by REST; `change` is add or remove.
+
+        The SDK's enumeration lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA.
+        """
         admin = self.admin()
         if kind == "METASTORE":
             name = str(admin.metastores.summary().metastore_id)
@@ -123,17 +128,17 @@ class Bed:
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[Bed]:
-    """Start everything, set it up, and end it."""
+def started(folder: Path) -> Iterator[RegisterEnvironment]:
+    """Start all services, set them up, and end them."""
     with ExitStack() as stack:
         stub = SageMakerStub()
         url = stack.enter_context(serving(stub))
         endpoint = stack.enter_context(_ministack(folder))
-        bed = Bed(endpoint, "", url, stub, folder)
-        control_plane = _set_up_aws(bed)
-        bed.host = stack.enter_context(_workspace(bed, control_plane))
-        _set_up_workspace(bed)
-        yield bed
+        environment = RegisterEnvironment(endpoint, "", url, stub, folder)
+        control_plane = _set_up_aws(environment)
+        environment.host = stack.enter_context(_workspace(environment, control_plane))
+        _set_up_workspace(environment)
+        yield environment
 
 
 def free_port() -> int:
@@ -142,7 +147,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def plain_environment(**extra: str) -> dict[str, str]:
+def plain_variables(**extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return (
         kept
@@ -158,22 +163,22 @@ def plain_environment(**extra: str) -> dict[str, str]:
 @contextmanager
 def _ministack(folder: Path) -> Iterator[str]:
     port = free_port()
-    started = plain_environment(
+    variables = plain_variables(
         GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", AUTH="true"
     )
     with (folder / "ministack.log").open("wb") as log:
         command = [str(Path(sys.executable).with_name("ministack"))]
-        process = subprocess.Popen(command, env=started, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
         try:
             _wait_for(f"http://127.0.0.1:{port}/_ministack/ready")
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
+            process.kill()  # nothing of it is kept
             process.wait(20)
 
 
 @contextmanager
-def _workspace(bed: Bed, control_plane: dict[str, str]) -> Iterator[str]:
+def _workspace(environment: RegisterEnvironment, control_plane: dict[str, str]) -> Iterator[str]:
     command = [
         sys.executable,
         "-m",
@@ -181,22 +186,22 @@ def _workspace(bed: Bed, control_plane: dict[str, str]) -> Iterator[str]:
         "--port",
         str(free_port()),
         "--state",
-        str(bed.state),
+        str(environment.state),
     ]
     command += [
         "--tracking-url",
         "http://127.0.0.1:9",
         "--aws-endpoint",
-        bed.endpoint,
+        environment.endpoint,
         "--storage-bucket",
         GOVERNED,
     ]
     command += ["--external-id", EXTERNAL_ID, "--enable-faults"]
-    with (bed.state / "workspace.log").open("wb") as log:
+    with (environment.state / "workspace.log").open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env=plain_environment(**control_plane),
+            env=plain_variables(**control_plane),
             stdout=subprocess.PIPE,
             stderr=log,
         )
@@ -221,21 +226,21 @@ def _wait_for(url: str) -> None:
             return
 
 
-def _set_up_aws(bed: Bed) -> dict[str, str]:
-    """Buckets, queues, the worker's key with what the register role may do, and the control plane's key."""
-    s3 = bed.client("s3")
+def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
+    """Make the buckets, the worker's key with the register role's rights, Unity Catalog's key."""
+    s3 = environment.client("s3")
     for bucket in (GOVERNED, EVIDENCE, ARTIFACTS):
         s3.create_bucket(Bucket=bucket)
     for bucket in (EVIDENCE, ARTIFACTS):
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    bed.worker_keys = _user(bed, "register", *_worker_policy())
+    environment.worker_keys = _user(environment, "register", *_worker_policy())
     storage_role = f"arn:aws:iam::{ACCOUNT}:role/uc-storage"
-    keys = _user(bed, "unity-catalog", _allow(["sts:AssumeRole"], storage_role))
+    keys = _user(environment, "unity-catalog", _allow(["sts:AssumeRole"], storage_role))
     trust = _allow(["sts:AssumeRole"]) | {
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/unity-catalog"},
         "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
     }
-    iam = bed.client("iam")
+    iam = environment.client("iam")
     iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=_policy(trust))
     whole = _allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
     iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=_policy(whole))
@@ -243,7 +248,7 @@ def _set_up_aws(bed: Bed) -> dict[str, str]:
 
 
 def _worker_policy() -> list[dict[str, Any]]:
-    """The register role, as conf/infrastructure gives it: read truth and archive, write evidence once, nothing governed."""
+    """The rights of the register role in conf/infrastructure."""
     return [
         _allow(
             ["secretsmanager:GetSecretValue"],
@@ -266,8 +271,10 @@ def _worker_policy() -> list[dict[str, Any]]:
     ]
 
 
-def _user(bed: Bed, name: str, *statements: dict[str, Any]) -> dict[str, str]:
-    iam = bed.client("iam")
+def _user(
+    environment: RegisterEnvironment, name: str, *statements: dict[str, Any]
+) -> dict[str, str]:
+    iam = environment.client("iam")
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=_policy(*statements))
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -287,9 +294,9 @@ def _policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _set_up_workspace(bed: Bed) -> None:
-    """The catalog and its tables, and the principal `register` with its grants of docs/architecture.md."""
-    admin = bed.admin()
+def _set_up_workspace(environment: RegisterEnvironment) -> None:
+    """Make the catalog, its tables, and the principal `register` with its grants."""
+    admin = environment.admin()
     role = uc.AwsIamRoleRequest(role_arn=f"arn:aws:iam::{ACCOUNT}:role/uc-storage")
     admin.storage_credentials.create("storage", aws_iam_role=role)
     for name in ("raw", "curated"):
@@ -300,8 +307,8 @@ def _set_up_workspace(bed: Bed) -> None:
     me = str(admin.current_user.me().user_name)
     for full_name in (RAW, CURATED):
         _, schema, name = full_name.split(".")
-        bed.change_grant("SCHEMA", f"edgar.{schema}", me, "add", "EXTERNAL_USE_SCHEMA")
-        bed.change_grant("EXTERNAL_LOCATION", schema, me, "add", "EXTERNAL_USE_LOCATION")
+        environment.change_grant("SCHEMA", f"edgar.{schema}", me, "add", "EXTERNAL_USE_SCHEMA")
+        environment.change_grant("EXTERNAL_LOCATION", schema, me, "add", "EXTERNAL_USE_LOCATION")
         admin.tables.create(
             name=name,
             catalog_name="edgar",
@@ -312,14 +319,16 @@ def _set_up_workspace(bed: Bed) -> None:
         )
     made = admin.service_principals.create(display_name="register")
     secret = admin.service_principal_secrets_proxy.create(str(made.id)).secret
-    bed.principal = str(made.application_id)
-    value = {"clientId": bed.principal, "clientSecret": secret}
-    bed.client("secretsmanager").create_secret(Name=SECRET_ID, SecretString=json.dumps(value))
-    grant_register(bed)
+    environment.principal = str(made.application_id)
+    value = {"clientId": environment.principal, "clientSecret": secret}
+    environment.client("secretsmanager").create_secret(
+        Name=SECRET_ID, SecretString=json.dumps(value)
+    )
+    grant_register(environment)
 
 
-def grant_register(bed: Bed) -> None:
-    """The register principal's rights."""
+def grant_register(environment: RegisterEnvironment) -> None:
+    """Grant the register principal its rights (docs/architecture.md)."""
     for kind, name, *privileges in (
         ("CATALOG", "edgar", "USE_CATALOG"),
         ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT"),
@@ -327,7 +336,7 @@ def grant_register(bed: Bed) -> None:
         ("SCHEMA", "edgar.models", "USE_SCHEMA", "CREATE_MODEL", "CREATE_MODEL_VERSION", "EXECUTE"),
         ("METASTORE", "", "CREATE_EXTERNAL_METADATA"),
     ):
-        bed.change_grant(kind, name, bed.principal, "add", *privileges)
+        environment.change_grant(kind, name, environment.principal, "add", *privileges)
 
 
 def random_name(length: int = 8) -> str:

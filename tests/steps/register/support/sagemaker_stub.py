@@ -1,7 +1,8 @@
-"""The control planes a registration reads: SageMaker's pipeline calls and EMR Serverless' GetJobRun, over HTTP, from a dict.
+"""A stub of SageMaker's pipeline calls and of EMR Serverless' GetJobRun, over HTTP.
 
-pipeline/local/aws runs real executions; here a test says what SageMaker would say, in states no honest run would reach.
-The callback tokens follow SageMaker's rules: answered once, the same answer with the same ClientRequestToken again is fine.
+pipeline/local/aws runs real executions. Here a test sets SageMaker's answers itself, also for
+states that a real execution does not reach. Callback tokens follow SageMaker's rules: a step is
+answered once, and the same answer with the same ClientRequestToken may be repeated.
 """
 
 # ruff: noqa: N802 - the methods are SageMaker's actions, by their names
@@ -15,11 +16,11 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """An error answer: its code and its text."""
+    """An error answer, with its code and its text."""
 
 
 class SageMakerStub:
-    """`executions[arn]` holds what each call answers; `answers` what was answered, every call of it."""
+    """`executions[arn]` holds the answers of each call; `answers` collects the answers to steps."""
 
     def __init__(self) -> None:
         self.executions: dict[str, dict[str, Any]] = {}
@@ -110,7 +111,7 @@ class SageMakerStub:
 
 @contextmanager
 def serving(stub: SageMakerStub) -> Iterator[str]:
-    """The stub's URL while it serves."""
+    """Serve the stub, and yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -138,7 +139,7 @@ def serving(stub: SageMakerStub) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

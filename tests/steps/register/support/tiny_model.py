@@ -7,21 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.steps.register.support import archives
-from tests.steps.register.support import register_environment as beds
+from tests.steps.register.support import archives, register_environment
 
 RANK = 4
 
 
 def base_model(folder: Path) -> dict[str, bytes]:
-    """Make the base model in `folder`; return its files by name, without its mirror.json."""
+    """Write the base model into `folder`; return its files by name, without mirror.json."""
     command = [sys.executable, "-m", "pipeline.local.setup.tiny_model", "--output", str(folder)]
-    subprocess.run(command, cwd=beds.REPOSITORY, check=True, capture_output=True)
+    subprocess.run(command, cwd=register_environment.REPOSITORY, check=True, capture_output=True)
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "mirror.json"}
 
 
 def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
-    """A LoRA adapter on the query projections, large enough to be heard."""
+    """A LoRA adapter on the query projections, large enough to change the answers."""
     chance, text = random.Random(1), json.loads(base["config.json"])["text_config"]  # noqa: S311
     width, attention = text["hidden_size"], text["num_attention_heads"] * text["head_dim"]
 

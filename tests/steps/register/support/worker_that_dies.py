@@ -1,50 +1,97 @@
-"""Workers that die where they are told to: `python worker_that_dies.py CALLS_FILE`, then one JSON command per line.
+"""A process that forks register workers and ends them with SIGKILL after a chosen call.
 
-    {"argv": […], "kill_after": 12}   fork a worker, let it take one message, end it with SIGKILL after its 12th external call
+    python worker_that_dies.py          then one JSON command per line on stdin
 
-mlflow takes seconds to import, so it is imported once here and each worker is a fork. Every HTTP call of every client (botocore,
-requests, mlflow's upload threads) passes urllib3's `urlopen`: that is where calls are counted, and where the process ends, with
-no chance to clean up. The calls stand in CALLS_FILE, one line each.
+    {"argv": […]}                        one worker that handles one message
+    {"argv": […], "workers": 2}          two workers at the same time
+    {"argv": […], "survived": […]}       it dies after its first effect that is not in this list
+    {"argv": […], "dies_after": "…"}     it dies after this effect
+    {"argv": […], "dies_at_call": 12}    it dies after this call, reads included
+
+"names" lists names of the execution, which are left out of the effects. Each answer line holds the
+exit statuses and the last worker's effects.
+
+Importing mlflow and what a registration imports takes 8 s, and loading botocore's models another 1
+s. So this process imports what its first worker imported, and each worker is a fork of it.
+
+Every HTTP call of every client (botocore, requests, mlflow's upload threads) goes through urllib3's
+`urlopen`: there calls are counted, and there a worker ends, without any clean-up. The threads
+"heartbeat" and "stop-watch" call by the clock, so their calls are not counted.
 """
 
+import importlib
+import io
 import json
 import os
+import re
 import signal
 import sys
+import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import urllib3.connectionpool
 
 from steps.governance.errors import GovernanceError
+from steps.register import aws
 from steps.register.arguments import parse
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.worker import Worker
 
+# Calls that change nothing. ReceiveMessage hides a message, but only for its visibility time-out.
+_READS = re.compile(
+    r"GET |HEAD |POST (SageMaker\.(Describe|List)|secretsmanager\.Get|AmazonSQS\.(Get|Receive))"
+    r"|POST (/oidc/|/ )|POST .*generate-temporary-credentials"
+)
+_UPLOAD = re.compile(r"PUT /gf-governed/")
+_WITH_BODY = re.compile(r"leases/|external-metadata|external-lineage")  # one path, several effects
+_CHANGING = re.compile(r"[0-9a-f]{24,}|\d+")  # digests and numbers, which differ in each run
+
 
 def main() -> None:
-    calls = Path(sys.argv[1])
     import_mlflow()
-    print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - the protocol
-    for line in sys.stdin:
-        command = json.loads(line)
-        children = [_fork(command, calls) for _ in range(command.get("workers", 1))]
-        statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        print(json.dumps({"statuses": statuses}), flush=True)  # noqa: T201 - the protocol
+    for service in ("s3", "sqs", "sts", "secretsmanager", "sagemaker", "emr-serverless"):
+        aws.client(service, os.environ["AWS_DEFAULT_REGION"])
+    _reply({"ready": True})
+    with tempfile.TemporaryDirectory() as scratch:
+        effects, modules = Path(scratch) / "effects", Path(scratch) / "modules"
+        for line in sys.stdin:
+            effects.write_text("")
+            command = json.loads(line) | {"effects": str(effects), "modules": str(modules)}
+            workers = [_fork(command) for _ in range(command.get("workers", 1))]
+            statuses = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
+            found = [json.loads(effect) for effect in effects.read_text().splitlines()]
+            _import_all(modules)
+            _reply({"statuses": statuses, "effects": found})
 
 
-def _fork(command: dict[str, Any], calls: Path) -> int:
+def _import_all(modules: Path) -> None:
+    """Import the modules that a worker had imported when it ended."""
+    names = modules.read_text().split() if modules.exists() else []
+    for name in names:
+        if name not in sys.modules and not name.startswith("code_model_"):
+            with suppress(ImportError):  # some are made at run time
+                importlib.import_module(name)
+    modules.unlink(missing_ok=True)
+
+
+def _reply(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol
+
+
+def _fork(command: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
     try:
-        _count(calls, command.get("kill_after"))
+        _Calls(command).watch()
         worker = Worker(parse(command["argv"]), threading.Event())
-        for _ in range(command.get("messages", 1)):
-            delivery = worker.queue.receive()
-            if delivery is not None:
-                worker.handle(delivery)
+        delivery = worker.queue.receive()
+        if delivery is not None:
+            worker.handle(delivery)
+        Path(command["modules"]).write_text("\n".join(sys.modules))
         os._exit(0)
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")
@@ -54,32 +101,64 @@ def _fork(command: dict[str, Any], calls: Path) -> int:
         os._exit(99)
 
 
-def _count(calls: Path, kill_after: int | None) -> None:
-    """Write every external call down; end this process right after number `kill_after`."""
-    plain, lock, number = urllib3.connectionpool.HTTPConnectionPool.urlopen, threading.Lock(), [0]
-    calls.write_text("")
+class _Calls:
+    """The calls of one worker: its effects are written to a file, and one call is its last."""
 
-    def urlopen(pool: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return plain(pool, method, url, *args, **kwargs)
-        finally:
-            if (
-                threading.current_thread().name != "heartbeat"
-            ):  # it comes by the clock and would shift the numbers
-                with lock:
-                    number[0] += 1
-                    with calls.open("a") as file:
-                        file.write(f"{_named(method, url, kwargs.get('headers') or {})}\n")
-                    if number[0] == kill_after:
-                        os.kill(os.getpid(), signal.SIGKILL)
+    def __init__(self, command: dict[str, Any]) -> None:
+        self._survived: list[str] | None = command.get("survived")
+        self._dies_after: str | None = command.get("dies_after")
+        self._dies_at_call: int | None = command.get("dies_at_call")
+        self._names: list[str] = command.get("names", [])
+        self._effects, self._lock = Path(command["effects"]), threading.Lock()
+        self._calls = self._uploads = 0
 
-    urllib3.connectionpool.HTTPConnectionPool.urlopen = urlopen  # type: ignore[method-assign]
+    def watch(self) -> None:
+        """Wrap urllib3, in this process."""
+        plain = urllib3.connectionpool.HTTPConnectionPool.urlopen
+
+        def urlopen(pool: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return plain(pool, method, url, *args, **kwargs)
+            finally:
+                if threading.current_thread().name not in ("heartbeat", "stop-watch"):
+                    body = kwargs.get("body", args[0] if args else None)
+                    with self._lock:
+                        self._count(_name(method, url, kwargs.get("headers") or {}), body)
+
+        urllib3.connectionpool.HTTPConnectionPool.urlopen = urlopen  # type: ignore[method-assign]
+
+    def _count(self, call: str, body: object) -> None:
+        self._calls += 1
+        dies = self._calls == self._dies_at_call
+        if not _READS.match(call):
+            effect = self._effect(call, body)
+            with self._effects.open("a") as file:
+                file.write(json.dumps(effect) + "\n")
+            dies = dies or effect == self._dies_after
+            dies = dies or (self._survived is not None and effect not in self._survived)
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _effect(self, call: str, body: object) -> str:
+        """Name an effect so that it has the same name in each run, and others have other names.
+
+        Files are uploaded in parallel, in any order, so uploads are numbered instead.
+        """
+        if _UPLOAD.match(call):
+            self._uploads += 1
+            return f"upload {self._uploads}"
+        if _WITH_BODY.search(call):
+            content = body.getvalue() if isinstance(body, io.BytesIO) else body
+            call += content.decode() if isinstance(content, bytes) else str(content)
+        for name in self._names:
+            call = call.replace(name, "#")
+        return _CHANGING.sub("#", call)
 
 
-def _named(method: str, url: str, headers: Any) -> str:
+def _name(method: str, url: str, headers: Any) -> str:
     target = headers.get("X-Amz-Target", "")
     target = target.decode() if isinstance(target, bytes) else target
-    return f"{method} {target or url.split('?')[0]}"
+    return f"{method} {target or url.split('?')[0]} "
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ BAD_WEIGHTS = {
     "too short": raw({A: entry(0, 16)}, bytes(12)),
     "a wrong size": raw({A: entry(0, 12)}, bytes(12)),
     "a negative offset": raw({A: entry(-16, 0)}),
-    "offsets that are no numbers": raw(
+    "offsets that are not numbers": raw(
         {A: {"dtype": "F32", "shape": [2, 2], "data_offsets": ["0", "16"]}}, bytes(16)
     ),
     "a negative shape": raw({A: entry(0, 16, (-2, -2))}, bytes(16)),
@@ -52,7 +52,7 @@ BAD_WEIGHTS = {
 
 
 @pytest.mark.parametrize("bad", BAD_WEIGHTS, ids=list(BAD_WEIGHTS))
-def test_weights_that_are_no_lora_adapter_are_refused(bad: str, tmp_path: Path) -> None:
+def test_weights_that_are_not_a_lora_adapter_are_refused(bad: str, tmp_path: Path) -> None:
     path = tmp_path / "adapter_model.safetensors"
     path.write_bytes(BAD_WEIGHTS[bad])
     with pytest.raises(IntegrityError, match=r"adapter_model\.safetensors was refused"):

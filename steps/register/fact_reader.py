@@ -1,0 +1,114 @@
+"""Read the facts of an execution from the services that own them, and compare them.
+
+    facts = FactReader(region, evidence_uri=…, truth=truth).read(execution_arn)
+
+SageMaker may have run Train more than once: the manifest of the job that SageMaker names is read.
+All calls are reads.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from steps.governance.errors import IntegrityError
+from steps.governance.evidence import Evidence
+from steps.governance.manifest import Prepared, Trained
+from steps.governance.names import execution_id
+from steps.register import aws
+from steps.register.cross_check import cross_check
+from steps.register.delivery.sagemaker_truth import Truth
+from steps.register.facts import Execution, Facts
+
+
+class FactReader:
+    """Reads SageMaker, EMR Serverless and the evidence bucket."""
+
+    def __init__(self, region: str, *, evidence_uri: str, truth: Truth) -> None:
+        self._sagemaker = aws.client("sagemaker", region)
+        self._emr = aws.client("emr-serverless", region)
+        self._evidence, self._evidence_uri, self._truth = Evidence(region), evidence_uri, truth
+
+    def read(self, execution_arn: str) -> Facts:
+        """Read all sources and compare them.
+
+        Raises:
+            UsageError: a parameter of the execution is one that the registry refuses.
+            IntegrityError: the sources contradict each other.
+        """
+        execution = self.execution(execution_arn)
+        execution.require_registrable()
+        metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
+        training_job = self._training_job(_only(metadata, "TrainingJob")["Arn"])
+        prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
+        prepared_key = "prepare/manifest.json"
+        trained_key = f"train/{training_job['TrainingJobName']}/manifest.json"
+        prepared = self._read(execution_arn, prepared_key)
+        trained = self._read(execution_arn, trained_key)
+        facts = Facts(
+            execution=execution,
+            prepare_job=prepare_job,
+            training_job=training_job,
+            prepared=Prepared.from_bytes(prepared, origin=prepared_key),
+            prepared_sha256=hashlib.sha256(prepared).hexdigest(),
+            trained=Trained.from_bytes(trained, origin=trained_key),
+            trained_sha256=hashlib.sha256(trained).hexdigest(),
+        )
+        cross_check(facts)
+        return facts
+
+    def execution(self, execution_arn: str) -> Execution:
+        """Return the execution's definition, parameters and start time."""
+        with aws.translated(f"describe execution {execution_arn}"):
+            described = self._sagemaker.describe_pipeline_execution(
+                PipelineExecutionArn=execution_arn
+            )
+            definition = self._sagemaker.describe_pipeline_definition_for_execution(
+                PipelineExecutionArn=execution_arn
+            )
+            pages = self._sagemaker.get_paginator(
+                "list_pipeline_parameters_for_execution"
+            ).paginate(PipelineExecutionArn=execution_arn)
+            given = {
+                entry["Name"]: entry["Value"]
+                for page in pages
+                for entry in page["PipelineParameters"]
+            }
+        text = definition["PipelineDefinition"]
+        defaults = {
+            parameter["Name"]: str(parameter["DefaultValue"])
+            for parameter in json.loads(text).get("Parameters", [])
+            if "DefaultValue" in parameter
+        }
+        return Execution(
+            arn=execution_arn,
+            pipeline_arn=described["PipelineArn"],
+            definition_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            started_at=described["CreationTime"],
+            parameters=defaults | given,
+        )
+
+    def _training_job(self, arn: str) -> Mapping[str, Any]:
+        name = arn.rsplit("/", 1)[-1]
+        with aws.translated(f"describe training job {name}"):
+            return dict(self._sagemaker.describe_training_job(TrainingJobName=name))
+
+    def _prepare_job(self, metadata: Mapping[str, str]) -> Mapping[str, Any]:
+        with aws.translated(f"describe job run {metadata['JobRunId']}"):
+            answer = self._emr.get_job_run(
+                applicationId=metadata["ApplicationId"], jobRunId=metadata["JobRunId"]
+            )
+        return dict(answer["jobRun"])
+
+    def _read(self, execution_arn: str, key: str) -> bytes:
+        return self._evidence.read(f"{self._evidence_uri}/{execution_id(execution_arn)}/{key}")
+
+
+def _only(metadata: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Return the metadata of the one step of this kind."""
+    found = [entry[kind] for entry in metadata if kind in entry]
+    if len(found) != 1:
+        raise IntegrityError(
+            f"the execution has no single {kind} step", expected="one", got=str(len(found))
+        )
+    return dict(found[0])

@@ -1,0 +1,50 @@
+"""The clients of a worker: everything that a registration reads or writes."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from steps.governance.evidence import Evidence
+from steps.governance.identity import Workspace, connect
+from steps.register.arguments import Arguments
+from steps.register.delivery.callback_answer import Answers
+from steps.register.delivery.queue import Queue
+from steps.register.delivery.sagemaker_truth import Truth
+from steps.register.delivery.waiting import Waiting
+from steps.register.fact_reader import FactReader
+
+
+@dataclass(frozen=True)
+class Services:
+    """Connected clients. They are shared by all messages that a worker handles."""
+
+    workspace: Workspace
+    queue: Queue
+    truth: Truth
+    facts: FactReader
+    answers: Answers
+    evidence: Evidence
+    waiting: Waiting
+
+    @classmethod
+    def connected(cls, arguments: Arguments) -> Self:
+        """Connect to the workspace and to AWS.
+
+        Raises:
+            IdentityRefused: the secret is missing, or the workspace refuses it.
+            UsageError: the queue has no dead-letter queue.
+        """
+        region = arguments.region
+        workspace = connect(
+            host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region
+        )
+        queue = Queue(arguments.queue_url, region, visibility_seconds=arguments.visibility_seconds)
+        truth = Truth(region, pipeline_name=arguments.pipeline_name, queue_url=arguments.queue_url)
+        return cls(
+            workspace=workspace,
+            queue=queue,
+            truth=truth,
+            facts=FactReader(region, evidence_uri=arguments.evidence_uri, truth=truth),
+            answers=Answers(region, truth),
+            evidence=Evidence(region),
+            waiting=Waiting(region),
+        )
