@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from steps.prepare import characters, markup
-from steps.prepare.characters import LOST, mended
+from steps.prepare.characters import LOST, cleaned
 
 SAMPLE = "It’s a “test” – § 5 é í 😭 ñ ü • ™ ® © € ½ … ‘x’ — ≥ ● ◦ ▪ ☐ ✓ à œ fi 😀"
 
 
 def mend(text: str) -> str:
-    return str(pl.DataFrame({"text": [text]}).select(mended(pl.col("text"))).item())
+    return str(pl.DataFrame({"text": [text]}).select(cleaned(pl.col("text"))).item())
 
 
 def as_windows(content: bytes) -> str:

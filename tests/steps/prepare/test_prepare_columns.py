@@ -64,7 +64,7 @@ def test_names_are_found_whatever_their_case_and_kept_as_the_table_spells_them()
 )
 def test_what_cannot_be_read_is_refused_by_name_and_type(changes: dict[str, str], got: str) -> None:
     with pytest.raises(
-        GovernanceError, match="is no table of filings, nothing was written"
+        GovernanceError, match="is not a table of filings, nothing was written"
     ) as refused:
         columns(TEXTS | changes)
     assert got in str(refused.value)

@@ -343,7 +343,7 @@ def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> N
         world.run(raw_version=7)
     write_deltalake(str(world.root / "other"), pa.table({"cik": ["1"], "text": ["x"]}))
     world.catalog.add("edgar.raw.other", world.root / "other")
-    with pytest.raises(GovernanceError, match="is no table of filings") as refused:
+    with pytest.raises(GovernanceError, match="is not a table of filings") as refused:
         world.run(raw_table=UcName.parse("edgar.raw.other"))
     assert "no column company, filing_type, filing_date, filename, item_1a at version 0" in str(
         refused.value

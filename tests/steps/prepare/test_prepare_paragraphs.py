@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.prepare.characters import mended
+from steps.prepare.characters import cleaned
 from steps.prepare.paragraphs import paragraphs
 
 
@@ -17,7 +17,7 @@ def clean(text: str) -> list[str]:
 
 
 def mend(text: str) -> str:
-    return str(pl.DataFrame({"text": [text]}).select(mended(pl.col("text"))).item())
+    return str(pl.DataFrame({"text": [text]}).select(cleaned(pl.col("text"))).item())
 
 
 @pytest.mark.parametrize(
