@@ -1,6 +1,7 @@
 """An engine's answer to a table of `declared_tables`: the rows it committed or read, or its refusal.
 
-This module does not import pytest, because `declared_on_spark.py` runs in another Python environment.
+This module does not import pytest, because `declared_on_spark.py` runs in another Python
+environment.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Tables with the declarations of docs/data.md: the Spark SQL of each, and rows to append or read.
 
-`declared_on_spark.py` creates them with real Spark and Delta; tests read and write them. This module
-does not import pytest, because the script runs in another Python environment.
+`declared_on_spark.py` creates them with real Spark and Delta; tests read and write them. This
+module does not import pytest, because the script runs in another Python environment.
 
     targets, raws = chosen("kinds")     # each kind of answer once; "all" is every table
 """

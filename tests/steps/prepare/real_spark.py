@@ -1,4 +1,4 @@
-"""Run one of the `*_on_spark.py` scripts on real Spark, which has a Python environment of its own."""
+"""Run one of the `*_on_spark.py` scripts on real Spark, in its separate Python environment."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The same job writes the same rows on Sail, on Spark 4.0 with our adapter, and on Spark's own Delta."""
+"""The job writes the same rows on Sail, on Spark 4.0 with our adapter, and on Spark's Delta."""
 
 import json
 from typing import TYPE_CHECKING, Any

@@ -164,7 +164,7 @@ def found(folder: Path, spark: "SparkSession") -> dict[str, Any]:
     return found
 
 
-def test_every_documented_value_becomes_what_the_table_says(found: dict[str, Any]) -> None:
+def test_every_documented_value_gives_the_documented_text(found: dict[str, Any]) -> None:
     wrong = []
     for number, (column, kind, value, what, text) in enumerate(BY_ROW):
         for engine, rows in found.get(table_of(kind), {"rows": {}})["rows"].items():

@@ -2,8 +2,8 @@
 
     python types_on_spark.py <folder>       in build/spark-venv
 
-`<folder>/tables.json` is {name: {"columns": {name: type}, "rows": [{name: text}]}}. Spark's own Delta
-writes each table to `<folder>/<name>`, and both adapters read it. `<folder>/found.json` is
+`<folder>/tables.json` is {name: {"columns": {name: type}, "rows": [{name: text}]}}. Spark's own
+Delta writes each table to `<folder>/<name>`, and both adapters read it. `<folder>/found.json` is
 {name: {engine: types, "rows": {engine: rows}}}.
 """
 
