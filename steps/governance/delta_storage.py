@@ -29,7 +29,8 @@ def storage_error(doing: str, error: Exception) -> GovernanceError:
     """Return the error to raise instead of `error`, which ended what `doing` describes.
 
     The result is `AccessDenied` for refused credentials, `Unavailable` for another failure of the
-    connection or the file system (`OSError`), and `GovernanceError` for the rest.
+    connection or the file system (`OSError`), and `GovernanceError` for a missing file and the
+    rest.
     """
     if is_denied(error):
         return AccessDenied(
@@ -38,7 +39,8 @@ def storage_error(doing: str, error: Exception) -> GovernanceError:
             got=one_line(error),
             do="check the storage credential and the external location in Unity Catalog",
         )
-    kind = Unavailable if isinstance(error, OSError) else GovernanceError
+    passing = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    kind = Unavailable if passing else GovernanceError
     return kind(f"the storage failed: {doing}", got=one_line(error))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steps.governance.catalog import Catalog
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion
 from steps.governance.names import UcName
@@ -110,7 +110,7 @@ class Job:
         try:
             yield
         except GovernanceError as error:
-            if type(error) is GovernanceError and error.__cause__ is not None:
+            if type(error) in (GovernanceError, Unavailable) and error.__cause__ is not None:
                 self.store.require_files(raw, version)
             raise
 
