@@ -219,5 +219,5 @@ def test_a_principal_that_is_gone_is_told_once(tracked: Workspace) -> None:
     gone.client.current_user.me()
     tracked.admin().service_principals.delete(gone.id)
     tracker = finished(run_of(tracked, gone, "job-4"), 1)
-    assert "is no longer accepted by the workspace" in tracker.problems[0]
+    assert "was rejected by the workspace" in tracker.problems[0]
     assert "check that the service principal and its OAuth secret exist" in tracker.problems[0]

@@ -1,4 +1,4 @@
-"""A folder with a raw table, a catalog that knows it, and Prepare's job on the Spark session of the tests."""
+"""A folder with a raw table, its catalog, and Prepare's job on the tests' Spark session."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The whole job on Sail over a folder: what it writes, what it refuses, and that it may be repeated."""
+"""The whole job on Sail over a folder: its tables, its refusals, and its repetitions."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def test_every_filing_is_kept_or_rejected_with_a_reason(world: World) -> None:
     assert len(world.rows()) == counts.examples_train + counts.examples_eval == 66
 
 
-def test_no_company_and_no_text_stands_on_both_sides(world: World) -> None:
+def test_no_company_and_no_text_is_in_both_splits(world: World) -> None:
     counts = world.run().counts
     sides = {
         side: [row for row in world.rows() if row["split"] == side] for side in ("train", "eval")
@@ -147,7 +147,7 @@ def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) ->
     assert sum(file.rows or 0 for file in prepared.files) == len(world.rows())
 
 
-def test_the_commit_says_which_execution_made_it_from_what(world: World) -> None:
+def test_the_commit_names_its_execution_and_its_source(world: World) -> None:
     prepared = world.run()
     commit = DeltaTable(str(world.curated)).history(1)[0]
     recorded = json.loads(commit["userMetadata"])
@@ -243,7 +243,7 @@ def test_a_crash_after_the_commit_is_taken_up_where_it_happened(world: World) ->
 
 @pytest.mark.parametrize("crashed_after", ["examples_rejected", "examples"])
 @pytest.mark.parametrize("other_content", [True, False])
-def test_the_latest_version_is_the_first_attempt_s_whatever_was_committed_since(
+def test_the_latest_version_is_the_first_attempt_s_despite_later_commits(
     world: World, monkeypatch: pytest.MonkeyPatch, crashed_after: str, other_content: bool
 ) -> None:
     def crash(place: Place, *rest: Any) -> None:
@@ -343,7 +343,7 @@ def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> N
         world.run(raw_version=7)
     write_deltalake(str(world.root / "other"), pa.table({"cik": ["1"], "text": ["x"]}))
     world.catalog.add("edgar.raw.other", world.root / "other")
-    with pytest.raises(GovernanceError, match="is no table of filings") as refused:
+    with pytest.raises(GovernanceError, match="is not a table of filings") as refused:
         world.run(raw_table=UcName.parse("edgar.raw.other"))
     assert "no column company, filing_type, filing_date, filename, item_1a at version 0" in str(
         refused.value
