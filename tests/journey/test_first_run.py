@@ -1,4 +1,4 @@
-"""What a newcomer sees: the whole pipeline ran, and every standard client finds what it left."""
+"""The first run: the whole pipeline runs, and every standard client finds its results."""
 
 import json
 import subprocess
@@ -122,7 +122,7 @@ def test_deploying_the_same_commit_again_changes_nothing(environment: Environmen
 
 
 def test_no_secret_is_in_anything_the_run_left(environment: Environment) -> None:
-    """Exact search for every secret of the run, in every file but those that exist to hold them."""
+    """Search for every secret of the run in every file except those that store secrets."""
     names = ("prepare", "train", "register", "scientist")
     secrets = environment.client("secretsmanager", environment.root)
     canaries = [

@@ -1,4 +1,4 @@
-"""The mirror command against a real S3: uploaded, held, refused with the difference, mended;
+"""The mirror command against a real S3: uploaded, held, refused with the difference, repaired;
 listings past one page.
 """
 
@@ -50,7 +50,7 @@ def run(folder: Path) -> int:
     return command.ended(mirror.main, ["--env", "local", "--folder", str(folder)])
 
 
-def test_a_mirror_is_made_held_kept_from_others_and_mended(
+def test_a_mirror_is_made_kept_protected_and_repaired(
     s3: Any, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket, prefix = place()

@@ -1,4 +1,4 @@
-"""A real ministack, real workspace processes and a real mlflow server, joined as `up` joins them."""
+"""A real ministack, workspace processes and mlflow server, connected as by `up`."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture(scope="session")
 def start_workspace(aws: Aws) -> Iterator[StartWorkspace]:
-    """Starts workspaces; whatever still runs at the end is stopped."""
+    """Start workspaces; those that still run at the end are stopped."""
     with ExitStack() as running:
 
         def start(state: Path, *options: str, tracking: str = "http://127.0.0.1:9") -> Workspace:
@@ -135,5 +135,5 @@ def admin(workspace: Workspace) -> WorkspaceClient:
 
 @pytest.fixture
 def principal(workspace: Workspace) -> Principal:
-    """Somebody with no rights at all."""
+    """A principal without rights."""
     return new_principal(workspace)

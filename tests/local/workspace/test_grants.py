@@ -61,7 +61,7 @@ class Rule:
 
 def table_credentials(operation: str) -> Callable[[WorkspaceClient], Any]:
     def act(client: WorkspaceClient) -> Any:
-        # The id by REST as the admin knows it: `tables.get` would need a right of its own.
+        # The id by REST as the admin knows it: `tables.get` would need a further right.
         table_id = act.table_id  # type: ignore[attr-defined]
         return client.temporary_table_credentials.generate_temporary_table_credentials(
             table_id=table_id, operation=uc.TableOperation(operation)
