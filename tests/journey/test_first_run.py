@@ -100,7 +100,8 @@ def test_mlflow_has_the_curve_of_the_training_job(
         "/api/2.0/mlflow/unity-catalog/model-versions/get",
         query={"name": "edgar.models.risk_analyst", "version": "1"},
     )
-    assert {"key": "mlflow_run_id", "value": run_id} in version["model_version"]["tags"]  # type: ignore[call-overload]
+    tags = version["model_version"]["tags"]  # type: ignore[call-overload]
+    assert {"key": "mlflow_run_id", "value": run_id} in tags
 
 
 def test_lineage_walks_back_from_the_model_version_to_the_raw_table(

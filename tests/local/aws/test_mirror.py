@@ -32,9 +32,11 @@ def s3(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
     """This process is the operator, with an empty place for the mirror."""
     keys = server.root
     settings = {
-        **VARIABLES, "AWS_ENDPOINT_URL": server.endpoint,
-        "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
-    }  # fmt: skip
+        **VARIABLES,
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+    }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return server.client("s3")

@@ -1,4 +1,4 @@
-"""conf/infrastructure/stack.yaml: cfn-lint's findings, and the stack that CloudFormation creates."""
+"""conf/infrastructure/stack.yaml: cfn-lint's findings and CloudFormation's result."""
 
 import subprocess
 import sys

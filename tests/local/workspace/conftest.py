@@ -93,22 +93,8 @@ def start_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         def start() -> str:
             port, folder = unused_port(), tmp_path_factory.mktemp("tracking")
             log = running.enter_context((folder / "log").open("wb"))
-            command = [
-                sys.executable,
-                "-m",
-                "mlflow",
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-            ]
-            command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
-            command += [
-                "--default-artifact-root",
-                "dbfs:/databricks/mlflow-tracking",
-                "--no-serve-artifacts",
-            ]
+            command = [sys.executable, "-m", "pipeline.local.host.tracking_server"]
+            command += ["--port", str(port), "--database", str(folder / "mlflow.db")]
             started = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
             process = subprocess.Popen(command, env=started, cwd=folder, stdout=log, stderr=log)
             running.enter_context(process)

@@ -187,8 +187,9 @@ def objects(admin: WorkspaceClient) -> None:
     """A model with one version, and the table's id where the rules need it."""
     admin.registered_models.create(name="analyst", catalog_name="edgar", schema_name="models")
     create_version(admin)
+    table_id = admin.tables.get("edgar.raw.filings").table_id
     for rule in RULES.values():
-        rule.act.table_id = admin.tables.get("edgar.raw.filings").table_id  # type: ignore[attr-defined]
+        rule.act.table_id = table_id  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", RULES)

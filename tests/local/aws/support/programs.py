@@ -55,7 +55,9 @@ if do == "describe":
         "environment": sorted(os.environ), "home": os.environ["HOME"],
         "arn": boto3.client("sts").get_caller_identity()["Arn"], "cwd": os.getcwd(),
         "config": {p.name: json.loads(p.read_text()) for p in (ml / "input/config").iterdir()},
-        "data": sorted(str(p.relative_to(ml)) for p in (ml / "input/data").rglob("*") if p.is_file()),
+        "data": sorted(
+            str(p.relative_to(ml)) for p in (ml / "input/data").rglob("*") if p.is_file()
+        ),
     }))
 for number in range(int(given.get("lines", 0))):
     print(f"line {number}")
