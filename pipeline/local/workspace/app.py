@@ -1,4 +1,4 @@
-"""The Starlette application: it authenticates a call, runs its handler, and writes the audit log."""
+"""The Starlette application: it authenticates calls, runs handlers, and writes the audit log."""
 
 from __future__ import annotations
 
