@@ -30,7 +30,8 @@ _COMMIT = re.compile(r"([0-9]{20})\.json")
 class Loadable(Protocol):
     """The part of `deltalake.DeltaTable` that is used here."""
 
-    def load_as_version(self, version: Any) -> None: ...
+    def load_as_version(self, version: Any) -> None:
+        """Load the table at another version."""
 
 
 OpenedTable = TypeVar("OpenedTable", bound=Loadable)

@@ -34,6 +34,7 @@ from pipeline.local.workspace.store import Store
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Serve the workspace until SIGTERM or Ctrl-C; the exit code is 0."""
     settings = Settings(**vars(_parser().parse_args(argv)))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(

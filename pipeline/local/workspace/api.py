@@ -43,6 +43,7 @@ class Workspace:
 
     @property
     def metastore(self) -> Json:
+        """The workspace's only metastore, as it is stored."""
         return self.store.all(Kind.METASTORE.name)[0]
 
 
@@ -60,10 +61,12 @@ class Call:
 
     @property
     def store(self) -> Store:
+        """The workspace's store."""
         return self.workspace.store
 
     @cached_property
     def access(self) -> Access:
+        """The rights of the caller."""
         return Access(self.store, self.principal)
 
     def target(self, kind: Kind, name: str) -> Securable:
@@ -95,6 +98,7 @@ class Call:
         }
 
     def touch(self) -> Json:
+        """Return the fields that Unity Catalog sets on a changed object."""
         return {"updated_at": milliseconds(), "updated_by": self.principal}
 
 
@@ -103,6 +107,8 @@ Handler = Callable[[Call], Json]
 
 @dataclass(frozen=True)
 class Endpoint:
+    """One method and path, its name in the audit log, and its handler."""
+
     method: str
     path: str
     action: str
@@ -114,23 +120,30 @@ class Routes(list[Endpoint]):
     """A module's endpoints, in the order in which they are matched."""
 
     def get(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        """Register the decorated function for GET."""
         return self.add("GET", path, action)
 
     def post(self, path: str, action: str, *, atomic: bool = True) -> Callable[[Handler], Handler]:
+        """Register the decorated function for POST, by default in one transaction."""
         return self.add("POST", path, action, atomic=atomic)
 
     def patch(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        """Register the decorated function for PATCH."""
         return self.add("PATCH", path, action)
 
     def put(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        """Register the decorated function for PUT."""
         return self.add("PUT", path, action)
 
     def delete(self, path: str, action: str) -> Callable[[Handler], Handler]:
+        """Register the decorated function for DELETE."""
         return self.add("DELETE", path, action)
 
     def add(
         self, method: str, path: str, action: str, *, atomic: bool = True
     ) -> Callable[[Handler], Handler]:
+        """Register the decorated function for any method; it is returned unchanged."""
+
         def register(handler: Handler) -> Handler:
             self.append(Endpoint(method, path, action, handler, atomic))
             return handler

@@ -20,9 +20,11 @@ class Audit:
         self._lock = threading.Lock()
 
     def close(self) -> None:
+        """Close the file."""
         self._stream.close()
 
     def write(self, call: Call, action: str, *, status: int, error: str = "") -> None:
+        """Append the line of one call. 401 and 403 are `denied`, other errors `failed`."""
         decision = "allowed" if status < 400 else "denied" if status in (401, 403) else "failed"
         line = {
             "time": timestamp(),

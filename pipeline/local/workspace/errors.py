@@ -40,6 +40,8 @@ class WorkspaceError(Exception):
 
 
 class Unauthenticated(WorkspaceError):
+    """401: the token is missing, unknown or expired, or external access is off."""
+
     status = 401
     code = "UNAUTHENTICATED"
 
@@ -70,39 +72,54 @@ class PermissionDenied(WorkspaceError):
 
     @classmethod
     def not_owner(cls, kind: str, name: str) -> PermissionDenied:
+        """Return the refusal of an operation that only the owner may do."""
         return cls(f"User is not an owner of {kind} '{name}'.")
 
 
 class NotFound(WorkspaceError):
+    """404: the object does not exist."""
+
     status = 404
     code = "RESOURCE_DOES_NOT_EXIST"
 
 
 class InvalidParameter(WorkspaceError):
+    """400: the request itself is wrong."""
+
     status = 400
     code = "INVALID_PARAMETER_VALUE"
 
 
 class InvalidState(WorkspaceError):
+    """400: the object's state does not allow the request."""
+
     status = 400
     code = "INVALID_STATE"
 
 
 class ResourceExists(WorkspaceError):
+    """400: the name of a new Unity Catalog object is taken."""
+
     status = 400
     code = "RESOURCE_ALREADY_EXISTS"
 
 
 class AlreadyExists(WorkspaceError):
+    """409: the external metadata, the lineage edge or the file exists already."""
+
     status = 409
     code = "ALREADY_EXISTS"
 
 
 class Unavailable(WorkspaceError):
+    """503: STS, S3 or the mlflow server does not answer."""
+
     status = 503
     code = "TEMPORARILY_UNAVAILABLE"
 
 
 class NotServed(WorkspaceError):
+    """501: this stand-in does not implement the endpoint or the operation."""
+
     status = 501
     code = "ENDPOINT_NOT_FOUND"

@@ -44,6 +44,7 @@ class Fault:
     delay_seconds: float = 0.0
 
     def matches(self, scope: Scope) -> bool:
+        """Return whether method and path of a request match, and `times` is not used up."""
         wanted = self.method in ("", scope["method"]) and re.search(self.path, scope["path"])
         return bool(wanted) and self.times > 0
 

@@ -34,6 +34,7 @@ class InvalidClient(WorkspaceError):
         self.status = 401 if error == "invalid_client" else 400
 
     def body(self) -> Json:
+        """Return the error as RFC 6749, section 5.2, requires."""
         return {"error": self.error, "error_description": str(self)}
 
 
@@ -49,6 +50,7 @@ def workspace_discovery(settings: Settings) -> Json:
 
 
 def server_discovery(settings: Settings) -> Json:
+    """Return the answer of GET /oidc/.well-known/oauth-authorization-server."""
     return {
         "issuer": f"{settings.host}/oidc",
         "authorization_endpoint": f"{settings.host}/oidc/v1/authorize",

@@ -27,6 +27,7 @@ class Settings:
 
     @property
     def host(self) -> str:
+        """The workspace's URL, which clients use as DATABRICKS_HOST."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -36,4 +37,5 @@ class Settings:
 
     @property
     def region(self) -> str:
+        """The AWS region: AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1."""
         return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"

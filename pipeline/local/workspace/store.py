@@ -45,6 +45,7 @@ class Store:
         self._connection.execute(_SCHEMA)
 
     def close(self) -> None:
+        """Close the file; the store cannot be used after that."""
         with self._lock:
             self._connection.close()
 
@@ -68,14 +69,17 @@ class Store:
                 self._depth = 0
 
     def get(self, kind: str, key: str) -> Document | None:
+        """Return one document; None if it does not exist."""
         rows = self._execute("SELECT document FROM documents WHERE kind = ? AND key = ?", kind, key)
         document: Document | None = json.loads(rows[0][0]) if rows else None
         return document
 
     def put(self, kind: str, key: str, document: Document) -> None:
+        """Store a document; one that has the same kind and key is replaced."""
         self._execute(_PUT, kind, key, json.dumps(document))
 
     def delete(self, kind: str, key: str) -> None:
+        """Delete a document; nothing happens if it does not exist."""
         self._execute("DELETE FROM documents WHERE kind = ? AND key = ?", kind, key)
 
     def items(self, kind: str, prefix: str = "") -> list[tuple[str, Document]]:
@@ -92,6 +96,7 @@ class Store:
         return [(key, json.loads(document)) for key, document in rows]
 
     def all(self, kind: str, prefix: str = "") -> list[Document]:
+        """Return the documents of a kind whose key starts with the prefix."""
         return [document for _, document in self.items(kind, prefix)]
 
     def _execute(self, statement: str, *values: str) -> list[tuple[Any, ...]]:

@@ -53,7 +53,8 @@ class ReadAccess(Protocol):
     The implementation is `steps.governance.credentials.Access`.
     """
 
-    def storage_options(self) -> dict[str, str]: ...
+    def storage_options(self) -> dict[str, str]:
+        """Return keys that are valid now, as delta-rs options."""
 
 
 def stream(

@@ -22,11 +22,13 @@ class CheckpointCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """Start the clock of the first step."""
         self._reporter.begin()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """Count the tokens of all processes; save if it is due or SIGTERM was received."""
         self._history.steps = state.global_step
         tokens = sum(self._run.processes.gather(self._trainer.step_tokens), Tokens(0, 0, 0))
         self._reporter.step_ended(tokens.tokens, self._run.flops(tokens))
@@ -37,6 +39,7 @@ class CheckpointCallback(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        """Evaluate if it is due; end the training if it is finished or SIGTERM was received."""
         if self._run.stop.is_set():
             # The state is saved. If its evaluation is due, the next start of the job makes it.
             control.should_training_stop = True
@@ -48,6 +51,7 @@ class CheckpointCallback(TrainerCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Report the metrics of the step, if Trainer's log has a loss."""
         logs: dict[str, float] = kwargs["logs"]
         if "loss" in logs:  # Trainer's summary at the end does not
             self._reporter.report(state, logs)

@@ -33,13 +33,17 @@ class Run(Protocol):
     """The MLflow run that is written to: steps.train.tracking.mlflow_run.MlflowRun."""
 
     @property
-    def id(self) -> str | None: ...
+    def id(self) -> str | None:
+        """The run's id, None until `open` has succeeded."""
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        """Find or create the run, and set it to RUNNING."""
 
-    def write(self, points: list[Point], tags: Mapping[str, str]) -> None: ...
+    def write(self, points: list[Point], tags: Mapping[str, str]) -> None:
+        """Send values and tags."""
 
-    def end(self, status: Status) -> None: ...
+    def end(self, status: Status) -> None:
+        """Set the status that the job ended with."""
 
 
 class LiveTracker:

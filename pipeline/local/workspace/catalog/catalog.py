@@ -1,4 +1,7 @@
-"""The metastore, catalogs and schemas."""
+"""The metastore, catalogs and schemas.
+
+Paths in docstrings are below /api/2.1/unity-catalog.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,20 @@ routes = Routes()
 
 @routes.get(f"{_UC}/metastore_summary", "getMetastoreSummary")
 def metastore_summary(call: Call) -> Json:
+    """Return the metastore (GET /metastore_summary). Needs no privilege."""
     settings = call.workspace.settings
     return call.workspace.metastore | {"external_access_enabled": settings.external_access}
 
 
 @routes.get(f"{_UC}/current-metastore-assignment", "getMetastoreAssignment")
 def metastore_assignment(call: Call) -> Json:
+    """Return the metastore's id (GET /current-metastore-assignment). Needs no privilege."""
     return {"metastore_id": call.workspace.metastore["metastore_id"], "workspace_id": 1}
 
 
 @routes.post(f"{_UC}/catalogs", "createCatalog")
 def create_catalog(call: Call) -> Json:
+    """Create a catalog (POST /catalogs). Needs CREATE CATALOG on the metastore."""
     catalog = call.target(Kind.CATALOG, call.text("name")).checked()
     call.access.require(
         "CREATE_CATALOG", Securable(Kind.METASTORE, call.workspace.metastore["metastore_id"])
@@ -36,6 +42,7 @@ def create_catalog(call: Call) -> Json:
 
 @routes.post(f"{_UC}/schemas", "createSchema")
 def create_schema(call: Call) -> Json:
+    """Create a schema (POST /schemas). Needs CREATE SCHEMA and USE CATALOG on the catalog."""
     parent = Securable(Kind.CATALOG, call.text("catalog_name"))
     schema = call.target(Kind.SCHEMA, f"{parent.name}.{call.text('name')}").checked()
     require_create(call, "CREATE_SCHEMA", parent)
@@ -45,11 +52,16 @@ def create_schema(call: Call) -> Json:
 
 @routes.get(f"{_UC}/catalogs", "listCatalogs")
 def list_catalogs(call: Call) -> Json:
+    """Return the catalogs that the caller may see (GET /catalogs)."""
     return listed(call, Kind.CATALOG, "", ("USE_CATALOG",))
 
 
 @routes.get(f"{_UC}/schemas", "listSchemas")
 def list_schemas(call: Call) -> Json:
+    """Return the schemas of a catalog that the caller may see (GET /schemas).
+
+    The catalog itself has to be visible: USE CATALOG, BROWSE, or the right to manage it.
+    """
     catalog = call.target(Kind.CATALOG, call.query.get("catalog_name", ""))
     call.access.require_view(("USE_CATALOG",), catalog)
     return listed(call, Kind.SCHEMA, f"{catalog.name}.", ("USE_SCHEMA",))
@@ -57,26 +69,35 @@ def list_schemas(call: Call) -> Json:
 
 @routes.get(f"{_UC}/catalogs/{{name}}", "getCatalog")
 def get_catalog(call: Call) -> Json:
+    """Return a catalog (GET /catalogs/{name}). Needs USE CATALOG, BROWSE or MANAGE."""
     return call.access.require_view(("USE_CATALOG",), call.target(Kind.CATALOG, call.path["name"]))
 
 
 @routes.get(f"{_UC}/schemas/{{name}}", "getSchema")
 def get_schema(call: Call) -> Json:
+    """Return a schema (GET /schemas/{name}). Needs USE SCHEMA, BROWSE or MANAGE."""
     return call.access.require_view(("USE_SCHEMA",), call.target(Kind.SCHEMA, call.path["name"]))
 
 
 @routes.patch(f"{_UC}/catalogs/{{name}}", "updateCatalog")
 def update_catalog(call: Call) -> Json:
+    """Change a catalog (PATCH /catalogs/{name}). Needs MANAGE."""
     return update(call, call.target(Kind.CATALOG, call.path["name"]))
 
 
 @routes.patch(f"{_UC}/schemas/{{name}}", "updateSchema")
 def update_schema(call: Call) -> Json:
+    """Change a schema (PATCH /schemas/{name}). Needs MANAGE."""
     return update(call, call.target(Kind.SCHEMA, call.path["name"]))
 
 
 @routes.delete(f"{_UC}/catalogs/{{name}}", "deleteCatalog")
 def delete_catalog(call: Call) -> Json:
+    """Delete a catalog (DELETE /catalogs/{name}). Needs MANAGE.
+
+    Raises:
+        InvalidState: it holds something, and `force` is not set.
+    """
     return _delete_container(
         call, call.target(Kind.CATALOG, call.path["name"]), (Kind.SCHEMA, Kind.TABLE, Kind.MODEL)
     )
@@ -84,6 +105,11 @@ def delete_catalog(call: Call) -> Json:
 
 @routes.delete(f"{_UC}/schemas/{{name}}", "deleteSchema")
 def delete_schema(call: Call) -> Json:
+    """Delete a schema (DELETE /schemas/{name}). Needs MANAGE.
+
+    Raises:
+        InvalidState: it holds something, and `force` is not set.
+    """
     return _delete_container(
         call, call.target(Kind.SCHEMA, call.path["name"]), (Kind.TABLE, Kind.MODEL)
     )
@@ -110,6 +136,11 @@ def create(call: Call, securable: Securable, fields: Json) -> Json:
 
 
 def refuse_existing(call: Call, securable: Securable) -> None:
+    """Check that the name is free.
+
+    Raises:
+        ResourceExists: it is taken; the code names the kind of a catalog, schema or table.
+    """
     if call.store.get(securable.kind.name, securable.name) is not None:
         own_code = securable.kind in (Kind.CATALOG, Kind.SCHEMA, Kind.TABLE)
         code = f"{securable.kind.name}_ALREADY_EXISTS" if own_code else None
@@ -155,6 +186,7 @@ def delete(call: Call, securable: Securable) -> Json:
 
 
 def forget(store: Store, securable: Securable) -> None:
+    """Remove an object and the grants on it, without a check of rights."""
     store.delete(securable.kind.name, securable.name)
     drop_grants(store, securable)
 

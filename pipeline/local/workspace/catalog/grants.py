@@ -1,4 +1,7 @@
-"""Grants: privileges of principals on securables, given by those who may give them."""
+"""Grants: privileges of principals on securables, given by those who may give them.
+
+Paths in docstrings are below /api/2.1/unity-catalog.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,21 @@ def put_grants(store: Store, securable: Securable, grants: dict[str, list[str]])
 
 
 def drop_grants(store: Store, securable: Securable) -> None:
+    """Remove all grants on a securable."""
     store.delete(GRANT, f"{securable.kind.name}:{securable.name}")
 
 
 @routes.patch(_PERMISSIONS, "updatePermissions")
 def update(call: Call) -> Json:
+    """Grant and revoke (PATCH /permissions/{kind}/{name}). Needs MANAGE.
+
+    Granting EXTERNAL USE SCHEMA needs the catalog's owner, EXTERNAL USE LOCATION the location's.
+
+    Raises:
+        NotFound: the securable or a principal does not exist.
+        InvalidParameter: a privilege does not apply to this kind of securable.
+        PermissionDenied: the caller does not manage the securable, or may not grant the privilege.
+    """
     securable = _securable(call)
     call.access.require_manage(securable)
     grants = {who: set(held) for who, held in grants_on(call.store, securable).items()}
@@ -51,6 +64,13 @@ def update(call: Call) -> Json:
 @routes.get(_PERMISSIONS, "getPermissions")
 @routes.get(_ASSIGNMENTS, "listPrivilegeAssignments")
 def get(call: Call) -> Json:
+    """Return the direct grants (GET /permissions/{kind}/{name}, or /privilege-assignments/…).
+
+    Those who manage the securable see all grants, others only their own.
+
+    Raises:
+        PermissionDenied: the request names another principal, and the caller is not a manager.
+    """
     return _assignments(call, _securable(call))
 
 

@@ -24,6 +24,7 @@ def normalize(url: str) -> str:
 
 
 def bucket_and_prefix(url: str) -> tuple[str, str]:
+    """Return (bucket, prefix) of a normalized URL; a bucket's own prefix is empty."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     return bucket, prefix
 
@@ -34,4 +35,5 @@ def contains(outer: str, inner: str) -> bool:
 
 
 def overlaps(one: str, other: str) -> bool:
+    """Return whether one of two URLs contains the other."""
     return contains(one, other) or contains(other, one)

@@ -102,12 +102,14 @@ def known_principal(store: Store, name: str) -> str:
 
 @routes.get(f"{_SCIM}/Me", "getCurrentUser")
 def me(call: Call) -> Json:
+    """Return the caller (GET /api/2.0/preview/scim/v2/Me). Needs no privilege."""
     principal = call.store.get(PRINCIPAL, call.principal) or {}
     return {"id": principal["id"], "userName": call.principal} | _scim(principal)
 
 
 @routes.post(f"{_SCIM}/ServicePrincipals", "createServicePrincipal")
 def create(call: Call) -> Json:
+    """Create a service principal (POST …/scim/v2/ServicePrincipals). Needs admin."""
     _require_admin(call)
     call.about = call.text("displayName")
     if call.body.get("applicationId"):
@@ -117,6 +119,7 @@ def create(call: Call) -> Json:
 
 @routes.get(f"{_SCIM}/ServicePrincipals", "listServicePrincipals")
 def list_principals(call: Call) -> Json:
+    """Return the principals (GET …/scim/v2/ServicePrincipals). Needs no privilege."""
     found = [_scim(document) for document in call.store.all(PRINCIPAL)]
     if wanted := call.query.get("filter"):
         match = _FILTER.fullmatch(wanted)
@@ -138,11 +141,13 @@ def list_principals(call: Call) -> Json:
 
 @routes.get(f"{_SCIM}/ServicePrincipals/{{id}}", "getServicePrincipal")
 def get(call: Call) -> Json:
+    """Return one principal (GET …/scim/v2/ServicePrincipals/{id}). Needs no privilege."""
     return _scim(_by_id(call))
 
 
 @routes.delete(f"{_SCIM}/ServicePrincipals/{{id}}", "deleteServicePrincipal")
 def delete(call: Call) -> Json:
+    """Delete a principal and its secrets (DELETE …/ServicePrincipals/{id}). Needs admin."""
     _require_admin(call)
     principal = _by_id(call)
     if principal["admin"]:
@@ -155,6 +160,7 @@ def delete(call: Call) -> Json:
 
 @routes.post(_SECRETS, "createServicePrincipalSecret")
 def create_secret(call: Call) -> Json:
+    """Create a secret; only this answer has its value (POST …/secrets). Needs admin."""
     _require_admin(call)
     principal = _by_id(call)
     if len(call.store.all(SECRET, f"{principal['applicationId']}/")) >= SECRETS_PER_PRINCIPAL:
@@ -171,6 +177,7 @@ def create_secret(call: Call) -> Json:
 
 @routes.get(_SECRETS, "listServicePrincipalSecrets")
 def list_secrets(call: Call) -> Json:
+    """Return a principal's secrets without their values (GET …/secrets). Needs admin."""
     _require_admin(call)
     found = call.store.all(SECRET, f"{_by_id(call)['applicationId']}/")
     return {"secrets": [_secret_info(document) for document in found]}
@@ -178,6 +185,7 @@ def list_secrets(call: Call) -> Json:
 
 @routes.delete(f"{_SECRETS}/{{secret_id}}", "deleteServicePrincipalSecret")
 def delete_secret(call: Call) -> Json:
+    """Delete a secret (DELETE …/secrets/{secret_id}). Needs admin."""
     _require_admin(call)
     key = f"{_by_id(call)['applicationId']}/{call.path['secret_id']}"
     if call.store.get(SECRET, key) is None:

@@ -1,4 +1,7 @@
-"""Storage credentials (an IAM role each) and external locations (a URL and its credential)."""
+"""Storage credentials (an IAM role each) and external locations (a URL and its credential).
+
+Paths in docstrings are below /api/2.1/unity-catalog.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,15 @@ routes = Routes()
 
 @routes.post(_CREDENTIALS, "createStorageCredential")
 def create_credential(call: Call) -> Json:
+    """Create a credential (POST /storage-credentials).
+
+    Needs CREATE STORAGE CREDENTIAL on the metastore. Unless `skip_validation` is set, the control
+    plane has to be able to assume the role.
+
+    Raises:
+        ResourceExists: the name is taken.
+        PermissionDenied: the privilege is missing, or the role does not trust the control plane.
+    """
     credential = call.target(Kind.STORAGE_CREDENTIAL, call.text("name")).checked()
     metastore = call.workspace.metastore
     call.access.require(
@@ -34,6 +46,14 @@ def create_credential(call: Call) -> Json:
 
 @routes.post(_LOCATIONS, "createExternalLocation")
 def create_location(call: Call) -> Json:
+    """Create a location (POST /external-locations).
+
+    Needs CREATE EXTERNAL LOCATION on the metastore and on the credential.
+
+    Raises:
+        ResourceExists: the name is taken.
+        InvalidParameter: the URL is not valid or overlaps with another location.
+    """
     location = call.target(Kind.EXTERNAL_LOCATION, call.text("name")).checked()
     credential = Securable(Kind.STORAGE_CREDENTIAL, call.text("credential_name"))
     metastore = Securable(Kind.METASTORE, call.workspace.metastore["metastore_id"])
@@ -53,6 +73,7 @@ def create_location(call: Call) -> Json:
 
 @routes.get(_CREDENTIALS, "listStorageCredentials")
 def list_credentials(call: Call) -> Json:
+    """Return the credentials that the caller may see (GET /storage-credentials)."""
     return listed(
         call, Kind.STORAGE_CREDENTIAL, "", ("CREATE_EXTERNAL_LOCATION", "READ_FILES", "WRITE_FILES")
     )
@@ -60,11 +81,16 @@ def list_credentials(call: Call) -> Json:
 
 @routes.get(_LOCATIONS, "listExternalLocations")
 def list_locations(call: Call) -> Json:
+    """Return the locations that the caller may see (GET /external-locations)."""
     return listed(call, Kind.EXTERNAL_LOCATION, "", _LOCATION_VIEW)
 
 
 @routes.get(f"{_CREDENTIALS}/{{name}}", "getStorageCredential")
 def get_credential(call: Call) -> Json:
+    """Return a credential (GET /storage-credentials/{name}).
+
+    Needs CREATE EXTERNAL LOCATION, READ FILES, WRITE FILES, BROWSE or MANAGE.
+    """
     privileges = ("CREATE_EXTERNAL_LOCATION", "READ_FILES", "WRITE_FILES")
     return call.access.require_view(
         privileges, call.target(Kind.STORAGE_CREDENTIAL, call.path["name"])
@@ -73,6 +99,10 @@ def get_credential(call: Call) -> Json:
 
 @routes.get(f"{_LOCATIONS}/{{name}}", "getExternalLocation")
 def get_location(call: Call) -> Json:
+    """Return a location (GET /external-locations/{name}).
+
+    Needs READ FILES, WRITE FILES, CREATE EXTERNAL TABLE, EXTERNAL USE LOCATION, BROWSE or MANAGE.
+    """
     return call.access.require_view(
         _LOCATION_VIEW, call.target(Kind.EXTERNAL_LOCATION, call.path["name"])
     )
@@ -80,6 +110,7 @@ def get_location(call: Call) -> Json:
 
 @routes.patch(f"{_CREDENTIALS}/{{name}}", "updateStorageCredential")
 def update_credential(call: Call) -> Json:
+    """Change owner or comment (PATCH /storage-credentials/{name}). Needs MANAGE."""
     if "aws_iam_role" in call.body:
         raise NotServed("not implemented here: changing the role of a storage credential")
     return update(call, call.target(Kind.STORAGE_CREDENTIAL, call.path["name"]))
@@ -87,6 +118,7 @@ def update_credential(call: Call) -> Json:
 
 @routes.patch(f"{_LOCATIONS}/{{name}}", "updateExternalLocation")
 def update_location(call: Call) -> Json:
+    """Change owner or comment (PATCH /external-locations/{name}). Needs MANAGE."""
     if {"url", "credential_name"} & call.body.keys():
         raise NotServed("not implemented here: changing url or credential of an external location")
     return update(call, call.target(Kind.EXTERNAL_LOCATION, call.path["name"]))
@@ -94,6 +126,11 @@ def update_location(call: Call) -> Json:
 
 @routes.delete(f"{_CREDENTIALS}/{{name}}", "deleteStorageCredential")
 def delete_credential(call: Call) -> Json:
+    """Delete a credential (DELETE /storage-credentials/{name}). Needs MANAGE.
+
+    Raises:
+        InvalidState: a location uses it, and `force` is not set.
+    """
     credential = call.target(Kind.STORAGE_CREDENTIAL, call.path["name"])
     users = [
         doc
@@ -107,6 +144,11 @@ def delete_credential(call: Call) -> Json:
 
 @routes.delete(f"{_LOCATIONS}/{{name}}", "deleteExternalLocation")
 def delete_location(call: Call) -> Json:
+    """Delete a location (DELETE /external-locations/{name}). Needs MANAGE.
+
+    Raises:
+        InvalidState: a table is stored there, and `force` is not set.
+    """
     location = call.target(Kind.EXTERNAL_LOCATION, call.path["name"])
     url = call.access.require_manage(location)["url"]
     inside = [

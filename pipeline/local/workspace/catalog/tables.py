@@ -1,4 +1,7 @@
-"""Tables: external Delta tables at a location, as external clients may create them."""
+"""Tables: external Delta tables at a location, as external clients may create them.
+
+Paths in docstrings are below /api/2.1/unity-catalog.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,10 @@ def create_table(call: Call) -> Json:
 
 @routes.get(_TABLES, "listTables")
 def list_tables(call: Call) -> Json:
+    """Return the tables of a schema that the caller may see (GET /tables).
+
+    The schema itself has to be visible: USE SCHEMA, BROWSE, or the right to manage it.
+    """
     schema = call.target(
         Kind.SCHEMA, f"{call.query.get('catalog_name')}.{call.query.get('schema_name')}"
     )
@@ -62,11 +69,16 @@ def list_tables(call: Call) -> Json:
 
 @routes.get(f"{_TABLES}/{{name}}", "getTable")
 def get_table(call: Call) -> Json:
+    """Return a table (GET /tables/{name}). Needs SELECT, BROWSE or MANAGE."""
     return call.access.require_view(VIEW, call.target(Kind.TABLE, call.path["name"]))
 
 
 @routes.get(f"{_TABLES}/{{name}}/exists", "tableExists")
 def table_exists(call: Call) -> Json:
+    """Return whether a table exists and the caller may see it (GET /tables/{name}/exists).
+
+    Needs USE SCHEMA, BROWSE, or the right to manage the schema.
+    """
     table = call.target(Kind.TABLE, call.path["name"]).checked()
     schema = table.parent or table
     if not call.access.manages(schema) and "BROWSE" not in call.access.granted(schema):
@@ -91,6 +103,7 @@ def update_table(call: Call) -> Json:
 
 @routes.delete(f"{_TABLES}/{{name}}", "deleteTable")
 def delete_table(call: Call) -> Json:
+    """Delete a table (DELETE /tables/{name}). Needs MANAGE. Its files remain."""
     return delete(call, call.target(Kind.TABLE, call.path["name"]))
 
 

@@ -50,11 +50,17 @@ async def download(call: Call, request: Request) -> Response:
 
 
 async def file_metadata(call: Call, _request: Request) -> Response:
+    """Return size and time of a file as headers (HEAD /api/2.0/fs/files/{path}).
+
+    Raises:
+        NotFound: the file does not exist.
+    """
     found = await run_in_threadpool(_stored, call, "head_object")
     return Response(headers=_headers(found), media_type="application/octet-stream")
 
 
 async def delete_file(call: Call, _request: Request) -> Response:
+    """Delete one file (DELETE /api/2.0/fs/files/{path}). Needs the right to write."""
     key = await run_in_threadpool(storage_key, call, call.path["path"], write=True)
     await run_in_threadpool(_storage, call, "delete_object", key)
     return Response(status_code=204)
@@ -67,11 +73,21 @@ async def make_directory(call: Call, _request: Request) -> Response:
 
 
 async def list_directory(call: Call, _request: Request) -> Response:
+    """Return one page of a folder's content (GET /api/2.0/fs/directories/{path}).
+
+    Raises:
+        NotFound: nothing is stored below the path.
+    """
     found = await run_in_threadpool(_folder, call, call.query.get("page_token"))
     return JSONResponse(_listing(found, call.path["path"].strip("/")))
 
 
 async def directory_metadata(call: Call, _request: Request) -> Response:
+    """Check that a folder exists (HEAD /api/2.0/fs/directories/{path}).
+
+    Raises:
+        NotFound: nothing is stored below the path.
+    """
     await run_in_threadpool(_folder, call, None)
     return Response()
 

@@ -63,6 +63,13 @@ def list_edges(call: Call) -> Json:
 
 @routes.patch(_PATH, "updateExternalLineageRelationship")
 def update(call: Call) -> Json:
+    """Change the fields that update_mask names (PATCH …/external-lineage).
+
+    Without an id every edge between the two ends is changed. Needs the rights of `create`.
+
+    Raises:
+        NotFound: no edge connects the two ends, or none has this id.
+    """
     source, target = _ends(call, call.body)
     _require_rights(call, source, target)
     fields = masked(call, _EDGE_FIELDS)
@@ -77,6 +84,13 @@ def update(call: Call) -> Json:
 
 @routes.delete(_PATH, "deleteExternalLineageRelationship")
 def delete(call: Call) -> Json:
+    """Delete an edge (DELETE …/external-lineage).
+
+    Without an id every edge between the two ends is deleted. Needs the rights of `create`.
+
+    Raises:
+        NotFound: no edge connects the two ends, or none has this id.
+    """
     asked = _nested(call, "external_lineage_relationship")
     source, target = _ends(call, asked)
     _require_rights(call, source, target)

@@ -22,9 +22,8 @@ EDGE = "EDGE"
 _FIELDS = ("system_type", "entity_type", "columns", "description", "properties", "url", "owner")
 _SYSTEM_TYPES = """
     AMAZON_REDSHIFT AZURE_SYNAPSE CONFLUENT DATABRICKS GOOGLE_BIGQUERY KAFKA LOOKER MICROSOFT_FABRIC
-    MICROSOFT_SQL_SERVER MONGODB MYSQL ORACLE OTHER POSTGRESQL POWER_BI SALESFORCE
-    SAP SERVICENOW SNOWFLAKE
-    STREAM_NATIVE TABLEAU TERADATA WORKDAY
+    MICROSOFT_SQL_SERVER MONGODB MYSQL ORACLE OTHER POSTGRESQL POWER_BI SALESFORCE SAP SERVICENOW
+    SNOWFLAKE STREAM_NATIVE TABLEAU TERADATA WORKDAY
 """
 
 routes = Routes()
@@ -51,6 +50,7 @@ def create(call: Call) -> Json:
 
 @routes.get(_PATH, "listExternalMetadata")
 def list_metadata(call: Call) -> Json:
+    """Return the objects that the caller may browse or manages (GET …/external-metadata)."""
     visible = [
         document
         for key, document in call.store.items(Kind.EXTERNAL_METADATA.name)
@@ -61,6 +61,10 @@ def list_metadata(call: Call) -> Json:
 
 @routes.get(f"{_PATH}/{{name}}", "getExternalMetadata")
 def get(call: Call) -> Json:
+    """Return an object (GET …/external-metadata/{name}).
+
+    Needs BROWSE, which `create` grants to every account user.
+    """
     return call.access.require_view(
         ("BROWSE",), call.target(Kind.EXTERNAL_METADATA, call.path["name"])
     )

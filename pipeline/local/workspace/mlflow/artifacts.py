@@ -37,6 +37,11 @@ class Artifacts:
         self._tracking = tracking
 
     async def run_credentials(self, call: Call, request: Request) -> Response:
+        """Return a presigned URL for each path of a run's artifacts.
+
+        Serves /api/2.0/mlflow/artifacts/{operation}, GET and POST; the operations are the keys of
+        `_S3_OPERATION`.
+        """
         fields = await _fields_of(call, request)
         run_id, paths = str(fields.get("run_id", "")), fields.get("path", [])
         folder = await self._run_folder(run_id)
@@ -46,12 +51,17 @@ class Artifacts:
         return JSONResponse({"credential_infos": [url | {"run_id": run_id} for url in urls]})
 
     async def model_credentials(self, call: Call, request: Request) -> Response:
+        """Return a presigned URL for each path of a logged model's artifacts.
+
+        Serves POST /api/2.0/mlflow/logged-models/{model_id}/artifacts/{operation}.
+        """
         fields = await _fields_of(call, request)
         folder = await self._model_folder(call.path["model_id"])
         urls = await run_in_threadpool(_signed, call, folder, fields.get("paths", []))
         return JSONResponse({"credentials": [{"credential_info": url} for url in urls]})
 
     async def list_run(self, call: Call, _request: Request) -> Response:
+        """Return one page of a run's artifacts (GET /api/2.0/mlflow/artifacts/list)."""
         run_id = call.query.get("run_id", "")
         folder = await self._run_folder(run_id)
         files = await run_in_threadpool(_files, call, folder, call.query.get("path", ""))
@@ -62,6 +72,10 @@ class Artifacts:
         )
 
     async def list_model(self, call: Call, _request: Request) -> Response:
+        """Return one page of a logged model's artifacts.
+
+        Serves GET /api/2.0/mlflow/logged-models/{model_id}/artifacts/directories.
+        """
         folder = await self._model_folder(call.path["model_id"])
         path = call.query.get("artifact_directory_path", "")
         return JSONResponse(await run_in_threadpool(_files, call, folder, path))

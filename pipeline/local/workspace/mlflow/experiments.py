@@ -88,6 +88,7 @@ def named(call: Call, name: str) -> str | None:
 
 @routes.get(_PERMISSIONS, "getExperimentPermissions")
 def get(call: Call) -> Json:
+    """Return the permissions (GET /api/2.0/permissions/experiments/{id}). Needs CAN_MANAGE."""
     return _answer(_managed(call))
 
 
@@ -100,6 +101,7 @@ def replace(call: Call) -> Json:
 
 @routes.patch(_PERMISSIONS, "updateExperimentPermissions")
 def update(call: Call) -> Json:
+    """Add or change permissions (PATCH /api/2.0/permissions/experiments/{id}). Needs CAN_MANAGE."""
     known = _managed(call)
     return _change(call, known, known["levels"])
 

@@ -48,6 +48,7 @@ class Tracking:
         self._client = httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False)
 
     async def close(self) -> None:
+        """Close the connections to the server."""
         await self._client.aclose()
 
     async def forward(self, call: Call, request: Request) -> Response:
@@ -111,10 +112,22 @@ class Tracking:
         ]
 
     async def experiment_of_run(self, run_id: str) -> str:
+        """Return the id of a run's experiment.
+
+        Raises:
+            NotFound: the server does not return the run.
+            Unavailable: the server does not answer.
+        """
         run = await self._fetch("/api/2.0/mlflow/runs/get", {"run_id": run_id})
         return str(run["run"]["info"]["experiment_id"])
 
     async def experiment_of_model(self, model_id: str) -> str:
+        """Return the id of a logged model's experiment.
+
+        Raises:
+            NotFound: the server does not return the model.
+            Unavailable: the server does not answer.
+        """
         model = await self._fetch(f"/api/2.0/mlflow/logged-models/{model_id}", {})
         return str(model["model"]["info"]["experiment_id"])
 

@@ -24,6 +24,7 @@ def set_alias(call: Call, name: str, alias: str, number: str | int) -> None:
 
 
 def delete_alias(call: Call, name: str, alias: str) -> None:
+    """Remove an alias if the model has it; only the owner or the admin may."""
     model = models.require_model_owner(call, name)
     models.save(
         call,
@@ -33,6 +34,11 @@ def delete_alias(call: Call, name: str, alias: str) -> None:
 
 
 def version_by_alias(call: Call, name: str, alias: str) -> Json:
+    """Return the version that an alias points to, for those who may see the model.
+
+    Raises:
+        NotFound: the model does not have the alias.
+    """
     model = models.find_model(call, name)
     if alias not in model["aliases"]:
         raise NotFound(f"Alias '{alias}' of model '{name}' does not exist.")
@@ -40,5 +46,6 @@ def version_by_alias(call: Call, name: str, alias: str) -> Json:
 
 
 def aliases_of(call: Call, version: Json) -> list[str]:
+    """Return the aliases that point to a version, without a check of rights."""
     model = call.access.get(Securable(Kind.MODEL, version["full_name"]))
     return [alias for alias, number in model["aliases"].items() if number == version["version"]]

@@ -7,6 +7,7 @@ from pipeline.local.workspace.models import aliases, models
 
 
 def model_message(model: Json) -> Json:
+    """Return a stored model as mlflow's RegisteredModel."""
     return {
         "name": model["full_name"],
         "creation_timestamp": model["created_at"],
@@ -21,6 +22,7 @@ def model_message(model: Json) -> Json:
 
 
 def version_message(call: Call, version: Json, *, whole: bool = True) -> Json:
+    """Return a stored version as mlflow's ModelVersion; `whole` adds its tags and aliases."""
     kept = ("source", "run_id", "run_tracking_server_id", "model_id", "status", "storage_location")
     number = str(version["version"])
     answer = {field: version[field] for field in kept if field in version} | {
@@ -40,6 +42,7 @@ def version_message(call: Call, version: Json, *, whole: bool = True) -> Json:
 
 
 def page_of(found: list[Json], request: Json, key: str) -> Json:
+    """Return one page of a search, by the request's max_results and page_token."""
     return page(
         found,
         {name: str(request[name]) for name in ("max_results", "page_token") if name in request},
@@ -48,8 +51,10 @@ def page_of(found: list[Json], request: Json, key: str) -> Json:
 
 
 def tags_of(request: Json) -> models.Tags:
+    """Return the request's tags as a dictionary."""
     return {tag["key"]: tag.get("value", "") for tag in request.get("tags", [])}
 
 
 def tag_messages(tags: models.Tags) -> list[Json]:
+    """Return tags as mlflow's list of keys and values."""
     return [{"key": key, "value": value} for key, value in tags.items()]

@@ -55,6 +55,7 @@ def find_model(call: Call, name: str) -> Json:
 
 
 def visible_models(call: Call, prefix: str = "") -> list[Json]:
+    """Return the models that the caller may see and whose full name has the prefix."""
     return [
         document
         for key, document in call.store.items(Kind.MODEL.name, prefix)
@@ -63,6 +64,7 @@ def visible_models(call: Call, prefix: str = "") -> list[Json]:
 
 
 def describe_model(call: Call, name: str, comment: str) -> Json:
+    """Change a model's comment; only its owner or the admin may."""
     model = require_model_owner(call, name)
     return save(call, model | {"comment": comment})
 
@@ -78,6 +80,7 @@ def delete_model(call: Call, name: str) -> None:
 
 
 def tag_model(call: Call, name: str, *, add: Tags, remove: list[str]) -> None:
+    """Set and remove tags of a model. Needs APPLY TAG on it."""
     call.access.require("APPLY_TAG", call.target(Kind.MODEL, name))
     model = call.access.get(Securable(Kind.MODEL, name))
     save(call, model | {"tags": _retagged(model["tags"], add, remove)})
@@ -114,11 +117,13 @@ def find_version(call: Call, name: str, number: str | int) -> Json:
 
 
 def versions_of(call: Call, name: str) -> list[Json]:
+    """Return all versions of a model, for those who may see the model."""
     model = find_model(call, name)
     return call.store.all(VERSION, f"{model['full_name']}/")
 
 
 def describe_version(call: Call, name: str, number: str | int, comment: str) -> Json:
+    """Change a version's comment; only the model's owner or the admin may."""
     model = require_model_owner(call, name)
     return _save_version(
         call, stored_version(call, model["full_name"], number) | {"comment": comment}
@@ -136,6 +141,7 @@ def finalize_version(call: Call, name: str, number: str | int) -> Json:
 
 
 def delete_version(call: Call, name: str, number: str | int) -> None:
+    """Delete a version and its aliases; only the model's owner or the admin may. Files remain."""
     model = require_model_owner(call, name)
     version = stored_version(call, model["full_name"], number)
     aliases = {
@@ -146,6 +152,7 @@ def delete_version(call: Call, name: str, number: str | int) -> None:
 
 
 def tag_version(call: Call, name: str, number: str | int, *, add: Tags, remove: list[str]) -> None:
+    """Set and remove tags of a version. Needs APPLY TAG on the model."""
     call.access.require("APPLY_TAG", call.target(Kind.MODEL, name))
     version = stored_version(call, name, number)
     _save_version(call, version | {"tags": _retagged(version["tags"], add, remove)})
@@ -186,6 +193,7 @@ def note_use(call: Call, name: str, number: str | int, use: Json) -> None:
 
 
 def require_model_owner(call: Call, name: str) -> Json:
+    """Return the model if the caller owns it or is metastore admin."""
     return call.access.require_owner(call.target(Kind.MODEL, name))
 
 
@@ -200,6 +208,12 @@ def _writable(call: Call, name: str, number: str | int) -> Json:
 
 
 def stored_version(call: Call, name: str, number: str | int) -> Json:
+    """Return a version, without a check of rights.
+
+    Raises:
+        InvalidParameter: the number is not an integer.
+        NotFound: the version does not exist.
+    """
     if not str(number).isdecimal():
         raise InvalidParameter(f"Model version: expected a positive integer, got '{number}'.")
     found = call.store.get(VERSION, f"{name.lower()}/{int(number):010d}")
@@ -209,6 +223,7 @@ def stored_version(call: Call, name: str, number: str | int) -> Json:
 
 
 def save(call: Call, model: Json) -> Json:
+    """Store a changed model with the time and the caller of the change."""
     model |= call.touch()
     call.store.put(Kind.MODEL.name, model["full_name"], model)
     return model

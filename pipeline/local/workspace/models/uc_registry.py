@@ -2,6 +2,7 @@
 
 `w.registered_models` and `w.model_versions` of databricks-sdk use it, and mlflow does where
 MLFLOW_ENABLE_UC_NATIVE_MODEL_REGISTRY is true. That default may change, so both APIs are served.
+Paths in docstrings are below /api/2.1/unity-catalog.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ routes = Routes()
 
 @routes.post(_MODELS, "createRegisteredModel")
 def create_model(call: Call) -> Json:
+    """Create a model (POST /models). Needs CREATE MODEL and USE SCHEMA on the schema."""
     name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('name')}"
     return _model(
         models.create_model(call, name, comment=call.body.get("comment") or "", tags=_tags(call))
@@ -31,6 +33,7 @@ def create_model(call: Call) -> Json:
 
 @routes.get(_MODELS, "listRegisteredModels")
 def list_models(call: Call) -> Json:
+    """Return the models that the caller may see (GET /models)."""
     names = [call.query[part] for part in ("catalog_name", "schema_name") if call.query.get(part)]
     prefix = "".join(f"{name.lower()}." for name in names)
     found = [_model(model) for model in models.visible_models(call, prefix)]
@@ -39,6 +42,7 @@ def list_models(call: Call) -> Json:
 
 @routes.post(f"{_MODELS}/versions", "createModelVersion")
 def create_version(call: Call) -> Json:
+    """Create a pending version (POST /models/versions). Needs CREATE MODEL VERSION."""
     name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('model_name')}"
     kept = ("source", "run_id", "run_tracking_server_id", "model_id", "model_version_dependencies")
     fields = {field: call.body[field] for field in kept if field in call.body}
@@ -50,17 +54,20 @@ def create_version(call: Call) -> Json:
 
 @routes.get(f"{_MODELS}/{{name}}", "getRegisteredModel")
 def get_model(call: Call) -> Json:
+    """Return a model (GET /models/{name}). Needs EXECUTE, BROWSE or MANAGE."""
     return _model(models.find_model(call, call.path["name"]))
 
 
 @routes.patch(f"{_MODELS}/{{name}}", "updateRegisteredModel")
 def update_model(call: Call) -> Json:
+    """Change a model (PATCH /models/{name}). Only its owner or the admin may."""
     models.require_model_owner(call, call.path["name"])
     return _model(update(call, call.target(Kind.MODEL, call.path["name"])))
 
 
 @routes.delete(f"{_MODELS}/{{name}}", "deleteRegisteredModel")
 def delete_model(call: Call) -> Json:
+    """Delete a model and its versions (DELETE /models/{name}). Only its owner or the admin may."""
     models.delete_model(call, call.path["name"])
     return {}
 
@@ -78,17 +85,20 @@ def get_function(call: Call) -> Json:
 
 @routes.get(f"{_MODELS}/{{name}}/versions", "listModelVersions")
 def list_versions(call: Call) -> Json:
+    """Return a model's versions (GET …/versions). Needs the rights of `get_model`."""
     found = [_version(call, version) for version in models.versions_of(call, call.path["name"])]
     return page(found, call.query, key="model_versions")
 
 
 @routes.get(_VERSION, "getModelVersion")
 def get_version(call: Call) -> Json:
+    """Return a version (GET …/versions/{version}). Needs the rights of `get_model`."""
     return _version(call, models.find_version(call, call.path["name"], call.path["version"]))
 
 
 @routes.patch(_VERSION, "updateModelVersion")
 def update_version(call: Call) -> Json:
+    """Change its comment (PATCH …/versions/{version}). Only the model's owner or the admin may."""
     comment = call.body.get("comment") or ""
     return _version(
         call, models.describe_version(call, call.path["name"], call.path["version"], comment)
@@ -97,12 +107,17 @@ def update_version(call: Call) -> Json:
 
 @routes.delete(_VERSION, "deleteModelVersion")
 def delete_version(call: Call) -> Json:
+    """Delete it (DELETE …/versions/{version}). Only the model's owner or the admin may."""
     models.delete_version(call, call.path["name"], call.path["version"])
     return {}
 
 
 @routes.patch(f"{_VERSION}/finalize", "finalizeModelVersion")
 def finalize_version(call: Call) -> Json:
+    """Make a version READY (PATCH …/versions/{version}/finalize).
+
+    Needs CREATE MODEL VERSION; only the version's creator and the model's owner may.
+    """
     return _version(call, models.finalize_version(call, call.path["name"], call.path["version"]))
 
 
@@ -112,6 +127,13 @@ def finalize_version(call: Call) -> Json:
     atomic=False,
 )
 def version_credentials(call: Call) -> Json:
+    """Return keys for a version's files (POST /temporary-model-version-credentials).
+
+    Reading needs EXECUTE, writing needs the rights of `finalize_version`.
+
+    Raises:
+        InvalidState: keys to write are requested for a version that is READY.
+    """
     name = f"{call.text('catalog_name')}.{call.text('schema_name')}.{call.text('model_name')}"
     operation = call.text("operation")
     if operation not in _WRITE:
@@ -124,6 +146,7 @@ def version_credentials(call: Call) -> Json:
 
 @routes.put(_ALIAS, "setRegisteredModelAlias")
 def set_alias(call: Call) -> Json:
+    """Set an alias (PUT …/aliases/{alias}). Only the model's owner or the admin may."""
     number = call.body.get("version_num", "")
     aliases.set_alias(call, call.path["name"], call.path["alias"], number)
     return {"alias_name": call.path["alias"], "version_num": int(number)}
@@ -131,17 +154,20 @@ def set_alias(call: Call) -> Json:
 
 @routes.get(_ALIAS, "getModelVersionByAlias")
 def get_by_alias(call: Call) -> Json:
+    """Return an alias's version (GET …/aliases/{alias}). Needs the rights of `get_model`."""
     return _version(call, aliases.version_by_alias(call, call.path["name"], call.path["alias"]))
 
 
 @routes.delete(_ALIAS, "deleteRegisteredModelAlias")
 def delete_alias(call: Call) -> Json:
+    """Remove an alias (DELETE …/aliases/{alias}). Only the model's owner or the admin may."""
     aliases.delete_alias(call, call.path["name"], call.path["alias"])
     return {}
 
 
 @routes.patch(f"{_UC}/securable-tags/{{kind}}/{{name}}", "updateTagSecurableAssignments")
 def tag_model(call: Call) -> Json:
+    """Set and remove tags (PATCH /securable-tags/{kind}/{name}). Needs APPLY TAG."""
     add, remove = _changes(call)
     models.tag_model(call, call.path["name"], add=add, remove=remove)
     return {}
@@ -151,6 +177,7 @@ def tag_model(call: Call) -> Json:
     f"{_UC}/subentity-tags/{{kind}}/{{name}}/{{version}}", "updateTagSubentityAssignments"
 )
 def tag_version(call: Call) -> Json:
+    """Set and remove tags (PATCH /subentity-tags/{kind}/{name}/{version}). Needs APPLY TAG."""
     add, remove = _changes(call)
     models.tag_version(call, call.path["name"], call.path["version"], add=add, remove=remove)
     return {}

@@ -77,6 +77,7 @@ class Access:
         )
 
     def owns(self, securable: Securable) -> bool:
+        """Return whether the principal owns the securable itself."""
         document = self._store.get(securable.kind.name, securable.name)
         return document is not None and document["owner"] == self.principal
 
@@ -100,6 +101,11 @@ class Access:
         return held
 
     def has(self, privilege: str, securable: Securable) -> bool:
+        """Return whether a grant or ownership gives the privilege.
+
+        The owner of a catalog also has USE SCHEMA on its schemas. Ownership does not give the
+        EXTERNAL USE privileges.
+        """
         if privilege in self.granted(securable):
             return True
         if privilege in EXPLICIT_ONLY:

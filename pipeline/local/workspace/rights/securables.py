@@ -60,6 +60,7 @@ class Securable:
 
     @property
     def parent(self) -> Securable | None:
+        """The schema of a table or model, the catalog of a schema, else None."""
         kind = _PARENT.get(self.kind)
         return Securable(kind, self.name.rpartition(".")[0]) if kind else None
 
