@@ -15,7 +15,7 @@ run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on 
 
 # Each worker process runs whole files, so what a file shares is started once (tests/conftest.py).
 # On two cores there are two workers.
-PYTEST = .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST = .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 
 test: $(READY) build/spark-venv/ready  ## set up, then the tests that this machine can run, on all its cores
 	$(PYTEST)

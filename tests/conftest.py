@@ -3,6 +3,7 @@ shell, and the groups of pytest-xdist."""
 
 import os
 import sys
+from typing import Any
 
 import pytest
 
@@ -33,18 +34,31 @@ _SLOWEST_FIRST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Assign the tests to groups, one pytest-xdist worker for each, and put slow groups first."""
+    """Put slow groups first."""
     rank = {group: place for place, group in enumerate(_SLOWEST_FIRST)}
-    items.sort(key=lambda item: rank.get(_group(item), len(rank)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: rank.get(_group(item.nodeid), len(rank)))
 
 
-def _group(item: pytest.Item) -> str:
-    """A file; or all of tests/journey, whose files share one embedded environment."""
-    file = item.nodeid.partition("::")[0]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return a scheduler that gives a whole group to one worker.
+
+    xdist 3.8 has `--dist loadgroup` for this, but it has no effect with pytest 9.2: it renames
+    tests through `_nodeid`, which is gone.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return GroupScheduling(config, log)
+
+
+def _group(nodeid: str) -> str:
+    """Return a test's file; or tests/journey, whose files share one embedded environment."""
+    file = nodeid.partition("::")[0]
     return "tests/journey" if file.startswith("tests/journey/") else file
 
 

@@ -58,6 +58,7 @@ class Server:
         self._tracking = Tracking(workspace.settings)
 
     def application(self) -> ASGIApp:
+        """Return the application: its routes, in the order in which they are matched."""
         app = Starlette(
             routes=[*self._oauth(), *self._json(), *self._files(), *self._mlflow()],
             exception_handlers={HTTPException: _unknown_path},
