@@ -29,7 +29,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Aws:
-    """The account and region everything of this environment is in."""
+    """The account and region of every resource of this environment."""
 
     account_id: fields.AccountId
     region: fields.Region
@@ -55,16 +55,16 @@ class Databricks:
 class Storage:
     """The three buckets (docs/architecture.md, "Buckets")."""
 
-    governed_bucket: fields.Bucket
-    evidence_bucket: fields.Bucket
-    artifact_bucket: fields.Bucket
+    governed_bucket: fields.Bucket  # only Unity Catalog's storage role gets in
+    evidence_bucket: fields.Bucket  # versioned, create-only: manifests and records
+    artifact_bucket: fields.Bucket  # model archives, checkpoints, mirrored base models
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Prepare:
     """The Spark job on EMR Serverless."""
 
-    role_arn: fields.RoleArn
+    role_arn: fields.RoleArn  # has no right on the governed bucket
     application_id: fields.ApplicationId
     image: fields.Image
     entry_point: fields.EntryPoint
@@ -82,7 +82,7 @@ class Prepare:
 class Train:
     """The SageMaker training job."""
 
-    role_arn: fields.RoleArn
+    role_arn: fields.RoleArn  # has no right on the governed bucket
     image: fields.Image
     base_model: fields.BaseModelName
     base_model_revision: fields.Revision
@@ -97,6 +97,7 @@ class Train:
         ge=60, le=2_592_000, description="whole seconds up to 2592000 (30 days), or null"
     )
     sharding: Literal["auto", "ddp", "fsdp"] = Field(description="auto, ddp or fsdp")
+    # Where live metrics are sent; the train principal may write there. null = nowhere.
     mlflow_experiment: fields.Experiment | None = Field(
         description="/folder/name of an experiment, or null"
     )
@@ -109,7 +110,7 @@ class Train:
 class Register:
     """The callback's queue and the worker behind it."""
 
-    role_arn: fields.RoleArn
+    role_arn: fields.RoleArn  # of the worker
     image: fields.Image
     queue_url: fields.QueueUrl
     databricks_secret_id: fields.SecretId
@@ -120,7 +121,7 @@ class Register:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Config:
-    """One environment, whole."""
+    """The configuration of one environment."""
 
     environment: str
     aws: Aws

@@ -21,7 +21,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # each worker has one core; torch would take all of them
 
 # Groups of tests that take minutes. They start first, so that no worker has one left at the end.
-_SLOWEST_FIRST: tuple[str, ...] = ()
+_SLOWEST_FIRST = (
+    "tests/journey",
+    "tests/steps/prepare/test_prepare_declared.py",
+    "tests/steps/prepare/test_prepare_types_on_spark.py",
+    "tests/steps/prepare/test_prepare_parity.py",
+    "tests/steps/train/model/test_compiled_layers.py",
+    "tests/steps/train/fine_tuning/test_ranks_training.py",
+    "tests/steps/register/test_crash_campaign.py",
+    "tests/steps/test_troubled_workspace.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -83,9 +83,8 @@ def complete(
     for step in _STEPS:
         section = _inner(completed, [step])
         if section is not None and (found := _image(section, step, environment)):
-            section["image"], what = found
-            section["image"] = section["image"].format_map(_fields(completed, environment))
-            derived[f"{step}.image"] = what
+            rule, derived[f"{step}.image"] = found
+            section["image"] = rule.format_map(_fields(completed, environment))
     return completed, derived
 
 

@@ -1,9 +1,9 @@
 """Where each value of a configuration comes from, for `upsert --dry-run --explain`.
 
-rows("dev")[3]
-# Row("pipeline.name", "governed-finetune-dev", "derived from environment")
-rows("dev")[4]
-# Row("pipeline.role_arn", "arn:aws:iam::…", "derived from environment, aws.account_id, aws.region")
+    rows("dev")[3]     # Row("pipeline.name", "governed-finetune-dev", "derived from environment")
+
+An origin is the file, with the variables that it reads, a default, or the keys that a value was
+derived from.
 """
 
 import json

@@ -40,10 +40,8 @@ def main() -> None:
 
 def answer(model: str, alias: str, prompt: str) -> dict[str, str]:
     """Return the version of an alias, and its completion of one prompt."""
-    from pipeline.local import model_libraries  # noqa: F401 - before mlflow, which it makes lighter
-
-    import mlflow  # isort: skip
-    import pandas as pd  # isort: skip
+    import mlflow
+    import pandas as pd
 
     version = mlflow.MlflowClient().get_model_version_by_alias(model, alias)
     loaded = mlflow.pyfunc.load_model(

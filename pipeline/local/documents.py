@@ -127,7 +127,7 @@ class _Window:
         return bool(added)
 
     def next(self) -> str:
-        """Return the next character that is not white space, without taking it; empty at the end."""
+        """Return the next character that is not white space, without taking it, or ""."""
         while True:
             rest = _SPACE.match(self.buffer, self.position)
             self.position = rest.end() if rest else self.position

@@ -104,7 +104,8 @@ def _row(document: Any) -> Row:
         raise document
     if not isinstance(document, dict):
         # A ValueError, as for all faults of a filing.
-        raise ValueError(f"a JSON object is expected, got {type(document).__name__}")  # noqa: TRY004
+        kind = type(document).__name__
+        raise ValueError(f"a JSON object is expected, got {kind}")  # noqa: TRY004
     row = _columns(document)
     missing = [field for field in REQUIRED if not row[field]]
     if missing:

@@ -1,16 +1,10 @@
-"""The packages that load and run a registered model, imported without those that no model needs.
+"""The packages that load and run a registered model, imported before the model is needed.
 
-    from pipeline.local import model_libraries    # a registered model now loads without an import
-
-transformers, PEFT and mlflow import some packages only because they are installed: a third of the
-import time. `sys.modules[name] = None` is Python's documented way to mark a package as absent.
+from pipeline.local import model_libraries    # a registered model now loads without an import
 """
 
 import importlib
-import os
-import sys
 
-_UNUSED = ("bitsandbytes", "datasets", "scipy", "sklearn", "polars", "pyspark", "IPython")
 _NEEDED = (
     "pandas",
     "mlflow.pyfunc",
@@ -21,10 +15,5 @@ _NEEDED = (
     "transformers.models.ministral3.modeling_ministral3",
 )
 
-# Threads that wait sleep instead of spin: a tiny model leaves its threads waiting most of the time.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-for _name in _UNUSED:
-    if _name not in sys.modules:
-        sys.modules[_name] = None  # type: ignore[assignment]  # None means absent
 for _name in _NEEDED:
     importlib.import_module(_name)

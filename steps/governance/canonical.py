@@ -27,8 +27,8 @@ def loads(content: bytes) -> Any:
     """Parse a document strictly.
 
     Raises:
-        ValueError: anything that parsers could read differently. The text names the fault and quotes
-            nothing of the content but a repeated key.
+        ValueError: anything that parsers could read differently. The text names the fault and
+            quotes nothing of the content but a repeated key.
     """
     try:
         text = content.decode("utf-8")

@@ -43,7 +43,7 @@ from steps.governance.table_kinds import refuse_unreadable
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table that Unity Catalog governs: its name, its stable id and its storage location."""
+    """A Delta table of Unity Catalog: its name, its stable id and its storage location."""
 
     name: UcName
     table_id: str

@@ -113,7 +113,7 @@ class Access:
 
 
 def _endpoint_options() -> dict[str, str]:
-    """Return region and endpoint from AWS's environment variables, which only boto3 reads itself."""
+    """Return region and endpoint from the AWS variables, which only boto3 reads itself."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options = {"AWS_REGION": region} if region else {}

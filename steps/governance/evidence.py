@@ -3,9 +3,9 @@
     evidence = Evidence(region)
     evidence.write_once("s3://…/executions/abc/prepare/manifest.json", manifest.to_bytes())
 
-Writes use `If-None-Match: *`, so one of two concurrent writers wins. After a lost answer, a repeated
-job or a duplicate message the stored document is compared: the write succeeds if the bytes are
-equal and raises `Conflict` if not.
+Writes use `If-None-Match: *`, so one of two concurrent writers wins. After a lost answer, a
+repeated job or a duplicate message the stored document is compared: the write succeeds if the bytes
+are equal and raises `Conflict` if not.
 """
 
 import boto3

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from steps.governance.errors import UsageError
 
-# Production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py) without its `.dev.` and
-# `.staging.` zones. An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>) and Google
-# Cloud (<id>.<n>) a number may follow.
+# Production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py) without its `.dev.`
+# and `.staging.` zones. An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>) and
+# Google Cloud (<id>.<n>) a number may follow.
 AWS_ZONES = (
     ".cloud.databricks.com",
     ".cloud.databricks.us",

@@ -59,7 +59,8 @@ def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = N
 
     Raises:
         UsageError: the host is not a Databricks workspace.
-        IdentityRefused: the secret is missing, unreadable or incomplete, or the workspace refused it.
+        IdentityRefused: the secret is missing, unreadable or incomplete, or the workspace refused
+            it.
         Unavailable: the workspace did not answer.
     """
     hold_back_secrets()

@@ -3,7 +3,8 @@
 import logging
 import sys
 
-# databricks-sdk logs OAuth secrets and vended keys in clear at DEBUG; botocore and urllib3 log headers and bodies.
+# databricks-sdk logs OAuth secrets and vended keys in clear at DEBUG; botocore and urllib3 log
+# headers and bodies.
 _LOUD = ("databricks.sdk", "botocore", "boto3", "urllib3", "requests", "httpx", "azure")
 
 

@@ -2,8 +2,8 @@
 
 A Delta version number is a pointer, not evidence (the bytes can change under it), so each manifest
 lists every file with size and sha256. Both are canonical JSON (docs/architecture.md shows them),
-written once and last: if a manifest exists, the output is complete. Parsing refuses unknown, missing
-and repeated fields, and everything that `canonical.loads` refuses.
+written once and last: if a manifest exists, the output is complete. Parsing refuses unknown,
+missing and repeated fields, and everything that `canonical.loads` refuses.
 """
 
 from typing import Annotated, Literal, Self, TypeVar
@@ -98,9 +98,10 @@ class TrainingData(Part):
 
 
 class Mirror(Part):
-    """`mirror.json` beside a mirrored base model: each of its files with size and sha256.
+    """`mirror.json` of a mirrored base model: each of its files with size and sha256.
 
-    `licence` is there only where the model's own card names one, spelled as on the hub (apache-2.0).
+    `licence` is there only where the model's own card names one, spelled as on the hub
+    (apache-2.0).
     """
 
     name: str
@@ -110,7 +111,7 @@ class Mirror(Part):
 
 
 class BaseModelFiles(Part):
-    """The base model: name, 40-hex revision, sha256 of its `mirror.json`, licence from that file."""
+    """The base model: name, 40-hex revision, sha256 of `mirror.json`, licence from that file."""
 
     name: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]

@@ -14,8 +14,8 @@ from steps.governance.errors import NameRefused
 _PART = re.compile(r"[a-z0-9_]{1,63}")
 # Only Databricks writes to these, in every workspace (docs.databricks.com: "system" and
 # "information_schema" are read-only, "samples" is shared by Databricks, "hive_metastore" is outside
-# Unity Catalog). `__databricks_internal` holds what Databricks manages itself; that it refuses every
-# other writer is [unverified].
+# Unity Catalog). `__databricks_internal` holds what Databricks manages itself; that it refuses
+# every other writer is [unverified].
 _NOT_WRITTEN_CATALOGS = frozenset({"system", "samples", "hive_metastore", "__databricks_internal"})
 _NOT_WRITTEN_SCHEMA = "information_schema"
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -111,7 +111,7 @@ def checked_alias(text: str) -> str:
 
 
 def metadata_name(arn: str) -> str:
-    """Return the external-metadata name of one AWS job: `ft_` and 24 hex digits of its ARN's sha256.
+    """Return the external-metadata name of an AWS job: `ft_` and 24 hex digits of its ARN's sha256.
 
     Every account user can read these objects, so the name reveals nothing. The same ARN gives the
     same name, so a repeated delivery finds its own object.

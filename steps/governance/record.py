@@ -62,7 +62,10 @@ class TrainFacts(Part):
 
 
 class ArtifactFacts(Part):
-    """The model archive: one version of one S3 object, with its sha256 and its files'. Source: S3."""
+    """The model archive: one version of one S3 object, with its sha256 and its files'.
+
+    Source: S3.
+    """
 
     uri: str
     version_id: str
@@ -81,7 +84,10 @@ class ModelFacts(Part):
 
 
 class LineageFacts(Part):
-    """External metadata objects and edges, as `kind:name` (see `lineage.label`). Source: Unity Catalog."""
+    """External metadata objects and edges, as `kind:name` (see `lineage.label`).
+
+    Source: Unity Catalog.
+    """
 
     nodes: list[str]
     edges: list[tuple[str, str]]

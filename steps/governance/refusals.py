@@ -36,8 +36,8 @@ from steps.governance.errors import (
 from steps.governance.retrying import Unanswered
 from steps.governance.transport import Malformed
 
-# "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording of public issues. The hosted
-# service's may differ [unverified]; the message then quotes its text.
+# "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording of public issues. The
+# hosted service's may differ [unverified]; the message then quotes its text.
 _MISSING = re.compile(
     r"does not have (?P<privilege>[A-Z][A-Z_ ]+?) on (?P<kind>\w[\w ]*?) '(?P<name>[^']+)'"
 )
@@ -89,7 +89,7 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
         return _denied(principal, doing, text)
     if isinstance(error, databricks.Unauthenticated):
         return IdentityRefused(
-            f"{principal} is no longer accepted by the workspace while it tried to {doing}"
+            f"{principal} was rejected by the workspace while it tried to {doing}"
         )
     if isinstance(error, databricks.NotFound) or str(error.error_code).endswith("DOES_NOT_EXIST"):
         return not_found(principal, doing, code=str(error.error_code), text=text)

@@ -1,18 +1,21 @@
-"""When a call to the workspace is repeated, how long that may take, and what becomes of an effect whose answer was lost.
+"""Retries of calls to the workspace: which calls, for how long, and effects with a lost answer.
 
     attempts = Attempts("GET /api/2.1/unity-catalog/tables/edgar.raw.filings", policy)
     attempts.wait(Failure("HTTP 502"))      # sleeps and returns, or raises Unanswered: the budget is spent
     settle(create, present=is_there, doing="register table a.b.c", policy=policy)
 
-Reads are repeated on 408, 429, 5xx, lost connections and time-outs, after pauses that double, each with jitter. The budget
-bounds the attempts and the pauses together. `Retry-After` (seconds or an HTTP date) is honoured as far as the budget
-reaches; a service that asks for more ends the call at once, and the error names the time it asked for. The POSTs of
-`READING_POSTS` count as reads: they change nothing. A 401 and every other 4xx is final.
+Reads are repeated on 408, 429, 5xx, lost connections and time-outs, after pauses that double, each
+with jitter. The budget bounds the attempts and the pauses together. `Retry-After` (seconds or an
+HTTP date) is honoured as far as the budget reaches; a service that asks for more ends the call at
+once, and the error names the time it asked for. The POSTs of `READING_POSTS` count as reads: they
+change nothing. A 401 and every other 4xx is final.
 
-Effects are sent once. Only a request that certainly had no effect is sent again: one that got a 429, or that found no
-connection. After any other failure the effect may have happened, so `settle` looks whether it did before it sends again.
+Effects are sent once. Only a request that certainly had no effect is sent again: one that got a
+429, or that found no connection. After any other failure the effect may have happened, so `settle`
+looks whether it did before it sends again.
 
-`steps.governance.transport` applies this to databricks-sdk and mlflow, whose own repetitions are switched off there.
+`steps.governance.transport` applies this to databricks-sdk and mlflow, whose own repetitions are
+switched off there.
 """
 
 import logging
@@ -28,7 +31,8 @@ from steps.governance.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-# How long one call may take with all its attempts and pauses, in seconds: one constant for each phase of a job.
+# How long one call may take with all its attempts and pauses, in seconds: one constant for each
+# phase of a job.
 CONNECTING_SECONDS = 60.0  # the first access token, and each later one
 WORKING_SECONDS = 60.0  # every call after that
 
@@ -44,7 +48,10 @@ READING_POSTS = re.compile(
 
 
 class Unanswered(Exception):
-    """No usable answer within the budget. `retry_after_seconds` is what the service asked for, if it did."""
+    """No usable answer within the budget.
+
+    `retry_after_seconds` is what the service asked for, if it did.
+    """
 
     def __init__(self, text: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(text)
@@ -53,7 +60,7 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class Clock:
-    """Time and chance. Tests give others."""
+    """Time and random numbers. Tests pass their own."""
 
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -63,13 +70,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class Policy:
-    """A budget for each call, in seconds, and the clock that measures it. With no budget nothing is repeated."""
+    """A budget for each call, in seconds, and the clock that measures it.
+
+    With no budget nothing is repeated.
+    """
 
     seconds: float = WORKING_SECONDS
     clock: Clock = field(default_factory=Clock)
 
     def within(self, seconds: float) -> "Policy":
-        """The same clock with another budget."""
+        """Return a policy with the same clock and another budget."""
         return Policy(seconds, self.clock)
 
 
@@ -83,14 +93,14 @@ class Failure:
 
 
 def is_read(method: str, path: str) -> bool:
-    """Whether repeating this request can change nothing."""
+    """Return whether this request has no effect, so that it can be repeated."""
     return method in ("GET", "HEAD") or (
         method == "POST" and READING_POSTS.fullmatch(path) is not None
     )
 
 
 def failure_of(status: int, retry_after: str | None, now: datetime) -> Failure | None:
-    """What an HTTP status says about repeating, None where it is an answer."""
+    """Return the failure that an HTTP status means, or None if the status is an answer."""
     if (status < 500 and status not in _PASSING_CLIENT_ERRORS) or status in _FINAL_SERVER_ERRORS:
         return None
     return Failure(
@@ -99,7 +109,7 @@ def failure_of(status: int, retry_after: str | None, now: datetime) -> Failure |
 
 
 def seconds_asked(retry_after: str | None, now: datetime) -> float | None:
-    """The pause that a `Retry-After` header names, None where it names none [RFC 9110, 10.2.3]."""
+    """Return the seconds of a `Retry-After` header, or None without a valid one [RFC 9110, 10.2.3]."""
     text = (retry_after or "").strip()
     if re.fullmatch(r"[0-9]{1,15}", text):
         return float(text)
@@ -120,7 +130,7 @@ class Attempts:
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the budget."""
+        """The seconds that are left of the budget."""
         return self._policy.seconds - self._spent
 
     @property
@@ -153,7 +163,7 @@ class Attempts:
         return longest * (0.5 + self._policy.clock.chance() / 2)
 
     def unanswered(self, failure: Failure) -> Unanswered:
-        """The end of this call, with what it cost and what the service asked for."""
+        """Return the error that ends this call, with attempts, time and the requested pause."""
         text = f"{failure.cause} (attempt {self.count}, after {self._spent:.0f} s)"
         if failure.asked_seconds is not None:
             budget = f"{max(self.seconds_left, 0):.0f} s are left of the {self._policy.seconds:.0f} s for this call"
@@ -164,7 +174,7 @@ class Attempts:
 def settle(
     act: Callable[[], None], *, present: Callable[[], bool], doing: str, policy: Policy
 ) -> None:
-    """Have an effect happen once: where its answer was lost, look whether it happened before it is sent again.
+    """Perform an effect once: after a lost answer, check whether it happened before sending it again.
 
     Raises:
         Unavailable: it did not happen, in `EFFECT_ATTEMPTS` attempts or within the budget.
@@ -186,7 +196,10 @@ def settle(
 
 
 def pause_after(error: Unavailable, attempts: Attempts) -> None:
-    """Wait before an effect is sent again; an error that came after the budget was spent is raised as it is."""
+    """Wait before an effect is sent again.
+
+    An error that came after the budget was spent is raised as it is.
+    """
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
     cause = "; ".join(line for line in lines if not line.startswith("do "))
     try:

@@ -29,7 +29,7 @@ _DELTA = {
 
 
 def refuse_unreadable(principal: str, name: UcName, info: TableInfo) -> None:
-    """Refuse a table whose rows are not exactly those of its own Delta files.
+    """Refuse a table whose rows are not exactly those of its Delta files.
 
     Reading the files of a table with row filters or column masks would bypass these.
 

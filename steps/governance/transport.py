@@ -25,7 +25,8 @@ from steps.governance.retrying import Attempts, Failure, Policy, Unanswered, fai
 
 Authenticate = Callable[[], dict[str, str]]
 
-# Of one attempt, until the answer; half of the budget, so that an attempt that hangs can be retried.
+# Of one attempt, until the answer; half of the budget, so that an attempt that hangs can be
+# retried.
 TIMEOUT_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
 _CONNECTIONS = 20  # databricks-sdk's own number
@@ -115,7 +116,8 @@ class Transport(HTTPAdapter):
 def _bounded(timeout: Any, attempts: Attempts, *, longest: float | None) -> tuple[float, float]:
     """Return connect and read time-out of one attempt, in seconds.
 
-    They are the caller's, but at most `longest`, and for a retry at most what is left of the budget.
+    They are the caller's, but at most `longest`, and for a retry at most what is left of the
+    budget.
     """
     given = float(timeout[1] if isinstance(timeout, tuple) else timeout or TIMEOUT_SECONDS)
     seconds = min(given, longest or given)
@@ -131,7 +133,10 @@ def _found_no_connection(error: requests.RequestException) -> bool:
 
 
 def _innermost(error: BaseException) -> str:
-    """Return the class names of an error and its cause; their texts may contain a URL with a query."""
+    """Return the class names of an error and its cause.
+
+    Their texts may contain a URL with a query.
+    """
     reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
     return (
         f"{type(error).__name__} ({type(reason).__name__})"

@@ -1,6 +1,9 @@
-"""`python -m steps.prepare …`, and the entry point of the EMR Serverless job: exit 0 done, 1 refused or failed, 2 usage.
+"""The command `python -m steps.prepare`, also the entry point of the EMR Serverless job.
 
-What was refused is the last line on stderr, whole and in one line, because EMR shows a failed run by its last lines.
+Exit codes: 0 done · 1 refused or failed · 2 usage or configuration.
+
+What was refused is the last line on stderr, whole and in one line, because EMR shows a failed run
+by its last lines.
 """
 
 import sys
@@ -13,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the job; its own refusals are one message, everything else is a defect and keeps its traceback."""
+    """Run the job.
+
+    Its own refusals are one message, everything else is a defect and keeps its traceback.
+    """
     from steps.governance import logs
     from steps.governance.errors import GovernanceError
     from steps.prepare.arguments import parse
@@ -29,13 +35,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: "Arguments") -> None:
-    from steps.prepare.running import run  # late: `--help` must not wait for it
+    from steps.prepare.running import run  # imported here, so that `--help` does not wait for it
 
     run(arguments)
 
 
 if __name__ == "__main__":
-    # spark-submit runs this file by its path: the repository's root, not this folder, is where imports start.
+    # spark-submit runs this file by its path: the repository's root, not this folder, is where
+    # imports start.
     root = str(Path(__file__).resolve().parents[2])
     if root not in sys.path:
         sys.path[0] = root

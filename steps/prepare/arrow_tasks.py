@@ -1,7 +1,8 @@
-"""Between Spark and the Arrow kernels: batches of a bounded size, whatever sizes the engine or the files have.
+"""Bound the size of Arrow batches between Spark and the kernels.
 
-An Arrow string column holds at most 2 GiB, and a filing's section may have megabytes: the 8,192 rows of an engine's batch are too
-many. Files of one row are the other end: a kernel costs about as much for one row as for a hundred.
+An Arrow string column holds at most 2 GiB, and a filing's section may have megabytes: the 8,192
+rows of an engine's batch are too many. Files of one row are the other end: a kernel costs about as
+much for one row as for a hundred.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ MOST_BYTES = 64 << 20  # of Arrow data; a single row may be larger
 
 
 def mapped(kernel: Kernel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """A kernel as `mapInArrow` takes it."""
+    """Return a kernel as a function for `mapInArrow`."""
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in bounded(batches):
@@ -27,7 +28,10 @@ def mapped(kernel: Kernel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.R
 def bounded(
     batches: Iterable[pa.RecordBatch], *, rows: int = MOST_ROWS, size: int = MOST_BYTES
 ) -> Iterator[pa.RecordBatch]:
-    """The same rows in the same order: small batches joined, large ones split; none empty, none larger than one row needs."""
+    """The same rows in the same order: small batches joined, large ones split.
+
+    None empty, none larger than one row needs.
+    """
     waiting: list[pa.RecordBatch] = []
     waiting_rows = waiting_bytes = 0
     for part in _split(batches, rows, size):

@@ -1,9 +1,10 @@
-"""Text with the characters its author meant: entities, wrongly read UTF-8 and Windows-1252, spaces, line ends.
+"""Repair the characters of a text: entities, wrongly decoded UTF-8, spaces, line ends.
 
-    mended(pl.col("text"))      # an expression: the same text, in NFC, with `\\n` line ends and plain spaces
+    cleaned(pl.col("text"))      # an expression: the same text, in NFC, with `\\n` line ends and plain spaces
 
-Clean text is only searched. A text that shows damage is repaired, one at a time. What cannot be known any more
-becomes U+FFFD, which stays in the text: `LOST` finds it, and what holds one is rejected with a reason.
+Clean text is only searched. A text that shows damage is repaired, one at a time. What cannot be
+known any more becomes U+FFFD, which stays in the text: `LOST` finds it, and what holds one is
+rejected with a reason.
 """
 
 import re
@@ -23,15 +24,18 @@ _DAMAGE = (
     r"|[\u0080-\u009f\x0c\u0300-\u036f\u2028\u2029\uf0b7ÂÃÄÅÆËÎÏâïð]|<[A-Za-z/!]|>"
 )
 
-# Composed already, each by itself and behind any other of them: Latin letters, quotation marks, dashes, bullets, arrows, signs.
+# Composed already, each by itself and behind any other of them: Latin letters, quotation marks,
+# dashes, bullets, arrows, signs.
 _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2265\u2500-\u27bf"
 
-# Windows-1252 has no sign for five of the bytes 0x80-0x9F; a browser that reads them keeps them as control characters.
+# Windows-1252 has no sign for five of the bytes 0x80-0x9F; a browser that reads them keeps them as
+# control characters.
 _WINDOWS = {
     byte: bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(0x80, 0xC0)
 }
 _CONTROLS = {chr(byte): sign for byte, sign in _WINDOWS.items() if byte < 0xA0}
-# A soft hyphen is also the byte 0xAD ("í" is 0xC3 0xAD): the repair leaves it, what comes after the repair removes it.
+# A soft hyphen is also the byte 0xAD ("í" is 0xC3 0xAD): the repair leaves it, what comes after the
+# repair removes it.
 _HIDDEN = re.compile(_INVISIBLE.replace(r"\u00ad", ""))
 _CONTROL = re.compile("[\x80-\x9f]")
 _BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {
@@ -44,12 +48,14 @@ def _signs(*numbers: int) -> str:
     return "[" + "".join(re.escape(_WINDOWS[number]) for number in numbers) + "]"
 
 
-# What may be written behind a real letter: quotation marks, dashes, dots, spaces, trade marks, footnote signs.
+# What may be written behind a real letter: quotation marks, dashes, dots, spaces, trade marks,
+# footnote signs.
 _BEHIND_LETTERS = {0x82, 0x84, 0x85, 0x86, 0x87, 0x91, 0x92, 0x94, 0x96, 0x97, 0x99, 0x9B, 0xA0, 0xA9, 0xAA, 0xAE,
                    0xB0, 0xB2, 0xB3, 0xB7, 0xB9, 0xBA, 0xBB}  # fmt: skip
 _REST = {*range(0x80, 0xC0)}
 _RARE = _REST - _BEHIND_LETTERS
-# UTF-8 that was read as Windows-1252 or Latin-1: a lead and the bytes that no word of a filing has behind that letter.
+# UTF-8 that was read as Windows-1252 or Latin-1: a lead and the bytes that no word of a filing has
+# behind that letter.
 _SECOND = {
     "Â": _REST,
     "Ã": _RARE,  # `_of_bytes` takes more of them
@@ -84,8 +90,8 @@ _FRACTIONS = {
 _ANY = _signs(*_REST)
 _WRONGLY_READ = re.compile(f"[ÂÃÄÅÆËÎÏ]{_ANY}|[âï]{_ANY}{{2}}|ð{_ANY}{{3}}")
 _WRONG_LEADS = re.compile("[ÂÃÄÅÆËÎÏâïð]")
-# The last byte was lost on the way: a closing quotation mark (0x9D has no sign), a dash whose quotation mark was made plain,
-# a space that was made plain.
+# The last byte was lost on the way: a closing quotation mark (0x9D has no sign), a dash whose
+# quotation mark was made plain, a space that was made plain.
 _CUT_SHORT = re.compile(
     r"(â€\")|(â€\ufffd?)|(Â(?=[\s<]|$))|((?<![A-ZÀ-Þ])Ã(?=[\s<]))", re.MULTILINE
 )
@@ -99,8 +105,11 @@ _PAGE_END = re.compile(r"([.!?:][\"'”’)]*)?[ \r\n]*\x0c[\r\n]*")
 _LAYERS = 6  # more than any text had; it bounds the work on made-up ones
 
 
-def mended(text: pl.Expr) -> pl.Expr:
-    """NFC, Unicode quotation marks, plain spaces, `\\n` line ends; no entities, markup or invisible characters."""
+def cleaned(text: pl.Expr) -> pl.Expr:
+    """NFC, Unicode quotation marks, plain spaces, `\\n` line ends.
+
+    No entities, markup or invisible characters.
+    """
     return (
         text.map_batches(_where_damaged, return_dtype=pl.String)
         .str.replace_all("\r\n?", "\n")
@@ -194,7 +203,10 @@ def _is_in_word(found: re.Match[str]) -> bool:
 
 
 def _is_hyphenated(found: re.Match[str]) -> bool:
-    """Whether a soft hyphen follows a letter of a word of capitals ("CÂ-MARA"); a capital may begin a name ("Aída")."""
+    """Whether a soft hyphen follows a letter of a word of capitals ("CÂ-MARA").
+
+    A capital may begin a name ("Aída").
+    """
     before, after = (
         found.string[found.start() - 1 : found.start()],
         found.string[found.end() : found.end() + 1],

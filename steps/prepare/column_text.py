@@ -1,9 +1,10 @@
-"""A column of any type as text: the one place where a number, a date or bytes become characters.
+"""Convert a column of any type to text; numbers, dates and bytes are converted only here.
 
     text(array, "filing_date")      # pa.Array of any type with a stated conversion -> pa.Array of strings
 
-It runs where rows are read file by file or by delta-rs's scan, and in the kernel that gets Spark's own typed columns. So every
-engine and every way of reading gives the same text. docs/data.md lists the conversions ("Columns and their types").
+It runs where rows are read file by file or by delta-rs's scan, and in the kernel that gets Spark's
+own typed columns. So every engine and every way of reading gives the same text. docs/data.md lists
+the conversions ("Columns and their types").
 """
 
 import pyarrow as pa
@@ -15,7 +16,9 @@ _EXACT_INTEGERS = {pa.float16(): 2.0**11, pa.float32(): 2.0**24, pa.float64(): 2
 
 
 def text(array: pa.Array, name: str) -> pa.Array:
-    """The values as plain Arrow strings. Bytes that are not UTF-8 pass unchanged: the filing kernel rejects their rows.
+    """The values as plain Arrow strings.
+
+    Bytes that are not UTF-8 pass unchanged: the filing kernel rejects their rows.
 
     Raises:
         GovernanceError: the type has no stated conversion.
@@ -58,14 +61,17 @@ def _is_bytes(kind: pa.DataType) -> bool:
 def _day(array: pa.Array) -> pa.Array:
     """The day of an instant in UTC, and of a time without zone as it is written.
 
-    Delta keeps no zone, and a Parquet file may say UTC or nothing for the same column; both hold UTC. So the day does not depend
-    on a session's time zone.
+    Delta keeps no zone, and Parquet files of one column may have UTC or no zone; both hold
+    UTC. So the day does not depend on a session's time zone.
     """
     return array.cast(pa.timestamp(array.type.unit)).cast(pa.date32()).cast(pa.string())
 
 
 def _whole(array: pa.Array) -> pa.Array:
-    """Whole numbers as digits, as far as the type holds integers exactly. NaN, pandas' mark of a missing value, is null."""
+    """Whole numbers as digits, as far as the type holds integers exactly.
+
+    NaN, pandas' mark of a missing value, is null.
+    """
     values = array.cast(pa.float64())
     known = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
     whole = pc.and_(

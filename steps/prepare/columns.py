@@ -1,10 +1,10 @@
-"""Which of a table's columns Prepare reads: found by name as Spark finds them, and only of types that have a stated conversion.
+"""The columns that Prepare reads: matched by name as in Spark, of types with a stated conversion.
 
     chosen({"CIK": "bigint", "Item_1A": "string", …}, table="edgar.raw.filings", version=3)
     # Columns(names=("CIK", …), unusable=("sic: type boolean cannot be read as a code",))
 
-Types are named as Spark SQL names them. docs/data.md has the table ("Columns and their types"), `steps.prepare.column_text` the
-conversions.
+Types are named as Spark SQL names them. docs/data.md has the table ("Columns and their types"),
+`steps.prepare.column_text` the conversions.
 """
 
 import re
@@ -37,7 +37,10 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class Columns:
-    """`names` are the columns to read, as the table spells them. `unusable` has one message per optional column left out."""
+    """`names` are the columns to read, as the table spells them.
+
+    `unusable` has one message per optional column left out.
+    """
 
     names: tuple[str, ...]
     unusable: tuple[str, ...]
@@ -47,7 +50,8 @@ def chosen(there: Mapping[str, str], *, table: str, version: int) -> Columns:
     """The columns to read, of those that are there (name and type).
 
     Raises:
-        GovernanceError: a required column is missing or of a type without a conversion, or two columns differ only in case.
+        GovernanceError: a required column is missing or of a type without a conversion, or two
+            columns differ only in case.
     """
     found: dict[str, list[str]] = {}
     for name in there:
@@ -89,8 +93,9 @@ def _unusable(name: str, kind: str) -> str | None:
 
 def _refused(table: str, version: int, faults: list[str]) -> GovernanceError:
     return GovernanceError(
-        f"table {table} is no table of filings, nothing was written",
-        expected=f"one column each of {', '.join(REQUIRED)}, whatever the case of its letters, of a type that docs/data.md lists",
+        f"table {table} is not a table of filings, nothing was written",
+        expected=f"one column each of {', '.join(REQUIRED)}, in upper or lower case, "
+        "of a type that docs/data.md lists",
         got=f"{'; '.join(faults)} at version {version}",
         do="load filings in EDGAR-CRAWLER's fields (docs/data.md)",
     )

@@ -1,7 +1,8 @@
-"""Parquet data files as Arrow tasks: what runs on Spark's executors when delta-rs keeps the log.
+"""Read and write Parquet data files in Arrow tasks on Spark's executors, for the delta-rs engine.
 
-Each function here makes a task for `mapInArrow`. The vended keys travel inside the task (pickled code, never shown in
-a plan, never in Spark's configuration or an option) to executors of this job only.
+Each function here makes a task for `mapInArrow`. The vended keys travel inside the task (pickled
+code, never shown in a plan, never in Spark's configuration or an option) to executors of this job
+only.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem":
-    """The table's folder through delta-rs's own store: log and data take the same keys, endpoint and retries."""
+    """Return the table's folder in delta-rs's store, with the same keys and retries as the log."""
     from deltalake.fs import DeltaStorageHandler
     from pyarrow.fs import PyFileSystem
 
@@ -36,7 +37,8 @@ def writing(
 ) -> Task:
     """A task that writes its rows as one Parquet file and reports path, size, sha256 and rows.
 
-    The file is named by its content: a repeated task overwrites its own file with the same bytes and leaves no orphan.
+    The file is named by its content: a repeated task overwrites its own file with the same bytes
+    and leaves no orphan.
     """
 
     def write(batches: Batches) -> Batches:
@@ -61,11 +63,13 @@ def writing(
 def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
     """Write one whole file, however large it is, or leave none.
 
-    delta-rs's stream accepts `bytes` only. pyarrow's buffered stream copies small writes and passes them on as `bytes`, but it
-    passes a write that fills its buffer on as an Arrow buffer. So the content goes in slices smaller than that buffer.
+    delta-rs's stream accepts `bytes` only. pyarrow's buffered stream copies small writes and passes
+    them on as `bytes`, but it passes a write that fills its buffer on as an Arrow buffer. So the
+    content goes in slices smaller than that buffer.
 
-    Closing the stream completes the upload, whatever was written before. So after a fault the stream is detached and never
-    closed: a folder's temporary file is removed, and a multipart upload of S3 has no object before it is completed.
+    Closing the stream completes the upload, whatever was written before. So after a fault the
+    stream is detached and never closed: a folder's temporary file is removed, and a multipart
+    upload of S3 has no object before it is completed.
     """
     slice_bytes = _BUFFER_BYTES // 2
     target = pa.BufferedOutputStream(files.open_output_stream(path), _BUFFER_BYTES)
@@ -73,7 +77,9 @@ def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
         for start in range(0, len(content), slice_bytes):
             target.write(memoryview(content)[start : start + slice_bytes])
     except BaseException:
-        with suppress(OSError):  # it flushes first; the fault that is on its way says more
+        with suppress(
+            OSError
+        ):  # `detach` flushes first; the error that is being raised is the cause
             target.detach()
         raise
     target.close()

@@ -1,12 +1,13 @@
-"""Dates in the forms that loaders write: taken where only one day can be meant, otherwise refused with the reason.
+"""Parse dates in the forms that loaders write; refuse a text that could mean two days.
 
     day("02/26/2021")      # ("2021-02-26", None)
     day("03/04/2021")      # (None, "day or month may come first, YYYY-MM-DD expected")
     year("03/04/2021")     # (2021, None)
 
-Forms: `2021-02-26` and `2021/02/26`, `02/26/2021` (day or month first, where one of them is impossible or both are equal), each
-with or without a time; `20210226`, `20210226163045`; seconds, milliseconds, microseconds or nanoseconds since 1970 (UTC). A day
-with a time and a zone is the day that is written, not that of another zone.
+Forms: `2021-02-26` and `2021/02/26`, `02/26/2021` (day or month first, where one of them is
+impossible or both are equal), each with or without a time; `20210226`, `20210226163045`; seconds,
+milliseconds, microseconds or nanoseconds since 1970 (UTC). A day with a time and a zone is the day
+that is written, not that of another zone.
 """
 
 import re
@@ -38,7 +39,7 @@ _YEAR = f"a year from {FIRST_YEAR} to next year expected"
 
 @lru_cache(4096)
 def day(text: str) -> tuple[str | None, str | None]:
-    """The day as `YYYY-MM-DD`, or what is wrong with the text."""
+    """Return the day as `YYYY-MM-DD`, or the fault of the text."""
     read = _readings(text)
     if read is None:
         return None, _FORM
@@ -54,7 +55,10 @@ def day(text: str) -> tuple[str | None, str | None]:
 
 @lru_cache(4096)
 def year(text: str) -> tuple[int | None, str | None]:
-    """The year of a day whose year is certain even where the day is not (`03/04/2021`), or what is wrong with the text."""
+    """Return the year of a date, or the fault of the text.
+
+    The year can be certain where the day is not (`03/04/2021`).
+    """
     if _YEAR_ALONE.fullmatch(text):
         years = {int(text[:4])}
     elif (read := _readings(text)) is None:
@@ -68,7 +72,10 @@ def year(text: str) -> tuple[int | None, str | None]:
 
 
 def _readings(text: str) -> list[date | None] | None:
-    """Every day that the text may mean, null for one that does not exist; None: not a form we know."""
+    """Every day that the text may mean, null for one that does not exist.
+
+    None: not a form we know.
+    """
     if found := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text):
         year, month, of_month = map(int, found.groups())
         return [_date(year, month, of_month)]

@@ -1,9 +1,12 @@
-"""What the owner of a table declared, and what of it an append can honour. docs/data.md has the table of it.
+"""What the owner of a table declared, and what of it an append can honour.
+
+docs/data.md has the table of it.
 
     rules = checked(place, EXAMPLES, of(table))       # refuses by name what delta-rs cannot honour
     rules                                             # what every row must hold: `steps.prepare.row_rules`
 
-Columns are compared by name and type. A comment, a default and any other metadata that Delta does not act upon changes no data.
+Columns are compared by name and type. A comment, a default and any other metadata that Delta does
+not act upon changes no data.
 """
 
 import json
@@ -24,15 +27,16 @@ from steps.prepare.delta_features import (
 )
 from steps.prepare.delta_io import Place, Rule
 from steps.prepare.schemas import PARTITION, TableSchema
+from steps.prepare.target_columns import TEXT_TYPE, require_columns
 
-# Names of properties, in small letters: Delta finds them whatever the case of their letters.
+# Names of properties in lower case; Delta matches them in any case.
 _CONSTRAINT = "delta.constraints."
 _MAPPING_MODE = "delta.columnmapping.mode"
 _RANDOM_PREFIXES = "delta.randomizefileprefixes"
-_TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"  # Spark's: the declared char(n) or varchar(n) behind a string column
-# Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any other of theirs is refused.
+# Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any
+# other of theirs is refused.
 _KNOWN = (
-    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", _TEXT_TYPE,
+    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", TEXT_TYPE,
 )  # fmt: skip
 _ACTED_UPON = ("delta.", "__")
 
@@ -52,7 +56,7 @@ class Declared:
 
 
 def of(table: DeltaTable) -> Declared:
-    """What delta-rs reads of a table's declarations."""
+    """Return a table's declarations as delta-rs reads them."""
     metadata, protocol = table.metadata(), table.protocol()
     features = set(protocol.writer_features or ()) | set(protocol.reader_features or ())
     if protocol.min_writer_version == LEGACY_IDENTITY_WRITER:
@@ -94,16 +98,19 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
 
 
 def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
-    """The rules for rows of a table that Spark's Delta may append to; it refuses itself what it cannot write.
+    """The rules for rows of a table that Spark's Delta may append to.
+
+    It refuses itself what it cannot write.
 
     Raises:
-        Conflict: the table has other columns, or Spark would write its files where Train does not look for them.
+        Conflict: the table has other columns, or Spark would write its files where Train does not
+            look for them.
     """
     require_columns(place, schema, declared)
     if found := _other_paths(declared.properties):
         raise Conflict(
             f"table {place.name} declares what the delta engine unity-connector cannot honour, nothing was written",
-            expected=f"a table whose data files lie in folders {PARTITION}=…",
+            expected=f"a table with its data files in folders {PARTITION}=…",
             got=", ".join(found),
             do="choose another CuratedTable",
         )
@@ -111,7 +118,10 @@ def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> 
 
 
 def rules(declared: Declared) -> tuple[Rule, ...]:
-    """What every row must hold. NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard."""
+    """What every row must hold.
+
+    NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard.
+    """
     found: list[Rule] = []
     for column in declared.fields:
         name, metadata = (
@@ -124,7 +134,7 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
             found.append(
                 Rule(f"invariant of column {name}", _invariant(metadata["delta.invariants"]))
             )
-        if length := re.fullmatch(r"varchar\((\d+)\)", str(metadata.get(_TEXT_TYPE, ""))):
+        if length := re.fullmatch(r"varchar\((\d+)\)", str(metadata.get(TEXT_TYPE, ""))):
             longest = f"{name} IS NULL OR length({name}) <= {length[1]}"
             found.append(Rule(f"type varchar({length[1]}) of column {name}", longest))
     for key, expression in sorted(declared.properties.items()):
@@ -148,47 +158,8 @@ def require_rules(place: Place, there: Sequence[Rule], checked_against: Sequence
         )
 
 
-def require_columns(place: Place, schema: TableSchema, declared: Declared) -> None:
-    """The table has Prepare's columns, in any order, and its partition column; every engine needs that.
-
-    Raises:
-        Conflict: it has others, or a column that pads what is written to it.
-    """
-    wanted = {each["name"]: each["type"] for each in json.loads(schema.delta_json)["fields"]}
-    there = {each["name"]: each["type"] for each in declared.fields}
-    different = [f"no column {name}" for name in wanted if name not in there]
-    different += [
-        f"column {name}, which Prepare does not write" for name in there if name not in wanted
-    ]
-    different += [
-        f"{name} as {_type_name(there[name])}, not {kind}"
-        for name, kind in wanted.items()
-        if there.get(name, kind) != kind
-    ]
-    padded = [
-        (each["name"], str((each.get("metadata") or {}).get(_TEXT_TYPE, "")))
-        for each in declared.fields
-    ]
-    different += [
-        f"{name} as {kind}, which pads its values"
-        for name, kind in padded
-        if kind.startswith("char(")
-    ]
-    if declared.partition_columns != (PARTITION,):
-        different.append(
-            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}"
-        )
-    if different:
-        raise Conflict(
-            f"table {place.name} has other columns than Prepare writes, nothing was written",
-            expected=f"{schema.ddl}, partitioned by {PARTITION}",
-            got="; ".join(different)[:600],
-            do="choose another CuratedTable",
-        )
-
-
 def _by_columns(fields: Sequence[Field]) -> list[str]:
-    """What is declared for single columns and cannot be honoured by a writer that only writes the values it has."""
+    """Return declarations of single columns that a writer of plain values cannot honour."""
     found = []
     for column in fields:
         name, metadata = column["name"], column.get("metadata") or {}
@@ -205,7 +176,7 @@ def _by_columns(fields: Sequence[Field]) -> list[str]:
 
 
 def _unknown_versions(declared: Declared) -> list[str]:
-    """Protocol versions that are not specified yet, so nobody can know what they ask of a writer."""
+    """Return the protocol versions that are not specified yet."""
     newest = {
         "reader": (declared.reader_version, NEWEST_READER),
         "writer": (declared.writer_version, NEWEST_WRITER),
@@ -220,18 +191,23 @@ def _mapping(properties: Mapping[str, str]) -> list[str]:
 
 
 def _other_paths(properties: Mapping[str, str]) -> list[str]:
-    """What makes Spark's Delta write data files outside the folder `execution_id=…`, by which Train knows them."""
+    """Return the properties with which Spark writes files outside the folder `execution_id=…`."""
     random = "true" in _values(properties, _RANDOM_PREFIXES)
     return [*_mapping(properties), *(["delta.randomizeFilePrefixes"] if random else [])]
 
 
 def _values(properties: Mapping[str, str], name: str) -> list[str]:
-    """What a property is set to, in small letters; more than one value where its name is there in several spellings."""
+    """What a property is set to, in small letters.
+
+    More than one value where its name is there in several spellings.
+    """
     return sorted({value.lower() for key, value in properties.items() if key.lower() == name})
 
 
 def _invariant(text: str) -> str:
-    """The expression of `{"expression": {"expression": "x > 3"}}` [delta-io/delta PROTOCOL.md, "Column Invariants"].
+    """Return the expression of `{"expression": {"expression": "x > 3"}}`.
+
+    The form is that of delta-io/delta PROTOCOL.md, "Column Invariants".
 
     Any other text is taken for an expression, which Spark then refuses by name.
     """
@@ -239,10 +215,6 @@ def _invariant(text: str) -> str:
         return str(json.loads(text)["expression"]["expression"])
     except (ValueError, KeyError, TypeError):
         return text
-
-
-def _type_name(kind: Any) -> str:
-    return kind if isinstance(kind, str) else str(kind.get("type"))
 
 
 def _listed(found: Sequence[Rule]) -> str:

@@ -1,11 +1,11 @@
-"""The one port through which the job touches Delta tables: `DeltaStore`, with an adapter per engine.
+"""The interface of the job to Delta tables, `DeltaStore`, with one adapter per engine.
 
     delta_rs.DeltaRsStore              here and on any Spark: Arrow tasks and delta-rs, per-table credentials
     unity_connector.ConnectorStore     on EMR: Spark's own Delta behind UCSingleCatalog, which renews credentials
 
-Both promise the same. A version is resolved once and then read exactly. An execution has at most one commit per
-table, whatever is repeated: `append` looks for it first, takes it for its own if the content is equal, and says
-`Conflict` if not. Nothing is visible before the commit.
+Both have the same contract. A version is resolved once and then read exactly. An execution has at most
+one commit per table, whatever is repeated: `append` looks for it first, takes it for its own if the
+content is equal, and says `Conflict` if not. Nothing is visible before the commit.
 """
 
 import json
@@ -23,10 +23,17 @@ from steps.prepare.schemas import TableSchema
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+ROWS_PER_FILE = (
+    20_000  # of the curated table: about 40 MB of examples, which one task holds in memory
+)
+
 
 @dataclass(frozen=True)
 class Place:
-    """Where a Delta table stands (or will stand) and the vended right to use it. `table` is None before it is registered."""
+    """The location of a Delta table, existing or planned, and the vended right to use it.
+
+    `table` is None before it is registered.
+    """
 
     name: UcName
     location: str
@@ -47,7 +54,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a commit says about itself; equal content has an equal `content_sha256`, whoever computes it."""
+    """The metadata of a commit.
+
+    Equal content has an equal `content_sha256` on every engine.
+    """
 
     execution_arn: str
     raw_table: str
@@ -66,7 +76,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition that the owner of a table declared for its rows. `expression` is Spark SQL; a row holds it if it is true."""
+    """A condition that the owner of a table declared for its rows.
+
+    `expression` is Spark SQL; a row holds it if it is true.
+    """
 
     name: str
     expression: str
@@ -74,7 +87,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Content:
-    """What a commit must hold: its columns, its number of rows, and what it says about itself.
+    """What a commit must hold: its columns, its number of rows, and its metadata.
 
     `rules` are those of the table that the rows were checked against.
     """
@@ -87,7 +100,10 @@ class Content:
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table and the files it added. `timestamp_ms` is the commit's own, so a repetition reports the same."""
+    """One version of a table and the files it added.
+
+    `timestamp_ms` is the commit's own, so a repetition reports the same.
+    """
 
     version: int
     timestamp_ms: int
@@ -98,39 +114,45 @@ class DeltaStore(Protocol):
     """Reading at a version, and one commit per execution."""
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
-        """Compare a table that stands already with what Prepare writes, before anything is read or staged.
+        """Compare an existing table with what Prepare writes, before anything is read or staged.
 
         Raises:
-            Conflict: its owner declared what an append of this engine would not honour; the message names all of it.
+            Conflict: its owner declared what an append of this engine would not honour; the message
+                names all of it.
         """
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
-        """Check the rows against what the table's owner declared for rows (NOT NULL, CHECK, a length); returns these rules.
+        """Check the rows against the owner's rules (NOT NULL, CHECK, a length); return these rules.
 
         Raises:
             Conflict: a row breaks a rule, or a rule cannot be evaluated.
         """
 
     def resolve_version(self, place: Place, version: int) -> int:
-        """The version to read: `version`, or the newest for -1. It can be read: its log and its files are there.
+        """Return the version to read: `version`, or the newest for -1.
+
+        Its log entries and files exist.
 
         Raises:
-            NotFound: there is no such version, or its log entries or files were deleted.
-            GovernanceError: the table is a shallow clone, or uses Delta features that would be read wrongly.
+            NotFound: the version does not exist, or its log entries or files were deleted.
+            GovernanceError: the table is a shallow clone, or uses Delta features that would be read
+                wrongly.
         """
 
     def earlier(self, place: Place, execution_arn: str) -> Mapping[str, Any] | None:
-        """What this execution's commit to the table says about itself (`Provenance.metadata`); None before there is one.
+        """Return the metadata of this execution's commit to the table (`Provenance.metadata`).
+
+        None before there is one.
 
         Raises:
-            Conflict: the commit is no longer in the log.
+            Conflict: the commit was removed from the log.
         """
 
     def columns(self, place: Place, version: int) -> dict[str, str]:
-        """The columns of that version: names as the table spells them, types as Spark SQL names them."""
+        """Return the columns of that version: the table's spelling, Spark SQL's type names."""
 
     def rows(self, place: Place, version: int) -> int | None:
-        """How many rows the log says that version holds; None where it does not say."""
+        """Return the number of rows of that version in the log, or None if the log lacks it."""
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
         """These columns of all rows of that version, in no particular order: as text (`steps.prepare.column_text`), or in a type
@@ -151,8 +173,10 @@ class DeltaStore(Protocol):
         """Commit the frame's rows, or find that this execution did so before.
 
         Raises:
-            IntegrityError: the engine produced another number of rows than was counted; nothing is committed.
-            Conflict: this execution committed other content, or the rows or the table fail `check_rows` or `check_target`.
+            IntegrityError: the engine produced another number of rows than was counted; nothing is
+                committed.
+            Conflict: this execution committed other content, or the rows or the table fail
+                `check_rows` or `check_target`.
         """
 
 
@@ -173,7 +197,7 @@ def same_content(place: Place, recorded: Mapping[str, Any], provenance: Provenan
 
 
 def user_metadata(commit: Mapping[str, Any]) -> dict[str, Any]:
-    """What a commit says about itself, or nothing where it was made by somebody else."""
+    """Return a commit's metadata; empty if another program made the commit."""
     try:
         document = json.loads(commit.get("userMetadata") or "{}")
     except ValueError:

@@ -1,9 +1,9 @@
-"""Commits to a Delta log by delta-rs: at most one per execution and table, whatever runs twice or at once.
+"""Commits to a Delta log by delta-rs: at most one per execution and table, with any concurrency.
 
-A commit is compare-and-swap. It is made as the version after a log that was seen to hold no commit of this execution,
-or not at all (`max_commit_retries=0`), so nobody can slip in between, not even the same execution running twice.
-delta-rs itself accepts a replayed transaction id, so the id only makes the look-up cheap. After a lost answer the same
-loop finds its own commit.
+A commit is compare-and-swap. It is made as the version after a log that was seen to hold no commit
+of this execution, or it fails (`max_commit_retries=0`), so nobody can slip in between, not even
+the same execution running twice. delta-rs itself accepts a replayed transaction id, so the id only
+makes the look-up cheap. After a lost answer the same loop finds its own commit.
 """
 
 import json
@@ -37,7 +37,7 @@ class _CreatedMeanwhile(Exception):
 
 
 def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit:
-    """Commit on top of a log that was seen to hold no commit of this execution, however often that takes.
+    """Commit after a version that holds no commit of this execution; retry if another came first.
 
     Raises:
         Unavailable: other writers committed first, every time.
@@ -79,7 +79,8 @@ def commit_once(
     """Commit as the version after `table`, or create the table; fails if anybody else did either.
 
     Raises:
-        Conflict: the table declares what cannot be honoured, or other rules than the rows were checked against.
+        Conflict: the table declares what cannot be honoured, or other rules than the rows were
+            checked against.
     """
     schema, provenance = content.schema, content.provenance
     properties = CommitProperties(
@@ -95,7 +96,8 @@ def commit_once(
         declarations.require_rules(
             place, declarations.checked(place, schema, declarations.of(table)), content.rules
         )
-        # The table's own schema: with the comments and rules that its owner declared, which stay as they are.
+        # The table's own schema: with the comments and rules that its owner declared, which stay as
+        # they are.
         table.create_write_transaction(
             [*adds], "append", table.schema(), [PARTITION], commit_properties=properties
         )
@@ -135,7 +137,7 @@ def commit_of(place: Place, table: DeltaTable | None, provenance: Provenance) ->
 def earlier(
     place: Place, table: DeltaTable | None, execution_arn: str
 ) -> tuple[int, dict[str, Any]] | None:
-    """The version of an execution's commit and what that says about itself, if the log holds one."""
+    """Return version and metadata of an execution's commit, if the log has one."""
     with storage(f"read the log of table {place.name}"):
         if table is None or table.transaction_version(execution_arn) is None:
             return None
@@ -143,7 +145,7 @@ def earlier(
             if user_metadata(entry).get("execution_arn") == execution_arn:
                 return version, entry
     raise Conflict(
-        f"this execution's commit to table {place.name} is no longer in the log",
+        f"this execution's commit to table {place.name} was removed from the log",
         expected="its commit file",
         got="only its transaction id",
         do="start a new execution",
@@ -151,10 +153,11 @@ def earlier(
 
 
 def _commits(place: Place, table: DeltaTable) -> Iterator[tuple[int, dict[str, Any]]]:
-    """What each commit says about itself, newest first, as far as the log goes back.
+    """Yield the metadata of each commit, newest first, as far as the log goes back.
 
-    Read from the log itself: delta-rs's `history()` counts down from the version this table was opened at, but starts
-    at the newest commit there is, so one commit by somebody else in between shifts every number.
+    Read from the log itself: delta-rs's `history()` counts down from the version this table was
+    opened at, but starts at the newest commit there is, so one commit by somebody else in between
+    shifts every number.
     """
     files = data_files.file_system(place.location, place.access.storage_options())
     for version in range(table.version(), -1, -1):
@@ -178,7 +181,7 @@ def _add_action(file: FileEntry, provenance: Provenance) -> AddAction:
 
 
 def _files(table: DeltaTable, provenance: Provenance) -> tuple[FileEntry, ...]:
-    """The files of this execution's partition, as the log and their names (which are their sha256) tell."""
+    """Return the files of this execution's partition; their names are their sha256."""
     partition = f"{PARTITION}={execution_id(provenance.execution_arn)}/"
     added = (
         pa.table(table.get_add_actions(flatten=True))

@@ -1,7 +1,8 @@
-"""`DeltaStore` by delta-rs: Spark's tasks read and write Parquet, the driver alone reads and commits the Delta log.
+"""`DeltaStore` by delta-rs: Spark tasks handle Parquet, the driver alone handles the Delta log.
 
-Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the only adapter with per-table vended
-credentials. Those last about an hour and cannot be renewed inside a running task: for longer jobs use the connector.
+Works on every Spark (Sail, Connect, classic) without a Delta jar, and is the only adapter with
+per-table vended credentials. Those last about an hour and cannot be renewed inside a running task:
+for longer jobs use the connector.
 """
 
 import os
@@ -16,7 +17,7 @@ from steps.governance.errors import IntegrityError
 from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations, raw_rows, row_rules, tiny_files
-from steps.prepare.delta_io import Commit, Content, Place, Rule, user_metadata
+from steps.prepare.delta_io import ROWS_PER_FILE, Commit, Content, Place, Rule, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier
 from steps.prepare.delta_tables import existing, opened, paths, storage
 from steps.prepare.readable import (
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 # Of a read. The executors' cores are not known here; larger tables have more tasks.
 _FEWEST_TASKS = os.cpu_count() or 1
-_ROWS_PER_FILE = 20_000  # some 40 MB of examples: one task's memory
 # Spark SQL's names of Delta's types, where the two differ.
 _SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
 
@@ -90,7 +90,11 @@ class DeltaRsStore:
         return None if None in counted else sum(counted)
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """See `DeltaStore`: files grouped into tasks by bytes, or one task for all where the files alone are not the rows."""
+        """See `DeltaStore`.
+
+        Files are grouped into tasks by bytes; one task scans the table if the files alone are not
+        the rows.
+        """
         table = opened(place, version)
         options = place.access.storage_options()
         if by_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
@@ -116,7 +120,10 @@ class DeltaRsStore:
             require_every_file(place, wanted)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
-        """See `DeltaStore`: check the rows, stage files, count, commit; then read the files back."""
+        """See `DeltaStore`: check the rows, stage files, count, commit.
+
+        Then read the files back.
+        """
         found = commit_of(place, existing(place), content.provenance)
         if found is None:
             rules = self.check_rows(frame, place, content.schema)
@@ -144,7 +151,7 @@ class DeltaRsStore:
         task = data_files.writing(place.location, place.access.storage_options(), execution, schema)
         with translated(f"write the data files of table {place.name}"):
             parts = frame.select(*schema.names).repartition(
-                max(1, -(-rows // _ROWS_PER_FILE)), schema.names[0]
+                max(1, -(-rows // ROWS_PER_FILE)), schema.names[0]
             )
             written = parts.mapInArrow(task, data_files.WRITTEN_DDL).collect()
         files = tuple(
@@ -160,7 +167,7 @@ class DeltaRsStore:
         return files
 
     def _verify(self, place: Place, files: Sequence[FileEntry]) -> None:
-        """Read the committed files back; what the writer reported must be what stands there."""
+        """Read the committed files back; they must equal what the writer reported."""
         paths = [file.path for file in files]
         with translated(f"read back the data files of table {place.name}"):
             task = data_files.hashing(place.location, place.access.storage_options(), paths)

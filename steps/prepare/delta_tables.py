@@ -1,10 +1,11 @@
-"""Delta tables opened by delta-rs: at their newest version first, since a version number comes from outside.
+"""Open Delta tables by delta-rs: the newest version first, then the requested one.
 
     table = opened(place, 3)              # refuses a version above the newest without opening the table there
     table = existing(place)               # the newest, or None where no table is
 
-delta-rs takes time in proportion to the number when it opens a version far beyond the newest (one listing for each thousand
-versions on S3). Therefore the newest version is resolved before anything else, and the number only compared with it.
+delta-rs takes time in proportion to the number when it opens a version far beyond the newest (one
+listing for each thousand versions on S3). Therefore the newest version is resolved before anything
+else, and the number only compared with it.
 """
 
 import re
@@ -30,7 +31,7 @@ _CHECKPOINT = re.compile(r"([0-9]{20})[.]checkpoint[.].*")
 
 
 def open_table(location: str, options: Mapping[str, str], version: int | None) -> DeltaTable:
-    """The table at a version that is known to be there (None: the newest), even where its `_last_checkpoint` is wrong."""
+    """Open the table at an existing version (None: the newest), even with a wrong checkpoint hint."""
     return past_hint(
         lambda at: DeltaTable(location, version=at, storage_options=dict(options)),
         version,
@@ -43,7 +44,8 @@ def opened(place: Place, version: int | None) -> DeltaTable:
     """The table at a version; None is the newest.
 
     Raises:
-        NotFound: there is no table, the version is above the newest, or its log entries were deleted.
+        NotFound: the table does not exist, the version is above the newest, or its log entries were
+            deleted.
     """
     newest = existing(place)
     if newest is None:
@@ -66,7 +68,7 @@ def opened(place: Place, version: int | None) -> DeltaTable:
 
 
 def existing(place: Place) -> DeltaTable | None:
-    """The table at its newest version, or None where there is no table."""
+    """Return the table at its newest version, or None if it does not exist."""
     with storage(f"read the log of table {place.name}"):
         try:
             return open_table(place.location, place.access.storage_options(), None)
@@ -101,7 +103,7 @@ def log_deleted(place: Place, version: int, *, oldest: int, newest: int) -> NotF
 
 @contextmanager
 def storage(doing: str) -> Iterator[None]:
-    """Run a block that reads or writes a Delta table, and raise delta-rs's and the store's errors as ours.
+    """Run a block that reads or writes a Delta table, and raise its storage errors as ours.
 
     `CommitFailedError` passes: another writer committed first.
     """

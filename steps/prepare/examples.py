@@ -1,9 +1,9 @@
-"""Risk factors as instruction examples: read the body, write the heading the company itself gave it.
+"""Make instruction examples of risk factors: from the body to the company's own heading.
 
     write(batch)      # pa.RecordBatch of kept filings -> pa.RecordBatch with SCHEMA, one row per risk factor
 
-The answer is extractive: nothing in it was made up by us or by another model. The template has a version, which the
-manifest names; a changed word is a new version, and new example ids.
+The answer is extractive: nothing in it was made up by us or by another model. The template has a
+version, which the manifest names; a changed word is a new version, and new example ids.
 """
 
 import hashlib
@@ -67,7 +67,10 @@ _WORDS = re.compile(r"\w+")
 
 
 def write(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """One example per risk factor, usable (`reason` null) or rejected; and one rejected row for later items left out."""
+    """One example per risk factor, usable (`reason` null) or rejected.
+
+    And one rejected row for later items left out.
+    """
     rows = [row for filing in batch.to_pylist() for row in _of_filing(filing)]
     return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
@@ -86,7 +89,10 @@ def _of_filing(filing: dict[str, Any]) -> Iterator[dict[str, object]]:
 
 
 def _left_out(filing: dict[str, Any]) -> dict[str, object]:
-    """A row for the rejected table: what the section ran on into. It has a digest of its own, so it repeats nothing."""
+    """A row for the rejected table: what the section ran on into.
+
+    Its digest is unique, so that it is never a duplicate.
+    """
     identity = example_id(str(filing["filing_id"]), -1)
     return {
         **{name: filing[name] for name in _OF_THE_FILING},
@@ -115,7 +121,7 @@ def _example(
 
 
 def example_id(filing_id: str, position: int) -> str:
-    """Stable across runs: the same risk factor of the same filing under the same template has the same id."""
+    """Return an id that depends on filing, position and template only, so that runs agree."""
     return hashlib.sha256(f"{filing_id}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
 
 

@@ -1,8 +1,9 @@
-"""Which filing a row is: its company and accession number, or else its company, form, date and text.
+"""The identity of a filing: company and accession number, or company, form, date and text.
 
     checked.with_columns(accession=accession()).with_columns(filing_id=filing_id())
 
-Two rows with one identity are the same filing, loaded twice. A file name is no identity: many filings share one.
+Two rows with one identity are the same filing, loaded twice. A file name is no identity: many
+filings share one.
 """
 
 import hashlib
@@ -14,14 +15,14 @@ _ACCESSION_NUMBER = r"^[0-9]{11,18}$"  # as a number it has lost its leading zer
 
 
 def accession() -> pl.Expr:
-    """The accession number of the filing in EDGAR's form, from its own column or else from the file's name."""
+    """Return EDGAR's accession number from its column, or else from the file name."""
     return pl.coalesce(
         accession_of("accession_number"), accession_of("accession"), _hyphenated(pl.col("filename"))
     )
 
 
 def accession_of(name: str) -> pl.Expr:
-    """The accession number that a column of its own gives, null where it gives none."""
+    """Return the accession number in this column, or null."""
     text = pl.col(name)
     return _hyphenated(
         pl.when(text.str.contains(_ACCESSION_NUMBER)).then(text.str.zfill(18)).otherwise(text)
@@ -35,7 +36,7 @@ def _hyphenated(text: pl.Expr) -> pl.Expr:
 
 
 def filing_id() -> pl.Expr:
-    """What makes two rows the same filing: `<cik>/<accession number>`, or `<cik>/<sha256 of form, date and text>`."""
+    """Return the identity: `<cik>/<accession number>` or `<cik>/<sha256 of form, date, text>`."""
     content = pl.concat_str(
         "filing_type", "filing_date", "section", "exact_sha256", separator="\x1f"
     )

@@ -2,9 +2,10 @@
 
     examine(batch)      # pa.RecordBatch of raw rows -> pa.RecordBatch with SCHEMA, row for row
 
-A pure Arrow kernel: Spark calls it through `mapInArrow`, tests call it directly. The raw table has the fields of EDGAR-CRAWLER
-(docs/architecture.md); annual reports keep their risk factors in `item_1a`, quarterly ones in `part_2_item_1a`. Columns may have
-any type with a stated conversion (`steps.prepare.column_text`).
+A pure Arrow kernel: Spark calls it through `mapInArrow`, tests call it directly. The raw table has
+the fields of EDGAR-CRAWLER (docs/architecture.md); annual reports keep their risk factors in
+`item_1a`, quarterly ones in `part_2_item_1a`. Columns may have any type with a stated conversion
+(`steps.prepare.column_text`).
 """
 
 from collections.abc import Iterable
@@ -13,9 +14,10 @@ import polars as pl
 import pyarrow as pa
 
 from steps.prepare import column_text, dates, run_on, sections
-from steps.prepare.characters import LOST, mended
+from steps.prepare.characters import cleaned
 from steps.prepare.columns import OPTIONAL, REQUIRED
-from steps.prepare.filing_identity import accession, accession_of, filing_id, sha256
+from steps.prepare.field_faults import SIC, fault, ignored, short
+from steps.prepare.filing_identity import accession, filing_id, sha256
 from steps.prepare.paragraphs import paragraphs
 from steps.prepare.risk_factors import risk_factors
 from steps.prepare.wrapped import unwrapped
@@ -26,8 +28,6 @@ UNSUPPORTED_FORM = "unsupported_form"
 NO_HEADINGS = "no_headings_found"
 DUPLICATE_FILING = "duplicate_filing"
 DUPLICATE_SECTION = "duplicate_section"
-
-IGNORED_SEPARATOR = "; "
 
 SCHEMA = pa.schema(
     [
@@ -50,13 +50,10 @@ SCHEMA = pa.schema(
         ("ignored", pa.string()),  # optional fields that could not be used, and why
     ]
 )
-_CIK = r"^[0-9]{1,10}$"
-_SIC = r"^[0-9]{1,4}$"
 _FIELDS = (
     *("cik", "company", "filing_type", "filing_date", "filename", "period_of_report", "sic"),
     *("accession_number", "accession"),
 )
-_LONGEST_FIELD = 300  # characters; what is longer is no name or date but a text in the wrong column
 _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 
 
@@ -128,16 +125,16 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
     fields = fields.with_columns(_days(fields["filing_date"]) + _years(fields["period_of_report"]))
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
     text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
-    fault = _fault()
+    found = fault()
     return fields.with_columns(_section(fields.select(text).to_series())).select(
-        _short("company"),
-        _short("filing_type"),
+        short("company"),
+        short("filing_type"),
         "text",
         "left_out",
-        filing_date=pl.coalesce("filing_date_day", _short("filing_date")),
-        source_filing=_short("filename"),
-        cik=_short("cik").str.zfill(10),
-        sic=pl.when(pl.col("sic").str.contains(_SIC)).then(pl.col("sic").str.zfill(4)),
+        filing_date=pl.coalesce("filing_date_day", short("filing_date")),
+        source_filing=short("filename"),
+        cik=short("cik").str.zfill(10),
+        sic=pl.when(pl.col("sic").str.contains(SIC)).then(pl.col("sic").str.zfill(4)),
         accession=accession(),
         year=pl.coalesce(
             "period_of_report_year", pl.col("filing_date_day").str.slice(0, 4).cast(pl.Int32)
@@ -145,22 +142,25 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
         section=pl.when(quarterly).then(pl.lit("part_2_item_1a")).otherwise(pl.lit("item_1a")),
         reason=pl.coalesce(
             pl.when(pl.col("unreadable").is_not_null()).then(pl.lit(NOT_UTF8)),
-            pl.when(fault.is_not_null()).then(pl.lit(INVALID)),
+            pl.when(found.is_not_null()).then(pl.lit(INVALID)),
             pl.when(~(quarterly | pl.col("filing_type").str.contains(_ANNUAL))).then(
                 pl.lit(UNSUPPORTED_FORM)
             ),
             sections.reason(pl.col("text")),
         ),
-        detail=pl.coalesce("unreadable", fault, _and_left_out()),
-        ignored=_ignored(),
+        detail=pl.coalesce("unreadable", found, _and_left_out()),
+        ignored=ignored(),
     )
 
 
 def _fields(raw: pl.DataFrame) -> list[pl.Series]:
-    """The short columns on one line, mended in one go: a pattern is compiled once, and not for each column."""
+    """The short columns on one line, cleaned together, so that each pattern is compiled once."""
     whole = pl.concat([raw[name].alias("text") for name in _FIELDS]).to_frame()
     line = (
-        mended(pl.col("text")).str.replace_all(r"\s*\n\s*", " ").str.strip_chars().replace("", None)
+        cleaned(pl.col("text"))
+        .str.replace_all(r"\s*\n\s*", " ")
+        .str.strip_chars()
+        .replace("", None)
     )
     texts = whole.select(line).to_series()
     return [
@@ -169,9 +169,12 @@ def _fields(raw: pl.DataFrame) -> list[pl.Series]:
 
 
 def _section(texts: pl.Series) -> pl.DataFrame:
-    """`text`: mended, one paragraph a line, without the items that follow; `left_out`: those, in words."""
+    """`text`: cleaned, one paragraph a line, without the items that follow.
+
+    `left_out`: those, in words.
+    """
     return run_on.ended(
-        texts.to_frame("text").select(unwrapped(mended(pl.col("text")))).to_series()
+        texts.to_frame("text").select(unwrapped(cleaned(pl.col("text")))).to_series()
     )
 
 
@@ -201,46 +204,11 @@ def _faults(name: str, found: Iterable[tuple[object, str | None]]) -> pl.Series:
     return pl.Series(f"{name}_fault", faults, pl.String)
 
 
-def _short(name: str) -> pl.Expr:
-    return pl.col(name).str.slice(0, _LONGEST_FIELD)
-
-
-def _fault() -> pl.Expr:
-    """What is wrong with the row's own fields, or null."""
-    named = ("cik", "company", "filing_type", "filing_date", "filename")
-    absent = {f"{name}: missing": pl.col(name).is_null() for name in named}
-    long = {
-        f"{name}: at most {_LONGEST_FIELD} characters expected": pl.col(name).str.len_chars()
-        > _LONGEST_FIELD
-        for name in ("company", "filing_type", "filename")
-    }
-    lost = {
-        f"{name}: a character in it is lost (U+FFFD)": pl.col(name).str.contains(LOST, literal=True)
-        for name in ("company", "filename")
-    }
-    digits = {"cik: 1 to 10 digits expected": ~pl.col("cik").str.contains(_CIK)}
-    first = [pl.when(test).then(pl.lit(text)) for text, test in {**absent, **digits}.items()]
-    last = [pl.when(test).then(pl.lit(text)) for text, test in {**long, **lost}.items()]
-    return pl.coalesce(*first, pl.col("filing_date_fault"), *last)
-
-
-def _ignored() -> pl.Expr:
-    """The optional fields that say something which cannot be used, one fault each; null where there is none."""
-    faults = [
-        pl.col("period_of_report_fault"),
-        pl.when(~pl.col("sic").str.contains(_SIC)).then(pl.lit("sic: 1 to 4 digits expected")),
-        *(
-            pl.when(pl.col(name).is_not_null() & accession_of(name).is_null()).then(
-                pl.lit(f"{name}: the form 0000320193-21-000105 expected")
-            )
-            for name in ("accession_number", "accession")
-        ),
-    ]
-    return pl.concat_str(faults, separator=IGNORED_SEPARATOR, ignore_nulls=True).replace("", None)
-
-
 def _split(usable: pl.DataFrame) -> pl.DataFrame:
-    """`row`, both digests, `risk_factors`; a row without a risk factor is missing from the result."""
+    """`row`, both digests, `risk_factors`.
+
+    A row without a risk factor is missing from the result.
+    """
     whole = paragraphs(usable)
     texts = whole.group_by("row", maintain_order=True).agg(text=pl.col("paragraph").str.join("\n"))
     digests = texts.select(

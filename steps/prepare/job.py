@@ -1,9 +1,10 @@
-"""Prepare, top to bottom: from the raw table at one version to this execution's examples and the manifest that proves them.
+"""Prepare from top to bottom: from a raw table's version to examples and their manifest.
 
     Job(arguments, catalog, store, evidence).run()
 
-Re-entrant at every line. What was done before (a commit, a registration, the manifest) is found and compared, never
-done twice; what was not committed is invisible. So EMR may run it again, or twice at once, for one execution.
+Re-entrant at every line. What was done before (a commit, a registration, the manifest) is found and
+compared, never done twice; what was not committed is invisible. So EMR may run it again, or twice
+at once, for one execution.
 """
 
 import logging
@@ -13,16 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steps.governance.catalog import Catalog
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import Prepared
+from steps.governance.manifest import Prepared, RejectedVersion
 from steps.governance.names import UcName
 from steps.prepare import judge, places
 from steps.prepare.arguments import LATEST, Arguments
 from steps.prepare.columns import Columns, chosen
 from steps.prepare.delta_io import DeltaStore, Place
 from steps.prepare.plan import plan, rejected_content
-from steps.prepare.record import manifest
+from steps.prepare.record import Tables, manifest
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.session import translated
 from steps.prepare.split import FEWEST_COMPANIES
@@ -44,10 +45,13 @@ class Job:
     evidence: Evidence
 
     def run(self) -> Prepared:
-        """Do the whole job; the manifest is written last, so its presence means that everything before it is there.
+        """Do the whole job.
+
+        The manifest is written last, so its presence means that everything before it is there.
 
         Raises:
-            GovernanceError: what, expected, got, what to do. Without the curated commit nothing of this execution is used.
+            GovernanceError: what, expected, got, what to do. Without the curated commit nothing of
+                this execution is used.
         """
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = (
@@ -93,21 +97,20 @@ class Job:
         commit = self.store.append(examples, curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
-        record = manifest(
-            planned, commit, source=raw.standing, target=table, rejected=(rejected.name, rejected_version),
-            principal=self.catalog.principal,
-        )  # fmt: skip
+        rejects = RejectedVersion(table=str(rejected.name), version=rejected_version)
+        tables = Tables(raw.standing, table, rejects)
+        record = manifest(planned, commit, tables, principal=self.catalog.principal)
         self.evidence.write_once(self.arguments.manifest_uri, record.to_bytes())
         log.info("%s version %d, manifest %s", table.name, commit.version, record.sha256)
         return record
 
     @contextmanager
     def _explained(self, raw: Place, version: int) -> Iterator[None]:
-        """Look for the raw files when Spark or the storage failed: every Spark action reads them again."""
+        """Check the raw files after an error: every Spark action reads them again."""
         try:
             yield
         except GovernanceError as error:
-            if type(error) is GovernanceError and error.__cause__ is not None:
+            if type(error) in (GovernanceError, Unavailable) and error.__cause__ is not None:
                 self.store.require_files(raw, version)
             raise
 
@@ -119,7 +122,10 @@ class Job:
         return places.target(self.catalog, name, root=self.arguments.curated_root)
 
     def _raw_version(self, *targets: Place) -> int:
-        """The version asked for; the latest means the same one in every attempt, so what an earlier one committed decides."""
+        """The version asked for.
+
+        The latest means the same one in every attempt, so what an earlier one committed decides.
+        """
         if self.arguments.raw_version == LATEST:
             for target in targets:
                 if recorded := self.store.earlier(target, self.arguments.execution_arn):
@@ -152,11 +158,11 @@ class Job:
         return commit.version
 
     def _too_few(self, found: Survey, version: int) -> GovernanceError:
-        """Why there is nothing to split, in numbers, and where each rejected row is."""
+        """Return why no split is possible, in numbers, and where each rejected row is."""
         companies = len(found.companies)
         return GovernanceError(
             "the examples cannot be split into train and eval, no example was written",
-            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no company may stand on both sides",
+            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no company may be in both splits",
             got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk factors; "
             f"rejected: {found.explained() or 'nothing'}",
             do=f"{self._where_rejected(found, version)}correct the raw table, or give one with filings of more companies",

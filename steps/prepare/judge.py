@@ -1,12 +1,13 @@
-"""The relational half: one kernel mapped over the raw rows, then what only shows across rows, which is duplicates.
+"""Map the kernel over the raw rows in Spark, then reject duplicates across rows.
 
     rows = judged(raw)               # one row per filing and one per risk factor, reason null or not
     curated(rows, …), rejected(rows, …)
 
-Lazy: nothing is read before an action, and each action reads the raw rows once. A filing's text ends in the kernel: only its
-digests and its examples, each of a few thousand characters, are shuffled. Every window has a total order, so every engine
-rejects the same one of two equals: the later. A row that cannot repeat another has a key of its own, so that no window
-gets all rejected rows in one partition.
+Lazy: nothing is read before an action, and each action reads the raw rows once. A filing's text
+ends in the kernel: only its digests and its examples, each of a few thousand characters, are
+shuffled. Every window has a total order, so every engine rejects the same one of two equals: the
+later. A row that cannot repeat another has a key of its own, so that no window gets all rejected
+rows in one partition.
 """
 
 import hashlib
@@ -63,7 +64,7 @@ def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def judged(raw: "DataFrame") -> "DataFrame":
-    """Every raw row with the first reason against it, and every risk factor of the filings that are kept."""
+    """Return all filings with their rejection reason, and the risk factors of the kept ones."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     rows = raw.mapInArrow(mapped(kernel), DDL)
@@ -107,9 +108,10 @@ def rejected(rows: "DataFrame", *, execution_id: str) -> "DataFrame":
 
 
 def _without_repeated_filings(rows: "DataFrame", *, key: str, reason: str) -> "DataFrame":
-    """Reject every usable filing but the first with the same `key`, and drop the examples of the others.
+    """Reject repeated usable filings with the same `key`, and drop their examples.
 
-    A filing that was loaded twice has the same examples twice, with the same ids: one of each is kept.
+    A filing that was loaded twice has the same examples twice, with the same ids: one of each is
+    kept.
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 

@@ -1,9 +1,10 @@
-"""Text without the markup that an extraction left in it: tags of HTML, of EDGAR's text files and of inline XBRL.
+"""Remove markup from extracted text: tags of HTML, of EDGAR's text files and of inline XBRL.
 
     removed(pl.col("text"))     # an expression: block tags end a paragraph, a line break ends a line, other tags vanish
     left(pl.col("text"))        # an expression: does something of a tag remain?
 
-A tag is a known name with attributes that have values. So `a < b` and `<Company Name>` are text and stay.
+A tag is a known name with attributes that have values. So `a < b` and `<Company Name>` are text and
+stay.
 """
 
 import polars as pl

@@ -2,8 +2,9 @@
 
     paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))     # one row per paragraph: row, paragraph
 
-EDGAR text was printed before it was text: page numbers and running heads come between two halves of a sentence, and a
-bullet has a line of its own. The text is mended (characters.py) and has one paragraph a line (wrapped.py) before.
+EDGAR text was printed before it was text: page numbers and running heads come between two halves of
+a sentence, and a bullet has a separate line. The text is cleaned (characters.py) and has one
+paragraph a line (wrapped.py) before.
 """
 
 import polars as pl
@@ -19,12 +20,15 @@ _RULE = r"^[-–—_=*.\s]{3,}$"
 _ENDS = r"[.:;!?…][\"'”’)\]]*$"
 _CONTINUES = r"^[a-z,;)]"
 
-_HEAD_MAX_CHARACTERS = 90  # a running head; headings of risk factors are longer or stand there once
+_HEAD_MAX_CHARACTERS = 90  # a running head; headings of risk factors are longer or occur once
 _HEAD_MIN_REPEATS = 3
 
 
 def paragraphs(sections: pl.DataFrame) -> pl.DataFrame:
-    """Split sections (`row`, `text`) into paragraphs (`row`, `paragraph`), in order; a section of furniture only has none."""
+    """Split sections (`row`, `text`) into paragraphs (`row`, `paragraph`), in order.
+
+    A section of furniture only has no paragraph.
+    """
     lines = _lines(sections)
     lines = _with_bullets(lines.filter(~_is_furniture()))
     lines = lines.filter(~_is_running_head())
@@ -72,7 +76,7 @@ def _with_bullets(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _joined(lines: pl.DataFrame) -> pl.DataFrame:
-    """Join a line that goes on in the next one: no full stop before, a small letter after."""
+    """Join a line that continues in the next one: no full stop before, a small letter after."""
     line, before = pl.col("paragraph"), pl.col("paragraph").shift().over("row")
     goes_on = (
         line.str.contains(_CONTINUES) & ~before.str.contains(_ENDS) & ~before.str.starts_with("•")

@@ -1,11 +1,12 @@
-"""Where the tables stand: looked up by name, created on first use, always with a credential for that one place.
+"""The locations of tables: looked up by name or planned, each with its own credential.
 
-    raw = source(catalog, UcName.parse("edgar.raw.filings"))
-    curated = target(catalog, UcName.parse("edgar.curated.risk_factor_examples"), root="s3://governed/curated")
+    raw = source(catalog, UcName.parse("edgar.raw.filings")) curated = target(catalog,
+    UcName.parse("edgar.curated.risk_factor_examples"), root="s3://governed/curated")
     registered(catalog, curated, EXAMPLES)
 
-A new table's files are written before the catalog knows its name, with a credential for its path. So a crash in between leaves
-files that nobody sees and that the next run finds and registers; never a name without a table.
+A new table's files are written before the catalog knows its name, with a credential for its path.
+So a crash in between leaves files that nobody sees and that the next run finds and registers; never
+a name without a table.
 """
 
 import json
@@ -29,7 +30,7 @@ def source(catalog: Catalog, name: UcName) -> Place:
 
 
 def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
-    """The table to append to, or the place where it will be created: `<root>/<catalog>/<schema>/<table>`.
+    """Return the existing target, or the place of a new one: `<root>/<catalog>/<schema>/<table>`.
 
     Raises:
         NotFound: there is neither the table nor its schema.
@@ -44,7 +45,8 @@ def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
     try:
         return Place(name, location, catalog.create_access(location), None)
     except GovernanceError:
-        # Another execution may have registered the table since we looked; then its location is no longer free to vend.
+        # Another execution may have registered the table since we looked; then its location is no
+        # longer free to vend.
         table = catalog.find_table(name)
         if table is None:
             raise
@@ -52,7 +54,10 @@ def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
 
 
 def registered(catalog: Catalog, place: Place, schema: TableSchema) -> Table:
-    """The table under its name in the catalog; of two executions that create it at once, both get the same one."""
+    """The table under its name in the catalog.
+
+    Of two executions that create it at once, both get the same one.
+    """
     if place.table is not None:
         return place.table
     return catalog.create_external_table(

@@ -1,4 +1,4 @@
-"""What a run will write, known before it writes anything: counts, the split, and what each commit will say of itself."""
+"""The plan of a run before it writes: counts, the split, and each commit's metadata."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from steps.prepare.survey import Survey
 
 @dataclass(frozen=True)
 class Plan:
-    """`bound` decides the split (`steps.prepare.split`); `curated` is what the curated table's commit must hold."""
+    """`bound` decides the split (`steps.prepare.split`).
+
+    `curated` is what the curated table's commit must hold.
+    """
 
     counts: PreparedCounts
     bound: str

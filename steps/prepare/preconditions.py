@@ -1,11 +1,11 @@
-"""What Register would refuse, found before anything is read: a training that cannot be registered is not paid for.
+"""Check before anything is read whether Register will succeed, so that no training is wasted.
 
     preconditions.check(arguments, workspace)
 
-Asked: whether the model's schema is there, whether the model's name is free or a model's, whether the register principal may
-set the alias, and whether it holds the other rights it will need. Everything that is wrong is in one message. What the
-workspace does not tell this job is one warning: Register finds it out later
-(docs/decisions/012-prepare-asks-for-register.md).
+Asked: whether the model's schema is there, whether the model's name is free or a model's, whether
+the register principal may set the alias, and whether it holds the other rights it will need.
+Everything that is wrong is in one message. What the workspace does not tell this job is one
+warning: Register finds it out later (docs/decisions/012-prepare-asks-for-register.md).
 """
 
 import logging
@@ -19,14 +19,14 @@ from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.refusals import translated
 from steps.prepare.arguments import UNKNOWN, Arguments
-from steps.prepare.rights import Need, NotAnswered, Rights, is_individual, said
+from steps.prepare.rights import Need, NotAnswered, Rights, is_individual, one_line
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Found:
-    """What is wrong, what would mend it, and what could not be asked."""
+    """The faults found, their remedies, and the questions that stayed open."""
 
     faults: list[str] = field(default_factory=list)
     remedies: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ def check(arguments: Arguments, workspace: Workspace) -> None:
     needs = list(_lineage_needs(arguments))
     if _schema_is_there(workspace, name, found):
         needs += _model_needs(workspace, arguments, found)
-    _ask(workspace, arguments.register_principal, needs, found)
+    _check_rights(workspace, arguments.register_principal, needs, found)
     if found.unasked:
         log.warning("could not be asked: %s; Register will find out", "; ".join(found.unasked))
     if found.faults:
@@ -61,17 +61,17 @@ def check(arguments: Arguments, workspace: Workspace) -> None:
 
 
 def _schema_is_there(workspace: Workspace, name: UcName, found: _Found) -> bool:
-    """False where it is known that there is no such catalog or schema."""
+    """Return False if the catalog or the schema is known to be missing."""
     try:
         Catalog(workspace).require_schema(name)
     except NotFound as error:
         found.wrong(
-            f"there is no schema {name.schema_name} for the model ({said(error)})",
+            f"there is no schema {name.schema_name} for the model ({one_line(error)})",
             "correct ModelName, or have the schema created",
         )
         return False
     except AccessDenied as error:
-        found.unasked.append(f"whether schema {name.schema_name} is there ({said(error)})")
+        found.unasked.append(f"whether schema {name.schema_name} is there ({one_line(error)})")
     return True
 
 
@@ -81,7 +81,8 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
     get = workspace.client.registered_models.get
     within = ("USE_SCHEMA",)
     try:
-        # With BROWSE alone a model is shown only to who asks for it that way [docstring of databricks-sdk 0.156].
+        # With BROWSE alone a model is shown only to who asks for it that way [docstring of
+        # databricks-sdk 0.156].
         model = _looked_up(
             workspace, f"look up model {name}", lambda: get(str(name), include_browse=True)
         )
@@ -128,10 +129,10 @@ def _refuse_taken(workspace: Workspace, name: UcName, found: _Found) -> None:
 
 
 def _looked_up(workspace: Workspace, doing: str, get: Callable[[], Any]) -> Any | None:
-    """What stands there, or None where nothing does.
+    """Return the object of that name, or None.
 
     Raises:
-        NotAnswered: the workspace does not tell this job.
+        NotAnswered: the workspace does not show it to this job.
     """
     try:
         with translated(workspace.principal, doing):
@@ -139,7 +140,7 @@ def _looked_up(workspace: Workspace, doing: str, get: Callable[[], Any]) -> Any 
     except NotFound:
         return None
     except AccessDenied as error:
-        raise NotAnswered(said(error)) from error
+        raise NotAnswered(one_line(error)) from error
 
 
 def _lineage_needs(arguments: Arguments) -> Iterator[Need]:
@@ -158,19 +159,19 @@ def _uses(name: UcName, privileges: tuple[str, ...]) -> Iterator[Need]:
     yield Need("SCHEMA", name.schema_name, privileges)
 
 
-def _ask(workspace: Workspace, principal: str, needs: list[Need], found: _Found) -> None:
+def _check_rights(workspace: Workspace, principal: str, needs: list[Need], found: _Found) -> None:
     """Compare the register principal's rights with its needs."""
     if principal == UNKNOWN:
         found.unasked.append(
             "the rights of the register principal (register.databricks_client_id is null)"
         )
         return
-    rights, untold = Rights(workspace, principal), dict[str, list[str]]()
+    rights, unknown = Rights(workspace, principal), dict[str, list[str]]()
     for need in dict.fromkeys(needs):
         try:
             lacking = _lacking(rights, need)
         except NotAnswered as error:
-            untold.setdefault(str(error), []).append(need.on)
+            unknown.setdefault(str(error), []).append(need.on)
             continue
         for privilege in (each.replace("_", " ") for each in lacking):
             found.wrong(
@@ -178,19 +179,22 @@ def _ask(workspace: Workspace, principal: str, needs: list[Need], found: _Found)
                 f"GRANT {privilege} ON {need.on} TO `{principal}`",
             )
     found.unasked += [
-        f"the rights of {principal} on {', '.join(on)} ({why})" for why, on in untold.items()
+        f"the rights of {principal} on {', '.join(on)} ({why})" for why, on in unknown.items()
     ]
 
 
 def _lacking(rights: Rights, need: Need) -> list[str]:
-    """Of a table that is not there yet, its schema is asked: what is granted there holds for what is created in it."""
+    """Return the missing privileges.
+
+    For a table that does not exist yet they are those on its schema, which new tables inherit.
+    """
     try:
         return rights.lacking(need)
     except NotFound as error:
         if need.kind in ("CATALOG", "SCHEMA"):
             return []  # this job, or the check of the schema, names it
         if need.kind != "TABLE":
-            raise NotAnswered(said(error)) from error
+            raise NotAnswered(one_line(error)) from error
         schema = need.name.rpartition(".")[0]
     try:
         return rights.lacking(Need("SCHEMA", schema, need.privileges))

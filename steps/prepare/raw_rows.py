@@ -4,7 +4,8 @@
     reading(location, options, files, groups, columns)          # each group's files, one after the other
     scanning(location, options, version, columns)               # the whole table through delta-rs
 
-Each function makes a task for `mapInArrow`; the vended keys travel inside it (`steps.prepare.data_files`).
+Each function makes a task for `mapInArrow`; the vended keys travel inside it
+(`steps.prepare.data_files`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ _WHOLE_BYTES = 1 << 20  # a smaller file is fetched by one request, a larger one
 
 
 def grouped(sizes: Sequence[int], *, tasks: int) -> list[list[int]]:
-    """The numbers of the files of each task: bounded in bytes and number, and at least `tasks` groups where there are enough."""
+    """Group files into tasks: bounded in bytes and number, at least `tasks` groups if possible."""
     most = max(min(_TASK_BYTES, -(-sum(sizes) // tasks)), 1)
     groups: list[list[int]] = []
     filled = 0
@@ -46,7 +47,7 @@ def reading(
     location: str, options: Mapping[str, str], files: Sequence[tuple[str, int]], groups: Sequence[Sequence[int]],
     columns: Sequence[str],
 ) -> Task:  # fmt: skip
-    """A task that turns numbers of groups into the rows of their files (path as in the log, size in bytes)."""
+    """Return a task that reads groups of files (path as in the log, size in bytes)."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
@@ -71,38 +72,39 @@ def _of_file(
 
 
 def opened(source: pa.NativeFile) -> "pq.ParquetFile":
-    """A Parquet file; times that old writers kept as INT96 come in microseconds, as Delta means them."""
+    """A Parquet file.
+
+    Times that old writers kept as INT96 come in microseconds, as Delta means them.
+    """
     import pyarrow.parquet as pq
 
-    fetched = isinstance(
-        source, pa.BufferReader
-    )  # the bytes are here: there is nothing to fetch ahead
+    fetched = isinstance(source, pa.BufferReader)  # the bytes are in memory: no need to prefetch
     return pq.ParquetFile(source, coerce_int96_timestamp_unit="us", pre_buffer=not fetched)
 
 
 def spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str, str]:
-    """How a file spells the table's columns that it has: the same, or else in another case, as Spark finds them."""
+    """Return the file's spelling of each column: equal, or different only in case, as in Spark."""
     found: dict[str, str] = {}
     for name in columns:
-        alike = (
+        matches = (
             [name] if name in there else [other for other in there if other.lower() == name.lower()]
         )
-        if len(alike) > 1:
+        if len(matches) > 1:
             raise GovernanceError(
                 f"column {name} cannot be read from data file {path}",
-                expected="one column of this name, whatever the case of its letters",
-                got=", ".join(alike),
+                expected="one column of this name, in upper or lower case",
+                got=", ".join(matches),
                 do="write the file again",
             )
-        if alike:
-            found[name] = alike[0]
+        if matches:
+            found[name] = matches[0]
     return found
 
 
 def scanning(
     location: str, options: Mapping[str, str], version: int, columns: Sequence[str]
 ) -> Task:
-    """A task that reads the whole table through delta-rs, which honours deletion vectors and column mapping."""
+    """Return a task that scans the table by delta-rs (deletion vectors, column mapping)."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
         for _ in numbers:
@@ -116,9 +118,12 @@ def scanning(
 def as_text(
     batch: pa.RecordBatch, columns: Sequence[str], names: Mapping[str, str]
 ) -> pa.RecordBatch:
-    """The columns under the table's names, each as plain Arrow strings. `names` gives the batch's own spelling of each.
+    """The columns under the table's names, each as plain Arrow strings.
 
-    A column that was added to the table after the file was written is null in it, as Delta means it.
+    `names` gives the batch's own spelling of each.
+
+    A column that was added to the table after the file was written is null in it, as Delta means
+    it.
     """
     absent = pa.nulls(batch.num_rows, pa.string())
     arrays = [

@@ -1,10 +1,11 @@
-"""Whether a version of a table can be read truly, found out from log and storage before Spark reads a row.
+"""Check by log and storage, before Spark reads a row, that a version can be read correctly.
 
     require_files(place, wanted, newest)      # no file outside the table, none deleted by VACUUM
     require_every_file(place, wanted)         # after a read that failed
     by_scan(place, table)                     # delta-rs's own scan, or the Parquet files as they are
 
-VACUUM deletes only files that the newest version no longer has. So only those are looked for; the newest version costs nothing.
+VACUUM deletes only files that the newest version no longer has. So only those are looked for; the
+newest version costs nothing.
 """
 
 import re
@@ -34,7 +35,10 @@ class Version:
 
 
 def below(location: str, path: str) -> str | None:
-    """The path relative to the table's location; None if it is an absolute URI elsewhere. The schemes s3 and s3a are one."""
+    """The path relative to the table's location.
+
+    None if it is an absolute URI elsewhere. The schemes s3 and s3a are one.
+    """
     if not _URI.match(path):
         return path
     root, whole = (_URI.sub("", text, count=1) for text in (location.rstrip("/") + "/", path))
@@ -42,7 +46,7 @@ def below(location: str, path: str) -> str | None:
 
 
 def require_own_files(place: Place, paths: Sequence[str] | frozenset[str]) -> None:
-    """All files of a version lie in the table's own folder.
+    """Require that all files of a version are in the table's folder.
 
     Raises:
         GovernanceError: the log names files of another table: a shallow clone.
@@ -69,7 +73,7 @@ def require_files(
         at: gives another version, to find the oldest one whose files are there.
 
     Raises:
-        NotFound: VACUUM deleted files; the message says which version can be read.
+        NotFound: VACUUM deleted files; the message names the versions that can be read.
     """
     gone = _gone(place, wanted.paths - newest.paths)
     if not gone:
@@ -86,10 +90,13 @@ def require_files(
 
 
 def require_every_file(place: Place, wanted: Version) -> None:
-    """Every file of a version is still there. This looks for each of them, so it is for a read that failed already.
+    """Every file of a version is still there.
+
+    This looks for each of them, so it is for a read that failed already.
 
     Raises:
-        NotFound: files were deleted, for instance by VACUUM before the table was restored to this version.
+        NotFound: files were deleted, for instance by VACUUM before the table was restored to this
+            version.
     """
     if gone := _gone(place, wanted.paths):
         raise _deleted(
@@ -101,7 +108,7 @@ def require_every_file(place: Place, wanted: Version) -> None:
 
 
 def by_scan(place: Place, table: DeltaTable) -> bool:
-    """Do deletion vectors, column mapping or paths as URIs stand between the files and the rows?
+    """Return whether the rows need delta-rs's scan: deletion vectors, column mapping, URIs as paths.
 
     Raises:
         GovernanceError: the table needs a reader feature that neither way of reading honours.
@@ -151,7 +158,10 @@ def _gone(place: Place, wanted: frozenset[str]) -> list[str]:
 
 
 def _oldest(place: Place, unreadable: int, newest: Version, at: Callable[[int], Version]) -> int:
-    """The oldest version after an unreadable one from which on all are readable: VACUUM goes by the time files were removed."""
+    """Return the oldest version from which on all are readable.
+
+    VACUUM deletes files by the time of their removal, so the readable versions are the last ones.
+    """
     low, high = unreadable, newest.number
     while high - low > 1:
         middle = (low + high) // 2

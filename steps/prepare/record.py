@@ -1,25 +1,36 @@
-"""The manifest of what was prepared (`steps.governance.manifest.Prepared`): a repeated run writes the same bytes."""
+"""Prepare's manifest (`steps.governance.manifest.Prepared`); a repetition gives the same bytes."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from steps.governance.catalog import Table
 from steps.governance.manifest import Prepared, RejectedVersion, TableVersion
-from steps.governance.names import UcName, execution_id
+from steps.governance.names import execution_id
 from steps.prepare.delta_io import Commit
 from steps.prepare.plan import Plan
 from steps.prepare.schemas import PARTITION
 
 
+@dataclass(frozen=True)
+class Tables:
+    """The registered tables of one run: the raw one, the curated one, and the rejected version."""
+
+    source: Table
+    target: Table
+    rejected: RejectedVersion
+
+
 def manifest(
     planned: Plan,
     commit: Commit,
+    tables: Tables,
     *,
-    source: Table,
-    target: Table,
-    rejected: tuple[UcName, int],
     principal: str,
 ) -> Prepared:
-    """Everything Train needs to prove that it reads what this execution wrote. Its time is the commit's own."""
+    """Return the manifest by which Train proves that it reads what this execution wrote.
+
+    `created_at` is the time of the commit, so that a repetition gives the same manifest.
+    """
     made = planned.curated.provenance
     return Prepared(
         schema="governed-finetune/prepared/1",
@@ -28,11 +39,13 @@ def manifest(
             "%Y-%m-%dT%H:%M:%SZ"
         ),
         principal=principal,
-        source=_at(source, made.raw_version),
+        source=_at(tables.source, made.raw_version),
         target=_at(
-            target, commit.version, partition=f"{PARTITION}={execution_id(made.execution_arn)}"
+            tables.target,
+            commit.version,
+            partition=f"{PARTITION}={execution_id(made.execution_arn)}",
         ),
-        rejected=RejectedVersion(table=str(rejected[0]), version=rejected[1]),
+        rejected=tables.rejected,
         files=list(commit.files),
         schema_sha256=planned.curated.schema.sha256,
         template=made.template,

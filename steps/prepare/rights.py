@@ -2,12 +2,13 @@
 
     Rights(workspace, "0a1b…").lacking(Need("SCHEMA", "edgar.models", ("USE_SCHEMA", "CREATE_MODEL")))     # ["CREATE_MODEL"]
 
-Only who manages a securable sees everybody's grants on it; all others see their own [docs.databricks.com, SHOW GRANTS;
-what the REST API answers then, a 403 or a shorter list, is unverified]. So an answer that may be short proves what it
-lists and nothing else. Rights that come through a group cannot be seen either: its members are not listed here.
+Only who manages a securable sees everybody's grants on it; all others see their own
+[docs.databricks.com, SHOW GRANTS; what the REST API answers then, a 403 or a shorter list, is
+unverified]. So an answer that may be short proves what it lists and nothing else. Rights that come
+through a group cannot be seen either: its members are not listed here.
 
-By REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA, and drops what it
-does not know. All calls are reads.
+By REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and
+CREATE_EXTERNAL_METADATA, and drops what it does not know. All calls are reads.
 """
 
 import re
@@ -66,7 +67,7 @@ class Rights:
 
         Raises:
             NotAnswered: the workspace does not let this job know.
-            NotFound: there is no such securable.
+            NotFound: the securable does not exist.
         """
         try:
             grants = self._grants(need)
@@ -75,7 +76,7 @@ class Rights:
         except (NotFound, NotAnswered, Unavailable, IdentityRefused):
             raise
         except GovernanceError as error:
-            raise NotAnswered(said(error)) from error
+            raise NotAnswered(one_line(error)) from error
 
     def _proven(self, need: Need, grants: Grants, missing: list[str]) -> list[str]:
         """The missing privileges, if nothing that this job cannot see may hold them."""
@@ -98,7 +99,7 @@ class Rights:
         return others or self._asker in owners or "MANAGE" in grants.get(self._asker, set())
 
     def _grants(self, need: Need) -> Grants:
-        """Principal → privileges on the securable, those inherited from its schema and catalog included."""
+        """Return principal → privileges on the securable, including inherited ones."""
         name = self._metastore()["metastore_id"] if need.kind == "METASTORE" else need.name
         path = f"/api/2.1/unity-catalog/effective-permissions/{need.kind}/{name}"
         found: dict[str, set[str]] = {}
@@ -134,13 +135,13 @@ class Rights:
             answer = self._client.api_client.do("GET", path, query=query or {})
         if not isinstance(answer, dict):
             raise NotAnswered(
-                f"the workspace answered {doing} with something that is no JSON object"
+                f"the workspace answered {doing} with something that is not a JSON object"
             )
         return answer
 
 
-def said(error: GovernanceError) -> str:
-    """The workspace's own words, on one line."""
+def one_line(error: GovernanceError) -> str:
+    """Return the workspace's message on one line."""
     text = str(error.__cause__ or error.what).partition(" Config: ")[0]
     return " ".join(text.split())[:200]
 

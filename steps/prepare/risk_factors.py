@@ -4,11 +4,12 @@
 
 Filings set headings in one of two ways, and this module decides per section which one it meets:
 
-* *standing*: the heading is a sentence of its own line ("Our revenue depends on few customers, whose loss could harm us.");
+* *standing*: the heading is a sentence on a separate line ("Our revenue depends on few customers, whose loss could harm us.");
 * *run-in*: the heading is the first sentence of its paragraph (bold in print; the text has lost the type).
 
-A heading is a whole sentence that names a risk. Titles of groups ("Risks Related to Our Business") belong to no risk
-factor and end the one before. Text before the first heading is the section's introduction and is left out.
+A heading is a whole sentence that names a risk. Titles of groups ("Risks Related to Our Business")
+belong to no risk factor and end the one before. Text before the first heading is the section's
+introduction and is left out.
 """
 
 import polars as pl
@@ -47,14 +48,15 @@ _REPORT = (
 )
 _ENDS = r"[.!?][\"'”’)]*$"
 _SECOND_LEANS = r"[.!?]\s+(?:In addition|However|Moreover|Furthermore|As a result|For example|These|This|Such)\b"
-# Full stops that end no sentence; while one is looked for they are held by another character of the same length.
+# Full stops that end no sentence; while one is looked for they are held by another character of the
+# same length.
 _ABBREVIATION = r"\b(U\.S|Inc|Corp|Co|Ltd|No|St|Mr|Ms|Mrs|Dr|vs|[A-Z])\. "
 _HELD = "\x00"
 _FIRST_SENTENCE = r"^(.{20,}?[.!?][\"'”’)]*)\s+[A-Z“\"‘(]"
 
 
 def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
-    """Group paragraphs (`row`, `paragraph`) under their headings: `row`, `position` (from 0), `heading`, `body`."""
+    """Group paragraphs (`row`, `paragraph`) as `row`, `position` (from 0), `heading`, `body`."""
     marked = _marked(paragraphs)
     placed = marked.with_columns(position=pl.col("opens").cast(pl.Int32).cum_sum().over("row") - 1)
     inside = placed.filter((pl.col("position") >= 0) & ~pl.col("title"))
@@ -66,7 +68,7 @@ def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _marked(paragraphs: pl.DataFrame) -> pl.DataFrame:
-    """Each paragraph: does it open a risk factor (`opens`), with which `heading`, and what `rest` of it is body?"""
+    """Return per paragraph: `opens` (a risk factor begins), its `heading`, and `rest`, the body."""
     line = pl.col("paragraph")
     candidates = paragraphs.with_columns(
         standing=_is_standing().fill_null(value=False), first=_first_sentence(), title=_is_title()
@@ -101,7 +103,7 @@ def _is_standing() -> pl.Expr:
 
 
 def _is_run_in() -> pl.Expr:
-    """A paragraph whose first sentence says what may happen, with enough text after it."""
+    """A paragraph whose first sentence states a possible event, with enough text after it."""
     first, line = pl.col("first"), pl.col("paragraph")
     rest = line.str.len_chars() - first.str.len_chars()
     return _heads(first) & first.str.contains(_MAY) & (rest >= _SHORTEST_RUN_IN_REST)
@@ -122,7 +124,7 @@ def _heads(sentence: pl.Expr) -> pl.Expr:
 
 
 def _is_title() -> pl.Expr:
-    """A short line that is no sentence: the name of a group of risk factors."""
+    """A short line that is not a sentence: the name of a group of risk factors."""
     line = pl.col("paragraph")
     return (
         (line.str.len_chars() <= _LONGEST_TITLE)

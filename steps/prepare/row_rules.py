@@ -1,7 +1,8 @@
-"""Rows against the rules that a table's owner declared: evaluated on the frame by Spark, before anything is staged.
+"""Evaluate the owner's rules on the rows by Spark, before anything is staged.
 
-The rules are Spark SQL, as Delta keeps them, so the same Spark that makes the rows evaluates them. A rule that this Spark cannot
-evaluate is refused by name. Delta itself lets NULL break a CHECK constraint, and so does this.
+The rules are Spark SQL, as Delta keeps them, so the same Spark that makes the rows evaluates them.
+A rule that this Spark cannot evaluate is refused by name. Delta itself lets NULL break a CHECK
+constraint, and so does this.
 """
 
 import re
@@ -55,7 +56,9 @@ def require_evaluable(empty: "DataFrame", place: Place, rules: Sequence[Rule]) -
 
 
 def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
-    """Every row holds every rule; one Spark action over the rows, and none where there are no rules.
+    """Every row holds every rule.
+
+    One Spark action over the rows, and no action without rules.
 
     Raises:
         Conflict: rows break one; the message names it with its expression and their number.

@@ -1,9 +1,10 @@
-"""Sections that run on: an extraction that missed the next item's title leaves Items 1B, 1C, 2, 3 and more in Item 1A.
+"""Cut sections that run on: an extraction can miss the next item's title and append Items 1B to 3.
 
     ended(texts)        # pl.Series of section texts -> pl.DataFrame with `text` and `left_out` (null: nothing was)
 
-The section ends where the next item's title has its own line, or begins a sentence of its own. A sentence that refers to
-"Item 2", and a table of contents at the section's start, end nothing. Texts are mended and unwrapped before.
+The section ends where the next item's title has its own line, or begins a sentence of its own. A
+sentence that refers to "Item 2", and a table of contents at the section's start, end nothing. Texts
+are cleaned and unwrapped before.
 """
 
 from functools import reduce
@@ -43,8 +44,9 @@ _TITLES = (
 _TITLE = "(?:" + "|".join(_TITLES) + r")"
 _SEPARATOR = r"[\s.:;–—)\]|-]*"
 
-# Looked for first, each by itself, because so they cost almost nothing: a line that begins with an item, the one title that
-# needs no number, an item at the very start, and an item behind a sentence.
+# Looked for first, each by itself, because so they cost almost nothing: a line that begins with an
+# item, the one title that needs no number, an item at the very start, and an item behind a
+# sentence.
 _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
@@ -52,7 +54,7 @@ _MAY_RUN_ON = (
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
     r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
 )
-_MARK = "\x1e"  # mended text has no control characters
+_MARK = "\x1e"  # repaired text has no control characters
 _NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything else has, each as a whole line
     rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
     r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings|mine\s+safety\s+disclosures"
@@ -65,7 +67,8 @@ _OWN_LINE = (
 )
 # At the end of a line of text: behind a whole sentence, with the title's own words.
 _TITLE_BELOW = rf"(?i)({_LABEL}{_NUMBER}[\s.:–—-]*){_MARK}"
-# The sentence ends in a word, a number or a bracket; with a single letter it may be a reference ("Part I. Item 3").
+# The sentence ends in a word, a number or a bracket; with a single letter it may be a reference
+# ("Part I. Item 3").
 _SENTENCE_END = r"(?:[A-Za-z0-9)\]%]{2}|\.[A-Z]|[ $(][0-9])[.!?][\"”’)]* *"
 _IN_LINE = (
     rf"(?m)({_SENTENCE_END})((?i:{_PART})(?:Item|ITEM)[Ss]?(?i:\s*{_NUMBER}[\s.:–—-]+{_TITLE}))"
@@ -119,7 +122,7 @@ def ended(texts: pl.Series) -> pl.DataFrame:
 
 
 def _cut(marked: pl.DataFrame) -> pl.DataFrame:
-    """`row`, `text`, `left_out` of texts in which every line that may be an item's title is marked."""
+    """Return `row`, `text`, `left_out` of texts whose possible item titles are marked."""
     pieces = marked.with_columns(pl.col("piece").str.split(_MARK)).explode("piece")
     length = pl.col("piece").str.len_chars()
     pieces = pieces.filter(length > 0).with_columns(before=(length.cum_sum() - length).over("row"))
@@ -159,7 +162,8 @@ def _is_title() -> pl.Expr:
     bare = piece.str.contains(rf"^{_LEAD}\d")
     in_list = piece.str.contains(_LIST_BEGINS).cum_sum().shift().over("row").fill_null(0) > 0
     titled = titled & (~bare | nothing | (ended & ~in_list))
-    # A fragment before the title makes a reference of it, but not where the item says "None." or the next title follows.
+    # A fragment before the title makes a reference of it, but not where the item says "None." or
+    # the next title follows.
     next_title = rest.str.contains(_EMPTY) & titled.shift(-1).over("row").fill_null(value=False)
     return (titled & (nothing | next_title | ~tail.str.contains(_REFERRING_TAIL))) | (
         (named | piece.str.contains(_BARE)) & ended
@@ -167,7 +171,7 @@ def _is_title() -> pl.Expr:
 
 
 def _with_contents(pieces: pl.DataFrame) -> pl.DataFrame:
-    """`contents`: is the piece in a list of item titles without text between them, at the section's start?"""
+    """Mark `contents`: a list of item titles without text between them, at the section's start."""
     empty = pl.col("title") & pl.col("piece").str.replace(_TITLED, "").str.contains(_LETTERS_LEFT)
     listed = pieces.with_columns(empty=empty).with_columns(
         run=(~pl.col("empty")).cum_sum().over("row")
@@ -183,14 +187,17 @@ def _with_contents(pieces: pl.DataFrame) -> pl.DataFrame:
 
 
 def _from_the_title(pieces: pl.DataFrame) -> pl.DataFrame:
-    """Without a table of contents: from the section's own title on, where item titles stand before it."""
+    """Remove a table of contents: item titles before the section's own title."""
     own = pl.col("piece").str.contains(_FIRST_ITEM) & (pl.col("before") < _CONTENTS_WITHIN)
     listed = (pl.col("title").cum_sum().over("row") > 0) & own
     return pieces.filter((listed.cum_sum().over("row") > 0) | ~listed.any().over("row"))
 
 
 def _in_words(left: pl.Expr) -> pl.Expr:
-    """`Item 1B. Unresolved Staff Comments … (12345 characters)`; null where nothing was left out."""
+    """`Item 1B.
+
+    Unresolved Staff Comments … (12345 characters)`; null where nothing was left out.
+    """
     whole = left.str.join("")
     shown = (
         whole.str.slice(0, 2 * _SHOWN)

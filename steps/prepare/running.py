@@ -1,4 +1,4 @@
-"""The job with real parts: workspace, Spark session, Delta store, evidence bucket, as its arguments name them."""
+"""Run the job with its real parts: workspace, Spark session, Delta store, evidence bucket."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> Prepared:
-    """Prove who we are while Spark starts, then do the job. However it ends, a Spark that started is stopped."""
+    """Prove who we are while Spark starts, then do the job.
+
+    However it ends, a Spark that started is stopped.
+    """
     with ThreadPoolExecutor(1) as beside:
         starting = beside.submit(session.start)
         try:

@@ -1,7 +1,7 @@
-"""The columns of the two tables Prepare writes, said once: for Spark, for Delta, for Parquet and for Unity Catalog.
+"""The columns of both tables that Prepare writes, for Spark, Delta, Parquet and Unity Catalog.
 
-docs/architecture.md lists them ("Files between steps"). All columns are nullable: engines disagree about the nullability of
-computed columns, and a Delta table keeps what its first writer said.
+docs/architecture.md lists them ("Files between steps"). All columns are nullable: engines disagree
+about the nullability of computed columns, and a Delta table keeps the schema of its first writer.
 """
 
 import hashlib
@@ -19,7 +19,10 @@ _DELTA = {"string": "string", "int": "integer"}
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Column names and Spark SQL types, in table order. Both tables are partitioned by `execution_id`."""
+    """Column names and Spark SQL types, in table order.
+
+    Both tables are partitioned by `execution_id`.
+    """
 
     columns: tuple[tuple[str, str], ...]
 

@@ -1,9 +1,10 @@
-"""Is there a risk-factor section to learn from? Every section that is not used has a reason, in one word.
+"""Decide whether a section can be used; a section that is not used has a one-word reason.
 
     reason(pl.col("text"))      # an expression: the first reason against the section, or null
 
-A notice ("not applicable", "no material changes", "see our annual report") is a reason only where nothing but the notice
-is there. What follows "except as set forth below" is a risk factor. docs/data.md explains each reason.
+A notice ("not applicable", "no material changes", "see our annual report") is a reason only where
+nothing but the notice is there. What follows "except as set forth below" is a risk factor.
+docs/data.md explains each reason.
 """
 
 import polars as pl
@@ -19,12 +20,14 @@ TOO_SHORT = "section_too_short"
 TOO_LONG = "section_too_long"
 MARKUP_LEFT = "markup_left"
 
-# Characters; a shorter text holds no heading (30 in risk_factors.py) with a body (200 in examples.py). Those two judge the rest.
+# Characters; a shorter text holds no heading (30 in risk_factors.py) with a body (200 in
+# examples.py). Those two judge the rest.
 SHORTEST_SECTION = 230
-# About ten times the longest Item 1A we know of; what is longer is a whole filing that came as one section.
+# About ten times the longest Item 1A we know of; what is longer is a whole filing that came as one
+# section.
 LONGEST_SECTION = 4_000_000  # characters
 _LONGEST_NOTICE = 2_500  # characters; a section that consists of a notice is shorter than this
-_BESIDE_NOTICE = 300  # characters; a section with more text beside its notice has risk factors
+_BESIDE_NOTICE = 300  # characters; a section with more text than its notice has risk factors
 
 _TITLE = r"(?i)^\W*(?:part\s+[iv]+\W+)?item\s*1a\b[\s.:–—-]*"
 _NAMED_RISK = r"(?i)^[^a-z]*risk\s*factors?\b[\s.:–—-]*"
@@ -56,7 +59,8 @@ _NOTICES = (
         r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)(?:\W*$|\s*[.;,:\n]|\s+(?:to|for|as|at|because|since)\b)",
     ),
 )
-# What a notice consists of: its own sentences, and those that lead to it ("The risks described in our Form 10-K are not …").
+# What a notice consists of: its own sentences, and those that lead to it ("The risks described in
+# our Form 10-K are not …").
 _NOTICE_SENTENCE = (
     r"(?i)[^.!?\n]*(?:not\s+applicable|^\W*none\b|\bn/a\b|not\s+required|not\s+(?:required|obligated)\s+to\s+provide"
     r"|smaller\s+reporting|material(?:ly)?\s+(?:changes?|changed|updates?)|by\s+reference|risk\s+factors|item\s+1a\b|10-[kq]\b"
@@ -77,7 +81,10 @@ def untitled(text: pl.Expr) -> pl.Expr:
 
 
 def reason(text: pl.Expr) -> pl.Expr:
-    """Why this section cannot be used, or null. The first that applies counts. The text is mended and ends with Item 1A."""
+    """Why this section cannot be used, or null.
+
+    The first that applies counts. The text is cleaned and ends with Item 1A.
+    """
     body = untitled(text)
     length = body.str.len_chars()
     short = (
@@ -101,7 +108,10 @@ def _is_notice(body: pl.Expr) -> pl.Expr:
 
 
 def _names_another_section(text: pl.Expr) -> pl.Expr:
-    """Before 2005 some filings gave the number 1A to something else ("Item 1A. Executive Officers")."""
+    """Before 2005 some filings gave the number 1A to something else ("Item 1A.
+
+    Executive Officers").
+    """
     rest = text.str.strip_chars().str.replace(_TITLE, "")
     numbered = text.str.strip_chars().str.contains(_TITLE)
     return (

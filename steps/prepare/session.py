@@ -1,4 +1,7 @@
-"""The Spark session and its faults. Which Spark it is, the environment decides (SPARK_REMOTE, spark-submit), never this code."""
+"""The Spark session and its faults.
+
+Which Spark it is, the environment decides (SPARK_REMOTE, spark-submit), never this code.
+"""
 
 import re
 import sys
@@ -27,7 +30,10 @@ def start() -> "SparkSession":
 
 
 def stop(spark: "SparkSession") -> None:
-    """Let classic Spark end its JVM in order (without, the process may abort at exit); a Connect session ends by itself."""
+    """Let classic Spark end its JVM in order (without, the process may abort at exit).
+
+    A Connect session ends by itself.
+    """
     from pyspark.sql.utils import is_remote
 
     if not is_remote():
@@ -37,8 +43,9 @@ def stop(spark: "SparkSession") -> None:
 def engine_faults() -> tuple[type[Exception], ...]:
     """The exceptions of a Spark action.
 
-    pyspark has classes for the faults it knows. Any other fault of a classic Spark's JVM comes as py4j's own exception, and a
-    Spark Connect client has no py4j. So py4j is looked up among the modules that are loaded, never imported.
+    pyspark has classes for the faults it knows. Any other fault of a classic Spark's JVM comes as
+    py4j's own exception, and a Spark Connect client has no py4j. So py4j is looked up among the
+    modules that are loaded, never imported.
     """
     from pyspark.errors import PySparkException
 
@@ -48,7 +55,10 @@ def engine_faults() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Run one Spark action; a fault of the engine or of a task comes out as one sentence, not as two stack traces."""
+    """Run one Spark action.
+
+    A fault of the engine or of a task comes out as one sentence, not as two stack traces.
+    """
     try:
         yield
     except engine_faults() as error:
@@ -61,13 +71,16 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def reason(text: str) -> str:
-    """The line of an engine's message that says why: the last that names an error, else the last that says anything."""
+    """Return the line of an engine's message with the cause.
+
+    It is the last line that names an error, or else the last line that is not empty.
+    """
     lines = [
         _CAUSED_BY.sub("", line.strip())
         for line in text.split("JVM stacktrace")[0].splitlines()
         if line.strip()
     ]
     named = [line for line in lines if _NAMES_AN_ERROR.match(line)]
-    told = [line for line in lines if not line.startswith("at ")]
-    said = (named or told or ["no message"])[-1]
-    return _VALUE.sub(r"\1…\2", said)[:_MOST_CHARACTERS]
+    texts = [line for line in lines if not line.startswith("at ")]
+    cause = (named or texts or ["no message"])[-1]
+    return _VALUE.sub(r"\1…\2", cause)[:_MOST_CHARACTERS]

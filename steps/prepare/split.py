@@ -3,8 +3,9 @@
     bound = eval_bound(["0000001001", …], fraction=0.1, seed=17)
     split_of("0000001001", bound=bound, seed=17)          # 'train' or 'eval'
 
-Companies are ordered by the sha256 of seed and CIK; the first `fraction` of them evaluate, at least one and never
-all. A company's filings of all years repeat each other, so a split by rows would measure memory.
+Companies are ordered by the sha256 of seed and CIK; the first `fraction` of them evaluate, at least
+one and never all. A company's filings of all years repeat each other, so a split by rows would
+measure memory.
 """
 
 import hashlib
@@ -24,13 +25,13 @@ def eval_bound(companies: Collection[str], *, fraction: float, seed: int) -> str
     """The rank of the last company that evaluates.
 
     Raises:
-        GovernanceError: fewer than two companies; one cannot stand on both sides.
+        GovernanceError: fewer than two companies; one cannot be in both splits.
     """
     ranks = sorted({rank(cik, seed) for cik in companies})
     if len(ranks) < FEWEST_COMPANIES:
         raise GovernanceError(
             "the examples cannot be split into train and eval, nothing was written",
-            expected="risk factors of at least two companies, because no company may stand on both sides",
+            expected="risk factors of at least two companies, because no company may be in both splits",
             got=f"{len(ranks)} {'company' if len(ranks) == 1 else 'companies'} with usable risk factors",
             do="give a raw table with filings of more companies",
         )
@@ -43,7 +44,7 @@ def rank(cik: str, seed: int) -> str:
 
 
 def split_of(cik: str, *, bound: str, seed: int) -> str:
-    """The side a company stands on."""
+    """Return the split of a company."""
     return EVAL if rank(cik, seed) <= bound else TRAIN
 
 

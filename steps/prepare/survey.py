@@ -1,7 +1,8 @@
-"""One pass over everything, before anything is written: what is kept, what is rejected and why, and a digest of the content.
+"""Count and hash all rows in one pass before anything is written: kept, rejected, and why.
 
-The digest is of rows, not of files: per company, the sha256 over the sorted sha256 of its rows. So it is the same on
-every engine, and two runs of one execution can be compared although their files may differ.
+The digest is of rows, not of files: per company, the sha256 over the sorted sha256 of its rows. So
+it is the same on every engine, and two runs of one execution can be compared although their files
+may differ.
 """
 
 from collections import Counter
@@ -13,14 +14,16 @@ from steps.governance import canonical
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.manifest import PreparedCounts
 from steps.prepare import split
-from steps.prepare.filings import IGNORED_SEPARATOR, INVALID, NOT_UTF8
+from steps.prepare.field_faults import IGNORED_SEPARATOR
+from steps.prepare.filings import INVALID, NOT_UTF8
 from steps.prepare.judge import EXAMPLE, FILING
 from steps.prepare.schemas import EXAMPLES, REJECTED
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# Columns that are the same for all rows of a company in one execution; the digest holds them beside the rows.
+# Columns that are the same for all rows of a company in one execution; the digest holds them beside
+# the rows.
 _GIVEN = {"execution_id", "split"}
 # Only what these reasons say in detail is the same for many filings, and quotes no filing.
 _DETAILED = (INVALID, NOT_UTF8)
@@ -28,9 +31,12 @@ _DETAILED = (INVALID, NOT_UTF8)
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one company with one fate. `reason` None: kept. `sha256` is of the rows as their table will hold them.
+    """The rows of one company with one fate.
 
-    `remark` is the detail of an invalid filing; of a kept one, the optional fields that could not be used.
+    `reason` None: kept. `sha256` is of the rows as their table will hold them.
+
+    `remark` is the detail of an invalid filing; of a kept one, the optional fields that could not
+    be used.
     """
 
     kind: str
@@ -105,7 +111,7 @@ class Survey:
         return dict(sorted(found.items()))
 
     def explained(self) -> str:
-        """The rejected rows by reason in words, most frequent first, each with its most frequent detail."""
+        """Return the rejected rows by reason, most frequent first, each with its main detail."""
         return ", ".join(
             f"{reason} {rows}{self._mostly(reason, rows)}"
             for reason, rows in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -172,7 +178,7 @@ def survey(rows: "DataFrame") -> Survey:
 
 
 def check(found: Survey, *, rows: int | None) -> None:
-    """Refuse to go on with nothing, or with other rows than the table says it holds.
+    """Refuse an empty table, or another number of rows than the log has.
 
     Args:
         found: what was counted.

@@ -4,9 +4,10 @@
         streams = tiny_files.gather(location, options, files, groups, columns)     # None: their text is too large after all
         spark.range(len(streams)).mapInArrow(tiny_files.given(streams), ddl)
 
-A job reads its raw rows in each of its passes. Opening a file costs about as much as a hundred rows, so a table of one-row files
-would cost many times what its rows do. The streams travel inside the pickled task, like the vended keys: never in a plan, an
-option or Spark's configuration. They are small; larger files are read by the tasks (`steps.prepare.raw_rows`).
+A job reads its raw rows in each of its passes. Opening a file costs about as much as a hundred
+rows, so a table of one-row files would cost many times what its rows do. The streams travel inside
+the pickled task, like the vended keys: never in a plan, an option or Spark's configuration. They
+are small; larger files are read by the tasks (`steps.prepare.raw_rows`).
 """
 
 import io
@@ -36,7 +37,10 @@ def gather(
     location: str, options: Mapping[str, str], files: Sequence[tuple[str, int]], groups: Sequence[Sequence[int]],
     columns: Sequence[str],
 ) -> list[bytes] | None:  # fmt: skip
-    """Each group's rows as one compressed Arrow stream of text columns; None where they hold too much text to hand over."""
+    """Each group's rows as one compressed Arrow stream of text columns.
+
+    None where they hold too much text to hand over.
+    """
     store = file_system(location, options)
     streams, size = list[bytes](), 0
     for group in groups:
@@ -81,7 +85,7 @@ def _whole(store: "pa.fs.FileSystem", path: str, size: int, columns: Sequence[st
 
 
 def _stream(runs: Sequence[Sequence[pa.Table]], columns: Sequence[str]) -> bytes:
-    """Tables of one schema are joined before they are converted: most files of a table look alike."""
+    """Join tables of one schema before conversion: most files of a table have the same one."""
     batches = [
         as_text(batch, columns, {name: name for name in batch.schema.names})
         for run in runs

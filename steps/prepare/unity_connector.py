@@ -1,14 +1,16 @@
-"""`DeltaStore` by Spark's own Delta, for EMR: tables by name through Unity Catalog's Spark connector (`UCSingleCatalog`).
+"""`DeltaStore` by Spark's own Delta, for EMR: tables by name through `UCSingleCatalog`.
 
-The connector asks Unity Catalog for each table's credentials and renews them in every executor, so a job may last for
-days. It is configured by `spark.sql.catalog.<catalog>.*` at submission, never here.
+The connector asks Unity Catalog for each table's credentials and renews them in every executor, so
+a job may last for days. It is configured by `spark.sql.catalog.<catalog>.*` at submission, never
+here.
 
-The parity test runs this file whole on real Spark 4.0 and Delta 4.0 classes, with Spark's session catalog in the place of
-UCSingleCatalog. [unverified]: on EMR, with the connector's jars, against a hosted Unity Catalog.
+The parity test runs this file whole on real Spark 4.0 and Delta 4.0 classes, with Spark's session
+catalog in the place of UCSingleCatalog. [unverified]: on EMR, with the connector's jars, against a
+hosted Unity Catalog.
 
-An execution commits once: Delta refuses a second transaction with the id of the first (`txnAppId`), and says so in no
-way; therefore the history is asked afterwards who really committed. Sail ignores that id without a word, but has no
-DESCRIBE HISTORY: it fails at once.
+An execution commits once: Delta refuses a second transaction with the id of the first (`txnAppId`),
+and says so in no way; therefore the history is asked afterwards who really committed. Sail ignores
+that id without a word, but has no DESCRIBE HISTORY: it fails at once.
 """
 
 import re
@@ -21,6 +23,7 @@ from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations, row_rules
 from steps.prepare.declarations import Declared
 from steps.prepare.delta_io import (
+    ROWS_PER_FILE,
     Commit,
     Content,
     Place,
@@ -37,19 +40,25 @@ from steps.prepare.session import engine_faults, translated
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_ROWS_PER_FILE = 20_000
-# Delta's refusal of a version that its log no longer reaches: "Cannot time travel … to version 0. Available versions: [2, 4]."
+# Delta's refusal of a version that its log no longer reaches: "Cannot time travel … to version 0.
+# Available versions: [2, 4]."
 _TIME_TRAVEL = re.compile(r"Available versions: \[(\d+), \d+\]")
 
 
 class ConnectorStore:
-    """Delta tables through Spark SQL. Every name in a statement is a checked `UcName`, every version an int."""
+    """Delta tables through Spark SQL.
+
+    Every name in a statement is a checked `UcName`, every version an int.
+    """
 
     def __init__(self, spark: "SparkSession") -> None:
         self._spark = spark
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
-        """See `DeltaStore`. Spark's Delta honours what it can write, and refuses itself what it cannot."""
+        """See `DeltaStore`.
+
+        Spark's Delta honours what it can write, and refuses itself what it cannot.
+        """
         if place.table is not None:
             row_rules.require_evaluable(
                 self._spark.createDataFrame([], schema.ddl), place, self._rules(place, schema)
@@ -105,7 +114,10 @@ class ConnectorStore:
             require_every_file(place, wanted)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
-        """See `DeltaStore`. Spark writes and commits in one go, so rows are counted from the commit's own metrics."""
+        """See `DeltaStore`.
+
+        Spark writes and commits in one go, so rows are counted from the commit's own metrics.
+        """
         with translated(f"commit to table {place.name}"):
             self._create(place, content)
             entry = self._earlier(place, content.provenance.execution_arn)
@@ -133,7 +145,7 @@ class ConnectorStore:
         return [row.asDict() for row in self._spark.sql(f"DESCRIBE HISTORY {place.name}").collect()]
 
     def _create(self, place: Place, content: Content) -> None:
-        """Make sure that the table stands."""
+        """Create the table if it does not exist."""
         if place.table is None:
             self._spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {place.name} ({content.schema.ddl}) USING delta "
@@ -141,7 +153,10 @@ class ConnectorStore:
             )
 
     def _rules(self, place: Place, schema: TableSchema) -> tuple[Rule, ...]:
-        """What the table's owner declared for rows, as far as Spark shows it; generated columns are Delta's own to check."""
+        """What the table's owner declared for rows, as far as Spark shows it.
+
+        Generated columns are Delta's own to check.
+        """
         with translated(f"look up table {place.name}"):
             fields = self._spark.table(str(place.name)).schema.jsonValue()["fields"]
             detail = self._spark.sql(f"DESCRIBE DETAIL {place.name}").collect()[0]
@@ -166,7 +181,7 @@ class ConnectorStore:
 
     def _write(self, frame: "DataFrame", place: Place, content: Content) -> None:
         names = content.schema.names
-        parts = max(1, -(-content.rows // _ROWS_PER_FILE))
+        parts = max(1, -(-content.rows // ROWS_PER_FILE))
         ordered = frame.select(*names).repartition(parts, names[0]).sortWithinPartitions(*names)
         ordered.writeTo(str(place.name)).option(
             "userMetadata", content.provenance.user_metadata()
@@ -179,7 +194,7 @@ class ConnectorStore:
         )
 
     def _files(self, place: Place, version: int, provenance: Provenance) -> tuple[FileEntry, ...]:
-        """The commit's files, hashed as they stand: Spark's writer tells nobody what it wrote."""
+        """Return the commit's files with their sha256: Spark's writer does not report its files."""
         execution = execution_id(provenance.execution_arn)
         with translated(f"read back the data files of table {place.name}"):
             of_execution = self._at(place, version).where(f"{PARTITION} = '{execution}'")
@@ -203,7 +218,7 @@ def _counted(place: Place, entry: dict[str, Any], content: Content) -> None:
     got = (entry.get("operationMetrics") or {}).get("numOutputRows")
     if got is None or int(got) != content.rows:
         raise IntegrityError(
-            f"table {place.name} holds other rows than were counted; there is no manifest, so nobody will read them",
+            f"table {place.name} holds other rows than were counted; without a manifest, no step reads them",
             expected=f"{content.rows} rows",
             got=f"{got} rows in version {entry['version']}",
             do="start a new execution; if it happens again the engine is not deterministic",

@@ -1,9 +1,9 @@
-"""Hard-wrapped text with one paragraph a line: text files of EDGAR break every line at 60 to 80 characters.
+"""Unwrap hard-wrapped text to one paragraph a line; EDGAR's text files break at 60 to 80 characters.
 
     unwrapped(pl.col("text"))       # an expression; a text that is not hard-wrapped comes out as it went in
 
-A blank line ends a paragraph. So does a line that begins a list item, an item's title or an indented paragraph. A text
-without blank lines gives no way to tell, and stays.
+A blank line ends a paragraph. So does a line that begins a list item, an item's title or an
+indented paragraph. A text without blank lines gives no evidence and stays unchanged.
 """
 
 import re
@@ -68,7 +68,7 @@ def _joined(text: str) -> str:
 
 
 def _opens(line: str, before: str, width: int) -> bool:
-    """Whether a line begins a paragraph although no blank line stands over it."""
+    """Whether a line begins a paragraph although no blank line is above it."""
     if (
         _PAGE_NUMBER.fullmatch(line)
         or _PAGE_NUMBER.fullmatch(before)
@@ -86,7 +86,7 @@ def _indent(line: str) -> int:
 
 
 def _whole(found: re.Match[str], words: set[str]) -> str:
-    """A word of two lines: without its hyphen where the text has it so, or where the first half is no word."""
+    """Join a word of two lines, without its hyphen if the text has it so or half of it is not a word."""
     first, second = found.groups()
     together = (first + second).lower()
     return (

@@ -11,10 +11,10 @@ impossible  bad artifact, missing privilege       Failure with reason     delete
 not now     no answer, lease held, SIGTERM        none                    given back to the queue
 last time   "not now" on a message's last receive Failure with reason     dead-letter queue, ALERT
 
-In the case "not now" the execution's description shows the reason (`delivery.waiting`). An object
-that the workspace does not find, such as a schema that was dropped, is "not now": somebody may
-create it again. A stop is noticed in each of these cases and ends within a minute
-(`delivery.stop_watch`, `undoing`).
+In the case "not now" the execution's description shows the reason (`delivery.waiting`), unless
+another worker holds the lease. An object that the workspace does not find, such as a schema that
+was dropped, is "not now": somebody may create it again. A stop is noticed in each of these cases
+and ends within a minute (`delivery.stop_watch`, `undoing`).
 
 "Last time" has two exceptions that are not answered: a message that could not be verified, and an
 execution whose lease another worker holds, since that worker answers it. A log line that begins

@@ -18,7 +18,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.catalog import ExternalLineageObject, LineageDirection
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Enough to be trained, short enough to be tried often. Three steps take the loss from 7.6 to 7.2.
+# Enough to train on, and short enough for frequent runs. Three steps take the loss from 7.6 to 7.2.
 FAST = {"MaxSteps": "3", "MaxEvalLoss": "7.5"}
 
 
@@ -34,7 +34,7 @@ class Environment:
     def command(
         self, module: str, *words: str, role: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """One of the project's commands, as a data scientist would type it."""
+        """Run one of the project's commands with a data scientist's variables."""
         return subprocess.run(
             [sys.executable, "-m", module, *words],
             env=plain() | (role or self.scientist),
@@ -74,7 +74,7 @@ class Environment:
 
     @property
     def root(self) -> dict[str, str]:
-        """The stand-in account's root key: only to set scenes up, never to do what is tested."""
+        """The key of the account's root, for the preparation of tests only."""
         key = json.loads((self.state / "aws" / "root.json").read_text())
         return {name.upper(): value for name, value in key.items()}
 
@@ -209,7 +209,7 @@ def plain() -> dict[str, str]:
 
 
 def local(state: Path, *words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
-    """`python -m pipeline.local …` with a state folder of its own."""
+    """`python -m pipeline.local …` with a separate state folder."""
     verb, *rest = words
     return subprocess.run(
         [sys.executable, "-m", "pipeline.local", verb, "--state", str(state), *rest],
@@ -226,7 +226,7 @@ def local(state: Path, *words: str, timeout: float = 400) -> subprocess.Complete
 def first_run(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
-    """What `python -m pipeline.local run --keep` does on a machine that never ran it."""
+    """The result of the first `python -m pipeline.local run --keep` on a machine."""
     state = tmp_path_factory.mktemp("local") / "state"
     ended = local(state, "run", "--keep", "--json")
     yield state, ended
@@ -238,7 +238,7 @@ def first_run(
 def environment(
     first_run: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> Iterator[Environment]:
-    """The environment that the first run left up."""
+    """The environment that the first run left running."""
     state, ended = first_run
     assert ended.returncode == 0, ended.stdout + ended.stderr
     exports = local(state, "env").stdout
@@ -257,7 +257,7 @@ class Worker:
     variables: dict[str, str]
 
     def kill(self) -> None:
-        """SIGKILL: no chance to finish anything."""
+        """End it with SIGKILL."""
         self.process.kill()
         self.process.wait(10)
 
@@ -266,7 +266,7 @@ class Worker:
         started = subprocess.Popen(
             self.argv, env=self.variables, cwd=REPOSITORY, stderr=subprocess.DEVNULL
         )
-        started.returncode = 0  # known by pid from here on, and not waited for
+        started.returncode = 0  # from here on it is known by its pid and not waited for
         self.process = psutil.Process(started.pid)
 
 

@@ -1,4 +1,4 @@
-"""What a newcomer sees: the whole pipeline ran, and every standard client finds what it left."""
+"""The first run: the whole pipeline runs, and every standard client finds its results."""
 
 import json
 import subprocess
@@ -100,7 +100,8 @@ def test_mlflow_has_the_curve_of_the_training_job(
         "/api/2.0/mlflow/unity-catalog/model-versions/get",
         query={"name": "edgar.models.risk_analyst", "version": "1"},
     )
-    assert {"key": "mlflow_run_id", "value": run_id} in version["model_version"]["tags"]  # type: ignore[call-overload]
+    tags = version["model_version"]["tags"]  # type: ignore[call-overload]
+    assert {"key": "mlflow_run_id", "value": run_id} in tags
 
 
 def test_lineage_walks_back_from_the_model_version_to_the_raw_table(
@@ -122,7 +123,7 @@ def test_deploying_the_same_commit_again_changes_nothing(environment: Environmen
 
 
 def test_no_secret_is_in_anything_the_run_left(environment: Environment) -> None:
-    """Exact search for every secret of the run, in every file but those that exist to hold them."""
+    """Search for every secret of the run in every file except those that store secrets."""
     names = ("prepare", "train", "register", "scientist")
     secrets = environment.client("secretsmanager", environment.root)
     canaries = [

@@ -1,5 +1,5 @@
-"""Environments of their own: interrupted, killed, taken down and started again. No process stays,
-nothing loaded is lost.
+"""Separate environments that are interrupted, killed, stopped and started again: no process
+remains, no data is lost.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.environment
 
 
 def begin(state: Path, verb: str) -> "subprocess.Popen[str]":
-    """Start a command in a process group of its own, as a terminal does."""
+    """Start a command in a new process group, as a terminal does."""
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.local", verb, "--state", str(state)],
         env=plain(),
@@ -62,7 +62,7 @@ def test_a_run_that_is_ended_while_it_trains_leaves_no_process(tmp_path: Path, n
     assert local(tmp_path / "state", "status").returncode == 1
 
 
-def test_an_up_that_was_killed_halfway_is_no_environment_and_the_next_one_is_whole(
+def test_after_a_killed_up_the_next_one_starts_everything(
     tmp_path: Path,
 ) -> None:
     state = tmp_path / "state"
@@ -81,7 +81,7 @@ def test_an_up_that_was_killed_halfway_is_no_environment_and_the_next_one_is_who
     assert alive(whole) == []
 
 
-def test_up_after_down_goes_on_with_what_was_loaded(tmp_path: Path) -> None:
+def test_up_after_down_keeps_the_loaded_filings(tmp_path: Path) -> None:
     state, filings = tmp_path / "state", tmp_path / "filings.jsonl"
     filing = {
         "cik": "1",

@@ -1,5 +1,5 @@
-"""The pipeline says no: at the gate, without a privilege, to data that changed. Nothing is
-registered, nothing written.
+"""Refusals of the pipeline: at the gate, without a privilege, for changed data. Nothing is
+registered or written.
 """
 
 import io
@@ -73,7 +73,7 @@ def test_a_revoked_privilege_stops_prepare_before_it_writes(
     assert commits(environment) == before
 
 
-def test_a_model_in_a_schema_that_is_not_there_is_refused_before_anything_is_trained(
+def test_a_model_in_a_missing_schema_is_refused_before_training(
     environment: Environment,
 ) -> None:
     before = commits(environment)
@@ -104,12 +104,12 @@ def test_a_wrong_client_secret_names_principal_host_and_secret_but_not_its_value
     with secret_of_prepare(environment, clientSecret="wrong-s3cret"):
         code, outcome = environment.run()
     assert code == 1
-    for said in (
+    for message in (
         environment.principal("prepare"),
         environment.scientist["DATABRICKS_HOST"],
         "databricks/prepare",
     ):
-        assert said in outcome["failure"]
+        assert message in outcome["failure"]
     assert "invalid_client" in outcome["failure"]
     assert "wrong-s3cret" not in outcome["failure"]
 

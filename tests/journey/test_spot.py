@@ -56,8 +56,8 @@ def test_an_interrupted_job_resumes_to_the_bytes_of_one_that_was_not(
     outcome = json.loads(first_run[1].stdout)["outcome"]
     arn = environment.steps(outcome["arn"])["Train"]["Metadata"]["TrainingJob"]["Arn"]
     whole = described(environment, arn.rsplit("/", 1)[-1])
-    # The same job again: same execution, data and seed; only its checkpoints lie elsewhere, or it
-    # would resume at the end.
+    # The same job again: same execution, data and seed; only its checkpoints are elsewhere, because
+    # otherwise it would resume at the end.
     checkpoints = whole["CheckpointConfig"] | {
         "S3Uri": whole["CheckpointConfig"]["S3Uri"] + f"-{NAME}"
     }

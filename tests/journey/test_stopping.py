@@ -74,7 +74,7 @@ def test_an_execution_stopped_while_register_waits_ends_stopped_and_registers_no
     ] == before
 
 
-def test_a_register_that_waits_says_for_what_and_a_stop_ends_within_a_minute(
+def test_a_waiting_register_has_its_reason_and_a_stop_ends_within_a_minute(
     environment: Environment,
 ) -> None:
     """The model's schema vanishes after Prepare has seen it."""

@@ -17,7 +17,7 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("run", "--set", "MaxEvalLos=1"), "did you mean 'MaxEvalLoss'?"),
         (("run", "--set", "LoraRank=7"), "expected one of 4 8 16 32 64 128, got 7"),
@@ -35,17 +35,17 @@ def local(*words: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_wrong_word_ends_with_one_message_and_exit_code_2(
-    tmp_path: Path, words: tuple[str, ...], said: str
+    tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
     verb, *rest = words
     ended = local(verb, "--state", str(tmp_path / "state"), *rest)
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "state").exists()
 
 
-def test_without_an_environment_env_interrupt_status_and_down_say_so(tmp_path: Path) -> None:
+def test_without_an_environment_env_interrupt_status_and_down_report_it(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     assert local("status", "--state", state).returncode == 1
     for verb in ("env", "interrupt"):

@@ -56,11 +56,11 @@ def test_a_year_repeats_most_of_the_year_before_with_small_edits(measured: Shape
     assert 0.15 < statistics.median(measured.bodies_repeated) < 0.5
 
 
-def test_what_two_companies_say_is_not_the_same(measured: Shape) -> None:
+def test_two_companies_have_different_texts(measured: Shape) -> None:
     assert measured.distinct > 0.7
 
 
-def test_one_filing_in_four_holds_nothing_new_for_every_reason_there_is(measured: Shape) -> None:
+def test_one_filing_in_four_is_rejected_and_every_reason_occurs(measured: Shape) -> None:
     assert 0.2 < measured.dropped < 0.3
     reasons = {reason for reason, _ in notices.KINDS} - {notices.REPORTS} | {
         notices.NO_CHANGES,

@@ -84,7 +84,7 @@ def test_a_document_that_is_longer_than_what_is_read_at_once_is_whole(tmp_path: 
         assert filings.read([path])[0]["item_1a"] == text
 
 
-def test_a_folder_is_read_at_any_depth_and_what_is_no_json_in_it_is_left_alone(
+def test_a_folder_is_read_at_any_depth_and_other_files_are_ignored(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "2022" / "q4").mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_a_folder_is_read_at_any_depth_and_what_is_no_json_in_it_is_left_alone(
     assert sorted(filter(None, ciks(tmp_path))) == sorted(BOTH)
 
 
-def test_suffixes_count_whatever_their_case(tmp_path: Path) -> None:
+def test_suffixes_are_case_insensitive(tmp_path: Path) -> None:
     (tmp_path / "A.JSON").write_text(INDENTED)
     (tmp_path / "b.JsonL.GZ").write_bytes(gzip.compress(json.dumps(OTHER).encode()))
     assert ciks(tmp_path) == BOTH
@@ -140,7 +140,7 @@ HUB = {
 ADDED = {"company": "Example Bancorp", "filing_type": "10-K", "filing_date": "1993-03-30"}
 
 
-def test_edgar_corpus_of_the_hub_is_refused_with_the_name_of_what_it_lacks_and_taken_when_it_is_added(
+def test_edgar_corpus_is_refused_by_its_missing_fields_and_read_with_them(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "train.jsonl"
@@ -224,9 +224,7 @@ def peak(paths: Iterable[Path]) -> int:
 
 
 @pytest.mark.parametrize("array", [False, True])
-def test_what_no_column_keeps_is_never_in_memory_all_at_once(
-    tmp_path: Path, *, array: bool
-) -> None:
+def test_fields_without_a_column_are_not_all_in_memory(tmp_path: Path, *, array: bool) -> None:
     documents = [
         json.dumps(CRAWLER | {"item_7": f"{number} " * 100_000}) for number in range(80)
     ]  # 16 MB and more

@@ -1,4 +1,4 @@
-"""Filings are taken whole or not at all, and every faulty line is named."""
+"""If a filing is faulty, none is loaded, and every faulty line is named."""
 
 import json
 from pathlib import Path

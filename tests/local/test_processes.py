@@ -59,7 +59,7 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     )
 
 
-def test_a_process_that_ignores_the_polite_request_is_killed(
+def test_a_process_that_ignores_sigterm_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_STOP_SECONDS", 0.5)

@@ -1,4 +1,4 @@
-"""The table at the end of a journey says what was evaluated, and of how much that is a part."""
+"""The table at the end of a journey has the number of evaluated examples and of all."""
 
 import pytest
 
@@ -21,13 +21,13 @@ OUTCOME = Outcome("arn", "Succeeded", "", (), "a.b.c", "challenger", "1", "uri",
 
 
 @pytest.mark.parametrize(
-    ("most", "told"),
+    ("most", "expected"),
     [
         (48, "60 to evaluate on from 2 others (each evaluation measures 48 of them), 5 rejected"),
         (60, "60 to evaluate on from 2 others, 5 rejected"),
         (-1, "60 to evaluate on from 2 others, 5 rejected"),
     ],
 )
-def test_a_part_of_the_held_out_examples_is_never_taken_for_all(most: int, told: str) -> None:
+def test_the_table_names_the_share_of_evaluated_examples(most: int, expected: str) -> None:
     shown = dict(rows(Journey(outcome=OUTCOME, counts=COUNTS, max_eval_examples=most)))
-    assert shown["examples"] == f"300 to train on from 8 companies, {told}"
+    assert shown["examples"] == f"300 to train on from 8 companies, {expected}"

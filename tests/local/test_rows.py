@@ -22,7 +22,7 @@ def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Row
     return Rows(ROWS)
 
 
-def test_rows_come_back_as_often_as_they_are_asked_for(rows: Rows) -> None:
+def test_rows_can_be_read_several_times(rows: Rows) -> None:
     assert len(rows) == 50
     assert list(rows) == list(rows) == ROWS
     assert (rows[0], rows[-1], rows[3:5]) == (ROWS[0], ROWS[-1], ROWS[3:5])

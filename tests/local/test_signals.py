@@ -1,6 +1,4 @@
-"""Ctrl-C, a closed terminal and a time-out end a command the same way; moments that must be whole
-hear them afterwards.
-"""
+"""Ctrl-C, SIGHUP and SIGTERM end a command in the same way; some blocks defer them."""
 
 import os
 import signal
@@ -21,14 +19,14 @@ def _handlers_as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_every_polite_signal_is_an_interrupt(number: int) -> None:
+def test_every_end_signal_is_an_interrupt(number: int) -> None:
     end_as_interrupt()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_deferred_signal_is_heard_after_the_block(number: int) -> None:
+def test_a_deferred_signal_interrupts_after_the_block(number: int) -> None:
     end_as_interrupt()
     done = []
 
@@ -42,7 +40,7 @@ def test_a_deferred_signal_is_heard_after_the_block(number: int) -> None:
     assert done == ["whole"]
 
 
-def test_without_a_signal_nothing_is_heard() -> None:
+def test_without_a_signal_the_block_ends_normally() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred():
         assert signal.getsignal(signal.SIGINT) is not before

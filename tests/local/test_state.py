@@ -18,7 +18,7 @@ def test_a_record_survives_between_commands(tmp_path: Path) -> None:
     assert State(tmp_path).load() == record
 
 
-def test_nothing_started_is_nothing_running(tmp_path: Path) -> None:
+def test_an_empty_state_is_not_running(tmp_path: Path) -> None:
     assert not State(tmp_path).load().running
 
 
@@ -58,7 +58,7 @@ def test_two_commands_do_not_start_or_stop_at_once(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(
+def test_a_full_disk_is_reported_and_leaves_the_record_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, record = State(tmp_path), Record({"aws": 1})
@@ -76,7 +76,7 @@ def test_a_full_disk_is_told_and_leaves_the_record_as_it_was(
     assert state.load() == record
 
 
-def test_a_half_started_environment_is_none(tmp_path: Path) -> None:
+def test_a_partly_started_environment_is_not_running(tmp_path: Path) -> None:
     """What a killed `up` leaves: some servers of it live, but the last one was never started."""
     own = psutil.Process()
     alive = Process("aws", own.pid, own.create_time())
@@ -95,13 +95,13 @@ def test_the_same_port_asked_twice_is_refused_and_an_asked_one_is_not_remembered
         choose_ports({}, {"workspace": ports["aws"], "tracking": ports["aws"]})
 
 
-def test_the_folder_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_folder(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
     with state.locked():
         assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(PipelineError, match="was not written: "),

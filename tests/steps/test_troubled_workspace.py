@@ -36,7 +36,9 @@ from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
 
 pytestmark = pytest.mark.environment
 _BUDGET_SECONDS = 60.0
-_OPTIONAL = "is-databricks-sdk-models-artifact-repository-enabled"  # mlflow asks, and goes on without an answer
+_OPTIONAL = (
+    "is-databricks-sdk-models-artifact-repository-enabled"  # mlflow continues without an answer
+)
 _FOUND = Survey(
     tuple(
         Group(kind, cik, None, None, 1, "0" * 64)

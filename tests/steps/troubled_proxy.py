@@ -1,4 +1,4 @@
-"""A real HTTP proxy in front of a workspace: it notes every call, and spoils the one that a test names by its number."""
+"""An HTTP proxy in front of a workspace that records every call and spoils one of them."""
 
 import http.client
 import threading
@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from steps.governance.retrying import is_read
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What one call gets instead of its answer; `after`: once the workspace has done what was asked."""
+    """What one call gets instead of its answer.
+
+    `after`: once the workspace has done what was asked.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -27,7 +30,10 @@ ASKING = {status: Fault(status, {"Retry-After": "3600"}) for status in (429, 503
 
 @dataclass
 class Proxy:
-    """`asked` are the calls since `arm`, as "METHOD /path"; `fired` says whether the fault was met."""
+    """`asked` are the calls since `arm`, as "METHOD /path".
+
+    `fired`: the fault was sent.
+    """
 
     host: str = ""
     asked: list[str] = field(default_factory=list)
@@ -50,10 +56,8 @@ class Proxy:
             return self._fault
 
 
-@contextmanager
-def before(upstream: str) -> Iterator[Proxy]:
-    """A proxy in front of the workspace at `upstream`."""
-    proxy, target = Proxy(), urlsplit(upstream)
+def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
+    """Return the request handler of one server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -89,7 +93,15 @@ def before(upstream: str) -> Iterator[Proxy]:
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
+
+
+@contextmanager
+def before(upstream: str) -> Iterator[Proxy]:
+    """A proxy in front of the workspace at `upstream`."""
+    proxy, target = Proxy(), urlsplit(upstream)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, target))
     server.daemon_threads = True
     proxy.host = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

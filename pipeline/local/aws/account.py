@@ -17,9 +17,8 @@ from typing import Any
 from pipeline.local.aws.errors import Denied, Invalid
 from pipeline.local.aws.store import Store, now
 
-SESSION_SECONDS = (
-    30 * 86_400
-)  # AWS renews a session while its job runs; one that outlasts any job does the same here
+# AWS renews a session while its job runs; here it simply outlasts every job.
+SESSION_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,8 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    child.returncode = (
-        0  # The process may outlive this one; with a return code Popen does not warn about it.
-    )
+    # The process may outlive this one; with a return code Popen does not warn about it.
+    child.returncode = 0
     return Process(name, child.pid, psutil.Process(child.pid).create_time())
 
 

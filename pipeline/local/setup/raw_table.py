@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _DIGEST = "filings_sha256"  # key of the commit's metadata: the digest of a version's filings
-_BATCH_CHARACTERS = (
-    4 << 20
-)  # of text handed to delta-rs at once; an Arrow string column ends at 2 GiB
-_ROW_GROUP_ROWS = (
-    128  # a reader decodes a whole row group, and a filing has up to some megabytes of text
-)
+# Of text in one batch for delta-rs; an Arrow string column is limited to 2 GiB.
+_BATCH_CHARACTERS = 4 << 20
+# A reader decodes a whole row group, and a filing has up to some megabytes of text
+_ROW_GROUP_ROWS = 128
 
 
 def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]) -> int:

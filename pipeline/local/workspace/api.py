@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from pipeline.local.workspace.store import Store
 
 Json = dict[str, Any]
-LARGEST_PAGE = (
-    1000  # source: docstrings of databricks-sdk 0.156, lineage; for the other lists our choice
-)
+# Source: docstrings of databricks-sdk 0.156, lineage; for the other lists our choice
+LARGEST_PAGE = 1000
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The Starlette application: it authenticates a call, runs its handler and writes the audit log."""
+"""The Starlette application: it authenticates calls, runs handlers, and writes the audit log."""
 
 from __future__ import annotations
 
@@ -58,7 +58,6 @@ class Server:
         self._tracking = Tracking(workspace.settings)
 
     def application(self) -> ASGIApp:
-        """Return the ASGI application; it injects faults if the settings enable them."""
         app = Starlette(
             routes=[*self._oauth(), *self._json(), *self._files(), *self._mlflow()],
             exception_handlers={HTTPException: _unknown_path},

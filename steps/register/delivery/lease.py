@@ -5,9 +5,9 @@
         lease.check()      # before each effect
 
 The lease is a numbered series of objects (leases/000001.json, …). A worker takes the lease by
-creating entry n+1 after entry n was released, or is older than `seconds`. `If-None-Match: *` lets
-one writer only create an entry. The age is measured by S3's own clock, so the workers' clocks do
-not matter. Entries are never deleted: they record which worker held the lease when.
+creating entry n+1 after entry n was released, or is older than `seconds`. With `If-None-Match: *`
+only one writer can create an entry. The age is measured by S3's own clock, so the workers' clocks
+do not matter. Entries are never deleted: they record which worker held the lease when.
 docs/decisions/005-lease-in-the-evidence-bucket.md explains why this is not a DynamoDB table.
 """
 

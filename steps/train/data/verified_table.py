@@ -84,23 +84,25 @@ def check_manifest(manifest: Prepared, table: Table, *, execution_arn: str) -> N
     """
     target = manifest.target
     partition = f"execution_id={execution_id(execution_arn)}"
-    _same("Prepare's manifest is of another execution", execution_arn, manifest.execution_arn)
-    _same(
+    _require_equal(
+        "Prepare's manifest is of another execution", execution_arn, manifest.execution_arn
+    )
+    _require_equal(
         "Prepare's manifest is of another table", str(table.name), str(UcName.parse(target.table))
     )
-    _same(
+    _require_equal(
         f"table {table.name} was replaced after Prepare wrote to it",
         target.table_id,
         table.table_id,
     )
-    _same(
+    _require_equal(
         f"table {table.name} was moved after Prepare wrote to it",
         target.location.rstrip("/"),
         table.location,
     )
-    _same("Prepare's manifest names another partition", partition, str(target.partition))
+    _require_equal("Prepare's manifest names another partition", partition, str(target.partition))
     strays = [entry.path for entry in manifest.files if not entry.path.startswith(f"{partition}/")]
-    _same(
+    _require_equal(
         "Prepare's manifest lists files outside its partition",
         "none",
         ", ".join(strays[:5]) or "none",
@@ -121,7 +123,7 @@ def _check_commit(manifest: Prepared, access: ReadAccess) -> None:
     )
     # delta-rs writes commit metadata next to the engine's own fields, Spark writes it as one string
     metadata = json.loads(str(information.get("userMetadata") or "{}"))
-    _same(
+    _require_equal(
         f"version {version} of {manifest.target.table} was committed by another execution",
         manifest.execution_arn,
         str(information.get("execution_arn") or metadata.get("execution_arn")),
@@ -137,7 +139,7 @@ def _check_files(manifest: Prepared, access: ReadAccess) -> None:
     with translated(f"open version {target.version} of {target.table}"):
         newest = _table(manifest, None, access).version()
         if newest < target.version:  # checked before opening: the number comes from outside
-            _same(
+            _require_equal(
                 f"table {target.table} has no such version",
                 str(target.version),
                 f"versions up to {newest}",
@@ -191,10 +193,10 @@ def _counted(manifest: Prepared, access: ReadAccess) -> Iterator[pa.RecordBatch]
             yield batch
     train, held_out, counts = splits["train"], splits["eval"], manifest.counts
     expected = f"{counts.examples_train} train and {counts.examples_eval} eval"
-    _same(
+    _require_equal(
         "the examples are not those Prepare counted", expected, f"{train} train and {held_out} eval"
     )
-    _same("some examples belong to no split", str(splits.total()), str(train + held_out))
+    _require_equal("some examples belong to no split", str(splits.total()), str(train + held_out))
 
 
 def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[pa.RecordBatch]:
@@ -210,7 +212,7 @@ def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[
         for batch in curated_rows.batches(spool, entry.path):
             rows += batch.num_rows
             yield batch
-    _same(f"file {entry.path} has another number of rows", str(entry.rows), str(rows))
+    _require_equal(f"file {entry.path} has another number of rows", str(entry.rows), str(rows))
 
 
 def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> None:
@@ -235,7 +237,7 @@ def _open(manifest: Prepared, path: str, access: ReadAccess) -> pa.NativeFile:
     return PyFileSystem(storage).open_input_stream(path)
 
 
-def _same(what: str, expected: str, got: str) -> None:
+def _require_equal(what: str, expected: str, got: str) -> None:
     if expected != got:
         raise IntegrityError(
             what, expected=expected, got=got, do="find out what changed, then start a new execution"

@@ -36,7 +36,7 @@ def verify(folder: Path, *, name: str, revision: str) -> BaseModelFiles:
             "the model channel holds another base model",
             expected=f"{name} at {revision}",
             got=f"{mirror.name} at {mirror.revision}",
-            do="point base_model_uri of the configuration at the mirrored revision",
+            do="set train.base_model and base_model_revision in conf to a mirrored model",
         )
     _compare_names(mirror, folder)
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -29,13 +29,13 @@ def waiting(server):
 
 
 @pytest.mark.parametrize("role", ["prepare", "train", "register", "ci", "scientist"])
-def test_only_the_pipeline_asks_for_a_registration(server, role):
+def test_only_the_pipeline_sends_registrations(server, role):
     url = server.outputs["RegisterQueueUrl"]
     refused(server.client("sqs", role).send_message, QueueUrl=url, MessageBody="{}")
 
 
 @pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "ci", "scientist"])
-def test_only_the_worker_takes_registrations(server, role):
+def test_only_the_worker_receives_registrations(server, role):
     refused(server.client("sqs", role).receive_message, QueueUrl=server.outputs["RegisterQueueUrl"])
 
 
@@ -126,7 +126,7 @@ def test_a_pipeline_role_without_pass_role_fails_the_step_that_needs_it(server):
     )
 
 
-def test_rights_are_judged_by_the_resource(server, waiting, job_name):
+def test_rights_depend_on_the_resource(server, waiting, job_name):
     arn, _ = waiting
     scientist, ci = server.client("sagemaker", "scientist"), server.client("sagemaker", "ci")
     refused(scientist.update_pipeline, PipelineName=PIPELINE, PipelineDescription="mine now")
@@ -157,7 +157,7 @@ def test_rights_are_judged_by_the_resource(server, waiting, job_name):
     refused(emr.start_job_run, applicationId=server.outputs["ApplicationId"], **request)
 
 
-def test_conditions_on_a_training_job_are_judged(server, job_name):
+def test_conditions_on_a_training_job_are_evaluated(server, job_name):
     iam = server.client("iam")
     iam.create_user(UserName="frugal")
     small = {"ForAllValues:StringEquals": {"sagemaker:InstanceTypes": ["ml.g6.2xlarge"]}}
@@ -193,7 +193,7 @@ def test_the_root_key_is_random_and_private(server):
 
 @pytest.mark.parametrize("service", ["sts", "s3", "sagemaker"])
 @pytest.mark.parametrize("key", ["test", "000000000000", "root"])
-def test_who_knows_no_secret_is_nobody(server, service, key):
+def test_a_key_without_its_secret_has_no_rights(server, service, key):
     root = server.root
     names = {"root": root["aws_access_key_id"]}
     keys = {"aws_access_key_id": names.get(key, key), "aws_secret_access_key": "test"}
@@ -210,7 +210,7 @@ def test_who_knows_no_secret_is_nobody(server, service, key):
     "path",
     ["/_ministack/reset", "/_ministack/config", "/_ministack/eks-auth/x", "/_aws/sqs/messages"],
 )
-def test_what_needs_no_signature_is_closed(server, path):
+def test_unsigned_paths_are_closed(server, path):
     request = urllib.request.Request(server.endpoint + path, data=b"{}", method="POST")
     with pytest.raises(urllib.error.HTTPError, match="403") as error:
         urllib.request.urlopen(request, timeout=5)

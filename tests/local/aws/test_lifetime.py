@@ -88,7 +88,7 @@ def check_versions(server, bucket):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("step", ["Prepare", "Train"])
-def test_no_job_outlives_the_server_and_its_execution_says_so(own_server, number, step):
+def test_no_job_outlives_the_server_and_its_execution_fails(own_server, number, step):
     server = own_server
     arn = server.start_execution(**{step: "sleep family" if step == "Train" else "sleep"})
     server.eventually(lambda: len(server.job_processes()) >= (3 if step == "Train" else 2))

@@ -1,4 +1,4 @@
-"""The mirror command against a real S3: uploaded, held, refused with the difference, mended;
+"""The mirror command against a real S3: uploaded, held, refused with the difference, repaired;
 listings past one page.
 """
 
@@ -34,9 +34,11 @@ def s3(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
     """This process is the operator, with an empty place for the mirror."""
     keys = server.root
     settings = {
-        **VARIABLES, "AWS_ENDPOINT_URL": server.endpoint,
-        "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
-    }  # fmt: skip
+        **VARIABLES,
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+    }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return server.client("s3")
@@ -52,7 +54,7 @@ def run(folder: Path) -> int:
     return command.ended(mirror.main, ["--env", "local", "--folder", str(folder)])
 
 
-def test_a_mirror_is_made_held_kept_from_others_and_mended(
+def test_a_mirror_is_made_kept_protected_and_repaired(
     s3: Any, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket, prefix = place()

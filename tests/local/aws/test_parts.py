@@ -33,7 +33,7 @@ from pipeline.local.aws.training_jobs.metric_reader import MetricReader
         ("localhost:5000/governed-finetune-prepare:1", "prepare"),
     ],
 )
-def test_an_image_means_a_folder_under_containers(image, name):
+def test_an_image_is_a_folder_under_containers(image, name):
     assert images.name_of(image) == name
 
 
@@ -50,7 +50,7 @@ def test_the_last_entry_point_in_exec_form_is_the_command(tmp_path):
         images.entry_point(tmp_path, "local/..")
 
 
-def test_the_last_match_of_a_metric_counts_and_what_is_no_number_does_not():
+def test_the_last_match_of_a_metric_counts_and_text_is_ignored():
     reader = MetricReader(
         [{"Name": "loss", "Regex": "loss=([^;]+);"}, {"Name": "none", "Regex": "none"}]
     )
@@ -82,14 +82,14 @@ def test_pages_follow_each_other_to_the_end():
     assert (first, second, end) == ([0, 1, 2], [3, 4], {})
 
 
-def test_the_store_keeps_documents_in_order_and_wakes_who_waits(tmp_path):
+def test_the_store_keeps_documents_in_order_and_wakes_waiting_threads(tmp_path):
     store = Store(tmp_path / "s.sqlite")
     for key in ("b", "a"):
         store.add("kind", key, {"key": key})
     with store.edit("kind", "a") as document:
         document["n"] = 1
     with pytest.raises(ZeroDivisionError), store.edit("kind", "a") as document:
-        document["n"] = 1 / 0  # a change that fails is no change
+        document["n"] = 1 / 0  # a change that fails is not stored
     store.close()
     store = Store(tmp_path / "s.sqlite")
     assert store.all("kind") == [{"key": "b"}, {"key": "a", "n": 1}]
@@ -110,7 +110,7 @@ def process(command, tmp_path, lines, **more):
     )
 
 
-def test_a_process_is_heard_to_its_last_line_and_tells_its_code(tmp_path):
+def test_every_line_and_the_return_code_of_a_process_are_read(tmp_path):
     lines = []
     code = (
         "import sys; print('out'); print('err', file=sys.stderr); sys.stdout.write('no "
@@ -120,7 +120,7 @@ def test_a_process_is_heard_to_its_last_line_and_tells_its_code(tmp_path):
     assert sorted(lines) == [("stderr", "err"), ("stdout", "no newline"), ("stdout", "out")]
 
 
-def test_a_process_that_died_of_a_signal_tells_which(tmp_path):
+def test_the_return_code_names_the_signal(tmp_path):
     assert (
         process("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", tmp_path, []).wait()
         == -11
@@ -148,7 +148,7 @@ def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
         time.sleep(0.02)
 
 
-def test_a_command_that_does_not_exist_says_so(tmp_path):
+def test_a_missing_command_is_reported(tmp_path):
     lines = []
     job = JobProcess(
         ["/no/such/program"],
@@ -171,7 +171,7 @@ def test_a_command_that_does_not_exist_says_so(tmp_path):
         ("a", "", "a"),
     ],
 )
-def test_an_object_lies_in_its_channel_below_the_prefix(key, prefix, place):
+def test_an_object_is_in_its_channel_below_the_prefix(key, prefix, place):
     assert transfer._relative(key, prefix) == place
 
 
@@ -214,7 +214,7 @@ def _alive(pid):
         ({"LastModifiedTimeBefore": 12}, "a"),
     ],
 )
-def test_a_list_is_of_the_times_and_in_the_order_of_its_request(request_, expected):
+def test_a_list_is_filtered_by_time_and_ordered(request_, expected):
     made = (("c", 1, 13), ("b", 2, 12), ("a", 3, 11))
     items = [
         {"Label": name, "CreationTime": at, "LastModifiedTime": then} for name, at, then in made
@@ -227,7 +227,7 @@ def test_a_list_is_of_the_times_and_in_the_order_of_its_request(request_, expect
     )
 
 
-def test_an_order_or_a_filter_that_a_list_does_not_have_is_refused_by_name():
+def test_an_unknown_order_or_filter_is_refused_by_name():
     with pytest.raises(Invalid, match="SortBy: expected one of CreationTime, Name, got Status"):
         paging.ordered([], {"SortBy": "Status"}, sort_by={"Name": "Label"})
     with pytest.raises(NotServed, match="not implemented: ListThings Colour, Size "):

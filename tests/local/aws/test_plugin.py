@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 SEAMS = """
 import os
-os.environ |= {"SERVICES": "s3,sqs,iam,sts,secretsmanager,logs,cloudformation,kms,lambda,dynamodb", "AUTH": "true"}
+os.environ["SERVICES"] = "s3,sqs,iam,sts,secretsmanager,logs,cloudformation,kms,lambda,dynamodb"
+os.environ["AUTH"] = "true"
 import inspect
 import ministack.app as app
 from ministack.core import iam_actions, iam_evaluator, persistence, router
@@ -20,15 +21,22 @@ assert set(app.SERVICE_REGISTRY["sqs"]) >= {"module"}
 assert "sqs" in app.SERVICE_HANDLERS and "ec2" not in app.SERVICE_HANDLERS
 assert app._state_map["cloudformation"] == "cloudformation"
 assert isinstance(router.SERVICE_PATTERNS["sqs"], dict)
-assert isinstance(iam_actions.SERVICE_TO_IAM_NAMESPACE, dict) and isinstance(iam_actions._BOTOCORE_SERVICE_MAP, dict)
+assert isinstance(iam_actions.SERVICE_TO_IAM_NAMESPACE, dict)
+assert isinstance(iam_actions._BOTOCORE_SERVICE_MAP, dict)
 assert set(provisioners._RESOURCE_HANDLERS["AWS::SQS::Queue"]) >= {"create", "update", "delete"}
 def names(function): return list(inspect.signature(function).parameters)
-print(names(iam_actions.extract_resource_arn), names(iam_actions.request_tag_context), names(iam_actions.s3_service_context),
-      names(iam_evaluator._resolve_condition_key), names(iam_evaluator.is_root_access_key), names(iam_evaluator._is_root_key),
-      names(iam_evaluator.enforce), names(sts.register_session), names(persistence.save_all), sep="\\n")
-assert app._build_persistence_save_dict and app._get_module and app._lazy_handler and app._loaded_modules is not None
+for function in (
+    iam_actions.extract_resource_arn, iam_actions.request_tag_context,
+    iam_actions.s3_service_context, iam_evaluator._resolve_condition_key,
+    iam_evaluator.is_root_access_key, iam_evaluator._is_root_key,
+    iam_evaluator.enforce, sts.register_session, persistence.save_all,
+):
+    print(names(function))
+assert app._build_persistence_save_dict and app._get_module and app._lazy_handler
+assert app._loaded_modules is not None
 source = inspect.getsource(app._dispatch_service_request)
-assert "from ministack.core.iam_actions import" in source and "extract_resource_arn" in source  # looked up at each call
+# It is looked up at each call.
+assert "from ministack.core.iam_actions import" in source and "extract_resource_arn" in source
 assert iam._gen_session_access_key().startswith("ASIA")
 """
 

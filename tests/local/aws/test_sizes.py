@@ -1,4 +1,4 @@
-"""What only size reaches: each limit of AWS that lies on the product's way, and one step past it."""
+"""Sizes: each limit of AWS that this project can reach, and the first value past it."""
 
 import hashlib
 import os
@@ -64,15 +64,15 @@ def shape_of(operation, service="sagemaker"):
 def test_a_request_past_a_bound_of_aws_api_model_is_refused_by_member(
     operation, request_, member, bound
 ):
-    said = (
+    message = (
         rf"at '{member}' failed to satisfy constraint: Member must have \w+ less than or equal "
         rf"to {bound}$"
     )
-    with pytest.raises(Invalid, match=said):
+    with pytest.raises(Invalid, match=message):
         limits.check(shape_of(operation), request_)
 
 
-def test_at_the_bound_and_for_what_is_not_aws_nothing_is_refused():
+def test_values_at_the_bound_and_operations_of_our_own_are_accepted():
     limits.check(
         shape_of("CreateTrainingJob"), {"HyperParameters": {str(n): "x" * 2500 for n in range(100)}}
     )
@@ -127,7 +127,7 @@ def test_a_list_without_a_size_has_more_pages_than_one():
     assert (len(found), len(token)) == (paging.DEFAULT_PAGE, 1)
 
 
-def test_a_page_token_that_nobody_gave_out_is_refused():
+def test_an_unknown_page_token_is_refused():
     for token in ("!!", "eA==", "LTU="):
         with pytest.raises(Invalid, match="page token"):
             paging.page(range(3), {"NextToken": token})
@@ -169,7 +169,7 @@ def test_every_object_past_the_first_thousand_reaches_the_job(server, tmp_path):
     assert (tmp_path / "last").read_bytes() == b"past the first page"
 
 
-def test_an_archive_of_several_parts_travels_whole_and_is_one_version(server, tmp_path):
+def test_an_archive_of_several_parts_is_uploaded_as_one_version(server, tmp_path):
     s3, bucket = server.client("s3"), server.outputs["ArtifactsBucket"]
     ml = tmp_path / "ml"
     (ml / "model").mkdir(parents=True)
@@ -240,9 +240,9 @@ def test_parts_of_a_line_end_between_characters():
 @pytest.mark.parametrize("merged", [True, False])
 def test_a_job_may_write_more_than_a_pipe_holds_without_a_line_end(tmp_path, merged):
     """2 MiB on each stream, 64 KiB being what a pipe holds: characters that the bound cuts, and
-    bytes that are none.
+    bytes that are not UTF-8.
     """
-    heard: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    received: dict[str, list[str]] = {"stdout": [], "stderr": []}
     program = (
         "import sys; w = sys.stderr.buffer.write; w(b'\\xff' * 300_000 + b'\\n')\n"
         "sys.stdout.buffer.write('€'.encode() * 700_000); w(b'x' * 2**21); "
@@ -252,15 +252,15 @@ def test_a_job_may_write_more_than_a_pipe_holds_without_a_line_end(tmp_path, mer
         [sys.executable, "-c", program],
         cwd=tmp_path,
         environment=inherited(tmp_path),
-        on_line=lambda name, line: heard[name].append(line),
+        on_line=lambda name, line: received[name].append(line),
         merged=merged,
     )
     assert job.wait(60) == 0
-    everything = "".join(heard["stdout"] + heard["stderr"])
+    everything = "".join(received["stdout"] + received["stderr"])
     assert everything.count("€") == 700_000
     assert everything.count("x") == 2**21
     assert everything.count("\ufffd") == 300_000 + 1
-    assert max(len(line) for lines in heard.values() for line in lines) <= 250_000
+    assert max(len(line) for lines in received.values() for line in lines) <= 250_000
 
 
 def test_the_template_fits_into_one_request():

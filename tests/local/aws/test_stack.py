@@ -1,4 +1,4 @@
-"""conf/infrastructure/stack.yaml: what cfn-lint says of it, and what CloudFormation makes of it."""
+"""conf/infrastructure/stack.yaml: cfn-lint's findings and CloudFormation's result."""
 
 import subprocess
 import sys

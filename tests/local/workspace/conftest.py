@@ -1,4 +1,4 @@
-"""A real ministack, real workspace processes and a real mlflow server, joined as `up` joins them."""
+"""A real ministack, workspace processes and mlflow server, connected as by `up`."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture(scope="session")
 def start_workspace(aws: Aws) -> Iterator[StartWorkspace]:
-    """Starts workspaces; whatever still runs at the end is stopped."""
+    """Start workspaces; those that still run at the end are stopped."""
     with ExitStack() as running:
 
         def start(state: Path, *options: str, tracking: str = "http://127.0.0.1:9") -> Workspace:
@@ -94,22 +94,8 @@ def start_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         def start() -> str:
             port, folder = unused_port(), tmp_path_factory.mktemp("tracking")
             log = running.enter_context((folder / "log").open("wb"))
-            command = [
-                sys.executable,
-                "-m",
-                "mlflow",
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-            ]
-            command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
-            command += [
-                "--default-artifact-root",
-                "dbfs:/databricks/mlflow-tracking",
-                "--no-serve-artifacts",
-            ]
+            command = [sys.executable, "-m", "pipeline.local.host.tracking_server"]
+            command += ["--port", str(port), "--database", str(folder / "mlflow.db")]
             started = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
             process = subprocess.Popen(command, env=started, cwd=folder, stdout=log, stderr=log)
             running.enter_context(process)
@@ -136,5 +122,5 @@ def admin(workspace: Workspace) -> WorkspaceClient:
 
 @pytest.fixture
 def principal(workspace: Workspace) -> Principal:
-    """Somebody with no rights at all."""
+    """A principal without rights."""
     return new_principal(workspace)

@@ -1,5 +1,5 @@
 """What a step sees of the catalog: tables and keys where it has the rights, and otherwise an error
-that says who lacks what.
+that names the principal and the missing right.
 """
 
 from typing import Any
@@ -60,7 +60,7 @@ def test_a_reader_gets_keys_for_that_table_and_no_other_place(
 
 
 @pytest.mark.parametrize(
-    ("missing", "securable", "said"),
+    ("missing", "securable", "expected"),
     [
         ("USE_CATALOG", CATALOG, "USE CATALOG on catalog edgar"),
         ("USE_SCHEMA", RAW, "USE SCHEMA on schema edgar.raw"),
@@ -69,7 +69,7 @@ def test_a_reader_gets_keys_for_that_table_and_no_other_place(
     ],
 )
 def test_a_refusal_names_principal_object_and_missing_privilege(
-    workspace: Workspace, missing: str, securable: Any, said: str
+    workspace: Workspace, missing: str, securable: Any, expected: str
 ) -> None:
     catalog = catalog_for(workspace, READER)
     permit(workspace.admin, catalog.principal, securable, remove=[missing])
@@ -78,7 +78,7 @@ def test_a_refusal_names_principal_object_and_missing_privilege(
     text = str(refusal.value)
     assert catalog.principal in text
     assert "edgar.raw.filings" in text
-    assert f"expected  {said}" in text
+    assert f"expected  {expected}" in text
     assert f"GRANT {missing.replace('_', ' ')} ON" in text
 
 
@@ -88,7 +88,7 @@ def test_reading_rights_write_nothing(workspace: Workspace) -> None:
         catalog.write_access(catalog.table(FILINGS))
 
 
-def test_an_absent_table_is_none_to_who_asks_and_an_error_to_who_needs_it(
+def test_a_missing_table_is_none_for_find_and_an_error_for_get(
     workspace: Workspace,
 ) -> None:
     catalog = catalog_for(workspace, READER)

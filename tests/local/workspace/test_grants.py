@@ -61,7 +61,7 @@ class Rule:
 
 def table_credentials(operation: str) -> Callable[[WorkspaceClient], Any]:
     def act(client: WorkspaceClient) -> Any:
-        # The id by REST as the admin knows it: `tables.get` would need a right of its own.
+        # The id by REST as the admin knows it: `tables.get` would need a further right.
         table_id = act.table_id  # type: ignore[attr-defined]
         return client.temporary_table_credentials.generate_temporary_table_credentials(
             table_id=table_id, operation=uc.TableOperation(operation)
@@ -187,8 +187,9 @@ def objects(admin: WorkspaceClient) -> None:
     """A model with one version, and the table's id where the rules need it."""
     admin.registered_models.create(name="analyst", catalog_name="edgar", schema_name="models")
     create_version(admin)
+    table_id = admin.tables.get("edgar.raw.filings").table_id
     for rule in RULES.values():
-        rule.act.table_id = admin.tables.get("edgar.raw.filings").table_id  # type: ignore[attr-defined]
+        rule.act.table_id = table_id  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -80,7 +80,7 @@ def test_a_principal_has_at_most_five_secrets(admin: WorkspaceClient, principal:
         admin.service_principal_secrets_proxy.create(principal.id)
 
 
-def test_an_expired_secret_opens_nothing(
+def test_an_expired_secret_is_refused(
     workspace: Workspace, admin: WorkspaceClient, principal: Principal
 ) -> None:
     brief = str(admin.service_principal_secrets_proxy.create(principal.id, lifetime="1s").secret)
@@ -100,7 +100,9 @@ def test_a_secret_lives_for_two_years_at_most(admin: WorkspaceClient, principal:
         admin.service_principal_secrets_proxy.create(principal.id, lifetime="63072001s")
 
 
-def test_a_deleted_principal_is_out_at_once(admin: WorkspaceClient, principal: Principal) -> None:
+def test_a_deleted_principal_loses_access_at_once(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
     assert principal.client.current_user.me().user_name == principal.client_id
     admin.service_principals.delete(principal.id)
     with pytest.raises(Unauthenticated):

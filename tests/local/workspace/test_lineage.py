@@ -60,7 +60,7 @@ def neighbours(
     return list(client.external_lineage.list_external_lineage_relationships(end, way, **more))
 
 
-def test_metadata_keeps_what_was_given_and_says_who_and_when(admin: WorkspaceClient) -> None:
+def test_metadata_keeps_its_fields_with_creator_and_time(admin: WorkspaceClient) -> None:
     name = metadata(
         admin,
         properties={"sha256": "ab"},
@@ -197,7 +197,7 @@ def test_an_end_that_does_not_exist_is_not_found(admin: WorkspaceClient) -> None
         create(admin, FILINGS, job("ft_missing"))
 
 
-def test_a_second_edge_between_the_same_ends_is_kept_beside_the_first(
+def test_a_second_edge_between_the_same_ends_is_stored_too(
     admin: WorkspaceClient,
 ) -> None:
     name = metadata(admin)

@@ -45,7 +45,7 @@ def test_it_serves_within_three_seconds_and_ends_cleanly(
 
 
 def _slowness() -> float:
-    """How much slower than idle this machine is now: other work on it is not this test's subject."""
+    """Return how much slower than idle this machine is, as other work must not fail the test."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "import asyncio, json, sqlite3"], check=True)
     return max(1.0, (time.monotonic() - began) / 0.15)
@@ -90,7 +90,7 @@ def test_a_lost_credentials_file_is_made_again(start_workspace: Workspace, tmp_p
         second.client(before["client_id"], before["client_secret"]).current_user.me()
 
 
-def test_what_is_not_served_says_so(admin: WorkspaceClient) -> None:
+def test_an_unknown_path_is_reported_as_not_implemented(admin: WorkspaceClient) -> None:
     for method, path in (
         ("GET", "/api/2.0/clusters/list"),
         ("POST", "/api/2.0/sql/statements"),
@@ -105,7 +105,7 @@ def test_what_is_not_served_says_so(admin: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", "{", "1"])
-def test_a_body_that_is_no_object_is_malformed(
+def test_a_body_that_is_not_an_object_is_malformed(
     workspace: Workspace, admin: WorkspaceClient, body: str
 ) -> None:
     headers = admin.config.authenticate()

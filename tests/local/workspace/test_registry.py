@@ -53,14 +53,14 @@ class Mlflow:
             text=True,
         )
 
-    def ask(self, step: str, *arguments: str) -> Any:
+    def call_client(self, step: str, *arguments: str) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps([step, arguments]), file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
 
     def do(self, step: str, *arguments: str) -> Any:
-        answer = self.ask(step, *arguments)
+        answer = self.call_client(step, *arguments)
         assert "error" not in answer, answer
         return answer["result"]
 
@@ -79,7 +79,7 @@ def tracked(
     start_tracking: Callable[[], str],
     tmp_path_factory: Any,
 ) -> Workspace:
-    """A workspace whose tracking server starts beside it, as in `up`."""
+    """A workspace whose tracking server starts at the same time."""
     workspace = start_workspace(tmp_path_factory.mktemp("tracked"), tracking=start_tracking())
     fill(workspace)
     return workspace
@@ -160,14 +160,14 @@ def test_loading_needs_execute_and_both_uses(
     assert mlflow.do("load", f"models:/{NAME}/1") == [2.0, 4.0]
     for securable, privilege in needs.items():
         permit(admin, who, securable, remove=[privilege])
-        refusal = mlflow.ask("load", f"models:/{NAME}/1")
+        refusal = mlflow.call_client("load", f"models:/{NAME}/1")
         assert f"User does not have {privilege.replace('_', ' ')} on" in refusal.get("error", ""), (
             refusal
         )
         permit(admin, who, securable, add=[privilege])
     for step in (["alias", NAME, "champion", "1"], ["delete", NAME, "1"]):
-        assert "User is not an owner of Routine or Model" in mlflow.ask(*step)["error"]
-    refusal = mlflow.ask("register", f"models:/{NAME}/1", NAME)
+        assert "User is not an owner of Routine or Model" in mlflow.call_client(*step)["error"]
+    refusal = mlflow.call_client("register", f"models:/{NAME}/1", NAME)
     assert "User does not have CREATE MODEL VERSION on Routine or Model" in refusal["error"]
 
 
@@ -176,7 +176,7 @@ def test_registering_needs_create_model(
 ) -> None:
     who = owner.principal.client_id
     permit(admin, who, MODELS, remove=["CREATE_MODEL"])
-    refusal = owner.ask("register", registered["model_uri"], "edgar.models.another")
+    refusal = owner.call_client("register", registered["model_uri"], "edgar.models.another")
     assert "User does not have CREATE MODEL on Schema 'edgar.models'" in refusal["error"]
     assert (
         owner.do("register", registered["model_uri"], NAME)["version"] == "2"
@@ -192,7 +192,7 @@ def test_versions_are_copied_deleted_and_never_numbered_twice(
     owner.do("delete", name, "1")
     assert owner.do("copy", f"models:/{NAME}/1", name) == "2"
     owner.do("delete_model", name)
-    assert "does not exist" in owner.ask("describe", name, "2")["error"]
+    assert "does not exist" in owner.call_client("describe", name, "2")["error"]
 
 
 def test_the_native_surface_registers_and_loads_as_well(session: Start) -> None:
@@ -244,12 +244,12 @@ def test_a_pending_version_is_written_by_its_maker_and_a_ready_one_by_nobody(
     assert pending["status"] == "PENDING_REGISTRATION"
 
     def act(path: str, **change: str) -> Any:
-        ask = {
+        call_client = {
             "name": NAME,
             "version": pending["version"],
             "operation": "MODEL_VERSION_OPERATION_READ_WRITE",
         }
-        return maker.api_client.do("POST", f"{registry}/{path}", body=ask | change)
+        return maker.api_client.do("POST", f"{registry}/{path}", body=call_client | change)
 
     keys = act("generate-temporary-credentials")["credentials"]["aws_temp_credentials"]
     s3 = aws.client("s3", keys["access_key_id"], keys["secret_access_key"], keys["session_token"])
@@ -287,9 +287,7 @@ def test_versions_go_through_the_files_api_where_the_client_wants_that(
         )
 
 
-def test_nothing_failed_behind_the_clients_backs(
-    tracked: Workspace, registered: dict[str, str]
-) -> None:
+def test_no_request_failed_unnoticed(tracked: Workspace, registered: dict[str, str]) -> None:
     """mlflow hides many an error by trying another way; the audit log does not."""
     broken = [line for line in tracked.audit() if line["status"] == 500]
     assert broken == []

@@ -45,7 +45,7 @@ def connected(workspace: Workspace, admin: WorkspaceClient) -> identity.Workspac
 
 
 def copies(store: Store, kind: str, key: str, number: int, **changed: object) -> None:
-    """Keep the document under its key once more, with another number in its name and these fields."""
+    """Store the document again, with another number in its name and these fields."""
     found = store.get(kind, key)
     assert found is not None
     store.put(kind, f"{key}{number:05d}", found | changed)

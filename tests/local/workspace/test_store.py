@@ -1,4 +1,4 @@
-"""The store keeps a transaction wholly or not at all, whoever else is writing."""
+"""Transactions of the store are atomic, also with several writers."""
 
 import threading
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_what_was_kept_is_there_after_reopening(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_prefix_finds_what_lies_below_and_nothing_beside(tmp_path: Path) -> None:
+def test_a_prefix_finds_the_keys_below_it_and_no_others(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     for key in ("edgar.raw.a", "edgar.raw_other.a", "edgar.raw.é", "edgar"):
         store.put("TABLE", key, {})
@@ -44,7 +44,7 @@ def test_a_prefix_finds_what_lies_below_and_nothing_beside(tmp_path: Path) -> No
     store.close()
 
 
-def test_read_and_write_are_one_unit_between_threads(tmp_path: Path) -> None:
+def test_a_read_and_its_write_are_atomic_between_threads(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     store.put("COUNT", "n", {"n": 0})
 

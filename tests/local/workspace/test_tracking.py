@@ -129,7 +129,7 @@ def test_more_values_than_one_request_takes_arrive_all_with_the_tags(
     assert [step for step, _ in history(train, tracker.run_id)] == list(range(1, 1101))
 
 
-def test_a_job_that_starts_again_goes_on_with_its_run(tracked: Workspace, train: Principal) -> None:
+def test_a_restarted_job_continues_its_run(tracked: Workspace, train: Principal) -> None:
     killed = finished(run_of(tracked, train, "job-2"), 1, 2, status="KILLED")
     again = finished(run_of(tracked, train, "job-2"), 2, 3)
     assert again.run_id == killed.run_id
@@ -156,7 +156,7 @@ def test_a_lost_answer_leaves_one_run_and_no_value_twice(
     assert "live metrics wait, training continues" in tracker.problems[0]
 
 
-def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(
+def test_without_can_edit_the_log_has_the_remedy_and_with_it_metrics_are_written(
     tracked: Workspace, train: Principal
 ) -> None:
     admin = tracked.admin
@@ -191,7 +191,7 @@ def test_without_can_edit_train_is_told_what_to_do_and_with_it_writes(
         reader.client.experiments.log_metric("train_loss", 0.0, 1, run_id=allowed.run_id)
 
 
-def test_an_experiment_stands_at_an_absolute_path_in_a_folder_of_ones_own(
+def test_an_experiment_needs_an_absolute_path_in_an_own_folder(
     tracked: Workspace, train: Principal
 ) -> None:
     create = train.client.experiments.create_experiment
@@ -214,10 +214,10 @@ def test_an_experiment_stands_at_an_absolute_path_in_a_folder_of_ones_own(
         train.client.experiments.update_experiment(made, new_name="/Shared/other")
 
 
-def test_a_principal_that_is_gone_is_told_once(tracked: Workspace) -> None:
+def test_a_deleted_principal_is_reported_once(tracked: Workspace) -> None:
     gone = new_principal(tracked)
     gone.client.current_user.me()
     tracked.admin.service_principals.delete(gone.id)
     tracker = finished(run_of(tracked, gone, "job-4"), 1)
-    assert "is no longer accepted by the workspace" in tracker.problems[0]
+    assert "was rejected by the workspace" in tracker.problems[0]
     assert "check that the service principal and its OAuth secret exist" in tracker.problems[0]

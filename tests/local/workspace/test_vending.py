@@ -116,12 +116,12 @@ def test_a_dry_run_vends_nothing(reader: WorkspaceClient) -> None:
     assert answer.aws_temp_credentials is None
 
 
-def test_a_path_on_an_existing_table_is_no_new_table(reader: WorkspaceClient) -> None:
+def test_a_path_of_an_existing_table_needs_the_tables_rights(reader: WorkspaceClient) -> None:
     with pytest.raises(BadRequest, match=r"LOCATION_OVERLAP.*edgar\.raw\.filings"):
         path_credentials(reader, "PATH_CREATE_TABLE", f"s3://{BUCKET}/raw/filings")
 
 
-def test_a_path_around_a_table_is_no_way_into_it(reader: WorkspaceClient) -> None:
+def test_a_path_around_a_table_gives_no_access_to_it(reader: WorkspaceClient) -> None:
     with pytest.raises(BadRequest, match="LOCATION_OVERLAP"):
         path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/raw")
 
@@ -174,7 +174,7 @@ def test_a_filtered_table_is_not_read_from_outside(
         path_credentials(reader, "PATH_READ", f"s3://{BUCKET}/raw/masked/part-0")
 
 
-def test_a_vended_key_dies_when_it_says(
+def test_a_vended_key_expires_at_its_expiration_time(
     start_workspace: Workspace, aws: Aws, tmp_path: Path
 ) -> None:
     workspace = start_workspace(tmp_path, "--vended-ttl-seconds", "2")

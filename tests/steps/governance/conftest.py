@@ -1,4 +1,4 @@
-"""A real S3 and Secrets Manager on loopback (ministack, IAM enforced), and a token endpoint that counts its calls."""
+"""S3 and Secrets Manager on loopback (ministack, IAM enforced), and a counting token endpoint."""
 
 import json
 import os

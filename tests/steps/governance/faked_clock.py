@@ -1,4 +1,4 @@
-"""A clock on which nobody waits: pauses are noted and time goes on by them."""
+"""A clock without waiting: pauses are recorded and advance the time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,10 @@ START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class FakedClock:
-    """`policy()` is what a client under test takes; `pauses` are the seconds it would have waited."""
+    """`policy()` is what a client under test takes.
+
+    `pauses` are the seconds it would have waited.
+    """
 
     def __init__(self) -> None:
         self.pauses: list[float] = []

@@ -1,4 +1,4 @@
-"""One strict reader for every JSON document that is believed: what two readers could understand differently is refused."""
+"""The strict parser refuses JSON that two parsers could read differently."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the catalog says of a table decides before its files are read: its type and its format, also ones nobody knows yet."""
+"""A table's type and format are checked before its files are read, also unknown ones."""
 
 from typing import Any, cast
 
@@ -93,7 +93,7 @@ def test_a_format_that_nobody_knows_yet_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["EXTERNAL", "MANAGED", "A_KIND_OF_NEXT_YEAR", None])
 @pytest.mark.parametrize("form", ["DELTA", "DELTA_UNIFORM_ICEBERG"])
-def test_a_delta_table_with_a_location_is_read_whatever_its_type_may_be_called(
+def test_a_delta_table_with_a_location_is_read_for_any_table_type(
     kind: str | None, form: str
 ) -> None:
     assert catalog(table_type=kind, data_source_format=form).table(NAME).location == "s3://b/t"

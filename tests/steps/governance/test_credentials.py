@@ -12,7 +12,7 @@ START = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 class Clock:
-    """Time as the test tells it."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = START

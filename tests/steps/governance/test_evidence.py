@@ -28,7 +28,7 @@ def test_a_repeat_of_the_same_bytes_is_fine_and_other_bytes_change_nothing(bucke
     assert evidence.read(uri) == b'{"a":1}'
 
 
-def test_of_many_writers_one_wins_and_the_others_say_so(bucket: str) -> None:
+def test_one_of_many_writers_wins_and_the_others_raise_a_conflict(bucket: str) -> None:
     evidence, uri = Evidence("us-east-1"), f"s3://{bucket}/race"
 
     def write(number: int) -> str:
@@ -44,7 +44,7 @@ def test_of_many_writers_one_wins_and_the_others_say_so(bucket: str) -> None:
 
 
 def test_a_document_of_many_mebibytes_is_written_and_read_back(bucket: str) -> None:
-    """A manifest of some 40,000 files: past the 8 MiB from which boto3 would send an upload in parts."""
+    """A manifest of about 40,000 files is above 8 MiB, where boto3 would upload in parts."""
     evidence, uri, content = Evidence("us-east-1"), f"s3://{bucket}/large", b"7" * (9 * 2**20 + 1)
     evidence.write_once(uri, content)
     evidence.write_once(uri, content)
@@ -73,7 +73,9 @@ def test_an_absent_document_is_not_found(bucket: str) -> None:
         Evidence("us-east-1").read(f"s3://{bucket}/absent")
 
 
-def test_a_role_without_the_right_is_told_so(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_without_the_right_gets_access_denied(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     iam = boto3.client("iam")
     iam.create_user(UserName=bucket)
     policy = {

@@ -86,7 +86,7 @@ def test_what_is_no_text_is_refused_like_another_host(host: Any) -> None:
     assert repr(host) in str(refused.value)
 
 
-def test_what_stands_before_an_at_sign_is_not_repeated() -> None:
+def test_text_before_an_at_sign_is_not_repeated() -> None:
     with pytest.raises(UsageError) as refused:
         checked_host("https://svc:dapi0123456789@dbc-1.cloud.databricks.com")
     assert "dapi" not in str(refused.value)

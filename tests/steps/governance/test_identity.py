@@ -110,7 +110,7 @@ def test_a_longer_pause_than_the_budget_ends_at_once_and_is_named(
         *({"access_token": "t\n", "expires_in": 60}, {"access_token": "t", "expires_in": 10**30}),
     ],
 )
-def test_an_answer_that_is_no_token_is_said_to_be_none(
+def test_an_answer_without_a_token_is_refused(
     secret: str, tokens: TokenEndpoint, answer: object
 ) -> None:
     tokens.instead = answer

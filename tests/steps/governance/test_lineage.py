@@ -1,4 +1,4 @@
-"""Lineage against an HTTP server that merges nothing and loses answers: one node, one edge, whatever happens."""
+"""Lineage against an HTTP server that merges nothing and loses answers: one node, one edge."""
 
 import itertools
 import json
@@ -67,8 +67,9 @@ def catalog() -> Catalog:
     return Catalog()
 
 
-@pytest.fixture
-def lineage(catalog: Catalog) -> Iterator[Lineage]:
+def handler(catalog: Catalog) -> type[BaseHTTPRequestHandler]:
+    """Return the request handler of one server."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -109,7 +110,12 @@ def lineage(catalog: Catalog) -> Iterator[Lineage]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
+
+
+@pytest.fixture
+def lineage(catalog: Catalog) -> Iterator[Lineage]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(catalog))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     host = f"http://127.0.0.1:{server.server_address[1]}"
@@ -147,7 +153,7 @@ def test_a_lost_answer_to_a_node_finds_our_own_node(
         Job(NODE.name, NODE.entity_type),
     ],
 )
-def test_a_node_that_stands_for_something_else_is_a_conflict(lineage: Lineage, other: Job) -> None:
+def test_a_node_of_another_object_is_a_conflict(lineage: Lineage, other: Job) -> None:
     lineage.ensure_node(NODE)
     with pytest.raises(Conflict, match="describes another object"):
         lineage.ensure_node(other)

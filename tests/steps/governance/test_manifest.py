@@ -1,4 +1,4 @@
-"""A manifest says the same thing in the same bytes, and anything less than a whole one is refused."""
+"""Equal manifests have equal bytes, and an incomplete manifest is refused."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ def parse(document: Any) -> Prepared:
     return Prepared.from_bytes(json.dumps(document).encode(), origin="s3://e/manifest.json")
 
 
-def test_bytes_survive_a_round_trip_whatever_the_key_order() -> None:
+def test_bytes_survive_a_round_trip_in_any_key_order() -> None:
     manifest = parse(DOCUMENT)
     assert json.loads(manifest.to_bytes()) == DOCUMENT
     shuffled = parse(dict(reversed(DOCUMENT.items())))

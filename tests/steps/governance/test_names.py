@@ -1,4 +1,4 @@
-"""Names that reach a URL, a query or a path are plain, whoever chose them."""
+"""Names that reach a URL, a query or a path are plain, from any source."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def test_a_plain_name_splits_and_joins() -> None:
 @example("A.b.c")
 @example("a.b.c\n")
 @example("a..c")
-def test_whatever_is_accepted_is_safe_unquoted(text: str) -> None:
+def test_every_accepted_name_is_safe_unquoted(text: str) -> None:
     try:
         name = UcName.parse(text)
     except NameRefused as refusal:
@@ -69,7 +69,7 @@ def test_a_name_that_only_resembles_one_of_databricks_is_written() -> None:
         assert str(written_name(name)) == name
 
 
-def test_a_metadata_name_depends_on_the_arn_alone_and_tells_nothing() -> None:
+def test_a_metadata_name_depends_on_the_arn_alone_and_reveals_nothing() -> None:
     assert metadata_name(ARN) == metadata_name(ARN) != metadata_name(ARN + "x")
     assert metadata_name(ARN).startswith("ft_")
     assert len(metadata_name(ARN)) == 27

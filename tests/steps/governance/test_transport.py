@@ -1,4 +1,4 @@
-"""Reads are repeated within a budget, effects are sent once, and databricks-sdk repeats nothing by itself."""
+"""Reads are retried within a budget, effects are sent once, and databricks-sdk never retries."""
 
 import logging
 import time
@@ -124,7 +124,7 @@ def test_a_read_that_is_never_answered_ends_within_its_budget(
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("effect", [False, True])
-def test_a_service_that_asks_for_longer_than_the_budget_ends_the_call_at_once(
+def test_a_retry_after_beyond_the_budget_ends_the_call_at_once(
     workspace: Workspace, server: Troubled, clock: FakedClock, status: int, effect: bool
 ) -> None:
     server.script = [Answer(status, headers={"Retry-After": "3600"})]
@@ -248,7 +248,7 @@ def test_a_client_that_sends_once_repeats_nothing_and_waits_for_nothing(
     assert clock.pauses == []
 
 
-def test_making_a_client_asks_the_host_nothing(workspace: Workspace, server: Troubled) -> None:
+def test_creating_a_client_sends_no_request(workspace: Workspace, server: Troubled) -> None:
     client_that_sends_once(workspace)
     assert server.asked == []
 
@@ -369,7 +369,7 @@ def test_a_fault_of_our_own_is_not_blamed_on_the_workspace() -> None:
         ),
     ],
 )
-def test_a_missing_schema_is_told_from_a_missing_object(
+def test_a_missing_schema_is_another_error_than_a_missing_object(
     workspace: Workspace, server: Troubled, body: str, kind: type[Exception]
 ) -> None:
     server.script = [Answer(404, body)]

@@ -1,4 +1,4 @@
-"""A workspace's token endpoint as a test sets it up: what it accepts, what it answers first, what it was asked."""
+"""A scripted token endpoint: the accepted secrets, the first answers, the received requests."""
 
 from base64 import b64decode
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ NOTHING = object()
 
 @dataclass
 class TokenEndpoint:
-    """A workspace's token endpoint: which secret it accepts, what it answers first, what it was asked."""
+    """State of the endpoint: the accepted secret, the first answers, the received requests."""
 
     origin: str = ""
     accepted: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""An HTTP server that answers as a test scripts it: one entry for each request, the last one for all that follow."""
+"""An HTTP server with scripted answers: one per request, the last one for all further requests."""
 
 import threading
 from collections.abc import Iterator
@@ -26,10 +26,8 @@ class Troubled:
     tokens: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def serving() -> Iterator[Troubled]:
-    """The server, and its end."""
-    state = Troubled()
+def _handler(state: Troubled) -> type[BaseHTTPRequestHandler]:
+    """Return the request handler of one server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -61,7 +59,15 @@ def serving() -> Iterator[Troubled]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
+
+
+@contextmanager
+def serving() -> Iterator[Troubled]:
+    """The server, and its end."""
+    state = Troubled()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
     server.daemon_threads = True
     state.host = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,4 +1,4 @@
-"""What Prepare's tests share: a Spark session on Sail, a folder as storage, and fakes at the seams `Catalog` and `Evidence`."""
+"""A Spark session on Sail for the tests of Prepare."""
 
 import os
 from collections.abc import Iterator

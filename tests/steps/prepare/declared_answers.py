@@ -1,4 +1,8 @@
-"""What an engine answers to a table of `declared_tables`: the rows that it committed or read, or its refusal. No pytest here."""
+"""An engine's answer to a table of `declared_tables`: the rows it committed or read, or its refusal.
+
+This module does not import pytest, because `declared_on_spark.py` runs in another Python
+environment.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +21,7 @@ EXECUTIONS = {"delta-rs": "aaaaaaaaaaaa", "unity-connector": "bbbbbbbbbbbb", "sa
 
 
 def place(name: str, location: Path) -> Place:
-    """A table in a folder."""
+    """Return the place of a table in a folder."""
     now = utc_now()
     access = Access(
         str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
@@ -27,7 +31,7 @@ def place(name: str, location: Path) -> Place:
 
 
 def appended(store: DeltaStore, spark: Any, target: Any, location: Path, *, engine: str) -> Any:
-    """What an append of one row comes to: the number of rows that it committed, or the refusal."""
+    """Append one row; return the number of committed rows, or the refusal."""
     there, execution = place(f"{SCHEMA}.{target.name}", location), EXECUTIONS[engine]
     row = dict.fromkeys(REJECTED.names, "x") | target.row | {"execution_id": execution}
     made = Provenance(
@@ -49,7 +53,7 @@ def appended(store: DeltaStore, spark: Any, target: Any, location: Path, *, engi
 
 
 def read(store: DeltaStore, raw: Any, location: Path) -> Any:
-    """The rows that are read of a raw table, or the refusal."""
+    """Read a raw table; return its rows, or the refusal."""
     there = place(f"{SCHEMA}.raw_{raw.name}", location)
 
     def rows() -> list[list[str]]:
@@ -64,9 +68,9 @@ def read(store: DeltaStore, raw: Any, location: Path) -> Any:
     return _answer(rows)
 
 
-def _answer(act: Callable[[], Any]) -> Any:
+def _answer(action: Callable[[], Any]) -> Any:
     try:
-        return act()
+        return action()
     except GovernanceError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         return {

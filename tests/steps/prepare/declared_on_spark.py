@@ -1,14 +1,16 @@
-"""Real Spark 4.0 and Delta 4.0 make the tables of `declared_tables`; both engines then append to them and read them.
+"""Create the tables of `declared_tables` with real Spark 4.0 and Delta 4.0, and try both engines.
 
-    python declared_on_spark.py <folder>          in build/spark-venv (scripts/spark-venv), started by test_prepare_declared.py
+    python declared_on_spark.py <folder> kinds|all      in build/spark-venv
 
-`<folder>/made` keeps the tables as Spark made them. `<folder>/found.json` has each engine's answer for each table: the rows that
-Spark then reads, or the refusal's `what` and `got`.
+`test_prepare_declared.py` starts it. `<folder>/made` keeps the tables as Spark created them.
+`<folder>/found.json` has each engine's answer for each table: the rows that Spark then reads, or
+the refusal's `what` and `got`.
 """
 
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ import parity_on_spark
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.unity_connector import ConnectorStore
 
+Table = declared_tables.Target | declared_tables.Raw
 
-def make(spark: Any, made: Path) -> None:
-    """All tables, as Spark makes them; then what time does to two of them."""
+
+def make(spark: Any, made: Path, tables: Sequence[Table]) -> None:
+    """Create the tables; then delete files of one and log entries of another."""
     spark.sql(f"CREATE SCHEMA {declared_tables.SCHEMA}")
-    for table in (*declared_tables.TARGETS, *declared_tables.RAWS):
+    for table in tables:
         if table.name != "clone":
             for statement in table.statements(str(location(made, table))):
                 spark.sql(statement)
@@ -40,23 +44,24 @@ def make(spark: Any, made: Path) -> None:
     spark.sql(f"CREATE TABLE {clone} LOCATION '{made / 'raw_clone'}'")
 
 
-def location(folder: Path, table: declared_tables.Target | declared_tables.Raw) -> Path:
-    """Where a table lies."""
+def location(folder: Path, table: Table) -> Path:
+    """Return the folder of a table."""
     return folder / (
         table.name if isinstance(table, declared_tables.Target) else f"raw_{table.name}"
     )
 
 
-def main(folder: Path) -> None:
-    """Make, keep, append and read."""
+def main(folder: Path, which: str) -> None:
+    """Create the tables, keep a copy, append to the targets and read the raw tables."""
+    targets, raws = declared_tables.chosen(which)
     spark = parity_on_spark.session(folder)
     spark.sparkContext.setLogLevel("OFF")
     work = folder / "work"
-    make(spark, work)
+    make(spark, work, [*targets, *raws])
     shutil.copytree(work, folder / "made")
     stores = {"delta-rs": DeltaRsStore(spark), "unity-connector": ConnectorStore(spark)}
     found: dict[str, Any] = {"targets": {}, "raws": {}, "rows": {}}
-    for target in declared_tables.TARGETS:
+    for target in targets:
         at = location(work, target)
         found["targets"][target.name] = {
             engine: declared_answers.appended(store, spark, target, at, engine=engine)
@@ -64,7 +69,7 @@ def main(folder: Path) -> None:
         }
         rows = spark.read.format("delta").load(str(at)).collect()
         found["rows"][target.name] = sorted(row["execution_id"] for row in rows)
-    for raw in declared_tables.RAWS:
+    for raw in raws:
         found["raws"][raw.name] = {
             engine: declared_answers.read(store, raw, location(work, raw))
             for engine, store in stores.items()
@@ -74,4 +79,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

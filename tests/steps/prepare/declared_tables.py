@@ -1,7 +1,9 @@
-"""Tables as their owners may declare them: the Spark SQL that makes each, and a row to append or the rows it holds.
+"""Tables with the declarations of docs/data.md: the Spark SQL of each, and rows to append or read.
 
-Shared by `declared_on_spark.py`, which makes them with real Spark and Delta, and the tests that read and write them. No pytest
-here: the script runs in another Python environment.
+`declared_on_spark.py` creates them with real Spark and Delta; tests read and write them. This
+module does not import pytest, because the script runs in another Python environment.
+
+    targets, raws = chosen("kinds")     # each kind of answer once; "all" is every table
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +17,10 @@ _ROWS = "INSERT INTO {table} VALUES ('1', 'x'), ('2', 'y')"
 
 @dataclass(frozen=True)
 class Target:
-    """A rejected table that was made before. `declaration` is its line in docs/data.md, `row` what differs in the row."""
+    """An existing rejected table. `declaration` is its line in docs/data.md.
+
+    `row` holds the values that differ from "x" in the appended row.
+    """
 
     name: str
     declaration: str
@@ -26,7 +31,7 @@ class Target:
     layout: str = f"PARTITIONED BY ({PARTITION})"
 
     def statements(self, location: str) -> list[str]:
-        """How Spark makes it."""
+        """Return the Spark SQL that creates the table."""
         columns = ", ".join(
             self.columns.get(name, f"{name} string") for name in [*REJECTED.names, *self._others()]
         )
@@ -116,7 +121,7 @@ TARGETS = (
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw table that holds two rows, unless one was deleted. `version` is the one that is read."""
+    """A raw table with two live rows. `version` is the one that is read; -1 is the newest."""
 
     name: str
     declaration: str
@@ -127,7 +132,7 @@ class Raw:
     version: int = -1
 
     def statements(self, location: str) -> list[str]:
-        """How Spark makes it."""
+        """Return the Spark SQL that creates the table."""
         table = f"{SCHEMA}.raw_{self.name}"
         made = (
             f"CREATE TABLE {table} ({self.columns}) USING delta {self.layout} LOCATION '{location}'"
@@ -169,3 +174,18 @@ RAWS = (
     Raw("cleaned", "a version whose log entries were deleted", _OFTEN, rows=(_OVERWRITE,) * 3, version=1),
     Raw("clone", "a shallow clone"),
 )  # fmt: skip
+
+# One table for each kind of answer: honoured (metadata, a feature), a rule that holds, one rule of
+# each form that a row breaks, each form of refusal. The other tables give one of these answers too.
+_KINDS = {
+    "comments", "vectors", "required_null", "check", "check_broken", "varchar_long", "padded",
+    "commit_times", "mapped", "unpartitioned", "extra", "typed",
+}  # fmt: skip
+_RAW_KINDS = {"plain", "mapped", "vectors", "both", "above", "vacuumed", "cleaned", "clone"}
+
+
+def chosen(which: str) -> tuple[list[Target], list[Raw]]:
+    """Return the targets and the raw tables of "kinds" or "all"."""
+    everything = which == "all"
+    targets = [target for target in TARGETS if everything or target.name in _KINDS]
+    return targets, [raw for raw in RAWS if everything or raw.name in _RAW_KINDS]

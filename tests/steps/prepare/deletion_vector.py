@@ -9,7 +9,7 @@ _ALPHABET = (
 
 
 def inline_vector(rows: list[int]) -> dict[str, object]:
-    """The `deletionVector` of an add action that hides these rows (each below 65,536), stored in the log itself."""
+    """Return a `deletionVector` that hides these rows (each below 65,536), stored in the log."""
     container = struct.pack("<II", 12346, 1) + struct.pack("<HHI", 0, len(rows) - 1, 16)
     bitmap = container + struct.pack(f"<{len(rows)}H", *rows)
     content = struct.pack("<iQI", _MAGIC, 1, 0) + bitmap

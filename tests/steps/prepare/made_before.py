@@ -1,4 +1,4 @@
-"""Target tables that somebody made before, written as Delta logs by hand: any protocol, property and column metadata."""
+"""Existing target tables as hand-written Delta logs: any protocol, property and metadata."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,10 @@ def table(
     properties: dict[str, str] | None = None,
     columns: dict[str, dict[str, Any]] | None = None,
 ) -> Path:
-    """An empty table; `columns` changes a column's field in the log: its metadata, type or nullability."""
+    """An empty table.
+
+    `columns` changes a column's field in the log: its metadata, type or nullability.
+    """
     log = location / "_delta_log"
     log.mkdir(parents=True)
     fields = [

@@ -1,8 +1,11 @@
-"""The job on real Spark 4.0 and Delta 4.0 classes, for `test_parity.py`. Runs in build/spark-venv (scripts/spark-venv).
+"""The job on real Spark 4.0 and Delta 4.0 classes, for `test_parity.py`.
+
+Runs in build/spark-venv (scripts/spark-venv).
 
     python parity_on_spark.py <folder> <filings.jsonl | ->
 
-Prints one JSON line: per engine (`connector`: Spark's own Delta; `delta-rs`: our adapter on the JVM) the manifest and all rows.
+Prints one JSON line: per engine (`connector`: Spark's own Delta; `delta-rs`: our adapter on the
+JVM) the manifest and all rows.
 """
 
 import importlib.resources
@@ -25,11 +28,14 @@ from steps.prepare.unity_connector import ConnectorStore
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# The JVM runs for a minute: the first compiler only, and a single-threaded collector,
+# take half of the CPU time of the defaults.
+_FAST_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _SERVICE = "META-INF/services/org.apache.spark.sql.sources.DataSourceRegister"
 
 
 def session(folder: Path) -> "SparkSession":
-    """Classic Spark with the Delta classes of the jsoniq wheel, whose merged service list lost Delta's line."""
+    """Start classic Spark with the jsoniq wheel's Delta classes, and add the missing service entry."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -51,6 +57,7 @@ def session(folder: Path) -> "SparkSession":
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "2g",
+        "spark.driver.extraJavaOptions": _FAST_START,
     }.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
@@ -59,7 +66,10 @@ def session(folder: Path) -> "SparkSession":
 def run(
     folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str
 ) -> dict[str, Any]:
-    """The job in `folder`; the connector does it once more, which must change nothing (the other adapter does so on Sail)."""
+    """The job in `folder`.
+
+    The connector repeats it, which must change nothing (the other adapter does so on Sail).
+    """
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
     catalog.schemas.add(f"{catalog_name}.curated")
     catalog.add(f"{catalog_name}.raw.filings", fakes.raw_table(folder / "raw", rows))

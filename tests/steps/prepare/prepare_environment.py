@@ -22,6 +22,15 @@ from pipeline.local.rows import Rows
 from pipeline.local.setup import aws_account, workspace
 
 CATALOG_ADMIN = ("workspace", "admin.json")
+# `python -m pipeline.local.aws.emr_serverless.spark_driver` with another retry budget.
+_START = """
+import runpy
+from steps.governance import identity
+identity.CONNECTING_SECONDS = {seconds}
+runpy.run_module(
+    "pipeline.local.aws.emr_serverless.spark_driver", run_name="__main__", alter_sys=True
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -35,10 +44,14 @@ class Environment:
     seeded: workspace.Seeded
     variables: dict[str, str]
 
-    def run(self, *words: str, execution: str = "") -> "Run":
-        """`python -m steps.prepare` as EMR runs it: on Sail, with the `prepare` role's session and nothing else."""
+    def run(self, *words: str, execution: str = "", connecting_seconds: float = 60) -> "Run":
+        """Run `python -m steps.prepare` as EMR does: on Sail, with only the `prepare` role's keys.
+
+        `connecting_seconds` is the budget for the first access token, 60 s in production.
+        """
         identifier = execution or uuid.uuid4().hex[:12]
-        command = [*self.command(identifier), *words]
+        start = _START.format(seconds=connecting_seconds)
+        command = [sys.executable, "-c", start, *self.command(identifier)[3:], *words]
         environment = (
             inherited()
             | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"}
@@ -97,7 +110,7 @@ class Environment:
         return dict(json.loads(body.read()))
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
-        """What lies there."""
+        """Return the keys below a prefix."""
         listed = self.root.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
         return [found["Key"] for found in listed.get("Contents", [])]
 

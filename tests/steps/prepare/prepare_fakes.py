@@ -1,4 +1,4 @@
-"""Fakes at Prepare's seams: a catalog over a folder that knows who may do what, a write-once store in memory, and filings.
+"""Fakes for Prepare: a catalog over a folder with rights, a write-once store in memory, filings.
 
 No pytest here: the parity test runs this module under another Python environment too.
 """
@@ -54,7 +54,10 @@ def arguments(root: Path, **changes: Any) -> Arguments:
 
 @dataclass
 class FolderCatalog:
-    """Unity Catalog's answers over a folder. `refused` holds what the principal may not do, as `"<verb> <table>"`."""
+    """Unity Catalog's answers over a folder.
+
+    `refused` holds what the principal may not do, as `"<verb> <table>"`.
+    """
 
     root: Path
     principal: str = "prepare-application-id"

@@ -1,4 +1,4 @@
-"""A folder with a raw table, a catalog that knows it, and Prepare's job on the Spark session of the tests."""
+"""A folder with a raw table, its catalog, and Prepare's job on the tests' Spark session."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,3 +41,14 @@ class World:
     def rows(self, name: str = "examples") -> list[dict[str, Any]]:
         table = DeltaTable(str(self.curated.with_name(name))).to_pyarrow_table()
         return table.to_pylist()
+
+
+def another(identifier: str) -> dict[str, str]:
+    return {
+        "execution_arn": fakes.execution_arn(identifier),
+        "manifest_uri": f"s3://evidence/{identifier}",
+    }
+
+
+def tree(root: Path) -> set[Path]:
+    return set(root.rglob("*"))

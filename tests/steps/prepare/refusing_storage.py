@@ -1,10 +1,11 @@
-"""An S3 on loopback that can refuse one part of an upload: what a writer leaves when its network fails midway.
+"""An S3 on loopback that can refuse one part of an upload, as a network failure would.
 
     with storage(refused_part=2) as bucket:
         data_files.put(data_files.file_system("s3://bucket/t", bucket.options), "part.bin", content)
     bucket.objects                        # name -> sha256 of what is there; empty where nothing was completed
 
-A process of its own: delta-rs opens a stream while it holds Python's lock, so a thread here could not answer it.
+A process of its own: delta-rs opens a stream while it holds Python's lock, so a thread here could
+not answer it.
 """
 
 import hashlib
@@ -41,7 +42,10 @@ class Bucket:
 
 @contextmanager
 def storage(*, refused_part: int = 0) -> Iterator[Bucket]:
-    """The server, while the block runs; the part with the number `refused_part` is answered with 400."""
+    """The server, while the block runs.
+
+    The part with the number `refused_part` is answered with 400.
+    """
     server = subprocess.Popen(
         [sys.executable, __file__, str(refused_part)], stdout=subprocess.PIPE, text=True
     )

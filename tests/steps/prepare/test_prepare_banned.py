@@ -1,4 +1,4 @@
-"""What Sail does otherwise than Spark without a word stays out of the job (reference: each was seen, not read about)."""
+"""The job avoids functions that Sail silently executes differently from Spark; each was observed."""
 
 import ast
 from pathlib import Path
@@ -26,7 +26,8 @@ BANNED = {
     "sparkContext": "unknown to Spark Connect",
     "dropDuplicates": "keeps any one of the equals; which one, the engine decides",
 }
-# The connector runs on real Delta only; the parity test runs it there, and another shows that Sail refuses it.
+# The connector runs on real Delta only; the parity test runs it there, and another shows that Sail
+# refuses it.
 ALLOWED = {
     ("unity_connector.py", "txnAppId"),
     ("unity_connector.py", "txnVersion"),

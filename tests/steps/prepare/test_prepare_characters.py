@@ -1,4 +1,4 @@
-"""Characters come out as their author meant them, and text that needs no mending comes out as it went in."""
+"""Damaged characters are repaired, and undamaged text stays unchanged."""
 
 import re
 import time
@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from steps.prepare import characters, markup
-from steps.prepare.characters import LOST, mended
+from steps.prepare.characters import LOST, cleaned
 
 SAMPLE = "It’s a “test” – § 5 é í 😭 ñ ü • ™ ® © € ½ … ‘x’ — ≥ ● ◦ ▪ ☐ ✓ à œ fi 😀"
 
 
 def mend(text: str) -> str:
-    return str(pl.DataFrame({"text": [text]}).select(mended(pl.col("text"))).item())
+    return str(pl.DataFrame({"text": [text]}).select(cleaned(pl.col("text"))).item())
 
 
 def as_windows(content: bytes) -> str:
@@ -72,7 +72,7 @@ def test_real_text_is_not_touched(text: str) -> None:
         ("in\r\n\x0c\r\nOhio", "in\nOhio"),
     ],
 )
-def test_what_is_damaged_is_mended(text: str, expected: str) -> None:
+def test_damaged_text_is_repaired(text: str, expected: str) -> None:
     assert re.sub(" +", " ", mend(text)) == expected
 
 

@@ -1,4 +1,4 @@
-"""Columns are found by name whatever its case, read where their type has a conversion, and otherwise refused or named."""
+"""Columns match in any case; a type without a conversion is refused or named."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -19,7 +19,7 @@ def columns(there: dict[str, str]) -> Any:
     return chosen(there, table="edgar.raw.filings", version=3)
 
 
-def test_names_are_found_whatever_their_case_and_kept_as_the_table_spells_them() -> None:
+def test_names_match_in_any_case_and_keep_the_table_s_spelling() -> None:
     spelled = {
         "CIK": "bigint",
         "Company": "string",
@@ -64,7 +64,7 @@ def test_names_are_found_whatever_their_case_and_kept_as_the_table_spells_them()
 )
 def test_what_cannot_be_read_is_refused_by_name_and_type(changes: dict[str, str], got: str) -> None:
     with pytest.raises(
-        GovernanceError, match="is no table of filings, nothing was written"
+        GovernanceError, match="is not a table of filings, nothing was written"
     ) as refused:
         columns(TEXTS | changes)
     assert got in str(refused.value)

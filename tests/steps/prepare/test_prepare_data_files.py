@@ -1,4 +1,4 @@
-"""Data files of every size: what the task writes is what its report says, and a write that fails leaves no file."""
+"""Data files of every size equal their report, and a failed write leaves no file."""
 
 import gc
 import hashlib

@@ -52,7 +52,7 @@ def test_a_day_with_its_year_last_is_taken_unless_two_days_can_be_meant(day: dat
         ("٢٠٢١-٠٢-٢٦", "YYYY-MM-DD expected"),
     ],
 )
-def test_any_other_text_says_what_is_wrong(text: str, fault: str) -> None:
+def test_any_other_text_has_a_fault(text: str, fault: str) -> None:
     assert dates.day(text) == (None, fault)
 
 

@@ -1,4 +1,4 @@
-"""What the owner of a target table declared: honoured or refused by name, before anything is read or staged."""
+"""An owner's declarations are honoured or refused by name before anything is read or staged."""
 
 import json
 from pathlib import Path
@@ -152,9 +152,9 @@ def test_what_an_append_keeps_is_honoured_and_stays_declared(
 def test_a_row_that_breaks_a_rule_is_never_staged(
     spark: "SparkSession", tmp_path: Path, declared: dict[str, Any], named: str
 ) -> None:
-    said = World(spark, tmp_path, **declared).refused()
-    assert "rows break what the owner of table edgar.curated.examples declared" in said
-    assert named in said
+    text = World(spark, tmp_path, **declared).refused()
+    assert "rows break what the owner of table edgar.curated.examples declared" in text
+    assert named in text
 
 
 def test_null_in_a_column_that_is_not_null_is_refused_with_column_and_number(
@@ -188,12 +188,12 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
 ) -> None:
     world = World(spark, tmp_path, properties={"delta.constraints.odd": expression})
     (tmp_path / "raw" / "_delta_log" / f"{0:020}.json").unlink()
-    said = world.refused()
+    text = world.refused()
     assert (
         "a rule of table edgar.curated.examples cannot be evaluated, nothing was written: CHECK constraint odd"
-        in said
+        in text
     )
-    assert expression in said
+    assert expression in text
 
 
 @pytest.mark.parametrize(
@@ -218,10 +218,10 @@ def test_what_an_append_would_break_is_refused_by_name_before_anything_is_read(
 ) -> None:
     world = World(spark, tmp_path, **declared)
     (tmp_path / "raw" / "_delta_log" / f"{0:020}.json").unlink()  # nothing could be read
-    said = world.refused()
-    assert named in said
-    assert "choose another CuratedTable" in said
-    assert ("or the delta engine unity-connector" in said) == elsewhere
+    text = world.refused()
+    assert named in text
+    assert "choose another CuratedTable" in text
+    assert ("or the delta engine unity-connector" in text) == elsewhere
 
 
 def test_the_rejected_table_is_checked_as_early_as_the_curated_one(

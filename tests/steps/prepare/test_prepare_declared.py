@@ -1,141 +1,119 @@
-"""What owners declare, on tables that real Spark 4.0 and Delta 4.0 made: each engine's answer, and docs/data.md says the same."""
+"""Each engine's answer to an owner's declaration, on tables of real Spark 4.0 and Delta 4.0.
+
+docs/data.md lists the answers. By default one table of each kind of answer is tried; `make
+test-long` tries every line of the page.
+"""
 
 import json
-import os
-import shutil
-import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from steps.prepare.delta_rs import DeltaRsStore
-from tests.steps.prepare import declared_answers, declared_tables
+from tests.steps.prepare import declared_answers, declared_tables, real_spark
 from tests.steps.prepare.declared_tables import RAWS, TARGETS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-SPARK = REPOSITORY / "build" / "spark-venv" / "bin" / "python"
 ENGINES = ("delta-rs", "unity-connector")
+TARGET_LINES, RAW_LINES = "### Curated and rejected table", "### Raw table"
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.skipif(
-        shutil.which("java") is None,
-        reason="real Spark needs Java 17, and there is no java on the PATH",
-    ),
-    pytest.mark.skipif(
-        not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
-    ),
-]
+pytestmark = real_spark.needed
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One Spark start makes all tables, and tries both engines on them."""
-    there = tmp_path_factory.mktemp("declared")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    environment = kept | {
-        "PYTHONPATH": str(REPOSITORY),
-        "AWS_REGION": "us-east-1",
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-    command = [str(SPARK), str(Path(__file__).with_name("declared_on_spark.py")), str(there)]
-    done = subprocess.run(
-        command,
-        env=environment,
-        cwd=there,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        check=False,
-    )  # some minutes where the machine is shared: 50 tables, 100 appends and reads
-    assert done.returncode == 0, done.stderr[-4000:]
-    return there
+@dataclass(frozen=True)
+class Tried:
+    """The tables of one run on real Spark, and each engine's answers."""
+
+    folder: Path
+    targets: list[declared_tables.Target]
+    raws: list[declared_tables.Raw]
+    found: dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def found(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "found.json").read_text()))
+@pytest.fixture(scope="module", params=["kinds", pytest.param("all", marks=pytest.mark.long)])
+def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tried:
+    """One Spark process creates all tables and tries both engines on them."""
+    folder = tmp_path_factory.mktemp("declared")
+    real_spark.run("declared_on_spark.py", folder, request.param, timeout_seconds=1800)
+    found = json.loads((folder / "found.json").read_text())
+    return Tried(folder, *declared_tables.chosen(request.param), found)
 
 
 def documented(heading: str) -> list[list[str]]:
-    """The rows of the table below a line of docs/data.md."""
-    text = (REPOSITORY / "docs" / "data.md").read_text().split(f"\n{heading}\n", 1)[1]
+    """Return the rows of the table below a line of docs/data.md."""
+    text = (real_spark.REPOSITORY / "docs" / "data.md").read_text().split(f"\n{heading}\n", 1)[1]
     lines = text.strip().split("\n\n", 1)[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def answers_in_the_page(heading: str) -> dict[str, list[str]]:
+    return {declaration: answers for declaration, *answers in documented(heading)}
+
+
 def cell(answer: Any, honoured: str) -> str:
-    """An engine's answer as the documentation writes it: `honoured`, or the refusal's words."""
+    """Return an engine's answer as the page writes it: `honoured`, or the refusal's text."""
     if not isinstance(answer, dict):
         return honoured
+    if "shallow clone" in answer["what"]:
+        return "refused: `a shallow clone`"
     what = answer["what"].partition(": ")[2] if answer["what"].startswith("version") else ""
     return f"refused: `{what or answer['got']}`"
 
 
-def test_the_documentation_has_each_declaration_of_a_target_with_what_really_happens(
-    found: dict[str, Any],
-) -> None:
-    real = [
-        [
-            target.declaration,
-            *(cell(found["targets"][target.name][engine], "honoured") for engine in ENGINES),
+def test_the_page_has_a_line_for_each_table() -> None:
+    for heading, tables in ((TARGET_LINES, TARGETS), (RAW_LINES, RAWS)):
+        assert [line[0] for line in documented(heading)] == [one.declaration for one in tables]
+
+
+def test_the_page_has_each_engines_answer_to_a_target(tried: Tried) -> None:
+    page = answers_in_the_page(TARGET_LINES)
+    for target in tried.targets:
+        answers = tried.found["targets"][target.name]
+        real = [cell(answers[engine], "honoured") for engine in ENGINES]
+        assert page[target.declaration] == real, target.name
+
+
+def test_the_page_has_each_engines_answer_to_a_raw_table(tried: Tried) -> None:
+    page = answers_in_the_page(RAW_LINES)
+    for raw in tried.raws:
+        real = [cell(tried.found["raws"][raw.name][engine], "read") for engine in ENGINES]
+        assert page[raw.declaration] == real, raw.name
+
+
+def test_real_delta_reads_what_was_appended_and_nothing_of_what_was_refused(tried: Tried) -> None:
+    for target in tried.targets:
+        answers = tried.found["targets"][target.name]
+        committed = [
+            declared_answers.EXECUTIONS[engine] for engine in ENGINES if answers[engine] == 1
         ]
-        for target in TARGETS
-    ]
-    assert documented("### Curated and rejected table") == real
+        assert tried.found["rows"][target.name] == committed, target.name
 
 
-def test_the_documentation_has_each_declaration_of_a_raw_table_with_what_really_happens(
-    found: dict[str, Any],
+def test_each_engine_reads_the_same_two_rows_or_refuses(tried: Tried) -> None:
+    for raw in tried.raws:
+        for answer in tried.found["raws"][raw.name].values():
+            assert isinstance(answer, dict) or answer == [["1", "x"], ["2", "y"]], raw.name
+
+
+def test_on_sail_a_declaration_is_honoured_or_refused_with_the_same_text(
+    spark: "SparkSession", tried: Tried
 ) -> None:
-    real = [
-        [raw.declaration, *(_read(found["raws"][raw.name][engine]) for engine in ENGINES)]
-        for raw in RAWS
-    ]
-    assert documented("### Raw table") == real
+    for target in tried.targets:
+        store, location = DeltaRsStore(spark), tried.folder / "made" / target.name
+        answer = declared_answers.appended(store, spark, target, location, engine="sail")
+        assert answer == tried.found["targets"][target.name]["delta-rs"], target.name
+        assert isinstance(answer, int) or not list(location.rglob("*.parquet")), target.name
 
 
-def _read(answer: Any) -> str:
-    if isinstance(answer, dict) and "shallow clone" in answer["what"]:
-        return "refused: `a shallow clone`"
-    return cell(answer, "read")
-
-
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_real_delta_reads_what_was_appended_and_nothing_of_what_was_refused(
-    target: declared_tables.Target, found: dict[str, Any]
+def test_on_sail_a_raw_table_is_read_or_refused_as_on_spark(
+    spark: "SparkSession", tried: Tried
 ) -> None:
-    answers = found["targets"][target.name]
-    committed = [declared_answers.EXECUTIONS[engine] for engine in ENGINES if answers[engine] == 1]
-    assert found["rows"][target.name] == committed
-
-
-@pytest.mark.parametrize("raw", RAWS, ids=lambda raw: raw.name)
-def test_each_engine_reads_the_same_two_rows_or_refuses(
-    raw: declared_tables.Raw, found: dict[str, Any]
-) -> None:
-    for answer in found["raws"][raw.name].values():
-        assert isinstance(answer, dict) or answer == [["1", "x"], ["2", "y"]]
-
-
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_on_sail_a_declaration_is_honoured_and_refused_with_the_same_words(
-    spark: "SparkSession", folder: Path, found: dict[str, Any], target: declared_tables.Target
-) -> None:
-    store, location = DeltaRsStore(spark), folder / "made" / target.name
-    answer = declared_answers.appended(store, spark, target, location, engine="sail")
-    assert answer == found["targets"][target.name]["delta-rs"]
-    assert isinstance(answer, int) or not list(location.rglob("*.parquet"))
-
-
-@pytest.mark.parametrize("raw", RAWS, ids=lambda raw: raw.name)
-def test_on_sail_a_raw_table_is_read_and_refused_alike(
-    spark: "SparkSession", folder: Path, found: dict[str, Any], raw: declared_tables.Raw
-) -> None:
-    assert isinstance(found["raws"][raw.name]["delta-rs"], dict) == isinstance(
-        declared_answers.read(DeltaRsStore(spark), raw, folder / "made" / f"raw_{raw.name}"), dict
-    )
+    for raw in tried.raws:
+        location = tried.folder / "made" / f"raw_{raw.name}"
+        answer = declared_answers.read(DeltaRsStore(spark), raw, location)
+        on_spark = tried.found["raws"][raw.name]["delta-rs"]
+        assert isinstance(answer, dict) == isinstance(on_spark, dict), raw.name

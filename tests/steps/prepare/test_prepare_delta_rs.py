@@ -1,4 +1,4 @@
-"""The delta-rs adapter: what its commits promise, what it refuses to read, and where its keys do not appear."""
+"""The delta-rs adapter: its commits, the tables it refuses, and keys that do not appear."""
 
 import contextlib
 import io
@@ -244,19 +244,19 @@ def _has_set(spark: "SparkSession") -> bool:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>",
         "Generic S3 error: error sending request, status: 401",
         "Generic S3 error: <Code>ExpiredToken</Code>",
     ],
 )
-def test_a_storage_refusal_names_table_and_deed(said: str) -> None:
+def test_a_storage_refusal_names_table_and_deed(text: str) -> None:
     with (
         pytest.raises(AccessDenied, match="the storage refused: read the log of table x"),
         delta_log.storage("read the log of table x"),
     ):
-        raise OSError(f"{said}\nmore")
+        raise OSError(f"{text}\nmore")
 
 
 def test_a_file_whose_name_holds_403_is_no_refusal() -> None:

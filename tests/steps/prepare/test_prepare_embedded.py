@@ -1,4 +1,4 @@
-"""The real process against the embedded AWS and workspace: IAM and grants are enforced, and what they refuse is said."""
+"""The real process against the embedded AWS and workspace, which enforce IAM and grants."""
 
 import json
 from collections.abc import Iterator
@@ -127,7 +127,7 @@ def test_the_job_s_own_role_reads_no_governed_byte(embedded: Environment) -> Non
             s3.get_object(Bucket=bucket, Key=key)
 
 
-def test_no_secret_stands_in_what_the_runs_leave(embedded: Environment, runs: list[Run]) -> None:
+def test_no_output_of_the_runs_contains_a_secret(embedded: Environment, runs: list[Run]) -> None:
     secrets = embedded.root.client("secretsmanager")
     found = secrets.get_secret_value(SecretId=embedded.config.prepare.databricks_secret_id)
     secret = json.loads(found["SecretString"])["clientSecret"]
@@ -144,8 +144,8 @@ def test_a_wrong_argument_ends_with_usage_and_opens_nothing(embedded: Environmen
     assert run.last_line.startswith("UsageError: Prepare was not started")
 
 
-def test_an_unreachable_workspace_is_said(embedded: Environment) -> None:
-    run = embedded.run("--databricks-host", "http://127.0.0.1:9")
+def test_an_unreachable_workspace_is_named_in_the_last_line(embedded: Environment) -> None:
+    run = embedded.run("--databricks-host", "http://127.0.0.1:9", connecting_seconds=2)
     assert run.code == 1
     assert run.last_line.startswith(
         "Unavailable: the workspace at 127.0.0.1:9 gave no access token"

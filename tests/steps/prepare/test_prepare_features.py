@@ -1,4 +1,4 @@
-"""The lists of `delta_features` for delta-rs, tried on the locked release: each feature is committed with, or refused."""
+"""`delta_features` lists exactly the features with which the locked delta-rs commits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every raw row is judged: usable with its risk factors, or rejected with the first reason that applies."""
+"""Every raw row is usable with its risk factors or rejected with the first matching reason."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ LONG = "We may lose money. " * 60
         ({"filename": None}, "invalid_record"),
     ],
 )  # fmt: skip
-def test_what_is_not_usable_says_why(changes: dict[str, str | None], reason: str) -> None:
+def test_an_unusable_row_has_a_reason(changes: dict[str, str | None], reason: str) -> None:
     assert judged(**changes)["reason"] == reason
 
 
@@ -172,7 +172,7 @@ def test_no_rows_give_no_rows() -> None:
     assert examine() == []
 
 
-def test_equal_text_has_an_equal_digest_whatever_its_furniture() -> None:
+def test_equal_text_has_an_equal_digest_with_any_page_furniture() -> None:
     text = fakes.section("Acme")
     plain = judged(item_1a=text)["section_sha256"]
     assert (

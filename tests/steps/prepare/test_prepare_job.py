@@ -1,9 +1,8 @@
-"""The whole job on Sail over a folder: what it writes, what it refuses, and that it may be repeated."""
+"""The whole job on Sail over a folder: its tables, its refusals, and its repetitions."""
 
 import hashlib
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,9 @@ from steps.governance.errors import (
     NotFound,
 )
 from steps.governance.names import UcName
-from steps.prepare import delta_log, judge
-from steps.prepare.delta_io import Place
+from steps.prepare import judge
 from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_world import World
+from tests.steps.prepare.prepare_world import World, another, tree
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -53,7 +51,7 @@ def test_every_filing_is_kept_or_rejected_with_a_reason(world: World) -> None:
     assert len(world.rows()) == counts.examples_train + counts.examples_eval == 66
 
 
-def test_no_company_and_no_text_stands_on_both_sides(world: World) -> None:
+def test_no_company_and_no_text_is_in_both_splits(world: World) -> None:
     counts = world.run().counts
     sides = {
         side: [row for row in world.rows() if row["split"] == side] for side in ("train", "eval")
@@ -147,7 +145,7 @@ def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) ->
     assert sum(file.rows or 0 for file in prepared.files) == len(world.rows())
 
 
-def test_the_commit_says_which_execution_made_it_from_what(world: World) -> None:
+def test_the_commit_names_its_execution_and_its_source(world: World) -> None:
     prepared = world.run()
     commit = DeltaTable(str(world.curated)).history(1)[0]
     recorded = json.loads(commit["userMetadata"])
@@ -159,153 +157,8 @@ def test_the_commit_says_which_execution_made_it_from_what(world: World) -> None
 
 def test_minus_one_reads_the_latest_version_and_another_that_one(world: World) -> None:
     assert world.run().source.version == 1
-    earlier = world.run(raw_version=0, **_another("bbbbbbbbbbbb"))
+    earlier = world.run(raw_version=0, **another("bbbbbbbbbbbb"))
     assert (earlier.source.version, earlier.counts.filings_read) == (0, 11)
-
-
-def test_the_same_input_and_seed_give_the_same_rows_in_the_same_files(world: World) -> None:
-    first, second = world.run(), world.run(**_another("bbbbbbbbbbbb"))
-    assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
-    other = world.run(seed=18, **_another("cccccccccccc"))
-    assert [file.sha256 for file in other.files] != [file.sha256 for file in first.files]
-
-
-def test_a_repeated_run_changes_nothing_and_reports_the_same(world: World) -> None:
-    first = world.run()
-    before = _tree(world.root)
-    assert world.run() == first
-    assert _tree(world.root) == before
-    assert DeltaTable(str(world.curated)).version() == 0
-
-
-def test_a_repeated_run_with_other_content_is_a_conflict(world: World) -> None:
-    world.run()
-    before = _tree(world.root)
-    with pytest.raises(Conflict, match="already wrote other content to table"):
-        world.run(seed=18)
-    assert _tree(world.root) == before
-
-
-def test_executions_append_side_by_side(world: World) -> None:
-    world.run()
-    second = world.run(**_another("bbbbbbbbbbbb"))
-    assert second.target.version == 1
-    assert Counter(row["execution_id"] for row in world.rows()) == {
-        "abcdefghijkl": 66,
-        "bbbbbbbbbbbb": 66,
-    }
-    assert all(file.path.startswith("execution_id=bbbbbbbbbbbb/") for file in second.files)
-
-
-def test_executions_at_once_all_succeed_and_so_does_one_that_runs_twice(world: World) -> None:
-    names = ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc", "aaaaaaaaaaaa"]
-    with ThreadPoolExecutor(len(names)) as pool:
-        done = list(pool.map(lambda name: world.run(**_another(name)), names))
-    assert done[0] == done[3]
-    assert sorted({prepared.target.version for prepared in done}) == [0, 1, 2]
-    assert Counter(row["execution_id"] for row in world.rows()) == dict.fromkeys(names, 66)
-    assert DeltaTable(str(world.curated)).version() == 2
-
-
-def test_a_crash_before_the_commit_leaves_nothing_visible_and_a_rerun_is_clean(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(place: Place, *_: Any) -> None:
-        if place.name.name == "examples":
-            raise KeyboardInterrupt
-        real(place, *_)
-
-    real = delta_log.commit_once
-    monkeypatch.setattr(delta_log, "commit_once", crash)
-    with pytest.raises(KeyboardInterrupt):
-        world.run()
-    assert list(world.curated.rglob("*.parquet"))
-    assert not DeltaTable.is_deltatable(str(world.curated))
-    assert UcName.parse("edgar.curated.examples") not in world.catalog.tables
-    assert not world.evidence.documents
-    monkeypatch.setattr(delta_log, "commit_once", real)
-    prepared = world.run()
-    assert {str(path.relative_to(world.curated)) for path in world.curated.rglob("*.parquet")} == {
-        file.path for file in prepared.files
-    }
-
-
-def test_a_crash_after_the_commit_is_taken_up_where_it_happened(world: World) -> None:
-    write_once, world.evidence.write_once = world.evidence.write_once, _crash  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        world.run()
-    committed = DeltaTable(str(world.curated)).history(1)[0]
-    world.evidence.write_once = write_once  # type: ignore[method-assign]
-    prepared = world.run()
-    assert DeltaTable(str(world.curated)).version() == prepared.target.version == 0
-    assert DeltaTable(str(world.curated)).history(1)[0] == committed
-
-
-@pytest.mark.parametrize("crashed_after", ["examples_rejected", "examples"])
-@pytest.mark.parametrize("other_content", [True, False])
-def test_the_latest_version_is_the_first_attempt_s_whatever_was_committed_since(
-    world: World, monkeypatch: pytest.MonkeyPatch, crashed_after: str, other_content: bool
-) -> None:
-    def crash(place: Place, *rest: Any) -> None:
-        real(place, *rest)
-        if place.name.name == crashed_after:
-            raise KeyboardInterrupt
-
-    real = delta_log.commit_once
-    monkeypatch.setattr(delta_log, "commit_once", crash)
-    with pytest.raises(KeyboardInterrupt):
-        world.run()
-    monkeypatch.setattr(delta_log, "commit_once", real)
-    if other_content:
-        fakes.raw_table(world.raw, [fakes.filing(1010, 2021)], files=1)
-    else:
-        DeltaTable(str(world.raw)).optimize.compact()
-    assert DeltaTable(str(world.raw)).version() == 2
-    prepared = world.run()
-    assert prepared.source.version == 1
-    for name in ("examples", "examples_rejected"):
-        assert DeltaTable(str(world.curated.with_name(name))).history(1)[0]["raw_version"] == "1"
-    assert world.run(**_another("bbbbbbbbbbbb")).source.version == 2
-
-
-def test_equal_content_from_another_version_is_a_conflict(world: World) -> None:
-    world.run()
-    DeltaTable(str(world.raw)).optimize.compact()
-    with pytest.raises(Conflict, match="already wrote other content to table") as refused:
-        world.run(raw_version=2)
-    assert "raw_version 2" in str(refused.value)
-    assert "raw_version 1" in str(refused.value)
-
-
-def test_an_altered_data_file_is_noticed_before_the_manifest(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def altered(place: Place, *rest: Any) -> None:
-        real(place, *rest)
-        if place.name.name == "examples":
-            file = next(world.curated.rglob("*.parquet"))
-            content = bytearray(file.read_bytes())
-            content[100] ^= 1
-            file.write_bytes(content)
-
-    real = delta_log.commit_once
-    monkeypatch.setattr(delta_log, "commit_once", altered)
-    with pytest.raises(IntegrityError, match="is not what was written"):
-        world.run()
-    assert not world.evidence.documents
-
-
-def test_lost_rows_are_noticed_before_the_commit(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = judge.curated
-    monkeypatch.setattr(
-        judge, "curated", lambda *args, **kwargs: real(*args, **kwargs).where("year <> 2020")
-    )
-    with pytest.raises(IntegrityError, match="rows were lost or doubled") as refused:
-        world.run()
-    assert "66 rows" in str(refused.value)
-    assert not DeltaTable.is_deltatable(str(world.curated))
 
 
 def test_filings_lost_while_reading_are_noticed_before_anything_is_written(
@@ -326,12 +179,12 @@ def test_a_missing_privilege_is_named_and_nothing_is_written(world: World, missi
     elif missing == "create":
         missing = f"create {world.curated}"
     world.catalog.refused.add(missing)
-    before = _tree(world.root)
+    before = tree(world.root)
     with pytest.raises(AccessDenied) as refused:
-        world.run(**_another("bbbbbbbbbbbb"))
+        world.run(**another("bbbbbbbbbbbb"))
     for part in ("prepare-application-id", missing.split(" ")[1], "EXTERNAL USE SCHEMA"):
         assert part in str(refused.value)
-    assert {path for path in _tree(world.root) if path.suffix} == {
+    assert {path for path in tree(world.root) if path.suffix} == {
         path for path in before if path.suffix
     }
 
@@ -343,7 +196,7 @@ def test_a_missing_table_version_or_column_is_one_clear_error(world: World) -> N
         world.run(raw_version=7)
     write_deltalake(str(world.root / "other"), pa.table({"cik": ["1"], "text": ["x"]}))
     world.catalog.add("edgar.raw.other", world.root / "other")
-    with pytest.raises(GovernanceError, match="is no table of filings") as refused:
+    with pytest.raises(GovernanceError, match="is not a table of filings") as refused:
         world.run(raw_table=UcName.parse("edgar.raw.other"))
     assert "no column company, filing_type, filing_date, filename, item_1a at version 0" in str(
         refused.value
@@ -360,17 +213,17 @@ def test_a_table_with_other_columns_is_not_written_to(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["edgar.curatde.examples", "egdar.curated.examples"])
 def test_a_mistyped_schema_is_refused_before_anything_is_written(world: World, name: str) -> None:
-    before = _tree(world.root)
+    before = tree(world.root)
     with pytest.raises(NotFound, match=f"look up schema {name.rsplit('.', 1)[0]}"):
         world.run(curated_table=UcName.parse(name))
-    assert _tree(world.root) == before
+    assert tree(world.root) == before
     assert not world.evidence.documents
 
 
 def test_tables_of_one_name_in_two_catalogs_stand_apart(world: World) -> None:
     first = world.run()
     second = world.run(
-        curated_table=UcName.parse("other.curated.examples"), **_another("bbbbbbbbbbbb")
+        curated_table=UcName.parse("other.curated.examples"), **another("bbbbbbbbbbbb")
     )
     assert first.target.location == str(world.root / "curated" / "edgar" / "curated" / "examples")
     assert second.target.location == str(world.root / "curated" / "other" / "curated" / "examples")
@@ -389,18 +242,3 @@ def _frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFra
     return spark.createDataFrame(
         pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()
     ).repartition(1)
-
-
-def _another(identifier: str) -> dict[str, str]:
-    return {
-        "execution_arn": fakes.execution_arn(identifier),
-        "manifest_uri": f"s3://evidence/{identifier}",
-    }
-
-
-def _tree(root: Path) -> set[Path]:
-    return set(root.rglob("*"))
-
-
-def _crash(*_: Any) -> None:
-    raise KeyboardInterrupt

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.prepare.characters import mended
+from steps.prepare.characters import cleaned
 from steps.prepare.paragraphs import paragraphs
 
 
@@ -17,7 +17,7 @@ def clean(text: str) -> list[str]:
 
 
 def mend(text: str) -> str:
-    return str(pl.DataFrame({"text": [text]}).select(mended(pl.col("text"))).item())
+    return str(pl.DataFrame({"text": [text]}).select(cleaned(pl.col("text"))).item())
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def mend(text: str) -> str:
         ("one\r\ntwo\rthree", "one\ntwo\nthree"),
     ],
 )
-def test_characters_are_mended(text: str, expected: str) -> None:
+def test_characters_are_repaired(text: str, expected: str) -> None:
     assert mend(text) == expected
 
 
@@ -70,7 +70,7 @@ def test_a_sentence_goes_on_behind_a_page_break() -> None:
     ) == ["information about our customers or employees is misappropriated."]
 
 
-def test_a_running_head_goes_and_a_heading_that_stands_once_stays() -> None:
+def test_a_running_head_is_removed_and_a_heading_that_occurs_once_stays() -> None:
     text = "\n".join(
         f"ACME CORPORATION\nWe may lose money in case {number}." for number in range(3)
     )

@@ -1,10 +1,6 @@
-"""The same job on Sail, on Spark 4.0 with our adapter, and on Spark 4.0 with its own Delta 4.0: the same rows in both tables."""
+"""The job writes the same rows on Sail, on Spark 4.0 with our adapter, and on Spark's Delta."""
 
 import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,46 +9,20 @@ from deltalake import DeltaTable
 from steps.prepare.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare import real_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-SPARK = REPOSITORY / "build" / "spark-venv" / "bin" / "python"
 TABLES = ("examples", "examples_rejected")
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.skipif(
-        shutil.which("java") is None,
-        reason="real Spark needs Java 17, and there is no java on the PATH",
-    ),
-    pytest.mark.skipif(
-        not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
-    ),
-]
+pytestmark = real_spark.needed
 
 
 @pytest.fixture(scope="module")
 def on_spark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("parity")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    command = [str(SPARK), str(Path(__file__).with_name("parity_on_spark.py")), str(folder), "-"]
-    environment = kept | {
-        "PYTHONPATH": str(REPOSITORY),
-        "AWS_REGION": "us-east-1",
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-    done = subprocess.run(
-        command,
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    real_spark.run("parity_on_spark.py", folder, "-")
     return dict(json.loads((folder / "found.json").read_text()))
 
 

@@ -1,4 +1,7 @@
-"""What Register would refuse is refused by Prepare first, in one message; what cannot be asked is one warning."""
+"""What Register would refuse is refused by Prepare first, in one message.
+
+What cannot be asked is one warning.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -97,12 +100,12 @@ def refusal(embedded: Environment, workspace: Workspace, **changes: Any) -> str:
 def test_a_schema_or_catalog_that_is_not_there_is_named(
     embedded: Environment, workspace: Workspace, name: str, missing: str
 ) -> None:
-    said = refusal(embedded, workspace, model_name=UcName.parse(name))
-    assert said.startswith(f"Register would refuse model {name}, nothing was read")
-    assert f"there is no schema {missing} for the model" in said
+    text = refusal(embedded, workspace, model_name=UcName.parse(name))
+    assert text.startswith(f"Register would refuse model {name}, nothing was read")
+    assert f"there is no schema {missing} for the model" in text
 
 
-def test_the_process_refuses_before_it_reads_and_says_so_in_its_last_line(
+def test_the_process_refuses_before_it_reads_and_its_last_line_is_the_refusal(
     embedded: Environment,
 ) -> None:
     run = embedded.run("--model-name", "edgar.modles.risk_analyst")
@@ -119,16 +122,16 @@ def test_everything_that_is_wrong_is_in_one_message(
     embedded: Environment, workspace: Workspace
 ) -> None:
     with changed(embedded, "register", "schema", "edgar.raw", remove=["SELECT"]):
-        said = refusal(embedded, workspace, model_name=UcName.parse("edgar.modles.x"))
-    assert "there is no schema edgar.modles" in said
-    assert "lacks SELECT on" in said
-    assert "correct ModelName" in said
-    assert "GRANT SELECT ON" in said
+        text = refusal(embedded, workspace, model_name=UcName.parse("edgar.modles.x"))
+    assert "there is no schema edgar.modles" in text
+    assert "lacks SELECT on" in text
+    assert "correct ModelName" in text
+    assert "GRANT SELECT ON" in text
 
 
 def test_the_name_of_a_table_is_refused(embedded: Environment, workspace: Workspace) -> None:
-    said = refusal(embedded, workspace, model_name=UcName.parse("edgar.raw.filings"))
-    assert "edgar.raw.filings is the name of a table, not of a model" in said
+    text = refusal(embedded, workspace, model_name=UcName.parse("edgar.raw.filings"))
+    assert "edgar.raw.filings is the name of a table, not of a model" in text
 
 
 def test_the_name_of_a_function_is_refused(
@@ -157,9 +160,9 @@ def test_a_model_of_somebody_else_is_refused_with_its_owner(
     embedded: Environment, workspace: Workspace
 ) -> None:
     with model_of_the_administrator(embedded) as name:
-        said = refusal(embedded, workspace, model_name=UcName.parse(name))
-    assert f"model {name} belongs to {embedded.admin.current_user.me().user_name}" in said
-    assert embedded.seeded.application_ids["register"] in said
+        text = refusal(embedded, workspace, model_name=UcName.parse(name))
+    assert f"model {name} belongs to {embedded.admin.current_user.me().user_name}" in text
+    assert embedded.seeded.application_ids["register"] in text
 
 
 def test_a_model_that_register_owns_is_fine(embedded: Environment, workspace: Workspace) -> None:
@@ -188,11 +191,11 @@ def test_each_right_that_register_lacks_is_named_with_its_grant(
 ) -> None:
     assert refusal(embedded, workspace) == ""
     with changed(embedded, "register", kind, name, remove=[privilege]):
-        said = refusal(embedded, workspace)
+        text = refusal(embedded, workspace)
     register, spoken = embedded.seeded.application_ids["register"], privilege.replace("_", " ")
-    assert f"{register} lacks {spoken} on " in said
-    assert name in said
-    assert f"GRANT {spoken} ON " in said
+    assert f"{register} lacks {spoken} on " in text
+    assert name in text
+    assert f"GRANT {spoken} ON " in text
 
 
 def test_a_right_on_the_metastore_is_asked_of_its_admin(
@@ -244,7 +247,7 @@ def test_rights_that_the_workspace_does_not_show_are_one_warning_and_no_refusal(
     )
 
 
-def test_an_unknown_register_principal_is_said(
+def test_an_unknown_register_principal_is_reported(
     embedded: Environment, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert refusal(embedded, workspace, register_principal=UNKNOWN) == ""

@@ -1,4 +1,7 @@
-"""A run that ends without examples says why, in numbers, and leaves the rejected rows; a file name is no identity."""
+"""A run that ends without examples says why, in numbers, and leaves the rejected rows.
+
+A file name is no identity.
+"""
 
 import logging
 from collections import Counter
@@ -37,12 +40,12 @@ def test_an_empty_table_is_refused_and_nothing_is_written(
     assert not list((tmp_path / "curated").rglob("*.*"))
 
 
-def test_one_company_without_a_rejected_row_still_says_so(
+def test_one_company_without_a_rejected_row_is_refused_with_the_counts(
     spark: "SparkSession", tmp_path: Path
 ) -> None:
-    said = refusal(World(spark, tmp_path, [fakes.filing(1001, 2020), fakes.filing(1001, 2021)]))
-    assert "no example was written" in said
-    assert "1 company with usable risk factors; rejected: nothing" in said
+    text = refusal(World(spark, tmp_path, [fakes.filing(1001, 2020), fakes.filing(1001, 2021)]))
+    assert "no example was written" in text
+    assert "1 company with usable risk factors; rejected: nothing" in text
 
 
 def test_reasons_are_counted_each_with_its_most_frequent_detail(
@@ -55,15 +58,15 @@ def test_reasons_are_counted_each_with_its_most_frequent_detail(
         fakes.filing(1006, 2021, item_1a=None),
     ]
     world = World(spark, tmp_path, rows)
-    said = refusal(world)
+    text = refusal(world)
     assert (
         "0 companies with usable risk factors; rejected: invalid_record 4 (3 of them: filing_date: day or month may come"
-        in said
+        in text
     )
-    assert ", no_risk_factors 2\n" in said
+    assert ", no_risk_factors 2\n" in text
     assert (
         "see the rejected rows in table edgar.curated.examples_rejected version 0 (execution_id abcdefghijkl)"
-        in said
+        in text
     )
 
 

@@ -91,7 +91,7 @@ def test_the_introduction_belongs_to_no_risk_factor() -> None:
     ]
 
 
-def test_sections_are_told_apart() -> None:
+def test_sections_are_kept_apart() -> None:
     texts = [f"{STANDING[0]}\n{BODY}", f"{STANDING[2]} {BODY}\n{STANDING[1]} {BODY}"]
     sections = pl.DataFrame(
         {"row": [0, 1], "text": texts}, schema={"row": pl.UInt32, "text": pl.String}

@@ -1,4 +1,4 @@
-"""However the job ends, and also when it never begins, the Spark that was started beside it is stopped."""
+"""The Spark session is stopped after every end of the job, also if the job never starts."""
 
 from pathlib import Path
 from typing import Any

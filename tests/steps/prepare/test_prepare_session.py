@@ -1,4 +1,4 @@
-"""A fault of the engine is one sentence, whichever class it comes as."""
+"""An error of the engine of any class becomes one sentence."""
 
 import sys
 import types
@@ -20,7 +20,10 @@ Caused by: java.io.FileNotFoundException: File part-1.parquet does not exist
 def test_a_fault_of_the_jvm_that_pyspark_has_no_class_for_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Spark Connect's client has no py4j; classic Spark has loaded it, which is what this module stands for."""
+    """Spark Connect's client has no py4j.
+
+    Classic Spark has loaded it, which is what this module stands for.
+    """
     base = type("Py4JError", (Exception,), {})
     loaded = types.ModuleType("py4j.protocol")
     vars(loaded)["Py4JError"] = base

@@ -1,4 +1,4 @@
-"""Cost follows rows, not files: how files are grouped, how often they are opened, and how large batches are."""
+"""Cost follows rows, not files: grouping, number of reads and batch size."""
 
 import json
 from collections.abc import Iterator

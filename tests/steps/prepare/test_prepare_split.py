@@ -1,4 +1,4 @@
-"""No company stands in both train and eval, and eval is never empty."""
+"""No company is in both train and eval, and eval is never empty."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""docs/data.md, "Text as filings have it": every row of its table is run, so that the table is what Prepare does."""
+"""docs/data.md, "Text as filings have it": every row of its table is executed."""
 
 import re
 from dataclasses import dataclass, field
@@ -50,22 +50,22 @@ def apostrophe(sign: str) -> str:
     return SECTION.replace("of our systems", f"of Acme{sign}s systems")
 
 
-MENDED = ("A breach of Acme’s systems",)
+REPAIRED = ("A breach of Acme’s systems",)
 LATER = "Item 1B. Unresolved Staff Comments\nNone.\nItem 2. Properties\nWe own a plant of 20,000 square feet."
 HARD = wrapped(ITEM, FIRST, BODY, SECOND, OTHER)
 CASES: dict[str, list[Case]] = {
     "HTML entities: `&#146;`, `&#8217;`, `&#x2019;`, `&rsquo;`, `&nbsp;`, `&amp;`": [
-        *(Case(apostrophe(sign), MENDED, ("&",)) for sign in ("&#146;", "&#8217;", "&#x2019;", "&rsquo;", "&#146", "&RSQUO;")),
+        *(Case(apostrophe(sign), REPAIRED, ("&",)) for sign in ("&#146;", "&#8217;", "&#x2019;", "&rsquo;", "&#146", "&RSQUO;")),
         Case(SECTION.replace("Item 1A. ", "Item&nbsp;1A.&nbsp;").replace("tools", "R&amp;D tools"), ("R&D tools",), ("&nbsp",)),
         Case(SECTION, ("from the 10-K of Smith & Sons for",), ("&amp;",), fields={"company": "Smith &amp; Sons"}),
     ],
     "Entities that were escaped again: `&amp;#8217;`, `&amp;amp;`": [
-        Case(apostrophe("&amp;#8217;"), MENDED, ("&",)), Case(apostrophe("&amp;amp;rsquo;"), MENDED, ("&",)),
+        Case(apostrophe("&amp;#8217;"), REPAIRED, ("&",)), Case(apostrophe("&amp;amp;rsquo;"), REPAIRED, ("&",)),
     ],
-    "Windows-1252 as control characters: U+0092, U+0093": [Case(apostrophe("\u0092"), MENDED)],
+    "Windows-1252 as control characters: U+0092, U+0093": [Case(apostrophe("\u0092"), REPAIRED)],
     "UTF-8 read as Windows-1252 or Latin-1, once or more: `â€™`, `Ã©`, `Â§`, `Ã¢â‚¬â„¢`": [
-        *(Case(apostrophe(sign), MENDED, ("â", "Ã")) for sign in ("â€™", "â\u0080\u0099", "Ã¢â‚¬â„¢", "Â’")),
-        Case(apostrophe("&#226;&#128;&#153;"), MENDED, ("â",)),
+        *(Case(apostrophe(sign), REPAIRED, ("â", "Ã")) for sign in ("â€™", "â\u0080\u0099", "Ã¢â‚¬â„¢", "Â’")),
+        Case(apostrophe("&#226;&#128;&#153;"), REPAIRED, ("â",)),
         Case(SECTION, ("of Société Générale for",), fields={"company": "SociÃ©tÃ© GÃ©nÃ©rale"}),
     ],
     "The same letters in real words: `château`, `Peña`, `AT&T`, `R&D;`, `a < b`": [
@@ -154,7 +154,7 @@ def test_every_row_of_the_page_is_run_and_every_case_is_on_the_page() -> None:
     [(form, case) for form, cases in CASES.items() for case in cases],
     ids=[f"{form[:40]}-{number}" for form, cases in CASES.items() for number in range(len(cases))],
 )
-def test_a_form_of_text_becomes_what_the_page_says(form: str, case: Case) -> None:
+def test_each_form_of_text_on_the_page_gives_the_documented_result(form: str, case: Case) -> None:
     made, reasons = run(case)
     text = "\n".join(f"{example['prompt']}\n{example['completion']}" for example in made)
     assert {f"`{reason}`" for reason in reasons} == set(re.findall(r"`\w+`", table()[form]))

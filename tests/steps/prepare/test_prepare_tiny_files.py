@@ -1,4 +1,4 @@
-"""Tiny files: the driver reads each once, and Spark's tasks get the same rows as from the files themselves."""
+"""Tiny files: the driver reads each once, and Spark's tasks get the same rows as from files."""
 
 from collections.abc import Callable
 from datetime import date

@@ -1,10 +1,10 @@
-"""Each line of docs/data.md, "Columns and their types", on tables that real Spark 4 and Delta 4 wrote, read by every engine."""
+"""docs/data.md, "Columns and their types", on tables of real Spark 4 and Delta 4, for every engine.
+
+By default one type of each kind is written; `make test-long` writes every line of the page.
+"""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,38 +14,31 @@ from steps.governance.errors import GovernanceError
 from steps.prepare.columns import chosen
 from steps.prepare.delta_rs import DeltaRsStore
 from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare import real_spark
 from tests.steps.prepare.types_on_spark import judged, placed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-SPARK = REPOSITORY / "build" / "spark-venv" / "bin" / "python"
 LINE = re.compile(
-    r"\| `(\w+)` \| `([A-Z_]+(?:\([0-9,]+\))?)` \| `([^`]*)` \| (?:(rejected|ignored|refused) )?`([^`]*)` \|"
+    r"\| `(\w+)` \| `([A-Z_]+(?:\([0-9,]+\))?)` \| `([^`]*)` "
+    r"\| (?:(rejected|ignored|refused) )?`([^`]*)` \|"
 )
+# One type of each kind of conversion: text, bytes, integer, floating point, date, instant.
+KINDS = {"STRING", "BINARY", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP"}
 SHOWN_IN = {
     "period_of_report": "year",
     "filename": "source_filing",
     "accession_number": "filing_id",
 }
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.skipif(
-        shutil.which("java") is None,
-        reason="real Spark needs Java 17, and there is no java on the PATH",
-    ),
-    pytest.mark.skipif(
-        not SPARK.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"
-    ),
-]
+pytestmark = real_spark.needed
 
 
 def documented() -> list[tuple[str, str, str, str, str]]:
-    """Column, type, value, what happens (empty: converted), the text or message."""
+    """Return column, type, value, what happens (empty: converted), and the text or message."""
     section = (
-        (REPOSITORY / "docs" / "data.md")
+        (real_spark.REPOSITORY / "docs" / "data.md")
         .read_text()
         .split("## Columns and their types")[1]
         .split("\n## ")[0]
@@ -63,7 +56,7 @@ PLAIN = dict.fromkeys((*fakes.RAW_COLUMNS, "accession_number"), "STRING")
 
 
 def row(number: int, **values: str | None) -> dict[str, str | None]:
-    """A filing as text; `filename` tells it from the others."""
+    """Return a filing as text, with its number as `filename`."""
     return (
         fakes.filing(5000 + number, 2021, filename=f"{number:08}")
         | {"accession_number": None}
@@ -71,13 +64,22 @@ def row(number: int, **values: str | None) -> dict[str, str | None]:
     )
 
 
-def tables() -> dict[str, Any]:
-    """One table per type with a row per documented value, one per type that is judged by the schema, and other layouts."""
+def table_of(kind: str) -> str:
+    """Return the name of the table with the rows of one type."""
+    return f"t_{re.sub('[^a-z0-9]', '_', kind.lower())}"
+
+
+def tables(which: str) -> dict[str, Any]:
+    """Return the tables of "kinds" or "all".
+
+    There is one table per type with a row per documented value, one per line that the schema alone
+    decides, and one per layout.
+    """
     found: dict[str, Any] = {}
     for number, (column, kind, value, _, _) in enumerate(BY_ROW):
-        table = found.setdefault(
-            f"t_{re.sub('[^a-z0-9]', '_', kind.lower())}", {"columns": dict(PLAIN), "rows": []}
-        )
+        if which == "kinds" and kind not in KINDS:
+            continue
+        table = found.setdefault(table_of(kind), {"columns": dict(PLAIN), "rows": []})
         table["columns"][column] = kind
         table["rows"].append(row(number) | {column: value})
     for table in found.values():
@@ -89,22 +91,27 @@ def tables() -> dict[str, Any]:
             {**one, **{c: one[c] if _own(one, c) else typed[c] for c in typed}}
             for one in table["rows"]
         ]
-    for number, (column, kind, _, _, _) in enumerate(BY_SCHEMA):
+    for number, (column, kind, _, what, _) in enumerate(BY_SCHEMA):
+        if which == "kinds" and what in {line[3] for line in BY_SCHEMA[:number]}:
+            continue
         found[f"s_{number}"] = {"columns": PLAIN | {column: kind}, "rows": []}
     return found | layouts()
 
 
 def _own(one: dict[str, str | None], column: str) -> bool:
-    """Does this row test this column? A row that tests `filename` has another name there, and no other typed column."""
+    """Return whether this row tests this column.
+
+    A row that tests `filename` has another name there, and no other typed column.
+    """
     name = str(one["filename"])
     return len(name) == 8 and BY_ROW[int(name)][0] == column
 
 
 def layouts() -> dict[str, Any]:
-    """The same typed rows as plain files, behind deletion vectors, with mapped column names, and as partition values."""
+    """Return the same rows in each layout: plain, deletion vectors, column mapping, partitions."""
     columns = {
-        "CIK": "BIGINT", "company": "STRING", "filing_type": "STRING", "Filing_Date": "DATE", "period_of_report": "TIMESTAMP",
-        "SIC": "INT", "filename": "STRING", "Item_1A": "STRING",
+        "CIK": "BIGINT", "company": "STRING", "filing_type": "STRING", "Filing_Date": "DATE",
+        "period_of_report": "TIMESTAMP", "SIC": "INT", "filename": "STRING", "Item_1A": "STRING",
     }  # fmt: skip
     texts = [fakes.filing(1001 + number, 2021) for number in range(3)]
     lower = {name.lower(): name for name in columns}
@@ -120,38 +127,26 @@ def layouts() -> dict[str, Any]:
         "l_deleted": same | {"rows": [*rows, extra], "properties": vectors,
                              "then": ["DELETE FROM {table} WHERE filename = 'deleted'"]},
         "l_mapped": {
-            "columns": {"number": "BIGINT"} | {name: kind for name, kind in columns.items() if name != "CIK"},
+            "columns": {"number": "BIGINT"}
+            | {name: kind for name, kind in columns.items() if name != "CIK"},
             "rows": [{"number": one["CIK"]} | one for one in rows],
             "properties": mapping,
             "then": ["ALTER TABLE {table} RENAME COLUMN number TO CIK"],
         },
         "l_partitioned": same | {"partition": "Filing_Date, SIC"},
-        "l_other_partition": same | {"columns": columns | {"note": "STRING"}, "partition": "note",
-                                     "rows": [one | {"note": f"50% of {n}/x: y"} for n, one in enumerate(rows)]},
+        "l_other_partition": {
+            "columns": columns | {"note": "STRING"},
+            "partition": "note",
+            "rows": [one | {"note": f"50% of {n}/x: y"} for n, one in enumerate(rows)],
+        },
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["kinds", pytest.param("all", marks=pytest.mark.long)])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("types")
-    (folder / "tables.json").write_text(json.dumps(tables()))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    environment = kept | {
-        "PYTHONPATH": str(REPOSITORY),
-        "AWS_REGION": "us-east-1",
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-    command = [str(SPARK), str(Path(__file__).with_name("types_on_spark.py")), str(folder)]
-    done = subprocess.run(
-        command,
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    (folder / "tables.json").write_text(json.dumps(tables(request.param)))
+    real_spark.run("types_on_spark.py", folder)
     return folder
 
 
@@ -169,10 +164,10 @@ def found(folder: Path, spark: "SparkSession") -> dict[str, Any]:
     return found
 
 
-def test_every_documented_value_becomes_what_the_table_says(found: dict[str, Any]) -> None:
+def test_every_documented_value_gives_the_documented_text(found: dict[str, Any]) -> None:
     wrong = []
     for number, (column, kind, value, what, text) in enumerate(BY_ROW):
-        for engine, rows in found[f"t_{re.sub('[^a-z0-9]', '_', kind.lower())}"]["rows"].items():
+        for engine, rows in found.get(table_of(kind), {"rows": {}})["rows"].items():
             name = (
                 int(value) if column == "filename" else number
             )  # a number has lost its leading zeros
@@ -191,8 +186,7 @@ def test_every_documented_type_that_cannot_be_read_is_refused_or_named(
     found: dict[str, Any],
 ) -> None:
     for number, (_, _, _, what, text) in enumerate(BY_SCHEMA):
-        for engine in ("connector", "delta-rs"):
-            types = found[f"s_{number}"][engine]
+        for types in found.get(f"s_{number}", {}).values():
             if what == "refused":
                 with pytest.raises(GovernanceError, match=re.escape(text)):
                     chosen(types, table="edgar.raw.filings", version=0)

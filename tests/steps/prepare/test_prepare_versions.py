@@ -1,4 +1,4 @@
-"""Which version of a raw table is read: numbers are bounded first, and what is gone is said before Spark reads. No Spark here."""
+"""The version of a raw table is checked before Spark reads: number, log entries and files."""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""Lines that were broken by their length are joined; lines that end where their author wished stay."""
+"""Lines that were broken by their length are joined.
+
+Lines that end where their author wished stay.
+"""
 
 from textwrap import fill
 
@@ -31,7 +34,7 @@ def test_a_paragraph_is_one_line(width: int, between: str, first: str, other: st
     assert join(text) == list(PARAGRAPHS)
 
 
-def test_indented_paragraphs_without_a_blank_line_between_them_are_told_apart() -> None:
+def test_indented_paragraphs_without_a_blank_line_between_them_stay_apart() -> None:
     filled = [fill(entry, 70, initial_indent="     ") for entry in PARAGRAPHS]
     assert join("\n\n".join([*filled[:3], "\n".join(filled[3:])])) == list(PARAGRAPHS)
 

@@ -1,9 +1,10 @@
-"""Typed raw tables on real Spark 4.0 and Delta 4.0, for `test_prepare_types_on_spark.py`. Runs in build/spark-venv.
+"""Typed raw tables on real Spark 4.0 and Delta 4.0, for `test_prepare_types_on_spark.py`.
 
-    python types_on_spark.py <folder>
+    python types_on_spark.py <folder>       in build/spark-venv
 
-`<folder>/tables.json` is {name: {"columns": {name: type}, "rows": [{name: text}]}}. Each table is written by Spark's own Delta to
-`<folder>/<name>` and read with both adapters. `<folder>/found.json` is {name: {engine: types, "rows": {engine: rows}}}.
+`<folder>/tables.json` is {name: {"columns": {name: type}, "rows": [{name: text}]}}. Spark's own
+Delta writes each table to `<folder>/<name>`, and both adapters read it. `<folder>/found.json` is
+{name: {engine: types, "rows": {engine: rows}}}.
 """
 
 import json
@@ -38,7 +39,7 @@ SHOWN = [
 
 
 def judged(store: DeltaStore, place: Place, version: int) -> list[dict[str, Any]]:
-    """The filings of a table as the kernel judges them, by file name."""
+    """Return the examined filings of a table, ordered by file name."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     names = chosen(store.columns(place, version), table=str(place.name), version=version).names
@@ -54,7 +55,7 @@ def judged(store: DeltaStore, place: Place, version: int) -> list[dict[str, Any]
 
 
 def placed(name: str, location: Path) -> Place:
-    """A table in a folder."""
+    """Return the place of a table in a folder."""
     now = utc_now()
     access = Access(
         str(location), lambda: Credential("key", "secret", "token", now, now + timedelta(hours=1))
@@ -63,7 +64,7 @@ def placed(name: str, location: Path) -> Place:
 
 
 def write(spark: "SparkSession", name: str, location: Path, table: dict[str, Any]) -> None:
-    """The table by Spark SQL. Its first row is a decoy where the layout deletes one."""
+    """Create the table by Spark SQL, insert its rows, and run its further statements."""
     columns = table["columns"]
     typed = ", ".join(f"`{column}` {kind}" for column, kind in columns.items())
     partitioned = f"PARTITIONED BY ({table['partition']})" if table.get("partition") else ""
@@ -89,7 +90,7 @@ def write(spark: "SparkSession", name: str, location: Path, table: dict[str, Any
 
 
 def main(folder: Path) -> None:
-    """Write, read, report."""
+    """Write each table, read it with both adapters, and write `found.json`."""
     from parity_on_spark import session  # as a script, this file's folder is on the path
 
     spark = session(folder)

@@ -50,7 +50,7 @@ def given_back(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -111,19 +111,26 @@ def test_if_the_workspace_answers_again_in_time_the_version_is_deleted(
     assert execution.versions() == []
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_stop_during_work_begins_no_further_effect(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes: list[object] = []
-    plain = Lineage.ensure_node
+    noticed = threading.Event()
+    plain, look = Lineage.ensure_node, StopWatch._look
 
     def stopped_meanwhile(lineage: Lineage, node: Any) -> None:
         plain(lineage, node)
         nodes.append(node)
         execution.state["status"] = "Stopping"
-        time.sleep(0.5)  # longer than the watch takes to notice
+        assert noticed.wait(60)
 
+    def noting(watch: StopWatch) -> None:
+        look(watch)
+        if watch._noticed_at is not None:
+            noticed.set()
+
+    monkeypatch.setattr(stop_watch, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(StopWatch, "_look", noting)
     monkeypatch.setattr(Lineage, "ensure_node", stopped_meanwhile)
     execution.send()
     assert deliver(worker) is Fate.DELETE

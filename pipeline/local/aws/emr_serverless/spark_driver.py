@@ -26,9 +26,8 @@ def main() -> None:
     )  # else Sail's last log lines follow the job's error message
     from pysail.spark import SparkConnectServer
 
-    server = (
-        SparkConnectServer()
-    )  # The job's client hangs if the server object is garbage-collected.
+    # The job's client hangs if the server object is garbage-collected.
+    server = SparkConnectServer()
     server.start()
     _, port = server.listening_address
     os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"

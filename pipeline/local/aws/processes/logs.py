@@ -22,10 +22,8 @@ from pipeline.local.aws.processes.job_process import MAX_LINE_BYTES
 from pipeline.local.aws.store import now
 
 GATHER_SECONDS = 0.2
-_BATCH_EVENTS = (
-    # PutLogEvents takes at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each
-    10_000
-)
+# PutLogEvents takes at most 10,000 events and 1,048,576 bytes with 26 bytes of overhead each.
+_BATCH_EVENTS = 10_000
 _BATCH_BYTES = 1_000_000
 _OVERHEAD_BYTES = 26
 

@@ -18,7 +18,7 @@ ENVIRONMENT = SPARK_PYTHON.parents[1]
 @pytest.mark.spark
 @pytest.mark.skipif(
     shutil.which("java") is None,
-    reason="real Spark needs Java 17, and there is no java on the PATH",
+    reason="real Spark needs Java 17, and java is not on the PATH",
 )
 @pytest.mark.skipif(
     not (REPOSITORY / SPARK_PYTHON).exists(),
@@ -52,7 +52,7 @@ def test_a_job_runs_on_real_spark_and_its_functions_can_import_the_image(new_ser
     assert "ROWS [0, 2, 4] classic" in server.log("/aws/emr-serverless", path)
 
 
-def test_without_its_interpreter_the_server_says_so_and_the_exit_code_is_2(new_server):
+def test_without_its_interpreter_the_server_ends_with_exit_code_2(new_server):
     command = [
         sys.executable,
         "-m",

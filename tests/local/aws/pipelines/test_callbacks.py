@@ -1,4 +1,4 @@
-"""The token of a Callback step: open, answered once, the same answer again is no other answer."""
+"""The token of a Callback step: open, answered once, unchanged by the same answer again."""
 
 import uuid
 
@@ -68,7 +68,7 @@ def test_outputs_are_exactly_those_declared(server, waiting, outputs, message):
     assert server.status(arn) == "Executing"
 
 
-def test_a_token_that_nobody_gave_out_is_not_found(server):
+def test_an_unknown_token_is_not_found(server):
     with pytest.raises(ClientError, match="ResourceNotFound"):
         server.client("sagemaker").send_pipeline_execution_step_success(CallbackToken="0123456789")
     with pytest.raises(

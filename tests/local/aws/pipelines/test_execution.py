@@ -61,7 +61,7 @@ def check_steps(server, steps, token):
     assert (run["state"], run["executionRole"]) == ("SUCCESS", server.outputs["PrepareRoleArn"])
 
 
-def test_a_bad_loss_fails_the_execution_with_loss_and_bound_and_asks_nobody_to_register(server):
+def test_a_bad_loss_fails_the_execution_with_loss_and_bound_and_registers_nothing(server):
     arn = server.start_execution(MaxEvalLoss="0.01")
     assert server.finished(arn) == "Failed"
     steps = server.steps(arn)
@@ -80,13 +80,13 @@ def test_a_bad_loss_fails_the_execution_with_loss_and_bound_and_asks_nobody_to_r
         )
 
 
-def test_a_loss_that_is_no_number_is_rejected(server):
+def test_a_loss_of_nan_is_rejected(server):
     arn = server.start_execution(Loss="nan")
     assert server.finished(arn) == "Failed"
     assert server.steps(arn)["Rejected"]["FailureReason"] == "eval loss nan is not within 3.0"
 
 
-def test_a_step_that_crashes_tells_its_last_line_and_nothing_after_it_starts(server):
+def test_a_crashed_step_has_its_last_line_as_reason_and_no_later_step_starts(server):
     arn = server.start_execution(Prepare="crash no such table")
     assert server.finished(arn) == "Failed"
     steps = server.steps(arn)
@@ -185,7 +185,7 @@ def test_stopping_in_a_job_ends_its_processes_and_the_execution_as_stopped(serve
     assert server.job_processes() == []
 
 
-def test_stopping_in_register_tells_the_worker_and_waits_for_its_answer(server):
+def test_stopping_in_register_notifies_the_worker_and_waits_for_its_answer(server):
     arn = server.start_execution()
     (first,) = server.messages(arn)
     scientist = server.client("sagemaker", "scientist")

@@ -72,7 +72,7 @@ SCOPE = Scope(
         ),  # not an expression
     ],
 )
-def test_a_value_means(value, meaning):
+def test_a_value_is_resolved(value, meaning):
     assert resolve(value, SCOPE) == meaning
 
 
@@ -100,7 +100,7 @@ def test_a_value_means(value, meaning):
         ({"Std:Join": {"On": "", "Values": [{"Get": "Parameters.X"}]}}, "'X' does not exist"),
     ],
 )
-def test_what_cannot_be_resolved_is_named(value, message):
+def test_an_unresolved_name_is_in_the_error(value, message):
     with pytest.raises(ExpressionError, match=message):
         resolve(value, SCOPE)
 
@@ -175,7 +175,7 @@ def test_a_condition_holds(condition, outcome):
         ),
     ],
 )
-def test_a_condition_that_cannot_be_judged_is_an_error_and_not_false(condition, message):
+def test_a_condition_that_cannot_be_evaluated_is_an_error(condition, message):
     with pytest.raises(ExpressionError, match=message):
         holds(condition, SCOPE)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Check that botocore knows every member of a successful answer, and no required one is missing."""
+    """Check that a successful answer has all required members and none unknown to botocore."""
     if response_dict["status_code"] == 200:
         _check_shape(
             json.loads(response_dict["body"] or b"{}"),

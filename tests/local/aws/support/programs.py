@@ -33,13 +33,16 @@ if do == "once":
         marker.touch(); sys.exit("the first time it fails")
 if do == "resume":
     folder = ml / "checkpoints"
-    found = {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
-    print("FOUND " + json.dumps(found), "scratch" if (pathlib.Path.home() / "scratch").exists() else "clean", flush=True)
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+    found = {str(p.relative_to(folder)): p.read_text() for p in files}
+    place = "scratch" if (pathlib.Path.home() / "scratch").exists() else "clean"
+    print("FOUND " + json.dumps(found), place, flush=True)
     if not found:
         def save(*_):
             (folder / "last").write_text("at the signal"); sys.exit(int(what or 143))
         signal.signal(signal.SIGTERM, signal.SIG_IGN if what == "stubborn" else save)
-        (folder / "step-1").mkdir(); (folder / "step-1/state").write_text("one"); (folder / "step-0").write_text("zero")
+        (folder / "step-1").mkdir(); (folder / "step-1/state").write_text("one")
+        (folder / "step-0").write_text("zero")
         (pathlib.Path.home() / "scratch").write_text("of this instance")
         print("[eval] eval_loss_before=9.5; eval_tokens=9;"); print("asleep", flush=True)
         while not (ml / "go").exists():
@@ -49,15 +52,20 @@ if do == "resume":
     given["loss"] = "2.0"
 if do == "describe":
     print("DESCRIPTION " + json.dumps({
-        "environment": sorted(os.environ), "home": os.environ["HOME"], "arn": boto3.client("sts").get_caller_identity()["Arn"],
+        "environment": sorted(os.environ), "home": os.environ["HOME"],
+        "arn": boto3.client("sts").get_caller_identity()["Arn"], "cwd": os.getcwd(),
         "config": {p.name: json.loads(p.read_text()) for p in (ml / "input/config").iterdir()},
-        "data": sorted(str(p.relative_to(ml)) for p in (ml / "input/data").rglob("*") if p.is_file()), "cwd": os.getcwd()}))
+        "data": sorted(
+            str(p.relative_to(ml)) for p in (ml / "input/data").rglob("*") if p.is_file()
+        ),
+    }))
 for number in range(int(given.get("lines", 0))):
     print(f"line {number}")
 print("[eval] eval_loss_before=7.5; eval_tokens=9;")
 for loss in ("9.0", given.get("loss", "2.5")):
     print(f"[eval] eval_loss={loss}; eval_tokens=9;")
-(ml / "model/adapter.txt").write_text("weights"); (ml / "model/deep").mkdir(); (ml / "model/deep/b.txt").write_text("b")
+(ml / "model/adapter.txt").write_text("weights")
+(ml / "model/deep").mkdir(); (ml / "model/deep/b.txt").write_text("b")
 (ml / "output/data/report.txt").write_text("report")
 """
 
@@ -77,7 +85,8 @@ if do == "spark":
     from steps.kernel import doubled
     spark = SparkSession.builder.getOrCreate()
     rows = spark.range(3).mapInArrow(doubled, "id long").collect()
-    print("ROWS", sorted(row.id for row in rows), "remote" if "SPARK_REMOTE" in os.environ else "classic")
+    engine = "remote" if "SPARK_REMOTE" in os.environ else "classic"
+    print("ROWS", sorted(row.id for row in rows), engine)
 """
 
 KERNEL = """

@@ -5,13 +5,14 @@ from typing import Any
 
 from pipeline.local.aws.processes import images
 
+_IMAGE = "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train"
+
 
 def train_arguments(outputs: Mapping[str, str], **changes: Any) -> dict[str, Any]:
     """Return the request of a training job with the stack's train role."""
     return {
         "AlgorithmSpecification": {
-            "TrainingImage": "111122223333.dkr.ecr.us-east-1.amazonaws.com/governed-finetune-train@sha256:"
-            + "0" * 64,
+            "TrainingImage": f"{_IMAGE}@sha256:{0:064}",
             "TrainingInputMode": "File",
             "MetricDefinitions": [
                 {

@@ -17,7 +17,7 @@ LIMITS = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120}
 
 
 class Job:
-    """One spot job of the stand-in, with a checkpoint prefix of its own."""
+    """One spot job of the stand-in, with its own checkpoint prefix."""
 
     def __init__(self, server, name):
         self.server, self.name = server, name
@@ -38,7 +38,7 @@ class Job:
         self.server.client("sagemaker").create_training_job(TrainingJobName=self.name, **arguments)
         return self
 
-    def says(self, text):
+    def wait_for_line(self, text):
         log = self.server.state / "aws/jobs" / self.name / "log"
         self.server.eventually(lambda: log.exists() and text in log.read_text(), 30)
         return log.read_text().splitlines()
@@ -84,10 +84,10 @@ def statuses(described):
     return [item["Status"] for item in described["SecondaryStatusTransitions"]]
 
 
-def test_an_interrupted_job_goes_on_from_its_checkpoints_on_an_instance_that_knows_nothing_else(
+def test_an_interrupted_job_resumes_from_its_checkpoints_on_an_empty_instance(
     job,
 ):
-    job.start("resume").says("asleep")
+    job.start("resume").wait_for_line("asleep")
     job.holds(**{"step-1/state": "one", "step-0": "zero"})  # while it runs
     marked = [
         job.ml / f"checkpoints/{name}{checkpoint_folder.UPLOADED}"
@@ -113,7 +113,7 @@ def test_an_interrupted_job_goes_on_from_its_checkpoints_on_an_instance_that_kno
         ),
         *("Uploading", "Completed"),
     ]
-    found = [line for line in job.says("FOUND") if line.startswith("FOUND")]
+    found = [line for line in job.wait_for_line("FOUND") if line.startswith("FOUND")]
     survived = {"last": "at the signal", "step-1/state": "one"}
     assert found == ["FOUND {} clean", f"FOUND {json.dumps(survived)} clean"]
     assert job.stored() == {name: text.encode() for name, text in survived.items()}
@@ -136,8 +136,8 @@ def test_a_spot_jobs_bill_is_the_spot_price_of_its_seconds_on_instances():
 
 
 @pytest.mark.parametrize("do", ["resume stubborn", "resume 0"])
-def test_an_interruption_is_one_whether_the_container_ignores_it_or_says_it_is_done(job, do):
-    job.start(do).says("asleep")
+def test_an_interruption_counts_for_any_exit_code_and_for_an_ignored_signal(job, do):
+    job.start(do).wait_for_line("asleep")
     job.holds(**{"step-1/state": "one", "step-0": "zero"})
     job.interrupt()
     assert statuses(job.ended())[3:] == [
@@ -151,17 +151,17 @@ def test_an_interruption_is_one_whether_the_container_ignores_it_or_says_it_is_d
 
 
 def test_another_job_with_the_same_prefix_begins_where_the_first_one_stopped(server, job):
-    job.start("resume").says("asleep")
+    job.start("resume").wait_for_line("asleep")
     server.client("sagemaker").stop_training_job(TrainingJobName=job.name)
     assert statuses(job.ended())[-2:] == ["Stopping", "Stopped"]
     assert job.stored()["last"] == b"at the signal"
     again = Job(server, f"{job.name}-again")
     again.prefix = job.prefix
     assert again.start("resume").ended()["TrainingJobStatus"] == "Completed"
-    assert "at the signal" in again.says("FOUND")[1]
+    assert "at the signal" in again.wait_for_line("FOUND")[1]
 
 
-def test_a_job_that_waits_and_runs_longer_than_it_may_ends_as_such(job):
+def test_a_job_that_exceeds_its_wait_time_is_stopped(job):
     both = {
         "MaxRuntimeInSeconds": 2,
         "MaxWaitTimeInSeconds": 2,
@@ -174,10 +174,10 @@ def test_a_job_that_waits_and_runs_longer_than_it_may_ends_as_such(job):
     assert statuses(ended)[-2:] == ["Stopping", "MaxWaitTimeExceeded"]
 
 
-def test_running_counts_over_all_attempts(job):
+def test_the_run_time_counts_over_all_attempts(job):
     job.start(
         "sleep", StoppingCondition={"MaxRuntimeInSeconds": 3, "MaxWaitTimeInSeconds": 120}
-    ).says("asleep")
+    ).wait_for_line("asleep")
     job.interrupt()
     ended = job.ended()
     assert ended["SecondaryStatus"] == "MaxRuntimeExceeded"
@@ -192,10 +192,10 @@ def test_running_counts_over_all_attempts(job):
         ("s3://governed-finetune-local-artifacts/base-models/x", "Checkpoint upload failed"),
     ],
 )
-def test_a_job_whose_role_may_not_keep_checkpoints_fails_and_says_so(job, uri, doing):
+def test_a_job_whose_role_may_not_write_checkpoints_fails_with_that_reason(job, uri, doing):
     job.start("resume", CheckpointConfig={"S3Uri": uri})
     if "upload" in doing:
-        job.says("asleep")
+        job.wait_for_line("asleep")
         job.interrupt()
     reason = job.ended()["FailureReason"]
     assert reason.startswith(f"ClientError: {doing}: ")
@@ -219,7 +219,7 @@ def test_nobody_interrupts_a_job_that_is_not_on_spot_or_not_on_an_instance(serve
     demanded.start(
         "sleep", EnableManagedSpotTraining=False, StoppingCondition={"MaxRuntimeInSeconds": 60}
     )
-    demanded.says("asleep")
+    demanded.wait_for_line("asleep")
     with pytest.raises(NotInterrupted, match="is not a spot job"):
         demanded.interrupt()
     server.client("sagemaker").stop_training_job(TrainingJobName=demanded.name)

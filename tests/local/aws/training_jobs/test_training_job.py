@@ -1,4 +1,4 @@
-"""A training job as its container sees it, and as DescribeTrainingJob tells it afterwards."""
+"""A training job as its container sees it, and as DescribeTrainingJob describes it afterwards."""
 
 import io
 import json
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.environment
 
 @pytest.fixture
 def train(server, job_name):
-    """Run one job and wait for its end; what Describe says then."""
+    """Run one job and wait for its end; return DescribeTrainingJob's answer."""
 
     def run(until="end", **changes):
         sagemaker = server.client("sagemaker")
@@ -142,7 +142,7 @@ def test_every_line_is_in_the_log_in_order(server, train, job_name):
         ),
     ],
 )
-def test_a_failed_job_says_why_in_its_own_words_and_its_log_is_complete(
+def test_a_failed_job_has_its_own_reason_and_a_complete_log(
     server, train, job_name, do, reason, last
 ):
     job = train(HyperParameters={"do": do})
@@ -299,7 +299,7 @@ def test_what_is_switched_off_by_name_runs(train):
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
-def test_an_operation_that_is_not_served_says_so(server):
+def test_an_unknown_operation_is_reported_as_not_implemented(server):
     with pytest.raises(ClientError, match="not implemented: CreateModel") as refused:
         server.client("sagemaker").create_model(
             ModelName="x", ExecutionRoleArn=server.outputs["TrainRoleArn"]

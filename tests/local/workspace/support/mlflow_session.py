@@ -1,4 +1,4 @@
-"""One unchanged mlflow client in a process of its own: reads a step per line, answers with its
+"""One unchanged mlflow client in a separate process: reads a step per line, answers with its
 result or its error.
 
 Run by test_registry.py with the environment of one principal; importing mlflow costs seconds, a

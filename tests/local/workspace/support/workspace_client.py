@@ -69,7 +69,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) ->
 
 @dataclass
 class Aws:
-    """ministack: the root key sets it up, the control plane's key may only assume the storage role."""
+    """ministack, set up by root; the control plane's key may only assume the storage role."""
 
     endpoint: str
     control_plane: dict[str, str] = field(default_factory=dict, repr=False)
@@ -192,7 +192,7 @@ class Workspace:
 
 @dataclass
 class Principal:
-    """A service principal with a client of its own."""
+    """A service principal with its own client."""
 
     id: str
     client_id: str

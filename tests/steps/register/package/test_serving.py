@@ -54,7 +54,7 @@ def read_in_another_process(
     )
     command = [sys.executable, "-c", READER, f"models:/{model}@challenger"]
     done = subprocess.run(
-        command, env=variables, cwd=folder, capture_output=True, text=True, timeout=240
+        command, env=variables, cwd=folder, capture_output=True, text=True, timeout=480
     )
     assert done.returncode == 0, done.stderr[-3000:]
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

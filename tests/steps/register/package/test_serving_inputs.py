@@ -9,6 +9,7 @@ import pytest
 from tests.steps.register.support.prompts import ASKED, FEW, OTHER, POSITIONS, frame, refusal
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.torch,
     pytest.mark.filterwarnings(
         "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"

@@ -243,4 +243,4 @@ def test_invalid_hyperparameters_are_refused_before_a_worker_starts(
         assert main([]) == 2
     finally:
         signal.signal(signal.SIGTERM, handler)
-    assert "epochs: 1 to 20" in (tmp_path / "output" / "failure").read_text()
+    assert "epochs: a whole number from 1 to 20" in (tmp_path / "output" / "failure").read_text()

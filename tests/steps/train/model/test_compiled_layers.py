@@ -91,7 +91,16 @@ def assert_compiled_equals_eager(folder: Path, way: Way) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("way", [Way(), Way(recomputed=1), Way("native_dx", 2)], ids=str)
+@pytest.mark.parametrize(
+    "way",
+    [
+        Way(),
+        # Both of its parts occur in the other two ways.
+        pytest.param(Way(recomputed=1), marks=pytest.mark.long),
+        Way("native_dx", 2),
+    ],
+    ids=str,
+)
 def test_traced_layers_compute_the_eager_loss_and_gradients(
     tiny_model: Path, way: Way, traced_only: None
 ) -> None:

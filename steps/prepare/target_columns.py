@@ -1,0 +1,59 @@
+"""The columns that every engine requires of an existing target table."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from steps.governance.errors import Conflict
+from steps.prepare.delta_io import Place
+from steps.prepare.schemas import PARTITION, TableSchema
+
+if TYPE_CHECKING:
+    from steps.prepare.declarations import Declared
+
+# Spark's metadata of a string column that was declared as char(n) or varchar(n).
+TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"
+
+
+def require_columns(place: Place, schema: TableSchema, declared: "Declared") -> None:
+    """The table has Prepare's columns, in any order, and its partition column.
+
+    Every engine needs that.
+
+    Raises:
+        Conflict: it has others, or a column that pads what is written to it.
+    """
+    wanted = {each["name"]: each["type"] for each in json.loads(schema.delta_json)["fields"]}
+    there = {each["name"]: each["type"] for each in declared.fields}
+    different = [f"no column {name}" for name in wanted if name not in there]
+    different += [
+        f"column {name}, which Prepare does not write" for name in there if name not in wanted
+    ]
+    different += [
+        f"{name} as {_type_name(there[name])}, not {kind}"
+        for name, kind in wanted.items()
+        if there.get(name, kind) != kind
+    ]
+    padded = [
+        (each["name"], str((each.get("metadata") or {}).get(TEXT_TYPE, "")))
+        for each in declared.fields
+    ]
+    different += [
+        f"{name} as {kind}, which pads its values"
+        for name, kind in padded
+        if kind.startswith("char(")
+    ]
+    if declared.partition_columns != (PARTITION,):
+        different.append(
+            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}"
+        )
+    if different:
+        raise Conflict(
+            f"table {place.name} has other columns than Prepare writes, nothing was written",
+            expected=f"{schema.ddl}, partitioned by {PARTITION}",
+            got="; ".join(different)[:600],
+            do="choose another CuratedTable",
+        )
+
+
+def _type_name(kind: Any) -> str:
+    return kind if isinstance(kind, str) else str(kind.get("type"))

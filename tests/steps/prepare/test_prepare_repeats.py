@@ -1,0 +1,178 @@
+"""Repeated, concurrent and interrupted runs commit once; lost or altered data is noticed."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deltalake import DeltaTable
+
+from steps.governance.errors import (
+    Conflict,
+    IntegrityError,
+)
+from steps.governance.names import UcName
+from steps.prepare import delta_log, judge
+from steps.prepare.delta_io import Place
+from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.prepare_world import World, another, tree
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def world(spark: "SparkSession", tmp_path: Path) -> World:
+    return World(spark, tmp_path)
+
+
+def test_the_same_input_and_seed_give_the_same_rows_in_the_same_files(world: World) -> None:
+    first, second = world.run(), world.run(**another("bbbbbbbbbbbb"))
+    assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
+    other = world.run(seed=18, **another("cccccccccccc"))
+    assert [file.sha256 for file in other.files] != [file.sha256 for file in first.files]
+
+
+def test_a_repeated_run_changes_nothing_and_reports_the_same(world: World) -> None:
+    first = world.run()
+    before = tree(world.root)
+    assert world.run() == first
+    assert tree(world.root) == before
+    assert DeltaTable(str(world.curated)).version() == 0
+
+
+def test_a_repeated_run_with_other_content_is_a_conflict(world: World) -> None:
+    world.run()
+    before = tree(world.root)
+    with pytest.raises(Conflict, match="already wrote other content to table"):
+        world.run(seed=18)
+    assert tree(world.root) == before
+
+
+def test_executions_append_side_by_side(world: World) -> None:
+    world.run()
+    second = world.run(**another("bbbbbbbbbbbb"))
+    assert second.target.version == 1
+    assert Counter(row["execution_id"] for row in world.rows()) == {
+        "abcdefghijkl": 66,
+        "bbbbbbbbbbbb": 66,
+    }
+    assert all(file.path.startswith("execution_id=bbbbbbbbbbbb/") for file in second.files)
+
+
+def test_executions_at_once_all_succeed_and_so_does_one_that_runs_twice(world: World) -> None:
+    names = ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc", "aaaaaaaaaaaa"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        done = list(pool.map(lambda name: world.run(**another(name)), names))
+    assert done[0] == done[3]
+    assert sorted({prepared.target.version for prepared in done}) == [0, 1, 2]
+    assert Counter(row["execution_id"] for row in world.rows()) == dict.fromkeys(names, 66)
+    assert DeltaTable(str(world.curated)).version() == 2
+
+
+def test_a_crash_before_the_commit_leaves_nothing_visible_and_a_rerun_is_clean(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(place: Place, *_: Any) -> None:
+        if place.name.name == "examples":
+            raise KeyboardInterrupt
+        real(place, *_)
+
+    real = delta_log.commit_once
+    monkeypatch.setattr(delta_log, "commit_once", crash)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert list(world.curated.rglob("*.parquet"))
+    assert not DeltaTable.is_deltatable(str(world.curated))
+    assert UcName.parse("edgar.curated.examples") not in world.catalog.tables
+    assert not world.evidence.documents
+    monkeypatch.setattr(delta_log, "commit_once", real)
+    prepared = world.run()
+    assert {str(path.relative_to(world.curated)) for path in world.curated.rglob("*.parquet")} == {
+        file.path for file in prepared.files
+    }
+
+
+def test_a_crash_after_the_commit_is_taken_up_where_it_happened(world: World) -> None:
+    write_once, world.evidence.write_once = world.evidence.write_once, _crash  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    committed = DeltaTable(str(world.curated)).history(1)[0]
+    world.evidence.write_once = write_once  # type: ignore[method-assign]
+    prepared = world.run()
+    assert DeltaTable(str(world.curated)).version() == prepared.target.version == 0
+    assert DeltaTable(str(world.curated)).history(1)[0] == committed
+
+
+@pytest.mark.parametrize("crashed_after", ["examples_rejected", "examples"])
+@pytest.mark.parametrize("other_content", [True, False])
+def test_the_latest_version_is_the_first_attempt_s_despite_later_commits(
+    world: World, monkeypatch: pytest.MonkeyPatch, crashed_after: str, other_content: bool
+) -> None:
+    def crash(place: Place, *rest: Any) -> None:
+        real(place, *rest)
+        if place.name.name == crashed_after:
+            raise KeyboardInterrupt
+
+    real = delta_log.commit_once
+    monkeypatch.setattr(delta_log, "commit_once", crash)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    monkeypatch.setattr(delta_log, "commit_once", real)
+    if other_content:
+        fakes.raw_table(world.raw, [fakes.filing(1010, 2021)], files=1)
+    else:
+        DeltaTable(str(world.raw)).optimize.compact()
+    assert DeltaTable(str(world.raw)).version() == 2
+    prepared = world.run()
+    assert prepared.source.version == 1
+    for name in ("examples", "examples_rejected"):
+        assert DeltaTable(str(world.curated.with_name(name))).history(1)[0]["raw_version"] == "1"
+    assert world.run(**another("bbbbbbbbbbbb")).source.version == 2
+
+
+def test_equal_content_from_another_version_is_a_conflict(world: World) -> None:
+    world.run()
+    DeltaTable(str(world.raw)).optimize.compact()
+    with pytest.raises(Conflict, match="already wrote other content to table") as refused:
+        world.run(raw_version=2)
+    assert "raw_version 2" in str(refused.value)
+    assert "raw_version 1" in str(refused.value)
+
+
+def test_an_altered_data_file_is_noticed_before_the_manifest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def altered(place: Place, *rest: Any) -> None:
+        real(place, *rest)
+        if place.name.name == "examples":
+            file = next(world.curated.rglob("*.parquet"))
+            content = bytearray(file.read_bytes())
+            content[100] ^= 1
+            file.write_bytes(content)
+
+    real = delta_log.commit_once
+    monkeypatch.setattr(delta_log, "commit_once", altered)
+    with pytest.raises(IntegrityError, match="is not what was written"):
+        world.run()
+    assert not world.evidence.documents
+
+
+def test_lost_rows_are_noticed_before_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = judge.curated
+    monkeypatch.setattr(
+        judge, "curated", lambda *args, **kwargs: real(*args, **kwargs).where("year <> 2020")
+    )
+    with pytest.raises(IntegrityError, match="rows were lost or doubled") as refused:
+        world.run()
+    assert "66 rows" in str(refused.value)
+    assert not DeltaTable.is_deltatable(str(world.curated))
+
+
+def _crash(*_: Any) -> None:
+    raise KeyboardInterrupt
