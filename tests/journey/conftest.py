@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Environment:
 
     state: Path
     scientist: dict[str, str]
+    _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    _roles: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
     def command(
         self, module: str, *words: str, role: dict[str, str] | None = None
@@ -43,8 +46,23 @@ class Environment:
         )
 
     def client(self, service: str, keys: dict[str, str] | None = None) -> Any:
-        """A plain boto3 client: the data scientist's, or another identity's."""
+        """The plain boto3 client of the data scientist, or of another identity.
+
+        It is created once and closed by `close`: a client that only the garbage collector ends can
+        leave a socket open, which is a ResourceWarning.
+        """
         variables = keys or self.scientist
+        which = (service, variables["AWS_ACCESS_KEY_ID"])
+        if which not in self._clients:
+            self._clients[which] = self._new_client(service, variables)
+        return self._clients[which]
+
+    def close(self) -> None:
+        """Close all clients."""
+        for client in self._clients.values():
+            client.close()
+
+    def _new_client(self, service: str, variables: dict[str, str]) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.scientist["AWS_ENDPOINT_URL"],
@@ -61,7 +79,12 @@ class Environment:
         return {name.upper(): value for name, value in key.items()}
 
     def role(self, name: str) -> dict[str, str]:
-        """The keys of one of the stack's roles."""
+        """The keys of one of the stack's roles, of one session."""
+        if name not in self._roles:
+            self._roles[name] = self._assume(name)
+        return self._roles[name]
+
+    def _assume(self, name: str) -> dict[str, str]:
         arn = f"arn:aws:iam::000000000000:role/governed-finetune-local-{name}"
         keys = self.client("sts", self.root).assume_role(RoleArn=arn, RoleSessionName="test")[
             "Credentials"
@@ -72,13 +95,13 @@ class Environment:
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
 
-    @property
+    @cached_property
     def admin(self) -> WorkspaceClient:
         """The workspace's administrator."""
         identity = json.loads((self.state / "workspace" / "admin.json").read_text())
         return self._workspace(identity["client_id"], identity["client_secret"])
 
-    @property
+    @cached_property
     def workspace(self) -> WorkspaceClient:
         """The workspace as the data scientist sees it."""
         return self._workspace(
@@ -212,13 +235,17 @@ def first_run(
 
 
 @pytest.fixture(scope="session")
-def environment(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Environment:
+def environment(
+    first_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> Iterator[Environment]:
     """The environment that the first run left running."""
     state, ended = first_run
     assert ended.returncode == 0, ended.stdout + ended.stderr
     exports = local(state, "env").stdout
     pairs = (line.removeprefix("export ").partition("=") for line in exports.splitlines())
-    return Environment(state, {name: value.strip("'") for name, _, value in pairs})
+    found = Environment(state, {name: value.strip("'") for name, _, value in pairs})
+    yield found
+    found.close()
 
 
 @dataclass

@@ -2,6 +2,7 @@
 remains, no data is lost.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -103,8 +104,9 @@ def versions(state: Path) -> int:
     """How many commits the raw table has; root may look."""
     key = json.loads((state / "aws" / "root.json").read_text())
     endpoint = f"http://127.0.0.1:{State(state).load().ports['aws']}"
-    s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint, **key)
-    listed = s3.list_objects_v2(
-        Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/"
-    )
+    client = boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint, **key)
+    with contextlib.closing(client) as s3:
+        listed = s3.list_objects_v2(
+            Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/"
+        )
     return sum(entry["Key"].endswith(".json") for entry in listed["Contents"])

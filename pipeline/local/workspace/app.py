@@ -58,7 +58,7 @@ class Server:
         self._tracking = Tracking(workspace.settings)
 
     def application(self) -> ASGIApp:
-        """Return the application: its routes, in the order in which they are matched."""
+        """Return the ASGI application; it injects faults if the settings enable them."""
         app = Starlette(
             routes=[*self._oauth(), *self._json(), *self._files(), *self._mlflow()],
             exception_handlers={HTTPException: _unknown_path},

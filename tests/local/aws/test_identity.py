@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 import uuid
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -198,14 +197,13 @@ def test_a_key_without_its_secret_has_no_rights(server, service, key):
     root = server.root
     names = {"root": root["aws_access_key_id"]}
     keys = {"aws_access_key_id": names.get(key, key), "aws_secret_access_key": "test"}
-    client = boto3.client(service, region_name="us-east-1", endpoint_url=server.endpoint, **keys)
     call = {"sts": "get_caller_identity", "s3": "list_buckets", "sagemaker": "list_pipelines"}[
         service
     ]
     with pytest.raises(
         ClientError, match=r"Signature|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClient"
     ):
-        getattr(client, call)()
+        getattr(server.client(service, **keys), call)()
 
 
 @pytest.mark.parametrize(

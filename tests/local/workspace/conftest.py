@@ -41,6 +41,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
             wait_for(f"{aws.endpoint}/_ministack/ready", process)
             aws.set_up()
             yield aws
+            aws.close()
         finally:
             process.terminate()
             process.wait(20)
@@ -116,7 +117,7 @@ def workspace(
 
 @pytest.fixture(scope="module")
 def admin(workspace: Workspace) -> WorkspaceClient:
-    return workspace.admin()
+    return workspace.admin
 
 
 @pytest.fixture

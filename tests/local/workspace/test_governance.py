@@ -49,7 +49,7 @@ def test_a_reader_gets_keys_for_that_table_and_no_other_place(
     assert table.location == f"s3://{BUCKET}/raw/filings"
     keys = access.credential()
     s3 = aws.client("s3", keys.access_key_id, keys.secret_access_key, keys.session_token)
-    aws.storage().put_object(Bucket=BUCKET, Key="raw/filings/part-0", Body=b"text")
+    aws.storage.put_object(Bucket=BUCKET, Key="raw/filings/part-0", Body=b"text")
     assert s3.get_object(Bucket=BUCKET, Key="raw/filings/part-0")["Body"].read() == b"text"
     for call in (
         lambda: s3.put_object(Bucket=BUCKET, Key="raw/filings/part-1", Body=b""),
@@ -72,7 +72,7 @@ def test_a_refusal_names_principal_object_and_missing_privilege(
     workspace: Workspace, missing: str, securable: Any, expected: str
 ) -> None:
     catalog = catalog_for(workspace, READER)
-    permit(workspace.admin(), catalog.principal, securable, remove=[missing])
+    permit(workspace.admin, catalog.principal, securable, remove=[missing])
     with pytest.raises(AccessDenied) as refusal:
         catalog.read_access(catalog.table(FILINGS))
     text = str(refusal.value)
@@ -101,7 +101,7 @@ def test_a_missing_table_is_none_for_find_and_an_error_for_get(
 def test_a_row_filter_refuses_reading_the_files_whole(workspace: Workspace) -> None:
     body = {"row_filter": {"function_name": "edgar.raw.mine", "input_column_names": []}}
     path = "/api/2.1/unity-catalog/tables/edgar.raw.filings"
-    admin = workspace.admin()
+    admin = workspace.admin
     admin.api_client.do("PATCH", path, body=body)
     try:
         with pytest.raises(AccessDenied, match=r"edgar\.raw\.filings(.|\n)*a row filter"):

@@ -49,7 +49,7 @@ def test_a_missing_or_foreign_token_is_unauthenticated(
 def test_an_expired_token_is_unauthenticated(start_workspace: Workspace, tmp_path: Path) -> None:
     workspace = start_workspace(tmp_path, "--token-ttl-seconds", "0")
     client = workspace.client("pat-like", "unused")
-    admin = workspace.admin()
+    admin = workspace.admin
     token = admin.config.authenticate()["Authorization"]
     assert client is not admin
     answer = requests.get(

@@ -215,7 +215,7 @@ def test_where_duplicates_are_refused_the_second_edge_exists_already(
 ) -> None:
     workspace = start_workspace(tmp_path, "--lineage-duplicates", "refuse")
     fill(workspace)
-    admin = workspace.admin()
+    admin = workspace.admin
     name = metadata(admin)
     create(admin, FILINGS, job(name))
     with pytest.raises(AlreadyExists):

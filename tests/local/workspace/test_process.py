@@ -54,13 +54,13 @@ def _slowness() -> float:
 def test_up_after_down_continues(start_workspace: Workspace, tmp_path: Path) -> None:
     first = start_workspace(tmp_path)
     fill(first)
-    admin = first.admin()
+    admin = first.admin
     token = admin.config.authenticate()
     table = admin.tables.get("edgar.raw.filings")
     metastore = admin.metastores.summary().metastore_id
     first.stop()
     second = start_workspace(tmp_path)
-    admin = second.admin()
+    admin = second.admin
     assert admin.tables.get("edgar.raw.filings") == table
     assert admin.metastores.summary().metastore_id == metastore
     assert [found.name for found in admin.external_locations.list()] == ["raw", "curated"]
@@ -70,11 +70,11 @@ def test_up_after_down_continues(start_workspace: Workspace, tmp_path: Path) -> 
 
 def test_a_kill_loses_nothing_that_was_answered(start_workspace: Workspace, tmp_path: Path) -> None:
     first = start_workspace(tmp_path)
-    admin = first.admin()
+    admin = first.admin
     admin.catalogs.create("kept")
     first.process.kill()
     first.process.wait()
-    assert start_workspace(tmp_path).admin().catalogs.get("kept").name == "kept"
+    assert start_workspace(tmp_path).admin.catalogs.get("kept").name == "kept"
 
 
 def test_a_lost_credentials_file_is_made_again(start_workspace: Workspace, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_lost_credentials_file_is_made_again(start_workspace: Workspace, tmp_p
     second = start_workspace(tmp_path)
     after = json.loads((second.folder / "admin.json").read_text())
     assert before["client_id"] == after["client_id"]
-    assert second.admin().current_user.me().user_name == after["client_id"]
+    assert second.admin.current_user.me().user_name == after["client_id"]
     with pytest.raises(ValueError, match="invalid_client"):
         second.client(before["client_id"], before["client_secret"]).current_user.me()
 
@@ -261,7 +261,7 @@ def test_a_tracking_server_that_never_starts_is_unavailable(
     start_workspace: Workspace, tmp_path: Path
 ) -> None:
     workspace = start_workspace(tmp_path, "--tracking-wait-seconds", "0.5")
-    headers = workspace.admin().config.authenticate()
+    headers = workspace.admin.config.authenticate()
     path = f"{workspace.host}/api/2.0/mlflow/experiments/search"
     answer = requests.get(path, params={"max_results": 1}, headers=headers, timeout=10)
     assert (answer.status_code, answer.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")

@@ -87,7 +87,7 @@ def tracked(
 
 @pytest.fixture(scope="module")
 def admin(tracked: Workspace) -> WorkspaceClient:
-    return tracked.admin()
+    return tracked.admin
 
 
 @pytest.fixture(scope="module")

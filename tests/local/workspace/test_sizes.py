@@ -141,7 +141,7 @@ def test_a_folder_has_as_many_pages_as_it_needs(aws: Aws, monkeypatch: pytest.Mo
     """A run's artifacts and a folder of the Files API, with pages of two files instead of a
     thousand.
     """
-    folder, s3 = "WorkspaceInternal/Mlflow/Artifacts/7/Runs/r/artifacts", aws.storage()
+    folder, s3 = "WorkspaceInternal/Mlflow/Artifacts/7/Runs/r/artifacts", aws.storage
     for name in ("a", "b", "c", "d/inner", "e"):
         s3.put_object(Bucket=BUCKET, Key=f"workspace/files/{folder}/{name}", Body=b"1")
     monkeypatch.setattr(files, "_PAGE", 2)

@@ -159,7 +159,7 @@ def test_a_lost_answer_leaves_one_run_and_no_value_twice(
 def test_without_can_edit_the_log_has_the_remedy_and_with_it_metrics_are_written(
     tracked: Workspace, train: Principal
 ) -> None:
-    admin = tracked.admin()
+    admin = tracked.admin
     experiment = f"/Users/{admin.current_user.me().user_name}/governed"
     admin.experiments.create_experiment(experiment)
     refused = finished(run_of(tracked, train, "job-3", experiment), 1)
@@ -217,7 +217,7 @@ def test_an_experiment_needs_an_absolute_path_in_an_own_folder(
 def test_a_deleted_principal_is_reported_once(tracked: Workspace) -> None:
     gone = new_principal(tracked)
     gone.client.current_user.me()
-    tracked.admin().service_principals.delete(gone.id)
+    tracked.admin.service_principals.delete(gone.id)
     tracker = finished(run_of(tracked, gone, "job-4"), 1)
     assert "was rejected by the workspace" in tracker.problems[0]
     assert "check that the service principal and its OAuth secret exist" in tracker.problems[0]

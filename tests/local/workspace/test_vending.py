@@ -33,7 +33,7 @@ OWN, OTHER = "raw/filings/part-0", "raw/filings_other/part-0"
 @pytest.fixture(scope="module", autouse=True)
 def files(aws: Aws, workspace: Workspace) -> None:
     """Two objects whose prefixes differ by a suffix only, written with the storage role."""
-    s3 = aws.storage()
+    s3 = aws.storage
     for key in (OWN, OTHER):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"governed")
 
@@ -179,7 +179,7 @@ def test_a_vended_key_expires_at_its_expiration_time(
 ) -> None:
     workspace = start_workspace(tmp_path, "--vended-ttl-seconds", "2")
     fill(workspace)
-    admin = workspace.admin()
+    admin = workspace.admin
     before = time.time()
     vended = table_credentials(admin, uc.TableOperation.READ)
     assert before < vended.expiration_time / 1000 <= before + 4
@@ -194,7 +194,7 @@ def test_without_external_access_nothing_is_vended(
 ) -> None:
     workspace = start_workspace(tmp_path, "--no-external-access")
     fill(workspace)
-    admin = workspace.admin()
+    admin = workspace.admin
     assert admin.metastores.summary().external_access_enabled is False
     with pytest.raises(
         DatabricksError, match="UNITY_CATALOG_EXTERNAL_GENERATE_TABLE_CREDENTIALS_DENIED"

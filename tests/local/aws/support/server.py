@@ -47,6 +47,7 @@ class Server:
     outputs: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     _keys: dict[str, dict[str, str]] = field(default_factory=dict)
+    _clients: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     eventually = staticmethod(eventually)
 
@@ -56,6 +57,7 @@ class Server:
 
     def start(self) -> float:
         """Start the server; return the seconds until it was ready."""
+        self.forget_clients()
         began = time.monotonic()
         command = [sys.executable, "-m", "pipeline.local.aws", "--port", str(self.port)]
         command += ["--state", str(self.state), "--repository", str(self.repository)]
@@ -72,13 +74,13 @@ class Server:
             "ready": True,
             "endpoint": self.endpoint,
         }
-        self._keys.clear()
         return time.monotonic() - began
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the server; return its exit code."""
         assert self.process is not None
         assert self.process.stdout is not None
+        self.forget_clients()
         self.process.send_signal(number)
         code = self.process.wait(30)
         self.process.stdout.close()
@@ -98,14 +100,32 @@ class Server:
         return self._keys[role]
 
     def client(self, service: str, role: str = "root", **keys: str) -> Any:
-        """Return a boto3 client of that role; its answers are checked against botocore's models."""
+        """Return the boto3 client of a role, or of other keys, as `boto3.client` names them.
+
+        It is created once and closed when the server stops: a client that only the garbage
+        collector ends can leave a socket open, which is a ResourceWarning.
+        """
+        which = (service, role, *keys.values())
+        if which not in self._clients:
+            self._clients[which] = self._new_client(service, keys or self.keys(role))
+        return self._clients[which]
+
+    def forget_clients(self) -> None:
+        """Close all clients; the next ones have new sessions of their roles."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._keys.clear()
+
+    def _new_client(self, service: str, keys: dict[str, str]) -> Any:
+        """Return a client whose answers are checked against botocore's models."""
         config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         client = boto3.client(
             service,
             region_name="us-east-1",
             endpoint_url=self.endpoint,
             config=config,
-            **(keys or self.keys(role)),
+            **keys,
         )
         if service in ("sagemaker", "emr-serverless"):
             client.meta.events.register(f"before-parse.{service}", check_answer)

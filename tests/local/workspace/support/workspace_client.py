@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,24 @@ class Aws:
 
     endpoint: str
     control_plane: dict[str, str] = field(default_factory=dict, repr=False)
+    _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str, *keys: str) -> Any:
-        """A boto3 client, as root or with the given access key, secret key and session token."""
+        """The boto3 client of root, or of an access key, secret key and session token.
+
+        It is created once and closed by `close`: a client that only the garbage collector ends can
+        leave a socket open, which is a ResourceWarning.
+        """
+        if (service, *keys) not in self._clients:
+            self._clients[service, *keys] = self._new_client(service, *keys)
+        return self._clients[service, *keys]
+
+    def close(self) -> None:
+        """Close all clients."""
+        for client in self._clients.values():
+            client.close()
+
+    def _new_client(self, service: str, *keys: str) -> Any:
         session = boto3.session.Session(*(keys or ("test", "test")), region_name="us-east-1")
         return session.client(service, endpoint_url=self.endpoint)
 
@@ -87,6 +103,7 @@ class Aws:
             credentials.session_token,
         )
 
+    @cached_property
     def storage(self) -> Any:
         """S3 as the storage role: what only the control plane can become."""
         sts = self.client("sts", *self.control_plane.values())
@@ -144,11 +161,14 @@ class Workspace:
     folder: Path
     process: subprocess.Popen[bytes]
 
+    @cached_property
     def admin(self) -> WorkspaceClient:
+        """The first admin's client."""
         known = json.loads((self.folder / "admin.json").read_text())
         return self.client(known["client_id"], known["client_secret"])
 
     def client(self, client_id: str, client_secret: str) -> WorkspaceClient:
+        """A new client, which requests a new token."""
         config = Config(
             host=self.host,
             client_id=client_id,
@@ -184,7 +204,7 @@ def new_principal(
     workspace: Workspace, grants: dict[Securable, Sequence[str]] | None = None
 ) -> Principal:
     """Somebody with these rights and no others."""
-    admin = workspace.admin()
+    admin = workspace.admin
     made = admin.service_principals.create(display_name=f"somebody-{secrets.token_hex(4)}")
     secret = str(admin.service_principal_secrets_proxy.create(str(made.id)).secret)
     client_id = str(made.application_id)
@@ -212,7 +232,7 @@ def permit(
 
 def fill(workspace: Workspace) -> None:
     """Storage, a catalog with three schemas, and one table, all owned by the admin."""
-    admin = workspace.admin()
+    admin = workspace.admin
     admin.storage_credentials.create(
         "storage", aws_iam_role=uc.AwsIamRoleRequest(role_arn=STORAGE_ROLE)
     )
