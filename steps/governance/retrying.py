@@ -166,7 +166,10 @@ class Attempts:
         """Return the error that ends this call, with attempts, time and the requested pause."""
         text = f"{failure.cause} (attempt {self.count}, after {self._spent:.0f} s)"
         if failure.asked_seconds is not None:
-            budget = f"{max(self.seconds_left, 0):.0f} s are left of the {self._policy.seconds:.0f} s for this call"
+            budget = (
+                f"{max(self.seconds_left, 0):.0f} s are left of the "
+                f"{self._policy.seconds:.0f} s for this call"
+            )
             text = f"{text}; the service asked to wait {failure.asked_seconds:.0f} s, {budget}"
         return Unanswered(text, retry_after_seconds=failure.asked_seconds)
 

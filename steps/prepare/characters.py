@@ -50,7 +50,8 @@ def _signs(*numbers: int) -> str:
 
 # What may be written behind a real letter: quotation marks, dashes, dots, spaces, trade marks,
 # footnote signs.
-_BEHIND_LETTERS = {0x82, 0x84, 0x85, 0x86, 0x87, 0x91, 0x92, 0x94, 0x96, 0x97, 0x99, 0x9B, 0xA0, 0xA9, 0xAA, 0xAE,
+_BEHIND_LETTERS = {0x82, 0x84, 0x85, 0x86, 0x87, 0x91, 0x92, 0x94, 0x96, 0x97, 0x99, 0x9B, 0xA0,
+    0xA9, 0xAA, 0xAE,
                    0xB0, 0xB2, 0xB3, 0xB7, 0xB9, 0xBA, 0xBB}  # fmt: skip
 _REST = {*range(0x80, 0xC0)}
 _RARE = _REST - _BEHIND_LETTERS
@@ -98,7 +99,8 @@ _CUT_SHORT = re.compile(
 _MEANT = ("—", "”", "", "à")
 _ENTITY = re.compile(
     r"&(?:amp;)*(?:#(\d{1,7}(?=;)|\d{2,7}|[xX][0-9a-fA-F]{2,6});?|([A-Za-z][A-Za-z0-9]{1,31});"
-    r"|(nbsp)|(amp|lt|gt|quot|copy|reg|sect|para|middot|[lr][sd]?quo|[mn]dash|bull|hellip|trade)(?![A-Za-z0-9=;]))"
+    "|(nbsp)|(amp|lt|gt|quot|copy|reg|sect|para|middot|[lr][sd]?quo|[mn]dash|bull|hellip"
+    "|trade)(?![A-Za-z0-9=;]))"
 )
 _ANY_CASE = {"nbsp", "rsquo", "lsquo", "rdquo", "ldquo", "mdash", "ndash", "bull", "hellip", "sect"}
 _PAGE_END = re.compile(r"([.!?:][\"'”’)]*)?[ \r\n]*\x0c[\r\n]*")

@@ -52,7 +52,8 @@ def text(array: pa.Array, name: str) -> pa.Array:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     tests = (
-        pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary,
+        pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
+        pa.types.is_large_binary,
         pa.types.is_binary_view, pa.types.is_fixed_size_binary,
     )  # fmt: skip
     return any(test(kind) for test in tests)

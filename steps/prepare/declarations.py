@@ -36,7 +36,8 @@ _RANDOM_PREFIXES = "delta.randomizefileprefixes"
 # Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any
 # other of theirs is refused.
 _KNOWN = (
-    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", TEXT_TYPE,
+    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.",
+    "delta.columnMapping.", TEXT_TYPE,
 )  # fmt: skip
 _ACTED_UPON = ("delta.", "__")
 
@@ -88,7 +89,8 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
             and not _other_paths(declared.properties)
         )
         raise Conflict(
-            f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
+            f"table {place.name} declares what the delta engine delta-rs cannot honour, "
+            "nothing was written",
             expected="a table that any writer may append plain rows to",
             got=", ".join([*found, *(f"writer feature {name}" for name in features)]),
             do="choose another CuratedTable"
@@ -109,7 +111,8 @@ def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> 
     require_columns(place, schema, declared)
     if found := _other_paths(declared.properties):
         raise Conflict(
-            f"table {place.name} declares what the delta engine unity-connector cannot honour, nothing was written",
+            f"table {place.name} declares what the delta engine unity-connector cannot "
+            "honour, nothing was written",
             expected=f"a table with its data files in folders {PARTITION}=…",
             got=", ".join(found),
             do="choose another CuratedTable",
@@ -151,7 +154,8 @@ def require_rules(place: Place, there: Sequence[Rule], checked_against: Sequence
     """
     if tuple(there) != tuple(checked_against):
         raise Conflict(
-            f"the rules of table {place.name} changed while rows were prepared for it, nothing was committed",
+            f"the rules of table {place.name} changed while rows were prepared for it, "
+            "nothing was committed",
             expected=_listed(checked_against),
             got=_listed(there),
             do="start the job again",

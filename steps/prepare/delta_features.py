@@ -11,7 +11,8 @@ change them unseen. The list for Spark's Delta is that of delta-spark 4.0.0, fou
 # Reader features whose rows our own reading of the Parquet files gives truly, as long as no file
 # needs the features of `BY_SCAN`.
 FROM_FILES = frozenset({
-    "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck", "variantShredding",
+    "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck",
+    "variantShredding",
     "variantShredding-preview", "variantType", "variantType-preview",
 })  # fmt: skip
 # Reader features that need delta-rs's own scan, and those of the above that this scan refuses.
@@ -24,7 +25,8 @@ NOT_BY_SCAN = frozenset(
 # honour: `checkConstraints`, `generatedColumns`, `invariants`, and `columnMapping`, with which
 # delta-rs commits but writes no physical names.
 DELTA_RS_APPENDS = frozenset({
-    "appendOnly", "changeDataFeed", "checkConstraints", "columnMapping", "deletionVectors", "generatedColumns", "invariants",
+    "appendOnly", "changeDataFeed", "checkConstraints", "columnMapping", "deletionVectors",
+    "generatedColumns", "invariants",
     "timestampNtz", "v2Checkpoint", "variantType", "variantType-preview",
 })  # fmt: skip
 # The writer version that stands for identity columns, which delta-rs does not write [PROTOCOL.md,
@@ -36,7 +38,9 @@ NEWEST_READER = 3
 NEWEST_WRITER = 7
 
 SPARK_APPENDS = DELTA_RS_APPENDS | frozenset({
-    "allowColumnDefaults", "checkpointProtection", "clustering", "domainMetadata", "icebergCompatV1",
-    "icebergCompatV2", "identityColumns", "inCommitTimestamp", "rowTracking", "typeWidening", "typeWidening-preview",
+    "allowColumnDefaults", "checkpointProtection", "clustering", "domainMetadata",
+    "icebergCompatV1",
+    "icebergCompatV2", "identityColumns", "inCommitTimestamp", "rowTracking", "typeWidening",
+    "typeWidening-preview",
     "vacuumProtocolCheck", "variantShredding-preview",
 })  # fmt: skip

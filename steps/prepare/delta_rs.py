@@ -159,7 +159,8 @@ class DeltaRsStore:
         )
         if (got := sum(file.rows or 0 for file in files)) != rows:
             raise IntegrityError(
-                f"table {place.name} was not committed: rows were lost or doubled while it was written",
+                f"table {place.name} was not committed: rows were lost or doubled while it "
+                "was written",
                 expected=f"{rows} rows",
                 got=f"{got} rows",
                 do="run again; if it happens again the engine is not deterministic",

@@ -25,7 +25,8 @@ from steps.prepare.delta_io import Place
 
 _CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
 _UNREAD = re.compile(  # likewise
-    r"Unsupported: (?:Feature '(?P<feature>[^']*)' is not supported|Unsupported minimum reader version (?P<version>\d+))"
+    "Unsupported: (?:Feature '(?P<feature>[^']*)' is not supported"
+    r"|Unsupported minimum reader version (?P<version>\d+))"
 )
 _CHECKPOINT = re.compile(r"([0-9]{20})[.]checkpoint[.].*")
 
@@ -94,7 +95,8 @@ def above_newest(place: Place, version: int, newest: int) -> NotFound:
 def log_deleted(place: Place, version: int, *, oldest: int, newest: int) -> NotFound:
     """The refusal of a version that the log no longer reaches."""
     return NotFound(
-        f"version {version} of table {place.name} can no longer be read: its log entries were deleted (log retention)",
+        f"version {version} of table {place.name} can no longer be read: its log entries were "
+        "deleted (log retention)",
         expected="the commits up to this version, or a checkpoint before it",
         got=f"a log that begins at version {oldest}",
         do=f"choose a RawTableVersion from {oldest} to {newest}; -1 reads the newest",
@@ -114,18 +116,21 @@ def storage(doing: str) -> Iterator[None]:
     except (DeltaError, OSError, pa.ArrowException) as error:
         if _CATALOG_MANAGED in str(error):
             raise GovernanceError(
-                f"the table is a catalog-managed table, which the delta engine delta-rs cannot open: {doing}",
+                "the table is a catalog-managed table, which the delta engine delta-rs "
+                f"cannot open: {doing}",
                 expected="a table whose commits are all in its own log",
                 got="the table feature catalogManaged",
                 do="choose another table, or the delta engine unity-connector",
             ) from error
         if unread := _UNREAD.search(str(error)):
             raise GovernanceError(
-                f"the table uses Delta features that the delta engine delta-rs does not read: {doing}",
+                "the table uses Delta features that the delta engine delta-rs does not read: "
+                f"{doing}",
                 expected=f"reader versions up to {NEWEST_READER}, and no other features than "
                 f"{', '.join(sorted(FROM_FILES | BY_SCAN))}",
                 got=unread["feature"] or f"reader version {unread['version']}",
-                do="use the delta engine unity-connector if its Spark knows them, or rewrite the table without them",
+                do="use the delta engine unity-connector if its Spark knows them, or rewrite "
+                "the table without them",
             ) from error
         raise storage_error(doing, error) from error
 

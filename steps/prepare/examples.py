@@ -60,7 +60,8 @@ SCHEMA = pa.schema(
     ]
 )
 _OF_THE_FILING = (
-    "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing", "filing_id", "section_sha256",
+    "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing",
+    "filing_id", "section_sha256",
 )  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")

@@ -162,14 +162,20 @@ class Job:
         companies = len(found.companies)
         return GovernanceError(
             "the examples cannot be split into train and eval, no example was written",
-            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no company may be in both splits",
-            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk factors; "
+            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no "
+            "company may be in both splits",
+            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk "
+            "factors; "
             f"rejected: {found.explained() or 'nothing'}",
-            do=f"{self._where_rejected(found, version)}correct the raw table, or give one with filings of more companies",
+            do=f"{self._where_rejected(found, version)}correct the raw table, or give one "
+            "with filings of more companies",
         )
 
     def _where_rejected(self, found: Survey, version: int) -> str:
         if not found.rejected:
             return ""
-        where = f"table {self._rejected_table} version {version} (execution_id {self.arguments.execution_id})"
+        where = (
+            f"table {self._rejected_table} version {version} (execution_id "
+            f"{self.arguments.execution_id})"
+        )
         return f"see the rejected rows in {where}; "

@@ -29,7 +29,10 @@ _CUT_END = (
     rf"(?i)<(?:{_BLOCKS}|{_LINES}|{_CELLS}|{_INLINE})\s+[a-z_:.-]+\s*=\s*[\"'][^<>\n]{{0,200}}$"
 )
 _CUT_START = r"""(?i)^[a-z_:;.\s0-9"'=%#,()-]{0,400}["']\s*/?>"""
-_LEFT = rf"(?i)</?(?:ix|xbrli?|us-gaap):|<(?:{_BLOCKS}|{_INLINE})\s+(?:style|class|align|href|face|size|id)\s*="
+_LEFT = (
+    rf"(?i)</?(?:ix|xbrli?|us-gaap):|<(?:{_BLOCKS}|{_INLINE})\s+(?:style|class|align|href"
+    r"|face|size|id)\s*="
+)
 
 
 def removed(text: pl.Expr) -> pl.Expr:

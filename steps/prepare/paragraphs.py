@@ -13,7 +13,8 @@ _BULLET = r"^(?:[•·▪◦●■○‣\u2013\u2014*o-]|\([a-z0-9ivx]{1,4}\))$"
 _OPENING_BULLET = r"^(?:[•·▪◦●■○‣]\s*|[*–—-]\s+)"
 _PAGE_NUMBER = r"(?i)^(?:page\s*)?[-–—\s]*(?:[a-z]-)?(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:of \d+)?$"
 _FURNITURE = (
-    r"(?i)^(?:table of contents|index|form 10-[kq]|part [iv]+|back to (?:top|contents)|\(?continued\)?"
+    "(?i)^(?:table of contents|index|form 10-[kq]|part [iv]+|back to (?:top|contents)"
+    r"|\(?continued\)?"
     r"|item\s+\d+[ab]?\.?\s+.{0,40}\(?continued\)?)\.?$"
 )
 _RULE = r"^[-–—_=*.\s]{3,}$"

@@ -97,7 +97,8 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
         found.unasked.append(f"who owns model {name}")
     if owner != principal and is_individual(owner) and principal != UNKNOWN:
         found.wrong(
-            f"model {name} belongs to {owner}, and only its owner may set an alias (Register acts as {principal})",
+            f"model {name} belongs to {owner}, and only its owner may set an alias (Register "
+            f"acts as {principal})",
             f"choose another ModelName, or make `{principal}` the model's owner",
         )
     if owner in (principal, ""):

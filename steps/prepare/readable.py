@@ -54,7 +54,8 @@ def require_own_files(place: Place, paths: Sequence[str] | frozenset[str]) -> No
     strays = sorted(path for path in paths if below(place.location, path) is None)
     if strays:
         raise GovernanceError(
-            f"table {place.name} is a shallow clone, which cannot be read: its log names files of another table",
+            f"table {place.name} is a shallow clone, which cannot be read: its log names "
+            "files of another table",
             expected=f"files below {place.location}",
             got=f"{len(strays)} of {len(paths)} files elsewhere, the first {strays[0][:200]}",
             do="choose the table that it was cloned from as RawTable, or make a deep clone",
@@ -130,7 +131,8 @@ def by_scan(place: Place, table: DeltaTable) -> bool:
 
 def _deleted(place: Place, wanted: Version, gone: Sequence[str], *, do: str) -> NotFound:
     return NotFound(
-        f"version {wanted.number} of table {place.name} can no longer be read: its files were deleted (VACUUM)",
+        f"version {wanted.number} of table {place.name} can no longer be read: its files were "
+        "deleted (VACUUM)",
         expected=f"{len(wanted.paths)} files",
         got=f"{len(gone)} of them deleted, the first {gone[0][:200]}",
         do=do,

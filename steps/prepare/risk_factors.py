@@ -23,31 +23,49 @@ _SHORTEST_RUN_IN_REST = 120
 
 # What makes a sentence a risk: something may happen, or something bad is named.
 _RISK = (
-    r"(?i)\b(?:may|might|could|can|cannot|will|would|if|unless|risks?|risky|subject to|depend\w*|rely|relies|reliance|reliant"
-    r"|adverse\w*|harm\w*|fail\w*|unable|inability|difficult\w*|loss|losses|los[et]|uncertain\w*|volatil\w*|fluctuat\w*"
-    r"|compet\w+|expos\w+|vulnerab\w+|impair\w*|disrupt\w*|limit\w*|litigation|claims|regulat\w*|decline\w*|dilut\w*"
-    r"|challeng\w*|delay\w*|costly|restrict\w*|breach\w*|threat\w*|shortage\w*|not be able|no assurance"
+    r"(?i)\b(?:may|might|could|can|cannot|will|would|if|unless|risks?|risky|subject to"
+    r"|depend\w*|rely|relies|reliance|reliant"
+    r"|adverse\w*|harm\w*|fail\w*|unable|inability|difficult\w*|loss|losses|los[et]"
+    r"|uncertain\w*|volatil\w*|fluctuat\w*"
+    r"|compet\w+|expos\w+|vulnerab\w+|impair\w*|disrupt\w*|limit\w*|litigation|claims"
+    r"|regulat\w*|decline\w*|dilut\w*"
+    r"|challeng\w*|delay\w*|costly|restrict\w*|breach\w*|threat\w*|shortage\w*|not be able"
+    "|no assurance"
     r"|significant(?:ly)? (?:influence|affect))\b"
 )
-_MAY = r"(?i)\b(?:may|might|could|can|cannot|will|would|depends?|dependent|subject to|rely|risks?|exposed)\b"
+_MAY = (
+    r"(?i)\b(?:may|might|could|can|cannot|will|would|depends?|dependent|subject to|rely"
+    r"|risks?|exposed)\b"
+)
 _MONTH = "january|february|march|april|may|june|july|august|september|october|november|december"
 # A sentence that leans on the one before, or speaks of the report, heads nothing.
 _LEANS = (
-    r"(?i)^(?:•|\(?[a-z0-9]{1,2}\)|in addition\b|additionally|however|moreover|furthermore|further,|also,|as a result"
-    r"|accordingly|therefore|consequently|thus|for (?:example|instance|these reasons)|similarly|likewise|nevertheless|finally"
-    r"|in particular|in some|in (?:fiscal|the past|recent|many|certain|such|this|that|order to|general|the event)\b"
-    rf"|on (?:{_MONTH})\b|during |these |this |those |such |any (?:of |such |one)|some of |most of |many of these"
-    r"|we (?:also|believe|have also|cannot assure|can give no|caution)|there can be no|to the extent|although we|while we"
+    r"(?i)^(?:•|\(?[a-z0-9]{1,2}\)|in addition\b|additionally|however|moreover|furthermore"
+    "|further,|also,|as a result"
+    "|accordingly|therefore|consequently|thus|for (?:example|instance|these reasons)"
+    "|similarly|likewise|nevertheless|finally"
+    "|in particular|in some|in (?:fiscal|the past|recent|many|certain|such|this|that|order to"
+    r"|general|the event)\b"
+    rf"|on (?:{_MONTH})\b|during |these |this |those |such |any (?:of |such |one)|some of "
+    "|most of |many of these"
+    "|we (?:also|believe|have also|cannot assure|can give no|caution)|there can be no"
+    "|to the extent|although we|while we"
     r"|among other|other (?:risks|factors)|the following|even if|see |refer to|specifically)"
 )
 _REPORT = (
-    r"(?i)following (?:risk|factor|discussion|description|are)|risk factors|described (?:below|above|elsewhere)"
-    r"|this (?:annual|quarterly)? ?(?:report|form)|form 10-[kq]|forward-looking|actual results (?:could|may|might) differ"
-    r"|discussed below|include the following|not required to provide|investment in (?:our|the) .{0,40}\binvolves"
+    "(?i)following (?:risk|factor|discussion|description|are)|risk factors"
+    "|described (?:below|above|elsewhere)"
+    "|this (?:annual|quarterly)? ?(?:report|form)|form 10-[kq]|forward-looking"
+    "|actual results (?:could|may|might) differ"
+    "|discussed below|include the following|not required to provide"
+    r"|investment in (?:our|the) .{0,40}\binvolves"
     r"|set forth (?:below|above)"
 )
 _ENDS = r"[.!?][\"'”’)]*$"
-_SECOND_LEANS = r"[.!?]\s+(?:In addition|However|Moreover|Furthermore|As a result|For example|These|This|Such)\b"
+_SECOND_LEANS = (
+    r"[.!?]\s+(?:In addition|However|Moreover|Furthermore|As a result|For example"
+    r"|These|This|Such)\b"
+)
 # Full stops that end no sentence; while one is looked for they are held by another character of the
 # same length.
 _ABBREVIATION = r"\b(U\.S|Inc|Corp|Co|Ltd|No|St|Mr|Ms|Mrs|Dr|vs|[A-Z])\. "

@@ -99,7 +99,8 @@ def _rows(broken: int) -> str:
 def _refused(place: Place, rule: Rule, got: str) -> GovernanceError:
     return Conflict(
         f"a rule of table {place.name} cannot be evaluated, nothing was written: {rule.name}",
-        expected=f"a condition on the columns that Prepare writes, in the words of this Spark: {rule.expression}",
+        expected="a condition on the columns that Prepare writes, in the words of this "
+        f"Spark: {rule.expression}",
         got=got,
         do="choose another CuratedTable, or ask the table's owner to drop the rule",
     )

@@ -14,19 +14,26 @@ import polars as pl
 
 _LABEL = r"i ?tems?\s*(?:no\.?\s*|#\s*)?"
 _NUMBER = (
-    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(.]?\s*[bcd]\b\)?|i{2,3}\b|iv\b|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
+    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(.]?\s*[bcd]\b\)?"
+    r"|i{2,3}\b|iv\b|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
     r"(?:\s*(?:and|&|,)\s*\d{1,2}[abc]?\b)*"
 )
 _PART = r"(?:part\s+(?:i{1,3}|iv)\b[\s.,:–—-]*)?"
 _LEAD = r"[ *#|\[(•–—-]*"  # a quotation mark before a title makes a reference of it
 _TITLES = (
     r"unresolved\s+(?:sec\s+)?(?:staff\s+)?comments?(?:\s+from\s+(?:the\s+)?(?:sec\s+)?staff)?",
-    r"cyber\s?-?security(?:\s+(?:risk\s+management|disclosures?)(?:,?\s+strategy)?(?:,?\s+and\s+governance)?)?",
+    (
+        r"cyber\s?-?security(?:\s+(?:risk\s+management"
+        r"|disclosures?)(?:,?\s+strategy)?(?:,?\s+and\s+governance)?)?"
+    ),
     r"(?:description\s+of\s+|business\s+and\s+|our\s+)?(?:real\s+)?propert(?:y|ies)|real\s+estate",
     r"legal\s+(?:proceedings?|matters)",
     r"mine\s+safety(?:\s+disclosures?)?",
     r"\W?\s*(?:removed\s+and\s+)?reserved\b\W?|removed\b",
-    r"(?:unregistered\s+sales?|changes\s+in\s+securities|issuer\s+purchases|purchases\s+of\s+equity)\b[^.\n]{0,120}",
+    (
+        r"(?:unregistered\s+sales?|changes\s+in\s+securities|issuer\s+purchases"
+        r"|purchases\s+of\s+equity)\b[^.\n]{0,120}"
+    ),
     r"defaults?\s+(?:up)?on\s+senior\s+securities",
     r"submission\s+of\s+matters\b[^.\n]{0,80}",
     r"executive\s+officers\b[^.\n]{0,60}",
@@ -50,14 +57,22 @@ _SEPARATOR = r"[\s.:;–—)\]|-]*"
 _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
-    r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))",
+    (
+        r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b|[2-6]\.\s*(?:propert|description|legal|mine"
+        "|unregistered|defaults))"
+    ),
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
-    r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
+    (
+        r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item"
+        r"|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])"
+    ),
 )
 _MARK = "\x1e"  # repaired text has no control characters
 _NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything else has, each as a whole line
-    rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
-    r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings|mine\s+safety\s+disclosures"
+    rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments"
+    rf"|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
+    r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings"
+    r"|mine\s+safety\s+disclosures"
     r"|unregistered\s+sales[^.\n]{0,120}|defaults\s+upon\s+senior\s+securities)\W*$)"
 )
 _OWN_LINE = (
@@ -86,14 +101,19 @@ _NOTHING = r"(?i)^[\s.:;,–—)(\]-]*(?:none|not\s+applicable|n/a)\s*(?:[.;)\n]
 _GOES_ON = r"^[\s.:–—\])-]*[a-z,;’”\"']"
 _EMPTY = r"^\W*$"
 _PAGE = r"^[\s.:–—\])-]*\d{1,3}\s*(?:\n|$)"
-_VERB = r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was|were|will|may|see|this|above|below)\b"
+_VERB = (
+    r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was"
+    r"|were|will|may|see|this|above|below)\b"
+)
 _FURNITURE_TAIL = (
     r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of contents|other information))+\s*$"
 )
 _SENTENCE_TAIL = r"[.!?:;•][\"'”’)]*\s*$"
 _REFERRING_TAIL = (
-    r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled|captioned|headings?|captions?"
-    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?|(?:cf|vs|sec|incl)\.)|[,“‘(;\"])[\s,“‘(\"]*$"
+    r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled"
+    "|captioned|headings?|captions?"
+    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?|(?:cf|vs|sec|incl)\.)"
+    r"|[,“‘(;\"])[\s,“‘(\"]*$"
 )
 _LETTERS_LEFT = r"(?i)^[\s\d.:;–—-]*(?:part\s+[iv]+\W*)?$"
 

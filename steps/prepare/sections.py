@@ -56,16 +56,23 @@ _NOTICES = (
     ),
     (
         MISSING,
-        r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)(?:\W*$|\s*[.;,:\n]|\s+(?:to|for|as|at|because|since)\b)",
+        (
+            r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)(?:\W*$|\s*[.;,:\n]"
+            r"|\s+(?:to|for|as|at|because|since)\b)"
+        ),
     ),
 )
 # What a notice consists of: its own sentences, and those that lead to it ("The risks described in
 # our Form 10-K are not …").
 _NOTICE_SENTENCE = (
-    r"(?i)[^.!?\n]*(?:not\s+applicable|^\W*none\b|\bn/a\b|not\s+required|not\s+(?:required|obligated)\s+to\s+provide"
-    r"|smaller\s+reporting|material(?:ly)?\s+(?:changes?|changed|updates?)|by\s+reference|risk\s+factors|item\s+1a\b|10-[kq]\b"
-    r"|(?:annual|quarterly|this)\s+report|report\s+to\s+(?:share|stock)holders|(?:caption|heading)s?\b"
-    r"|only\s+risks|(?:currently|presently)\s+(?:un)?known|not\s+(?:currently|presently)|immaterial|forward-looking"
+    r"(?i)[^.!?\n]*(?:not\s+applicable|^\W*none\b|\bn/a\b|not\s+required"
+    r"|not\s+(?:required|obligated)\s+to\s+provide"
+    r"|smaller\s+reporting|material(?:ly)?\s+(?:changes?|changed|updates?)|by\s+reference"
+    r"|risk\s+factors|item\s+1a\b|10-[kq]\b"
+    r"|(?:annual|quarterly|this)\s+report|report\s+to\s+(?:share|stock)holders"
+    r"|(?:caption|heading)s?\b"
+    r"|only\s+risks|(?:currently|presently)\s+(?:un)?known|not\s+(?:currently|presently)"
+    "|immaterial|forward-looking"
     r"|carefully\s+consider)[^.!?\n]*[.!?]?"
 )
 

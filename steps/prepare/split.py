@@ -31,8 +31,10 @@ def eval_bound(companies: Collection[str], *, fraction: float, seed: int) -> str
     if len(ranks) < FEWEST_COMPANIES:
         raise GovernanceError(
             "the examples cannot be split into train and eval, nothing was written",
-            expected="risk factors of at least two companies, because no company may be in both splits",
-            got=f"{len(ranks)} {'company' if len(ranks) == 1 else 'companies'} with usable risk factors",
+            expected="risk factors of at least two companies, because no company may be in "
+            "both splits",
+            got=f"{len(ranks)} {'company' if len(ranks) == 1 else 'companies'} with usable "
+            "risk factors",
             do="give a raw table with filings of more companies",
         )
     return ranks[min(max(1, int(len(ranks) * fraction)), len(ranks) - 1) - 1]

@@ -44,7 +44,8 @@ def require_columns(place: Place, schema: TableSchema, declared: "Declared") -> 
     ]
     if declared.partition_columns != (PARTITION,):
         different.append(
-            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}"
+            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by "
+            f"{PARTITION}"
         )
     if different:
         raise Conflict(

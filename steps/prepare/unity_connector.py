@@ -218,7 +218,8 @@ def _counted(place: Place, entry: dict[str, Any], content: Content) -> None:
     got = (entry.get("operationMetrics") or {}).get("numOutputRows")
     if got is None or int(got) != content.rows:
         raise IntegrityError(
-            f"table {place.name} holds other rows than were counted; without a manifest, no step reads them",
+            f"table {place.name} holds other rows than were counted; without a manifest, no "
+            "step reads them",
             expected=f"{content.rows} rows",
             got=f"{got} rows in version {entry['version']}",
             do="start a new execution; if it happens again the engine is not deterministic",

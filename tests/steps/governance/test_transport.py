@@ -33,9 +33,13 @@ from tests.steps.governance.faked_clock import START, FakedClock
 from tests.steps.governance.troubled_server import Answer, Troubled, serving
 
 NAME = UcName.parse("edgar.raw.filings")
-TABLE = '{"table_id": "1", "storage_location": "s3://b/raw", "data_source_format": "DELTA", "full_name": "a.b.c"}'
+TABLE = (
+    '{"table_id": "1", "storage_location": "s3://b/raw", "data_source_format": "DELTA", '
+    '"full_name": "a.b.c"}'
+)
 VENDED = (
-    '{"aws_temp_credentials": {"access_key_id": "a", "secret_access_key": "s", "session_token": "t"},'
+    '{"aws_temp_credentials": {"access_key_id": "a", "secret_access_key": "s", '
+    '"session_token": "t"},'
     ' "expiration_time": 1900000000000}'
 )
 PASSING = [0, 408, 429, 500, 502, 503, 504]
@@ -170,7 +174,10 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(
 def test_a_final_refusal_is_not_repeated(
     workspace: Workspace, server: Troubled, clock: FakedClock, status: int
 ) -> None:
-    body = '{"error_code": "X", "message": "Unexpected error: Please try again later or try a faster operation."}'
+    body = (
+        '{"error_code": "X", "message": "Unexpected error: Please try again later or try a '
+        'faster operation."}'
+    )
     server.script = [Answer(status, body)]  # databricks-sdk repeats what has such a text
     with pytest.raises(GovernanceError) as error:
         Catalog(workspace).table(NAME)
@@ -320,7 +327,10 @@ def test_fields_of_other_types_are_a_typed_error(
     "body",
     [
         '{"aws_temp_credentials": "text"}',
-        '{"aws_temp_credentials": {"access_key_id": 1, "secret_access_key": "s", "session_token": "t"}}',
+        (
+            '{"aws_temp_credentials": {"access_key_id": 1, "secret_access_key": "s", '
+            '"session_token": "t"}}'
+        ),
         VENDED.replace("1900000000000", '"soon"'),
         VENDED.replace("1900000000000", "null"),
         VENDED.replace("1900000000000", "1e300"),

@@ -84,7 +84,8 @@ def run(
         spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
         spark.sql("CREATE SCHEMA IF NOT EXISTS curated")
         spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'"
+            f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION "
+            f"'{folder / 'raw'}'"
         )
     prepared = [
         Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(times)

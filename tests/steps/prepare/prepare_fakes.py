@@ -20,7 +20,8 @@ from steps.governance.names import UcName
 from steps.prepare.arguments import Arguments
 
 RAW_COLUMNS = (
-    "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc", "filename", "item_1a",
+    "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc",
+    "filename", "item_1a",
     "part_2_item_1a",
 )  # fmt: skip
 RAW_SCHEMA = pa.schema([(name, pa.string()) for name in RAW_COLUMNS])
@@ -146,7 +147,8 @@ _SUBJECTS = (
 )
 _OUTCOMES = ("harm our revenue", "reduce our margins", "delay our products", "increase our costs")
 _WORDS = (
-    "demand", "price", "quarter", "contract", "market", "region", "plant", "product", "license", "order", "employee", "system",
+    "demand", "price", "quarter", "contract", "market", "region", "plant", "product", "license",
+    "order", "employee", "system",
     "audit", "supply", "credit",
 )  # fmt: skip
 
@@ -162,8 +164,10 @@ def section(company: str, factors: int = 4, *, seed: int = 0) -> str:
         subject, outcome = draw.choice(_SUBJECTS), draw.choice(_OUTCOMES)
         lines.append(f"Our dependence on {subject} at {company} may {outcome} in case {number}.")
         sentences = (
-            f"The {draw.choice(_WORDS)} of our {draw.choice(_WORDS)} depends on the {draw.choice(_WORDS)} of {subject}, and a "
-            f"{draw.choice(_WORDS)} of {draw.randint(2, 90)} percent would change our {draw.choice(_WORDS)}."
+            f"The {draw.choice(_WORDS)} of our {draw.choice(_WORDS)} depends on the "
+            f"{draw.choice(_WORDS)} of {subject}, and a "
+            f"{draw.choice(_WORDS)} of {draw.randint(2, 90)} percent would change our "
+            f"{draw.choice(_WORDS)}."
             for _ in range(5)
         )
         lines.append(" ".join(sentences))

@@ -61,11 +61,16 @@ def plain_table(
     pq.write_table(pa.table({"a": ["x", "y"]}), location / "part.parquet")
     field = {"name": "a", "type": "string", "nullable": True, "metadata": {}}
     actions = [
-        {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}},
-        {"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [], "createdTime": 1,
-                      "schemaString": json.dumps({"type": "struct", "fields": [field]}), "configuration": configuration or {}}},
-        {"add": {"path": "part.parquet", "partitionValues": {}, "size": (location / "part.parquet").stat().st_size,
-                 "modificationTime": 1, "dataChange": True, "stats": json.dumps({"numRecords": 2})}},
+        {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features,
+            "writerFeatures": features}},
+        {"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}},
+            "partitionColumns": [], "createdTime": 1,
+                      "schemaString": json.dumps({"type": "struct", "fields": [field]}),
+                      "configuration": configuration or {}}},
+        {"add": {"path": "part.parquet", "partitionValues": {},
+            "size": (location / "part.parquet").stat().st_size,
+                 "modificationTime": 1, "dataChange": True,
+                 "stats": json.dumps({"numRecords": 2})}},
     ]  # fmt: skip
     (location / "_delta_log" / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)))
 
@@ -246,7 +251,10 @@ def _has_set(spark: "SparkSession") -> bool:
 @pytest.mark.parametrize(
     "text",
     [
-        "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>",
+        (
+            "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: "
+            "<Code>AccessDenied</Code>"
+        ),
         "Generic S3 error: error sending request, status: 401",
         "Generic S3 error: <Code>ExpiredToken</Code>",
     ],

@@ -262,8 +262,8 @@ def test_a_schema_that_prepare_may_not_see_is_a_warning(
         assert refusal(embedded, workspace) == ""
     (warning,) = warnings(caplog)
     assert (
-        "whether schema edgar.models is there (User does not have USE SCHEMA on Schema 'edgar.models'.)"
-        in warning
+        "whether schema edgar.models is there (User does not have USE SCHEMA on Schema "
+        "'edgar.models'.)" in warning
     )
 
 

@@ -74,8 +74,8 @@ def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(
         with pytest.raises(NotFound) as refused:
             STORE.resolve_version(place(location), version)
         assert (
-            f"version {version} of table edgar.raw.filings can no longer be read: its files were deleted (VACUUM)"
-            in str(refused.value)
+            f"version {version} of table edgar.raw.filings can no longer be read: its files "
+            "were deleted (VACUUM)" in str(refused.value)
         )
         assert "versions 2 to 3 can be read" in str(refused.value)
     assert STORE.resolve_version(place(location), 2) == 2
@@ -178,7 +178,8 @@ def test_a_log_that_names_files_of_another_table_is_a_shallow_clone(
 @pytest.mark.parametrize(
     "hint",
     [
-        None, "", "{", "null", "[]", '{"version": "x"}', '{"version": -5, "size": 3}', '{"version": 1, "size": 3}',
+        None, "", "{", "null", "[]", '{"version": "x"}', '{"version": -5, "size": 3}',
+        '{"version": 1, "size": 3}',
         '{"version": 3, "size": 3}', '{"version": 5, "size": 3}', '{"version": 6, "size": 3}',
         '{"version": 1000000000000000, "size": 3}', '{"version": 3, "parts": 5, "size": 3}',
     ],
