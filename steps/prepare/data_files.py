@@ -61,13 +61,13 @@ def writing(
 
 
 def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
-    """Write one whole file, however large it is, or leave none.
+    """Write one whole file of any size; after a fault no file is left.
 
     delta-rs's stream accepts `bytes` only. pyarrow's buffered stream copies small writes and passes
     them on as `bytes`, but it passes a write that fills its buffer on as an Arrow buffer. So the
     content goes in slices smaller than that buffer.
 
-    Closing the stream completes the upload, whatever was written before. So after a fault the
+    Closing the stream completes the upload, even of a part of the content. So after a fault the
     stream is detached and never closed: a folder's temporary file is removed, and a multipart
     upload of S3 has no object before it is completed.
     """

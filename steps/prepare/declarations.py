@@ -1,9 +1,9 @@
-"""What the owner of a table declared, and what of it an append can honour.
+"""The declarations of a table's owner, and which of them an append can honour.
 
-docs/data.md has the table of it.
+    rules = checked(place, EXAMPLES, of(table))   # refuses by name what delta-rs cannot honour
+    rules                                         # what every row must hold (row_rules.py)
 
-    rules = checked(place, EXAMPLES, of(table))       # refuses by name what delta-rs cannot honour
-    rules                                             # what every row must hold: `steps.prepare.row_rules`
+docs/data.md lists them in a table.
 
 Columns are compared by name and type. A comment, a default and any other metadata that Delta does
 not act upon changes no data.

@@ -1,11 +1,12 @@
 """The interface of the job to Delta tables, `DeltaStore`, with one adapter per engine.
 
-    delta_rs.DeltaRsStore              here and on any Spark: Arrow tasks and delta-rs, per-table credentials
-    unity_connector.ConnectorStore     on EMR: Spark's own Delta behind UCSingleCatalog, which renews credentials
+    delta_rs.DeltaRsStore              # on any Spark: Arrow tasks and delta-rs, keys of one table
+    unity_connector.ConnectorStore     # on EMR: Spark's own Delta, UCSingleCatalog renews the keys
 
-Both have the same contract. A version is resolved once and then read exactly. An execution has at most
-one commit per table, whatever is repeated: `append` looks for it first, takes it for its own if the
-content is equal, and says `Conflict` if not. Nothing is visible before the commit.
+Both have the same contract. A version is resolved once and then read exactly. An execution has at
+most one commit per table, even if the job is repeated: `append` first looks for a commit of this
+execution. If its content is equal, `append` returns it; if not, it raises `Conflict`. Nothing is
+visible before the commit.
 """
 
 import json
@@ -23,9 +24,8 @@ from steps.prepare.schemas import TableSchema
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROWS_PER_FILE = (
-    20_000  # of the curated table: about 40 MB of examples, which one task holds in memory
-)
+# Of the curated table: about 40 MB of examples, which one task holds in memory.
+ROWS_PER_FILE = 20_000
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,9 @@ class DeltaStore(Protocol):
         """Return the number of rows of that version in the log, or None if the log lacks it."""
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """These columns of all rows of that version, in no particular order: as text (`steps.prepare.column_text`), or in a type
-        that is read as the same text.
+        """Return these columns of all rows of that version, in no particular order.
+
+        A column is text (`steps.prepare.column_text`), or has a type that is read as the same text.
 
         Raises:
             GovernanceError: the table uses Delta features that would be read wrongly.

@@ -58,7 +58,8 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
                 place.name,
                 type(error).__name__,
             )
-            time.sleep(random.uniform(1, 3) * _COMMIT_WAIT_SECONDS)  # noqa: S311 - no secret: spreads writers
+            spread = random.uniform(1, 3)  # noqa: S311 - not a secret: it spreads the writers
+            time.sleep(spread * _COMMIT_WAIT_SECONDS)
     raise Unavailable(
         f"table {place.name} took no commit",
         expected=f"a free version within {_COMMIT_ATTEMPTS} attempts",

@@ -1,4 +1,4 @@
-"""Raw filings, checked one by one: either usable, as a list of risk factors, or rejected with a reason.
+"""Check raw filings one by one: usable, as a list of risk factors, or rejected with a reason.
 
     examine(batch)      # pa.RecordBatch of raw rows -> pa.RecordBatch with SCHEMA, row for row
 
@@ -38,12 +38,10 @@ SCHEMA = pa.schema(
         ("year", pa.int32()),
         ("section", pa.string()),
         ("filing_id", pa.string()),  # null for a rejected filing
-        ("section_sha256", pa.string()),  # whatever the case of its letters
+        ("section_sha256", pa.string()),  # the same for upper and lower case
         ("exact_sha256", pa.string()),
-        (
-            "left_out",
-            pa.string(),
-        ),  # the later items that the section ran on into, in words; null: none
+        # The later items that the section ran on into, in words; null: none.
+        ("left_out", pa.string()),
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
@@ -58,7 +56,7 @@ _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 
 
 def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Check every raw row; rows come out in the order they came in."""
+    """Check every raw row; the order of the rows stays the same."""
     columns, unreadable = _texts(batch)
     raw = pl.DataFrame(
         {**columns, "unreadable": unreadable},
