@@ -35,7 +35,7 @@ def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem"
 def writing(
     location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema
 ) -> Task:
-    """A task that writes its rows as one Parquet file and reports path, size, sha256 and rows.
+    """Return a task that writes its rows as one Parquet file; it reports path, size, sha256, rows.
 
     The file is named by its content: a repeated task overwrites its own file with the same bytes
     and leaves no orphan.
@@ -86,7 +86,7 @@ def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
 
 
 def parquet(table: pa.Table, schema: TableSchema) -> bytes:
-    """The rows in one order, as the bytes of a Parquet file."""
+    """Return the rows, sorted, as the bytes of a Parquet file."""
     import pyarrow.parquet as pq
 
     columns = table.select(schema.file_arrow.names).cast(schema.file_arrow)
@@ -97,7 +97,7 @@ def parquet(table: pa.Table, schema: TableSchema) -> bytes:
 
 
 def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> Task:
-    """A task that reads files back as bytes and reports what is really there."""
+    """Return a task that reads files back and reports their real path, size, sha256 and rows."""
 
     def read_back(numbers: Batches) -> Batches:
         import pyarrow.parquet as pq

@@ -73,7 +73,7 @@ def year(text: str) -> tuple[int | None, str | None]:
 
 
 def _readings(text: str) -> list[date | None] | None:
-    """Every day that the text may mean, null for one that does not exist.
+    """Return every day that the text may mean, None for one that does not exist.
 
     None: not a form we know.
     """

@@ -73,7 +73,7 @@ def of(table: DeltaTable) -> Declared:
 
 
 def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
-    """The rules for rows of a table that delta-rs may append to.
+    """Return the rules for rows of a table that delta-rs may append to.
 
     Raises:
         Conflict: something else is declared that an append would not honour.
@@ -100,9 +100,9 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
 
 
 def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
-    """The rules for rows of a table that Spark's Delta may append to.
+    """Return the rules for rows of a table that Spark's Delta may append to.
 
-    It refuses itself what it cannot write.
+    Spark's Delta itself refuses the tables that it cannot write.
 
     Raises:
         Conflict: the table has other columns, or Spark would write its files where Train does not
@@ -121,16 +121,14 @@ def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> 
 
 
 def rules(declared: Declared) -> tuple[Rule, ...]:
-    """What every row must hold.
+    """Return the rules that every row must satisfy.
 
-    NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard.
+    NULL breaks a CHECK constraint, as in Delta and unlike the SQL standard.
     """
     found: list[Rule] = []
     for column in declared.fields:
-        name, metadata = (
-            column["name"],
-            column.get("metadata") or {},
-        )  # one of Prepare's names, which need no quotes
+        # The name is one of Prepare's columns, which need no quotes.
+        name, metadata = column["name"], column.get("metadata") or {}
         if not column.get("nullable", True):
             found.append(Rule(f"NOT NULL of column {name}", f"{name} IS NOT NULL"))
         if "delta.invariants" in metadata:
@@ -147,7 +145,7 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
 
 
 def require_rules(place: Place, there: Sequence[Rule], checked_against: Sequence[Rule]) -> None:
-    """The table's rules are still those that the rows were checked against.
+    """Require that the table's rules are still those that the rows were checked against.
 
     Raises:
         Conflict: they are not.
@@ -201,9 +199,9 @@ def _other_paths(properties: Mapping[str, str]) -> list[str]:
 
 
 def _values(properties: Mapping[str, str], name: str) -> list[str]:
-    """What a property is set to, in small letters.
+    """Return the values of a property in lower case.
 
-    More than one value where its name is there in several spellings.
+    A property has several values if its name occurs in several spellings.
     """
     return sorted({value.lower() for key, value in properties.items() if key.lower() == name})
 

@@ -25,7 +25,8 @@ NOT_BY_SCAN = frozenset(
 # the last, delta-rs commits but writes no physical names.
 DELTA_RS_APPENDS = frozenset({
     "appendOnly", "changeDataFeed", "checkConstraints", "columnMapping", "deletionVectors",
-    "generatedColumns", "invariants", "timestampNtz", "v2Checkpoint", "variantType", "variantType-preview",
+    "generatedColumns", "invariants", "timestampNtz", "v2Checkpoint", "variantType",
+    "variantType-preview",
 })  # fmt: skip
 # The writer version that means identity columns, which delta-rs does not write [PROTOCOL.md,
 # "Writer Version Requirements"].

@@ -66,11 +66,11 @@ class Provenance:
     template: str
 
     def metadata(self) -> dict[str, str]:
-        """The commit's metadata; values are text, as Delta keeps them."""
+        """Return the commit's metadata; values are text, as Delta keeps them."""
         return {name: str(value) for name, value in vars(self).items()}
 
     def user_metadata(self) -> str:
-        """The same as Delta's `userMetadata`, which every engine can read."""
+        """Return the same as Delta's `userMetadata`, which every engine can read."""
         return json.dumps(self.metadata(), sort_keys=True)
 
 
@@ -78,7 +78,7 @@ class Provenance:
 class Rule:
     """A condition that the owner of a table declared for its rows.
 
-    `expression` is Spark SQL; a row holds it if it is true.
+    `expression` is Spark SQL; a row satisfies the rule if it is true.
     """
 
     name: str

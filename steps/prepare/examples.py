@@ -3,8 +3,8 @@
     write(batch)      # pa.RecordBatch of kept filings -> one with SCHEMA, one row per risk factor
 
 The answer is extractive: it is text of the filing, not of this project or another model. The
-template has a version, which the manifest names. Each change of its words needs a new version, which
-gives new example ids.
+template has a version, which the manifest names. Each change of its words needs a new version,
+which gives new example ids.
 """
 
 import hashlib

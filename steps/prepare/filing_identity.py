@@ -2,8 +2,8 @@
 
     checked.with_columns(accession=accession()).with_columns(filing_id=filing_id())
 
-Two rows with one identity are the same filing, loaded twice. A file name does not identify a filing:
-many filings share one.
+Two rows with one identity are the same filing, loaded twice. A file name does not identify a
+filing: many filings share one.
 """
 
 import hashlib

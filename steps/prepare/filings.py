@@ -87,7 +87,7 @@ def _none() -> pa.RecordBatch:
 
 
 def _texts(batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], pa.Array]:
-    """The columns as valid UTF-8, and per row the names of those that were not (null: none)."""
+    """Return the columns as valid UTF-8, and per row the invalid columns (null: none)."""
     columns: dict[str, pa.Array] = {}
     unreadable: list[list[str]] = [[] for _ in range(batch.num_rows)]
     for name in (*REQUIRED, *OPTIONAL):
@@ -118,7 +118,7 @@ def _decoded(array: pa.Array, name: str, unreadable: list[list[str]]) -> pa.Arra
 
 
 def _checked(raw: pl.DataFrame) -> pl.DataFrame:
-    """Canonical fields, the section's text, and the first reason against the row."""
+    """Return canonical fields, the section's text, and the first reason against the row."""
     fields = raw.with_columns(_fields(raw)).with_columns(pl.col("filing_type").str.to_uppercase())
     fields = fields.with_columns(_days(fields["filing_date"]) + _years(fields["period_of_report"]))
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
@@ -152,7 +152,7 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def _fields(raw: pl.DataFrame) -> list[pl.Series]:
-    """The short columns on one line, cleaned together, so that each pattern is compiled once."""
+    """Clean the short columns together, each on one line, so that a pattern is compiled once."""
     whole = pl.concat([raw[name].alias("text") for name in _FIELDS]).to_frame()
     line = (
         cleaned(pl.col("text"))

@@ -1,9 +1,9 @@
 """A filing's section as clean paragraphs: page furniture removed, bullets and broken lines joined.
 
-    paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))     # one row per paragraph: row, paragraph
+    paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))   # one row per paragraph: row, paragraph
 
-EDGAR text was printed before it was text: page numbers and running heads come between two halves of
-a sentence, and a bullet has a separate line. The text is cleaned (characters.py) and has one
+EDGAR's texts come from printed pages: page numbers and running heads come between two halves of a
+sentence, and a bullet has a separate line. The text is cleaned (characters.py) and has one
 paragraph a line (wrapped.py) before.
 """
 
@@ -53,7 +53,7 @@ def _is_furniture() -> pl.Expr:
 
 
 def _is_running_head() -> pl.Expr:
-    """A short line without a full stop that the section repeats."""
+    """Return whether a line is short, has no full stop and is repeated in the section."""
     line = pl.col("paragraph")
     short = (
         (line.str.len_chars() <= _HEAD_MAX_CHARACTERS)

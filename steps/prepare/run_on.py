@@ -1,10 +1,10 @@
 """Cut sections that run on: an extraction can miss the next item's title and append Items 1B to 3.
 
-    ended(texts)        # pl.Series of section texts -> pl.DataFrame with `text` and `left_out` (null: nothing was)
+    ended(texts)        # pl.Series of section texts -> pl.DataFrame with `text` and `left_out`
 
-The section ends where the next item's title has its own line, or begins a sentence of its own. A
-sentence that refers to "Item 2", and a table of contents at the section's start, end nothing. Texts
-are cleaned and unwrapped before.
+`left_out` is null if nothing was cut. The section ends where the next item's title has its own line
+or begins a sentence. A sentence that refers to "Item 2" does not end it, nor does a table of
+contents at the section's start. The texts must be cleaned (characters.py) and unwrapped (wrapped.py).
 """
 
 from functools import reduce
@@ -51,9 +51,9 @@ _TITLES = (
 _TITLE = "(?:" + "|".join(_TITLES) + r")"
 _SEPARATOR = r"[\s.:;–—)\]|-]*"
 
-# Looked for first, each by itself, because so they cost almost nothing: a line that begins with an
-# item, the one title that needs no number, an item at the very start, and an item behind a
-# sentence.
+# Quick tests that select the texts for the full search, each a separate and cheap pattern: a line
+# that begins with an item, the one title that needs no number, an item at the very start, and an
+# item behind a sentence.
 _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
@@ -68,7 +68,8 @@ _MAY_RUN_ON = (
     ),
 )
 _MARK = "\x1e"  # repaired text has no control characters
-_NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything else has, each as a whole line
+# Titles without the word "Item" that hardly occur as other text, each as a whole line.
+_NUMBER_ONLY = (
     rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments"
     rf"|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
     r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings"
@@ -123,7 +124,7 @@ _SHOWN = 60  # characters of the title in `left_out`
 
 
 def ended(texts: pl.Series) -> pl.DataFrame:
-    """Each text up to the next item's title, and what was left out of it, in words."""
+    """Return each text up to the next item's title, and a description of the rest."""
     whole = pl.DataFrame(
         {"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)}
     )
@@ -157,7 +158,7 @@ def _cut(marked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_title() -> pl.Expr:
-    """Is the piece the next item's, by its own first line and by what is written before it?"""
+    """Return whether a piece begins the next item: by its first line and the text before it."""
     piece, tail = pl.col("piece"), pl.col("piece").shift().over("row").fill_null("")
     tail = tail.str.replace(_FURNITURE_TAIL, "")
     rest = piece.str.replace(_TITLED, "")
@@ -182,8 +183,8 @@ def _is_title() -> pl.Expr:
     bare = piece.str.contains(rf"^{_LEAD}\d")
     in_list = piece.str.contains(_LIST_BEGINS).cum_sum().shift().over("row").fill_null(0) > 0
     titled = titled & (~bare | nothing | (ended & ~in_list))
-    # A fragment before the title makes a reference of it, but not where the item says "None." or
-    # the next title follows.
+    # After a fragment of a sentence the title is a reference, unless the item consists of "None."
+    # or the next title follows.
     next_title = rest.str.contains(_EMPTY) & titled.shift(-1).over("row").fill_null(value=False)
     return (titled & (nothing | next_title | ~tail.str.contains(_REFERRING_TAIL))) | (
         (named | piece.str.contains(_BARE)) & ended
@@ -214,9 +215,9 @@ def _from_the_title(pieces: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_words(left: pl.Expr) -> pl.Expr:
-    """`Item 1B.
+    """Return the start and the length of what was left out, or null if it is empty.
 
-    Unresolved Staff Comments … (12345 characters)`; null where nothing was left out.
+    For example `Item 1B. Unresolved Staff Comments … (12345 characters)`.
     """
     whole = left.str.join("")
     shown = (

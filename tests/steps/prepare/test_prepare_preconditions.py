@@ -102,7 +102,7 @@ def test_a_schema_or_catalog_that_is_not_there_is_named(
 ) -> None:
     text = refusal(embedded, workspace, model_name=UcName.parse(name))
     assert text.startswith(f"Register would refuse model {name}, nothing was read")
-    assert f"there is no schema {missing} for the model" in text
+    assert f"schema {missing} of the model does not exist" in text
 
 
 def test_the_process_refuses_before_it_reads_and_its_last_line_is_the_refusal(
@@ -123,7 +123,7 @@ def test_everything_that_is_wrong_is_in_one_message(
 ) -> None:
     with changed(embedded, "register", "schema", "edgar.raw", remove=["SELECT"]):
         text = refusal(embedded, workspace, model_name=UcName.parse("edgar.modles.x"))
-    assert "there is no schema edgar.modles" in text
+    assert "schema edgar.modles of the model does not exist" in text
     assert "lacks SELECT on" in text
     assert "correct ModelName" in text
     assert "GRANT SELECT ON" in text

@@ -126,7 +126,7 @@ CASES: dict[str, list[Case]] = {
         Case(f"{ITEM} 9\nItem 1B. Unresolved Staff Comments 20\nItem 2. Properties 21\n{SECTION}",
             (FIRST,)),
     ],
-    "A notice with risk factors beside it (\"except as set forth below\", \"in addition to the "
+    "A notice followed by risk factors (\"except as set forth below\", \"in addition to the "
     "factors in our Form 10-K\")": [
         Case(f"{ITEM}\n{words} {NOTICE}\n{FIRST}\n{BODY}\n{SECOND}\n{OTHER}", (FIRST,))
         for words in ("Except as set forth below,", "Other than as follows,",
