@@ -85,8 +85,8 @@ _CUT_SHORT = re.compile(
 _MEANT = ("—", "”", "", "à")
 _ENTITY = re.compile(
     r"&(?:amp;)*(?:#(\d{1,7}(?=;)|\d{2,7}|[xX][0-9a-fA-F]{2,6});?|([A-Za-z][A-Za-z0-9]{1,31});"
-    "|(nbsp)|(amp|lt|gt|quot|copy|reg|sect|para|middot|[lr][sd]?quo|[mn]dash|bull|hellip"
-    "|trade)(?![A-Za-z0-9=;]))"
+    "|(nbsp)|(amp|lt|gt|quot|copy|reg|sect|para|middot|[lr][sd]?quo|[mn]dash|bull|hellip|trade)"
+    "(?![A-Za-z0-9=;]))"
 )
 _ANY_CASE = {"nbsp", "rsquo", "lsquo", "rdquo", "ldquo", "mdash", "ndash", "bull", "hellip", "sect"}
 _PAGE_END = re.compile(r"([.!?:][\"'”’)]*)?[ \r\n]*\x0c[\r\n]*")

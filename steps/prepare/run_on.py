@@ -4,7 +4,8 @@
 
 `left_out` is null if nothing was cut. The section ends where the next item's title has its own line
 or begins a sentence. A sentence that refers to "Item 2" does not end it, nor does a table of
-contents at the section's start. The texts must be cleaned (characters.py) and unwrapped (wrapped.py).
+contents at the section's start. The texts must be cleaned (characters.py) and unwrapped
+(wrapped.py).
 """
 
 from functools import reduce
@@ -23,8 +24,8 @@ _LEAD = r"[ *#|\[(•–—-]*"  # a quotation mark before a title makes a refer
 _TITLES = (
     r"unresolved\s+(?:sec\s+)?(?:staff\s+)?comments?(?:\s+from\s+(?:the\s+)?(?:sec\s+)?staff)?",
     (
-        r"cyber\s?-?security(?:\s+(?:risk\s+management"
-        r"|disclosures?)(?:,?\s+strategy)?(?:,?\s+and\s+governance)?)?"
+        r"cyber\s?-?security(?:\s+(?:risk\s+management|disclosures?)"
+        r"(?:,?\s+strategy)?(?:,?\s+and\s+governance)?)?"
     ),
     r"(?:description\s+of\s+|business\s+and\s+|our\s+)?(?:real\s+)?propert(?:y|ies)|real\s+estate",
     r"legal\s+(?:proceedings?|matters)",
@@ -58,13 +59,13 @@ _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
     (
-        r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b|[2-6]\.\s*(?:propert|description|legal|mine"
-        "|unregistered|defaults))"
+        r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b"
+        r"|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))"
     ),
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
     (
-        r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item"
-        r"|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])"
+        r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?"
+        r"(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])"
     ),
 )
 _MARK = "\x1e"  # repaired text has no control characters

@@ -35,7 +35,7 @@ _SERVICE = "META-INF/services/org.apache.spark.sql.sources.DataSourceRegister"
 
 
 def session(folder: Path) -> "SparkSession":
-    """Start classic Spark with the jsoniq wheel's Delta classes, and add the missing service entry."""
+    """Start classic Spark with the jsoniq wheel's Delta classes; add the missing service entry."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable

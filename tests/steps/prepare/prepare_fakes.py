@@ -21,14 +21,16 @@ from steps.prepare.arguments import Arguments
 
 RAW_COLUMNS = (
     "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc",
-    "filename", "item_1a",
-    "part_2_item_1a",
+    "filename", "item_1a", "part_2_item_1a",
 )  # fmt: skip
 RAW_SCHEMA = pa.schema([(name, pa.string()) for name in RAW_COLUMNS])
 
 
 def execution_arn(identifier: str = "abcdefghijkl") -> str:
-    return f"arn:aws:sagemaker:eu-west-1:111122223333:pipeline/governed-finetune/execution/{identifier}"
+    return (
+        "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/governed-finetune/execution/"
+        f"{identifier}"
+    )
 
 
 def arguments(root: Path, **changes: Any) -> Arguments:
@@ -148,8 +150,7 @@ _SUBJECTS = (
 _OUTCOMES = ("harm our revenue", "reduce our margins", "delay our products", "increase our costs")
 _WORDS = (
     "demand", "price", "quarter", "contract", "market", "region", "plant", "product", "license",
-    "order", "employee", "system",
-    "audit", "supply", "credit",
+    "order", "employee", "system", "audit", "supply", "credit",
 )  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_null_in_a_column_that_is_not_null_is_refused_with_column_and_number(
     [
         "no_such_column > 1",
         "no_such_function(cik)",
-        "not sql at all (",
+        "not sql (",
         "length(cik)",
         "count(year) > 0",
         "year > 2000 AND max(year) > 0",
@@ -266,7 +266,8 @@ def test_a_rule_that_is_declared_while_rows_are_staged_is_not_overlooked(
     monkeypatch.setattr(row_rules, "require_held", then_declared)
     with pytest.raises(
         Conflict,
-        match=r"the rules of table edgar\.curated\.examples changed while rows were prepared for it",
+        match=r"the rules of table edgar\.curated\.examples changed while rows were prepared "
+        "for it",
     ):
         world.run()
     assert world.rows() == []

@@ -56,19 +56,19 @@ def frame(spark: "SparkSession", rows: int) -> "DataFrame":
 def plain_table(
     location: Path, features: list[str], *, configuration: dict[str, str] | None = None
 ) -> None:
-    """A one-file table whose protocol asks for these reader features."""
+    """Write a one-file table whose protocol requires these reader features."""
     (location / "_delta_log").mkdir(parents=True)
     pq.write_table(pa.table({"a": ["x", "y"]}), location / "part.parquet")
     field = {"name": "a", "type": "string", "nullable": True, "metadata": {}}
     actions = [
         {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features,
-            "writerFeatures": features}},
+                      "writerFeatures": features}},
         {"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}},
-            "partitionColumns": [], "createdTime": 1,
+                      "partitionColumns": [], "createdTime": 1,
                       "schemaString": json.dumps({"type": "struct", "fields": [field]}),
                       "configuration": configuration or {}}},
         {"add": {"path": "part.parquet", "partitionValues": {},
-            "size": (location / "part.parquet").stat().st_size,
+                 "size": (location / "part.parquet").stat().st_size,
                  "modificationTime": 1, "dataChange": True,
                  "stats": json.dumps({"numRecords": 2})}},
     ]  # fmt: skip
@@ -166,10 +166,9 @@ def test_a_table_with_a_feature_we_do_not_honour_is_refused(
     plain_table(tmp_path / "t", [feature])
     with pytest.raises(GovernanceError) as refused:
         DeltaRsStore(spark).read(place(tmp_path / "t"), 0, ["a"])
-    told = {"catalogManaged": "catalog-managed table"}.get(
-        feature, feature
-    )  # delta-rs refuses that one itself
-    assert told in str(refused.value)
+    # delta-rs itself refuses a catalog-managed table.
+    expected = {"catalogManaged": "catalog-managed table"}.get(feature, feature)
+    assert expected in str(refused.value)
 
 
 @pytest.mark.parametrize("feature", sorted(FROM_FILES))
@@ -195,7 +194,7 @@ def test_a_feature_that_delta_rs_cannot_scan_is_refused_where_a_scan_is_needed(
 
 
 def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> None:
-    """A deletion vector hides rows that still stand in the file."""
+    """A deletion vector hides rows that the file still contains."""
     from tests.steps.prepare.deletion_vector import inline_vector
 
     plain_table(

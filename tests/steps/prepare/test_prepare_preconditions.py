@@ -79,15 +79,15 @@ def changed(
 
 
 def refusal(embedded: Environment, workspace: Workspace, **changes: Any) -> str:
-    """What a run is refused with; nothing where it is not."""
-    told = {
+    """Return the message that refuses a run, or "" if it is not refused."""
+    defaults = {
         "raw_table": UcName.parse("edgar.raw.filings"),
         "curated_table": UcName.parse("edgar.curated.risk_factor_examples"),
         "model_name": UcName.parse(MODEL),
         "register_principal": embedded.seeded.application_ids["register"],
     }
     try:
-        preconditions.check(fakes.arguments(Path("/unused"), **told | changes), workspace)
+        preconditions.check(fakes.arguments(Path("/unused"), **defaults | changes), workspace)
     except GovernanceError as error:
         return str(error)
     return ""

@@ -1,6 +1,6 @@
-"""A run that ends without examples says why, in numbers, and leaves the rejected rows.
+"""A run that ends without examples reports the reasons and their counts, and keeps rejected rows.
 
-A file name is no identity.
+A file name does not identify a filing.
 """
 
 import logging

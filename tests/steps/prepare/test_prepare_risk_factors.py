@@ -61,7 +61,7 @@ def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
         "This report contains statements that may turn out to be wrong.",
         "We also may lose some of our suppliers.",
         "Risks Related to Our Business",
-        "Our headquarters stand in Springfield.",
+        "Our headquarters are in Springfield.",
         "• the loss of one of our customers could harm us.",
     ],
 )

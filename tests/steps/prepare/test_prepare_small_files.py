@@ -133,7 +133,7 @@ def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
 
 @pytest.mark.spark
 def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSession") -> None:
-    """20,000 rows without text, date or name: each has a key of its own, and all come out once."""
+    """20,000 rows without text, date or name: each has a unique key, and each comes out once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     empty = pa.Table.from_pylist(

@@ -36,7 +36,8 @@ def written(
     location: Path, versions: int = 6, *, mode: str = "append", checkpoint: int | None = None
 ) -> Path:
     for version in range(versions):
-        write_deltalake(str(location), pa.table({"cik": [str(version)]}), mode=mode)  # type: ignore[call-overload]
+        rows = pa.table({"cik": [str(version)]})
+        write_deltalake(str(location), rows, mode=mode)  # type: ignore[call-overload]
         if version == checkpoint:
             DeltaTable(str(location)).create_checkpoint()
     return location
@@ -203,7 +204,7 @@ def test_a_wrong_last_checkpoint_is_read_past(
 def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(
     tmp_path: Path, version: int
 ) -> None:
-    """There is no version before it, at which delta-rs would open the table."""
+    """delta-rs would open the table at the version before it, which does not exist."""
     location = written(tmp_path / "t")
     hint = location / "_delta_log" / "_last_checkpoint"
     hint.write_text(json.dumps({"version": 0, "size": 3}))

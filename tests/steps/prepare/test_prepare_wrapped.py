@@ -25,7 +25,7 @@ PARAGRAPHS = (
         "and harm our reputation."
     ),
     (
-        "Hackers have tried to enter our systems. Some of them worked for States. We cannot say "
+        "Hackers have tried to enter our systems. Some of them worked for States. We cannot know "
         "that all of them failed to do so."
     ),
 )
