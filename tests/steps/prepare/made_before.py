@@ -27,7 +27,7 @@ def table(
     properties: dict[str, str] | None = None,
     columns: dict[str, dict[str, Any]] | None = None,
 ) -> Path:
-    """An empty table.
+    """Write an empty table.
 
     `columns` changes a column's field in the log: its metadata, type or nullability.
     """

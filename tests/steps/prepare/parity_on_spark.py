@@ -66,7 +66,7 @@ def session(folder: Path) -> "SparkSession":
 def run(
     folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str
 ) -> dict[str, Any]:
-    """The job in `folder`.
+    """Run the job in `folder`; return its manifest and rows.
 
     The connector repeats it, which must change nothing (the other adapter does so on Sail).
     """
@@ -103,7 +103,7 @@ def run(
 
 
 def main(folder: Path, filings: str) -> None:
-    """Both adapters on the same rows."""
+    """Run both adapters on the same rows."""
     rows = fakes.corpus() if filings == "-" else fakes.real_filings(Path(filings))
     spark = session(folder)
     found = {}

@@ -34,7 +34,7 @@ def execution_arn(identifier: str = "abcdefghijkl") -> str:
 
 
 def arguments(root: Path, **changes: Any) -> Arguments:
-    """A run over tables in `root`."""
+    """Return the arguments of a run over tables in `root`."""
     values: dict[str, Any] = {
         "execution_arn": execution_arn(),
         "raw_table": UcName.parse("edgar.raw.filings"),
@@ -155,7 +155,7 @@ _WORDS = (
 
 
 def section(company: str, factors: int = 4, *, seed: int = 0) -> str:
-    """An Item 1A with standing headings and page furniture."""
+    """Return an Item 1A with headings on separate lines and page furniture."""
     draw = random.Random(f"{company}{seed}")  # noqa: S311 - test data
     lines = [
         "Item 1A. Risk Factors",
@@ -177,7 +177,7 @@ def section(company: str, factors: int = 4, *, seed: int = 0) -> str:
 
 
 def filing(cik: int, year: int, **changes: str | None) -> dict[str, str | None]:
-    """One raw row."""
+    """Return one raw row."""
     values: dict[str, str | None] = {
         "cik": str(cik),
         "company": f"Company {cik} Inc",
@@ -194,7 +194,7 @@ def filing(cik: int, year: int, **changes: str | None) -> dict[str, str | None]:
 
 
 def corpus() -> list[dict[str, str | None]]:
-    """Eight companies, two years each, and one filing for most reasons there are."""
+    """Return filings of eight companies in two years, and one filing for most reasons."""
     rows = [filing(cik, year) for cik in range(1001, 1009) for year in (2020, 2021)]
     rows.append(filing(1001, 2003, item_1a=None))
     rows.append(
@@ -220,7 +220,7 @@ def corpus() -> list[dict[str, str | None]]:
 
 
 def raw_table(location: Path, rows: list[dict[str, str | None]], *, files: int = 2) -> Path:
-    """A raw Delta table of some data files, in one version per file."""
+    """Write a raw Delta table of some data files, in one version per file."""
     size = -(-len(rows) // files) or 1
     for start in range(0, max(len(rows), 1), size):
         write_deltalake(
@@ -232,7 +232,7 @@ def raw_table(location: Path, rows: list[dict[str, str | None]], *, files: int =
 
 
 def real_filings(path: Path) -> list[dict[str, str | None]]:
-    """EDGAR-CRAWLER's JSON lines as raw rows."""
+    """Return EDGAR-CRAWLER's JSON lines as raw rows."""
     with path.open() as lines:
         documents = [json.loads(line) for line in lines]
     return [

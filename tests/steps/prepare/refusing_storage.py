@@ -42,7 +42,7 @@ class Bucket:
 
 @contextmanager
 def storage(*, refused_part: int = 0) -> Iterator[Bucket]:
-    """The server, while the block runs.
+    """Run the server while the block runs.
 
     The part with the number `refused_part` is answered with 400.
     """

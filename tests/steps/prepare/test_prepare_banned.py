@@ -39,7 +39,7 @@ ALLOWED = {
 
 
 def words(source: str) -> set[str]:
-    """Attributes, options and settings that the code names; prose does not count."""
+    """Return the attributes, options and settings that the code names, without prose."""
     found: set[str] = set()
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

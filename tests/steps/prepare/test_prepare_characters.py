@@ -18,7 +18,7 @@ def mend(text: str) -> str:
 
 
 def as_windows(content: bytes) -> str:
-    """As a browser reads it: five bytes have no sign and stay control characters."""
+    """Decode as a browser does: five bytes have no sign and stay control characters."""
     return "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in content)
 
 

@@ -1,4 +1,4 @@
-"""Dates are taken where only one day can be meant; every other text has a reason."""
+"""A date is accepted if only one day can be meant; every other text has a reason."""
 
 from datetime import UTC, date, datetime
 

@@ -39,7 +39,7 @@ class World:
         ).run()  # type: ignore[arg-type]
 
     def refused(self) -> str:
-        """The refusal; nothing was written to either table."""
+        """Run, and return the refusal; check that nothing was written to either table."""
         with pytest.raises(Conflict) as refusal:
             self.run()
         assert not [
@@ -251,7 +251,7 @@ def test_the_rejected_table_is_checked_as_early_as_the_curated_one(
 def test_a_rule_that_is_declared_while_rows_are_staged_is_not_overlooked(
     spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look at the rows and the commit, the owner adds a constraint."""
+    """The owner adds a constraint between the check of the rows and the commit."""
     world = World(spark, tmp_path)
     real = row_rules.require_held
 

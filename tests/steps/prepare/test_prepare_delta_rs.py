@@ -129,7 +129,7 @@ def test_a_commit_that_others_overtake_is_tried_again(
 
 
 def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
-    """Why we look first: the day this fails, our loop may become simpler."""
+    """This is why the loop looks first. If this test fails, the loop may become simpler."""
     properties = CommitProperties(app_transactions=[Transaction("execution", 1)])
     for _ in range(2):
         write_deltalake(
@@ -139,7 +139,7 @@ def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
 
 
 def test_delta_rs_s_history_misnumbers_commits_behind_an_open_table(tmp_path: Path) -> None:
-    """Why we read the log itself: the day this fails, `history()` may be used again."""
+    """This is why the log itself is read. If this test fails, `history()` may be used again."""
     write_deltalake(str(tmp_path), pa.table({"a": ["x"]}))
     opened = DeltaTable(str(tmp_path))
     write_deltalake(str(tmp_path), pa.table({"a": ["y"]}), mode="append")

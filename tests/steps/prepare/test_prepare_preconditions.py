@@ -1,6 +1,6 @@
-"""What Register would refuse is refused by Prepare first, in one message.
+"""Prepare refuses first what Register would refuse, in one message.
 
-What cannot be asked is one warning.
+Questions that got no answer are one warning.
 """
 
 import logging
@@ -33,7 +33,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 @pytest.fixture
 def workspace(embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """The workspace as the prepare principal, by the prepare role."""
+    """Connect to the workspace as the prepare principal, with the prepare role."""
     for name, value in (embedded.variables | embedded.root.lend("prepare")).items():
         monkeypatch.setenv(name, value)
     config = embedded.config
@@ -46,7 +46,7 @@ def workspace(embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Workspa
 
 @pytest.fixture
 def managing(embedded: Environment) -> Iterator[None]:
-    """The prepare principal sees all grants, as where an operator gave it MANAGE."""
+    """Let the prepare principal see all grants, as if an operator had given it MANAGE."""
     with changed(embedded, "prepare", "catalog", "edgar", add=["MANAGE"]):
         yield
 
@@ -61,7 +61,7 @@ def changed(
     add: list[str] | None = None,
     **how: list[str],
 ) -> Iterator[None]:
-    """Rights changed for a while; `remove` names those taken away."""
+    """Change rights while the block runs; `remove` names the removed ones."""
     application_id = embedded.seeded.application_ids[principal]
 
     def change(added: list[str], removed: list[str]) -> None:
@@ -235,7 +235,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_rights_that_the_workspace_does_not_show_are_one_warning_and_no_refusal(
     embedded: Environment, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the grants of docs/architecture.md: prepare may not see what others were granted."""
+    """With the grants of docs/architecture.md, prepare may not see the grants of others."""
     with changed(embedded, "register", "schema", "edgar.models", remove=["CREATE_MODEL"]):
         assert refusal(embedded, workspace) == ""
     (warning,) = warnings(caplog)

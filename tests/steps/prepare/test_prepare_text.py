@@ -162,7 +162,7 @@ CASES: dict[str, list[Case]] = {
 
 
 def run(case: Case) -> tuple[list[dict[str, Any]], set[str]]:
-    """The usable examples, and every reason given."""
+    """Return the usable examples, and every reason given."""
     row = fakes.filing(1001, 2021, item_1a=case.section) | case.fields
     judged = filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     kept = judged.filter(pa.compute.is_null(judged["reason"]))
@@ -172,7 +172,7 @@ def run(case: Case) -> tuple[list[dict[str, Any]], set[str]]:
 
 
 def table() -> dict[str, str]:
-    """Form met -> reason, as the page has them."""
+    """Return the table of the page: form -> reason."""
     page = DOCS.read_text(encoding="utf-8").split("## Text as filings have it")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (.+?) \| .+ \| (.+?) \|$", page, re.MULTILINE)
     return {form: reason for form, reason in rows if form != "form met"}

@@ -230,7 +230,7 @@ def test_a_commit_goes_on_a_log_whose_last_checkpoint_is_wrong(tmp_path: Path) -
 
 
 def test_delta_rs_itself_stops_at_a_hint_without_a_checkpoint(tmp_path: Path) -> None:
-    """Why we open it otherwise: the day this fails, `checkpoint_hint` may go."""
+    """This is why `checkpoint_hint` exists. If this test fails, it may go."""
     location = written(tmp_path / "t")
     (location / "_delta_log" / "_last_checkpoint").write_text(json.dumps({"version": 4, "size": 3}))
     with pytest.raises(Exception, match="_last_checkpoint hint"):

@@ -1,7 +1,4 @@
-"""Lines that were broken by their length are joined.
-
-Lines that end where their author wished stay.
-"""
+"""Lines that were broken because of their length are joined; other line ends stay."""
 
 from textwrap import fill
 
