@@ -167,6 +167,9 @@ class NoTables:
         place.access.storage_options()
         return SimpleNamespace(select=lambda *_: None)
 
+    def require_files(self, place: Any, version: int) -> None:
+        """Every file exists: only the workspace fails here."""
+
     def append(self, frame: Any, place: Any, content: Content) -> Commit:
         place.access.storage_options()
         return Commit(0, 1795323600000, ())
