@@ -14,7 +14,8 @@ from steps.governance.errors import AccessDenied, GovernanceError, Unavailable
 # object_store's wording for S3's 401 and 403. A bare 403 also occurs in file names, which are
 # sha256 digests.
 _DENIED = re.compile(
-    r"status(?: code)?: 40[13]\b|Forbidden|Access ?Denied|ExpiredToken|InvalidToken|permission denied",
+    r"status(?: code)?: 40[13]\b|Forbidden|Access ?Denied|ExpiredToken|InvalidToken"
+    "|permission denied",
     re.IGNORECASE,
 )
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

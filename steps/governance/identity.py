@@ -206,7 +206,8 @@ class _SecretTokens(Refreshable):
                 got="HTTP 200 with other content (not shown)",
                 do="check that the host is the workspace itself, not a proxy or a login page",
             )
-        return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106 - a scheme
+        # S106: "Bearer" is a scheme, not a password.
+        return Token(access_token=token, token_type="Bearer", expiry=expiry)  # noqa: S106
 
 
 def _oauth_error(answer: requests.Response) -> str:

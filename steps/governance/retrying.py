@@ -1,7 +1,7 @@
 """Retries of calls to the workspace: which calls, for how long, and effects with a lost answer.
 
     attempts = Attempts("GET /api/2.1/unity-catalog/tables/edgar.raw.filings", policy)
-    attempts.wait(Failure("HTTP 502"))      # sleeps and returns, or raises Unanswered: the budget is spent
+    attempts.wait(Failure("HTTP 502"))      # sleeps, or raises Unanswered: the budget is spent
     settle(create, present=is_there, doing="register table a.b.c", policy=policy)
 
 Reads are repeated on 408, 429, 5xx, lost connections and time-outs, after pauses that double, each
@@ -109,7 +109,7 @@ def failure_of(status: int, retry_after: str | None, now: datetime) -> Failure |
 
 
 def seconds_asked(retry_after: str | None, now: datetime) -> float | None:
-    """Return the seconds of a `Retry-After` header, or None without a valid one [RFC 9110, 10.2.3]."""
+    """Return the seconds of a `Retry-After` header [RFC 9110, 10.2.3], or None if it is invalid."""
     text = (retry_after or "").strip()
     if re.fullmatch(r"[0-9]{1,15}", text):
         return float(text)
@@ -166,7 +166,10 @@ class Attempts:
         """Return the error that ends this call, with attempts, time and the requested pause."""
         text = f"{failure.cause} (attempt {self.count}, after {self._spent:.0f} s)"
         if failure.asked_seconds is not None:
-            budget = f"{max(self.seconds_left, 0):.0f} s are left of the {self._policy.seconds:.0f} s for this call"
+            budget = (
+                f"{max(self.seconds_left, 0):.0f} s are left of the "
+                f"{self._policy.seconds:.0f} s for this call"
+            )
             text = f"{text}; the service asked to wait {failure.asked_seconds:.0f} s, {budget}"
         return Unanswered(text, retry_after_seconds=failure.asked_seconds)
 
@@ -174,7 +177,9 @@ class Attempts:
 def settle(
     act: Callable[[], None], *, present: Callable[[], bool], doing: str, policy: Policy
 ) -> None:
-    """Perform an effect once: after a lost answer, check whether it happened before sending it again.
+    """Perform an effect once.
+
+    After a lost answer, check whether the effect happened before sending it again.
 
     Raises:
         Unavailable: it did not happen, in `EFFECT_ATTEMPTS` attempts or within the budget.

@@ -1,6 +1,6 @@
 """A databricks-sdk client whose requests all go through `Transport`.
 
-    client = workspace_client(host, authenticate, policy=Policy())     # the SDK's own retries are off
+    client = workspace_client(host, authenticate, policy=Policy())  # the SDK's own retries are off
 
 The code relies on three internals of databricks-sdk 0.156, and
 tests/steps/governance/test_transport.py fails if an update changes one: `Config(clock=…)` paces the
@@ -38,7 +38,8 @@ def workspace_client(
     """Return a databricks-sdk client that sends through `Transport`; creating it sends nothing."""
     config = _PlainConfig(
         host=host,
-        auth_type=_AUTH_TYPE,  # pinned: a DATABRICKS_TOKEN in the environment must not win, nor raise
+        # Pinned: a DATABRICKS_TOKEN in the environment must neither win nor raise an error.
+        auth_type=_AUTH_TYPE,
         credentials_strategy=_Given(authenticate),
         http_timeout_seconds=timeout_seconds,
         retry_timeout_seconds=_SDK_BUDGET_SECONDS,

@@ -2,8 +2,8 @@
 
 Exit codes: 0 done · 1 refused or failed · 2 usage or configuration.
 
-What was refused is the last line on stderr, whole and in one line, because EMR shows a failed run
-by its last lines.
+The last line on stderr is the whole error in one line, because EMR shows only the last lines of a
+failed run.
 """
 
 import sys
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the job.
+    """Run the job and return its exit code.
 
-    Its own refusals are one message, everything else is a defect and keeps its traceback.
+    A `GovernanceError` is printed as one message. Any other exception is a defect and keeps its
+    traceback.
     """
     from steps.governance import logs
     from steps.governance.errors import GovernanceError
@@ -29,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
         _run(parse(argv))
     except GovernanceError as error:
         lines = " · ".join(" ".join(line.split()) for line in str(error).splitlines())
-        print(f"{type(error).__name__}: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - the message itself
+        message = f"{type(error).__name__}: {lines}"
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - EMR reads stderr
         return error.exit_code
     return 0
 
@@ -41,8 +43,8 @@ def _run(arguments: "Arguments") -> None:
 
 
 if __name__ == "__main__":
-    # spark-submit runs this file by its path: the repository's root, not this folder, is where
-    # imports start.
+    # spark-submit runs this file by its path. Imports start at the repository's root, not in this
+    # folder.
     root = str(Path(__file__).resolve().parents[2])
     if root not in sys.path:
         sys.path[0] = root

@@ -28,7 +28,7 @@ def mapped(kernel: Kernel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.R
 def bounded(
     batches: Iterable[pa.RecordBatch], *, rows: int = MOST_ROWS, size: int = MOST_BYTES
 ) -> Iterator[pa.RecordBatch]:
-    """The same rows in the same order: small batches joined, large ones split.
+    """Return the same rows in the same order: small batches joined, large ones split.
 
     None empty, none larger than one row needs.
     """

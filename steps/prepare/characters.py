@@ -1,10 +1,10 @@
 """Repair the characters of a text: entities, wrongly decoded UTF-8, spaces, line ends.
 
-    cleaned(pl.col("text"))      # an expression: the same text, in NFC, with `\\n` line ends and plain spaces
+    cleaned(pl.col("text"))      # an expression: the text in NFC, `\\n` line ends, plain spaces
 
-Clean text is only searched. A text that shows damage is repaired, one at a time. What cannot be
-known any more becomes U+FFFD, which stays in the text: `LOST` finds it, and what holds one is
-rejected with a reason.
+Clean text is only searched. Damaged texts are repaired one at a time. A character that cannot be
+recovered becomes U+FFFD (`LOST`), which stays in the text; a filing or an example that contains it
+is rejected with a reason.
 """
 
 import re
@@ -24,8 +24,8 @@ _DAMAGE = (
     r"|[\u0080-\u009f\x0c\u0300-\u036f\u2028\u2029\uf0b7ÂÃÄÅÆËÎÏâïð]|<[A-Za-z/!]|>"
 )
 
-# Composed already, each by itself and behind any other of them: Latin letters, quotation marks,
-# dashes, bullets, arrows, signs.
+# Characters that NFC never changes, in any order: Latin letters, quotation marks, dashes, bullets,
+# arrows, signs.
 _COMPOSED = r"\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2122\u2190-\u2265\u2500-\u27bf"
 
 # Windows-1252 has no sign for five of the bytes 0x80-0x9F; a browser that reads them keeps them as
@@ -34,8 +34,8 @@ _WINDOWS = {
     byte: bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(0x80, 0xC0)
 }
 _CONTROLS = {chr(byte): sign for byte, sign in _WINDOWS.items() if byte < 0xA0}
-# A soft hyphen is also the byte 0xAD ("í" is 0xC3 0xAD): the repair leaves it, what comes after the
-# repair removes it.
+# A soft hyphen is also the byte 0xAD ("í" is 0xC3 0xAD). So the repair keeps it, and `cleaned`
+# removes it after the repair.
 _HIDDEN = re.compile(_INVISIBLE.replace(r"\u00ad", ""))
 _CONTROL = re.compile("[\x80-\x9f]")
 _BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {
@@ -44,18 +44,20 @@ _BYTES = {sign: byte for byte, sign in _WINDOWS.items()} | {
 
 
 def _signs(*numbers: int) -> str:
-    """A character class: these bytes as Windows-1252 shows them."""
+    """Return a character class of these bytes as Windows-1252 shows them."""
     return "[" + "".join(re.escape(_WINDOWS[number]) for number in numbers) + "]"
 
 
 # What may be written behind a real letter: quotation marks, dashes, dots, spaces, trade marks,
 # footnote signs.
-_BEHIND_LETTERS = {0x82, 0x84, 0x85, 0x86, 0x87, 0x91, 0x92, 0x94, 0x96, 0x97, 0x99, 0x9B, 0xA0, 0xA9, 0xAA, 0xAE,
-                   0xB0, 0xB2, 0xB3, 0xB7, 0xB9, 0xBA, 0xBB}  # fmt: skip
+_BEHIND_LETTERS = {
+    0x82, 0x84, 0x85, 0x86, 0x87, 0x91, 0x92, 0x94, 0x96, 0x97, 0x99, 0x9B,
+    0xA0, 0xA9, 0xAA, 0xAE, 0xB0, 0xB2, 0xB3, 0xB7, 0xB9, 0xBA, 0xBB,
+}  # fmt: skip
 _REST = {*range(0x80, 0xC0)}
 _RARE = _REST - _BEHIND_LETTERS
-# UTF-8 that was read as Windows-1252 or Latin-1: a lead and the bytes that no word of a filing has
-# behind that letter.
+# UTF-8 that was read as Windows-1252 or Latin-1: the first byte as a letter, and the bytes that
+# follow this letter in no word of a filing.
 _SECOND = {
     "Â": _REST,
     "Ã": _RARE,  # `_of_bytes` takes more of them
@@ -65,40 +67,26 @@ _SECOND = {
     "Ë": {0x86, 0x9C},
     "Î": {*range(0xB1, 0xC0)},
     "Ï": {*range(0x80, 0x8A)},
-    "â": {
-        0x80,
-        0x81,
-        0x82,
-        0x84,
-        0x85,
-        0x86,
-        0x88,
-        0x89,
-        0x96,
-        0x97,
-        0x98,
-        0x9C,
-    },  # punctuation, signs, bullets
+    # punctuation, signs, bullets
+    "â": {0x80, 0x81, 0x82, 0x84, 0x85, 0x86, 0x88, 0x89, 0x96, 0x97, 0x98, 0x9C},
     "ï": {0x82, 0x83, 0xAC, 0xBB, 0xBF},  # bullets of Symbol, ligatures, byte order mark, U+FFFD
     "ð": {0x9F},
 }
-_FRACTIONS = {
-    0x93,
-    0x94,
-    *range(0x9B, 0x9F),
-}  # behind 0xE2 0x85; the others there are signs no filing has
+# Bytes after 0xE2 0x85; the others are signs that no filing has.
+_FRACTIONS = {0x93, 0x94, *range(0x9B, 0x9F)}
 _ANY = _signs(*_REST)
 _WRONGLY_READ = re.compile(f"[ÂÃÄÅÆËÎÏ]{_ANY}|[âï]{_ANY}{{2}}|ð{_ANY}{{3}}")
 _WRONG_LEADS = re.compile("[ÂÃÄÅÆËÎÏâïð]")
-# The last byte was lost on the way: a closing quotation mark (0x9D has no sign), a dash whose
-# quotation mark was made plain, a space that was made plain.
+# The last byte was lost: a closing quotation mark (0x9D has no sign), a dash whose quotation mark
+# was made plain, a space that was made plain.
 _CUT_SHORT = re.compile(
     r"(â€\")|(â€\ufffd?)|(Â(?=[\s<]|$))|((?<![A-ZÀ-Þ])Ã(?=[\s<]))", re.MULTILINE
 )
 _MEANT = ("—", "”", "", "à")
 _ENTITY = re.compile(
     r"&(?:amp;)*(?:#(\d{1,7}(?=;)|\d{2,7}|[xX][0-9a-fA-F]{2,6});?|([A-Za-z][A-Za-z0-9]{1,31});"
-    r"|(nbsp)|(amp|lt|gt|quot|copy|reg|sect|para|middot|[lr][sd]?quo|[mn]dash|bull|hellip|trade)(?![A-Za-z0-9=;]))"
+    "|(nbsp)|(amp|lt|gt|quot|copy|reg|sect|para|middot|[lr][sd]?quo|[mn]dash|bull|hellip|trade)"
+    "(?![A-Za-z0-9=;]))"
 )
 _ANY_CASE = {"nbsp", "rsquo", "lsquo", "rdquo", "ldquo", "mdash", "ndash", "bull", "hellip", "sect"}
 _PAGE_END = re.compile(r"([.!?:][\"'”’)]*)?[ \r\n]*\x0c[\r\n]*")
@@ -106,9 +94,9 @@ _LAYERS = 6  # more than any text had; it bounds the work on made-up ones
 
 
 def cleaned(text: pl.Expr) -> pl.Expr:
-    """NFC, Unicode quotation marks, plain spaces, `\\n` line ends.
+    """Return the text in NFC, with Unicode quotation marks, plain spaces and `\\n` line ends.
 
-    No entities, markup or invisible characters.
+    The result has no entities, markup or invisible characters.
     """
     return (
         text.map_batches(_where_damaged, return_dtype=pl.String)
@@ -120,7 +108,7 @@ def cleaned(text: pl.Expr) -> pl.Expr:
 
 
 def _composed(texts: pl.Series) -> pl.Series:
-    """NFC, where it can make a difference: it takes longer than everything else here."""
+    """Normalize to NFC only the texts that it can change: it is the slowest step of this module."""
     rows = texts.str.contains(f"[^{_COMPOSED}]").fill_null(value=False).arg_true()
     return (
         texts
@@ -140,7 +128,7 @@ def _where_damaged(texts: pl.Series) -> pl.Series:
 
 
 def _repaired(text: str) -> str:
-    """Entities and wrongly read bytes undone, layer by layer; what is left of them is lost."""
+    """Undo entities and wrongly read bytes, layer by layer; the rest of them becomes `LOST`."""
     for _ in range(_LAYERS):
         before = text
         text = unicodedata.normalize("NFC", _HIDDEN.sub("", text))
@@ -194,7 +182,7 @@ def _of_bytes(found: re.Match[str]) -> str:
 
 
 def _is_in_word(found: re.Match[str]) -> bool:
-    """Whether `Ã` does not end a word of capitals, as it does in Portuguese ("IRMÃ")."""
+    """Return False if `Ã` ends a word of capitals, as it does in Portuguese ("IRMÃ")."""
     before, after = (
         found.string[found.start() - 1 : found.start()],
         found.string[found.end() : found.end() + 1],
@@ -203,9 +191,9 @@ def _is_in_word(found: re.Match[str]) -> bool:
 
 
 def _is_hyphenated(found: re.Match[str]) -> bool:
-    """Whether a soft hyphen follows a letter of a word of capitals ("CÂ-MARA").
+    """Return whether a soft hyphen follows a letter of a word of capitals ("CÂ-MARA").
 
-    A capital may begin a name ("Aída").
+    A single capital is not enough, because it may begin a name ("Aída").
     """
     before, after = (
         found.string[found.start() - 1 : found.start()],

@@ -1,6 +1,6 @@
 """Convert a column of any type to text; numbers, dates and bytes are converted only here.
 
-    text(array, "filing_date")      # pa.Array of any type with a stated conversion -> pa.Array of strings
+    text(array, "filing_date")      # pa.Array with a stated conversion -> pa.Array of strings
 
 It runs where rows are read file by file or by delta-rs's scan, and in the kernel that gets Spark's
 own typed columns. So every engine and every way of reading gives the same text. docs/data.md lists
@@ -16,7 +16,7 @@ _EXACT_INTEGERS = {pa.float16(): 2.0**11, pa.float32(): 2.0**24, pa.float64(): 2
 
 
 def text(array: pa.Array, name: str) -> pa.Array:
-    """The values as plain Arrow strings.
+    """Return the values as plain Arrow strings.
 
     Bytes that are not UTF-8 pass unchanged: the filing kernel rejects their rows.
 
@@ -52,14 +52,14 @@ def text(array: pa.Array, name: str) -> pa.Array:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     tests = (
-        pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary,
-        pa.types.is_binary_view, pa.types.is_fixed_size_binary,
+        pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
+        pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary,
     )  # fmt: skip
     return any(test(kind) for test in tests)
 
 
 def _day(array: pa.Array) -> pa.Array:
-    """The day of an instant in UTC, and of a time without zone as it is written.
+    """Return the day of an instant in UTC; a time without a zone keeps its day.
 
     Delta keeps no zone, and Parquet files of one column may have UTC or no zone; both hold
     UTC. So the day does not depend on a session's time zone.
@@ -68,7 +68,7 @@ def _day(array: pa.Array) -> pa.Array:
 
 
 def _whole(array: pa.Array) -> pa.Array:
-    """Whole numbers as digits, as far as the type holds integers exactly.
+    """Return whole numbers as digits, up to the largest integer that the type holds exactly.
 
     NaN, pandas' mark of a missing value, is null.
     """

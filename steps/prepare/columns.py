@@ -47,7 +47,7 @@ class Columns:
 
 
 def chosen(there: Mapping[str, str], *, table: str, version: int) -> Columns:
-    """The columns to read, of those that are there (name and type).
+    """Return the columns to read, out of the existing ones (name and type).
 
     Raises:
         GovernanceError: a required column is missing or of a type without a conversion, or two

@@ -35,7 +35,7 @@ def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem"
 def writing(
     location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema
 ) -> Task:
-    """A task that writes its rows as one Parquet file and reports path, size, sha256 and rows.
+    """Return a task that writes its rows as one Parquet file; it reports path, size, sha256, rows.
 
     The file is named by its content: a repeated task overwrites its own file with the same bytes
     and leaves no orphan.
@@ -61,13 +61,13 @@ def writing(
 
 
 def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
-    """Write one whole file, however large it is, or leave none.
+    """Write one whole file of any size; after a fault no file is left.
 
     delta-rs's stream accepts `bytes` only. pyarrow's buffered stream copies small writes and passes
     them on as `bytes`, but it passes a write that fills its buffer on as an Arrow buffer. So the
     content goes in slices smaller than that buffer.
 
-    Closing the stream completes the upload, whatever was written before. So after a fault the
+    Closing the stream completes the upload, even of a part of the content. So after a fault the
     stream is detached and never closed: a folder's temporary file is removed, and a multipart
     upload of S3 has no object before it is completed.
     """
@@ -86,7 +86,7 @@ def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:
 
 
 def parquet(table: pa.Table, schema: TableSchema) -> bytes:
-    """The rows in one order, as the bytes of a Parquet file."""
+    """Return the rows, sorted, as the bytes of a Parquet file."""
     import pyarrow.parquet as pq
 
     columns = table.select(schema.file_arrow.names).cast(schema.file_arrow)
@@ -97,7 +97,7 @@ def parquet(table: pa.Table, schema: TableSchema) -> bytes:
 
 
 def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> Task:
-    """A task that reads files back as bytes and reports what is really there."""
+    """Return a task that reads files back and reports their real path, size, sha256 and rows."""
 
     def read_back(numbers: Batches) -> Batches:
         import pyarrow.parquet as pq

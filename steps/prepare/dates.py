@@ -17,7 +17,8 @@ from functools import lru_cache
 FIRST_YEAR = 1993  # EDGAR's first electronic filings [sec.gov, "About EDGAR"]
 
 _TIME = (
-    r"(?:(?:T|\s+)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?(?:\s?[AaPp][Mm])?"
+    r"(?:(?:T|\s+)(?:[01]?[0-9]|2[0-3]):[0-5][0-9]"
+    r"(?::[0-5][0-9](?:[.,][0-9]{1,9})?)?(?:\s?[AaPp][Mm])?"
     r"\s?(?:[Zz]|UTC|GMT|E[SD]?T|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 _YEAR_FIRST = re.compile(r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})" + _TIME)
@@ -72,7 +73,7 @@ def year(text: str) -> tuple[int | None, str | None]:
 
 
 def _readings(text: str) -> list[date | None] | None:
-    """Every day that the text may mean, null for one that does not exist.
+    """Return every day that the text may mean, None for one that does not exist.
 
     None: not a form we know.
     """

@@ -1,9 +1,9 @@
-"""What the owner of a table declared, and what of it an append can honour.
+"""The declarations of a table's owner, and which of them an append can honour.
 
-docs/data.md has the table of it.
+    rules = checked(place, EXAMPLES, of(table))   # refuses by name what delta-rs cannot honour
+    rules                                         # what every row must hold (row_rules.py)
 
-    rules = checked(place, EXAMPLES, of(table))       # refuses by name what delta-rs cannot honour
-    rules                                             # what every row must hold: `steps.prepare.row_rules`
+docs/data.md lists them in a table.
 
 Columns are compared by name and type. A comment, a default and any other metadata that Delta does
 not act upon changes no data.
@@ -36,7 +36,8 @@ _RANDOM_PREFIXES = "delta.randomizefileprefixes"
 # Metadata of a column that Delta or Spark may act upon, by its first words: those handled here. Any
 # other of theirs is refused.
 _KNOWN = (
-    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.", "delta.columnMapping.", TEXT_TYPE,
+    "delta.typeChanges", "delta.invariants", "delta.generationExpression", "delta.identity.",
+    "delta.columnMapping.", TEXT_TYPE,
 )  # fmt: skip
 _ACTED_UPON = ("delta.", "__")
 
@@ -72,7 +73,7 @@ def of(table: DeltaTable) -> Declared:
 
 
 def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
-    """The rules for rows of a table that delta-rs may append to.
+    """Return the rules for rows of a table that delta-rs may append to.
 
     Raises:
         Conflict: something else is declared that an append would not honour.
@@ -88,7 +89,8 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
             and not _other_paths(declared.properties)
         )
         raise Conflict(
-            f"table {place.name} declares what the delta engine delta-rs cannot honour, nothing was written",
+            f"table {place.name} declares what the delta engine delta-rs cannot honour, "
+            "nothing was written",
             expected="a table that any writer may append plain rows to",
             got=", ".join([*found, *(f"writer feature {name}" for name in features)]),
             do="choose another CuratedTable"
@@ -98,9 +100,9 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
 
 
 def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule, ...]:
-    """The rules for rows of a table that Spark's Delta may append to.
+    """Return the rules for rows of a table that Spark's Delta may append to.
 
-    It refuses itself what it cannot write.
+    Spark's Delta itself refuses the tables that it cannot write.
 
     Raises:
         Conflict: the table has other columns, or Spark would write its files where Train does not
@@ -109,7 +111,8 @@ def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> 
     require_columns(place, schema, declared)
     if found := _other_paths(declared.properties):
         raise Conflict(
-            f"table {place.name} declares what the delta engine unity-connector cannot honour, nothing was written",
+            f"table {place.name} declares what the delta engine unity-connector cannot "
+            "honour, nothing was written",
             expected=f"a table with its data files in folders {PARTITION}=…",
             got=", ".join(found),
             do="choose another CuratedTable",
@@ -118,16 +121,14 @@ def checked_for_spark(place: Place, schema: TableSchema, declared: Declared) -> 
 
 
 def rules(declared: Declared) -> tuple[Rule, ...]:
-    """What every row must hold.
+    """Return the rules that every row must satisfy.
 
-    NULL breaks a CHECK constraint, as in Delta and other than in the SQL standard.
+    NULL breaks a CHECK constraint, as in Delta and unlike the SQL standard.
     """
     found: list[Rule] = []
     for column in declared.fields:
-        name, metadata = (
-            column["name"],
-            column.get("metadata") or {},
-        )  # one of Prepare's names, which need no quotes
+        # The name is one of Prepare's columns, which need no quotes.
+        name, metadata = column["name"], column.get("metadata") or {}
         if not column.get("nullable", True):
             found.append(Rule(f"NOT NULL of column {name}", f"{name} IS NOT NULL"))
         if "delta.invariants" in metadata:
@@ -144,14 +145,15 @@ def rules(declared: Declared) -> tuple[Rule, ...]:
 
 
 def require_rules(place: Place, there: Sequence[Rule], checked_against: Sequence[Rule]) -> None:
-    """The table's rules are still those that the rows were checked against.
+    """Require that the table's rules are still those that the rows were checked against.
 
     Raises:
         Conflict: they are not.
     """
     if tuple(there) != tuple(checked_against):
         raise Conflict(
-            f"the rules of table {place.name} changed while rows were prepared for it, nothing was committed",
+            f"the rules of table {place.name} changed while rows were prepared for it, "
+            "nothing was committed",
             expected=_listed(checked_against),
             got=_listed(there),
             do="start the job again",
@@ -197,9 +199,9 @@ def _other_paths(properties: Mapping[str, str]) -> list[str]:
 
 
 def _values(properties: Mapping[str, str], name: str) -> list[str]:
-    """What a property is set to, in small letters.
+    """Return the values of a property in lower case.
 
-    More than one value where its name is there in several spellings.
+    A property has several values if its name occurs in several spellings.
     """
     return sorted({value.lower() for key, value in properties.items() if key.lower() == name})
 

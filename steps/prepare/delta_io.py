@@ -1,11 +1,12 @@
 """The interface of the job to Delta tables, `DeltaStore`, with one adapter per engine.
 
-    delta_rs.DeltaRsStore              here and on any Spark: Arrow tasks and delta-rs, per-table credentials
-    unity_connector.ConnectorStore     on EMR: Spark's own Delta behind UCSingleCatalog, which renews credentials
+    delta_rs.DeltaRsStore              # on any Spark: Arrow tasks and delta-rs, keys of one table
+    unity_connector.ConnectorStore     # on EMR: Spark's own Delta, UCSingleCatalog renews the keys
 
-Both have the same contract. A version is resolved once and then read exactly. An execution has at most
-one commit per table, whatever is repeated: `append` looks for it first, takes it for its own if the
-content is equal, and says `Conflict` if not. Nothing is visible before the commit.
+Both have the same contract. A version is resolved once and then read exactly. An execution has at
+most one commit per table, even if the job is repeated: `append` first looks for a commit of this
+execution. If its content is equal, `append` returns it; if not, it raises `Conflict`. Nothing is
+visible before the commit.
 """
 
 import json
@@ -23,9 +24,8 @@ from steps.prepare.schemas import TableSchema
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROWS_PER_FILE = (
-    20_000  # of the curated table: about 40 MB of examples, which one task holds in memory
-)
+# Of the curated table: about 40 MB of examples, which one task holds in memory.
+ROWS_PER_FILE = 20_000
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Provenance:
     template: str
 
     def metadata(self) -> dict[str, str]:
-        """The commit's metadata; values are text, as Delta keeps them."""
+        """Return the commit's metadata; values are text, as Delta keeps them."""
         return {name: str(value) for name, value in vars(self).items()}
 
     def user_metadata(self) -> str:
-        """The same as Delta's `userMetadata`, which every engine can read."""
+        """Return the same as Delta's `userMetadata`, which every engine can read."""
         return json.dumps(self.metadata(), sort_keys=True)
 
 
@@ -78,7 +78,7 @@ class Provenance:
 class Rule:
     """A condition that the owner of a table declared for its rows.
 
-    `expression` is Spark SQL; a row holds it if it is true.
+    `expression` is Spark SQL; a row satisfies the rule if it is true.
     """
 
     name: str
@@ -155,8 +155,9 @@ class DeltaStore(Protocol):
         """Return the number of rows of that version in the log, or None if the log lacks it."""
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """These columns of all rows of that version, in no particular order: as text (`steps.prepare.column_text`), or in a type
-        that is read as the same text.
+        """Return these columns of all rows of that version, in no particular order.
+
+        A column is text (`steps.prepare.column_text`), or has a type that is read as the same text.
 
         Raises:
             GovernanceError: the table uses Delta features that would be read wrongly.

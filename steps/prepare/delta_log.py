@@ -58,7 +58,8 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
                 place.name,
                 type(error).__name__,
             )
-            time.sleep(random.uniform(1, 3) * _COMMIT_WAIT_SECONDS)  # noqa: S311 - no secret: spreads writers
+            spread = random.uniform(1, 3)  # noqa: S311 - not a secret: it spreads the writers
+            time.sleep(spread * _COMMIT_WAIT_SECONDS)
     raise Unavailable(
         f"table {place.name} took no commit",
         expected=f"a free version within {_COMMIT_ATTEMPTS} attempts",
@@ -68,7 +69,7 @@ def commit(place: Place, content: Content, files: Sequence[FileEntry]) -> Commit
 
 
 def _went_on(place: Place, table: DeltaTable | None) -> bool:
-    """Whether the log has a version after `table`."""
+    """Return whether the log has a version after `table`."""
     newest = existing(place)
     return newest is not None and (table is None or newest.version() > table.version())
 
@@ -76,7 +77,7 @@ def _went_on(place: Place, table: DeltaTable | None) -> bool:
 def commit_once(
     place: Place, table: DeltaTable | None, content: Content, files: Sequence[FileEntry]
 ) -> None:
-    """Commit as the version after `table`, or create the table; fails if anybody else did either.
+    """Commit as the version after `table`, or create the table; fail if another writer did so.
 
     Raises:
         Conflict: the table declares what cannot be honoured, or other rules than the rows were
@@ -124,7 +125,7 @@ def _create(
 
 
 def commit_of(place: Place, table: DeltaTable | None, provenance: Provenance) -> Commit | None:
-    """This execution's commit, if the log holds one and it has this content."""
+    """Return this execution's commit, or None; raise `Conflict` if it has other content."""
     found = earlier(place, table, provenance.execution_arn)
     if found is None:
         return None
@@ -155,9 +156,9 @@ def earlier(
 def _commits(place: Place, table: DeltaTable) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the metadata of each commit, newest first, as far as the log goes back.
 
-    Read from the log itself: delta-rs's `history()` counts down from the version this table was
-    opened at, but starts at the newest commit there is, so one commit by somebody else in between
-    shifts every number.
+    They are read from the log files, because delta-rs's `history()` counts down from the version
+    that this table was opened at, but starts at the newest commit. So one commit of another writer
+    in between shifts every number.
     """
     files = data_files.file_system(place.location, place.access.storage_options())
     for version in range(table.version(), -1, -1):

@@ -133,16 +133,16 @@ class DeltaRsStore:
         return found
 
     def _rules(self, place: Place, schema: TableSchema) -> tuple[Rule, ...]:
-        """What the table's owner declared for rows; nothing where the table does not exist yet."""
+        """Return the owner's rules for rows; none if the table does not exist yet."""
         table = existing(place)
         return () if table is None else declarations.checked(place, schema, declarations.of(table))
 
     def _map(self, count: int, task: data_files.Task, ddl: str) -> "DataFrame":
-        """A frame of what `task` makes of the numbers 0 to count-1, one number per Spark task."""
+        """Return the rows that `task` makes of the numbers 0 to count-1, one per Spark task."""
         return self._spark.range(0, count, 1, max(count, 1)).mapInArrow(task, ddl)
 
     def _stage(self, frame: "DataFrame", place: Place, content: Content) -> tuple[FileEntry, ...]:
-        """Write the data files, which nobody sees before the commit."""
+        """Write the data files, which no reader sees before the commit."""
         execution, rows, schema = (
             execution_id(content.provenance.execution_arn),
             content.rows,
@@ -159,7 +159,8 @@ class DeltaRsStore:
         )
         if (got := sum(file.rows or 0 for file in files)) != rows:
             raise IntegrityError(
-                f"table {place.name} was not committed: rows were lost or doubled while it was written",
+                f"table {place.name} was not committed: rows were lost or doubled while it "
+                "was written",
                 expected=f"{rows} rows",
                 got=f"{got} rows",
                 do="run again; if it happens again the engine is not deterministic",

@@ -1,11 +1,11 @@
 """Open Delta tables by delta-rs: the newest version first, then the requested one.
 
-    table = opened(place, 3)              # refuses a version above the newest without opening the table there
-    table = existing(place)               # the newest, or None where no table is
+    table = opened(place, 3)     # refuses a version above the newest before it opens that version
+    table = existing(place)      # the newest version, or None if the table does not exist
 
 delta-rs takes time in proportion to the number when it opens a version far beyond the newest (one
 listing for each thousand versions on S3). Therefore the newest version is resolved before anything
-else, and the number only compared with it.
+else, and the requested number is compared with it.
 """
 
 import re
@@ -24,14 +24,15 @@ from steps.prepare.delta_features import BY_SCAN, FROM_FILES, NEWEST_READER
 from steps.prepare.delta_io import Place
 
 _CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
-_UNREAD = re.compile(  # likewise
-    r"Unsupported: (?:Feature '(?P<feature>[^']*)' is not supported|Unsupported minimum reader version (?P<version>\d+))"
+_UNREAD = re.compile(  # the Delta kernel's wording
+    "Unsupported: (?:Feature '(?P<feature>[^']*)' is not supported"
+    r"|Unsupported minimum reader version (?P<version>\d+))"
 )
 _CHECKPOINT = re.compile(r"([0-9]{20})[.]checkpoint[.].*")
 
 
 def open_table(location: str, options: Mapping[str, str], version: int | None) -> DeltaTable:
-    """Open the table at an existing version (None: the newest), even with a wrong checkpoint hint."""
+    """Open the table at an existing version (None: the newest), also past a wrong hint."""
     return past_hint(
         lambda at: DeltaTable(location, version=at, storage_options=dict(options)),
         version,
@@ -41,7 +42,7 @@ def open_table(location: str, options: Mapping[str, str], version: int | None) -
 
 
 def opened(place: Place, version: int | None) -> DeltaTable:
-    """The table at a version; None is the newest.
+    """Return the table at a version; None is the newest.
 
     Raises:
         NotFound: the table does not exist, the version is above the newest, or its log entries were
@@ -77,12 +78,12 @@ def existing(place: Place) -> DeltaTable | None:
 
 
 def paths(table: DeltaTable) -> list[str]:
-    """The data files of a version, as its log names them."""
+    """Return the data files of a version, with the paths of its log."""
     return [str(path) for path in pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()]
 
 
 def above_newest(place: Place, version: int, newest: int) -> NotFound:
-    """The refusal of a version that does not exist yet."""
+    """Return the error for a version that does not exist yet."""
     return NotFound(
         f"table {place.name} cannot be read",
         expected=f"Delta version {version}",
@@ -92,9 +93,10 @@ def above_newest(place: Place, version: int, newest: int) -> NotFound:
 
 
 def log_deleted(place: Place, version: int, *, oldest: int, newest: int) -> NotFound:
-    """The refusal of a version that the log no longer reaches."""
+    """Return the error for a version whose log entries were deleted."""
     return NotFound(
-        f"version {version} of table {place.name} can no longer be read: its log entries were deleted (log retention)",
+        f"version {version} of table {place.name} can no longer be read: its log entries were "
+        "deleted (log retention)",
         expected="the commits up to this version, or a checkpoint before it",
         got=f"a log that begins at version {oldest}",
         do=f"choose a RawTableVersion from {oldest} to {newest}; -1 reads the newest",
@@ -114,24 +116,27 @@ def storage(doing: str) -> Iterator[None]:
     except (DeltaError, OSError, pa.ArrowException) as error:
         if _CATALOG_MANAGED in str(error):
             raise GovernanceError(
-                f"the table is a catalog-managed table, which the delta engine delta-rs cannot open: {doing}",
+                "the table is a catalog-managed table, which the delta engine delta-rs "
+                f"cannot open: {doing}",
                 expected="a table whose commits are all in its own log",
                 got="the table feature catalogManaged",
                 do="choose another table, or the delta engine unity-connector",
             ) from error
         if unread := _UNREAD.search(str(error)):
             raise GovernanceError(
-                f"the table uses Delta features that the delta engine delta-rs does not read: {doing}",
+                "the table uses Delta features that the delta engine delta-rs does not read: "
+                f"{doing}",
                 expected=f"reader versions up to {NEWEST_READER}, and no other features than "
                 f"{', '.join(sorted(FROM_FILES | BY_SCAN))}",
                 got=unread["feature"] or f"reader version {unread['version']}",
-                do="use the delta engine unity-connector if its Spark knows them, or rewrite the table without them",
+                do="use the delta engine unity-connector if its Spark knows them, or rewrite "
+                "the table without them",
             ) from error
         raise storage_error(doing, error) from error
 
 
 def not_committed(place: Place, error: Exception) -> GovernanceError:
-    """A commit that delta-rs refused for another reason than another writer's commit."""
+    """Return the error for a commit that delta-rs refused, not because of another writer."""
     if is_denied(error):
         return storage_error(f"commit to table {place.name}", error)
     return GovernanceError(
@@ -143,7 +148,7 @@ def not_committed(place: Place, error: Exception) -> GovernanceError:
 
 
 def _oldest(place: Place) -> int:
-    """The oldest version that the log still reaches: version 0, or the oldest checkpoint."""
+    """Return the oldest version that the log can rebuild: 0, or the oldest checkpoint."""
     from pyarrow.fs import FileSelector
 
     files = data_files.file_system(place.location, place.access.storage_options())

@@ -1,9 +1,10 @@
 """Make instruction examples of risk factors: from the body to the company's own heading.
 
-    write(batch)      # pa.RecordBatch of kept filings -> pa.RecordBatch with SCHEMA, one row per risk factor
+    write(batch)      # pa.RecordBatch of kept filings -> one with SCHEMA, one row per risk factor
 
-The answer is extractive: nothing in it was made up by us or by another model. The template has a
-version, which the manifest names; a changed word is a new version, and new example ids.
+The answer is extractive: it is text of the filing, not of this project or another model. The
+template has a version, which the manifest names. Each change of its words needs a new version,
+which gives new example ids.
 """
 
 import hashlib
@@ -32,10 +33,8 @@ DUPLICATE_EXAMPLE = "duplicate_example"
 LOST_CHARACTERS = "lost_characters"
 LATER_ITEMS = "later_items"
 
-SHORTEST_BODY, LONGEST_BODY = (
-    200,
-    6_000,
-)  # characters; about 50 to 1,400 tokens, so that a prompt fits 2,048
+# In characters; about 50 to 1,400 tokens, so that a prompt fits 2,048 tokens.
+SHORTEST_BODY, LONGEST_BODY = 200, 6_000
 
 SCHEMA = pa.schema(
     [
@@ -60,23 +59,24 @@ SCHEMA = pa.schema(
     ]
 )
 _OF_THE_FILING = (
-    "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing", "filing_id", "section_sha256",
+    "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing",
+    "filing_id", "section_sha256",
 )  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")
 
 
 def write(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """One example per risk factor, usable (`reason` null) or rejected.
+    """Return one example per risk factor, usable (`reason` null) or rejected.
 
-    And one rejected row for later items left out.
+    A filing whose section ran on into later items has one more row, rejected.
     """
     rows = [row for filing in batch.to_pylist() for row in _of_filing(filing)]
     return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
 
 def rows_of(batch: pa.RecordBatch) -> pa.Array:
-    """How many rows `write` makes of each filing, in the same order."""
+    """Return the number of rows that `write` makes of each filing, in the same order."""
     left_out = pc.is_valid(batch["left_out"]).cast(pa.int32())
     return pc.add(pc.coalesce(pc.list_value_length(batch["risk_factors"]), 0), left_out)
 
@@ -89,7 +89,7 @@ def _of_filing(filing: dict[str, Any]) -> Iterator[dict[str, object]]:
 
 
 def _left_out(filing: dict[str, Any]) -> dict[str, object]:
-    """A row for the rejected table: what the section ran on into.
+    """Return a row for the rejected table: the later items that the section ran on into.
 
     Its digest is unique, so that it is never a duplicate.
     """
@@ -126,13 +126,13 @@ def example_id(filing_id: str, position: int) -> str:
 
 
 def prompt(filing: dict[str, object], body: str) -> str:
-    """The instruction, a blank line, the risk factor's text."""
+    """Return the instruction, a blank line, and the risk factor's text."""
     about = {"form": filing["filing_type"], "company": filing["company"], "year": filing["year"]}
     return f"{INSTRUCTION.format(**about)}\n\n{body}"
 
 
 def bounded(body: str) -> str:
-    """The body, cut after its last whole sentence within `LONGEST_BODY` characters."""
+    """Return the body, cut after its last whole sentence within `LONGEST_BODY` characters."""
     if len(body) <= LONGEST_BODY:
         return body
     start = body[: LONGEST_BODY + 1]
@@ -141,7 +141,7 @@ def bounded(body: str) -> str:
 
 
 def text_sha256(heading: str, body: str) -> str:
-    """Equal for texts whose words are equal; case, quotation marks and spacing do not count."""
+    """Return a digest of the words; case, quotation marks and spacing do not count."""
     return hashlib.sha256(
         " ".join(_WORDS.findall(f"{heading}\n{body}".casefold())).encode()
     ).hexdigest()

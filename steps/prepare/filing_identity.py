@@ -2,15 +2,16 @@
 
     checked.with_columns(accession=accession()).with_columns(filing_id=filing_id())
 
-Two rows with one identity are the same filing, loaded twice. A file name is no identity: many
-filings share one.
+Two rows with one identity are the same filing, loaded twice. A file name does not identify a
+filing: many filings share one.
 """
 
 import hashlib
 
 import polars as pl
 
-_ACCESSION = r"(?:^|[^0-9])([0-9]{10})-?([0-9]{2})-?([0-9]{6})(?:[^0-9]|$)"  # also inside a file's name or path
+# Also inside a file's name or path.
+_ACCESSION = r"(?:^|[^0-9])([0-9]{10})-?([0-9]{2})-?([0-9]{6})(?:[^0-9]|$)"
 _ACCESSION_NUMBER = r"^[0-9]{11,18}$"  # as a number it has lost its leading zeros
 
 
@@ -47,7 +48,7 @@ def filing_id() -> pl.Expr:
 
 
 def sha256(texts: pl.Series) -> pl.Series:
-    """The digest of each text; null for null."""
+    """Return the digest of each text; null for null."""
     digests = [
         None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts
     ]

@@ -1,4 +1,4 @@
-"""Raw filings, checked one by one: either usable, as a list of risk factors, or rejected with a reason.
+"""Check raw filings one by one: usable, as a list of risk factors, or rejected with a reason.
 
     examine(batch)      # pa.RecordBatch of raw rows -> pa.RecordBatch with SCHEMA, row for row
 
@@ -38,12 +38,10 @@ SCHEMA = pa.schema(
         ("year", pa.int32()),
         ("section", pa.string()),
         ("filing_id", pa.string()),  # null for a rejected filing
-        ("section_sha256", pa.string()),  # whatever the case of its letters
+        ("section_sha256", pa.string()),  # the same for upper and lower case
         ("exact_sha256", pa.string()),
-        (
-            "left_out",
-            pa.string(),
-        ),  # the later items that the section ran on into, in words; null: none
+        # The later items that the section ran on into, in words; null: none.
+        ("left_out", pa.string()),
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
@@ -58,7 +56,7 @@ _ANNUAL, _QUARTERLY = r"^10-K", r"^10-Q"
 
 
 def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Check every raw row; rows come out in the order they came in."""
+    """Check every raw row; the order of the rows stays the same."""
     columns, unreadable = _texts(batch)
     raw = pl.DataFrame(
         {**columns, "unreadable": unreadable},
@@ -89,7 +87,7 @@ def _none() -> pa.RecordBatch:
 
 
 def _texts(batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], pa.Array]:
-    """The columns as valid UTF-8, and per row the names of those that were not (null: none)."""
+    """Return the columns as valid UTF-8, and per row the invalid columns (null: none)."""
     columns: dict[str, pa.Array] = {}
     unreadable: list[list[str]] = [[] for _ in range(batch.num_rows)]
     for name in (*REQUIRED, *OPTIONAL):
@@ -120,7 +118,7 @@ def _decoded(array: pa.Array, name: str, unreadable: list[list[str]]) -> pa.Arra
 
 
 def _checked(raw: pl.DataFrame) -> pl.DataFrame:
-    """Canonical fields, the section's text, and the first reason against the row."""
+    """Return canonical fields, the section's text, and the first reason against the row."""
     fields = raw.with_columns(_fields(raw)).with_columns(pl.col("filing_type").str.to_uppercase())
     fields = fields.with_columns(_days(fields["filing_date"]) + _years(fields["period_of_report"]))
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
@@ -154,7 +152,7 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def _fields(raw: pl.DataFrame) -> list[pl.Series]:
-    """The short columns on one line, cleaned together, so that each pattern is compiled once."""
+    """Clean the short columns together, each on one line, so that a pattern is compiled once."""
     whole = pl.concat([raw[name].alias("text") for name in _FIELDS]).to_frame()
     line = (
         cleaned(pl.col("text"))

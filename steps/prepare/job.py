@@ -2,9 +2,9 @@
 
     Job(arguments, catalog, store, evidence).run()
 
-Re-entrant at every line. What was done before (a commit, a registration, the manifest) is found and
-compared, never done twice; what was not committed is invisible. So EMR may run it again, or twice
-at once, for one execution.
+The job can be repeated after a crash at any line. An effect that exists (a commit, a registration,
+the manifest) is found and compared, never repeated; files without a commit are invisible. So EMR
+may run the job again, or twice at once, for one execution.
 """
 
 import logging
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One execution's Prepare. Tests give their own catalog, store or evidence."""
+    """The Prepare job of one execution. Tests pass their own catalog, store or evidence."""
 
     arguments: Arguments
     catalog: Catalog
@@ -45,7 +45,7 @@ class Job:
     evidence: Evidence
 
     def run(self) -> Prepared:
-        """Do the whole job.
+        """Run the whole job and return its manifest.
 
         The manifest is written last, so its presence means that everything before it is there.
 
@@ -72,7 +72,7 @@ class Job:
     def _written(
         self, raw: Place, version: int, columns: Columns, targets: tuple[Place, Place]
     ) -> Prepared:
-        """Everything that reads raw rows, and what is made of them."""
+        """Read the raw rows, and write the rejected rows, the examples and the manifest."""
         curated, rejected = targets
         rows = judge.judged(self._read(raw, version, columns))
         found = self._survey(raw, version, rows)
@@ -122,9 +122,10 @@ class Job:
         return places.target(self.catalog, name, root=self.arguments.curated_root)
 
     def _raw_version(self, *targets: Place) -> int:
-        """The version asked for.
+        """Return the requested version of the raw table.
 
-        The latest means the same one in every attempt, so what an earlier one committed decides.
+        "Latest" must mean the same version in every attempt, so a version that an earlier attempt
+        committed is used again.
         """
         if self.arguments.raw_version == LATEST:
             for target in targets:
@@ -133,7 +134,7 @@ class Job:
         return self.arguments.raw_version
 
     def _read(self, raw: Place, version: int, columns: Columns) -> "DataFrame":
-        """The raw rows, their columns named as the kernel knows them."""
+        """Return the raw rows with the column names that the kernel expects."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
         rows = self.store.read(raw, version, columns.names)
@@ -162,14 +163,20 @@ class Job:
         companies = len(found.companies)
         return GovernanceError(
             "the examples cannot be split into train and eval, no example was written",
-            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no company may be in both splits",
-            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk factors; "
+            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no "
+            "company may be in both splits",
+            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk "
+            "factors; "
             f"rejected: {found.explained() or 'nothing'}",
-            do=f"{self._where_rejected(found, version)}correct the raw table, or give one with filings of more companies",
+            do=f"{self._where_rejected(found, version)}correct the raw table, or give one "
+            "with filings of more companies",
         )
 
     def _where_rejected(self, found: Survey, version: int) -> str:
         if not found.rejected:
             return ""
-        where = f"table {self._rejected_table} version {version} (execution_id {self.arguments.execution_id})"
+        where = (
+            f"table {self._rejected_table} version {version} (execution_id "
+            f"{self.arguments.execution_id})"
+        )
         return f"see the rejected rows in {where}; "

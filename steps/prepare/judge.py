@@ -1,12 +1,12 @@
 """Map the kernel over the raw rows in Spark, then reject duplicates across rows.
 
-    rows = judged(raw)               # one row per filing and one per risk factor, reason null or not
+    rows = judged(raw)           # one row per filing and one per risk factor, reason null or not
     curated(rows, …), rejected(rows, …)
 
-Lazy: nothing is read before an action, and each action reads the raw rows once. A filing's text
-ends in the kernel: only its digests and its examples, each of a few thousand characters, are
-shuffled. Every window has a total order, so every engine rejects the same one of two equals: the
-later. A row that cannot repeat another has a key of its own, so that no window gets all rejected
+Nothing is read before an action, and each action reads the raw rows once. A filing's text does not
+leave the kernel: only its digests and its examples, each of a few thousand characters, are
+shuffled. Every window has a total order, so every engine rejects the same one of two equal rows:
+the later. A row that cannot repeat another has a unique key, so that no window gets all rejected
 rows in one partition.
 """
 
@@ -40,7 +40,7 @@ DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" fo
 
 
 def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A row per filing, and a row per risk factor of the filings without a reason against them."""
+    """Return a row per filing, and a row per risk factor of the usable filings."""
     found = filings.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
     keys = [_digest(row) for row in narrow.to_pylist()]
@@ -84,7 +84,7 @@ def judged(raw: "DataFrame") -> "DataFrame":
 
 
 def curated(rows: "DataFrame", *, execution_id: str, bound: str, seed: int) -> "DataFrame":
-    """The rows of the curated table."""
+    """Return the rows of the curated table."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     kept = rows.where((F.col("kind") == EXAMPLE) & F.col("reason").isNull()).withColumns(
@@ -97,7 +97,7 @@ def curated(rows: "DataFrame", *, execution_id: str, bound: str, seed: int) -> "
 
 
 def rejected(rows: "DataFrame", *, execution_id: str) -> "DataFrame":
-    """The rows of the rejected table: every filing and every risk factor that was dropped."""
+    """Return the rows of the rejected table: every dropped filing and risk factor."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     return (
@@ -136,7 +136,7 @@ def _without_repeated_filings(rows: "DataFrame", *, key: str, reason: str) -> "D
 
 
 def _window(key: "Column", usable: "Column", order: list[str]) -> "WindowSpec":
-    """Equal usable rows of one kind together; any other row alone."""
+    """Return a window of the equal usable rows of one kind; any other row has its own."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 

@@ -1,9 +1,9 @@
 """A filing's section as clean paragraphs: page furniture removed, bullets and broken lines joined.
 
-    paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))     # one row per paragraph: row, paragraph
+    paragraphs(pl.DataFrame({"row": [0], "text": ["…"]}))   # one row per paragraph: row, paragraph
 
-EDGAR text was printed before it was text: page numbers and running heads come between two halves of
-a sentence, and a bullet has a separate line. The text is cleaned (characters.py) and has one
+EDGAR's texts come from printed pages: page numbers and running heads come between two halves of a
+sentence, and a bullet has a separate line. The text is cleaned (characters.py) and has one
 paragraph a line (wrapped.py) before.
 """
 
@@ -13,7 +13,8 @@ _BULLET = r"^(?:[•·▪◦●■○‣\u2013\u2014*o-]|\([a-z0-9ivx]{1,4}\))$"
 _OPENING_BULLET = r"^(?:[•·▪◦●■○‣]\s*|[*–—-]\s+)"
 _PAGE_NUMBER = r"(?i)^(?:page\s*)?[-–—\s]*(?:[a-z]-)?(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:of \d+)?$"
 _FURNITURE = (
-    r"(?i)^(?:table of contents|index|form 10-[kq]|part [iv]+|back to (?:top|contents)|\(?continued\)?"
+    "(?i)^(?:table of contents|index|form 10-[kq]|part [iv]+|back to (?:top|contents)"
+    r"|\(?continued\)?"
     r"|item\s+\d+[ab]?\.?\s+.{0,40}\(?continued\)?)\.?$"
 )
 _RULE = r"^[-–—_=*.\s]{3,}$"
@@ -52,7 +53,7 @@ def _is_furniture() -> pl.Expr:
 
 
 def _is_running_head() -> pl.Expr:
-    """A short line without a full stop that the section repeats."""
+    """Return whether a line is short, has no full stop and is repeated in the section."""
     line = pl.col("paragraph")
     short = (
         (line.str.len_chars() <= _HEAD_MAX_CHARACTERS)

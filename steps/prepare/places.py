@@ -1,12 +1,13 @@
 """The locations of tables: looked up by name or planned, each with its own credential.
 
-    raw = source(catalog, UcName.parse("edgar.raw.filings")) curated = target(catalog,
-    UcName.parse("edgar.curated.risk_factor_examples"), root="s3://governed/curated")
+    raw = source(catalog, UcName.parse("edgar.raw.filings"))
+    name = UcName.parse("edgar.curated.risk_factor_examples")
+    curated = target(catalog, name, root="s3://governed/curated")
     registered(catalog, curated, EXAMPLES)
 
-A new table's files are written before the catalog knows its name, with a credential for its path.
-So a crash in between leaves files that nobody sees and that the next run finds and registers; never
-a name without a table.
+A new table's files are written before the table is registered, with a credential for its path. A
+crash in between leaves files that no reader sees; the next run finds and registers them. A
+registered name never lacks its table.
 """
 
 import json
@@ -24,7 +25,7 @@ _JSON_TYPES = {"string": "string", "int": "integer"}
 
 
 def source(catalog: Catalog, name: UcName) -> Place:
-    """The table to read, with a credential that can only read it."""
+    """Return the table to read, with a credential that can only read it."""
     table = catalog.table(name)
     return Place(name, table.location, catalog.read_access(table), table)
 
@@ -38,15 +39,14 @@ def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
     table = catalog.find_table(name)
     if table is not None:
         return Place(name, table.location, catalog.write_access(table), table)
-    catalog.require_schema(
-        name
-    )  # or a mistyped one would be noticed only after its rows were written
+    # Without this check a mistyped schema would be noticed only after the rows were written.
+    catalog.require_schema(name)
     location = f"{root}/{name.catalog}/{name.schema}/{name.name}"
     try:
         return Place(name, location, catalog.create_access(location), None)
     except GovernanceError:
-        # Another execution may have registered the table since we looked; then its location is no
-        # longer free to vend.
+        # Another execution may have registered the table in the meantime. Then Unity Catalog vends
+        # no credential for its path.
         table = catalog.find_table(name)
         if table is None:
             raise
@@ -54,9 +54,9 @@ def target(catalog: Catalog, name: UcName, *, root: str) -> Place:
 
 
 def registered(catalog: Catalog, place: Place, schema: TableSchema) -> Table:
-    """The table under its name in the catalog.
+    """Return the registered table; register it first if it is new.
 
-    Of two executions that create it at once, both get the same one.
+    Two executions that register it at once get the same table.
     """
     if place.table is not None:
         return place.table

@@ -41,7 +41,7 @@ def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Seq
 
 
 def rejected_content(found: Survey, arguments: Arguments, *, raw_version: int) -> Content:
-    """What the rejected table's commit must hold, whether or not enough is left to learn from."""
+    """Return the content of the rejected table's commit, also if too few companies are left."""
     return Content(
         REJECTED, found.rejected, _provenance(arguments, raw_version, found.rejected_sha256())
     )

@@ -2,10 +2,10 @@
 
     preconditions.check(arguments, workspace)
 
-Asked: whether the model's schema is there, whether the model's name is free or a model's, whether
-the register principal may set the alias, and whether it holds the other rights it will need.
-Everything that is wrong is in one message. What the workspace does not tell this job is one
-warning: Register finds it out later (docs/decisions/012-prepare-asks-for-register.md).
+The check covers whether the model's schema exists, whether the model's name is free or a model's,
+whether the register principal may set the alias, and whether it holds the other rights that it
+needs. All faults are in one message. Questions that the workspace does not answer to this job are
+one warning: Register finds out later (docs/decisions/012-prepare-asks-for-register.md).
 """
 
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Found:
-    """The faults found, their remedies, and the questions that stayed open."""
+    """The faults, their remedies, and the questions that got no answer."""
 
     faults: list[str] = field(default_factory=list)
     remedies: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class _Found:
 
 
 def check(arguments: Arguments, workspace: Workspace) -> None:
-    """Ask for everything that Register will need.
+    """Check everything that Register will need.
 
     Raises:
         GovernanceError: Register would refuse; with every reason, and what to do about each.
@@ -66,7 +66,7 @@ def _schema_is_there(workspace: Workspace, name: UcName, found: _Found) -> bool:
         Catalog(workspace).require_schema(name)
     except NotFound as error:
         found.wrong(
-            f"there is no schema {name.schema_name} for the model ({one_line(error)})",
+            f"schema {name.schema_name} of the model does not exist ({one_line(error)})",
             "correct ModelName, or have the schema created",
         )
         return False
@@ -76,12 +76,12 @@ def _schema_is_there(workspace: Workspace, name: UcName, found: _Found) -> bool:
 
 
 def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> list[Need]:
-    """What the register principal needs for the model, which may not be there yet."""
+    """Return the rights that Register needs for the model, which may not exist yet."""
     name, principal = arguments.model_name, arguments.register_principal
     get = workspace.client.registered_models.get
     within = ("USE_SCHEMA",)
     try:
-        # With BROWSE alone a model is shown only to who asks for it that way [docstring of
+        # A principal that holds only BROWSE sees a model only with `include_browse` [docstring of
         # databricks-sdk 0.156].
         model = _looked_up(
             workspace, f"look up model {name}", lambda: get(str(name), include_browse=True)
@@ -97,7 +97,8 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
         found.unasked.append(f"who owns model {name}")
     if owner != principal and is_individual(owner) and principal != UNKNOWN:
         found.wrong(
-            f"model {name} belongs to {owner}, and only its owner may set an alias (Register acts as {principal})",
+            f"model {name} belongs to {owner}, and only its owner may set an alias (Register "
+            f"acts as {principal})",
             f"choose another ModelName, or make `{principal}` the model's owner",
         )
     if owner in (principal, ""):
@@ -110,7 +111,7 @@ def _model_needs(workspace: Workspace, arguments: Arguments, found: _Found) -> l
 
 
 def _refuse_taken(workspace: Workspace, name: UcName, found: _Found) -> None:
-    """A name that a table or a function already has. Models share their names with functions."""
+    """Find a table or function of this name. Models share their names with functions."""
     client = workspace.client
     lookups: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("table", lambda: client.tables.get(str(name), include_browse=True)),
@@ -144,7 +145,7 @@ def _looked_up(workspace: Workspace, doing: str, get: Callable[[], Any]) -> Any 
 
 
 def _lineage_needs(arguments: Arguments) -> Iterator[Need]:
-    """Edges need the right to read what they start from and to change what they end in."""
+    """Yield the rights for lineage edges: read the source of an edge, change its target."""
     yield Need("METASTORE", "", ("CREATE_EXTERNAL_METADATA",))
     for table, privileges in (
         (arguments.raw_table, ("SELECT",)),

@@ -1,8 +1,8 @@
 """The raw table's rows as Arrow tasks: what runs on Spark's executors when delta-rs keeps the log.
 
-    groups = grouped(sizes, tasks=16)                           # which files go into which task
-    reading(location, options, files, groups, columns)          # each group's files, one after the other
-    scanning(location, options, version, columns)               # the whole table through delta-rs
+    groups = grouped(sizes, tasks=16)                    # which files go into which task
+    reading(location, options, files, groups, columns)   # each group's files, one after another
+    scanning(location, options, version, columns)        # the whole table through delta-rs
 
 Each function makes a task for `mapInArrow`; the vended keys travel inside it
 (`steps.prepare.data_files`).
@@ -44,9 +44,12 @@ def grouped(sizes: Sequence[int], *, tasks: int) -> list[list[int]]:
 
 
 def reading(
-    location: str, options: Mapping[str, str], files: Sequence[tuple[str, int]], groups: Sequence[Sequence[int]],
+    location: str,
+    options: Mapping[str, str],
+    files: Sequence[tuple[str, int]],
+    groups: Sequence[Sequence[int]],
     columns: Sequence[str],
-) -> Task:  # fmt: skip
+) -> Task:
     """Return a task that reads groups of files (path as in the log, size in bytes)."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
@@ -72,9 +75,9 @@ def _of_file(
 
 
 def opened(source: pa.NativeFile) -> "pq.ParquetFile":
-    """A Parquet file.
+    """Open a Parquet file.
 
-    Times that old writers kept as INT96 come in microseconds, as Delta means them.
+    INT96 times of old writers are read in microseconds, as the Delta protocol defines them.
     """
     import pyarrow.parquet as pq
 
@@ -118,12 +121,12 @@ def scanning(
 def as_text(
     batch: pa.RecordBatch, columns: Sequence[str], names: Mapping[str, str]
 ) -> pa.RecordBatch:
-    """The columns under the table's names, each as plain Arrow strings.
+    """Return the columns under the table's names, each as plain Arrow strings.
 
     `names` gives the batch's own spelling of each.
 
-    A column that was added to the table after the file was written is null in it, as Delta means
-    it.
+    A column that was added to the table after the file was written is null, as the Delta protocol
+    defines it.
     """
     absent = pa.nulls(batch.num_rows, pa.string())
     arrays = [

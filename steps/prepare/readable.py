@@ -2,10 +2,10 @@
 
     require_files(place, wanted, newest)      # no file outside the table, none deleted by VACUUM
     require_every_file(place, wanted)         # after a read that failed
-    by_scan(place, table)                     # delta-rs's own scan, or the Parquet files as they are
+    by_scan(place, table)                     # whether the rows need delta-rs's own scan
 
-VACUUM deletes only files that the newest version no longer has. So only those are looked for; the
-newest version costs nothing.
+VACUUM deletes only files that the newest version no longer has. So only those are looked for, and a
+read of the newest version costs no request.
 """
 
 import re
@@ -35,9 +35,9 @@ class Version:
 
 
 def below(location: str, path: str) -> str | None:
-    """The path relative to the table's location.
+    """Return the path relative to the table's location, or None if it is a URI elsewhere.
 
-    None if it is an absolute URI elsewhere. The schemes s3 and s3a are one.
+    The schemes s3 and s3a are equal.
     """
     if not _URI.match(path):
         return path
@@ -54,7 +54,8 @@ def require_own_files(place: Place, paths: Sequence[str] | frozenset[str]) -> No
     strays = sorted(path for path in paths if below(place.location, path) is None)
     if strays:
         raise GovernanceError(
-            f"table {place.name} is a shallow clone, which cannot be read: its log names files of another table",
+            f"table {place.name} is a shallow clone, which cannot be read: its log names "
+            "files of another table",
             expected=f"files below {place.location}",
             got=f"{len(strays)} of {len(paths)} files elsewhere, the first {strays[0][:200]}",
             do="choose the table that it was cloned from as RawTable, or make a deep clone",
@@ -64,13 +65,13 @@ def require_own_files(place: Place, paths: Sequence[str] | frozenset[str]) -> No
 def require_files(
     place: Place, wanted: Version, newest: Version, at: Callable[[int], Version]
 ) -> None:
-    """The files of a version are still there.
+    """Require that the files of a version still exist.
 
     Args:
         place: the table.
         wanted: the version to read.
-        newest: the newest version; its files are taken to be there.
-        at: gives another version, to find the oldest one whose files are there.
+        newest: the newest version; its files are assumed to exist.
+        at: returns another version, to find the oldest one whose files exist.
 
     Raises:
         NotFound: VACUUM deleted files; the message names the versions that can be read.
@@ -90,9 +91,9 @@ def require_files(
 
 
 def require_every_file(place: Place, wanted: Version) -> None:
-    """Every file of a version is still there.
+    """Require that every file of a version still exists.
 
-    This looks for each of them, so it is for a read that failed already.
+    This looks for each file, so it is used only after a read failed.
 
     Raises:
         NotFound: files were deleted, for instance by VACUUM before the table was restored to this
@@ -108,7 +109,9 @@ def require_every_file(place: Place, wanted: Version) -> None:
 
 
 def by_scan(place: Place, table: DeltaTable) -> bool:
-    """Return whether the rows need delta-rs's scan: deletion vectors, column mapping, URIs as paths.
+    """Return whether the rows need delta-rs's scan.
+
+    Deletion vectors, column mapping and paths that are URIs need it.
 
     Raises:
         GovernanceError: the table needs a reader feature that neither way of reading honours.
@@ -130,7 +133,8 @@ def by_scan(place: Place, table: DeltaTable) -> bool:
 
 def _deleted(place: Place, wanted: Version, gone: Sequence[str], *, do: str) -> NotFound:
     return NotFound(
-        f"version {wanted.number} of table {place.name} can no longer be read: its files were deleted (VACUUM)",
+        f"version {wanted.number} of table {place.name} can no longer be read: its files were "
+        "deleted (VACUUM)",
         expected=f"{len(wanted.paths)} files",
         got=f"{len(gone)} of them deleted, the first {gone[0][:200]}",
         do=do,
@@ -138,7 +142,7 @@ def _deleted(place: Place, wanted: Version, gone: Sequence[str], *, do: str) -> 
 
 
 def _gone(place: Place, wanted: frozenset[str]) -> list[str]:
-    """Those of the files that the storage no longer has."""
+    """Return the files that the storage no longer has."""
     from pyarrow.fs import FileType
 
     paths = sorted(filter(None, (below(place.location, path) for path in wanted)))

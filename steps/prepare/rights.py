@@ -1,14 +1,15 @@
-"""What another principal may do, asked of Unity Catalog with this job's own rights.
+"""The rights of another principal, read from Unity Catalog with this job's own rights.
 
-    Rights(workspace, "0a1b…").lacking(Need("SCHEMA", "edgar.models", ("USE_SCHEMA", "CREATE_MODEL")))     # ["CREATE_MODEL"]
+    need = Need("SCHEMA", "edgar.models", ("USE_SCHEMA", "CREATE_MODEL"))
+    Rights(workspace, "0a1b…").lacking(need)     # ["CREATE_MODEL"]
 
-Only who manages a securable sees everybody's grants on it; all others see their own
+Only a principal that manages a securable sees all grants on it; all others see their own grants
 [docs.databricks.com, SHOW GRANTS; what the REST API answers then, a 403 or a shorter list, is
-unverified]. So an answer that may be short proves what it lists and nothing else. Rights that come
-through a group cannot be seen either: its members are not listed here.
+unverified]. So a list that may be incomplete proves only what it contains. Rights that come through
+a group cannot be seen either, because the API does not list a group's members here.
 
-By REST: the SDK's enumeration of privileges lacks CREATE_MODEL_VERSION and
-CREATE_EXTERNAL_METADATA, and drops what it does not know. All calls are reads.
+This module calls the REST API directly: the SDK's enumeration of privileges lacks
+CREATE_MODEL_VERSION and CREATE_EXTERNAL_METADATA, and drops unknown values. All calls are reads.
 """
 
 import re
@@ -21,7 +22,9 @@ from steps.governance.identity import Workspace
 from steps.governance.refusals import translated
 
 _EVERYBODY = "account users"
-_ALL = "ALL_PRIVILEGES"  # contains each privilege asked for here [docs.databricks.com, Unity Catalog privileges reference]
+# Contains each privilege that Prepare checks [docs.databricks.com, Unity Catalog privileges
+# reference].
+_ALL = "ALL_PRIVILEGES"
 _PAGE = 0  # the server's own page length, as the API's documentation recommends
 _PLACES = {"CATALOG": "catalogs", "SCHEMA": "schemas", "TABLE": "tables", "FUNCTION": "models"}
 # A service principal's application id or a user's address; any other name is a group's.
@@ -33,12 +36,12 @@ Grants = Mapping[str, set[str]]
 
 
 class NotAnswered(GovernanceError):
-    """The workspace does not let this job know."""
+    """The workspace does not show this to the job."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Privileges on one securable, in the API's words. The kind of a model is FUNCTION."""
+    """Privileges on one securable, with the API's names. The kind of a model is FUNCTION."""
 
     kind: str
     name: str
@@ -46,27 +49,27 @@ class Need:
 
     @property
     def on(self) -> str:
-        """The securable in the words of a GRANT."""
+        """The securable as a GRANT statement names it."""
         return "METASTORE" if self.kind == "METASTORE" else f"{self.kind} {self.name}"
 
 
 def is_individual(principal: str) -> bool:
-    """Whether a name is one service principal's or one user's, not a group's."""
+    """Return whether a name is one service principal's or one user's, not a group's."""
     return _INDIVIDUAL.fullmatch(principal) is not None
 
 
 class Rights:
-    """The rights of `principal`, as far as this job may know them."""
+    """The rights of `principal`, as far as this job may see them."""
 
     def __init__(self, workspace: Workspace, principal: str) -> None:
         self._client, self._asker, self.principal = workspace.client, workspace.principal, principal
         self._known_owners: dict[str, str] = {}
 
     def lacking(self, need: Need) -> list[str]:
-        """Those of the privileges that the principal does not hold.
+        """Return the privileges that the principal does not hold.
 
         Raises:
-            NotAnswered: the workspace does not let this job know.
+            NotAnswered: the workspace does not show it to this job.
             NotFound: the securable does not exist.
         """
         try:
@@ -79,7 +82,7 @@ class Rights:
             raise NotAnswered(one_line(error)) from error
 
     def _proven(self, need: Need, grants: Grants, missing: list[str]) -> list[str]:
-        """The missing privileges, if nothing that this job cannot see may hold them."""
+        """Return the missing privileges, if no grant that this job cannot see may give them."""
         owners = self._owners(need)
         if not self._everything_is_listed(grants, owners):
             raise NotAnswered("only who manages it sees the grants of others")
@@ -114,7 +117,7 @@ class Rights:
                 return found
 
     def _owners(self, need: Need) -> list[str]:
-        """Who owns the securable or what contains it."""
+        """Return the owners of the securable and of its containers."""
         if need.kind == "METASTORE":
             return [str(self._metastore().get("owner", ""))]
         parts = need.name.split(".")

@@ -1,11 +1,13 @@
-"""A section's paragraphs as single risk factors: the company's own heading, and the text under it.
+"""Split a section's paragraphs into risk factors: the company's own heading, and the text under it.
 
     risk_factors(paragraphs)      # row, paragraph -> row, position, heading, body
 
-Filings set headings in one of two ways, and this module decides per section which one it meets:
+Filings set headings in one of two ways, and this module decides which one each section uses:
 
-* *standing*: the heading is a sentence on a separate line ("Our revenue depends on few customers, whose loss could harm us.");
-* *run-in*: the heading is the first sentence of its paragraph (bold in print; the text has lost the type).
+* *standing*: the heading is a sentence on a separate line ("Our revenue depends on few customers,
+  whose loss could harm us.");
+* *run-in*: the heading is the first sentence of its paragraph (bold in print; the text has lost the
+  type).
 
 A heading is a whole sentence that names a risk. Titles of groups ("Risks Related to Our Business")
 belong to no risk factor and end the one before. Text before the first heading is the section's
@@ -14,40 +16,56 @@ introduction and is left out.
 
 import polars as pl
 
-_SHORTEST_HEADING, _LONGEST_HEADING = (
-    30,
-    420,
-)  # characters; 99 % of the headings in the sample are inside
+# Characters; 99 % of the headings in the sample are inside.
+_SHORTEST_HEADING, _LONGEST_HEADING = 30, 420
 _LONGEST_TITLE = 110
 _SHORTEST_RUN_IN_REST = 120
 
 # What makes a sentence a risk: something may happen, or something bad is named.
 _RISK = (
-    r"(?i)\b(?:may|might|could|can|cannot|will|would|if|unless|risks?|risky|subject to|depend\w*|rely|relies|reliance|reliant"
-    r"|adverse\w*|harm\w*|fail\w*|unable|inability|difficult\w*|loss|losses|los[et]|uncertain\w*|volatil\w*|fluctuat\w*"
-    r"|compet\w+|expos\w+|vulnerab\w+|impair\w*|disrupt\w*|limit\w*|litigation|claims|regulat\w*|decline\w*|dilut\w*"
-    r"|challeng\w*|delay\w*|costly|restrict\w*|breach\w*|threat\w*|shortage\w*|not be able|no assurance"
+    r"(?i)\b(?:may|might|could|can|cannot|will|would|if|unless|risks?|risky|subject to"
+    r"|depend\w*|rely|relies|reliance|reliant"
+    r"|adverse\w*|harm\w*|fail\w*|unable|inability|difficult\w*|loss|losses|los[et]"
+    r"|uncertain\w*|volatil\w*|fluctuat\w*"
+    r"|compet\w+|expos\w+|vulnerab\w+|impair\w*|disrupt\w*|limit\w*|litigation|claims"
+    r"|regulat\w*|decline\w*|dilut\w*"
+    r"|challeng\w*|delay\w*|costly|restrict\w*|breach\w*|threat\w*|shortage\w*|not be able"
+    "|no assurance"
     r"|significant(?:ly)? (?:influence|affect))\b"
 )
-_MAY = r"(?i)\b(?:may|might|could|can|cannot|will|would|depends?|dependent|subject to|rely|risks?|exposed)\b"
+_MAY = (
+    r"(?i)\b(?:may|might|could|can|cannot|will|would|depends?|dependent|subject to|rely"
+    r"|risks?|exposed)\b"
+)
 _MONTH = "january|february|march|april|may|june|july|august|september|october|november|december"
-# A sentence that leans on the one before, or speaks of the report, heads nothing.
+# A sentence that refers to the one before it, or is about the report, is not a heading.
 _LEANS = (
-    r"(?i)^(?:•|\(?[a-z0-9]{1,2}\)|in addition\b|additionally|however|moreover|furthermore|further,|also,|as a result"
-    r"|accordingly|therefore|consequently|thus|for (?:example|instance|these reasons)|similarly|likewise|nevertheless|finally"
-    r"|in particular|in some|in (?:fiscal|the past|recent|many|certain|such|this|that|order to|general|the event)\b"
-    rf"|on (?:{_MONTH})\b|during |these |this |those |such |any (?:of |such |one)|some of |most of |many of these"
-    r"|we (?:also|believe|have also|cannot assure|can give no|caution)|there can be no|to the extent|although we|while we"
+    r"(?i)^(?:•|\(?[a-z0-9]{1,2}\)|in addition\b|additionally|however|moreover|furthermore"
+    "|further,|also,|as a result"
+    "|accordingly|therefore|consequently|thus|for (?:example|instance|these reasons)"
+    "|similarly|likewise|nevertheless|finally"
+    "|in particular|in some|in (?:fiscal|the past|recent|many|certain|such|this|that|order to"
+    r"|general|the event)\b"
+    rf"|on (?:{_MONTH})\b|during |these |this |those |such |any (?:of |such |one)|some of "
+    "|most of |many of these"
+    "|we (?:also|believe|have also|cannot assure|can give no|caution)|there can be no"
+    "|to the extent|although we|while we"
     r"|among other|other (?:risks|factors)|the following|even if|see |refer to|specifically)"
 )
 _REPORT = (
-    r"(?i)following (?:risk|factor|discussion|description|are)|risk factors|described (?:below|above|elsewhere)"
-    r"|this (?:annual|quarterly)? ?(?:report|form)|form 10-[kq]|forward-looking|actual results (?:could|may|might) differ"
-    r"|discussed below|include the following|not required to provide|investment in (?:our|the) .{0,40}\binvolves"
+    "(?i)following (?:risk|factor|discussion|description|are)|risk factors"
+    "|described (?:below|above|elsewhere)"
+    "|this (?:annual|quarterly)? ?(?:report|form)|form 10-[kq]|forward-looking"
+    "|actual results (?:could|may|might) differ"
+    "|discussed below|include the following|not required to provide"
+    r"|investment in (?:our|the) .{0,40}\binvolves"
     r"|set forth (?:below|above)"
 )
 _ENDS = r"[.!?][\"'”’)]*$"
-_SECOND_LEANS = r"[.!?]\s+(?:In addition|However|Moreover|Furthermore|As a result|For example|These|This|Such)\b"
+_SECOND_LEANS = (
+    r"[.!?]\s+(?:In addition|However|Moreover|Furthermore|As a result|For example"
+    r"|These|This|Such)\b"
+)
 # Full stops that end no sentence; while one is looked for they are held by another character of the
 # same length.
 _ABBREVIATION = r"\b(U\.S|Inc|Corp|Co|Ltd|No|St|Mr|Ms|Mrs|Dr|vs|[A-Z])\. "
@@ -88,7 +106,7 @@ def _marked(paragraphs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_standing() -> pl.Expr:
-    """A line of one or two risky sentences, over a paragraph that is longer or a list."""
+    """Match a line of one or two sentences that name a risk, above a longer paragraph or a list."""
     line = pl.col("paragraph")
     under = line.shift(-1).over("row")
     one_thought = (line.str.count_matches(r"[a-z)][.!?]\s+[A-Z]") <= 1) & ~line.str.contains(
@@ -103,7 +121,7 @@ def _is_standing() -> pl.Expr:
 
 
 def _is_run_in() -> pl.Expr:
-    """A paragraph whose first sentence states a possible event, with enough text after it."""
+    """Match a paragraph whose first sentence states a possible event, with enough text after it."""
     first, line = pl.col("first"), pl.col("paragraph")
     rest = line.str.len_chars() - first.str.len_chars()
     return _heads(first) & first.str.contains(_MAY) & (rest >= _SHORTEST_RUN_IN_REST)
@@ -124,7 +142,7 @@ def _heads(sentence: pl.Expr) -> pl.Expr:
 
 
 def _is_title() -> pl.Expr:
-    """A short line that is not a sentence: the name of a group of risk factors."""
+    """Match a short line that is not a sentence: the name of a group of risk factors."""
     line = pl.col("paragraph")
     return (
         (line.str.len_chars() <= _LONGEST_TITLE)

@@ -1,8 +1,8 @@
 """Evaluate the owner's rules on the rows by Spark, before anything is staged.
 
 The rules are Spark SQL, as Delta keeps them, so the same Spark that makes the rows evaluates them.
-A rule that this Spark cannot evaluate is refused by name. Delta itself lets NULL break a CHECK
-constraint, and so does this.
+A rule that this Spark cannot evaluate is refused by name. NULL breaks a CHECK constraint, as in
+Delta.
 """
 
 import re
@@ -16,7 +16,7 @@ from steps.prepare.session import engine_faults, reason, translated
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# Spark's functions that make rows. Sail plans them as conditions, and fails at the first row.
+# Spark's functions that make rows. Sail accepts them in a condition, and fails at the first row.
 _GENERATOR = re.compile(
     r"\b(?P<name>(?:explode|posexplode|inline|stack|json_tuple)(?:_outer)?)\s*\(", re.IGNORECASE
 )
@@ -24,7 +24,7 @@ _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 def require_evaluable(empty: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
-    """Every rule is a condition on the columns of one row.
+    """Require that every rule is a condition on the columns of one row.
 
     Args:
         empty: a frame with the columns and without rows.
@@ -45,9 +45,8 @@ def require_evaluable(empty: "DataFrame", place: Place, rules: Sequence[Rule]) -
                 .schema["holds"]
                 .dataType.simpleString()
             )
-            if (
-                found == "boolean"
-            ):  # also planned: an aggregate, a window or a subquery fails only then
+            if found == "boolean":
+                # An aggregate, a window or a subquery fails only when an action runs.
                 empty.agg(_broken(rule)).collect()
         except engine_faults() as error:
             raise _refused(place, rule, reason(str(error))) from error
@@ -56,9 +55,9 @@ def require_evaluable(empty: "DataFrame", place: Place, rules: Sequence[Rule]) -
 
 
 def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
-    """Every row holds every rule.
+    """Require that every row satisfies every rule.
 
-    One Spark action over the rows, and no action without rules.
+    This is one Spark action over the rows, or no action without rules.
 
     Raises:
         Conflict: rows break one; the message names it with its expression and their number.
@@ -85,7 +84,7 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
 
 
 def _broken(rule: Rule) -> "Column":
-    """The number of rows that break a rule."""
+    """Return the number of rows that break a rule."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     holds = F.coalesce(F.expr(rule.expression), F.lit(False))
@@ -99,7 +98,8 @@ def _rows(broken: int) -> str:
 def _refused(place: Place, rule: Rule, got: str) -> GovernanceError:
     return Conflict(
         f"a rule of table {place.name} cannot be evaluated, nothing was written: {rule.name}",
-        expected=f"a condition on the columns that Prepare writes, in the words of this Spark: {rule.expression}",
+        expected="a condition on the columns that Prepare writes, in the words of this "
+        f"Spark: {rule.expression}",
         got=got,
         do="choose another CuratedTable, or ask the table's owner to drop the rule",
     )

@@ -1,10 +1,11 @@
 """Cut sections that run on: an extraction can miss the next item's title and append Items 1B to 3.
 
-    ended(texts)        # pl.Series of section texts -> pl.DataFrame with `text` and `left_out` (null: nothing was)
+    ended(texts)        # pl.Series of section texts -> pl.DataFrame with `text` and `left_out`
 
-The section ends where the next item's title has its own line, or begins a sentence of its own. A
-sentence that refers to "Item 2", and a table of contents at the section's start, end nothing. Texts
-are cleaned and unwrapped before.
+`left_out` is null if nothing was cut. The section ends where the next item's title has its own line
+or begins a sentence. A sentence that refers to "Item 2" does not end it, nor does a table of
+contents at the section's start. The texts must be cleaned (characters.py) and unwrapped
+(wrapped.py).
 """
 
 from functools import reduce
@@ -14,19 +15,26 @@ import polars as pl
 
 _LABEL = r"i ?tems?\s*(?:no\.?\s*|#\s*)?"
 _NUMBER = (
-    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(.]?\s*[bcd]\b\)?|i{2,3}\b|iv\b|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
+    r"(?:1\s*(?:and|&|,)\s*2\b|1\s*[-(.]?\s*[bcd]\b\)?"
+    r"|i{2,3}\b|iv\b|[2-9](?:\s*\(?[abc]\b\)?|\b)|1[0-6]\b)"
     r"(?:\s*(?:and|&|,)\s*\d{1,2}[abc]?\b)*"
 )
 _PART = r"(?:part\s+(?:i{1,3}|iv)\b[\s.,:–—-]*)?"
 _LEAD = r"[ *#|\[(•–—-]*"  # a quotation mark before a title makes a reference of it
 _TITLES = (
     r"unresolved\s+(?:sec\s+)?(?:staff\s+)?comments?(?:\s+from\s+(?:the\s+)?(?:sec\s+)?staff)?",
-    r"cyber\s?-?security(?:\s+(?:risk\s+management|disclosures?)(?:,?\s+strategy)?(?:,?\s+and\s+governance)?)?",
+    (
+        r"cyber\s?-?security(?:\s+(?:risk\s+management|disclosures?)"
+        r"(?:,?\s+strategy)?(?:,?\s+and\s+governance)?)?"
+    ),
     r"(?:description\s+of\s+|business\s+and\s+|our\s+)?(?:real\s+)?propert(?:y|ies)|real\s+estate",
     r"legal\s+(?:proceedings?|matters)",
     r"mine\s+safety(?:\s+disclosures?)?",
     r"\W?\s*(?:removed\s+and\s+)?reserved\b\W?|removed\b",
-    r"(?:unregistered\s+sales?|changes\s+in\s+securities|issuer\s+purchases|purchases\s+of\s+equity)\b[^.\n]{0,120}",
+    (
+        r"(?:unregistered\s+sales?|changes\s+in\s+securities|issuer\s+purchases"
+        r"|purchases\s+of\s+equity)\b[^.\n]{0,120}"
+    ),
     r"defaults?\s+(?:up)?on\s+senior\s+securities",
     r"submission\s+of\s+matters\b[^.\n]{0,80}",
     r"executive\s+officers\b[^.\n]{0,60}",
@@ -44,20 +52,29 @@ _TITLES = (
 _TITLE = "(?:" + "|".join(_TITLES) + r")"
 _SEPARATOR = r"[\s.:;–—)\]|-]*"
 
-# Looked for first, each by itself, because so they cost almost nothing: a line that begins with an
-# item, the one title that needs no number, an item at the very start, and an item behind a
-# sentence.
+# Quick tests that select the texts for the full search, each a separate and cheap pattern: a line
+# that begins with an item, the one title that needs no number, an item at the very start, and an
+# item behind a sentence.
 _MAY_RUN_ON = (
     r"(?i)\n[^a-z0-9]*(?:part\s+[iv]+[^a-z0-9]*)?i ?tem",
     r"(?i)unresolved\s+staff",
-    r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))",
+    (
+        r"(?i)\n[^a-z0-9]*(?:signatures?\s*\n|1c\b"
+        r"|[2-6]\.\s*(?:propert|description|legal|mine|unregistered|defaults))"
+    ),
     rf"(?i)^[^a-z0-9]*{_LABEL}{_NUMBER}",
-    r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])",
+    (
+        r"[.!?][\"”’)]* *(?:(?i:part) [IVX]+[^A-Za-z0-9]*)?"
+        r"(?:Item|ITEM)[Ss]?\s*(?:1\s*[(-]?[BCDbcd]|[2-9]|1[0-6])"
+    ),
 )
 _MARK = "\x1e"  # repaired text has no control characters
-_NUMBER_ONLY = (  # without the word "Item": the titles that hardly anything else has, each as a whole line
-    rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
-    r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings|mine\s+safety\s+disclosures"
+# Titles without the word "Item" that hardly occur as other text, each as a whole line.
+_NUMBER_ONLY = (
+    rf"^{_LEAD}(?:1\s?b\b\W{{1,4}}unresolved\s+staff\s+comments"
+    rf"|1\s?c\b\W{{1,4}}cyber\s?-?security\W*$"
+    r"|[2-6]\.\s*(?:(?:description\s+of\s+)?propert(?:y|ies)|legal\s+proceedings"
+    r"|mine\s+safety\s+disclosures"
     r"|unregistered\s+sales[^.\n]{0,120}|defaults\s+upon\s+senior\s+securities)\W*$)"
 )
 _OWN_LINE = (
@@ -86,14 +103,19 @@ _NOTHING = r"(?i)^[\s.:;,–—)(\]-]*(?:none|not\s+applicable|n/a)\s*(?:[.;)\n]
 _GOES_ON = r"^[\s.:–—\])-]*[a-z,;’”\"']"
 _EMPTY = r"^\W*$"
 _PAGE = r"^[\s.:–—\])-]*\d{1,3}\s*(?:\n|$)"
-_VERB = r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was|were|will|may|see|this|above|below)\b"
+_VERB = (
+    r"(?i)\b(?:contains?|includes?|describes?|discusses|discussed|provides?|is|are|was"
+    r"|were|will|may|see|this|above|below)\b"
+)
 _FURNITURE_TAIL = (
     r"(?i)(?:(?:^|\n)\s*(?:part\s+[iv]+\.?|\W*\d{1,3}\W*|table of contents|other information))+\s*$"
 )
 _SENTENCE_TAIL = r"[.!?:;•][\"'”’)]*\s*$"
 _REFERRING_TAIL = (
-    r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled|captioned|headings?|captions?"
-    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?|(?:cf|vs|sec|incl)\.)|[,“‘(;\"])[\s,“‘(\"]*$"
+    r"(?i)(?:\b(?:in|see|under|and|or|of|to|with|by|from|the|both|at|our|this|that|is|entitled"
+    "|captioned|headings?|captions?"
+    r"|refer(?:red)?|part\s+[iv]+\.?|items?\s+\d+[abc]?\.?|(?:cf|vs|sec|incl)\.)"
+    r"|[,“‘(;\"])[\s,“‘(\"]*$"
 )
 _LETTERS_LEFT = r"(?i)^[\s\d.:;–—-]*(?:part\s+[iv]+\W*)?$"
 
@@ -103,7 +125,7 @@ _SHOWN = 60  # characters of the title in `left_out`
 
 
 def ended(texts: pl.Series) -> pl.DataFrame:
-    """Each text up to the next item's title, and what was left out of it, in words."""
+    """Return each text up to the next item's title, and a description of the rest."""
     whole = pl.DataFrame(
         {"text": texts, "left_out": pl.Series([None] * len(texts), dtype=pl.String)}
     )
@@ -137,7 +159,7 @@ def _cut(marked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_title() -> pl.Expr:
-    """Is the piece the next item's, by its own first line and by what is written before it?"""
+    """Return whether a piece begins the next item: by its first line and the text before it."""
     piece, tail = pl.col("piece"), pl.col("piece").shift().over("row").fill_null("")
     tail = tail.str.replace(_FURNITURE_TAIL, "")
     rest = piece.str.replace(_TITLED, "")
@@ -162,8 +184,8 @@ def _is_title() -> pl.Expr:
     bare = piece.str.contains(rf"^{_LEAD}\d")
     in_list = piece.str.contains(_LIST_BEGINS).cum_sum().shift().over("row").fill_null(0) > 0
     titled = titled & (~bare | nothing | (ended & ~in_list))
-    # A fragment before the title makes a reference of it, but not where the item says "None." or
-    # the next title follows.
+    # After a fragment of a sentence the title is a reference, unless the item consists of "None."
+    # or the next title follows.
     next_title = rest.str.contains(_EMPTY) & titled.shift(-1).over("row").fill_null(value=False)
     return (titled & (nothing | next_title | ~tail.str.contains(_REFERRING_TAIL))) | (
         (named | piece.str.contains(_BARE)) & ended
@@ -194,9 +216,9 @@ def _from_the_title(pieces: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_words(left: pl.Expr) -> pl.Expr:
-    """`Item 1B.
+    """Return the start and the length of what was left out, or null if it is empty.
 
-    Unresolved Staff Comments … (12345 characters)`; null where nothing was left out.
+    For example `Item 1B. Unresolved Staff Comments … (12345 characters)`.
     """
     whole = left.str.join("")
     shown = (

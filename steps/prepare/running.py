@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> Prepared:
-    """Prove who we are while Spark starts, then do the job.
+    """Authenticate and check the preconditions while Spark starts, then run the job.
 
-    However it ends, a Spark that started is stopped.
+    If Spark started, it is stopped at the end, also after an error.
     """
-    with ThreadPoolExecutor(1) as beside:
-        starting = beside.submit(session.start)
+    with ThreadPoolExecutor(1) as background:
+        starting = background.submit(session.start)
         try:
             workspace = connect(
                 host=arguments.databricks_host,

@@ -57,7 +57,7 @@ class TableSchema:
 
     @property
     def sha256(self) -> str:
-        """Identifies these columns in the manifest."""
+        """The digest that identifies these columns in the manifest."""
         return hashlib.sha256(self.ddl.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Decide whether a section can be used; a section that is not used has a one-word reason.
+"""Decide whether a section can be used; an unusable section has a one-word reason.
 
     reason(pl.col("text"))      # an expression: the first reason against the section, or null
 
@@ -23,11 +23,11 @@ MARKUP_LEFT = "markup_left"
 # Characters; a shorter text holds no heading (30 in risk_factors.py) with a body (200 in
 # examples.py). Those two judge the rest.
 SHORTEST_SECTION = 230
-# About ten times the longest Item 1A we know of; what is longer is a whole filing that came as one
+# About ten times the longest known Item 1A; a longer text is a whole filing that came as one
 # section.
 LONGEST_SECTION = 4_000_000  # characters
 _LONGEST_NOTICE = 2_500  # characters; a section that consists of a notice is shorter than this
-_BESIDE_NOTICE = 300  # characters; a section with more text than its notice has risk factors
+_LONGEST_REST = 300  # characters; a section with more text than its notice has risk factors
 
 _TITLE = r"(?i)^\W*(?:part\s+[iv]+\W+)?item\s*1a\b[\s.:–—-]*"
 _NAMED_RISK = r"(?i)^[^a-z]*risk\s*factors?\b[\s.:–—-]*"
@@ -56,22 +56,29 @@ _NOTICES = (
     ),
     (
         MISSING,
-        r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)(?:\W*$|\s*[.;,:\n]|\s+(?:to|for|as|at|because|since)\b)",
+        (
+            r"(?is)^\W*(?:not\s+applicable|none|n/a|omitted)(?:\W*$|\s*[.;,:\n]"
+            r"|\s+(?:to|for|as|at|because|since)\b)"
+        ),
     ),
 )
 # What a notice consists of: its own sentences, and those that lead to it ("The risks described in
 # our Form 10-K are not …").
 _NOTICE_SENTENCE = (
-    r"(?i)[^.!?\n]*(?:not\s+applicable|^\W*none\b|\bn/a\b|not\s+required|not\s+(?:required|obligated)\s+to\s+provide"
-    r"|smaller\s+reporting|material(?:ly)?\s+(?:changes?|changed|updates?)|by\s+reference|risk\s+factors|item\s+1a\b|10-[kq]\b"
-    r"|(?:annual|quarterly|this)\s+report|report\s+to\s+(?:share|stock)holders|(?:caption|heading)s?\b"
-    r"|only\s+risks|(?:currently|presently)\s+(?:un)?known|not\s+(?:currently|presently)|immaterial|forward-looking"
+    r"(?i)[^.!?\n]*(?:not\s+applicable|^\W*none\b|\bn/a\b|not\s+required"
+    r"|not\s+(?:required|obligated)\s+to\s+provide"
+    r"|smaller\s+reporting|material(?:ly)?\s+(?:changes?|changed|updates?)|by\s+reference"
+    r"|risk\s+factors|item\s+1a\b|10-[kq]\b"
+    r"|(?:annual|quarterly|this)\s+report|report\s+to\s+(?:share|stock)holders"
+    r"|(?:caption|heading)s?\b"
+    r"|only\s+risks|(?:currently|presently)\s+(?:un)?known|not\s+(?:currently|presently)"
+    "|immaterial|forward-looking"
     r"|carefully\s+consider)[^.!?\n]*[.!?]?"
 )
 
 
 def untitled(text: pl.Expr) -> pl.Expr:
-    """The section without its own title ("Item 1A. Risk Factors")."""
+    """Return the section without its own title ("Item 1A. Risk Factors")."""
     return (
         text.str.strip_chars()
         .str.replace(_TITLE, "")
@@ -81,15 +88,14 @@ def untitled(text: pl.Expr) -> pl.Expr:
 
 
 def reason(text: pl.Expr) -> pl.Expr:
-    """Why this section cannot be used, or null.
+    """Return why this section cannot be used, or null.
 
-    The first that applies counts. The text is cleaned and ends with Item 1A.
+    The first reason that applies counts. The text must be cleaned and end with Item 1A.
     """
     body = untitled(text)
     length = body.str.len_chars()
-    short = (
-        pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))
-    )  # what is longer need not be searched
+    # A longer text is not a notice and is not searched.
+    short = pl.when(length <= _LONGEST_NOTICE).then(body).otherwise(pl.lit(""))
     tests = [
         (MISSING, body.fill_null("") == ""),
         (TOO_LONG, length > LONGEST_SECTION),
@@ -102,15 +108,15 @@ def reason(text: pl.Expr) -> pl.Expr:
 
 
 def _is_notice(body: pl.Expr) -> pl.Expr:
-    """Whether hardly anything is left without the sentences of a notice."""
-    beside = body.str.replace_all(_NOTICE_SENTENCE, "").str.replace_all(r"\s+", " ").str.len_chars()
-    return beside <= _BESIDE_NOTICE
+    """Return whether hardly any text remains without the sentences of a notice."""
+    rest = body.str.replace_all(_NOTICE_SENTENCE, "").str.replace_all(r"\s+", " ").str.len_chars()
+    return rest <= _LONGEST_REST
 
 
 def _names_another_section(text: pl.Expr) -> pl.Expr:
-    """Before 2005 some filings gave the number 1A to something else ("Item 1A.
+    """Return whether Item 1A is another section ("Item 1A. Executive Officers").
 
-    Executive Officers").
+    Some filings before 2005 used the number 1A for other sections.
     """
     rest = text.str.strip_chars().str.replace(_TITLE, "")
     numbered = text.str.strip_chars().str.contains(_TITLE)

@@ -1,6 +1,6 @@
 """The Spark session and its faults.
 
-Which Spark it is, the environment decides (SPARK_REMOTE, spark-submit), never this code.
+The environment chooses the Spark (SPARK_REMOTE, spark-submit), never this code.
 """
 
 import re
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 _NAMES_AN_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Invalid|Refused)\b:? ")
 _CAUSED_BY = re.compile(r"^(?:Caused by)?: ")  # as Java begins the lines of its causes
 _MOST_CHARACTERS = 300
-_VALUE = re.compile(
-    r"(\bvalue ')[^']*(')", re.IGNORECASE
-)  # Spark quotes the value that it cannot cast: governed text
+# Spark quotes the value that it cannot cast, which is governed text.
+_VALUE = re.compile(r"(\bvalue ')[^']*(')", re.IGNORECASE)
 
 
 def start() -> "SparkSession":
-    """The session of the Spark that this process runs on."""
+    """Return the session of the Spark that this process runs on."""
     from pyspark.sql import SparkSession
 
     return SparkSession.builder.appName("governed-finetune-prepare").getOrCreate()
 
 
 def stop(spark: "SparkSession") -> None:
-    """Let classic Spark end its JVM in order (without, the process may abort at exit).
+    """Stop classic Spark, so that its JVM ends before the process; otherwise this may abort.
 
     A Connect session ends by itself.
     """
@@ -41,7 +40,7 @@ def stop(spark: "SparkSession") -> None:
 
 
 def engine_faults() -> tuple[type[Exception], ...]:
-    """The exceptions of a Spark action.
+    """Return the exception classes of a failed Spark action.
 
     pyspark has classes for the faults it knows. Any other fault of a classic Spark's JVM comes as
     py4j's own exception, and a Spark Connect client has no py4j. So py4j is looked up among the
@@ -57,7 +56,7 @@ def engine_faults() -> tuple[type[Exception], ...]:
 def translated(doing: str) -> Iterator[None]:
     """Run one Spark action.
 
-    A fault of the engine or of a task comes out as one sentence, not as two stack traces.
+    A fault of the engine or of a task is raised as one sentence, not as two stack traces.
     """
     try:
         yield

@@ -1,11 +1,11 @@
-"""Which companies evaluate and which train: whole companies, in an order that the seed decides.
+"""Split whole companies into train and eval, in an order that depends on the seed.
 
     bound = eval_bound(["0000001001", …], fraction=0.1, seed=17)
     split_of("0000001001", bound=bound, seed=17)          # 'train' or 'eval'
 
-Companies are ordered by the sha256 of seed and CIK; the first `fraction` of them evaluate, at least
-one and never all. A company's filings of all years repeat each other, so a split by rows would
-measure memory.
+Companies are ordered by the sha256 of seed and CIK; the first `fraction` of them are in eval, at
+least one and never all. A company's filings of different years repeat each other, so a split by
+rows would measure how well the model memorizes.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ FEWEST_COMPANIES = 2  # one on each side
 
 
 def eval_bound(companies: Collection[str], *, fraction: float, seed: int) -> str:
-    """The rank of the last company that evaluates.
+    """Return the rank of the last company in eval.
 
     Raises:
         GovernanceError: fewer than two companies; one cannot be in both splits.
@@ -31,15 +31,17 @@ def eval_bound(companies: Collection[str], *, fraction: float, seed: int) -> str
     if len(ranks) < FEWEST_COMPANIES:
         raise GovernanceError(
             "the examples cannot be split into train and eval, nothing was written",
-            expected="risk factors of at least two companies, because no company may be in both splits",
-            got=f"{len(ranks)} {'company' if len(ranks) == 1 else 'companies'} with usable risk factors",
+            expected="risk factors of at least two companies, because no company may be in "
+            "both splits",
+            got=f"{len(ranks)} {'company' if len(ranks) == 1 else 'companies'} with usable "
+            "risk factors",
             do="give a raw table with filings of more companies",
         )
     return ranks[min(max(1, int(len(ranks) * fraction)), len(ranks) - 1) - 1]
 
 
 def rank(cik: str, seed: int) -> str:
-    """A company's place in the order: 64 hex digits."""
+    """Return a company's place in the order: 64 hex digits."""
     return hashlib.sha256(f"{seed}:{cik}".encode()).hexdigest()
 
 

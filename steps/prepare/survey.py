@@ -22,21 +22,19 @@ from steps.prepare.schemas import EXAMPLES, REJECTED
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# Columns that are the same for all rows of a company in one execution; the digest holds them beside
-# the rows.
+# Columns that are the same for all rows of a company in one execution. The digest includes them
+# once, next to the rows.
 _GIVEN = {"execution_id", "split"}
-# Only what these reasons say in detail is the same for many filings, and quotes no filing.
+# The details of these reasons are the same for many filings and quote no filing.
 _DETAILED = (INVALID, NOT_UTF8)
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one company with one fate.
+    """The rows of one company with one kind and one reason; `reason` None means kept.
 
-    `reason` None: kept. `sha256` is of the rows as their table will hold them.
-
-    `remark` is the detail of an invalid filing; of a kept one, the optional fields that could not
-    be used.
+    `sha256` is the digest of the rows as their table will hold them. `remark` is the detail of an
+    invalid filing; of a kept filing, the optional fields that could not be used.
     """
 
     kind: str
@@ -49,7 +47,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a run is about to write."""
+    """Counts and digests of the rows that a run will write."""
 
     groups: tuple[Group, ...]
 
@@ -60,16 +58,19 @@ class Survey:
 
     @property
     def examples(self) -> int:
-        """Rows of the curated table."""
+        """The number of rows of the curated table."""
         return sum(group.rows for group in self._of(EXAMPLE, kept=True))
 
     @property
     def rejected(self) -> int:
-        """Rows of the rejected table: filings and examples."""
+        """The number of rows of the rejected table: filings and examples."""
         return sum(group.rows for group in self.groups if group.reason is not None)
 
     def counts(self, *, bound: str, seed: int, unusable: Sequence[str] = ()) -> PreparedCounts:
-        """The numbers of the manifest; `unusable` names the columns that were left out, and why."""
+        """Return the manifest's numbers.
+
+        `unusable` names the columns that were left out, and why.
+        """
         sides = Counter[str]()
         companies = Counter[str]()
         for group in self._of(EXAMPLE, kept=True):
@@ -181,8 +182,8 @@ def check(found: Survey, *, rows: int | None) -> None:
     """Refuse an empty table, or another number of rows than the log has.
 
     Args:
-        found: what was counted.
-        rows: how many rows the Delta log says were there to read; None where it does not say.
+        found: the counts.
+        rows: the number of rows in the Delta log; None if the log lacks it.
 
     Raises:
         GovernanceError: the raw table is empty.

@@ -15,7 +15,7 @@ TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"
 
 
 def require_columns(place: Place, schema: TableSchema, declared: "Declared") -> None:
-    """The table has Prepare's columns, in any order, and its partition column.
+    """Require that the table has Prepare's columns, in any order, and its partition column.
 
     Every engine needs that.
 
@@ -44,7 +44,8 @@ def require_columns(place: Place, schema: TableSchema, declared: "Declared") -> 
     ]
     if declared.partition_columns != (PARTITION,):
         different.append(
-            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by {PARTITION}"
+            f"partitioned by {', '.join(declared.partition_columns) or 'nothing'}, not by "
+            f"{PARTITION}"
         )
     if different:
         raise Conflict(

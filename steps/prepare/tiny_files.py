@@ -1,11 +1,12 @@
 """Many tiny data files, read once by the driver and handed to Spark's tasks as a few Arrow streams.
 
     if tiny_files.are_tiny(sizes):
-        streams = tiny_files.gather(location, options, files, groups, columns)     # None: their text is too large after all
+        streams = tiny_files.gather(location, options, files, groups, columns)
         spark.range(len(streams)).mapInArrow(tiny_files.given(streams), ddl)
 
-A job reads its raw rows in each of its passes. Opening a file costs about as much as a hundred
-rows, so a table of one-row files would cost many times what its rows do. The streams travel inside
+`gather` returns None if the text is too large. A job reads its raw rows in each of its passes.
+Opening a file costs about as much as reading a hundred rows, so a table of one-row files would cost
+many times what its rows do. The streams travel inside
 the pickled task, like the vended keys: never in a plan, an option or Spark's configuration. They
 are small; larger files are read by the tasks (`steps.prepare.raw_rows`).
 """
@@ -27,19 +28,22 @@ _MOST_TEXT_BYTES = 128 << 20  # of Arrow data: text may compress a hundredfold
 
 
 def are_tiny(sizes: Sequence[int]) -> bool:
-    """Whether files of these sizes (bytes) cost more to open than to read."""
+    """Return whether files of these sizes (bytes) cost more to open than to read."""
     return len(sizes) >= _FEWEST_FILES and sum(sizes) <= min(
         _MOST_BYTES, _MOST_MEAN_BYTES * len(sizes)
     )
 
 
 def gather(
-    location: str, options: Mapping[str, str], files: Sequence[tuple[str, int]], groups: Sequence[Sequence[int]],
+    location: str,
+    options: Mapping[str, str],
+    files: Sequence[tuple[str, int]],
+    groups: Sequence[Sequence[int]],
     columns: Sequence[str],
-) -> list[bytes] | None:  # fmt: skip
-    """Each group's rows as one compressed Arrow stream of text columns.
+) -> list[bytes] | None:
+    """Return each group's rows as one compressed Arrow stream of text columns.
 
-    None where they hold too much text to hand over.
+    Return None if they hold more than `_MOST_TEXT_BYTES`.
     """
     store = file_system(location, options)
     streams, size = list[bytes](), 0
@@ -59,7 +63,7 @@ def gather(
 
 
 def given(streams: Sequence[bytes]) -> Task:
-    """A task that turns numbers of streams into their rows."""
+    """Return a task that turns numbers of streams into their rows."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
         for batch in numbers:
@@ -71,7 +75,7 @@ def given(streams: Sequence[bytes]) -> Task:
 
 
 def _whole(store: "pa.fs.FileSystem", path: str, size: int, columns: Sequence[str]) -> pa.Table:
-    """A file's rows in its own types, the columns under the table's names."""
+    """Return a file's rows in its own types, with the table's column names."""
     with store.open_input_file(unquote(path)) as source:
         file = opened(pa.BufferReader(source.read(size)))
     names = spelled(file.schema_arrow.names, columns, path)

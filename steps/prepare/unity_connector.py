@@ -8,9 +8,9 @@ The parity test runs this file whole on real Spark 4.0 and Delta 4.0 classes, wi
 catalog in the place of UCSingleCatalog. [unverified]: on EMR, with the connector's jars, against a
 hosted Unity Catalog.
 
-An execution commits once: Delta refuses a second transaction with the id of the first (`txnAppId`),
-and says so in no way; therefore the history is asked afterwards who really committed. Sail ignores
-that id without a word, but has no DESCRIBE HISTORY: it fails at once.
+An execution commits once: Delta drops a second transaction with the id of the first (`txnAppId`)
+without an error. Therefore the history is read afterwards to find out which run committed. Sail
+ignores that id silently, but it has no DESCRIBE HISTORY, so this store fails there at once.
 """
 
 import re
@@ -139,7 +139,9 @@ class ConnectorStore:
         return Commit(version, timestamp_ms, self._files(place, version, content.provenance))
 
     def _at(self, place: Place, version: int) -> "DataFrame":
-        return self._spark.sql(f"SELECT * FROM {place.name} VERSION AS OF {int(version)}")  # noqa: S608 - checked names
+        # S608: the name was checked (`UcName`), the version is an integer.
+        query = f"SELECT * FROM {place.name} VERSION AS OF {int(version)}"  # noqa: S608
+        return self._spark.sql(query)
 
     def _history(self, place: Place) -> list[dict[str, Any]]:
         return [row.asDict() for row in self._spark.sql(f"DESCRIBE HISTORY {place.name}").collect()]
@@ -153,7 +155,7 @@ class ConnectorStore:
             )
 
     def _rules(self, place: Place, schema: TableSchema) -> tuple[Rule, ...]:
-        """What the table's owner declared for rows, as far as Spark shows it.
+        """Return the owner's rules for rows, as far as Spark shows them.
 
         Generated columns are Delta's own to check.
         """
@@ -166,7 +168,7 @@ class ConnectorStore:
         return declarations.checked_for_spark(place, schema, declared)
 
     def _version(self, place: Place, version: int, *, newest: int) -> Version:
-        """A version's files.
+        """Return a version's files.
 
         Raises:
             NotFound: the log no longer reaches that version.
@@ -188,7 +190,7 @@ class ConnectorStore:
         ).option("txnAppId", content.provenance.execution_arn).option("txnVersion", "1").append()
 
     def _earlier(self, place: Place, execution_arn: str) -> dict[str, Any] | None:
-        """The history's line of this execution's commit."""
+        """Return the history's entry of this execution's commit."""
         return next(
             (entry for entry in self._history(place) if _made_by(entry) == execution_arn), None
         )
@@ -218,7 +220,8 @@ def _counted(place: Place, entry: dict[str, Any], content: Content) -> None:
     got = (entry.get("operationMetrics") or {}).get("numOutputRows")
     if got is None or int(got) != content.rows:
         raise IntegrityError(
-            f"table {place.name} holds other rows than were counted; without a manifest, no step reads them",
+            f"table {place.name} holds other rows than were counted; without a manifest, no "
+            "step reads them",
             expected=f"{content.rows} rows",
             got=f"{got} rows in version {entry['version']}",
             do="start a new execution; if it happens again the engine is not deterministic",

@@ -1,9 +1,10 @@
-"""Unwrap hard-wrapped text to one paragraph a line; EDGAR's text files break at 60 to 80 characters.
+"""Unwrap hard-wrapped text to one paragraph a line.
 
-    unwrapped(pl.col("text"))       # an expression; a text that is not hard-wrapped comes out as it went in
+    unwrapped(pl.col("text"))       # an expression; a text that is not hard-wrapped stays unchanged
 
-A blank line ends a paragraph. So does a line that begins a list item, an item's title or an
-indented paragraph. A text without blank lines gives no evidence and stays unchanged.
+EDGAR's text files break lines at 60 to 80 characters. A blank line ends a paragraph. So does a line
+that begins a list item, an item's title or an indented paragraph. A text without blank lines gives
+no evidence and stays unchanged.
 """
 
 import re
@@ -28,7 +29,7 @@ _INDENT = 2  # characters
 
 
 def unwrapped(text: pl.Expr) -> pl.Expr:
-    """One paragraph a line, where lines were broken by their length."""
+    """Return one paragraph a line, where lines were broken by their length."""
     return text.map_batches(_where_wrapped, return_dtype=pl.String)
 
 
@@ -41,7 +42,7 @@ def _where_wrapped(texts: pl.Series) -> pl.Series:
 
 
 def _is_wrapped(text: str) -> bool:
-    """Hardly a line is long, and many full lines have another one right under them."""
+    """Return whether almost no line is long and many full lines are followed by another line."""
     lengths = [len(line.strip()) for line in text.split("\n")]
     lines = sum(map(bool, lengths))
     full = sum(length >= _FULL and below > 0 for length, below in pairwise(lengths))
@@ -68,7 +69,7 @@ def _joined(text: str) -> str:
 
 
 def _opens(line: str, before: str, width: int) -> bool:
-    """Whether a line begins a paragraph although no blank line is above it."""
+    """Return whether a line begins a paragraph although no blank line is above it."""
     if (
         _PAGE_NUMBER.fullmatch(line)
         or _PAGE_NUMBER.fullmatch(before)
@@ -86,7 +87,10 @@ def _indent(line: str) -> int:
 
 
 def _whole(found: re.Match[str], words: set[str]) -> str:
-    """Join a word of two lines, without its hyphen if the text has it so or half of it is not a word."""
+    """Join a word that a hyphen breaks at a line's end.
+
+    The hyphen goes if the text has the joined word, or if the first half is not a word of the text.
+    """
     first, second = found.groups()
     together = (first + second).lower()
     return (

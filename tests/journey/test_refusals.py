@@ -79,7 +79,7 @@ def test_a_model_in_a_missing_schema_is_refused_before_training(
     before = commits(environment)
     code, outcome = environment.run(ModelName="edgar.modles.risk_analyst")
     assert code == 1
-    assert "there is no schema edgar.modles for the model" in outcome["failure"]
+    assert "schema edgar.modles of the model does not exist" in outcome["failure"]
     assert {step["name"]: step["status"] for step in outcome["steps"]} == {
         "Prepare": "Failed", "Train": "Waiting", "Gate": "Waiting", "Register": "Waiting"
     }  # fmt: skip

@@ -1,6 +1,8 @@
-"""A workspace that answers 502 once to each call in turn, and one that asks to wait an hour: Prepare, Train and Register
-succeed, or end within their budget. Their own clients, a real workspace process, a proxy in between, a clock on which
-nobody waits. Which calls there are is recorded from a run without faults.
+"""Prepare, Train and Register succeed with a failing workspace, or end within their budget.
+
+The workspace answers 502 once to each call in turn, or asks to wait an hour. The steps use their
+own clients against a real workspace process, with a proxy in between and a clock that does not
+wait. The calls to fail are recorded from a run without faults.
 """
 
 import json
@@ -36,9 +38,8 @@ from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
 
 pytestmark = pytest.mark.environment
 _BUDGET_SECONDS = 60.0
-_OPTIONAL = (
-    "is-databricks-sdk-models-artifact-repository-enabled"  # mlflow continues without an answer
-)
+# mlflow continues without an answer to this call.
+_OPTIONAL = "is-databricks-sdk-models-artifact-repository-enabled"
 _FOUND = Survey(
     tuple(
         Group(kind, cik, None, None, 1, "0" * 64)
@@ -74,7 +75,7 @@ def proxy(environment: RegisterEnvironment) -> Iterator[Proxy]:
 
 @pytest.fixture(autouse=True)
 def as_root(environment: RegisterEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS is not what is troubled here: this process may do all of it."""
+    """Give this process the account's root keys: only the workspace fails in these tests."""
     keys = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -86,7 +87,7 @@ def as_root(environment: RegisterEnvironment, monkeypatch: pytest.MonkeyPatch) -
 
 
 def principal(environment: RegisterEnvironment, name: str, *grants: tuple[str, ...]) -> str:
-    """A service principal with these grants; its secret's id."""
+    """Create a service principal with these grants; return its secret's id."""
     admin = environment.admin()
     made = admin.service_principals.create(display_name=name)
     value = {
@@ -101,10 +102,24 @@ def principal(environment: RegisterEnvironment, name: str, *grants: tuple[str, .
     return f"gf/databricks/{name}"
 
 
+def connecting(proxy: Proxy, secret: str) -> Callable[[FakedClock], Workspace]:
+    """Return a function that connects through the proxy, with the retries of the given clock."""
+
+    def connected(clock: FakedClock) -> Workspace:
+        return connect(
+            host=proxy.host,
+            secret_id=secret,
+            region=register_environment.REGION,
+            policy=clock.policy(),
+        )
+
+    return connected
+
+
 def sweep(
     proxy: Proxy, run: Callable[[Workspace], object], connected: Callable[[FakedClock], Workspace]
 ) -> list[str]:
-    """Every fault at every call; the calls of a run without faults."""
+    """Run once for every fault of every call; return the calls of a run without faults."""
     calls = recorded(proxy, lambda: run(connected(FakedClock())))
     for number, fault in losses(calls):
         clock = FakedClock()
@@ -128,7 +143,7 @@ def sweep(
 
 
 class NoTables:
-    """Prepare's store, which needs the credentials and writes nothing."""
+    """A store for Prepare that requests the credentials and writes nothing."""
 
     def resolve_version(self, place: Any, version: int) -> int:
         return 0
@@ -152,35 +167,34 @@ class NoTables:
         place.access.storage_options()
         return SimpleNamespace(select=lambda *_: None)
 
+    def require_files(self, place: Any, version: int) -> None:
+        """Every file exists: only the workspace fails here."""
+
     def append(self, frame: Any, place: Any, content: Content) -> Commit:
         place.access.storage_options()
         return Commit(0, 1795323600000, ())
 
 
-def test_prepare(
-    environment: RegisterEnvironment, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secret = principal(
-        environment,
-        "prepare",
-        ("CATALOG", "edgar", "USE_CATALOG"),
-        ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
-        (
-            "SCHEMA",
-            "edgar.curated",
-            "USE_SCHEMA",
-            "SELECT",
-            "MODIFY",
-            "CREATE_TABLE",
-            "EXTERNAL_USE_SCHEMA",
-        ),
-        ("EXTERNAL_LOCATION", "curated", "EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
-    )
+PREPARE_GRANTS = (
+    ("CATALOG", "edgar", "USE_CATALOG"),
+    ("SCHEMA", "edgar.raw", "USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA"),
+    ("SCHEMA", "edgar.curated", "USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"),
+    ("SCHEMA", "edgar.curated", "EXTERNAL_USE_SCHEMA"),
+    ("EXTERNAL_LOCATION", "curated", "EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE"),
+)
+
+
+@pytest.fixture
+def without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the work of Spark, which calls no workspace, by its result `_FOUND`."""
     for name in ("judged", "rejected", "curated"):
-        monkeypatch.setattr(
-            prepare_job.judge, name, lambda *_, **__: None
-        )  # Spark's work, which asks no workspace
+        monkeypatch.setattr(prepare_job.judge, name, lambda *_, **__: None)
     monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
+
+
+@pytest.mark.usefixtures("without_spark")
+def test_prepare(environment: RegisterEnvironment, proxy: Proxy) -> None:
+    secret = principal(environment, "prepare", *PREPARE_GRANTS)
 
     def run(workspace: Workspace) -> None:
         table = f"edgar.curated.{register_environment.random_name()}"
@@ -196,15 +210,7 @@ def test_prepare(
         assert environment.admin().tables.get(table).table_id
         assert environment.admin().tables.get(f"{table}_rejected").table_id
 
-    def connected(clock: FakedClock) -> Workspace:
-        return connect(
-            host=proxy.host,
-            secret_id=secret,
-            region=register_environment.REGION,
-            policy=clock.policy(),
-        )
-
-    calls = sweep(proxy, run, connected)
+    calls = sweep(proxy, run, connecting(proxy, secret))
     assert calls[0] == "POST /oidc/v1/token"
     assert sum(call == "POST /api/2.1/unity-catalog/tables" for call in calls) == 2
     assert len(calls) >= 10
@@ -233,15 +239,7 @@ def test_train(environment: RegisterEnvironment, proxy: Proxy) -> None:
         )
         assert sum(batch.num_rows for batch in batches) == 30
 
-    def connected(clock: FakedClock) -> Workspace:
-        return connect(
-            host=proxy.host,
-            secret_id=secret,
-            region=register_environment.REGION,
-            policy=clock.policy(),
-        )
-
-    assert len(sweep(proxy, run, connected)) == 3  # token, table, credential
+    assert len(sweep(proxy, run, connecting(proxy, secret))) == 3  # token, table, credential
 
 
 def test_register(environment: RegisterEnvironment, proxy: Proxy) -> None:
@@ -252,14 +250,7 @@ def test_register(environment: RegisterEnvironment, proxy: Proxy) -> None:
         register(spoiled[-1], workspace)
         spoiled.pop()
 
-    def connected(clock: FakedClock) -> Workspace:
-        return connect(
-            host=proxy.host,
-            secret_id=register_environment.SECRET_ID,
-            region=register_environment.REGION,
-            policy=clock.policy(),
-        )
-
+    connected = connecting(proxy, register_environment.SECRET_ID)
     calls = sweep(proxy, run, connected)
     assert sum(call.endswith("/model-versions/create") for call in calls) == 1
     assert sum(call == "POST /api/2.0/lineage-tracking/external-lineage" for call in calls) == 4
@@ -269,7 +260,7 @@ def test_register(environment: RegisterEnvironment, proxy: Proxy) -> None:
 
 
 def register(execution: executions.Execution, workspace: Workspace) -> None:
-    """The Register step's work, and that one of everything is there."""
+    """Run the Register step's work; check that each of its effects exists once."""
     environment = execution.environment
     truth = Truth(
         register_environment.REGION,

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a workspace that records every call and spoils one of them."""
+"""An HTTP proxy in front of a workspace that records every call and replaces one answer."""
 
 import http.client
 import threading
@@ -14,9 +14,9 @@ from steps.governance.retrying import is_read
 
 @dataclass(frozen=True)
 class Fault:
-    """What one call gets instead of its answer.
+    """The answer that one call gets instead of the workspace's answer.
 
-    `after`: once the workspace has done what was asked.
+    `after`: the workspace performs the call before its answer is replaced.
     """
 
     status: int
@@ -30,10 +30,7 @@ ASKING = {status: Fault(status, {"Retry-After": "3600"}) for status in (429, 503
 
 @dataclass
 class Proxy:
-    """`asked` are the calls since `arm`, as "METHOD /path".
-
-    `fired`: the fault was sent.
-    """
+    """The calls of a proxy since `arm` (`asked`: "METHOD /path"); `fired`: the fault was sent."""
 
     host: str = ""
     asked: list[str] = field(default_factory=list)
@@ -43,7 +40,7 @@ class Proxy:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def arm(self, at: int = -1, fault: Fault | None = None) -> None:
-        """Forget what was asked, and spoil call number `at` from now on."""
+        """Forget the recorded calls, and replace the answer to call number `at` from now on."""
         with self._lock:
             self.asked, self.fired, self._at, self._fault = [], False, at, fault
 
@@ -81,7 +78,8 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
             }
             return self._reply(answer.status, kept, content)
 
-        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _pass_on  # noqa: N815 - http.server's names
+        # N815: http.server requires these names.
+        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _pass_on  # noqa: N815
 
         def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
             self.send_response(status)
@@ -98,7 +96,7 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def before(upstream: str) -> Iterator[Proxy]:
-    """A proxy in front of the workspace at `upstream`."""
+    """Start a proxy in front of the workspace at `upstream`; stop it at the end."""
     proxy, target = Proxy(), urlsplit(upstream)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, target))
@@ -115,14 +113,14 @@ def before(upstream: str) -> Iterator[Proxy]:
 
 
 def recorded(proxy: Proxy, run: Callable[[], object]) -> list[str]:
-    """The calls of one run without faults, in their order."""
+    """Return the calls of one run without faults, in their order."""
     proxy.arm()
     run()
     return list(proxy.asked)
 
 
 def losses(calls: list[str]) -> list[tuple[int, Fault]]:
-    """A 502 for each call in turn: before it is done, and for each effect also after it."""
+    """Return a 502 for each call in turn: before it is performed, for each effect also after."""
     every = [(number, LOST_BEFORE) for number in range(len(calls))]
     return every + [
         (number, LOST_AFTER) for number, call in enumerate(calls) if not is_read(*call.split())
@@ -130,5 +128,5 @@ def losses(calls: list[str]) -> list[tuple[int, Fault]]:
 
 
 def demands(calls: list[str]) -> list[tuple[int, Fault]]:
-    """For each call in turn an answer that asks to wait an hour: 429 and 503, in turn as well."""
+    """Return for each call an answer that asks to wait an hour: 429 and 503 alternately."""
     return [(number, ASKING[(429, 503)[number % 2]]) for number in range(len(calls))]

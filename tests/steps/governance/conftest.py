@@ -1,4 +1,4 @@
-"""S3 and Secrets Manager on loopback (ministack, IAM enforced), and a counting token endpoint."""
+"""Local servers: S3 and Secrets Manager (ministack with IAM), a token endpoint, a workspace."""
 
 import json
 import os
@@ -15,7 +15,11 @@ from pathlib import Path
 import boto3
 import pytest
 
+from steps.governance.identity import Workspace
+from steps.governance.sdk_client import workspace_client
+from tests.steps.governance.faked_clock import FakedClock
 from tests.steps.governance.token_endpoint import TokenEndpoint
+from tests.steps.governance.troubled_server import Troubled, serving
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +116,26 @@ def secret(as_root: str, request: pytest.FixtureRequest) -> Iterator[str]:
     )
     yield name
     client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def clock() -> FakedClock:
+    """A clock that advances by the pauses of the calls, without waiting."""
+    return FakedClock()
+
+
+@pytest.fixture
+def server() -> Iterator[Troubled]:
+    """A workspace server with scripted answers."""
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def workspace(server: Troubled, clock: FakedClock) -> Workspace:
+    """A client of `server` that sends a new token with every request."""
+    policy, renewed = clock.policy(), iter(range(1, 999))
+    client = workspace_client(
+        server.host, lambda: {"Authorization": f"Bearer {next(renewed)}"}, policy=policy
+    )
+    return Workspace(server.host, "the-principal", client, policy)

@@ -1,5 +1,7 @@
-"""A secret is sent to workspaces of Databricks only, whatever the cloud, and to the loopback only in the embedded
-environment."""
+"""A secret is sent only to Databricks workspaces of any cloud.
+
+In the embedded environment, and only there, it may be sent to the loopback address.
+"""
 
 from typing import Any
 

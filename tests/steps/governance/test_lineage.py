@@ -30,9 +30,9 @@ class Catalog:
         self.nodes: dict[str, dict[str, Any]] = {}
         self.edges: list[dict[str, Any]] = []
         self.posts: list[str] = []
-        self.spoil: list[
-            str
-        ] = []  # "lose": the answer is lost after the effect; "drop": before; "503"; "403"
+        # For each next POST: "lose" (the answer is lost after the effect), "drop" (before the
+        # effect), or a status: "403", "502", "503".
+        self.spoil: list[str] = []
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path.endswith("external-metadata"):
@@ -67,49 +67,56 @@ def catalog() -> Catalog:
     return Catalog()
 
 
-def handler(catalog: Catalog) -> type[BaseHTTPRequestHandler]:
-    """Return the request handler of one server."""
+class LineageHandler(BaseHTTPRequestHandler):
+    """Serves `catalog`; spoils the answers to POSTs as its `spoil` demands."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            catalog.posts.append(self.path)
-            spoiled = catalog.spoil.pop(0) if catalog.spoil else ""
-            if spoiled in ("502", "503"):
-                self._reply(
-                    int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"}
-                )
-            elif spoiled == "403":
-                text = "User does not have MODIFY on Table 'edgar.curated.examples'."
-                self._reply(403, {"error_code": "PERMISSION_DENIED", "message": text})
-            elif spoiled == "drop":
+    catalog: Catalog
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.catalog.posts.append(self.path)
+        spoiled = self.catalog.spoil.pop(0) if self.catalog.spoil else ""
+        if spoiled in ("502", "503"):
+            self._reply(int(spoiled), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"})
+        elif spoiled == "403":
+            text = "User does not have MODIFY on Table 'edgar.curated.examples'."
+            self._reply(403, {"error_code": "PERMISSION_DENIED", "message": text})
+        elif spoiled == "drop":
+            self.close_connection = True
+        else:
+            answer = self.catalog.post(self.path, body)
+            if spoiled == "lose":
                 self.close_connection = True
             else:
-                answer = catalog.post(self.path, body)
-                if spoiled == "lose":
-                    self.close_connection = True
-                else:
-                    self._reply(*answer)
+                self._reply(*answer)
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            if not parts.path.startswith(PREFIX):
-                self._reply(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no"})
-                return
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            self._reply(*catalog.get(parts.path, query))
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if not parts.path.startswith(PREFIX):
+            self._reply(404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no"})
+            return
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self._reply(*self.catalog.get(parts.path, query))
 
-        def _reply(self, status: int, document: dict[str, Any]) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(body)
+    def _reply(self, status: int, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
 
+
+def handler(catalog: Catalog) -> type[BaseHTTPRequestHandler]:
+    """Return the request handler of a server for this catalog."""
+
+    class Handler(LineageHandler):
+        pass
+
+    Handler.catalog = catalog
     return Handler
 
 

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from steps.governance.errors import NameRefused
 from steps.governance.names import UcName, checked_alias, execution_id, metadata_name, written_name
 
-ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local/execution/abcdef012345"
+ARN = (
+    "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local"
+    "/execution/abcdef012345"
+)
 
 
 def test_a_plain_name_splits_and_joins() -> None:

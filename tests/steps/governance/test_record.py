@@ -14,34 +14,43 @@ DOCUMENT = {
     "schema": "governed-finetune/registered/1",
     "key": DIGEST,
     "registered_at": "2026-11-22T05:00:00Z",
-    "principals": {"databricks": "application-id", "aws": "arn:aws:sts::000000000000:assumed-role/register/1"},
+    "principals": {
+        "databricks": "application-id", "aws": "arn:aws:sts::000000000000:assumed-role/register/1",
+    },
     "execution": {
-        "arn": "arn", "pipeline_arn": "arn", "definition_sha256": DIGEST, "started_at": "2026-11-22T05:00:00Z",
-        "parameters": {"Seed": "17"},
+        "arn": "arn", "pipeline_arn": "arn", "definition_sha256": DIGEST,
+        "started_at": "2026-11-22T05:00:00Z", "parameters": {"Seed": "17"},
     },
     "prepare": {
-        "job_run_arn": "arn", "role_arn": "arn", "entry_point": "s3://x", "release_label": "emr-spark-8.0.0",
-        "manifest_sha256": DIGEST,
+        "job_run_arn": "arn", "role_arn": "arn", "entry_point": "s3://x",
+        "release_label": "emr-spark-8.0.0", "manifest_sha256": DIGEST,
     },
     "raw": TABLE,
     "curated": TABLE | {"partition": "execution_id=1"},
     "train": {
-        "job_arn": "arn", "role_arn": "arn", "image": "image@sha256", "instance_type": "ml.g5.16xlarge",
+        "job_arn": "arn", "role_arn": "arn", "image": "image@sha256",
+        "instance_type": "ml.g5.16xlarge",
         "instance_count": 1, "started_at": "t", "ended_at": "t", "hyperparameters": {"seed": "17"},
         "manifest_sha256": DIGEST,
     },
     "data": {
-        "table": "a.b.c", "table_id": "id", "version": 0, "manifest_sha256": DIGEST, "examples_train": 1, "examples_eval": 1,
+        "table": "a.b.c", "table_id": "id", "version": 0, "manifest_sha256": DIGEST,
+        "examples_train": 1, "examples_eval": 1,
     },
     "base_model": {"name": "m", "revision": "0" * 40, "mirror_sha256": DIGEST},
     "fp8": {"requested": "auto", "effective": "storage", "dtype": "bfloat16", "device": "cpu"},
-    "metrics": {"eval_loss_before": 7.5, "eval_loss": 2.25, "eval_tokens": 1, "train_tokens": 1, "steps": 1,
-                "best_step": 1, "stopped_early": False, "resumed_from": []},
+    "metrics": {
+        "eval_loss_before": 7.5, "eval_loss": 2.25, "eval_tokens": 1, "train_tokens": 1, "steps": 1,
+        "best_step": 1, "stopped_early": False, "resumed_from": [],
+    },
     "artifact": {
         "uri": "s3://x/model.tar.gz", "version_id": "v", "size": 1, "sha256": DIGEST,
         "files": [{"path": "README.md", "size": 1, "sha256": DIGEST}],
     },
-    "model": {"name": "a.b.m", "version": 1, "source": "s3://x/model.tar.gz?versionId=v", "alias": "challenger"},
+    "model": {
+        "name": "a.b.m", "version": 1, "source": "s3://x/model.tar.gz?versionId=v",
+        "alias": "challenger",
+    },
     "lineage": {"nodes": ["job:ft_1"], "edges": [["table:a.b.c", "job:ft_1"]]},
 }  # fmt: skip
 

@@ -2,75 +2,24 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
-from databricks.sdk.service.catalog import (
-    CreateRequestExternalLineage,
-    DataSourceFormat,
-    TableOperation,
-    TableType,
-)
+from databricks.sdk.service.catalog import CreateRequestExternalLineage
 
 from steps.governance.catalog import Catalog
-from steps.governance.errors import (
-    ContainerNotFound,
-    GovernanceError,
-    InvalidRequest,
-    MalformedAnswer,
-    NotFound,
-    Unavailable,
-)
+from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.identity import Workspace
-from steps.governance.lineage import Lineage, job, table
-from steps.governance.names import UcName, metadata_name
+from steps.governance.lineage import job, table
+from steps.governance.names import metadata_name
 from steps.governance.once import client_that_sends_once
 from steps.governance.refusals import translated
 from steps.governance.sdk_client import workspace_client
 from tests.steps.governance.faked_clock import START, FakedClock
-from tests.steps.governance.troubled_server import Answer, Troubled, serving
+from tests.steps.governance.troubled_server import Answer, Troubled
+from tests.steps.governance.workspace_calls import NAME, TABLE, VENDED, create_table, vend
 
-NAME = UcName.parse("edgar.raw.filings")
-TABLE = '{"table_id": "1", "storage_location": "s3://b/raw", "data_source_format": "DELTA", "full_name": "a.b.c"}'
-VENDED = (
-    '{"aws_temp_credentials": {"access_key_id": "a", "secret_access_key": "s", "session_token": "t"},'
-    ' "expiration_time": 1900000000000}'
-)
 PASSING = [0, 408, 429, 500, 502, 503, 504]
-
-
-@pytest.fixture
-def clock() -> FakedClock:
-    return FakedClock()
-
-
-@pytest.fixture
-def server() -> Iterator[Troubled]:
-    with serving() as state:
-        yield state
-
-
-@pytest.fixture
-def workspace(server: Troubled, clock: FakedClock) -> Workspace:
-    policy, renewed = clock.policy(), iter(range(1, 999))
-    client = workspace_client(
-        server.host, lambda: {"Authorization": f"Bearer {next(renewed)}"}, policy=policy
-    )
-    return Workspace(server.host, "the-principal", client, policy)
-
-
-def create_table(workspace: Workspace) -> object:
-    kind, form = TableType.EXTERNAL, DataSourceFormat.DELTA
-    with translated("p", "create a table"):
-        return workspace.client.tables.create("n", "c", "s", kind, form, "s3://b/x")
-
-
-def vend(workspace: Workspace) -> object:
-    api = workspace.client.temporary_table_credentials
-    with translated("p", "vend"):
-        return api.generate_temporary_table_credentials(operation=TableOperation.READ, table_id="1")
 
 
 @pytest.mark.parametrize("status", PASSING)
@@ -170,7 +119,10 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(
 def test_a_final_refusal_is_not_repeated(
     workspace: Workspace, server: Troubled, clock: FakedClock, status: int
 ) -> None:
-    body = '{"error_code": "X", "message": "Unexpected error: Please try again later or try a faster operation."}'
+    body = (
+        '{"error_code": "X", "message": "Unexpected error: Please try again later or try a '
+        'faster operation."}'
+    )
     server.script = [Answer(status, body)]  # databricks-sdk repeats what has such a text
     with pytest.raises(GovernanceError) as error:
         Catalog(workspace).table(NAME)
@@ -260,127 +212,3 @@ def test_a_token_in_the_environment_and_a_profile_do_not_win(
     server.script = [Answer(body=TABLE)]
     client_that_sends_once(workspace).tables.get("a.b.c")
     assert server.tokens == ["Bearer 1"]
-
-
-WRONG = ["[]", '"text"', "7", "null", "true", "<html>login</html>", "", "{", '{"a":']
-
-
-@pytest.mark.parametrize("body", WRONG)
-@pytest.mark.parametrize("call", ["table", "vend", "schema", "edges", "node", "create"])
-def test_an_answer_that_is_no_json_object_is_one_typed_error(
-    workspace: Workspace, server: Troubled, clock: FakedClock, body: str, call: str
-) -> None:
-    catalog, lineage, end = Catalog(workspace), Lineage(workspace), table(NAME)
-    calls: dict[str, Any] = {
-        "table": lambda: catalog.table(NAME),
-        "vend": lambda: vend(workspace),
-        "schema": lambda: catalog.require_schema(NAME),
-        "edges": lambda: lineage.ensure_edge(end, job(metadata_name("a"))),
-        "node": lambda: workspace.client.external_metadata.get_external_metadata("x"),
-        "create": lambda: create_table(workspace) if body else catalog.table(NAME),
-    }
-    server.script = [Answer(body=body)]
-    with pytest.raises(MalformedAnswer, match="could not be read"), translated("p", "look it up"):
-        calls[call]()
-    assert clock.pauses == []
-
-
-def test_an_effect_may_be_answered_with_nothing(workspace: Workspace, server: Troubled) -> None:
-    server.script = [Answer(body="")]
-    create_table(workspace)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(
-            '{"columns": "text"}',
-            '{"columns": [1]}',
-            '{"columns": {"a": 1}}',
-            '{"row_filter": "f"}',
-            '{"columns": [null]}',
-        ),
-        *(
-            '{"table_id": 7, "storage_location": "s3://b"}',
-            '{"table_id": "1", "storage_location": ["s3://b"]}',
-            "{}",
-        ),
-    ],
-)
-def test_fields_of_other_types_are_a_typed_error(
-    workspace: Workspace, server: Troubled, body: str
-) -> None:
-    merged = body.replace("{", '{"data_source_format": "DELTA", ', 1).replace(", }", "}")
-    server.script = [Answer(body=merged)]
-    with pytest.raises(GovernanceError):
-        Catalog(workspace).table(NAME)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"aws_temp_credentials": "text"}',
-        '{"aws_temp_credentials": {"access_key_id": 1, "secret_access_key": "s", "session_token": "t"}}',
-        VENDED.replace("1900000000000", '"soon"'),
-        VENDED.replace("1900000000000", "null"),
-        VENDED.replace("1900000000000", "1e300"),
-        VENDED.replace("1900000000000", "[]"),
-    ],
-)
-def test_a_credential_of_another_shape_is_a_typed_error(
-    workspace: Workspace, server: Troubled, body: str
-) -> None:
-    server.script = [Answer(body=TABLE), Answer(body=body)]
-    catalog = Catalog(workspace)
-    found = catalog.table(NAME)
-    with pytest.raises(MalformedAnswer):
-        catalog.read_access(found)
-
-
-@pytest.mark.parametrize(
-    "relation", ['"text"', "[]", '{"source": {}}', '{"source": null, "target": "x"}', "7"]
-)
-def test_an_edge_of_another_shape_is_a_typed_error(
-    workspace: Workspace, server: Troubled, relation: str
-) -> None:
-    server.script = [
-        Answer(
-            body='{"external_lineage_relationships": [{"external_lineage_info": ' + relation + "}]}"
-        )
-    ]
-    with pytest.raises(MalformedAnswer):
-        Lineage(workspace).ensure_edge(table(NAME), job(metadata_name("a")))
-
-
-def test_a_fault_of_our_own_is_not_blamed_on_the_workspace() -> None:
-    with pytest.raises(TypeError), translated("p", "call"):
-        len(7)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        ('{"error_code": "TABLE_DOES_NOT_EXIST", "message": "Table does not exist."}', NotFound),
-        ('{"error_code": "SCHEMA_DOES_NOT_EXIST", "message": "no"}', ContainerNotFound),
-        ('{"error_code": "CATALOG_DOES_NOT_EXIST", "message": "no"}', ContainerNotFound),
-        (
-            '{"error_code": "NOT_FOUND", "message": "Schema \'edgar.x\' does not exist."}',
-            ContainerNotFound,
-        ),
-    ],
-)
-def test_a_missing_schema_is_another_error_than_a_missing_object(
-    workspace: Workspace, server: Troubled, body: str, kind: type[Exception]
-) -> None:
-    server.script = [Answer(404, body)]
-    with pytest.raises(NotFound) as error:
-        Catalog(workspace).table(NAME)
-    assert type(error.value) is kind
-
-
-def test_a_refused_request_keeps_the_services_code_and_text(
-    workspace: Workspace, server: Troubled
-) -> None:
-    server.script = [Answer(400, '{"error_code": "SOMETHING_NEW", "message": "not like this"}')]
-    with pytest.raises(InvalidRequest, match="SOMETHING_NEW: not like this"):
-        Catalog(workspace).table(NAME)

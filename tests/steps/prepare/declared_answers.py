@@ -1,4 +1,4 @@
-"""An engine's answer to a table of `declared_tables`: the rows it committed or read, or its refusal.
+"""An engine's answer to a table of `declared_tables`: the committed or read rows, or its refusal.
 
 This module does not import pytest, because `declared_on_spark.py` runs in another Python
 environment.
@@ -35,7 +35,8 @@ def appended(store: DeltaStore, spark: Any, target: Any, location: Path, *, engi
     there, execution = place(f"{SCHEMA}.{target.name}", location), EXECUTIONS[engine]
     row = dict.fromkeys(REJECTED.names, "x") | target.row | {"execution_id": execution}
     made = Provenance(
-        f"arn:aws:sagemaker:eu-west-1:111122223333:pipeline/governed-finetune/execution/{execution}",
+        "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/governed-finetune/execution/"
+        f"{execution}",
         "edgar.raw.filings",
         0,
         "a" * 64,

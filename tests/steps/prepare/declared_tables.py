@@ -35,7 +35,10 @@ class Target:
         columns = ", ".join(
             self.columns.get(name, f"{name} string") for name in [*REJECTED.names, *self._others()]
         )
-        made = f"CREATE TABLE {SCHEMA}.{self.name} ({columns}) USING delta {self.layout} LOCATION '{location}' COMMENT 'before'"
+        made = (
+            f"CREATE TABLE {SCHEMA}.{self.name} ({columns}) USING delta {self.layout} "
+            f"LOCATION '{location}' COMMENT 'before'"
+        )
         return [
             made + (f" TBLPROPERTIES ({self.properties})" if self.properties else ""),
             *(statement.format(table=f"{SCHEMA}.{self.name}") for statement in self.more),
@@ -151,27 +154,35 @@ _OFTEN, _VECTORS = "'delta.checkpointInterval' = '2'", "'delta.enableDeletionVec
 _OVERWRITE = "INSERT OVERWRITE {table} VALUES ('1', 'x'), ('2', 'y')"
 
 RAWS = (
-    Raw("plain", "NOT NULL, CHECK, comments, defaults, properties", columns="cik string NOT NULL COMMENT 'key', item_1a string"),
-    Raw("variant", "`variantType`, in a column that is not read", _feature("variantType"), _VARIANT, (_VARIANT_ROWS,)),
-    Raw("shredded", "`variantShredding`, likewise", "'delta.enableVariantShredding' = 'true'", _VARIANT, (_VARIANT_ROWS,)),
+    Raw("plain", "NOT NULL, CHECK, comments, defaults, properties",
+        columns="cik string NOT NULL COMMENT 'key', item_1a string"),
+    Raw("variant", "`variantType`, in a column that is not read", _feature("variantType"), _VARIANT,
+        (_VARIANT_ROWS,)),
+    Raw("shredded", "`variantShredding`, likewise", "'delta.enableVariantShredding' = 'true'",
+        _VARIANT, (_VARIANT_ROWS,)),
     Raw("widened", "`typeWidening`", "'delta.enableTypeWidening' = 'true'", f"{_RAW}, n int", (
-        "INSERT INTO {table} VALUES ('1', 'x', 1)", "ALTER TABLE {table} CHANGE COLUMN n TYPE bigint",
+        "INSERT INTO {table} VALUES ('1', 'x', 1)",
+        "ALTER TABLE {table} CHANGE COLUMN n TYPE bigint",
         "INSERT INTO {table} VALUES ('2', 'y', 2)",
     )),
     Raw("ntz", "`timestampNtz`", _feature("timestampNtz")),
-    Raw("checkpoints", "v2 checkpoints", f"'delta.checkpointPolicy' = 'v2', {_OFTEN}", rows=(_OVERWRITE,) * 3),
+    Raw("checkpoints", "v2 checkpoints", f"'delta.checkpointPolicy' = 'v2', {_OFTEN}",
+        rows=(_OVERWRITE,) * 3),
     Raw("row_tracking", "row tracking", "'delta.enableRowTracking' = 'true'"),
     Raw("commit_times", "in-commit timestamps", "'delta.enableInCommitTimestamps' = 'true'"),
     Raw("clustered", "liquid clustering", layout="CLUSTER BY (cik)"),
     Raw("mapped", "column mapping", "'delta.columnMapping.mode' = 'name'"),
     Raw("vectors", "deletion vectors", "'delta.enableDeletionVectors' = 'true'", rows=(
-        "INSERT INTO {table} SELECT /*+ COALESCE(1) */ * FROM VALUES ('1', 'x'), ('2', 'y'), ('3', 'z')",
+        ("INSERT INTO {table} SELECT /*+ COALESCE(1) */ * FROM VALUES ('1', 'x'), ('2', 'y'), "
+        "('3', 'z')"),
         "DELETE FROM {table} WHERE cik = '3'",
     )),
-    Raw("both", "type widening with deletion vectors", f"'delta.enableTypeWidening' = 'true', {_VECTORS}"),
+    Raw("both", "type widening with deletion vectors",
+        f"'delta.enableTypeWidening' = 'true', {_VECTORS}"),
     Raw("above", "a version above the newest", version=2),
     Raw("vacuumed", "a version whose files VACUUM deleted", rows=(_ROWS, _OVERWRITE), version=1),
-    Raw("cleaned", "a version whose log entries were deleted", _OFTEN, rows=(_OVERWRITE,) * 3, version=1),
+    Raw("cleaned", "a version whose log entries were deleted", _OFTEN, rows=(_OVERWRITE,) * 3,
+        version=1),
     Raw("clone", "a shallow clone"),
 )  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 import struct
 
-_MAGIC = 1681511377  # RoaringBitmapArray, portable [delta-io/delta PROTOCOL.md, "Deletion Vector Format"]
+# RoaringBitmapArray, portable [delta-io/delta PROTOCOL.md, "Deletion Vector Format"].
+_MAGIC = 1681511377
 _ALPHABET = (
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"  # Z85
 )

@@ -10,7 +10,7 @@ PLAIN = {"minReaderVersion": 1, "minWriterVersion": 2}
 
 
 def with_features(*features: str, reader: bool = False) -> dict[str, Any]:
-    """A protocol that asks for these writer features, and for the same reader features if wanted."""
+    """Return a protocol with these writer features, and the same reader features if `reader`."""
     versions = {
         "minReaderVersion": 3 if reader else 1,
         "minWriterVersion": 7,
@@ -27,7 +27,7 @@ def table(
     properties: dict[str, str] | None = None,
     columns: dict[str, dict[str, Any]] | None = None,
 ) -> Path:
-    """An empty table.
+    """Write an empty table.
 
     `columns` changes a column's field in the log: its metadata, type or nullability.
     """

@@ -35,7 +35,7 @@ _SERVICE = "META-INF/services/org.apache.spark.sql.sources.DataSourceRegister"
 
 
 def session(folder: Path) -> "SparkSession":
-    """Start classic Spark with the jsoniq wheel's Delta classes, and add the missing service entry."""
+    """Start classic Spark with the jsoniq wheel's Delta classes; add the missing service entry."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -66,7 +66,7 @@ def session(folder: Path) -> "SparkSession":
 def run(
     folder: Path, rows: list[dict[str, str | None]], store: DeltaStore, catalog_name: str
 ) -> dict[str, Any]:
-    """The job in `folder`.
+    """Run the job in `folder`; return its manifest and rows.
 
     The connector repeats it, which must change nothing (the other adapter does so on Sail).
     """
@@ -84,7 +84,8 @@ def run(
         spark.sql("CREATE SCHEMA IF NOT EXISTS raw")
         spark.sql("CREATE SCHEMA IF NOT EXISTS curated")
         spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION '{folder / 'raw'}'"
+            f"CREATE TABLE IF NOT EXISTS {catalog_name}.raw.filings USING delta LOCATION "
+            f"'{folder / 'raw'}'"
         )
     prepared = [
         Job(fakes.arguments(folder, **names), catalog, store, evidence).run() for _ in range(times)
@@ -102,7 +103,7 @@ def run(
 
 
 def main(folder: Path, filings: str) -> None:
-    """Both adapters on the same rows."""
+    """Run both adapters on the same rows."""
     rows = fakes.corpus() if filings == "-" else fakes.real_filings(Path(filings))
     spark = session(folder)
     found = {}

@@ -1,10 +1,13 @@
-"""The embedded AWS and workspace with the catalog seeded, without model, tracking and worker: what Prepare meets in `run`."""
+"""The embedded AWS and workspace that Prepare needs, with a seeded catalog.
+
+The model, the tracking server and the Register worker are left out.
+"""
 
 import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +38,7 @@ runpy.run_module(
 
 @dataclass(frozen=True)
 class Environment:
-    """Servers that answer, roles as the infrastructure template makes them, the grants of docs/architecture.md."""
+    """Running servers, with the template's roles and the grants of docs/architecture.md."""
 
     servers: Servers
     root: aws_account.Root
@@ -70,8 +73,11 @@ class Environment:
         return Run(identifier, done.returncode, done.stdout, done.stderr)
 
     def command(self, execution: str) -> list[str]:
-        """The compiled command line for one execution."""
-        arn = f"arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local/execution/{execution}"
+        """Return the compiled command line for one execution."""
+        arn = (
+            "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local"
+            f"/execution/{execution}"
+        )
         arguments = {
             "--execution-arn": arn,
             "--raw-table": "edgar.raw.filings",
@@ -100,11 +106,12 @@ class Environment:
         ]
 
     def manifest_uri(self, execution: str) -> str:
-        """Where this execution's manifest goes."""
-        return f"s3://{self.config.storage.evidence_bucket}/executions/{execution}/prepare/manifest.json"
+        """Return the location of this execution's manifest."""
+        bucket = self.config.storage.evidence_bucket
+        return f"s3://{bucket}/executions/{execution}/prepare/manifest.json"
 
     def manifest(self, execution: str) -> dict[str, Any]:
-        """The manifest, read as the account's root."""
+        """Return the manifest, read as the account's root."""
         bucket, _, key = self.manifest_uri(execution).removeprefix("s3://").partition("/")
         body = self.root.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
         return dict(json.loads(body.read()))
@@ -126,13 +133,13 @@ class Run:
 
     @property
     def last_line(self) -> str:
-        """What EMR shows of a failed run."""
+        """The line that EMR shows of a failed run."""
         return self.stderr.strip().splitlines()[-1]
 
 
 @contextmanager
 def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[Environment]:
-    """Start, seed, and stop again."""
+    """Start the servers and seed the catalog; stop the servers at the end."""
     state = State(folder)
     servers = Servers(state, Record(ports=choose_ports({}, {})))
     try:
@@ -144,15 +151,7 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
             external_id=infrastructure.EXTERNAL_ID,
             identity=root.control_plane_key(),
         )
-        variables = {
-            "AWS_ENDPOINT_URL": servers.url("aws"),
-            "AWS_DEFAULT_REGION": aws_account.REGION,
-            "AWS_REGION": aws_account.REGION,
-            "BASE_MODEL_REVISION": "0" * 40,
-            "DATABRICKS_HOST": servers.url("workspace"),
-            "EMR_APPLICATION_ID": outputs["ApplicationId"],
-            "REGISTER_QUEUE_URL": outputs["RegisterQueueUrl"],
-        }
+        variables = _variables(servers, outputs)
         identity = state.secret_document(*CATALOG_ADMIN)
         admin = WorkspaceClient(
             host=variables["DATABRICKS_HOST"],
@@ -173,3 +172,16 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
         yield Environment(servers, root, admin, config, seeded, variables)
     finally:
         servers.stop()
+
+
+def _variables(servers: Servers, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that the configuration and the AWS clients read."""
+    return {
+        "AWS_ENDPOINT_URL": servers.url("aws"),
+        "AWS_DEFAULT_REGION": aws_account.REGION,
+        "AWS_REGION": aws_account.REGION,
+        "BASE_MODEL_REVISION": "0" * 40,
+        "DATABRICKS_HOST": servers.url("workspace"),
+        "EMR_APPLICATION_ID": outputs["ApplicationId"],
+        "REGISTER_QUEUE_URL": outputs["RegisterQueueUrl"],
+    }

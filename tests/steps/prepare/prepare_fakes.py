@@ -20,18 +20,21 @@ from steps.governance.names import UcName
 from steps.prepare.arguments import Arguments
 
 RAW_COLUMNS = (
-    "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc", "filename", "item_1a",
-    "part_2_item_1a",
+    "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc",
+    "filename", "item_1a", "part_2_item_1a",
 )  # fmt: skip
 RAW_SCHEMA = pa.schema([(name, pa.string()) for name in RAW_COLUMNS])
 
 
 def execution_arn(identifier: str = "abcdefghijkl") -> str:
-    return f"arn:aws:sagemaker:eu-west-1:111122223333:pipeline/governed-finetune/execution/{identifier}"
+    return (
+        "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/governed-finetune/execution/"
+        f"{identifier}"
+    )
 
 
 def arguments(root: Path, **changes: Any) -> Arguments:
-    """A run over tables in `root`."""
+    """Return the arguments of a run over tables in `root`."""
     values: dict[str, Any] = {
         "execution_arn": execution_arn(),
         "raw_table": UcName.parse("edgar.raw.filings"),
@@ -146,13 +149,13 @@ _SUBJECTS = (
 )
 _OUTCOMES = ("harm our revenue", "reduce our margins", "delay our products", "increase our costs")
 _WORDS = (
-    "demand", "price", "quarter", "contract", "market", "region", "plant", "product", "license", "order", "employee", "system",
-    "audit", "supply", "credit",
+    "demand", "price", "quarter", "contract", "market", "region", "plant", "product", "license",
+    "order", "employee", "system", "audit", "supply", "credit",
 )  # fmt: skip
 
 
 def section(company: str, factors: int = 4, *, seed: int = 0) -> str:
-    """An Item 1A with standing headings and page furniture."""
+    """Return an Item 1A with headings on separate lines and page furniture."""
     draw = random.Random(f"{company}{seed}")  # noqa: S311 - test data
     lines = [
         "Item 1A. Risk Factors",
@@ -162,8 +165,10 @@ def section(company: str, factors: int = 4, *, seed: int = 0) -> str:
         subject, outcome = draw.choice(_SUBJECTS), draw.choice(_OUTCOMES)
         lines.append(f"Our dependence on {subject} at {company} may {outcome} in case {number}.")
         sentences = (
-            f"The {draw.choice(_WORDS)} of our {draw.choice(_WORDS)} depends on the {draw.choice(_WORDS)} of {subject}, and a "
-            f"{draw.choice(_WORDS)} of {draw.randint(2, 90)} percent would change our {draw.choice(_WORDS)}."
+            f"The {draw.choice(_WORDS)} of our {draw.choice(_WORDS)} depends on the "
+            f"{draw.choice(_WORDS)} of {subject}, and a "
+            f"{draw.choice(_WORDS)} of {draw.randint(2, 90)} percent would change our "
+            f"{draw.choice(_WORDS)}."
             for _ in range(5)
         )
         lines.append(" ".join(sentences))
@@ -172,7 +177,7 @@ def section(company: str, factors: int = 4, *, seed: int = 0) -> str:
 
 
 def filing(cik: int, year: int, **changes: str | None) -> dict[str, str | None]:
-    """One raw row."""
+    """Return one raw row."""
     values: dict[str, str | None] = {
         "cik": str(cik),
         "company": f"Company {cik} Inc",
@@ -189,7 +194,7 @@ def filing(cik: int, year: int, **changes: str | None) -> dict[str, str | None]:
 
 
 def corpus() -> list[dict[str, str | None]]:
-    """Eight companies, two years each, and one filing for most reasons there are."""
+    """Return filings of eight companies in two years, and one filing for most reasons."""
     rows = [filing(cik, year) for cik in range(1001, 1009) for year in (2020, 2021)]
     rows.append(filing(1001, 2003, item_1a=None))
     rows.append(
@@ -215,7 +220,7 @@ def corpus() -> list[dict[str, str | None]]:
 
 
 def raw_table(location: Path, rows: list[dict[str, str | None]], *, files: int = 2) -> Path:
-    """A raw Delta table of some data files, in one version per file."""
+    """Write a raw Delta table of some data files, in one version per file."""
     size = -(-len(rows) // files) or 1
     for start in range(0, max(len(rows), 1), size):
         write_deltalake(
@@ -227,7 +232,7 @@ def raw_table(location: Path, rows: list[dict[str, str | None]], *, files: int =
 
 
 def real_filings(path: Path) -> list[dict[str, str | None]]:
-    """EDGAR-CRAWLER's JSON lines as raw rows."""
+    """Return EDGAR-CRAWLER's JSON lines as raw rows."""
     with path.open() as lines:
         documents = [json.loads(line) for line in lines]
     return [

@@ -31,8 +31,13 @@ class World:
         self.catalog.add("edgar.raw.filings", self.raw)
 
     def run(self, **changes: Any) -> Prepared:
-        job = Job(fakes.arguments(self.root, **changes), self.catalog, self.store, self.evidence)  # type: ignore[arg-type]
-        return job.run()
+        arguments = fakes.arguments(self.root, **changes)
+        return Job(
+            arguments,
+            self.catalog,  # type: ignore[arg-type]
+            self.store,
+            self.evidence,  # type: ignore[arg-type]
+        ).run()
 
     @property
     def curated(self) -> Path:

@@ -14,7 +14,7 @@ needed = [
     pytest.mark.spark,
     pytest.mark.skipif(
         shutil.which("java") is None,
-        reason="real Spark needs Java 17, and there is no java on the PATH",
+        reason="real Spark needs Java 17, and the PATH has no java",
     ),
     pytest.mark.skipif(
         not _PYTHON.exists(), reason="build/spark-venv is not there: run scripts/spark-venv"

@@ -2,10 +2,10 @@
 
     with storage(refused_part=2) as bucket:
         data_files.put(data_files.file_system("s3://bucket/t", bucket.options), "part.bin", content)
-    bucket.objects                        # name -> sha256 of what is there; empty where nothing was completed
+    bucket.objects          # name -> sha256 of its content; only completed uploads
 
-A process of its own: delta-rs opens a stream while it holds Python's lock, so a thread here could
-not answer it.
+It is a separate process: delta-rs opens a stream while it holds Python's lock, so a thread of this
+process could not answer it.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Bucket:
 
 @contextmanager
 def storage(*, refused_part: int = 0) -> Iterator[Bucket]:
-    """The server, while the block runs.
+    """Run the server while the block runs.
 
     The part with the number `refused_part` is answered with 400.
     """
@@ -79,7 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         if query.startswith("uploads"):
             self._answer(
                 200,
-                "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+                "<InitiateMultipartUploadResult><UploadId>u</UploadId>"
+                "</InitiateMultipartUploadResult>",
             )
             return
         whole = b"".join(self.parts[number] for number in sorted(self.parts))

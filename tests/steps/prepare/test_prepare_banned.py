@@ -1,4 +1,7 @@
-"""The job avoids functions that Sail silently executes differently from Spark; each was observed."""
+"""The job avoids functions that Sail silently executes differently from Spark.
+
+Each difference was observed.
+"""
 
 import ast
 from pathlib import Path
@@ -18,7 +21,7 @@ BANNED = {
     "txnVersion": "ignored by Sail",
     "cache": "does nothing on Sail",
     "persist": "does nothing on Sail",
-    "checkpoint": "needs a folder that Sail must be told of",
+    "checkpoint": "needs a folder that Sail must know",
     "rand": "another value at every action",
     "monotonically_increasing_id": "depends on the partitions",
     "input_file_name": "unknown to Sail",
@@ -36,7 +39,7 @@ ALLOWED = {
 
 
 def words(source: str) -> set[str]:
-    """Attributes, options and settings that the code names; prose does not count."""
+    """Return the attributes, options and settings that the code names, without prose."""
     found: set[str] = set()
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

@@ -18,7 +18,7 @@ def mend(text: str) -> str:
 
 
 def as_windows(content: bytes) -> str:
-    """As a browser reads it: five bytes have no sign and stay control characters."""
+    """Decode as a browser does: five bytes have no sign and stay control characters."""
     return "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in content)
 
 
@@ -34,10 +34,22 @@ def test_utf_8_that_was_read_wrongly_is_undone_in_every_layer(encoding: str, lay
 @pytest.mark.parametrize(
     "text",
     [
-        "château tête août crêpe naïve Noël Zürich Ångström façade señor Peña Núñez São João IRMÃ DULCE, MAÇÃ” IRMÃ’S",
-        "À la carte, « à » « oui » CAFÉ™ NESCAFÉ® CRÈME… CITROËN’S Citroën’s “pâté” – foie · Îles Baléares; ÎLE",
-        "AT&T, R&D; S&P 500; Q&A &c. P&L, D&O; Barnes & Noble; Johnson&Johnson; R&register; M&A, E&amplify, B&B",
-        "5 < 6 and 7 > 6; a <b and c> d; if x<y then z>w; <Company Name>; <$1 million; 3 <= 4; -> <- <=>",
+        (
+            "château tête août crêpe naïve Noël Zürich Ångström façade señor Peña Núñez São João "
+            "IRMÃ DULCE, MAÇÃ” IRMÃ’S"
+        ),
+        (
+            "À la carte, « à » « oui » CAFÉ™ NESCAFÉ® CRÈME… CITROËN’S Citroën’s “pâté” – foie · "
+            "Îles Baléares; ÎLE"
+        ),
+        (
+            "AT&T, R&D; S&P 500; Q&A &c. P&L, D&O; Barnes & Noble; Johnson&Johnson; R&register; "
+            "M&A, E&amplify, B&B"
+        ),
+        (
+            "5 < 6 and 7 > 6; a <b and c> d; if x<y then z>w; <Company Name>; <$1 million; 3 <= "
+            "4; -> <- <=>"
+        ),
         "Ω Å Ï Ë Å Ä Ö Æ Ø ð þ ï â Ã",
         "日本語 русский ελληνικά עברית",
     ],
@@ -99,7 +111,8 @@ def test_what_is_lost_stays_visible(text: str) -> None:
         ('<p style="margin:0">one</p><br/>two<BR>three', "\n\none\n\n\ntwo\nthree"),
         ("<table border=1 nowrap><tr><td>a</td><td>b</td></tr></table>", "\n\n\n\n a  b \n\n\n\n"),
         ("<font face='Times' size=2>x</font><sup>1</sup> <a href=\"#toc\">y</a>", "x1 y"),
-        ("<ix:header><ix:hidden>no</ix:hidden></ix:header>a<xbrli:unit id='x'>b</xbrli:unit>", "\n\nab"),
+        ("<ix:header><ix:hidden>no</ix:hidden></ix:header>a<xbrli:unit id='x'>b</xbrli:unit>",
+            "\n\nab"),
         ("<!-- no --><style>p {}</style><script>x < 1</script>a", "\n\n\n\n\n\na"),
         ("&lt;div&gt;a&lt;/div&gt;", "\n\na\n\n"),
         ("text <font style=\"color", "text "),

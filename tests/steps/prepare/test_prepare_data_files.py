@@ -48,7 +48,7 @@ def test_a_task_with_megabytes_of_text_writes_one_file_and_reports_it(tmp_path: 
 
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
-    """Let the write of the slice with the number `after` be interrupted, as by the end of the executor's task."""
+    """Interrupt the write of slice number `after`, as the end of an executor's task does."""
     real, written = pa.BufferedOutputStream, []
 
     class Interrupted:

@@ -39,7 +39,7 @@ class World:
         ).run()  # type: ignore[arg-type]
 
     def refused(self) -> str:
-        """The refusal; nothing was written to either table."""
+        """Run, and return the refusal; check that nothing was written to either table."""
         with pytest.raises(Conflict) as refusal:
             self.run()
         assert not [
@@ -57,7 +57,8 @@ CHECKED: dict[str, Any] = {
     "properties": {
         "delta.constraints.recent": "YEAR > 2000",
         "delta.constraints.long_enough": "length ( prompt ) > 20",
-        "delta.constraints.no_text_of_sql": "prompt <> 'it\\'s count(1), explode(x)' AND exists(array(year), y -> y > 0)",
+        "delta.constraints.no_text_of_sql": "prompt <> 'it\\'s count(1), explode(x)' AND "
+        "exists(array(year), y -> y > 0)",
     },
 }
 
@@ -171,7 +172,7 @@ def test_null_in_a_column_that_is_not_null_is_refused_with_column_and_number(
     [
         "no_such_column > 1",
         "no_such_function(cik)",
-        "not sql at all (",
+        "not sql (",
         "length(cik)",
         "count(year) > 0",
         "year > 2000 AND max(year) > 0",
@@ -190,8 +191,8 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
     (tmp_path / "raw" / "_delta_log" / f"{0:020}.json").unlink()
     text = world.refused()
     assert (
-        "a rule of table edgar.curated.examples cannot be evaluated, nothing was written: CHECK constraint odd"
-        in text
+        "a rule of table edgar.curated.examples cannot be evaluated, nothing was written: "
+        "CHECK constraint odd" in text
     )
     assert expression in text
 
@@ -199,18 +200,27 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
 @pytest.mark.parametrize(
     ("declared", "named", "elsewhere"),
     [
-        ({"columns": {"section": {"metadata": {"delta.generationExpression": "split"}}}}, "generated column section", True),
-        ({"columns": {"year": {"metadata": {"delta.identity.start": 1}}}}, "identity column year", True),
-        ({"columns": {"cik": {"metadata": {"delta.somethingNew": True}}}}, "delta.somethingNew of column cik", True),
-        ({"columns": {"cik": {"metadata": {"__COLLATIONS": {"cik": "UTF8_LCASE"}}}}}, "__COLLATIONS of column cik", True),
-        ({"protocol": made_before.with_features("rowTracking", "domainMetadata")}, "Metadata, writer feature rowTracking", True),
-        ({"protocol": made_before.with_features("catalogs-of-2030")}, "writer feature catalogs-of-2030", False),
-        ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 6}}, "writer feature identityColumns", True),
+        ({"columns": {"section": {"metadata": {"delta.generationExpression": "split"}}}},
+            "generated column section", True),
+        ({"columns": {"year": {"metadata": {"delta.identity.start": 1}}}}, "identity column year",
+            True),
+        ({"columns": {"cik": {"metadata": {"delta.somethingNew": True}}}},
+            "delta.somethingNew of column cik", True),
+        ({"columns": {"cik": {"metadata": {"__COLLATIONS": {"cik": "UTF8_LCASE"}}}}},
+            "__COLLATIONS of column cik", True),
+        ({"protocol": made_before.with_features("rowTracking", "domainMetadata")},
+            "Metadata, writer feature rowTracking", True),
+        ({"protocol": made_before.with_features("catalogs-of-2030")},
+            "writer feature catalogs-of-2030", False),
+        ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 6}},
+            "writer feature identityColumns", True),
         ({"protocol": {"minReaderVersion": 1, "minWriterVersion": 8}}, "writer version 8", False),
         ({"properties": {"delta.columnmapping.MODE": "Name"}}, "column mapping by name", False),
         ({"columns": {"year": {"type": "long"}}}, "year as long, not integer", False),
-        ({"columns": {"cik": {"name": "CIK"}}}, "no column cik; column CIK, which Prepare does not write", False),
-        ({"columns": {"cik": {"metadata": {"__CHAR_VARCHAR_TYPE_STRING": "char(9)"}}}}, "cik as char(9), which pads", False),
+        ({"columns": {"cik": {"name": "CIK"}}},
+            "no column cik; column CIK, which Prepare does not write", False),
+        ({"columns": {"cik": {"metadata": {"__CHAR_VARCHAR_TYPE_STRING": "char(9)"}}}},
+            "cik as char(9), which pads", False),
     ],
 )  # fmt: skip
 def test_what_an_append_would_break_is_refused_by_name_before_anything_is_read(
@@ -233,15 +243,15 @@ def test_the_rejected_table_is_checked_as_early_as_the_curated_one(
     )
     world.catalog.add("edgar.curated.examples_rejected", world.tables["examples_rejected"])
     assert (
-        "table edgar.curated.examples_rejected declares what the delta engine delta-rs cannot honour"
-        in world.refused()
+        "table edgar.curated.examples_rejected declares what the delta engine delta-rs cannot "
+        "honour" in world.refused()
     )
 
 
 def test_a_rule_that_is_declared_while_rows_are_staged_is_not_overlooked(
     spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look at the rows and the commit, the owner adds a constraint."""
+    """The owner adds a constraint between the check of the rows and the commit."""
     world = World(spark, tmp_path)
     real = row_rules.require_held
 
@@ -256,7 +266,8 @@ def test_a_rule_that_is_declared_while_rows_are_staged_is_not_overlooked(
     monkeypatch.setattr(row_rules, "require_held", then_declared)
     with pytest.raises(
         Conflict,
-        match=r"the rules of table edgar\.curated\.examples changed while rows were prepared for it",
+        match=r"the rules of table edgar\.curated\.examples changed while rows were prepared "
+        "for it",
     ):
         world.run()
     assert world.rows() == []

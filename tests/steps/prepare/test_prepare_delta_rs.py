@@ -56,16 +56,21 @@ def frame(spark: "SparkSession", rows: int) -> "DataFrame":
 def plain_table(
     location: Path, features: list[str], *, configuration: dict[str, str] | None = None
 ) -> None:
-    """A one-file table whose protocol asks for these reader features."""
+    """Write a one-file table whose protocol requires these reader features."""
     (location / "_delta_log").mkdir(parents=True)
     pq.write_table(pa.table({"a": ["x", "y"]}), location / "part.parquet")
     field = {"name": "a", "type": "string", "nullable": True, "metadata": {}}
     actions = [
-        {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}},
-        {"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [], "createdTime": 1,
-                      "schemaString": json.dumps({"type": "struct", "fields": [field]}), "configuration": configuration or {}}},
-        {"add": {"path": "part.parquet", "partitionValues": {}, "size": (location / "part.parquet").stat().st_size,
-                 "modificationTime": 1, "dataChange": True, "stats": json.dumps({"numRecords": 2})}},
+        {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features,
+                      "writerFeatures": features}},
+        {"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}},
+                      "partitionColumns": [], "createdTime": 1,
+                      "schemaString": json.dumps({"type": "struct", "fields": [field]}),
+                      "configuration": configuration or {}}},
+        {"add": {"path": "part.parquet", "partitionValues": {},
+                 "size": (location / "part.parquet").stat().st_size,
+                 "modificationTime": 1, "dataChange": True,
+                 "stats": json.dumps({"numRecords": 2})}},
     ]  # fmt: skip
     (location / "_delta_log" / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)))
 
@@ -124,7 +129,7 @@ def test_a_commit_that_others_overtake_is_tried_again(
 
 
 def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
-    """Why we look first: the day this fails, our loop may become simpler."""
+    """This is why the loop looks first. If this test fails, the loop may become simpler."""
     properties = CommitProperties(app_transactions=[Transaction("execution", 1)])
     for _ in range(2):
         write_deltalake(
@@ -134,7 +139,7 @@ def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
 
 
 def test_delta_rs_s_history_misnumbers_commits_behind_an_open_table(tmp_path: Path) -> None:
-    """Why we read the log itself: the day this fails, `history()` may be used again."""
+    """This is why the log itself is read. If this test fails, `history()` may be used again."""
     write_deltalake(str(tmp_path), pa.table({"a": ["x"]}))
     opened = DeltaTable(str(tmp_path))
     write_deltalake(str(tmp_path), pa.table({"a": ["y"]}), mode="append")
@@ -161,10 +166,9 @@ def test_a_table_with_a_feature_we_do_not_honour_is_refused(
     plain_table(tmp_path / "t", [feature])
     with pytest.raises(GovernanceError) as refused:
         DeltaRsStore(spark).read(place(tmp_path / "t"), 0, ["a"])
-    told = {"catalogManaged": "catalog-managed table"}.get(
-        feature, feature
-    )  # delta-rs refuses that one itself
-    assert told in str(refused.value)
+    # delta-rs itself refuses a catalog-managed table.
+    expected = {"catalogManaged": "catalog-managed table"}.get(feature, feature)
+    assert expected in str(refused.value)
 
 
 @pytest.mark.parametrize("feature", sorted(FROM_FILES))
@@ -190,7 +194,7 @@ def test_a_feature_that_delta_rs_cannot_scan_is_refused_where_a_scan_is_needed(
 
 
 def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> None:
-    """A deletion vector hides rows that still stand in the file."""
+    """A deletion vector hides rows that the file still contains."""
     from tests.steps.prepare.deletion_vector import inline_vector
 
     plain_table(
@@ -246,7 +250,10 @@ def _has_set(spark: "SparkSession") -> bool:
 @pytest.mark.parametrize(
     "text",
     [
-        "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>",
+        (
+            "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: "
+            "<Code>AccessDenied</Code>"
+        ),
         "Generic S3 error: error sending request, status: 401",
         "Generic S3 error: <Code>ExpiredToken</Code>",
     ],

@@ -17,7 +17,8 @@ def write(*factors: tuple[str, str]) -> list[dict[str, Any]]:
     row = {
         "source_filing": "a.htm", "filing_id": "0000001001/0000001001-21-000001",
         "cik": "0000001001", "company": "Acme Inc", "sic": "3570", "filing_type": "10-K",
-        "filing_date": "2021-03-01", "year": 2020, "section": "item_1a", "section_sha256": "0", "reason": None, "detail": None,
+        "filing_date": "2021-03-01", "year": 2020, "section": "item_1a", "section_sha256": "0",
+        "reason": None, "detail": None,
         "risk_factors": [{"heading": heading, "body": body} for heading, body in factors],
     }  # fmt: skip
     return list(
@@ -30,7 +31,8 @@ def test_the_company_s_own_heading_is_the_answer() -> None:
     assert found["completion"] == HEADING
     assert found["system"] == examples.SYSTEM
     assert found["prompt"] == (
-        "Below is one risk factor from the 10-K of Acme Inc for 2020. Write its heading: one sentence that states the risk "
+        "Below is one risk factor from the 10-K of Acme Inc for 2020. Write its heading: one "
+        "sentence that states the risk "
         f"and what it could do to the company.\n\n{BODY}"
     )
     assert found["reason"] is None

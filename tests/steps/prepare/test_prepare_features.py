@@ -49,7 +49,7 @@ def test_delta_rs_appends_with_each_feature_of_its_list(tmp_path: Path, feature:
     "feature", sorted((SPARK_APPENDS | FROM_FILES | OTHERS) - DELTA_RS_APPENDS)
 )
 def test_delta_rs_refuses_to_append_with_any_other(tmp_path: Path, feature: str) -> None:
-    """The day this fails for a feature, it may be added to the list, with a line in `declared_tables`."""
+    """If this fails for a feature, add it to the list, with a line in `declared_tables`."""
     made_before.table(
         tmp_path / "t",
         REJECTED,

@@ -79,14 +79,19 @@ LONG = "We may lose money. " * 60
         ({"item_1a": "  \n"}, "no_risk_factors"),
         ({"item_1a": "ITEM 1A.\nRISK FACTORS"}, "no_risk_factors"),
         ({"item_1a": f"{NOTHING}Not applicable."}, "no_risk_factors"),
-        ({"item_1a": f"{NOTHING}A smaller reporting company is not required to say."}, "smaller_reporting_company"),
-        ({"item_1a": f"{NOTHING}Not required for smaller reporting companies."}, "smaller_reporting_company"),
-        ({"item_1a": f"{NOTHING}Incorporated by reference to our annual report."}, "incorporated_by_reference"),
-        ({"item_1a": f"{NOTHING}There have been no material changes from our Form 10-K."}, "no_material_changes"),
+        ({"item_1a": f"{NOTHING}A smaller reporting company is not required to answer."},
+            "smaller_reporting_company"),
+        ({"item_1a": f"{NOTHING}Not required for smaller reporting companies."},
+            "smaller_reporting_company"),
+        ({"item_1a": f"{NOTHING}Incorporated by reference to our annual report."},
+            "incorporated_by_reference"),
+        ({"item_1a": f"{NOTHING}There have been no material changes from our Form 10-K."},
+            "no_material_changes"),
         ({"item_1a": f"{NOTHING}Our business may fail."}, "section_too_short"),
         ({"item_1a": f"Item 1A. Executive Officers\n{LONG}"}, "other_section"),
         ({"item_1a": NOTHING + "x" * (LONGEST_SECTION + 1)}, "section_too_long"),
-        ({"item_1a": f"{NOTHING}{'Our headquarters stand in Springfield. ' * 40}"}, "no_headings_found"),
+        ({"item_1a": f"{NOTHING}{'Our headquarters are in Springfield. ' * 40}"},
+            "no_headings_found"),
         ({"filing_type": "8-K"}, "unsupported_form"),
         ({"filing_type": None}, "invalid_record"),
         ({"cik": "12345678901"}, "invalid_record"),
@@ -99,7 +104,10 @@ def test_an_unusable_row_has_a_reason(changes: dict[str, str | None], reason: st
     assert judged(**changes)["reason"] == reason
 
 
-EXCEPT = "Except as set forth below, there have been no material changes to the risk factors in our annual report.\n"
+EXCEPT = (
+    "Except as set forth below, there have been no material changes to the risk factors "
+    "in our annual report.\n"
+)
 
 
 @pytest.mark.parametrize("notice", ["", EXCEPT])
@@ -110,7 +118,7 @@ EXCEPT = "Except as set forth below, there have been no material changes to the 
             "Storms have closed our only plant for two weeks in each of the last three years. " * 4,
             None,
         ),
-        ("Our headquarters stand in Springfield.", "section_too_short"),
+        ("Our headquarters are in Springfield.", "section_too_short"),
     ],
 )
 def test_one_short_risk_factor_is_a_section(notice: str, body: str, reason: str | None) -> None:

@@ -31,7 +31,12 @@ def on_sail(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("sail")
     catalog, evidence = fakes.FolderCatalog(folder), fakes.MemoryEvidence()
     catalog.add("edgar.raw.filings", fakes.raw_table(folder / "raw", fakes.corpus()))
-    prepared = Job(fakes.arguments(folder), catalog, DeltaRsStore(spark), evidence).run()  # type: ignore[arg-type]
+    prepared = Job(
+        fakes.arguments(folder),
+        catalog,  # type: ignore[arg-type]
+        DeltaRsStore(spark),
+        evidence,  # type: ignore[arg-type]
+    ).run()
     tables = {
         name: DeltaTable(str(folder / "curated" / "edgar" / "curated" / name)) for name in TABLES
     }

@@ -1,6 +1,6 @@
-"""What Register would refuse is refused by Prepare first, in one message.
+"""Prepare refuses first what Register would refuse, in one message.
 
-What cannot be asked is one warning.
+Questions that got no answer are one warning.
 """
 
 import logging
@@ -33,7 +33,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 @pytest.fixture
 def workspace(embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """The workspace as the prepare principal, by the prepare role."""
+    """Connect to the workspace as the prepare principal, with the prepare role."""
     for name, value in (embedded.variables | embedded.root.lend("prepare")).items():
         monkeypatch.setenv(name, value)
     config = embedded.config
@@ -46,7 +46,7 @@ def workspace(embedded: Environment, monkeypatch: pytest.MonkeyPatch) -> Workspa
 
 @pytest.fixture
 def managing(embedded: Environment) -> Iterator[None]:
-    """The prepare principal sees all grants, as where an operator gave it MANAGE."""
+    """Let the prepare principal see all grants, as if an operator had given it MANAGE."""
     with changed(embedded, "prepare", "catalog", "edgar", add=["MANAGE"]):
         yield
 
@@ -61,7 +61,7 @@ def changed(
     add: list[str] | None = None,
     **how: list[str],
 ) -> Iterator[None]:
-    """Rights changed for a while; `remove` names those taken away."""
+    """Change rights while the block runs; `remove` names the removed ones."""
     application_id = embedded.seeded.application_ids[principal]
 
     def change(added: list[str], removed: list[str]) -> None:
@@ -79,15 +79,15 @@ def changed(
 
 
 def refusal(embedded: Environment, workspace: Workspace, **changes: Any) -> str:
-    """What a run is refused with; nothing where it is not."""
-    told = {
+    """Return the message that refuses a run, or "" if it is not refused."""
+    defaults = {
         "raw_table": UcName.parse("edgar.raw.filings"),
         "curated_table": UcName.parse("edgar.curated.risk_factor_examples"),
         "model_name": UcName.parse(MODEL),
         "register_principal": embedded.seeded.application_ids["register"],
     }
     try:
-        preconditions.check(fakes.arguments(Path("/unused"), **told | changes), workspace)
+        preconditions.check(fakes.arguments(Path("/unused"), **defaults | changes), workspace)
     except GovernanceError as error:
         return str(error)
     return ""
@@ -102,7 +102,7 @@ def test_a_schema_or_catalog_that_is_not_there_is_named(
 ) -> None:
     text = refusal(embedded, workspace, model_name=UcName.parse(name))
     assert text.startswith(f"Register would refuse model {name}, nothing was read")
-    assert f"there is no schema {missing} for the model" in text
+    assert f"schema {missing} of the model does not exist" in text
 
 
 def test_the_process_refuses_before_it_reads_and_its_last_line_is_the_refusal(
@@ -123,7 +123,7 @@ def test_everything_that_is_wrong_is_in_one_message(
 ) -> None:
     with changed(embedded, "register", "schema", "edgar.raw", remove=["SELECT"]):
         text = refusal(embedded, workspace, model_name=UcName.parse("edgar.modles.x"))
-    assert "there is no schema edgar.modles" in text
+    assert "schema edgar.modles of the model does not exist" in text
     assert "lacks SELECT on" in text
     assert "correct ModelName" in text
     assert "GRANT SELECT ON" in text
@@ -235,7 +235,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_rights_that_the_workspace_does_not_show_are_one_warning_and_no_refusal(
     embedded: Environment, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the grants of docs/architecture.md: prepare may not see what others were granted."""
+    """With the grants of docs/architecture.md, prepare may not see the grants of others."""
     with changed(embedded, "register", "schema", "edgar.models", remove=["CREATE_MODEL"]):
         assert refusal(embedded, workspace) == ""
     (warning,) = warnings(caplog)
@@ -262,8 +262,8 @@ def test_a_schema_that_prepare_may_not_see_is_a_warning(
         assert refusal(embedded, workspace) == ""
     (warning,) = warnings(caplog)
     assert (
-        "whether schema edgar.models is there (User does not have USE SCHEMA on Schema 'edgar.models'.)"
-        in warning
+        "whether schema edgar.models is there (User does not have USE SCHEMA on Schema "
+        "'edgar.models'.)" in warning
     )
 
 

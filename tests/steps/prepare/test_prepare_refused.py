@@ -1,6 +1,6 @@
-"""A run that ends without examples says why, in numbers, and leaves the rejected rows.
+"""A run that ends without examples reports the reasons and their counts, and keeps rejected rows.
 
-A file name is no identity.
+A file name does not identify a filing.
 """
 
 import logging
@@ -60,13 +60,13 @@ def test_reasons_are_counted_each_with_its_most_frequent_detail(
     world = World(spark, tmp_path, rows)
     text = refusal(world)
     assert (
-        "0 companies with usable risk factors; rejected: invalid_record 4 (3 of them: filing_date: day or month may come"
-        in text
+        "0 companies with usable risk factors; rejected: invalid_record 4 (3 of them: "
+        "filing_date: day or month may come" in text
     )
     assert ", no_risk_factors 2\n" in text
     assert (
-        "see the rejected rows in table edgar.curated.examples_rejected version 0 (execution_id abcdefghijkl)"
-        in text
+        "see the rejected rows in table edgar.curated.examples_rejected version 0 "
+        "(execution_id abcdefghijkl)" in text
     )
 
 

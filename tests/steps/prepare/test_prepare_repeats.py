@@ -97,7 +97,8 @@ def test_a_crash_before_the_commit_leaves_nothing_visible_and_a_rerun_is_clean(
 
 
 def test_a_crash_after_the_commit_is_taken_up_where_it_happened(world: World) -> None:
-    write_once, world.evidence.write_once = world.evidence.write_once, _crash  # type: ignore[method-assign]
+    write_once = world.evidence.write_once
+    world.evidence.write_once = _crash  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         world.run()
     committed = DeltaTable(str(world.curated)).history(1)[0]

@@ -14,7 +14,10 @@ STANDING = [
     "We depend on a few customers, and the loss of one of them could harm our revenue.",
     "If we cannot protect our patents, our competitors may copy our products.",
     "Changes in U.S. tax law could increase our costs.",
-    "The Maturities of Our Assets and Liabilities Are Mismatched, Which Could Adversely Affect Earnings.",
+    (
+        "The Maturities of Our Assets and Liabilities Are Mismatched, Which Could Adversely "
+        "Affect Earnings."
+    ),
     "Our stock price has been volatile. You may lose your investment.",
 ]
 
@@ -58,13 +61,14 @@ def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
         "This report contains statements that may turn out to be wrong.",
         "We also may lose some of our suppliers.",
         "Risks Related to Our Business",
-        "Our headquarters stand in Springfield.",
+        "Our headquarters are in Springfield.",
         "• the loss of one of our customers could harm us.",
     ],
 )
 def test_what_leans_on_its_neighbours_or_names_no_risk_heads_nothing(line: str) -> None:
     found = split(
-        f"{STANDING[0]}\n{BODY}\n{line}\n{BODY} And then some more, so that the body is the longer one of the two."
+        f"{STANDING[0]}\n{BODY}\n{line}\n{BODY} And then some more, so that the body is the "
+        "longer one of the two."
     )
     assert [heading for heading, _ in found] == [STANDING[0]]
 

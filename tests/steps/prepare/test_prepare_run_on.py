@@ -48,7 +48,10 @@ def end(text: str) -> tuple[str, str | None]:
         "I tem 1B. Unresolved Staff Comments\nNone.",
         "| Item 2. | Properties |\nWe own a plant.",
         "Item II. Properties\nWe own a plant.",
-        "SIGNATURES\nPursuant to the requirements of the Securities Exchange Act of 1934, it is signed.",
+        (
+            "SIGNATURES\nPursuant to the requirements of the Securities Exchange Act of 1934, it "
+            "is signed."
+        ),
         "1B. Unresolved Staff Comments\nNone.",
         "1B.\nUnresolved Staff Comments\nNone.",
         "1C. Cybersecurity\nOur board oversees this.",
@@ -56,7 +59,10 @@ def end(text: str) -> tuple[str, str | None]:
         "3. LEGAL PROCEEDINGS\nNone.",
         "UNRESOLVED STAFF COMMENTS None.",
         "Unresolved Staff Comments: None",
-        "PART II\nItem 5. Market for Registrant’s Common Equity, Related Stockholder Matters\nOur stock is traded.",
+        (
+            "PART II\nItem 5. Market for Registrant’s Common Equity, Related Stockholder Matters\n"
+            "Our stock is traded."
+        ),
     ],
 )
 def test_the_next_items_title_on_its_own_line_ends_the_section(later: str) -> None:
@@ -119,8 +125,14 @@ def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(
     "text",
     [
         f"{BODY}Our claims are many. Item 3. Legal Proceedings describes these.\n{BODY}",
-        f"{BODY}Our claims are many in 2020.Item 3. Legal Proceedings, in part, describes these.\n{BODY}",
-        f"{BODY} as described in\nItem 2. Properties\nItem 3. Legal Proceedings\nof this report. {BODY}",
+        (
+            f"{BODY}Our claims are many in 2020.Item 3. Legal Proceedings, in part, describes "
+            f"these.\n{BODY}"
+        ),
+        (
+            f"{BODY} as described in\nItem 2. Properties\nItem 3. Legal Proceedings\n"
+            f"of this report. {BODY}"
+        ),
         f"{BODY} as described in\nItem 3. Legal Proceedings, none of which is new. {BODY}",
         f"{BODY} cf. Item 2. Properties. {BODY}",
         f"{BODY} see Part II. Item 7. Item 8. Financial Statements. {BODY}",
@@ -138,7 +150,10 @@ def test_a_title_inside_a_line_ends_the_section_behind_every_kind_of_sentence(
         f"{BODY} See “Item 3. Legal Proceedings.” {BODY}",
         f"{BODY} see Part I. Item 3. Legal Proceedings. {BODY}",
         f"{BODY}\n“Item 3. Legal Proceedings” has more. {BODY}",
-        f"{BODY} discussed in Part II,\nItem 7. Management’s Discussion and Analysis\nand in the notes. {BODY}",
+        (
+            f"{BODY} discussed in Part II,\nItem 7. Management’s Discussion and Analysis\n"
+            f"and in the notes. {BODY}"
+        ),
         f"{BODY}\nItem 2 of our budget may grow. {BODY}",
         f"{BODY}\nItem 3 of Part I describes our proceedings.\n{BODY}",
         f"{BODY}\nRisks Related to Our Properties\n{BODY}",

@@ -20,9 +20,9 @@ Caused by: java.io.FileNotFoundException: File part-1.parquet does not exist
 def test_a_fault_of_the_jvm_that_pyspark_has_no_class_for_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Spark Connect's client has no py4j.
+    """A module named `py4j.protocol` replaces the one that classic Spark has loaded.
 
-    Classic Spark has loaded it, which is what this module stands for.
+    Spark Connect's client has no py4j.
     """
     base = type("Py4JError", (Exception,), {})
     loaded = types.ModuleType("py4j.protocol")

@@ -40,7 +40,7 @@ def test_many_small_files_share_a_few_tasks_and_few_large_ones_do_not() -> None:
 
 
 def written(folder: Path, rows: int, **columns: Any) -> list[tuple[str, int]]:
-    """One file per row, as the log would list them."""
+    """Write one file per row; return the files as the log would list them."""
     files = []
     for number in range(rows):
         path = folder / f"part {number}.parquet"
@@ -122,7 +122,7 @@ def test_a_kernel_gets_few_filings_at_a_time_however_many_the_engine_hands_over(
 
 @pytest.mark.spark
 def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
-    """What is shuffled is examples, each of a few thousand characters, and no section."""
+    """Spark shuffles examples, each of a few thousand characters, and no section."""
     row = fakes.filing(1001, 2021, item_1a=fakes.section("Company 1001", 300))
     found = judge.kernel(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     assert found.num_rows == 301
@@ -133,7 +133,7 @@ def test_texts_end_in_the_kernel(spark: "SparkSession") -> None:
 
 @pytest.mark.spark
 def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSession") -> None:
-    """20,000 rows without text, date or name: each has a key of its own, and all come out once."""
+    """20,000 rows without text, date or name: each has a unique key, and each comes out once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     empty = pa.Table.from_pylist(

@@ -16,18 +16,25 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "data.md"
 FIRST = "We depend on three retailers, and the loss of one of them could harm our revenue."
 SECOND = "A breach of our systems may expose us to claims and harm our reputation."
 BODY = (
-    "Three retailers bought most of our tools last year, and none of them must buy again. Each of them can change its orders at "
-    "any time, and we would then hold stock that nobody wants. Our margins would fall, and we could not cover our costs."
+    "Three retailers bought most of our tools last year, and none of them must buy again. "
+    "Each of them can change its orders at "
+    "any time, and we would then hold stock that nobody wants. Our margins would fall, and we "
+    "could not cover our costs."
 )
 OTHER = BODY.replace("tools", "saws").replace("retailers", "wholesalers")
 ITEM = "Item 1A. Risk Factors"
 SECTION = f"{ITEM}\n{FIRST}\n{BODY}\n{SECOND}\n{OTHER}"
-NOTICE = "there have been no material changes to the risk factors that we disclosed in our Annual Report on Form 10-K."
+NOTICE = (
+    "there have been no material changes to the risk factors that we disclosed in our "
+    "Annual Report on Form 10-K."
+)
 
 
 LEADS_TO_A_NOTICE = (
-    "You should carefully consider the factors discussed in our Annual Report on Form 10-K, which could materially affect our "
-    "business. The risks described there are not the only risks that we face. Risks not currently known to us may also harm us."
+    "You should carefully consider the factors discussed in our Annual Report on Form 10-K, "
+    "which could materially affect our "
+    "business. The risks described there are not the only risks that we face. Risks not "
+    "currently known to us may also harm us."
 )
 
 
@@ -51,37 +58,51 @@ def apostrophe(sign: str) -> str:
 
 
 REPAIRED = ("A breach of Acme’s systems",)
-LATER = "Item 1B. Unresolved Staff Comments\nNone.\nItem 2. Properties\nWe own a plant of 20,000 square feet."
+LATER = (
+    "Item 1B. Unresolved Staff Comments\nNone.\nItem 2. Properties\n"
+    "We own a plant of 20,000 square feet."
+)
 HARD = wrapped(ITEM, FIRST, BODY, SECOND, OTHER)
 CASES: dict[str, list[Case]] = {
     "HTML entities: `&#146;`, `&#8217;`, `&#x2019;`, `&rsquo;`, `&nbsp;`, `&amp;`": [
-        *(Case(apostrophe(sign), REPAIRED, ("&",)) for sign in ("&#146;", "&#8217;", "&#x2019;", "&rsquo;", "&#146", "&RSQUO;")),
-        Case(SECTION.replace("Item 1A. ", "Item&nbsp;1A.&nbsp;").replace("tools", "R&amp;D tools"), ("R&D tools",), ("&nbsp",)),
-        Case(SECTION, ("from the 10-K of Smith & Sons for",), ("&amp;",), fields={"company": "Smith &amp; Sons"}),
+        *(Case(apostrophe(sign), REPAIRED, ("&",)) for sign in ("&#146;", "&#8217;", "&#x2019;",
+            "&rsquo;", "&#146", "&RSQUO;")),
+        Case(SECTION.replace("Item 1A. ", "Item&nbsp;1A.&nbsp;").replace("tools", "R&amp;D tools"),
+            ("R&D tools",), ("&nbsp",)),
+        Case(SECTION, ("from the 10-K of Smith & Sons for",), ("&amp;",),
+            fields={"company": "Smith &amp; Sons"}),
     ],
     "Entities that were escaped again: `&amp;#8217;`, `&amp;amp;`": [
-        Case(apostrophe("&amp;#8217;"), REPAIRED, ("&",)), Case(apostrophe("&amp;amp;rsquo;"), REPAIRED, ("&",)),
+        Case(apostrophe("&amp;#8217;"), REPAIRED, ("&",)),
+        Case(apostrophe("&amp;amp;rsquo;"), REPAIRED, ("&",)),
     ],
     "Windows-1252 as control characters: U+0092, U+0093": [Case(apostrophe("\u0092"), REPAIRED)],
     "UTF-8 read as Windows-1252 or Latin-1, once or more: `â€™`, `Ã©`, `Â§`, `Ã¢â‚¬â„¢`": [
-        *(Case(apostrophe(sign), REPAIRED, ("â", "Ã")) for sign in ("â€™", "â\u0080\u0099", "Ã¢â‚¬â„¢", "Â’")),
+        *(Case(apostrophe(sign), REPAIRED, ("â", "Ã")) for sign in ("â€™", "â\u0080\u0099",
+            "Ã¢â‚¬â„¢", "Â’")),
         Case(apostrophe("&#226;&#128;&#153;"), REPAIRED, ("â",)),
         Case(SECTION, ("of Société Générale for",), fields={"company": "SociÃ©tÃ© GÃ©nÃ©rale"}),
     ],
     "The same letters in real words: `château`, `Peña`, `AT&T`, `R&D;`, `a < b`": [
         Case(SECTION.replace("tools", f"{word} tools"), (f"{word} tools",))
-        for word in ("château", "Peña", "AT&T", "R&D;", "x < y and y > z,", "CAFÉ™", "IRMÃ", "« déjà »", "<Company>")
+        for word in ("château", "Peña", "AT&T", "R&D;", "x < y and y > z,", "CAFÉ™", "IRMÃ",
+            "« déjà »", "<Company>")
     ],
     "A character that cannot be known any more: U+FFFD, an unassigned byte": [
-        Case(SECTION.replace("saws", sign), (FIRST,), (SECOND,), usable=1) for sign in ("\ufffd", "sa\u0081ws", "ï¿½", "&#0;")
+        Case(SECTION.replace("saws", sign), (FIRST,), (SECOND,), usable=1) for sign in ("\ufffd",
+            "sa\u0081ws", "ï¿½", "&#0;")
     ],
     "Such a character in `company` or `filename`": [
-        Case(SECTION, usable=0, fields={"company": "Acm\ufffd"}), Case(SECTION, usable=0, fields={"filename": "a\ufffd.htm"}),
+        Case(SECTION, usable=0, fields={"company": "Acm\ufffd"}),
+        Case(SECTION, usable=0, fields={"filename": "a\ufffd.htm"}),
     ],
     "Tags of HTML, of EDGAR's text files (`<PAGE>`) and of inline XBRL (`<ix:nonNumeric …>`)": [
-        Case(f"<p style=\"margin:0\">{SECTION.replace(chr(10), '</p><p>')}</p>", (FIRST,), ("<p", "style")),
-        Case(SECTION.replace("tools", '<ix:nonNumeric name="a:b">tools</ix:nonNumeric>'), ("our tools",), ("ix:",)),
-        Case(SECTION.replace(SECOND, f"<PAGE>\n{SECOND}").replace("tools", "<b>to</b>ols"), ("our tools",), ("<",)),
+        Case(f"<p style=\"margin:0\">{SECTION.replace(chr(10), '</p><p>')}</p>", (FIRST,),
+            ("<p", "style")),
+        Case(SECTION.replace("tools", '<ix:nonNumeric name="a:b">tools</ix:nonNumeric>'),
+            ("our tools",), ("ix:",)),
+        Case(SECTION.replace(SECOND, f"<PAGE>\n{SECOND}").replace("tools", "<b>to</b>ols"),
+            ("our tools",), ("<",)),
     ],
     "A tag that is not whole, inside the text": [
         Case(SECTION.replace("tools", '<font style="color tools'), usable=0),
@@ -90,22 +111,31 @@ CASES: dict[str, list[Case]] = {
     "A section that runs on into the next item's title": [
         Case(f"{SECTION}\n{LATER}", (), ("20,000", "Unresolved")),
         Case(f"{SECTION}\n{LATER.upper()}", (), ("20,000", "UNRESOLVED")),
-        Case(f"{SECTION}\nPART II\nItem\u00a05 — Market for Our Stock\nOur stock is traded.", (), ("traded", "Market")),
+        Case(f"{SECTION}\nPART II\nItem\u00a05 — Market for Our Stock\nOur stock is traded.", (),
+            ("traded", "Market")),
         Case(f"{SECTION}\nItem 2.\nProperties\nWe own a plant.", (), ("plant", "Item 2")),
         Case(f"{SECTION} Item 1B. Unresolved Staff Comments", (), ("Unresolved",)),
     ],
     "A sentence that refers to \"Item 2\"; a table of contents before the section": [
-        Case(SECTION.replace("Three", "See Item 2. Properties. Three"), ("See Item 2. Properties.",)),
-        Case(SECTION.replace("Our margins", "See\nItem 2. Properties\nof this report. Our margins"), ("of this report",)),
-        Case(f"{ITEM}\nItem 1B. Unresolved Staff Comments\nItem 2. Properties\nItem 3. Legal Proceedings\n{SECTION}", (FIRST,)),
-        Case(f"{ITEM} 9\nItem 1B. Unresolved Staff Comments 20\nItem 2. Properties 21\n{SECTION}", (FIRST,)),
+        Case(SECTION.replace("Three", "See Item 2. Properties. Three"),
+            ("See Item 2. Properties.",)),
+        Case(SECTION.replace("Our margins", "See\nItem 2. Properties\nof this report. Our margins"),
+            ("of this report",)),
+        Case(f"{ITEM}\nItem 1B. Unresolved Staff Comments\nItem 2. Properties\n"
+             f"Item 3. Legal Proceedings\n{SECTION}", (FIRST,)),
+        Case(f"{ITEM} 9\nItem 1B. Unresolved Staff Comments 20\nItem 2. Properties 21\n{SECTION}",
+            (FIRST,)),
     ],
-    "A notice with risk factors beside it (\"except as set forth below\", \"in addition to the factors in our Form 10-K\")": [
+    "A notice followed by risk factors (\"except as set forth below\", \"in addition to the "
+    "factors in our Form 10-K\")": [
         Case(f"{ITEM}\n{words} {NOTICE}\n{FIRST}\n{BODY}\n{SECOND}\n{OTHER}", (FIRST,))
-        for words in ("Except as set forth below,", "Other than as follows,", "Except for the risk factors described below,")
+        for words in ("Except as set forth below,", "Other than as follows,",
+            "Except for the risk factors described below,")
     ] + [
-        Case(SECTION.replace(FIRST, f"In addition to the factors incorporated by reference, consider these:\n{FIRST}"), (FIRST,)),
-        Case(SECTION.replace("tools last", "tools. None is new. It is not applicable to us. There are no material changes last")),
+        Case(SECTION.replace(FIRST, "In addition to the factors incorporated by reference, "
+                                    f"consider these:\n{FIRST}"), (FIRST,)),
+        Case(SECTION.replace("tools last",
+            "tools. None is new. It is not applicable to us. There are no material changes last")),
         Case(f"{ITEM}\nNone of our customers must buy again.\n{FIRST}\n{BODY}\n{SECOND}\n{OTHER}"),
     ],
     "A section that ends with its notice": [
@@ -116,20 +146,23 @@ CASES: dict[str, list[Case]] = {
         Case(HARD, (FIRST, BODY, SECOND, OTHER)),
         Case(HARD.replace("\n", "\r\n"), (BODY, OTHER)),
         Case(HARD.replace("\n", "\r"), (BODY, OTHER)),
-        Case(HARD.replace("\nany time", "\n\x0cany time").replace("\nEach", "\n\x0cEach"), (BODY, OTHER)),
+        Case(HARD.replace("\nany time", "\n\x0cany time").replace("\nEach", "\n\x0cEach"),
+            (BODY, OTHER)),
         Case(HARD.replace("\n\n", "\n\n     "), (BODY, OTHER)),
-        Case(f"{HARD}\n\n{fill('The plant is described in Part I of this report, in', 62)}\nItem 2. Properties", (BODY,)),
+        Case(f"{HARD}\n\n{fill('The plant is described in Part I of this report, in', 62)}\n"
+             "Item 2. Properties", (BODY,)),
     ],
     "A word broken by a hyphen at such a line's end": [
         Case(HARD.replace("nobody wants", "no-\nbody wants"), ("nobody wants",), ("no- ", "no-b")),
-        Case(HARD.replace("last\nyear", "last year").replace("any time", "any long-\nterm time in the long run"), ("long-term",)),
+        Case(HARD.replace("last\nyear", "last year").replace("any time",
+            "any long-\nterm time in the long run"), ("long-term",)),
     ],
     "Lines without blank lines between them": [Case(SECTION, (BODY, OTHER))],
 }  # fmt: skip
 
 
 def run(case: Case) -> tuple[list[dict[str, Any]], set[str]]:
-    """The usable examples, and every reason given."""
+    """Return the usable examples, and every reason given."""
     row = fakes.filing(1001, 2021, item_1a=case.section) | case.fields
     judged = filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     kept = judged.filter(pa.compute.is_null(judged["reason"]))
@@ -139,7 +172,7 @@ def run(case: Case) -> tuple[list[dict[str, Any]], set[str]]:
 
 
 def table() -> dict[str, str]:
-    """Form met -> reason, as the page has them."""
+    """Return the table of the page: form -> reason."""
     page = DOCS.read_text(encoding="utf-8").split("## Text as filings have it")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (.+?) \| .+ \| (.+?) \|$", page, re.MULTILINE)
     return {form: reason for form, reason in rows if form != "form met"}

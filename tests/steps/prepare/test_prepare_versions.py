@@ -36,7 +36,8 @@ def written(
     location: Path, versions: int = 6, *, mode: str = "append", checkpoint: int | None = None
 ) -> Path:
     for version in range(versions):
-        write_deltalake(str(location), pa.table({"cik": [str(version)]}), mode=mode)  # type: ignore[call-overload]
+        rows = pa.table({"cik": [str(version)]})
+        write_deltalake(str(location), rows, mode=mode)  # type: ignore[call-overload]
         if version == checkpoint:
             DeltaTable(str(location)).create_checkpoint()
     return location
@@ -74,8 +75,8 @@ def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(
         with pytest.raises(NotFound) as refused:
             STORE.resolve_version(place(location), version)
         assert (
-            f"version {version} of table edgar.raw.filings can no longer be read: its files were deleted (VACUUM)"
-            in str(refused.value)
+            f"version {version} of table edgar.raw.filings can no longer be read: its files "
+            "were deleted (VACUUM)" in str(refused.value)
         )
         assert "versions 2 to 3 can be read" in str(refused.value)
     assert STORE.resolve_version(place(location), 2) == 2
@@ -178,7 +179,8 @@ def test_a_log_that_names_files_of_another_table_is_a_shallow_clone(
 @pytest.mark.parametrize(
     "hint",
     [
-        None, "", "{", "null", "[]", '{"version": "x"}', '{"version": -5, "size": 3}', '{"version": 1, "size": 3}',
+        None, "", "{", "null", "[]", '{"version": "x"}', '{"version": -5, "size": 3}',
+        '{"version": 1, "size": 3}',
         '{"version": 3, "size": 3}', '{"version": 5, "size": 3}', '{"version": 6, "size": 3}',
         '{"version": 1000000000000000, "size": 3}', '{"version": 3, "parts": 5, "size": 3}',
     ],
@@ -202,7 +204,7 @@ def test_a_wrong_last_checkpoint_is_read_past(
 def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(
     tmp_path: Path, version: int
 ) -> None:
-    """There is no version before it, at which delta-rs would open the table."""
+    """delta-rs would open the table at the version before it, which does not exist."""
     location = written(tmp_path / "t")
     hint = location / "_delta_log" / "_last_checkpoint"
     hint.write_text(json.dumps({"version": 0, "size": 3}))
@@ -228,7 +230,7 @@ def test_a_commit_goes_on_a_log_whose_last_checkpoint_is_wrong(tmp_path: Path) -
 
 
 def test_delta_rs_itself_stops_at_a_hint_without_a_checkpoint(tmp_path: Path) -> None:
-    """Why we open it otherwise: the day this fails, `checkpoint_hint` may go."""
+    """This is why `checkpoint_hint` exists. If this test fails, it may go."""
     location = written(tmp_path / "t")
     (location / "_delta_log" / "_last_checkpoint").write_text(json.dumps({"version": 4, "size": 3}))
     with pytest.raises(Exception, match="_last_checkpoint hint"):

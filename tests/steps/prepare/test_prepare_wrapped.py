@@ -1,7 +1,4 @@
-"""Lines that were broken by their length are joined.
-
-Lines that end where their author wished stay.
-"""
+"""Lines that were broken because of their length are joined; other line ends stay."""
 
 from textwrap import fill
 
@@ -12,10 +9,22 @@ from steps.prepare.wrapped import unwrapped
 
 PARAGRAPHS = (
     "Item 1A. Risk Factors",
-    "We depend on three retailers, and the loss of one of them could harm our revenue and the price of our stock.",
-    "Three retailers bought most of our tools. None of them must buy again. Each of them can change its orders, in Ohio too.",
-    "A breach of our systems may expose us to claims, to fines under State and Federal laws, and harm our reputation.",
-    "Hackers have tried to enter our systems. Some of them worked for States. We cannot say that all of them failed to do so.",
+    (
+        "We depend on three retailers, and the loss of one of them could harm our revenue and the "
+        "price of our stock."
+    ),
+    (
+        "Three retailers bought most of our tools. None of them must buy again. Each of them can "
+        "change its orders, in Ohio too."
+    ),
+    (
+        "A breach of our systems may expose us to claims, to fines under State and Federal laws, "
+        "and harm our reputation."
+    ),
+    (
+        "Hackers have tried to enter our systems. Some of them worked for States. We cannot know "
+        "that all of them failed to do so."
+    ),
 )
 
 
