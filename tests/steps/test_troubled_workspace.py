@@ -29,7 +29,7 @@ from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.fact_reader import FactReader
 from steps.register.register import Registration
 from steps.train.data import verified_table
-from tests.steps.governance.faked_clock import FakedClock
+from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
 from tests.steps.register.support import executions, register_environment
 from tests.steps.register.support.register_environment import RegisterEnvironment

@@ -17,9 +17,9 @@ import pytest
 
 from steps.governance.identity import Workspace
 from steps.governance.sdk_client import workspace_client
-from tests.steps.governance.faked_clock import FakedClock
-from tests.steps.governance.token_endpoint import TokenEndpoint
-from tests.steps.governance.troubled_server import Troubled, serving
+from tests.steps.governance.support.faked_clock import FakedClock
+from tests.steps.governance.support.token_endpoint import TokenEndpoint
+from tests.steps.governance.support.troubled_server import Troubled, serving
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 from steps.governance.errors import IdentityRefused, Unavailable, UsageError
 from steps.governance.identity import connect
 from steps.governance.retrying import CONNECTING_SECONDS
-from tests.steps.governance.faked_clock import FakedClock
-from tests.steps.governance.token_endpoint import TokenEndpoint
+from tests.steps.governance.support.faked_clock import FakedClock
+from tests.steps.governance.support.token_endpoint import TokenEndpoint
 
 
 @pytest.fixture

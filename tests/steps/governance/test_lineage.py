@@ -16,7 +16,7 @@ from steps.governance.identity import Workspace
 from steps.governance.lineage import Edge, Job, Lineage, job, label, model_version, table
 from steps.governance.names import UcName, metadata_name
 from steps.governance.sdk_client import workspace_client
-from tests.steps.governance.faked_clock import FakedClock
+from tests.steps.governance.support.faked_clock import FakedClock
 
 PREFIX = "/api/2.0/lineage-tracking"
 NODE = Job(metadata_name("arn:1"), "SageMaker training job", {"execution_id": "abc"})

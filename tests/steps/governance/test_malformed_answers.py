@@ -16,9 +16,9 @@ from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage, job, table
 from steps.governance.names import metadata_name
 from steps.governance.refusals import translated
-from tests.steps.governance.faked_clock import FakedClock
-from tests.steps.governance.troubled_server import Answer, Troubled
-from tests.steps.governance.workspace_calls import NAME, TABLE, VENDED, create_table, vend
+from tests.steps.governance.support.faked_clock import FakedClock
+from tests.steps.governance.support.troubled_server import Answer, Troubled
+from tests.steps.governance.support.workspace_calls import NAME, TABLE, VENDED, create_table, vend
 
 WRONG = ["[]", '"text"', "7", "null", "true", "<html>login</html>", "", "{", '{"a":']
 

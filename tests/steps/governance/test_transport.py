@@ -15,9 +15,9 @@ from steps.governance.names import metadata_name
 from steps.governance.once import client_that_sends_once
 from steps.governance.refusals import translated
 from steps.governance.sdk_client import workspace_client
-from tests.steps.governance.faked_clock import START, FakedClock
-from tests.steps.governance.troubled_server import Answer, Troubled
-from tests.steps.governance.workspace_calls import NAME, TABLE, VENDED, create_table, vend
+from tests.steps.governance.support.faked_clock import START, FakedClock
+from tests.steps.governance.support.troubled_server import Answer, Troubled
+from tests.steps.governance.support.workspace_calls import NAME, TABLE, VENDED, create_table, vend
 
 PASSING = [0, 408, 429, 500, 502, 503, 504]
 

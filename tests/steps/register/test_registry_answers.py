@@ -26,8 +26,8 @@ from steps.governance.names import UcName
 from steps.governance.sdk_client import workspace_client
 from steps.register.delivery.failures import FINAL
 from steps.register.model_registry.registry import Registry
-from tests.steps.governance.faked_clock import FakedClock
-from tests.steps.governance.troubled_server import Answer, Troubled, serving
+from tests.steps.governance.support.faked_clock import FakedClock
+from tests.steps.governance.support.troubled_server import Answer, Troubled, serving
 
 NAME, SOURCE = UcName.parse("edgar.models.analyst"), "s3://b/model.tar.gz?versionId=1"
 PASSING = [0, 408, 429, 500, 502, 503, 504, 520]
