@@ -231,4 +231,4 @@ def test_locations_do_not_overlap(admin: WorkspaceClient) -> None:
     for url in (f"s3://{BUCKET}", f"s3://{BUCKET}/raw", f"s3://{BUCKET}/raw/deeper"):
         with pytest.raises(BadRequest, match="LOCATION_OVERLAP"):
             admin.external_locations.create("again", url, "storage")
-    admin.external_locations.create("beside", f"s3://{BUCKET}/raw-beside", "storage")
+    admin.external_locations.create("neighbour", f"s3://{BUCKET}/raw-neighbour", "storage")
