@@ -76,9 +76,8 @@ def steps_take(name: str, value: Value) -> bool:
         execution.require_registrable()
     except GovernanceError:
         return False
-    return (
-        name != "MaxEvalLoss" or float(value) > 0
-    )  # Gate compares with it, and no loss is below 0
+    # Gate compares with it, and no loss is below 0
+    return name != "MaxEvalLoss" or float(value) > 0
 
 
 def candidates(parameter: parameters.Parameter) -> list[Value]:

@@ -13,11 +13,12 @@ import re
 # The production zones of databricks-sdk 0.156.0 (databricks/sdk/environments.py), without its
 # `.dev.` and `.staging.` zones. An AWS workspace is one label in its zone. On Azure (adb-<id>.<n>)
 # and Google Cloud (<id>.<n>) a number may follow.
+# .mil: GovCloud DoD [unverified]
 AWS_ZONES = (
     ".cloud.databricks.com",
     ".cloud.databricks.us",
     ".cloud.databricks.mil",
-)  # .mil: GovCloud DoD [unverified]
+)
 NUMBERED_ZONES = (
     ".azuredatabricks.net",
     ".databricks.azure.us",

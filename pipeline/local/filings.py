@@ -30,9 +30,8 @@ COLUMNS = (
 )  # fmt: skip
 
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
-_NAME_OF_EDGAR_CORPUS = re.compile(
-    r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)"
-)  # of the paper's corpus: CIK and year of filing
+# Of the paper's corpus: CIK and year of filing
+_NAME_OF_EDGAR_CORPUS = re.compile(r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)")
 _FAULTS_SHOWN = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

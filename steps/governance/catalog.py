@@ -185,9 +185,8 @@ def _credential(answer: TableAnswer | PathAnswer, location: str) -> Credential:
     ):
         raise MalformedAnswer(f"Unity Catalog vended no AWS credential for {location}")
     try:
-        expires_at = datetime.fromtimestamp(
-            int(answer.expiration_time or 0) / 1000, UTC
-        )  # epoch milliseconds
+        # Epoch milliseconds
+        expires_at = datetime.fromtimestamp(int(answer.expiration_time or 0) / 1000, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         expires_at = None
     if expires_at is None or not answer.expiration_time:

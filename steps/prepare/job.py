@@ -89,9 +89,8 @@ class Job:
             bound=planned.bound,
             seed=self.arguments.seed,
         )
-        self.store.check_rows(
-            examples, curated, EXAMPLES
-        )  # else the rejected rows would be committed alone
+        # Else the rejected rows would be committed alone
+        self.store.check_rows(examples, curated, EXAMPLES)
         rejected_version = self._append_rejected(rows, rejected, found, version)
 
         commit = self.store.append(examples, curated, planned.curated)

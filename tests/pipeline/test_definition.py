@@ -127,9 +127,8 @@ def test_no_defaults_file_of_the_user_is_read(
     from pipeline import definition
 
     file = tmp_path / "config.yaml"
-    file.write_text(
-        '{"SchemaVersion": "1.0", "NoSuchSection": {}}'
-    )  # would be refused if it were read
+    # Would be refused if it were read
+    file.write_text('{"SchemaVersion": "1.0", "NoSuchSection": {}}')
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(file))
     assert json.loads(definition.compiled(configured)) == json.loads(compiled)
 

@@ -31,9 +31,10 @@ def input_of(service: str, operation: str) -> Any:
 
 @cache
 def _model(service: str) -> Any:
+    # Loading SageMaker's model takes 0.4 s, so it is loaded when it is first used.
     from botocore.session import (
         get_session,
-    )  # Loading SageMaker's model takes 0.4 s, so it is loaded when it is first used.
+    )
 
     return get_session().get_service_model(service)
 

@@ -23,9 +23,8 @@ class Shape:
     divisions: set[str] = field(default_factory=set)  # first digits of the industry codes
     without: Counter[str] = field(default_factory=Counter)  # filings by why they hold nothing new
     forms: Counter[str] = field(default_factory=Counter)
-    headings: Counter[str] = field(
-        default_factory=Counter
-    )  # annual reports with a section, by how headings are set
+    # Annual reports with a section, by how headings are set
+    headings: Counter[str] = field(default_factory=Counter)
     lengths: list[int] = field(default_factory=list)  # of sections of annual reports
     factors: list[int] = field(default_factory=list)  # in a section of an annual report
     bodies: list[int] = field(default_factory=list)

@@ -164,9 +164,8 @@ class Server:
         call.about = call.about or request.url.path
         self._audit.write(call, action, status=response.status_code, error=error)
         response.headers["x-request-id"] = call.request_id
-        response.headers["x-databricks-org-id"] = (
-            oauth.WORKSPACE_ID
-        )  # mlflow's run_tracking_server_id
+        # mlflow's run_tracking_server_id
+        response.headers["x-databricks-org-id"] = oauth.WORKSPACE_ID
         return response
 
     def _in_thread(self, endpoint: Endpoint) -> RawHandler:

@@ -65,10 +65,11 @@ _FOREIGN = (
 _STORAGE_ERROR = re.compile(r"An error occurred \((\w+)\)")
 _STORAGE_DENIED = {"AccessDenied", "403"}
 _PARSERS = ("mlflow.", "google.protobuf.")
+# Endings of Unity Catalog's codes for objects that do not exist
 _ABSENT = (
     "DOES_NOT_EXIST",
     "NOT_FOUND",
-)  # endings of Unity Catalog's codes for objects that do not exist
+)
 
 
 def mlflow_client(workspace: Workspace) -> "MlflowClient":

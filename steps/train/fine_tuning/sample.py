@@ -35,10 +35,12 @@ def sample(model: PeftModel, chat: Chat, document: Document, precision: Precisio
 
 @torch.no_grad()
 def _answer(model: PeftModel, chat: Chat, document: Document, precision: Precision) -> str:
+    # (1, prompt tokens)
     prompt = torch.tensor(
         [document.ids[: document.prompt_tokens]], device=precision.device.torch_device
-    )  # (1, prompt tokens)
+    )
     with autocast(precision):
+        # (1, prompt tokens + new tokens)
         generated = model.generate(
             input_ids=prompt,
             max_new_tokens=_NEW_TOKENS,
@@ -46,5 +48,5 @@ def _answer(model: PeftModel, chat: Chat, document: Document, precision: Precisi
             do_sample=False,
             eos_token_id=EOS,
             pad_token_id=PAD,
-        )  # (1, prompt tokens + new tokens)
+        )
     return chat.decode(generated[0, prompt.shape[1] :].tolist())

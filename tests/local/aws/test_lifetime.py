@@ -93,9 +93,8 @@ def test_no_job_outlives_the_server_and_its_execution_fails(own_server, number, 
     arn = server.start_execution(**{step: "sleep family" if step == "Train" else "sleep"})
     server.eventually(lambda: len(server.job_processes()) >= (3 if step == "Train" else 2))
     server.eventually(lambda: server.steps(arn).get(step, {}).get("StepStatus") == "Executing")
-    server.eventually(
-        lambda: (server.state / "aws/services/iam.json").exists()
-    )  # the checkpoint that a SIGKILL needs
+    # The checkpoint that a SIGKILL needs
+    server.eventually(lambda: (server.state / "aws/services/iam.json").exists())
 
     code = server.stop(number)
 

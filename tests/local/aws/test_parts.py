@@ -194,9 +194,8 @@ def _alive(pid):
     except ProcessLookupError:
         return False
     with open(f"/proc/{pid}/stat") as stat:
-        return (
-            stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-        )  # an orphan that nobody has reaped yet is dead
+        # An orphan that nobody has reaped yet is dead
+        return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,8 @@ def test_every_object_past_the_first_thousand_reaches_the_job(server, tmp_path):
     s3, bucket = server.client("s3"), server.outputs["ArtifactsBucket"]
 
     def put(number):
-        s3.put_object(
-            Bucket=bucket, Key=f"many/{number:04d}/", Body=b""
-        )  # a folder's marker: listed, not fetched
+        # A folder's marker: listed, not fetched
+        s3.put_object(Bucket=bucket, Key=f"many/{number:04d}/", Body=b"")
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(put, range(1000)))
@@ -204,9 +203,8 @@ class Recorded:
     def create_log_group(self, **_: Any) -> None: ...
 
     def create_log_stream(self, **_: Any) -> None:
-        assert self.open.wait(
-            60
-        )  # until all lines are there, so that a request could hold too many of them
+        # Until all lines are there, so that a request could hold too many of them
+        assert self.open.wait(60)
 
     def put_log_events(self, *, logEvents, **_: Any):  # noqa: N803 - as above
         sizes = [len(event["message"].encode()) for event in logEvents]
@@ -264,9 +262,8 @@ def test_a_job_may_write_more_than_a_pipe_holds_without_a_line_end(tmp_path, mer
 
 
 def test_the_template_fits_into_one_request():
-    assert (
-        infrastructure.TEMPLATE.stat().st_size <= 51_200
-    )  # CloudFormation's bound for a template that is sent inline
+    # CloudFormation's bound for a template that is sent inline
+    assert infrastructure.TEMPLATE.stat().st_size <= 51_200
 
 
 def test_a_reason_of_any_length_is_kept_within_what_describe_shows():

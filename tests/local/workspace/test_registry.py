@@ -178,9 +178,8 @@ def test_registering_needs_create_model(
     permit(admin, who, MODELS, remove=["CREATE_MODEL"])
     refusal = owner.call_client("register", registered["model_uri"], "edgar.models.another")
     assert "User does not have CREATE MODEL on Schema 'edgar.models'" in refusal["error"]
-    assert (
-        owner.do("register", registered["model_uri"], NAME)["version"] == "2"
-    )  # an owner needs no more for that
+    # An owner needs no more for that
+    assert owner.do("register", registered["model_uri"], NAME)["version"] == "2"
     permit(admin, who, MODELS, add=["CREATE_MODEL"])
 
 

@@ -68,11 +68,12 @@ def earlier(service: Any, configured: config.Config, client: Any, compiled: str)
         ("Epochs", "2.0", "2"),
         ("Seed", "5E1", "50"),
         ("RawTableVersion", "9223372036854775807", "9223372036854775807"),
+        # More than a float can hold
         (
             "RawTableVersion",
             "9.007199254740993E15",
             "9007199254740993",
-        ),  # more than a float can hold
+        ),
         ("RawTableVersion", "9.223372036854775807E+18", "9223372036854775807"),
         ("CuratedTable", "edgar.system.x", "edgar.system.x"),
         ("MaxSteps", "-1", "-1"),

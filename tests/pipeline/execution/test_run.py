@@ -122,9 +122,8 @@ NO_FP8 = (
 def test_native_fp8_is_refused_before_an_instance_without_it_is_paid_for(
     deployed: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        ran("--set", "Fp8Mode=native") == 2
-    )  # with the instance type that the deployed definition has
+    # With the instance type that the deployed definition has
+    assert ran("--set", "Fp8Mode=native") == 2
     assert NO_FP8 in capsys.readouterr().err
     assert deployed.executions == {}
     assert ran("--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g6.xlarge") == 0

@@ -91,6 +91,5 @@ def test_the_key_depends_on_execution_step_and_content_and_on_nothing_else() -> 
     }
     assert len(keys) == 8
     assert effect_key("a", "c", "e") == effect_key("a", "c", "e")
-    assert all(
-        len(key) == 64 for key in keys
-    )  # SageMaker takes 32 to 128 characters as a request token
+    # SageMaker takes 32 to 128 characters as a request token
+    assert all(len(key) == 64 for key in keys)

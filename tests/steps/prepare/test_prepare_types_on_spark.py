@@ -168,9 +168,8 @@ def test_every_documented_value_gives_the_documented_text(found: dict[str, Any])
     wrong = []
     for number, (column, kind, value, what, text) in enumerate(BY_ROW):
         for engine, rows in found.get(table_of(kind), {"rows": {}})["rows"].items():
-            name = (
-                int(value) if column == "filename" else number
-            )  # a number has lost its leading zeros
+            # A number has lost its leading zeros
+            name = int(value) if column == "filename" else number
             (one,) = [one for one in rows if int(one["source_filing"]) == name]
             shown = one[
                 {"rejected": "detail", "ignored": "ignored"}.get(what, SHOWN_IN.get(column, column))

@@ -21,9 +21,8 @@ def main() -> None:
     )
     os.environ.setdefault("AWS_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
     os.environ.setdefault("AWS_ALLOW_HTTP", "true")
-    os.environ.setdefault(
-        "RUST_LOG", "error"
-    )  # else Sail's last log lines follow the job's error message
+    # Else Sail's last log lines follow the job's error message
+    os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
 
     # The job's client hangs if the server object is garbage-collected.

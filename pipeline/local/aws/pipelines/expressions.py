@@ -60,12 +60,13 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "LessThan": operator.lt,
     "LessThanOrEqualTo": operator.le,
 }
+# Members that name the entries of AWS's lists of structures
 _NAME_KEYS = (
     "MetricName",
     "ChannelName",
     "OutputName",
     "Name",
-)  # members that name the entries of AWS's lists of structures
+)
 _PATH_PART = re.compile(
     r"\.?(?P<name>[A-Za-z0-9_-]+)|\[(?P<index>\d+)\]|\[(?P<quote>['\"])(?P<key>.+?)(?P=quote)\]"
 )

@@ -20,9 +20,8 @@ from pipeline.local.aws.errors import Invalid
 PREFIX = "governed-finetune-"
 # as every Dockerfile under containers/ has it (tests/test_containers.py)
 WORKDIR = "/opt/governed-finetune"
-SPARK_PYTHON = Path(
-    "build/spark-venv/bin/python"
-)  # of scripts/spark-venv: `pyspark` in place of `pyspark-client`
+# Of scripts/spark-venv: `pyspark` in place of `pyspark-client`
+SPARK_PYTHON = Path("build/spark-venv/bin/python")
 _ENTRY_POINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 
 

@@ -118,9 +118,8 @@ class JobProcess:
     @staticmethod
     def _read(name: str, stream: IO[bytes], on_line: LineHandler) -> None:
         with stream:
-            decoder = codecs.getincrementaldecoder("utf-8")(
-                "replace"
-            )  # a character that the bound cuts is kept whole
+            # A character that the bound cuts is kept whole
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
             for part in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
                 on_line(name, decoder.decode(part).rstrip("\r\n"))
             if rest := decoder.decode(b"", final=True):

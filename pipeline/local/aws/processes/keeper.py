@@ -29,9 +29,8 @@ def main() -> None:
     server = socket.socket(fileno=int(sys.argv[1]))
     server.set_inheritable(False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, lambda *_: None
-        )  # The command does not inherit a handler (as it would SIG_IGN), so it gets the signal.
+        # The command does not inherit a handler (as it would SIG_IGN), so it gets the signal.
+        signal.signal(number, lambda *_: None)
     try:
         command = subprocess.Popen(sys.argv[2:])
     except OSError as error:

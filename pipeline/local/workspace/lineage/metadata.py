@@ -15,9 +15,8 @@ from pipeline.local.workspace.rights.access import EVERYONE
 from pipeline.local.workspace.rights.securables import Kind, Securable
 
 _PATH = "/api/2.0/lineage-tracking/external-metadata"
-_NAME = re.compile(
-    r"[A-Za-z0-9_]{1,255}"
-)  # source: a third party; the limit on length is our choice [unverified]
+# Source: a third party; the limit on length is our choice [unverified]
+_NAME = re.compile(r"[A-Za-z0-9_]{1,255}")
 EDGE = "EDGE"
 _FIELDS = ("system_type", "entity_type", "columns", "description", "properties", "url", "owner")
 _SYSTEM_TYPES = """

@@ -66,10 +66,11 @@ SCOPE = Scope(
             {"a": [{"Get": "Parameters.Name"}, {"b": {"Get": "Parameters.Flag"}}]},
             {"a": ["a.b.c", {"b": True}]},
         ),
+        # Not an expression
         (
             {"Get": "Parameters.Name", "other": 1},
             {"Get": "Parameters.Name", "other": 1},
-        ),  # not an expression
+        ),
     ],
 )
 def test_a_value_is_resolved(value, meaning):

@@ -93,9 +93,8 @@ def test_an_interrupted_job_resumes_from_its_checkpoints_on_an_empty_instance(
         job.ml / f"checkpoints/{name}{checkpoint_folder.UPLOADED}"
         for name in ("step-0", "step-1/state")
     ]
-    job.server.eventually(
-        lambda: all(marker.is_file() for marker in marked)
-    )  # as SageMaker marks what it copied
+    # As SageMaker marks what it copied
+    job.server.eventually(lambda: all(marker.is_file() for marker in marked))
     (job.ml / "go").touch()
     job.holds(**{"step-1/state": "one"})  # deleted here, deleted there
     job.server.eventually(lambda: [marker.exists() for marker in marked] == [False, True])

@@ -12,9 +12,8 @@ from tests.steps.register.support.prompts import ASKED, FEW, OTHER, POSITIONS, f
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.torch,
-    pytest.mark.filterwarnings(
-        "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-    ),  # peft 0.21
+    # peft 0.21
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
 ]
 
 
@@ -136,9 +135,8 @@ def test_the_scoring_server_answers_each_of_its_forms_and_400_for_a_bad_row(
 
     answers = model.predict(frame(ASKED, OTHER), params=FEW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true"
-        )  # init sets it: taken back afterwards
+        # Init sets it: taken back afterwards
+        patch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
         server = TestClient(init(model))
         records = [{"prompt": ASKED}, {"prompt": OTHER}]
         for form in (

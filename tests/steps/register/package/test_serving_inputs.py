@@ -11,9 +11,8 @@ from tests.steps.register.support.prompts import ASKED, FEW, OTHER, POSITIONS, f
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.torch,
-    pytest.mark.filterwarnings(
-        "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-    ),  # peft 0.21
+    # peft 0.21
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
 ]
 
 

@@ -101,9 +101,10 @@ def test_an_export_that_answers_differently_leaves_nothing(
     tuned: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, paths = job(tuned, tmp_path)
+    # Without its scale
     monkeypatch.setattr(
         merged_model, "merge", lambda weight, delta: weight.tensor.to(torch.bfloat16)
-    )  # without its scale
+    )
     with pytest.raises(IntegrityError, match="does not answer"), exporting(tuned, paths):
         raise AssertionError("accepted")
     assert not list((tmp_path / "output").iterdir())

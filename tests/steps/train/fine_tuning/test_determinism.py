@@ -34,11 +34,12 @@ def test_every_operation_of_training_has_a_deterministic_kernel(
 ) -> None:
     from steps.train.fine_tuning import trainer_settings
 
+    # Without its environment variables, which processes of other tests would inherit
     monkeypatch.setattr(
         trainer_settings,
         "enable_full_determinism",
         lambda seed: torch.use_deterministic_algorithms(True),
-    )  # without its environment variables, which processes of other tests would inherit
+    )
     try:
         run(job(tmp_path / "ml", tiny_model, curated, max_steps="1", determinism="full"))
     finally:

@@ -165,9 +165,8 @@ def test_of_two_runs_of_a_job_the_one_that_began_first_is_used(
     server.trouble = [("runs/create", HANG)]
     tracker = LiveTracker(late)
     assert server.hanging.wait(60)
-    server.runs.append(
-        run | {"info": run["info"] | {"start_time": 1}}
-    )  # the other's creation, after our search
+    # The other's creation, after our search
+    server.runs.append(run | {"info": run["info"] | {"start_time": 1}})
     server.released.set()
     tracker.finish("FINISHED")
     assert (len(server.runs), tracker.run_id) == (2, "run-0")
