@@ -14,8 +14,8 @@ run: $(READY)  ## set up, then the whole governed fine-tune on this machine, on 
 	.venv/bin/python -m pipeline.local run
 
 # Each worker process runs whole files, so what a file shares is started once (tests/conftest.py).
-# On two cores there are two workers.
-PYTEST = .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
+# There is one worker more than cores.
+PYTEST = .venv/bin/python -m pytest --numprocesses auto --no-loadscope-reorder
 
 test: $(READY) build/spark-venv/ready  ## set up, then the tests that this machine can run, on all its cores
 	$(PYTEST)

@@ -21,6 +21,8 @@ os.environ |= {
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # each worker has one core; torch would take all of them
 
+_MOST_WORKERS = 4  # the longest group, tests/journey, takes a quarter of the whole
+
 # Groups of tests that take minutes. They start first, so that no worker has one left at the end.
 _SLOWEST_FIRST = (
     "tests/journey",
@@ -38,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow groups first."""
     rank = {group: place for place, group in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(_group(item.nodeid), len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores: many tests wait for the processes that they start."""
+    return min((os.cpu_count() or 1) + 1, _MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
