@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are cores: many tests wait for the processes that they start."""
+    """Return one worker more than there are cores: many tests wait for other processes."""
     return min((os.cpu_count() or 1) + 1, _MOST_WORKERS)
 
 
