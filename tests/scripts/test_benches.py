@@ -33,7 +33,7 @@ def test_small_files_compares_the_least_times() -> None:
     ("words", "name"),
     [
         (["/usr/bin/python", "-m", "pipeline.local", "run"], "pipeline.local"),
-        (["python", "/work/a/steps/train/__main__.py", "--x"], "steps/train/__main__.py"),
+        (["python", "/srv/a/steps/train/__main__.py", "--x"], "steps/train/__main__.py"),
         (["/bin/sh", "-c", "true"], "sh -c true"),
     ],
 )
