@@ -96,7 +96,9 @@ def start_tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
             log = running.enter_context((folder / "log").open("wb"))
             command = [sys.executable, "-m", "pipeline.local.host.tracking_server"]
             command += ["--port", str(port), "--database", str(folder / "mlflow.db")]
-            started = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+            started = environment(
+                MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", PYTHONPATH=str(REPOSITORY)
+            )
             process = subprocess.Popen(command, env=started, cwd=folder, stdout=log, stderr=log)
             running.enter_context(process)
             running.callback(process.terminate)

@@ -43,7 +43,7 @@ def ended(server, emr):
             lambda: (
                 emr.get_job_run(**names)["jobRun"]["state"] in ("SUCCESS", "FAILED", "CANCELLED")
             ),
-            40,
+            seconds=180,  # Spark's start, while other workers start theirs
         )
         return emr.get_job_run(**names)["jobRun"]
 
