@@ -2,52 +2,22 @@
 
 A Delta version number is a pointer, not evidence (the bytes can change under it), so each manifest
 lists every file with size and sha256. Both are canonical JSON (docs/architecture.md shows them),
-written once and last: if a manifest exists, the output is complete. Parsing refuses unknown,
-missing and repeated fields, and everything that `canonical.loads` refuses.
+written once and last: if a manifest exists, the output is complete.
 """
 
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, model_validator
 
-from steps.governance import canonical
-from steps.governance.errors import IntegrityError
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-class Part(BaseModel):
-    """Strict and frozen: unknown fields and other types are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-def validated(model: type[_Model], content: bytes) -> _Model:
-    """Parse canonical JSON strictly into `model`.
-
-    Raises:
-        ValueError: not canonical JSON of this model; the text names each fault with its field.
-    """
-    canonical.loads(content)
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise ValueError("; ".join(faults)) from None
-
-
-class FileEntry(Part):
-    """One file: path relative to the table or artifact root, size in bytes, sha256, row count."""
-
-    path: str
-    size: Count
-    sha256: Sha256
-    rows: Count | None = None
+from steps.governance.document import (
+    Count,
+    FileEntry,
+    Manifest,
+    Part,
+    Sha256,
+    require_fields,
+)
+from steps.governance.reading import Build, Reading
 
 
 class TableVersion(Part):
@@ -145,40 +115,17 @@ class TrainingMetrics(Part):
     resumed_from: list[Count]
 
 
-class Manifest(Part):
-    """A complete document that is read and written as canonical JSON."""
-
-    @classmethod
-    def from_bytes(cls, content: bytes, *, origin: str) -> Self:
-        """Parse a manifest read from `origin`.
-
-        Raises:
-            IntegrityError: not a complete manifest of this schema.
-        """
-        try:
-            return validated(cls, content)
-        except ValueError as error:
-            raise IntegrityError(
-                f"the manifest at {origin} cannot be trusted",
-                expected=f"a complete {cls.__name__} manifest",
-                got=str(error)[:500],
-                do="run the step that writes it again; never edit it",
-            ) from None
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical bytes (RFC 8785); equal manifests have equal bytes."""
-        return canonical.dumps(self.model_dump(exclude_none=True, by_alias=True))
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the canonical bytes; later documents refer to this one by it."""
-        return canonical.sha256(self.to_bytes())
-
-
 class Prepared(Manifest):
-    """Prepare's output: the raw version it read, the files it wrote, the rows it rejected."""
+    """Prepare's output: the raw version it read, the files it wrote, the rows it rejected.
 
-    schema_: Literal["governed-finetune/prepared/1"] = Field(alias="schema")
+    Since version 2: `raw_files` are the raw version's data files with the sha256 of the bytes that
+    were read; `membership` is the Parquet file beside the manifest that lists each filing which
+    gave examples (`steps.governance.membership`); `reading` records who allowed it.
+    """
+
+    schema_: Literal["governed-finetune/prepared/1", "governed-finetune/prepared/2"] = Field(
+        alias="schema"
+    )
     execution_arn: str
     created_at: str
     principal: str
@@ -189,16 +136,30 @@ class Prepared(Manifest):
     schema_sha256: Sha256
     template: str
     counts: PreparedCounts
+    raw_files: list[FileEntry] | None = None
+    membership: FileEntry | None = None
+    reading: Reading | None = None
+    build: Build | None = None
+    spark_version: str | None = None
+
+    @model_validator(mode="after")
+    def _of_its_version(self) -> Self:
+        names = ("raw_files", "membership", "reading", "build", "spark_version")
+        require_fields(self, names, present=not self.schema_.endswith("/1"))
+        return self
 
 
 class Trained(Manifest):
     """Train's output: its data, base model, precision, losses and files.
 
     `files` are those of the model archive (model.tar.gz). `merged` are those of the merged model in
-    output.tar.gz, if one was requested.
+    output.tar.gz, if one was requested. Since version 2: `reading` records who allowed the reading of
+    the curated table.
     """
 
-    schema_: Literal["governed-finetune/trained/1"] = Field(alias="schema")
+    schema_: Literal["governed-finetune/trained/1", "governed-finetune/trained/2"] = Field(
+        alias="schema"
+    )
     execution_arn: str
     training_job: str
     created_at: str
@@ -210,3 +171,10 @@ class Trained(Manifest):
     files: list[FileEntry]
     merged: list[FileEntry] | None = None
     mlflow_run_id: str | None = None  # the run with the job's live metrics; None: not tracked
+    reading: Reading | None = None
+    build: Build | None = None
+
+    @model_validator(mode="after")
+    def _of_its_version(self) -> Self:
+        require_fields(self, ("reading", "build"), present=not self.schema_.endswith("/1"))
+        return self

@@ -5,26 +5,38 @@
 It is canonical JSON (RFC 8785), written once: after the model version exists and before its alias
 is set, so an alias never points to a version without a record. Each field repeats a fact from a
 service or an earlier manifest, so the record can be verified again from the stored objects and the
-services alone. It contains no secret and no row of data.
+services alone. It contains no secret and no row of data. Fields that are marked "version 2" are
+None in records of version 1, which stay readable.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steps.governance import canonical
-from steps.governance.manifest import (
-    BaseModelFiles,
+from steps.governance.document import (
     Count,
     FileEntry,
     Manifest,
     Part,
-    Precision,
     Sha256,
+    require_fields,
+)
+from steps.governance.manifest import (
+    BaseModelFiles,
+    Precision,
     TableVersion,
     TrainingData,
     TrainingMetrics,
 )
+from steps.governance.reading import Build, Reading
+
+
+class Starter(Part):
+    """Who started the execution, as SageMaker recorded it; a Studio user has a profile too."""
+
+    arn: str | None = None  # of the IAM identity
+    user_profile: str | None = None
 
 
 class ExecutionFacts(Part):
@@ -35,6 +47,21 @@ class ExecutionFacts(Part):
     definition_sha256: Sha256
     started_at: str
     parameters: dict[str, str]
+    started_by: Starter | None = None  # version 2
+    pipeline_version_id: Count | None = None  # of the pipeline's definition, if SageMaker has one
+
+
+class Billed(Part):
+    """What a job is billed for: seconds, and of EMR also its resources.
+
+    Sources: `BillableTimeInSeconds` of the training job; `totalExecutionDurationSeconds` and
+    `billedResourceUtilization` of the job run.
+    """
+
+    seconds: Count
+    vcpu_hours: float | None = None
+    memory_gb_hours: float | None = None
+    storage_gb_hours: float | None = None
 
 
 class PrepareFacts(Part):
@@ -45,6 +72,10 @@ class PrepareFacts(Part):
     entry_point: str
     release_label: str
     manifest_sha256: Sha256
+    image: str | None = None  # version 2, by digest; this and below
+    spark_version: str | None = None
+    build: Build | None = None
+    billed: Billed | None = None
 
 
 class TrainFacts(Part):
@@ -59,6 +90,22 @@ class TrainFacts(Part):
     ended_at: str
     hyperparameters: dict[str, str]
     manifest_sha256: Sha256
+    build: Build | None = None  # version 2
+    billed: Billed | None = None  # version 2
+
+
+class RegisterFacts(Part):
+    """The worker that registered the model: its image by digest, and its code."""
+
+    image: str
+    build: Build
+
+
+class LedgerHead(Part):
+    """The last entry of the ledger when the record was composed; number 0 and zeros: none yet."""
+
+    number: Count
+    sha256: Sha256
 
 
 class ArtifactFacts(Part):
@@ -103,8 +150,8 @@ class Principals(Part):
 class Record(Manifest):
     """The record of one model version, written once to `<execution>/register/record.json`."""
 
-    schema_: Literal["governed-finetune/registered/1"] = Field(
-        default="governed-finetune/registered/1", alias="schema"
+    schema_: Literal["governed-finetune/registered/1", "governed-finetune/registered/2"] = Field(
+        default="governed-finetune/registered/2", alias="schema"
     )
     key: Sha256
     registered_at: str
@@ -121,6 +168,20 @@ class Record(Manifest):
     artifact: ArtifactFacts
     model: ModelFacts
     lineage: LineageFacts
+    register_: RegisterFacts | None = Field(default=None, alias="register")  # version 2 from here
+    readings: list[Reading] | None = None  # of the raw table by Prepare, of the curated by Train
+    membership: FileEntry | None = None  # which filings: see `manifest.Prepared`
+    ledger: LedgerHead | None = None  # the entry of this record has a higher number
+
+    @model_validator(mode="after")
+    def _of_its_version(self) -> Self:
+        present = not self.schema_.endswith("/1")
+        require_fields(self, ("register_", "readings", "membership", "ledger"), present=present)
+        require_fields(self.execution, ("started_by",), present=present)
+        inside = ("image", "spark_version", "build", "billed")
+        require_fields(self.prepare, inside, present=present)
+        require_fields(self.train, ("build", "billed"), present=present)
+        return self
 
 
 def effect_key(execution_arn: str, step: str, artifact_sha256: str) -> str:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from steps.governance.catalog import Table
 from steps.governance.credentials import Access
+from steps.governance.document import FileEntry
 from steps.governance.errors import Conflict, NotFound
-from steps.governance.manifest import FileEntry
 from steps.governance.names import UcName
 from steps.prepare.schemas import TableSchema
 

@@ -18,8 +18,8 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from steps.governance.document import FileEntry
 from steps.governance.errors import Conflict, Unavailable
-from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations
 from steps.prepare.delta_io import Commit, Content, Place, Provenance, same_content, user_metadata

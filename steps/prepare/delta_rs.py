@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations, raw_rows, row_rules, tiny_files
 from steps.prepare.delta_io import ROWS_PER_FILE, Commit, Content, Place, Rule, user_metadata

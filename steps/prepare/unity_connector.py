@@ -17,8 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import FileEntry
 from steps.governance.names import execution_id
 from steps.prepare import data_files, declarations, row_rules
 from steps.prepare.declarations import Declared

@@ -22,9 +22,9 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from steps.governance.document import Part, validated
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.files import split_s3_uri
-from steps.governance.manifest import Part, validated
 from steps.register import aws
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from steps.governance import canonical
+from steps.governance.document import validated
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, Mirror, validated
+from steps.governance.manifest import BaseModelFiles, Mirror
 from steps.register.model_registry.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")

@@ -35,8 +35,9 @@ from pyarrow.fs import PyFileSystem
 
 from steps.governance.catalog import Table
 from steps.governance.checkpoint_hint import past_hint
+from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import FileEntry, Prepared
+from steps.governance.manifest import Prepared
 from steps.governance.names import UcName, execution_id
 from steps.train import full_disk
 from steps.train.data import curated_rows

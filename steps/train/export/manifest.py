@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from steps.governance.document import FileEntry
 from steps.governance.manifest import (
     BaseModelFiles,
-    FileEntry,
     Prepared,
     Trained,
     TrainingData,

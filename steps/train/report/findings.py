@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from steps.governance.document import Count, Part
 from steps.governance.manifest import (
     BaseModelFiles,
-    Count,
-    Part,
     Precision,
     PreparedCounts,
     TableVersion,

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from steps.governance.document import Part
 from steps.governance.identity import Workspace
-from steps.governance.manifest import Part, Prepared
+from steps.governance.manifest import Prepared
 from steps.train.arguments import Arguments
 from steps.train.stopping import Stopped
 from steps.train.tracking.live_tracker import FLUSH_SECONDS, LiveTracker

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from steps.governance import canonical
+from steps.governance.document import Part, validated
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Part, validated
 from steps.register.package.artifact import Artifact
 
 REFUSED = {

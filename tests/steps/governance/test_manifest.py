@@ -62,7 +62,7 @@ def test_bytes_survive_a_round_trip_in_any_key_order() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"schema": "governed-finetune/prepared/2"}, "schema"),
+        ({"schema": "governed-finetune/prepared/9"}, "schema"),
         ({"files": [{"path": "a", "size": -1, "sha256": DIGEST}]}, "files.0.size"),
         ({"files": [{"path": "a", "size": 1, "sha256": "short"}]}, "files.0.sha256"),
         ({"extra": 1}, "extra"),

@@ -11,15 +11,10 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, write_deltalake
 
 from steps.governance.catalog import Table
+from steps.governance.document import FileEntry
 from steps.governance.errors import Conflict
 from steps.governance.files import sha256_of
-from steps.governance.manifest import (
-    FileEntry,
-    Prepared,
-    PreparedCounts,
-    RejectedVersion,
-    TableVersion,
-)
+from steps.governance.manifest import Prepared, PreparedCounts, RejectedVersion, TableVersion
 from steps.governance.names import UcName, execution_id
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abcdefghijkl"
