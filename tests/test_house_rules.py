@@ -167,7 +167,7 @@ def test_prose_is_plain_english() -> None:
         if source.path != "tests/test_house_rules.py"
         for line, phrase in _stylised(source)
     ]
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 def test_names_are_plain_english() -> None:
@@ -177,7 +177,7 @@ def test_names_are_plain_english() -> None:
         for line, name in _names(source.tree)
         if SPOKEN & set(re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower()))
     ]
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 def test_every_python_file_has_its_ending() -> None:
@@ -186,7 +186,7 @@ def test_every_python_file_has_its_ending() -> None:
         for source in sources("")
         if "." not in Path(source.path).name and "python" in source.text.partition("\n")[0]
     ]
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 @pytest.mark.parametrize(

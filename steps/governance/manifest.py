@@ -119,7 +119,7 @@ class Prepared(Manifest):
     """Prepare's output: the raw version it read, the files it wrote, the rows it rejected.
 
     Since version 2: `raw_files` are the raw version's data files with the sha256 of the bytes that
-    were read; `membership` is the Parquet file beside the manifest that lists each filing which
+    were read; `membership` is the Parquet file next to the manifest that lists each filing which
     gave examples (`steps.governance.membership`); `reading` records who allowed it.
     """
 
@@ -153,8 +153,7 @@ class Trained(Manifest):
     """Train's output: its data, base model, precision, losses and files.
 
     `files` are those of the model archive (model.tar.gz). `merged` are those of the merged model in
-    output.tar.gz, if one was requested. Since version 2: `reading` records who allowed the reading of
-    the curated table.
+    output.tar.gz, if one was requested. Since version 2: `reading` records who allowed it.
     """
 
     schema_: Literal["governed-finetune/trained/1", "governed-finetune/trained/2"] = Field(
