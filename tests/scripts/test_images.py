@@ -1,6 +1,6 @@
 """scripts/images passes commit and cleanliness to each build, and refuses changes without --dirty.
 
-A program of its own takes the place of `docker` and notes its arguments.
+A program on the PATH takes the place of `docker` and notes its arguments.
 """
 
 import shutil
