@@ -24,7 +24,7 @@ from pipeline import mirror as mirror_model
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.local.aws import infrastructure
-from pipeline.local.aws.processes import images
+from pipeline.local.aws.processes import built_image, images
 from pipeline.local.filings import Filings
 from pipeline.local.host.processes import Process, stop
 from pipeline.local.host.servers import REPOSITORY, Servers
@@ -153,8 +153,11 @@ def complete(environment: Started) -> None:
     """
     if environment.fresh:
         environment.servers.tracking()
-        command = images.entry_point(REPOSITORY, environment.config.register.image)
+        image = environment.config.register.image
+        command = images.entry_point(REPOSITORY, image)
+        made = built_image.built(REPOSITORY, environment.state.folder.resolve() / "aws", image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+        session |= made.variables
         environment.servers.worker(
             [*command, *register_worker.arguments(environment.config)], session
         )
