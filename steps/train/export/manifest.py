@@ -11,6 +11,7 @@ from steps.governance.manifest import (
     TrainingData,
     TrainingMetrics,
 )
+from steps.governance.reading import Build, Reading
 from steps.train.arguments import Arguments
 from steps.train.fine_tuning.task import Tuned
 from steps.train.tracking.tracker import LiveMetrics
@@ -18,7 +19,9 @@ from steps.train.tracking.tracker import LiveMetrics
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a tuned model comes from: the job, and the data and base model that it verified."""
+    """Where a tuned model comes from: the job and its code, and the data and base model that it
+    verified.
+    """
 
     arguments: Arguments
     prepared: Prepared
@@ -26,6 +29,8 @@ class Origin:
     training_job: str
     principal: str
     live_metrics: LiveMetrics
+    build: Build
+    reading: Reading | None  # None in processes that read no data, and write no manifest
 
 
 def manifest(
@@ -41,7 +46,7 @@ def manifest(
     """
     prepared = origin.prepared
     return Trained(
-        schema="governed-finetune/trained/1",
+        schema="governed-finetune/trained/2",
         execution_arn=origin.arguments.execution_arn,
         training_job=origin.training_job,
         created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -60,6 +65,8 @@ def manifest(
         files=files,
         merged=merged,
         mlflow_run_id=origin.live_metrics.mlflow_run_id,
+        reading=origin.reading,
+        build=origin.build,
     )
 
 

@@ -130,6 +130,8 @@ def replace_file(folder: Path, table: pa.Table) -> None:
 class LocalAccess:
     """Access to a local folder, which needs no credentials."""
 
+    renewals = 3
+
     def storage_options(self) -> dict[str, str]:
         """Return no options."""
         return {}
