@@ -19,7 +19,7 @@ from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 
 # `filing_id`: the identity within all executions, `<cik>/<accession number>`, or
-# `<cik>/<sha256 of form, date and text>` where the filing has none.
+# `<cik>/<sha256 of form, date and text>` without such a number.
 # `text_sha256`: of the raw section as it was read (UTF-8), before anything was cleaned.
 SCHEMA = pa.schema(
     [
