@@ -23,6 +23,7 @@ from pipeline.local.host.servers import REPOSITORY, Servers, inherited
 from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.rows import Rows
 from pipeline.local.setup import aws_account, workspace
+from steps.governance import builds
 
 CATALOG_ADMIN = ("workspace", "admin.json")
 # `python -m pipeline.local.aws.emr_serverless.spark_driver` with another retry budget.
@@ -59,6 +60,7 @@ class Environment:
             inherited()
             | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"}
             | self.variables
+            | {builds.VARIABLE: str(Path(__file__).with_name("build.json"))}
             | self.root.lend("prepare")
         )
         done = subprocess.run(
@@ -112,9 +114,13 @@ class Environment:
 
     def manifest(self, execution: str) -> dict[str, Any]:
         """Return the manifest, read as the account's root."""
-        bucket, _, key = self.manifest_uri(execution).removeprefix("s3://").partition("/")
-        body = self.root.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
-        return dict(json.loads(body.read()))
+        return dict(json.loads(self.evidence(execution, "manifest.json")["Body"].read()))
+
+    def evidence(self, execution: str, name: str) -> dict[str, Any]:
+        """Return S3's answer for a file next to the manifest, read as the account's root."""
+        folder = self.manifest_uri(execution).removeprefix("s3://").rpartition("/")[0]
+        bucket, _, key = f"{folder}/{name}".partition("/")
+        return dict(self.root.client("s3").get_object(Bucket=bucket, Key=key))
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Return the keys below a prefix."""

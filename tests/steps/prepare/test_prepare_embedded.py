@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from databricks.sdk.service.catalog import PermissionsChange, Privilege, SecurableType
 
+from steps.governance import membership
 from steps.governance.manifest import Prepared
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_environment import Environment, Run, environment
@@ -64,6 +65,32 @@ def test_two_executions_at_once_and_one_of_them_twice(
         "execution_id",
         "split",
     ]
+
+
+def test_the_record_has_the_rights_the_raw_bytes_and_the_filings(
+    embedded: Environment, runs: list[Run]
+) -> None:
+    (execution, principal) = runs[0].execution, embedded.seeded.application_ids["prepare"]
+    document = json.dumps(embedded.manifest(execution)).encode()
+    manifest = Prepared.from_bytes(document, origin="here")
+    assert manifest.schema_ == "governed-finetune/prepared/2"
+    assert manifest.reading is not None
+    assert manifest.reading.principal == principal
+    assert manifest.reading.grants_unknown is None
+    granted = {(one.privilege, one.securable) for one in manifest.reading.grants or []}
+    assert {("USE_CATALOG", "edgar"), ("EXTERNAL_USE_SCHEMA", "edgar.raw")} <= granted
+    assert "SELECT" in {privilege for privilege, _ in granted}
+    raw = embedded.config.storage.governed_bucket, "raw/"
+    stored = {key for key in embedded.keys(*raw) if key.endswith(".parquet")}
+    assert {file.path for file in manifest.raw_files or []} == {
+        key.rpartition("/")[2] for key in stored
+    }
+    assert manifest.membership is not None
+    answer = embedded.evidence(execution, manifest.membership.path)
+    assert answer["ContentType"] == membership.MEDIA_TYPE
+    rows = membership.read(answer["Body"].read(), origin="here")
+    assert len(rows) == manifest.membership.rows
+    assert sum(rows["examples_train"].to_pylist()) == manifest.counts.examples_train
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,67 @@ def test_a_repeated_run_changes_nothing_and_reports_the_same(world: World) -> No
     assert DeltaTable(str(world.curated)).version() == 0
 
 
+def test_another_attempt_keeps_the_first_one_s_manifest_although_it_reads_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.run()
+    reading = world.catalog.reading
+    monkeypatch.setattr(
+        world.catalog,
+        "reading",
+        lambda *args: reading(*args).model_copy(
+            update={"read_at": "2030-01-01T00:00:00Z", "grants": [], "grants_unknown": "hidden"}
+        ),
+    )
+    documents = dict(world.evidence.documents)
+    assert world.run() == first
+    assert world.evidence.documents == documents
+
+
+@pytest.mark.parametrize("field", ["raw_files", "spark_version", "build"])
+def test_another_attempt_with_other_evidence_is_a_conflict(
+    world: World, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    first = world.run()
+    (uri,) = (uri for uri in world.evidence.documents if uri.endswith("manifest.json"))
+    other = world.run(**another("bbbbbbbbbbbb"))
+    changed = {
+        "raw_files": (other.raw_files or [])[:1],
+        "spark_version": "3.5.0",
+        "build": other.build and other.build.model_copy(update={"clean": False}),
+    }
+    altered = first.model_copy(update={field: changed[field]})
+    world.evidence.documents[uri] = altered.to_bytes()
+    with pytest.raises(Conflict, match="already written with other content"):
+        world.run()
+    assert world.evidence.documents[uri] == altered.to_bytes()
+
+
+@pytest.mark.parametrize("effect", [".parquet", "manifest.json"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_a_write_to_the_evidence_leaves_one_of_each_after_a_rerun(
+    world: World, monkeypatch: pytest.MonkeyPatch, effect: str, when: str
+) -> None:
+    write_once = world.evidence.write_once
+
+    def crash(uri: str, content: bytes, **options: Any) -> None:
+        if uri.endswith(effect) and when == "before":
+            raise KeyboardInterrupt
+        write_once(uri, content, **options)
+        if uri.endswith(effect):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.evidence, "write_once", crash)
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    monkeypatch.setattr(world.evidence, "write_once", write_once)
+    prepared = world.run()
+    assert prepared.membership
+    names = sorted(uri.rpartition("/")[2] for uri in world.evidence.documents)
+    assert names == ["manifest.json", prepared.membership.path]
+    assert DeltaTable(str(world.curated)).version() == 0
+
+
 def test_a_repeated_run_with_other_content_is_a_conflict(world: World) -> None:
     world.run()
     before = tree(world.root)
