@@ -109,12 +109,13 @@ class _Shown:
             if assignment["principal"] != holder:
                 continue
             for held in assignment.get("privileges") or ():
-                kind = held.get("inherited_from_type") or "TABLE"
-                yield Grant(
-                    privilege=held["privilege"],
-                    holder=holder,
-                    securable_type=kind,
-                    securable=held.get("inherited_from_name") or str(self._table),
+                yield Grant.model_validate(
+                    {
+                        "privilege": held["privilege"],
+                        "holder": holder,
+                        "securable_type": held.get("inherited_from_type") or "TABLE",
+                        "securable": held.get("inherited_from_name") or str(self._table),
+                    }
                 )
 
     def owned(self) -> Iterator[Grant]:
