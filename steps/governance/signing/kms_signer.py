@@ -15,18 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from steps.governance import aws, canonical
 from steps.governance.envelope import Envelope, Signature, signed_bytes
-from steps.governance.errors import IntegrityError, NotFound, Unavailable, UsageError
+from steps.governance.errors import NotFound, Unavailable, UsageError
+from steps.governance.signing.public_key import PublicKey
 
 _SPEC, _ALGORITHM = "ECC_NIST_P256", "ECDSA_SHA_256"
 # Somebody may enable the key again, or KMS recovers: the same call may succeed later.
@@ -76,7 +70,7 @@ class Signer:
     @property
     def public_pem(self) -> bytes:
         """The public key in PEM, as the public verifiers read it."""
-        return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return self._key.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def envelope(self, payload: bytes, payload_type: str) -> Envelope:
         """Return a signed DSSE envelope of some bytes.
@@ -105,29 +99,11 @@ class Signer:
         Raises:
             IntegrityError: it did not.
         """
-        for signature in envelope.signatures:
-            if signature.keyid == self.keyid and self._is_valid(signature, envelope):
-                return
-        raise IntegrityError(
-            f"the signature of {origin} cannot be trusted",
-            expected=f"a signature by key {self.keyid}",
-            got=", ".join(signature.keyid for signature in envelope.signatures),
-            do="find out who wrote it; evidence is never overwritten",
-        )
-
-    def _is_valid(self, signature: Signature, envelope: Envelope) -> bool:
-        try:
-            content = base64.b64decode(signature.sig, validate=True)
-            self._key.verify(content, envelope.signed_bytes, ec.ECDSA(SHA256()))
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        self._key.verify(envelope, origin=origin)
 
     @functools.cached_property
-    def _key(self) -> ec.EllipticCurvePublicKey:
-        key = load_der_public_key(self.public_key)
-        assert isinstance(key, ec.EllipticCurvePublicKey)  # noqa: S101 - its KeySpec was checked
-        return key
+    def _key(self) -> PublicKey:
+        return PublicKey.of(self.public_key)
 
 
 @contextmanager
