@@ -85,11 +85,11 @@ def _node(answer: Answer, node: str) -> list[str]:
     details = {n: v for n, v in answer.details.get(node, {}).items() if n not in left}
     verbs = [e.verb for e in answer.edges if e.target == node and kind == "alias"]
     text = ", ".join([*verbs, *(f"{n} {v}" for n, v in details.items())])
-    return [kind, name, _short(version), by(answer.edges, node), _short(text)]
+    return [kind, name, short(version), by(answer.edges, node), short(text)]
 
 
-def _short(text: str) -> str:
-    """Return a text with only the first 12 digits of each digest; --json has all."""
+def short(text: str) -> str:
+    """Return a text with only the first 12 digits of each digest; the JSON has all."""
     return _DIGEST.sub(lambda match: f"{match[0][:12]}…", text)
 
 

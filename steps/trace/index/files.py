@@ -106,6 +106,7 @@ class IndexFolder:
 
     def save(self, rows: Sequence[Row], parts: Sequence[Part], indexed_at: str) -> Index:
         """Write the index and remove the files that it no longer names."""
+        rows = sorted(rows, key=lambda row: row.key)
         path = self.temporary("documents")
         write_rows(path, rows)
         documents, sha256 = self.stored(path)

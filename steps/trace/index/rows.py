@@ -48,12 +48,11 @@ class Row:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows, in the order of their keys."""
-    ordered = sorted(rows, key=lambda row: row.key)
+    """Write the rows."""
     columns = {
-        name: [getattr(row, name) for row in ordered] for name in _SCHEMA.names if name != "facts"
+        name: [getattr(row, name) for row in rows] for name in _SCHEMA.names if name != "facts"
     }
-    facts = [json.dumps(row.facts, separators=(",", ":")) for row in ordered]
+    facts = [json.dumps(row.facts, separators=(",", ":")) for row in rows]
     pq.write_table(pa.table(columns | {"facts": facts}, schema=_SCHEMA), path, compression="zstd")
 
 

@@ -41,7 +41,7 @@ def draw(answer: Answer) -> Markup:
     for box in graph.boxes.values():
         _box(svg, box, answer)
     for line in graph.lines if labelled else ():
-        _label(svg, line)
+        _label(svg, line, _label_y(line, graph))
     _column_titles(svg, graph)
     # ElementTree has escaped the text of the drawing
     return Markup(tostring(svg, encoding="unicode", method="html"))  # noqa: S704
@@ -77,11 +77,17 @@ def _described(line: Line) -> str:
     return "\n".join([" ".join(part for part in parts if part), *edge.grants])
 
 
-def _label(svg: Element, line: Line) -> None:
-    """Write who moved the data and with which privileges, in the middle of the line."""
+def _label_y(line: Line, graph: Graph) -> float:
+    """Return the height of a label: that of the end of the line which has no other line."""
+    into = sum(each.target == line.target for each in graph.lines)
+    box = line.source if into > 1 else line.target
+    return box.y + HEIGHT / 2
+
+
+def _label(svg: Element, line: Line, y: float) -> None:
+    """Write who moved the data and with which privileges, at the line."""
     edge = line.edge
     x = line.target.x - GAP_X / 2
-    y = (line.source.y + line.target.y) / 2 + HEIGHT / 2
     privileges = dict.fromkeys(grant.split(" on ")[0] for grant in edge.grants)
     texts = [edge.verb if line.count == 1 else f"{line.count} edges"]
     if line.count == 1 and edge.principal:

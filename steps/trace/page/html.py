@@ -14,7 +14,7 @@ from markupsafe import Markup
 from steps.trace.answer import Answer
 from steps.trace.history import split
 from steps.trace.page.drawing import draw
-from steps.trace.text import by, in_order, plain
+from steps.trace.text import by, in_order, plain, short
 
 _MOST_ROWS = 200  # of one table of the page
 
@@ -54,9 +54,9 @@ def _row(answer: Answer, node: str) -> dict[str, str]:
     return {
         "kind": kind,
         "name": name,
-        "version": version,
+        "version": short(version),
         "by": by(answer.edges, node),
-        "details": ", ".join(texts),
+        "details": short(", ".join(texts)),
     }
 
 

@@ -74,7 +74,7 @@ def placed(answer: Answer) -> Graph:
             boxes[node] = Box(node, kind, x, y, column, len(hidden) if more else 0)
         shown_as |= {node: node for node in kept} | dict.fromkeys(hidden, f"more:{column}")
     width = 2 * MARGIN + (max(rows, default=0) + 1) * (WIDTH + GAP_X) - GAP_X
-    height = TOP + MARGIN + tallest * (HEIGHT + GAP_Y)
+    height = TOP + MARGIN + tallest * (HEIGHT + GAP_Y) - GAP_Y
     return Graph(boxes, tuple(_lines(answer.edges, shown_as, boxes)), width, height)
 
 
