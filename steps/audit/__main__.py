@@ -1,0 +1,55 @@
+"""The auditor: `python -m steps.audit --evidence-uri … [--model NAME@VERSION] [--deep]`.
+
+It prints one line for each check and ends with 0 clean, 1 mismatch, 2 could not check, 3 gone by
+declared retention. It only reads. `pipeline.audit` composes its arguments from conf.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from steps.audit.arguments import Arguments, parse
+from steps.governance.errors import GovernanceError
+from steps.governance.logs import configure
+
+_COULD_NOT = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Audit, print the lines and return the exit code."""
+    configure("audit")
+    try:
+        return _audit(parse(argv))
+    except GovernanceError as error:
+        sys.stderr.write(f"{error}\n")
+        return _COULD_NOT
+    except KeyboardInterrupt:
+        return 130
+
+
+def _audit(arguments: Arguments) -> int:
+    from steps.audit.audit import audit
+    from steps.audit.context import Context, Services
+    from steps.audit.findings import exit_code
+    from steps.audit.report.page import html
+    from steps.audit.report.text import as_json, as_text
+    from steps.audit.services.catalog import Registry
+    from steps.audit.services.jobs import Jobs
+    from steps.audit.services.store import Store
+    from steps.governance.identity import connect
+
+    region = arguments.region
+    workspace = connect(
+        host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region
+    )
+    services = Services(Store.connect(region), Jobs(region), Registry(workspace, region))
+    context = Context(arguments, services)
+    findings = audit(context)
+    if arguments.report is not None:
+        arguments.report.write_text(html(findings, context), encoding="utf-8")
+    text = as_json(findings) if arguments.json else as_text(findings)
+    sys.stdout.write(text)
+    return exit_code(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""One record under audit, with the documents and services that its checks read.
+
+    case = Case(context, "executions/4x7k…/register/record.json")
+    case.record.model.version
+
+A property reads its source once. Where another check reports that a document cannot be read, a
+property raises `Blocked` with that check's code.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from steps.audit.context import Context
+from steps.audit.findings import Blocked
+from steps.audit.services.catalog import Version
+from steps.audit.services.hashing import Archive
+from steps.audit.services.jobs import Execution
+from steps.governance.errors import IntegrityError, NotFound
+from steps.governance.manifest import Prepared, Trained
+from steps.governance.record import Record
+
+_T = TypeVar("_T")
+_UNFINISHED = ("Executing", "Stopping")
+
+
+class Case:
+    """One record. Its checks run in one thread."""
+
+    def __init__(self, context: Context, key: str) -> None:
+        self.context, self.key = context, key
+        self.uri = context.uri(key)
+        self.folder = key.removesuffix("/register/record.json")
+        self.archive: Archive | None = None  # read once, for two checks
+
+    @property
+    def subject(self) -> str:
+        """The model version, or the record's key where the record cannot be read."""
+        try:
+            model = self.record.model
+        except Blocked:
+            return self.key
+        return f"{model.name}/{model.version}"
+
+    def document(self, name: str) -> str:
+        """Return the URI of a document in the execution's folder."""
+        return self.context.uri(f"{self.folder}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """Return a document's bytes."""
+        return self.context.services.store.read(self.document(name))
+
+    @cached_property
+    def content(self) -> bytes:
+        """The record's bytes as they are stored."""
+        return self.context.services.store.read(self.uri)
+
+    @cached_property
+    def record(self) -> Record:
+        """The record."""
+        return self._parsed(
+            "record.document", lambda: Record.from_bytes(self.content, origin=self.uri)
+        )
+
+    @property
+    def first_version(self) -> bool:
+        """Whether the record is of version 1, which is not signed."""
+        return self.record.schema_.endswith("/1")
+
+    @property
+    def prepare_manifest(self) -> str:
+        """The name of Prepare's manifest."""
+        return "prepare/manifest.json"
+
+    @property
+    def train_manifest(self) -> str:
+        """The name of Train's manifest."""
+        return f"train/{self.record.train.job_arn.rsplit('/', 1)[-1]}/manifest.json"
+
+    @cached_property
+    def prepared_content(self) -> bytes:
+        """The bytes of Prepare's manifest."""
+        return self.read(self.prepare_manifest)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """Prepare's manifest."""
+        origin = self.document(self.prepare_manifest)
+        return self._parsed(
+            "prepare.manifest", lambda: Prepared.from_bytes(self.prepared_content, origin=origin)
+        )
+
+    @cached_property
+    def trained_content(self) -> bytes:
+        """The bytes of Train's manifest."""
+        return self.read(self.train_manifest)
+
+    @cached_property
+    def trained(self) -> Trained:
+        """Train's manifest."""
+        origin = self.document(self.train_manifest)
+        return self._parsed(
+            "train.manifest", lambda: Trained.from_bytes(self.trained_content, origin=origin)
+        )
+
+    @cached_property
+    def execution(self) -> Execution:
+        """The execution as SageMaker has it."""
+        return self.context.services.jobs.execution(self.record.execution.arn)
+
+    @cached_property
+    def training_job(self) -> Mapping[str, Any]:
+        """The training job as SageMaker has it."""
+        return self.context.services.jobs.training_job(self.record.train.job_arn)
+
+    @cached_property
+    def version(self) -> Version:
+        """The model version as the registry has it."""
+        model = self.record.model
+        return self.context.services.registry.version(model.name, model.version)
+
+    @cached_property
+    def unfinished(self) -> bool:
+        """Whether the execution still runs, so that Register may not have done everything."""
+        return str(self.execution.described["PipelineExecutionStatus"]) in _UNFINISHED
+
+    def _parsed(self, code: str, parse: Callable[[], _T]) -> _T:
+        try:
+            return parse()
+        except (IntegrityError, NotFound):
+            raise Blocked(code) from None

@@ -1,0 +1,282 @@
+"""Checks beyond a single record: the bucket, the set of records, approvals and aliases."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from steps.audit.case import Case
+from steps.audit.context import Context
+from steps.audit.findings import Blocked, Comparison, Note
+from steps.audit.ledger import PREFIX, payload
+from steps.governance import canonical
+from steps.governance.approval import PAYLOAD_TYPE, Approval
+from steps.governance.envelope import Envelope
+from steps.governance.errors import NotFound
+from steps.governance.names import UcName
+from steps.governance.record import Record
+
+_RECORD = re.compile(r"(?P<folder>.+/[a-z0-9]{12})/register/record\.json")
+_APPROVALS = "approvals/"
+_READY = ("READY", "ready")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The evidence as a whole: its records that can be read, and all cases."""
+
+    context: Context
+    cases: list[Case]
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """The records by their keys; a record that cannot be read is reported by its own check."""
+        found = {}
+        for case in self.cases:
+            try:
+                found[case.key] = case.record
+            except (Blocked, NotFound):
+                continue
+        return found
+
+
+@dataclass(frozen=True)
+class Model:
+    """One registered model, and the evidence about it."""
+
+    whole: Whole
+    name: str
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """The records of this model by their keys."""
+        found = self.whole.records
+        return {key: each for key, each in found.items() if each.model.name == self.name}
+
+
+def record_keys(context: Context) -> list[str]:
+    """Return the key of each record in the evidence bucket."""
+    prefix = f"{context.executions}/"
+    return sorted(
+        key
+        for key, stored in context.evidence.items()
+        if key.startswith(prefix) and _RECORD.fullmatch(key) and stored.size is not None
+    )
+
+
+def bucket_lock(context: Context) -> Comparison:
+    """The evidence bucket keeps every version, and locks each object for the declared days."""
+    rules = context.services.store.rules(context.bucket)
+    days = context.arguments.object_lock_days
+    locked = rules["mode"] in ("GOVERNANCE", "COMPLIANCE") and (rules["days"] or 0) >= days
+    return Comparison(
+        f"s3://{context.bucket}",
+        [
+            ("versioning", "Enabled", rules["versioning"]),
+            (
+                "object lock",
+                f"at least {days} days",
+                f"at least {days} days" if locked else f"{rules['mode']} {rules['days']} days",
+            ),
+        ],
+    )
+
+
+def records_complete(whole: Whole) -> Comparison:
+    """Records and the ledger's registrations are the same set. Version 1 has no entries."""
+    context = whole.context
+    entries = {
+        each.entry.document
+        for each in context.ledger.entries
+        if each.entry is not None and each.entry.kind == "registration"
+    }
+    stored = {case.key for case in whole.cases}
+    unsigned = {key for key, record in whole.records.items() if record.ledger is None}
+    running = {
+        case.key
+        for case in whole.cases
+        if case.key in stored - entries - unsigned and _is_running(case)
+    }
+    return Comparison(
+        f"{context.uri(context.executions)}, {context.uri(PREFIX)}",
+        [
+            ("records without an entry", [], sorted(stored - entries - unsigned - running)),
+            ("entries without a record", [], sorted(entries - stored)),
+        ],
+        summary=f"{len(stored)} records",
+    )
+
+
+def versions_recorded(model: Model) -> Comparison:
+    """Each READY version has one record, and each record its version."""
+    registry = model.whole.context.services.registry
+    ready = {each.version for each in registry.versions(model.name) if each.status in _READY}
+    recorded = sorted(each.model.version for each in model.records.values())
+    unrecorded = [each for each in sorted(ready - set(recorded)) if not _is_being_made(model, each)]
+    repeated = sorted({each for each in recorded if recorded.count(each) > 1})
+    return Comparison(
+        model.name,
+        [
+            ("versions without a record", [], unrecorded),
+            ("records without a version", [], sorted(set(recorded) - ready)),
+            ("versions with two records", [], repeated),
+        ],
+        summary=f"{len(ready)} versions",
+    )
+
+
+def version_alias(model: Model) -> Comparison:
+    """Aliases that registrations set point where the last registration set them."""
+    expected, decided = _aliases(model)
+    found = _now(model)
+    pairs = [
+        (alias, version, found.get(alias))
+        for alias, version in sorted(expected.items())
+        if alias not in decided and not _is_unsettled(model, alias)
+    ]
+    return Comparison(f"aliases of {model.name}", pairs, summary=_summary(expected, decided))
+
+
+def alias_approval(model: Model) -> Comparison:
+    """Every other alias points where its last approval or revocation put it."""
+    expected, decided = _aliases(model)
+    found = _now(model)
+    names = (decided | (found.keys() - expected.keys())) - {
+        alias for alias in found if _is_unsettled(model, alias)
+    }
+    pairs = [(alias, expected.get(alias), found.get(alias)) for alias in sorted(names)]
+    return Comparison(
+        f"aliases of {model.name}", pairs, summary=f"{len(pairs)} aliases with an approval"
+    )
+
+
+def approval_documents(whole: Whole) -> Comparison | Note:
+    """Each approval is signed by the approvers' key, in the ledger, and about a stored record."""
+    context = whole.context
+    keys = sorted(
+        key
+        for key, stored in context.evidence.items()
+        if key.startswith(_APPROVALS) and stored.size is not None
+    )
+    if not keys:
+        return Note("no approvals", context.uri(_APPROVALS))
+    pairs: list[tuple[str, object, object]] = []
+    for key in keys:
+        stored = context.evidence[key]
+        pairs.append((f"writes of {key}", (1, 0), (stored.versions, stored.deletions)))
+        pairs += _approval_pairs(whole, key)
+    return Comparison(context.uri(_APPROVALS), pairs, summary=f"{len(keys)} approvals")
+
+
+def _approval_pairs(whole: Whole, key: str) -> Iterable[tuple[str, object, object]]:
+    context = whole.context
+    uri = context.uri(key)
+    envelope = Envelope.from_bytes(context.services.store.read(uri), origin=uri)
+    approval = Approval.from_bytes(payload(envelope, uri), origin=uri)
+    record = whole.records.get(approval.record)
+    case = next((each for each in whole.cases if each.key == approval.record), None)
+    kind = "approval" if approval.action == "approve" else "revocation"
+    entries = [each.entry.kind for each in context.ledger.of_document(key) if each.entry]
+    yield f"type of {key}", PAYLOAD_TYPE, envelope.payload_type
+    yield f"signature of {key}", True, context.approval.signed(envelope)
+    yield f"entries of {key}", [kind], entries
+    yield (
+        f"place of {key}",
+        f"{_APPROVALS}{approval.model}/{approval.version}",
+        key.rsplit("/", 1)[0],
+    )
+    yield (
+        f"record of {key}",
+        (approval.model, approval.version),
+        (record.model.name, record.model.version) if record else None,
+    )
+    found = canonical.sha256(case.content) if case is not None and record else None
+    yield f"digest of the record of {key}", approval.record_sha256, found
+
+
+def _aliases(model: Model) -> tuple[dict[str, int], set[str]]:
+    """Replay registrations and approvals: the version of each alias, and who has it by approval."""
+    context, records = model.whole.context, model.records
+    first = [each for each in records.values() if each.ledger is None]
+    aliases = {
+        each.model.alias: each.model.version
+        for each in sorted(first, key=lambda each: each.registered_at)
+    }
+    decided: set[str] = set()
+    before: dict[tuple[str, int], int | None] = {}
+    for stored in context.ledger.entries:
+        if stored.entry is None:
+            continue
+        record = records.get(stored.entry.document)
+        approval = context.ledger.approvals.get(stored.entry.document)
+        if record is not None:
+            aliases[record.model.alias] = record.model.version
+            decided.discard(record.model.alias)
+        elif approval is not None and approval.model == model.name:
+            _decide(approval, aliases, before)
+            decided.add(approval.alias)
+    return aliases, decided
+
+
+def _decide(
+    approval: Approval,
+    aliases: dict[str, int],
+    before: dict[tuple[str, int], int | None],
+) -> None:
+    """Apply an approval; a revocation puts back what the approval replaced."""
+    pair = (approval.alias, approval.version)
+    if approval.action == "approve":
+        before[pair] = aliases.get(approval.alias)
+        aliases[approval.alias] = approval.version
+        return
+    previous = before.get(pair)
+    if previous is None:
+        aliases.pop(approval.alias, None)
+    else:
+        aliases[approval.alias] = previous
+
+
+def _now(model: Model) -> Mapping[str, int]:
+    return model.whole.context.services.registry.aliases(model.name)
+
+
+def _is_unsettled(model: Model, alias: str) -> bool:
+    """Whether a registration that still runs may be about to set the alias."""
+    return any(
+        case.key in model.records
+        and model.records[case.key].model.alias == alias
+        and _is_running(case)
+        for case in model.whole.cases
+    )
+
+
+def _is_running(case: Case) -> bool:
+    try:
+        return case.unfinished
+    except NotFound:
+        return False
+
+
+def _is_being_made(model: Model, number: int) -> bool:
+    """Whether the execution that a version's tag names still runs."""
+    services = model.whole.context.services
+    arn = services.registry.version(model.name, number).tags.get("execution_arn")
+    if not arn:
+        return False
+    try:
+        return services.jobs.status(arn) in ("Executing", "Stopping")
+    except NotFound:
+        return False
+
+
+def _summary(expected: Mapping[str, int], decided: set[str]) -> str:
+    return ", ".join(
+        f"{alias} → {version}" for alias, version in expected.items() if alias not in decided
+    )
+
+
+def models(whole: Whole) -> list[Model]:
+    """Return the configured model and every model that a record names."""
+    names = {each.model.name for each in whole.records.values()}
+    configured = whole.context.arguments.model_name
+    UcName.parse(configured)
+    return [Model(whole, name) for name in sorted(names | {configured})]
