@@ -120,6 +120,23 @@ class Register:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Evidence:
+    """Who signs evidence, who approves, and how long things are kept."""
+
+    signing_key_arn: fields.SigningKeyArn  # of records and registrations: only `register` signs
+    signing_public_key: fields.PublicKey  # pinned; what a verifier trusts
+    approval_key_arn: fields.SigningKeyArn  # of approvals: only `approver` signs
+    approval_public_key: fields.PublicKey
+    approvers_group: fields.GroupName  # of the workspace; only a member approves
+    retention_days: int = Field(
+        ge=1, le=36_500, description="whole days, 1 … 36500"
+    )  # for so long the files of a raw table's version are kept
+    object_lock_days: int = Field(
+        ge=1, le=36_500, description="whole days, 1 … 36500"
+    )  # EvidenceLockDays of the stack
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Config:
     """The configuration of one environment."""
 
@@ -131,6 +148,7 @@ class Config:
     prepare: Prepare
     train: Train
     register: Register
+    evidence: Evidence
     parameters: dict[str, Value] = Field(
         description="defaults of this environment, by parameter name"
     )

@@ -12,6 +12,7 @@ def arguments(config: Config) -> list[str]:
         "--databricks-host": config.databricks.host,
         "--databricks-secret-id": config.register.databricks_secret_id,
         "--evidence-uri": layout.evidence(config),
+        "--image": config.register.image,
         "--region": config.aws.region,
     }
     return [word for pair in settings.items() for word in pair]

@@ -42,6 +42,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(_group(item.nodeid), len(rank)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Name each failed test at once: a run that is ended early has printed no summary yet."""
+    if terminal := config.pluginmanager.get_plugin("terminalreporter"):
+        config.pluginmanager.register(_Failures(terminal))
+
+
+class _Failures:
+    """Prints a line for each failed test: its name, its seconds and its error's last line."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            error = (report.longreprtext.strip().splitlines() or [""])[-1]
+            line = f"{report.when} of {report.nodeid} failed after {report.duration:.0f} s: {error}"
+            self._terminal.write_line(f"\n{line[:300]}")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one worker more than there are cores: many tests wait for other processes."""

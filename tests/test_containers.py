@@ -1,7 +1,10 @@
 """Each image installs what its code imports, by hash, on a base image given by digest."""
 
 import ast
+import hashlib
+import os
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.aws.processes.images import WORKDIR
+from steps.governance import builds
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = ("prepare", "train", "register")
@@ -30,6 +34,26 @@ def test_an_image_installs_from_hashes_and_starts_from_a_base_given_by_digest(st
     assert "--require-hashes --requirement requirements.txt" in text
     assert "FROM ${BASE_IMAGE}" in text
     assert f"WORKDIR {WORKDIR}" in text
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_image_names_its_commit_and_its_lock(step: str, tmp_path: Path) -> None:
+    """The shell of the Dockerfile's RUN line writes a build.json that the steps take."""
+    line = re.search(r"^RUN (printf .*?build\.json)$", dockerfile(step), re.M | re.S)
+    assert line is not None
+    (tmp_path / "requirements.txt").write_text("x==1\n")
+    arguments = {"GIT_COMMIT": "a" * 40, "GIT_CLEAN": "true", "PATH": os.environ["PATH"]}
+    subprocess.run(["sh", "-c", line[1]], cwd=tmp_path, env=arguments, check=True)
+    build = builds.of_this_image({builds.VARIABLE: str(tmp_path / "build.json")})
+    lock = hashlib.sha256((tmp_path / "requirements.txt").read_bytes()).hexdigest()
+    assert (build.git_commit, build.clean, build.lock_sha256) == ("a" * 40, True, lock)
+    assert Path(WORKDIR) / "build.json" == builds.PATH
+    for missing in ("GIT_COMMIT", "GIT_CLEAN"):
+        fewer = {name: value for name, value in arguments.items() if name != missing}
+        done = subprocess.run(
+            ["sh", "-c", line[1]], cwd=tmp_path, env=fewer, check=False, capture_output=True
+        )
+        assert done.returncode != 0, "an image without its commit is not built"
 
 
 @pytest.mark.parametrize("step", ["train", "register"])

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.configuration.combinations import Cluster
+from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
 from pipeline.parameters import faults_in_defaults
 
@@ -17,6 +18,7 @@ from pipeline.parameters import faults_in_defaults
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield every fault between the keys of a file whose derived values are filled in."""
     yield from _accounts(document)
+    yield from _keys(document)
     bucket, curated = (
         _at(document, "storage.governed_bucket"),
         _at(document, "prepare.curated_root"),
@@ -50,6 +52,33 @@ def _accounts(document: Mapping[str, Any]) -> Iterator[Fault]:
             yield (
                 f"{section}.role_arn",
                 f"expected a role of account {account} (aws.account_id), got {parts[4]}",
+            )
+
+
+def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults of the signing keys: of another account or region, or one key for both purposes."""
+    place = (_at(document, "aws.region"), _at(document, "aws.account_id"))
+    for key in ("signing_key_arn", "approval_key_arn"):
+        parts = str(_at(document, f"evidence.{key}")).split(":")
+        if all(isinstance(part, str) for part in place) and len(parts) == 6:
+            got = (parts[3], parts[4])
+            if got != place:
+                yield (
+                    f"evidence.{key}",
+                    (
+                        f"expected a key in {':'.join(place)} (aws.region, aws.account_id), "
+                        f"got {':'.join(got)}"
+                    ),
+                )
+    for first, second in (
+        ("signing_key_arn", "approval_key_arn"),
+        ("signing_public_key", "approval_public_key"),
+    ):
+        value = _at(document, f"evidence.{second}")
+        if value == _at(document, f"evidence.{first}") and value not in (None, PLACEHOLDER_KEY):
+            yield (
+                f"evidence.{second}",
+                f"expected another key than evidence.{first}: who registers must not approve",
             )
 
 

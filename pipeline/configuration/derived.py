@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.configuration.fields import LOCAL
 
 _ROLE = "arn:{partition}:iam::{account}:role/governed-finetune-{environment}-"
+_ALIAS = "arn:{partition}:kms:{region}:{account}:alias/governed-finetune-{environment}-"
 _SECRET = "governed-finetune-{environment}/databricks/"  # noqa: S105  the name of a secret
 _REPOSITORY = "{account}.dkr.ecr.{region}.{domain}/governed-finetune/"
 
@@ -39,6 +40,8 @@ _RULES = {
         "https://sqs.{region}.{domain}/{account}/governed-finetune-{environment}-register"
     ),
     "register.databricks_secret_id": _SECRET + "register",
+    "evidence.signing_key_arn": _ALIAS + "register",
+    "evidence.approval_key_arn": _ALIAS + "approval",
 }
 _STEPS = ("prepare", "train", "register")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

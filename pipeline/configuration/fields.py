@@ -111,6 +111,27 @@ RoleArn = Annotated[
 KmsKeyArn = Annotated[
     str, _text(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")
 ]
+SigningKeyArn = Annotated[
+    str,
+    _text(
+        rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)",
+        "the ARN of a KMS key or of its alias",
+    ),
+]
+# SubjectPublicKeyInfo of P-256 in DER is 91 bytes: 27 that are always the same (RFC 5480), then the
+# point's coordinates.
+PublicKey = Annotated[
+    str,
+    _text(
+        r"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE[A-Za-z0-9+/]{86}==",
+        "a P-256 public key as kms.GetPublicKey returns it (base64 of the DER)",
+    ),
+]
+# compiles, and is never deployed (pipeline/deployment/deploy.py)
+PLACEHOLDER_KEY = f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'A' * 86}=="
+GroupName = Annotated[
+    str, _text(r"[A-Za-z0-9][A-Za-z0-9 _.@-]{0,254}", "the name of a group of the workspace")
+]
 Bucket = Annotated[
     str,
     Field(

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from pipeline import account, config
 from pipeline.config import Config
+from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.deployment import provenance, tagging
 from pipeline.errors import ConfigError, Refused
 
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
 # The steps follow one another, so one at a time costs nothing. Once set, it cannot be unset.
 PARALLELISM = {"MaxParallelExecutionSteps": 1}
-_SECTIONS_WITH_IMAGES = ("prepare", "train", "register")
+_SECTIONS_WITH_PLACEHOLDERS = ("prepare", "train", "register", "evidence")
 # A commit, the digest of an image, or a UUID, made of zeros.
 _PLACEHOLDER = re.compile(r"(^|@sha256:)0{40,64}$|^0{8}(-0{4}){3}-0{12}$")
 
@@ -108,7 +109,7 @@ def deployed_settings(found: dict[str, Any], configured: Config) -> dict[str, An
 
 
 def refuse_placeholders(configured: Config) -> None:
-    """Refuse digests, revisions and ids made of zeros.
+    """Refuse digests, revisions, ids and public keys made of zeros.
 
     They compile, so that golden definitions exist before images do, but they are never deployed.
 
@@ -118,9 +119,9 @@ def refuse_placeholders(configured: Config) -> None:
     sections = config.tree(configured)
     found = [
         (f"{name}.{key}", "is a placeholder of zeros; give the real one")
-        for name in _SECTIONS_WITH_IMAGES
+        for name in _SECTIONS_WITH_PLACEHOLDERS
         for key, value in sections[name].items()
-        if isinstance(value, str) and _PLACEHOLDER.search(value)
+        if isinstance(value, str) and (_PLACEHOLDER.search(value) or value == PLACEHOLDER_KEY)
     ]
     if found:
         raise ConfigError(f"conf/{configured.environment}.yaml", found)

@@ -130,7 +130,7 @@ def _interrupt(arguments: argparse.Namespace) -> int:
 def _env(arguments: argparse.Namespace) -> int:
     started = _running(arguments)
     variables = (
-        started.as_scientist() if arguments.role == "scientist" else started.as_role(arguments.role)
+        started.as_role("ci") if arguments.role == "ci" else started.as_principal(arguments.role)
     )
     output(
         "\n".join(

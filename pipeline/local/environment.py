@@ -24,7 +24,7 @@ from pipeline import mirror as mirror_model
 from pipeline.config import Config
 from pipeline.errors import UsageError
 from pipeline.local.aws import infrastructure
-from pipeline.local.aws.processes import images
+from pipeline.local.aws.processes import built_image, images
 from pipeline.local.filings import Filings
 from pipeline.local.host.processes import Process, stop
 from pipeline.local.host.servers import REPOSITORY, Servers
@@ -73,11 +73,17 @@ class Started:
         return self.variables | self.root.lend(role)
 
     def as_scientist(self) -> dict[str, str]:
-        """Return a data scientist's variables: AWS role, Databricks principal, mlflow's URIs."""
+        """Return a data scientist's variables."""
+        return self.as_principal("scientist")
+
+    def as_principal(self, name: str) -> dict[str, str]:
+        """Return the variables of `scientist`, `auditor` or `approver`: AWS role, Databricks
+        principal, mlflow's URIs.
+        """
         secrets = self.root.client("secretsmanager")
-        found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, "scientist"))
+        found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, name))
         identity = json.loads(found["SecretString"])
-        return self.as_role("scientist") | {
+        return self.as_role(name) | {
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",
             "DATABRICKS_CLIENT_ID": identity["clientId"],
             "DATABRICKS_CLIENT_SECRET": identity["clientSecret"],
@@ -147,8 +153,11 @@ def complete(environment: Started) -> None:
     """
     if environment.fresh:
         environment.servers.tracking()
-        command = images.entry_point(REPOSITORY, environment.config.register.image)
+        image = environment.config.register.image
+        command = images.entry_point(REPOSITORY, image)
+        made = built_image.built(REPOSITORY, environment.state.folder.resolve() / "aws", image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+        session |= made.variables
         environment.servers.worker(
             [*command, *register_worker.arguments(environment.config)], session
         )
@@ -189,6 +198,7 @@ def _start(
     )
     servers.remember_variables(
         _variables(servers, outputs, mirror, register=principals["register"])
+        | root.public_keys(outputs)
     )
     config = configuration.load("local", environ=servers.record.variables)
     mirror_model.upload(

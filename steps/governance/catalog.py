@@ -28,6 +28,7 @@ from databricks.sdk.service.catalog import (
     GenerateTemporaryTableCredentialResponse as TableAnswer,
 )
 
+from steps.governance import granted
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import (
     Conflict,
@@ -36,6 +37,7 @@ from steps.governance.errors import (
 )
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
+from steps.governance.reading import Reading
 from steps.governance.refusals import malformed, translated
 from steps.governance.retrying import settle
 from steps.governance.table_kinds import refuse_unreadable
@@ -55,6 +57,7 @@ class Catalog:
 
     def __init__(self, workspace: Workspace) -> None:
         self.principal = workspace.principal
+        self._workspace = workspace
         self._client = workspace.client
         self._policy = workspace.policy
 
@@ -101,6 +104,10 @@ class Catalog:
     def write_access(self, table: Table) -> Access:
         """Return the right to read and write this table's files and nothing else."""
         return self._table_access(table, TableOperation.READ_WRITE)
+
+    def reading(self, table: Table, access: Access) -> Reading:
+        """Return the record of a reading that begins now: by whom, and with which rights."""
+        return granted.reading(self._workspace, table.name, access, utc_now())
 
     def create_access(self, location: str) -> Access:
         """Return the right to write files at the location of a new external table."""

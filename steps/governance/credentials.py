@@ -56,7 +56,10 @@ def utc_now() -> datetime:
 
 
 class Access:
-    """The right to read (or write) one governed location while the job runs; thread-safe."""
+    """The right to read (or write) one governed location while the job runs; thread-safe.
+
+    `first` is the first credential, `renewals` the number of later ones.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,8 @@ class Access:
         self.location = location
         self._vend, self._now = vend, now
         self._lock = threading.Lock()
-        self._credential = vend()
+        self._credential = self.first = vend()
+        self.renewals = 0
 
     def credential(self) -> Credential:
         """Return a credential that is valid now.
@@ -85,6 +89,7 @@ class Access:
     def _renew(self) -> None:
         try:
             self._credential = self._vend()
+            self.renewals += 1
         except AccessDenied:
             raise  # the right was withdrawn: stop, although the old credential still works
         except GovernanceError as error:

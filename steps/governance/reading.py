@@ -15,7 +15,8 @@ from steps.governance.document import Count, Part, Sha256
 class Grant(Part):
     """One effective privilege: what is allowed, on what, and where it is inherited from.
 
-    `holder` is who was granted it: the principal itself, or a group such as `account users`.
+    `holder` is who was granted it: the principal itself, or a group such as `account users`. The
+    privilege OWNER means that the principal owns `securable`.
     `securable_type` and `securable` name where the GRANT was made, so a privilege that a table
     inherits from its catalog has CATALOG here. Source: Unity Catalog's effective permissions.
     """
@@ -43,6 +44,7 @@ class Reading(Part):
     """One reading of a table: by whom, of what, when, and with which rights.
 
     `grants` is None if Unity Catalog did not show the grants; `grants_unknown` then has the reason.
+    Both are there if it showed the principal's own grants, but not those of everybody.
     """
 
     principal: str

@@ -27,6 +27,7 @@ class Arguments:
     databricks_host: str
     databricks_secret_id: str
     evidence_uri: str
+    image: str
     region: str
     visibility_seconds: int = 60
 
@@ -43,6 +44,12 @@ _ARGUMENTS = {
     "databricks_host": Argument(types.HOST, "the workspace"),
     "databricks_secret_id": Argument(types.SECRET_ID, "the secret of the worker's principal"),
     "evidence_uri": Argument(types.S3_URI, "the folder of all executions in the evidence bucket"),
+    "image": Argument(
+        types.matching(
+            r"[^\s@]+@sha256:[0-9a-f]{64}|000000000000\.[^\s@]+:local", "an image by digest"
+        ),
+        "the worker's own image, for the record",
+    ),
     "region": Argument(types.REGION, "the region of queue, secret and evidence"),
     "visibility_seconds": Argument(
         types.whole(3, 900),

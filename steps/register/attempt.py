@@ -11,6 +11,7 @@ import logging
 import threading
 from dataclasses import dataclass
 
+from steps.governance.record import RegisterFacts
 from steps.register.arguments import Arguments
 from steps.register.delivery.lease import Lease
 from steps.register.delivery.lease_guard import Guard
@@ -80,6 +81,7 @@ class Attempt:
             region=self.arguments.region,
             guard=check,
             confirm=self._confirm,
+            worker=RegisterFacts(image=self.arguments.image, build=self.services.build),
         )
         registered = registration.run(self.services.workspace)
         guard.check()

@@ -1,8 +1,12 @@
 """Compare the sources of an execution's facts with each other.
 
 Train's manifest names Prepare's by sha256, both manifests name the execution, and the loss that
-SageMaker read from the log must be the loss in Train's manifest. Somebody who changes one of these
-records without the others is noticed here.
+SageMaker read from the log must be the loss in Train's manifest. Image, role and instance type of a
+job must be those of the definition with which the execution started. Somebody who changes one of
+these records without the others is noticed here.
+
+Only SageMaker knows who started an execution and what a job is billed for: these facts have one
+source and are not compared.
 """
 
 from steps.governance.errors import IntegrityError
@@ -18,7 +22,8 @@ def cross_check(facts: Facts) -> None:
     Raises:
         IntegrityError: for the first pair that differs.
     """
-    for what, expected, got in [*_job_pairs(facts), *_manifest_pairs(facts), *_loss_pairs(facts)]:
+    pairs = (_job_pairs, _definition_pairs, _manifest_pairs, _reading_pairs, _loss_pairs)
+    for what, expected, got in (pair for pairs_of in pairs for pair in pairs_of(facts)):
         if expected != got:
             raise IntegrityError(
                 f"the execution's records contradict each other: {what}",
@@ -32,6 +37,7 @@ def _job_pairs(facts: Facts) -> list[_Pair]:
     """Both jobs ended well, and the training job is of this execution."""
     job = facts.training_job
     hyperparameters = job.get("HyperParameters", {})
+    words = facts.prepare_job["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
     return [
         ("state of the training job", "Completed", job["TrainingJobStatus"]),
         ("state of the prepare job", "SUCCESS", facts.prepare_job["state"]),
@@ -40,6 +46,58 @@ def _job_pairs(facts: Facts) -> list[_Pair]:
             facts.execution.arn,
             hyperparameters.get("execution_arn"),
         ),
+        (
+            "execution in the prepare job's arguments",
+            facts.execution.arn,
+            dict(zip(words[::2], words[1::2], strict=False)).get("--execution-arn"),
+        ),
+    ]
+
+
+def _definition_pairs(facts: Facts) -> list[_Pair]:
+    """Both jobs had the images, the roles and the instance type of the execution's definition."""
+    execution, job = facts.execution, facts.training_job
+    prepare, train = execution.arguments("EMRServerless"), execution.arguments("Training")
+    wanted = prepare["JobConfig"]["tags"]["image"]  # the image itself is the application's
+    digest = facts.image.digest
+    return [
+        ("image of the prepare job", wanted, facts.image.uri),
+        # a tag, as the embedded environment has it, resolves to any digest
+        ("digest of the prepare job's image", _digest(wanted) or digest, digest),
+        (
+            "role of the prepare job",
+            prepare["ExecutionRoleArn"],
+            facts.prepare_job["executionRole"],
+        ),
+        (
+            "image of the training job",
+            train["AlgorithmSpecification"]["TrainingImage"],
+            job["AlgorithmSpecification"]["TrainingImage"],
+        ),
+        ("role of the training job", train["RoleArn"], job["RoleArn"]),
+        (
+            "instance type of the training job",
+            execution.parameter("TrainInstanceType"),
+            job["ResourceConfig"]["InstanceType"],
+        ),
+    ]
+
+
+def _reading_pairs(facts: Facts) -> list[_Pair]:
+    """Each reading was of the table and by the principal that its manifest names."""
+    prepared, trained = facts.prepared, facts.trained
+    readings = (
+        ("Prepare", prepared.reading, prepared.principal, prepared.source.table),
+        ("Train", trained.reading, trained.principal, trained.data.table),
+    )
+    return [
+        pair
+        for step, reading, principal, table in readings
+        if reading is not None  # a manifest of version 1
+        for pair in (
+            (f"principal of {step}'s reading", principal, reading.principal),
+            (f"table of {step}'s reading", table, reading.table),
+        )
     ]
 
 
@@ -79,3 +137,8 @@ def _loss_pairs(facts: Facts) -> list[_Pair]:
         ("eval loss within the gate", True, loss <= facts.execution.max_eval_loss),
         ("eval loss in log and manifest", True, difference <= _LOSS_TOLERANCE),
     ]
+
+
+def _digest(image: str) -> str:
+    """Return the digest of an image URI, empty for an image by tag."""
+    return image.partition("@")[2]

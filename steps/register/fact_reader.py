@@ -15,10 +15,11 @@ from steps.governance.errors import IntegrityError
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import execution_id
+from steps.governance.record import Starter
 from steps.register import aws
 from steps.register.cross_check import cross_check
 from steps.register.delivery.sagemaker_truth import Truth
-from steps.register.facts import Execution, Facts
+from steps.register.facts import AppliedImage, Execution, Facts
 
 
 class FactReader:
@@ -41,6 +42,7 @@ class FactReader:
         metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
         training_job = self._training_job(_only(metadata, "TrainingJob")["Arn"])
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
+        image = self._image(prepare_job)
         prepared_key = "prepare/manifest.json"
         trained_key = f"train/{training_job['TrainingJobName']}/manifest.json"
         prepared = self._read(execution_arn, prepared_key)
@@ -48,6 +50,7 @@ class FactReader:
         facts = Facts(
             execution=execution,
             prepare_job=prepare_job,
+            image=image,
             training_job=training_job,
             prepared=Prepared.from_bytes(prepared, origin=prepared_key),
             prepared_sha256=hashlib.sha256(prepared).hexdigest(),
@@ -75,16 +78,20 @@ class FactReader:
                 for entry in page["PipelineParameters"]
             }
         text = definition["PipelineDefinition"]
+        document = json.loads(text)
         defaults = {
             parameter["Name"]: str(parameter["DefaultValue"])
-            for parameter in json.loads(text).get("Parameters", [])
+            for parameter in document.get("Parameters", [])
             if "DefaultValue" in parameter
         }
         return Execution(
             arn=execution_arn,
             pipeline_arn=described["PipelineArn"],
+            definition=document,
             definition_sha256=hashlib.sha256(text.encode()).hexdigest(),
             started_at=described["CreationTime"],
+            started_by=_starter(described.get("CreatedBy", {})),
+            pipeline_version_id=described.get("PipelineVersionId"),
             parameters=defaults | given,
         )
 
@@ -100,8 +107,39 @@ class FactReader:
             )
         return dict(answer["jobRun"])
 
+    def _image(self, job: Mapping[str, Any]) -> AppliedImage:
+        """Return the job's image as EMR Serverless resolved it.
+
+        With applicationLevelDigestResolution the digest may be the application's and not the job's
+        [unverified], so the application is asked if the job states none.
+        """
+        applied = job.get("imageConfiguration", {})
+        if "resolvedImageDigest" not in applied:
+            name = job["applicationId"]
+            with aws.translated(f"describe application {name}"):
+                answer = self._emr.get_application(applicationId=name)
+            applied = answer["application"].get("imageConfiguration", {})
+        if not {"imageUri", "resolvedImageDigest"} <= applied.keys():
+            raise IntegrityError(
+                f"the image of {job['arn']} is not known",
+                expected="imageUri and resolvedImageDigest of the job run or of its application",
+                got=", ".join(sorted(applied)) or "neither",
+                do="create the application with the image of Prepare, as stack.yaml does",
+            )
+        return AppliedImage(applied["imageUri"], applied["resolvedImageDigest"])
+
     def _read(self, execution_arn: str, key: str) -> bytes:
         return self._evidence.read(f"{self._evidence_uri}/{execution_id(execution_arn)}/{key}")
+
+
+def _starter(user: Mapping[str, Any]) -> Starter:
+    """Return SageMaker's UserContext as the record has it.
+
+    Who started the execution outside of Studio is an IAM identity, in Studio also a profile.
+    """
+    return Starter(
+        arn=user.get("IamIdentity", {}).get("Arn"), user_profile=user.get("UserProfileArn")
+    )
 
 
 def _only(metadata: list[dict[str, Any]], kind: str) -> dict[str, Any]:

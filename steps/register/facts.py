@@ -1,4 +1,8 @@
-"""What is known about an execution before its model is registered: parameters, jobs, manifests."""
+"""What is known about an execution before its model is registered: parameters, jobs, manifests.
+
+The definition with which the execution started names the images and roles that its jobs must have
+had; the jobs themselves state those that they had.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +12,7 @@ from typing import Any
 from steps.governance.errors import UsageError
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import UcName, checked_alias, written_name
+from steps.governance.record import Starter
 
 
 @dataclass(frozen=True)
@@ -15,13 +20,34 @@ class Execution:
     """The execution as it was started.
 
     `parameters` are the given ones, and the definition's defaults for the others.
+    `pipeline_version_id` is None if SageMaker has no versions of the pipeline.
     """
 
     arn: str
     pipeline_arn: str
+    definition: Mapping[str, Any]
     definition_sha256: str
     started_at: datetime
+    started_by: Starter
+    pipeline_version_id: int | None
     parameters: Mapping[str, str]
+
+    def arguments(self, step_type: str) -> Mapping[str, Any]:
+        """Return the arguments of the definition's one step of this type.
+
+        Raises:
+            UsageError: the definition has no such step, or several.
+        """
+        steps = self.definition.get("Steps", [])
+        found = [step["Arguments"] for step in steps if step["Type"] == step_type]
+        if len(found) != 1:
+            raise UsageError(
+                "the pipeline's definition cannot be used",
+                expected=f"one {step_type} step",
+                got=f"{len(found)} of them",
+                do="upsert the pipeline again",
+            )
+        return dict(found[0])
 
     def name(self, parameter: str) -> UcName:
         """Return a parameter that is the Unity Catalog name of an object to write.
@@ -80,14 +106,29 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class AppliedImage:
+    """An image and the digest that it was resolved to (`sha256:` and 64 hex digits)."""
+
+    uri: str
+    digest: str
+
+    @property
+    def pinned(self) -> str:
+        """The image by digest: `<repository>@sha256:…`, with the tag if the URI has one."""
+        return f"{self.uri.partition('@')[0]}@{self.digest}"
+
+
+@dataclass(frozen=True)
 class Facts:
     """An execution, its two jobs as their services describe them, and the two manifests.
 
-    `prepared_sha256` and `trained_sha256` are those of the manifests' bytes as they are stored.
+    `image` is Prepare's image as EMR Serverless applied it. `prepared_sha256` and `trained_sha256`
+    are those of the manifests' bytes as they are stored.
     """
 
     execution: Execution
     prepare_job: Mapping[str, Any]
+    image: AppliedImage
     training_job: Mapping[str, Any]
     prepared: Prepared
     prepared_sha256: str

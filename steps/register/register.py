@@ -1,6 +1,6 @@
 """Register one trained model: evidence first, the answer last, every step safe to repeat.
 
-    registered = Registration(facts, folder, region, guard, confirm).run(workspace)
+    registered = Registration(facts, folder, region, guard, confirm, worker).run(workspace)
 
     pin       write down the artifact's S3 version, which a repeated delivery then reads
     verify    check the archive against Train's manifest, member by member
@@ -25,7 +25,7 @@ from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
 from steps.governance.names import UcName
-from steps.governance.record import Record, effect_key
+from steps.governance.record import LedgerHead, Record, RegisterFacts, effect_key
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
@@ -50,7 +50,7 @@ class Registration:
     `folder` is the URI of its evidence. `guard` is called before each effect and raises if the
     worker must not act any more. `confirm` asks SageMaker whether the execution is being stopped,
     and raises if it is: before and after the version is made, before the record is written (from
-    then on the version stays) and before the alias is set.
+    then on the version stays) and before the alias is set. `worker` is this process's code.
     """
 
     facts: Facts
@@ -58,6 +58,7 @@ class Registration:
     region: str
     guard: Callable[[], None]
     confirm: Callable[[], None]
+    worker: RegisterFacts
 
     def run(self, workspace: Workspace) -> Registered:
         """Do what is not done yet, and return the outcome.
@@ -89,6 +90,8 @@ class Registration:
             model=run_record.model_facts(self.facts, version=version, source=artifact.source),
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
+            worker=self.worker,
+            ledger=LedgerHead(number=0, sha256="0" * 64),  # no ledger exists
         )
         record = run_record.compose(self.facts, done)
         self.confirm()

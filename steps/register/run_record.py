@@ -1,20 +1,27 @@
 """The record of one run (record.json) and the tags of its model version.
 
-record = compose(facts, Done(key=…, artifact=…, model=…, lineage=…, principals=…))
+    record = compose(facts, Done(key=…, artifact=…, model=…, lineage=…, …))
+
+A record of version 2 needs two manifests of version 2: `complete` decides.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from steps.governance.reading import Reading
 from steps.governance.record import (
     ArtifactFacts,
+    Billed,
     ExecutionFacts,
+    LedgerHead,
     LineageFacts,
     ModelFacts,
     PrepareFacts,
     Principals,
     Record,
+    RegisterFacts,
     TrainFacts,
 )
 from steps.register import aws
@@ -47,33 +54,33 @@ def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Done:
-    """What Register itself did: the effect's key, and the objects it verified and made."""
+    """What Register itself did: the effect's key, and the objects it verified and made.
+
+    `worker` is the code that did it; `ledger` is the ledger's head before this record.
+    """
 
     key: str
     artifact: ArtifactFacts
     model: ModelFacts
     lineage: LineageFacts
     principals: Principals
+    worker: RegisterFacts
+    ledger: LedgerHead
 
 
 def compose(facts: Facts, done: Done) -> Record:
     """Return the whole record: what was there before, and what Register did."""
-    execution, trained = facts.execution, facts.trained
+    prepared, trained = facts.prepared, facts.trained
+    later = complete(facts)
     return Record(
-        schema="governed-finetune/registered/1",
+        schema="governed-finetune/registered/2" if later else "governed-finetune/registered/1",
         key=done.key,
         registered_at=_time(datetime.now(UTC)),
         principals=done.principals,
-        execution=ExecutionFacts(
-            arn=execution.arn,
-            pipeline_arn=execution.pipeline_arn,
-            definition_sha256=execution.definition_sha256,
-            started_at=_time(execution.started_at),
-            parameters=dict(execution.parameters),
-        ),
+        execution=_execution_facts(facts),
         prepare=_prepare_facts(facts),
-        raw=facts.prepared.source,
-        curated=facts.prepared.target,
+        raw=prepared.source,
+        curated=prepared.target,
         train=_train_facts(facts),
         data=trained.data,
         base_model=trained.base_model,
@@ -82,7 +89,16 @@ def compose(facts: Facts, done: Done) -> Record:
         artifact=done.artifact,
         model=done.model,
         lineage=done.lineage,
+        register=done.worker if later else None,
+        readings=_readings(facts) if later else None,
+        membership=prepared.membership,
+        ledger=done.ledger if later else None,
     )
+
+
+def complete(facts: Facts) -> bool:
+    """Whether both manifests have all that a record of version 2 repeats."""
+    return facts.prepared.build is not None and facts.trained.build is not None
 
 
 def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
@@ -113,19 +129,53 @@ def principals(databricks: str, region: str) -> Principals:
         )
 
 
+def _execution_facts(facts: Facts) -> ExecutionFacts:
+    execution, later = facts.execution, complete(facts)
+    return ExecutionFacts(
+        arn=execution.arn,
+        pipeline_arn=execution.pipeline_arn,
+        definition_sha256=execution.definition_sha256,
+        started_at=_time(execution.started_at),
+        parameters=dict(execution.parameters),
+        started_by=execution.started_by if later else None,
+        pipeline_version_id=execution.pipeline_version_id if later else None,
+    )
+
+
+def _readings(facts: Facts) -> list[Reading]:
+    """Return the reading of the raw table by Prepare and of the curated one by Train."""
+    both = (facts.prepared.reading, facts.trained.reading)
+    return [reading for reading in both if reading is not None]
+
+
 def _prepare_facts(facts: Facts) -> PrepareFacts:
-    job = facts.prepare_job
+    job, later = facts.prepare_job, complete(facts)
     return PrepareFacts(
         job_run_arn=job["arn"],
         role_arn=job["executionRole"],
         entry_point=job["jobDriver"]["sparkSubmit"]["entryPoint"],
         release_label=job["releaseLabel"],
         manifest_sha256=facts.prepared_sha256,
+        image=facts.image.pinned if later else None,
+        spark_version=facts.prepared.spark_version if later else None,
+        build=facts.prepared.build if later else None,
+        billed=_billed_by_emr(job) if later else None,
+    )
+
+
+def _billed_by_emr(job: Mapping[str, Any]) -> Billed:
+    """Return the job run's bill; its resources are None as long as EMR does not state them."""
+    resources = job.get("billedResourceUtilization", {})
+    return Billed(
+        seconds=job["totalExecutionDurationSeconds"],
+        vcpu_hours=resources.get("vCPUHour"),
+        memory_gb_hours=resources.get("memoryGBHour"),
+        storage_gb_hours=resources.get("storageGBHour"),
     )
 
 
 def _train_facts(facts: Facts) -> TrainFacts:
-    job = facts.training_job
+    job, later = facts.training_job, complete(facts)
     resources: dict[str, Any] = job["ResourceConfig"]
     return TrainFacts(
         job_arn=job["TrainingJobArn"],
@@ -137,6 +187,8 @@ def _train_facts(facts: Facts) -> TrainFacts:
         ended_at=_time(job["TrainingEndTime"]),
         hyperparameters=dict(job["HyperParameters"]),
         manifest_sha256=facts.trained_sha256,
+        build=facts.trained.build if later else None,
+        billed=Billed(seconds=job["BillableTimeInSeconds"]) if later else None,
     )
 
 

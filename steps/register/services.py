@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Self
 
+from steps.governance import builds
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace, connect
+from steps.governance.reading import Build
 from steps.register.arguments import Arguments
 from steps.register.delivery.callback_answer import Answers
 from steps.register.delivery.queue import Queue
@@ -15,7 +17,7 @@ from steps.register.fact_reader import FactReader
 
 @dataclass(frozen=True)
 class Services:
-    """Connected clients. They are shared by all messages that a worker handles."""
+    """Connected clients, and the build of our image. All messages share them."""
 
     workspace: Workspace
     queue: Queue
@@ -24,6 +26,7 @@ class Services:
     answers: Answers
     evidence: Evidence
     waiting: Waiting
+    build: Build
 
     @classmethod
     def connected(cls, arguments: Arguments) -> Self:
@@ -31,8 +34,10 @@ class Services:
 
         Raises:
             IdentityRefused: the secret is missing, or the workspace refuses it.
-            UsageError: the queue has no dead-letter queue.
+            UsageError: the image's build.json is missing or malformed, or the queue has no
+                dead-letter queue.
         """
+        build = builds.of_this_image()
         region = arguments.region
         workspace = connect(
             host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region
@@ -47,4 +52,5 @@ class Services:
             answers=Answers(region, truth),
             evidence=Evidence(region),
             waiting=Waiting(region),
+            build=build,
         )

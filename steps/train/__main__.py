@@ -24,7 +24,7 @@ from typing import Any
 from steps.governance import logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import full_disk, job
+from steps.train import full_disk, job, services
 from steps.train.distributed import launch, worker_endings
 from steps.train.distributed.processes import PeerFailed
 from steps.train.distributed.worker_endings import Ending
@@ -50,7 +50,11 @@ def main(argv: list[str]) -> int:
             return _relay(paths, ending)
         with full_disk.explained():
             job.train(
-                arguments, paths, job.connect(arguments), training_job=_training_job(), stop=stop
+                arguments,
+                paths,
+                services.connect(arguments),
+                training_job=_training_job(),
+                stop=stop,
             )
     except Stopped:
         return _stopped()

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steps.train.arguments import Arguments
 from steps.train.distributed import processes
 from steps.train.distributed.processes import AgreedStop, Processes
 from steps.train.paths import Paths
+from steps.train.services import Services
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
@@ -31,29 +32,6 @@ if TYPE_CHECKING:
     from steps.train.export.manifest import Origin
     from steps.train.fine_tuning.task import Tuned
     from steps.train.tracking.tracker import Tracker
-
-
-@dataclass(frozen=True)
-class Services:
-    """The services outside this process: the catalog (as our principal) and the evidence bucket."""
-
-    catalog: Any
-    evidence: Any
-    workspace: Any
-
-
-def connect(arguments: Arguments) -> Services:
-    """Authenticate to the workspace."""
-    from steps.governance.catalog import Catalog
-    from steps.governance.evidence import Evidence
-    from steps.governance.identity import connect
-
-    workspace = connect(
-        host=arguments.databricks_host,
-        secret_id=arguments.databricks_secret_id,
-        region=arguments.region,
-    )
-    return Services(Catalog(workspace), Evidence(arguments.region), workspace)
 
 
 @dataclass(frozen=True)
@@ -198,6 +176,7 @@ def _origin(job: _Job, inputs: _Inputs, metrics: Tracker) -> Origin:
         training_job=job.name,
         principal=job.services.catalog.principal,
         live_metrics=tracker.summary(metrics),
+        build=job.services.build,
     )
 
 

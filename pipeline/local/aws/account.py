@@ -28,6 +28,14 @@ class Caller:
     access_key_id: str
     arn: str
 
+    @property
+    def principal_id(self) -> str | None:
+        """`<role id>:<session name>` of a role's session, None of another caller."""
+        from ministack.services import sts
+
+        session = sts._sessions.get(self.access_key_id)
+        return None if session is None else str(session["UserId"])
+
 
 @dataclass(frozen=True, repr=False)
 class RoleSession:

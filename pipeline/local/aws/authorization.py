@@ -53,6 +53,15 @@ def sagemaker_context(request: Document) -> dict[str, Any]:
     return {name: value for name, value in keys.items() if value is not None}
 
 
+def signing_context(request: Document) -> dict[str, Any]:
+    """The condition keys of kms:Sign."""
+    keys = {
+        "kms:SigningAlgorithm": request.get("SigningAlgorithm"),
+        "kms:MessageType": request.get("MessageType", "RAW"),
+    }
+    return {name: value for name, value in keys.items() if value is not None}
+
+
 def emr_resource(account: Account, method: str, path: str) -> str:
     """The ARN that an EMR Serverless request acts on: a run, an application, or everything."""
     found = job_runs.route(method, path)

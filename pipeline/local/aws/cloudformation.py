@@ -1,4 +1,5 @@
-"""CloudFormation in ministack: loaded at its first request, with our EMR Serverless application.
+"""CloudFormation in ministack: loaded at its first request, with our EMR Serverless application and
+with the object lock of a bucket, which ministack's S3 has and its CloudFormation leaves out.
 
     load_late(emr)        # once, before the server starts
 
@@ -29,9 +30,9 @@ def load_late(emr: EmrServerless) -> None:
         if key not in app._state_map:
             from ministack.services.cloudformation import provisioners
 
-            provisioners._RESOURCE_HANDLERS["AWS::EMRServerless::Application"] = (
-                _application_provisioner(emr)
-            )
+            handlers = provisioners._RESOURCE_HANDLERS
+            handlers["AWS::EMRServerless::Application"] = _application_provisioner(emr)
+            handlers["AWS::S3::Bucket"] = _with_object_lock(handlers["AWS::S3::Bucket"])
             if state := persistence.load_state(key):
                 app._get_module(module).load_persisted_state(state)
             app._state_map[key] = module
@@ -70,6 +71,50 @@ def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]
         emr.applications.delete(owner, {"applicationId": physical_id})
 
     return {"create": create, "update": update, "delete": delete}
+
+
+def _with_object_lock(bucket: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """AWS::S3::Bucket of ministack's CloudFormation, with its object lock through S3's own call."""
+
+    def create(
+        logical_id: str, properties: Document, stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        name, attributes = bucket["create"](logical_id, properties, stack_name)
+        _lock(name, properties)
+        return name, attributes
+
+    def update(
+        physical_id: str, old: Document, new: Document, stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        name, attributes = bucket["update"](physical_id, old, new, stack_name)
+        _lock(name, new)
+        return name, attributes
+
+    return bucket | {"create": create, "update": update}
+
+
+def _lock(name: str, properties: Document) -> None:
+    """Set a bucket's object lock.
+
+    Raises:
+        ValueError: S3 refuses the configuration; the stack fails with its text.
+    """
+    if not (found := properties.get("ObjectLockConfiguration")):
+        return
+    from ministack.services import s3
+
+    retention = found["Rule"]["DefaultRetention"]
+    members = "".join(f"<{key}>{value}</{key}>" for key, value in retention.items())
+    status, _, body = s3._put_object_lock_configuration(
+        name,
+        (
+            "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+            f"<Rule><DefaultRetention>{members}</DefaultRetention></Rule>"
+            "</ObjectLockConfiguration>"
+        ).encode(),
+    )
+    if status != 200:
+        raise ValueError(f"object lock of {name}: {body.decode()}")
 
 
 def _camel(value: Any) -> Any:

@@ -28,6 +28,7 @@ LOCAL_PARAMETERS = {
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
     # the worker is a process of this machine
     "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",
+    "EvidenceLockDays": "1",  # so that a state folder's evidence can be removed soon
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }
 

@@ -145,6 +145,8 @@ def _extend_iam_resources(account: Account) -> None:
         context = context_of(service, action, body, params)
         if action == "sagemaker:CreateTrainingJob":
             context |= authorization.sagemaker_context(_json(body))
+        if action == "kms:Sign":
+            context |= authorization.signing_context(_json(body))
         return context
 
     iam_actions.extract_resource_arn = extract_resource_arn

@@ -3,7 +3,9 @@ lend roles, interrupt spot jobs. Root's key is random and kept in the state fold
 owner only. Only the sessions of this module use it.
 """
 
+import base64
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -53,6 +55,17 @@ class Root:
             return infrastructure.deploy(self.client("cloudformation"), {})
         except infrastructure.DeploymentFailed as error:
             raise PipelineError(f"the infrastructure was not deployed: {error}") from error
+
+    def public_keys(self, outputs: Mapping[str, str]) -> dict[str, str]:
+        """Return the public keys of the stack's signing keys as conf/local.yaml's variables."""
+        kms = self.client("kms")
+        return {
+            variable: base64.b64encode(kms.get_public_key(KeyId=outputs[key])["PublicKey"]).decode()
+            for variable, key in (
+                ("SIGNING_PUBLIC_KEY", "SigningKeyArn"),
+                ("APPROVAL_PUBLIC_KEY", "ApprovalKeyArn"),
+            )
+        }
 
     def interrupt(self, training_job: str | None) -> str:
         """Take a spot training job's instance away, as AWS's spot market does; return the job's

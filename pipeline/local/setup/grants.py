@@ -12,7 +12,7 @@ Securable = Literal["metastore", "catalog", "schema", "external_location", "stor
 CATALOG = "edgar"
 SCHEMAS = ("raw", "curated", "models")
 RAW_TABLE = "edgar.raw.filings"
-PRINCIPALS = ("prepare", "train", "register", "scientist")
+PRINCIPALS = ("prepare", "train", "register", "scientist", "auditor", "approver")
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,11 @@ GRANTS = (
     Grant("scientist", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT")),
     Grant("scientist", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT")),
     Grant("scientist", "schema", "edgar.models", ("USE_SCHEMA", "EXECUTE")),
+    # The auditor reads each table's log and files again, with vended READ credentials.
+    Grant("auditor", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
+    Grant("auditor", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
+    Grant("auditor", "schema", "edgar.models", ("USE_SCHEMA", "EXECUTE")),
+    # An alias belongs to the model's owner, which is `register`, or to who has MANAGE
+    # [unverified: the API names owner and metastore admin; MANAGE is "similar to ownership"].
+    Grant("approver", "schema", "edgar.models", ("USE_SCHEMA", "EXECUTE", "APPLY_TAG", "MANAGE")),
 )

@@ -11,6 +11,7 @@ from steps.governance.manifest import (
     TrainingData,
     TrainingMetrics,
 )
+from steps.governance.reading import Build
 from steps.train.arguments import Arguments
 from steps.train.fine_tuning.task import Tuned
 from steps.train.tracking.tracker import LiveMetrics
@@ -18,7 +19,9 @@ from steps.train.tracking.tracker import LiveMetrics
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a tuned model comes from: the job, and the data and base model that it verified."""
+    """Where a tuned model comes from: the job and its code, and the data and base model that it
+    verified.
+    """
 
     arguments: Arguments
     prepared: Prepared
@@ -26,6 +29,7 @@ class Origin:
     training_job: str
     principal: str
     live_metrics: LiveMetrics
+    build: Build
 
 
 def manifest(

@@ -8,7 +8,6 @@ the system message is that of Prepare's template.
 
 import importlib.metadata
 import math
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +21,6 @@ from steps.train.model.logit_probe import Comparison
 from steps.train.report import findings, html_page, model_card
 from steps.train.report.findings import Findings
 
-COMMIT = "GIT_COMMIT"  # environment variable: the commit that the image was built from
 _PACKAGES = (
     "torch",
     "transformers",
@@ -129,7 +127,7 @@ def _lineage(origin: Origin) -> findings.Lineage:
         principal=origin.principal,
         prepare_manifest_sha256=origin.prepared.sha256,
         base_model=origin.base,
-        git_commit=os.environ.get(COMMIT) or None,
+        git_commit=origin.build.git_commit,
     )
 
 

@@ -29,7 +29,10 @@ def objects(server):
     return s3
 
 
-@pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "register", "ci", "scientist"])
+@pytest.mark.parametrize(
+    "role",
+    ["pipeline", "prepare", "train", "register", "ci", "scientist", "auditor", "approver"],
+)
 def test_no_role_of_ours_reads_writes_or_lists_the_governed_bucket(server, objects, role):
     s3 = server.client("s3", role)
     refused(s3.get_object, Bucket=GOVERNED, Key="raw/filings/a.parquet")

@@ -28,18 +28,24 @@ def waiting(server):
     server.finished(arn)
 
 
-@pytest.mark.parametrize("role", ["prepare", "train", "register", "ci", "scientist"])
+@pytest.mark.parametrize(
+    "role", ["prepare", "train", "register", "ci", "scientist", "auditor", "approver"]
+)
 def test_only_the_pipeline_sends_registrations(server, role):
     url = server.outputs["RegisterQueueUrl"]
     refused(server.client("sqs", role).send_message, QueueUrl=url, MessageBody="{}")
 
 
-@pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "ci", "scientist"])
+@pytest.mark.parametrize(
+    "role", ["pipeline", "prepare", "train", "ci", "scientist", "auditor", "approver"]
+)
 def test_only_the_worker_receives_registrations(server, role):
     refused(server.client("sqs", role).receive_message, QueueUrl=server.outputs["RegisterQueueUrl"])
 
 
-@pytest.mark.parametrize("role", ["pipeline", "prepare", "train", "ci", "scientist"])
+@pytest.mark.parametrize(
+    "role", ["pipeline", "prepare", "train", "ci", "scientist", "auditor", "approver"]
+)
 def test_only_the_worker_answers(server, waiting, role):
     sagemaker = server.client("sagemaker", role)
     refused(sagemaker.send_pipeline_execution_step_success, CallbackToken=waiting[1])
@@ -50,7 +56,7 @@ def test_each_identity_is_readable_by_its_own_role(server):
     secrets = server.client("secretsmanager")
     names = {
         role: f"governed-finetune-local/databricks/{role}"
-        for role in ("prepare", "train", "register", "scientist")
+        for role in ("prepare", "train", "register", "scientist", "auditor", "approver")
     }
     for role, name in names.items():
         secrets.put_secret_value(SecretId=name, SecretString=role)

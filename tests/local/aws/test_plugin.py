@@ -23,6 +23,11 @@ assert app._state_map["cloudformation"] == "cloudformation"
 assert isinstance(router.SERVICE_PATTERNS["sqs"], dict)
 assert isinstance(iam_actions.SERVICE_TO_IAM_NAMESPACE, dict)
 assert isinstance(iam_actions._BOTOCORE_SERVICE_MAP, dict)
+assert set(provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]) >= {"create", "update", "delete"}
+from ministack.services import s3
+assert list(inspect.signature(s3._put_object_lock_configuration).parameters) == [
+    "bucket_name", "body"
+]
 assert set(provisioners._RESOURCE_HANDLERS["AWS::SQS::Queue"]) >= {"create", "update", "delete"}
 def names(function): return list(inspect.signature(function).parameters)
 for function in (

@@ -171,6 +171,15 @@ def test_loading_needs_execute_and_both_uses(
     assert "User does not have CREATE MODEL VERSION on Routine or Model" in refusal["error"]
 
 
+def test_manage_moves_an_alias_and_deletes_no_version(
+    registered: dict[str, str], session: Start
+) -> None:
+    approver = session({CATALOG: ["USE_CATALOG"], MODELS: ["USE_SCHEMA", "EXECUTE", "MANAGE"]})
+    assert approver.do("alias", NAME, "champion", "1") == "1"
+    assert "champion" in approver.do("describe", NAME, "1")["aliases"]
+    assert "User is not an owner of" in approver.call_client("delete", NAME, "1")["error"]
+
+
 def test_registering_needs_create_model(
     admin: WorkspaceClient, owner: Mlflow, registered: dict[str, str]
 ) -> None:

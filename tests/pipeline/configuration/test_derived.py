@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 DIGEST = f"sha256:{'a' * 64}"
+GIVEN = f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'B' * 85}A=="
 
 
 def written(environment: str = "dev") -> dict[str, Any]:
@@ -40,6 +41,7 @@ def test_every_derived_value_of_dev() -> None:
     document, found = derived.complete(written(), "dev")
     role = "arn:aws:iam::111111111111:role/governed-finetune-dev"
     repository = "111111111111.dkr.ecr.us-east-1.amazonaws.com/governed-finetune"
+    alias = "arn:aws:kms:us-east-1:111111111111:alias/governed-finetune-dev"
     zeros = f"sha256:{'0' * 64}"
     values = flat(document)
     assert {path: values[path] for path in found} == {
@@ -63,6 +65,8 @@ def test_every_derived_value_of_dev() -> None:
         ),
         "register.databricks_secret_id": "governed-finetune-dev/databricks/register",
         "register.image": f"{repository}/register@{zeros}",
+        "evidence.signing_key_arn": f"{alias}-register",
+        "evidence.approval_key_arn": f"{alias}-approval",
     }
 
 
@@ -145,6 +149,56 @@ def test_a_given_value_that_contradicts_its_source_is_refused() -> None:
         ),
         ("prepare.curated_root", "expected a prefix of the governed bucket (s3://mine/…)"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        (
+            "signing_key_arn",
+            "arn:aws:kms:us-east-1:999999999999:key/1",
+            (
+                "expected a key in us-east-1:111111111111 (aws.region, aws.account_id), "
+                "got us-east-1:999999999999"
+            ),
+        ),
+        (
+            "approval_key_arn",
+            "arn:aws:kms:eu-west-1:111111111111:alias/mine",
+            (
+                "expected a key in us-east-1:111111111111 (aws.region, aws.account_id), "
+                "got eu-west-1:111111111111"
+            ),
+        ),
+        (
+            "approval_key_arn",
+            "arn:aws:kms:us-east-1:111111111111:alias/governed-finetune-dev-register",
+            "expected another key than evidence.signing_key_arn: who registers must not approve",
+        ),
+        (
+            "approval_public_key",
+            GIVEN,
+            "expected another key than evidence.signing_public_key: who registers must not approve",
+        ),
+        (
+            "approval_public_key",
+            GIVEN[:-4],
+            (
+                "expected a P-256 public key as kms.GetPublicKey returns it (base64 of the DER), "
+                f"got {GIVEN[:-4]!r}"
+            ),
+        ),
+        ("object_lock_days", 0, "expected whole days, 1 … 36500, got 0"),
+    ],
+)
+def test_a_signing_key_of_another_place_or_for_both_purposes_is_refused(
+    key: str, value: object, fault: str
+) -> None:
+    document = written()
+    document["evidence"] |= {"signing_public_key": GIVEN, key: value}
+    with pytest.raises(ConfigError) as caught:
+        parsed(document)
+    assert list(caught.value.faults) == [(f"evidence.{key}", fault)]
 
 
 def test_a_name_of_an_environment_that_no_resource_can_have_is_refused() -> None:

@@ -255,6 +255,8 @@ def test_placeholders_of_zeros_compile_but_are_never_deployed(
         "train.base_model_revision",
         "register.image",
         "register.databricks_client_id",
+        "evidence.signing_public_key",
+        "evidence.approval_public_key",
     ]
 
 

@@ -161,6 +161,7 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
         )
         made = workspace.principals(admin, root.client("secretsmanager"), "local")
         variables["REGISTER_CLIENT_ID"] = made["register"]
+        variables |= root.public_keys(outputs)
         config = configuration.load("local", environ=variables)
         seeded = workspace.seed(
             admin,

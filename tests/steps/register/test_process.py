@@ -24,6 +24,7 @@ GOOD = {
     "databricks-host": "https://dbc-1.cloud.databricks.com",
     "databricks-secret-id": "governed-finetune-dev/databricks/register",
     "evidence-uri": "s3://governed-finetune-dev-evidence/executions",
+    "image": "registry/register@sha256:" + "0" * 64,
     "region": "eu-west-1",
 }
 

@@ -60,6 +60,14 @@ def _loss(value: float) -> Callable[[dict[str, Any]], None]:
     )
 
 
+def _prepare(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda state: state["prepare_job"].__setitem__(name, value)
+
+
+def _applied(**changes: str) -> Callable[[dict[str, Any]], None]:
+    return lambda state: state["prepare_job"]["imageConfiguration"].update(changes)
+
+
 CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_job("TrainingJobStatus", "Failed"), "state of the training job"),
     (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
@@ -70,6 +78,31 @@ CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (lambda state: state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
     (lambda state: state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
     (lambda state: state["steps"].pop(1), "TrainingJob"),
+    (_prepare("executionRole", "arn:aws:iam::000000000000:role/x"), "role of the prepare job"),
+    (_applied(imageUri="registry/other@sha256:" + "ab" * 32), "image of the prepare job"),
+    (_applied(resolvedImageDigest="sha256:" + "0" * 64), "digest of the prepare job's image"),
+    (
+        lambda state: state["prepare_job"]["jobDriver"]["sparkSubmit"].update(
+            entryPointArguments=["--execution-arn", "another"]
+        ),
+        "execution in the prepare job's arguments",
+    ),
+    (
+        _job("AlgorithmSpecification", {"TrainingImage": "registry/train@sha256:" + "0" * 64}),
+        "image of the training job",
+    ),
+    (_job("RoleArn", "arn:aws:iam::000000000000:role/x"), "role of the training job"),
+    (
+        _job("ResourceConfig", {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1}),
+        "instance type of the training job",
+    ),
+    (lambda state: state.update(definition="{}"), "definition has no parameter"),
+    (
+        lambda state: state.update(
+            definition=json.dumps(json.loads(state["definition"]) | {"Steps": []})
+        ),
+        "the pipeline's definition cannot be used",
+    ),
 ]
 
 

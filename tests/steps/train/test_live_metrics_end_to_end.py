@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 
 from steps.governance.manifest import Trained
-from steps.train.job import Services
 from steps.train.stopping import Stopped
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Untracked, tracked
@@ -35,7 +35,7 @@ def tracked_job(
     made = job(
         tmp_path / "ml", tiny_model, curated, mlflow_experiment="/Shared/governed-finetune-test"
     )
-    made.services = Services(made.services.catalog, made.services.evidence, workspace(server))
+    made.services = replace(made.services, workspace=workspace(server))
     return made
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.local.aws.account import Account, RoleSession
+from pipeline.local.aws.emr_serverless import billing
+from pipeline.local.aws.processes.built_image import built
 from pipeline.local.aws.processes.images import SPARK_PYTHON, path_in_image
 from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Document, now
@@ -37,7 +39,11 @@ def end(run: Document, state: str, details: str) -> None:
         "updatedAt": at,
         "endedAt": at,
     }
-    run["totalExecutionDurationSeconds"] = round(at - run.get("startedAt", at))
+    seconds = at - run.get("startedAt", at)
+    run["totalExecutionDurationSeconds"] = round(seconds)
+    if "startedAt" in run:
+        parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
+        run["billedResourceUtilization"] = billing.utilization(parameters, seconds)
 
 
 class JobRun:
@@ -172,6 +178,9 @@ class JobRun:
 
     def _environment(self, run: Document) -> dict[str, str]:
         environment = inherited(self._folder) | self._account.variables(self._session)
+        if image := run.get("imageConfiguration"):
+            made = built(self._account.repository, self._account.state, image["imageUri"])
+            environment |= made.variables
         if self._account.engine == "spark":
             parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
             environment |= {

@@ -17,6 +17,7 @@ from pipeline.local.aws.emr_serverless.applications import (
     check_monitoring,
 )
 from pipeline.local.aws.errors import ApplicationNotFound, Invalid, NotServed
+from pipeline.local.aws.processes.built_image import built
 from pipeline.local.aws.store import Document, now
 
 SERVICE = "emr-serverless.amazonaws.com"
@@ -97,7 +98,7 @@ class EmrServerless:
             for earlier in self._of(application):
                 if earlier["_token"] == request["clientToken"]:
                     return {key: earlier[key] for key in _STARTED}
-            run = _document(application, caller, request)
+            run = _document(application, caller, request) | self._image_of(application)
             self._store.add("job-run", run["jobRunId"], run)
         self.applications.start(caller, request)
         running = self._running[run["jobRunId"]] = driver_run.JobRun(
@@ -150,6 +151,15 @@ class EmrServerless:
         if run is None or run["applicationId"] != request["applicationId"]:
             raise ApplicationNotFound(f"Job run {request['jobRunId']} does not exist")
         return run
+
+    def _image_of(self, application: Document) -> Document:
+        """The run's image. Its digest is resolved at the submission of the run, as on EMR where
+        applicationLevelDigestResolution is false.
+        """
+        if not (applied := application.get("imageConfiguration")):
+            return {}
+        made = built(self._account.repository, self._account.state, applied["imageUri"])
+        return {"imageConfiguration": applied | {"resolvedImageDigest": made.digest}}
 
     def _of(self, application: Document) -> list[Document]:
         return [

@@ -37,6 +37,16 @@ def entry_point(repository: Path, image: str) -> list[str]:
     Raises:
         Invalid: no Dockerfile belongs to the image, or it has no ENTRYPOINT in exec form.
     """
+    path = dockerfile_of(repository, image)
+    return on_this_machine(exec_form(path.read_text(), path.relative_to(repository)))
+
+
+def dockerfile_of(repository: Path, image: str) -> Path:
+    """Return the Dockerfile that an image is built from.
+
+    Raises:
+        Invalid: no Dockerfile belongs to the image.
+    """
     name = name_of(image)
     path = Path("containers") / name / "Dockerfile"
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or not (repository / path).is_file():
@@ -44,7 +54,7 @@ def entry_point(repository: Path, image: str) -> list[str]:
             f"image {image}: expected {path} in the repository (last path component without "
             f"{PREFIX!r}), found none"
         )
-    return on_this_machine(exec_form((repository / path).read_text(), path))
+    return repository / path
 
 
 def exec_form(dockerfile: str, path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.local.aws.account import Account, RoleSession
+from pipeline.local.aws.processes.built_image import built
 from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.training_jobs.status import MAX_REASON_CHARACTERS
@@ -120,12 +121,18 @@ class Container:
             inherited(self._folder)
             | (self._job.get("Environment") or {})
             | self._account.variables(self._session)
+            | self._build()
             | {
                 "SAGEMAKER_BASE_DIR": str(self.ml),
                 "TRAINING_JOB_NAME": self._job["TrainingJobName"],
                 "TRAINING_JOB_ARN": self._job["TrainingJobArn"],
             }
         )
+
+    def _build(self) -> dict[str, str]:
+        """Return the variable that names the image's build.json."""
+        image = self._job["AlgorithmSpecification"]["TrainingImage"]
+        return built(self._account.repository, self._account.state, image).variables
 
     def _files(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pipeline.local.workspace.api import Call, Json, Routes
 from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import PermissionDenied
-from pipeline.local.workspace.rights.access import GRANT, grants_on
+from pipeline.local.workspace.rights.access import EVERYONE, GRANT, grants_on
 from pipeline.local.workspace.rights.privileges import parse
 from pipeline.local.workspace.rights.securables import Kind, Securable
 from pipeline.local.workspace.store import Store
@@ -66,7 +66,7 @@ def update(call: Call) -> Json:
 def get(call: Call) -> Json:
     """Return the direct grants (GET /permissions/{kind}/{name}, or /privilege-assignments/…).
 
-    Those who manage the securable see all grants, others only their own.
+    Those who manage the securable see all grants, others only their own and those of everybody.
 
     Raises:
         PermissionDenied: the request names another principal, and the caller is not a manager.
@@ -76,7 +76,10 @@ def get(call: Call) -> Json:
 
 @routes.get(_EFFECTIVE, "getEffectivePermissions")
 def get_effective(call: Call) -> Json:
-    """Return direct and inherited grants, each with the securable it comes from."""
+    """Return direct and inherited grants, each with the securable it comes from.
+
+    A schema's and a catalog's are inherited, a metastore's are not [docs.databricks.com].
+    """
     securable = _securable(call)
     found: dict[str, list[Json]] = {}
     for source in (securable, *securable.ancestors()):
@@ -129,11 +132,11 @@ def _assignments(call: Call, securable: Securable) -> Json:
 
 
 def _visible(call: Call, securable: Securable) -> Callable[[str], bool]:
-    """Return all grants to those who manage the securable, and to others their own."""
+    """Return all grants to those who manage the securable, and to others those that they hold:
+    their own and their group's. That a group's grants are shown to its members is [unverified].
+    """
     everybody = call.access.manages(securable)
-    wanted = call.query.get("principal")
-    if not everybody and wanted not in (None, call.principal):
+    wanted, held = call.query.get("principal"), (call.principal, EVERYONE)
+    if not everybody and wanted not in (None, *held):
         raise PermissionDenied.missing("MANAGE", securable.kind.value, securable.name)
-    return lambda principal: (
-        (everybody or principal == call.principal) and wanted in (None, principal)
-    )
+    return lambda principal: (everybody or principal in held) and wanted in (None, principal)

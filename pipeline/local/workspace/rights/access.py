@@ -150,6 +150,15 @@ class Access:
             raise PermissionDenied.not_owner(securable.kind.value, securable.name)
         return document
 
+    def require_owner_or_manage(self, securable: Securable) -> Document:
+        """Return the object if the principal owns it, is metastore admin, or was granted MANAGE.
+
+        It needs USE CATALOG and USE SCHEMA, unlike the container's owner in `require_manage`.
+        """
+        if "MANAGE" in self.granted(securable):
+            return self.reach(securable)
+        return self.require_owner(securable)
+
     def require_manage(self, securable: Securable) -> Document:
         """Return the object if the principal may grant on it, transfer it and delete it."""
         if self.manages(securable):

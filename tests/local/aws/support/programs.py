@@ -5,6 +5,11 @@ from pathlib import Path
 DOCKERFILE = (
     'FROM python:3.11\nWORKDIR /opt/governed-finetune\nENTRYPOINT ["python", "-m", "steps.train"]\n'
 )
+SPARK_DOCKERFILE = (
+    "FROM spark\nWORKDIR /opt/governed-finetune\n"
+    "COPY containers/prepare/requirements.txt requirements.txt\n"
+    "COPY steps/prepare.py steps/prepare.py\n"
+)
 
 TRAIN = """
 import boto3, json, os, pathlib, signal, sys, time
@@ -98,9 +103,12 @@ def doubled(batches):
 
 
 def make_repository(folder: Path) -> Path:
-    """A repository with the one image and the two programs that these tests need."""
+    """A repository with the two images and the two programs that these tests need."""
     for path, text in {
         "containers/train/Dockerfile": DOCKERFILE,
+        "containers/train/requirements.txt": "boto3==1.44.5\n",
+        "containers/prepare/Dockerfile": SPARK_DOCKERFILE,
+        "containers/prepare/requirements.txt": "polars==1.0.0\n",
         "steps/train.py": TRAIN,
         "steps/prepare.py": PREPARE,
         "steps/kernel.py": KERNEL,

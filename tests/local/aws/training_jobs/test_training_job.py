@@ -66,9 +66,9 @@ def test_the_container_finds_its_files_and_variables_and_nothing_of_the_server(
     assert {
         "TRAINING_JOB_NAME",
         "TRAINING_JOB_ARN",
-        "AWS_REGION",
         "HF_HUB_OFFLINE",
         "SAGEMAKER_BASE_DIR",
+        "GOVERNED_FINETUNE_BUILD",
     } <= set(seen["environment"])
     assert {"SECRET_OF_THE_SHELL", "AWS_PROFILE", "AUTH", "STATE_DIR"}.isdisjoint(
         seen["environment"]

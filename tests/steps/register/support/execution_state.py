@@ -12,6 +12,10 @@ from tests.steps.register.support.register_environment import (
     REGION,
 )
 
+PREPARE_IMAGE = "registry/prepare@sha256:" + "ab" * 32
+STARTER = f"arn:aws:sts::{ACCOUNT}:assumed-role/scientist/somebody"
+TRAIN_IMAGE = "registry/train@sha256:" + HEX * 4
+
 
 def execution_state(arn: str, model: str, *, callback: tuple[str, str]) -> dict[str, Any]:
     """The execution, its steps and parameters. `callback` is the token and the queue's URL."""
@@ -34,6 +38,7 @@ def execution_state(arn: str, model: str, *, callback: tuple[str, str]) -> dict[
         "steps": steps,
         "callback": steps[-1],
         "parameters": {"ModelName": model},
+        "created_by": {"IamIdentity": {"Arn": STARTER}},
         "definition": json.dumps(_definition()),
     }
 
@@ -48,13 +53,27 @@ def _definition() -> dict[str, Any]:
         "CuratedTable": CURATED,
         "ModelAlias": "challenger",
         "MaxEvalLoss": 2.5,
+        "TrainInstanceType": "ml.g5.16xlarge",
     }
     parameters: list[dict[str, Any]] = [
         {"Name": name, "Type": "String", "DefaultValue": value} for name, value in defaults.items()
     ]
+    prepare = {
+        "ExecutionRoleArn": _role("prepare"),
+        "JobConfig": {"tags": {"image": PREPARE_IMAGE}},
+    }
+    train = {
+        "RoleArn": _role("train"),
+        "AlgorithmSpecification": {"TrainingImage": TRAIN_IMAGE},
+    }
     return {
         "Version": "2020-12-01",
         "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}],
+        "Steps": [
+            {"Name": "Prepare", "Type": "EMRServerless", "Arguments": prepare},
+            {"Name": "Train", "Type": "Training", "Arguments": train},
+            {"Name": "Gate", "Type": "Condition", "Arguments": {}},
+        ],
     }
 
 
@@ -66,9 +85,24 @@ def prepare_job(arn: str) -> dict[str, Any]:
         "jobRunId": run_id,
         "arn": f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/app1/jobruns/{run_id}",
         "state": "SUCCESS",
-        "executionRole": f"arn:aws:iam::{ACCOUNT}:role/prepare",
+        "executionRole": _role("prepare"),
+        "imageConfiguration": {
+            "imageUri": PREPARE_IMAGE,
+            "resolvedImageDigest": PREPARE_IMAGE.partition("@")[2],
+        },
+        "totalExecutionDurationSeconds": 61,
+        "billedResourceUtilization": {
+            "vCPUHour": 0.068,
+            "memoryGBHour": 0.136,
+            "storageGBHour": 0.0,
+        },
         "releaseLabel": "emr-spark-8.0.0",
-        "jobDriver": {"sparkSubmit": {"entryPoint": "local:///opt/app/steps/prepare/__main__.py"}},
+        "jobDriver": {
+            "sparkSubmit": {
+                "entryPoint": "local:///opt/app/steps/prepare/__main__.py",
+                "entryPointArguments": ["--execution-arn", arn, "--seed", "17"],
+            }
+        },
     }
 
 
@@ -83,9 +117,9 @@ def training_job(arn: str, name: str, *, artifact_key: str, base_uri: str) -> di
         "FinalMetricDataList": [
             {"MetricName": "eval:loss", "Value": 2.1, "Timestamp": 1795323700.0}
         ],
-        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/train",
+        "RoleArn": _role("train"),
         "AlgorithmSpecification": {
-            "TrainingImage": "registry/train@sha256:" + HEX * 4,
+            "TrainingImage": TRAIN_IMAGE,
             "TrainingInputMode": "File",
         },
         "ResourceConfig": {
@@ -97,7 +131,13 @@ def training_job(arn: str, name: str, *, artifact_key: str, base_uri: str) -> di
         "InputDataConfig": [{"ChannelName": "model", "DataSource": source}],
         "TrainingStartTime": 1795323600.0,
         "TrainingEndTime": 1795323700.0,
+        "TrainingTimeInSeconds": 100,
+        "BillableTimeInSeconds": 30,
     }
+
+
+def _role(step: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{step}"
 
 
 def _run_id(arn: str) -> str:

@@ -13,7 +13,7 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service import catalog as uc
 
 from steps.governance.manifest import Prepared, Trained
-from tests.steps.register.support import archives
+from tests.steps.register.support import archives, manifests
 from tests.steps.register.support.execution_state import (
     execution_state,
     prepare_job,
@@ -22,12 +22,9 @@ from tests.steps.register.support.execution_state import (
 from tests.steps.register.support.register_environment import (
     ACCOUNT,
     ARTIFACTS,
-    CURATED,
     EVIDENCE,
-    GOVERNED,
     MAX_RECEIVES,
     PIPELINE,
-    RAW,
     REGION,
     RegisterEnvironment,
     random_name,
@@ -153,8 +150,8 @@ def new_execution(
     arn = f"{pipeline_arn}/execution/{number}"
     files = files or archives.adapter_files()
     base_uri, mirror_sha256 = _put_base_model(environment, base or {"config.json": b"{}"})
-    prepared = _prepared(arn)
-    trained = _trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
+    prepared = manifests.prepared(arn)
+    trained = manifests.trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
     s3 = environment.client("s3")
     for step, manifest in (("prepare", prepared), (f"train/{trained.training_job}", trained)):
         key = f"executions/{number}/{step}/manifest.json"
@@ -188,86 +185,6 @@ def _put_base_model(environment: RegisterEnvironment, files: dict[str, bytes]) -
     for name, body in (files | {"mirror.json": content}).items():
         environment.client("s3").put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=body)
     return f"s3://{ARTIFACTS}/{prefix}/", archives.entries({"m": content})[0].sha256
-
-
-def _prepared(arn: str) -> Prepared:
-    return Prepared.model_validate(
-        {
-            "schema": "governed-finetune/prepared/1",
-            "execution_arn": arn,
-            "created_at": "2026-11-22T05:00:00Z",
-            "principal": "prepare",
-            "source": {
-                "table": RAW,
-                "table_id": "raw-id",
-                "location": f"s3://{GOVERNED}/raw/filings",
-                "version": 0,
-            },
-            "target": {
-                "table": CURATED,
-                "table_id": "curated-id",
-                "location": f"s3://{GOVERNED}/curated/risk_factor_examples",
-                "version": 3,
-                "partition": f"execution_id={arn.rsplit('/', 1)[-1]}",
-            },
-            "rejected": {"table": f"{CURATED}_rejected", "version": 3},
-            "files": [],
-            "schema_sha256": "0" * 64,
-            "template": "risk-factor-heading/1",
-            "counts": {
-                "filings_read": 2,
-                "filings_kept": 1,
-                "filings_rejected": 1,
-                "examples_train": 1,
-                "examples_eval": 1,
-                "examples_rejected": 0,
-                "companies_train": 1,
-                "companies_eval": 1,
-                "rejected_by_reason": {},
-            },
-        }
-    )
-
-
-def _trained(
-    arn: str, job: str, prepared: Prepared, files: dict[str, bytes], mirror_sha256: str
-) -> Trained:
-    return Trained.model_validate(
-        {
-            "schema": "governed-finetune/trained/1",
-            "execution_arn": arn,
-            "training_job": job,
-            "created_at": "2026-11-22T05:10:00Z",
-            "principal": "train",
-            "data": {
-                "table": CURATED,
-                "table_id": "curated-id",
-                "version": 3,
-                "manifest_sha256": prepared.sha256,
-                "examples_train": 1,
-                "examples_eval": 1,
-            },
-            "base_model": {"name": "tiny", "revision": "0" * 40, "mirror_sha256": mirror_sha256},
-            "fp8": {
-                "requested": "auto",
-                "effective": "storage",
-                "dtype": "bfloat16",
-                "device": "cpu",
-            },
-            "metrics": {
-                "eval_loss_before": 7.6,
-                "eval_loss": 2.1,
-                "eval_tokens": 9,
-                "train_tokens": 9,
-                "steps": 1,
-                "best_step": 1,
-                "stopped_early": False,
-                "resumed_from": [],
-            },
-            "files": [entry.model_dump(exclude_none=True) for entry in archives.entries(files)],
-            "mlflow_run_id": "0123456789abcdef",
-        }
-    )
 
 
 def _new_queue(environment: RegisterEnvironment, number: str) -> tuple[str, str]:

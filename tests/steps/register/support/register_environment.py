@@ -25,6 +25,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
+from steps.governance import builds
 from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -35,6 +36,8 @@ RAW, CURATED = "edgar.raw.filings", "edgar.curated.risk_factor_examples"
 VISIBILITY_SECONDS = 30  # of messages and leases; a heartbeat may be late by 20 s
 MAX_RECEIVES = 5
 HEX = "0123456789abcdef"
+REGISTER_IMAGE = "registry/register@sha256:" + "cd" * 32
+REGISTER_BUILD = {"git_commit": "e" * 40, "clean": False, "lock_sha256": "f" * 64}
 
 
 @dataclass
@@ -97,6 +100,7 @@ class RegisterEnvironment:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "127.0.0.1",
+            builds.VARIABLE: str(self.state / "build.json"),
             **self.worker_keys,
         }
 
@@ -108,6 +112,7 @@ class RegisterEnvironment:
             "databricks-host": self.host,
             "databricks-secret-id": SECRET_ID,
             "evidence-uri": f"s3://{EVIDENCE}/executions",
+            "image": REGISTER_IMAGE,
             "region": REGION,
             "visibility-seconds": str(VISIBILITY_SECONDS),
         } | changed
@@ -136,6 +141,7 @@ def started(folder: Path) -> Iterator[RegisterEnvironment]:
         endpoint = stack.enter_context(_ministack(folder))
         environment = RegisterEnvironment(endpoint, "", url, stub, folder)
         control_plane = _set_up_aws(environment)
+        (folder / "build.json").write_text(json.dumps(REGISTER_BUILD))
         environment.host = stack.enter_context(_workspace(environment, control_plane))
         _set_up_workspace(environment)
         yield environment

@@ -1,4 +1,4 @@
-"""A stub of SageMaker's pipeline calls and of EMR Serverless' GetJobRun, over HTTP.
+"""A stub of SageMaker's pipeline calls and of EMR Serverless' reading calls, over HTTP.
 
 pipeline/local/aws runs real executions. Here a test sets SageMaker's answers itself, also for
 states that a real execution does not reach. Callback tokens follow SageMaker's rules: a step is
@@ -26,6 +26,7 @@ class SageMakerStub:
         self.executions: dict[str, dict[str, Any]] = {}
         self.answers: list[dict[str, Any]] = []
         self.lose: list[str] = []  # actions whose next answer is lost after the effect
+        self.application: dict[str, Any] = {}  # the answer of GetApplication
         self.lock = threading.Lock()
 
     def call(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +40,8 @@ class SageMakerStub:
             "PipelineExecutionArn": execution["arn"],
             "PipelineExecutionStatus": execution["status"],
             "CreationTime": 1795323600.0,
+            "PipelineVersionId": 4,
+            "CreatedBy": execution["created_by"],
         } | (
             {"PipelineExecutionDescription": text}
             if (text := execution.get("description")) is not None
@@ -80,6 +83,13 @@ class SageMakerStub:
             raise Refusal("ValidationException", "FailureReason is too long")
         return self._answer(request, "Failed", {})
 
+    def emr(self, path: str) -> dict[str, Any]:
+        """The answer of GetApplication or GetJobRun."""
+        *_, kind, name = path.split("/")
+        if kind == "applications":
+            return {"application": self.application | {"applicationId": name}}
+        return self.job_run(name)
+
     def job_run(self, job_run_id: str) -> dict[str, Any]:
         with self.lock:
             runs = [execution["prepare_job"] for execution in self.executions.values()]
@@ -115,7 +125,7 @@ def serving(stub: SageMakerStub) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._reply(200, stub.job_run(self.path.split("?")[0].rsplit("/", 1)[-1]))
+            self._reply(200, stub.emr(self.path.split("?")[0]))
 
         def do_POST(self) -> None:
             action = self.headers["X-Amz-Target"].rsplit(".", 1)[-1]

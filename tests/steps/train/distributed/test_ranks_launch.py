@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from steps.governance import builds
 from steps.governance.errors import UsageError
 from steps.train.distributed import cluster, launch, worker_endings
 from steps.train.distributed.cluster import Cluster
@@ -203,9 +204,11 @@ def test_a_job_of_two_workers_reports_its_failure_once(tmp_path: Path) -> None:
     configuration = tmp_path / "input" / "config"
     configuration.mkdir(parents=True)
     (configuration / "hyperparameters.json").write_text(json.dumps(GOOD))
+    (tmp_path / "build.json").write_text(json.dumps({"clean": True, "lock_sha256": "0" * 64}))
     variables = {
         "SAGEMAKER_BASE_DIR": str(tmp_path),
         "TRAINING_JOB_NAME": "train-1",
+        builds.VARIABLE: str(tmp_path / "build.json"),
         launch.WORKERS: "2",
         "OMP_NUM_THREADS": "1",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from steps.governance.reading import Build
 from steps.train import arguments
-from steps.train.job import Services, train
+from steps.train.job import train
 from steps.train.model.base_model_files import MIRROR
 from steps.train.paths import Paths
+from steps.train.services import Services
 from steps.train.stopping import StopSignal
 from steps.train.tracking import metric_lines
 from tests.steps.train.support.curated_table import (
@@ -28,6 +30,7 @@ PREPARED, EVIDENCE = (
     "s3://evidence/executions/x/prepare/manifest.json",
     "s3://evidence/executions/x/train",
 )
+BUILD = Build(git_commit="c" * 40, clean=True, lock_sha256="d" * 64)
 TRAINED = f"{EVIDENCE}/train-1/manifest.json"
 
 
@@ -68,7 +71,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
     return SimpleNamespace(
         arguments=arguments.parse(hyperparameters | changes),
         paths=paths,
-        services=Services(LocalCatalog(curated), evidence, workspace=None),
+        services=Services(LocalCatalog(curated), evidence, workspace=None, build=BUILD),
         evidence=evidence,
     )
 
