@@ -165,7 +165,7 @@ def record(facts: dict[str, Any], made: Prepared, train: Trained, state: dict[st
                 "definition_sha256": hashlib.sha256(state["definition"].encode()).hexdigest(),
                 "started_at": "2026-11-22T05:00:00Z",
                 "parameters": defaults | state["parameters"],
-                "started_by": {},
+                "started_by": {"arn": state["created_by"]["IamIdentity"]["Arn"]},
             },
             "prepare": {
                 "job_run_arn": run["arn"],
@@ -173,7 +173,7 @@ def record(facts: dict[str, Any], made: Prepared, train: Trained, state: dict[st
                 "entry_point": run["jobDriver"]["sparkSubmit"]["entryPoint"],
                 "release_label": run["releaseLabel"],
                 "manifest_sha256": made.sha256,
-                "image": "registry/prepare@sha256:" + "c" * 64,
+                "image": run["imageConfiguration"]["imageUri"],
                 "spark_version": "4.0.0",
                 "build": BUILD,
                 "billed": {"seconds": 60},

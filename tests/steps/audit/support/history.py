@@ -1,6 +1,7 @@
 """Make what one governed run leaves behind: tables, evidence, archive, version, lineage, ledger."""
 
 import hashlib
+import itertools
 import json
 import secrets
 from collections.abc import Mapping
@@ -255,7 +256,7 @@ def _lineage(world: World, written: Record) -> Record:
         job(train),
         model_version(UcName.parse(written.model.name), written.model.version),
     ]
-    pairs = list(zip(path, path[1:], strict=False))
+    pairs = list(itertools.pairwise(path))
     for source, target in pairs:
         lineage.ensure_edge(source, target)
     drawn = {

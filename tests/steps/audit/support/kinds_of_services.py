@@ -1,4 +1,4 @@
-"""Kinds of tampering with the services: jobs, registry, lineage, tables; and false signed claims."""
+"""Kinds of tampering with jobs, registry, lineage and tables; and false signed claims."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +39,7 @@ _JOBS = [
         ("state", "state", "FAILED"),
         ("entry point", "jobDriver.sparkSubmit.entryPoint", "s3://elsewhere/main.py"),
         ("billed seconds", "totalExecutionDurationSeconds", 1),
+        ("image", "imageConfiguration.resolvedImageDigest", "sha256:" + "0" * 64),
     )
 ]
 _EXECUTION = [
@@ -54,6 +55,11 @@ _EXECUTION = [
         "parameter: changed", "execution.parameters", service("parameters.ModelAlias", "champion")
     ),
     Tamper("parameter: added", "execution.parameters", service("parameters.Epochs", "9")),
+    Tamper(
+        "who started it",
+        "execution.identity",
+        service("created_by", {"IamIdentity": {"Arn": "arn:aws:iam::1:user/somebody"}}),
+    ),
     Tamper(
         "pipeline of the execution",
         "execution.identity",
