@@ -5,32 +5,25 @@ services = connect(arguments)       # before torch is imported
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from steps.train.arguments import Arguments
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from steps.governance.credentials import Access
-    from steps.governance.names import UcName
-    from steps.governance.reading import Build, Reading
+    from steps.governance.reading import Build
 
 
 @dataclass(frozen=True)
 class Services:
     """What is outside this process: the catalog (as our principal), the evidence bucket, the
-    workspace, and the build of our image. `granted` looks up who allowed a reading.
+    workspace, and the build of our image.
     """
 
     catalog: Any
     evidence: Any
     workspace: Any
     build: Build
-    granted: Callable[[UcName, Access, datetime], Reading]
 
 
 def connect(arguments: Arguments) -> Services:
@@ -40,7 +33,7 @@ def connect(arguments: Arguments) -> Services:
         UsageError: the image's build.json is missing or malformed.
         IdentityRefused: the secret is missing, or the workspace refuses it.
     """
-    from steps.governance import builds, granted
+    from steps.governance import builds
     from steps.governance.catalog import Catalog
     from steps.governance.evidence import Evidence
     from steps.governance.identity import connect
@@ -51,10 +44,4 @@ def connect(arguments: Arguments) -> Services:
         secret_id=arguments.databricks_secret_id,
         region=arguments.region,
     )
-    return Services(
-        Catalog(workspace),
-        Evidence(arguments.region),
-        workspace,
-        build,
-        partial(granted.reading, workspace),
-    )
+    return Services(Catalog(workspace), Evidence(arguments.region), workspace, build)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from steps.governance.credentials import utc_now
 from steps.governance.manifest import Prepared
 from steps.governance.reading import Reading
 from steps.train.arguments import Arguments
@@ -43,6 +42,6 @@ def opened(prepared: Prepared, arguments: Arguments, services: Services) -> Open
     """
     table = services.catalog.table(arguments.curated_table)
     access = services.catalog.read_access(table)
-    reading = services.granted(table.name, access, utc_now())
+    reading = services.catalog.reading(table, access)
     batches = verified_table.stream(prepared, table, access, execution_arn=arguments.execution_arn)
     return OpenedTable(batches, reading, access)

@@ -5,14 +5,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from steps.governance.names import UcName
-from steps.governance.reading import Build, Reading
+from steps.governance.reading import Build
 from steps.train import arguments
 from steps.train.job import train
 from steps.train.model.base_model_files import MIRROR
@@ -23,7 +21,6 @@ from steps.train.tracking import metric_lines
 from tests.steps.train.support.curated_table import (
     ARN,
     NAME,
-    LocalAccess,
     LocalCatalog,
     MemoryEvidence,
     prepared,
@@ -74,32 +71,13 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
     return SimpleNamespace(
         arguments=arguments.parse(hyperparameters | changes),
         paths=paths,
-        services=Services(LocalCatalog(curated), evidence, None, BUILD, who_allowed),
+        services=Services(LocalCatalog(curated), evidence, None, BUILD),
         evidence=evidence,
     )
 
 
 def run(job: SimpleNamespace, stop: StopSignal | None = None, *, name: str = "train-1") -> None:
     train(job.arguments, job.paths, job.services, training_job=name, stop=stop or StopSignal())
-
-
-def who_allowed(table: UcName, access: LocalAccess, read_at: datetime) -> Reading:
-    """Return the record of a reading, as if the catalog granted SELECT on the table."""
-    return Reading.model_validate(
-        {
-            "principal": LocalCatalog.principal,
-            "table": str(table),
-            "read_at": read_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "credential": {
-                "location": "s3://governed/curated",
-                "operation": "READ",
-                "issued_at": "2026-11-22T05:00:00Z",
-                "expires_at": "2026-11-22T06:00:00Z",
-                "renewals": access.renewals,
-            },
-            "grants": [],
-        }
-    )
 
 
 def assert_nothing_published(job: SimpleNamespace) -> None:
