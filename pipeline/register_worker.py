@@ -14,6 +14,8 @@ def arguments(config: Config) -> list[str]:
         "--databricks-secret-id": config.register.databricks_secret_id,
         "--evidence-uri": layout.evidence(config),
         "--image": config.register.image,
+        "--signing-key-arn": config.evidence.signing_key_arn,
+        "--ledger-uri": layout.ledger(config),
         "--region": config.aws.region,
         **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
     }

@@ -67,7 +67,11 @@ class Attempt:
                 log.info("%s is being stopped", self.callback.execution_id)
             services = self.services
             undoing = Undoing(
-                services.workspace, services.facts, services.evidence, services.answers
+                workspace=services.workspace,
+                facts=services.facts,
+                evidence=services.evidence,
+                answers=services.answers,
+                signing=services.signing,
             )
             undoing.run(self.callback, self._folder, guard)
 
@@ -83,6 +87,7 @@ class Attempt:
             guard=check,
             confirm=self._confirm,
             worker=RegisterFacts(image=self.arguments.image, build=self.services.build),
+            signing=self.services.signing,
         )
         target = self.arguments.openlineage
         registered = run_events.reported(registration, target, self.services.workspace)
