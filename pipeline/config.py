@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.configuration import consistency, derived, fields, file
 from pipeline.configuration.file import CONF
 from pipeline.configuration.messages import Fault, described, substituted
+from pipeline.configuration.openlineage import OpenLineage
 from pipeline.errors import ConfigError
 from pipeline.parameters import Value
 
@@ -151,6 +152,7 @@ class Config:
     train: Train
     register: Register
     evidence: Evidence
+    openlineage: OpenLineage | None = Field(description="a section, or null")
     parameters: dict[str, Value] = Field(
         description="defaults of this environment, by parameter name"
     )

@@ -2,6 +2,7 @@
 
 from pipeline import layout
 from pipeline.config import Config
+from pipeline.configuration import openlineage
 
 
 def arguments(config: Config) -> list[str]:
@@ -16,5 +17,6 @@ def arguments(config: Config) -> list[str]:
         "--signing-key-arn": config.evidence.signing_key_arn,
         "--ledger-uri": layout.ledger(config),
         "--region": config.aws.region,
+        **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
     }
     return [word for pair in settings.items() for word in pair]

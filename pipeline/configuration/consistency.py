@@ -9,6 +9,7 @@ The document may have other faults too, because one message reports all faults o
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.configuration import openlineage
 from pipeline.configuration.combinations import Cluster
 from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
@@ -32,6 +33,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
     yield from _spot(document)
+    yield from openlineage.faults(document)
     if isinstance(defaults := document.get("parameters"), dict):
         yield from (
             (f"parameters.{name}", text)

@@ -2,6 +2,7 @@
 
 from pipeline import layout
 from pipeline.config import Config
+from pipeline.configuration import openlineage
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import EMRServerlessJobConfig, EMRServerlessStep, ExecutionVariables
@@ -50,6 +51,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--databricks-host": config.databricks.host,
             "--databricks-secret-id": config.prepare.databricks_secret_id,
             "--region": config.aws.region,
+            **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
         }
     )
 

@@ -5,6 +5,7 @@ It reads its data through Unity Catalog.
 
 from pipeline import layout, metrics
 from pipeline.config import Config
+from pipeline.configuration import openlineage
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import (
@@ -85,6 +86,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "databricks_host": config.databricks.host,
             "databricks_secret_id": config.train.databricks_secret_id,
             "region": config.aws.region,
+            **openlineage.word(config.openlineage),
         }
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steps.governance.errors import GovernanceError
+from steps.governance.hosts import without_credentials
 from steps.governance.names import UcName, checked_alias, execution_id, written_name
 
 _SHOWN_CHARACTERS = 100  # of a refused text, in the message
@@ -68,7 +69,7 @@ def read(
             values[name] = _parsed(argument.type, text)
         except (GovernanceError, ValueError) as error:
             expected = _expected_by(error) or argument.type.expected
-            got = repr(str(text)[:_SHOWN_CHARACTERS])
+            got = without_credentials(repr(str(text)[:_SHOWN_CHARACTERS]))
             faults.append(f"{shown(name)}: {expected} was expected, got {got}")
     return values, faults
 

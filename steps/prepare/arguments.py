@@ -16,6 +16,7 @@ from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.errors import NameRefused, UsageError
 from steps.governance.names import UcName, execution_id
+from steps.governance.openlineage.target import NONE, TARGET, Target
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
@@ -51,6 +52,7 @@ class Arguments:
     databricks_host: str
     databricks_secret_id: str
     region: str
+    openlineage: Target | None = None
 
     @property
     def execution_id(self) -> str:
@@ -93,6 +95,7 @@ _ARGUMENTS = {
         types.SECRET_ID, "Secrets Manager secret of this job's service principal"
     ),
     "region": Argument(types.REGION, "AWS region of the secret and the evidence"),
+    "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }
 
 

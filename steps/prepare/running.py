@@ -8,7 +8,7 @@ from steps.governance.catalog import Catalog
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
 from steps.governance.manifest import Prepared
-from steps.prepare import preconditions, session
+from steps.prepare import preconditions, run_events, session
 from steps.prepare.arguments import Arguments
 from steps.prepare.job import Job
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> Prepared:
+    """Run the job, and report the run where `--openlineage` names a receiver."""
+    with run_events.reported(arguments) as finished:
+        prepared = _run(arguments)
+        finished(prepared)
+    return prepared
+
+
+def _run(arguments: Arguments) -> Prepared:
     """Authenticate and check the preconditions while Spark starts, then run the job.
 
     If Spark started, it is stopped at the end, also after an error.

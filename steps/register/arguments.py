@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
+from steps.governance.openlineage.target import NONE, TARGET, Target
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Arguments:
     ledger_uri: str
     region: str
     visibility_seconds: int = 60
+    openlineage: Target | None = None
 
 
 _ARGUMENTS = {
@@ -66,6 +68,7 @@ _ARGUMENTS = {
         "seconds that the message and the lease of a worker that died stay hidden",
         default="60",
     ),
+    "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }
 _ENVIRONMENT = {name: name.upper() for name in _ARGUMENTS} | {"region": "AWS_REGION"}
 

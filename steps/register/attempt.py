@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 
 from steps.governance.record import RegisterFacts
+from steps.register import run_events
 from steps.register.arguments import Arguments
 from steps.register.delivery.lease import Lease
 from steps.register.delivery.lease_guard import Guard
@@ -88,7 +89,8 @@ class Attempt:
             worker=RegisterFacts(image=self.arguments.image, build=self.services.build),
             signing=self.services.signing,
         )
-        registered = registration.run(self.services.workspace)
+        target = self.arguments.openlineage
+        registered = run_events.reported(registration, target, self.services.workspace)
         guard.check()
         if watch.answered.is_set():
             watch.check()

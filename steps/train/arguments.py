@@ -16,6 +16,7 @@ from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
 from steps.governance.names import UcName, execution_id
+from steps.governance.openlineage.target import NONE, TARGET, Target
 
 NO_LIMIT = -1
 FP8_MODES = ("auto", "storage", "native", "off", "nf4")
@@ -76,6 +77,7 @@ class Arguments:
     databricks_host: str
     databricks_secret_id: str
     region: str
+    openlineage: Target | None = None
 
     def train_manifest_uri(self, training_job: str) -> str:
         """Return the URI of the job's manifest. A retry is another job and has its own."""
@@ -143,6 +145,7 @@ _HYPERPARAMETERS = {
     "databricks_host": Argument(types.HOST, "the Databricks workspace"),
     "databricks_secret_id": Argument(types.SECRET_ID, "the secret of this step's identity"),
     "region": Argument(types.REGION, "of the secret and the evidence bucket"),
+    "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }
 
 

@@ -65,7 +65,7 @@ def train(
 ) -> None:
     """Run the whole step. The model folder stays empty until everything is done."""
     from steps.train import before_torch
-    from steps.train.tracking import tracker
+    from steps.train.tracking import run_events, tracker
 
     me, agreed = processes.here(), stop
     if me.count > 1:
@@ -82,12 +82,16 @@ def train(
         prepared=inputs.prepared,
         leader=me.is_leader,
     )
-    with _scratch(me) as scratch, tracked as metrics:
+    reported = run_events.reported(
+        arguments, training_job, inputs=(inputs.prepared, inputs.base), leader=me.is_leader
+    )
+    with reported as finished, _scratch(me) as scratch, tracked as metrics:
         corpus = me.leader_first(lambda: _corpus(job, inputs, scratch))
         tuned = _fine_tuned(job, inputs, corpus, metrics)
         trained = _publish(job, _origin(job, inputs, metrics), tuned)
         if trained is not None:
             metrics.tag({"manifest_sha256": trained.sha256})
+            finished(trained)
     me.leave()
 
 
