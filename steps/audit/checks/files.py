@@ -21,6 +21,7 @@ _MISSING = Digest("missing", 0)
 # What mlflow writes next to the adapter; none of it is weights.
 _PACKAGE = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "serving.py"}
 _ADAPTER, _BASE_MODEL = "artifacts/adapter/", "artifacts/base_model.json"
+_SIGNATURE = "artifacts/model.sig"
 
 
 def archive_digest(case: Case) -> Comparison:
@@ -63,7 +64,13 @@ def version_files(case: Case) -> Comparison:
     pairs: list[tuple[str, object, object]] = [
         (name, recorded.get(name), found[name].sha256) for name in names
     ]
-    extra = sorted(stored.keys() - recorded.keys() - _PACKAGE - {_BASE_MODEL} - set(names))
+    extra = sorted(
+        stored.keys() - recorded.keys() - _PACKAGE - {_BASE_MODEL, _SIGNATURE} - set(names)
+    )
+    if _SIGNATURE in stored:
+        copy = _digests(case, store, {_SIGNATURE: f"{location}/{_SIGNATURE}"})[_SIGNATURE]
+        signed = canonical.sha256(case.read("register/model.sig"))
+        pairs.append((_SIGNATURE, signed, copy.sha256))
     pairs.append(("other files", [], extra))
     return Comparison(location, pairs, summary=f"{len(recorded)} files")
 
