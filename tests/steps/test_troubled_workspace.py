@@ -20,6 +20,8 @@ from steps.governance.errors import Unavailable
 from steps.governance.identity import Workspace, connect
 from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
+from steps.governance.reading import Build
+from steps.governance.record import RegisterFacts
 from steps.prepare import job as prepare_job
 from steps.prepare.delta_io import Commit, Content
 from steps.prepare.judge import EXAMPLE, FILING
@@ -276,6 +278,9 @@ def register(execution: executions.Execution, workspace: Workspace) -> None:
         region=register_environment.REGION,
         guard=lambda: None,
         confirm=lambda: None,
+        worker=RegisterFacts(
+            image="register@sha256:" + "0" * 64, build=Build(clean=True, lock_sha256="0" * 64)
+        ),
     ).run(workspace)
     (version,) = execution.versions()
     assert version.status is uc.ModelVersionInfoStatus.READY
