@@ -79,6 +79,7 @@ class Registration:
         return self._publish(registry, record, entry)
 
     def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
+        run_record.require_complete(self.facts)
         self.signing.ledger.head()  # a ledger that was changed takes no entry
         store = ArtifactStore(self.region)
         artifact = self._pinned(store, evidence)

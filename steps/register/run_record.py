@@ -2,7 +2,7 @@
 
     record = compose(facts, Done(key=…, artifact=…, model=…, lineage=…, …))
 
-A record of version 2 needs two manifests of version 2: `complete` decides.
+A record needs two manifests of version 2; `require_complete` refuses others before any effect.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from steps.governance.errors import IntegrityError
 from steps.governance.reading import Reading
 from steps.governance.record import (
     ArtifactFacts,
@@ -72,9 +73,8 @@ class Done:
 def compose(facts: Facts, done: Done) -> Record:
     """Return the whole record: what was there before, and what Register did."""
     prepared, trained = facts.prepared, facts.trained
-    later = complete(facts)
     return Record(
-        schema="governed-finetune/registered/2" if later else "governed-finetune/registered/1",
+        schema="governed-finetune/registered/2",
         key=done.key,
         registered_at=_time(datetime.now(UTC)),
         principals=done.principals,
@@ -90,16 +90,28 @@ def compose(facts: Facts, done: Done) -> Record:
         artifact=done.artifact,
         model=done.model,
         lineage=done.lineage,
-        register=done.worker if later else None,
-        readings=_readings(facts) if later else None,
+        register=done.worker,
+        readings=_readings(facts),
         membership=prepared.membership,
-        ledger=done.ledger if later else None,
+        ledger=done.ledger,
     )
 
 
-def complete(facts: Facts) -> bool:
-    """Whether both manifests have all that a record of version 2 repeats."""
-    return facts.prepared.build is not None and facts.trained.build is not None
+def require_complete(facts: Facts) -> None:
+    """Check that both manifests have what a record repeats of them.
+
+    Raises:
+        IntegrityError: one is of version 1, since the image of its job is older than this worker.
+    """
+    for step, manifest in (("Prepare", facts.prepared), ("Train", facts.trained)):
+        if manifest.schema_.endswith("/1"):
+            raise IntegrityError(
+                f"{step}'s manifest lacks what a record repeats of it, nothing was registered",
+                expected=f"{manifest.schema_.removesuffix('1')}2, as the image of this release "
+                "writes it",
+                got=manifest.schema_,
+                do=f"deploy {step}'s image of the worker's release, then start a new execution",
+            )
 
 
 def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
@@ -131,15 +143,15 @@ def principals(databricks: str, region: str) -> Principals:
 
 
 def _execution_facts(facts: Facts) -> ExecutionFacts:
-    execution, later = facts.execution, complete(facts)
+    execution = facts.execution
     return ExecutionFacts(
         arn=execution.arn,
         pipeline_arn=execution.pipeline_arn,
         definition_sha256=execution.definition_sha256,
         started_at=_time(execution.started_at),
         parameters=dict(execution.parameters),
-        started_by=execution.started_by if later else None,
-        pipeline_version_id=execution.pipeline_version_id if later else None,
+        started_by=execution.started_by,
+        pipeline_version_id=execution.pipeline_version_id,
     )
 
 
@@ -150,17 +162,17 @@ def _readings(facts: Facts) -> list[Reading]:
 
 
 def _prepare_facts(facts: Facts) -> PrepareFacts:
-    job, later = facts.prepare_job, complete(facts)
+    job = facts.prepare_job
     return PrepareFacts(
         job_run_arn=job["arn"],
         role_arn=job["executionRole"],
         entry_point=job["jobDriver"]["sparkSubmit"]["entryPoint"],
         release_label=job["releaseLabel"],
         manifest_sha256=facts.prepared_sha256,
-        image=facts.image.pinned if later else None,
-        spark_version=facts.prepared.spark_version if later else None,
-        build=facts.prepared.build if later else None,
-        billed=_billed_by_emr(job) if later else None,
+        image=facts.image.pinned,
+        spark_version=facts.prepared.spark_version,
+        build=facts.prepared.build,
+        billed=_billed_by_emr(job),
     )
 
 
@@ -176,7 +188,7 @@ def _billed_by_emr(job: Mapping[str, Any]) -> Billed:
 
 
 def _train_facts(facts: Facts) -> TrainFacts:
-    job, later = facts.training_job, complete(facts)
+    job = facts.training_job
     resources: dict[str, Any] = job["ResourceConfig"]
     return TrainFacts(
         job_arn=job["TrainingJobArn"],
@@ -188,8 +200,8 @@ def _train_facts(facts: Facts) -> TrainFacts:
         ended_at=_time(job["TrainingEndTime"]),
         hyperparameters=dict(job["HyperParameters"]),
         manifest_sha256=facts.trained_sha256,
-        build=facts.trained.build if later else None,
-        billed=Billed(seconds=job["BillableTimeInSeconds"]) if later else None,
+        build=facts.trained.build,
+        billed=Billed(seconds=job["BillableTimeInSeconds"]),
     )
 
 

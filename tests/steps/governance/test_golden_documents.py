@@ -1,4 +1,4 @@
-"""Documents that earlier versions wrote are read, byte for byte, for ever.
+"""Documents that earlier versions wrote stay readable, byte for byte.
 
 The files were written by the journey of commit 6226c3d, the last one before version 2. They are
 never made again: a document of an earlier schema cannot change, only its reader can.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from steps.governance import canonical
+from steps.governance.document import Manifest
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.record import Record
@@ -14,7 +15,7 @@ from steps.register.cross_check import cross_check
 from steps.register.facts import Facts
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions, manifests
-from tests.steps.register.support.deliveries import deliver
+from tests.steps.register.support.deliveries import deliver, refused_with
 from tests.steps.register.support.execution_state import PREPARE_IMAGE, STARTER
 from tests.steps.register.support.register_environment import REGISTER_BUILD, REGISTER_IMAGE
 
@@ -110,3 +111,38 @@ def test_a_reading_of_another_table_or_principal_is_refused(facts: Facts) -> Non
     for change, whose in READINGS:
         with pytest.raises(IntegrityError, match=f"{whose} reading"):
             cross_check(change(facts))
+
+
+def older(manifest: Manifest, name: str) -> bytes:
+    """Return a manifest as version 1 has it."""
+    later = ("raw_files", "membership", "reading", "build", "spark_version")
+    document = manifest.model_dump(exclude_none=True, by_alias=True)
+    kept = {key: value for key, value in document.items() if key not in later}
+    return canonical.dumps(kept | {"schema": f"governed-finetune/{name}/1"})
+
+
+@pytest.mark.parametrize("name", ["prepared", "trained"])
+def test_a_manifest_of_an_older_image_is_refused_before_any_effect(
+    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    facts = worker.services.facts.read(execution.arn)
+    if name == "prepared":
+        prepared = Prepared.from_bytes(older(facts.prepared, name), origin="prepare")
+        facts = replace(facts, prepared=prepared)
+    else:
+        facts = replace(facts, trained=Trained.from_bytes(older(facts.trained, name), origin="t"))
+    monkeypatch.setattr(worker.services.facts, "read", lambda arn: facts)
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert "lacks what a record repeats of it, nothing was registered" in refused_with(execution)
+    assert execution.versions() == []
+    with pytest.raises(execution.environment.client("s3").exceptions.NoSuchKey):
+        execution.evidence("artifact.json")
+
+
+def test_the_readings_of_a_manifest_of_version_1_are_not_compared(facts: Facts) -> None:
+    prepared = Prepared.from_bytes(older(facts.prepared, "prepared"), origin="prepare")
+    assert prepared.reading is None
+    data = facts.trained.data.model_copy(update={"manifest_sha256": prepared.sha256})
+    changed = replace(facts, prepared=prepared, prepared_sha256=prepared.sha256)
+    cross_check(_trained(changed, data=data))
