@@ -32,7 +32,7 @@ class StoredEntry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Entries in the order of their numbers, and keys of the folder that are no entries."""
+    """Entries in the order of their numbers, and keys of the folder that are not entries."""
 
     entries: list[StoredEntry]
     foreign: list[str]

@@ -9,6 +9,7 @@ from typing import Any
 from steps.governance import ledger
 from steps.governance.approval import PAYLOAD_TYPE
 from steps.governance.envelope import IN_TOTO, Envelope
+from tests.steps.audit.support.history import register
 from tests.steps.audit.support.tampering import (
     Applied,
     Change,
@@ -29,11 +30,20 @@ def _entry(number: int, change: Change | None) -> Apply:
 
 
 def _last(change: Callable[[World, bytes], bytes] | None) -> Apply:
+    """Another entry in place of the last approval or revocation."""
+
     def apply(world: World, entry: Entry) -> Applied:
-        key = f"ledger/{ledger.name(world.numbers)}"
+        key = f"ledger/{ledger.name(world.decided)}"
         return replaced(world, key, None if change is None else lambda old: change(world, old))
 
     return apply
+
+
+@contextmanager
+def _tail_deleted(world: World, entry: Entry) -> Iterator[dict[str, Any]]:
+    made = register(world, "edgar.models.false")
+    with replaced(world, f"ledger/{ledger.name(world.numbers)}", None):
+        yield {"target": made.target}
 
 
 def _resigned(signer: str, **fields: Any) -> Callable[[World, bytes], bytes]:
@@ -199,7 +209,8 @@ LEDGER: list[Tamper] = [
             )
         ),
     ),
-    Tamper("ledger: the last entry deleted", "approval.documents", _last(None)),
+    Tamper("ledger: a decision deleted", "approval.documents", _last(None)),
+    Tamper("ledger: the last entry deleted", "records.complete", _tail_deleted),
     Tamper(
         "envelope: signed by an unknown key",
         "record.signature",

@@ -11,7 +11,7 @@ EMR Serverless. Signatures are made with keys of this process.
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,6 +77,7 @@ class Entry:
     raw_paths: list[str]
     curated_paths: list[str]
     base_prefix: str
+    published: str = ""  # the ledger's entry, as the version's tag has it
 
     @property
     def target(self) -> Target:
@@ -96,6 +97,7 @@ class World:
     entries: list[Entry] = field(default_factory=list)
     numbers: int = 0  # of the ledger
     head: str = ledger.FIRST_PREVIOUS
+    decided: int = 0  # the number of the last approval or revocation
     auditor: dict[str, str] = field(default_factory=dict, repr=False)
     versions_of_raw: int = 0
     commits: int = 0
@@ -147,7 +149,12 @@ class World:
         listed = [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
         for each in listed:
             if each["Key"] == key:
-                self.s3.delete_object(Bucket=bucket, Key=key, VersionId=each["VersionId"])
+                self.s3.delete_object(
+                    Bucket=bucket,
+                    Key=key,
+                    VersionId=each["VersionId"],
+                    BypassGovernanceRetention=True,
+                )
 
     def replace(self, key: str, content: bytes, bucket: str = EVIDENCE) -> None:
         """Replace a key without a trace in its versions."""
@@ -200,6 +207,7 @@ class World:
         content = self.approving.envelope(approval.to_bytes(), PAYLOAD_TYPE)
         self.put(key, content)
         self.append("revocation" if revoke else "approval", key, content, self.approving)
+        self.decided = self.numbers
         if revoke:
             before = held.pop(f"{alias} before", None)
             held.pop(alias, None)
@@ -220,6 +228,17 @@ class World:
     def unset_alias(self, model: str, alias: str) -> None:
         self.held.setdefault(model, {}).pop(alias, None)
         self.uc("DELETE", f"models/{model}/aliases/{alias}")
+
+    def new_model(self, name: str) -> None:
+        """Create a model if it does not exist."""
+        catalog, schema, short = name.split(".")
+        known = self.uc("GET", f"models?catalog_name={catalog}&schema_name={schema}")
+        if short not in [each["name"] for each in known.get("registered_models", [])]:
+            self.uc(
+                "POST",
+                "models",
+                {"catalog_name": catalog, "schema_name": schema, "name": short},
+            )
 
     def uc(self, method: str, path: str, body: Any = None) -> Any:
         return self.environment.admin().api_client.do(
@@ -304,8 +323,3 @@ def auditor_rights() -> list[dict[str, Any]]:
             f"arn:aws:s3:::{EVIDENCE}",
         ),
     ]
-
-
-def with_record(entry: Entry, record: Record) -> Entry:
-    """The entry with another record."""
-    return replace(entry, record=record)
