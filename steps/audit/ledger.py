@@ -85,6 +85,8 @@ def _entry(context: "Context", key: str) -> StoredEntry:
         envelope = Envelope.from_bytes(content, origin=uri)
         if envelope.payload_type != PAYLOAD_TYPE:
             return StoredEntry(key, number, sha256, envelope, fault=f"type {envelope.payload_type}")
+        if envelope.to_bytes() != content:
+            return StoredEntry(key, number, sha256, envelope, fault="bytes that are not canonical")
         entry = Entry.from_bytes(payload(envelope, uri), origin=uri)
     except IntegrityError as error:
         return StoredEntry(key, number, sha256, fault=" ".join(str(error).split()))

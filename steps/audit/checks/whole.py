@@ -145,12 +145,14 @@ def approval_documents(whole: Whole) -> Comparison | Note:
 def _approval_pairs(whole: Whole, key: str) -> Iterable[tuple[str, object, object]]:
     context = whole.context
     uri = context.uri(key)
-    envelope = Envelope.from_bytes(context.services.store.read(uri), origin=uri)
+    content = context.services.store.read(uri)
+    envelope = Envelope.from_bytes(content, origin=uri)
     approval = Approval.from_bytes(payload(envelope, uri), origin=uri)
     record = whole.records.get(approval.record)
     case = next((each for each in whole.cases if each.key == approval.record), None)
     kind = "approval" if approval.action == "approve" else "revocation"
     entries = [each.entry.kind for each in context.ledger.of_document(key) if each.entry]
+    yield f"canonical bytes of {key}", envelope.sha256, canonical.sha256(content)
     yield f"type of {key}", PAYLOAD_TYPE, envelope.payload_type
     yield f"signature of {key}", True, context.approval.signed(envelope)
     yield f"entries of {key}", [kind], entries

@@ -173,6 +173,7 @@ LEDGER: list[Tamper] = [
     Tamper("ledger: own entry deleted, tag", "ledger.published", _entry(2, None)),
     Tamper("ledger: truncated entry", "ledger.chain", _entry(2, truncated)),
     Tamper("ledger: one bit", "ledger.signature", _entry(2, flipped)),
+    Tamper("ledger: a blank at the end", "ledger.chain", _last(lambda _, old: old + b" ")),
     Tamper("ledger: no JSON", "ledger.signature", _entry(2, lambda _: b"\x00")),
     Tamper(
         "ledger: an entry written twice",
@@ -242,6 +243,9 @@ LEDGER: list[Tamper] = [
     ),
     Tamper("approval: deleted", "ledger.documents", _approval(None)),
     Tamper("approval: deleted, alias", "alias.approval", _approval(None)),
+    Tamper(
+        "approval: a blank at the end", "approval.documents", _approval(lambda _, old: old + b" ")
+    ),
     Tamper("approval: truncated", "approval.documents", _approval(lambda _, old: truncated(old))),
     Tamper("approval: an unknown key", "approval.documents", _approval(_approval_resigned(""))),
     Tamper(
