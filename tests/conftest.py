@@ -23,12 +23,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 _MOST_WORKERS = 4  # the longest group, tests/journey, takes a quarter of the whole
 
-# Groups of tests that take minutes. They start first, so that no worker has one left at the end.
-_SLOWEST_FIRST = (
-    "tests/journey",
+_JOURNEY, _SPARK = "tests/journey/", "real Spark"
+# Each starts a JVM that takes most of a core and 2 GiB; two of them at once slow all workers.
+_ON_SPARK = (
     "tests/steps/prepare/test_prepare_declared.py",
     "tests/steps/prepare/test_prepare_types_on_spark.py",
     "tests/steps/prepare/test_prepare_parity.py",
+)
+
+# Groups of tests that take minutes. They start first, so that no worker has one left at the end.
+_SLOWEST_FIRST = (
+    _JOURNEY,
+    _SPARK,
     "tests/steps/train/model/test_compiled_layers.py",
     "tests/steps/train/fine_tuning/test_ranks_training.py",
     "tests/steps/register/test_crash_campaign.py",
@@ -85,9 +91,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _group(nodeid: str) -> str:
-    """Return a test's file; or tests/journey, whose files share one embedded environment."""
+    """Return a test's file; or the group of tests/journey, whose files share one embedded
+    environment, or that of the files on real Spark.
+    """
     file = nodeid.partition("::")[0]
-    return "tests/journey" if file.startswith("tests/journey/") else file
+    if file.startswith(_JOURNEY):
+        return _JOURNEY
+    return _SPARK if file in _ON_SPARK else file
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,64 @@
+"""Trace: `python -m steps.trace --evidence-uri s3://<evidence>/executions --model NAME@3`.
+
+It reads only: the evidence bucket, and the registry for the aliases of now. It writes its index,
+and the page of `--html`. `python -m pipeline.trace` composes the settings from `conf/`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from steps.governance.errors import GovernanceError, UsageError
+from steps.trace.arguments import Arguments, parse
+
+
+def main(argv: list[str]) -> int:
+    """Answer, and return the exit code: 1 if some evidence could not be read."""
+    try:
+        return _answered(parse(argv))
+    except GovernanceError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of stdout ended first, as `head` does
+        sys.stderr.close()
+        return 1
+
+
+def _answered(arguments: Arguments) -> int:
+    from steps.trace.run import Tracer, projection
+
+    if arguments.format:
+        sys.stdout.buffer.write(projection(arguments))
+        sys.stdout.flush()
+        return 0
+    answer = Tracer(arguments).answer()
+    if arguments.json:
+        from steps.trace.answer import document
+
+        sys.stdout.write(json.dumps(document(answer), indent=2) + "\n")
+    elif arguments.html:
+        from steps.trace.page.html import render
+
+        _write(arguments.html, render(answer))
+        sys.stderr.write(f"wrote {arguments.html}\n")
+    else:
+        from steps.trace.text import show
+
+        show(answer, sys.stdout)
+    sys.stdout.flush()
+    return 1 if answer.unreadable else 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written to {path}", got=str(error.strerror), do="name another file"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The filings of the index: which membership files hold a filing, with its examples per split.
+
+    part = read_membership(content)                        # one membership file, checked
+    write_part(path, {"ab12…": part})
+    seen = find(paths, "0000320193-24-000123")             # [Seen("ab12…", 3, 0)]
+
+Each part is one Parquet file in the order of `filing_id`, so a look-up reads one or two row groups.
+"""
+
+import difflib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+COLUMNS = ("filing_id", "examples_train", "examples_eval")
+_ROWS_IN_GROUP = 65_536
+_CANDIDATES = 2_000  # texts that difflib compares: about 20 ms
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One membership file that has a filing, and the examples that it gave to each split."""
+
+    membership_sha256: str
+    examples_train: int
+    examples_eval: int
+
+
+def read_membership(content: bytes) -> pa.Table:
+    """Return the filings and examples of a membership file, other columns left out.
+
+    Raises:
+        ValueError: not a Parquet file with these columns; nulls; negative counts.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(content))
+        counts = [table.column(name).cast(pa.int64()) for name in COLUMNS[1:]]
+        table = pa.table([table.column(COLUMNS[0]).cast(pa.large_string()), *counts], names=COLUMNS)
+        table.validate(full=True)
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise ValueError(f"no membership file: {type(error).__name__}") from None
+    if any(column.null_count for column in table.columns):
+        raise ValueError("a membership file with nulls")
+    if any((pc.min(count).as_py() or 0) < 0 for count in counts):
+        raise ValueError("a membership file with negative counts")
+    return table
+
+
+def write_part(path: Path, memberships: Mapping[str, pa.Table]) -> None:
+    """Write the filings of some membership files, by sha256, as one part."""
+    tables = [
+        table.append_column(
+            "membership", pa.array([sha256] * len(table), pa.large_string()).dictionary_encode()
+        )
+        for sha256, table in memberships.items()
+    ]
+    _write_sorted(path, pa.concat_tables(tables).unify_dictionaries())
+
+
+def merge_parts(path: Path, parts: Sequence[Path]) -> None:
+    """Write the filings of several parts as one."""
+    tables = [pq.read_table(part, read_dictionary=["membership"]) for part in parts]
+    _write_sorted(path, pa.concat_tables(tables).unify_dictionaries())
+
+
+def find(parts: Iterable[Path], filing_id: str) -> list[Seen]:
+    """Return every membership file that has the filing."""
+    found: list[Seen] = []
+    for part in parts:
+        table = pq.read_table(part, filters=[("filing_id", "=", filing_id)])
+        found += [
+            Seen(row["membership"], row["examples_train"], row["examples_eval"])
+            for row in table.to_pylist()
+        ]
+    return sorted(found, key=lambda seen: seen.membership_sha256)
+
+
+def nearest(parts: Iterable[Path], filing_id: str) -> str | None:
+    """Return the known filing that is nearest to a mistyped one, or None.
+
+    One wrong character leaves one half of the text intact, so only filings that share a half are
+    compared.
+    """
+    half = max(1, len(filing_id) // 2)
+    names: set[str] = set()
+    for part in parts:
+        column = pq.read_table(part, columns=["filing_id"]).column("filing_id")
+        for mask in (
+            pc.starts_with(column, filing_id[:half]),
+            pc.ends_with(column, filing_id[-half:]),
+        ):
+            near = column.filter(mask)
+            names |= set(near.slice(0, _CANDIDATES).to_pylist())
+    close = difflib.get_close_matches(filing_id, sorted(names), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _write_sorted(path: Path, table: Any) -> None:
+    import polars as pl  # sorts strings several times faster than pyarrow; only a rebuild needs it
+
+    frame = pl.from_arrow(table)
+    ordered = frame.sort("filing_id").to_arrow()  # type: ignore[union-attr]
+    pq.write_table(
+        ordered, path, compression="zstd", row_group_size=_ROWS_IN_GROUP, write_page_index=True
+    )

@@ -1,0 +1,172 @@
+"""Bring the index up to the evidence: read what is new or changed, keep the rest.
+
+    index = refresh(store, folder, rebuild=False)
+    index.rows, folder.notes
+
+A document is read again if its entity tag or size differs from the index. Documents that cannot be
+read stay in the index as unreadable, with the reason; those that could not be reached this time
+(no right, no answer) are tried again next time.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from steps.governance.errors import AccessDenied, GovernanceError, NotFound
+from steps.trace import documents
+from steps.trace.index import filings
+from steps.trace.index.files import Index, IndexFolder, Part
+from steps.trace.index.rows import Row
+from steps.trace.store import THREADS, Store, Stored
+
+_MOST_PARTS = 8  # more are merged into one
+_TRY_AGAIN = "-"  # the entity tag of a document that was not reached: it never equals a stored one
+_MEMBERSHIPS_AT_ONCE = 1_000  # that are in memory before they are written
+
+
+@dataclass
+class _Work:
+    """What one refresh found."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    changed: bool = False
+
+
+def refresh(store: Store, folder: IndexFolder, *, rebuild: bool = False) -> Index:
+    """Return an index that has every document of the evidence.
+
+    Raises:
+        AccessDenied: the evidence may not be listed.
+        Unavailable: S3 gave no answer.
+        UsageError: the index folder cannot be written.
+    """
+    index = Index() if rebuild else folder.open() or Index()
+    listed = _listed(store, folder.notes)
+    work = _Work({row.key: row for row in index.rows}, list(index.parts))
+    _drop_removed(work, listed, folder.notes)
+    _read_documents(store, work, listed, folder.notes)
+    _read_memberships(store, work, folder)
+    if not work.changed and index.indexed_at:
+        return index
+    _merge(work, folder)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return folder.save(list(work.rows.values()), work.parts, now)
+
+
+def _listed(store: Store, notes: list[str]) -> dict[str, Stored]:
+    found = store.listed("executions/")
+    try:
+        found |= store.listed("approvals/")
+    except (AccessDenied, NotFound) as error:
+        notes.append(f"approvals could not be listed, so aliases lack them: {error.what}")
+    return {key: stored for key, stored in found.items() if documents.kind_of(key)}
+
+
+def _drop_removed(work: _Work, listed: Mapping[str, Stored], notes: list[str]) -> None:
+    for key in work.rows.keys() - listed.keys():
+        notes.append(f"{key} was indexed before and is gone from the evidence")
+        del work.rows[key]
+        work.changed = True
+
+
+def _read_documents(
+    store: Store, work: _Work, listed: Mapping[str, Stored], notes: list[str]
+) -> None:
+    wanted = [key for key, stored in listed.items() if not _is_current(work.rows.get(key), stored)]
+    for row in _in_parallel(store, wanted, listed):
+        before = work.rows.get(row.key)
+        if before and before.etag != _TRY_AGAIN and before.sha256 != row.sha256:
+            notes.append(
+                f"{row.key} has changed since it was indexed, from sha256 {before.sha256[:16]}… to "
+                f"{row.sha256[:16] or 'unreadable'}…; it was read again"
+            )
+        work.rows[row.key] = row
+        work.changed = True
+
+
+def _is_current(row: Row | None, stored: Stored) -> bool:
+    return row is not None and (row.etag, row.size) == (stored.etag, stored.size)
+
+
+def _in_parallel(store: Store, keys: Iterable[str], listed: Mapping[str, Stored]) -> Iterator[Row]:
+    """Read documents with several threads if each read waits for S3."""
+
+    def read(key: str) -> Row:
+        return _row(store, key, listed[key])
+
+    if not store.root.startswith("s3://"):
+        yield from map(read, keys)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(read, keys)
+
+
+def _row(store: Store, key: str, stored: Stored) -> Row:
+    kind = documents.kind_of(key) or ""
+    try:
+        content = store.read(key)
+    except GovernanceError as error:
+        return Row(key, _TRY_AGAIN, stored.size, "", kind, f"not read: {error.what}")
+    row = Row(key, stored.etag, stored.size, hashlib.sha256(content).hexdigest(), kind)
+    try:
+        return replace(
+            row, facts=documents.facts_of(kind, key, content, origin=f"{store.root}/{key}")
+        )
+    except GovernanceError as error:
+        reason = " ".join(str(error).split())[:400]
+        return replace(row, unreadable=reason)
+
+
+def _read_memberships(store: Store, work: _Work, folder: IndexFolder) -> None:
+    known = frozenset().union(*(part.memberships for part in work.parts))
+    wanted = {
+        row.facts["membership_sha256"]: row
+        for row in work.rows.values()
+        if row.kind == "prepared" and not row.unreadable and row.facts["membership_sha256"]
+    }
+    missing = [row for sha256, row in wanted.items() if sha256 not in known]
+    for start in range(0, len(missing), _MEMBERSHIPS_AT_ONCE):
+        tables: dict[str, pa.Table] = {}
+        for row in missing[start : start + _MEMBERSHIPS_AT_ONCE]:
+            _read_membership(store, row, work, tables)
+        if tables:
+            path = folder.temporary("filings")
+            filings.write_part(path, tables)
+            work.parts.append(Part(*folder.stored(path), frozenset(tables)))
+            work.changed = True
+
+
+def _read_membership(store: Store, row: Row, work: _Work, tables: dict[str, pa.Table]) -> None:
+    sha256 = row.facts["membership_sha256"]
+    key = f"{row.key.rsplit('/', 1)[0]}/{row.facts['membership']}"
+    try:
+        tables[sha256] = _filings(store.read(key), sha256)
+    except (GovernanceError, ValueError) as error:
+        reason = error.what if isinstance(error, GovernanceError) else str(error)
+        text = f"its filings are unknown: {store.root}/{key}: {reason}"
+        work.rows[row.key] = replace(row, etag=_TRY_AGAIN, unreadable=text)
+        work.changed = True
+
+
+def _filings(content: bytes, sha256: str) -> pa.Table:
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("its sha256 differs from the manifest's")
+    return filings.read_membership(content)
+
+
+def _merge(work: _Work, folder: IndexFolder) -> None:
+    if len(work.parts) <= _MOST_PARTS:
+        return
+    try:
+        paths = folder.paths(Index(parts=tuple(work.parts)))
+    except (ValueError, OSError):
+        return  # the next look-up finds the fault and rebuilds
+    path = folder.temporary("filings")
+    filings.merge_parts(path, paths)
+    memberships = frozenset().union(*(part.memberships for part in work.parts))
+    work.parts = [Part(*folder.stored(path), memberships)]

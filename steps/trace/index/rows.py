@@ -1,0 +1,71 @@
+"""The rows of the index: one for each evidence document, with its digest and its facts.
+
+rows = read_rows(path)
+write_rows(path, rows)
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("etag", pa.string()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+        ("kind", pa.string()),
+        ("unreadable", pa.string()),
+        ("facts", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One document: where it is, what it was when it was read, and its facts.
+
+    `unreadable` is the reason why its facts are missing or incomplete, or None.
+    """
+
+    key: str
+    etag: str
+    size: int
+    sha256: str
+    kind: str
+    unreadable: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def execution(self) -> str:
+        """The id of the execution that wrote the document; empty for an approval."""
+        return self.key.split("/")[1] if self.kind != "approval" else ""
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows."""
+    columns = {
+        name: [getattr(row, name) for row in rows] for name in _SCHEMA.names if name != "facts"
+    }
+    facts = [json.dumps(row.facts, separators=(",", ":")) for row in rows]
+    pq.write_table(pa.table(columns | {"facts": facts}, schema=_SCHEMA), path, compression="zstd")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a file that `write_rows` wrote.
+
+    Raises:
+        ValueError: another schema (pyarrow's own errors are ValueErrors or OSErrors too).
+    """
+    table = pq.read_table(path)
+    if table.schema.names != _SCHEMA.names:
+        raise ValueError("other columns")
+    columns = [table.column(name).to_pylist() for name in _SCHEMA.names]
+    # One parser call for all rows: ten thousand short texts would pay ten thousand calls.
+    columns[-1] = json.loads("[" + ",".join(columns[-1]) + "]")
+    return [Row(*values) for values in zip(*columns, strict=True)]

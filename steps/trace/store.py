@@ -1,0 +1,164 @@
+"""Read access to evidence: the bucket, or a folder that holds a copy of it.
+
+    store = open_store("s3://<evidence>/executions", region="eu-west-1")
+    stored = store.listed("executions/")     # {"executions/4x7k…/register/record.json": Stored(…)}
+    content = store.read("executions/4x7k…/register/record.json")
+
+Both calls are reads. botocore repeats them after a lost answer, a time-out, 429 and 5xx; an expired
+token, a missing right and a missing bucket end the call with one of our errors.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from steps.governance.errors import (
+    AccessDenied,
+    GovernanceError,
+    NotFound,
+    Unavailable,
+    UsageError,
+)
+from steps.governance.evidence import Evidence
+from steps.governance.files import split_s3_uri
+
+THREADS = 16  # of concurrent reads
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=THREADS,
+)
+_DENIED = {"AccessDenied", "403"}
+_ABSENT = {"NoSuchBucket", "404"}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One stored object: its entity tag, which changes with its content, and its size in bytes."""
+
+    etag: str
+    size: int
+
+
+class Store(Protocol):
+    """Evidence that can be listed and read; `root` is the URI or folder of all keys."""
+
+    root: str
+
+    def listed(self, prefix: str) -> dict[str, Stored]:
+        """Return every object below a prefix, by key."""
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes; NotFound if it does not exist."""
+
+
+class BucketStore:
+    """The evidence bucket, with the caller's AWS identity."""
+
+    def __init__(self, bucket: str, region: str) -> None:
+        self.root = f"s3://{bucket}"
+        self._bucket = bucket
+        self._s3 = boto3.client("s3", region_name=region, config=_CONFIG)
+        self._evidence = Evidence(region)
+
+    def listed(self, prefix: str) -> dict[str, Stored]:
+        """Return every object below a prefix, by key.
+
+        Raises:
+            AccessDenied: s3:ListBucket is missing.
+            NotFound: the bucket does not exist.
+            Unavailable: S3 gave no answer.
+        """
+        found: dict[str, Stored] = {}
+        pages = self._s3.get_paginator("list_objects_v2")
+        try:
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    found[entry["Key"]] = Stored(entry["ETag"].strip('"'), entry["Size"])
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error, f"list {self.root}/{prefix}") from error
+        return found
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        return self._evidence.read(f"{self.root}/{key}")
+
+
+class FolderStore:
+    """A local copy of the bucket, as `aws s3 sync` makes it; its keys are relative paths."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = str(folder.resolve())
+        self._folder = folder.resolve()
+
+    def listed(self, prefix: str) -> dict[str, Stored]:
+        """Return every file below a prefix. A file's tag is its time and size."""
+        found: dict[str, Stored] = {}
+        for path in (self._folder / prefix).rglob("*"):
+            if path.is_file():
+                seen = path.stat()
+                key = path.relative_to(self._folder).as_posix()
+                found[key] = Stored(f"{seen.st_mtime_ns}-{seen.st_size}", seen.st_size)
+        return found
+
+    def read(self, key: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises:
+            NotFound: the file does not exist.
+            AccessDenied: it may not be read.
+        """
+        try:
+            return (self._folder / key).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"nothing there: read {self.root}/{key}") from None
+        except OSError as error:
+            message = f"{self.root}/{key} could not be read"
+            raise AccessDenied(message, got=type(error).__name__) from None
+
+
+def open_store(evidence: str, *, region: str) -> Store:
+    """Return the store of `s3://<bucket>/executions`, or of a folder that has `executions/` in it.
+
+    Raises:
+        UsageError: neither.
+    """
+    if evidence.startswith("s3://"):
+        bucket, key = split_s3_uri(evidence)
+        if key.strip("/") != "executions":
+            raise UsageError(
+                "the evidence URI was refused",
+                expected="s3://<bucket>/executions",
+                got=repr(evidence)[:200],
+            )
+        return BucketStore(bucket, region)
+    folder = Path(evidence)
+    if not (folder / "executions").is_dir():
+        raise UsageError(
+            "the evidence was not found",
+            expected="s3://<bucket>/executions, or a folder with executions/ in it",
+            got=repr(evidence)[:200],
+        )
+    return FolderStore(folder)
+
+
+def _translated(error: Any, doing: str) -> GovernanceError:
+    if not isinstance(error, ClientError):
+        return Unavailable(
+            f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"
+        )
+    code = str(error.response["Error"]["Code"])
+    if code in _DENIED:
+        return AccessDenied(
+            f"this identity was refused: {doing}",
+            got=code,
+            do="use an identity that may read the evidence bucket: scientist or auditor",
+        )
+    if code in _ABSENT:
+        return NotFound(f"nothing there: {doing}", got=code)
+    return GovernanceError(f"S3 refused: {doing}", got=code)
