@@ -41,7 +41,6 @@ def _aliases(model: Model) -> tuple[dict[str, int], set[str]]:
         for each in sorted(first, key=lambda each: each.registered_at)
     }
     decided: set[str] = set()
-    before: dict[tuple[str, int], int | None] = {}
     for stored in context.ledger.entries:
         if stored.entry is None:
             continue
@@ -51,27 +50,19 @@ def _aliases(model: Model) -> tuple[dict[str, int], set[str]]:
             aliases[record.model.alias] = record.model.version
             decided.discard(record.model.alias)
         elif approval is not None and approval.model == model.name:
-            _decide(approval, aliases, before)
+            _decide(approval, aliases)
             decided.add(approval.alias)
     return aliases, decided
 
 
-def _decide(
-    approval: Approval,
-    aliases: dict[str, int],
-    before: dict[tuple[str, int], int | None],
-) -> None:
-    """Apply an approval; a revocation puts back what the approval replaced."""
-    pair = (approval.alias, approval.version)
-    if approval.action == "approve":
-        before[pair] = aliases.get(approval.alias)
-        aliases[approval.alias] = approval.version
-        return
-    previous = before.get(pair)
-    if previous is None:
+def _decide(approval: Approval, aliases: dict[str, int]) -> None:
+    """Apply a decision; a revocation puts back what the approval replaced."""
+    approves = approval.action == "approve"
+    version = approval.version if approves else approval.replaced_version
+    if version is None:
         aliases.pop(approval.alias, None)
     else:
-        aliases[approval.alias] = previous
+        aliases[approval.alias] = version
 
 
 def _now(model: Model) -> Mapping[str, int]:

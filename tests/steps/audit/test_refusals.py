@@ -13,7 +13,7 @@ from steps.audit.report.text import as_text
 from steps.governance.errors import UsageError
 from tests.steps.audit.support.tampering import edited, replaced
 from tests.steps.audit.support.world import EVIDENCE, World, auditor_rights, codes
-from tests.steps.register.support.register_environment import _policy
+from tests.steps.register.support.policies import policy
 
 MODEL = "edgar.models.analyst"
 
@@ -46,10 +46,10 @@ def without_artifacts(world: World) -> Iterator[World]:
         {**each, "Resource": [name for name in each["Resource"] if "artifacts" not in name]}
         for each in auditor_rights()
     ]
-    iam.put_user_policy(UserName="auditor", PolicyName="all", PolicyDocument=_policy(*rights))
+    iam.put_userpolicy(UserName="auditor", PolicyName="all", PolicyDocument=policy(*rights))
     yield world
-    iam.put_user_policy(
-        UserName="auditor", PolicyName="all", PolicyDocument=_policy(*auditor_rights())
+    iam.put_userpolicy(
+        UserName="auditor", PolicyName="all", PolicyDocument=policy(*auditor_rights())
     )
 
 

@@ -31,13 +31,13 @@ from steps.governance.document import FileEntry
 from steps.governance.envelope import Envelope, Signature, signed_bytes
 from steps.governance.identity import connect
 from steps.governance.record import Record
+from tests.steps.register.support.policies import allow
 from tests.steps.register.support.register_environment import (
     EVIDENCE,
     GOVERNED,
     PIPELINE,
     REGION,
     RegisterEnvironment,
-    _allow,
     _user,
 )
 
@@ -201,7 +201,7 @@ class World:
             group="model-approvers",
             reason="the loss is lower",
             decided_at="2026-11-28T11:00:00Z",
-            replaced_version=held.get(alias),
+            replaced_version=held.get(f"{alias} before" if revoke else alias),
         )
         key = f"{prefix}/{listed['KeyCount'] + 1}.json"
         content = self.approving.envelope(approval.to_bytes(), PAYLOAD_TYPE)
@@ -216,6 +216,7 @@ class World:
             else:
                 self.set_alias(model.name, alias, before)
         else:
+            held.pop(f"{alias} before", None)
             if alias in held:
                 held[f"{alias} before"] = held[alias]
             self.set_alias(model.name, alias, model.version)
@@ -307,18 +308,18 @@ def prepared_world(environment: RegisterEnvironment) -> World:
 def auditor_rights() -> list[dict[str, Any]]:
     """The rights of the auditor role in conf/infrastructure."""
     return [
-        _allow(["secretsmanager:GetSecretValue"], "*"),
-        _allow(
+        allow(["secretsmanager:GetSecretValue"], "*"),
+        allow(
             ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention"],
             f"arn:aws:s3:::{EVIDENCE}/*",
             "arn:aws:s3:::gf-artifacts/*",
         ),
-        _allow(
+        allow(
             ["s3:ListBucket", "s3:ListBucketVersions"],
             f"arn:aws:s3:::{EVIDENCE}",
             "arn:aws:s3:::gf-artifacts",
         ),
-        _allow(
+        allow(
             ["s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning"],
             f"arn:aws:s3:::{EVIDENCE}",
         ),
