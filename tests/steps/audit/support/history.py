@@ -77,7 +77,7 @@ def register(world: World, model: str, options: Options | None = None) -> Entry:
     made = prepare(world, arn, options)
     train, archive, version_id = tune(world, arn, made, options)
     _describe(world, arn, model, train, options)
-    version, location = _version(world, model, arn, train, version_id)
+    version, location = _version(world, model, arn, train, version_id=version_id, options=options)
     facts = {"arn": arn, "model": model, "version": version, "alias": options.alias}
     written = record(
         facts | {"version_id": version_id, "archive": archive},
@@ -180,7 +180,7 @@ def _describe(world: World, arn: str, model: str, train: Trained, options: Optio
 
 
 def _version(
-    world: World, model: str, arn: str, train: Trained, version_id: str
+    world: World, model: str, arn: str, train: Trained, *, version_id: str, options: Options
 ) -> tuple[int, str]:
     source = f"s3://{ARTIFACTS}/executions/{arn[-12:]}/output/model.tar.gz?versionId={version_id}"
     made = world.registry(
@@ -193,6 +193,10 @@ def _version(
     files = archives.adapter_files() | {"manifest.json": train.to_bytes()}
     for name, content in files.items():
         world.put(f"{prefix}/artifacts/adapter/{name}", content, GOVERNED)
+    signature = model_signature(world, files)
+    world.put(f"{prefix}/artifacts/model.sig", signature, GOVERNED)
+    if not options.first_version:
+        world.put(f"executions/{arn[-12:]}/register/model.sig", signature)
     for name in ("MLmodel", "serving.py", "artifacts/base_model.json"):
         world.put(f"{prefix}/{name}", b"{}", GOVERNED)
     world.uc("PATCH", f"models/{model}/versions/{number}/finalize")
@@ -230,6 +234,23 @@ def finish(world: World, entry: Entry, options: Options, *, after: str) -> None:
                 world.tag(entry, "ledger_entry", entry.published)
         elif effect == "alias":
             world.set_alias(model.name, model.alias, model.version)
+
+
+def model_signature(world: World, files: Mapping[str, bytes]) -> bytes:
+    """The OpenSSF signature of the adapter's files."""
+    listed = sorted(archives.entries(dict(files)), key=lambda each: each.path)
+    whole = hashlib.sha256(b"".join(bytes.fromhex(each.sha256) for each in listed)).hexdigest()
+    resources = [
+        {"name": each.path, "algorithm": "sha256", "digest": each.sha256} for each in listed
+    ]
+    payload = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "adapter", "digest": {"sha256": whole}}],
+        "predicateType": "https://model_signing/signature/v1.0",
+        "predicate": {"resources": resources},
+    }
+    envelope = world.signing.envelope(canonical.dumps(payload), IN_TOTO)
+    return canonical.dumps({"dsseEnvelope": canonical.loads(envelope)})
 
 
 def _write(world: World, entry: Entry, content: bytes) -> None:

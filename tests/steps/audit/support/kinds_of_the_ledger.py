@@ -242,7 +242,6 @@ LEDGER: list[Tamper] = [
         _envelope(_statement(subject=[{"name": "x", "digest": {"sha256": _ZEROS}}])),
     ),
     Tamper("approval: deleted", "ledger.documents", _approval(None)),
-    Tamper("approval: deleted, alias", "alias.approval", _approval(None)),
     Tamper(
         "approval: a blank at the end", "approval.documents", _approval(lambda _, old: old + b" ")
     ),
