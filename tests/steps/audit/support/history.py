@@ -194,8 +194,8 @@ def _version(
     for name, content in files.items():
         world.put(f"{prefix}/artifacts/adapter/{name}", content, GOVERNED)
     signature = model_signature(world, files)
-    world.put(f"{prefix}/artifacts/model.sig", signature, GOVERNED)
     if not options.first_version:
+        world.put(f"{prefix}/artifacts/model.sig", signature, GOVERNED)
         world.put(f"executions/{arn[-12:]}/register/model.sig", signature)
     for name in ("MLmodel", "serving.py", "artifacts/base_model.json"):
         world.put(f"{prefix}/{name}", b"{}", GOVERNED)
