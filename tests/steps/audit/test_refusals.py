@@ -46,9 +46,9 @@ def without_artifacts(world: World) -> Iterator[World]:
         {**each, "Resource": [name for name in each["Resource"] if "artifacts" not in name]}
         for each in auditor_rights()
     ]
-    iam.put_userpolicy(UserName="auditor", PolicyName="all", PolicyDocument=policy(*rights))
+    iam.put_user_policy(UserName="auditor", PolicyName="all", PolicyDocument=policy(*rights))
     yield world
-    iam.put_userpolicy(
+    iam.put_user_policy(
         UserName="auditor", PolicyName="all", PolicyDocument=policy(*auditor_rights())
     )
 
