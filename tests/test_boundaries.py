@@ -95,7 +95,7 @@ def test_one_module_imports_the_sagemaker_sdk() -> None:
 
 def test_commands_that_do_not_compile_load_no_sdk() -> None:
     modules = (
-        "run upsert config layout parameters register_worker "
+        "run upsert audit config layout parameters register_worker "
         "execution.start execution.progress execution.watch deployment.validation"
     )
     program = f"import sys\nfor name in '{modules}'.split(): __import__(f'pipeline.{{name}}')\n"
@@ -108,7 +108,7 @@ def test_commands_that_do_not_compile_load_no_sdk() -> None:
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("step", ["prepare", "train", "register"])
+@pytest.mark.parametrize("step", ["prepare", "train", "register", "audit"])
 def test_each_image_has_governance_and_its_own_step_only(step: str) -> None:
     copied = re.findall(
         r"^COPY (\S+) ", (ROOT / "containers" / step / "Dockerfile").read_text(), re.MULTILINE
@@ -128,7 +128,7 @@ def test_prepares_entry_point_is_in_its_image(environment: str) -> None:
     assert raw["prepare"]["spark"]["spark.executorEnv.PYTHONPATH"] == workdir
 
 
-@pytest.mark.parametrize("module", ["run", "upsert"])
+@pytest.mark.parametrize("module", ["run", "upsert", "audit"])
 def test_help_is_quick_and_exits_0(module: str) -> None:
     command = [sys.executable, "-X", "importtime", "-m", f"pipeline.{module}", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, parameters, register_worker
+from pipeline import audit, config, parameters, register_worker
 from pipeline.configuration import hosts
 from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
@@ -91,6 +91,18 @@ def test_the_worker_parses_its_settings(environment: str) -> None:
     parsed = parse(register_worker.arguments(configured))
     assert parsed.pipeline_name == configured.pipeline.name
     assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_auditor_parses_its_settings(environment: str) -> None:
+    from steps.audit.arguments import parse
+
+    configured = config.load(environment, environ=variables())
+    parsed = parse([*audit.arguments(configured), "--deep"])
+    assert parsed.deep
+    assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
+    assert parsed.signing_public_key == configured.evidence.signing_public_key
+    assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/auditor"
 
 
 ALIASES = [
@@ -209,6 +221,7 @@ def test_each_step_gets_exactly_the_arguments_in_the_architecture_page() -> None
     assert set(arguments("Train", "dev")) == names("Train")
     configured = config.load("local", environ=variables())
     assert set(register_worker.arguments(configured)[::2]) == names("Register")
+    assert set(audit.arguments(configured)[::2]) == names("Audit")
 
 
 def test_the_workers_note_has_the_form_that_run_reads_and_the_architecture_page_shows() -> None:

@@ -52,7 +52,7 @@ def _record_lines(case: Case) -> list[Finding]:
 
 
 def _read(case: Case) -> None:
-    """Read the record once; what is wrong with it is a line of its own check."""
+    """Read the record once; what is wrong with it is reported by `record.document`."""
     try:
         case.content  # noqa: B018 - kept by the case
     except GovernanceError:
@@ -96,7 +96,7 @@ def _of(whole: Whole, model: str, number: int | None) -> list[Case]:
 def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     return UsageError(
-        f"the audit was not started: there is no {kind} {name}",
+        f"the audit was not started: no {kind} {name} exists",
         expected=f"a registered {kind}",
         got=name,
         do=f"did you mean {nearest[0]}?" if nearest else f"the registry has no {kind} yet",

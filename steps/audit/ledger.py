@@ -32,7 +32,7 @@ class StoredEntry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Entries in the order of their numbers, and keys of the folder that are no entries."""
+    """Entries in the order of their numbers, and keys of the folder that are not entries."""
 
     entries: list[StoredEntry]
     foreign: list[str]
@@ -85,6 +85,8 @@ def _entry(context: "Context", key: str) -> StoredEntry:
         envelope = Envelope.from_bytes(content, origin=uri)
         if envelope.payload_type != PAYLOAD_TYPE:
             return StoredEntry(key, number, sha256, envelope, fault=f"type {envelope.payload_type}")
+        if envelope.to_bytes() != content:
+            return StoredEntry(key, number, sha256, envelope, fault="bytes that are not canonical")
         entry = Entry.from_bytes(payload(envelope, uri), origin=uri)
     except IntegrityError as error:
         return StoredEntry(key, number, sha256, fault=" ".join(str(error).split()))

@@ -6,7 +6,16 @@ files. `quick` leaves out the checks that read whole files.
 
 from steps.audit.case import Case
 from steps.audit.check import Check
-from steps.audit.checks import chain, documents, files, lineage, services, whole
+from steps.audit.checks import (
+    aliases,
+    chain,
+    documents,
+    files,
+    lineage,
+    model_signature,
+    services,
+    whole,
+)
 from steps.audit.context import Context
 
 LEDGER: tuple[Check[Context], ...] = (
@@ -21,6 +30,7 @@ RECORD: tuple[Check[Case], ...] = (
     Check("record.statement", documents.record_statement),
     Check("ledger.entry", chain.ledger_entry),
     Check("ledger.published", chain.ledger_published),
+    Check("model.signature", model_signature.model_signature),
     Check("evidence.versions", documents.evidence_versions),
     Check("prepare.manifest", documents.prepare_manifest),
     Check("train.manifest", documents.train_manifest),
@@ -54,7 +64,7 @@ WHOLE: tuple[Check[whole.Whole], ...] = (
 )
 MODEL: tuple[Check[whole.Model], ...] = (
     Check("versions.recorded", whole.versions_recorded),
-    Check("version.alias", whole.version_alias),
-    Check("alias.approval", whole.alias_approval),
+    Check("version.alias", aliases.version_alias),
+    Check("alias.approval", aliases.alias_approval),
 )
 CODES = tuple(check.code for group in (LEDGER, RECORD, WHOLE, MODEL) for check in group)

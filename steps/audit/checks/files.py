@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from steps.audit.case import Case
+from steps.audit.checks import model_signature
 from steps.audit.checks.documents import UNRECORDED
 from steps.audit.context import HASHERS
 from steps.audit.findings import Comparison, Differs, Gone, Note
@@ -58,6 +59,8 @@ def version_files(case: Case) -> Comparison:
     model, registry = case.record.model, case.context.services.registry
     store, location = registry.version_store(model.name, model.version), case.version.location
     recorded = {f"{_ADAPTER}{each.path}": each.sha256 for each in case.record.artifact.files}
+    if not case.first_version:
+        recorded[_SIGNATURE] = canonical.sha256(case.read(model_signature.NAME))
     stored = store.keys(location)
     names = sorted(recorded.keys() | {name for name in stored if name.startswith(_ADAPTER)})
     found = _digests(case, store, {name: f"{location}/{name}" for name in names})

@@ -1,7 +1,7 @@
-"""Checks beyond a single record: the bucket, the set of records, approvals and aliases."""
+"""Checks beyond a single record: the bucket, the set of records, versions and approvals."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steps.audit.case import Case
@@ -94,7 +94,7 @@ def records_complete(whole: Whole) -> Comparison:
     running = {
         case.key
         for case in whole.cases
-        if case.key in stored - entries - unsigned and _is_running(case)
+        if case.key in stored - entries - unsigned and is_running(case)
     }
     return Comparison(
         f"{context.uri(context.executions)}, {context.uri(PREFIX)}",
@@ -124,31 +124,6 @@ def versions_recorded(model: Model) -> Comparison:
     )
 
 
-def version_alias(model: Model) -> Comparison:
-    """Aliases that registrations set point where the last registration set them."""
-    expected, decided = _aliases(model)
-    found = _now(model)
-    pairs = [
-        (alias, version, found.get(alias))
-        for alias, version in sorted(expected.items())
-        if alias not in decided and not _is_unsettled(model, alias)
-    ]
-    return Comparison(f"aliases of {model.name}", pairs, summary=_summary(expected, decided))
-
-
-def alias_approval(model: Model) -> Comparison:
-    """Every other alias points where its last approval or revocation put it."""
-    expected, decided = _aliases(model)
-    found = _now(model)
-    names = (decided | (found.keys() - expected.keys())) - {
-        alias for alias in found if _is_unsettled(model, alias)
-    }
-    pairs = [(alias, expected.get(alias), found.get(alias)) for alias in sorted(names)]
-    return Comparison(
-        f"aliases of {model.name}", pairs, summary=f"{len(pairs)} aliases with an approval"
-    )
-
-
 def approval_documents(whole: Whole) -> Comparison | Note:
     """Each approval is signed by the approvers' key, in the ledger, and about a stored record."""
     context = whole.context
@@ -170,12 +145,14 @@ def approval_documents(whole: Whole) -> Comparison | Note:
 def _approval_pairs(whole: Whole, key: str) -> Iterable[tuple[str, object, object]]:
     context = whole.context
     uri = context.uri(key)
-    envelope = Envelope.from_bytes(context.services.store.read(uri), origin=uri)
+    content = context.services.store.read(uri)
+    envelope = Envelope.from_bytes(content, origin=uri)
     approval = Approval.from_bytes(payload(envelope, uri), origin=uri)
     record = whole.records.get(approval.record)
     case = next((each for each in whole.cases if each.key == approval.record), None)
     kind = "approval" if approval.action == "approve" else "revocation"
     entries = [each.entry.kind for each in context.ledger.of_document(key) if each.entry]
+    yield f"canonical bytes of {key}", envelope.sha256, canonical.sha256(content)
     yield f"type of {key}", PAYLOAD_TYPE, envelope.payload_type
     yield f"signature of {key}", True, context.approval.signed(envelope)
     yield f"entries of {key}", [kind], entries
@@ -193,63 +170,8 @@ def _approval_pairs(whole: Whole, key: str) -> Iterable[tuple[str, object, objec
     yield f"digest of the record of {key}", approval.record_sha256, found
 
 
-def _aliases(model: Model) -> tuple[dict[str, int], set[str]]:
-    """Replay registrations and approvals: the version of each alias, and who has it by approval."""
-    context, records = model.whole.context, model.records
-    first = [each for each in records.values() if each.ledger is None]
-    aliases = {
-        each.model.alias: each.model.version
-        for each in sorted(first, key=lambda each: each.registered_at)
-    }
-    decided: set[str] = set()
-    before: dict[tuple[str, int], int | None] = {}
-    for stored in context.ledger.entries:
-        if stored.entry is None:
-            continue
-        record = records.get(stored.entry.document)
-        approval = context.ledger.approvals.get(stored.entry.document)
-        if record is not None:
-            aliases[record.model.alias] = record.model.version
-            decided.discard(record.model.alias)
-        elif approval is not None and approval.model == model.name:
-            _decide(approval, aliases, before)
-            decided.add(approval.alias)
-    return aliases, decided
-
-
-def _decide(
-    approval: Approval,
-    aliases: dict[str, int],
-    before: dict[tuple[str, int], int | None],
-) -> None:
-    """Apply an approval; a revocation puts back what the approval replaced."""
-    pair = (approval.alias, approval.version)
-    if approval.action == "approve":
-        before[pair] = aliases.get(approval.alias)
-        aliases[approval.alias] = approval.version
-        return
-    previous = before.get(pair)
-    if previous is None:
-        aliases.pop(approval.alias, None)
-    else:
-        aliases[approval.alias] = previous
-
-
-def _now(model: Model) -> Mapping[str, int]:
-    return model.whole.context.services.registry.aliases(model.name)
-
-
-def _is_unsettled(model: Model, alias: str) -> bool:
-    """Whether a registration that still runs may be about to set the alias."""
-    return any(
-        case.key in model.records
-        and model.records[case.key].model.alias == alias
-        and _is_running(case)
-        for case in model.whole.cases
-    )
-
-
-def _is_running(case: Case) -> bool:
+def is_running(case: Case) -> bool:
+    """Whether the record's execution still runs."""
     try:
         return case.unfinished
     except NotFound:
@@ -266,12 +188,6 @@ def _is_being_made(model: Model, number: int) -> bool:
         return services.jobs.status(arn) in ("Executing", "Stopping")
     except NotFound:
         return False
-
-
-def _summary(expected: Mapping[str, int], decided: set[str]) -> str:
-    return ", ".join(
-        f"{alias} → {version}" for alias, version in expected.items() if alias not in decided
-    )
 
 
 def models(whole: Whole) -> list[Model]:

@@ -70,7 +70,7 @@ def commit(registry: Registry, recorded: TableVersion) -> list[Mapping[str, Any]
     try:
         actions = [json.loads(line) for line in store.read(uri).splitlines() if line.strip()]
     except ValueError:
-        raise IntegrityError(f"{uri} is no commit", expected="one JSON object a line") from None
+        raise IntegrityError(f"{uri} is not a commit", expected="one JSON object a line") from None
     if not all(isinstance(action, dict) for action in actions):
-        raise IntegrityError(f"{uri} is no commit", expected="one JSON object a line")
+        raise IntegrityError(f"{uri} is not a commit", expected="one JSON object a line")
     return actions

@@ -13,7 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, cast
 
 CHUNK_BYTES = 1 << 20
 
@@ -55,7 +55,9 @@ def archive(chunks: Iterator[bytes], expected: Mapping[str, int]) -> Archive:
     members: dict[str, Digest] = {}
     fault = ""
     try:
-        with tarfile.open(fileobj=stream, mode="r|gz", bufsize=CHUNK_BYTES) as found:
+        with tarfile.open(
+            fileobj=cast(IO[bytes], stream), mode="r|gz", bufsize=CHUNK_BYTES
+        ) as found:
             for member in found:
                 if fault := _refusal(member, expected, members):
                     break

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.steps.audit.support.history import Options, new_base_model, new_raw_version, register
+from tests.steps.audit.support.history import Options, new_base_model, register
+from tests.steps.audit.support.tables import new_raw_version
 from tests.steps.audit.support.world import World, prepared_world
 from tests.steps.register.support import register_environment
 
@@ -18,12 +19,7 @@ def session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world = prepared_world(environment)
         new_base_model(world)
         for name in (OTHER, MODEL, "edgar.models.false"):
-            _, _, short = name.split(".")
-            world.uc(
-                "POST",
-                "models",
-                {"catalog_name": "edgar", "schema_name": "models", "name": short},
-            )
+            world.new_model(name)
         world.raw_files = new_raw_version(world)
         register(world, MODEL)
         register(world, OTHER, Options(first_version=True))

@@ -1,9 +1,126 @@
-"""Clean histories give no false alarm."""
+"""Clean histories give no false alarm: reruns, interruptions, crashes, approvals, VACUUM.
+
+Each history is a random sequence of what happens in a healthy environment. The default run has a
+sample, `make test-long` has fifty.
+"""
+
+import random
+from collections.abc import Callable
+
+import pytest
 
 from steps.audit.findings import Outcome, exit_code
 from steps.audit.order import CODES
 from steps.audit.report.text import as_text
-from tests.steps.audit.support.world import World, codes
+from tests.steps.audit.support import history
+from tests.steps.audit.support.history import Options, finish, register
+from tests.steps.audit.support.tables import new_raw_version
+from tests.steps.audit.support.world import EVIDENCE, GOVERNED, Entry, World, codes
+
+MODEL = "edgar.models.busy"
+SAMPLE, HISTORIES = 4, 50
+CRASHES = ("version", "record", "ledger", "tags")
+
+
+def rerun(world: World, draw: random.Random) -> None:
+    register(world, MODEL)
+
+
+def rerun_on_newer_filings(world: World, draw: random.Random) -> None:
+    world.raw_files = new_raw_version(world)
+    register(world, MODEL)
+
+
+def rejected(world: World, draw: random.Random) -> None:
+    _ended(world, draw, "Failed")
+
+
+def stopped(world: World, draw: random.Random) -> None:
+    _ended(world, draw, "Stopped")
+
+
+def running(world: World, draw: random.Random) -> None:
+    _ended(world, draw, "Executing")
+
+
+def _ended(world: World, draw: random.Random, status: str) -> None:
+    """An execution with manifests and an archive, and without a version and a record."""
+    arn = history.execution_arn()
+    options = Options(status=status)
+    made = history.prepare(world, arn, options)
+    if draw.random() < 0.7:
+        history.tune(world, arn, made, options)
+
+
+def crashed_and_delivered_again(world: World, draw: random.Random) -> None:
+    crash = draw.choice(CRASHES)
+    entry = register(world, MODEL, Options(until=crash, status="Executing"))
+    assert exit_code(findings := world.audit()) == 0, as_text(findings)
+    finish(world, entry, Options(), after=crash)
+    world.environment.stub.executions[entry.arn]["status"] = "Succeeded"
+
+
+def delivered_twice(world: World, draw: random.Random) -> None:
+    """Everything that Register repeats has no second effect, but an edge could be drawn twice."""
+    entry = register(world, MODEL)
+    finish(world, entry, Options(), after="ledger")
+    with pytest.raises(Exception, match="PreconditionFailed"):
+        world.s3.put_object(
+            Bucket=EVIDENCE, Key=entry.key("register/record.json"), Body=b"", IfNoneMatch="*"
+        )
+
+
+def approved(world: World, draw: random.Random) -> None:
+    world.decide(draw.choice(own(world)), "champion")
+
+
+def approved_and_revoked(world: World, draw: random.Random) -> None:
+    entry = draw.choice(own(world))
+    world.decide(entry, "champion")
+    world.decide(entry, "champion", revoke=True)
+
+
+def old_record(world: World, draw: random.Random) -> None:
+    model = f"edgar.models.old_{len(world.entries)}"
+    world.new_model(model)
+    register(world, model, Options(first_version=True))
+
+
+def grants_changed(world: World, draw: random.Random) -> None:
+    principal = world.environment.principal
+    change = draw.choice(("add", "remove"))
+    world.environment.change_grant("SCHEMA", "edgar.raw", principal, change, "EXTERNAL_USE_SCHEMA")
+
+
+def own(world: World) -> list[Entry]:
+    """The model's versions, at least one."""
+    found = [entry for entry in world.entries if entry.record.model.name == MODEL]
+    return found or [register(world, MODEL)]
+
+
+EVENTS: list[Callable[[World, random.Random], None]] = [
+    rerun,
+    rerun_on_newer_filings,
+    rejected,
+    stopped,
+    running,
+    crashed_and_delivered_again,
+    delivered_twice,
+    approved,
+    approved_and_revoked,
+    old_record,
+    grants_changed,
+]
+
+
+def check_history(world: World, seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a reproducible history
+    world.new_model(MODEL)
+    for event in [EVENTS[seed % len(EVENTS)], *draw.choices(EVENTS, k=2)]:
+        event(world, draw)
+    entry = own(world)[-1]
+    findings = world.audit(target=entry.target, deep=True)
+    assert exit_code(findings) == 0, as_text(findings)
 
 
 def test_a_clean_history_is_clean_and_every_check_gives_a_line(world: World) -> None:
@@ -11,3 +128,38 @@ def test_a_clean_history_is_clean_and_every_check_gives_a_line(world: World) -> 
     assert exit_code(findings) == 0, as_text(findings)
     assert {finding.code for finding in findings} == set(CODES)
     assert codes(findings, Outcome.COULD_NOT) == set()
+
+
+@pytest.mark.parametrize("seed", range(SAMPLE))
+def test_healthy_histories_are_clean(world: World, seed: int) -> None:
+    check_history(world, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(SAMPLE, HISTORIES))
+def test_fifty_healthy_histories_are_clean(world: World, seed: int) -> None:
+    check_history(world, seed)
+
+
+def test_what_version_1_did_not_record_is_a_note(world: World) -> None:
+    early = next(each for each in world.entries if each.record.ledger is None)
+    findings = [each for each in world.audit(target=early.target) if each.subject.endswith("/1")]
+    notes = {each.code: each.found for each in findings if each.outcome is Outcome.NOTE}
+    assert notes["record.signature"].startswith("unsigned")
+    assert notes["membership.digest"] == "not recorded (version 1)"
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(1, Outcome.MISMATCH), (8, Outcome.GONE)])
+def test_vacuum_before_and_after_the_declared_retention(
+    world: World, days: int, outcome: Outcome
+) -> None:
+    entry = world.entries[0]
+    key = f"raw/filings/{entry.raw_paths[0]}"
+    before = world.read(key, GOVERNED)
+    world.erase(key, GOVERNED)
+    try:
+        findings = world.audit(target=entry.target, deep=True, days=days)
+    finally:
+        world.put(key, before, GOVERNED)
+    assert codes(findings, outcome) == {"raw.files"}
+    assert exit_code(findings) == {Outcome.MISMATCH: 1, Outcome.GONE: 3}[outcome]

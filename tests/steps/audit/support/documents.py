@@ -12,6 +12,34 @@ from tests.steps.register.support.register_environment import ARTIFACTS, CURATED
 BUILD = {"git_commit": "a" * 40, "clean": True, "lock_sha256": "b" * 64}
 MADE_AT = "2026-11-28T10:00:00Z"  # also the time of the curated commit
 
+COUNTS = {
+    "filings_read": 2,
+    "filings_kept": 2,
+    "filings_rejected": 0,
+    "examples_train": 1,
+    "examples_eval": 1,
+    "examples_rejected": 0,
+    "companies_train": 1,
+    "companies_eval": 1,
+    "rejected_by_reason": {},
+}
+PRECISION = {
+    "requested": "auto",
+    "effective": "storage",
+    "dtype": "bfloat16",
+    "device": "cpu",
+}
+METRICS = {
+    "eval_loss_before": 7.6,
+    "eval_loss": 2.1,
+    "eval_tokens": 9,
+    "train_tokens": 9,
+    "steps": 1,
+    "best_step": 1,
+    "stopped_early": False,
+    "resumed_from": [3],  # a spot interruption
+}
+
 
 def reading(table: str, principal: str) -> dict[str, Any]:
     """Who read a table, and with which rights."""
@@ -60,17 +88,7 @@ def prepared(
         "files": dumped(files),
         "schema_sha256": "0" * 64,
         "template": "risk-factor-heading/1",
-        "counts": {
-            "filings_read": 2,
-            "filings_kept": 2,
-            "filings_rejected": 0,
-            "examples_train": 1,
-            "examples_eval": 1,
-            "examples_rejected": 0,
-            "companies_train": 1,
-            "companies_eval": 1,
-            "rejected_by_reason": {},
-        },
+        "counts": COUNTS,
     }
     if not first_version:
         document |= {
@@ -107,22 +125,8 @@ def trained(
             "examples_eval": 1,
         },
         "base_model": base,
-        "fp8": {
-            "requested": "auto",
-            "effective": "storage",
-            "dtype": "bfloat16",
-            "device": "cpu",
-        },
-        "metrics": {
-            "eval_loss_before": 7.6,
-            "eval_loss": 2.1,
-            "eval_tokens": 9,
-            "train_tokens": 9,
-            "steps": 1,
-            "best_step": 1,
-            "stopped_early": False,
-            "resumed_from": [3],  # a spot interruption
-        },
+        "fp8": PRECISION,
+        "metrics": METRICS,
         "files": dumped(files),
     }
     if not first_version:
@@ -136,74 +140,26 @@ def trained(
 
 def record(facts: dict[str, Any], made: Prepared, train: Trained, state: dict[str, Any]) -> Record:
     """The record, with lineage and ledger to be filled in; always of version 2."""
-    job, run, archive = state["training_job"], state["prepare_job"], facts["archive"]
-    arn = facts["arn"]
-    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
-    manifest = train.to_bytes()
-    files = [
-        *train.files,
-        FileEntry(
-            path="manifest.json",
-            size=len(manifest),
-            sha256=hashlib.sha256(manifest).hexdigest(),
-        ),
-    ]
-    defaults = {
-        each["Name"]: str(each["DefaultValue"])
-        for each in canonical.loads(state["definition"].encode())["Parameters"]
-        if "DefaultValue" in each
-    }
+    arn, archive = facts["arn"], facts["archive"]
+    uri = state["training_job"]["ModelArtifacts"]["S3ModelArtifacts"]
+    none = {"path": "none", "size": 0, "sha256": "0" * 64}  # dropped again in version 1
+    listed = made.membership.model_dump(exclude_none=True) if made.membership else none
     return Record.model_validate(
         {
             "schema": "governed-finetune/registered/2",
             "key": effect_key(arn, "register", hashlib.sha256(archive).hexdigest()),
             "registered_at": MADE_AT,
             "principals": {"databricks": "register", "aws": "arn:aws:iam::0:role/register"},
-            "execution": {
-                "arn": arn,
-                "pipeline_arn": state["pipeline_arn"],
-                "definition_sha256": hashlib.sha256(state["definition"].encode()).hexdigest(),
-                "started_at": "2026-11-22T05:00:00Z",
-                "parameters": defaults | state["parameters"],
-                "started_by": {"arn": state["created_by"]["IamIdentity"]["Arn"]},
-            },
-            "prepare": {
-                "job_run_arn": run["arn"],
-                "role_arn": run["executionRole"],
-                "entry_point": run["jobDriver"]["sparkSubmit"]["entryPoint"],
-                "release_label": run["releaseLabel"],
-                "manifest_sha256": made.sha256,
-                "image": run["imageConfiguration"]["imageUri"],
-                "spark_version": "4.0.0",
-                "build": BUILD,
-                "billed": {"seconds": 60},
-            },
+            "execution": _execution(arn, state),
+            "prepare": _prepare(state["prepare_job"], made),
             "raw": made.source.model_dump(exclude_none=True),
             "curated": made.target.model_dump(exclude_none=True),
-            "train": {
-                "job_arn": job["TrainingJobArn"],
-                "role_arn": job["RoleArn"],
-                "image": job["AlgorithmSpecification"]["TrainingImage"],
-                "instance_type": "ml.g5.16xlarge",
-                "instance_count": 1,
-                "started_at": "2026-11-22T05:00:00Z",
-                "ended_at": "2026-11-22T05:01:40Z",
-                "hyperparameters": job["HyperParameters"],
-                "manifest_sha256": train.sha256,
-                "build": BUILD,
-                "billed": {"seconds": 90},
-            },
+            "train": _train(state["training_job"], train),
             "data": train.data.model_dump(),
             "base_model": train.base_model.model_dump(exclude_none=True),
             "fp8": train.fp8.model_dump(),
             "metrics": train.metrics.model_dump(),
-            "artifact": {
-                "uri": uri,
-                "version_id": facts["version_id"],
-                "size": len(archive),
-                "sha256": hashlib.sha256(archive).hexdigest(),
-                "files": dumped(sorted(files, key=lambda each: each.path)),
-            },
+            "artifact": _artifact(facts, train, uri),
             "model": {
                 "name": facts["model"],
                 "version": facts["version"],
@@ -213,12 +169,71 @@ def record(facts: dict[str, Any], made: Prepared, train: Trained, state: dict[st
             "lineage": {"nodes": [], "edges": []},
             "register": {"image": "registry/register@sha256:" + "d" * 64, "build": BUILD},
             "readings": [reading(RAW, "prepare"), reading(CURATED, "train")],
-            "membership": made.membership.model_dump(exclude_none=True)
-            if made.membership
-            else {"path": "none", "size": 0, "sha256": "0" * 64},
+            "membership": listed,
             "ledger": {"number": 0, "sha256": "0" * 64},
         }
     )
+
+
+def _execution(arn: str, state: dict[str, Any]) -> dict[str, Any]:
+    definition = state["definition"]
+    defaults = {
+        each["Name"]: str(each["DefaultValue"])
+        for each in canonical.loads(definition.encode())["Parameters"]
+        if "DefaultValue" in each
+    }
+    return {
+        "arn": arn,
+        "pipeline_arn": state["pipeline_arn"],
+        "definition_sha256": hashlib.sha256(definition.encode()).hexdigest(),
+        "started_at": "2026-11-22T05:00:00Z",
+        "parameters": defaults | state["parameters"],
+        "started_by": {"arn": state["created_by"]["IamIdentity"]["Arn"]},
+    }
+
+
+def _prepare(run: dict[str, Any], made: Prepared) -> dict[str, Any]:
+    return {
+        "job_run_arn": run["arn"],
+        "role_arn": run["executionRole"],
+        "entry_point": run["jobDriver"]["sparkSubmit"]["entryPoint"],
+        "release_label": run["releaseLabel"],
+        "manifest_sha256": made.sha256,
+        "image": run["imageConfiguration"]["imageUri"],
+        "spark_version": "4.0.0",
+        "build": BUILD,
+        "billed": {"seconds": 60},
+    }
+
+
+def _train(job: dict[str, Any], train: Trained) -> dict[str, Any]:
+    return {
+        "job_arn": job["TrainingJobArn"],
+        "role_arn": job["RoleArn"],
+        "image": job["AlgorithmSpecification"]["TrainingImage"],
+        "instance_type": "ml.g5.16xlarge",
+        "instance_count": 1,
+        "started_at": "2026-11-22T05:00:00Z",
+        "ended_at": "2026-11-22T05:01:40Z",
+        "hyperparameters": job["HyperParameters"],
+        "manifest_sha256": train.sha256,
+        "build": BUILD,
+        "billed": {"seconds": 90},
+    }
+
+
+def _artifact(facts: dict[str, Any], train: Trained, uri: str) -> dict[str, Any]:
+    manifest, archive = train.to_bytes(), facts["archive"]
+    own = FileEntry(
+        path="manifest.json", size=len(manifest), sha256=hashlib.sha256(manifest).hexdigest()
+    )
+    return {
+        "uri": uri,
+        "version_id": facts["version_id"],
+        "size": len(archive),
+        "sha256": hashlib.sha256(archive).hexdigest(),
+        "files": dumped(sorted([*train.files, own], key=lambda each: each.path)),
+    }
 
 
 def statement(written: Record, content: bytes) -> bytes:

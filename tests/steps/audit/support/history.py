@@ -1,7 +1,6 @@
 """Make what one governed run leaves behind: tables, evidence, archive, version, lineage, ledger."""
 
 import hashlib
-import itertools
 import json
 import secrets
 from collections.abc import Mapping
@@ -9,13 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steps.governance import canonical
-from steps.governance.document import FileEntry
 from steps.governance.envelope import IN_TOTO
-from steps.governance.lineage import Job, Lineage, job, label, model_version, table
 from steps.governance.manifest import Prepared, Trained
-from steps.governance.names import UcName, metadata_name
-from steps.governance.record import Record, effect_key
+from steps.governance.record import LedgerHead, Record
 from tests.steps.audit.support.documents import prepared, record, statement, trained
+from tests.steps.audit.support.tables import CURATED_ROOT, commit, drawn, entry_of
 from tests.steps.audit.support.world import Entry, World
 from tests.steps.register.support import archives
 from tests.steps.register.support.execution_state import (
@@ -27,14 +24,12 @@ from tests.steps.register.support.register_environment import (
     ACCOUNT,
     ARTIFACTS,
     CURATED,
-    EVIDENCE,
     GOVERNED,
     PIPELINE,
     RAW,
     REGION,
 )
 
-RAW_ROOT, CURATED_ROOT = "raw/filings", "curated/risk_factor_examples"
 BASE = "base-models/tiny/" + "0" * 40
 
 
@@ -47,28 +42,8 @@ class Options:
     status: str = "Succeeded"
     members: dict[str, bytes] | None = None  # what is stored in the archive, if not what is claimed
     archive: bytes | None = None  # the stored archive, if not the claimed one
+    until: str = "alias"  # the last thing that Register did: version, record, ledger, tags, alias
     false: Mapping[str, Any] = field(default_factory=dict)  # claims of the record, by dotted path
-
-
-def entry_of(content: bytes, path: str) -> FileEntry:
-    """The entry of a file with this content."""
-    return FileEntry(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())
-
-
-def new_raw_version(world: World) -> list[FileEntry]:
-    """Replace the raw table's rows in one commit; return its files."""
-    number = world.versions_of_raw
-    world.versions_of_raw += 1
-    files = {f"part-{number}-{each}.parquet": secrets.token_bytes(300) for each in range(2)}
-    for path, content in files.items():
-        world.put(f"{RAW_ROOT}/{path}", content, GOVERNED)
-    removed = [
-        {"remove": {"path": f"part-{number - 1}-{each}.parquet", "dataChange": True}}
-        for each in range(2)
-    ]
-    entries = [entry_of(content, path) for path, content in files.items()]
-    _commit(world, RAW_ROOT, number, entries, extra=removed if number else [])
-    return entries
 
 
 def new_base_model(world: World) -> None:
@@ -99,10 +74,10 @@ def register(world: World, model: str, options: Options | None = None) -> Entry:
     """Make one whole registration."""
     options = options or Options()
     arn = execution_arn()
-    made = _prepare(world, arn, options)
-    train, archive, version_id = _train(world, arn, made, options)
+    made = prepare(world, arn, options)
+    train, archive, version_id = tune(world, arn, made, options)
     _describe(world, arn, model, train, options)
-    version, location = _version(world, model, arn, train, version_id)
+    version, location = _version(world, model, arn, train, version_id=version_id, options=options)
     facts = {"arn": arn, "model": model, "version": version, "alias": options.alias}
     written = record(
         facts | {"version_id": version_id, "archive": archive},
@@ -110,7 +85,7 @@ def register(world: World, model: str, options: Options | None = None) -> Entry:
         train,
         world.environment.stub.executions[arn],
     )
-    written = _lineage(world, written)
+    written = drawn(world, written)
     entry = Entry(
         arn=arn,
         record=written,
@@ -125,7 +100,8 @@ def register(world: World, model: str, options: Options | None = None) -> Entry:
     return entry
 
 
-def _prepare(world: World, arn: str, options: Options) -> Prepared:
+def prepare(world: World, arn: str, options: Options) -> Prepared:
+    """What Prepare leaves behind: a commit, the list of filings and the manifest."""
     raw = world.raw_files
     partition = f"execution_id={arn[-12:]}"
     files = []
@@ -136,7 +112,7 @@ def _prepare(world: World, arn: str, options: Options) -> Prepared:
         files.append(entry_of(content, path))
     number = world.commits
     world.commits += 1
-    _commit(world, CURATED_ROOT, number, files, arn=arn)
+    commit(world, CURATED_ROOT, number, files, arn=arn)
     membership = secrets.token_bytes(100)
     listed = entry_of(membership, f"membership-{hashlib.sha256(membership).hexdigest()}.parquet")
     made = prepared(
@@ -169,7 +145,8 @@ def _tables(world: World, curated_version: int, partition: str) -> dict[str, dic
     }
 
 
-def _train(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trained, bytes, str]:
+def tune(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trained, bytes, str]:
+    """What Train leaves behind: its manifest, and the archive with its version id."""
     files = archives.adapter_files()
     base = world.base_files
     train = trained(arn, made, archives.entries(files), base, options.first_version)
@@ -203,98 +180,87 @@ def _describe(world: World, arn: str, model: str, train: Trained, options: Optio
 
 
 def _version(
-    world: World, model: str, arn: str, train: Trained, version_id: str
+    world: World, model: str, arn: str, train: Trained, *, version_id: str, options: Options
 ) -> tuple[int, str]:
     source = f"s3://{ARTIFACTS}/executions/{arn[-12:]}/output/model.tar.gz?versionId={version_id}"
-    made = world.registry("model-versions/create", {"name": model, "source": source})
+    made = world.registry(
+        "model-versions/create",
+        {"name": model, "source": source, "tags": [{"key": "execution_arn", "value": arn}]},
+    )
     number = int(made["model_version"]["version"])
     location = str(made["model_version"]["storage_location"])
     prefix = location.removeprefix(f"s3://{GOVERNED}/")
     files = archives.adapter_files() | {"manifest.json": train.to_bytes()}
     for name, content in files.items():
         world.put(f"{prefix}/artifacts/adapter/{name}", content, GOVERNED)
+    signature = model_signature(world, files)
+    if not options.first_version:
+        world.put(f"{prefix}/artifacts/model.sig", signature, GOVERNED)
+        world.put(f"executions/{arn[-12:]}/register/model.sig", signature)
     for name in ("MLmodel", "serving.py", "artifacts/base_model.json"):
         world.put(f"{prefix}/{name}", b"{}", GOVERNED)
     world.uc("PATCH", f"models/{model}/versions/{number}/finalize")
     return number, location
 
 
-def _lineage(world: World, written: Record) -> Record:
-    admin = world.environment.admin()
-    from steps.governance.identity import Workspace
-
-    lineage = Lineage(Workspace(world.environment.host, "admin", admin))
-    prepare = metadata_name(written.prepare.job_run_arn)
-    train = metadata_name(written.train.job_arn)
-    run = {"execution_id": written.execution.arn[-12:]}
-    lineage.ensure_node(
-        Job(
-            prepare,
-            "EMR Serverless job run",
-            run
-            | {
-                "manifest_sha256": written.prepare.manifest_sha256,
-                "raw_version": str(written.raw.version),
-            },
-        )
-    )
-    lineage.ensure_node(
-        Job(
-            train,
-            "SageMaker training job",
-            run
-            | {
-                "manifest_sha256": written.train.manifest_sha256,
-                "curated_version": str(written.curated.version),
-            },
-        )
-    )
-    path = [
-        table(UcName.parse(RAW)),
-        job(prepare),
-        table(UcName.parse(CURATED)),
-        job(train),
-        model_version(UcName.parse(written.model.name), written.model.version),
-    ]
-    pairs = list(itertools.pairwise(path))
-    for source, target in pairs:
-        lineage.ensure_edge(source, target)
-    drawn = {
-        "nodes": [f"job:{prepare}", f"job:{train}"],
-        "edges": [(label(source), label(target)) for source, target in pairs],
-    }
-    return written.model_copy(update={"lineage": type(written.lineage).model_validate(drawn)})
+_ORDER = ("version", "record", "ledger", "tags", "alias")
 
 
 def _publish(world: World, entry: Entry, options: Options) -> None:
-    """Write the record, sign it, append to the ledger, set tags and alias."""
-    if not options.first_version:
-        head = {"number": world.numbers, "sha256": world.head}
-        from steps.governance.record import LedgerHead
-
-        entry.record = entry.record.model_copy(update={"ledger": LedgerHead(**head)})
-    else:
+    """Write the record, sign it, append to the ledger, set tags and alias; or stop before."""
+    if options.first_version:
         entry.record = first_version(entry.record)
+    else:
+        head = LedgerHead(number=world.numbers, sha256=world.head)
+        entry.record = entry.record.model_copy(update={"ledger": head})
     if options.false:
         entry.record = falsified(entry.record, options.false)
-    content = entry.record.to_bytes()
-    model = entry.record.model
+    finish(world, entry, options, after="version")
+
+
+def finish(world: World, entry: Entry, options: Options, *, after: str) -> None:
+    """Do what Register does after one of its effects, until the last one of the options."""
+    content, model = entry.record.to_bytes(), entry.record.model
+    for effect in _ORDER[_ORDER.index(after) + 1 : _ORDER.index(options.until) + 1]:
+        if effect == "record":
+            _write(world, entry, content)
+        elif effect == "ledger" and not options.first_version:
+            key = entry.key("register/record.json")
+            entry.published = world.append("registration", key, content, world.signing)
+        elif effect == "tags":
+            for name, value in tags(entry.record, content).items():
+                world.tag(entry, name, value)
+            if entry.published:
+                world.tag(entry, "ledger_entry", entry.published)
+        elif effect == "alias":
+            world.set_alias(model.name, model.alias, model.version)
+
+
+def model_signature(world: World, files: Mapping[str, bytes]) -> bytes:
+    """The OpenSSF signature of the adapter's files."""
+    listed = sorted(archives.entries(dict(files)), key=lambda each: each.path)
+    whole = hashlib.sha256(b"".join(bytes.fromhex(each.sha256) for each in listed)).hexdigest()
+    resources = [
+        {"name": each.path, "algorithm": "sha256", "digest": each.sha256} for each in listed
+    ]
+    payload = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "adapter", "digest": {"sha256": whole}}],
+        "predicateType": "https://model_signing/signature/v1.0",
+        "predicate": {"resources": resources},
+    }
+    envelope = world.signing.envelope(canonical.dumps(payload), IN_TOTO)
+    return canonical.dumps({"dsseEnvelope": canonical.loads(envelope)})
+
+
+def _write(world: World, entry: Entry, content: bytes) -> None:
     artifact = entry.record.artifact
     pinned = {"uri": artifact.uri, "version_id": artifact.version_id, "size": artifact.size}
-    world.put(
-        entry.key("register/artifact.json"),
-        json.dumps(pinned, sort_keys=True, separators=(",", ":")).encode(),
-    )
+    world.put(entry.key("register/artifact.json"), canonical.dumps(pinned))
     world.put(entry.key("register/record.json"), content)
-    if not options.first_version:
+    if entry.record.ledger is not None:
         signed = world.signing.envelope(statement(entry.record, content), IN_TOTO)
         world.put(entry.key("register/record.dsse.json"), signed)
-        document = entry.key("register/record.json")
-        published = world.append("registration", document, content, world.signing)
-        world.tag(entry, "ledger_entry", published)
-    for name, value in tags(entry.record, content).items():
-        world.tag(entry, name, value)
-    world.set_alias(model.name, options.alias, model.version)
 
 
 def falsified(written: Record, claims: Mapping[str, Any]) -> Record:
@@ -338,57 +304,3 @@ def first_version(written: Record) -> Record:
     return Record.from_bytes(
         json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), origin="test"
     )
-
-
-def _commit(
-    world: World,
-    root: str,
-    number: int,
-    files: list[FileEntry],
-    *,
-    arn: str | None = None,
-    extra: list[dict[str, Any]] | None = None,
-) -> None:
-    """Write one commit of a Delta log by hand."""
-    columns = ["execution_id", "text"] if arn else ["text"]
-    fields = [
-        {"name": name, "type": "string", "nullable": True, "metadata": {}} for name in columns
-    ]
-    partition = {"execution_id": arn[-12:]} if arn else {}
-    info: dict[str, Any] = {"timestamp": 1795860000000, "operation": "WRITE"}
-    actions: list[dict[str, Any]] = [{"commitInfo": info | ({"execution_arn": arn} if arn else {})}]
-    if number == 0:
-        actions += [
-            {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
-            {
-                "metaData": {
-                    "id": "0" * 8,
-                    "format": {"provider": "parquet", "options": {}},
-                    "schemaString": json.dumps({"type": "struct", "fields": fields}),
-                    "partitionColumns": list(partition),
-                    "configuration": {},
-                }
-            },
-        ]
-    actions += [
-        {
-            "add": {
-                "path": each.path,
-                "partitionValues": partition,
-                "size": each.size,
-                "modificationTime": 1795860000000,
-                "dataChange": True,
-            }
-        }
-        for each in files
-    ]
-    text = "\n".join(json.dumps(action) for action in [*actions, *(extra or [])])
-    world.put(f"{root}/_delta_log/{number:020d}.json", text.encode(), GOVERNED)
-
-
-def effect(arn: str, archive: bytes) -> str:
-    """The key of a registration."""
-    return effect_key(arn, "register", hashlib.sha256(archive).hexdigest())
-
-
-__all__ = ["EVIDENCE", "Options", "register"]

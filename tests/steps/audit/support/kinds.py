@@ -132,6 +132,7 @@ _REGISTRY_FILES = [
     for name, path in (
         ("weights", "artifacts/adapter/adapter_model.safetensors"),
         ("tokenizer", "artifacts/adapter/tokenizer.json"),
+        ("signature", "artifacts/model.sig"),
     )
     for what, change in (("one bit", flipped), ("deleted", None))
 ]
@@ -213,6 +214,7 @@ _DOCUMENTS = [
     *_document("Prepare's manifest", "prepare.manifest", "prepare/manifest.json"),
     *_document("Train's manifest", "train.manifest", "train/{job}/manifest.json"),
     *_document("membership", "membership.digest", "prepare/membership-{membership}.parquet"),
+    *_document("model signature", "model.signature", "register/model.sig"),
     *_document("pinned object", "artifact.pin", "register/artifact.json"),
     Tamper(
         "record: written twice",

@@ -9,6 +9,7 @@ from typing import Any
 from steps.governance import ledger
 from steps.governance.approval import PAYLOAD_TYPE
 from steps.governance.envelope import IN_TOTO, Envelope
+from tests.steps.audit.support.history import register
 from tests.steps.audit.support.tampering import (
     Applied,
     Change,
@@ -29,11 +30,20 @@ def _entry(number: int, change: Change | None) -> Apply:
 
 
 def _last(change: Callable[[World, bytes], bytes] | None) -> Apply:
+    """Another entry in place of the last approval or revocation."""
+
     def apply(world: World, entry: Entry) -> Applied:
-        key = f"ledger/{ledger.name(world.numbers)}"
+        key = f"ledger/{ledger.name(world.decided)}"
         return replaced(world, key, None if change is None else lambda old: change(world, old))
 
     return apply
+
+
+@contextmanager
+def _tail_deleted(world: World, entry: Entry) -> Iterator[dict[str, Any]]:
+    made = register(world, "edgar.models.false")
+    with replaced(world, f"ledger/{ledger.name(world.numbers)}", None):
+        yield {"target": made.target}
 
 
 def _resigned(signer: str, **fields: Any) -> Callable[[World, bytes], bytes]:
@@ -163,6 +173,7 @@ LEDGER: list[Tamper] = [
     Tamper("ledger: own entry deleted, tag", "ledger.published", _entry(2, None)),
     Tamper("ledger: truncated entry", "ledger.chain", _entry(2, truncated)),
     Tamper("ledger: one bit", "ledger.signature", _entry(2, flipped)),
+    Tamper("ledger: a blank at the end", "ledger.chain", _last(lambda _, old: old + b" ")),
     Tamper("ledger: no JSON", "ledger.signature", _entry(2, lambda _: b"\x00")),
     Tamper(
         "ledger: an entry written twice",
@@ -199,7 +210,8 @@ LEDGER: list[Tamper] = [
             )
         ),
     ),
-    Tamper("ledger: the last entry deleted", "approval.documents", _last(None)),
+    Tamper("ledger: a decision deleted", "approval.documents", _last(None)),
+    Tamper("ledger: the last entry deleted", "records.complete", _tail_deleted),
     Tamper(
         "envelope: signed by an unknown key",
         "record.signature",
@@ -230,7 +242,9 @@ LEDGER: list[Tamper] = [
         _envelope(_statement(subject=[{"name": "x", "digest": {"sha256": _ZEROS}}])),
     ),
     Tamper("approval: deleted", "ledger.documents", _approval(None)),
-    Tamper("approval: deleted, alias", "alias.approval", _approval(None)),
+    Tamper(
+        "approval: a blank at the end", "approval.documents", _approval(lambda _, old: old + b" ")
+    ),
     Tamper("approval: truncated", "approval.documents", _approval(lambda _, old: truncated(old))),
     Tamper("approval: an unknown key", "approval.documents", _approval(_approval_resigned(""))),
     Tamper(

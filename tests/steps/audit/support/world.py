@@ -11,7 +11,7 @@ EMR Serverless. Signatures are made with keys of this process.
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,13 +31,13 @@ from steps.governance.document import FileEntry
 from steps.governance.envelope import Envelope, Signature, signed_bytes
 from steps.governance.identity import connect
 from steps.governance.record import Record
+from tests.steps.register.support.policies import allow
 from tests.steps.register.support.register_environment import (
     EVIDENCE,
     GOVERNED,
     PIPELINE,
     REGION,
     RegisterEnvironment,
-    _allow,
     _user,
 )
 
@@ -77,6 +77,7 @@ class Entry:
     raw_paths: list[str]
     curated_paths: list[str]
     base_prefix: str
+    published: str = ""  # the ledger's entry, as the version's tag has it
 
     @property
     def target(self) -> Target:
@@ -96,6 +97,7 @@ class World:
     entries: list[Entry] = field(default_factory=list)
     numbers: int = 0  # of the ledger
     head: str = ledger.FIRST_PREVIOUS
+    decided: int = 0  # the number of the last approval or revocation
     auditor: dict[str, str] = field(default_factory=dict, repr=False)
     versions_of_raw: int = 0
     commits: int = 0
@@ -147,7 +149,12 @@ class World:
         listed = [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
         for each in listed:
             if each["Key"] == key:
-                self.s3.delete_object(Bucket=bucket, Key=key, VersionId=each["VersionId"])
+                self.s3.delete_object(
+                    Bucket=bucket,
+                    Key=key,
+                    VersionId=each["VersionId"],
+                    BypassGovernanceRetention=True,
+                )
 
     def replace(self, key: str, content: bytes, bucket: str = EVIDENCE) -> None:
         """Replace a key without a trace in its versions."""
@@ -194,12 +201,13 @@ class World:
             group="model-approvers",
             reason="the loss is lower",
             decided_at="2026-11-28T11:00:00Z",
-            replaced_version=held.get(alias),
+            replaced_version=held.get(f"{alias} before" if revoke else alias),
         )
         key = f"{prefix}/{listed['KeyCount'] + 1}.json"
         content = self.approving.envelope(approval.to_bytes(), PAYLOAD_TYPE)
         self.put(key, content)
         self.append("revocation" if revoke else "approval", key, content, self.approving)
+        self.decided = self.numbers
         if revoke:
             before = held.pop(f"{alias} before", None)
             held.pop(alias, None)
@@ -208,6 +216,7 @@ class World:
             else:
                 self.set_alias(model.name, alias, before)
         else:
+            held.pop(f"{alias} before", None)
             if alias in held:
                 held[f"{alias} before"] = held[alias]
             self.set_alias(model.name, alias, model.version)
@@ -220,6 +229,17 @@ class World:
     def unset_alias(self, model: str, alias: str) -> None:
         self.held.setdefault(model, {}).pop(alias, None)
         self.uc("DELETE", f"models/{model}/aliases/{alias}")
+
+    def new_model(self, name: str) -> None:
+        """Create a model if it does not exist."""
+        catalog, schema, short = name.split(".")
+        known = self.uc("GET", f"models?catalog_name={catalog}&schema_name={schema}")
+        if short not in [each["name"] for each in known.get("registered_models", [])]:
+            self.uc(
+                "POST",
+                "models",
+                {"catalog_name": catalog, "schema_name": schema, "name": short},
+            )
 
     def uc(self, method: str, path: str, body: Any = None) -> Any:
         return self.environment.admin().api_client.do(
@@ -288,24 +308,19 @@ def prepared_world(environment: RegisterEnvironment) -> World:
 def auditor_rights() -> list[dict[str, Any]]:
     """The rights of the auditor role in conf/infrastructure."""
     return [
-        _allow(["secretsmanager:GetSecretValue"], "*"),
-        _allow(
+        allow(["secretsmanager:GetSecretValue"], "*"),
+        allow(
             ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention"],
             f"arn:aws:s3:::{EVIDENCE}/*",
             "arn:aws:s3:::gf-artifacts/*",
         ),
-        _allow(
+        allow(
             ["s3:ListBucket", "s3:ListBucketVersions"],
             f"arn:aws:s3:::{EVIDENCE}",
             "arn:aws:s3:::gf-artifacts",
         ),
-        _allow(
+        allow(
             ["s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning"],
             f"arn:aws:s3:::{EVIDENCE}",
         ),
     ]
-
-
-def with_record(entry: Entry, record: Record) -> Entry:
-    """The entry with another record."""
-    return replace(entry, record=record)
