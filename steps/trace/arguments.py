@@ -98,7 +98,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         )
     return Arguments(
         **values,
-        **{name: read.get(name) for name in _REGISTRY},
+        databricks_host=read.get("databricks_host"),
+        databricks_secret_id=read.get("databricks_secret_id"),
         index=given.index or default_index(),
         rebuild=given.rebuild,
         offline=given.offline,
