@@ -50,6 +50,11 @@ def evidence(config: Config) -> str:
     return f"s3://{config.storage.evidence_bucket}/executions"
 
 
+def ledger(config: Config) -> str:
+    """The prefix of the ledger's entries: one for each record and each approval."""
+    return f"s3://{config.storage.evidence_bucket}/ledger"
+
+
 def of_execution(uri: str, execution_id: str) -> str:
     """Return the URI for one execution."""
     return uri.replace(EXECUTION, execution_id)

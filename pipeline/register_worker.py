@@ -13,6 +13,8 @@ def arguments(config: Config) -> list[str]:
         "--databricks-secret-id": config.register.databricks_secret_id,
         "--evidence-uri": layout.evidence(config),
         "--image": config.register.image,
+        "--signing-key-arn": config.evidence.signing_key_arn,
+        "--ledger-uri": layout.ledger(config),
         "--region": config.aws.region,
     }
     return [word for pair in settings.items() for word in pair]

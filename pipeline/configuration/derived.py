@@ -42,6 +42,7 @@ _RULES = {
     "register.databricks_secret_id": _SECRET + "register",
     "evidence.signing_key_arn": _ALIAS + "register",
     "evidence.approval_key_arn": _ALIAS + "approval",
+    "evidence.approver_secret_id": _SECRET + "approver",
 }
 _STEPS = ("prepare", "train", "register")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

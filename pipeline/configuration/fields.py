@@ -132,6 +132,7 @@ PLACEHOLDER_KEY = f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'A' * 86}=="
 GroupName = Annotated[
     str, _text(r"[A-Za-z0-9][A-Za-z0-9 _.@-]{0,254}", "the name of a group of the workspace")
 ]
+TagName = Annotated[str, _text(r"[A-Za-z0-9_-]{1,127}", "the name of a model version's tag")]
 Bucket = Annotated[
     str,
     Field(

@@ -21,6 +21,7 @@ from steps.governance.errors import (
 )
 from steps.governance.files import split_s3_uri
 
+JSON = "application/json"
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
 _DENIED = {"AccessDenied", "403"}
@@ -56,7 +57,7 @@ class Evidence:
             )
         return content
 
-    def write_once(self, uri: str, content: bytes) -> None:
+    def write_once(self, uri: str, content: bytes, *, content_type: str = JSON) -> None:
         """Write the document, or confirm that exactly these bytes are stored already.
 
         Raises:
@@ -65,19 +66,14 @@ class Evidence:
             GovernanceError: the document is larger than `read` takes; nothing was written.
         """
         bucket, key = split_s3_uri(uri)
-        if len(content) > _MAX_BYTES:
-            raise GovernanceError(
-                f"{uri} would not be an evidence document",
-                expected=f"at most {_MAX_BYTES} bytes",
-                got=f"{len(content)} bytes",
-            )
+        require_size(uri, content)
         try:
             self._s3.put_object(
                 Bucket=bucket,
                 Key=key,
                 Body=content,
                 IfNoneMatch="*",
-                ContentType="application/json",
+                ContentType=content_type,
                 ChecksumAlgorithm="SHA256",
             )
         except ClientError as error:
@@ -95,6 +91,20 @@ class Evidence:
                 got="different bytes",
                 do="start a new execution; evidence is never overwritten",
             )
+
+
+def require_size(uri: str, content: bytes) -> None:
+    """Require that `read` will take the document.
+
+    Raises:
+        GovernanceError: it is too large.
+    """
+    if len(content) > _MAX_BYTES:
+        raise GovernanceError(
+            f"{uri} would not be an evidence document",
+            expected=f"at most {_MAX_BYTES} bytes",
+            got=f"{len(content)} bytes",
+        )
 
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:

@@ -22,7 +22,7 @@ from steps.governance.names import UcName
 from steps.prepare.schemas import TableSchema
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 # Of the curated table: about 40 MB of examples, which one task holds in memory.
 ROWS_PER_FILE = 20_000
@@ -113,6 +113,10 @@ class Commit:
 class DeltaStore(Protocol):
     """Reading at a version, and one commit per execution."""
 
+    @property
+    def spark(self) -> "SparkSession":
+        """The session whose tasks read and write."""
+
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """Compare an existing table with what Prepare writes, before anything is read or staged.
 
@@ -161,6 +165,12 @@ class DeltaStore(Protocol):
 
         Raises:
             GovernanceError: the table uses Delta features that would be read wrongly.
+        """
+
+    def files(self, place: Place, version: int) -> list[str]:
+        """Return every file that the rows of that version come from, as a path below the table.
+
+        Data files are as in the log; the files of deletion vectors belong to them.
         """
 
     def require_files(self, place: Place, version: int) -> None:

@@ -16,12 +16,20 @@ from deltalake import DeltaTable
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
-from steps.prepare import data_files, declarations, raw_rows, row_rules, tiny_files
+from steps.prepare import (
+    data_files,
+    declarations,
+    raw_rows,
+    row_rules,
+    tiny_files,
+    vector_files,
+)
 from steps.prepare.delta_io import ROWS_PER_FILE, Commit, Content, Place, Rule, user_metadata
 from steps.prepare.delta_log import commit, commit_of, earlier
 from steps.prepare.delta_tables import existing, opened, paths, storage
 from steps.prepare.readable import (
     Version,
+    below_table,
     by_scan,
     require_every_file,
     require_files,
@@ -44,6 +52,11 @@ class DeltaRsStore:
 
     def __init__(self, spark: "SparkSession") -> None:
         self._spark = spark
+
+    @property
+    def spark(self) -> "SparkSession":
+        """See `DeltaStore`."""
+        return self._spark
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """See `DeltaStore`."""
@@ -112,6 +125,14 @@ class DeltaRsStore:
                 return self._map(len(groups), tiny_files.given(streams), _text_ddl(columns))
         task = raw_rows.reading(place.location, options, files, groups, columns)
         return self._map(len(groups), task, _text_ddl(columns))
+
+    def files(self, place: Place, version: int) -> list[str]:
+        """See `DeltaStore`."""
+        table = opened(place, version)
+        vectors = vector_files.FEATURE in (table.protocol().reader_features or ())
+        return below_table(place, paths(table)) + (
+            vector_files.of(place, version) if vectors else []
+        )
 
     def require_files(self, place: Place, version: int) -> None:
         """See `DeltaStore`."""

@@ -50,6 +50,7 @@ SCHEMA = pa.schema(
                 "source_filing",
                 "filing_id",
                 "section_sha256",
+                "raw_sha256",
                 "system",
                 "prompt",
                 "completion",
@@ -60,7 +61,7 @@ SCHEMA = pa.schema(
 )
 _OF_THE_FILING = (
     "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing",
-    "filing_id", "section_sha256",
+    "filing_id", "section_sha256", "raw_sha256",
 )  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")

@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("filing_id", pa.string()),  # null for a rejected filing
         ("section_sha256", pa.string()),  # the same for upper and lower case
         ("exact_sha256", pa.string()),
+        ("raw_sha256", pa.string()),  # of the section's text as it was read; null: none
         # The later items that the section ran on into, in words; null: none.
         ("left_out", pa.string()),
         ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
@@ -124,13 +125,15 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
     quarterly = pl.col("filing_type").str.contains(_QUARTERLY)
     text = pl.when(quarterly).then("part_2_item_1a").otherwise("item_1a")
     found = fault()
-    return fields.with_columns(_section(fields.select(text).to_series())).select(
+    section = fields.select(text).to_series()
+    return fields.with_columns(_section(section)).select(
         short("company"),
         short("filing_type"),
         "text",
         "left_out",
         filing_date=pl.coalesce("filing_date_day", short("filing_date")),
         source_filing=short("filename"),
+        raw_sha256=sha256(section),
         cik=short("cik").str.zfill(10),
         sic=pl.when(pl.col("sic").str.contains(SIC)).then(pl.col("sic").str.zfill(4)),
         accession=accession(),

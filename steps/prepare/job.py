@@ -10,20 +10,22 @@ may run the job again, or twice at once, for one execution.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from steps.governance import builds, granted, membership
 from steps.governance.catalog import Catalog
 from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion
 from steps.governance.names import UcName
-from steps.prepare import judge, places
+from steps.governance.reading import Build
+from steps.prepare import judge, members, places, raw_files
 from steps.prepare.arguments import LATEST, Arguments
 from steps.prepare.columns import Columns, chosen
 from steps.prepare.delta_io import DeltaStore, Place
-from steps.prepare.plan import plan, rejected_content
-from steps.prepare.record import Tables, manifest
+from steps.prepare.plan import Plan, plan, rejected_content
+from steps.prepare.record import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.session import translated
 from steps.prepare.split import FEWEST_COMPANIES
@@ -43,6 +45,7 @@ class Job:
     catalog: Catalog
     store: DeltaStore
     evidence: Evidence
+    build: Build = field(default_factory=builds.of_this_image)
 
     def run(self) -> Prepared:
         """Run the whole job and return its manifest.
@@ -74,21 +77,18 @@ class Job:
     ) -> Prepared:
         """Read the raw rows, and write the rejected rows, the examples and the manifest."""
         curated, rejected = targets
+        reading = self.catalog.reading(raw.standing, raw.access)
+        before = raw_files.hashed(self.store.spark, raw, self.store.files(raw, version))
         rows = judge.judged(self._read(raw, version, columns))
         found = self._survey(raw, version, rows)
         if len(found.companies) < FEWEST_COMPANIES:
             raise self._too_few(found, self._append_rejected(rows, rejected, found, version))
         planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
-        log.info("counts %s", planned.counts.model_dump_json())
-        for fault, filings in (planned.counts.ignored_fields or {}).items():
-            log.warning("a field of %d kept filings is ignored: %s", filings, fault)
+        _log_counts(planned)
+        filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
+        listed = members.listed(filings, self.arguments.manifest_uri)
 
-        examples = judge.curated(
-            rows,
-            execution_id=self.arguments.execution_id,
-            bound=planned.bound,
-            seed=self.arguments.seed,
-        )
+        examples = self._examples(rows, planned)
         # Else the rejected rows would be committed alone
         self.store.check_rows(examples, curated, EXAMPLES)
         rejected_version = self._append_rejected(rows, rejected, found, version)
@@ -97,10 +97,24 @@ class Job:
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
         rejects = RejectedVersion(table=str(rejected.name), version=rejected_version)
+        origin = Origin(
+            raw_files.unchanged(self.store.spark, raw, before),
+            reading.model_copy(update={"credential": granted.vended(raw.access)}),
+            self.build,
+            self.store.spark.version,
+        )
         tables = Tables(raw.standing, table, rejects)
-        record = manifest(planned, commit, tables, principal=self.catalog.principal)
-        self.evidence.write_once(self.arguments.manifest_uri, record.to_bytes())
-        log.info("%s version %d, manifest %s", table.name, commit.version, record.sha256)
+        return self._published(
+            listed, manifest(planned, commit, tables, origin, membership=listed.entry)
+        )
+
+    def _published(self, listed: members.Listed, record: Prepared) -> Prepared:
+        """Write the list of filings, then the manifest that names it."""
+        self.evidence.write_once(listed.uri, listed.content, content_type=membership.MEDIA_TYPE)
+        record = published(self.evidence, self.arguments.manifest_uri, record)
+        log.info(
+            "%s version %d, manifest %s", record.target.table, record.target.version, record.sha256
+        )
         return record
 
     @contextmanager
@@ -148,6 +162,14 @@ class Job:
             log.warning("rejected %s", found.explained())
         return found
 
+    def _examples(self, rows: "DataFrame", planned: Plan) -> "DataFrame":
+        return judge.curated(
+            rows,
+            execution_id=self.arguments.execution_id,
+            bound=planned.bound,
+            seed=self.arguments.seed,
+        )
+
     def _append_rejected(
         self, rows: "DataFrame", rejected: Place, found: Survey, version: int
     ) -> int:
@@ -179,3 +201,9 @@ class Job:
             f"{self.arguments.execution_id})"
         )
         return f"see the rejected rows in {where}; "
+
+
+def _log_counts(planned: Plan) -> None:
+    log.info("counts %s", planned.counts.model_dump_json())
+    for fault, filings in (planned.counts.ignored_fields or {}).items():
+        log.warning("a field of %d kept filings is ignored: %s", filings, fault)

@@ -9,7 +9,7 @@ read of the newest version costs no request.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -43,6 +43,11 @@ def below(location: str, path: str) -> str | None:
         return path
     root, whole = (_URI.sub("", text, count=1) for text in (location.rstrip("/") + "/", path))
     return whole.removeprefix(root) if whole.startswith(root) else None
+
+
+def below_table(place: Place, paths: Iterable[str]) -> list[str]:
+    """Return the paths below the table's location, without those elsewhere; sorted."""
+    return sorted(filter(None, (below(place.location, path) for path in paths)))
 
 
 def require_own_files(place: Place, paths: Sequence[str] | frozenset[str]) -> None:
@@ -145,7 +150,7 @@ def _gone(place: Place, wanted: frozenset[str]) -> list[str]:
     """Return the files that the storage no longer has."""
     from pyarrow.fs import FileType
 
-    paths = sorted(filter(None, (below(place.location, path) for path in wanted)))
+    paths = below_table(place, wanted)
     if not paths:
         return []
     files = data_files.file_system(place.location, place.access.storage_options())

@@ -1,14 +1,25 @@
-"""Prepare's manifest (`steps.governance.manifest.Prepared`); a repetition gives the same bytes."""
+"""Prepare's manifest (`steps.governance.manifest.Prepared`), and its publication.
 
+A repetition gives the same manifest, except for `reading`: another attempt reads at another time,
+with another credential. So the first attempt's manifest is kept if all else is equal.
+"""
+
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from steps.governance.catalog import Table
+from steps.governance.document import FileEntry
+from steps.governance.errors import Conflict
+from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion, TableVersion
 from steps.governance.names import execution_id
+from steps.governance.reading import Build, Reading
 from steps.prepare.delta_io import Commit
 from steps.prepare.plan import Plan
 from steps.prepare.schemas import PARTITION
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,25 +31,36 @@ class Tables:
     rejected: RejectedVersion
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What the examples were made from and by: the raw bytes, who read them, and which code."""
+
+    raw_files: tuple[FileEntry, ...]
+    reading: Reading
+    build: Build
+    spark_version: str
+
+
 def manifest(
     planned: Plan,
     commit: Commit,
     tables: Tables,
+    origin: Origin,
     *,
-    principal: str,
+    membership: FileEntry,
 ) -> Prepared:
     """Return the manifest by which Train proves that it reads what this execution wrote.
 
-    `created_at` is the time of the commit, so that a repetition gives the same manifest.
+    `created_at` is the time of the commit, so that a repetition gives the same.
     """
     made = planned.curated.provenance
     return Prepared(
-        schema="governed-finetune/prepared/1",
+        schema="governed-finetune/prepared/2",
         execution_arn=made.execution_arn,
         created_at=datetime.fromtimestamp(commit.timestamp_ms / 1000, UTC).strftime(
             "%Y-%m-%dT%H:%M:%SZ"
         ),
-        principal=principal,
+        principal=origin.reading.principal,
         source=_at(tables.source, made.raw_version),
         target=_at(
             tables.target,
@@ -50,7 +72,29 @@ def manifest(
         schema_sha256=planned.curated.schema.sha256,
         template=made.template,
         counts=planned.counts,
+        raw_files=list(origin.raw_files),
+        membership=membership,
+        reading=origin.reading,
+        build=origin.build,
+        spark_version=origin.spark_version,
     )
+
+
+def published(evidence: Evidence, uri: str, record: Prepared) -> Prepared:
+    """Write the manifest, or return the one of an earlier attempt that differs in `reading` only.
+
+    Raises:
+        Conflict: an earlier attempt recorded something else.
+    """
+    try:
+        evidence.write_once(uri, record.to_bytes())
+    except Conflict:
+        first = Prepared.from_bytes(evidence.read(uri), origin=uri)
+        if first.model_copy(update={"reading": record.reading}) != record:
+            raise
+        log.info("an earlier attempt's manifest is kept: all but its reading is equal")
+        return first
+    return record
 
 
 def _at(table: Table, version: int, *, partition: str | None = None) -> TableVersion:

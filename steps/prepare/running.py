@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from steps.governance import builds
 from steps.governance.catalog import Catalog
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
@@ -22,6 +23,7 @@ def run(arguments: Arguments) -> Prepared:
 
     If Spark started, it is stopped at the end, also after an error.
     """
+    build = builds.of_this_image()
     with ThreadPoolExecutor(1) as background:
         starting = background.submit(session.start)
         try:
@@ -33,7 +35,7 @@ def run(arguments: Arguments) -> Prepared:
             catalog = Catalog(workspace)
             preconditions.check(arguments, workspace)
             store = _store(arguments.delta_engine, starting.result())
-            return Job(arguments, catalog, store, Evidence(arguments.region)).run()
+            return Job(arguments, catalog, store, Evidence(arguments.region), build).run()
         finally:
             if starting.exception() is None:  # waits for it
                 session.stop(starting.result())

@@ -6,7 +6,7 @@ may differ.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _GIVEN = {"execution_id", "split"}
 # The details of these reasons are the same for many filings and quote no filing.
 _DETAILED = (INVALID, NOT_UTF8)
+_FILING = ("filing_id", "raw_sha256")
+_SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accession number or digest
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Group:
     """The rows of one company with one kind and one reason; `reason` None means kept.
 
     `sha256` is the digest of the rows as their table will hold them. `remark` is the detail of an
-    invalid filing; of a kept filing, the optional fields that could not be used.
+    invalid filing; of a kept filing, the optional fields that could not be used. `filings` are
+    those that kept examples are from, with digest and count, as text (`members`).
     """
 
     kind: str
@@ -43,6 +46,16 @@ class Group:
     remark: str | None
     rows: int
     sha256: str
+    filings: tuple[str, ...] = ()
+
+    def members(self) -> Iterator[tuple[str, str, int]]:
+        """Yield of each filing with examples: its identity, the sha256 of its text, its examples.
+
+        Only a group of kept examples has such filings.
+        """
+        for filing in self.filings:
+            identity, sha256, rows = filing.split(_SEPARATOR)
+            yield identity, sha256, int(rows)
 
 
 @dataclass(frozen=True)
@@ -147,6 +160,11 @@ class Survey:
         ]
         return canonical.sha256(canonical.dumps({"rows": rows}))
 
+    @property
+    def giving(self) -> list[Group]:
+        """The groups of kept examples, one for each company."""
+        return self._of(EXAMPLE, kept=True)
+
     def _of(self, kind: str, *, kept: bool) -> list[Group]:
         return [
             group for group in self.groups if group.kind == kind and (group.reason is None) == kept
@@ -154,7 +172,11 @@ class Survey:
 
 
 def survey(rows: "DataFrame") -> Survey:
-    """Count and fingerprint the judged rows, in one Spark action that reads them once."""
+    """Count and fingerprint the judged rows, in one Spark action that reads them once.
+
+    The rows are grouped by filing first, then by company, on the executors. Only identities,
+    digests and counts come to the driver.
+    """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     kept_example = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
@@ -164,17 +186,25 @@ def survey(rows: "DataFrame") -> Survey:
     prints = F.when(kept_example, _fingerprint(EXAMPLES.names)).otherwise(
         _fingerprint(REJECTED.names)
     )
-    grouped = (
-        rows.select("kind", "cik", "reason", remark.alias("remark"), prints.alias("fingerprint"))
-        .groupBy("kind", "cik", "reason", "remark")
-        .agg(
-            F.count(F.lit(1)).alias("rows"),
-            F.sha2(F.array_join(F.array_sort(F.collect_list("fingerprint")), ""), 256).alias(
-                "sha256"
-            ),
+    filing = [F.when(kept_example, F.col(name)).alias(name) for name in _FILING]
+    by_filing = (
+        rows.select(
+            "kind", "cik", "reason", remark.alias("remark"), prints.alias("fingerprint"), *filing
         )
+        .groupBy("kind", "cik", "reason", "remark", *_FILING)
+        .agg(F.count(F.lit(1)).alias("rows"), F.collect_list("fingerprint").alias("prints"))
     )
-    groups = (Group(**row.asDict()) for row in grouped.collect())
+    member = F.concat_ws(_SEPARATOR, *_FILING, F.col("rows").cast("string"))
+    grouped = by_filing.groupBy("kind", "cik", "reason", "remark").agg(
+        F.sum("rows").alias("rows"),
+        F.sha2(F.array_join(F.array_sort(F.flatten(F.collect_list("prints"))), ""), 256).alias(
+            "sha256"
+        ),
+        F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
+    )
+    groups = (
+        Group(**row.asDict() | {"filings": tuple(row["filings"])}) for row in grouped.collect()
+    )
     return Survey(tuple(sorted(groups, key=_order)))
 
 

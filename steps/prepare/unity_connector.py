@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
-from steps.prepare import data_files, declarations, row_rules
+from steps.prepare import data_files, declarations, row_rules, vector_files
 from steps.prepare.declarations import Declared
 from steps.prepare.delta_io import (
     ROWS_PER_FILE,
@@ -33,7 +33,13 @@ from steps.prepare.delta_io import (
     user_metadata,
 )
 from steps.prepare.delta_tables import above_newest, log_deleted, storage
-from steps.prepare.readable import Version, require_every_file, require_files, require_own_files
+from steps.prepare.readable import (
+    Version,
+    below_table,
+    require_every_file,
+    require_files,
+    require_own_files,
+)
 from steps.prepare.schemas import PARTITION, TableSchema
 from steps.prepare.session import engine_faults, translated
 
@@ -53,6 +59,11 @@ class ConnectorStore:
 
     def __init__(self, spark: "SparkSession") -> None:
         self._spark = spark
+
+    @property
+    def spark(self) -> "SparkSession":
+        """See `DeltaStore`."""
+        return self._spark
 
     def check_target(self, place: Place, schema: TableSchema) -> None:
         """See `DeltaStore`.
@@ -106,6 +117,14 @@ class ConnectorStore:
         """See `DeltaStore`: the columns in their own types, which the kernel reads as text."""
         with translated(f"read table {place.name} at version {version}"):
             return self._at(place, version).select(*columns)
+
+    def files(self, place: Place, version: int) -> list[str]:
+        """See `DeltaStore`."""
+        paths = below_table(place, self._version(place, version, newest=version).paths)
+        with translated(f"look up table {place.name}"):
+            detail = self._spark.sql(f"DESCRIBE DETAIL {place.name}").collect()[0]
+        vectors = vector_files.FEATURE in detail["tableFeatures"]
+        return paths + (vector_files.of(place, version) if vectors else [])
 
     def require_files(self, place: Place, version: int) -> None:
         """See `DeltaStore`."""

@@ -28,6 +28,8 @@ class Arguments:
     databricks_secret_id: str
     evidence_uri: str
     image: str
+    signing_key_arn: str
+    ledger_uri: str
     region: str
     visibility_seconds: int = 60
 
@@ -50,6 +52,14 @@ _ARGUMENTS = {
         ),
         "the worker's own image, for the record",
     ),
+    "signing_key_arn": Argument(
+        types.matching(
+            r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+",
+            "the ARN of a KMS key or of its alias",
+        ),
+        "the key that signs records and ledger entries",
+    ),
+    "ledger_uri": Argument(types.S3_URI, "the folder of the ledger in the evidence bucket"),
     "region": Argument(types.REGION, "the region of queue, secret and evidence"),
     "visibility_seconds": Argument(
         types.whole(3, 900),

@@ -66,7 +66,11 @@ class Attempt:
                 log.info("%s is being stopped", self.callback.execution_id)
             services = self.services
             undoing = Undoing(
-                services.workspace, services.facts, services.evidence, services.answers
+                workspace=services.workspace,
+                facts=services.facts,
+                evidence=services.evidence,
+                answers=services.answers,
+                signing=services.signing,
             )
             undoing.run(self.callback, self._folder, guard)
 
@@ -82,6 +86,7 @@ class Attempt:
             guard=check,
             confirm=self._confirm,
             worker=RegisterFacts(image=self.arguments.image, build=self.services.build),
+            signing=self.services.signing,
         )
         registered = registration.run(self.services.workspace)
         guard.check()

@@ -1,16 +1,27 @@
 """This execution's lineage: raw table → prepare job → curated table → training job → model version.
 
 The two jobs are external-metadata objects, named by the sha256 of their ARN. Every account user can
-read them, so they hold only digests, versions and the execution's id.
+read them, so they hold digests, ids, versions, times and settings: what is needed to find the
+evidence of the execution. The edges to tables relate columns (`governance.column_lineage`).
 """
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
 
+from databricks.sdk.service.catalog import ExternalLineageObject
+
+from steps.governance import column_lineage
+from steps.governance.column_lineage import Relation
 from steps.governance.lineage import Job, Lineage, job, label, model_version, table
+from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import UcName, execution_id, metadata_name
 from steps.governance.record import LineageFacts
 from steps.register.facts import Facts
+
+TUNING = "lora"  # the one method of steps/train
+
+_Edge = tuple[ExternalLineageObject, ExternalLineageObject, Iterable[Relation]]
 
 
 def draw(
@@ -21,47 +32,88 @@ def draw(
     Raises:
         AccessDenied: the principal lacks the privilege for a node or an edge.
     """
-    prepare, train = nodes(facts)
-    for node in (prepare, train):
+    both = nodes(facts)
+    for node in both:
         guard()
         lineage.ensure_node(node)
-    path = [
-        table(UcName.parse(facts.prepared.source.table)),
-        job(prepare.name),
-        table(UcName.parse(facts.prepared.target.table)),
-        job(train.name),
-        model_version(model, version),
-    ]
-    edges = list(itertools.pairwise(path))
-    for source, target in edges:
+    raw = UcName.parse(facts.prepared.source.table)
+    edges = _edges(facts, raw_columns=lineage.columns(raw), model=model_version(model, version))
+    for source, target, columns in edges:
         guard()
-        lineage.ensure_edge(source, target)
+        lineage.ensure_edge(source, target, columns)
     return LineageFacts(
-        nodes=[label(job(node.name)) for node in (prepare, train)],
-        edges=[(label(source), label(target)) for source, target in edges],
+        nodes=[label(job(node.name)) for node in both],
+        edges=[(label(source), label(target)) for source, target, _ in edges],
     )
+
+
+def _edges(facts: Facts, *, raw_columns: list[str], model: ExternalLineageObject) -> list[_Edge]:
+    """Return the four edges, each with the columns that it relates."""
+    prepare, train = (job(node.name) for node in nodes(facts))
+    raw = table(UcName.parse(facts.prepared.source.table))
+    curated = table(UcName.parse(facts.prepared.target.table))
+    return [
+        (raw, prepare, column_lineage.from_raw(raw_columns)),
+        (prepare, curated, column_lineage.same(column_lineage.CURATED)),
+        (curated, train, column_lineage.same(column_lineage.TRAINED_ON)),
+        (train, model, ()),
+    ]
 
 
 def nodes(facts: Facts) -> tuple[Job, Job]:
     """Return the prepare job and the training job of an execution."""
-    run = {"execution_id": execution_id(facts.execution.arn)}
-    return (
-        Job(
-            metadata_name(facts.prepare_job["arn"]),
-            "EMR Serverless job run",
-            run
-            | {
-                "manifest_sha256": facts.prepared_sha256,
-                "raw_version": str(facts.prepared.source.version),
-            },
-        ),
-        Job(
-            metadata_name(facts.training_job["TrainingJobArn"]),
-            "SageMaker training job",
-            run
-            | {
-                "manifest_sha256": facts.trained_sha256,
-                "curated_version": str(facts.prepared.target.version),
-            },
-        ),
+    return _prepare(facts), _train(facts)
+
+
+def _prepare(facts: Facts) -> Job:
+    run, prepared = facts.prepare_job, facts.prepared
+    properties = _common(facts, prepared) | {
+        "job_id": run["jobRunId"],
+        "manifest_sha256": facts.prepared_sha256,
+        "raw_version": str(prepared.source.version),
+        "curated_version": str(prepared.target.version),
+        "image_digest": facts.image.digest,
+        **_times(started=run.get("startedAt"), ended=run.get("endedAt")),
+    }
+    return Job(
+        metadata_name(run["arn"]), "EMR Serverless job run", properties, column_lineage.CURATED
     )
+
+
+def _train(facts: Facts) -> Job:
+    described, trained = facts.training_job, facts.trained
+    properties = _common(facts, trained) | {
+        "job_id": described["TrainingJobName"],
+        "manifest_sha256": facts.trained_sha256,
+        "prepare_manifest_sha256": facts.prepared_sha256,
+        "curated_version": str(trained.data.version),
+        "base_model_mirror_sha256": trained.base_model.mirror_sha256,
+        "instance_type": described["ResourceConfig"]["InstanceType"],
+        "tuning_method": TUNING,
+        "fp8_mode": trained.fp8.effective,
+        **_times(started=described["TrainingStartTime"], ended=described["TrainingEndTime"]),
+    }
+    return Job(
+        metadata_name(described["TrainingJobArn"]),
+        "SageMaker training job",
+        properties,
+        column_lineage.TRAINED_ON,
+    )
+
+
+def _common(facts: Facts, manifest: Prepared | Trained) -> dict[str, str]:
+    commit = manifest.build and manifest.build.git_commit
+    known = {"git_commit": commit} if commit else {}
+    return known | {
+        "execution_id": execution_id(facts.execution.arn),
+        "principal": manifest.principal,
+    }
+
+
+def _times(**moments: Any) -> dict[str, str]:
+    """Return `started_at` and `ended_at`, without a time that the service does not state."""
+    return {
+        f"{name}_at": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name, moment in moments.items()
+        if isinstance(moment, datetime)
+    }

@@ -1,15 +1,17 @@
 """Register one trained model: evidence first, the answer last, every step safe to repeat.
 
-    registered = Registration(facts, folder, region, guard, confirm, worker).run(workspace)
+    registered = Registration(facts, folder, region, guard, …).run(workspace)
 
     pin       write down the artifact's S3 version, which a repeated delivery then reads
-    verify    check the archive against Train's manifest, member by member
+    verify    check the archive against Train's manifest, member by member; sign its files
     version   find or make one READY model version
     lineage   raw table → prepare job → curated table → training job → model version
     record    write the evidence, once
-    publish   tag the version with the record's sha256, then set the alias
+    sign      sign the record, then append it to the ledger
+    publish   tag the version with the record's sha256 and its ledger entry, then set the alias
 
-The alias comes last, so it never points at a version without a record. The caller then answers the
+The alias comes last, so it never points at a version without a signed record. A ledger that was
+changed stops the registration before anything is written. The caller then answers the
 pipeline. After a crash between any two lines the next delivery continues; the reasons for this
 order are in docs/decisions/007-order-of-effects.md.
 """
@@ -25,12 +27,15 @@ from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
 from steps.governance.names import UcName
-from steps.governance.record import LedgerHead, Record, RegisterFacts, effect_key
+from steps.governance.record import Record, RegisterFacts, effect_key
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
 from steps.register.package import model_package
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
+from steps.register.signing.ledger import Stored
+from steps.register.signing.model_signature import NAME, write_model_signature
+from steps.register.signing.signing import Signing
 
 STEP = "register"
 
@@ -50,7 +55,8 @@ class Registration:
     `folder` is the URI of its evidence. `guard` is called before each effect and raises if the
     worker must not act any more. `confirm` asks SageMaker whether the execution is being stopped,
     and raises if it is: before and after the version is made, before the record is written (from
-    then on the version stays) and before the alias is set. `worker` is this process's code.
+    then on the version stays) and before the alias is set. `worker` is this process's code,
+    `signing` its key and the ledger.
     """
 
     facts: Facts
@@ -59,6 +65,7 @@ class Registration:
     guard: Callable[[], None]
     confirm: Callable[[], None]
     worker: RegisterFacts
+    signing: Signing
 
     def run(self, workspace: Workspace) -> Registered:
         """Do what is not done yet, and return the outcome.
@@ -68,9 +75,11 @@ class Registration:
         """
         registry, evidence = Registry(workspace), Evidence(self.region)
         record = read_record(evidence, self.folder) or self._register(workspace, registry, evidence)
-        return self._publish(registry, record)
+        entry = self.signing.complete(evidence, self.folder, record, self.guard)
+        return self._publish(registry, record, entry)
 
     def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
+        self.signing.ledger.head()  # a ledger that was changed takes no entry
         store = ArtifactStore(self.region)
         artifact = self._pinned(store, evidence)
         with tempfile.TemporaryDirectory() as scratch:
@@ -79,6 +88,7 @@ class Registration:
             unpacked = store.unpack(artifact, self.facts.trained, folder)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
+            self._sign_model(evidence, unpacked)
             model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
         lineage = lineage_chain.draw(
@@ -91,7 +101,7 @@ class Registration:
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
             worker=self.worker,
-            ledger=LedgerHead(number=0, sha256="0" * 64),  # no ledger exists
+            ledger=self.signing.ledger.head(),
         )
         record = run_record.compose(self.facts, done)
         self.confirm()
@@ -114,6 +124,18 @@ class Registration:
         except Conflict:  # another worker pinned first
             return Artifact.from_bytes(evidence.read(uri))
         return artifact
+
+    def _sign_model(self, evidence: Evidence, unpacked: Unpacked) -> None:
+        """Sign the adapter's files; the signature is evidence, and part of the version."""
+        self.guard()
+        content = write_model_signature(
+            evidence,
+            f"{self.folder}/{NAME}",
+            unpacked.files,
+            name=str(self.facts.execution.name("ModelName")),
+            signer=self.signing.signer,
+        )
+        unpacked.folder.with_name(NAME).write_bytes(content)
 
     def _version(
         self,
@@ -143,12 +165,15 @@ class Registration:
         registry.check_tags(name, version, tags)
         return name, version
 
-    def _publish(self, registry: Registry, record: Record) -> Registered:
+    def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> Registered:
         name, version = self.facts.execution.name("ModelName"), record.model.version
         registry.check_tags(name, version, {run_record.KEY_TAG: record.key})
         self.confirm()
         self.guard()
         registry.set_tag(name, version, key=run_record.RECORD_TAG, value=record.sha256)
+        if entry is not None:
+            self.guard()
+            registry.set_tag(name, version, key=run_record.LEDGER_TAG, value=entry.tag)
         self.guard()
         registry.set_alias(name, record.model.alias, version)
         outputs = {

@@ -30,6 +30,7 @@ from steps.register.package.artifact import Artifact, Unpacked
 
 KEY_TAG = "key"
 RECORD_TAG = "record_sha256"
+LEDGER_TAG = "ledger_entry"  # "<number>:<sha256 of the stored entry>"
 
 
 def tags(facts: Facts, *, key: str, artifact_sha256: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from steps.register.delivery.queue import Queue
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.delivery.waiting import Waiting
 from steps.register.fact_reader import FactReader
+from steps.register.signing.signing import Signing
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Services:
     evidence: Evidence
     waiting: Waiting
     build: Build
+    signing: Signing
 
     @classmethod
     def connected(cls, arguments: Arguments) -> Self:
@@ -34,6 +36,7 @@ class Services:
 
         Raises:
             IdentityRefused: the secret is missing, or the workspace refuses it.
+            NotFound: the signing key does not exist.
             UsageError: the image's build.json is missing or malformed, or the queue has no
                 dead-letter queue.
         """
@@ -53,4 +56,7 @@ class Services:
             evidence=Evidence(region),
             waiting=Waiting(region),
             build=build,
+            signing=Signing.connected(
+                region, key_arn=arguments.signing_key_arn, ledger_uri=arguments.ledger_uri
+            ),
         )

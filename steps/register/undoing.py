@@ -3,8 +3,9 @@
     Undoing(…).run(callback, folder, guard)
 
 A version without a record has no alias yet, so nobody can use it: it is deleted. A version with a
-record stays. If nothing can be undone (the schema is gone, the workspace does not answer), the step
-is answered anyway, and an ALERT line in the log names what may be left.
+record stays, and the record is signed and entered in the ledger. If nothing can be undone (the
+schema is gone, the workspace does not answer), the step is answered anyway, and an ALERT line in
+the log names what may be left.
 """
 
 import logging
@@ -23,6 +24,7 @@ from steps.register.fact_reader import FactReader
 from steps.register.model_registry.registry import Registry
 from steps.register.package.artifact import Artifact
 from steps.register.register import read_record
+from steps.register.signing.signing import Signing
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Undoing:
     facts: FactReader
     evidence: Evidence
     answers: Answers
+    signing: Signing
 
     def run(self, callback: Callback, folder: str, guard: Guard) -> None:
         """Undo what can be undone and answer the step.
@@ -78,6 +81,7 @@ class Undoing:
         if record is None:
             self._discard_versions(callback, folder, guard)
             return "stopped on request before the model was registered"
+        self.signing.complete(self.evidence, folder, record, guard.check)
         model = record.model
         is_set = self._registry().has_alias(UcName.parse(model.name), model.alias, model.version)
         alias = f"alias {model.alias} {'set' if is_set else 'not set'}"

@@ -24,10 +24,9 @@ from steps.train.services import Services
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from steps.governance.manifest import BaseModelFiles, Prepared, Trained
     from steps.train.data.corpus import Corpus
+    from steps.train.data.opened_table import OpenedTable
     from steps.train.export import merged_model
     from steps.train.export.manifest import Origin
     from steps.train.fine_tuning.task import Tuned
@@ -52,7 +51,7 @@ class _Inputs:
     """What the job starts from, verified against what Prepare and the mirror recorded."""
 
     prepared: Prepared
-    batches: Iterator[pa.RecordBatch]  # each file is verified when it is read
+    table: OpenedTable | None  # None in processes that do not read it
     base: BaseModelFiles
 
     @property
@@ -112,7 +111,7 @@ def _verified(job: _Job) -> _Inputs:
     prepared = me.once_per_host(
         lambda: Prepared.from_bytes(job.services.evidence.read(uri), origin=uri)
     )
-    batches = me.leader_first(lambda: _batches(job, prepared) if me.is_host_leader else iter(()))
+    table = me.leader_first(lambda: _opened(job, prepared) if me.is_host_leader else None)
     job.stop.check()
     base = me.once_per_host(
         lambda: base_model_files.verify(
@@ -122,16 +121,13 @@ def _verified(job: _Job) -> _Inputs:
         )
     )
     job.stop.check()
-    return _Inputs(prepared, batches, base)
+    return _Inputs(prepared, table, base)
 
 
-def _batches(job: _Job, prepared: Prepared) -> Iterator[pa.RecordBatch]:
-    from steps.train.data import verified_table
+def _opened(job: _Job, prepared: Prepared) -> OpenedTable:
+    from steps.train.data.opened_table import opened
 
-    catalog = job.services.catalog
-    table = catalog.table(job.arguments.curated_table)
-    access = catalog.read_access(table)
-    return verified_table.stream(prepared, table, access, execution_arn=job.arguments.execution_arn)
+    return opened(prepared, job.arguments, job.services)
 
 
 def _corpus(job: _Job, inputs: _Inputs, folder: Path) -> Corpus:
@@ -139,10 +135,10 @@ def _corpus(job: _Job, inputs: _Inputs, folder: Path) -> Corpus:
     from steps.train.data import corpus
     from steps.train.data.chat_template import Chat
 
-    if not job.me.is_host_leader:
+    if inputs.table is None:
         return corpus.open(folder)
     return corpus.build(
-        job.own_stop.during(inputs.batches),
+        job.own_stop.during(inputs.table.batches),
         Chat(job.paths.base_model),
         folder,
         row_tokens=job.arguments.sequence_length,
@@ -177,6 +173,7 @@ def _origin(job: _Job, inputs: _Inputs, metrics: Tracker) -> Origin:
         principal=job.services.catalog.principal,
         live_metrics=tracker.summary(metrics),
         build=job.services.build,
+        reading=inputs.table and inputs.table.reading,
     )
 
 

@@ -20,6 +20,8 @@ from steps.governance.errors import Unavailable
 from steps.governance.identity import Workspace, connect
 from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
+from steps.governance.reading import Build
+from steps.governance.record import RegisterFacts
 from steps.prepare import job as prepare_job
 from steps.prepare.delta_io import Commit, Content
 from steps.prepare.judge import EXAMPLE, FILING
@@ -28,6 +30,7 @@ from steps.register import aws
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.fact_reader import FactReader
 from steps.register.register import Registration
+from steps.register.signing.signing import Signing
 from steps.train.data import verified_table
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
@@ -276,7 +279,21 @@ def register(execution: executions.Execution, workspace: Workspace) -> None:
         region=register_environment.REGION,
         guard=lambda: None,
         confirm=lambda: None,
+        worker=RegisterFacts(
+            image="register@sha256:" + "0" * 64, build=Build(clean=True, lock_sha256="0" * 64)
+        ),
+        signing=Signing.connected(
+            register_environment.REGION,
+            key_arn=environment.key_arn,
+            ledger_uri=f"s3://{register_environment.EVIDENCE}/{environment.ledger}",
+        ),
     ).run(workspace)
+    check_registered(execution)
+
+
+def check_registered(execution: executions.Execution) -> None:
+    """Check: one READY version with alias, and each lineage edge once."""
+    environment = execution.environment
     (version,) = execution.versions()
     assert version.status is uc.ModelVersionInfoStatus.READY
     assert (

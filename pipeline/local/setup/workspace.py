@@ -14,6 +14,7 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import AwsIamRoleRequest
+from databricks.sdk.service.iam import ComplexValue
 
 from pipeline.config import Config
 from pipeline.local.filings import Filings
@@ -51,6 +52,7 @@ def seed(
         aws: AWS_REGION and AWS_ENDPOINT_URL, the endpoint of S3.
     """
     application_ids = principals(admin, secrets, config.environment)
+    _approvers(admin, config)
     _storage(admin, config)
     _catalog(admin)
     me = admin.current_user.me().user_name
@@ -97,6 +99,16 @@ def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[s
             }
             _put_secret(secrets, _secret_name(environment, principal), document)
     return application_ids
+
+
+def _approvers(admin: WorkspaceClient, config: Config) -> None:
+    """Make the approvers' group with the principal `approver` as its first member."""
+    name = config.evidence.approvers_group
+    if any(admin.groups.list(filter=f'displayName eq "{name}"')):
+        return
+    wanted = f"governed-finetune-{config.environment}-approver"
+    (found,) = admin.service_principals.list(filter=f'displayName eq "{wanted}"')
+    admin.groups.create(display_name=name, members=[ComplexValue(value=found.id)])
 
 
 def _has_identity(secrets: Any, name: str, application_id: str) -> bool:

@@ -19,7 +19,15 @@ from starlette.types import ASGIApp
 from pipeline.local.workspace import oauth
 from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
 from pipeline.local.workspace.audit import Audit
-from pipeline.local.workspace.catalog import catalog, grants, principals, storage, tables, vending
+from pipeline.local.workspace.catalog import (
+    catalog,
+    grants,
+    groups,
+    principals,
+    storage,
+    tables,
+    vending,
+)
 from pipeline.local.workspace.errors import InvalidParameter, NotServed, WorkspaceError
 from pipeline.local.workspace.fault_injection import Faults
 from pipeline.local.workspace.files import files
@@ -35,6 +43,7 @@ RawHandler = Callable[[Call, Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 _MODULES = (
     principals,
+    groups,
     catalog,
     storage,
     tables,

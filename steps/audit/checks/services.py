@@ -58,6 +58,9 @@ def execution_identity(case: Case) -> Comparison:
         pairs.append(
             ("user profile", facts.started_by.user_profile, started.get("UserProfileName"))
         )
+    if facts.pipeline_version_id is not None:
+        found = described.get("PipelineVersionId")
+        pairs.append(("pipeline version", facts.pipeline_version_id, found))
     return Comparison(facts.arn, pairs)
 
 
@@ -96,7 +99,13 @@ def prepare_job(case: Case) -> Comparison:
         ("entry point", facts.entry_point, entry_point),
     ]
     if facts.billed is not None:
-        pairs.append(("billed seconds", facts.billed.seconds, run["totalExecutionDurationSeconds"]))
+        pairs.append(
+            ("billed seconds", facts.billed.seconds, run.get("totalExecutionDurationSeconds"))
+        )
+    applied = run.get("imageConfiguration", {})
+    if facts.image is not None and "resolvedImageDigest" in applied:
+        digest = facts.image.rpartition("@")[2]
+        pairs.append(("image", digest, applied["resolvedImageDigest"]))
     return Comparison(facts.job_run_arn, pairs)
 
 

@@ -76,7 +76,10 @@ def base_model_uri(training_job: Mapping[str, Any]) -> str:
 def build(
     folder: Path, *, adapter: Path, base_model: dict[str, Any], metadata: dict[str, str]
 ) -> None:
-    """Write the mlflow model into `folder`, which must not exist."""
+    """Write the mlflow model into `folder`, which must not exist.
+
+    The signature of the adapter's files is expected next to `adapter` (`model.sig`).
+    """
     import_mlflow()
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
@@ -99,7 +102,11 @@ def build(
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(SERVING),
-            artifacts={"adapter": str(adapter), "base_model": str(description)},
+            artifacts={
+                "adapter": str(adapter),
+                "base_model": str(description),
+                "signature": str(adapter.with_name("model.sig")),
+            },
             signature=signature,
             pip_requirements=REQUIREMENTS,
             metadata=metadata,

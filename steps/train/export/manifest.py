@@ -11,7 +11,7 @@ from steps.governance.manifest import (
     TrainingData,
     TrainingMetrics,
 )
-from steps.governance.reading import Build
+from steps.governance.reading import Build, Reading
 from steps.train.arguments import Arguments
 from steps.train.fine_tuning.task import Tuned
 from steps.train.tracking.tracker import LiveMetrics
@@ -30,6 +30,7 @@ class Origin:
     principal: str
     live_metrics: LiveMetrics
     build: Build
+    reading: Reading | None  # None in processes that read no data, and write no manifest
 
 
 def manifest(
@@ -45,7 +46,7 @@ def manifest(
     """
     prepared = origin.prepared
     return Trained(
-        schema="governed-finetune/trained/1",
+        schema="governed-finetune/trained/2",
         execution_arn=origin.arguments.execution_arn,
         training_job=origin.training_job,
         created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -64,6 +65,8 @@ def manifest(
         files=files,
         merged=merged,
         mlflow_run_id=origin.live_metrics.mlflow_run_id,
+        reading=origin.reading,
+        build=origin.build,
     )
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 import requests
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied, Unauthenticated
+from databricks.sdk.errors import (
+    AlreadyExists,
+    BadRequest,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
+from databricks.sdk.service.iam import ComplexValue, Patch, PatchOp
 
 from tests.local.workspace.support.workspace_client import Principal, Workspace
 
@@ -124,3 +131,38 @@ def test_secrets_are_nowhere_in_the_state(workspace: Workspace, principal: Princ
     assert principal.client_id.encode() in kept
     assert principal.client_secret.encode() not in kept
     assert token.encode() not in kept
+
+
+def test_the_caller_sees_the_groups_that_have_it_as_a_member(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
+    name = f"approvers-{principal.id}"
+    made = admin.groups.create(display_name=name, members=[ComplexValue(value=principal.id)])
+    (group,) = principal.client.current_user.me().groups
+    assert (group.display, group.value, group.type) == (name, made.id, "direct")
+    assert admin.current_user.me().groups in (None, [])
+    (found,) = principal.client.groups.list(filter=f'displayName eq "{name}"')
+    assert [member.value for member in found.members] == [principal.id]
+    remove = Patch(op=PatchOp.REMOVE, path=f'members[value eq "{principal.id}"]')
+    admin.groups.patch(made.id, operations=[remove])
+    assert principal.client.current_user.me().groups in (None, [])
+    add = Patch(op=PatchOp.ADD, path="members", value=[{"value": principal.id}])
+    admin.groups.patch(made.id, operations=[add])
+    assert principal.client.current_user.me().groups != []
+    admin.groups.delete(made.id)
+    assert principal.client.current_user.me().groups in (None, [])
+
+
+def test_only_the_admin_makes_groups_and_members_are_principals(
+    admin: WorkspaceClient, principal: Principal
+) -> None:
+    with pytest.raises(PermissionDenied, match="Only workspace admins"):
+        principal.client.groups.create(display_name="mine")
+    with pytest.raises(BadRequest, match="is not a principal"):
+        admin.groups.create(display_name="other", members=[ComplexValue(value="17")])
+    made = admin.groups.create(display_name=f"one-{principal.id}")
+    with pytest.raises(AlreadyExists):
+        admin.groups.create(display_name=f"one-{principal.id}")
+    with pytest.raises(PermissionDenied, match="Only workspace admins"):
+        principal.client.groups.delete(made.id)
+    admin.groups.delete(made.id)

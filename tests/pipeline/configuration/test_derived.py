@@ -67,6 +67,7 @@ def test_every_derived_value_of_dev() -> None:
         "register.image": f"{repository}/register@{zeros}",
         "evidence.signing_key_arn": f"{alias}-register",
         "evidence.approval_key_arn": f"{alias}-approval",
+        "evidence.approver_secret_id": "governed-finetune-dev/databricks/approver",
     }
 
 

@@ -40,7 +40,7 @@ class Catalog:
                 return 409, {"error_code": "RESOURCE_ALREADY_EXISTS", "message": "exists"}
             self.nodes[body["name"]] = body
         else:
-            self.edges.append({"source": body["source"], "target": body["target"]})
+            self.edges.append(body)
         return 200, body
 
     def get(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -184,6 +184,40 @@ def test_a_server_that_never_answers_is_unavailable_after_three_attempts(
         lineage.ensure_edge(CURATED, job(NODE.name))
     assert len(catalog.posts) == 3
     assert catalog.edges == []
+
+
+COLUMNS = (("text", "prompt"), ("cik", "cik"))
+
+
+@pytest.mark.parametrize("spoiled", ["", "lose", "drop", "503"])
+def test_an_edge_with_columns_is_found_again_in_any_order(
+    lineage: Lineage, catalog: Catalog, spoiled: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog.spoil = [spoiled]
+    for columns in (COLUMNS, reversed(COLUMNS), COLUMNS):
+        lineage.ensure_edge(CURATED, job(NODE.name), columns)
+        catalog.edges[0]["columns"].reverse()
+    (edge,) = catalog.edges
+    assert {(pair["source"], pair["target"]) for pair in edge["columns"]} == set(COLUMNS)
+    assert "relates other columns" not in caplog.text
+
+
+def test_an_edge_of_other_columns_stays_with_a_warning(
+    lineage: Lineage, catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    lineage.ensure_edge(CURATED, job(NODE.name), COLUMNS[:1])
+    lineage.ensure_edge(CURATED, job(NODE.name), COLUMNS)
+    assert [edge["columns"] for edge in catalog.edges] == [[{"source": "text", "target": "prompt"}]]
+    assert "relates other columns" in caplog.text
+
+
+def test_a_node_of_other_columns_is_another_object(lineage: Lineage, catalog: Catalog) -> None:
+    node = Job(NODE.name, NODE.entity_type, NODE.properties, ("prompt",))
+    lineage.ensure_node(node)
+    lineage.ensure_node(node)
+    assert catalog.nodes[NODE.name]["columns"] == ["prompt"]
+    with pytest.raises(Conflict, match="describes another object"):
+        lineage.ensure_node(Job(NODE.name, NODE.entity_type, NODE.properties, ("completion",)))
 
 
 def test_a_refused_edge_names_principal_object_and_privilege(

@@ -4,6 +4,7 @@ No pytest here: the parity test runs this module under another Python environmen
 """
 
 import json
+import os
 import random
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,11 +14,17 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from steps.governance import builds, granted
 from steps.governance.catalog import Table
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import AccessDenied, Conflict, NotFound
+from steps.governance.evidence import JSON
 from steps.governance.names import UcName
+from steps.governance.reading import Grant, Reading
 from steps.prepare.arguments import Arguments
+
+# The code that these tests run is of no image: this is the file that an image would have.
+os.environ.setdefault(builds.VARIABLE, str(Path(__file__).with_name("build.json")))
 
 RAW_COLUMNS = (
     "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc",
@@ -96,6 +103,21 @@ class FolderCatalog:
     def write_access(self, table: Table) -> Access:
         return self._access("write", str(table.name), table.location)
 
+    def reading(self, table: Table, access: Access) -> Reading:
+        grant = Grant(
+            privilege="SELECT",
+            holder=self.principal,
+            securable_type="TABLE",
+            securable=str(table.name),
+        )
+        return Reading(
+            principal=self.principal,
+            table=str(table.name),
+            read_at=granted.rfc3339(utc_now()),
+            credential=granted.vended(access),
+            grants=[grant],
+        )
+
     def create_access(self, location: str) -> Access:
         access = self._access("create", location, location)
         Path(location).mkdir(parents=True, exist_ok=True)  # S3 needs no folder
@@ -128,8 +150,10 @@ class MemoryEvidence:
     """Write-once documents."""
 
     documents: dict[str, bytes] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
 
-    def write_once(self, uri: str, content: bytes) -> None:
+    def write_once(self, uri: str, content: bytes, *, content_type: str = JSON) -> None:
+        self.types[uri] = content_type
         if self.documents.setdefault(uri, content) != content:
             raise Conflict(f"{uri} was already written with other content")
 

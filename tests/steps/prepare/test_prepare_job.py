@@ -133,7 +133,7 @@ def test_the_companys_industry_code_reaches_the_examples(
 
 def test_the_manifest_names_every_file_with_its_digest_and_rows(world: World) -> None:
     prepared = world.run()
-    assert list(world.evidence.documents.values()) == [prepared.to_bytes()]
+    assert list(world.evidence.documents.values())[-1] == prepared.to_bytes()
     live = {
         str(Path(uri).relative_to(world.curated))
         for uri in DeltaTable(str(world.curated)).file_uris()

@@ -175,5 +175,5 @@ def test_lost_rows_are_noticed_before_the_commit(
     assert not DeltaTable.is_deltatable(str(world.curated))
 
 
-def _crash(*_: Any) -> None:
+def _crash(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.environment
 
 KILLED = -9
 VISIBILITY_SECONDS = 8  # of message and lease; the `long` tests wait for their end
-# Ten files of a version are uploaded in parallel. Workers die after the first, a middle and the
+# Eleven files of a version are uploaded in parallel. Workers die after the first, a middle and the
 # last.
-PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9)]
+PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9, 10)]
 
 
 @dataclass
@@ -137,12 +137,15 @@ def check_effects(effects: list[str]) -> None:
         "artifact.json": 1,
         "registered-models/create": 1,
         "model-versions/create": 1,
-        "upload ": 10,
+        "upload ": 11,
         "model-versions/finalize": 1,
         "model-versions/delete": 1,  # a version that a death left PENDING_REGISTRATION
         "external-metadata": 2,
         "external-lineage": 4,
+        "model.sig": 1,
         "record.json": 1,
+        "record.dsse.json": 1,
+        "ledger/": 1,
         "model-versions/set-tag": 1,
         "registered-models/alias": 1,
         "SendPipelineExecutionStepSuccess": 1,

@@ -25,6 +25,8 @@ GOOD = {
     "databricks-secret-id": "governed-finetune-dev/databricks/register",
     "evidence-uri": "s3://governed-finetune-dev-evidence/executions",
     "image": "registry/register@sha256:" + "0" * 64,
+    "signing-key-arn": "arn:aws:kms:eu-west-1:000000000000:alias/governed-finetune-dev-register",
+    "ledger-uri": "s3://governed-finetune-dev-evidence/ledger",
     "region": "eu-west-1",
 }
 

@@ -84,6 +84,8 @@ def test_objects_that_everybody_may_read_hold_digests_and_ids_only(
         text = json.dumps(
             admin.external_metadata.get_external_metadata(node.removeprefix("job:")).as_dict()
         )
+        properties = json.loads(text)["properties"]
+        assert properties["execution_id"] == execution.id
         for secret in (
             "s3://",
             register_environment.RAW,

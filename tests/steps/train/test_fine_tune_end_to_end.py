@@ -21,6 +21,7 @@ from steps.train.model.base_model_files import MIRROR, verify
 from steps.train.tracking import metric_lines
 from tests.steps.train.support.curated_table import ARN, commit, prepared, replace_file
 from tests.steps.train.support.jobs import (
+    BUILD,
     EVIDENCE,
     PREPARED,
     TRAINED,
@@ -77,6 +78,8 @@ def test_the_manifest_names_execution_data_base_precision_and_result(
     done: SimpleNamespace, tiny_model: Path
 ) -> None:
     trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
+    assert trained.schema_ == "governed-finetune/trained/2"
+    assert trained.build == BUILD
     assert (trained.execution_arn, trained.training_job, trained.principal) == (
         ARN,
         "train-1",

@@ -2,7 +2,7 @@
 
 The first start makes one principal, the metastore admin, and writes its id and secret to
 `admin.json` (mode 0600). That admin creates all others through the API, as in a new workspace.
-Secrets are stored as salted hashes. Of groups only the built-in `account users` is served.
+Secrets are stored as salted hashes. Groups are in `groups`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECRET = "SECRET"  # noqa: S105 - the name of a kind of document
 SECRETS_PER_PRINCIPAL = 5  # source: docs.databricks.com, authentication with OAuth M2M
 DEFAULT_LIFETIME_SECONDS = 730 * 24 * 3600
 
-_SCIM = "/api/2.0/preview/scim/v2"
+SCIM = "/api/2.0/preview/scim/v2"
 _SECRETS = "/api/2.0/accounts/servicePrincipals/{id}/credentials/secrets"
 _FILTER = re.compile(r'\s*(displayName|applicationId)\s+eq\s+"?([^"]*)"?\s*', re.IGNORECASE)
 
@@ -100,27 +100,20 @@ def known_principal(store: Store, name: str) -> str:
     return name
 
 
-@routes.get(f"{_SCIM}/Me", "getCurrentUser")
-def me(call: Call) -> Json:
-    """Return the caller (GET /api/2.0/preview/scim/v2/Me). Needs no privilege."""
-    principal = call.store.get(PRINCIPAL, call.principal) or {}
-    return {"id": principal["id"], "userName": call.principal} | _scim(principal)
-
-
-@routes.post(f"{_SCIM}/ServicePrincipals", "createServicePrincipal")
+@routes.post(f"{SCIM}/ServicePrincipals", "createServicePrincipal")
 def create(call: Call) -> Json:
     """Create a service principal (POST …/scim/v2/ServicePrincipals). Needs admin."""
-    _require_admin(call)
+    require_admin(call)
     call.about = call.text("displayName")
     if call.body.get("applicationId"):
         raise InvalidParameter("applicationId is given by Databricks here; expected none.")
-    return _scim(new_principal(call.store, call.about))
+    return scim(new_principal(call.store, call.about))
 
 
-@routes.get(f"{_SCIM}/ServicePrincipals", "listServicePrincipals")
+@routes.get(f"{SCIM}/ServicePrincipals", "listServicePrincipals")
 def list_principals(call: Call) -> Json:
     """Return the principals (GET …/scim/v2/ServicePrincipals). Needs no privilege."""
-    found = [_scim(document) for document in call.store.all(PRINCIPAL)]
+    found = [scim(document) for document in call.store.all(PRINCIPAL)]
     if wanted := call.query.get("filter"):
         match = _FILTER.fullmatch(wanted)
         if match is None:
@@ -139,16 +132,16 @@ def list_principals(call: Call) -> Json:
     }
 
 
-@routes.get(f"{_SCIM}/ServicePrincipals/{{id}}", "getServicePrincipal")
+@routes.get(f"{SCIM}/ServicePrincipals/{{id}}", "getServicePrincipal")
 def get(call: Call) -> Json:
     """Return one principal (GET …/scim/v2/ServicePrincipals/{id}). Needs no privilege."""
-    return _scim(_by_id(call))
+    return scim(_by_id(call))
 
 
-@routes.delete(f"{_SCIM}/ServicePrincipals/{{id}}", "deleteServicePrincipal")
+@routes.delete(f"{SCIM}/ServicePrincipals/{{id}}", "deleteServicePrincipal")
 def delete(call: Call) -> Json:
     """Delete a principal and its secrets (DELETE …/ServicePrincipals/{id}). Needs admin."""
-    _require_admin(call)
+    require_admin(call)
     principal = _by_id(call)
     if principal["admin"]:
         raise InvalidParameter("The metastore admin cannot be deleted.")
@@ -161,7 +154,7 @@ def delete(call: Call) -> Json:
 @routes.post(_SECRETS, "createServicePrincipalSecret")
 def create_secret(call: Call) -> Json:
     """Create a secret; only this answer has its value (POST …/secrets). Needs admin."""
-    _require_admin(call)
+    require_admin(call)
     principal = _by_id(call)
     if len(call.store.all(SECRET, f"{principal['applicationId']}/")) >= SECRETS_PER_PRINCIPAL:
         raise InvalidState(
@@ -178,7 +171,7 @@ def create_secret(call: Call) -> Json:
 @routes.get(_SECRETS, "listServicePrincipalSecrets")
 def list_secrets(call: Call) -> Json:
     """Return a principal's secrets without their values (GET …/secrets). Needs admin."""
-    _require_admin(call)
+    require_admin(call)
     found = call.store.all(SECRET, f"{_by_id(call)['applicationId']}/")
     return {"secrets": [_secret_info(document) for document in found]}
 
@@ -186,7 +179,7 @@ def list_secrets(call: Call) -> Json:
 @routes.delete(f"{_SECRETS}/{{secret_id}}", "deleteServicePrincipalSecret")
 def delete_secret(call: Call) -> Json:
     """Delete a secret (DELETE …/secrets/{secret_id}). Needs admin."""
-    _require_admin(call)
+    require_admin(call)
     key = f"{_by_id(call)['applicationId']}/{call.path['secret_id']}"
     if call.store.get(SECRET, key) is None:
         raise NotFound(f"Secret {call.path['secret_id']} does not exist.")
@@ -194,9 +187,10 @@ def delete_secret(call: Call) -> Json:
     return {}
 
 
-def _require_admin(call: Call) -> None:
+def require_admin(call: Call) -> None:
+    """Refuse a caller who is not the workspace's admin."""
     if not (call.store.get(PRINCIPAL, call.principal) or {}).get("admin"):
-        raise PermissionDenied("Only workspace admins can manage service principals.")
+        raise PermissionDenied("Only workspace admins can manage principals and groups.")
 
 
 def _by_id(call: Call) -> Document:
@@ -209,7 +203,8 @@ def _by_id(call: Call) -> Document:
     return found[0]
 
 
-def _scim(principal: Document) -> Json:
+def scim(principal: Document) -> Json:
+    """Return a principal as SCIM shows it."""
     return {name: principal[name] for name in ("id", "applicationId", "displayName", "active")}
 
 

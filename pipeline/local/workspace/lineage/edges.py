@@ -9,6 +9,7 @@ Undocumented for the hosted service [unverified], and chosen here as the worst c
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.local.workspace.api import Call, Json, Routes, lineage_page, timestamp
@@ -16,6 +17,7 @@ from pipeline.local.workspace.catalog.locations import normalize
 from pipeline.local.workspace.catalog.storage import location_of
 from pipeline.local.workspace.catalog.tables import VIEW
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter, NotFound
+from pipeline.local.workspace.lineage import limits
 from pipeline.local.workspace.lineage.metadata import EDGE, masked, require_modify
 from pipeline.local.workspace.models.models import find_version, require_model_owner
 from pipeline.local.workspace.rights.securables import Kind, Securable
@@ -35,7 +37,7 @@ def create(call: Call) -> Json:
     _require_rights(call, source, target)
     if call.workspace.settings.lineage_duplicates == "refuse" and _matching(call, source, target):
         raise AlreadyExists(f"A relationship between {call.about} already exists.")
-    fields = {field: call.body[field] for field in _EDGE_FIELDS if field in call.body}
+    fields = _fields(call, _EDGE_FIELDS)
     edge = {"id": str(uuid.uuid4()), "source": source, "target": target, **fields}
     call.store.put(EDGE, edge["id"], edge | {"event_time": timestamp()})
     return edge
@@ -72,10 +74,11 @@ def update(call: Call) -> Json:
     """
     source, target = _ends(call, call.body)
     _require_rights(call, source, target)
-    fields = masked(call, _EDGE_FIELDS)
+    names = masked(call, _EDGE_FIELDS)
+    fields = dict.fromkeys(names) | _fields(call, names)
     edges = _matching(call, source, target, call.body.get("id"))
     for edge in edges:
-        edge |= {field: call.body.get(field) for field in fields}
+        edge |= fields
         call.store.put(EDGE, edge["id"], edge)
     if not edges:
         raise NotFound(f"The relationship between {call.about} does not exist.")
@@ -180,6 +183,14 @@ def _require_view(call: Call, end: Json) -> None:
 
 
 # Edges
+
+
+def _fields(call: Call, names: Iterable[str]) -> Json:
+    """Return the fields of the request among these names, within their limits."""
+    given = {name: call.body[name] for name in names if call.body.get(name) is not None}
+    limits.check_properties(given.get("properties", {}))
+    limits.check_relations(given.get("columns", []))
+    return given
 
 
 def _matching(call: Call, source: Json, target: Json, edge_id: str | None = None) -> list[Json]:

@@ -11,6 +11,7 @@ from pipeline.local.workspace.catalog.catalog import forget
 from pipeline.local.workspace.catalog.grants import put_grants
 from pipeline.local.workspace.catalog.principals import known_principal
 from pipeline.local.workspace.errors import AlreadyExists, InvalidParameter
+from pipeline.local.workspace.lineage import limits
 from pipeline.local.workspace.rights.access import EVERYONE
 from pipeline.local.workspace.rights.securables import Kind, Securable
 
@@ -137,6 +138,8 @@ def _checked(document: Json) -> Json:
         )
     if not document.get("entity_type"):
         raise InvalidParameter("Missing required field: entity_type.")
+    limits.check_properties(document.get("properties") or {})
+    limits.check_columns(document.get("columns") or [])
     return document
 
 

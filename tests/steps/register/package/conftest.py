@@ -37,6 +37,7 @@ def model(base_model: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
     adapter.mkdir(parents=True)
     for name, content in tiny_model.adapter(base).items():
         (adapter / name).write_bytes(content)
+    adapter.with_name("model.sig").write_bytes(b"{}")
     files = [
         {"path": name, "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in base.items()

@@ -85,6 +85,8 @@ def prepare_job(arn: str) -> dict[str, Any]:
         "jobRunId": run_id,
         "arn": f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/app1/jobruns/{run_id}",
         "state": "SUCCESS",
+        "startedAt": 1795323500.0,
+        "endedAt": 1795323561.0,
         "executionRole": _role("prepare"),
         "imageConfiguration": {
             "imageUri": PREPARE_IMAGE,

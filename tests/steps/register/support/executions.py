@@ -12,8 +12,10 @@ from typing import Any
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service import catalog as uc
 
+from steps.governance import canonical
+from steps.governance.envelope import IN_TOTO
 from steps.governance.manifest import Prepared, Trained
-from tests.steps.register.support import archives, manifests
+from tests.steps.register.support import archives, ledgers, manifests
 from tests.steps.register.support.execution_state import (
     execution_state,
     prepare_job,
@@ -116,10 +118,22 @@ class Execution:
                     admin.external_lineage.list_external_lineage_relationships(end, direction)
                 )
                 assert len(edges) == 1, (node, direction, edges)
+        self.check_signed(version)
         answers = {(answer["status"], answer["ClientRequestToken"]) for answer in self.answers()}
         assert answers == {("Succeeded", record["key"])}
         assert self.step["StepStatus"] == "Succeeded"
         assert self.waiting() == 0
+
+    def check_signed(self, version: uc.ModelVersionInfo) -> None:
+        """Check: the record's statement is stored, and the ledger has one entry of the record."""
+        key = f"executions/{self.id}/register/record.json"
+        found = ledgers.entries(self.environment)
+        own = [(entry, sha256) for entry, sha256 in found if entry.document == key]
+        ((entry, sha256),) = own
+        record = self.evidence_bytes("record.json")
+        assert entry.document_sha256 == canonical.sha256(record)
+        assert self.evidence("record.dsse.json")["payloadType"] == IN_TOTO
+        assert self.tags(int(version.version or 0))["ledger_entry"] == f"{entry.number}:{sha256}"
 
     def check_dead_lettered(self) -> None:
         """The queue delivers the message no more: it is in the dead-letter queue."""
@@ -134,8 +148,20 @@ class Execution:
         )
 
     def evidence(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.evidence_bytes(name))
+        return found
+
+    def evidence_bytes(self, name: str) -> bytes:
         key = f"executions/{self.id}/register/{name}"
-        return json.load(self.environment.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"])
+        body = self.environment.client("s3").get_object(Bucket=EVIDENCE, Key=key)["Body"]
+        return bytes(body.read())
+
+    def tags(self, number: int) -> dict[str, str]:
+        """The tags of one of the model's versions."""
+        found = self.environment.admin().api_client.do(
+            "GET", f"/api/2.1/unity-catalog/models/{self.model}/versions/{number}"
+        )
+        return {tag["key"]: tag["value"] for tag in found["tags"]}
 
 
 def new_execution(

@@ -26,6 +26,8 @@ from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
 from steps.governance import builds
+from tests.steps.register.support import signing_key
+from tests.steps.register.support.policies import allow, policy
 from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -51,6 +53,8 @@ class RegisterEnvironment:
     state: Path
     worker_keys: dict[str, str] = field(default_factory=dict, repr=False)
     principal: str = ""
+    key_arn: str = ""
+    ledger: str = "ledger"  # the folder; a test that spoils it has a separate one
     clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str) -> Any:
@@ -113,6 +117,8 @@ class RegisterEnvironment:
             "databricks-secret-id": SECRET_ID,
             "evidence-uri": f"s3://{EVIDENCE}/executions",
             "image": REGISTER_IMAGE,
+            "signing-key-arn": self.key_arn,
+            "ledger-uri": f"s3://{EVIDENCE}/{self.ledger}",
             "region": REGION,
             "visibility-seconds": str(VISIBILITY_SECONDS),
         } | changed
@@ -239,28 +245,29 @@ def _set_up_aws(environment: RegisterEnvironment) -> dict[str, str]:
         s3.create_bucket(Bucket=bucket)
     for bucket in (EVIDENCE, ARTIFACTS):
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    environment.key_arn = signing_key.make(environment.client("kms"), ACCOUNT)
     environment.worker_keys = _user(environment, "register", *_worker_policy())
     storage_role = f"arn:aws:iam::{ACCOUNT}:role/uc-storage"
-    keys = _user(environment, "unity-catalog", _allow(["sts:AssumeRole"], storage_role))
-    trust = _allow(["sts:AssumeRole"]) | {
+    keys = _user(environment, "unity-catalog", allow(["sts:AssumeRole"], storage_role))
+    trust = allow(["sts:AssumeRole"]) | {
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/unity-catalog"},
         "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
     }
     iam = environment.client("iam")
-    iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=_policy(trust))
-    whole = _allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
-    iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=_policy(whole))
+    iam.create_role(RoleName="uc-storage", AssumeRolePolicyDocument=policy(trust))
+    whole = allow(["s3:*"], f"arn:aws:s3:::{GOVERNED}", f"arn:aws:s3:::{GOVERNED}/*")
+    iam.put_role_policy(RoleName="uc-storage", PolicyName="bucket", PolicyDocument=policy(whole))
     return keys
 
 
 def _worker_policy() -> list[dict[str, Any]]:
     """The rights of the register role in conf/infrastructure."""
     return [
-        _allow(
+        allow(
             ["secretsmanager:GetSecretValue"],
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_ID}-*",
         ),
-        _allow(
+        allow(
             [
                 "sqs:ReceiveMessage",
                 "sqs:DeleteMessage",
@@ -269,11 +276,12 @@ def _worker_policy() -> list[dict[str, Any]]:
             ],
             f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-*",
         ),
-        _allow(["s3:GetObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*"),
-        _allow(["s3:PutObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*/register/*"),
-        _allow(["s3:GetObject", "s3:GetObjectVersion"], f"arn:aws:s3:::{ARTIFACTS}/executions/*"),
-        _allow(["s3:GetObject"], f"arn:aws:s3:::{ARTIFACTS}/base-models/*"),
-        _allow(["s3:ListBucket"], f"arn:aws:s3:::{EVIDENCE}", f"arn:aws:s3:::{ARTIFACTS}"),
+        allow(["s3:GetObject", "s3:PutObject"], f"arn:aws:s3:::{EVIDENCE}/ledger*"),
+        allow(["s3:GetObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*"),
+        allow(["s3:PutObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*/register/*"),
+        allow(["s3:GetObject", "s3:GetObjectVersion"], f"arn:aws:s3:::{ARTIFACTS}/executions/*"),
+        allow(["s3:GetObject"], f"arn:aws:s3:::{ARTIFACTS}/base-models/*"),
+        allow(["s3:ListBucket"], f"arn:aws:s3:::{EVIDENCE}", f"arn:aws:s3:::{ARTIFACTS}"),
     ]
 
 
@@ -282,22 +290,12 @@ def _user(
 ) -> dict[str, str]:
     iam = environment.client("iam")
     iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=_policy(*statements))
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy(*statements))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {
         "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
     }
-
-
-def _allow(actions: list[str], *resources: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions} | (
-        {"Resource": list(resources)} if resources else {}
-    )
-
-
-def _policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def _set_up_workspace(environment: RegisterEnvironment) -> None:

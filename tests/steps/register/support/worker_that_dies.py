@@ -43,6 +43,7 @@ from steps.register.worker import Worker
 # Calls that change nothing. ReceiveMessage hides a message, but only for its visibility time-out.
 _READS = re.compile(
     r"GET |HEAD |POST (SageMaker\.(Describe|List)|secretsmanager\.Get|AmazonSQS\.(Get|Receive))"
+    r"|POST TrentService\.(Sign|GetPublicKey) "  # KMS; a signature changes nothing
     r"|POST (/oidc/|/ )|POST .*generate-temporary-credentials"
 )
 _UPLOAD = re.compile(r"PUT /gf-governed/")
@@ -52,7 +53,7 @@ _CHANGING = re.compile(r"[0-9a-f]{24,}|\d+")  # digests and numbers, which diffe
 
 def main() -> None:
     import_mlflow()
-    for service in ("s3", "sqs", "sts", "secretsmanager", "sagemaker", "emr-serverless"):
+    for service in ("s3", "sqs", "sts", "secretsmanager", "sagemaker", "emr-serverless", "kms"):
         aws.client(service, os.environ["AWS_DEFAULT_REGION"])
     _reply({"ready": True})
     with tempfile.TemporaryDirectory() as scratch:

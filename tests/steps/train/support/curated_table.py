@@ -16,6 +16,7 @@ from steps.governance.errors import Conflict
 from steps.governance.files import sha256_of
 from steps.governance.manifest import Prepared, PreparedCounts, RejectedVersion, TableVersion
 from steps.governance.names import UcName, execution_id
+from steps.governance.reading import Reading
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abcdefghijkl"
 OTHER_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/zzzzzzzzzzzz"
@@ -130,6 +131,8 @@ def replace_file(folder: Path, table: pa.Table) -> None:
 class LocalAccess:
     """Access to a local folder, which needs no credentials."""
 
+    renewals = 3
+
     def storage_options(self) -> dict[str, str]:
         """Return no options."""
         return {}
@@ -152,6 +155,25 @@ class LocalCatalog:
         """Return access to the table."""
         assert table == self._table
         return LocalAccess()
+
+    def reading(self, table: Table, access: LocalAccess) -> Reading:
+        """Return the record of a reading that nobody granted."""
+        credential = {
+            "location": "s3://governed/curated",
+            "operation": "READ",
+            "issued_at": "2026-11-22T05:00:00Z",
+            "expires_at": "2026-11-22T06:00:00Z",
+            "renewals": access.renewals,
+        }
+        return Reading.model_validate(
+            {
+                "principal": self.principal,
+                "table": str(table.name),
+                "read_at": "2026-11-22T05:00:01Z",
+                "credential": credential,
+                "grants": [],
+            }
+        )
 
 
 class MemoryEvidence:

@@ -71,7 +71,7 @@ def job(root: Path, base: Path, curated: Path, **changes: str) -> SimpleNamespac
     return SimpleNamespace(
         arguments=arguments.parse(hyperparameters | changes),
         paths=paths,
-        services=Services(LocalCatalog(curated), evidence, workspace=None, build=BUILD),
+        services=Services(LocalCatalog(curated), evidence, None, BUILD),
         evidence=evidence,
     )
 

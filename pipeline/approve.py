@@ -1,0 +1,60 @@
+"""Approve that an alias points to a model version, or revoke it. Only a member of a group may.
+
+    python -m pipeline.approve --env dev --model edgar.models.m@3 --alias champion --reason TEXT
+    python -m pipeline.approve --env dev --model edgar.models.m@3 --alias champion --reason TEXT \\
+        --revoke
+
+It runs with the AWS role `approver` and needs its Databricks principal in the group
+`evidence.approvers_group`. A signed approval and its entry in the ledger are written before the
+version's tag and the alias change. The same command again changes nothing, and after a crash it
+continues. Who started the execution cannot approve its model.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from pipeline import command, config, layout
+from pipeline.config import Config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = _parser().parse_args(argv)
+    configured = config.load(command.environment(given.env))
+    decided = ["--model", given.model, "--alias", given.alias, "--reason", given.reason]
+    flags = [f"--{name}" for name in ("revoke", "json") if getattr(given, name)]
+    started = [sys.executable, "-m", "steps.approve", *decided, *flags, *arguments(configured)]
+    return subprocess.run(started, check=False).returncode
+
+
+def arguments(configured: Config) -> list[str]:
+    """Return what an approval takes from conf; steps/approve/arguments.py parses."""
+    evidence = configured.evidence
+    settings = {
+        "--evidence-uri": layout.evidence(configured),
+        "--signing-public-key": evidence.signing_public_key,
+        "--approval-key-arn": evidence.approval_key_arn,
+        "--approval-public-key": evidence.approval_public_key,
+        "--approvers-group": evidence.approvers_group,
+        "--approval-tag": evidence.approval_tag,
+        "--databricks-host": configured.databricks.host,
+        "--databricks-secret-id": evidence.approver_secret_id,
+        "--region": configured.aws.region,
+    }
+    return [word for pair in settings.items() for word in pair]
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = command.parser("pipeline.approve", __doc__ or "", command.EXIT_CODES)
+    made.add_argument("--model", required=True, metavar="NAME@VERSION", help="the model version")
+    made.add_argument("--alias", required=True, help="such as champion")
+    made.add_argument("--reason", required=True, metavar="TEXT", help="why; it is signed and kept")
+    made.add_argument("--revoke", action="store_true", help="take the approval back")
+    made.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(command.ended(main))

@@ -1,0 +1,60 @@
+"""The approval: `python -m steps.approve --model NAME@VERSION --alias champion --reason TEXT …`.
+
+`pipeline.approve` composes the other arguments from conf.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from steps.approve.arguments import Arguments, parse
+from steps.governance.errors import GovernanceError
+from steps.governance.logs import configure
+
+
+def main(argv: Sequence[str]) -> int:
+    """Approve or revoke, print the outcome, and return the exit code."""
+    configure("approve")
+    try:
+        return _decide(parse(argv))
+    except GovernanceError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _decide(arguments: Arguments) -> int:
+    from steps.approve.approval import Approving
+    from steps.governance.identity import connect
+
+    workspace = connect(
+        host=arguments.databricks_host,
+        secret_id=arguments.databricks_secret_id,
+        region=arguments.region,
+    )
+    outcome = Approving(arguments, workspace).run()
+    approval = outcome.decision.approval
+    shown = {
+        "action": approval.action,
+        "model": approval.model,
+        "version": approval.version,
+        "alias": approval.alias,
+        "replaced version": approval.replaced_version,
+        "approver": approval.approver,
+        "reason": approval.reason,
+        "document": outcome.decision.key,
+        "ledger entry": outcome.entry.tag,
+    }
+    if arguments.json:
+        text = json.dumps({name.replace(" ", "_"): value for name, value in shown.items()})
+    else:
+        text = "\n".join(
+            f"{name:<17} {'–' if value is None else value}" for name, value in shown.items()
+        )
+    sys.stdout.write(f"{text}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

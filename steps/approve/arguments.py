@@ -1,0 +1,126 @@
+"""The settings of an approval: what is decided, the evidence, the keys and the approvers' group.
+
+    parse(["--model", "edgar.models.analyst@3", "--alias", "champion", "--reason", "…", …])
+
+Standard library only: a refusal must not wait for a heavier import. One error names all faults.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steps.governance import argument_types as types
+from steps.governance.argument_types import Argument, ArgumentType
+from steps.governance.errors import UsageError
+from steps.governance.names import UcName, checked_alias
+
+_LONGEST_REASON = 1000  # characters, as in `steps.governance.approval`
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The settings, checked. `revoke` takes an approval back."""
+
+    model: tuple[UcName, int]
+    alias: str
+    reason: str
+    evidence_uri: str
+    signing_public_key: str
+    approval_key_arn: str
+    approval_public_key: str
+    approvers_group: str
+    approval_tag: str
+    databricks_host: str
+    databricks_secret_id: str
+    region: str
+    revoke: bool = False
+    json: bool = False
+
+    @property
+    def bucket_uri(self) -> str:
+        """The evidence bucket: `s3://<bucket>`."""
+        return self.evidence_uri.rpartition("/")[0]
+
+
+def _model(text: str) -> tuple[UcName, int]:
+    name, _, number = text.partition("@")
+    if not (number.isascii() and number.isdigit() and number[0] != "0" and len(number) < 18):
+        raise ValueError("no version")
+    return UcName.parse(name), int(number)
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > _LONGEST_REASON or not text.isprintable():
+        raise ValueError("no reason")
+    return text.strip()
+
+
+_PUBLIC_KEY = types.matching(
+    r"[A-Za-z0-9+/]{80,400}={0,2}", "base64 of a public key, as kms.GetPublicKey returns it"
+)
+_ARGUMENTS = {
+    "model": Argument(ArgumentType(_model, "NAME@VERSION, such as a.b.c@3"), "the model version"),
+    "alias": Argument(
+        ArgumentType(checked_alias, "an alias such as champion"), "the alias that it gets"
+    ),
+    "reason": Argument(
+        ArgumentType(_reason, f"one line of at most {_LONGEST_REASON} characters"),
+        "why; it is signed and kept",
+    ),
+    "evidence_uri": Argument(types.S3_URI, "the folder of all executions in the evidence bucket"),
+    "signing_public_key": Argument(_PUBLIC_KEY, "who signs records"),
+    "approval_key_arn": Argument(
+        types.matching(r"arn:aws[a-z-]*:kms:\S{1,300}", "the ARN of a KMS key or of its alias"),
+        "the key that signs approvals",
+    ),
+    "approval_public_key": Argument(_PUBLIC_KEY, "the public key of the same key, as pinned"),
+    "approvers_group": Argument(
+        types.matching(r"[A-Za-z0-9][A-Za-z0-9 _.@-]{0,254}", "a group of the workspace"),
+        "only its members approve",
+    ),
+    "approval_tag": Argument(
+        types.matching(r"[A-Za-z0-9_-]{1,127}", "the name of a tag"),
+        "the version's tag that a deployment job waits for",
+    ),
+    "databricks_host": Argument(types.HOST, "the workspace"),
+    "databricks_secret_id": Argument(types.SECRET_ID, "the secret of the approver's principal"),
+    "region": Argument(types.REGION, "the region of the evidence bucket and the key"),
+}
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """Read the command line.
+
+    Raises:
+        UsageError: every missing, unknown or malformed argument, in one message.
+    """
+    given, unknown = _parser().parse_known_args(list(argv))
+    values, faults = types.read(_ARGUMENTS, vars(given), shown=_option)
+    faults += [f"{argument[:60]}: unknown" for argument in unknown]
+    if faults:
+        raise UsageError(
+            "nothing was approved or revoked",
+            got="; ".join(faults),
+            do="correct the arguments named above",
+        )
+    return Arguments(**values, revoke=given.revoke, json=given.json)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m steps.approve",
+        description="Approves that an alias points to a model version, or revokes that.",
+        epilog="exit codes: 0 done · 1 refused or failed · 2 bad usage",
+        allow_abbrev=False,
+    )
+    for name, argument in _ARGUMENTS.items():
+        parser.add_argument(
+            _option(name), metavar="VALUE", help=f"{argument.meaning}: {argument.type.expected}"
+        )
+    parser.add_argument("--revoke", action="store_true", help="take the approval back")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser

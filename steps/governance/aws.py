@@ -1,0 +1,79 @@
+"""boto3 clients of a process, one per service, and AWS errors as governance errors.
+
+botocore repeats throttled calls, 5xx answers and lost connections (standard mode, 4 attempts).
+Every call that uses them is a read, a conditional write, or carries a request token, so a repeated
+call has one effect.
+"""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from steps.governance.errors import AccessDenied, GovernanceError, NotFound, Unavailable
+
+_ATTEMPTS = 4
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 30  # a long poll of 20 s has to fit
+_DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
+_ABSENT = {
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "NoSuchKey",
+    "NoSuchVersion",
+    "NoSuchBucket",
+    "404",
+}
+
+
+@functools.cache
+def client(service: str, region: str) -> Any:
+    """Return the boto3 client of a service, with the process's own role.
+
+    It is cached, since making one takes up to 0.3 s. Endpoints come from the environment
+    (`AWS_ENDPOINT_URL`).
+    """
+    config = Config(
+        retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+    )
+    return boto3.client(service, region_name=region, config=config)
+
+
+def error_code(error: ClientError) -> str:
+    """Return the service's error code: `AccessDenied`, `ConflictException`, …"""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Run one call to AWS and raise its errors as ours.
+
+    `doing` describes the call in a message, such as "this role was refused: read s3://…".
+
+    Raises:
+        AccessDenied: the role lacks a permission.
+        NotFound: the object does not exist.
+        GovernanceError: another refusal.
+        Unavailable: no answer came.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = error_code(error)
+        if code in _DENIED:
+            raise AccessDenied(
+                f"this role was refused: {doing}", got=code, do="allow it in the role's policy"
+            ) from error
+        if code in _ABSENT:
+            raise NotFound(f"nothing there: {doing}", got=code) from error
+        raise GovernanceError(f"AWS refused: {doing}", got=code) from error
+    except BotoCoreError as error:
+        raise Unavailable(
+            f"AWS gave no answer: {doing}", got=type(error).__name__, do="run again when it answers"
+        ) from error

@@ -1,0 +1,48 @@
+"""Which filings gave examples: Prepare's membership file, from the survey's groups."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from steps.governance import membership
+from steps.governance.document import FileEntry
+from steps.governance.evidence import require_size
+from steps.prepare import split
+from steps.prepare.survey import Survey
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The file: where it is written, its bytes, and its entry in the manifest."""
+
+    uri: str
+    content: bytes
+    entry: FileEntry
+
+
+def of(found: Survey, *, bound: str, seed: int) -> pa.Table:
+    """Return one row for each filing with examples (`steps.governance.membership.SCHEMA`)."""
+    columns: dict[str, list[Any]] = {name: [] for name in membership.SCHEMA.names}
+    for group in found.giving:
+        cik = group.cik or ""
+        train = split.split_of(cik, bound=bound, seed=seed) == split.TRAIN
+        for identity, sha256, rows in group.members():
+            columns["filing_id"].append(identity)
+            columns["cik"].append(cik)
+            columns["text_sha256"].append(bytes.fromhex(sha256))
+            columns["examples_train"].append(rows if train else 0)
+            columns["examples_eval"].append(0 if train else rows)
+    return pa.table(columns, schema=membership.SCHEMA)
+
+
+def listed(rows: pa.Table, manifest_uri: str) -> Listed:
+    """Return the file of these rows, next to the manifest.
+
+    Raises:
+        GovernanceError: it is larger than a document of the evidence may be.
+    """
+    content = membership.to_bytes(rows)
+    uri = f"{manifest_uri.rpartition('/')[0]}/{membership.name(content)}"
+    require_size(uri, content)
+    return Listed(uri, content, membership.entry(content, len(rows)))

@@ -1,0 +1,47 @@
+"""The curated table, opened by this process: its verified rows, and who allowed the reading.
+
+table = opened(prepared, arguments, services)
+for batch in table.batches: …
+table.reading                       # steps.governance.reading.Reading, for the manifest
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from steps.governance.manifest import Prepared
+from steps.governance.reading import Reading
+from steps.train.arguments import Arguments
+from steps.train.data import verified_table
+from steps.train.services import Services
+
+
+@dataclass(frozen=True)
+class OpenedTable:
+    """`batches` are verified while they are read; `at_first` has the rights as of the opening."""
+
+    batches: Iterator[pa.RecordBatch]
+    at_first: Reading
+    access: Any
+
+    @property
+    def reading(self) -> Reading:
+        """The record of the reading, with the credentials that were vended until now."""
+        credential = self.at_first.credential.model_copy(update={"renewals": self.access.renewals})
+        return self.at_first.model_copy(update={"credential": credential})
+
+
+def opened(prepared: Prepared, arguments: Arguments, services: Services) -> OpenedTable:
+    """Open the curated table at the manifest's version and write down who allowed it.
+
+    Raises:
+        IntegrityError: it is not what Prepare wrote (`verified_table`).
+        AccessDenied, NotFound, Unavailable: the catalog or the storage refused or failed.
+    """
+    table = services.catalog.table(arguments.curated_table)
+    access = services.catalog.read_access(table)
+    reading = services.catalog.reading(table, access)
+    batches = verified_table.stream(prepared, table, access, execution_arn=arguments.execution_arn)
+    return OpenedTable(batches, reading, access)

@@ -1,0 +1,16 @@
+"""IAM policies as the tests write them."""
+
+import json
+from typing import Any
+
+
+def allow(actions: list[str], *resources: str) -> dict[str, Any]:
+    """A statement; without resources for a trust policy."""
+    return {"Effect": "Allow", "Action": actions} | (
+        {"Resource": list(resources)} if resources else {}
+    )
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    """A policy document."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
