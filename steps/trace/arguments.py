@@ -47,7 +47,7 @@ _QUESTIONS = {
     "table": Argument(types.matching(_NAME, "catalog.schema.name"), "a raw or curated table"),
     "filing": Argument(
         types.matching(r"[^\x00-\x1f\x7f]{1,400}", "a filing's id"),
-        "a filing, by the id that Prepare gave it (its accession number, or file name)",
+        "a filing: <cik>/<accession number>, or the accession number alone",
     ),
     "principal": Argument(
         types.matching(r"[^\x00-\x1f\x7f]{1,2048}", "a principal's id"),
