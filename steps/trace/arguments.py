@@ -47,7 +47,7 @@ _QUESTIONS = {
     "table": Argument(types.matching(_NAME, "catalog.schema.name"), "a raw or curated table"),
     "filing": Argument(
         types.matching(r"[^\x00-\x1f\x7f]{1,400}", "a filing's id"),
-        "a filing, by the id that Prepare gave it (its accession number, or file name)",
+        "a filing: <cik>/<accession number>, or the accession number alone",
     ),
     "principal": Argument(
         types.matching(r"[^\x00-\x1f\x7f]{1,2048}", "a principal's id"),
@@ -98,7 +98,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         )
     return Arguments(
         **values,
-        **{name: read.get(name) for name in _REGISTRY},
+        databricks_host=read.get("databricks_host"),
+        databricks_secret_id=read.get("databricks_secret_id"),
         index=given.index or default_index(),
         rebuild=given.rebuild,
         offline=given.offline,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from steps.governance import membership
 from steps.governance.envelope import Envelope
 from steps.governance.errors import IntegrityError, NotFound
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.record import Record
-from steps.trace.index.filings import read_membership
 from steps.trace.index.rows import Row
 from steps.trace.record_evidence import FilingsSummary, RecordEvidence
 from steps.trace.store import Store
@@ -73,33 +73,16 @@ def _filings(store: Store, folder: str, record: Record) -> FilingsSummary | None
         return None
     key = f"{folder}/{record.membership.path}"
     content = _checked(store, key, record.membership.sha256)
-    try:
-        table, ciks = read_membership(content), _ciks(content)
-    except ValueError as error:
-        raise IntegrityError(
-            f"{store.root}/{key} cannot be read", expected="a membership file", got=str(error)
-        ) from None
+    table = membership.read(content, origin=f"{store.root}/{key}")
     train, evaluation = table.column("examples_train"), table.column("examples_eval")
     return FilingsSummary(
         filings=len(table),
-        companies=len(pc.unique(ciks)),
+        companies=len(pc.unique(table.column("cik"))),
         filings_train=_positive(train),
         filings_eval=_positive(evaluation),
         examples_train=_sum(train),
         examples_eval=_sum(evaluation),
     )
-
-
-def _ciks(content: bytes) -> Any:
-    import io
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(io.BytesIO(content), columns=["cik"]).column("cik")
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise ValueError(f"no column cik: {type(error).__name__}") from None
 
 
 def _positive(column: Any) -> int:

@@ -113,6 +113,9 @@ class Tracer:
         history, wanted = self.history, self.arguments.text
         paths = self._paths()
         seen = filings.find(paths, wanted)
+        if not seen and len(known := filings.named(paths, wanted)) == 1:
+            self.notes.append(f"{wanted} is the filing {known[0]}")
+            seen = filings.find(paths, known[0])
         if not seen:
             raise unknown_filing(history, wanted, filings.nearest(paths, wanted))
         starts = seen_by(history, seen, recorded).starts

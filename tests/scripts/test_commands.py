@@ -14,6 +14,7 @@ COMMANDS = [
     "scripts.peak_memory",
     "scripts.scaling_page",
     "scripts.small_files",
+    "scripts.trace_bench",
     "scripts.training_bench",
     "pipeline.local.setup.tiny_model",
 ]

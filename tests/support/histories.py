@@ -9,15 +9,13 @@ them, so answers can be compared with it.
 """
 
 import hashlib
-import io
 import random
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from steps.governance import canonical
+from steps.governance import canonical, membership
 from steps.governance.approval import PAYLOAD_TYPE, Approval
 from steps.governance.envelope import Envelope, Signature
 
@@ -114,28 +112,28 @@ def _execution(
 
 
 def accession(number: int) -> str:
-    """Return the id of a filing, of the form of an accession number."""
-    return f"{(number * 7919) % 10**10:010}-{number % 100:02}-{number:06}"
+    """Return the id of a filing: `<cik>/<accession number>`."""
+    cik = number * 7919 % 10**9 + 1
+    return f"{cik}/{cik:010}-{number % 100:02}-{number:06}"
 
 
 def documents(execution: Execution) -> dict[str, bytes]:
     """Return the documents of one execution, by key."""
     folder, found = f"executions/{execution.id}", {}
-    membership = None
+    listed = None
     if execution.filings is not None:
         content = membership_bytes(execution.filings)
         sha256 = hashlib.sha256(content).hexdigest()
-        membership = {"path": f"membership-{sha256}.parquet", "size": len(content),
-                      "sha256": sha256, "rows": len(execution.filings)}  # fmt: skip
+        listed = membership.entry(content, len(execution.filings)).model_dump()
         found[f"{folder}/prepare/membership-{sha256}.parquet"] = content
-    prepared = canonical.dumps(_prepared(execution, membership))
+    prepared = canonical.dumps(_prepared(execution, listed))
     found[f"{folder}/prepare/manifest.json"] = prepared
     for job in execution.jobs:
         trained = canonical.dumps(_trained(execution, job, canonical.sha256(prepared)))
         found[f"{folder}/train/{job}/manifest.json"] = trained
     if execution.model:
         digests = canonical.sha256(prepared), canonical.sha256(trained)
-        record = _record(execution, digests, membership)
+        record = _record(execution, digests, listed)
         found[f"{folder}/register/record.json"] = canonical.dumps(record)
     return found
 
@@ -143,18 +141,14 @@ def documents(execution: Execution) -> dict[str, bytes]:
 def membership_bytes(filings: dict[str, tuple[int, int]]) -> bytes:
     """Return a membership file."""
     ids = sorted(filings)
-    table = pa.table(
-        {
-            "filing_id": pa.array(ids, pa.string()),
-            "cik": pa.array([name[:10] for name in ids], pa.string()),
-            "text_sha256": pa.array([hashlib.sha256(n.encode()).digest() for n in ids]),
-            "examples_train": pa.array([filings[name][0] for name in ids], pa.int32()),
-            "examples_eval": pa.array([filings[name][1] for name in ids], pa.int32()),
-        }
-    )
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+    columns = [
+        ids,
+        [name.partition("/")[0] for name in ids],
+        [hashlib.sha256(name.encode()).digest() for name in ids],
+        [filings[name][0] for name in ids],
+        [filings[name][1] for name in ids],
+    ]
+    return membership.to_bytes(pa.table(columns, schema=membership.SCHEMA))
 
 
 def _table(pair: tuple[str, int]) -> dict[str, Any]:
@@ -180,11 +174,11 @@ def reading(principal: str, table: str, at: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _prepared(execution: Execution, membership: dict[str, Any] | None) -> dict[str, Any]:
+def _prepared(execution: Execution, listed: dict[str, Any] | None) -> dict[str, Any]:
     filings = execution.filings or {}
     train, evaluation = (sum(n[part] for n in filings.values()) for part in (0, 1))
     document = {
-        "schema": f"governed-finetune/prepared/{2 if membership else 1}",
+        "schema": f"governed-finetune/prepared/{2 if listed else 1}",
         "execution_arn": execution.arn, "created_at": execution.at, "principal": PEOPLE[0],
         "source": _table(execution.raw), "target": _table(execution.curated),
         "rejected": {"table": f"{execution.curated[0]}_rejected", "version": 0},
@@ -196,10 +190,10 @@ def _prepared(execution: Execution, membership: dict[str, Any] | None) -> dict[s
             "companies_train": 1, "companies_eval": 1, "rejected_by_reason": {},
         },
     }  # fmt: skip
-    if membership is None:
+    if listed is None:
         return document
     return document | {
-        "raw_files": [], "membership": membership, "build": BUILD, "spark_version": "4.0.0",
+        "raw_files": [], "membership": listed, "build": BUILD, "spark_version": "4.0.0",
         "reading": reading(PEOPLE[0], execution.raw[0], execution.at),
     }  # fmt: skip
 
@@ -234,13 +228,13 @@ def _trained(execution: Execution, job: str, manifest_sha256: str) -> dict[str, 
 
 
 def _record(
-    execution: Execution, digests: tuple[str, str], membership: dict[str, Any] | None
+    execution: Execution, digests: tuple[str, str], listed: dict[str, Any] | None
 ) -> dict[str, Any]:
     assert execution.model
-    new = _since_version_2(execution, membership)
+    new = _since_version_2(execution, listed)
     job = f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{execution.jobs[-1]}"
     return {
-        "schema": f"governed-finetune/registered/{2 if membership else 1}", "key": DIGEST,
+        "schema": f"governed-finetune/registered/{2 if listed else 1}", "key": DIGEST,
         "registered_at": execution.at,
         "principals": {"databricks": PEOPLE[2], "aws": f"{ROLE}register/worker"},
         "execution": {
@@ -271,10 +265,10 @@ def _record(
 
 
 def _since_version_2(
-    execution: Execution, membership: dict[str, Any] | None
+    execution: Execution, listed: dict[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
     """Return the fields of a record that came with version 2, by part."""
-    if membership is None:
+    if listed is None:
         return {"execution": {}, "prepare": {}, "train": {}, "record": {}}
     reads = [
         reading(PEOPLE[0], execution.raw[0], execution.at),
@@ -286,7 +280,7 @@ def _since_version_2(
                     "billed": {"seconds": 60}},
         "train": {"build": BUILD, "billed": {"seconds": 60}},
         "record": {"register": {"image": "i@sha256:" + DIGEST, "build": BUILD},
-                   "readings": reads, "membership": membership,
+                   "readings": reads, "membership": listed,
                    "ledger": {"number": 0, "sha256": "0" * 64}},
     }  # fmt: skip
 

@@ -1,15 +1,14 @@
 """The filings of the index: which membership files hold a filing, with its examples per split.
 
-    part = read_membership(content)                        # one membership file, checked
+    part = read_membership(content, origin="s3://…")       # one membership file, checked
     write_part(path, {"ab12…": part})
-    seen = find(paths, "0000320193-24-000123")             # [Seen("ab12…", 3, 0)]
+    seen = find(paths, "320193/0000320193-24-000123")             # [Seen("ab12…", 3, 0)]
 
 Each part is one Parquet file in the order of `filing_id`, so a look-up reads one or two row groups.
 """
 
 import difflib
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,24 +31,17 @@ class Seen:
     examples_eval: int
 
 
-def read_membership(content: bytes) -> pa.Table:
+def read_membership(content: bytes, *, origin: str) -> pa.Table:
     """Return the filings and examples of a membership file, other columns left out.
 
     Raises:
-        ValueError: not a Parquet file with these columns; nulls; negative counts.
+        IntegrityError: not a membership file.
     """
-    try:
-        table = pq.read_table(io.BytesIO(content))
-        counts = [table.column(name).cast(pa.int64()) for name in COLUMNS[1:]]
-        table = pa.table([table.column(COLUMNS[0]).cast(pa.large_string()), *counts], names=COLUMNS)
-        table.validate(full=True)
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise ValueError(f"no membership file: {type(error).__name__}") from None
-    if any(column.null_count for column in table.columns):
-        raise ValueError("a membership file with nulls")
-    if any((pc.min(count).as_py() or 0) < 0 for count in counts):
-        raise ValueError("a membership file with negative counts")
-    return table
+    from steps.governance import membership  # pydantic; an answer from the index does not need it
+
+    table = membership.read(content, origin=origin)
+    counts = [table.column(name).cast(pa.int64()) for name in COLUMNS[1:]]
+    return pa.table([table.column(COLUMNS[0]).cast(pa.large_string()), *counts], names=COLUMNS)
 
 
 def write_part(path: Path, memberships: Mapping[str, pa.Table]) -> None:
@@ -81,6 +73,11 @@ def find(parts: Iterable[Path], filing_id: str) -> list[Seen]:
     return sorted(found, key=lambda seen: seen.membership_sha256)
 
 
+def named(parts: Iterable[Path], accession: str) -> list[str]:
+    """Return the filings `<cik>/<accession>` of an accession number alone."""
+    return sorted(_matching(parts, [lambda ids: pc.ends_with(ids, f"/{accession}")]))
+
+
 def nearest(parts: Iterable[Path], filing_id: str) -> str | None:
     """Return the known filing that is nearest to a mistyped one, or None.
 
@@ -88,17 +85,21 @@ def nearest(parts: Iterable[Path], filing_id: str) -> str | None:
     compared.
     """
     half = max(1, len(filing_id) // 2)
-    names: set[str] = set()
-    for part in parts:
-        column = pq.read_table(part, columns=["filing_id"]).column("filing_id")
-        for mask in (
-            pc.starts_with(column, filing_id[:half]),
-            pc.ends_with(column, filing_id[-half:]),
-        ):
-            near = column.filter(mask)
-            names |= set(near.slice(0, _CANDIDATES).to_pylist())
+    halves = filing_id[:half], filing_id[half:]
+    names = _matching(
+        parts, [lambda ids, half=each: pc.match_substring(ids, half) for each in halves if each]
+    )
     close = difflib.get_close_matches(filing_id, sorted(names), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def _matching(parts: Iterable[Path], masks: Sequence[Callable[[Any], Any]]) -> set[str]:
+    names: set[str] = set()
+    for part in parts:
+        ids = pq.read_table(part, columns=["filing_id"]).column("filing_id")
+        for mask in masks:
+            names |= set(ids.filter(mask(ids)).slice(0, _CANDIDATES).to_pylist())
+    return names
 
 
 def _write_sorted(path: Path, table: Any) -> None:

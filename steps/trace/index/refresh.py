@@ -145,7 +145,7 @@ def _read_membership(store: Store, row: Row, work: _Work, tables: dict[str, pa.T
     sha256 = row.facts["membership_sha256"]
     key = f"{row.key.rsplit('/', 1)[0]}/{row.facts['membership']}"
     try:
-        tables[sha256] = _filings(store.read(key), sha256)
+        tables[sha256] = _filings(store.read(key), sha256, origin=f"{store.root}/{key}")
     except (GovernanceError, ValueError) as error:
         reason = error.what if isinstance(error, GovernanceError) else str(error)
         text = f"its filings are unknown: {store.root}/{key}: {reason}"
@@ -153,10 +153,10 @@ def _read_membership(store: Store, row: Row, work: _Work, tables: dict[str, pa.T
         work.changed = True
 
 
-def _filings(content: bytes, sha256: str) -> pa.Table:
+def _filings(content: bytes, sha256: str, *, origin: str) -> pa.Table:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError("its sha256 differs from the manifest's")
-    return filings.read_membership(content)
+    return filings.read_membership(content, origin=origin)
 
 
 def _merge(work: _Work, folder: IndexFolder) -> None:

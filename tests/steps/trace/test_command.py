@@ -8,10 +8,16 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from steps.trace.arguments import FORMATS
+from steps.trace.formats import projection
 from tests.steps.trace.conftest import Bucket, Done
 from tests.support.histories import Execution
 
 Trace = Callable[..., Done]
+
+
+def test_every_format_is_an_argument() -> None:
+    assert FORMATS == projection.NAMES
 
 
 def registered(bucket: Bucket) -> Execution:
@@ -100,6 +106,44 @@ def test_a_mistyped_filing_gets_the_nearest_one(bucket: Bucket, trace: Trace) ->
     assert done.code == 2
     assert "did you mean '" in done.err
     assert "not recorded by version 1" in done.err  # some executions could still have seen it
+
+
+def test_an_accession_number_alone_is_enough(bucket: Bucket, trace: Trace) -> None:
+    whole = next(iter(registered(bucket).filings or {}))
+    alone = whole.partition("/")[2]
+    words = [f"--evidence-uri={bucket.evidence}", "--json"]
+    short, long = (trace(*words, f"--filing={name}").document for name in (alone, whole))
+    assert short["notes"][0] == f"{alone} is the filing {whole}"
+    assert short["filing"] == long["filing"]
+
+
+def test_a_projection_is_made_of_stored_bytes_that_the_record_names(
+    bucket: Bucket, trace: Trace
+) -> None:
+    execution = registered(bucket)
+    words = [f"--evidence-uri={bucket.evidence}", f"--execution={execution.id}"]
+    for name in FORMATS:
+        done = trace(*words, f"--format={name}")
+        assert done.code == 0, done.err
+        (first, *_) = done.out.splitlines() if name == "openlineage" else [done.out]
+        assert isinstance(json.loads(first), dict)
+    unsigned = trace(*words, "--format=slsa", "--signed")
+    assert unsigned.code == 2
+    assert "is not signed" in unsigned.err
+    key = f"executions/{execution.id}/prepare/manifest.json"
+    content = bucket.made.objects[key].replace(b"risk-factor-heading/1", b"risk-factor-heading/2")
+    bucket.s3.put_object(Bucket=bucket.name, Key=key, Body=content)
+    changed = trace(*words, "--format=slsa")
+    assert changed.code == 1
+    assert "differs from the document that refers to it" in changed.err
+
+
+def test_a_projection_needs_a_record(bucket: Bucket, trace: Trace) -> None:
+    rejected = next(each for each in bucket.made.plain if not each.model)
+    words = [f"--evidence-uri={bucket.evidence}", f"--execution={rejected.id}"]
+    done = trace(*words, "--format=slsa")
+    assert done.code == 2
+    assert "registered no model" in done.err
 
 
 def test_offline_answers_from_the_index_alone(bucket: Bucket, trace: Trace) -> None:

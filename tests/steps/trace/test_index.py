@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steps.governance import canonical
-from steps.governance.errors import AccessDenied, UsageError
+from steps.governance.errors import AccessDenied, IntegrityError, UsageError
 from steps.trace.history import History
 from steps.trace.index import filings, refresh
 from steps.trace.index.files import Index, IndexFolder
@@ -257,8 +257,8 @@ def test_filings_that_cannot_be_trusted_are_unknown(
 
 @pytest.mark.parametrize("content", [b"", b"PAR1PAR1", b"\x00" * 1000])
 def test_bytes_that_are_no_membership_file_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="no membership file"):
-        filings.read_membership(content)
+    with pytest.raises(IntegrityError, match="the list of filings at s3://x cannot be trusted"):
+        filings.read_membership(content, origin="s3://x")
 
 
 def test_a_document_that_was_refused_once_is_read_the_next_time(kept: Kept) -> None:
