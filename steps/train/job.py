@@ -177,7 +177,7 @@ def _origin(job: _Job, inputs: _Inputs, metrics: Tracker) -> Origin:
         principal=job.services.catalog.principal,
         live_metrics=tracker.summary(metrics),
         build=job.services.build,
-        reading=inputs.table and inputs.table.reading,
+        reading=inputs.table.reading if inputs.table else None,
     )
 
 

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from steps.governance import canonical
+from steps.governance.manifest import TableVersion
 from steps.governance.reading import Build
 from steps.governance.record import Record
 
@@ -57,7 +58,7 @@ def _definition(record: Record) -> dict[str, Any]:
 
 def _data(record: Record) -> list[_Descriptor]:
     """The tables at their versions, and the base model."""
-    tables = (
+    tables: tuple[tuple[str, TableVersion, dict[str, str]], ...] = (
         ("raw table", record.raw, {}),
         ("curated table", record.curated, {"manifest_sha256": record.prepare.manifest_sha256}),
     )

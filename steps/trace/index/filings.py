@@ -10,6 +10,7 @@ Each part is one Parquet file in the order of `filing_id`, so a look-up reads on
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,7 @@ def nearest(parts: Iterable[Path], filing_id: str) -> str | None:
     """
     half = max(1, len(filing_id) // 2)
     halves = filing_id[:half], filing_id[half:]
-    names = _matching(
-        parts, [lambda ids, half=each: pc.match_substring(ids, half) for each in halves if each]
-    )
+    names = _matching(parts, [partial(pc.match_substring, pattern=each) for each in halves if each])
     close = difflib.get_close_matches(filing_id, sorted(names), n=1, cutoff=0.6)
     return close[0] if close else None
 
@@ -105,8 +104,7 @@ def _matching(parts: Iterable[Path], masks: Sequence[Callable[[Any], Any]]) -> s
 def _write_sorted(path: Path, table: Any) -> None:
     import polars as pl  # sorts strings several times faster than pyarrow; only a rebuild needs it
 
-    frame = pl.from_arrow(table)
-    ordered = frame.sort("filing_id").to_arrow()  # type: ignore[union-attr]
+    ordered = pl.DataFrame(table).sort("filing_id").to_arrow()
     pq.write_table(
         ordered, path, compression="zstd", row_group_size=_ROWS_IN_GROUP, write_page_index=True
     )

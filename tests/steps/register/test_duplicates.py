@@ -38,7 +38,7 @@ def test_mixed_messages_have_one_effect_for_each_execution(
     """The queue has copies of each execution's message in any order, and messages that are refused:
     text, an unknown execution, another execution's token.
     """
-    draw, queue = random.Random(9), execution.queue_url
+    draw, queue = random.Random(9), execution.queue_url  # noqa: S311 - a reproducible order
     others = [executions.new_execution(worker_environment) for _ in range(max(3, count // 100))]
     mixed = [execution, *others]
     bodies = [mixed[number % len(mixed)].body() for number in range(count)]
