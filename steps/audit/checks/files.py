@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from steps.audit.case import Case
 from steps.audit.checks import model_signature
@@ -180,9 +181,7 @@ def _same_files(case: Case, table: TableVersion, recorded: Sequence[FileEntry]) 
 
 
 def _files(case: Case, store: Store, root: str, recorded: Sequence[FileEntry]) -> Comparison:
-    found = _digests(
-        case, store, {each.path: f"{root}/{delta.unquote(each.path)}" for each in recorded}
-    )
+    found = _digests(case, store, {each.path: f"{root}/{unquote(each.path)}" for each in recorded})
     pairs = [
         (
             each.path,
