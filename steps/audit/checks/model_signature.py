@@ -32,7 +32,6 @@ def model_signature(case: Case) -> Comparison | Note:
     resources = [
         {"name": entry.path, "algorithm": "sha256", "digest": entry.sha256} for entry in files
     ]
-    subject = statement.get("subject")
     return Comparison(
         uri,
         [
@@ -49,15 +48,15 @@ def model_signature(case: Case) -> Comparison | Note:
             ),
             ("predicate", _PREDICATE, statement.get("predicateType")),
             ("files", resources, _part(statement, "predicate", uri).get("resources")),
-            (
-                "sha256 of the files",
-                [{"sha256": whole}],
-                [each.get("digest") for each in subject if isinstance(each, dict)]
-                if isinstance(subject, list)
-                else None,
-            ),
+            ("sha256 of the files", [{"sha256": whole}], _digests(statement.get("subject"))),
         ],
     )
+
+
+def _digests(subject: Any) -> list[Any] | None:
+    if not isinstance(subject, list):
+        return None
+    return [each.get("digest") for each in subject if isinstance(each, dict)]
 
 
 def _object(content: bytes, uri: str) -> dict[str, Any]:

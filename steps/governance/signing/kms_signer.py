@@ -46,7 +46,7 @@ class Signer:
         """The public key: DER of the SubjectPublicKeyInfo.
 
         Raises:
-            NotFound: there is no such key.
+            NotFound: the key does not exist.
             AccessDenied: this role may not see it.
             UsageError: it is a key of another kind.
         """
@@ -77,7 +77,7 @@ class Signer:
 
         Raises:
             AccessDenied: this role may not sign with the key.
-            NotFound: there is no such key.
+            NotFound: the key does not exist.
             Unavailable: the key is disabled, or KMS does not answer.
         """
         digest = hashlib.sha256(signed_bytes(payload, payload_type)).digest()

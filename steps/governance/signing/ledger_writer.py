@@ -5,7 +5,7 @@
     entry = ledger.append(head, About("registration", record_key, record_sha256), guard)
 
 An entry is created with `If-None-Match` under the number after the last one, so of two writers one
-succeeds, and the other reads that entry and goes on. The search begins at a head from before the
+succeeds, and the other reads that entry and continues. The search begins at a head from before the
 document was written, so a repeated call finds the entry that an earlier one made. Crashes and
 duplicates therefore leave one entry for each document, and no number is left out.
 
@@ -116,7 +116,7 @@ class Ledger:
     def _entry_or_new(
         self, number: int, previous: str, about: About, guard: Callable[[], None]
     ) -> Stored:
-        """Return the entry with this number; create it for the document if there is none."""
+        """Return the entry with this number; create it for the document if it is missing."""
         for _ in range(_TRIES):
             with suppress(NotFound):
                 return self._linked(number, previous)
@@ -217,7 +217,7 @@ class Ledger:
         if found != expected or len(found) < last - first:
             missing = sorted(set(expected) ^ set(found)) or [name(first + len(found) + 1)]
             raise _forked(
-                f"the ledger at {self._uri} has a gap or a file that is no entry",
+                f"the ledger at {self._uri} has a gap, or a file that is not an entry",
                 expected=f"entries from {first + 1} on, one after the other",
                 got=f"missing or unknown: {', '.join(missing[:3])}",
             )

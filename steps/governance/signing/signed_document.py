@@ -3,8 +3,8 @@ was signed.
 
     stored = write_signed(evidence, uri, payload=statement, payload_type=IN_TOTO, signer=signer)
 
-After a crash, a lost answer or beside another worker, the document that is stored already is
-accepted if its payload is equal and its signature verifies.
+After a crash or a lost answer, or if another worker was faster, the stored document is accepted
+if its payload is equal and its signature verifies.
 """
 
 from contextlib import suppress

@@ -20,7 +20,7 @@ from steps.governance.ledger import name as entry_name
 from steps.governance.record import Record
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import About, Ledger
-from tests.steps.governance.test_record import DOCUMENT
+from tests.steps.governance.documents.test_record import DOCUMENT
 from tests.steps.register.support.register_environment import (
     ACCOUNT,
     EVIDENCE,

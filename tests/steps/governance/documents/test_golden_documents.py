@@ -13,7 +13,7 @@ from steps.governance.document import Manifest
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.record import Record
 
-FOLDER = Path(__file__).resolve().parents[2] / "golden" / "evidence"
+FOLDER = Path(__file__).resolve().parents[3] / "golden" / "evidence"
 DOCUMENTS: list[tuple[str, type[Manifest], str]] = [
     (
         "prepared.1.json",

@@ -1,4 +1,4 @@
-"""The ledger: one entry for each record whatever happens, and no registration on a changed one."""
+"""The ledger: one entry for each record after any failure, no registration on a changed one."""
 
 import threading
 from collections.abc import Callable
