@@ -15,10 +15,15 @@ from pipeline.local.aws.processes.images import WORKDIR
 from steps.governance import builds
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-STEPS = ("prepare", "train", "register")
+STEPS = ("prepare", "train", "register", "audit")
 # In the base image or installed separately: EMR's release has Spark, train's Dockerfile installs
 # torch.
-PROVIDED = {"prepare": {"pyspark-client"}, "train": {"torch"}, "register": set[str]()}
+PROVIDED = {
+    "prepare": {"pyspark-client"},
+    "train": {"torch"},
+    "register": set[str](),
+    "audit": set[str](),
+}
 # mlflow stores this file in the model. Its imports are requirements of the model version, which the
 # person who loads the model installs.
 STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "package" / "serving.py"

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "images"
 DOCKER = '#!/bin/sh\necho "$@" >> "$DOCKER_LOG"\n'
-BASES = ("registry", "prepare@sha256:1", "train@sha256:2", "register@sha256:3")
+BASES = ("registry", "prepare@sha256:1", "train@sha256:2", "register@sha256:3", "audit@sha256:4")
 
 
 @dataclass
@@ -66,7 +66,7 @@ def test_each_image_gets_the_commit_and_that_the_tree_was_clean(checkout: Checko
     assert done.returncode == 0, done.stderr
     commit = checkout.git("rev-parse", "HEAD")
     builds = checkout.builds()
-    assert len(builds) == 3
+    assert len(builds) == 4
     for line in builds:
         assert f"--build-arg GIT_COMMIT={commit} --build-arg GIT_CLEAN=true" in line
 
@@ -79,7 +79,7 @@ def test_a_work_tree_that_differs_is_refused_unless_asked_for(checkout: Checkout
     assert checkout.builds() == []
     assert checkout.images("--dirty", *BASES).returncode == 0
     assert all("GIT_CLEAN=false" in line for line in checkout.builds())
-    assert len(checkout.builds()) == 3
+    assert len(checkout.builds()) == 4
 
 
 def test_a_wrong_number_of_arguments_shows_the_usage(checkout: Checkout) -> None:
