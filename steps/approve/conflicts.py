@@ -1,4 +1,4 @@
-"""Why a decision is refused beside another one: each message names who decided what, and when."""
+"""Why a decision contradicts another one: each message names who decided what, and when."""
 
 from steps.approve.decisions import Decision
 from steps.governance.errors import Conflict

@@ -57,7 +57,7 @@ class Decisions:
         """Return a decision.
 
         Raises:
-            NotFound: there is no such decision.
+            NotFound: the decision does not exist.
             IntegrityError: it cannot be trusted.
         """
         uri = f"{self._bucket_uri}/{key}"

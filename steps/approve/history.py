@@ -48,6 +48,6 @@ class History:
 
 
 def head_of(tag: str | None) -> LedgerHead:
-    """Return the entry that a version's tag `ledger_entry` names; the start if there is no tag."""
+    """Return the entry that a version's tag `ledger_entry` names; without a tag, the start."""
     number, _, sha256 = (tag or "").partition(":")
     return LedgerHead(number=int(number), sha256=sha256) if number.isdigit() else EMPTY

@@ -110,7 +110,7 @@ class Registry:
         if str(self._model) not in names:
             near = difflib.get_close_matches(str(self._model), names, n=3)
             return NotFound(
-                f"there is no model {self._model}",
+                f"the model {self._model} does not exist",
                 expected=f"a model of {schema}" + (f", such as {', '.join(near)}" if near else ""),
                 do="correct --model",
             )
@@ -119,10 +119,10 @@ class Registry:
             numbers = sorted(int(each.version or 0) for each in found)
         near_numbers = sorted(sorted(numbers, key=lambda one: abs(one - version))[:3])
         return NotFound(
-            f"there is no version {version} of {self._model}",
+            f"version {version} of {self._model} does not exist",
             expected=f"a version, such as {', '.join(map(str, near_numbers))}"
             if near_numbers
-            else "a version; the model has none",
+            else "a version; the model is empty",
             do="correct --model",
         )
 

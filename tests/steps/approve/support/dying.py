@@ -1,4 +1,4 @@
-"""Runs steps.approve in a process of its own, as one person, and ends it at a chosen call."""
+"""Runs steps.approve in a separate process, as one person, and ends it at a chosen call."""
 
 import json
 import subprocess
