@@ -34,7 +34,7 @@ _PACKAGES = (
 # Hyperparameters that name places, not settings. The report has them under `lineage`
 _PLACES = (
     *("execution_arn", "curated_table", "prepare_manifest_uri", "train_evidence_uri", "base_model"),
-    *("base_model_revision", "databricks_host", "databricks_secret_id", "region"),
+    *("base_model_revision", "databricks_host", "databricks_secret_id", "region", "openlineage"),
 )
 
 
