@@ -22,7 +22,8 @@ from steps.trace.index.rows import Row
 class Edge:
     """One step of the data: from where, to where, by which principal, when, with which grants.
 
-    `grants` are `privilege on TYPE name (holder)`. `verb` is what the principal did.
+    `grants` are `privilege on TYPE name`, with the group where one held it. `verb` is what the
+    principal did.
     """
 
     source: str
@@ -176,7 +177,8 @@ def _read(facts: Facts, source: str, job: str) -> Edge:
 
 def _grants(readings: Iterable[Mapping[str, Any]], name: str) -> tuple[str, ...]:
     return tuple(
-        f"{privilege} on {kind} {securable} ({holder})"
+        f"{privilege} on {kind} {securable}"
+        + (f" (through {holder})" if holder != reading["principal"] else "")
         for reading in readings
         if reading["table"] == name
         for privilege, holder, kind, securable in reading["grants"]

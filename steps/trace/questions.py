@@ -105,9 +105,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     nearest = f"did you mean {by_folded[close[0]]!r}?" if close else None
     return UsageError(
         f"the evidence has no {what} {name!r}"[:200],
-        expected=f"one of: {some}{more}"
-        if known
-        else "one that a record names; the evidence is empty",
+        expected=f"one of: {some}{more}" if known else "one that the evidence names",
         got=repr(name)[:200],
         do=nearest or "check the name and the environment",
     )

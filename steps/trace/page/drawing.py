@@ -93,7 +93,7 @@ def _label(svg: Element, line: Line, y: float) -> None:
     if line.count == 1 and edge.principal:
         texts.append(_end(edge.principal, _LABEL_CHARACTERS))
     if line.count == 1 and privileges:
-        names = list(privileges)
+        names = sorted(privileges, key=lambda name: name != "SELECT")
         more = f" +{len(names) - 1}" if len(names) > 1 else ""
         texts.append(_start(names[0], _LABEL_CHARACTERS - len(more)) + more)
     for row, text in enumerate(texts):
