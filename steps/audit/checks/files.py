@@ -68,13 +68,7 @@ def version_files(case: Case) -> Comparison:
     pairs: list[tuple[str, object, object]] = [
         (name, recorded.get(name), found[name].sha256) for name in names
     ]
-    extra = sorted(
-        stored.keys() - recorded.keys() - _PACKAGE - {_BASE_MODEL, _SIGNATURE} - set(names)
-    )
-    if _SIGNATURE in stored:
-        copy = _digests(case, store, {_SIGNATURE: f"{location}/{_SIGNATURE}"})[_SIGNATURE]
-        signed = canonical.sha256(case.read("register/model.sig"))
-        pairs.append((_SIGNATURE, signed, copy.sha256))
+    extra = sorted(stored.keys() - _PACKAGE - {_BASE_MODEL} - set(names))
     pairs.append(("other files", [], extra))
     return Comparison(location, pairs, summary=f"{len(recorded)} files")
 
