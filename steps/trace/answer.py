@@ -113,7 +113,7 @@ def document(answer: Answer) -> dict[str, Any]:
 def details_of(history: History, node: str) -> dict[str, str]:
     """Return what the evidence has of one node, for people."""
     kind, name, version = split(node)
-    found = {"kind": kind, "name": name} | ({"version": version} if version else {})
+    found: dict[str, str | None] = {"kind": kind, "name": name, "version": version}
     for row in history.rows_of.get(node, []):
         facts = row.facts
         if kind == "prepare":
@@ -130,7 +130,7 @@ def details_of(history: History, node: str) -> dict[str, str]:
         elif row.kind == "prepared" and node == table(facts["target"]):
             train, evaluation = facts["examples"]
             found["examples"] = f"{train} train, {evaluation} eval"
-    return {name: value for name, value in found.items() if value}
+    return {name: str(value) for name, value in found.items() if value}
 
 
 def _present(facts: Mapping[str, Any], **names: str) -> dict[str, str]:

@@ -76,35 +76,37 @@ def find(parts: Iterable[Path], filing_id: str) -> list[Seen]:
 
 def named(parts: Iterable[Path], accession: str) -> list[str]:
     """Return the filings `<cik>/<accession>` of an accession number alone."""
-    return sorted(_matching(parts, [lambda ids: pc.ends_with(ids, f"/{accession}")]))
+    return sorted(_matching(parts, partial(pc.ends_with, pattern=f"/{accession}")))
 
 
-def nearest(parts: Iterable[Path], filing_id: str) -> str | None:
+def nearest(parts: Sequence[Path], filing_id: str) -> str | None:
     """Return the known filing that is nearest to a mistyped one, or None.
 
     One wrong character leaves one half of the text intact, so only filings that share a half are
     compared.
     """
     half = max(1, len(filing_id) // 2)
-    halves = filing_id[:half], filing_id[half:]
-    names = _matching(parts, [partial(pc.match_substring, pattern=each) for each in halves if each])
+    names: set[str] = set()
+    for each in (filing_id[:half], filing_id[half:]):
+        if each:
+            names |= _matching(parts, partial(pc.match_substring, pattern=each))
     close = difflib.get_close_matches(filing_id, sorted(names), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
-def _matching(parts: Iterable[Path], masks: Sequence[Callable[[Any], Any]]) -> set[str]:
+def _matching(parts: Iterable[Path], mask: Callable[[Any], Any]) -> set[str]:
     names: set[str] = set()
     for part in parts:
         ids = pq.read_table(part, columns=["filing_id"]).column("filing_id")
-        for mask in masks:
-            names |= set(ids.filter(mask(ids)).slice(0, _CANDIDATES).to_pylist())
+        names |= set(ids.filter(mask(ids)).slice(0, _CANDIDATES).to_pylist())
     return names
 
 
 def _write_sorted(path: Path, table: Any) -> None:
     import polars as pl  # sorts strings several times faster than pyarrow; only a rebuild needs it
 
-    ordered = pl.DataFrame(table).sort("filing_id").to_arrow()
+    frame = pl.DataFrame(table)
+    ordered = frame.sort("filing_id").to_arrow()
     pq.write_table(
         ordered, path, compression="zstd", row_group_size=_ROWS_IN_GROUP, write_page_index=True
     )

@@ -125,8 +125,11 @@ def test_a_projection_is_made_of_stored_bytes_that_the_record_names(
     for name in FORMATS:
         done = trace(*words, f"--format={name}")
         assert done.code == 0, done.err
-        (first, *_) = done.out.splitlines() if name == "openlineage" else [done.out]
-        assert isinstance(json.loads(first), dict)
+        if name == "training-summary":
+            assert done.out.startswith("# ")  # Markdown
+            continue
+        for text in done.out.splitlines() if name == "openlineage" else [done.out]:
+            assert isinstance(json.loads(text), dict)
     unsigned = trace(*words, "--format=slsa", "--signed")
     assert unsigned.code == 2
     assert "is not signed" in unsigned.err
