@@ -12,7 +12,7 @@
 After a crash between any two lines the same command continues with the stored decision. Of two
 people who decide about one version at once, one stores the decision and the other gets a Conflict.
 Of two decisions about one alias on two versions, the later entry in the ledger counts, and the
-earlier one ends in a Conflict. Reasons: docs/decisions/019-approval.md.
+earlier one ends in a Conflict. Reasons: docs/decisions/020-approval.md.
 """
 
 from collections.abc import Callable

@@ -28,12 +28,12 @@ from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
 from steps.governance.names import UcName
 from steps.governance.record import Record, RegisterFacts, effect_key
+from steps.governance.signing.ledger_writer import Stored
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
 from steps.register.package import model_package
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
-from steps.register.signing.ledger import Stored
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 

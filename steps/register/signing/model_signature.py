@@ -21,8 +21,8 @@ from steps.governance.document import FileEntry, Manifest, Part
 from steps.governance.envelope import IN_TOTO, Envelope
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
-from steps.register.signing.kms_signer import Signer
-from steps.register.signing.signed_document import require_payload
+from steps.governance.signing.kms_signer import Signer
+from steps.governance.signing.signed_document import require_payload
 
 NAME = "model.sig"
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"

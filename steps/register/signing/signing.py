@@ -15,10 +15,10 @@ from steps.governance.envelope import IN_TOTO
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
 from steps.governance.record import Record
+from steps.governance.signing.kms_signer import Signer
+from steps.governance.signing.ledger_writer import About, Ledger, Stored
+from steps.governance.signing.signed_document import write_signed
 from steps.register.signing import provenance
-from steps.register.signing.kms_signer import Signer
-from steps.register.signing.ledger import Ledger, Stored
-from steps.register.signing.signed_document import write_signed
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Signing:
         """
         signer = Signer(region, key_arn)
         _ = signer.public_key
-        return cls(signer, Ledger(region, ledger_uri, signer))
+        return cls(signer, Ledger(region, ledger_uri, signer, signs={"registration"}))
 
     def complete(
         self, evidence: Evidence, folder: str, record: Record, guard: Callable[[], None]
@@ -63,4 +63,6 @@ class Signing:
             signer=self.signer,
         )
         _, document = split_s3_uri(f"{folder}/record.json")
-        return self.ledger.append(record.ledger, document, record.sha256, guard)
+        return self.ledger.append(
+            record.ledger, About("registration", document, record.sha256), guard
+        )

@@ -10,9 +10,9 @@ import pytest
 from steps.governance.errors import Conflict, IntegrityError
 from steps.governance.evidence import Evidence
 from steps.governance.ledger import name
+from steps.governance.signing.kms_signer import Signer
+from steps.governance.signing.ledger_writer import EMPTY, About, Ledger, Stored
 from steps.register.arguments import parse
-from steps.register.signing.kms_signer import Signer
-from steps.register.signing.ledger import EMPTY, Ledger, Stored
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions, ledgers
 from tests.steps.register.support.deliveries import deliver, failure_reason
@@ -35,12 +35,13 @@ def own(worker_environment: RegisterEnvironment) -> RegisterEnvironment:
 
 def connected(environment: RegisterEnvironment) -> Ledger:
     signer = Signer(REGION, environment.key_arn)
-    return Ledger(REGION, f"s3://{EVIDENCE}/{environment.ledger}", signer)
+    return Ledger(REGION, f"s3://{EVIDENCE}/{environment.ledger}", signer, signs={"registration"})
 
 
 def append(ledger: Ledger, number: int, seen: Any = EMPTY) -> Stored:
     """Append the record with this number."""
-    return ledger.append(seen, f"executions/{number}/register/record.json", digest(number), nothing)
+    document = f"executions/{number}/register/record.json"
+    return ledger.append(seen, About("registration", document, digest(number)), nothing)
 
 
 def digest(number: int) -> str:
@@ -207,7 +208,7 @@ def test_a_ledger_that_lost_the_entry_a_record_names_takes_no_entry(
     head = ledger.head()
     assert (head.number, head.sha256) == (2, seen.sha256)
     delete(own, name(2))
-    with pytest.raises(IntegrityError, match="is not the one that the record names"):
+    with pytest.raises(IntegrityError, match="is not the one that was seen before"):
         append(connected(own), 3, head)
     assert ledgers.names(own) == [name(1)]
 
@@ -216,5 +217,7 @@ def test_an_entry_of_the_record_with_another_digest_is_not_accepted(
     own: RegisterEnvironment,
 ) -> None:
     append(connected(own), 1)
-    with pytest.raises(IntegrityError, match="is about another record"):
-        connected(own).append(EMPTY, "executions/1/register/record.json", digest(9), nothing)
+    with pytest.raises(IntegrityError, match="is about another document"):
+        connected(own).append(
+            EMPTY, About("registration", "executions/1/register/record.json", digest(9)), nothing
+        )

@@ -25,8 +25,8 @@ from steps.governance.errors import (
     Unavailable,
     UsageError,
 )
+from steps.governance.signing.kms_signer import Signer
 from steps.register.arguments import parse
-from steps.register.signing.kms_signer import Signer
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import archives, executions, ledgers
 from tests.steps.register.support.deliveries import deliver, raising_unavailable
