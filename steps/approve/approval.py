@@ -109,7 +109,7 @@ class Approving:
         raise NotFound(
             f"the ledger has no entry of the record of version {self._version} of {self._model}",
             expected=f"an entry of {recorded.key} with {recorded.sha256}",
-            do="wait until Register has ended, or run `python -m pipeline.reconcile`",
+            do="wait until Register has ended; `python -m pipeline.audit` names what is missing",
         )
 
     def _decided(

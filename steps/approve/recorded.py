@@ -96,7 +96,7 @@ def _no_record(version: tuple[UcName, int], got: str) -> NotFound:
         f"version {version[1]} of {version[0]} has no record",
         expected="a version that Register made, with the tags of its record",
         got=got,
-        do="run `python -m pipeline.reconcile`; a version without a record is never approved",
+        do="find out who made it; a version without a record is never approved",
     )
 
 
