@@ -9,6 +9,7 @@ content. It holds identities, digests and counts, never text.
 """
 
 import hashlib
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -103,6 +104,7 @@ def _columns(schema: pq.ParquetSchema) -> list[tuple[Any, ...]]:
     ]
 
 
+@cache
 def _parquet_schema() -> pq.ParquetSchema:
     sink = pa.BufferOutputStream()
     pq.write_table(SCHEMA.empty_table(), sink, store_schema=False)
