@@ -148,6 +148,12 @@ def sweep(
 class NoTables:
     """A store for Prepare that requests the credentials and writes nothing."""
 
+    spark = SimpleNamespace(version="4.0.0")
+
+    def files(self, place: Any, version: int) -> tuple[()]:
+        """Without files there is nothing to hash, and Spark is not called."""
+        return ()
+
     def resolve_version(self, place: Any, version: int) -> int:
         return 0
 
@@ -209,7 +215,7 @@ def test_prepare(environment: RegisterEnvironment, proxy: Proxy) -> None:
         )
         evidence = prepare_fakes.MemoryEvidence()
         prepare_job.Job(arguments, Catalog(workspace), NoTables(), evidence).run()
-        assert len(evidence.documents) == 1
+        assert len(evidence.documents) == 2  # the list of filings, and the manifest that names it
         assert environment.admin().tables.get(table).table_id
         assert environment.admin().tables.get(f"{table}_rejected").table_id
 
