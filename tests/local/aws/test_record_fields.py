@@ -27,7 +27,8 @@ def test_an_execution_names_its_starter_after_later_changes(server):
     caller = server.client("sts", "scientist").get_caller_identity()
     identity = {"Arn": caller["Arn"], "PrincipalId": caller["UserId"]}
     assert described["CreatedBy"]["IamIdentity"] == identity
-    assert described["PipelineVersionId"] == 1
+    # other tests on this server may have updated the pipeline
+    assert described["PipelineVersionId"] == started(server, "scientist")["PipelineVersionId"] >= 1
     arn = described["PipelineExecutionArn"]
     server.client("sagemaker", "register").update_pipeline_execution(
         PipelineExecutionArn=arn, PipelineExecutionDescription="waits"
