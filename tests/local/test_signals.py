@@ -11,8 +11,10 @@ from pipeline.local.host.signals import deferred, end_as_interrupt
 
 @pytest.fixture(autouse=True)
 def _handlers_as_before() -> Iterator[None]:
+    """Give SIGINT Python's own handler: a Sail server that this process had replaced it."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

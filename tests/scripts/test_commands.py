@@ -8,6 +8,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 COMMANDS = [
+    "scripts.audit_bench",
     "scripts.dry_run_bench",
     "scripts.golden",
     "scripts.journey_bench",
