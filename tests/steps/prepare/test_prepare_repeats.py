@@ -68,10 +68,11 @@ def test_another_attempt_with_other_evidence_is_a_conflict(
     first = world.run()
     (uri,) = (uri for uri in world.evidence.documents if uri.endswith("manifest.json"))
     other = world.run(**another("bbbbbbbbbbbb"))
+    assert other.build
     changed = {
         "raw_files": (other.raw_files or [])[:1],
         "spark_version": "3.5.0",
-        "build": other.build and other.build.model_copy(update={"clean": False}),
+        "build": other.build.model_copy(update={"clean": not other.build.clean}),
     }
     altered = first.model_copy(update={field: changed[field]})
     world.evidence.documents[uri] = altered.to_bytes()
