@@ -11,6 +11,7 @@ from pipeline import parameters
 from pipeline.configuration import step_limits
 from pipeline.parameters import BY_NAME, TABLE, Value
 from steps.governance.errors import GovernanceError
+from steps.governance.record import Starter
 from steps.register.facts import Execution
 from tests.compiled_steps import EXECUTION_ID, arguments, defaults, definition
 
@@ -69,7 +70,16 @@ def steps_take(name: str, value: Value) -> bool:
 
     given_values = defaults(definition("dev")) | {name: value}
     texts = {parameter: str(each) for parameter, each in given_values.items()}
-    execution = Execution(ARN, ARN, "0" * 64, datetime(2026, 11, 1, tzinfo=UTC), texts)
+    execution = Execution(
+        arn=ARN,
+        pipeline_arn=ARN,
+        definition={},
+        definition_sha256="0" * 64,
+        started_at=datetime(2026, 11, 1, tzinfo=UTC),
+        started_by=Starter(),
+        pipeline_version_id=None,
+        parameters=texts,
+    )
     try:
         parse_prepare(arguments("Prepare", "dev", {name: value}))
         parse_train(arguments("Train", "dev", {name: value}))

@@ -13,7 +13,7 @@ from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
 from steps.train import __main__ as command
-from steps.train import full_disk, job
+from steps.train import full_disk, job, services
 from steps.train.data import verified_table
 from steps.train.export import model_folder
 from tests.steps.train.support.curated_table import (
@@ -89,7 +89,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hyperparameters.parent.mkdir(parents=True)
     hyperparameters.write_text(json.dumps({}))
     monkeypatch.setattr(command.hyperparameters, "parse", lambda given: given)
-    monkeypatch.setattr(job, "connect", lambda arguments: None)
+    monkeypatch.setattr(services, "connect", lambda arguments: None)
     monkeypatch.setattr(command.StopSignal, "listen", command.StopSignal)
     return tmp_path
 
