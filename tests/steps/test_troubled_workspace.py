@@ -163,7 +163,7 @@ class NoTables:
     spark = SimpleNamespace(version="4.0.0")
 
     def files(self, place: Any, version: int) -> tuple[()]:
-        """Without files there is nothing to hash, and Spark is not called."""
+        """Return no files, so Spark has none to hash and is not called."""
         return ()
 
     def resolve_version(self, place: Any, version: int) -> int:
