@@ -163,7 +163,7 @@ class NoTables:
     spark = SimpleNamespace(version="4.0.0")
 
     def files(self, place: Any, version: int) -> tuple[()]:
-        """Return no files, so Spark has none to hash and is not called."""
+        """Return no files, so that Spark is not called to hash them."""
         return ()
 
     def resolve_version(self, place: Any, version: int) -> int:
