@@ -6,9 +6,10 @@ declared retention. It only reads. `pipeline.audit` composes its arguments from 
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from steps.audit.arguments import Arguments, parse
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import GovernanceError, UsageError
 from steps.governance.logs import configure
 
 _COULD_NOT = 2
@@ -44,11 +45,23 @@ def _audit(arguments: Arguments) -> int:
     services = Services(Store.connect(region), Jobs(region), Registry(workspace, region))
     context = Context(arguments, services)
     findings = audit(context)
-    if arguments.report is not None:
-        arguments.report.write_text(html(findings, context), encoding="utf-8")
     text = as_json(findings) if arguments.json else as_text(findings)
     sys.stdout.write(text)
+    sys.stdout.flush()
+    if arguments.report is not None:  # last, so that a report that cannot be written hides no line
+        _write(arguments.report, html(findings, context))
     return exit_code(findings)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written to {path}",
+            got=str(error.strerror),
+            do="name another file",
+        ) from None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What all checks of one audit share: settings, services, pinned keys, evidence and the ledger.
 
-    context = Context.of(settings, services)
+    context = Context(arguments, services)
     context.ledger.entries         # read once
 
 Documents are parsed with the schemas of `steps.governance`; no code of the writers is used.

@@ -90,7 +90,7 @@ class FactReader:
             definition=document,
             definition_sha256=hashlib.sha256(text.encode()).hexdigest(),
             started_at=described["CreationTime"],
-            started_by=_starter(described.get("CreatedBy", {})),
+            started_by=starter(described.get("CreatedBy", {})),
             pipeline_version_id=described.get("PipelineVersionId"),
             parameters=defaults | given,
         )
@@ -132,7 +132,7 @@ class FactReader:
         return self._evidence.read(f"{self._evidence_uri}/{execution_id(execution_arn)}/{key}")
 
 
-def _starter(user: Mapping[str, Any]) -> Starter:
+def starter(user: Mapping[str, Any]) -> Starter:
     """Return SageMaker's UserContext as the record has it.
 
     Who started the execution outside of Studio is an IAM identity, in Studio also a profile.

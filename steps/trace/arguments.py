@@ -1,7 +1,7 @@
 """The arguments of trace: the evidence, one question, and the form of the answer.
 
     arguments = parse(["--evidence-uri", "s3://…/executions", "--filing", "0000320193-24-000123"])
-    arguments.question      # Question("filing", "0000320193-24-000123")
+    arguments.kind, arguments.text      # ("filing", "0000320193-24-000123")
 
 One error names all faults.
 """

@@ -1,6 +1,6 @@
 """Answer one question: bring the index up to the evidence, find the nodes, add aliases and notes.
 
-answer = run(arguments)                          # for a table, JSON or a page
+answer = Tracer(arguments).answer()              # for a table, JSON or a page
 content = projection(arguments)                  # for --format
 """
 

@@ -55,9 +55,7 @@ def execution_identity(case: Case) -> Comparison:
         started = described.get("CreatedBy", {})
         arn = started.get("IamIdentity", {}).get("Arn")
         pairs.append(("who started it", facts.started_by.arn, arn))
-        pairs.append(
-            ("user profile", facts.started_by.user_profile, started.get("UserProfileName"))
-        )
+        pairs.append(("user profile", facts.started_by.user_profile, started.get("UserProfileArn")))
     if facts.pipeline_version_id is not None:
         found = described.get("PipelineVersionId")
         pairs.append(("pipeline version", facts.pipeline_version_id, found))

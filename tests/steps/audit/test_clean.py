@@ -13,7 +13,7 @@ from steps.audit.findings import Outcome, exit_code
 from steps.audit.order import CODES
 from steps.audit.report.text import as_text
 from tests.steps.audit.support import history
-from tests.steps.audit.support.history import Options, finish, register
+from tests.steps.audit.support.history import IN_STUDIO, Options, finish, register
 from tests.steps.audit.support.tables import new_raw_version
 from tests.steps.audit.support.world import EVIDENCE, GOVERNED, Entry, World, codes
 
@@ -70,6 +70,10 @@ def delivered_twice(world: World, draw: random.Random) -> None:
         )
 
 
+def started_in_studio(world: World, draw: random.Random) -> None:
+    register(world, MODEL, Options(in_studio=True))
+
+
 def approved(world: World, draw: random.Random) -> None:
     world.decide(draw.choice(own(world)), "champion")
 
@@ -106,6 +110,7 @@ EVENTS: list[Callable[[World, random.Random], None]] = [
     running,
     crashed_and_delivered_again,
     delivered_twice,
+    started_in_studio,
     approved,
     approved_and_revoked,
     old_record,
@@ -128,6 +133,14 @@ def test_a_clean_history_is_clean_and_every_check_gives_a_line(world: World) -> 
     assert exit_code(findings) == 0, as_text(findings)
     assert {finding.code for finding in findings} == set(CODES)
     assert codes(findings, Outcome.COULD_NOT) == set()
+
+
+def test_an_execution_that_was_started_in_studio_is_clean(world: World) -> None:
+    world.new_model("edgar.models.studio")
+    entry = register(world, "edgar.models.studio", Options(in_studio=True))
+    assert entry.record.execution.started_by.user_profile == IN_STUDIO["UserProfileArn"]
+    findings = world.audit(target=entry.target)
+    assert exit_code(findings) == 0, as_text(findings)
 
 
 @pytest.mark.parametrize("seed", range(SAMPLE))

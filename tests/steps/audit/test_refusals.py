@@ -130,6 +130,17 @@ def test_the_command_prints_json_and_writes_one_page(
     assert not any(word in text for word in ("<script", "http://", "https://", "src=", "@import"))
 
 
+def test_a_report_that_cannot_be_written_hides_no_line(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "missing" / "audit.html"
+    assert main([*words(world.settings()), "--model", f"{MODEL}@2", "--report", str(page)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith("clean:")
+    assert f"the report cannot be written to {page}" in printed.err
+    assert "Traceback" not in printed.err
+
+
 def test_every_fault_of_the_arguments_is_in_one_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -7,6 +7,7 @@ from steps.governance import canonical
 from steps.governance.document import FileEntry
 from steps.governance.manifest import Prepared, Trained
 from steps.governance.record import Record, effect_key
+from steps.register.fact_reader import starter
 from tests.steps.register.support.register_environment import ARTIFACTS, CURATED, RAW
 
 BUILD = {"git_commit": "a" * 40, "clean": True, "lock_sha256": "b" * 64}
@@ -188,7 +189,8 @@ def _execution(arn: str, state: dict[str, Any]) -> dict[str, Any]:
         "definition_sha256": hashlib.sha256(definition.encode()).hexdigest(),
         "started_at": "2026-11-22T05:00:00Z",
         "parameters": defaults | state["parameters"],
-        "started_by": {"arn": state["created_by"]["IamIdentity"]["Arn"]},
+        # By Register's own rule, so that the audit is held to what Register writes
+        "started_by": starter(state["created_by"]).model_dump(exclude_none=True),
     }
 
 

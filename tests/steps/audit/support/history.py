@@ -32,6 +32,13 @@ from tests.steps.register.support.register_environment import (
 
 BASE = "base-models/tiny/" + "0" * 40
 
+# SageMaker's UserContext of a person in Studio: a profile, its name, and no IAM identity
+IN_STUDIO = {
+    "UserProfileArn": "arn:aws:sagemaker:us-east-1:000000000000:user-profile/d-1/somebody",
+    "UserProfileName": "somebody",
+    "DomainId": "d-1",
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -40,6 +47,7 @@ class Options:
     alias: str = "challenger"
     first_version: bool = False  # the documents of schema version 1
     status: str = "Succeeded"
+    in_studio: bool = False  # the execution was started there
     members: dict[str, bytes] | None = None  # what is stored in the archive, if not what is claimed
     archive: bytes | None = None  # the stored archive, if not the claimed one
     until: str = "alias"  # the last thing that Register did: version, record, ledger, tags, alias
@@ -167,14 +175,19 @@ def tune(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trai
 def _describe(world: World, arn: str, model: str, train: Trained, options: Options) -> None:
     """What SageMaker and EMR Serverless answer about the execution."""
     key = f"executions/{arn[-12:]}/output/model.tar.gz"
-    state = execution_state(arn, model, callback=("token", "queue")) | {
-        "status": options.status,
-        "prepare_job": prepare_job(arn) | {"totalExecutionDurationSeconds": 60},
-        "training_job": training_job(
-            arn, train.training_job, artifact_key=key, base_uri=f"s3://{ARTIFACTS}/{BASE}/"
-        )
-        | {"BillableTimeInSeconds": 90},
-    }
+    starter = {"created_by": IN_STUDIO} if options.in_studio else {}
+    state = (
+        execution_state(arn, model, callback=("token", "queue"))
+        | starter
+        | {
+            "status": options.status,
+            "prepare_job": prepare_job(arn) | {"totalExecutionDurationSeconds": 60},
+            "training_job": training_job(
+                arn, train.training_job, artifact_key=key, base_uri=f"s3://{ARTIFACTS}/{BASE}/"
+            )
+            | {"BillableTimeInSeconds": 90},
+        }
+    )
     state["parameters"] |= {"ModelAlias": options.alias}
     world.environment.stub.executions[arn] = state
 
