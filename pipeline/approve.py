@@ -11,7 +11,6 @@ continues. Who started the execution cannot approve its model.
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -23,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
-    decided = ["--model", given.model, "--alias", given.alias, "--reason", given.reason]
+    # One word for each, so that a reason that begins with a dash stays a reason.
+    decided = [f"--{name}={getattr(given, name)}" for name in ("model", "alias", "reason")]
     flags = [f"--{name}" for name in ("revoke", "json") if getattr(given, name)]
-    started = [sys.executable, "-m", "steps.approve", *decided, *flags, *arguments(configured)]
-    return subprocess.run(started, check=False).returncode
+    return command.step("steps.approve", [*decided, *flags, *arguments(configured)])
 
 
 def arguments(configured: Config) -> list[str]:

@@ -13,15 +13,12 @@ which only reads (here: eval "$(python -m pipeline.local env --as auditor)").
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline import command, config, layout
 from pipeline.config import Config
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 _EXIT_CODES = (
     "exit codes: 0 clean · 1 mismatch · 2 could not check, or bad usage · "
     "3 gone by declared retention"
@@ -32,12 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the auditor with the arguments of conf and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
-    words = [sys.executable, "-m", "steps.audit", *arguments(configured), *_chosen(given)]
-    try:
-        # The words are conf's and this command's own; no shell reads them.
-        return subprocess.run(words, cwd=REPOSITORY, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    return command.step("steps.audit", [*arguments(configured), *_chosen(given)])
 
 
 def arguments(configured: Config) -> list[str]:
@@ -50,7 +42,7 @@ def arguments(configured: Config) -> list[str]:
         "--pipeline-name": configured.pipeline.name,
         "--model-name": str(configured.parameters["ModelName"]),
         "--databricks-host": configured.databricks.host,
-        "--databricks-secret-id": _secret(configured),
+        "--databricks-secret-id": evidence.auditor_secret_id,
         "--region": configured.aws.region,
         "--retention-days": str(evidence.retention_days),
         "--object-lock-days": str(evidence.object_lock_days),
@@ -58,15 +50,10 @@ def arguments(configured: Config) -> list[str]:
     return [word for pair in settings.items() for word in pair]
 
 
-def _secret(configured: Config) -> str:
-    """The name of the auditor's secret, as conf/infrastructure/stack.yaml has it."""
-    return f"governed-finetune-{configured.environment}/databricks/auditor"
-
-
 def _chosen(given: argparse.Namespace) -> list[str]:
     words = ["--model", given.model] if given.model else []
     words += [f"--{name}" for name in ("all", "quick", "deep", "json") if getattr(given, name)]
-    return [*words, "--report", str(Path(given.report).resolve())] if given.report else words
+    return [*words, "--report", given.report] if given.report else words
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 diffe
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -60,6 +61,15 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
     except BrokenPipeError:  # the reader of stdout ended first, as `head` does
         sys.stderr.close()
         return 1
+
+
+def step(module: str, words: Sequence[str]) -> int:
+    """Run `python -m <module>` of steps/ to its end, in the caller's folder; return its exit code.
+
+    It is a separate process, because pipeline/ does not import steps/. It takes its identities from
+    this process's environment, so no secret is in its arguments.
+    """
+    return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
 
 
 def note(text: str) -> None:

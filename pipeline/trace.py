@@ -13,7 +13,6 @@ makes answers fast; it is made from the evidence, and brought up to it by each c
 come from conf/ENV.yaml; `steps/trace` does the work.
 """
 
-import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -49,19 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
-    words = [*settings(configured, given.role), *_question(given)]
-    # A separate process: pipeline/ does not import steps/. It reads identities from this
-    # process's environment and gets no secret in its arguments.
-    return subprocess.run([sys.executable, "-m", "steps.trace", *words], check=False).returncode
+    return command.step("steps.trace", [*settings(configured, given.role), *_question(given)])
 
 
 def settings(configured: Config, role: str = _ROLES[0]) -> list[str]:
     """Return the settings of trace that follow from the configuration."""
+    evidence = configured.evidence
+    secrets = {"scientist": evidence.scientist_secret_id, "auditor": evidence.auditor_secret_id}
     values = {
         "--evidence-uri": layout.evidence(configured),
         "--region": configured.aws.region,
         "--databricks-host": configured.databricks.host,
-        "--databricks-secret-id": (f"governed-finetune-{configured.environment}/databricks/{role}"),
+        "--databricks-secret-id": secrets[role],
     }
     return [word for pair in values.items() for word in pair]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import audit, config, parameters, register_worker
+from pipeline import approve, audit, config, parameters, register_worker
 from pipeline.configuration import hosts
 from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
@@ -103,6 +103,20 @@ def test_the_auditor_parses_its_settings(environment: str) -> None:
     assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
     assert parsed.signing_public_key == configured.evidence.signing_public_key
     assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/auditor"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_approval_parses_its_settings(environment: str) -> None:
+    from steps.approve.arguments import parse
+
+    configured = config.load(environment, environ=variables())
+    given = ["--model=edgar.models.risk_analyst@3", "--alias=champion", "--reason=-1 % is fine"]
+    parsed = parse([*given, *approve.arguments(configured)])
+    assert parsed.bucket_uri == f"s3://governed-finetune-{environment}-evidence"
+    assert parsed.approval_key_arn == configured.evidence.approval_key_arn
+    assert parsed.approvers_group == configured.evidence.approvers_group
+    assert parsed.reason == "-1 % is fine"
+    assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/approver"
 
 
 ALIASES = [

@@ -43,6 +43,8 @@ _RULES = {
     "evidence.signing_key_arn": _ALIAS + "register",
     "evidence.approval_key_arn": _ALIAS + "approval",
     "evidence.approver_secret_id": _SECRET + "approver",
+    "evidence.auditor_secret_id": _SECRET + "auditor",
+    "evidence.scientist_secret_id": _SECRET + "scientist",
 }
 _STEPS = ("prepare", "train", "register")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -68,6 +68,8 @@ def test_every_derived_value_of_dev() -> None:
         "evidence.signing_key_arn": f"{alias}-register",
         "evidence.approval_key_arn": f"{alias}-approval",
         "evidence.approver_secret_id": "governed-finetune-dev/databricks/approver",
+        "evidence.auditor_secret_id": "governed-finetune-dev/databricks/auditor",
+        "evidence.scientist_secret_id": "governed-finetune-dev/databricks/scientist",
     }
 
 
