@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from steps.governance import aws
 from steps.governance.errors import IntegrityError
 from steps.governance.reading import Reading
 from steps.governance.record import (
@@ -25,7 +26,6 @@ from steps.governance.record import (
     RegisterFacts,
     TrainFacts,
 )
-from steps.register import aws
 from steps.register.facts import Facts
 from steps.register.package.artifact import Artifact, Unpacked
 

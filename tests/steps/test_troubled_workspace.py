@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from databricks.sdk.service import catalog as uc
 
+from steps.governance import aws
 from steps.governance.catalog import Catalog
 from steps.governance.errors import Unavailable
 from steps.governance.identity import Workspace, connect
@@ -26,7 +27,6 @@ from steps.prepare import job as prepare_job
 from steps.prepare.delta_io import Commit, Content
 from steps.prepare.judge import EXAMPLE, FILING
 from steps.prepare.survey import Group, Survey
-from steps.register import aws
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.fact_reader import FactReader
 from steps.register.register import Registration

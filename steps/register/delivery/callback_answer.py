@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
-from steps.governance import canonical
+from steps.governance import aws, canonical
 from steps.governance.errors import Conflict, GovernanceError
-from steps.register import aws
 from steps.register.delivery.message import Message
 from steps.register.delivery.sagemaker_truth import Callback, State, Truth
 

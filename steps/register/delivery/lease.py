@@ -22,10 +22,10 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from steps.governance import aws
 from steps.governance.document import Part, validated
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.files import split_s3_uri
-from steps.register import aws
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _MAX_BYTES = 1000  # of an entry

@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from steps.governance import aws
 from steps.governance.errors import UsageError
-from steps.register import aws
 
 _POLL_SECONDS = 20  # SQS's longest long poll
 _MAX_VISIBILITY_SECONDS = 12 * 60 * 60 - 60  # SQS's limit, counted from the receive

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from steps.governance import aws
 from steps.governance.errors import NotFound, UsageError
 from steps.governance.names import execution_id
-from steps.register import aws
 from steps.register.delivery.message import Message, MessageRefused
 
 

@@ -11,8 +11,8 @@ written, that is logged: the registration does not fail.
 
 import logging
 
+from steps.governance import aws
 from steps.governance.errors import GovernanceError
-from steps.register import aws
 
 log = logging.getLogger(__name__)
 

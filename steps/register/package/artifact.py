@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from steps.governance import canonical
+from steps.governance import aws, canonical
 from steps.governance.document import Count, FileEntry, Part, validated
 from steps.governance.errors import IntegrityError
 from steps.governance.files import split_s3_uri
 from steps.governance.manifest import Trained
-from steps.register import aws
 from steps.register.package.adapter_files import check_adapter
 from steps.register.package.archive import Member, members
 

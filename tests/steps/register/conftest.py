@@ -10,9 +10,9 @@ from functools import partial
 
 import pytest
 
+from steps.governance import aws
 from steps.governance.identity import connect
 from steps.governance.retrying import Clock, Policy
-from steps.register import aws
 from steps.register.arguments import parse
 from steps.register.worker import Worker
 from tests.steps.register.support import executions, register_environment, tiny_model

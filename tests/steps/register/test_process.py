@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from steps.governance import aws
 from steps.governance.errors import UsageError
 from steps.register import __main__ as command
-from steps.register import aws
 from steps.register.arguments import Arguments, from_environment, parse
 from tests.steps.register.support import executions, register_environment
 from tests.steps.register.support.register_environment import RegisterEnvironment

@@ -34,8 +34,8 @@ from typing import Any
 
 import urllib3.connectionpool
 
+from steps.governance import aws
 from steps.governance.errors import GovernanceError
-from steps.register import aws
 from steps.register.arguments import parse
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.worker import Worker
