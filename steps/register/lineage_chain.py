@@ -54,7 +54,7 @@ def _edges(facts: Facts, *, raw_columns: list[str], model: ExternalLineageObject
     curated = table(UcName.parse(facts.prepared.target.table))
     return [
         (raw, prepare, column_lineage.from_raw(raw_columns)),
-        (prepare, curated, column_lineage.same(column_lineage.CURATED)),
+        (prepare, curated, column_lineage.same(column_lineage.MADE)),
         (curated, train, column_lineage.same(column_lineage.TRAINED_ON)),
         (train, model, ()),
     ]
@@ -75,9 +75,7 @@ def _prepare(facts: Facts) -> Job:
         "image_digest": facts.image.digest,
         **_times(started=run.get("startedAt"), ended=run.get("endedAt")),
     }
-    return Job(
-        metadata_name(run["arn"]), "EMR Serverless job run", properties, column_lineage.CURATED
-    )
+    return Job(metadata_name(run["arn"]), "EMR Serverless job run", properties, column_lineage.MADE)
 
 
 def _train(facts: Facts) -> Job:

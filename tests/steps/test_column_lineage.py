@@ -1,6 +1,6 @@
 """The columns of the lineage are those that Prepare reads and writes and Train reads."""
 
-from steps.governance import column_lineage
+from steps.governance import column_lineage, curated_columns
 from steps.prepare.columns import OPTIONAL, REQUIRED
 from steps.prepare.schemas import EXAMPLES
 from steps.train.data.curated_rows import Example
@@ -9,14 +9,14 @@ IDENTIFIERS = {"accession_number", "accession"}  # they only decide example_id
 
 
 def test_every_column_that_prepare_reads_is_a_source() -> None:
-    assert column_lineage.REQUIRED == REQUIRED
+    assert curated_columns.REQUIRED == REQUIRED
     sources = {source for source, _ in column_lineage.from_raw([*REQUIRED, *OPTIONAL])}
     assert sources == {*REQUIRED, *OPTIONAL} - IDENTIFIERS
 
 
 def test_every_curated_column_but_identifiers_and_the_constant_has_a_source() -> None:
     targets = {target for _, target in column_lineage.from_raw(REQUIRED + OPTIONAL)}
-    assert targets == set(column_lineage.CURATED)
+    assert targets == set(column_lineage.MADE)
     assert set(EXAMPLES.names) - targets == {"example_id", "execution_id", "system"}
 
 

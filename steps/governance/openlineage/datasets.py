@@ -9,8 +9,8 @@ A table is named by its place, as OpenLineage names files in S3 (namespace `s3:/
 
 from typing import Any
 
+from steps.governance.curated_columns import CURATED, SCHEMA_SHA256, Column
 from steps.governance.manifest import Prepared, TableVersion
-from steps.governance.openlineage.columns import CURATED, SCHEMA_SHA256, Column
 from steps.governance.openlineage.events import Step, facet
 
 CATALOG = "unity-catalog"  # the namespace of Unity Catalog's names
@@ -42,7 +42,7 @@ def curated(prepared: Prepared) -> dict[str, Any]:
         fields={
             column.name: {"inputFields": _inputs(raw, column)}
             for column in CURATED
-            if column.made_from
+            if column.always_from
         },
     )
     return dataset | {"facets": dataset["facets"] | described | lineage}
@@ -70,7 +70,7 @@ def model_version(name: str, version: int) -> dict[str, Any]:
 
 def _inputs(raw: dict[str, str], column: Column) -> list[dict[str, Any]]:
     kind = {"type": "DIRECT", "subtype": "TRANSFORMATION"}
-    return [{**raw, "field": name, "transformations": [kind]} for name in column.made_from]
+    return [{**raw, "field": name, "transformations": [kind]} for name in column.always_from]
 
 
 def _place(uri: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ Sources: http://mlcommons.org/croissant/1.1, http://mlcommons.org/croissant/RAI/
 
 from typing import Any
 
-from steps.governance.openlineage.columns import CURATED, SCHEMA_SHA256
+from steps.governance.curated_columns import CURATED, SCHEMA_SHA256
 from steps.trace.formats import public
 from steps.trace.record_evidence import RecordEvidence
 

@@ -66,7 +66,7 @@ def test_the_edges_to_tables_relate_columns(
     prepare, train = (job.name for job in jobs)
     assert columns(execution, prepare, "UPSTREAM") == set(column_lineage.from_raw([]))
     assert columns(execution, prepare, "DOWNSTREAM") == {
-        (name, name) for name in column_lineage.CURATED
+        (name, name) for name in column_lineage.MADE
     }
     assert columns(execution, train, "UPSTREAM") == {
         (name, name) for name in column_lineage.TRAINED_ON

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from steps.governance import canonical
+from steps.governance.curated_columns import SCHEMA_SHA256
 from steps.governance.envelope import IN_TOTO, Envelope, Signature
 from steps.governance.manifest import Prepared, Trained
-from steps.governance.openlineage.columns import SCHEMA_SHA256
 from steps.governance.record import Record
 from steps.trace.record_evidence import FilingsSummary, RecordEvidence
 

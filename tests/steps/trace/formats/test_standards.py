@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from pipeline import parameters
 from steps.governance.canonical import sha256
-from steps.governance.openlineage.columns import CURATED, SCHEMA_SHA256
+from steps.governance.curated_columns import CURATED, SCHEMA_SHA256
 from steps.governance.openlineage.events import Step
 from steps.prepare import columns, schemas
 from steps.trace.formats import public, slsa
@@ -132,7 +132,7 @@ def test_unknown_columns_are_left_out() -> None:
 
 def test_the_columns_are_those_that_prepare_writes() -> None:
     assert schemas.EXAMPLES.sha256 == SCHEMA_SHA256
-    sources = {name for column in CURATED for name in column.made_from}
+    sources = {name for column in CURATED for name in column.always_from}
     assert sources == set(columns.REQUIRED)
 
 

@@ -2,13 +2,17 @@
 
     if prepared.schema_sha256 == SCHEMA_SHA256: …    # a table with exactly these columns
 
-`steps/prepare/schemas.py` defines the columns. A step does not import another one, so a test
-compares both. Raw columns are those that every raw table has (`steps/prepare/columns.py`,
-REQUIRED); a table may have optional ones, which a record does not name.
+`steps/prepare/schemas.py` and `steps/prepare/columns.py` define the columns. A step does not import
+another one, so a test compares both. A raw column is a source of a curated one if its value is
+repeated in it, parsed from it or decides it. Identifiers (`example_id`, `execution_id`) and the
+constant `system` have no source.
 """
 
 import hashlib
 from dataclasses import dataclass
+
+# Raw columns without which Prepare refuses a table. A table may lack the other sources.
+REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename", "item_1a")
 
 
 @dataclass(frozen=True)
@@ -20,18 +24,24 @@ class Column:
     meaning: str
     made_from: tuple[str, ...] = ()
 
+    @property
+    def always_from(self) -> tuple[str, ...]:
+        """The sources that every raw table has. A record does not name the other ones."""
+        return tuple(name for name in self.made_from if name in REQUIRED)
 
-_IDENTITY = ("cik", "filing_type", "filing_date", "filename", "item_1a")
+
+_TEXT = ("item_1a", "part_2_item_1a")  # of a 10-K, of a 10-Q
+_PERIOD = ("filing_date", "period_of_report")
 
 CURATED = (
-    Column("example_id", "string", "digest of the filing's identity and position", _IDENTITY),
+    Column("example_id", "string", "digest of the filing's identity and position"),
     Column("execution_id", "string", "the pipeline execution that made the row"),
     Column("split", "string", "train or eval, by company", ("cik",)),
     Column("cik", "string", "the company's SEC key, ten digits", ("cik",)),
     Column("company", "string", "the company's name", ("company",)),
-    Column("sic", "string", "the industry code, four digits"),
+    Column("sic", "string", "the industry code, four digits", ("sic",)),
     Column("filing_type", "string", "the form: 10-K or 10-Q", ("filing_type",)),
-    Column("year", "int", "the year of the report", ("filing_date",)),
+    Column("year", "int", "the year of the report", _PERIOD),
     Column("section", "string", "the filing's section", ("filing_type",)),
     Column("source_filing", "string", "the filing's file name", ("filename",)),
     Column("system", "string", "the fixed system prompt"),
@@ -39,9 +49,9 @@ CURATED = (
         "prompt",
         "string",
         "an instruction and one risk factor",
-        ("company", "filing_type", "filing_date", "item_1a"),
+        ("company", "filing_type", *_PERIOD, *_TEXT),
     ),
-    Column("completion", "string", "the company's own heading of the risk factor", ("item_1a",)),
+    Column("completion", "string", "the company's own heading of the risk factor", _TEXT),
 )
 SCHEMA_SHA256 = hashlib.sha256(
     ", ".join(f"{column.name} {column.type}" for column in CURATED).encode()
