@@ -15,10 +15,10 @@ from steps.governance.envelope import IN_TOTO
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
 from steps.governance.record import Record
+from steps.governance.signing import provenance
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import About, Ledger, Stored
 from steps.governance.signing.signed_document import write_signed
-from steps.register.signing import provenance
 
 
 @dataclass(frozen=True)

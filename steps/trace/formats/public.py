@@ -13,15 +13,6 @@ from typing import Any
 from steps.governance.openlineage.events import PARAMETERS
 from steps.trace.record_evidence import RecordEvidence
 
-# The pipeline's parameters (pipeline/parameters.py; a test compares both).
-PIPELINE_PARAMETERS = frozenset(
-    {
-        *("RawTable", "RawTableVersion", "CuratedTable", "ModelName", "ModelAlias", "Epochs"),
-        *("MaxSteps", "LearningRate", "LoraRank", "SequenceLength", "Seed", "EvalSteps"),
-        *("EarlyStoppingPatience", "MaxEvalExamples", "MaxEvalLoss", "TrainInstanceType"),
-        *("Fp8Mode", "Optimizer", "Determinism", "MergedExport", "Compile"),
-    }
-)
 _DOCUMENTS = uuid.UUID("d0a0c5a2-52a5-5b0a-8f25-0e9a4b6d7c21")  # our namespace of document ids
 
 

@@ -25,6 +25,8 @@ from steps.governance.errors import (
     Unavailable,
     UsageError,
 )
+from steps.governance.record import Record
+from steps.governance.signing import provenance
 from steps.governance.signing.kms_signer import Signer
 from steps.register.arguments import parse
 from steps.register.worker import Fate, Worker
@@ -70,12 +72,14 @@ def test_securesystemslib_accepts_the_records_envelope_and_in_toto_its_statement
     assert built["externalParameters"] == record["execution"]["parameters"]
     assert run["metadata"]["invocationId"] == registered.arn
     found = {each["name"]: each for each in built["resolvedDependencies"]}
-    assert found["curated table"]["annotations"]["version"] == record["curated"]["version"]
-    assert (
-        found["curated table"]["annotations"]["manifest_sha256"]
-        == record["prepare"]["manifest_sha256"]
+    curated = found["curated table: Prepare's manifest"]
+    assert curated["annotations"]["version"] == record["curated"]["version"]
+    assert curated["digest"]["sha256"] == record["prepare"]["manifest_sha256"]
+    assert found["image of Train"]["digest"]["sha256"] in record["train"]["image"]
+    # tests/steps/trace/formats/test_leaks.py lists what a statement may contain
+    assert envelope.payload == provenance.statement(
+        Record.from_bytes(registered.evidence_bytes("record.json"), origin="record.json")
     )
-    assert found["image of train"]["digest"]["sha256"] in record["train"]["image"]
 
 
 @pytest.mark.parametrize("field", ["payload", "payloadType", "sig"])

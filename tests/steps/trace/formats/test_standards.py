@@ -14,8 +14,8 @@ from pipeline import parameters
 from steps.governance.canonical import sha256
 from steps.governance.curated_columns import CURATED, SCHEMA_SHA256
 from steps.governance.openlineage.events import Step
+from steps.governance.signing import provenance
 from steps.prepare import columns, schemas
-from steps.trace.formats import public, slsa
 from steps.trace.formats.projection import project
 from steps.trace.record_evidence import RecordEvidence
 from tests.steps.trace.formats.fixed_evidence import (
@@ -37,7 +37,7 @@ def test_the_statement_is_an_in_toto_statement_with_slsa_provenance(version: int
     from in_toto_attestation.v1 import statement_pb2
     from in_toto_attestation.v1.statement import Statement
 
-    statement = slsa.statement(evidence(version))
+    statement = json.loads(provenance.statement(evidence(version).record))
     message = json_format.ParseDict(statement, statement_pb2.Statement())
     Statement.copy_from_pb(message).validate()
     # ParseDict refuses fields that the predicate does not have.
@@ -137,7 +137,7 @@ def test_the_columns_are_those_that_prepare_writes() -> None:
 
 
 def test_the_listed_parameters_are_those_of_the_pipeline() -> None:
-    assert set(parameters.BY_NAME) == public.PIPELINE_PARAMETERS
+    assert set(parameters.BY_NAME) == provenance.PARAMETERS
 
 
 def _events(found: RecordEvidence) -> list[dict[str, Any]]:
