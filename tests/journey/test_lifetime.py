@@ -39,8 +39,22 @@ def servers_of(state: Path) -> list[psutil.Process]:
     return [*handles, *(child for handle in handles for child in handle.children(recursive=True))]
 
 
+def trains(state: Path) -> bool:
+    """Whether a server of this environment runs Train. Its other children may end meanwhile."""
+    for process in servers_of(state):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "steps.train" in " ".join(process.cmdline()):
+                return True
+    return False
+
+
 def alive(processes: list[psutil.Process]) -> list[str]:
-    return [p.name() for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.name())
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -50,9 +64,7 @@ def test_a_run_that_is_ended_while_it_trains_leaves_no_process(tmp_path: Path, n
     for line in run.stderr:
         if line.startswith("Train") and "Executing" in line:
             break
-    wait_for(
-        lambda: any("steps.train" in " ".join(p.cmdline()) for p in servers_of(tmp_path / "state"))
-    )
+    wait_for(lambda: trains(tmp_path / "state"))
     started = [*servers_of(tmp_path / "state"), *psutil.Process(run.pid).children(recursive=True)]
     assert len(started) >= 5
     os.killpg(run.pid, number)  # as the terminal does: to the whole foreground group
