@@ -55,9 +55,6 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
-_PUBLIC_KEY = types.matching(
-    r"[A-Za-z0-9+/]{80,400}={0,2}", "base64 of a public key, as kms.GetPublicKey returns it"
-)
 _ARGUMENTS = {
     "model": Argument(ArgumentType(_model, "NAME@VERSION, such as a.b.c@3"), "the model version"),
     "alias": Argument(
@@ -68,12 +65,12 @@ _ARGUMENTS = {
         "why; it is signed and kept",
     ),
     "evidence_uri": Argument(types.S3_URI, "the folder of all executions in the evidence bucket"),
-    "signing_public_key": Argument(_PUBLIC_KEY, "who signs records"),
+    "signing_public_key": Argument(types.PUBLIC_KEY, "who signs records"),
     "approval_key_arn": Argument(
-        types.matching(r"arn:aws[a-z-]*:kms:\S{1,300}", "the ARN of a KMS key or of its alias"),
+        types.KMS_KEY,
         "the key that signs approvals",
     ),
-    "approval_public_key": Argument(_PUBLIC_KEY, "the public key of the same key, as pinned"),
+    "approval_public_key": Argument(types.PUBLIC_KEY, "the public key of the same key, as pinned"),
     "approvers_group": Argument(
         types.matching(r"[A-Za-z0-9][A-Za-z0-9 _.@-]{0,254}", "a group of the workspace"),
         "only its members approve",
@@ -95,7 +92,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: every missing, unknown or malformed argument, in one message.
     """
     given, unknown = _parser().parse_known_args(list(argv))
-    values, faults = types.read(_ARGUMENTS, vars(given), shown=_option)
+    values, faults = types.read(_ARGUMENTS, vars(given), shown=types.option)
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
     if faults:
         raise UsageError(
@@ -106,10 +103,6 @@ def parse(argv: Sequence[str]) -> Arguments:
     return Arguments(**values, revoke=given.revoke, json=given.json)
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steps.approve",
@@ -117,10 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done · 1 refused or failed · 2 bad usage",
         allow_abbrev=False,
     )
-    for name, argument in _ARGUMENTS.items():
-        parser.add_argument(
-            _option(name), metavar="VALUE", help=f"{argument.meaning}: {argument.type.expected}"
-        )
+    types.add_options(parser, _ARGUMENTS)
     parser.add_argument("--revoke", action="store_true", help="take the approval back")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser

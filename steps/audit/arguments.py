@@ -55,15 +55,12 @@ def _target(text: str) -> Target:
     return Target(name, alias=checked_alias(which))
 
 
-_PUBLIC_KEY = types.matching(
-    r"[A-Za-z0-9+/]{80,400}={0,2}", "base64 of a public key, as kms.GetPublicKey returns it"
-)
 _ARGUMENTS = {
     "evidence_uri": Argument(types.S3_URI, "the folder of all executions in the evidence bucket"),
-    "signing_public_key": Argument(_PUBLIC_KEY, "who signs records and registrations"),
-    "approval_public_key": Argument(_PUBLIC_KEY, "who signs approvals"),
+    "signing_public_key": Argument(types.PUBLIC_KEY, "who signs records and registrations"),
+    "approval_public_key": Argument(types.PUBLIC_KEY, "who signs approvals"),
     "pipeline_name": Argument(
-        types.matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline"),
+        types.PIPELINE_NAME,
         "the one pipeline whose executions make models",
     ),
     "model_name": Argument(types.TABLE, "the registered model"),
@@ -87,10 +84,10 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: every missing, unknown or malformed argument, in one message.
     """
     given, unknown = _parser().parse_known_args(list(argv))
-    values, faults = types.read(_ARGUMENTS, vars(given), shown=_option)
+    values, faults = types.read(_ARGUMENTS, vars(given), shown=types.option)
     target = None
     if given.model is not None:
-        found, more = types.read({"model": _TARGET}, {"model": given.model}, shown=_option)
+        found, more = types.read({"model": _TARGET}, {"model": given.model}, shown=types.option)
         target, faults = found.get("model"), faults + more
         if given.all:
             faults.append("--all: not with --model")
@@ -113,10 +110,6 @@ def parse(argv: Sequence[str]) -> Arguments:
     )
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steps.audit",
@@ -125,10 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "declared retention",
         allow_abbrev=False,
     )
-    for name, argument in _ARGUMENTS.items():
-        parser.add_argument(
-            _option(name), metavar="VALUE", help=f"{argument.meaning}: {argument.type.expected}"
-        )
+    types.add_options(parser, _ARGUMENTS)
     parser.add_argument("--model", metavar="NAME@VERSION|ALIAS", help="audit one model version")
     parser.add_argument("--all", action="store_true", help="audit every record (the default)")
     parser.add_argument("--quick", action="store_true", help="leave out whole files (the default)")

@@ -10,6 +10,7 @@ Standard library only: `--help` and a refusal must not wait for a heavier import
 (docs/decisions/015-argument-types.md explains why this is not pydantic).
 """
 
+import argparse
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -72,6 +73,19 @@ def read(
             got = without_credentials(repr(str(text)[:_SHOWN_CHARACTERS]))
             faults.append(f"{shown(name)}: {expected} was expected, got {got}")
     return values, faults
+
+
+def option(name: str) -> str:
+    """Return the option of an argument: `--evidence-uri` for `evidence_uri`."""
+    return "--" + name.replace("_", "-")
+
+
+def add_options(parser: argparse.ArgumentParser, arguments: Mapping[str, Argument]) -> None:
+    """Add one option for each argument. Its help has meaning, type and default."""
+    for name, argument in arguments.items():
+        default = f" (default {argument.default})" if argument.default else ""
+        text = f"{argument.meaning}: {argument.type.expected}{default}"
+        parser.add_argument(option(name), metavar="VALUE", help=text)
 
 
 def _parsed(kind: ArgumentType, text: object) -> Any:
@@ -175,4 +189,12 @@ REGION = matching(r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region")
 HOST = matching(r"https?://[^\s/@]+/?", "https://<workspace>")
 SECRET_ID = matching(
     r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]{0,2047}", "the name or ARN of a Secrets Manager secret"
+)
+PIPELINE_NAME = matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline")
+KMS_KEY = matching(
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+",
+    "the ARN of a KMS key or of its alias",
+)
+PUBLIC_KEY = matching(
+    r"[A-Za-z0-9+/]{80,400}={0,2}", "base64 of a public key, as kms.GetPublicKey returns it"
 )

@@ -106,7 +106,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: naming every argument that is missing or out of range. An unknown argument is
             named alone, since argparse stops there.
     """
-    values, faults = types.read(_ARGUMENTS, vars(_parser().parse_args(argv)), shown=_option)
+    values, faults = types.read(_ARGUMENTS, vars(_parser().parse_args(argv)), shown=types.option)
     raw, curated = values.get("raw_table"), values.get("curated_table")
     if isinstance(curated, UcName):
         faults += _curated_table_faults(raw, curated)
@@ -145,13 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, argument in _ARGUMENTS.items():
         parser.add_argument(
-            _option(name), help=argument.meaning, metavar=name.rsplit("_", 1)[-1].upper()
+            types.option(name), help=argument.meaning, metavar=name.rsplit("_", 1)[-1].upper()
         )
     return parser
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _usage(faults: list[str]) -> UsageError:

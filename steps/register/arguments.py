@@ -42,7 +42,7 @@ _ARGUMENTS = {
         "the queue that the pipeline sends its callbacks to",
     ),
     "pipeline_name": Argument(
-        types.matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline"),
+        types.PIPELINE_NAME,
         "the one pipeline whose callbacks are answered",
     ),
     "databricks_host": Argument(types.HOST, "the workspace"),
@@ -55,10 +55,7 @@ _ARGUMENTS = {
         "the worker's own image, for the record",
     ),
     "signing_key_arn": Argument(
-        types.matching(
-            r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+",
-            "the ARN of a KMS key or of its alias",
-        ),
+        types.KMS_KEY,
         "the key that signs records and ledger entries",
     ),
     "ledger_uri": Argument(types.S3_URI, "the folder of the ledger in the evidence bucket"),
@@ -80,7 +77,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: every missing, unknown or malformed argument, in one message.
     """
     given, unknown = _parser().parse_known_args(list(argv))
-    values, faults = types.read(_ARGUMENTS, vars(given), shown=_option)
+    values, faults = types.read(_ARGUMENTS, vars(given), shown=types.option)
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
     if faults:
         raise _usage(faults)
@@ -100,10 +97,6 @@ def from_environment(environ: Mapping[str, str]) -> Arguments:
     return Arguments(**values)
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steps.register",
@@ -111,13 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "records its lineage.",
         allow_abbrev=False,
     )
-    for name, argument in _ARGUMENTS.items():
-        default = f" (default {argument.default})" if argument.default else ""
-        parser.add_argument(
-            _option(name),
-            metavar="VALUE",
-            help=f"{argument.meaning}: {argument.type.expected}{default}",
-        )
+    types.add_options(parser, _ARGUMENTS)
     return parser
 
 

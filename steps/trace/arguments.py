@@ -85,12 +85,12 @@ def parse(argv: Sequence[str]) -> Arguments:
     """
     given, rest = _parser().parse_known_args(list(argv))
     words = vars(given)
-    values, faults = types.read(_SETTINGS, words, shown=_option)
+    values, faults = types.read(_SETTINGS, words, shown=types.option)
     chosen = [name for name in _QUESTIONS if words[name] is not None]
     wanted = {name: _QUESTIONS[name] for name in chosen}
     wanted |= {name: kind for name, kind in _REGISTRY.items() if words[name] is not None}
     wanted |= {"version": _VERSION} if words["version"] is not None else {}
-    read, more = types.read(wanted, words, shown=_option)
+    read, more = types.read(wanted, words, shown=types.option)
     faults += [*more, *_conflicts(words, chosen), *(f"{word[:60]}: unknown" for word in rest)]
     if faults:
         raise UsageError(
@@ -121,7 +121,7 @@ def default_index() -> Path:
 
 
 def _conflicts(words: dict[str, object], chosen: list[str]) -> list[str]:
-    options = ", ".join(map(_option, _QUESTIONS))
+    options = ", ".join(map(types.option, _QUESTIONS))
     faults = [] if len(chosen) == 1 else [f"one of {options} was expected, got {len(chosen)}"]
     if words["version"] is not None and words["table"] is None:
         faults.append("--version: it belongs to --table")
@@ -144,10 +144,6 @@ def _conflicts(words: dict[str, object], chosen: list[str]) -> list[str]:
     return faults
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steps.trace",
@@ -160,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, argument in (_SETTINGS | _REGISTRY | _QUESTIONS | {"version": _VERSION}).items():
         default = f" (default {argument.default})" if argument.default else ""
         text = f"{argument.meaning}{default}"
-        parser.add_argument(_option(name), metavar=name.split("_")[-1].upper(), help=text)
+        parser.add_argument(types.option(name), metavar=name.split("_")[-1].upper(), help=text)
     parser.add_argument("--index", type=Path, metavar="DIR", help="default: in the user's cache")
     parser.add_argument("--rebuild", action="store_true", help="read all evidence again")
     parser.add_argument(
