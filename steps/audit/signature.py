@@ -3,7 +3,8 @@
     key = PublicKey.of("MFkwEwYHKoZIzj0CAQYI…")     # base64 of the DER SubjectPublicKeyInfo
     key.signed(envelope)                            # whether a signature is its own
 
-The key comes from conf, never from the envelope: `keyid` only names the key to try.
+The key comes from conf, never from the envelope: `keyid` only names the key to try. It is not the
+class of `steps.governance.signing`: the auditor shares no code with those who sign.
 """
 
 import base64
