@@ -24,10 +24,15 @@ FAST = {"MaxSteps": "3", "MaxEvalLoss": "7.5"}
 
 @dataclass(frozen=True)
 class Environment:
-    """A running embedded environment, as tests see it."""
+    """A running embedded environment, as tests see it.
+
+    The variables of people are those that `python -m pipeline.local env --as ROLE` prints.
+    """
 
     state: Path
     scientist: dict[str, str]
+    auditor: dict[str, str]
+    approver: dict[str, str]
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
     _roles: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
@@ -222,6 +227,16 @@ def local(state: Path, *words: str, timeout: float = 400) -> subprocess.Complete
     )
 
 
+_PEOPLE = ((), ("--as", "auditor"), ("--as", "approver"))
+
+
+def variables_of(exports: "subprocess.CompletedProcess[str]") -> dict[str, str]:
+    """Return the variables of the lines that `python -m pipeline.local env` printed."""
+    assert exports.returncode == 0, exports.stderr
+    pairs = (line.removeprefix("export ").partition("=") for line in exports.stdout.splitlines())
+    return {name: value.strip("'") for name, _, value in pairs}
+
+
 @pytest.fixture(scope="session")
 def first_run(
     tmp_path_factory: pytest.TempPathFactory,
@@ -241,9 +256,9 @@ def environment(
     """The environment that the first run left running."""
     state, ended = first_run
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    exports = local(state, "env").stdout
-    pairs = (line.removeprefix("export ").partition("=") for line in exports.splitlines())
-    found = Environment(state, {name: value.strip("'") for name, _, value in pairs})
+    # Now: later tests kill servers, and then `env` refuses
+    people = [variables_of(local(state, "env", *words)) for words in _PEOPLE]
+    found = Environment(state, *people)
     yield found
     found.close()
 

@@ -1,0 +1,69 @@
+"""After all the other journeys, with reruns, rejections, stops, kills and a spot interruption: the
+evidence answers, and its audit is clean.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steps.governance import membership
+from tests.journey.conftest import Environment
+
+pytestmark = pytest.mark.environment
+
+MODEL = "edgar.models.risk_analyst"
+
+
+def test_the_audit_of_all_records_is_clean(environment: Environment, tmp_path: Path) -> None:
+    page = tmp_path / "audit.html"
+    words = ("--env", "local", "--all", "--deep", "--json", "--report", str(page))
+    ended = environment.command("pipeline.audit", *words, role=environment.auditor)
+    assert ended.stdout, ended.stderr
+    findings = json.loads(ended.stdout)["findings"]
+    assert [line for line in findings if line["outcome"] not in ("ok", "note")] == []
+    assert ended.returncode == 0
+    assert "<h1>clean" in page.read_text()
+
+
+def test_trace_names_who_allowed_the_reading_and_which_versions_saw_a_filing(
+    environment: Environment, tmp_path: Path
+) -> None:
+    words = ("--env", "local", "--json", "--index", str(tmp_path))
+    ended = environment.command("pipeline.trace", *words, "--model", f"{MODEL}@challenger")
+    assert ended.returncode == 0, ended.stderr
+    answer = json.dumps(json.loads(ended.stdout))
+    for expected in ("edgar.raw.filings", "SELECT", environment.principal("prepare")):
+        assert expected in answer
+    seen = environment.command("pipeline.trace", *words, "--filing", a_filing(environment))
+    assert seen.returncode == 0, seen.stderr
+    assert MODEL in json.dumps(json.loads(seen.stdout))
+    unknown = environment.command("pipeline.trace", *words, "--filing", "0000000000-00-000000")
+    assert unknown.returncode == 2
+    assert "the evidence has no filing" in unknown.stderr
+
+
+def a_filing(environment: Environment) -> str:
+    """A filing that gave examples, from one of the stored lists."""
+    s3, bucket = environment.client("s3"), "governed-finetune-local-evidence"
+    stored = s3.list_objects_v2(Bucket=bucket, Prefix="executions/")["Contents"]
+    key = next(entry["Key"] for entry in stored if entry["Key"].endswith(".parquet"))
+    content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return str(membership.read(content, origin=key)["filing_id"][0])
+
+
+def test_an_approved_version_has_the_alias_and_the_audit_stays_clean(
+    environment: Environment,
+) -> None:
+    version = environment.workspace.model_versions.list(MODEL)
+    newest = max(int(each.version or 0) for each in version)
+    words = ("--env", "local", "--model", f"{MODEL}@{newest}", "--alias", "champion")
+    refused = environment.command("pipeline.approve", *words, "--reason", "reviewed")
+    assert refused.returncode == 1, refused.stdout
+    done = environment.command(
+        "pipeline.approve", *words, "--reason", "-1 % loss, reviewed", role=environment.approver
+    )
+    assert done.returncode == 0, done.stderr
+    audit = environment.command("pipeline.audit", "--env", "local", role=environment.auditor)
+    assert audit.returncode == 0, audit.stdout
+    assert "alias.approval" in audit.stdout
