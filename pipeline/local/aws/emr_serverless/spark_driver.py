@@ -7,6 +7,7 @@ Jobs find the engine by SPARK_REMOTE, as with any Spark Connect server. User-def
 in this process, so they can import the same modules as the job.
 """
 
+import atexit
 import os
 import runpy
 import sys
@@ -25,17 +26,17 @@ def main() -> None:
     os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
 
-    # The job's client hangs if the server object is garbage-collected.
+    # Without the server the job's client hangs. So this holds the object to the end of the process,
+    # and the server stops after the client's threads: those of a session that the job left open
+    # still release their results, and repeat that for ten minutes where nobody answers.
     server = SparkConnectServer()
     server.start()
+    atexit.register(server.stop)
     _, port = server.listening_address
     os.environ["SPARK_REMOTE"] = f"sc://127.0.0.1:{port}"
     sys.argv = sys.argv[1:]
     sys.path[0] = str(Path(sys.argv[0]).parent)  # as `python <entry point>` would have it
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    finally:
-        server.stop()
+    runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

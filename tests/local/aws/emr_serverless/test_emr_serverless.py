@@ -62,6 +62,16 @@ def test_a_job_finds_spark_and_its_functions_can_import_the_image(server, start,
     assert "ROWS [0, 2, 4] remote" in lines(server, names, "stdout")
 
 
+@pytest.mark.spark
+def test_the_engine_outlives_the_jobs_threads(server, start, ended):
+    """Spark Connect's client releases results in threads; without an engine they repeat that for
+    ten minutes, and so long the job does not end.
+    """
+    names = start("linger")
+    assert ended(names)["state"] == "SUCCESS", lines(server, names, "stderr")
+    assert lines(server, names, "stdout")[-1] == "the engine still listens"
+
+
 def test_a_failed_run_ends_with_its_last_line_and_its_whole_log(server, start, ended):
     names = start("crash no such table")
     run = ended(names)

@@ -92,6 +92,15 @@ if do == "spark":
     rows = spark.range(3).mapInArrow(doubled, "id long").collect()
     engine = "remote" if "SPARK_REMOTE" in os.environ else "classic"
     print("ROWS", sorted(row.id for row in rows), engine)
+if do == "linger":
+    import socket, threading
+    port = int(os.environ["SPARK_REMOTE"].rpartition(":")[2])
+    def late():
+        threading.main_thread().join()
+        time.sleep(0.5)
+        socket.create_connection(("127.0.0.1", port), 2).close()
+        print("the engine still listens", flush=True)
+    threading.Thread(target=late).start()
 """
 
 KERNEL = """
