@@ -19,6 +19,8 @@ from steps.governance.document import Count, FileEntry, Part, validated
 from steps.governance.errors import IntegrityError
 from steps.governance.files import split_s3_uri
 from steps.governance.manifest import Trained
+from steps.governance.retrying import Policy, repeated
+from steps.governance.whole_objects import TooLarge, WholeBody, read_whole
 from steps.register.package.archive import Member, members
 
 _MIB = 1 << 20
@@ -122,13 +124,12 @@ class ArtifactStore:
 
         Raises:
             IntegrityError: the archive is not the one that Train described, or not safe to handle.
+            Unavailable: S3 did not send the whole archive.
         """
         bucket, key = split_s3_uri(artifact.uri)
         with aws.translated(f"read {artifact.source}"):
-            body = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)[
-                "Body"
-            ]
-            hashed = _Hashed(body)
+            answer = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)
+            hashed = _Hashed(WholeBody(answer, size=artifact.size))
             files = [_write(member, folder) for member in members(hashed, ALLOWED)]
         _compare(files, trained)
         return Unpacked(folder, hashed.sha256.hexdigest(), files)
@@ -138,15 +139,20 @@ class ArtifactStore:
 
         Raises:
             IntegrityError: it is larger.
+            Unavailable: S3 did not send the whole object.
         """
+        return repeated(lambda: self._read(uri, limit), doing=f"read {uri}", policy=Policy())
+
+    def _read(self, uri: str, limit: int) -> bytes:
         bucket, key = split_s3_uri(uri)
         with aws.translated(f"read {uri}"):
-            content = bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read(limit + 1))
-        if len(content) > limit:
-            raise IntegrityError(
-                f"{uri} is too large", expected=f"at most {limit} bytes", got="more"
-            )
-        return content
+            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            try:
+                return read_whole(answer, limit=limit)
+            except TooLarge:
+                raise IntegrityError(
+                    f"{uri} is too large", expected=f"at most {limit} bytes", got="more"
+                ) from None
 
 
 class _Hashed:
