@@ -6,14 +6,12 @@ A job's budgets are long: to start costs little, and what a job has done is expe
 person who waits for a command gets an answer sooner. Register answers from a queue: one delivery is
 short, and its message is delivered again for hours. docs/decisions/023-budgets.md lists the calls.
 
-Where the issue asks for "at least" a quarter or half of an hour, there is a reserve: a pause that
-does not fit into what is left ends a call early.
+A job waits at least 15 minutes at its start, and 30 in each later call. The numbers are larger,
+because a pause that does not fit into what is left ends a call early.
 """
 
-CONNECTING_SECONDS = (
-    16 * 60.0
-)  # secret and first access token of a job or a worker: at least 15 min
-WORKING_SECONDS = 32 * 60.0  # each later call of a job: at least 30 min
+CONNECTING_SECONDS = 16 * 60.0  # secret and first access token of a job or a worker
+WORKING_SECONDS = 32 * 60.0  # each later call of a job
 ASKING_SECONDS = 60.0  # each call of a command, and of one delivery to the register worker
 # One registration, from its message's first receive. SQS keeps a message for 14 days.
 DELIVERING_SECONDS = 6 * 60 * 60

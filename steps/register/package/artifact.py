@@ -2,6 +2,7 @@
 
     artifact = store.pin("s3://…/model.tar.gz")           # choose the object's version, once
     unpacked = store.unpack(artifact, trained, folder)    # files that equal Train's manifest
+    check_adapter(folder, unpacked.files, base)           # an adapter that its base can load
 
 DescribeTrainingJob returns only a URI (no digest, no version), and the object at a URI can be
 replaced. Train's manifest in the evidence bucket cannot be replaced. So the archive must hold
@@ -20,7 +21,6 @@ from steps.governance.files import split_s3_uri
 from steps.governance.manifest import Trained
 from steps.governance.retrying import Policy, repeated
 from steps.governance.whole_objects import TooLarge, WholeBody, read_whole
-from steps.register.package.adapter_files import check_adapter
 from steps.register.package.archive import Member, members
 
 _MIB = 1 << 20
@@ -132,7 +132,6 @@ class ArtifactStore:
             hashed = _Hashed(WholeBody(answer, size=artifact.size))
             files = [_write(member, folder) for member in members(hashed, ALLOWED)]
         _compare(files, trained)
-        check_adapter(folder)
         return Unpacked(folder, hashed.sha256.hexdigest(), files)
 
     def read(self, uri: str, *, limit: int) -> bytes:
