@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
+from steps.governance.budgets import DELIVERING_SECONDS
 from steps.governance.errors import UsageError
 from steps.governance.openlineage.target import NONE, TARGET, Target
 
@@ -20,7 +21,8 @@ from steps.governance.openlineage.target import NONE, TARGET, Target
 class Arguments:
     """The worker's settings, checked.
 
-    `visibility_seconds` is how long the message and the lease of a worker that died stay hidden.
+    `visibility_seconds` is how long the message and the lease of a worker that died stay hidden,
+    `give_up_after_seconds` how long a registration is tried (SQS keeps a message for 14 days).
     """
 
     queue_url: str
@@ -34,6 +36,7 @@ class Arguments:
     region: str
     visibility_seconds: int = 60
     openlineage: Target | None = None
+    give_up_after_seconds: int = DELIVERING_SECONDS
 
 
 _ARGUMENTS = {
@@ -64,6 +67,11 @@ _ARGUMENTS = {
         types.whole(3, 900),
         "seconds that the message and the lease of a worker that died stay hidden",
         default="60",
+    ),
+    "give_up_after_seconds": Argument(
+        types.whole(1, 1_000_000),
+        "seconds from a message's first receive after which a registration that must wait fails",
+        default=str(DELIVERING_SECONDS),
     ),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }
