@@ -21,7 +21,10 @@ from steps.governance.names import execution_id
 
 _MISSING = Digest("missing", 0)
 # What mlflow writes next to the adapter; none of it is weights.
-_PACKAGE = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "serving.py"}
+_PACKAGE = {
+    *("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "serving.py"),
+    "SHA256SUMS",  # of the version's files, which serving.py compares as it loads them
+}
 _ADAPTER, _BASE_MODEL = "artifacts/adapter/", "artifacts/base_model.json"
 _SIGNATURE = "artifacts/model.sig"
 
