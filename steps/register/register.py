@@ -26,14 +26,14 @@ from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
-from steps.governance.names import UcName
-from steps.governance.record import Record, RegisterFacts, effect_key
+from steps.governance.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.signing.ledger_writer import Stored
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
 from steps.register.package import model_package
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
+from steps.register.package.version_files import file_tags, recorded_files
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 
@@ -90,15 +90,19 @@ class Registration:
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             self._sign_model(evidence, unpacked)
-            model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
+            model = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
         lineage = lineage_chain.draw(
-            Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
+            Lineage(workspace),
+            self.facts,
+            model=self.facts.execution.name("ModelName"),
+            version=model.version,
+            guard=self.guard,
         )
         done = run_record.Done(
             key=key,
             artifact=run_record.artifact_facts(artifact, unpacked),
-            model=run_record.model_facts(self.facts, version=version, source=artifact.source),
+            model=model,
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
             worker=self.worker,
@@ -146,7 +150,7 @@ class Registration:
         *,
         unpacked: Unpacked,
         tags: dict[str, str],
-    ) -> tuple[UcName, int]:
+    ) -> ModelFacts:
         name = self.facts.execution.name("ModelName")
         base_uri = model_package.base_model_uri(self.facts.training_job)
         mirror = store.read(f"{base_uri}/mirror.json", limit=model_package.MAX_MIRROR_BYTES)
@@ -154,17 +158,20 @@ class Registration:
             mirror, uri=base_uri, trained_on=self.facts.trained.base_model
         )
 
-        def build(target: Path) -> None:
+        def build(target: Path) -> dict[str, str]:
             model_package.build(
                 target, adapter=unpacked.folder, base_model=base_model, metadata=tags
             )
+            return file_tags(target)
 
         self.confirm()
         version = registry.ensure_version(
             name, artifact.source, tags=tags, build=build, guard=self.guard
         )
-        registry.check_tags(name, version, tags)
-        return name, version
+        files = recorded_files(registry.check_tags(name, version, tags))
+        return run_record.model_facts(
+            self.facts, version=version, source=artifact.source, files=files
+        )
 
     def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> Registered:
         name, version = self.facts.execution.name("ModelName"), record.model.version
