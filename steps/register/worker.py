@@ -7,6 +7,7 @@ refused     SageMaker does not confirm it         none                    dead-l
 answered    the step was answered before          none                    deleted
 stopping    the execution is being stopped        Failure, after undoing  deleted
 registered  the model is registered               Success                 deleted
+completed   answered, and asked to reconcile       none                    deleted
 impossible  bad artifact, missing privilege       Failure with reason     deleted
 not now     no answer, lease held, SIGTERM        none                    given back to the queue
 last time   "not now" on a message's last receive Failure with reason     dead-letter queue, ALERT
@@ -30,6 +31,7 @@ from enum import Enum
 from steps.governance.errors import GovernanceError
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
+from steps.register.completion.completing import Completion
 from steps.register.delivery.failures import impossible, reason, unforeseen
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
@@ -101,7 +103,10 @@ class Worker:
         except GovernanceError as error:
             return self._not_verified(message, delivery, error)
         if callback.state in (State.SUCCEEDED, State.FAILED):
-            return self._after_answer(callback)
+            outcome = self._after_answer(callback)
+            if message.reconcile and outcome.fate is Fate.DELETE:
+                return self._completed(callback, delivery)
+            return outcome
         return self._attempt(callback, delivery)
 
     def _attempt(self, callback: Callback, delivery: Delivery) -> Outcome:
@@ -126,6 +131,26 @@ class Worker:
                 exc_info=unforeseen(error),
             )
             return self._not_now(callback, delivery, error)
+        return Outcome(Fate.DELETE)
+
+    def _completed(self, callback: Callback, delivery: Delivery) -> Outcome:
+        try:
+            Completion(self.services, self._arguments, self._stop, delivery, callback).run()
+        except LeaseHeld as error:
+            return Outcome(Fate.GIVE_BACK, error.retry_seconds)
+        except Interrupted:
+            return Outcome(Fate.GIVE_BACK)
+        except Exception as error:
+            log.warning(
+                "%s is not complete: %s",
+                callback.execution_id,
+                reason(error),
+                exc_info=unforeseen(error),
+            )
+            if impossible(error) or unforeseen(error) or self._is_last(delivery):
+                return Outcome(Fate.DELETE)  # `pipeline.reconcile` shows what is left
+            return Outcome(Fate.GIVE_BACK, _backoff(delivery))
+        log.info("%s is complete", callback.execution_id)
         return Outcome(Fate.DELETE)
 
     def _not_verified(
