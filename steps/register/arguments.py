@@ -13,6 +13,7 @@ from typing import Any
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
+from steps.governance.budgets import DELIVERING_SECONDS
 from steps.governance.errors import UsageError
 from steps.governance.names import checked_alias
 from steps.governance.openlineage.target import NONE, TARGET, Target
@@ -23,7 +24,8 @@ from steps.register.limits import Limits
 class Arguments:
     """The worker's settings, checked.
 
-    `visibility_seconds` is how long the message and the lease of a worker that died stay hidden.
+    `visibility_seconds` is how long the message and the lease of a worker that died stay hidden,
+    `give_up_after_seconds` how long a registration is tried (SQS keeps a message for 14 days).
     """
 
     queue_url: str
@@ -38,6 +40,7 @@ class Arguments:
     limits: Limits
     visibility_seconds: int = 60
     openlineage: Target | None = None
+    give_up_after_seconds: int = DELIVERING_SECONDS
 
 
 def _words(word: Callable[[str], str], expected: str) -> types.ArgumentType:
@@ -98,6 +101,11 @@ _ARGUMENTS = {
         types.whole(3, 900),
         "seconds that the message and the lease of a worker that died stay hidden",
         default="60",
+    ),
+    "give_up_after_seconds": Argument(
+        types.whole(1, 1_000_000),
+        "seconds from a message's first receive after which a registration that must wait fails",
+        default=str(DELIVERING_SECONDS),
     ),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }
