@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline.configuration import consistency, derived, fields, file
+from pipeline.configuration import consistency, derived, fields, file, limits
 from pipeline.configuration.file import CONF
 from pipeline.configuration.messages import Fault, described, substituted
 from pipeline.configuration.openlineage import OpenLineage
@@ -129,9 +129,10 @@ class Evidence:
     approval_key_arn: fields.SigningKeyArn  # of approvals: only `approver` signs
     approval_public_key: fields.PublicKey
     approvers_group: fields.GroupName  # of the workspace; only a member approves
-    # With the Databricks identities that `approve`, `audit` and `trace` run as
+    # With the Databricks identities that `approve`, `audit`, `reconcile` and `trace` run as
     approver_secret_id: fields.SecretId
     auditor_secret_id: fields.SecretId
+    reconciler_secret_id: fields.SecretId
     scientist_secret_id: fields.SecretId
     approval_tag: fields.TagName  # of a version; a deployment job waits for it
     retention_days: int = Field(
@@ -155,6 +156,7 @@ class Config:
     train: Train
     register: Register
     evidence: Evidence
+    limits: limits.Limits  # what no parameter can pass
     openlineage: OpenLineage | None = Field(description="a section, or null")
     parameters: dict[str, Value] = Field(
         description="defaults of this environment, by parameter name"

@@ -26,7 +26,7 @@ from steps.register.undoing import LATE, Undoing
 log = logging.getLogger(__name__)
 
 _BEATS_PER_LEASE = 3  # so that one of them may fail
-_MAX_LEASE_SECONDS = 40  # a stop waits at most that long for the lease of a worker that died
+MAX_LEASE_SECONDS = 40  # a stop waits at most that long for the lease of a worker that died
 
 
 def evidence_folder(arguments: Arguments, callback: Callback) -> str:
@@ -52,7 +52,7 @@ class Attempt:
             Interrupted: the worker must end.
             GovernanceError: the registration failed; `failures.impossible` decides what follows.
         """
-        seconds = min(self.arguments.visibility_seconds, _MAX_LEASE_SECONDS)
+        seconds = min(self.arguments.visibility_seconds, MAX_LEASE_SECONDS)
         lease = Lease(self.arguments.region, folder=self._folder, seconds=seconds)
         guard = Guard(
             lease, self.stop, beat=self._keep_hidden, every_seconds=seconds / _BEATS_PER_LEASE
