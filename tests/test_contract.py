@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import approve, audit, config, parameters, reconcile, register_worker
+from pipeline import approve, audit, config, parameters, register_worker
 from pipeline.configuration import hosts
 from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
+from pipeline.reconcile import __main__ as reconcile
 from tests.compiled_steps import (
     ENVIRONMENTS,
     EXECUTION_ID,

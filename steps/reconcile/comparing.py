@@ -53,7 +53,7 @@ def _unread(inventory: Inventory) -> Iterator[CouldNot]:
     try:
         unread = inventory.evidence.unread
     except GovernanceError:
-        return  # each pair that needs it has said so
+        return  # each pair that needs it has reported it
     for key, reason in sorted(unread.items()):
         yield CouldNot("evidence.documents", f"{key}: {reason}")
 

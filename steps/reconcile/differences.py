@@ -23,7 +23,7 @@ class Difference:
     """Two services that disagree.
 
     `pair` is the comparison's stable code, `subject` the object, `what` one sentence. `execution`
-    is the id (12 characters) that a remedy concerns; `advice` says what a person can do.
+    is the id (12 characters) that a remedy concerns; `advice` states what a person can do.
     """
 
     pair: str

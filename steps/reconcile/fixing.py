@@ -88,7 +88,7 @@ def _send(inventory: Inventory, before: Comparison) -> _Sent:
     for identity in sorted(asked - sent.redriven) if not sent.busy else ():
         execution = inventory.executions[identity]
         try:
-            queues.ask(execution.arn, execution.token)
+            queues.send_request(execution.arn, execution.token)
         except GovernanceError as error:
             sent.faults.append(CouldNot(QUEUE.code, one_line(error)))
             continue

@@ -185,7 +185,8 @@ def require_known(inventory: Inventory) -> None:
     """Require that `--execution` and `--model` exist.
 
     Raises:
-        UsageError: neither SageMaker nor the evidence knows the execution, or there is no model.
+        UsageError: neither SageMaker nor the evidence knows the execution, or no such
+            model exists.
     """
     only, model = inventory.arguments.execution, inventory.arguments.model
     if only and only not in inventory.executions and not inventory.evidence.folders:

@@ -142,7 +142,7 @@ def _unrecorded(inventory: Inventory, name: str, version: Version) -> Iterator[D
     yield Difference(
         "record.version",
         subject,
-        f"the version is {version.status}, and there is no record of it",
+        f"the version is {version.status}, and has no record",
         execution=identity,
         advice="delete it if nobody needs it",
     )

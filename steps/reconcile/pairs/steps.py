@@ -97,7 +97,7 @@ def step_queue(inventory: Inventory) -> Iterator[Difference]:
             yield Difference(
                 "step.queue",
                 execution.id,
-                f"step {step.name} is {step.status}, and there is no message for it",
+                f"step {step.name} is {step.status}, and has no message",
                 Remedy.WORKER,
                 execution.id,
             )
@@ -112,7 +112,7 @@ def step_record(inventory: Inventory) -> Iterator[Difference]:
             yield Difference(
                 "step.record",
                 execution.id,
-                "Register is Succeeded, and there is no record",
+                "Register is Succeeded, and has no record",
                 execution=execution.id,
                 advice="somebody else answered, or evidence was removed: run pipeline.audit",
             )

@@ -1,13 +1,14 @@
 """The evidence bucket: which documents there are, the records, the ledger, the leases. Reads only.
 
-A document that cannot be read is kept with its reason: the comparisons that need it say so, and the
-others are made.
+A document that cannot be read is kept with its reason: the comparisons that need it are
+left out, and the others are made.
 """
 
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from steps.governance import aws, canonical
 from steps.governance.approval import Approval
@@ -184,7 +185,7 @@ def _payload(content: bytes, origin: str) -> bytes:
         raise IntegrityError(f"the payload at {origin} is not base64") from None
 
 
-def _keep(found: dict, unread: dict[str, str], key: str, value: object) -> None:  # type: ignore[type-arg]
+def _keep(found: dict[str, Any], unread: dict[str, str], key: str, value: object) -> None:
     if isinstance(value, str):
         unread[key] = value
     else:

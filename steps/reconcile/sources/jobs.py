@@ -60,7 +60,7 @@ class Execution:
         return self.register is not None and self.register.status == "Succeeded"
 
     def job(self, kind: str) -> Mapping[str, Any] | None:
-        """Return what a step says about its job: `TrainingJob` or `EMRServerless`."""
+        """Return what a step states about its job: `TrainingJob` or `EMRServerless`."""
         found = [step.metadata[kind] for step in self.steps if kind in step.metadata]
         return dict(found[-1]) if found else None
 

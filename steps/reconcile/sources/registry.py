@@ -45,7 +45,7 @@ class Registry:
         self._lineage = Lineage(workspace)
 
     def model(self, name: str) -> Model | None:
-        """Return a model with its versions, or None if there is no such model."""
+        """Return a model with its versions, or None if it does not exist."""
         doing = f"look up model {name}"
         try:
             answer = self._get("registered-models/get", doing, {"name": name})

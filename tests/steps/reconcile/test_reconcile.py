@@ -1,4 +1,4 @@
-"""Each pair: a difference is reported, --fix repairs it or leaves it, the next run says nothing."""
+"""Each pair: a difference is reported, --fix repairs or leaves it, the next run finds nothing."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from tests.steps.register.support.register_environment import EVIDENCE, REGION
 
 pytestmark = pytest.mark.environment
 
-# what is wrong, the comparison that finds it, what --fix says
+# what is wrong, the comparison that finds it, what --fix reports
 REPAIRED: dict[str, tuple[Callable[[Execution], None], str, str]] = {
     "tag": (spoiling.remove_tag, "version.tags", "completed"),
     "alias": (spoiling.remove_alias, "ledger.aliases", "completed"),

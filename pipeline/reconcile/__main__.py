@@ -50,7 +50,7 @@ def arguments(configured: Config) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     made = command.parser("pipeline.reconcile", __doc__ or "", _EXIT_CODES)
-    made.add_argument("--fix", action="store_true", help="repair, and say what was done")
+    made.add_argument("--fix", action="store_true", help="repair, and log what was done")
     made.add_argument("--model", metavar="NAME", help="one registered model")
     made.add_argument("--execution", metavar="ID", help="one execution: its 12 characters")
     made.add_argument(

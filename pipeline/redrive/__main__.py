@@ -12,7 +12,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import command, config, reconcile
+from pipeline import command, config
+from pipeline.reconcile.__main__ import arguments
 
 _EXIT_CODES = "exit codes: 0 none is left · 1 some are left · 2 could not look, or bad usage"
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = ["--redrive", "--fix", "--wait-seconds=0"]
     words += [f"--execution={given.execution}"] if given.execution else []
     words += ["--json"] if given.json else []
-    return command.step("steps.reconcile", [*reconcile.arguments(configured), *words])
+    return command.step("steps.reconcile", [*arguments(configured), *words])
 
 
 def _parser() -> argparse.ArgumentParser:
