@@ -3,7 +3,8 @@
     registered = Registration(facts, folder, region, guard, …).run(workspace)
 
     pin       write down the artifact's S3 version, which a repeated delivery then reads
-    verify    check the archive against Train's manifest, member by member; sign its files
+    verify    check the archive against Train's manifest, member by member, and the adapter against
+              its base model's configuration; sign its files
     version   find or make one READY model version
     lineage   raw table → prepare job → curated table → training job → model version
     record    write the evidence, once
@@ -26,14 +27,16 @@ from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
-from steps.governance.names import UcName
-from steps.governance.record import Record, RegisterFacts, effect_key
+from steps.governance.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.signing.ledger_writer import Stored
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
-from steps.register.package import model_package
+from steps.register.package import base_model, model_package
+from steps.register.package.adapter_files import check_adapter
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
+from steps.register.package.base_model import BaseModel
+from steps.register.package.version_files import file_tags, recorded_files
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 
@@ -86,19 +89,25 @@ class Registration:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "adapter"
             folder.mkdir()
+            base = base_model.read(store, self.facts.training_job, self.facts.trained.base_model)
             unpacked = store.unpack(artifact, self.facts.trained, folder)
+            check_adapter(folder, unpacked.files, base)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             self._sign_model(evidence, unpacked)
-            model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
+            model = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
         lineage = lineage_chain.draw(
-            Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
+            Lineage(workspace),
+            self.facts,
+            model=self.facts.execution.name("ModelName"),
+            version=model.version,
+            guard=self.guard,
         )
         done = run_record.Done(
             key=key,
             artifact=run_record.artifact_facts(artifact, unpacked),
-            model=run_record.model_facts(self.facts, version=version, source=artifact.source),
+            model=model,
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
             worker=self.worker,
@@ -141,30 +150,28 @@ class Registration:
     def _version(
         self,
         registry: Registry,
-        store: ArtifactStore,
+        base: BaseModel,
         artifact: Artifact,
         *,
         unpacked: Unpacked,
         tags: dict[str, str],
-    ) -> tuple[UcName, int]:
+    ) -> ModelFacts:
         name = self.facts.execution.name("ModelName")
-        base_uri = model_package.base_model_uri(self.facts.training_job)
-        mirror = store.read(f"{base_uri}/mirror.json", limit=model_package.MAX_MIRROR_BYTES)
-        base_model = model_package.describe_base_model(
-            mirror, uri=base_uri, trained_on=self.facts.trained.base_model
-        )
 
-        def build(target: Path) -> None:
+        def build(target: Path) -> dict[str, str]:
             model_package.build(
-                target, adapter=unpacked.folder, base_model=base_model, metadata=tags
+                target, adapter=unpacked.folder, base_model=base.description, metadata=tags
             )
+            return file_tags(target)
 
         self.confirm()
         version = registry.ensure_version(
             name, artifact.source, tags=tags, build=build, guard=self.guard
         )
-        registry.check_tags(name, version, tags)
-        return name, version
+        files = recorded_files(registry.check_tags(name, version, tags))
+        return run_record.model_facts(
+            self.facts, version=version, source=artifact.source, files=files
+        )
 
     def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> Registered:
         name, version = self.facts.execution.name("ModelName"), record.model.version

@@ -10,6 +10,7 @@ registered  the model is registered               Success                 delete
 completed   answered, and asked to reconcile       none                    deleted
 impossible  bad artifact, missing privilege       Failure with reason     deleted
 not now     no answer, lease held, SIGTERM        none                    given back to the queue
+given up    "not now" for six hours               Failure with reason     deleted, ALERT
 last time   "not now" on a message's last receive Failure with reason     dead-letter queue, ALERT
 
 In the case "not now" the execution's description shows the reason (`delivery.waiting`), unless
@@ -17,8 +18,10 @@ another worker holds the lease. An object that the workspace does not find, such
 was dropped, is "not now": somebody may create it again. A stop is noticed in each of these cases
 and ends within a minute (`delivery.stop_watch`, `undoing`).
 
-"Last time" has two exceptions that are not answered: a message that could not be verified, and an
-execution whose lease another worker holds, since that worker answers it. A log line that begins
+"Given up" is decided by the time since the message's first receive (`delivery.patience`), six hours
+unless `--give-up-after-seconds` states another. "Last time" is a bound far above the receives that
+fit into it. It has two exceptions that are not answered: a message that could not be verified, and
+an execution whose lease another worker holds, since that worker answers it. A log line that begins
 with ALERT needs a person.
 """
 
@@ -36,6 +39,7 @@ from steps.register.delivery.failures import impossible, reason, unforeseen
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
+from steps.register.delivery.patience import Patience
 from steps.register.delivery.queue import Delivery
 from steps.register.delivery.sagemaker_truth import Callback, State
 from steps.register.register import read_record
@@ -73,6 +77,7 @@ class Worker:
     def __init__(self, arguments: Arguments, stop: threading.Event) -> None:
         self._arguments, self._stop = arguments, stop
         self.services = Services.connected(arguments)
+        self.patience = Patience(arguments.give_up_after_seconds)
         self.queue = self.services.queue
 
     def handle(self, delivery: Delivery) -> Fate:
@@ -162,15 +167,20 @@ class Worker:
         return Outcome(Fate.GIVE_BACK, _backoff(delivery, stopping=message.stopping))
 
     def _not_now(self, callback: Callback, delivery: Delivery, error: Exception) -> Outcome:
-        """Give the message back with a note of the reason, or give up on its last receive."""
+        """Give the message back with a note of the reason, or give up when its time is over."""
         if self._is_last(delivery):
-            return self._give_up(callback, error, Fate.LEAVE)
+            return self._give_up(callback, error, Fate.LEAVE, alert=True)
+        if self.patience.is_over(delivery):
+            return self._give_up(callback, error, Fate.DELETE, alert=True)
         seconds = 0
         if not isinstance(error, Interrupted):
             seconds = _backoff(delivery, stopping=callback.state is State.STOPPING)
+            seconds = self.patience.shortened(seconds, delivery)
+        end = f"{self.patience.ends(delivery):%Y-%m-%d %H:%M} UTC"
+        log.warning("%s waits %d s, gives up at %s", callback.execution_id, seconds, end)
         self.services.waiting.note(
             callback.execution_arn,
-            reason(error),
+            f"{reason(error)}\ngives up at {end}",
             seconds=seconds,
             attempt=delivery.attempt + 1,
             most=self.queue.max_attempts,
@@ -193,9 +203,11 @@ class Worker:
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
 
-    def _give_up(self, callback: Callback, error: Exception, fate: Fate) -> Outcome:
-        alert = "ALERT " if fate is Fate.LEAVE else ""
-        log.error("%s%s cannot be registered: %s", alert, callback.execution_id, reason(error))
+    def _give_up(
+        self, callback: Callback, error: Exception, fate: Fate, *, alert: bool = False
+    ) -> Outcome:
+        mark = "ALERT " if alert else ""
+        log.error("%s%s cannot be registered: %s", mark, callback.execution_id, reason(error))
         self.services.answers.fail(callback, reason(error))
         return Outcome(fate)
 
