@@ -35,7 +35,7 @@ def test_a_workspace_that_refuses_leaves_the_aliases_of_the_record(approvals: Ap
     assert "gf/databricks/nobody" in note
 
 
-def test_a_long_answer_looks_up_some_models_and_says_so(approvals: Approvals) -> None:
+def test_a_long_answer_looks_up_some_models_and_reports_it(approvals: Approvals) -> None:
     names = {f"edgar.models.nothing{number:02}" for number in range(25)}
     found, notes = registry(approvals, "alice").aliases(names)
     assert found == {}
