@@ -11,8 +11,9 @@ from typing import Any
 
 from steps.governance.logs import configure
 from steps.register.arguments import from_environment
+from steps.register.delivery.fate import Fate
 from steps.register.delivery.queue import Delivery
-from steps.register.worker import Fate, Worker
+from steps.register.worker import Worker
 
 _worker: Worker | None = None
 

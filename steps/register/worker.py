@@ -4,61 +4,49 @@
 
 case        when                                  answer to the step      message
 refused     SageMaker does not confirm it         none                    dead-letter queue, ALERT
-answered    the step was answered before          none                    deleted
-stopping    the execution is being stopped        Failure, after undoing  deleted
+answered    the step was answered before          none                    deleted, after undoing
+stopping    the execution is being stopped        `undoing` decides       deleted, or kept to undo
 registered  the model is registered               Success                 deleted
-impossible  bad artifact, missing privilege       Failure with reason     deleted
+impossible  bad artifact, missing privilege       `ending` decides        deleted, or given back
 not now     no answer, lease held, SIGTERM        none                    given back to the queue
-last time   "not now" on a message's last receive Failure with reason     dead-letter queue, ALERT
+last time   any failure on its last receive       `ending` decides        dead-letter queue, ALERT
 
 In the case "not now" the execution's description shows the reason (`delivery.waiting`), unless
 another worker holds the lease. An object that the workspace does not find, such as a schema that
 was dropped, is "not now": somebody may create it again. A stop is noticed in each of these cases
 and ends within a minute (`delivery.stop_watch`, `undoing`).
 
-"Last time" has two exceptions that are not answered: a message that could not be verified, and an
-execution whose lease another worker holds, since that worker answers it. A log line that begins
-with ALERT needs a person.
+A Failure is answered only if no registration is left, and at the end no version is left without
+record and alias, unless it is tagged as withdrawn: `ending` and `undoing` have a table of what
+is stored and what is done. Two cases of "last time" are never answered: a message that could not be
+verified, and an execution whose lease another worker holds, since that worker answers it. A log
+line that begins with ALERT needs a person.
 """
 
 import logging
 import threading
 import time
-from dataclasses import dataclass
-from enum import Enum
 
-from steps.governance.errors import GovernanceError
+from steps.governance.errors import AccessDenied, NotFound
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
 from steps.register.delivery.failures import impossible, reason, unforeseen
+from steps.register.delivery.fate import Fate, Outcome, refused, unanswered
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
 from steps.register.delivery.queue import Delivery
 from steps.register.delivery.sagemaker_truth import Callback, State
+from steps.register.ends.ending import End
 from steps.register.register import read_record
 from steps.register.services import Services
 
 log = logging.getLogger(__name__)
 
 _BACKOFF_SECONDS = 2  # doubled with each attempt
+# before one 403 or 404 is tried again; a stop is not noticed meanwhile, so none is long
+_PROPAGATION_SECONDS = (5, 15, 25)
 _STOP_BACKOFF_SECONDS = 5  # for each attempt while an execution is being stopped
-
-
-class Fate(Enum):
-    """What becomes of the message."""
-
-    DELETE = "deleted"
-    GIVE_BACK = "given back"
-    LEAVE = "left to the dead-letter queue"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The message's fate, and for GIVE_BACK the seconds until it is delivered again."""
-
-    fate: Fate
-    after_seconds: int = 0
 
 
 class Worker:
@@ -93,53 +81,84 @@ class Worker:
         try:
             message = parse(delivery.body)
         except MessageRefused as error:
-            return _refused(error)
+            return refused(error)
         try:
             callback = self.services.truth.verify(message)
         except MessageRefused as error:
-            return _refused(error)
-        except GovernanceError as error:
+            return refused(error)
+        except Exception as error:  # noqa: BLE001 - `_not_verified` logs it; the worker continues
             return self._not_verified(message, delivery, error)
-        if callback.state in (State.SUCCEEDED, State.FAILED):
-            return self._after_answer(callback)
+        if callback.closed:
+            return self._after_answer(callback, delivery)
         return self._attempt(callback, delivery)
 
     def _attempt(self, callback: Callback, delivery: Delivery) -> Outcome:
+        attempt = Attempt(self.services, self._arguments, self._stop, delivery, callback)
         try:
-            Attempt(self.services, self._arguments, self._stop, delivery, callback).run()
+            undone = self._run(attempt)
         except LeaseHeld as error:
-            log.info("%s %s", callback.execution_id, error.what)
-            if self._is_last(delivery):
-                # Our Failure would contradict the Success of the worker that holds the lease.
-                return _unanswered(callback.execution_id, error)
-            return Outcome(Fate.GIVE_BACK, error.retry_seconds)
+            return self._held(attempt, error)
         except Interrupted as error:
             log.info("%s %s", callback.execution_id, error.what)
-            return self._not_now(callback, delivery, error)
+            return self._not_now(attempt, error)
         except Exception as error:
             if impossible(error):
-                return self._give_up(callback, error, Fate.DELETE)
+                return self._give_up(attempt, error)
             log.warning(
                 "%s not registered yet: %s",
                 callback.execution_id,
                 reason(error),
                 exc_info=unforeseen(error),
             )
-            return self._not_now(callback, delivery, error)
-        return Outcome(Fate.DELETE)
+            return self._not_now(attempt, error)
+        if undone:
+            return Outcome(Fate.DELETE)
+        return self._keep(delivery, _STOP_BACKOFF_SECONDS)
 
-    def _not_verified(
-        self, message: Message, delivery: Delivery, error: GovernanceError
-    ) -> Outcome:
-        log.warning("could not verify a message: %s", error)
+    def _run(self, attempt: Attempt) -> bool:
+        """Run the attempt, and again after a 403 or 404, which may end when a right arrives.
+
+        A right or an object that was just made is not known everywhere at once. So one such refusal
+        of each call is tried again within a minute; the second one counts.
+        """
+        seen: set[str] = set()
+        for pause in _PROPAGATION_SECONDS:
+            try:
+                return attempt.run()
+            except (AccessDenied, NotFound) as error:
+                if error.what in seen or not impossible(error):
+                    raise
+                seen.add(error.what)
+                log.warning(
+                    "%s is tried again in %d s: %s",
+                    attempt.callback.execution_id,
+                    pause,
+                    error,
+                )
+            self.queue.keep_hidden(attempt.delivery)
+            self._stop.wait(pause)
+        return attempt.run()
+
+    def _held(self, attempt: Attempt, error: LeaseHeld) -> Outcome:
+        """Another worker works on this execution."""
+        name = attempt.callback.execution_id
+        log.info("%s %s", name, error.what)
+        if self._is_last(attempt.delivery):
+            # Our Failure would contradict the Success of the worker that holds the lease.
+            return unanswered(name, error)
+        return Outcome(Fate.GIVE_BACK, error.retry_seconds)
+
+    def _not_verified(self, message: Message, delivery: Delivery, error: Exception) -> Outcome:
+        log.warning("could not verify a message: %s", reason(error), exc_info=unforeseen(error))
         if self._is_last(delivery):
-            return _unanswered("a message that could not be verified", error)
+            return unanswered("a message that could not be verified", error)
         return Outcome(Fate.GIVE_BACK, _backoff(delivery, stopping=message.stopping))
 
-    def _not_now(self, callback: Callback, delivery: Delivery, error: Exception) -> Outcome:
+    def _not_now(self, attempt: Attempt, error: Exception) -> Outcome:
         """Give the message back with a note of the reason, or give up on its last receive."""
+        callback, delivery = attempt.callback, attempt.delivery
         if self._is_last(delivery):
-            return self._give_up(callback, error, Fate.LEAVE)
+            return self._give_up(attempt, error)
         seconds = 0
         if not isinstance(error, Interrupted):
             seconds = _backoff(delivery, stopping=callback.state is State.STOPPING)
@@ -152,46 +171,74 @@ class Worker:
         )
         return Outcome(Fate.GIVE_BACK, seconds)
 
-    def _after_answer(self, callback: Callback) -> Outcome:
-        """Delete the message of a step that was answered before.
+    def _give_up(self, attempt: Attempt, error: Exception) -> Outcome:
+        """Answer with Failure unless a registration is stored or cannot be taken back."""
+        name, last = attempt.callback.execution_id, self._is_last(attempt.delivery)
+        try:
+            end = attempt.fail(reason(error), last=last)
+        except LeaseHeld as held:
+            return self._held(attempt, held)
+        except Exception as failure:
+            log.warning(
+                "%s failed and is not answered yet: %s",
+                name,
+                reason(failure),
+                exc_info=unforeseen(failure),
+            )
+            end = End.LATER
+        if end is End.LATER:
+            return unanswered(name, error) if last else self._not_now(attempt, error)
+        final = impossible(error) and end is End.AGREED
+        alert = "" if final else "ALERT "
+        log.error("%s%s cannot be registered: %s", alert, name, reason(error))
+        return Outcome(Fate.DELETE if final else Fate.LEAVE)
 
-        A Success without a record was sent by somebody else: the message is kept, with an ALERT.
+    def _after_answer(self, callback: Callback, delivery: Delivery) -> Outcome:
+        """Delete the message of a step that was answered before, once the registry agrees.
+
+        A Success without a record was sent by somebody else, and a Failure with record and alias
+        too: the message is kept, with an ALERT. After a stop both answers are possible.
         """
+        attempt = Attempt(self.services, self._arguments, self._stop, delivery, callback)
         folder = evidence_folder(self._arguments, callback)
-        has_record = read_record(self.services.evidence, folder) is not None
-        if callback.state is State.SUCCEEDED and not has_record:
+        try:
+            if callback.state is State.SUCCEEDED:
+                agreed = read_record(self.services.evidence, folder) is not None
+            else:
+                agreed = attempt.after_failure() or callback.state is State.STOPPED
+        except LeaseHeld as error:
+            return self._held(attempt, error)
+        except Exception as error:
+            log.warning(
+                "%s was answered before; what it left is not known yet: %s",
+                callback.execution_id,
+                reason(error),
+                exc_info=unforeseen(error),
+            )
+            return self._keep(delivery, _backoff(delivery))
+        if not agreed:
             log.error(
-                "ALERT %s was answered with Success, but no record exists",
+                "ALERT %s was answered with %s, but %s",
                 callback.execution_arn,
+                *(
+                    ("Failure", "record and alias are stored")
+                    if callback.state is State.FAILED
+                    else ("Success", "no record exists")
+                ),
             )
             return Outcome(Fate.LEAVE)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
 
-    def _give_up(self, callback: Callback, error: Exception, fate: Fate) -> Outcome:
-        alert = "ALERT " if fate is Fate.LEAVE else ""
-        log.error("%s%s cannot be registered: %s", alert, callback.execution_id, reason(error))
-        self.services.answers.fail(callback, reason(error))
-        return Outcome(fate)
+    def _keep(self, delivery: Delivery, seconds: int) -> Outcome:
+        """Give the message of an answered step back, since something may be left."""
+        if self._is_last(delivery):
+            return Outcome(Fate.LEAVE)
+        return Outcome(Fate.GIVE_BACK, seconds)
 
     def _is_last(self, delivery: Delivery) -> bool:
         """Whether the queue will not deliver this message again."""
         return delivery.attempt >= self.queue.max_attempts
-
-
-def _refused(error: MessageRefused) -> Outcome:
-    log.error("ALERT %s", error)
-    return Outcome(Fate.LEAVE)
-
-
-def _unanswered(subject: str, error: GovernanceError) -> Outcome:
-    log.error(
-        "ALERT %s goes to the dead-letter queue unanswered; "
-        "if its step still waits, redrive it: %s",
-        subject,
-        error,
-    )
-    return Outcome(Fate.LEAVE)
 
 
 def _backoff(delivery: Delivery, *, stopping: bool = False) -> int:
