@@ -129,9 +129,10 @@ class Evidence:
     approval_key_arn: fields.SigningKeyArn  # of approvals: only `approver` signs
     approval_public_key: fields.PublicKey
     approvers_group: fields.GroupName  # of the workspace; only a member approves
-    # With the Databricks identities that `approve`, `audit` and `trace` run as
+    # With the Databricks identities that `approve`, `audit`, `reconcile` and `trace` run as
     approver_secret_id: fields.SecretId
     auditor_secret_id: fields.SecretId
+    reconciler_secret_id: fields.SecretId
     scientist_secret_id: fields.SecretId
     approval_tag: fields.TagName  # of a version; a deployment job waits for it
     retention_days: int = Field(

@@ -45,6 +45,7 @@ def main() -> int:
                 began = time.process_time()
                 _job(spark, location, folder / "out" / f"{name}{run}")
                 seconds[name].append(time.process_time() - began)
+        spark.stop()  # its threads end while the server still answers
     print(summary(len(rows), seconds["one"], seconds["many"]))
     return 0
 

@@ -44,6 +44,7 @@ _RULES = {
     "evidence.approval_key_arn": _ALIAS + "approval",
     "evidence.approver_secret_id": _SECRET + "approver",
     "evidence.auditor_secret_id": _SECRET + "auditor",
+    "evidence.reconciler_secret_id": _SECRET + "reconciler",
     "evidence.scientist_secret_id": _SECRET + "scientist",
 }
 _STEPS = ("prepare", "train", "register")

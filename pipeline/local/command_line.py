@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import command
 
 Verb = Callable[[argparse.Namespace], int]  # returns the exit code
-_ROLES = ("scientist", "ci", "auditor", "approver")
+_ROLES = ("scientist", "ci", "auditor", "approver", "reconciler")
 _HELP = {
     "run": "start the environment, deploy and execute the pipeline, and print the result",
     "up": "start the servers, deploy the infrastructure, fill the catalog",

@@ -77,8 +77,8 @@ class Started:
         return self.as_principal("scientist")
 
     def as_principal(self, name: str) -> dict[str, str]:
-        """Return the variables of `scientist`, `auditor` or `approver`: AWS role, Databricks
-        principal, mlflow's URIs.
+        """Return the variables of `scientist`, `auditor`, `approver` or `reconciler`: AWS role,
+        Databricks principal, mlflow's URIs.
         """
         secrets = self.root.client("secretsmanager")
         found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, name))

@@ -1,5 +1,7 @@
 """boto3 clients of a process, one per service, and AWS errors as governance errors.
 
+A throttled call or a 5xx does not mean a refusal (`is_passing`): it may succeed later.
+
 botocore repeats throttled calls, 5xx answers and lost connections (standard mode, 4 attempts).
 Every call that uses them is a read, a conditional write, or carries a request token, so a repeated
 call has one effect.
@@ -20,6 +22,12 @@ _ATTEMPTS = 4
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30  # a long poll of 20 s has to fit
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
+# Codes with a status below 500 that still pass [AWS's API references, common errors and S3]
+_PASSING = {
+    *("RequestTimeout", "RequestTimeoutException", "SlowDown", "Throttling", "ThrottledException"),
+    *("ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"),
+}
+_TOO_MANY = 429
 _ABSENT = {
     "ResourceNotFound",
     "ResourceNotFoundException",
@@ -50,6 +58,12 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_passing(error: ClientError) -> bool:
+    """Return whether the service did not decide: throttled, overloaded or broken."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= 500 or status == _TOO_MANY or error_code(error) in _PASSING
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Run one call to AWS and raise its errors as ours.
@@ -66,6 +80,8 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code = error_code(error)
+        if is_passing(error):
+            raise Unavailable(f"AWS gave no answer: {doing}", got=code) from error
         if code in _DENIED:
             raise AccessDenied(
                 f"this role was refused: {doing}", got=code, do="allow it in the role's policy"

@@ -6,12 +6,16 @@
 Writes use `If-None-Match: *`, so one of two concurrent writers wins. After a lost answer, a
 repeated job or a duplicate message the stored document is compared: the write succeeds if the bytes
 are equal and raises `Conflict` if not.
+
+Both calls are repeated while S3 does not answer, throttles, or cuts a body short
+(`governance.whole_objects`), within the budget of `policy`.
 """
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from steps.governance import aws
 from steps.governance.errors import (
     AccessDenied,
     Conflict,
@@ -20,23 +24,24 @@ from steps.governance.errors import (
     Unavailable,
 )
 from steps.governance.files import split_s3_uri
+from steps.governance.retrying import Policy, repeated
+from steps.governance.whole_objects import TooLarge, read_whole
 
 JSON = "application/json"
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
 _DENIED = {"AccessDenied", "403"}
-# botocore's own time-outs are 60 s; five attempts of a store that hangs end within three minutes
-_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=30
-)
+# botocore's own time-outs are 60 s. It repeats nothing: `retrying.repeated` does.
+_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 _MAX_BYTES = 64 * 1024 * 1024  # a manifest of about 300,000 files; nothing larger is a document
 
 
 class Evidence:
     """Read and write-once access to evidence documents, with the job's AWS role."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, policy: Policy | None = None) -> None:
         self._s3 = boto3.client("s3", region_name=region, config=_CONFIG)
+        self._policy = policy or Policy()
 
     def read(self, uri: str) -> bytes:
         """Return the document's bytes.
@@ -44,18 +49,20 @@ class Evidence:
         Raises:
             NotFound: the document does not exist.
             AccessDenied: this role may not read it.
+            Unavailable: S3 did not send the whole document within the budget.
         """
+        return repeated(lambda: self._read(uri), doing=f"read {uri}", policy=self._policy)
+
+    def _read(self, uri: str) -> bytes:
         bucket, key = split_s3_uri(uri)
         try:
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            content = bytes(body.read(_MAX_BYTES + 1))
-        except (ClientError, BotoCoreError) as error:
-            raise _translated(error, f"read {uri}") from error
-        if len(content) > _MAX_BYTES:
+            return read_whole(self._s3.get_object(Bucket=bucket, Key=key), limit=_MAX_BYTES)
+        except TooLarge:
             raise GovernanceError(
                 f"{uri} is not an evidence document", expected=f"at most {_MAX_BYTES} bytes"
-            )
-        return content
+            ) from None
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error, f"read {uri}") from error
 
     def write_once(self, uri: str, content: bytes, *, content_type: str = JSON) -> None:
         """Write the document, or confirm that exactly these bytes are stored already.
@@ -64,9 +71,17 @@ class Evidence:
             Conflict: other bytes are stored there; they are left unchanged.
             AccessDenied: this role may not write there.
             GovernanceError: the document is larger than `read` takes; nothing was written.
+            Unavailable: S3 did not answer within the budget.
         """
-        bucket, key = split_s3_uri(uri)
         require_size(uri, content)
+        repeated(
+            lambda: self._write(uri, content, content_type),
+            doing=f"write {uri}",
+            policy=self._policy,
+        )
+
+    def _write(self, uri: str, content: bytes, content_type: str) -> None:
+        bucket, key = split_s3_uri(uri)
         try:
             self._s3.put_object(
                 Bucket=bucket,
@@ -108,10 +123,9 @@ def require_size(uri: str, content: bytes) -> None:
 
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:
-    if not isinstance(error, ClientError):
-        return Unavailable(
-            f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"
-        )
+    if not isinstance(error, ClientError) or aws.is_passing(error):
+        got = aws.error_code(error) if isinstance(error, ClientError) else type(error).__name__
+        return Unavailable(f"S3 gave no answer: {doing}", got=got, do="run again when S3 answers")
     code = str(error.response["Error"]["Code"])
     if code in _ABSENT:
         return NotFound(f"nothing there: {doing}", got=code)

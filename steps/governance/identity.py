@@ -8,38 +8,35 @@ The client secret is held only in this module's memory and is sent only to `<hos
 not to an endpoint that a discovery document names, and not across a redirect. The first token is
 fetched at once, so a wrong identity fails before any work.
 
-External calls: GetSecretValue is a read (botocore retries it). The token request has no side effect
-and is retried as a read (`governance.retrying`). A 401 is never retried with the same secret: the
-secret is read again, because it may have been rotated.
+External calls: GetSecretValue and the token request have no side effect. Both are retried as reads
+(`governance.retrying`). A 401 of the token endpoint is never retried with
+the same secret: the secret is read again, because it may have been rotated. A 401 of another call
+means that the token was revoked: it is dropped and replaced once. If the new one is refused too,
+the secret is read again; another secret gives a third token, and the same one ends the call.
 """
 
-import json
+import logging
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-import boto3
 import requests
-from botocore.exceptions import BotoCoreError, ClientError
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.oauth import Refreshable, Token
 
 from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.hosts import checked_host as checked_host
 from steps.governance.logs import hold_back_secrets
-from steps.governance.retrying import CONNECTING_SECONDS, Policy, Unanswered
+from steps.governance.retrying import CONNECTING_SECONDS, Policy, Unanswered, repeated
 from steps.governance.sdk_client import workspace_client
-from steps.governance.transport import TIMEOUT_SECONDS, Transport
+from steps.governance.secret import Identity
+from steps.governance.secret import read_identity as read_identity
+from steps.governance.transport import TIMEOUT_SECONDS, Renew, Transport
+
+log = logging.getLogger(__name__)
 
 _TOKEN_PATH = "/oidc/v1/token"  # noqa: S105 - a path, not a token
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A service principal's application id and its secret, which `repr` omits."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,13 @@ class Workspace:
     principal: str
     client: WorkspaceClient
     policy: Policy = field(default_factory=Policy)
+    renew: Renew | None = None
 
 
 def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = None) -> Workspace:
     """Authenticate, and return a client that renews its access tokens while the job runs.
 
-    `policy` bounds the retries of each call; a token request has `CONNECTING_SECONDS`.
+    `policy` bounds the retries of each call; secret and first token have its `starting_seconds`.
 
     Raises:
         UsageError: the host is not a Databricks workspace.
@@ -66,71 +64,24 @@ def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = N
     hold_back_secrets()
     origin = checked_host(host)
     policy = policy or Policy()
-    tokens = _SecretTokens(
-        _TokenEndpoint(origin, policy.within(CONNECTING_SECONDS)), secret_id, region
-    )
+    starting = policy.within(min(policy.starting_seconds, CONNECTING_SECONDS))
+    tokens = _SecretTokens(_TokenEndpoint(origin, starting), secret_id, region)
     tokens.token()
+    tokens.endpoint = _TokenEndpoint(origin, policy)
     return Workspace(
         origin,
         tokens.identity.client_id,
-        workspace_client(origin, tokens.header, policy=policy),
+        workspace_client(origin, tokens.header, policy=policy, renew=tokens.renewed),
         policy,
+        tokens.renewed,
     )
-
-
-def read_identity(secret_id: str, region: str) -> Identity:
-    """Read a service principal from Secrets Manager, in AWS's format `DatabricksSPSecret`.
-
-    Raises:
-        IdentityRefused: missing, not readable by this role, or without clientId and clientSecret.
-    """
-    secrets = boto3.client("secretsmanager", region_name=region)
-    try:
-        answer = secrets.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")
-    except ClientError as error:
-        raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
-    except BotoCoreError as error:
-        raise Unavailable(
-            f"Secrets Manager did not answer for {secret_id}", got=type(error).__name__
-        ) from None
-    return _parse_identity(secret_id, answer.get("SecretString", ""))
-
-
-def _secret_refused(secret_id: str, code: str) -> IdentityRefused:
-    return IdentityRefused(
-        f"the Databricks identity in the secret {secret_id} could not be read",
-        expected="a secret that exists and that this job's role may read",
-        got=code,
-        do="create the secret, or allow secretsmanager:GetSecretValue on it to this role",
-    )
-
-
-def _parse_identity(secret_id: str, text: str) -> Identity:
-    try:
-        document = json.loads(text)
-        client_id, client_secret = document["clientId"], document["clientSecret"]
-    except (ValueError, KeyError, TypeError):
-        client_id = client_secret = None
-    if not (
-        isinstance(client_id, str)
-        and client_id
-        and isinstance(client_secret, str)
-        and client_secret
-    ):
-        raise IdentityRefused(
-            f"the secret {secret_id} holds no Databricks service principal",
-            expected="JSON with the fields clientId and clientSecret (AWS's DatabricksSPSecret)",
-            got="other content (not shown)",
-            do="write the secret again",
-        )
-    return Identity(client_id, client_secret)
 
 
 class _TokenEndpoint:
     """The token endpoint of a workspace."""
 
     def __init__(self, origin: str, policy: Policy) -> None:
-        self.origin, self._policy = origin, policy
+        self.origin, self.policy = origin, policy
         self._session = requests.Session()
         self._session.mount(f"{origin}/", Transport(policy))
 
@@ -152,7 +103,7 @@ class _TokenEndpoint:
             raise Unavailable(
                 f"the workspace at {urlsplit(self.origin).netloc} gave no access token",
                 expected=f"an answer from {self.origin}{_TOKEN_PATH} "
-                f"within {self._policy.seconds:.0f} s",
+                f"within {self.policy.seconds:.0f} s",
                 got=str(error),
                 do="check the host, DNS and the network path from this job to the workspace, "
                 "then run again",
@@ -167,24 +118,52 @@ class _SecretTokens(Refreshable):
 
     def __init__(self, endpoint: _TokenEndpoint, secret_id: str, region: str) -> None:
         super().__init__(disable_async=False)
-        self._endpoint, self._secret_id, self._region = endpoint, secret_id, region
-        self.identity = read_identity(secret_id, region)
+        self._renewing = threading.Lock()
+        self.endpoint, self._secret_id, self._region = endpoint, secret_id, region
+        self.identity = self._read()
 
     def header(self) -> dict[str, str]:
         """Return the Authorization header with a token that is valid now."""
         return {"Authorization": f"Bearer {self.token().access_token}"}
 
+    def renewed(self, used: str, *, reread: bool) -> dict[str, str] | None:
+        """Return the header to use after `used` got a 401, or None if nothing else is left to try.
+
+        Args:
+            used: the Authorization header that was refused.
+            reread: the token was refused that replaced a refused one. The secret is read, and only
+                another one gives another token.
+        """
+        rotated = self._read() if reread else self.identity
+        with self._renewing:
+            if reread and rotated == self.identity and self.header()["Authorization"] == used:
+                return None
+            self.identity = rotated
+            if self.header()["Authorization"] == used:  # no other thread has replaced it
+                log.warning("the workspace refused the access token; it is dropped and replaced")
+                with self._lock:
+                    self._update_token(self.refresh())
+        return self.header()
+
     def refresh(self) -> Token:
-        answer = self._endpoint.request_token(self.identity)
+        """Return a new token. After a 401 the secret is read again: it may have been rotated."""
+        answer = self.endpoint.request_token(self.identity)
         if answer.status_code == requests.codes.unauthorized:
-            rotated = read_identity(self._secret_id, self._region)
+            rotated = self._read()
             if rotated != self.identity:
                 self.identity = rotated
-                answer = self._endpoint.request_token(rotated)
+                answer = self.endpoint.request_token(rotated)
         return self._parse(answer)
 
+    def _read(self) -> Identity:
+        return repeated(
+            lambda: read_identity(self._secret_id, self._region),
+            doing=f"read the secret {self._secret_id}",
+            policy=self.endpoint.policy,
+        )
+
     def _parse(self, answer: requests.Response) -> Token:
-        origin = self._endpoint.origin
+        origin = self.endpoint.origin
         if answer.status_code != requests.codes.ok:
             raise IdentityRefused(
                 f"{origin} refused the service principal {self.identity.client_id}",

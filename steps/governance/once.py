@@ -24,4 +24,5 @@ def client_that_sends_once(
         workspace.client.config.authenticate,
         policy=workspace.policy.within(_NO_BUDGET),
         timeout_seconds=timeout_seconds,
+        renew=workspace.renew,
     )

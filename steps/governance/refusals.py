@@ -89,7 +89,11 @@ def _refused(error: DatabricksError, principal: str, doing: str) -> GovernanceEr
         return _denied(principal, doing, text)
     if isinstance(error, databricks.Unauthenticated):
         return IdentityRefused(
-            f"{principal} was rejected by the workspace while it tried to {doing}"
+            f"{principal} was rejected by the workspace while it tried to {doing}",
+            expected="that the workspace accepts a token which it has just given to this principal",
+            got=f"HTTP 401 {text}"[:200],
+            do="check that the principal still exists in the workspace and that its OAuth secret "
+            "is the one in Secrets Manager",
         )
     if isinstance(error, databricks.NotFound) or str(error.error_code).endswith("DOES_NOT_EXIST"):
         return not_found(principal, doing, code=str(error.error_code), text=text)

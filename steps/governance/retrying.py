@@ -3,12 +3,14 @@
     attempts = Attempts("GET /api/2.1/unity-catalog/tables/edgar.raw.filings", policy)
     attempts.wait(Failure("HTTP 502"))      # sleeps, or raises Unanswered: the budget is spent
     settle(create, present=is_there, doing="register table a.b.c", policy=policy)
+    content = repeated(read, doing="read s3://…", policy=policy)  # while it raises Unavailable
 
 Reads are repeated on 408, 429, 5xx, lost connections and time-outs, after pauses that double, each
 with jitter. The budget bounds the attempts and the pauses together. `Retry-After` (seconds or an
 HTTP date) is honoured as far as the budget reaches; a service that asks for more ends the call at
-once, and the error names the time it asked for. The POSTs of `READING_POSTS` count as reads: they
-change nothing. A 401 and every other 4xx is final.
+once, and the error names the time it asked for. A call that waits logs what, since when and until
+when: at first, and each time its wait has doubled. `READING_POSTS` count as reads. Every other 4xx
+is final; after a 401 the transport gets a new token first.
 
 Effects are sent once. Only a request that certainly had no effect is sent again: one that got a
 429, or that found no connection. After any other failure the effect may have happened, so `settle`
@@ -24,20 +26,24 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
+from steps.governance.budgets import ASKING_SECONDS
+from steps.governance.budgets import CONNECTING_SECONDS as CONNECTING_SECONDS
+from steps.governance.budgets import WORKING_SECONDS as WORKING_SECONDS
 from steps.governance.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-# How long one call may take with all its attempts and pauses, in seconds: one constant for each
-# phase of a job.
-CONNECTING_SECONDS = 60.0  # the first access token, and each later one
-WORKING_SECONDS = 60.0  # every call after that
+Answer = TypeVar("Answer")
 
 EFFECT_ATTEMPTS = 3  # each is preceded by a look whether the one before it happened
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 8.0
+_FIRST_PAUSE_SECONDS = 0.5
+# The longest pause is a 60th of the budget, within these bounds: a long outage is not asked often,
+# and its end is noticed soon.
+_LEAST_LONGEST_SECONDS, _MOST_LONGEST_SECONDS = 8.0, 30.0
 _FINAL_SERVER_ERRORS = {501, 505}  # not implemented, HTTP version: the same request never succeeds
 _PASSING_CLIENT_ERRORS = {408, 429}
 _UNPROCESSED = 429  # refused by a rate limit, before any work
@@ -72,15 +78,17 @@ class Clock:
 class Policy:
     """A budget for each call, in seconds, and the clock that measures it.
 
-    With no budget nothing is repeated.
+    With no budget nothing is repeated. `starting_seconds` is the budget of the first secret and
+    access token.
     """
 
-    seconds: float = WORKING_SECONDS
+    seconds: float = ASKING_SECONDS
     clock: Clock = field(default_factory=Clock)
+    starting_seconds: float = ASKING_SECONDS
 
     def within(self, seconds: float) -> "Policy":
         """Return a policy with the same clock and another budget."""
-        return Policy(seconds, self.clock)
+        return Policy(seconds, self.clock, seconds)
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,8 @@ class Attempts:
 
     def __init__(self, doing: str, policy: Policy) -> None:
         self._doing, self._policy = doing, policy
-        self._began = policy.clock.monotonic()
+        self._began, self._since = policy.clock.monotonic(), policy.clock.now()
+        self._logged_after = -1.0  # seconds that had passed when the wait was logged last
         self.count = 1
 
     @property
@@ -151,16 +160,26 @@ class Attempts:
         )
         if pause >= left:
             raise self.unanswered(failure)
-        log.warning(
-            "%s: %s; attempt %d follows in %.1f s, %.0f s are left",
-            *(self._doing, failure.cause, self.count + 1, pause, left),
-        )
+        self._log_wait(failure, pause)
         clock.sleep(pause)
         self.count += 1
 
+    def _log_wait(self, failure: Failure, pause: float) -> None:
+        if self._spent < 2 * self._logged_after:
+            return
+        self._logged_after = self._spent
+        until = self._since + timedelta(seconds=self._policy.seconds)
+        log.warning(
+            "%s: %s; attempt %d follows in %.1f s, %.0f s are left "
+            "(waits since %s, gives up at %s UTC)",
+            *(self._doing, failure.cause, self.count + 1, pause, self.seconds_left),
+            *(f"{moment:%H:%M:%S}" for moment in (self._since, until)),
+        )
+
     def _backoff(self) -> float:
-        longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(self.count - 1, 10), _LONGEST_PAUSE_SECONDS)
-        return longest * (0.5 + self._policy.clock.chance() / 2)
+        longest = min(max(self._policy.seconds / 60, _LEAST_LONGEST_SECONDS), _MOST_LONGEST_SECONDS)
+        pause = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(self.count - 1, 10), longest)
+        return pause * (0.5 + self._policy.clock.chance() / 2)
 
     def unanswered(self, failure: Failure) -> Unanswered:
         """Return the error that ends this call, with attempts, time and the requested pause."""
@@ -198,6 +217,22 @@ def settle(
         if attempts.count >= EFFECT_ATTEMPTS:
             raise lost
         pause_after(lost, attempts)
+
+
+def repeated(act: Callable[[], Answer], *, doing: str, policy: Policy) -> Answer:
+    """Return what `act` returns; call it again while it raises `Unavailable`.
+
+    `act` is a read, or an effect that is safe to repeat.
+
+    Raises:
+        Unavailable: no answer within the budget.
+    """
+    attempts = Attempts(doing, policy)
+    while True:
+        try:
+            return act()
+        except Unavailable as error:
+            pause_after(error, attempts)
 
 
 def pause_after(error: Unavailable, attempts: Attempts) -> None:

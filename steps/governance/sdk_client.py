@@ -20,7 +20,7 @@ from databricks.sdk.config import Config, ConfigAttribute
 from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
 
 from steps.governance.retrying import Policy
-from steps.governance.transport import TIMEOUT_SECONDS, Authenticate, Transport
+from steps.governance.transport import TIMEOUT_SECONDS, Authenticate, Renew, Transport
 
 # The SDK's own budget, in case an update ignores our clock; its default is 300 s.
 _SDK_BUDGET_SECONDS = 1
@@ -34,6 +34,7 @@ def workspace_client(
     *,
     policy: Policy,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    renew: Renew | None = None,
 ) -> WorkspaceClient:
     """Return a databricks-sdk client that sends through `Transport`; creating it sends nothing."""
     config = _PlainConfig(
@@ -49,7 +50,7 @@ def workspace_client(
     )
     client = WorkspaceClient(config=config)
     client.api_client._api_client._session.mount(
-        f"{host}/", Transport(policy, authenticate=authenticate)
+        f"{host}/", Transport(policy, authenticate=authenticate, renew=renew)
     )
     return client
 

@@ -9,12 +9,13 @@ retries creations; mlflow drops the status and the headers of an error.
 
 The adapter raises `Unanswered` if no usable answer came, and `Malformed` for a response with a
 success status that is not a JSON object. With `refusals` it also raises `Refused` for each other
-error status, so that the status is not lost in a library that would drop it.
+error status, so that the status is not lost in a library that would drop it. After a 401 it sends
+the request with another token, twice at most: a refused request had no effect.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -25,11 +26,20 @@ from steps.governance.retrying import Attempts, Failure, Policy, Unanswered, fai
 
 Authenticate = Callable[[], dict[str, str]]
 
+
+class Renew(Protocol):
+    """`steps.governance.identity` implements it: another token after a 401."""
+
+    def __call__(self, used: str, *, reread: bool) -> dict[str, str] | None:
+        """Return the header to use after `used` was refused, or None; `reread`: the second time."""
+
+
 # Of one attempt, until the answer; half of the budget, so that an attempt that hangs can be
 # retried.
 TIMEOUT_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
 _CONNECTIONS = 20  # databricks-sdk's own number
+_RENEWALS = 2  # of the token in one call: a new token, then one of the secret as it is now
 _MOST_CHARACTERS = 300  # of the service's own text
 
 
@@ -49,10 +59,16 @@ class Transport(HTTPAdapter):
     """A requests adapter with retries. `authenticate` returns a fresh token for each retry."""
 
     def __init__(
-        self, policy: Policy, *, authenticate: Authenticate | None = None, refusals: bool = False
+        self,
+        policy: Policy,
+        *,
+        authenticate: Authenticate | None = None,
+        refusals: bool = False,
+        renew: Renew | None = None,
     ) -> None:
         super().__init__(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS, pool_block=True)
         self._policy, self._authenticate, self._refusals = policy, authenticate, refusals
+        self._renew = renew
 
     def send(  # type: ignore[override]  # the other arguments are passed to requests unchanged
         self,
@@ -70,16 +86,33 @@ class Transport(HTTPAdapter):
         """
         method, path = str(request.method), urlsplit(str(request.url)).path
         attempts, read = Attempts(f"{method} {path}", self._policy), is_read(method, path)
+        renewals = 0
         while True:
             bounded = _bounded(timeout, attempts, longest=TIMEOUT_SECONDS if read else None)
             answer = self._sent_once(request, stream=stream, timeout=bounded, **more)
             if isinstance(answer, requests.Response):
+                if self._renewed(request, answer, renewals):
+                    renewals += 1
+                    continue
                 return self._checked(answer, stream=stream, read=read)
             if not (answer.unprocessed or read):
                 raise attempts.unanswered(answer)
             attempts.wait(answer)
             if self._authenticate is not None:
                 request.headers.update(self._authenticate())
+
+    def _renewed(
+        self, request: requests.PreparedRequest, answer: requests.Response, renewals: int
+    ) -> bool:
+        """Put another token into a request that got a 401; return whether there is one."""
+        refused = answer.status_code == requests.codes.unauthorized
+        if not refused or self._renew is None or renewals == _RENEWALS:
+            return False
+        header = self._renew(str(request.headers.get("Authorization", "")), reread=renewals > 0)
+        if header is not None:
+            answer.close()
+            request.headers.update(header)
+        return header is not None
 
     def _sent_once(
         self, request: requests.PreparedRequest, **how: Any

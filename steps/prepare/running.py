@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from steps.governance import builds
+from steps.governance.budgets import CONNECTING_SECONDS, WORKING_SECONDS
 from steps.governance.catalog import Catalog
 from steps.governance.evidence import Evidence
 from steps.governance.identity import connect
 from steps.governance.manifest import Prepared
+from steps.governance.retrying import Policy
 from steps.prepare import preconditions, run_events, session
 from steps.prepare.arguments import Arguments
 from steps.prepare.job import Job
@@ -39,11 +41,13 @@ def _run(arguments: Arguments) -> Prepared:
                 host=arguments.databricks_host,
                 secret_id=arguments.databricks_secret_id,
                 region=arguments.region,
+                policy=Policy(WORKING_SECONDS, starting_seconds=CONNECTING_SECONDS),
             )
             catalog = Catalog(workspace)
             preconditions.check(arguments, workspace)
+            evidence = Evidence(arguments.region, workspace.policy)
             store = _store(arguments.delta_engine, starting.result())
-            return Job(arguments, catalog, store, Evidence(arguments.region), build).run()
+            return Job(arguments, catalog, store, evidence, build).run()
         finally:
             if starting.exception() is None:  # waits for it
                 session.stop(starting.result())

@@ -44,8 +44,9 @@ class Signals:
         """A block that a signal may interrupt, since no effect is in progress."""
         self._waiting = True
         try:
-            if not self.stop.is_set():
-                yield
+            if self.stop.is_set():
+                raise _SignalWhileWaiting
+            yield
         finally:
             self._waiting = False
 
@@ -64,7 +65,10 @@ def main(argv: list[str]) -> int:
         from steps.register.worker import Worker
 
         signals = Signals()
-        worker = Worker(arguments, signals.stop)
+        with signals.waiting():  # for a workspace that does not answer yet
+            worker = Worker(arguments, signals.stop)
+    except _SignalWhileWaiting:
+        return 0
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -33,7 +33,7 @@ from steps.register.services import Services
 log = logging.getLogger(__name__)
 
 _BEATS_PER_LEASE = 3  # so that one of them may fail
-_MAX_LEASE_SECONDS = 40  # a stop waits at most that long for the lease of a worker that died
+MAX_LEASE_SECONDS = 40  # a stop waits at most that long for the lease of a worker that died
 
 
 def evidence_folder(arguments: Arguments, callback: Callback) -> str:
@@ -100,7 +100,7 @@ class Attempt:
     @contextmanager
     def _guarded(self, stop: threading.Event) -> Iterator[Guard]:
         """Hold the execution's lease, and hide the message, until the block ends."""
-        seconds = min(self.arguments.visibility_seconds, _MAX_LEASE_SECONDS)
+        seconds = min(self.arguments.visibility_seconds, MAX_LEASE_SECONDS)
         lease = Lease(self.arguments.region, folder=self._folder, seconds=seconds, owner=self.owner)
         beats = seconds / _BEATS_PER_LEASE
         with lease, Guard(lease, stop, beat=self._keep_hidden, every_seconds=beats) as guard:

@@ -3,7 +3,8 @@
     registered = Registration(facts, folder, region, guard, …).run(workspace)
 
     pin       write down the artifact's S3 version, which a repeated delivery then reads
-    verify    check the archive against Train's manifest, member by member
+    verify    check the archive against Train's manifest, member by member, and the adapter against
+              its base model's configuration
     rights    ask whether this principal may set the model's aliases
     sign      sign the adapter's files; without this signature no version was ever made
     version   find or make one READY model version
@@ -34,8 +35,10 @@ from steps.governance.signing.ledger_writer import Stored
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry
-from steps.register.package import model_package
+from steps.register.package import base_model, model_package
+from steps.register.package.adapter_files import check_adapter
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
+from steps.register.package.base_model import BaseModel
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 
@@ -89,13 +92,15 @@ class Registration:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "adapter"
             folder.mkdir()
+            base = base_model.read(store, self.facts.training_job, self.facts.trained.base_model)
             unpacked = store.unpack(artifact, self.facts.trained, folder)
+            check_adapter(folder, unpacked.files, base)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
             self.guard()
             registry.require_alias_right(self.facts.execution.name("ModelName"))
             self._sign_model(evidence, unpacked)
-            model, version = self._version(registry, store, artifact, unpacked=unpacked, tags=tags)
+            model, version = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
         lineage = lineage_chain.draw(
             Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
@@ -146,22 +151,17 @@ class Registration:
     def _version(
         self,
         registry: Registry,
-        store: ArtifactStore,
+        base: BaseModel,
         artifact: Artifact,
         *,
         unpacked: Unpacked,
         tags: dict[str, str],
     ) -> tuple[UcName, int]:
         name = self.facts.execution.name("ModelName")
-        base_uri = model_package.base_model_uri(self.facts.training_job)
-        mirror = store.read(f"{base_uri}/mirror.json", limit=model_package.MAX_MIRROR_BYTES)
-        base_model = model_package.describe_base_model(
-            mirror, uri=base_uri, trained_on=self.facts.trained.base_model
-        )
 
         def build(target: Path) -> None:
             model_package.build(
-                target, adapter=unpacked.folder, base_model=base_model, metadata=tags
+                target, adapter=unpacked.folder, base_model=base.description, metadata=tags
             )
 
         self.confirm()

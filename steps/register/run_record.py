@@ -29,8 +29,8 @@ from steps.governance.record import (
 )
 from steps.register.delivery.answer_shape import shaped
 from steps.register.facts import Facts
-from steps.register.package import model_package
 from steps.register.package.artifact import Artifact, Unpacked
+from steps.register.package.base_model import base_model_uri
 
 KEY_TAG = "key"
 RECORD_TAG = "record_sha256"
@@ -125,7 +125,7 @@ def require_described(facts: Facts) -> None:
     """
     with shaped(f"describe the jobs of {facts.execution.arn}"):
         _ = _prepare_facts(facts), _train_facts(facts), _execution_facts(facts)
-        _ = model_package.base_model_uri(facts.training_job)
+        _ = base_model_uri(facts.training_job)
 
 
 def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:

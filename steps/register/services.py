@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from steps.governance import builds
+from steps.governance.budgets import CONNECTING_SECONDS
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace, connect
 from steps.governance.reading import Build
+from steps.governance.retrying import Policy
 from steps.register.arguments import Arguments
 from steps.register.delivery.callback_answer import Answers
 from steps.register.delivery.queue import Queue
@@ -43,7 +45,10 @@ class Services:
         build = builds.of_this_image()
         region = arguments.region
         workspace = connect(
-            host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region
+            host=arguments.databricks_host,
+            secret_id=arguments.databricks_secret_id,
+            region=region,
+            policy=Policy(starting_seconds=CONNECTING_SECONDS),
         )
         queue = Queue(arguments.queue_url, region, visibility_seconds=arguments.visibility_seconds)
         truth = Truth(region, pipeline_name=arguments.pipeline_name, queue_url=arguments.queue_url)

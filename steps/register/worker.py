@@ -7,6 +7,7 @@ refused     SageMaker does not confirm it         none                    dead-l
 answered    the step was answered before          none                    deleted, after undoing
 stopping    the execution is being stopped        `undoing` decides       deleted, or kept to undo
 registered  the model is registered               Success                 deleted
+completed   answered, and asked to reconcile      none                    deleted
 impossible  bad artifact, missing privilege       `ending` decides        deleted, or given back
 not now     no answer, lease held, SIGTERM        none                    given back to the queue
 last time   any failure on its last receive       `ending` decides        dead-letter queue, ALERT
@@ -27,14 +28,16 @@ import logging
 import threading
 import time
 
-from steps.governance.errors import AccessDenied, NotFound
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
+from steps.register.completion.completing import Completion
+from steps.register.completion.handling import handle
 from steps.register.delivery.failures import impossible, reason, unforeseen
 from steps.register.delivery.fate import Fate, Outcome, refused, unanswered
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
+from steps.register.delivery.propagation import despite_propagation
 from steps.register.delivery.queue import Delivery
 from steps.register.delivery.sagemaker_truth import Callback, State
 from steps.register.ends.ending import End
@@ -44,8 +47,6 @@ from steps.register.services import Services
 log = logging.getLogger(__name__)
 
 _BACKOFF_SECONDS = 2  # doubled with each attempt
-# before one 403 or 404 is tried again; a stop is not noticed meanwhile, so none is long
-_PROPAGATION_SECONDS = (5, 15, 25)
 _STOP_BACKOFF_SECONDS = 5  # for each attempt while an execution is being stopped
 
 
@@ -89,7 +90,14 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - `_not_verified` logs it; the worker continues
             return self._not_verified(message, delivery, error)
         if callback.closed:
-            return self._after_answer(callback, delivery)
+            outcome = self._after_answer(callback, delivery)
+            if message.reconcile and outcome.fate is Fate.DELETE:
+                completion = Completion(
+                    self.services, self._arguments, self._stop, delivery, callback
+                )
+                last, pause = self._is_last(delivery), _backoff(delivery)
+                return handle(completion, last=last, pause_seconds=pause)
+            return outcome
         return self._attempt(callback, delivery)
 
     def _attempt(self, callback: Callback, delivery: Delivery) -> Outcome:
@@ -116,28 +124,11 @@ class Worker:
         return self._keep(delivery, _STOP_BACKOFF_SECONDS)
 
     def _run(self, attempt: Attempt) -> bool:
-        """Run the attempt, and again after a 403 or 404, which may end when a right arrives.
-
-        A right or an object that was just made is not known everywhere at once. So one such refusal
-        of each call is tried again within a minute; the second one counts.
-        """
-        seen: set[str] = set()
-        for pause in _PROPAGATION_SECONDS:
-            try:
-                return attempt.run()
-            except (AccessDenied, NotFound) as error:
-                if error.what in seen or not impossible(error):
-                    raise
-                seen.add(error.what)
-                log.warning(
-                    "%s is tried again in %d s: %s",
-                    attempt.callback.execution_id,
-                    pause,
-                    error,
-                )
+        def wait(seconds: int) -> None:
             self.queue.keep_hidden(attempt.delivery)
-            self._stop.wait(pause)
-        return attempt.run()
+            self._stop.wait(seconds)
+
+        return despite_propagation(attempt.run, wait, attempt.callback.execution_id)
 
     def _held(self, attempt: Attempt, error: LeaseHeld) -> Outcome:
         """Another worker works on this execution."""

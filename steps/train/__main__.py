@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
             job.train(
                 arguments,
                 paths,
-                services.connect(arguments),
+                services.connect(arguments, stop),
                 training_job=_training_job(),
                 stop=stop,
             )

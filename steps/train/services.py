@@ -1,6 +1,6 @@
 """What Train needs from outside its process, connected.
 
-services = connect(arguments)       # before torch is imported
+services = connect(arguments, stop)       # before torch is imported
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.train.arguments import Arguments
+from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
     from steps.governance.reading import Build
@@ -26,22 +27,32 @@ class Services:
     build: Build
 
 
-def connect(arguments: Arguments) -> Services:
+def connect(arguments: Arguments, stop: StopSignal) -> Services:
     """Read which code this is, and authenticate to the workspace.
+
+    Calls of these services wait while workspace or S3 do not answer. `stop` ends such a wait.
 
     Raises:
         UsageError: the image's build.json is missing or malformed.
         IdentityRefused: the secret is missing, or the workspace refuses it.
+        Unavailable: the workspace did not answer within the budget of a job's start.
+        Stopped: SIGTERM was received meanwhile.
     """
     from steps.governance import builds
+    from steps.governance.budgets import CONNECTING_SECONDS, WORKING_SECONDS
     from steps.governance.catalog import Catalog
     from steps.governance.evidence import Evidence
     from steps.governance.identity import connect
+    from steps.governance.retrying import Clock, Policy
 
     build = builds.of_this_image()
     workspace = connect(
         host=arguments.databricks_host,
         secret_id=arguments.databricks_secret_id,
         region=arguments.region,
+        policy=Policy(
+            WORKING_SECONDS, Clock(sleep=stop.sleep), starting_seconds=CONNECTING_SECONDS
+        ),
     )
-    return Services(Catalog(workspace), Evidence(arguments.region), workspace, build)
+    evidence = Evidence(arguments.region, workspace.policy)
+    return Services(Catalog(workspace), evidence, workspace, build)

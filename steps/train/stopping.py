@@ -5,6 +5,7 @@ stop.check()          # between two pieces of work: raises Stopped if SIGTERM wa
 """
 
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +13,9 @@ from typing import TypeVar
 Piece = TypeVar("Piece")
 
 EXIT_CODE = 128 + signal.SIGTERM  # 143, as a shell reports it
+
+
+_LOOK_SECONDS = 0.2  # between two looks whether a stop was requested, during a pause
 
 
 class Stopped(Exception):
@@ -47,6 +51,18 @@ class StopSignal:
         """
         if self.is_set():
             raise Stopped
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, as `time.sleep` does, but no longer than until a stop is requested.
+
+        Raises:
+            Stopped: the process was requested to stop.
+        """
+        end = time.monotonic() + seconds
+        self.check()
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+            self.check()
 
     def during(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         """Yield the pieces, with a `check` before each."""

@@ -8,6 +8,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 COMMANDS = [
+    "scripts.adapter_bench",
     "scripts.audit_bench",
     "scripts.dry_run_bench",
     "scripts.golden",

@@ -12,7 +12,7 @@ Securable = Literal["metastore", "catalog", "schema", "external_location", "stor
 CATALOG = "edgar"
 SCHEMAS = ("raw", "curated", "models")
 RAW_TABLE = "edgar.raw.filings"
-PRINCIPALS = ("prepare", "train", "register", "scientist", "auditor", "approver")
+PRINCIPALS = ("prepare", "train", "register", "scientist", "auditor", "approver", "reconciler")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,10 @@ GRANTS = (
     Grant("auditor", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
     Grant("auditor", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT", "EXTERNAL_USE_SCHEMA")),
     Grant("auditor", "schema", "edgar.models", ("USE_SCHEMA", "EXECUTE")),
+    # The reconciler lists versions and lineage. It changes nothing: the worker does.
+    Grant("reconciler", "schema", "edgar.raw", ("USE_SCHEMA", "SELECT")),
+    Grant("reconciler", "schema", "edgar.curated", ("USE_SCHEMA", "SELECT")),
+    Grant("reconciler", "schema", "edgar.models", ("USE_SCHEMA", "EXECUTE")),
     # An alias belongs to the model's owner, which is `register`, or to who has MANAGE
     # [unverified: the API names owner and metastore admin; MANAGE is "similar to ownership"].
     Grant("approver", "schema", "edgar.models", ("USE_SCHEMA", "EXECUTE", "APPLY_TAG", "MANAGE")),

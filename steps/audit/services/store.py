@@ -4,11 +4,13 @@
     store.read("s3://evidence/executions/…/record.json")
     for chunk in store.chunks("s3://artifacts/…/model.tar.gz", version_id): …
 
-Every call is a read and botocore repeats it (standard mode).
+Every call is a read and botocore repeats it (standard mode). A document whose body was cut short is
+read again, as often. A stream that was cut short ends with `Unavailable`: nothing is compared with
+a part of an object.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +26,10 @@ from steps.governance.errors import (
     Unavailable,
 )
 from steps.governance.files import split_s3_uri
+from steps.governance.whole_objects import CUT, TooLarge, WholeBody, read_whole
 
 CHUNK_BYTES = 1 << 20
+_ATTEMPTS = 4
 _MAX_DOCUMENT = 64 * 1024 * 1024  # bytes; no document is larger
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
 _ABSENT = {
@@ -43,7 +47,7 @@ _SKEWED = {"RequestTimeTooSkewed", "RequestExpired", "InvalidSignatureException"
 def client(service: str, region: str, **keys: str) -> Any:
     """Return a boto3 client with bounded repetition, of this process's role or of given keys."""
     config = Config(
-        retries={"mode": "standard", "max_attempts": 4},
+        retries={"mode": "standard", "max_attempts": _ATTEMPTS},
         connect_timeout=5,
         read_timeout=30,
         max_pool_connections=32,
@@ -110,11 +114,15 @@ class Store:
         """
         bucket, key = split_s3_uri(uri)
         with translated(f"read {uri}"):
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            content = bytes(body.read(limit + 1))
-        if len(content) > limit:
-            raise IntegrityError(f"{uri} is too large", expected=f"at most {limit} bytes")
-        return content
+            try:
+                for _ in range(_ATTEMPTS - 1):
+                    with suppress(*CUT):
+                        return read_whole(self._s3.get_object(Bucket=bucket, Key=key), limit=limit)
+                return read_whole(self._s3.get_object(Bucket=bucket, Key=key), limit=limit)
+            except TooLarge:
+                raise IntegrityError(
+                    f"{uri} is too large", expected=f"at most {limit} bytes"
+                ) from None
 
     def size(self, uri: str, version_id: str | None = None) -> int:
         """Return the size of an object, or of one version of it, in bytes."""
@@ -127,7 +135,8 @@ class Store:
         """Yield an object's bytes in chunks of at most `CHUNK_BYTES`."""
         bucket, key = split_s3_uri(uri)
         with translated(f"read {uri}"):
-            body = self._s3.get_object(Bucket=bucket, Key=key, **_version(version_id))["Body"]
+            answer = self._s3.get_object(Bucket=bucket, Key=key, **_version(version_id))
+            body = WholeBody(answer)
             while chunk := body.read(CHUNK_BYTES):
                 yield chunk
 

@@ -27,6 +27,7 @@ from steps.governance import aws
 from steps.governance.document import Part, validated
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.files import split_s3_uri
+from steps.governance.whole_objects import TooLarge, read_whole
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,10 @@ class Lease:
                 if aws.error_code(error) in ("NoSuchKey", "404"):
                     return None
                 raise
-            content = answer["Body"].read(_MAX_BYTES)
+            try:
+                content = read_whole(answer, limit=_MAX_BYTES)
+            except TooLarge:
+                content = b""  # not what Register writes, so it is refused below
         try:
             holder = validated(_Holder, content)
         except ValueError as error:

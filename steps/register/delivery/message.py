@@ -1,4 +1,4 @@
-"""Parse a message of the queue. Only its token and the execution's ARN are used.
+"""Parse a message of the queue. Its token, the execution's ARN and two words about it are used.
 
     message = parse(body)
 
@@ -30,12 +30,14 @@ class MessageRefused(GovernanceError):
 class Message:
     """The token, the execution's ARN, and whether the message announces a stop.
 
+    `reconcile`: `steps.reconcile` sent it, to complete a step that may be answered already.
     Who has the token can answer the step, so it is not in `repr`.
     """
 
     token: str = field(repr=False)
     execution_arn: str
     stopping: bool
+    reconcile: bool = False
 
 
 def parse(body: str) -> Message:
@@ -58,7 +60,10 @@ def parse(body: str) -> Message:
         ) from error
     # The key is "status" in the guide's example and "Status" in the API reference.
     return Message(
-        token, arn, stopping="Stopping" in (document.get("status"), document.get("Status"))
+        token,
+        arn,
+        stopping="Stopping" in (document.get("status"), document.get("Status")),
+        reconcile=document.get("reconcile") is True,
     )
 
 

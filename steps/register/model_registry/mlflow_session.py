@@ -36,7 +36,7 @@ from steps.governance.errors import (
 from steps.governance.identity import Workspace
 from steps.governance.refusals import malformed, no_answer, not_found, raised_in
 from steps.governance.refusals import translated as workspace_translated
-from steps.governance.retrying import Policy, Unanswered
+from steps.governance.retrying import Unanswered
 from steps.governance.transport import Malformed, Refused, Transport
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ def mlflow_client(workspace: Workspace) -> "MlflowClient":
     import_mlflow()
     from mlflow import MlflowClient
 
-    _send_through_transport(workspace.host, workspace.policy)
+    _send_through_transport(workspace)
     return MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
 
 
-def _send_through_transport(host: str, policy: Policy) -> None:
+def _send_through_transport(workspace: Workspace) -> None:
     """Mount our transport on the requests session of mlflow's registry client.
 
     mlflow keeps one session for each combination of its settings; these are the client's.
@@ -105,7 +105,13 @@ def _send_through_transport(host: str, policy: Policy) -> None:
         raise_on_status=True,
         respect_retry_after_header=settings.MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER.get(),
     )
-    session.mount(f"{host}/", Transport(policy, refusals=True))
+    transport = Transport(
+        workspace.policy,
+        authenticate=workspace.client.config.authenticate,
+        refusals=True,
+        renew=workspace.renew,
+    )
+    session.mount(f"{workspace.host}/", transport)
 
 
 def import_mlflow() -> None:

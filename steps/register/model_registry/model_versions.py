@@ -127,12 +127,16 @@ class ModelVersions:
 
     def has_alias(self, name: UcName, alias: str, version: int) -> bool:
         """Whether `alias` points at the version."""
+        return self.alias_version(name, alias) == version
+
+    def alias_version(self, name: UcName, alias: str) -> int | None:
+        """Return the version that `alias` points at, or None if no version holds it."""
         try:
             with translated(self.principal, f"look up alias {alias} of {name}"):
                 got = self._client.get_model_version_by_alias(str(name), alias)
         except NotFound:
-            return False
-        return self.number(name, got) == version
+            return None
+        return self.number(name, got)
 
     def has_model(self, name: UcName) -> bool:
         """Whether there is such a registered model."""

@@ -2,6 +2,7 @@
 
     artifact = store.pin("s3://…/model.tar.gz")           # choose the object's version, once
     unpacked = store.unpack(artifact, trained, folder)    # files that equal Train's manifest
+    check_adapter(folder, unpacked.files, base)           # an adapter that its base can load
 
 DescribeTrainingJob returns only a URI (no digest, no version), and the object at a URI can be
 replaced. Train's manifest in the evidence bucket cannot be replaced. So the archive must hold
@@ -18,7 +19,8 @@ from steps.governance.document import Count, FileEntry, Part, validated
 from steps.governance.errors import IntegrityError
 from steps.governance.files import split_s3_uri
 from steps.governance.manifest import Trained
-from steps.register.package.adapter_files import check_adapter
+from steps.governance.retrying import Policy, repeated
+from steps.governance.whole_objects import TooLarge, WholeBody, read_whole
 from steps.register.package.archive import Member, members
 
 _MIB = 1 << 20
@@ -122,16 +124,14 @@ class ArtifactStore:
 
         Raises:
             IntegrityError: the archive is not the one that Train described, or not safe to handle.
+            Unavailable: S3 did not send the whole archive.
         """
         bucket, key = split_s3_uri(artifact.uri)
         with aws.translated(f"read {artifact.source}"):
-            body = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)[
-                "Body"
-            ]
-            hashed = _Hashed(body)
+            answer = self._s3.get_object(Bucket=bucket, Key=key, VersionId=artifact.version_id)
+            hashed = _Hashed(WholeBody(answer, size=artifact.size))
             files = [_write(member, folder) for member in members(hashed, ALLOWED)]
         _compare(files, trained)
-        check_adapter(folder)
         return Unpacked(folder, hashed.sha256.hexdigest(), files)
 
     def read(self, uri: str, *, limit: int) -> bytes:
@@ -139,15 +139,20 @@ class ArtifactStore:
 
         Raises:
             IntegrityError: it is larger.
+            Unavailable: S3 did not send the whole object.
         """
+        return repeated(lambda: self._read(uri, limit), doing=f"read {uri}", policy=Policy())
+
+    def _read(self, uri: str, limit: int) -> bytes:
         bucket, key = split_s3_uri(uri)
         with aws.translated(f"read {uri}"):
-            content = bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read(limit + 1))
-        if len(content) > limit:
-            raise IntegrityError(
-                f"{uri} is too large", expected=f"at most {limit} bytes", got="more"
-            )
-        return content
+            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            try:
+                return read_whole(answer, limit=limit)
+            except TooLarge:
+                raise IntegrityError(
+                    f"{uri} is too large", expected=f"at most {limit} bytes", got="more"
+                ) from None
 
 
 class _Hashed:

@@ -9,14 +9,9 @@ Python file, the weights are safetensors, the rest is JSON.
 
 import json
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from steps.governance import canonical
-from steps.governance.document import validated
-from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, Mirror
 from steps.register.model_registry.mlflow_session import import_mlflow
 
 SERVING = Path(__file__).with_name("serving.py")
@@ -32,45 +27,6 @@ REQUIREMENTS = [
     "torch==2.13.0",
     "transformers==5.23.0",
 ]
-MAX_MIRROR_BYTES = 4 * 1024 * 1024
-
-
-def describe_base_model(content: bytes, *, uri: str, trained_on: BaseModelFiles) -> dict[str, Any]:
-    """Return `base_model.json`: the URI of the base model, and name, sha256 and size of each file.
-
-    Args:
-        content: the bytes of `mirror.json`.
-        uri: the S3 prefix of the files.
-        trained_on: the base model in Train's manifest.
-
-    Raises:
-        IntegrityError: the mirror is not the one the model was trained on.
-    """
-    if canonical.sha256(content) != trained_on.mirror_sha256:
-        raise IntegrityError(
-            f"the mirror of the base model at {uri} was changed after training",
-            expected=f"mirror.json with sha256 {trained_on.mirror_sha256}",
-            got=canonical.sha256(content),
-            do="put the mirrored files back, or train again on the mirror that is there now",
-        )
-    try:
-        mirror = validated(Mirror, content)
-    except ValueError as error:
-        raise IntegrityError(
-            f"mirror.json at {uri} is malformed",
-            expected="name, revision, files",
-            got=str(error)[:500],
-        ) from None
-    files = [
-        {"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in mirror.files
-    ]
-    return {"files": files, "name": mirror.name, "revision": mirror.revision, "uri": uri}
-
-
-def base_model_uri(training_job: Mapping[str, Any]) -> str:
-    """Return the URI of the base model's files: the training job's one input channel."""
-    channels = {entry["ChannelName"]: entry for entry in training_job["InputDataConfig"]}
-    return str(channels["model"]["DataSource"]["S3DataSource"]["S3Uri"]).rstrip("/")
 
 
 def build(

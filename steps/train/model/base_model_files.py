@@ -95,6 +95,14 @@ def _compare_names(mirror: Mirror, folder: Path) -> None:
 def _compare(folder: Path, entry: FileEntry) -> None:
     path = folder / entry.path
     size = path.stat().st_size
+    if size < entry.size:
+        raise IntegrityError(
+            f"base model file {entry.path} is incomplete",
+            expected=f"{entry.size} bytes",
+            got=f"{size} bytes",
+            do="start a new execution: SageMaker then downloads the channel again. If the file is "
+            "still incomplete, mirror the model again",
+        )
     digest = sha256_of(path) if size == entry.size else "not computed"
     if digest != entry.sha256:
         raise IntegrityError(

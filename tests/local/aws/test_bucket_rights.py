@@ -31,7 +31,17 @@ def objects(server):
 
 @pytest.mark.parametrize(
     "role",
-    ["pipeline", "prepare", "train", "register", "ci", "scientist", "auditor", "approver"],
+    [
+        "pipeline",
+        "prepare",
+        "train",
+        "register",
+        "ci",
+        "scientist",
+        "auditor",
+        "approver",
+        "reconciler",
+    ],
 )
 def test_no_role_of_ours_reads_writes_or_lists_the_governed_bucket(server, objects, role):
     s3 = server.client("s3", role)

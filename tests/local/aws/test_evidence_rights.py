@@ -17,6 +17,7 @@ EVIDENCE = "governed-finetune-local-evidence"
 KEYS = {"register": "register", "approver": "approval"}
 EVERY_ROLE = (
     *("pipeline", "prepare", "train", "register", "ci", "scientist", "auditor", "approver"),
+    "reconciler",
 )
 ALIAS = "arn:aws:kms:us-east-1:000000000000:alias/governed-finetune-local-{}"
 

@@ -10,6 +10,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+from pipeline.local.setup.grants import PRINCIPALS
 from tests.local.aws.support.refusals import refused
 
 # ruff: noqa: S310  # the URLs are the server's own
@@ -37,14 +38,14 @@ def test_only_the_pipeline_sends_registrations(server, role):
 
 
 @pytest.mark.parametrize(
-    "role", ["pipeline", "prepare", "train", "ci", "scientist", "auditor", "approver"]
+    "role", ["pipeline", "prepare", "train", "ci", "scientist", "auditor", "approver", "reconciler"]
 )
 def test_only_the_worker_receives_registrations(server, role):
     refused(server.client("sqs", role).receive_message, QueueUrl=server.outputs["RegisterQueueUrl"])
 
 
 @pytest.mark.parametrize(
-    "role", ["pipeline", "prepare", "train", "ci", "scientist", "auditor", "approver"]
+    "role", ["pipeline", "prepare", "train", "ci", "scientist", "auditor", "approver", "reconciler"]
 )
 def test_only_the_worker_answers(server, waiting, role):
     sagemaker = server.client("sagemaker", role)
@@ -54,10 +55,7 @@ def test_only_the_worker_answers(server, waiting, role):
 
 def test_each_identity_is_readable_by_its_own_role(server):
     secrets = server.client("secretsmanager")
-    names = {
-        role: f"governed-finetune-local/databricks/{role}"
-        for role in ("prepare", "train", "register", "scientist", "auditor", "approver")
-    }
+    names = {role: f"governed-finetune-local/databricks/{role}" for role in PRINCIPALS}
     for role, name in names.items():
         secrets.put_secret_value(SecretId=name, SecretString=role)
     for role in names:

@@ -69,6 +69,7 @@ def test_every_derived_value_of_dev() -> None:
         "evidence.approval_key_arn": f"{alias}-approval",
         "evidence.approver_secret_id": "governed-finetune-dev/databricks/approver",
         "evidence.auditor_secret_id": "governed-finetune-dev/databricks/auditor",
+        "evidence.reconciler_secret_id": "governed-finetune-dev/databricks/reconciler",
         "evidence.scientist_secret_id": "governed-finetune-dev/databricks/scientist",
     }
 

@@ -36,7 +36,7 @@ def worker_environment(
     connect_without_pauses = partial(connect, policy=policy_without_pauses())
     monkeypatch.setattr("steps.register.services.connect", connect_without_pauses)
     monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 0)
-    monkeypatch.setattr("steps.register.worker._PROPAGATION_SECONDS", (0, 0, 0))
+    monkeypatch.setattr("steps.register.delivery.propagation.PAUSE_SECONDS", (0, 0, 0))
     return environment
 
 

@@ -1,6 +1,7 @@
 """A scripted token endpoint: the accepted secrets, the first answers, the received requests."""
 
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 NOTHING = object()
@@ -17,12 +18,15 @@ class TokenEndpoint:
     instead: object = NOTHING
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    refuses_while: Callable[[], int | None] = lambda: None
 
     def answer(self, authorization: str) -> tuple[int, object]:
         client_id, _, secret = (
             b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
         )
         self.asked.append((client_id, secret))
+        if (status := self.refuses_while()) is not None:
+            return status, {"error": "temporarily_unavailable"}
         if self.instead is not NOTHING:
             return 200, self.instead
         if self.first_answers:

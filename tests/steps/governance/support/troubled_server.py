@@ -22,6 +22,7 @@ class Troubled:
 
     host: str = ""
     script: list[Answer] = field(default_factory=list)
+    answers: Iterator[Answer] | None = None  # instead of the script
     asked: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
 
@@ -45,7 +46,10 @@ def _handler(state: Troubled) -> type[BaseHTTPRequestHandler]:
             self.rfile.read(int(self.headers.get("content-length", 0)))
             state.asked.append(f"{self.command} {self.path.partition('?')[0]}")
             state.tokens.append(self.headers.get("authorization", ""))
-            answer = state.script.pop(0) if len(state.script) > 1 else state.script[0]
+            if state.answers is not None:
+                answer = next(state.answers)
+            else:
+                answer = state.script.pop(0) if len(state.script) > 1 else state.script[0]
             if answer.status == 0:
                 self.close_connection = True
                 return

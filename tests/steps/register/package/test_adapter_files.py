@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from steps.governance.errors import IntegrityError
-from steps.register.package.adapter_files import check_adapter, check_weights
-from tests.steps.register.support import archives
+from steps.register.package.adapter_configuration import PlainLora
+from steps.register.package.adapter_files import check_adapter
+from steps.register.package.adapter_weights import check_weights
+from tests.steps.register.support import archives, base_models
 
+BASE = base_models.smallest()
+PLAIN = PlainLora(4, 2.0, frozenset({"model.language_model.layers.0.self_attn.q_proj"}))
 A, B = archives.LORA.format("A"), archives.LORA.format("B")
 
 
@@ -56,7 +60,7 @@ def test_weights_that_are_not_a_lora_adapter_are_refused(bad: str, tmp_path: Pat
     path = tmp_path / "adapter_model.safetensors"
     path.write_bytes(BAD_WEIGHTS[bad])
     with pytest.raises(IntegrityError, match=r"adapter_model\.safetensors was refused"):
-        check_weights(path)
+        check_weights(path, PLAIN, BASE)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +74,15 @@ def test_weights_that_are_not_a_lora_adapter_are_refused(bad: str, tmp_path: Pat
         ),
         ("tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'),
         ("report.json", b"not json"),
+        ("report.json", b"[]"),
         ("adapter_config.json", b'{"peft_type": "LORA", "peft_type": "LORA"}'),
     ],
 )
 def test_configuration_that_names_code_is_refused(
     name: str, content: bytes, tmp_path: Path
 ) -> None:
-    for good, bytes_ in archives.adapter_files().items():
-        (tmp_path / good).write_bytes(bytes_)
-    check_adapter(tmp_path)
-    (tmp_path / name).write_bytes(content)
+    files = archives.adapter_files() | {name: content}
+    for path, bytes_ in files.items():
+        (tmp_path / path).write_bytes(bytes_)
     with pytest.raises(IntegrityError, match=f"{name} was refused"):
-        check_adapter(tmp_path)
+        check_adapter(tmp_path, archives.entries(files), BASE)

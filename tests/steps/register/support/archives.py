@@ -25,23 +25,54 @@ def safetensors(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:
     return len(text).to_bytes(8, "little") + text + data
 
 
+def base_files() -> dict[str, bytes]:
+    """The files of the smallest base model that `adapter_files` fits, without its weights."""
+    sizes = {
+        "vocab_size": 8,
+        "hidden_size": 8,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 4,
+    }
+    vocabulary = {"model": {"type": "BPE", "vocab": {"<unk>": 0, "a": 1}, "merges": []}}
+    return {
+        "config.json": json.dumps({"text_config": sizes}).encode(),
+        "tokenizer.json": json.dumps({"version": "1.0"} | vocabulary).encode(),
+        "tokenizer_config.json": b"{}",
+        "chat_template.jinja": b"{{ messages }}",
+    }
+
+
 def adapter_files() -> dict[str, bytes]:
     """The smallest set of files of a good archive, without its manifest."""
     weights = {
         LORA.format("A"): ("F32", [4, 8], bytes(128)),
         LORA.format("B"): ("F32", [8, 4], bytes(128)),
     }
+    base = base_files()
     return {
         "adapter_model.safetensors": safetensors(weights),
-        "adapter_config.json": json.dumps(
-            {"peft_type": "LORA", "r": 4, "auto_mapping": None}
-        ).encode(),
-        "tokenizer.json": b'{"version": "1.0"}',
-        "tokenizer_config.json": b"{}",
-        "chat_template.jinja": b"{{ messages }}",
+        "adapter_config.json": configuration(),
+        "tokenizer.json": base["tokenizer.json"],
+        "tokenizer_config.json": base["tokenizer_config.json"],
+        "chat_template.jinja": base["chat_template.jinja"],
         "report.json": b'{"system": "You read filings."}',
         "README.md": b"# adapter\n",
     }
+
+
+def configuration(**changed: object) -> bytes:
+    """adapter_config.json of the good archive, with some fields changed."""
+    fields = {
+        "peft_type": "LORA",
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": r".*language_model.*\.q_proj",
+        "auto_mapping": None,
+    }
+    return json.dumps(fields | changed).encode()
 
 
 def entries(files: dict[str, bytes]) -> list[FileEntry]:

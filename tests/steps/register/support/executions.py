@@ -179,7 +179,7 @@ def new_execution(
     pipeline_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PIPELINE}"
     arn = f"{pipeline_arn}/execution/{number}"
     files = files or archives.adapter_files()
-    base_uri, mirror_sha256 = _put_base_model(environment, base or {"config.json": b"{}"})
+    base_uri, mirror_sha256 = _put_base_model(environment, base or archives.base_files())
     prepared = manifests.prepared(arn)
     trained = manifests.trained(arn, f"pipelines-{number}-Train", prepared, files, mirror_sha256)
     s3 = environment.client("s3")

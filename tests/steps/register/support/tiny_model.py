@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.steps.register.support import archives, register_environment
 
 RANK = 4
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 def base_model(folder: Path) -> dict[str, bytes]:
@@ -33,15 +34,8 @@ def adapter(base: dict[str, bytes]) -> dict[str, bytes]:
     for layer in range(text["num_hidden_layers"]):
         tensors[name.format(layer, "A")] = noise(RANK, width)
         tensors[name.format(layer, "B")] = noise(attention, RANK)
-    configuration = {
-        "peft_type": "LORA",
-        "r": RANK,
-        "lora_alpha": 2 * RANK,
-        "target_modules": r".*language_model.*\.q_proj",
-    }
     return archives.adapter_files() | {
         "adapter_model.safetensors": archives.safetensors(tensors),
-        "adapter_config.json": json.dumps(configuration).encode(),
-        "tokenizer.json": base["tokenizer.json"],
-        "chat_template.jinja": base["chat_template.jinja"],
+        "adapter_config.json": archives.configuration(r=RANK, lora_alpha=2 * RANK),
+        **{name: base[name] for name in TOKENIZER if name in base},
     }
