@@ -28,6 +28,7 @@ import logging
 import threading
 import time
 
+from steps.governance.budgets import CONNECTING_SECONDS
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
 from steps.register.completion.completing import Completion
@@ -53,13 +54,18 @@ _STOP_BACKOFF_SECONDS = 5  # for each attempt while an execution is being stoppe
 class Worker:
     """Handles one message after the other.
 
-    Creating it connects to all services, so a wrong secret fails at once. `stop` is set when the
-    worker must end.
+    Creating it connects to all services, so a wrong secret fails at once; a workspace that does not
+    answer is waited for `connecting_seconds`. `stop` is set when the worker must end.
     """
 
-    def __init__(self, arguments: Arguments, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        arguments: Arguments,
+        stop: threading.Event,
+        connecting_seconds: float = CONNECTING_SECONDS,
+    ) -> None:
         self._arguments, self._stop = arguments, stop
-        self.services = Services.connected(arguments)
+        self.services = Services.connected(arguments, connecting_seconds)
         self.queue = self.services.queue
 
     def handle(self, delivery: Delivery) -> Fate:
