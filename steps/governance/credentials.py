@@ -5,7 +5,8 @@
 
 `Access` renews its credential when half of its lifetime is left, but no earlier than 20 minutes
 before expiry. A failed renewal is a warning while the old credential is valid; after that it raises
-`CredentialsExpired`, and the job stops.
+`CredentialsExpired`, and the job stops. Keys that the storage refuses before they expire are
+dropped and vended again, once for each read (`with_keys`).
 """
 
 import logging
@@ -15,10 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Protocol, TypeVar
 
-from steps.governance.errors import AccessDenied, CredentialsExpired, GovernanceError
+from steps.governance.errors import AccessDenied, CredentialsExpired, GovernanceError, KeysRefused
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 # Renewal starts at most this long before expiry; databricks-sdk uses the same for its tokens.
 _RENEW_AHEAD = timedelta(minutes=20)
@@ -86,6 +90,18 @@ class Access:
                 self._renew()
             return self._credential
 
+    def drop(self) -> None:
+        """Replace the credential now: the storage refused it before it expired.
+
+        Raises:
+            AccessDenied: the right was withdrawn.
+            GovernanceError: no other credential was vended.
+        """
+        log.warning("the storage refused the credential for %s; it is replaced", self.location)
+        with self._lock:
+            self._credential = self._vend()
+            self.renewals += 1
+
     def _renew(self) -> None:
         try:
             self._credential = self._vend()
@@ -115,6 +131,28 @@ class Access:
             "AWS_SESSION_TOKEN": credential.session_token,
             **_endpoint_options(),
         }
+
+
+class Droppable(Protocol):
+    """What `with_keys` needs of an `Access`."""
+
+    def drop(self) -> None:
+        """Replace the keys."""
+
+
+def with_keys(access: Droppable, read: Callable[[], Answer]) -> Answer:
+    """Return what `read` returns; if the storage refused the keys, read once with other keys.
+
+    `read` takes its keys from `access` when it is called.
+
+    Raises:
+        KeysRefused: the storage refused the new keys too.
+    """
+    try:
+        return read()
+    except KeysRefused:
+        access.drop()
+    return read()
 
 
 def _endpoint_options() -> dict[str, str]:

@@ -9,15 +9,17 @@ decides. This module does not import deltalake: the register image holds governa
 
 import re
 
-from steps.governance.errors import AccessDenied, GovernanceError, Unavailable
+from steps.governance.errors import AccessDenied, GovernanceError, KeysRefused, Unavailable
 
 # object_store's wording for S3's 401 and 403. A bare 403 also occurs in file names, which are
 # sha256 digests.
 _DENIED = re.compile(
     r"status(?: code)?: 40[13]\b|Forbidden|Access ?Denied|ExpiredToken|InvalidToken"
-    "|permission denied",
+    "|InvalidAccessKeyId|TokenRefreshRequired|permission denied",
     re.IGNORECASE,
 )
+# S3's codes for keys that were withdrawn or ran out; a missing right has AccessDenied
+_KEYS = re.compile(r"ExpiredToken|InvalidToken|InvalidAccessKeyId|TokenRefreshRequired")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -29,12 +31,14 @@ def is_denied(error: Exception) -> bool:
 def storage_error(doing: str, error: Exception) -> GovernanceError:
     """Return the error to raise instead of `error`, which ended what `doing` describes.
 
-    The result is `AccessDenied` for refused credentials, `Unavailable` for another failure of the
-    connection or the file system (`OSError`), and `GovernanceError` for a missing file and the
-    rest.
+    The result is `KeysRefused` for keys that S3 does not know any more (`credentials.with_keys`
+    replaces them once), `AccessDenied` for other refused credentials, `Unavailable` for another
+    failure of the connection or the file system (`OSError`), and `GovernanceError` for a missing
+    file and the rest.
     """
     if is_denied(error):
-        return AccessDenied(
+        denied = KeysRefused if _KEYS.search(str(error)) else AccessDenied
+        return denied(
             f"the storage refused: {doing}",
             expected="credentials that Unity Catalog vended for this table",
             got=one_line(error),

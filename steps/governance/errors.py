@@ -5,6 +5,7 @@
     │   └── NameRefused        exit 2   a name that is not a plain Unity Catalog name
     ├── IdentityRefused        exit 1   the process could not authenticate
     ├── AccessDenied           exit 1   Unity Catalog or AWS refused a privilege
+    │   └── KeysRefused        exit 1   the storage does not accept vended keys any more
     ├── NotFound               exit 1   the catalog or store has no such object
     │   └── ContainerNotFound  exit 1   the object's schema or catalog does not exist
     ├── InvalidRequest         exit 1   the service rejects this request every time
@@ -71,6 +72,10 @@ class IdentityRefused(GovernanceError):
 
 class AccessDenied(GovernanceError):
     """A principal lacks a privilege; the message names principal, securable and privilege."""
+
+
+class KeysRefused(AccessDenied):
+    """The storage does not accept the vended keys, although they have not expired."""
 
 
 class NotFound(GovernanceError):

@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from steps.governance.checkpoint_hint import past_hint
+from steps.governance.credentials import with_keys
 from steps.governance.delta_storage import is_denied, one_line, storage_error
 from steps.governance.errors import GovernanceError, NotFound
 from steps.prepare import data_files
@@ -60,19 +61,23 @@ def opened(place: Place, version: int | None) -> DeltaTable:
         return newest
     if version > newest.version():
         raise above_newest(place, version, newest.version())
+    found = with_keys(place.access, lambda: _found(place, version))
+    if found is not None:
+        return found
     with storage(f"read the log of table {place.name}"):
-        try:
-            return open_table(place.location, place.access.storage_options(), version)
-        except TableNotFoundError:
-            oldest = _oldest(place)
+        oldest = _oldest(place)
     raise log_deleted(place, version, oldest=oldest, newest=newest.version())
 
 
 def existing(place: Place) -> DeltaTable | None:
     """Return the table at its newest version, or None if it does not exist."""
+    return with_keys(place.access, lambda: _found(place, None))
+
+
+def _found(place: Place, version: int | None) -> DeltaTable | None:
     with storage(f"read the log of table {place.name}"):
         try:
-            return open_table(place.location, place.access.storage_options(), None)
+            return open_table(place.location, place.access.storage_options(), version)
         except TableNotFoundError:
             return None
 

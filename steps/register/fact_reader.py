@@ -1,6 +1,6 @@
 """Read the facts of an execution from the services that own them, and compare them.
 
-    facts = FactReader(region, evidence_uri=…, truth=truth).read(execution_arn)
+    facts = FactReader(region, evidence_uri=…, truth=truth, limits=limits).read(execution_arn)
 
 SageMaker may have run Train more than once: the manifest of the job that SageMaker names is read.
 All calls are reads.
@@ -21,30 +21,36 @@ from steps.register.cross_check import cross_check
 from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.facts import AppliedImage, Execution, Facts
+from steps.register.limits import Limits
 
 
 class FactReader:
     """Reads SageMaker, EMR Serverless and the evidence bucket."""
 
-    def __init__(self, region: str, *, evidence_uri: str, truth: Truth) -> None:
+    def __init__(self, region: str, *, evidence_uri: str, truth: Truth, limits: Limits) -> None:
         self._sagemaker = aws.client("sagemaker", region)
         self._emr = aws.client("emr-serverless", region)
         self._evidence, self._evidence_uri, self._truth = Evidence(region), evidence_uri, truth
+        self._limits = limits
 
     def read(self, execution_arn: str) -> Facts:
         """Read all sources and compare them.
 
         Raises:
-            UsageError: a parameter of the execution is one that the registry refuses.
+            UsageError: a parameter of the execution is one that the registry refuses, or it or
+                the training job is beyond a ceiling of this deployment.
             IntegrityError: the sources contradict each other.
             MalformedAnswer: an answer lacks a field; it is read again later.
         """
         execution = self.execution(execution_arn)
         execution.require_registrable()
+        self._limits.require_within(execution)
         metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
         with shaped(f"list the steps of {execution_arn}"):
             training_job_arn = str(_only(metadata, "TrainingJob")["Arn"])
         training_job = self._training_job(training_job_arn)
+        with shaped(f"describe training job {training_job_arn}"):
+            self._limits.require_job_within(training_job)
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
         image = self._image(prepare_job)
         prepared_key = "prepare/manifest.json"

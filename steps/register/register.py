@@ -29,8 +29,7 @@ from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
-from steps.governance.names import UcName
-from steps.governance.record import Record, RegisterFacts, effect_key
+from steps.governance.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.signing.ledger_writer import Stored
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
@@ -39,6 +38,7 @@ from steps.register.package import base_model, model_package
 from steps.register.package.adapter_files import check_adapter
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
 from steps.register.package.base_model import BaseModel
+from steps.register.package.version_files import file_tags, recorded_files
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 
@@ -100,15 +100,19 @@ class Registration:
             self.guard()
             registry.require_alias_right(self.facts.execution.name("ModelName"))
             self._sign_model(evidence, unpacked)
-            model, version = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
+            model = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
         lineage = lineage_chain.draw(
-            Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
+            Lineage(workspace),
+            self.facts,
+            model=self.facts.execution.name("ModelName"),
+            version=model.version,
+            guard=self.guard,
         )
         done = run_record.Done(
             key=key,
             artifact=run_record.artifact_facts(artifact, unpacked),
-            model=run_record.model_facts(self.facts, version=version, source=artifact.source),
+            model=model,
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
             worker=self.worker,
@@ -156,20 +160,23 @@ class Registration:
         *,
         unpacked: Unpacked,
         tags: dict[str, str],
-    ) -> tuple[UcName, int]:
+    ) -> ModelFacts:
         name = self.facts.execution.name("ModelName")
 
-        def build(target: Path) -> None:
+        def build(target: Path) -> dict[str, str]:
             model_package.build(
                 target, adapter=unpacked.folder, base_model=base.description, metadata=tags
             )
+            return file_tags(target)
 
         self.confirm()
         version = registry.ensure_version(
             name, artifact.source, tags=tags, build=build, guard=self.guard
         )
-        registry.check_tags(name, version, tags)
-        return name, version
+        files = recorded_files(registry.check_tags(name, version, tags))
+        return run_record.model_facts(
+            self.facts, version=version, source=artifact.source, files=files
+        )
 
     def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> Registered:
         name, version = self.facts.execution.name("ModelName"), record.model.version

@@ -140,11 +140,17 @@ def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
     )
 
 
-def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
-    """Describe the model version and the alias that the parameters ask for."""
+def model_facts(
+    facts: Facts, *, version: int, source: str, files: dict[str, str] | None
+) -> ModelFacts:
+    """Describe the model version, its files, and the alias that the parameters ask for."""
     execution = facts.execution
     return ModelFacts(
-        name=str(execution.name("ModelName")), version=version, source=source, alias=execution.alias
+        name=str(execution.name("ModelName")),
+        version=version,
+        source=source,
+        alias=execution.alias,
+        files=files,
     )
 
 

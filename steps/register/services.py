@@ -58,7 +58,9 @@ class Services:
             workspace=workspace,
             queue=queue,
             truth=truth,
-            facts=FactReader(region, evidence_uri=arguments.evidence_uri, truth=truth),
+            facts=FactReader(
+                region, evidence_uri=arguments.evidence_uri, truth=truth, limits=arguments.limits
+            ),
             answers=Answers(region, truth),
             evidence=Evidence(region),
             waiting=Waiting(region),

@@ -10,6 +10,7 @@ registered  the model is registered               Success                 delete
 completed   answered, and asked to reconcile      none                    deleted
 impossible  bad artifact, missing privilege       `ending` decides        deleted, or given back
 not now     no answer, lease held, SIGTERM        none                    given back to the queue
+given up    "not now" for six hours               `ending` decides        deleted, ALERT
 last time   any failure on its last receive       `ending` decides        dead-letter queue, ALERT
 
 In the case "not now" the execution's description shows the reason (`delivery.waiting`), unless
@@ -18,10 +19,11 @@ was dropped, is "not now": somebody may create it again. A stop is noticed in ea
 and ends within a minute (`delivery.stop_watch`, `undoing`).
 
 A Failure is answered only if no registration is left, and at the end no version is left without
-record and alias, unless it is tagged as withdrawn: `ending` and `undoing` have a table of what
-is stored and what is done. Two cases of "last time" are never answered: a message that could not be
-verified, and an execution whose lease another worker holds, since that worker answers it. A log
-line that begins with ALERT needs a person.
+record and alias, unless it is tagged as withdrawn: `ends.ending` and `ends.undoing` have the table.
+"Given up" is decided by the time since the message's first receive (`delivery.patience`), six hours
+unless `--give-up-after-seconds` states another. "Last time" is a bound far above the receives that
+fit into it. What could not be verified, and what another worker holds the lease of, is not answered
+even then. A log line that begins with ALERT needs a person.
 """
 
 import logging
@@ -38,6 +40,7 @@ from steps.register.delivery.fate import Fate, Outcome, refused, unanswered
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
+from steps.register.delivery.patience import Patience
 from steps.register.delivery.propagation import despite_propagation
 from steps.register.delivery.queue import Delivery
 from steps.register.delivery.sagemaker_truth import Callback, State
@@ -66,6 +69,7 @@ class Worker:
     ) -> None:
         self._arguments, self._stop = arguments, stop
         self.services = Services.connected(arguments, connecting_seconds)
+        self.patience = Patience(arguments.give_up_after_seconds)
         self.queue = self.services.queue
 
     def handle(self, delivery: Delivery) -> Fate:
@@ -115,15 +119,10 @@ class Worker:
         except Interrupted as error:
             log.info("%s %s", callback.execution_id, error.what)
             return self._not_now(attempt, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged; the worker continues
             if impossible(error):
                 return self._give_up(attempt, error)
-            log.warning(
-                "%s not registered yet: %s",
-                callback.execution_id,
-                reason(error),
-                exc_info=unforeseen(error),
-            )
+            _warn(callback.execution_id, "not registered yet", error)
             return self._not_now(attempt, error)
         if undone:
             return Outcome(Fate.DELETE)
@@ -152,16 +151,23 @@ class Worker:
         return Outcome(Fate.GIVE_BACK, _backoff(delivery, stopping=message.stopping))
 
     def _not_now(self, attempt: Attempt, error: Exception) -> Outcome:
-        """Give the message back with a note of the reason, or give up on its last receive."""
+        """Give the message back, or give up on its last receive or when its time is over."""
+        over = self._is_over(attempt.delivery)
+        return self._give_up(attempt, error) if over else self._give_back(attempt, error)
+
+    def _give_back(self, attempt: Attempt, error: Exception) -> Outcome:
+        """Give the message back with a note of the reason."""
         callback, delivery = attempt.callback, attempt.delivery
-        if self._is_last(delivery):
-            return self._give_up(attempt, error)
         seconds = 0
         if not isinstance(error, Interrupted):
             seconds = _backoff(delivery, stopping=callback.state is State.STOPPING)
+            if not self.patience.is_over(delivery):  # else it is registered, and answered later
+                seconds = self.patience.shortened(seconds, delivery)
+        end = f"{self.patience.ends(delivery):%Y-%m-%d %H:%M} UTC"
+        log.warning("%s waits %d s, gives up at %s", callback.execution_id, seconds, end)
         self.services.waiting.note(
             callback.execution_arn,
-            reason(error),
+            f"{reason(error)}\ngives up at {end}",
             seconds=seconds,
             attempt=delivery.attempt + 1,
             most=self.queue.max_attempts,
@@ -172,23 +178,19 @@ class Worker:
         """Answer with Failure unless a registration is stored or cannot be taken back."""
         name, last = attempt.callback.execution_id, self._is_last(attempt.delivery)
         try:
-            end = attempt.fail(reason(error), last=last)
+            end = attempt.fail(reason(error), last=self._is_over(attempt.delivery))
         except LeaseHeld as held:
             return self._held(attempt, held)
-        except Exception as failure:
-            log.warning(
-                "%s failed and is not answered yet: %s",
-                name,
-                reason(failure),
-                exc_info=unforeseen(failure),
-            )
+        except Exception as failure:  # noqa: BLE001 - logged; the worker continues
+            _warn(name, "failed and is not answered yet", failure)
             end = End.LATER
         if end is End.LATER:
-            return unanswered(name, error) if last else self._not_now(attempt, error)
+            return unanswered(name, error) if last else self._give_back(attempt, error)
         final = impossible(error) and end is End.AGREED
         alert = "" if final else "ALERT "
         log.error("%s%s cannot be registered: %s", alert, name, reason(error))
-        return Outcome(Fate.DELETE if final else Fate.LEAVE)
+        given_up = end is End.AGREED and not last
+        return Outcome(Fate.DELETE if final or given_up else Fate.LEAVE)
 
     def _after_answer(self, callback: Callback, delivery: Delivery) -> Outcome:
         """Delete the message of a step that was answered before, once the registry agrees.
@@ -205,13 +207,8 @@ class Worker:
                 agreed = attempt.after_failure() or callback.state is State.STOPPED
         except LeaseHeld as error:
             return self._held(attempt, error)
-        except Exception as error:
-            log.warning(
-                "%s was answered before; what it left is not known yet: %s",
-                callback.execution_id,
-                reason(error),
-                exc_info=unforeseen(error),
-            )
+        except Exception as error:  # noqa: BLE001 - logged; the worker continues
+            _warn(callback.execution_id, "was answered; what it left is not known yet", error)
             return self._keep(delivery, _backoff(delivery))
         if not agreed:
             log.error(
@@ -233,6 +230,9 @@ class Worker:
             return Outcome(Fate.LEAVE)
         return Outcome(Fate.GIVE_BACK, seconds)
 
+    def _is_over(self, delivery: Delivery) -> bool:
+        return self._is_last(delivery) or self.patience.is_over(delivery)
+
     def _is_last(self, delivery: Delivery) -> bool:
         """Whether the queue will not deliver this message again."""
         return delivery.attempt >= self.queue.max_attempts
@@ -243,3 +243,7 @@ def _backoff(delivery: Delivery, *, stopping: bool = False) -> int:
     if stopping:
         return _STOP_BACKOFF_SECONDS
     return _BACKOFF_SECONDS * (1 << min(delivery.attempt - 1, 8))
+
+
+def _warn(name: str, what: str, error: Exception) -> None:
+    log.warning("%s %s: %s", name, what, reason(error), exc_info=unforeseen(error))

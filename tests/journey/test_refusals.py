@@ -81,7 +81,8 @@ def test_a_model_in_a_missing_schema_is_refused_before_training(
     assert code == 1
     assert "schema edgar.modles of the model does not exist" in outcome["failure"]
     assert {step["name"]: step["status"] for step in outcome["steps"]} == {
-        "Prepare": "Failed", "Train": "Waiting", "Gate": "Waiting", "Register": "Waiting"
+        "Limits": "Succeeded", "Prepare": "Failed", "Train": "Waiting", "Gate": "Waiting",
+        "Register": "Waiting",
     }  # fmt: skip
     assert commits(environment) == before
 

@@ -290,9 +290,12 @@ def register(execution: executions.Execution, workspace: Workspace) -> None:
     )
     evidence_uri = f"s3://{register_environment.EVIDENCE}/executions"
     Registration(
-        facts=FactReader(register_environment.REGION, evidence_uri=evidence_uri, truth=truth).read(
-            execution.arn
-        ),
+        facts=FactReader(
+            register_environment.REGION,
+            evidence_uri=evidence_uri,
+            truth=truth,
+            limits=register_environment.LIMITS,
+        ).read(execution.arn),
         folder=f"{evidence_uri}/{execution.id}/register",
         region=register_environment.REGION,
         guard=lambda: None,

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from steps.audit.case import Case
-from steps.audit.checks import model_signature
 from steps.audit.checks.documents import UNRECORDED
 from steps.audit.context import HASHERS
 from steps.audit.findings import Comparison, Differs, Gone, Note
@@ -20,10 +19,6 @@ from steps.governance.manifest import Mirror, TableVersion
 from steps.governance.names import execution_id
 
 _MISSING = Digest("missing", 0)
-# What mlflow writes next to the adapter; none of it is weights.
-_PACKAGE = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "serving.py"}
-_ADAPTER, _BASE_MODEL = "artifacts/adapter/", "artifacts/base_model.json"
-_SIGNATURE = "artifacts/model.sig"
 
 
 def archive_digest(case: Case) -> Comparison:
@@ -53,24 +48,6 @@ def archive_members(case: Case) -> Comparison:
         for name in sorted(recorded | trained)
     ]
     return Comparison(where, pairs, summary=f"{len(recorded)} files")
-
-
-def version_files(case: Case) -> Comparison:
-    """The model version's folder holds the recorded adapter, byte for byte, and no other file."""
-    model, registry = case.record.model, case.context.services.registry
-    store, location = registry.version_store(model.name, model.version), case.version.location
-    recorded = {f"{_ADAPTER}{each.path}": each.sha256 for each in case.record.artifact.files}
-    if not case.first_version:
-        recorded[_SIGNATURE] = canonical.sha256(case.read(model_signature.NAME))
-    stored = store.keys(location)
-    names = sorted(recorded.keys() | {name for name in stored if name.startswith(_ADAPTER)})
-    found = _digests(case, store, {name: f"{location}/{name}" for name in names})
-    pairs: list[tuple[str, object, object]] = [
-        (name, recorded.get(name), found[name].sha256) for name in names
-    ]
-    extra = sorted(stored.keys() - _PACKAGE - {_BASE_MODEL} - set(names))
-    pairs.append(("other files", [], extra))
-    return Comparison(location, pairs, summary=f"{len(recorded)} files")
 
 
 def base_model_mirror(case: Case) -> Comparison:
@@ -175,7 +152,7 @@ def _same_files(case: Case, table: TableVersion, recorded: Sequence[FileEntry]) 
 
 
 def _files(case: Case, store: Store, root: str, recorded: Sequence[FileEntry]) -> Comparison:
-    found = _digests(case, store, {each.path: f"{root}/{unquote(each.path)}" for each in recorded})
+    found = digests(case, store, {each.path: f"{root}/{unquote(each.path)}" for each in recorded})
     pairs = [
         (
             each.path,
@@ -187,7 +164,9 @@ def _files(case: Case, store: Store, root: str, recorded: Sequence[FileEntry]) -
     return Comparison(root, pairs, summary=f"{len(recorded)} files")
 
 
-def _digests(case: Case, store: Store, uris: Mapping[str, str]) -> dict[str, Digest]:
+def digests(case: Case, store: Store, uris: Mapping[str, str]) -> dict[str, Digest]:
+    """Return the digest of each URI's object by its name; a missing one is `missing`."""
+
     def one(uri: str) -> Digest:
         try:
             return digest(store.chunks(uri))

@@ -7,7 +7,9 @@ dead-letter queue.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from steps.governance import aws
@@ -17,13 +19,20 @@ _POLL_SECONDS = 20  # SQS's longest long poll
 _MAX_VISIBILITY_SECONDS = 12 * 60 * 60 - 60  # SQS's limit, counted from the receive
 
 
+_FIRST_RECEIVE = "ApproximateFirstReceiveTimestamp"  # epoch milliseconds
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """One receipt of one message; `attempt` counts from 1."""
+    """One receipt of one message; `attempt` counts from 1.
+
+    `since` is when SQS delivered the message first, None where SQS does not state it.
+    """
 
     body: str = field(repr=False)  # holds the callback token
     receipt: str = field(repr=False)
     attempt: int
+    since: datetime | None = None
 
     @classmethod
     def from_sqs(cls, message: dict[str, Any]) -> "Delivery":
@@ -32,6 +41,7 @@ class Delivery:
             message["Body"],
             message["ReceiptHandle"],
             int(message["Attributes"]["ApproximateReceiveCount"]),
+            _moment(message["Attributes"]),
         )
 
     @classmethod
@@ -41,6 +51,7 @@ class Delivery:
             record["body"],
             record["receiptHandle"],
             int(record["attributes"]["ApproximateReceiveCount"]),
+            _moment(record["attributes"]),
         )
 
 
@@ -60,7 +71,7 @@ class Queue:
                 MaxNumberOfMessages=1,
                 WaitTimeSeconds=_POLL_SECONDS,
                 VisibilityTimeout=self._visibility_seconds,
-                AttributeNames=["ApproximateReceiveCount"],
+                AttributeNames=["ApproximateReceiveCount", _FIRST_RECEIVE],
             )
         messages = answer.get("Messages", [])
         return Delivery.from_sqs(messages[0]) if messages else None
@@ -101,3 +112,8 @@ class Queue:
                 do="deploy the queue from conf/infrastructure",
             )
         return int(json.loads(policy)["maxReceiveCount"])
+
+
+def _moment(attributes: Mapping[str, str]) -> datetime | None:
+    milliseconds = attributes.get(_FIRST_RECEIVE)
+    return None if milliseconds is None else datetime.fromtimestamp(int(milliseconds) / 1000, UTC)

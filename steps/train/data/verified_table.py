@@ -25,6 +25,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import IO, Protocol
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ from pyarrow.fs import PyFileSystem
 
 from steps.governance.catalog import Table
 from steps.governance.checkpoint_hint import past_hint
+from steps.governance.credentials import Droppable, with_keys
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Prepared
@@ -48,7 +50,7 @@ _CHUNK_BYTES = 1024 * 1024
 _SPOOL_BYTES = 4 * 1024 * 1024
 
 
-class ReadAccess(Protocol):
+class ReadAccess(Droppable, Protocol):
     """Credentials to read one table's files. They renew themselves.
 
     The implementation is `steps.governance.credentials.Access`.
@@ -72,8 +74,8 @@ def stream(
         AccessDenied, NotFound, Unavailable: the storage refused the read or failed.
     """
     check_manifest(manifest, table, execution_arn=execution_arn)
-    _check_commit(manifest, access)
-    _check_files(manifest, access)
+    with_keys(access, lambda: _check_commit(manifest, access))
+    with_keys(access, lambda: _check_files(manifest, access))
     return _counted(manifest, access)
 
 
@@ -204,11 +206,7 @@ def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[
     """Yield the rows of one file after its bytes are verified."""
     rows = 0
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-        with (
-            translated(f"read {entry.path} of {manifest.target.table}"),
-            _open(manifest, entry.path, access) as file,
-        ):
-            _copy_verified(file, spool, entry)
+        with_keys(access, partial(_spool, manifest, entry, access, spool))
         spool.seek(0)
         for batch in curated_rows.batches(spool, entry.path):
             rows += batch.num_rows
@@ -216,13 +214,19 @@ def _rows(manifest: Prepared, entry: FileEntry, access: ReadAccess) -> Iterator[
     _require_equal(f"file {entry.path} has another number of rows", str(entry.rows), str(rows))
 
 
-def _copy_verified(file: pa.NativeFile, spool: IO[bytes], entry: FileEntry) -> None:
+def _spool(manifest: Prepared, entry: FileEntry, access: ReadAccess, spool: IO[bytes]) -> None:
+    spool.seek(0)  # a second read with other keys begins again
+    spool.truncate()
     digest, size = hashlib.sha256(), 0
-    while chunk := file.read(_CHUNK_BYTES):
-        digest.update(chunk)
-        size += len(chunk)
-        with full_disk.explained():  # an error here is of our disk, not of the storage
-            spool.write(chunk)
+    with (
+        translated(f"read {entry.path} of {manifest.target.table}"),
+        _open(manifest, entry.path, access) as file,
+    ):
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+            with full_disk.explained():  # an error here is of our disk, not of the storage
+                spool.write(chunk)
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise IntegrityError(
             f"file {entry.path} was altered after Prepare wrote it",

@@ -162,6 +162,15 @@ def test_what_version_1_did_not_record_is_a_note(world: World) -> None:
     assert notes["membership.digest"] == "not recorded (version 1)"
 
 
+def test_files_that_an_earlier_release_did_not_record_are_a_note(world: World) -> None:
+    world.new_model("edgar.models.earlier")
+    entry = register(world, "edgar.models.earlier", Options(package=False))
+    findings = world.audit(target=entry.target, deep=True)
+    assert exit_code(findings) == 0, as_text(findings)
+    (line,) = [each for each in findings if each.code == "version.package"]
+    assert (line.outcome, line.found[:12]) == (Outcome.NOTE, "not recorded")
+
+
 @pytest.mark.parametrize(("days", "outcome"), [(1, Outcome.MISMATCH), (8, Outcome.GONE)])
 def test_vacuum_before_and_after_the_declared_retention(
     world: World, days: int, outcome: Outcome

@@ -30,6 +30,18 @@ from tests.steps.register.support.register_environment import (
     REGION,
 )
 
+# What mlflow writes around the adapter
+PACKAGE = {
+    name: f"the content of {name}".encode()
+    for name in (
+        "MLmodel",
+        "artifacts/base_model.json",
+        "conda.yaml",
+        "python_env.yaml",
+        "requirements.txt",
+        "serving.py",
+    )
+}
 BASE = "base-models/tiny/" + "0" * 40
 
 # SageMaker's UserContext of a person in Studio: a profile, its name, and no IAM identity
@@ -48,6 +60,7 @@ class Options:
     first_version: bool = False  # the documents of schema version 1
     status: str = "Succeeded"
     in_studio: bool = False  # the execution was started there
+    package: bool = True  # the record has the files around the adapter
     members: dict[str, bytes] | None = None  # what is stored in the archive, if not what is claimed
     archive: bytes | None = None  # the stored archive, if not the claimed one
     until: str = "alias"  # the last thing that Register did: version, record, ledger, tags, alias
@@ -88,7 +101,7 @@ def register(world: World, model: str, options: Options | None = None) -> Entry:
     version, location = _version(world, model, arn, train, version_id=version_id, options=options)
     facts = {"arn": arn, "model": model, "version": version, "alias": options.alias}
     written = record(
-        facts | {"version_id": version_id, "archive": archive},
+        facts | {"version_id": version_id, "archive": archive, "files": _package(options)},
         made,
         train,
         world.environment.stub.executions[arn],
@@ -210,10 +223,17 @@ def _version(
     if not options.first_version:
         world.put(f"{prefix}/artifacts/model.sig", signature, GOVERNED)
         world.put(f"executions/{arn[-12:]}/register/model.sig", signature)
-    for name in ("MLmodel", "serving.py", "artifacts/base_model.json"):
-        world.put(f"{prefix}/{name}", b"{}", GOVERNED)
+    for name, content in PACKAGE.items():
+        world.put(f"{prefix}/{name}", content, GOVERNED)
     world.uc("PATCH", f"models/{model}/versions/{number}/finalize")
     return number, location
+
+
+def _package(options: Options) -> dict[str, str] | None:
+    """What the record has of the files around the adapter."""
+    if not options.package:
+        return None
+    return {name: hashlib.sha256(content).hexdigest() for name, content in PACKAGE.items()}
 
 
 _ORDER = ("version", "record", "ledger", "tags", "alias")
@@ -300,6 +320,10 @@ def tags(written: Record, content: bytes) -> dict[str, str]:
         "eval_loss": str(written.metrics.eval_loss),
         "curated_version": str(written.curated.version),
         "record_sha256": hashlib.sha256(content).hexdigest(),
+        **{
+            f"file_{number}": f"{sha256}  {path}"
+            for number, (path, sha256) in enumerate(sorted((written.model.files or {}).items()), 1)
+        },
     }
 
 
@@ -314,6 +338,7 @@ def first_version(written: Record) -> Record:
         document["prepare"].pop(name, None)
     for name in ("build", "billed"):
         document["train"].pop(name, None)
+    document["model"].pop("files", None)
     return Record.from_bytes(
         json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), origin="test"
     )

@@ -205,6 +205,7 @@ _TAGS = [
         "eval_loss",
         "curated_version",
         "record_sha256",
+        "file_1",
     )
 ] + [
     Tamper("tag: ledger entry", "ledger.published", tagged("ledger_entry", "99:" + "0" * 64)),
