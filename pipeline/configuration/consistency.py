@@ -46,7 +46,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _beyond_limits(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Faults of defaults beyond a ceiling, if the ceilings themselves have none."""
+    """Faults of defaults beyond a ceiling, if each ceiling itself is valid."""
     try:
         ceilings = TypeAdapter(limits.Limits).validate_json(json.dumps(document.get("limits")))
     except (ValidationError, TypeError):

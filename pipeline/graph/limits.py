@@ -20,7 +20,7 @@ from pipeline.graph.sdk import (
 def step(config: Config, parameters: Variables, *, passed: EMRServerlessStep) -> ConditionStep:
     """Return the condition around Prepare: MaxEvalLoss is above 0 and at most its ceiling.
 
-    NaN is neither. Prepare is inside the branch, so it cannot start beside the Fail step.
+    NaN is neither. Prepare is inside the branch, so it cannot start together with the Fail step.
     """
     bound, most = parameters["MaxEvalLoss"], config.limits.max_eval_loss
     return ConditionStep(

@@ -1,4 +1,4 @@
-"""The ceilings of this deployment: what no execution may exceed, whatever its parameters say.
+"""The ceilings of this deployment: no execution exceeds them, and no parameter changes them.
 
     limits.require_within(execution)
     limits.require_job_within(training_job)

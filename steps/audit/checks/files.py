@@ -53,7 +53,7 @@ def archive_members(case: Case) -> Comparison:
 def base_model_mirror(case: Case) -> Comparison:
     """`mirror.json` of the base model has the recorded digest."""
     uri = f"{_base_uri(case)}/mirror.json"
-    content = case.context.services.store.read(uri)
+    content = _read(case, uri)
     recorded = case.record.base_model
     pairs: list[tuple[str, object, object]] = [
         ("sha256", recorded.mirror_sha256, canonical.sha256(content))
@@ -70,7 +70,7 @@ def base_model_mirror(case: Case) -> Comparison:
 def base_model_files(case: Case) -> Comparison:
     """Each file of the base model has the digest that `mirror.json` has."""
     base, store = _base_uri(case), case.context.services.store
-    mirror = _mirror(store.read(f"{base}/mirror.json"), f"{base}/mirror.json")
+    mirror = _mirror(_read(case, f"{base}/mirror.json"), f"{base}/mirror.json")
     return _files(case, store, base, mirror.files)
 
 
@@ -169,7 +169,7 @@ def digests(case: Case, store: Store, uris: Mapping[str, str]) -> dict[str, Dige
 
     def one(uri: str) -> Digest:
         try:
-            return digest(store.chunks(uri))
+            return case.context.once("digest", uri, lambda: digest(store.chunks(uri)))
         except NotFound:
             return _MISSING
 
@@ -185,6 +185,10 @@ def _archive(case: Case) -> Archive:
             {each.path: each.size for each in artifact.files},
         )
     return case.archive
+
+
+def _read(case: Case, uri: str) -> bytes:
+    return case.context.once("read", uri, lambda: case.context.services.store.read(uri))
 
 
 def _base_uri(case: Case) -> str:

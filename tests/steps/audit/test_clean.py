@@ -5,13 +5,14 @@ sample, `make test-long` has fifty.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from steps.audit.findings import Outcome, exit_code
 from steps.audit.order import CODES
 from steps.audit.report.text import as_text
+from steps.audit.services.store import Store
 from tests.steps.audit.support import history
 from tests.steps.audit.support.history import IN_STUDIO, Options, finish, register
 from tests.steps.audit.support.tables import new_raw_version
@@ -128,8 +129,19 @@ def check_history(world: World, seed: int) -> None:
     assert exit_code(findings) == 0, as_text(findings)
 
 
-def test_a_clean_history_is_clean_and_every_check_gives_a_line(world: World) -> None:
+def test_a_clean_history_is_clean_and_every_check_gives_a_line(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    plain = Store.chunks
+
+    def counted(store: Store, uri: str, version_id: str | None = None) -> Iterator[bytes]:
+        read.append(uri)
+        return plain(store, uri, version_id)
+
+    monkeypatch.setattr(Store, "chunks", counted)
     findings = world.audit(deep=True)
+    assert len(read) == len(set(read)), "records share the base model and raw files"
     assert exit_code(findings) == 0, as_text(findings)
     assert {finding.code for finding in findings} == set(CODES)
     assert codes(findings, Outcome.COULD_NOT) == set()

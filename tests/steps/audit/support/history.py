@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,9 @@ class Options:
     in_studio: bool = False  # the execution was started there
     package: bool = True  # the record has the files around the adapter
     members: dict[str, bytes] | None = None  # what is stored in the archive, if not what is claimed
-    archive: bytes | None = None  # the stored archive, if not the claimed one
+    archive: bytes | Callable[[bytes], bytes] | None = None  # what is stored, if not the claimed
+    other_table: bool = False  # Prepare read a table that is not in the catalog any more
+    other_prepare: bool = False  # Train read what another Prepare wrote
     until: str = "alias"  # the last thing that Register did: version, record, ledger, tags, alias
     false: Mapping[str, Any] = field(default_factory=dict)  # claims of the record, by dotted path
 
@@ -136,9 +138,10 @@ def prepare(world: World, arn: str, options: Options) -> Prepared:
     commit(world, CURATED_ROOT, number, files, arn=arn)
     membership = secrets.token_bytes(100)
     listed = entry_of(membership, f"membership-{hashlib.sha256(membership).hexdigest()}.parquet")
-    made = prepared(
-        arn, _tables(world, number, partition), files, raw, listed, options.first_version
-    )
+    tables = _tables(world, number, partition)
+    if options.other_table:
+        tables["source"]["table_id"] = "another"
+    made = prepared(arn, tables, files, raw, listed, options.first_version)
     folder = f"executions/{arn[-12:]}/prepare"
     if not options.first_version:
         world.put(f"{folder}/{listed.path}", membership)
@@ -171,6 +174,9 @@ def tune(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trai
     files = archives.adapter_files()
     base = world.base_files
     train = trained(arn, made, archives.entries(files), base, options.first_version)
+    if options.other_prepare:
+        data = train.data.model_copy(update={"manifest_sha256": "0" * 64})
+        train = train.model_copy(update={"data": data})
     name = f"executions/{arn[-12:]}/train/{train.training_job}/manifest.json"
     world.put(name, train.to_bytes())
     whole = files | {"manifest.json": train.to_bytes()}
@@ -179,7 +185,7 @@ def tune(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trai
     if options.members is not None:
         stored = claimed = archives.packed(whole | options.members)
     if options.archive is not None:
-        stored = options.archive
+        stored = options.archive(claimed) if callable(options.archive) else options.archive
     key = f"executions/{arn[-12:]}/output/model.tar.gz"
     answer = world.s3.put_object(Bucket=ARTIFACTS, Key=key, Body=stored)
     return train, claimed, answer["VersionId"]

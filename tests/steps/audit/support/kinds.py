@@ -1,5 +1,6 @@
 """All kinds of tampering of evidence and files, each with the check that must find it."""
 
+import gzip
 import json
 from typing import Any
 
@@ -48,6 +49,11 @@ def _version_key(name: str) -> Any:
 def _file_added(name: str) -> Any:
     key = _version_key(name)
     return lambda world, entry: added(world, key(entry), b"import os", GOVERNED)
+
+
+def _packed_otherwise(archive: bytes) -> bytes:
+    """The same members in other bytes."""
+    return gzip.compress(gzip.decompress(archive), 1, mtime=1)
 
 
 def _raw(entry: Entry) -> str:
@@ -165,6 +171,12 @@ _REGISTRY_FILES = (
 _ARCHIVE = [
     Tamper("archive: other bytes", "archive.digest", registered(archive=b"other bytes"), _DEEP),
     Tamper("archive: empty", "archive.digest", registered(archive=b""), _DEEP),
+    Tamper(
+        "archive: packed otherwise",
+        "archive.digest",
+        registered(archive=_packed_otherwise),
+        _DEEP,
+    ),
     Tamper(
         "archive: another whole archive",
         "archive.digest",

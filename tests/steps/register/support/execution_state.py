@@ -45,7 +45,12 @@ def execution_state(arn: str, model: str, *, callback: tuple[str, str]) -> dict[
 
 
 def _step(name: str, status: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"StepName": name, "StepStatus": status, "Metadata": metadata}
+    return {
+        "StepName": name,
+        "StepStatus": status,
+        "StartTime": 1795323600.0,
+        "Metadata": metadata,
+    }
 
 
 def _definition() -> dict[str, Any]:

@@ -26,8 +26,7 @@ from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
 from steps.governance import builds
-from steps.register.limits import Limits
-from tests.steps.register.support import signing_key
+from tests.steps.register.support import ceilings, signing_key
 from tests.steps.register.support.policies import allow, policy
 from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving
 
@@ -40,7 +39,6 @@ VISIBILITY_SECONDS = 30  # of messages and leases; a heartbeat may be late by 20
 MAX_RECEIVES = 5
 HEX = "0123456789abcdef"
 REGISTER_IMAGE = "registry/register@sha256:" + "cd" * 32
-LIMITS = Limits(5.0, ("ml.g5.16xlarge", "ml.g6.xlarge"), 14_400, ("challenger",))
 REGISTER_BUILD = {"git_commit": "e" * 40, "clean": False, "lock_sha256": "f" * 64}
 
 
@@ -121,10 +119,7 @@ class RegisterEnvironment:
             "image": REGISTER_IMAGE,
             "signing-key-arn": self.key_arn,
             "ledger-uri": f"s3://{EVIDENCE}/{self.ledger}",
-            "max-eval-loss": str(LIMITS.max_eval_loss),
-            "instance-types": ",".join(LIMITS.instance_types),
-            "max-runtime-seconds": str(LIMITS.max_runtime_seconds),
-            "aliases": ",".join(LIMITS.aliases),
+            **ceilings.OPTIONS,
             "region": REGION,
             "visibility-seconds": str(VISIBILITY_SECONDS),
         } | changed

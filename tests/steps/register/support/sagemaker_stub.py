@@ -51,6 +51,7 @@ class SageMakerStub:
             "PipelineExecutionArn": execution["arn"],
             "PipelineExecutionStatus": execution["status"],
             "CreationTime": 1795323600.0,
+            "LastModifiedTime": execution.get("changed", 1795323700.0),
             "PipelineVersionId": 4,
             "CreatedBy": execution["created_by"],
         } | (
@@ -69,6 +70,11 @@ class SageMakerStub:
         execution["description"] = text
         execution.setdefault("descriptions", []).append(text)
         return {"PipelineExecutionArn": execution["arn"]}
+
+    def ListPipelineExecutions(self, request: dict[str, Any]) -> dict[str, Any]:
+        own = f":pipeline/{request['PipelineName']}"
+        found = [arn for arn, each in self.executions.items() if each["pipeline_arn"].endswith(own)]
+        return {"PipelineExecutionSummaries": [{"PipelineExecutionArn": arn} for arn in found]}
 
     def ListPipelineExecutionSteps(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"PipelineExecutionSteps": self._execution(request)["steps"]}
