@@ -4,11 +4,13 @@
 
     pin       write down the artifact's S3 version, which a repeated delivery then reads
     verify    check the archive against Train's manifest, member by member, and the adapter against
-              its base model's configuration; sign its files
+              its base model's configuration
+    rights    ask whether this principal may set the model's aliases
+    sign      sign the adapter's files; without this signature no version was ever made
     version   find or make one READY model version
     lineage   raw table → prepare job → curated table → training job → model version
     record    write the evidence, once
-    sign      sign the record, then append it to the ledger
+    enter     sign the record, then append it to the ledger
     publish   tag the version with the record's sha256 and its ledger entry, then set the alias
 
 The alias comes last, so it never points at a version without a signed record. A ledger that was
@@ -83,6 +85,7 @@ class Registration:
 
     def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
         run_record.require_complete(self.facts)
+        run_record.require_described(self.facts)
         self.signing.ledger.head()  # a ledger that was changed takes no entry
         store = ArtifactStore(self.region)
         artifact = self._pinned(store, evidence)
@@ -94,6 +97,8 @@ class Registration:
             check_adapter(folder, unpacked.files, base)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
+            self.guard()
+            registry.require_alias_right(self.facts.execution.name("ModelName"))
             self._sign_model(evidence, unpacked)
             model = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
@@ -184,12 +189,18 @@ class Registration:
             registry.set_tag(name, version, key=run_record.LEDGER_TAG, value=entry.tag)
         self.guard()
         registry.set_alias(name, record.model.alias, version)
-        outputs = {
-            "model_version": str(version),
-            "model_uri": f"models:/{name}/{version}",
-            "record_uri": record_uri(self.folder),
-        }
-        return Registered(record.key, outputs)
+        return registered(record, self.folder)
+
+
+def registered(record: Record, folder: str) -> Registered:
+    """Return the outcome that the step is answered with, from the record alone."""
+    name, version = record.model.name, record.model.version
+    outputs = {
+        "model_version": str(version),
+        "model_uri": f"models:/{name}/{version}",
+        "record_uri": record_uri(folder),
+    }
+    return Registered(record.key, outputs)
 
 
 def record_uri(folder: str) -> str:

@@ -2,7 +2,8 @@
 
     record = compose(facts, Done(key=…, artifact=…, model=…, lineage=…, …))
 
-A record needs two manifests of version 2; `require_complete` refuses others before any effect.
+A record needs two manifests of version 2, and jobs that are described with every field that it
+repeats; `require_complete` and `require_described` refuse others before any effect.
 """
 
 from collections.abc import Mapping
@@ -26,8 +27,10 @@ from steps.governance.record import (
     RegisterFacts,
     TrainFacts,
 )
+from steps.register.delivery.answer_shape import shaped
 from steps.register.facts import Facts
 from steps.register.package.artifact import Artifact, Unpacked
+from steps.register.package.base_model import base_model_uri
 
 KEY_TAG = "key"
 RECORD_TAG = "record_sha256"
@@ -112,6 +115,17 @@ def require_complete(facts: Facts) -> None:
                 got=manifest.schema_,
                 do=f"deploy {step}'s image of the worker's release, then start a new execution",
             )
+
+
+def require_described(facts: Facts) -> None:
+    """Check, before any effect, that both jobs are described with every field of a record.
+
+    Raises:
+        MalformedAnswer: a field is missing or of another type.
+    """
+    with shaped(f"describe the jobs of {facts.execution.arn}"):
+        _ = _prepare_facts(facts), _train_facts(facts), _execution_facts(facts)
+        _ = base_model_uri(facts.training_job)
 
 
 def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:

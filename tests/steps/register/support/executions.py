@@ -99,7 +99,13 @@ class Execution:
             return []
 
     def check_settled(self) -> None:
-        """Check: one READY version with alias, two nodes, four edges, one answer, no message."""
+        """Check: registered, the step has succeeded, and no message is left."""
+        self.check_registered()
+        assert self.step["StepStatus"] == "Succeeded"
+        assert self.waiting() == 0
+
+    def check_registered(self) -> None:
+        """Check: one READY version with alias, two nodes, four edges, one answer: Success."""
         (version,) = self.versions()
         assert version.status is uc.ModelVersionInfoStatus.READY
         admin = self.environment.admin()
@@ -123,8 +129,6 @@ class Execution:
         self.check_files(version)
         answers = {(answer["status"], answer["ClientRequestToken"]) for answer in self.answers()}
         assert answers == {("Succeeded", record["key"])}
-        assert self.step["StepStatus"] == "Succeeded"
-        assert self.waiting() == 0
 
     def check_signed(self, version: uc.ModelVersionInfo) -> None:
         """Check: the record's statement is stored, and the ledger has one entry of the record."""
