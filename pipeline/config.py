@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline.configuration import consistency, derived, fields, file
+from pipeline.configuration import consistency, derived, fields, file, limits
 from pipeline.configuration.file import CONF
 from pipeline.configuration.messages import Fault, described, substituted
 from pipeline.configuration.openlineage import OpenLineage
@@ -156,6 +156,7 @@ class Config:
     train: Train
     register: Register
     evidence: Evidence
+    limits: limits.Limits  # what no parameter can pass
     openlineage: OpenLineage | None = Field(description="a section, or null")
     parameters: dict[str, Value] = Field(
         description="defaults of this environment, by parameter name"

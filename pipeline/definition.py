@@ -1,4 +1,4 @@
-"""The pipeline on one page: Prepare, Train, Gate, then Register or Rejected.
+"""The pipeline on one page: Limits, Prepare, Train, Gate, then Register or Rejected.
 
     definition.compiled(config.load("dev"))     # the JSON that upsert sends
 
@@ -6,9 +6,9 @@ Compiling calls no service, and the same configuration gives the same bytes on e
 """
 
 from pipeline.config import Config
-from pipeline.graph import gate, prepare, register, sdk, train
+from pipeline.graph import gate, limits, prepare, register, sdk, train
 from pipeline.graph.expressions import Variable
-from pipeline.parameters import TABLE, Parameter
+from pipeline.parameters import TABLE, Parameter, Value
 
 
 @sdk.compiling()
@@ -18,15 +18,17 @@ def build(config: Config) -> sdk.Pipeline:
     parameters = {parameter.name: _declared(parameter, config) for parameter in TABLE}
 
     prepared = prepare.step(config, parameters)
+    checked = limits.step(config, parameters, passed=prepared)
     trained = train.step(config, parameters, session=session, after=prepared)
     registered = register.step(config)
     rejected = gate.rejected(trained, parameters)
-    gated = gate.step(trained, parameters, passed=registered, failed=rejected)
+    bounds = parameters["MaxEvalLoss"], config.limits.max_eval_loss
+    gated = gate.step(trained, *bounds, passed=registered, failed=rejected)
 
     return sdk.Pipeline(
         name=config.pipeline.name,
         parameters=list(parameters.values()),
-        steps=[prepared, trained, gated],
+        steps=[checked, trained, gated],
         sagemaker_session=session,
         # Runs are tracked in MLflow. A SageMaker experiment would need more rights.
         pipeline_experiment_config=None,
@@ -46,5 +48,14 @@ def _declared(parameter: Parameter, config: Config) -> Variable:
         return sdk.ParameterInteger(name=parameter.name, default_value=default)
     if parameter.type == "Float":
         return sdk.ParameterFloat(name=parameter.name, default_value=float(default))
-    enumeration = list(parameter.choices) or None
+    enumeration = list(_enumerated(parameter, config)) or None
     return sdk.ParameterString(name=parameter.name, default_value=default, enum_values=enumeration)
+
+
+def _enumerated(parameter: Parameter, config: Config) -> tuple[Value, ...]:
+    """The values that SageMaker takes at the start; ceilings of the configuration among them."""
+    ceilings = {
+        "ModelAlias": config.limits.aliases,
+        "TrainInstanceType": config.limits.instance_types,
+    }
+    return ceilings.get(parameter.name, parameter.choices)

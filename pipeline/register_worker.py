@@ -16,6 +16,11 @@ def arguments(config: Config) -> list[str]:
         "--image": config.register.image,
         "--signing-key-arn": config.evidence.signing_key_arn,
         "--ledger-uri": layout.ledger(config),
+        # The ceilings of the deployment. The worker takes none from an execution.
+        "--max-eval-loss": f"{config.limits.max_eval_loss!r}",
+        "--instance-types": ",".join(config.limits.instance_types),
+        "--max-runtime-seconds": str(config.limits.max_runtime_seconds),
+        "--aliases": ",".join(config.limits.aliases),
         "--region": config.aws.region,
         **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
     }

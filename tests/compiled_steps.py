@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.deployment import validation
 from pipeline.parameters import Value
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +55,7 @@ def defaults(tree: dict[str, Any]) -> dict[str, Value]:
 def arguments(step: str, environment: str, changed: dict[str, Value] | None = None) -> Any:
     """Return Prepare's argv or Train's hyperparameters, with changed values of parameters."""
     tree = definition(environment)
-    [found] = [candidate for candidate in tree["Steps"] if candidate["Name"] == step]
+    [found] = [every for every in validation.every_step(tree["Steps"]) if every["Name"] == step]
     compiled = resolved(found["Arguments"], environment, defaults(tree) | (changed or {}))
     if step == "Prepare":
         return compiled["JobConfig"]["jobDriver"]["sparkSubmit"]["entryPointArguments"]

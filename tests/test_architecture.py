@@ -89,9 +89,9 @@ def test_both_sides_allow_exactly_the_archives_files() -> None:
 
 def test_register_answers_with_the_listed_outputs() -> None:
     definition = json.loads((Path(__file__).parent / "golden" / "definition.dev.json").read_text())
-    steps = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"][
-        "IfSteps"
-    ]
+    [steps] = (
+        step["Arguments"]["IfSteps"] for step in definition["Steps"] if step["Name"] == "Gate"
+    )
     declared = {output["OutputName"] for output in steps[0]["OutputParameters"]}
     shown = after("It answers with the outputs ").partition(". Its own")[0]
     assert set(re.findall(r"`(\w+)`", shown)) == declared

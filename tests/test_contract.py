@@ -16,6 +16,7 @@ from pipeline import approve, audit, config, parameters, register_worker
 from pipeline.configuration import hosts
 from pipeline.errors import ConfigError
 from pipeline.parameters import TABLE, Parameter, Value
+from pipeline.reconcile import __main__ as reconcile
 from tests.compiled_steps import (
     ENVIRONMENTS,
     EXECUTION_ID,
@@ -103,6 +104,17 @@ def test_the_auditor_parses_its_settings(environment: str) -> None:
     assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
     assert parsed.signing_public_key == configured.evidence.signing_public_key
     assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/auditor"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_reconciler_parses_its_settings(environment: str) -> None:
+    from steps.reconcile.arguments import parse
+
+    configured = config.load(environment, environ=variables())
+    parsed = parse([*reconcile.arguments(configured), "--fix", "--grace-seconds=60"])
+    assert (parsed.fix, parsed.grace_seconds, parsed.redrive) == (True, 60, False)
+    assert parsed.queue_url == configured.register.queue_url
+    assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/reconciler"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

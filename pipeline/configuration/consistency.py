@@ -6,14 +6,17 @@
 The document may have other faults too, because one message reports all faults of a file.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.configuration import openlineage
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.configuration import limits, openlineage
 from pipeline.configuration.combinations import Cluster
 from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
-from pipeline.parameters import faults_in_defaults
+from pipeline.parameters import DEFAULTS, faults_in_defaults
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -39,6 +42,23 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
             (f"parameters.{name}", text)
             for name, text in faults_in_defaults(defaults, _cluster(document))
         )
+    yield from _beyond_limits(document)
+
+
+def _beyond_limits(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults of defaults beyond a ceiling, if each ceiling itself is valid."""
+    try:
+        ceilings = TypeAdapter(limits.Limits).validate_json(json.dumps(document.get("limits")))
+    except (ValidationError, TypeError):
+        return  # reported with the section's own values
+    defaults = document.get("parameters")
+    values = {**DEFAULTS, **(defaults if isinstance(defaults, dict) else {})}
+    for name, text in limits.faults(values, ceilings):
+        yield f"parameters.{name}", text
+    runtime = _at(document, "train.max_runtime_seconds")
+    if isinstance(runtime, int) and runtime > ceilings.max_runtime_seconds:
+        most = f"at most {ceilings.max_runtime_seconds} (limits.max_runtime_seconds)"
+        yield "train.max_runtime_seconds", f"expected {most}, got {runtime}"
 
 
 def _cluster(document: Mapping[str, Any]) -> Cluster:

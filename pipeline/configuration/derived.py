@@ -58,8 +58,8 @@ _SOURCES = {
     "domain": "aws.region",
     "governed_bucket": "storage.governed_bucket",
 }
-# A section that a file may leave out, because all of its values are derived.
-_OPTIONAL_SECTION = "storage"
+# Sections that a file may leave out, because all of their values are derived or have defaults.
+_OPTIONAL_SECTIONS = ("storage", "limits")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def complete(
     Sources are used as they are. Whether they are valid is checked later, with the whole document.
     """
     completed: dict[str, Any] = copy.deepcopy(dict(document))
-    completed.setdefault(_OPTIONAL_SECTION, {})
+    for optional in _OPTIONAL_SECTIONS:
+        completed.setdefault(optional, {})
     derived = {}
     for path, rule in _RULES.items():
         *sections, key = path.split(".")

@@ -70,6 +70,8 @@ def _origin(
         return "--env or $PIPELINE_ENV"
     variables = re.findall(r"\$\{(\w+)\}", str(written.get(path, "")))
     given = ", ".join([name, *(f"${variable}" for variable in variables)])
+    if path.startswith("limits.") and path not in written:
+        return "default in pipeline/configuration/limits.py"
     if path not in found:
         return given
     sources = f"derived from {', '.join(found[path].sources)}"

@@ -25,10 +25,11 @@ def faults(steps: list[Node]) -> Iterator[Fault]:
     for cycle in _cycles(waits):
         yield cycle[0], f"waits for itself: {' → '.join(cycle)}"
     for name, others in waits.items():
-        own = placed[name][1]
+        step, own = placed[name]
         for other in others:
             theirs = placed[other][1]
-            if theirs != own[: len(theirs)]:
+            may_wait = not own and other in dependencies(step) and _must_be_taken(theirs, placed)
+            if theirs != own[: len(theirs)] and not may_wait:
                 yield (
                     name,
                     (
@@ -36,6 +37,18 @@ def faults(steps: list[Node]) -> Iterator[Fault]:
                         "and runs only if that branch is taken"
                     ),
                 )
+
+
+def _must_be_taken(branch: Branch, placed: Mapping[str, tuple[Node, Branch]]) -> bool:
+    """Return whether an execution that does not take this branch ends in a Fail step.
+
+    Then nobody waits: `Train` may depend on `Prepare`, which is inside a branch of `Limits`.
+    """
+    if len(branch) != 1:
+        return False
+    condition, _, taken = branch[0].partition(": ")
+    others = [inner for name, inner in branches(placed[condition][0]) if name != taken]
+    return all(any(step["Type"] == "Fail" for step in inner) for inner in others)
 
 
 def dependencies(step: Node) -> list[str]:

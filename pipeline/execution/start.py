@@ -88,7 +88,7 @@ def prepared(
     inherited = {}
     if source:
         inherited = parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source))
-    values = checked(overrides, definition, inherited)
+    values = checked(overrides, definition, inherited, ceilings=config.limits)
     request = {
         "PipelineName": config.pipeline.name,
         "PipelineExecutionDisplayName": token,

@@ -4,8 +4,10 @@
     start.typed         # {"MaxEvalLoss": 1e20, "Seed": 18}
 
 A given value must be within the range in `pipeline.parameters`. An inherited value has run before,
-so it need only be one that the deployed definition and the steps take. SageMaker writes numbers in
-its own way (2.0E-4), so they are parsed and not compared as text.
+so it need only be one that the deployed definition and the steps take. Each value that the
+execution would have, a default too, must be within the environment's ceilings.
+
+SageMaker writes numbers in its own way (2.0E-4), so they are parsed and not compared as text.
 """
 
 import math
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline.configuration import combinations, step_limits
+from pipeline.configuration import combinations, limits, step_limits
 from pipeline.errors import UsageError, did_you_mean, listed
 from pipeline.parameters import BY_NAME, NUMBER, Value, chosen
 
@@ -35,6 +37,8 @@ def checked(
     settings: Mapping[str, str],
     definition: Mapping[str, Any],
     inherited: Mapping[str, str] | None = None,
+    *,
+    ceilings: limits.Limits = limits.DEFAULTS,
 ) -> Checked:
     """Return the typed values of `settings` on top of those of `inherited`.
 
@@ -52,6 +56,11 @@ def checked(
         name: each.get("DefaultValue") for name, each in declared.items() if name not in settings
     }
     faults += combinations.faults(defaults | typed, _cluster(definition))
+    known = {name for name, _ in faults}
+    beyond = limits.faults(defaults | typed, ceilings)
+    # An inherited value is known already if it is beyond the ceilings that were deployed with it
+    known |= {name for name in unchanged.keys() & declared.keys() if "EnumValues" in declared[name]}
+    faults += [(name, text) for name, text in beyond if name not in known]
     if faults:
         way_out = "\n  do  give another value for each with --set Name=…" if unchanged else ""
         raise UsageError(listed("the parameters have", tuple(faults)) + way_out)

@@ -1,6 +1,6 @@
 """Gate: only a model whose eval loss is within the bound is registered. NaN is not within it."""
 
-from pipeline.graph.expressions import Variables
+from pipeline.graph.expressions import Variable, Variables
 from pipeline.graph.sdk import (
     CallbackStep,
     ConditionLessThanOrEqualTo,
@@ -13,14 +13,18 @@ from pipeline.metrics import EVAL_LOSS
 
 
 def step(
-    trained: TrainingStep, parameters: Variables, *, passed: CallbackStep, failed: FailStep
+    trained: TrainingStep,
+    *bounds: Variable | float,
+    passed: CallbackStep,
+    failed: FailStep,
 ) -> ConditionStep:
-    """Return the condition: the eval loss that Train reported is at most MaxEvalLoss."""
-    within = ConditionLessThanOrEqualTo(left=_eval_loss(trained), right=parameters["MaxEvalLoss"])
+    """Return the condition: the eval loss that Train reported is at most each of the bounds, which
+    are the parameter MaxEvalLoss and the configuration's ceiling of it."""
+    loss = _eval_loss(trained)
     return ConditionStep(
         name="Gate",
         description="Pass if the eval loss is at most MaxEvalLoss (nats per target token)",
-        conditions=[within],
+        conditions=[ConditionLessThanOrEqualTo(left=loss, right=bound) for bound in bounds],
         if_steps=[passed],
         else_steps=[failed],
     )

@@ -100,7 +100,7 @@ with compiling():
         StoppingCondition,
         Tag,
     )
-    from sagemaker.core.workflow.conditions import ConditionLessThanOrEqualTo
+    from sagemaker.core.workflow.conditions import ConditionGreaterThan, ConditionLessThanOrEqualTo
     from sagemaker.core.workflow.execution_variables import ExecutionVariables
     from sagemaker.core.workflow.functions import Join
     from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
@@ -132,6 +132,7 @@ __all__ = [
     "CallbackStep",
     "CheckpointConfig",
     "Compute",
+    "ConditionGreaterThan",
     "ConditionLessThanOrEqualTo",
     "ConditionStep",
     "EMRServerlessJobConfig",

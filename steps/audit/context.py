@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TypeVar
+from threading import Lock
+from typing import TypeVar, cast
 
 from steps.audit.arguments import Arguments
 from steps.audit.ledger import Ledger, read_ledger
@@ -51,6 +52,9 @@ class Context:
         self.signing = PublicKey.of(arguments.signing_public_key)
         self.approval = PublicKey.of(arguments.approval_public_key)
         self.bucket, self.executions = split_s3_uri(arguments.evidence_uri)
+        self._lock = Lock()
+        self._locks: dict[tuple[str, str], Lock] = {}
+        self._done: dict[tuple[str, str], object] = {}
 
     def uri(self, key: str) -> str:
         """Return the URI of a key in the evidence bucket."""
@@ -69,6 +73,19 @@ class Context:
     def ledger(self) -> Ledger:
         """The ledger as it is stored."""
         return read_ledger(self)
+
+    def once(self, what: str, uri: str, work: Callable[[], _R]) -> _R:
+        """Return the work's result on an object; many records share raw files and base model.
+
+        Other threads that ask for the same wait for the first one. An error is not kept.
+        """
+        key = (what, uri)
+        with self._lock:
+            own = self._locks.setdefault(key, Lock())
+        with own:
+            if key not in self._done:
+                self._done[key] = work()
+            return cast(_R, self._done[key])
 
     def each(self, work: Callable[[_T], _R], items: list[_T], threads: int = READERS) -> list[_R]:
         """Return the work's result for each item, in their order; items run in threads."""

@@ -14,6 +14,7 @@ from steps.audit.checks import (
     lineage,
     model_signature,
     services,
+    version,
     whole,
 )
 from steps.audit.context import Context
@@ -52,7 +53,8 @@ RECORD: tuple[Check[Case], ...] = (
     Check("base-model.files", files.base_model_files, deep=True),
     Check("archive.digest", files.archive_digest, deep=True),
     Check("archive.members", files.archive_members, deep=True),
-    Check("version.files", files.version_files, deep=True),
+    Check("version.files", version.version_files, deep=True),
+    Check("version.package", version.version_package, deep=True),
     Check("raw.log", files.raw_log, deep=True),
     Check("raw.files", files.raw_files, deep=True),
     Check("curated.log", files.curated_log, deep=True),

@@ -115,6 +115,19 @@ class TrainingMetrics(Part):
     resumed_from: list[Count]
 
 
+class Answer(Part):
+    """What the published files answered to one held-out prompt, before they were published.
+
+    `sha256` is that of the answer's text, which the report has. `same_tokens` is false where the
+    answer differs from the report's by a token that is as likely.
+    """
+
+    example_id: str
+    sha256: Sha256
+    tokens: Count
+    same_tokens: bool
+
+
 class Prepared(Manifest):
     """Prepare's output: the raw version it read, the files it wrote, the rows it rejected.
 
@@ -152,6 +165,7 @@ class Prepared(Manifest):
 class Trained(Manifest):
     """Train's output: its data, base model, precision, losses and files.
 
+    `answer` is what the final files answered when they were loaded again (None in older manifests).
     `files` are those of the model archive (model.tar.gz). `merged` are those of the merged model in
     output.tar.gz, if one was requested. Since version 2: `reading` records who allowed it.
     """
@@ -172,6 +186,7 @@ class Trained(Manifest):
     mlflow_run_id: str | None = None  # the run with the job's live metrics; None: not tracked
     reading: Reading | None = None
     build: Build | None = None
+    answer: Answer | None = None
 
     @model_validator(mode="after")
     def _of_its_version(self) -> Self:

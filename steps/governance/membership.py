@@ -74,7 +74,8 @@ def read(content: bytes, *, origin: str) -> pa.Table:
         found = _columns(file.schema)
         if found != _columns(_parquet_schema()):
             raise _refused(origin, f"the columns {', '.join(map(str, found))}"[:500])
-        rows = file.read(use_threads=False).cast(SCHEMA)
+        rows = file.read(use_threads=False)
+        rows = rows if rows.schema.equals(SCHEMA) else rows.cast(SCHEMA)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _refused(origin, type(error).__name__) from None
     if fault := _fault(rows):

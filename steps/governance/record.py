@@ -122,12 +122,17 @@ class ArtifactFacts(Part):
 
 
 class ModelFacts(Part):
-    """The model version in Unity Catalog and the requested alias. Source: the registry."""
+    """The model version in Unity Catalog and the requested alias. Source: the registry.
+
+    `files` has the sha256 of each file that mlflow wrote around the adapter, by its path in the
+    version. It is absent in records of earlier releases, of version 2 too.
+    """
 
     name: str
     version: Annotated[int, Field(ge=1)]
     source: str
     alias: str
+    files: dict[str, Sha256] | None = None  # version 2, optional
 
 
 class LineageFacts(Part):
@@ -181,6 +186,8 @@ class Record(Manifest):
         inside = ("image", "spark_version", "build", "billed")
         require_fields(self.prepare, inside, present=present)
         require_fields(self.train, ("build", "billed"), present=present)
+        if not present:
+            require_fields(self.model, ("files",), present=False)
         return self
 
 

@@ -7,14 +7,17 @@ No setting comes from a message. One error names all faults.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.budgets import DELIVERING_SECONDS
 from steps.governance.errors import UsageError
+from steps.governance.names import checked_alias
 from steps.governance.openlineage.target import NONE, TARGET, Target
+from steps.register.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,41 @@ class Arguments:
     signing_key_arn: str
     ledger_uri: str
     region: str
+    limits: Limits
     visibility_seconds: int = 60
     openlineage: Target | None = None
     give_up_after_seconds: int = DELIVERING_SECONDS
 
 
+def _words(word: Callable[[str], str], expected: str) -> types.ArgumentType:
+    """Words with a comma between them; each is read by `word`, which raises if it is wrong."""
+    return types.ArgumentType(
+        lambda text: tuple(word(each) for each in text.split(",")), f"{expected}, commas between"
+    )
+
+
+_LIMITS = {
+    "max_eval_loss": Argument(
+        types.between(
+            r"[0-9]{1,10}(\.[0-9]{1,20})?(e-?[0-9]{1,2})?", 1e9, "a number above 0, at most 1e9"
+        ),
+        "the highest MaxEvalLoss that an execution may have, nats per target token",
+    ),
+    "instance_types": Argument(
+        _words(
+            types.matching(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "an instance type").parse,
+            "SageMaker instance types",
+        ),
+        "the instances that Train may run on",
+    ),
+    "max_runtime_seconds": Argument(
+        types.whole(60, 432_000), "the longest run time that a training job may be given"
+    ),
+    "aliases": Argument(
+        _words(checked_alias, "model aliases"),
+        "the aliases that an execution may set; an approval moves all others",
+    ),
+}
 _ARGUMENTS = {
     "queue_url": Argument(
         types.matching(r"https?://[^\s/]+/[^\s]+", "the URL of an SQS queue"),
@@ -63,6 +96,7 @@ _ARGUMENTS = {
     ),
     "ledger_uri": Argument(types.S3_URI, "the folder of the ledger in the evidence bucket"),
     "region": Argument(types.REGION, "the region of queue, secret and evidence"),
+    **_LIMITS,
     "visibility_seconds": Argument(
         types.whole(3, 900),
         "seconds that the message and the lease of a worker that died stay hidden",
@@ -89,7 +123,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
     if faults:
         raise _usage(faults)
-    return Arguments(**values)
+    return _arguments(values)
 
 
 def from_environment(environ: Mapping[str, str]) -> Arguments:
@@ -102,7 +136,12 @@ def from_environment(environ: Mapping[str, str]) -> Arguments:
     values, faults = types.read(_ARGUMENTS, texts, shown=_ENVIRONMENT.__getitem__)
     if faults:
         raise _usage(faults)
-    return Arguments(**values)
+    return _arguments(values)
+
+
+def _arguments(values: dict[str, Any]) -> Arguments:
+    limits = Limits(**{name: values.pop(name) for name in _LIMITS})
+    return Arguments(**values, limits=limits)
 
 
 def _parser() -> argparse.ArgumentParser:

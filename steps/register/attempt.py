@@ -1,6 +1,9 @@
-"""One attempt to register one execution, or to end it if it is being stopped.
+"""One attempt to register one execution, or to end it.
 
-    Attempt(services, arguments, stop, delivery, callback).run()
+    attempt = Attempt(services, arguments, stop, delivery, callback)
+    attempt.run()                       # register, or undo what a stop leaves unfinished
+    attempt.fail(reason, last=False)    # after `run` failed
+    attempt.after_failure()             # of a step that was answered with Failure before
 
 The attempt holds the execution's lease, so no other worker acts at the same time. Two threads run
 until it ends: the heartbeat renews the lease and keeps the message hidden, and the stop watch asks
@@ -9,19 +12,23 @@ SageMaker whether the execution is being stopped. If it is, what is unfinished i
 
 import logging
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from steps.governance.record import RegisterFacts
 from steps.register import run_events
 from steps.register.arguments import Arguments
-from steps.register.delivery.lease import Lease
+from steps.register.delivery.lease import Lease, new_owner
 from steps.register.delivery.lease_guard import Guard
 from steps.register.delivery.queue import Delivery
 from steps.register.delivery.sagemaker_truth import Callback, State
 from steps.register.delivery.stop_watch import Stopping, StopWatch
-from steps.register.register import Registration
+from steps.register.ends.ending import End, Ending
+from steps.register.ends.standing import Standing
+from steps.register.ends.undoing import LATE, Undoing
+from steps.register.register import Registration, read_record
 from steps.register.services import Services
-from steps.register.undoing import LATE, Undoing
 
 log = logging.getLogger(__name__)
 
@@ -44,36 +51,65 @@ class Attempt:
     delivery: Delivery
     callback: Callback
 
-    def run(self) -> None:
-        """Register the model and answer the step, or undo and answer with Failure.
+    owner: str = field(default_factory=new_owner)
+
+    def run(self) -> bool:
+        """Register the model and answer the step, or undo and answer; return whether all is done.
 
         Raises:
             LeaseHeld: another worker works on this execution.
             Interrupted: the worker must end.
             GovernanceError: the registration failed; `failures.impossible` decides what follows.
         """
-        seconds = min(self.arguments.visibility_seconds, MAX_LEASE_SECONDS)
-        lease = Lease(self.arguments.region, folder=self._folder, seconds=seconds)
-        guard = Guard(
-            lease, self.stop, beat=self._keep_hidden, every_seconds=seconds / _BEATS_PER_LEASE
-        )
-        with lease, guard, self._watch() as watch:
+        with self._guarded(self.stop) as guard, self._watch() as watch:
             self.services.waiting.clear(self.callback.execution_arn)
             try:
                 if self.callback.state is State.OPEN:
                     self._register(guard, watch)
-                    return
+                    return True
             except Stopping:
                 log.info("%s is being stopped", self.callback.execution_id)
-            services = self.services
-            undoing = Undoing(
-                workspace=services.workspace,
-                facts=services.facts,
-                evidence=services.evidence,
-                answers=services.answers,
-                signing=services.signing,
-            )
-            undoing.run(self.callback, self._folder, guard)
+            undoing = Undoing(self._standing, self.services.answers)
+            return undoing.run(self.callback, self._folder, guard)
+
+    def fail(self, reason: str, *, last: bool) -> End:
+        """Answer with Failure if no registration is left; a last receive is not interrupted.
+
+        Raises:
+            LeaseHeld: another worker works on this execution.
+            GovernanceError: what is stored is not known, or could not be taken back.
+        """
+        ending = Ending(self._standing, self.services.answers)
+        with self._guarded(threading.Event() if last else self.stop) as guard:
+            return ending.fail(self.callback, self._folder, guard.check, reason=reason, last=last)
+
+    def after_failure(self) -> bool:
+        """Take back what a failed execution left; return False if a person must decide.
+
+        Raises:
+            LeaseHeld: another worker works on this execution.
+            GovernanceError: something may be left.
+        """
+        standing = self._standing
+        if standing.record(self._folder) is None and not standing.begun(self._folder):
+            return True
+        ending = Ending(standing, self.services.answers)
+        with self._guarded(self.stop) as guard:
+            return ending.after_failure(self.callback, self._folder, guard.check)
+
+    @contextmanager
+    def _guarded(self, stop: threading.Event) -> Iterator[Guard]:
+        """Hold the execution's lease, and hide the message, until the block ends."""
+        seconds = min(self.arguments.visibility_seconds, MAX_LEASE_SECONDS)
+        lease = Lease(self.arguments.region, folder=self._folder, seconds=seconds, owner=self.owner)
+        beats = seconds / _BEATS_PER_LEASE
+        with lease, Guard(lease, stop, beat=self._keep_hidden, every_seconds=beats) as guard:
+            yield guard
+
+    @property
+    def _standing(self) -> Standing:
+        services = self.services
+        return Standing(services.workspace, services.facts, services.evidence, services.signing)
 
     def _register(self, guard: Guard, watch: StopWatch) -> None:
         def check() -> None:
@@ -122,9 +158,13 @@ class Attempt:
     def _is_stopping(self) -> bool:
         return self.services.truth.execution_status(self.callback.execution_arn) == "Stopping"
 
-    def _answer_late(self) -> None:
+    def _answer_late(self) -> bool:
+        """Answer while a call hangs, unless there is a record: the answer may be Success then."""
+        if read_record(self.services.evidence, self._folder) is not None:
+            return False
         log.warning(
             "%s: a call did not end in time after the stop; the step is answered meanwhile",
             self.callback.execution_id,
         )
         self.services.answers.fail(self.callback, LATE)
+        return True

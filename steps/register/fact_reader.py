@@ -1,6 +1,6 @@
 """Read the facts of an execution from the services that own them, and compare them.
 
-    facts = FactReader(region, evidence_uri=…, truth=truth).read(execution_arn)
+    facts = FactReader(region, evidence_uri=…, truth=truth, limits=limits).read(execution_arn)
 
 SageMaker may have run Train more than once: the manifest of the job that SageMaker names is read.
 All calls are reads.
@@ -18,33 +18,43 @@ from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import execution_id
 from steps.governance.record import Starter
 from steps.register.cross_check import cross_check
+from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.facts import AppliedImage, Execution, Facts
+from steps.register.limits import Limits
 
 
 class FactReader:
     """Reads SageMaker, EMR Serverless and the evidence bucket."""
 
-    def __init__(self, region: str, *, evidence_uri: str, truth: Truth) -> None:
+    def __init__(self, region: str, *, evidence_uri: str, truth: Truth, limits: Limits) -> None:
         self._sagemaker = aws.client("sagemaker", region)
         self._emr = aws.client("emr-serverless", region)
         self._evidence, self._evidence_uri, self._truth = Evidence(region), evidence_uri, truth
+        self._limits = limits
 
     def read(self, execution_arn: str) -> Facts:
         """Read all sources and compare them.
 
         Raises:
-            UsageError: a parameter of the execution is one that the registry refuses.
+            UsageError: a parameter of the execution is one that the registry refuses, or it or
+                the training job is beyond a ceiling of this deployment.
             IntegrityError: the sources contradict each other.
+            MalformedAnswer: an answer lacks a field; it is read again later.
         """
         execution = self.execution(execution_arn)
         execution.require_registrable()
+        self._limits.require_within(execution)
         metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
-        training_job = self._training_job(_only(metadata, "TrainingJob")["Arn"])
+        with shaped(f"list the steps of {execution_arn}"):
+            training_job_arn = str(_only(metadata, "TrainingJob")["Arn"])
+        training_job = self._training_job(training_job_arn)
+        with shaped(f"describe training job {training_job_arn}"):
+            self._limits.require_job_within(training_job)
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
         image = self._image(prepare_job)
         prepared_key = "prepare/manifest.json"
-        trained_key = f"train/{training_job['TrainingJobName']}/manifest.json"
+        trained_key = f"train/{training_job_arn.rsplit('/', 1)[-1]}/manifest.json"
         prepared = self._read(execution_arn, prepared_key)
         trained = self._read(execution_arn, trained_key)
         facts = Facts(
@@ -57,12 +67,15 @@ class FactReader:
             trained=Trained.from_bytes(trained, origin=trained_key),
             trained_sha256=hashlib.sha256(trained).hexdigest(),
         )
-        cross_check(facts)
+        with shaped(f"describe the jobs of {execution_arn}"):
+            cross_check(facts)
+            _ = training_job["ModelArtifacts"]["S3ModelArtifacts"]
         return facts
 
     def execution(self, execution_arn: str) -> Execution:
         """Return the execution's definition, parameters and start time."""
-        with aws.translated(f"describe execution {execution_arn}"):
+        doing = f"describe execution {execution_arn}"
+        with shaped(doing), aws.translated(doing):
             described = self._sagemaker.describe_pipeline_execution(
                 PipelineExecutionArn=execution_arn
             )
@@ -77,35 +90,32 @@ class FactReader:
                 for page in pages
                 for entry in page["PipelineParameters"]
             }
-        text = definition["PipelineDefinition"]
-        document = json.loads(text)
-        defaults = {
-            parameter["Name"]: str(parameter["DefaultValue"])
-            for parameter in document.get("Parameters", [])
-            if "DefaultValue" in parameter
-        }
-        return Execution(
-            arn=execution_arn,
-            pipeline_arn=described["PipelineArn"],
-            definition=document,
-            definition_sha256=hashlib.sha256(text.encode()).hexdigest(),
-            started_at=described["CreationTime"],
-            started_by=starter(described.get("CreatedBy", {})),
-            pipeline_version_id=described.get("PipelineVersionId"),
-            parameters=defaults | given,
-        )
+            text = definition["PipelineDefinition"]
+            document = json.loads(text)
+            return Execution(
+                arn=execution_arn,
+                pipeline_arn=described["PipelineArn"],
+                definition=document,
+                definition_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                started_at=described["CreationTime"],
+                started_by=starter(described.get("CreatedBy", {})),
+                pipeline_version_id=described.get("PipelineVersionId"),
+                parameters=_defaults(document) | given,
+            )
 
     def _training_job(self, arn: str) -> Mapping[str, Any]:
         name = arn.rsplit("/", 1)[-1]
-        with aws.translated(f"describe training job {name}"):
+        doing = f"describe training job {name}"
+        with shaped(doing), aws.translated(doing):
             return dict(self._sagemaker.describe_training_job(TrainingJobName=name))
 
     def _prepare_job(self, metadata: Mapping[str, str]) -> Mapping[str, Any]:
-        with aws.translated(f"describe job run {metadata['JobRunId']}"):
+        doing = f"describe job run {metadata.get('JobRunId')}"
+        with shaped(doing), aws.translated(doing):
             answer = self._emr.get_job_run(
                 applicationId=metadata["ApplicationId"], jobRunId=metadata["JobRunId"]
             )
-        return dict(answer["jobRun"])
+            return dict(answer["jobRun"])
 
     def _image(self, job: Mapping[str, Any]) -> AppliedImage:
         """Return the job's image as EMR Serverless resolved it.
@@ -115,13 +125,14 @@ class FactReader:
         """
         applied = job.get("imageConfiguration", {})
         if "resolvedImageDigest" not in applied:
-            name = job["applicationId"]
-            with aws.translated(f"describe application {name}"):
+            name = job.get("applicationId")
+            doing = f"describe application {name}"
+            with shaped(doing), aws.translated(doing):
                 answer = self._emr.get_application(applicationId=name)
-            applied = answer["application"].get("imageConfiguration", {})
+                applied = answer["application"].get("imageConfiguration", {})
         if not {"imageUri", "resolvedImageDigest"} <= applied.keys():
             raise IntegrityError(
-                f"the image of {job['arn']} is not known",
+                f"the image of {job.get('arn')} is not known",
                 expected="imageUri and resolvedImageDigest of the job run or of its application",
                 got=", ".join(sorted(applied)) or "neither",
                 do="create the application with the image of Prepare, as stack.yaml does",
@@ -130,6 +141,14 @@ class FactReader:
 
     def _read(self, execution_arn: str, key: str) -> bytes:
         return self._evidence.read(f"{self._evidence_uri}/{execution_id(execution_arn)}/{key}")
+
+
+def _defaults(definition: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        parameter["Name"]: str(parameter["DefaultValue"])
+        for parameter in definition.get("Parameters", [])
+        if "DefaultValue" in parameter
+    }
 
 
 def starter(user: Mapping[str, Any]) -> Starter:

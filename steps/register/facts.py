@@ -4,7 +4,7 @@ The definition with which the execution started names the images and roles that 
 had; the jobs themselves state those that they had.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,8 +38,7 @@ class Execution:
         Raises:
             UsageError: the definition has no such step, or several.
         """
-        steps = self.definition.get("Steps", [])
-        found = [step["Arguments"] for step in steps if step["Type"] == step_type]
+        found = [step["Arguments"] for step in _every(self.definition) if step["Type"] == step_type]
         if len(found) != 1:
             raise UsageError(
                 "the pipeline's definition cannot be used",
@@ -134,3 +133,14 @@ class Facts:
     prepared_sha256: str
     trained: Trained
     trained_sha256: str
+
+
+def _every(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield every step, those in the branches of a Condition too."""
+    waiting = list(definition.get("Steps", []))
+    while waiting:
+        step = waiting.pop()
+        yield step
+        if step["Type"] == "Condition":
+            branches = (step["Arguments"].get(name, []) for name in ("IfSteps", "ElseSteps"))
+            waiting += [inner for branch in branches for inner in branch]

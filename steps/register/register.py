@@ -4,11 +4,13 @@
 
     pin       write down the artifact's S3 version, which a repeated delivery then reads
     verify    check the archive against Train's manifest, member by member, and the adapter against
-              its base model's configuration; sign its files
+              its base model's configuration
+    rights    ask whether this principal may set the model's aliases
+    sign      sign the adapter's files; without this signature no version was ever made
     version   find or make one READY model version
     lineage   raw table → prepare job → curated table → training job → model version
     record    write the evidence, once
-    sign      sign the record, then append it to the ledger
+    enter     sign the record, then append it to the ledger
     publish   tag the version with the record's sha256 and its ledger entry, then set the alias
 
 The alias comes last, so it never points at a version without a signed record. A ledger that was
@@ -27,8 +29,7 @@ from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.lineage import Lineage
-from steps.governance.names import UcName
-from steps.governance.record import Record, RegisterFacts, effect_key
+from steps.governance.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.signing.ledger_writer import Stored
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
@@ -37,6 +38,7 @@ from steps.register.package import base_model, model_package
 from steps.register.package.adapter_files import check_adapter
 from steps.register.package.artifact import Artifact, ArtifactStore, Unpacked
 from steps.register.package.base_model import BaseModel
+from steps.register.package.version_files import file_tags, recorded_files
 from steps.register.signing.model_signature import NAME, write_model_signature
 from steps.register.signing.signing import Signing
 
@@ -83,6 +85,7 @@ class Registration:
 
     def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
         run_record.require_complete(self.facts)
+        run_record.require_described(self.facts)
         self.signing.ledger.head()  # a ledger that was changed takes no entry
         store = ArtifactStore(self.region)
         artifact = self._pinned(store, evidence)
@@ -94,16 +97,22 @@ class Registration:
             check_adapter(folder, unpacked.files, base)
             key = effect_key(self.facts.execution.arn, STEP, unpacked.sha256)
             tags = run_record.tags(self.facts, key=key, artifact_sha256=unpacked.sha256)
+            self.guard()
+            registry.require_alias_right(self.facts.execution.name("ModelName"))
             self._sign_model(evidence, unpacked)
-            model, version = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
+            model = self._version(registry, base, artifact, unpacked=unpacked, tags=tags)
         self.confirm()  # making the version took long, and lineage must not lead to an undone one
         lineage = lineage_chain.draw(
-            Lineage(workspace), self.facts, model=model, version=version, guard=self.guard
+            Lineage(workspace),
+            self.facts,
+            model=self.facts.execution.name("ModelName"),
+            version=model.version,
+            guard=self.guard,
         )
         done = run_record.Done(
             key=key,
             artifact=run_record.artifact_facts(artifact, unpacked),
-            model=run_record.model_facts(self.facts, version=version, source=artifact.source),
+            model=model,
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
             worker=self.worker,
@@ -151,20 +160,23 @@ class Registration:
         *,
         unpacked: Unpacked,
         tags: dict[str, str],
-    ) -> tuple[UcName, int]:
+    ) -> ModelFacts:
         name = self.facts.execution.name("ModelName")
 
-        def build(target: Path) -> None:
+        def build(target: Path) -> dict[str, str]:
             model_package.build(
                 target, adapter=unpacked.folder, base_model=base.description, metadata=tags
             )
+            return file_tags(target)
 
         self.confirm()
         version = registry.ensure_version(
             name, artifact.source, tags=tags, build=build, guard=self.guard
         )
-        registry.check_tags(name, version, tags)
-        return name, version
+        files = recorded_files(registry.check_tags(name, version, tags))
+        return run_record.model_facts(
+            self.facts, version=version, source=artifact.source, files=files
+        )
 
     def _publish(self, registry: Registry, record: Record, entry: Stored | None) -> Registered:
         name, version = self.facts.execution.name("ModelName"), record.model.version
@@ -177,12 +189,18 @@ class Registration:
             registry.set_tag(name, version, key=run_record.LEDGER_TAG, value=entry.tag)
         self.guard()
         registry.set_alias(name, record.model.alias, version)
-        outputs = {
-            "model_version": str(version),
-            "model_uri": f"models:/{name}/{version}",
-            "record_uri": record_uri(self.folder),
-        }
-        return Registered(record.key, outputs)
+        return registered(record, self.folder)
+
+
+def registered(record: Record, folder: str) -> Registered:
+    """Return the outcome that the step is answered with, from the record alone."""
+    name, version = record.model.name, record.model.version
+    outputs = {
+        "model_version": str(version),
+        "model_uri": f"models:/{name}/{version}",
+        "record_uri": record_uri(folder),
+    }
+    return Registered(record.key, outputs)
 
 
 def record_uri(folder: str) -> str:

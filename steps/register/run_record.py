@@ -2,7 +2,8 @@
 
     record = compose(facts, Done(key=…, artifact=…, model=…, lineage=…, …))
 
-A record needs two manifests of version 2; `require_complete` refuses others before any effect.
+A record needs two manifests of version 2, and jobs that are described with every field that it
+repeats; `require_complete` and `require_described` refuse others before any effect.
 """
 
 from collections.abc import Mapping
@@ -26,8 +27,10 @@ from steps.governance.record import (
     RegisterFacts,
     TrainFacts,
 )
+from steps.register.delivery.answer_shape import shaped
 from steps.register.facts import Facts
 from steps.register.package.artifact import Artifact, Unpacked
+from steps.register.package.base_model import base_model_uri
 
 KEY_TAG = "key"
 RECORD_TAG = "record_sha256"
@@ -114,6 +117,17 @@ def require_complete(facts: Facts) -> None:
             )
 
 
+def require_described(facts: Facts) -> None:
+    """Check, before any effect, that both jobs are described with every field of a record.
+
+    Raises:
+        MalformedAnswer: a field is missing or of another type.
+    """
+    with shaped(f"describe the jobs of {facts.execution.arn}"):
+        _ = _prepare_facts(facts), _train_facts(facts), _execution_facts(facts)
+        _ = base_model_uri(facts.training_job)
+
+
 def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
     """Describe the archive and its files, sorted by path."""
     files = sorted(unpacked.files, key=lambda entry: entry.path)
@@ -126,11 +140,17 @@ def artifact_facts(artifact: Artifact, unpacked: Unpacked) -> ArtifactFacts:
     )
 
 
-def model_facts(facts: Facts, *, version: int, source: str) -> ModelFacts:
-    """Describe the model version and the alias that the parameters ask for."""
+def model_facts(
+    facts: Facts, *, version: int, source: str, files: dict[str, str] | None
+) -> ModelFacts:
+    """Describe the model version, its files, and the alias that the parameters ask for."""
     execution = facts.execution
     return ModelFacts(
-        name=str(execution.name("ModelName")), version=version, source=source, alias=execution.alias
+        name=str(execution.name("ModelName")),
+        version=version,
+        source=source,
+        alias=execution.alias,
+        files=files,
     )
 
 

@@ -33,8 +33,10 @@ class Services:
     signing: Signing
 
     @classmethod
-    def connected(cls, arguments: Arguments) -> Self:
-        """Connect to the workspace and to AWS.
+    def connected(
+        cls, arguments: Arguments, connecting_seconds: float = CONNECTING_SECONDS
+    ) -> Self:
+        """Connect to the workspace, which may take so long to answer, and to AWS.
 
         Raises:
             IdentityRefused: the secret is missing, or the workspace refuses it.
@@ -48,7 +50,7 @@ class Services:
             host=arguments.databricks_host,
             secret_id=arguments.databricks_secret_id,
             region=region,
-            policy=Policy(starting_seconds=CONNECTING_SECONDS),
+            policy=Policy(starting_seconds=connecting_seconds),
         )
         queue = Queue(arguments.queue_url, region, visibility_seconds=arguments.visibility_seconds)
         truth = Truth(region, pipeline_name=arguments.pipeline_name, queue_url=arguments.queue_url)
@@ -56,7 +58,9 @@ class Services:
             workspace=workspace,
             queue=queue,
             truth=truth,
-            facts=FactReader(region, evidence_uri=arguments.evidence_uri, truth=truth),
+            facts=FactReader(
+                region, evidence_uri=arguments.evidence_uri, truth=truth, limits=arguments.limits
+            ),
             answers=Answers(region, truth),
             evidence=Evidence(region),
             waiting=Waiting(region),

@@ -15,6 +15,7 @@ from steps.trace.facts import Facts
 from steps.trace.history import History
 
 Holders = dict[tuple[str, str], int]  # by model and alias, the version
+ByVersion = dict[tuple[str, int], list[str]]  # by model and version, its aliases
 _MOST_LOOKED_UP = 20  # models of one answer; each is a call of 50 ms and more
 
 
@@ -83,8 +84,9 @@ def as_recorded(history: History) -> Holders:
     return found
 
 
-def of_version(holders: Holders, model: str, version: int) -> list[str]:
-    """Return the aliases that point at a version."""
-    return sorted(
-        alias for (name, alias), number in holders.items() if (name, number) == (model, version)
-    )
+def by_version(holders: Holders) -> ByVersion:
+    """Return the aliases that point at each version."""
+    found: ByVersion = {}
+    for (model, alias), version in sorted(holders.items()):
+        found.setdefault((model, version), []).append(alias)
+    return found

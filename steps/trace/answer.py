@@ -6,9 +6,10 @@ document(answer)        # plain JSON values; every form of output has the same c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from steps.trace.aliases import Holders, of_version
+from steps.trace.aliases import ByVersion, Holders, by_version
 from steps.trace.history import Edge, History, split, table
 
 SCHEMA = "governed-finetune/trace-answer/1"
@@ -32,6 +33,16 @@ class Aliases:
     def knows_now(self, model: str) -> bool:
         """Whether the registry answered for this model."""
         return self.now is not None and any(name == model for name, _ in self.now)
+
+    def of(self, model: str, version: int) -> dict[str, list[str] | None]:
+        """Return the aliases of a version as of the evidence, and of now (None: not known)."""
+        recorded, now = self._by_version
+        known = now.get((model, version), []) if self.knows_now(model) else None
+        return {"aliases_recorded": recorded.get((model, version), []), "aliases_now": known}
+
+    @cached_property
+    def _by_version(self) -> tuple[ByVersion, ByVersion]:
+        return by_version(self.recorded), by_version(self.now or {})
 
 
 @dataclass(frozen=True)
@@ -58,14 +69,14 @@ class Answer:
 def composed(history: History, starts: set[str], question: Question, aliases: Aliases) -> Answer:
     """Return all that is upstream and downstream of some nodes, aliases included."""
     up, down = history.upstream(starts), history.downstream(starts)
+    above, below = up | starts, down | starts
     edges = [
         edge
         for (source, target), edge in history.edges.items()
-        if {source, target} <= up | starts or {source, target} <= down | starts
+        if (source in above and target in above) or (source in below and target in below)
     ]
-    pointing = _alias_edges(starts | down | up, aliases)
     # an alias is downstream of its version, unless the version itself is only a source
-    shown = [edge for edge in pointing if edge.source in starts | down]
+    shown = _alias_edges(below, aliases)
     down |= {edge.target for edge in shown}
     return Answer(
         question=question,
@@ -153,7 +164,6 @@ def _versions(history: History, nodes: set[str], aliases: Aliases) -> list[dict[
     for node in sorted(node for node in nodes if node.startswith("model:")):
         row = next(row for row in history.rows_of[node] if row.kind == "registered")
         model, version = row.facts["model"], row.facts["version"]
-        now = of_version(aliases.now or {}, model, version) if aliases.knows_now(model) else None
         found.append(
             {
                 "model": model,
@@ -161,8 +171,7 @@ def _versions(history: History, nodes: set[str], aliases: Aliases) -> list[dict[
                 "execution": row.execution,
                 "registered_at": row.facts["at"],
                 "alias_at_registration": row.facts["alias"],
-                "aliases_recorded": of_version(aliases.recorded, model, version),
-                "aliases_now": now,
+                **aliases.of(model, version),
                 "eval_loss": row.facts["eval_loss"],
                 "record": row.key,
                 "record_sha256": row.sha256,

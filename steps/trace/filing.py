@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from steps.governance.errors import UsageError
-from steps.trace.aliases import of_version
 from steps.trace.answer import Aliases
 from steps.trace.history import History, split, table
 from steps.trace.index.filings import Seen
@@ -55,7 +54,11 @@ def seen_by(history: History, seen: Sequence[Seen], aliases: Aliases) -> FilingF
         }
         for row, each in sorted(rows, key=lambda pair: pair[0].key)
     ]
-    named = [each | _aliases(each, aliases) for each in affected if "model" in each]
+    named = [
+        each | aliases.of(each["model"], each["model_version"])
+        for each in affected
+        if "model" in each
+    ]
     forget = {
         "retrain": [each for each in named if each["saw"] != "evaluation"],
         "evaluate_again": [each for each in named if each["saw"] == "evaluation"],
@@ -128,12 +131,3 @@ def _saw(seen: Seen | None) -> str:
 
 def _model(facts: dict[str, Any] | None) -> dict[str, Any]:
     return {"model": facts["model"], "model_version": facts["version"]} if facts else {}
-
-
-def _aliases(entry: dict[str, Any], aliases: Aliases) -> dict[str, Any]:
-    model, version = entry["model"], entry["model_version"]
-    now = of_version(aliases.now or {}, model, version) if aliases.knows_now(model) else None
-    return {
-        "aliases_recorded": of_version(aliases.recorded, model, version),
-        "aliases_now": now,
-    }

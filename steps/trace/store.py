@@ -8,13 +8,11 @@ Both calls are reads. botocore repeats them after a lost answer, a time-out, 429
 token, a missing right and a missing bucket end the call with one of our errors.
 """
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from steps.governance.errors import (
     AccessDenied,
@@ -23,16 +21,9 @@ from steps.governance.errors import (
     Unavailable,
     UsageError,
 )
-from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
 
 THREADS = 16  # of concurrent reads
-_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5},
-    connect_timeout=5,
-    read_timeout=30,
-    max_pool_connections=THREADS,
-)
 _DENIED = {"AccessDenied", "403"}
 _ABSENT = {"NoSuchBucket", "404"}
 
@@ -61,9 +52,21 @@ class BucketStore:
     """The evidence bucket, with the caller's AWS identity."""
 
     def __init__(self, bucket: str, region: str) -> None:
+        # A folder needs neither; the SDK takes half a second to import.
+        import boto3
+        from botocore.config import Config
+
+        from steps.governance.evidence import Evidence
+
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 5},
+            connect_timeout=5,
+            read_timeout=30,
+            max_pool_connections=THREADS,
+        )
         self.root = f"s3://{bucket}"
         self._bucket = bucket
-        self._s3 = boto3.client("s3", region_name=region, config=_CONFIG)
+        self._s3 = boto3.client("s3", region_name=region, config=config)
         self._evidence = Evidence(region)
 
     def listed(self, prefix: str) -> dict[str, Stored]:
@@ -74,6 +77,8 @@ class BucketStore:
             NotFound: the bucket does not exist.
             Unavailable: S3 gave no answer.
         """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         found: dict[str, Stored] = {}
         pages = self._s3.get_paginator("list_objects_v2")
         try:
@@ -94,16 +99,19 @@ class FolderStore:
 
     def __init__(self, folder: Path) -> None:
         self.root = str(folder.resolve())
-        self._folder = folder.resolve()
 
     def listed(self, prefix: str) -> dict[str, Stored]:
         """Return every file below a prefix. A file's tag is its time and size."""
         found: dict[str, Stored] = {}
-        for path in (self._folder / prefix).rglob("*"):
-            if path.is_file():
-                seen = path.stat()
-                key = path.relative_to(self._folder).as_posix()
-                found[key] = Stored(f"{seen.st_mtime_ns}-{seen.st_size}", seen.st_size)
+        for folder, _, names in os.walk(f"{self.root}/{prefix}"):
+            for path in (os.path.join(folder, name) for name in names):
+                try:
+                    seen = os.stat(path)
+                except FileNotFoundError:  # removed since, or a link to nothing
+                    continue
+                if stat.S_ISREG(seen.st_mode):
+                    key = path[len(self.root) + 1 :]
+                    found[key] = Stored(f"{seen.st_mtime_ns}-{seen.st_size}", seen.st_size)
         return found
 
     def read(self, key: str) -> bytes:
@@ -114,7 +122,8 @@ class FolderStore:
             AccessDenied: it may not be read.
         """
         try:
-            return (self._folder / key).read_bytes()
+            with open(f"{self.root}/{key}", "rb") as file:
+                return file.read()
         except FileNotFoundError:
             raise NotFound(f"nothing there: read {self.root}/{key}") from None
         except OSError as error:
@@ -148,6 +157,8 @@ def open_store(evidence: str, *, region: str) -> Store:
 
 
 def _translated(error: Any, doing: str) -> GovernanceError:
+    from botocore.exceptions import ClientError
+
     if not isinstance(error, ClientError):
         return Unavailable(
             f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,17 +186,18 @@ def _publish(job: _Job, origin: Origin, tuned: Tuned) -> Trained | None:
 
     Returns:
         The manifest in the job's leader, None in the other processes. Those only take part in
-        gathering the adapters.
+        gathering and loading the adapters.
     """
-    from steps.train.export import kept_publication, merged_model, model_folder
+    from steps.train.export import final_answer, kept_publication, merged_model, model_folder
     from steps.train.model import lora
 
     arguments, paths = job.arguments, job.paths
     with model_folder.staged(paths.model) as folder:
         lora.save_adapters(tuned.model, folder)
+        model_folder.copy_tokenizer(paths.base_model, folder)
+        origin = replace(origin, answer=final_answer.reproduce(tuned, folder))
         if not job.me.is_leader:
             return None
-        model_folder.copy_tokenizer(paths.base_model, folder)
         exported = merged_model.exported(paths, folder, probe=tuned.probe, stop=job.own_stop)
         with exported as export:
             files = export.files if export else None

@@ -42,6 +42,35 @@ def test_a_loss_above_the_bound_is_rejected_with_both_numbers(environment: Envir
     assert versions(environment) == before
 
 
+def test_the_gate_cannot_be_lifted_by_parameters(environment: Environment) -> None:
+    """By `run`, by the API with an alias, and by the API with a bound: nothing is started."""
+    before = versions(environment)
+    lifted = ("--set", "MaxEvalLoss=1e8", "--set", "ModelAlias=champion")
+    refused = environment.command("pipeline.run", *lifted)
+    assert refused.returncode == 2
+    assert "expected at most 10 (limits.max_eval_loss), got 100000000.0" in refused.stderr
+    assert "only an approval moves another alias" in refused.stderr
+    sagemaker = environment.client("sagemaker")
+    start = {"PipelineName": "governed-finetune-local"}
+    alias = [{"Name": "ModelAlias", "Value": "champion"}]
+    with pytest.raises(ClientError, match="ModelAlias: expected one of challenger"):
+        sagemaker.start_pipeline_execution(**start, PipelineParameters=alias)
+    for bound in ("1e300", "nan"):
+        parameters = [{"Name": "MaxEvalLoss", "Value": bound}]
+        answer = sagemaker.start_pipeline_execution(**start, PipelineParameters=parameters)
+        arn = {"PipelineExecutionArn": answer["PipelineExecutionArn"]}
+        wait_for(lambda arn=arn: _status(sagemaker, arn) == "Failed")
+        steps = sagemaker.list_pipeline_execution_steps(**arn)["PipelineExecutionSteps"]
+        assert {step["StepName"] for step in steps} == {"Limits", "BeyondLimits"}
+        with pytest.raises(ClientError, match="Fail step"):
+            sagemaker.retry_pipeline_execution(**arn, ClientRequestToken="again" * 8)
+    assert versions(environment) == before
+
+
+def _status(sagemaker: Any, arn: dict[str, str]) -> str:
+    return str(sagemaker.describe_pipeline_execution(**arn)["PipelineExecutionStatus"])
+
+
 @contextmanager
 def revoked(
     environment: Environment, principal: str, schema: str, privilege: str
@@ -81,7 +110,8 @@ def test_a_model_in_a_missing_schema_is_refused_before_training(
     assert code == 1
     assert "schema edgar.modles of the model does not exist" in outcome["failure"]
     assert {step["name"]: step["status"] for step in outcome["steps"]} == {
-        "Prepare": "Failed", "Train": "Waiting", "Gate": "Waiting", "Register": "Waiting"
+        "Limits": "Succeeded", "Prepare": "Failed", "Train": "Waiting", "Gate": "Waiting",
+        "Register": "Waiting",
     }  # fmt: skip
     assert commits(environment) == before
 

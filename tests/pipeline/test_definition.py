@@ -14,6 +14,8 @@ import yaml
 
 from pipeline import config, layout
 from pipeline.deployment.validation import every_step
+from pipeline.local.aws.pipelines import definition as engine
+from pipeline.local.aws.pipelines import expressions
 from scripts import golden
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +151,9 @@ def test_no_telemetry_is_sent(configured: config.Config, monkeypatch: pytest.Mon
 def test_the_steps_and_their_order(tree: dict[str, Any]) -> None:
     names = [(found["Name"], found["Type"]) for found in every_step(tree["Steps"])]
     assert names == [
+        ("Limits", "Condition"),
         ("Prepare", "EMRServerless"),
+        ("BeyondLimits", "Fail"),
         ("Train", "Training"),
         ("Gate", "Condition"),
         ("Register", "Callback"),
@@ -233,7 +237,8 @@ def test_spot_and_its_maximum_wait_are_set_together(environment: str, spot: bool
 
 
 def test_the_gate_compares_the_reported_loss_with_the_parameter(tree: dict[str, Any]) -> None:
-    [condition] = step(tree, "Gate")["Arguments"]["Conditions"]
+    condition, ceiling = step(tree, "Gate")["Arguments"]["Conditions"]
+    assert ceiling == condition | {"RightValue": 10.0}  # for who starts without the first check
     assert condition == {
         "Type": "LessThanOrEqualTo",
         "LeftValue": {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"},
@@ -242,6 +247,48 @@ def test_the_gate_compares_the_reported_loss_with_the_parameter(tree: dict[str, 
     words = step(tree, "Rejected")["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
     assert condition["LeftValue"] in words
     assert condition["RightValue"] in words
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [
+        *((text, True) for text in ("10", "1e1", "7.5", "1e-300")),
+        *((text, False) for text in ("10.000001", "1e300", "inf", "-inf", "nan", "0", "-1")),
+    ],
+)
+def test_no_bound_of_the_gate_is_beyond_its_ceiling(
+    compiled: str, tree: dict[str, Any], given: str, passes: bool
+) -> None:
+    """As the embedded SageMaker reads the parameter and evaluates the first check."""
+    values = engine.parse(compiled).values({"MaxEvalLoss": given})
+    conditions = step(tree, "Limits")["Arguments"]["Conditions"]
+    assert expressions.all_hold(conditions, expressions.Scope(values)) is passes
+
+
+def test_prepare_is_inside_the_first_check_and_nothing_runs_beside_it(compiled: str) -> None:
+    steps = engine.parse(compiled).steps
+    assert steps["Prepare"].branch == ("Limits", True)
+    assert steps["BeyondLimits"].branch == ("Limits", False)
+    assert [name for name, found in steps.items() if not found.requires] == ["Limits"]
+    assert steps["Train"].requires == {"Prepare"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("ModelAlias", alias)
+            for alias in ("champion", "Challenger", "challenger ", "", "CHALLENGER")
+        ),
+        *(("TrainInstanceType", kind) for kind in ("ml.m5.large", "ml.p6.48xlarge", "")),
+        ("MaxEvalLoss", "high"),
+    ],
+)
+def test_a_start_with_another_alias_or_instance_is_refused_by_sagemaker(
+    compiled: str, name: str, value: str
+) -> None:
+    with pytest.raises(engine.DefinitionError, match=f"pipeline parameter {name}"):
+        engine.parse(compiled).values({name: value})
 
 
 def test_registers_message_has_no_arguments(

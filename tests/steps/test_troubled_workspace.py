@@ -34,7 +34,7 @@ from steps.register.signing.signing import Signing
 from steps.train.data import verified_table
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.prepare import prepare_fakes
-from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support import ceilings, executions, register_environment
 from tests.steps.register.support.register_environment import RegisterEnvironment
 from tests.steps.train.support import curated_table
 from tests.steps.troubled_proxy import Proxy, before, demands, losses, recorded
@@ -290,9 +290,12 @@ def register(execution: executions.Execution, workspace: Workspace) -> None:
     )
     evidence_uri = f"s3://{register_environment.EVIDENCE}/executions"
     Registration(
-        facts=FactReader(register_environment.REGION, evidence_uri=evidence_uri, truth=truth).read(
-            execution.arn
-        ),
+        facts=FactReader(
+            register_environment.REGION,
+            evidence_uri=evidence_uri,
+            truth=truth,
+            limits=ceilings.LIMITS,
+        ).read(execution.arn),
         folder=f"{evidence_uri}/{execution.id}/register",
         region=register_environment.REGION,
         guard=lambda: None,

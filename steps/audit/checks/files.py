@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from steps.audit.case import Case
-from steps.audit.checks import model_signature
 from steps.audit.checks.documents import UNRECORDED
 from steps.audit.context import HASHERS
 from steps.audit.findings import Comparison, Differs, Gone, Note
@@ -20,10 +19,6 @@ from steps.governance.manifest import Mirror, TableVersion
 from steps.governance.names import execution_id
 
 _MISSING = Digest("missing", 0)
-# What mlflow writes next to the adapter; none of it is weights.
-_PACKAGE = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "serving.py"}
-_ADAPTER, _BASE_MODEL = "artifacts/adapter/", "artifacts/base_model.json"
-_SIGNATURE = "artifacts/model.sig"
 
 
 def archive_digest(case: Case) -> Comparison:
@@ -55,28 +50,10 @@ def archive_members(case: Case) -> Comparison:
     return Comparison(where, pairs, summary=f"{len(recorded)} files")
 
 
-def version_files(case: Case) -> Comparison:
-    """The model version's folder holds the recorded adapter, byte for byte, and no other file."""
-    model, registry = case.record.model, case.context.services.registry
-    store, location = registry.version_store(model.name, model.version), case.version.location
-    recorded = {f"{_ADAPTER}{each.path}": each.sha256 for each in case.record.artifact.files}
-    if not case.first_version:
-        recorded[_SIGNATURE] = canonical.sha256(case.read(model_signature.NAME))
-    stored = store.keys(location)
-    names = sorted(recorded.keys() | {name for name in stored if name.startswith(_ADAPTER)})
-    found = _digests(case, store, {name: f"{location}/{name}" for name in names})
-    pairs: list[tuple[str, object, object]] = [
-        (name, recorded.get(name), found[name].sha256) for name in names
-    ]
-    extra = sorted(stored.keys() - _PACKAGE - {_BASE_MODEL} - set(names))
-    pairs.append(("other files", [], extra))
-    return Comparison(location, pairs, summary=f"{len(recorded)} files")
-
-
 def base_model_mirror(case: Case) -> Comparison:
     """`mirror.json` of the base model has the recorded digest."""
     uri = f"{_base_uri(case)}/mirror.json"
-    content = case.context.services.store.read(uri)
+    content = _read(case, uri)
     recorded = case.record.base_model
     pairs: list[tuple[str, object, object]] = [
         ("sha256", recorded.mirror_sha256, canonical.sha256(content))
@@ -93,7 +70,7 @@ def base_model_mirror(case: Case) -> Comparison:
 def base_model_files(case: Case) -> Comparison:
     """Each file of the base model has the digest that `mirror.json` has."""
     base, store = _base_uri(case), case.context.services.store
-    mirror = _mirror(store.read(f"{base}/mirror.json"), f"{base}/mirror.json")
+    mirror = _mirror(_read(case, f"{base}/mirror.json"), f"{base}/mirror.json")
     return _files(case, store, base, mirror.files)
 
 
@@ -175,7 +152,7 @@ def _same_files(case: Case, table: TableVersion, recorded: Sequence[FileEntry]) 
 
 
 def _files(case: Case, store: Store, root: str, recorded: Sequence[FileEntry]) -> Comparison:
-    found = _digests(case, store, {each.path: f"{root}/{unquote(each.path)}" for each in recorded})
+    found = digests(case, store, {each.path: f"{root}/{unquote(each.path)}" for each in recorded})
     pairs = [
         (
             each.path,
@@ -187,10 +164,12 @@ def _files(case: Case, store: Store, root: str, recorded: Sequence[FileEntry]) -
     return Comparison(root, pairs, summary=f"{len(recorded)} files")
 
 
-def _digests(case: Case, store: Store, uris: Mapping[str, str]) -> dict[str, Digest]:
+def digests(case: Case, store: Store, uris: Mapping[str, str]) -> dict[str, Digest]:
+    """Return the digest of each URI's object by its name; a missing one is `missing`."""
+
     def one(uri: str) -> Digest:
         try:
-            return digest(store.chunks(uri))
+            return case.context.once("digest", uri, lambda: digest(store.chunks(uri)))
         except NotFound:
             return _MISSING
 
@@ -206,6 +185,10 @@ def _archive(case: Case) -> Archive:
             {each.path: each.size for each in artifact.files},
         )
     return case.archive
+
+
+def _read(case: Case, uri: str) -> bytes:
+    return case.context.once("read", uri, lambda: case.context.services.store.read(uri))
 
 
 def _base_uri(case: Case) -> str:

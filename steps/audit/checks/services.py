@@ -137,6 +137,10 @@ def version_tags(case: Case) -> Comparison | Note:
         "curated_version": str(record.curated.version),
         "record_sha256": canonical.sha256(case.content),
         **{f"fp8_{name}": value for name, value in record.fp8.model_dump().items()},
+        **{
+            f"file_{number}": f"{sha256}  {path}"
+            for number, (path, sha256) in enumerate(sorted((record.model.files or {}).items()), 1)
+        },
     }
     return Comparison(
         where,

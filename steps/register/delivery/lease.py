@@ -12,6 +12,7 @@ docs/decisions/005-lease-in-the-evidence-bucket.md explains why this is not a Dy
 """
 
 import json
+import logging
 import math
 import time
 import uuid
@@ -27,6 +28,8 @@ from steps.governance.document import Part, validated
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.files import split_s3_uri
 from steps.governance.whole_objects import TooLarge, read_whole
+
+log = logging.getLogger(__name__)
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _MAX_BYTES = 1000  # of an entry
@@ -50,6 +53,11 @@ class _Holder(Part):
     owner: str
 
 
+def new_owner() -> str:
+    """Return a name that no other holder of a lease has."""
+    return uuid.uuid4().hex
+
+
 @dataclass(frozen=True)
 class _Entry:
     number: int
@@ -59,12 +67,15 @@ class _Entry:
 
 
 class Lease:
-    """The right to act for one execution: a context that releases the lease when it is left."""
+    """The right to act for one execution: a context that releases the lease when it is left.
 
-    def __init__(self, region: str, *, folder: str, seconds: int) -> None:
+    `owner` may take a lease again that it could not release; by default each lease has another one.
+    """
+
+    def __init__(self, region: str, *, folder: str, seconds: int, owner: str | None = None) -> None:
         self._s3 = aws.client("s3", region)
         self._folder, self._seconds = folder, seconds
-        self._owner = uuid.uuid4().hex
+        self._owner = owner or new_owner()
         self._number, self._until = 0, 0.0
 
     def __enter__(self) -> Self:
@@ -87,9 +98,18 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Release the lease unless it ran out. If that fails, the next worker waits for its end."""
+        """Release the lease unless it ran out.
+
+        If that fails, the next worker waits for its end. What the attempt did, or its own error, is
+        not changed by it.
+        """
         if time.monotonic() < self._until:
-            self._append(self._number + 1, held=False)
+            try:
+                self._append(self._number + 1, held=False)
+            except GovernanceError as failure:
+                log.warning(
+                    "the lease was not released, and ends after %d s: %s", self._seconds, failure
+                )
 
     def renew(self) -> None:
         """Hold the lease for another `seconds`.

@@ -9,27 +9,29 @@ not answered, since the sender is unknown. All calls are reads.
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from steps.governance import aws
 from steps.governance.errors import NotFound, UsageError
 from steps.governance.names import execution_id
+from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.message import Message, MessageRefused
 
 
 class State(Enum):
     """The state of the callback step.
 
-    OPEN waits for the registration. STOPPING waits for the answer that the stop is done. SUCCEEDED
-    and FAILED steps were answered and wait for nothing.
+    OPEN waits for the registration. STOPPING waits for the answer that the stop is done. The others
+    were answered and wait for nothing; a STOPPED one with Success or with Failure.
     """
 
     OPEN = "open"
     STOPPING = "stopping"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Callback:
     def execution_id(self) -> str:
         """The execution's 12 characters: the name of its folder in the evidence bucket."""
         return execution_id(self.execution_arn)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the step was answered."""
+        return self.state not in (State.OPEN, State.STOPPING)
 
 
 class Truth:
@@ -73,26 +80,40 @@ class Truth:
             raise _mismatch(
                 "no such execution", "an execution SageMaker knows", message.execution_arn
             ) from error
-        callback = self._callback(message, status, steps)
+        with shaped(f"list the steps of {message.execution_arn}"):
+            callback = self._callback(message, status, steps)
         if message.stopping and callback.state is State.OPEN:
             raise _mismatch("a stop that SageMaker does not know of", "status Stopping", status)
         return callback
 
+    def now(self, callback: Callback) -> Callback:
+        """Return the step of a confirmed message as SageMaker lists it now."""
+        arn = callback.execution_arn
+        status, steps = self.execution_status(arn), self.steps(arn)
+        with shaped(f"list the steps of {arn}"):
+            found = _callback_step(steps)
+            return replace(
+                callback,
+                state=_state(status, found["StepStatus"]),
+                outputs=_outputs(found["Metadata"]["Callback"]),
+            )
+
     def execution_status(self, execution_arn: str) -> str:
         """Return `Executing`, `Stopping`, `Succeeded`, …"""
-        with aws.translated(f"describe execution {execution_arn}"):
+        doing = f"describe execution {execution_arn}"
+        with shaped(doing), aws.translated(doing):
             answer = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
-        if _pipeline_name(answer["PipelineArn"] + "/") != self._pipeline.casefold():
+            arn, status = answer["PipelineArn"], answer["PipelineExecutionStatus"]
+        if _pipeline_name(arn + "/") != self._pipeline.casefold():
             raise _mismatch(
-                "another pipeline's execution",
-                f"an execution of {self._pipeline}",
-                answer["PipelineArn"],
+                "another pipeline's execution", f"an execution of {self._pipeline}", arn
             )
-        return str(answer["PipelineExecutionStatus"])
+        return str(status)
 
     def steps(self, execution_arn: str) -> list[dict[str, Any]]:
         """Return the execution's steps with their metadata."""
-        with aws.translated(f"list the steps of {execution_arn}"):
+        doing = f"list the steps of {execution_arn}"
+        with shaped(doing), aws.translated(doing):
             pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
                 PipelineExecutionArn=execution_arn
             )
@@ -101,10 +122,8 @@ class Truth:
     def _callback(
         self, message: Message, execution_status: str, steps: list[dict[str, Any]]
     ) -> Callback:
-        found = [step for step in steps if "Callback" in step.get("Metadata", {})]
-        if len(found) != 1:
-            raise _mismatch("no single callback step", "one callback step", f"{len(found)} of them")
-        metadata = found[0]["Metadata"]["Callback"]
+        found = _callback_step(steps)
+        metadata = found["Metadata"]["Callback"]
         if not hmac.compare_digest(str(metadata.get("CallbackToken", "")), message.token):
             raise _mismatch(
                 "another token",
@@ -114,20 +133,32 @@ class Truth:
         if metadata.get("SqsQueueUrl") != self._queue_url:
             got = str(metadata.get("SqsQueueUrl"))
             raise _mismatch("another queue's callback", self._queue_url, got)
-        outputs = {entry["Name"]: entry["Value"] for entry in metadata.get("OutputParameters", [])}
         return Callback(
             message.execution_arn,
             message.token,
-            _state(execution_status, found[0]["StepStatus"]),
-            outputs,
+            _state(execution_status, found["StepStatus"]),
+            _outputs(metadata),
         )
+
+
+def _callback_step(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    found = [step for step in steps if "Callback" in step.get("Metadata", {})]
+    if len(found) != 1:
+        raise _mismatch("no single callback step", "one callback step", f"{len(found)} of them")
+    return found[0]
+
+
+def _outputs(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {entry["Name"]: entry["Value"] for entry in metadata.get("OutputParameters", [])}
 
 
 def _state(execution_status: str, step_status: str) -> State:
     if step_status == "Succeeded":
         return State.SUCCEEDED
-    if step_status in ("Failed", "Stopped"):
+    if step_status == "Failed":
         return State.FAILED
+    if step_status == "Stopped":
+        return State.STOPPED
     return State.STOPPING if "Stopping" in (execution_status, step_status) else State.OPEN
 
 

@@ -34,12 +34,13 @@ class StopWatch:
 
     Args:
         stopping: returns whether the execution is being stopped; called until it is.
-        answer: answers the step; called at most once, and only if the attempt does not end in time.
+        answer: answers the step and returns True, or returns False to be asked again; called only
+            if the attempt does not end in time, and not again after it answered.
         known: whether the stop is known already.
     """
 
     def __init__(
-        self, stopping: Callable[[], bool], answer: Callable[[], None], *, known: bool = False
+        self, stopping: Callable[[], bool], answer: Callable[[], bool], *, known: bool = False
     ) -> None:
         self._stopping, self._answer = stopping, answer
         self._noticed_at = time.monotonic() if known else None
@@ -88,6 +89,9 @@ class StopWatch:
         if self._noticed_at is None:
             if self._stopping():
                 self._noticed_at = time.monotonic()
-        elif not self.answered.is_set() and time.monotonic() >= self._noticed_at + ANSWER_SECONDS:
-            self._answer()
+        elif (
+            not self.answered.is_set()
+            and time.monotonic() >= self._noticed_at + ANSWER_SECONDS
+            and self._answer()
+        ):
             self.answered.set()

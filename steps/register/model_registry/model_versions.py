@@ -9,6 +9,7 @@ answer:
 create model           search before it is sent again; if the model exists by then, that is success
 delete version         search before it is sent again; if the version is gone, that is success
 set tag, set alias     read back before it is sent again
+remove an alias        changes nothing, and is not sent again
 
 Creating a version takes several requests and an upload:
 `steps.register.model_registry.registry` does it.
@@ -20,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steps.governance.errors import Conflict, NotFound
+from steps.governance.errors import Conflict, InvalidRequest, NotFound
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.refusals import malformed
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 READY, PENDING = "READY", "PENDING_REGISTRATION"
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_NO_ALIAS = "register-asks-whether-it-may-set-aliases"  # no model has it
 _PAGE = 100  # versions per search; a server need not accept mlflow's default of 10,000
 
 
@@ -108,6 +110,20 @@ class ModelVersions:
             present=lambda: self.has_alias(name, alias, version),
             doing=f"set alias {alias} of {name} (only the model's owner may)",
         )
+
+    def require_alias_right(self, name: UcName) -> None:
+        """Ask whether this principal may set the model's aliases, before a version is made.
+
+        It removes an alias that no model has: who may not set aliases is refused that too, and
+        nothing changes. If the registry looks for the alias first [unverified on AWS], this finds
+        nothing out, and the refusal comes with `set_alias`. A missing model is not a refusal.
+
+        Raises:
+            AccessDenied: the model belongs to somebody else, or this principal may not use it.
+        """
+        doing = f"change the aliases of {name} (only the model's owner may)"
+        with suppress(NotFound, InvalidRequest), translated(self.principal, doing):
+            self._client.delete_registered_model_alias(str(name), _NO_ALIAS)
 
     def has_alias(self, name: UcName, alias: str, version: int) -> bool:
         """Whether `alias` points at the version."""

@@ -53,7 +53,7 @@ class Registry(ModelVersions):
         source: str,
         *,
         tags: Mapping[str, str],
-        build: Callable[[Path], None],
+        build: Callable[[Path], Mapping[str, str]],
         guard: Callable[[], None],
     ) -> int:
         """Return the number of the one READY version made from `source`.
@@ -62,7 +62,8 @@ class Registry(ModelVersions):
             name: the registered model; it is created if it does not exist.
             source: identifies the content.
             tags: given to the version as it is created.
-            build: writes the mlflow model into a folder that does not exist yet.
+            build: writes the mlflow model into a folder that does not exist yet, and returns
+                further tags, which name its files.
             guard: called before each effect; raises if the worker must not act any more.
 
         Raises:
@@ -128,8 +129,12 @@ class Registry(ModelVersions):
                     found.status,
                 )
 
-    def check_tags(self, name: UcName, version: int, expected: Mapping[str, str]) -> None:
-        """Compare a version's tags with the expected ones, which only this registration gives.
+    def check_tags(
+        self, name: UcName, version: int, expected: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return a version's tags, if the expected ones are among them.
+
+        Only this registration gives those.
 
         Raises:
             Conflict: another process made or changed this version.
@@ -143,6 +148,7 @@ class Registry(ModelVersions):
                 got=str({key: got.get(key) for key in differing})[:300],
                 do="find out who changed it; delete the version and send the message again",
             )
+        return got
 
     def _create(
         self,
@@ -150,7 +156,7 @@ class Registry(ModelVersions):
         source: str,
         *,
         tags: Mapping[str, str],
-        build: Callable[[Path], None],
+        build: Callable[[Path], Mapping[str, str]],
         guard: Callable[[], None],
     ) -> GovernanceError | None:
         """Create a version, upload its files, finalize it.
@@ -160,7 +166,7 @@ class Registry(ModelVersions):
         """
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
-            build(folder)
+            given = {**tags, **build(folder)}
             guard()
             try:
                 with translated(self.principal, f"create a version of {name}"):
@@ -169,7 +175,7 @@ class Registry(ModelVersions):
                     made = self._client._create_model_version(
                         name=str(name),
                         source=source,
-                        tags=dict(tags),
+                        tags=given,
                         local_model_path=str(folder),
                         await_creation_for=0,
                     )

@@ -80,7 +80,7 @@ def read(store: Store, training_job: Mapping[str, Any], trained_on: BaseModelFil
         NotFound: the mirror or the configuration does not exist.
         IntegrityError: the mirror or the configuration is not the one of the training.
     """
-    uri = _uri(training_job)
+    uri = base_model_uri(training_job)
     mirror = _mirror(
         store.read(f"{uri}/mirror.json", limit=MAX_MIRROR_BYTES), uri=uri, trained_on=trained_on
     )
@@ -104,7 +104,7 @@ def read(store: Store, training_job: Mapping[str, Any], trained_on: BaseModelFil
     )
 
 
-def _uri(training_job: Mapping[str, Any]) -> str:
+def base_model_uri(training_job: Mapping[str, Any]) -> str:
     """Return the URI of the base model's files: the training job's one input channel."""
     channels = {entry["ChannelName"]: entry for entry in training_job["InputDataConfig"]}
     return str(channels["model"]["DataSource"]["S3DataSource"]["S3Uri"]).rstrip("/")

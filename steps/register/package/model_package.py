@@ -12,8 +12,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from steps.governance.files import sha256_of
 from steps.register.model_registry.mlflow_session import import_mlflow
 
+SUMS = "SHA256SUMS"  # the name that serving.py reads
 SERVING = Path(__file__).with_name("serving.py")
 # What the model needs where it is loaded: the versions that trained it
 # (containers/train/requirements.in).
@@ -67,3 +69,11 @@ def build(
             pip_requirements=REQUIREMENTS,
             metadata=metadata,
         )
+    _write_sums(folder)
+
+
+def _write_sums(folder: Path) -> None:
+    """List the sha256 of every file of the version, as `sha256sum` does; serving compares them."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")

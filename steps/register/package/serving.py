@@ -17,13 +17,21 @@ fetched from S3 with the caller's AWS credentials, compared with their sha256, a
 ($GOVERNED_FINETUNE_CACHE, else ~/.cache/governed-finetune). FP8 weights are decoded to bfloat16.
 Decoding is greedy, so equal prompts give equal completions on equal hardware.
 
+Before anything else, every file of the version is compared with `SHA256SUMS`, which Register wrote
+into it, and the adapter's files with the statement in `model.sig`. A version that differs is not
+loaded. Whoever can rewrite the bucket could rewrite both, so with $GOVERNED_FINETUNE_PUBLIC_KEY
+(base64 of the DER, as in conf) the statement's signature by Register's key is verified too. The
+record itself is not read: that is the auditor's work.
+
 Nothing of this repository is imported: the file must work where only its requirements are
 installed.
 """
 
+import base64
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from numbers import Integral
@@ -37,6 +45,9 @@ import pandas
 from mlflow.exceptions import MlflowException
 
 MAX_NEW_TOKENS = 128  # the default of predict's parameter of that name
+SUMS = "SHA256SUMS"  # in the version's folder, as `sha256sum -c` reads it
+_PUBLIC_KEY = "GOVERNED_FINETUNE_PUBLIC_KEY"
+_SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,255})")
 _NAMED_FAULTS = 100  # rows that one error describes; it counts the others
 _CONTROL = ("<s>", "</s>", "<pad>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]")
 # the class of mlflow's own refusals, which a scoring server answers with 400
@@ -50,8 +61,13 @@ class MinistralWithAdapter(mlflow.pyfunc.PythonModel):  # type: ignore[misc, nam
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
-        """Fetch and verify the base model, and put the adapter on top."""
+        """Verify the version, fetch and verify the base model, and put the adapter on top.
+
+        Raises:
+            ValueError: the version or the base model is not as it was registered.
+        """
         adapter = Path(context.artifacts["adapter"])
+        verify_version(adapter.parents[1], adapter, signature=Path(context.artifacts["signature"]))
         base = fetch_base_model(json.loads(Path(context.artifacts["base_model"]).read_bytes()))
         self._model = load_model(base, adapter)
         self._positions = int(self._model.config.get_text_config().max_position_embeddings)
@@ -240,6 +256,98 @@ def load_model(base: Path, adapter: Path) -> Any:
             what = "the adapter does not fit the base model"
             raise ValueError(f"{what}: its tensors are not those of its LoRA layers")
     return tuned
+
+
+def verify_version(version: Path, adapter: Path, *, signature: Path) -> None:
+    """Compare every file of a version with its digests, and the adapter with its signature.
+
+    Files that mlflow adds to the folder as it loads it are not listed, and only in `artifacts` is
+    such a file a fault.
+
+    Raises:
+        ValueError: a file was changed, removed or added; the message names each.
+    """
+    listed = _listed(version / SUMS)
+    faults = [
+        f"{name} {'was changed' if path.is_file() else 'is missing'}"
+        for name in sorted(listed)
+        if not (path := version / name).is_file() or _sha256(path) != listed[name]
+    ]
+    present = (path for path in (version / "artifacts").rglob("*") if not path.is_dir())
+    names = {path.relative_to(version).as_posix() for path in present}
+    faults += [f"{name} was added" for name in sorted(names - listed.keys())]
+    folder = f"{adapter.relative_to(version).as_posix()}/"
+    own = {
+        name.removeprefix(folder): digest
+        for name, digest in listed.items()
+        if name.startswith(folder)
+    }
+    signed = {} if faults else _signed(signature)
+    if not faults and own != signed:
+        differing = sorted(n for n in own.keys() | signed if own.get(n) != signed.get(n))
+        faults = [f"{name} is not the one in {signature.name}" for name in differing]
+    if faults:
+        raise _changed("; ".join(faults[:_NAMED_FAULTS]))
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """Return the sha256 of each file by its path in the version."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise _changed(f"{SUMS} cannot be read") from None
+    found = [_SUM.fullmatch(line) for line in lines]
+    listed = {line[2]: line[1] for line in found if line}
+    climbs = any({"", ".", ".."} & set(name.split("/")) for name in listed)
+    if len(listed) != len(lines) or not lines or climbs:
+        raise _changed(f"{SUMS} was changed")
+    return listed
+
+
+def _signed(path: Path) -> dict[str, str]:
+    """Return the sha256 of each of the adapter's files from the statement in `model.sig`."""
+    try:
+        envelope = json.loads(path.read_bytes())["dsseEnvelope"]
+        kind, payload = envelope["payloadType"], base64.b64decode(envelope["payload"])
+        resources = json.loads(payload)["predicate"]["resources"]
+        signed = {str(entry["name"]): str(entry["digest"]) for entry in resources}
+        signatures = [base64.b64decode(entry["sig"]) for entry in envelope["signatures"]]
+    except (ValueError, KeyError, TypeError):
+        raise _changed(f"{path.name} is not a signature of the adapter") from None
+    if key := os.environ.get(_PUBLIC_KEY):
+        covered = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
+        _verify_signature(key, covered, signatures)
+    return signed
+
+
+def _verify_signature(key: str, covered: bytes, signatures: list[bytes]) -> None:
+    """Check that one of the signatures over DSSE's bytes is by the pinned P-256 key."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        public = load_der_public_key(base64.b64decode(key, validate=True))
+    except ValueError:
+        public = None
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        fault = f"{_PUBLIC_KEY}: expected base64 of the DER of a P-256 public key"
+        raise ValueError(fault)  # noqa: TRY004 - the value is at fault
+    for signature in signatures:
+        try:
+            public.verify(signature, covered, ec.ECDSA(SHA256()))
+        except InvalidSignature:
+            continue
+        return
+    raise _changed(f"model.sig is not signed by the key in {_PUBLIC_KEY}")
+
+
+def _changed(what: str) -> ValueError:
+    return ValueError(
+        f"this model version is not loaded, since it is not as it was registered: {what}. "
+        "Do not use it; find out who changed it (python -m steps.audit), and register it again."
+    )
 
 
 def fetch_base_model(description: dict[str, Any]) -> Path:

@@ -1,8 +1,10 @@
 """The public summary of training content (EU AI Act, Art. 53(1)(d)): what the record knows of it.
 
-The headings are those of the Commission's template (C(2025) 8311 final, 5 December 2025, annex). A
-field that the record does not have reads "not known from the record": who publishes the summary
-has to fill it. It covers the fine-tuning data only; the base model has its own provider's summary.
+The headings and field names are those of the Commission's template (24 July 2025; C(2025) 8311
+final, annex), as summaries that providers have published repeat them [unverified: not compared with
+the Official Journal]. A field that the record does not have reads "not known from the record": who
+publishes the summary has to fill it. It covers the fine-tuning data only; the base model has its
+own provider's summary.
 """
 
 import re
@@ -11,6 +13,7 @@ from steps.trace.record_evidence import RecordEvidence
 
 UNKNOWN = "not known from the record"
 _SMALL, _LARGE = 10**9, 10**13  # tokens: the template's limits of its three sizes of text
+_TITLE = "Public Summary of Training Content for general-purpose AI models"
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|])")
 
 Field = tuple[str, str | None]
@@ -20,14 +23,17 @@ def project(evidence: RecordEvidence) -> bytes:
     """Return the summary as Markdown."""
     sections = {
         "1. General information": {
-            "1.1 Provider identification": _provider(),
-            "1.2 Model identification": _model(evidence),
-            "1.3 Modalities, overall training data size and other characteristics": _size(evidence),
+            "1.1. Provider identification": _provider(),
+            "1.2. Model identification": _model(evidence),
+            "1.3. Modalities, overall training data size and other characteristics": _size(
+                evidence
+            ),
         },
         "2. List of data sources": _sources(evidence),
         "3. Data processing aspects": _processing(evidence),
     }
-    lines = ["# Public summary of training content", "", *_about(evidence)]
+    lines = [f"# {_TITLE}", "", *_about(evidence), ""]
+    lines += [f"- **{name}**: {UNKNOWN}" for name in ("Version of the Summary", "Last update")]
     for heading, parts in sections.items():
         lines += ["", f"## {heading}"]
         for title, fields in parts.items():
@@ -48,19 +54,22 @@ def _about(evidence: RecordEvidence) -> list[str]:
 
 
 def _provider() -> list[Field]:
-    return [("Provider name and contact details", None), ("Authorised representative", None)]
+    return [
+        ("Provider name and contact details", None),
+        ("Authorised representative name and contact details", None),
+    ]
 
 
 def _model(evidence: RecordEvidence) -> list[Field]:
     model, base = evidence.record.model, evidence.record.base_model
     licence = f", licence {_text(base.licence)}" if base.licence else ""
     return [
-        ("Versioned model name", f"{_text(model.name)} version {model.version}"),
+        ("Versioned model name(s)", f"{_text(model.name)} version {model.version}"),
         (
             "Model dependencies",
             f"fine-tuned from {_text(base.name)}, revision {base.revision}{licence}",
         ),
-        ("Date of placement on the Union market", None),
+        ("Date of placement of the model on the Union market", None),
     ]
 
 
@@ -84,10 +93,9 @@ def _size(evidence: RecordEvidence) -> list[Field]:
                 f"(template {_text(evidence.prepared.template)})"
             ),
         ),
-        ("Latest date of data acquisition or collection", None),
-        ("Whether data collection continues after placement on the market", None),
-        ("Linguistic characteristics", None),
-        ("Other relevant characteristics", None),
+        ("Latest date of data acquisition/collection for model training", None),
+        ("Description of the linguistic characteristics of the overall training data", None),
+        ("Other relevant characteristics of the overall training data", None),
     ]
 
 
@@ -101,21 +109,35 @@ def _sources(evidence: RecordEvidence) -> dict[str, list[Field]]:
     )
     return {
         "Data that was used": [("Source", table)],
-        "2.1 Publicly available datasets": [("Datasets", None)],
-        "2.2 Private non-publicly available datasets obtained from third parties": [
-            ("Datasets commercially licensed by rightsholders", None),
-            ("Private datasets obtained from other third parties", None),
+        "2.1. Publicly available datasets": [
+            ("List of large publicly available datasets", None),
+            ("General description of other publicly available datasets not listed above", None),
         ],
-        "2.3 Data crawled and scraped from online sources": [
-            ("Crawlers and their behaviour", None),
-            ("Period of collection", None),
-            ("Most relevant domain names", None),
+        "2.2. Private non-publicly available datasets obtained from third parties": [
+            (
+                "2.2.1. Datasets commercially licensed by rightsholders or their representatives",
+                None,
+            ),
+            ("2.2.2. Private datasets obtained from other third parties", None),
         ],
-        "2.4 User data": [("Data from interactions with the model or other services", None)],
-        "2.5 Synthetic data": [
-            ("Data generated by other AI models", None),
+        "2.3. Data crawled and scraped from online sources": [
+            ("Crawler name(s)/identifier(s)", None),
+            ("Purposes of the crawler(s)", None),
+            ("General description of crawler behaviour", None),
+            ("Period of data collection", None),
+            ("Comprehensive description of the type of content and online sources crawled", None),
+            ("Summary of the most relevant domain names crawled", None),
         ],
-        "2.6 Other sources of data": [("Other sources", None)],
+        "2.4. User data": [
+            ("Data from user interactions with the AI model", None),
+            ("Data from user interactions with the provider's other services or products", None),
+        ],
+        "2.5. Synthetic data": [
+            ("Synthetic AI-generated data created by the provider or on their behalf", None),
+        ],
+        "2.6. Other sources of data": [
+            ("Narrative description of these data sources and the data", None)
+        ],
     }
 
 
@@ -128,11 +150,14 @@ def _processing(evidence: RecordEvidence) -> dict[str, list[Field]]:
         + (f" (by reason: {rejected})" if rejected else "")
     )
     return {
-        "3.1 Respect of reservation of rights from the text and data mining exception": [
-            ("Measures before and during data collection", None),
+        "3.1. Respect of reservation of rights from text and data mining exception or limitation": [
+            ("Signatory to the Code of Practice for general-purpose AI models", None),
+            ("Measures implemented before model training", None),
         ],
-        "3.2 Removal of illegal content": [("Measures", None)],
-        "3.3 Other information": [("Data processing", removed)],
+        "3.2. Removal of illegal content": [("General description of measures taken", None)],
+        "3.3. Other information (optional)": [
+            ("Other relevant information about data processing", removed)
+        ],
     }
 
 

@@ -5,6 +5,7 @@
     seen = find(paths, "320193/0000320193-24-000123")             # [Seen("ab12…", 3, 0)]
 
 Each part is one Parquet file in the order of `filing_id`, so a look-up reads one or two row groups.
+It opens `ParquetFile`: `read_table` imports pyarrow.dataset, and so pandas where it is installed.
 """
 
 import difflib
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -40,20 +42,15 @@ def read_membership(content: bytes, *, origin: str) -> pa.Table:
     """
     from steps.governance import membership  # pydantic; an answer from the index does not need it
 
-    table = membership.read(content, origin=origin)
-    counts = [table.column(name).cast(pa.int64()) for name in COLUMNS[1:]]
-    return pa.table([table.column(COLUMNS[0]).cast(pa.large_string()), *counts], names=COLUMNS)
+    return membership.read(content, origin=origin).select(COLUMNS)
 
 
 def write_part(path: Path, memberships: Mapping[str, pa.Table]) -> None:
     """Write the filings of some membership files, by sha256, as one part."""
-    tables = [
-        table.append_column(
-            "membership", pa.array([sha256] * len(table), pa.large_string()).dictionary_encode()
-        )
-        for sha256, table in memberships.items()
-    ]
-    _write_sorted(path, pa.concat_tables(tables).unify_dictionaries())
+    numbers = np.repeat(np.arange(len(memberships)), [len(each) for each in memberships.values()])
+    column = pa.DictionaryArray.from_arrays(numbers, pa.array(memberships, pa.large_string()))
+    table = pa.concat_tables(memberships.values())
+    _write_sorted(path, table.append_column("membership", column))
 
 
 def merge_parts(path: Path, parts: Sequence[Path]) -> None:
@@ -66,12 +63,27 @@ def find(parts: Iterable[Path], filing_id: str) -> list[Seen]:
     """Return every membership file that has the filing."""
     found: list[Seen] = []
     for part in parts:
-        table = pq.read_table(part, filters=[("filing_id", "=", filing_id)])
+        with pq.ParquetFile(part) as file:
+            table = file.read_row_groups(_groups_with(file, filing_id))
         found += [
             Seen(row["membership"], row["examples_train"], row["examples_eval"])
-            for row in table.to_pylist()
+            for row in table.filter(pc.equal(table.column("filing_id"), filing_id)).to_pylist()
         ]
     return sorted(found, key=lambda seen: seen.membership_sha256)
+
+
+def _groups_with(file: pq.ParquetFile, filing_id: str) -> list[int]:
+    """Return the row groups whose range has the filing."""
+    column = file.schema_arrow.get_field_index("filing_id")
+    chunks = [
+        file.metadata.row_group(number).column(column).statistics
+        for number in range(file.num_row_groups)
+    ]
+    return [
+        number
+        for number, seen in enumerate(chunks)
+        if seen is None or not seen.has_min_max or seen.min <= filing_id <= seen.max
+    ]
 
 
 def named(parts: Iterable[Path], accession: str) -> list[str]:
@@ -97,7 +109,8 @@ def nearest(parts: Sequence[Path], filing_id: str) -> str | None:
 def _matching(parts: Iterable[Path], mask: Callable[[Any], Any]) -> set[str]:
     names: set[str] = set()
     for part in parts:
-        ids = pq.read_table(part, columns=["filing_id"]).column("filing_id")
+        with pq.ParquetFile(part) as file:
+            ids = file.read(columns=["filing_id"]).column("filing_id")
         names |= set(ids.filter(mask(ids)).slice(0, _CANDIDATES).to_pylist())
     return names
 

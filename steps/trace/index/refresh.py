@@ -9,10 +9,11 @@ read stay in the index as unreadable, with the reason; those that could not be r
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -26,6 +27,10 @@ from steps.trace.store import THREADS, Store, Stored
 _MOST_PARTS = 8  # more are merged into one
 _TRY_AGAIN = "-"  # the entity tag of a document that was not reached: it never equals a stored one
 _MEMBERSHIPS_AT_ONCE = 1_000  # that are in memory before they are written
+
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 @dataclass
@@ -78,7 +83,7 @@ def _read_documents(
     store: Store, work: _Work, listed: Mapping[str, Stored], notes: list[str]
 ) -> None:
     wanted = [key for key, stored in listed.items() if not _is_current(work.rows.get(key), stored)]
-    for row in _in_parallel(store, wanted, listed):
+    for row in _in_order(store, lambda key: _row(store, key, listed[key]), wanted):
         before = work.rows.get(row.key)
         if before and before.etag != _TRY_AGAIN and before.sha256 != row.sha256:
             notes.append(
@@ -93,17 +98,13 @@ def _is_current(row: Row | None, stored: Stored) -> bool:
     return row is not None and (row.etag, row.size) == (stored.etag, stored.size)
 
 
-def _in_parallel(store: Store, keys: Iterable[str], listed: Mapping[str, Stored]) -> Iterator[Row]:
-    """Read documents with several threads if each read waits for S3."""
-
-    def read(key: str) -> Row:
-        return _row(store, key, listed[key])
-
+def _in_order(store: Store, read: Callable[[_T], _U], items: Iterable[_T]) -> Iterator[_U]:
+    """Read with several threads if each read waits for S3; yield in the order of the items."""
     if not store.root.startswith("s3://"):
-        yield from map(read, keys)
+        yield from map(read, items)
         return
     with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(read, keys)
+        yield from pool.map(read, items)
 
 
 def _row(store: Store, key: str, stored: Stored) -> Row:
@@ -132,8 +133,15 @@ def _read_memberships(store: Store, work: _Work, folder: IndexFolder) -> None:
     missing = [row for sha256, row in wanted.items() if sha256 not in known]
     for start in range(0, len(missing), _MEMBERSHIPS_AT_ONCE):
         tables: dict[str, pa.Table] = {}
-        for row in missing[start : start + _MEMBERSHIPS_AT_ONCE]:
-            _read_membership(store, row, work, tables)
+        some = missing[start : start + _MEMBERSHIPS_AT_ONCE]
+        for row, found in zip(
+            some, _in_order(store, lambda row: _membership(store, row), some), strict=True
+        ):
+            if isinstance(found, Row):
+                work.rows[row.key] = found
+                work.changed = True
+            else:
+                tables[row.facts["membership_sha256"]] = found
         if tables:
             path = folder.temporary("filings")
             filings.write_part(path, tables)
@@ -141,16 +149,16 @@ def _read_memberships(store: Store, work: _Work, folder: IndexFolder) -> None:
             work.changed = True
 
 
-def _read_membership(store: Store, row: Row, work: _Work, tables: dict[str, pa.Table]) -> None:
+def _membership(store: Store, row: Row) -> pa.Table | Row:
+    """Return the filings of a manifest's row, or that row with the reason why they are unknown."""
     sha256 = row.facts["membership_sha256"]
     key = f"{row.key.rsplit('/', 1)[0]}/{row.facts['membership']}"
     try:
-        tables[sha256] = _filings(store.read(key), sha256, origin=f"{store.root}/{key}")
+        return _filings(store.read(key), sha256, origin=f"{store.root}/{key}")
     except (GovernanceError, ValueError) as error:
         reason = error.what if isinstance(error, GovernanceError) else str(error)
         text = f"its filings are unknown: {store.root}/{key}: {reason}"
-        work.rows[row.key] = replace(row, etag=_TRY_AGAIN, unreadable=text)
-        work.changed = True
+        return replace(row, etag=_TRY_AGAIN, unreadable=text)
 
 
 def _filings(content: bytes, sha256: str, *, origin: str) -> pa.Table:

@@ -62,7 +62,9 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         ValueError: another schema (pyarrow's own errors are ValueErrors or OSErrors too).
     """
-    table = pq.read_table(path)
+    # Not `read_table`: it imports pyarrow.dataset, and that imports pandas where it is installed.
+    with pq.ParquetFile(path) as file:
+        table = file.read()
     if table.schema.names != _SCHEMA.names:
         raise ValueError("other columns")
     columns = [table.column(name).to_pylist() for name in _SCHEMA.names]

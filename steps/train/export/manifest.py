@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from steps.governance.document import FileEntry
 from steps.governance.manifest import (
+    Answer,
     BaseModelFiles,
     Prepared,
     Trained,
@@ -31,6 +32,7 @@ class Origin:
     live_metrics: LiveMetrics
     build: Build
     reading: Reading | None  # None in processes that read no data, and write no manifest
+    answer: Answer | None = None  # of the final files, once they were loaded again
 
 
 def manifest(
@@ -67,6 +69,7 @@ def manifest(
         mlflow_run_id=origin.live_metrics.mlflow_run_id,
         reading=origin.reading,
         build=origin.build,
+        answer=origin.answer,
     )
 
 

@@ -79,14 +79,14 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         best = _load_best(model, run, history)
     held_out = task.corpus.eval.documents
     with clock.time("sample"):
-        answers = sample(model, Chat(task.base_model), held_out[0], decided)
+        asked = sample(model, Chat(task.base_model), held_out[0], decided)
         exports = task.arguments.exports_merged
         probe = logit_probe.record(model, held_out) if exports else None
     return Tuned(
         *(model, best, history, record, run.batching),
         lengths={"train": task.corpus.train.lengths, "eval": task.corpus.eval.lengths},
         measured=task.eval_rows().documents,
-        sample=answers,
+        asked=asked,
         probe=probe,
         system=task.corpus.system,
         stopped_early=history.steps < run.schedule.steps,

@@ -14,7 +14,7 @@ from steps.train.data.corpus import Corpus, Rows
 from steps.train.data.truncation import Lengths
 from steps.train.fine_tuning.evaluation import Evaluation
 from steps.train.fine_tuning.history import EvaluationAtStep, History
-from steps.train.fine_tuning.sample import Sample
+from steps.train.fine_tuning.sample import Asked
 from steps.train.model.logit_probe import Probe
 from steps.train.planning.batching import Batching
 from steps.train.tracking.tracker import Tracker
@@ -61,7 +61,7 @@ class Tuned:
         batching: rows and passes of an optimizer step, as they were planned.
         lengths: document lengths by split.
         measured: held-out documents of each evaluation.
-        sample: answers to one held-out prompt.
+        asked: one held-out prompt, and the answers to it.
         probe: logits that a merged export must reproduce; None if no export was requested.
         system: the system message of every training example, or "" if they differ. Serving must use
             the same one.
@@ -76,7 +76,7 @@ class Tuned:
     batching: Batching
     lengths: dict[str, Lengths]
     measured: int
-    sample: Sample
+    asked: Asked
     probe: Probe | None
     system: str
     stopped_early: bool

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import (
     LoraConfig,
     PeftModel,
@@ -120,6 +121,14 @@ def load_adapters(model: PeftModel, folder: Path) -> None:
     set_peft_model_state_dict(
         model, {name: fsdp.part_of(tensor, wanted[name]) for name, tensor in saved.items()}
     )
+
+
+@torch.no_grad()
+def overwrite(model: PeftModel, value: float) -> None:
+    """Set every weight of the adapters to `value`, in this process's part of them."""
+    for name, parameter in model.named_parameters():
+        if ".lora_A." in name or ".lora_B." in name:
+            parameter.fill_(value)
 
 
 @dataclass

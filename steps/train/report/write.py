@@ -69,7 +69,7 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
         curve=curve,
         curve_steps_per_point=together,
         evaluations=evaluations,
-        sample=findings.Sample(**asdict(tuned.sample)),
+        sample=findings.Sample(**asdict(tuned.asked.sample)),
         merged=findings.Merged(**asdict(comparison)) if comparison else None,
         seconds=tuned.seconds,
         versions=_versions(),

@@ -56,6 +56,34 @@ def test_a_changed_parameter_updates_the_stack_in_place(new_server):
 
 
 @pytest.mark.environment
+def test_only_the_steps_may_post_to_a_configured_datazone_domain(server, new_server):
+    new_server.start()
+    infrastructure.deploy(new_server.client("cloudformation"), {"OpenLineageDomain": "dzd_4x7k"})
+    domain = "arn:aws:datazone:us-east-1:000000000000:domain/dzd_4x7k"
+    steps = {"prepare", "train", "register"}
+    assert _allowed_everywhere(new_server.client("iam"), "datazone:") == {
+        (f"{infrastructure.PREFIX}-{step}", "datazone:PostLineageEvent", domain) for step in steps
+    }
+    assert _allowed_everywhere(server.client("iam"), "datazone:") == set()
+
+
+def _allowed_everywhere(iam, prefix):
+    """Every role, action and resource of the roles' own policies, of one service's actions."""
+    found = set()
+    for role in (each["RoleName"] for each in iam.list_roles()["Roles"]):
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for statement in policy["Statement"]:
+                actions, resources = (_listed(statement[key]) for key in ("Action", "Resource"))
+                found |= {(role, one, where) for one in actions for where in resources}
+    return {each for each in found if each[1].startswith(prefix)}
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.environment
 def test_an_image_without_digest_is_refused_before_anything_changes(server):
     with pytest.raises(infrastructure.DeploymentFailed, match="PrepareImage"):
         infrastructure.deploy(

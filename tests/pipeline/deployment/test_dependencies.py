@@ -161,3 +161,12 @@ def test_a_branch_may_read_what_ran_before_its_condition_and_wait_within_itself(
     }
     gate["Arguments"]["IfSteps"].append(inner)
     validation.check(json.dumps(tree))
+
+
+def test_a_step_may_depend_on_a_branch_only_if_the_other_branch_ends_the_execution(
+    compiled: str,
+) -> None:
+    validation.check(compiled)  # Train depends on Prepare, which is inside Limits
+    inside = "inside 'Limits: IfSteps' and runs only if that branch is taken"
+    no_end = refusal(compiled, lambda steps: steps["Limits"]["Arguments"].update(ElseSteps=[]))
+    assert no_end == [f"Train refers to 'Prepare', which is {inside}"]

@@ -46,7 +46,7 @@ LOSS = "Steps.Train.FinalMetricDataList['eval:loss'].Value"
         (
             '"Name": "Rejected"',
             '"Name": "Gate"',
-            "Steps  expected every name once, got 5 steps with 4 names",
+            "Steps  expected every name once, got 7 steps with 6 names",
         ),
         (
             '"Name": "Rejected"',

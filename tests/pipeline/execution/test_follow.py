@@ -110,7 +110,8 @@ def test_the_result_as_json(deployed: Any, capsys: pytest.CaptureFixture[str]) -
     result = json.loads(capsys.readouterr().out)
     assert (result["eval_loss_before"], result["eval_loss"]) == (7.63, 2.6843)
     assert {name: result[name] for name in OUTPUTS} == OUTPUTS
-    assert [step["name"] for step in result["steps"]] == ["Prepare", "Train", "Gate", "Register"]
+    names = ["Limits", "Prepare", "Train", "Gate", "Register"]
+    assert [step["name"] for step in result["steps"]] == names
 
 
 def test_a_rejected_execution_exits_1_with_loss_and_bound(
@@ -184,7 +185,7 @@ def test_each_change_is_shown_and_an_ended_job_is_described_once(
     arn = start.start(configured, client, {})
     ended: Outcome = start.follow(configured, client, arn, show=seen.append)
     assert ended.succeeded
-    assert [step.status for step in seen[0].steps] == ["Waiting"] * 4
+    assert [step.status for step in seen[0].steps] == ["Waiting"] * 5
     assert deployed.calls.count("DescribeTrainingJob") == 2, "while it ran, and when it had ended"
 
 

@@ -63,7 +63,6 @@ def earlier(service: Any, configured: config.Config, client: Any, compiled: str)
         ("LearningRate", "2.0E-4", "0.0002"),
         ("LearningRate", "0.00020", "0.0002"),
         ("LearningRate", "1.0E-13", "1e-13"),  # narrower for people than for Train
-        ("MaxEvalLoss", "1e+20", "1e+20"),
         ("MaxEvalLoss", "7", "7.0"),
         ("Epochs", "2.0", "2"),
         ("Seed", "5E1", "50"),
@@ -94,7 +93,7 @@ def test_what_an_execution_ran_with_is_taken_as_sagemaker_writes_it(
         (
             "ModelAlias",
             "latest",
-            "would be refused by its step: expected a-z, then at most 62 of a-z, 0-9, _; neither",
+            "expected one of challenger (the deployed definition), got 'latest'",
         ),
         (
             "CuratedTable",
@@ -139,6 +138,8 @@ def test_what_an_execution_ran_with_is_taken_as_sagemaker_writes_it(
             "expected one of auto storage native off nf4 (the deployed definition), got 'fp4'",
         ),
         ("Fp8Mode", "native", "native needs FP8 arithmetic"),
+        ("MaxEvalLoss", "1e+20", "expected at most 10 (limits.max_eval_loss), got 1e+20"),
+        ("ModelAlias", "champion", "expected one of challenger (the deployed definition), got 'ch"),
         ("CuratedTable", "edgar.raw.filings", "expected another table than RawTable"),
     ],
 )
@@ -152,7 +153,7 @@ def test_what_a_step_would_refuse_is_refused_by_name_and_set_is_the_way_out(
     assert error.endswith("  do  give another value for each with --set Name=…\n")
     assert not earlier.was_repeated
     good = {
-        "ModelAlias": "champion",
+        "ModelAlias": "challenger",
         "LoraRank": "8",
         "CuratedTable": "edgar.curated.y",
         "Fp8Mode": "off",

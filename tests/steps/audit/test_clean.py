@@ -5,13 +5,14 @@ sample, `make test-long` has fifty.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from steps.audit.findings import Outcome, exit_code
 from steps.audit.order import CODES
 from steps.audit.report.text import as_text
+from steps.audit.services.store import Store
 from tests.steps.audit.support import history
 from tests.steps.audit.support.history import IN_STUDIO, Options, finish, register
 from tests.steps.audit.support.tables import new_raw_version
@@ -128,8 +129,19 @@ def check_history(world: World, seed: int) -> None:
     assert exit_code(findings) == 0, as_text(findings)
 
 
-def test_a_clean_history_is_clean_and_every_check_gives_a_line(world: World) -> None:
+def test_a_clean_history_is_clean_and_every_check_gives_a_line(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    plain = Store.chunks
+
+    def counted(store: Store, uri: str, version_id: str | None = None) -> Iterator[bytes]:
+        read.append(uri)
+        return plain(store, uri, version_id)
+
+    monkeypatch.setattr(Store, "chunks", counted)
     findings = world.audit(deep=True)
+    assert len(read) == len(set(read)), "records share the base model and raw files"
     assert exit_code(findings) == 0, as_text(findings)
     assert {finding.code for finding in findings} == set(CODES)
     assert codes(findings, Outcome.COULD_NOT) == set()
@@ -160,6 +172,15 @@ def test_what_version_1_did_not_record_is_a_note(world: World) -> None:
     notes = {each.code: each.found for each in findings if each.outcome is Outcome.NOTE}
     assert notes["record.signature"].startswith("unsigned")
     assert notes["membership.digest"] == "not recorded (version 1)"
+
+
+def test_files_that_an_earlier_release_did_not_record_are_a_note(world: World) -> None:
+    world.new_model("edgar.models.earlier")
+    entry = register(world, "edgar.models.earlier", Options(package=False))
+    findings = world.audit(target=entry.target, deep=True)
+    assert exit_code(findings) == 0, as_text(findings)
+    (line,) = [each for each in findings if each.code == "version.package"]
+    assert (line.outcome, line.found[:12]) == (Outcome.NOTE, "not recorded")
 
 
 @pytest.mark.parametrize(("days", "outcome"), [(1, Outcome.MISMATCH), (8, Outcome.GONE)])

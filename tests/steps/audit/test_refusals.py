@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from steps.audit.__main__ import main
 from steps.audit.arguments import Arguments, Target, parse
 from steps.audit.findings import Outcome, exit_code
 from steps.audit.report.text import as_text
+from steps.audit.services.store import Store, translated
 from steps.governance.errors import UsageError
 from tests.steps.audit.support.tampering import edited, replaced
 from tests.steps.audit.support.world import EVIDENCE, World, auditor_rights, codes
@@ -77,10 +79,21 @@ def test_a_newer_schema_is_named(world: World) -> None:
     assert "registered/2" in line.expected
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":NaN}', b'{"a":1e999}', b'"<script>"', b"null"],
-)
+HOSTILE = [
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"a":NaN}',
+    b'{"a":1e999}',
+    b'{"a":' + b"9" * 5000 + b"}",
+    b'{"schema":"a","schema":"b"}',
+    b'"<script>"',
+    b"null",
+]
+
+
+@pytest.mark.parametrize("content", HOSTILE, ids=lambda content: ascii(content[:12]))
 def test_hostile_documents_are_mismatches(world: World, content: bytes) -> None:
     entry = world.entries[2]
     for name in ("register/record.json", "register/record.dsse.json"):
@@ -101,8 +114,24 @@ def test_a_fork_is_named(world: World) -> None:
 
 def test_nothing_is_written(world: World) -> None:
     before = world.s3.list_object_versions(Bucket=EVIDENCE).get("Versions", [])
-    world.audit(deep=True)
+    world.audit(target=world.entries[2].target, deep=True)
     assert world.s3.list_object_versions(Bucket=EVIDENCE).get("Versions", []) == before
+
+
+@pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "RequestExpired"])
+def test_a_wrong_clock_could_not_be_checked_and_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    def skewed(store: Store, bucket: str) -> object:
+        with translated(f"read the versioning of {bucket}"):
+            raise ClientError({"Error": {"Code": code}}, "GetBucketVersioning")
+
+    monkeypatch.setattr(Store, "rules", skewed)
+    findings = world.audit(target=world.entries[2].target)
+    (line,) = [each for each in findings if each.code == "bucket.lock"]
+    assert (line.outcome, exit_code(findings)) == (Outcome.COULD_NOT, 2)
+    assert "refused the time of this machine" in line.found
+    assert "set this machine's clock" in line.found
 
 
 def words(arguments: Arguments) -> list[str]:

@@ -6,12 +6,12 @@ execution with its own model and queue.
 
 import threading
 from collections.abc import Iterator
-from functools import partial
+from typing import Any
 
 import pytest
 
 from steps.governance import aws
-from steps.governance.identity import connect
+from steps.governance.identity import Workspace, connect
 from steps.governance.retrying import Clock, Policy
 from steps.register.arguments import parse
 from steps.register.worker import Worker
@@ -33,9 +33,13 @@ def worker_environment(
     for name, value in environment.variables().items():
         monkeypatch.setenv(name, value)
     aws.client.cache_clear()
-    connect_without_pauses = partial(connect, policy=policy_without_pauses())
+
+    def connect_without_pauses(**settings: Any) -> Workspace:
+        return connect(**settings | {"policy": policy_without_pauses()})
+
     monkeypatch.setattr("steps.register.services.connect", connect_without_pauses)
     monkeypatch.setattr("steps.register.worker._BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("steps.register.delivery.propagation.PAUSE_SECONDS", (0, 0, 0))
     return environment
 
 

@@ -9,6 +9,7 @@ from databricks.sdk.service import catalog as uc
 
 from steps.register.arguments import parse
 from steps.register.delivery.lease import Lease
+from steps.register.package.artifact import Artifact
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions
 from tests.steps.register.support.deliveries import deliver, deliver_until_deleted, failure_reason
@@ -143,7 +144,7 @@ def test_a_missing_alias_is_not_set_back_if_a_later_registration_has_it(
         registered.environment.admin().model_versions.get_by_alias(registered.model, "challenger")
 
 
-def test_what_a_failed_registration_left_is_removed_but_no_ready_version(
+def test_what_a_failed_registration_left_is_removed(
     worker: Worker, execution: executions.Execution
 ) -> None:
     faults = {"method": "POST", "path": "external-lineage$", "times": 99, "status": 400}
@@ -153,18 +154,19 @@ def test_what_a_failed_registration_left_is_removed_but_no_ready_version(
     execution.environment.faults()
     assert failure_reason(execution)
     execution.state["status"] = "Failed"
-    (ready,) = execution.versions()
+    assert execution.versions() == []
+    pinned = Artifact.from_bytes(execution.evidence_bytes("artifact.json"))
     execution.environment.admin().api_client.do(
         "POST",
         "/api/2.0/mlflow/unity-catalog/model-versions/create",
-        body={"name": execution.model, "source": str(ready.source)},
+        body={"name": execution.model, "source": pinned.source},
     )
-    assert len(execution.versions()) == 2
+    assert len(execution.versions()) == 1
     listed = execution.environment.admin().external_metadata.list_external_metadata
     mine = {"execution_id": execution.id}
     assert [each for each in listed() if (each.properties or {}).items() >= mine.items()]
     assert reconcile(worker, execution) is Fate.DELETE
-    assert [each.version for each in execution.versions()] == [ready.version]
+    assert execution.versions() == []
     assert not [each for each in listed() if (each.properties or {}).items() >= mine.items()]
 
 

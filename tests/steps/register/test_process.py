@@ -15,6 +15,7 @@ from steps.governance import aws
 from steps.governance.errors import UsageError
 from steps.register import __main__ as command
 from steps.register.arguments import Arguments, from_environment, parse
+from steps.register.limits import Limits
 from tests.steps.register.support import executions, register_environment
 from tests.steps.register.support.register_environment import RegisterEnvironment
 
@@ -29,6 +30,13 @@ GOOD = {
     "ledger-uri": "s3://governed-finetune-dev-evidence/ledger",
     "region": "eu-west-1",
 }
+LIMITS = {
+    "max-eval-loss": "3.0",
+    "instance-types": "ml.g5.xlarge,ml.g6.xlarge",
+    "max-runtime-seconds": "14400",
+    "aliases": "challenger,candidate",
+}
+GOOD |= LIMITS
 
 
 def argv(settings: dict[str, str]) -> list[str]:
@@ -36,7 +44,9 @@ def argv(settings: dict[str, str]) -> list[str]:
 
 
 def test_command_line_and_variables_give_the_same_settings() -> None:
-    expected = Arguments(*GOOD.values(), visibility_seconds=60)
+    given = [value for name, value in GOOD.items() if name not in LIMITS]
+    limits = Limits(3.0, ("ml.g5.xlarge", "ml.g6.xlarge"), 14_400, ("challenger", "candidate"))
+    expected = Arguments(*given, limits=limits, visibility_seconds=60)
     assert parse(argv(GOOD)) == expected
     variables = {name.replace("-", "_").upper(): value for name, value in GOOD.items()}
     assert from_environment(variables | {"AWS_REGION": variables.pop("REGION")}) == expected

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from databricks.sdk.errors import NotFound
 
 from steps.governance.errors import AccessDenied, GovernanceError
 from steps.governance.names import UcName
@@ -77,7 +76,7 @@ CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (lambda state: state["prepare_job"].update(state="FAILED"), "state of the prepare job"),
     (lambda state: state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
     (lambda state: state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
-    (lambda state: state["steps"].pop(1), "TrainingJob"),
+    (lambda state: state["steps"].pop(2), "TrainingJob"),
     (_prepare("executionRole", "arn:aws:iam::000000000000:role/x"), "role of the prepare job"),
     (_applied(imageUri="registry/other@sha256:" + "ab" * 32), "image of the prepare job"),
     (_applied(resolvedImageDigest="sha256:" + "0" * 64), "digest of the prepare job's image"),
@@ -93,7 +92,7 @@ CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     ),
     (_job("RoleArn", "arn:aws:iam::000000000000:role/x"), "role of the training job"),
     (
-        _job("ResourceConfig", {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1}),
+        _job("ResourceConfig", {"InstanceType": "ml.g6.xlarge", "InstanceCount": 1}),
         "instance type of the training job",
     ),
     (lambda state: state.update(definition="{}"), "definition has no parameter"),
@@ -155,6 +154,65 @@ def test_parameters_that_the_registry_refuses_are_final_errors(
         assert impossible(refusal.value)
 
 
+BEYOND = [
+    ("MaxEvalLoss", "5.1", "MaxEvalLoss is beyond a ceiling of this deployment"),
+    ("MaxEvalLoss", "1e300", "expected at most 5 got 1e+300"),
+    ("MaxEvalLoss", "inf", "expected at most 5 got inf"),
+    ("MaxEvalLoss", "nan", "expected at most 5 got nan"),
+    ("MaxEvalLoss", "-inf", "expected at most 5 got -inf"),
+    ("MaxEvalLoss", "0", "expected at most 5 got 0"),
+    ("ModelAlias", "champion", "expected one of challenger got champion"),
+]
+
+
+def test_parameters_beyond_the_workers_own_ceilings_are_final_errors(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    for parameter, value, reason in BEYOND:
+        execution.state["parameters"] = {"ModelName": execution.model, parameter: value}
+        with pytest.raises(GovernanceError) as refusal:
+            worker.services.facts.read(execution.arn)
+        assert reason in " ".join(str(refusal.value).split())
+        assert impossible(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (_job("ResourceConfig", {"InstanceType": "ml.p5.48xlarge"}), "instance type of Train"),
+        (_job("ResourceConfig", {}), "instance type of Train"),
+        (_job("StoppingCondition", {"MaxRuntimeInSeconds": 14_401}), "run time of Train"),
+        (_job("StoppingCondition", {}), "run time of Train"),
+    ],
+)
+def test_a_training_job_beyond_a_ceiling_is_a_final_error(
+    worker: Worker,
+    execution: executions.Execution,
+    change: Callable[[dict[str, Any]], None],
+    what: str,
+) -> None:
+    change(execution.state)
+    with pytest.raises(GovernanceError, match=f"{what} is beyond a ceiling") as refusal:
+        worker.services.facts.read(execution.arn)
+    assert impossible(refusal.value)
+
+
+def test_the_gate_cannot_be_lifted_by_parameters_and_the_reason_is_whole(
+    worker: Worker, execution: executions.Execution
+) -> None:
+    execution.state["parameters"] |= {"MaxEvalLoss": "1e300", "ModelAlias": "champion"}
+    execution.send()
+    assert deliver(worker) is Fate.DELETE
+    assert " ".join(failure_reason(execution).split()) == (
+        "MaxEvalLoss is beyond a ceiling of this deployment; nothing was registered · "
+        "expected at most 5 · got 1e+300 · do start again within the configuration's limits"
+    )
+    assert execution.versions() == []
+    assert execution.waiting() == 0
+    with pytest.raises(execution.environment.client("s3").exceptions.NoSuchKey):
+        execution.evidence("artifact.json")
+
+
 def test_a_reserved_alias_fails_the_step_before_anything_is_made(
     worker: Worker, execution: executions.Execution
 ) -> None:
@@ -186,7 +244,7 @@ def test_without_create_model_the_reason_names_principal_and_privilege(
     assert execution.model.rsplit(".", 1)[0] in reason
 
 
-def test_a_model_of_another_owner_gets_no_alias_and_the_step_fails(
+def test_for_a_model_of_another_owner_the_step_fails_and_no_version_is_made(
     worker: Worker, execution: executions.Execution
 ) -> None:
     name = UcName.parse(execution.model)
@@ -198,10 +256,10 @@ def test_a_model_of_another_owner_gets_no_alias_and_the_step_fails(
     (answer,) = execution.answers()
     assert answer["status"] == "Failed"
     assert execution.environment.principal in answer["FailureReason"]
+    assert "only the model's owner may" in answer["FailureReason"]
+    assert execution.versions() == []
     with pytest.raises(AccessDenied, match="only the model's owner may"):
         Registry(worker.services.workspace).set_alias(name, "challenger", 1)
-    with pytest.raises(NotFound):
-        execution.environment.admin().model_versions.get_by_alias(execution.model, "challenger")
 
 
 def test_a_storage_that_refuses_the_upload_fails_the_step_at_once(

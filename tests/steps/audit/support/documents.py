@@ -166,6 +166,7 @@ def record(facts: dict[str, Any], made: Prepared, train: Trained, state: dict[st
                 "version": facts["version"],
                 "source": f"{uri}?versionId={facts['version_id']}",
                 "alias": facts["alias"],
+                "files": facts["files"],
             },
             "lineage": {"nodes": [], "edges": []},
             "register": {"image": "registry/register@sha256:" + "d" * 64, "build": BUILD},

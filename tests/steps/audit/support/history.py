@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,18 @@ from tests.steps.register.support.register_environment import (
     REGION,
 )
 
+# What mlflow writes around the adapter
+PACKAGE = {
+    name: f"the content of {name}".encode()
+    for name in (
+        "MLmodel",
+        "artifacts/base_model.json",
+        "conda.yaml",
+        "python_env.yaml",
+        "requirements.txt",
+        "serving.py",
+    )
+}
 BASE = "base-models/tiny/" + "0" * 40
 
 # SageMaker's UserContext of a person in Studio: a profile, its name, and no IAM identity
@@ -48,8 +60,11 @@ class Options:
     first_version: bool = False  # the documents of schema version 1
     status: str = "Succeeded"
     in_studio: bool = False  # the execution was started there
+    package: bool = True  # the record has the files around the adapter
     members: dict[str, bytes] | None = None  # what is stored in the archive, if not what is claimed
-    archive: bytes | None = None  # the stored archive, if not the claimed one
+    archive: bytes | Callable[[bytes], bytes] | None = None  # what is stored, if not the claimed
+    other_table: bool = False  # Prepare read a table that is not in the catalog any more
+    other_prepare: bool = False  # Train read what another Prepare wrote
     until: str = "alias"  # the last thing that Register did: version, record, ledger, tags, alias
     false: Mapping[str, Any] = field(default_factory=dict)  # claims of the record, by dotted path
 
@@ -88,7 +103,7 @@ def register(world: World, model: str, options: Options | None = None) -> Entry:
     version, location = _version(world, model, arn, train, version_id=version_id, options=options)
     facts = {"arn": arn, "model": model, "version": version, "alias": options.alias}
     written = record(
-        facts | {"version_id": version_id, "archive": archive},
+        facts | {"version_id": version_id, "archive": archive, "files": _package(options)},
         made,
         train,
         world.environment.stub.executions[arn],
@@ -123,9 +138,10 @@ def prepare(world: World, arn: str, options: Options) -> Prepared:
     commit(world, CURATED_ROOT, number, files, arn=arn)
     membership = secrets.token_bytes(100)
     listed = entry_of(membership, f"membership-{hashlib.sha256(membership).hexdigest()}.parquet")
-    made = prepared(
-        arn, _tables(world, number, partition), files, raw, listed, options.first_version
-    )
+    tables = _tables(world, number, partition)
+    if options.other_table:
+        tables["source"]["table_id"] = "another"
+    made = prepared(arn, tables, files, raw, listed, options.first_version)
     folder = f"executions/{arn[-12:]}/prepare"
     if not options.first_version:
         world.put(f"{folder}/{listed.path}", membership)
@@ -158,6 +174,9 @@ def tune(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trai
     files = archives.adapter_files()
     base = world.base_files
     train = trained(arn, made, archives.entries(files), base, options.first_version)
+    if options.other_prepare:
+        data = train.data.model_copy(update={"manifest_sha256": "0" * 64})
+        train = train.model_copy(update={"data": data})
     name = f"executions/{arn[-12:]}/train/{train.training_job}/manifest.json"
     world.put(name, train.to_bytes())
     whole = files | {"manifest.json": train.to_bytes()}
@@ -166,7 +185,7 @@ def tune(world: World, arn: str, made: Prepared, options: Options) -> tuple[Trai
     if options.members is not None:
         stored = claimed = archives.packed(whole | options.members)
     if options.archive is not None:
-        stored = options.archive
+        stored = options.archive(claimed) if callable(options.archive) else options.archive
     key = f"executions/{arn[-12:]}/output/model.tar.gz"
     answer = world.s3.put_object(Bucket=ARTIFACTS, Key=key, Body=stored)
     return train, claimed, answer["VersionId"]
@@ -210,10 +229,17 @@ def _version(
     if not options.first_version:
         world.put(f"{prefix}/artifacts/model.sig", signature, GOVERNED)
         world.put(f"executions/{arn[-12:]}/register/model.sig", signature)
-    for name in ("MLmodel", "serving.py", "artifacts/base_model.json"):
-        world.put(f"{prefix}/{name}", b"{}", GOVERNED)
+    for name, content in PACKAGE.items():
+        world.put(f"{prefix}/{name}", content, GOVERNED)
     world.uc("PATCH", f"models/{model}/versions/{number}/finalize")
     return number, location
+
+
+def _package(options: Options) -> dict[str, str] | None:
+    """What the record has of the files around the adapter."""
+    if not options.package:
+        return None
+    return {name: hashlib.sha256(content).hexdigest() for name, content in PACKAGE.items()}
 
 
 _ORDER = ("version", "record", "ledger", "tags", "alias")
@@ -300,6 +326,10 @@ def tags(written: Record, content: bytes) -> dict[str, str]:
         "eval_loss": str(written.metrics.eval_loss),
         "curated_version": str(written.curated.version),
         "record_sha256": hashlib.sha256(content).hexdigest(),
+        **{
+            f"file_{number}": f"{sha256}  {path}"
+            for number, (path, sha256) in enumerate(sorted((written.model.files or {}).items()), 1)
+        },
     }
 
 
@@ -314,6 +344,7 @@ def first_version(written: Record) -> Record:
         document["prepare"].pop(name, None)
     for name in ("build", "billed"):
         document["train"].pop(name, None)
+    document["model"].pop("files", None)
     return Record.from_bytes(
         json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), origin="test"
     )

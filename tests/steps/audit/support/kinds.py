@@ -1,12 +1,15 @@
 """All kinds of tampering of evidence and files, each with the check that must find it."""
 
+import gzip
 import json
 from typing import Any
 
+from tests.steps.audit.support.history import PACKAGE
 from tests.steps.audit.support.kinds_of_services import SERVICES
 from tests.steps.audit.support.kinds_of_the_ledger import LEDGER
 from tests.steps.audit.support.tampering import (
     Tamper,
+    added,
     artifacts,
     edited,
     evidence,
@@ -41,6 +44,16 @@ def _version_key(name: str) -> Any:
         return f"{entry.location.removeprefix(f's3://{GOVERNED}/')}/{name}"
 
     return key
+
+
+def _file_added(name: str) -> Any:
+    key = _version_key(name)
+    return lambda world, entry: added(world, key(entry), b"import os", GOVERNED)
+
+
+def _packed_otherwise(archive: bytes) -> bytes:
+    """The same members in other bytes."""
+    return gzip.compress(gzip.decompress(archive), 1, mtime=1)
 
 
 def _raw(entry: Entry) -> str:
@@ -125,20 +138,45 @@ _LOGS = [
         ("another time", _lines(_at_another_time)),
     )
 ]
-_REGISTRY_FILES = [
-    Tamper(
-        f"version's {name}: {what}", "version.files", governed(_version_key(path), change), _DEEP
-    )
-    for name, path in (
-        ("weights", "artifacts/adapter/adapter_model.safetensors"),
-        ("tokenizer", "artifacts/adapter/tokenizer.json"),
-        ("signature", "artifacts/model.sig"),
-    )
-    for what, change in (("one bit", flipped), ("deleted", None))
-]
+_REGISTRY_FILES = (
+    [
+        Tamper(
+            f"version's {name}: {what}",
+            "version.files",
+            governed(_version_key(path), change),
+            _DEEP,
+        )
+        for name, path in (
+            ("weights", "artifacts/adapter/adapter_model.safetensors"),
+            ("tokenizer", "artifacts/adapter/tokenizer.json"),
+            ("signature", "artifacts/model.sig"),
+        )
+        for what, change in (("one bit", flipped), ("deleted", None))
+    ]
+    + [
+        Tamper(
+            f"version's {name}: {what}",
+            "version.package",
+            governed(_version_key(name), change),
+            _DEEP,
+        )
+        for name in PACKAGE
+        for what, change in (("one bit", flipped), ("longer", longer), ("deleted", None))
+    ]
+    + [
+        Tamper(f"version's folder: {name} added", "version.files", _file_added(name), _DEEP)
+        for name in ("code/sitecustomize.py", "artifacts/adapter/more.py", "input_example.json")
+    ]
+)
 _ARCHIVE = [
     Tamper("archive: other bytes", "archive.digest", registered(archive=b"other bytes"), _DEEP),
     Tamper("archive: empty", "archive.digest", registered(archive=b""), _DEEP),
+    Tamper(
+        "archive: packed otherwise",
+        "archive.digest",
+        registered(archive=_packed_otherwise),
+        _DEEP,
+    ),
     Tamper(
         "archive: another whole archive",
         "archive.digest",

@@ -6,7 +6,14 @@ from typing import Any
 
 from databricks.sdk.service import catalog as uc
 
-from tests.steps.audit.support.tampering import Applied, Tamper, falsified, service, tagged
+from tests.steps.audit.support.tampering import (
+    Applied,
+    Tamper,
+    falsified,
+    registered,
+    service,
+    tagged,
+)
 from tests.steps.audit.support.world import Entry, World
 from tests.steps.register.support.register_environment import CURATED, RAW
 
@@ -205,6 +212,7 @@ _TAGS = [
         "eval_loss",
         "curated_version",
         "record_sha256",
+        "file_1",
     )
 ] + [
     Tamper("tag: ledger entry", "ledger.published", tagged("ledger_entry", "99:" + "0" * 64)),
@@ -215,10 +223,12 @@ _TAGS = [
 def _version_deleted(world: World, entry: Entry) -> Iterator[dict[str, Any]]:
     from tests.steps.audit.support.history import Options, register
 
-    made = register(world, "edgar.models.false", Options())
-    register(world, "edgar.models.false", Options())  # the alias is at a version that stays
-    world.uc("DELETE", f"models/edgar.models.false/versions/{made.record.model.version}")
-    yield {"target": None}
+    name = "edgar.models.deleted"
+    world.new_model(name)
+    made = register(world, name, Options())
+    kept = register(world, name, Options())  # with the alias
+    world.uc("DELETE", f"models/{name}/versions/{made.record.model.version}")
+    yield {"target": kept.target}
 
 
 @contextmanager
@@ -253,6 +263,10 @@ def _alias_moved(alias: str, version: int | None) -> Callable[[World, Entry], Ap
     return apply
 
 
+_CHAINED = [
+    Tamper("table: another one of this name", "tables", registered(other_table=True)),
+    Tamper("data: of another Prepare", "manifest.chain", registered(other_prepare=True)),
+]
 _VERSIONS = [
     Tamper("version: deleted", "versions.recorded", _version_deleted),
     Tamper("version: made by hand", "versions.recorded", _version_made_by_hand),
@@ -262,4 +276,4 @@ _VERSIONS = [
     Tamper("alias: approved one removed", "alias.approval", _alias_moved("champion", None)),
     Tamper("alias: without an approval", "alias.approval", _alias_moved("production", 1)),
 ]
-SERVICES: list[Tamper] = [*_JOBS, *_EXECUTION, *_FALSE, *_LINEAGE, *_TAGS, *_VERSIONS]
+SERVICES: list[Tamper] = [*_JOBS, *_EXECUTION, *_FALSE, *_LINEAGE, *_TAGS, *_CHAINED, *_VERSIONS]

@@ -46,6 +46,13 @@ def _tail_deleted(world: World, entry: Entry) -> Iterator[dict[str, Any]]:
         yield {"target": made.target}
 
 
+@contextmanager
+def _tail_of_another_deleted(world: World, entry: Entry) -> Iterator[dict[str, Any]]:
+    register(world, "edgar.models.false")
+    with replaced(world, f"ledger/{ledger.name(world.numbers)}", None):
+        yield {}
+
+
 def _resigned(signer: str, **fields: Any) -> Callable[[World, bytes], bytes]:
     """An entry with other fields, signed by a key: `signing`, `approving` or a new one."""
 
@@ -212,6 +219,7 @@ LEDGER: list[Tamper] = [
     ),
     Tamper("ledger: a decision deleted", "approval.documents", _last(None)),
     Tamper("ledger: the last entry deleted", "records.complete", _tail_deleted),
+    Tamper("ledger: another model's deleted", "records.complete", _tail_of_another_deleted),
     Tamper(
         "envelope: signed by an unknown key",
         "record.signature",

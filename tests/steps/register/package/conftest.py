@@ -10,7 +10,7 @@ import pytest
 
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.package import model_package
-from tests.steps.register.support import tiny_model
+from tests.steps.register.support import signatures, tiny_model
 from tests.steps.register.support.prompts import POSITIONS
 
 
@@ -35,9 +35,10 @@ def model(base_model: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
     base["config.json"] = json.dumps(config).encode()
     adapter = folder / "unpacked" / "adapter"
     adapter.mkdir(parents=True)
-    for name, content in tiny_model.adapter(base).items():
+    content_of = tiny_model.adapter(base)
+    for name, content in content_of.items():
         (adapter / name).write_bytes(content)
-    adapter.with_name("model.sig").write_bytes(b"{}")
+    adapter.with_name("model.sig").write_bytes(signatures.signature(content_of))
     files = [
         {"path": name, "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in base.items()

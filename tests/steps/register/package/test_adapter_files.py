@@ -29,6 +29,11 @@ BAD_WEIGHTS = {
     "empty file": b"",
     "a header longer than the file": (1 << 20).to_bytes(8, "little") + b"{}",
     "a header over the limit": (1 << 40).to_bytes(8, "little") + b"{}",
+    "a good header made long": raw(
+        json.dumps({A: entry(0, 128, (4, 8)), B: entry(128, 256, (8, 4))}).encode()
+        + b" " * (4 << 20),
+        bytes(256),
+    ),
     "no JSON": raw(b"not json"),
     "a list": raw([]),
     "no tensors": raw({}),

@@ -22,6 +22,7 @@ def execution_state(arn: str, model: str, *, callback: tuple[str, str]) -> dict[
     token, queue_url = callback
     job = {"ApplicationId": "app1", "JobRunId": _run_id(arn)}
     steps = [
+        _step("Limits", "Succeeded", {"Condition": {"Outcome": "True"}}),
         _step("Prepare", "Succeeded", {"EMRServerless": job}),
         _step("Train", "Succeeded", {"TrainingJob": {"Arn": _job_arn(_job_name(arn))}}),
         _step("Gate", "Succeeded", {"Condition": {"Outcome": "True"}}),
@@ -44,7 +45,12 @@ def execution_state(arn: str, model: str, *, callback: tuple[str, str]) -> dict[
 
 
 def _step(name: str, status: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"StepName": name, "StepStatus": status, "Metadata": metadata}
+    return {
+        "StepName": name,
+        "StepStatus": status,
+        "StartTime": 1795323600.0,
+        "Metadata": metadata,
+    }
 
 
 def _definition() -> dict[str, Any]:
@@ -70,7 +76,14 @@ def _definition() -> dict[str, Any]:
         "Version": "2020-12-01",
         "Parameters": [*parameters, {"Name": "ModelName", "Type": "String"}],
         "Steps": [
-            {"Name": "Prepare", "Type": "EMRServerless", "Arguments": prepare},
+            {
+                "Name": "Limits",
+                "Type": "Condition",
+                "Arguments": {
+                    "IfSteps": [{"Name": "Prepare", "Type": "EMRServerless", "Arguments": prepare}],
+                    "ElseSteps": [{"Name": "BeyondLimits", "Type": "Fail", "Arguments": {}}],
+                },
+            },
             {"Name": "Train", "Type": "Training", "Arguments": train},
             {"Name": "Gate", "Type": "Condition", "Arguments": {}},
         ],
@@ -129,6 +142,7 @@ def training_job(arn: str, name: str, *, artifact_key: str, base_uri: str) -> di
             "InstanceCount": 1,
             "VolumeSizeInGB": 100,
         },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 14_400},
         "HyperParameters": {"execution_arn": arn, "seed": "17"},
         "InputDataConfig": [{"ChannelName": "model", "DataSource": source}],
         "TrainingStartTime": 1795323600.0,

@@ -25,6 +25,7 @@ from tests.steps.register.support.register_environment import (
     ACCOUNT,
     ARTIFACTS,
     EVIDENCE,
+    GOVERNED,
     MAX_RECEIVES,
     PIPELINE,
     REGION,
@@ -98,7 +99,13 @@ class Execution:
             return []
 
     def check_settled(self) -> None:
-        """Check: one READY version with alias, two nodes, four edges, one answer, no message."""
+        """Check: registered, the step has succeeded, and no message is left."""
+        self.check_registered()
+        assert self.step["StepStatus"] == "Succeeded"
+        assert self.waiting() == 0
+
+    def check_registered(self) -> None:
+        """Check: one READY version with alias, two nodes, four edges, one answer: Success."""
         (version,) = self.versions()
         assert version.status is uc.ModelVersionInfoStatus.READY
         admin = self.environment.admin()
@@ -119,10 +126,9 @@ class Execution:
                 )
                 assert len(edges) == 1, (node, direction, edges)
         self.check_signed(version)
+        self.check_files(version)
         answers = {(answer["status"], answer["ClientRequestToken"]) for answer in self.answers()}
         assert answers == {("Succeeded", record["key"])}
-        assert self.step["StepStatus"] == "Succeeded"
-        assert self.waiting() == 0
 
     def check_signed(self, version: uc.ModelVersionInfo) -> None:
         """Check: the record's statement is stored, and the ledger has one entry of the record."""
@@ -134,6 +140,19 @@ class Execution:
         assert entry.document_sha256 == canonical.sha256(record)
         assert self.evidence("record.dsse.json")["payloadType"] == IN_TOTO
         assert self.tags(int(version.version or 0))["ledger_entry"] == f"{entry.number}:{sha256}"
+
+    def check_files(self, version: uc.ModelVersionInfo) -> None:
+        """Check: the record has the digest of each stored file but the adapter's."""
+        s3, prefix = self.environment.client("s3"), _key(str(version.storage_location))
+        listed = s3.list_objects_v2(Bucket=GOVERNED, Prefix=f"{prefix}/")["Contents"]
+        stored = {each["Key"].removeprefix(f"{prefix}/"): each["Key"] for each in listed}
+        found = {
+            name: canonical.sha256(s3.get_object(Bucket=GOVERNED, Key=key)["Body"].read())
+            for name, key in stored.items()
+            if not name.startswith("artifacts/adapter/") and name != "artifacts/model.sig"
+        }
+        assert {"MLmodel", "serving.py", "requirements.txt"} < found.keys()
+        assert self.evidence("record.json")["model"]["files"] == found
 
     def check_dead_lettered(self) -> None:
         """The queue delivers the message no more: it is in the dead-letter queue."""
@@ -198,6 +217,10 @@ def new_execution(
     return Execution(
         environment, arn, model, token, prepared, trained, artifact_key, queue_url, dead_letters_url
     )
+
+
+def _key(uri: str) -> str:
+    return uri.removeprefix(f"s3://{GOVERNED}/").rstrip("/")
 
 
 def _put_base_model(environment: RegisterEnvironment, files: dict[str, bytes]) -> tuple[str, str]:

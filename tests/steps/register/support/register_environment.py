@@ -26,7 +26,7 @@ from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
 from steps.governance import builds
-from tests.steps.register.support import signing_key
+from tests.steps.register.support import ceilings, signing_key
 from tests.steps.register.support.policies import allow, policy
 from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving
 
@@ -119,6 +119,7 @@ class RegisterEnvironment:
             "image": REGISTER_IMAGE,
             "signing-key-arn": self.key_arn,
             "ledger-uri": f"s3://{EVIDENCE}/{self.ledger}",
+            **ceilings.OPTIONS,
             "region": REGION,
             "visibility-seconds": str(VISIBILITY_SECONDS),
         } | changed

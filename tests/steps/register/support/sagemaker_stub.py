@@ -26,11 +26,22 @@ class SageMakerStub:
         self.executions: dict[str, dict[str, Any]] = {}
         self.answers: list[dict[str, Any]] = []
         self.lose: list[str] = []  # actions whose next answer is lost after the effect
+        # actions whose next call a proxy answers with status 200 and its own page
+        self.garble: list[str] = []
+        # actions whose next call is refused with this code, before any effect
+        self.refuse: list[tuple[str, str]] = []
         self.application: dict[str, Any] = {}  # the answer of GetApplication
         self.lock = threading.Lock()
 
     def call(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
+            if action in self.garble:
+                self.garble.remove(action)
+                return {"page": "<html>please log in</html>"}
+            for rule in self.refuse:
+                if rule[0] == action:
+                    self.refuse.remove(rule)
+                    raise Refusal(rule[1], "a refusal that a test asked for")
             return getattr(self, action)(request)
 
     def DescribePipelineExecution(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +51,7 @@ class SageMakerStub:
             "PipelineExecutionArn": execution["arn"],
             "PipelineExecutionStatus": execution["status"],
             "CreationTime": 1795323600.0,
+            "LastModifiedTime": execution.get("changed", 1795323700.0),
             "PipelineVersionId": 4,
             "CreatedBy": execution["created_by"],
         } | (
@@ -58,6 +70,11 @@ class SageMakerStub:
         execution["description"] = text
         execution.setdefault("descriptions", []).append(text)
         return {"PipelineExecutionArn": execution["arn"]}
+
+    def ListPipelineExecutions(self, request: dict[str, Any]) -> dict[str, Any]:
+        own = f":pipeline/{request['PipelineName']}"
+        found = [arn for arn, each in self.executions.items() if each["pipeline_arn"].endswith(own)]
+        return {"PipelineExecutionSummaries": [{"PipelineExecutionArn": arn} for arn in found]}
 
     def ListPipelineExecutionSteps(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"PipelineExecutionSteps": self._execution(request)["steps"]}
@@ -110,9 +127,10 @@ class SageMakerStub:
             if step["Metadata"]["Callback"]["CallbackToken"] != request["CallbackToken"]:
                 continue
             repeated = execution.get("answered_by") == (status, request["ClientRequestToken"])
-            if step["StepStatus"] in ("Succeeded", "Failed") and not repeated:
+            if step["StepStatus"] in ("Succeeded", "Failed", "Stopped") and not repeated:
                 raise Refusal("ConflictException", "answered already")
-            step["StepStatus"] = status
+            # any answer ends a step that is being stopped
+            step["StepStatus"] = "Stopped" if execution["status"] == "Stopping" else status
             step["Metadata"]["Callback"] |= metadata
             execution["answered_by"] = (status, request["ClientRequestToken"])
             return {"PipelineExecutionArn": execution["arn"]}

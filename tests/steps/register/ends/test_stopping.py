@@ -9,13 +9,14 @@ import pytest
 
 from steps.governance.errors import Unavailable
 from steps.governance.lineage import Lineage
-from steps.register import attempt, undoing
+from steps.register import attempt
 from steps.register.arguments import parse
 from steps.register.delivery import stop_watch
 from steps.register.delivery.lease import Lease
 from steps.register.delivery.stop_watch import Stopping, StopWatch
+from steps.register.ends import undoing
+from steps.register.ends.undoing import Undoing
 from steps.register.model_registry.registry import Registry
-from steps.register.undoing import Undoing
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions, register_environment
 from tests.steps.register.support.deliveries import alerts, deliver, failure_reason
@@ -80,13 +81,13 @@ def test_if_the_workspace_does_not_let_undo_the_stop_ends_with_an_alert(
 ) -> None:
     monkeypatch.setattr(undoing, "_TRY_SECONDS", 1.0)
     monkeypatch.setattr(undoing, "_PAUSE_SECONDS", 0.1)
-    execution.environment.faults({"path": "model-versions/create$", "times": 3, "status": 503})
+    execution.environment.faults({"path": "model-versions/finalize$", "times": 3, "status": 503})
     execution.send()
     assert deliver(worker) is Fate.GIVE_BACK
     execution.environment.faults({"path": "model-versions/search", "times": 1000, "status": 503})
     stop(execution)
     try:
-        assert deliver(worker) is Fate.DELETE
+        assert deliver(worker) is Fate.GIVE_BACK
     finally:
         execution.environment.faults()
     assert failure_reason(execution).startswith(
@@ -94,6 +95,9 @@ def test_if_the_workspace_does_not_let_undo_the_stop_ends_with_an_alert(
     )
     (alert,) = alerts(caplog)
     assert execution.id in alert
+    assert len(execution.versions()) == 1
+    assert deliver(worker) is Fate.DELETE
+    assert execution.versions() == [], "the message was kept to delete what was left"
 
 
 def test_if_the_workspace_answers_again_in_time_the_version_is_deleted(
@@ -179,9 +183,9 @@ def test_a_stop_waits_for_no_longer_than_a_minute_for_the_lease_of_a_worker_that
     taken: list[int] = []
 
     class Noted(Lease):
-        def __init__(self, region: str, *, folder: str, seconds: int) -> None:
+        def __init__(self, region: str, *, seconds: int, **others: Any) -> None:
             taken.append(seconds)
-            super().__init__(region, folder=folder, seconds=seconds)
+            super().__init__(region, seconds=seconds, **others)
 
     monkeypatch.setattr(attempt, "Lease", Noted)
     worker = Worker(parse(execution.argv(**{"visibility-seconds": "900"})), threading.Event())
@@ -226,20 +230,24 @@ def test_the_watch_answers_once_and_survives_a_call_without_an_answer(
             raise Unavailable("no answer")
         return True
 
-    with StopWatch(stopping, lambda: answered.append(1)) as watch:
+    def answer() -> bool:
+        answered.append(1)
+        return len(answered) > 1
+
+    with StopWatch(stopping, answer) as watch:
         watch.check()
-        until(lambda: answered)
+        until(lambda: len(answered) > 1)
         with pytest.raises(Stopping):
             watch.check()
         time.sleep(0.3)
     assert len(calls) == 2
-    assert answered == [1]
+    assert answered == [1, 1], "asked again until it answered, and then no more"
 
 
 def test_a_registration_that_ends_in_time_is_not_answered_by_the_watch() -> None:
     answered: list[int] = []
     with (
-        StopWatch(lambda: True, lambda: answered.append(1), known=True) as watch,
+        StopWatch(lambda: True, lambda: not answered.append(1), known=True) as watch,
         pytest.raises(Stopping),
     ):
         watch.check()

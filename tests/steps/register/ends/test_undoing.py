@@ -115,14 +115,15 @@ def test_a_stop_after_the_record_keeps_the_version_and_answers_that(
     (version,) = execution.versions()
     (answer,) = execution.answers()
     assert answer["status"] == "Failed"
-    expected = f"stopped after version {version.version} was recorded; alias challenger not set"
+    expected = f"stopped after version {version.version} was recorded; it is withdrawn"
     assert answer["FailureReason"] == expected
+    assert execution.tags(1)["withdrawn"] == "its pipeline step was answered with Failure"
     assert execution.evidence("record.json")["model"]["version"] == version.version
     with pytest.raises(NotFound):
         execution.environment.admin().model_versions.get_by_alias(execution.model, "challenger")
 
 
-def test_a_stop_after_the_alias_answers_that_it_is_set(
+def test_a_stop_after_the_alias_is_answered_with_success(
     worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker that set the alias was lost before it answered."""
@@ -131,6 +132,9 @@ def test_a_stop_after_the_alias_answers_that_it_is_set(
         execution.send()
         assert deliver(worker) is Fate.GIVE_BACK
     execution.state["status"] = "Stopping"
+    execution.send()  # a copy, which finds the step stopped
     assert deliver(worker) is Fate.DELETE
-    (answer,) = execution.answers()
-    assert answer["FailureReason"] == "stopped after version 1 was recorded; alias challenger set"
+    assert deliver(worker) is Fate.DELETE
+    execution.check_registered()
+    assert execution.step["StepStatus"] == "Stopped"
+    assert "withdrawn" not in execution.tags(1)

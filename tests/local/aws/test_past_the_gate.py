@@ -1,0 +1,85 @@
+"""Every call by which the scientist's role could pass the gate or move an alias: all refused."""
+
+import json
+import uuid
+
+import pytest
+
+from tests.local.aws.support.refusals import refused
+
+pytestmark = pytest.mark.environment
+PIPELINE = "governed-finetune-local"
+EVIDENCE, ARTIFACTS = f"{PIPELINE}-evidence", f"{PIPELINE}-artifacts"
+OTHER_ROLES = ("pipeline", "prepare", "train", "register", "ci", "approver", "auditor")
+
+
+def test_the_scientist_changes_no_pipeline(server):
+    sagemaker = server.client("sagemaker", "scientist")
+    definition, role = json.dumps(server.definition()), server.outputs["PipelineRoleArn"]
+    given = {"PipelineDefinition": definition, "RoleArn": role}
+    refused(sagemaker.update_pipeline, PipelineName=PIPELINE, PipelineDefinition=definition)
+    for name in (PIPELINE, "mine"):
+        refused(sagemaker.create_pipeline, PipelineName=name, **given)
+    refused(sagemaker.delete_pipeline, PipelineName=PIPELINE, ClientRequestToken=uuid.uuid4().hex)
+    arn = f"arn:aws:sagemaker:us-east-1:000000000000:pipeline/{PIPELINE}"
+    refused(sagemaker.add_tags, ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])
+
+
+def test_the_scientist_starts_no_job_and_passes_no_role(server, job_name):
+    sagemaker = server.client("sagemaker", "scientist")
+    for name in (job_name, f"pipelines-{uuid.uuid4().hex[:12]}-Train-x"):
+        refused(sagemaker.create_training_job, TrainingJobName=name, **server.train_arguments())
+    refused(
+        server.client("emr-serverless", "scientist").start_job_run,
+        applicationId=server.outputs["ApplicationId"],
+        executionRoleArn=server.outputs["PrepareRoleArn"],
+        jobDriver={"sparkSubmit": {"entryPoint": "local:///x"}},
+    )
+
+
+def test_the_scientist_answers_no_callback_and_sends_takes_and_removes_no_message(server):
+    sagemaker = server.client("sagemaker", "scientist")
+    refused(sagemaker.send_pipeline_execution_step_success, CallbackToken="a" * 10)
+    refused(sagemaker.send_pipeline_execution_step_failure, CallbackToken="a" * 10)
+    sqs, url = server.client("sqs", "scientist"), server.outputs["RegisterQueueUrl"]
+    refused(sqs.send_message, QueueUrl=url, MessageBody="{}")
+    refused(sqs.receive_message, QueueUrl=url)
+    refused(sqs.delete_message, QueueUrl=url, ReceiptHandle="x")
+    refused(sqs.set_queue_attributes, QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [
+        *((EVIDENCE, f"executions/i/{step}/manifest.json") for step in ("prepare", "train/job")),
+        (EVIDENCE, "executions/i/register/record.json"),
+        (EVIDENCE, "ledger/000000000001.json"),
+        (EVIDENCE, "approvals/a.b.c/1/1.json"),
+        (ARTIFACTS, "executions/i/output/model.tar.gz"),
+        (ARTIFACTS, "checkpoints/i/train/state"),
+        (ARTIFACTS, "base-models/m/r/mirror.json"),
+    ],
+)
+def test_the_scientist_writes_and_removes_no_evidence_and_no_artifact(server, bucket, key):
+    s3 = server.client("s3", "scientist")
+    refused(s3.put_object, Bucket=bucket, Key=key, Body=b"{}", IfNoneMatch="*")
+    refused(s3.put_object, Bucket=bucket, Key=key, Body=b"{}")
+    refused(s3.delete_object, Bucket=bucket, Key=key)
+
+
+def test_the_scientist_signs_nothing_and_has_no_other_identity(server):
+    kms = server.client("kms", "scientist")
+    for key in ("register", "approval"):
+        alias = f"arn:aws:kms:us-east-1:000000000000:alias/{PIPELINE}-{key}"
+        request = {"Message": b"text", "SigningAlgorithm": "ECDSA_SHA_256"}
+        refused(kms.sign, KeyId=alias, **request)
+    secrets = server.client("secretsmanager", "scientist")
+    for principal in ("prepare", "train", "register", "approver", "auditor"):
+        refused(secrets.get_secret_value, SecretId=f"{PIPELINE}/databricks/{principal}")
+
+
+@pytest.mark.parametrize("role", OTHER_ROLES)
+def test_the_scientist_assumes_no_other_role(server, role):
+    arn = f"arn:aws:iam::000000000000:role/{PIPELINE}-{role}"
+    sts = server.client("sts", "scientist")
+    refused(sts.assume_role, RoleArn=arn, RoleSessionName="me")
