@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
 from steps.governance.errors import IdentityRefused, Unavailable
@@ -40,7 +41,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
         if aws.is_passing(error):
             raise _secret_unanswered(secret_id, aws.error_code(error)) from None
         raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: no UTF-8
         raise _secret_unanswered(secret_id, type(error).__name__) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))
 

@@ -1,10 +1,12 @@
-"""An HTTP proxy in front of a workspace that records every call and replaces one answer."""
+"""An HTTP proxy before a workspace or AWS that records every call and replaces one answer."""
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -16,12 +18,17 @@ from steps.governance.retrying import is_read
 class Fault:
     """The answer that one call gets instead of the workspace's answer.
 
-    `after`: the workspace performs the call before its answer is replaced.
+    `after`: the service performs the call before its answer is replaced. Status 0 closes the
+    connection without an answer. `cut`: the service's own answer, but half of its body. `seconds`:
+    the service's own answer, so much later.
     """
 
-    status: int
+    status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     after: bool = False
+    content: bytes = b"<html>Bad Gateway</html>"
+    cut: bool = False
+    seconds: float = 0.0
 
 
 LOST_BEFORE, LOST_AFTER = Fault(502), Fault(502, after=True)
@@ -53,9 +60,19 @@ class Proxy:
             return self._fault
 
 
-def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
-    """Return the request handler of one server."""
+def _upstream(
+    target: SplitResult, call: tuple[str, str], body: bytes, headers: Message
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Ask the service itself; return its answer and the body."""
+    connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=30)
+    connection.request(*call, body, _kept(headers.items()))
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer, content
 
+
+def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -63,35 +80,43 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             fault = proxy.note(f"{self.command} {self.path.partition('?')[0]}")
             if fault is not None and not fault.after:
-                return self._reply(fault.status, fault.headers, b"<html>Bad Gateway</html>")
-            connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers))
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-            if fault is not None:
-                return self._reply(fault.status, fault.headers, b"<html>Bad Gateway</html>")
-            kept = {
-                name: value
-                for name, value in answer.getheaders()
-                if name.lower() in ("content-type", "retry-after")
-            }
-            return self._reply(answer.status, kept, content)
+                return self._reply(fault.status, fault.headers, fault.content)
+            answer, content = _upstream(target, (self.command, self.path), body, self.headers)
+            if fault is not None and not (fault.cut or fault.seconds):
+                return self._reply(fault.status, fault.headers, fault.content)
+            time.sleep(fault.seconds if fault else 0.0)
+            length = answer.getheader("Content-Length") or str(len(content))
+            sent = content[: len(content) // 2] if fault and fault.cut else content
+            return self._reply(answer.status, _kept(answer.getheaders()), sent, length)
 
         # N815: http.server requires these names.
-        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _pass_on  # noqa: N815
+        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = _pass_on  # noqa: N815
 
-        def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(content))}).items():
+        def _reply(
+            self, status: int, headers: dict[str, str], content: bytes, length: str | None = None
+        ) -> None:
+            self.close_connection = not status
+            if not status:
+                return
+            length = length or str(len(content))
+            self.send_response_only(status)
+            for name, value in {**headers, "Content-Length": length}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
+            self.close_connection = length != str(len(content))
 
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
     return Handler
+
+
+def _kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the headers without those of one connection, and without the body's length."""
+    dropped = ("connection", "transfer-encoding", "content-length", "keep-alive", "expect")
+    return {name: value for name, value in headers if name.lower() not in dropped}
 
 
 @contextmanager
@@ -130,3 +155,18 @@ def losses(calls: list[str]) -> list[tuple[int, Fault]]:
 def demands(calls: list[str]) -> list[tuple[int, Fault]]:
     """Return for each call an answer that asks to wait an hour: 429 and 503 alternately."""
     return [(number, ASKING[(429, 503)[number % 2]]) for number in range(len(calls))]
+
+
+KINDS: dict[str, Fault] = {
+    "dropped before": Fault(),
+    "dropped after": Fault(after=True),
+    **{str(status): Fault(status) for status in (401, 403, 404, 429, 500, 503)},
+    "truncated": Fault(after=True, cut=True),
+    "garbage 200": Fault(200, content=b"\x00garbage\xff"),
+    "slow": Fault(after=True, seconds=1.0),
+}
+
+
+def every_fault(calls: list[str]) -> list[tuple[int, str]]:
+    """Return each kind of fault for each call, as the call's number and the kind's name."""
+    return [(number, kind) for number in range(len(calls)) for kind in KINDS]
