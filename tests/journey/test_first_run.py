@@ -25,7 +25,7 @@ def test_all_four_steps_succeed_and_the_loss_falls(result: dict[str, Any]) -> No
     assert outcome["status"] == "Succeeded"
     assert {
         step["name"]: step["status"] for step in outcome["steps"] if step["started"]
-    } == dict.fromkeys(("Prepare", "Train", "Gate", "Register"), "Succeeded")
+    } == dict.fromkeys(("Limits", "Prepare", "Train", "Gate", "Register"), "Succeeded")
     assert outcome["eval_loss"] < outcome["eval_loss_before"] - 1
     assert outcome["model_version"] == "1"
 

@@ -48,7 +48,7 @@ def test_the_gate_cannot_be_lifted_by_parameters(environment: Environment) -> No
     lifted = ("--set", "MaxEvalLoss=1e8", "--set", "ModelAlias=champion")
     refused = environment.command("pipeline.run", *lifted)
     assert refused.returncode == 2
-    assert "expected at most 10 (limits.max_eval_loss), got 100000000.0" in refused.stderr
+    assert "expected at most 1000 (limits.max_eval_loss), got 100000000.0" in refused.stderr
     assert "only an approval moves another alias" in refused.stderr
     sagemaker = environment.client("sagemaker")
     start = {"PipelineName": "governed-finetune-local"}

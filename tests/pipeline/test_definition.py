@@ -238,7 +238,7 @@ def test_spot_and_its_maximum_wait_are_set_together(environment: str, spot: bool
 
 def test_the_gate_compares_the_reported_loss_with_the_parameter(tree: dict[str, Any]) -> None:
     condition, ceiling = step(tree, "Gate")["Arguments"]["Conditions"]
-    assert ceiling == condition | {"RightValue": 10.0}  # for who starts without the first check
+    assert ceiling == condition | {"RightValue": 1000.0}  # for who starts without the first check
     assert condition == {
         "Type": "LessThanOrEqualTo",
         "LeftValue": {"Get": "Steps.Train.FinalMetricDataList['eval:loss'].Value"},
@@ -252,8 +252,8 @@ def test_the_gate_compares_the_reported_loss_with_the_parameter(tree: dict[str, 
 @pytest.mark.parametrize(
     ("given", "passes"),
     [
-        *((text, True) for text in ("10", "1e1", "7.5", "1e-300")),
-        *((text, False) for text in ("10.000001", "1e300", "inf", "-inf", "nan", "0", "-1")),
+        *((text, True) for text in ("1000", "1e3", "7.5", "1e-300")),
+        *((text, False) for text in ("1000.000001", "1e300", "inf", "-inf", "nan", "0", "-1")),
     ],
 )
 def test_no_bound_of_the_gate_is_beyond_its_ceiling(

@@ -138,7 +138,7 @@ def test_what_an_execution_ran_with_is_taken_as_sagemaker_writes_it(
             "expected one of auto storage native off nf4 (the deployed definition), got 'fp4'",
         ),
         ("Fp8Mode", "native", "native needs FP8 arithmetic"),
-        ("MaxEvalLoss", "1e+20", "expected at most 10 (limits.max_eval_loss), got 1e+20"),
+        ("MaxEvalLoss", "1e+20", "expected at most 1000 (limits.max_eval_loss), got 1e+20"),
         ("ModelAlias", "champion", "expected one of challenger (the deployed definition), got 'ch"),
         ("CuratedTable", "edgar.raw.filings", "expected another table than RawTable"),
     ],
