@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from steps.governance import canonical
 from steps.governance.envelope import IN_TOTO, Envelope
-from steps.governance.errors import IntegrityError, NotFound
+from steps.governance.errors import Conflict, IntegrityError, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
 from steps.governance.names import UcName, execution_id
-from steps.governance.record import LedgerHead, Record
+from steps.governance.record import WITHDRAWN_TAG, LedgerHead, Record
 from steps.governance.signing.ledger_writer import EMPTY
 from steps.governance.signing.public_key import PublicKey
 
@@ -48,9 +48,12 @@ def verified(
 
     Raises:
         NotFound: the version has no record.
+        Conflict: Register took the version back.
         IntegrityError: the record cannot be trusted.
     """
     name, number = version
+    if WITHDRAWN_TAG in tags:
+        raise _withdrawn(version, tags[WITHDRAWN_TAG])
     folder = f"{evidence_uri}/{execution_id(_tag(tags, _EXECUTION_TAG, version))}/register"
     uri = f"{folder}/record.json"
     try:
@@ -97,6 +100,15 @@ def _no_record(version: tuple[UcName, int], got: str) -> NotFound:
         expected="a version that Register made, with the tags of its record",
         got=got,
         do="find out who made it; a version without a record is never approved",
+    )
+
+
+def _withdrawn(version: tuple[UcName, int], reason: str) -> Conflict:
+    return Conflict(
+        f"version {version[1]} of {version[0]} was withdrawn",
+        expected="a version whose execution succeeded",
+        got=f"tag {WITHDRAWN_TAG}: {reason}"[:300],
+        do="approve another version, or run the execution again",
     )
 
 

@@ -18,7 +18,7 @@ from steps.audit.services.hashing import Archive
 from steps.audit.services.jobs import Execution
 from steps.governance.errors import IntegrityError, NotFound
 from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record
+from steps.governance.record import WITHDRAWN_TAG, Record
 
 _T = TypeVar("_T")
 _UNFINISHED = ("Executing", "Stopping")
@@ -122,7 +122,27 @@ class Case:
     @cached_property
     def unfinished(self) -> bool:
         """Whether the execution still runs, so that Register may not have done everything."""
-        return str(self.execution.described["PipelineExecutionStatus"]) in _UNFINISHED
+        return self._status in _UNFINISHED
+
+    @cached_property
+    def withdrawn(self) -> bool:
+        """Whether Register gave up after the record and took the version back.
+
+        The tag alone does not suffice: an execution that succeeded was never withdrawn.
+        """
+        tagged = WITHDRAWN_TAG in self.version.tags
+        return tagged and self._status not in (*_UNFINISHED, "Succeeded")
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why steps after the record may be missing, or None if all of them must be there."""
+        if self.unfinished:
+            return "the execution still runs"
+        return "the version was withdrawn" if self.withdrawn else None
+
+    @property
+    def _status(self) -> str:
+        return str(self.execution.described["PipelineExecutionStatus"])
 
     def _parsed(self, code: str, parse: Callable[[], _T]) -> _T:
         try:

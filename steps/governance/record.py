@@ -31,6 +31,10 @@ from steps.governance.manifest import (
 )
 from steps.governance.reading import Build, Reading
 
+# Tag of a version that has a record and no alias: Register gave up before the alias was set, and
+# answered its step with Failure. Approve refuses such a version, and the audit expects no alias.
+WITHDRAWN_TAG = "withdrawn"
+
 
 class Starter(Part):
     """Who started the execution, as SageMaker recorded it; a Studio user has a profile too."""

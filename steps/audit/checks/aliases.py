@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from steps.audit.checks.whole import Model, is_running
+from steps.audit.checks.whole import Model, is_running, is_withdrawn
 from steps.audit.findings import Comparison
 from steps.governance.approval import Approval
 
@@ -34,7 +34,12 @@ def alias_approval(model: Model) -> Comparison:
 
 def _aliases(model: Model) -> tuple[dict[str, int], set[str]]:
     """Replay registrations and approvals: the version of each alias, and who has it by approval."""
-    context, records = model.whole.context, model.records
+    context = model.whole.context
+    records = {
+        case.key: model.records[case.key]
+        for case in model.whole.cases
+        if case.key in model.records and not is_withdrawn(case)
+    }
     first = [each for each in records.values() if each.ledger is None]
     aliases = {
         each.model.alias: each.model.version

@@ -80,8 +80,8 @@ def ledger_entry(case: Case) -> Comparison | Note:
     if record.ledger is None:
         return Note("not recorded (version 1)", case.uri)
     own = ledger.of_document(case.key)
-    if not own and case.unfinished:
-        return Note("not in the ledger yet: the execution still runs", case.uri)
+    if not own and case.incomplete:
+        return Note(f"not in the ledger: {case.incomplete}", case.uri)
     if len(own) != 1 or own[0].entry is None:
         raise Differs("one entry of this record", f"{len(own)} entries", case.context.uri(PREFIX))
     seen = ledger.numbered(record.ledger.number)
@@ -104,8 +104,8 @@ def ledger_published(case: Case) -> Comparison | Note:
     if record.ledger is None:
         return Note("not recorded (version 1)", where)
     found = case.version.tags.get(_TAG)
-    if found is None and case.unfinished:
-        return Note("not published yet: the execution still runs", where)
+    if found is None and case.incomplete:
+        return Note(f"not published: {case.incomplete}", where)
     own = case.context.ledger.of_document(case.key)
     expected = f"{own[0].number}:{own[0].sha256}" if own else "an entry of this record"
     return Comparison(where, [("entry", expected, found)])

@@ -9,6 +9,7 @@ from steps.audit.case import Case
 from steps.audit.findings import Comparison, Differs, Note
 from steps.governance import canonical
 from steps.governance.errors import GovernanceError
+from steps.governance.record import WITHDRAWN_TAG
 
 _LOSS_TOLERANCE = 1e-3  # nats per token; SageMaker reads the loss from a line with fewer digits
 
@@ -125,8 +126,8 @@ def version_tags(case: Case) -> Comparison | Note:
     """The version's tags repeat the record: key, digests, base model, precision, loss."""
     record, found = case.record, case.version.tags
     where = f"tags of {record.model.name} version {record.model.version}"
-    if "record_sha256" not in found and case.unfinished:
-        return Note("not published yet: the execution still runs", where)
+    if "record_sha256" not in found and case.incomplete:
+        return Note(f"not published: {case.incomplete}", where)
     expected = {
         "key": record.key,
         "execution_arn": record.execution.arn,
@@ -142,11 +143,11 @@ def version_tags(case: Case) -> Comparison | Note:
             for number, (path, sha256) in enumerate(sorted((record.model.files or {}).items()), 1)
         },
     }
-    return Comparison(
-        where,
-        [(name, value, found.get(name)) for name, value in sorted(expected.items())],
-        summary=f"{len(expected)} tags",
-    )
+    pairs: list[tuple[str, object, object]] = [
+        (name, value, found.get(name)) for name, value in sorted(expected.items())
+    ]
+    pairs.append((WITHDRAWN_TAG, case.withdrawn, WITHDRAWN_TAG in found))
+    return Comparison(where, pairs, summary=f"{len(expected)} tags")
 
 
 def tables(case: Case) -> Comparison:

@@ -91,15 +91,15 @@ def records_complete(whole: Whole) -> Comparison:
     }
     stored = {case.key for case in whole.cases}
     unsigned = {key for key, record in whole.records.items() if record.ledger is None}
-    running = {
+    incomplete = {
         case.key
         for case in whole.cases
-        if case.key in stored - entries - unsigned and is_running(case)
+        if case.key in stored - entries - unsigned and (is_running(case) or is_withdrawn(case))
     }
     return Comparison(
         f"{context.uri(context.executions)}, {context.uri(PREFIX)}",
         [
-            ("records without an entry", [], sorted(stored - entries - unsigned - running)),
+            ("records without an entry", [], sorted(stored - entries - unsigned - incomplete)),
             ("entries without a record", [], sorted(entries - stored)),
         ],
         summary=f"{len(stored)} records",
@@ -174,6 +174,14 @@ def is_running(case: Case) -> bool:
     """Whether the record's execution still runs."""
     try:
         return case.unfinished
+    except NotFound:
+        return False
+
+
+def is_withdrawn(case: Case) -> bool:
+    """Whether Register took the record's version back."""
+    try:
+        return case.withdrawn
     except NotFound:
         return False
 

@@ -17,7 +17,7 @@ from steps.governance.errors import NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.record import Record
+from steps.governance.record import WITHDRAWN_TAG, Record
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.fact_reader import FactReader
 from steps.register.model_registry.registry import Registry
@@ -26,7 +26,7 @@ from steps.register.register import read_record
 from steps.register.signing import model_signature
 from steps.register.signing.signing import Signing
 
-WITHDRAWN_TAG, WITHDRAWN = "withdrawn", "its pipeline step was answered with Failure"
+WITHDRAWN = "its pipeline step was answered with Failure"
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ def _not_canonical(approvals: Approvals, version: Version) -> None:
     approvals.tag(version, "record_sha256", canonical.sha256(content))
 
 
+def _withdrawn(approvals: Approvals, version: Version) -> None:
+    approvals.tag(version, "withdrawn", "its pipeline step was answered with Failure")
+
+
 def _newer_schema(approvals: Approvals, version: Version) -> None:
     content = version.record.to_bytes().replace(b"registered/2", b"registered/9")
     approvals.put(_record(version), content)
@@ -97,6 +101,7 @@ def _head(version: Version) -> Any:
         (_without_record, "has no record"),
         (_another_digest, "is not the record that the version names"),
         (_not_canonical, "is not canonical"),
+        (_withdrawn, "was withdrawn"),
         (_newer_schema, "registered/1' or 'governed-finetune/registered/2"),
         (_hostile, "nested too deeply"),
         (_of_another_version, "is the record of another version"),

@@ -13,6 +13,7 @@ from steps.audit.findings import Outcome, exit_code
 from steps.audit.order import CODES
 from steps.audit.report.text import as_text
 from steps.audit.services.store import Store
+from steps.governance.record import WITHDRAWN_TAG
 from tests.steps.audit.support import history
 from tests.steps.audit.support.history import IN_STUDIO, Options, finish, register
 from tests.steps.audit.support.tables import new_raw_version
@@ -38,6 +39,17 @@ def rejected(world: World, draw: random.Random) -> None:
 
 def stopped(world: World, draw: random.Random) -> None:
     _ended(world, draw, "Stopped")
+
+
+def withdrawn(world: World, draw: random.Random) -> None:
+    """Register gave up after the record, before the alias."""
+    until = draw.choice(("record", "ledger", "tags"))
+    take_back(world, register(world, MODEL, Options(until=until, status="Stopped")))
+
+
+def take_back(world: World, entry: Entry) -> None:
+    world.tag(entry, WITHDRAWN_TAG, "its pipeline step was answered with Failure")
+    world.entries.remove(entry)  # nobody approves it
 
 
 def running(world: World, draw: random.Random) -> None:
@@ -116,6 +128,7 @@ EVENTS: list[Callable[[World, random.Random], None]] = [
     approved_and_revoked,
     old_record,
     grants_changed,
+    withdrawn,
 ]
 
 
@@ -164,6 +177,23 @@ def test_healthy_histories_are_clean(world: World, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(SAMPLE, HISTORIES))
 def test_fifty_healthy_histories_are_clean(world: World, seed: int) -> None:
     check_history(world, seed)
+
+
+@pytest.mark.parametrize("until", ["record", "ledger", "tags"])
+def test_a_withdrawn_version_needs_no_alias(world: World, until: str) -> None:
+    model = f"edgar.models.withdrawn_{until}"
+    world.new_model(model)
+    kept = register(world, model)
+    take_back(world, entry := register(world, model, Options(until=until, status="Failed")))
+    for target in (kept.target, entry.target):
+        findings = world.audit(target=target)
+        assert exit_code(findings) == 0, as_text(findings)
+    execution = world.environment.stub.executions[entry.arn]
+    execution["status"] = "Succeeded"
+    found = codes(world.audit(target=entry.target), Outcome.MISMATCH)
+    missing = "records.complete" if until == "record" else "version.alias"
+    assert {"version.tags", missing} <= found, "the tag alone excuses nothing"
+    execution["status"] = "Failed"
 
 
 def test_what_version_1_did_not_record_is_a_note(world: World) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from databricks.sdk.service import catalog as uc
 
+from steps.governance.record import WITHDRAWN_TAG
 from tests.steps.audit.support.tampering import (
     Applied,
     Tamper,
@@ -215,6 +216,7 @@ _TAGS = [
         "file_1",
     )
 ] + [
+    Tamper("tag: withdrawn added", "version.tags", tagged(WITHDRAWN_TAG, "taken back")),
     Tamper("tag: ledger entry", "ledger.published", tagged("ledger_entry", "99:" + "0" * 64)),
 ]
 
