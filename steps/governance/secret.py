@@ -10,12 +10,20 @@ from dataclasses import dataclass, field
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
 from steps.governance.errors import IdentityRefused, Unavailable
 
+# The request was never sent, and no repetition helps. A role's credentials that cannot be fetched
+# right now are a CredentialRetrievalError, which passes.
+_NEVER_SENT = (NoCredentialsError, PartialCredentialsError)
 _CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=15)
 
 
@@ -41,6 +49,8 @@ def read_identity(secret_id: str, region: str) -> Identity:
         if aws.is_passing(error):
             raise _secret_unanswered(secret_id, aws.error_code(error)) from None
         raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
+    except _NEVER_SENT as error:
+        raise _secret_refused(secret_id, type(error).__name__) from None
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: no UTF-8
         raise _secret_unanswered(secret_id, type(error).__name__) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))

@@ -49,7 +49,7 @@ def test_the_gate_cannot_be_lifted_by_parameters(environment: Environment) -> No
     refused = environment.command("pipeline.run", *lifted)
     assert refused.returncode == 2
     assert "expected at most 1000 (limits.max_eval_loss), got 100000000.0" in refused.stderr
-    assert "only an approval moves another alias" in refused.stderr
+    assert "ModelAlias   expected one of challenger (the deployed definition)" in refused.stderr
     sagemaker = environment.client("sagemaker")
     start = {"PipelineName": "governed-finetune-local"}
     alias = [{"Name": "ModelAlias", "Value": "champion"}]

@@ -73,7 +73,7 @@ def _allowed_everywhere(iam, prefix):
     for role in (each["RoleName"] for each in iam.list_roles()["Roles"]):
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            for statement in policy["Statement"]:
+            for statement in _listed(policy["Statement"]):
                 actions, resources = (_listed(statement[key]) for key in ("Action", "Resource"))
                 found |= {(role, one, where) for one in actions for where in resources}
     return {each for each in found if each[1].startswith(prefix)}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import boto3
 import pytest
@@ -123,6 +124,21 @@ def test_an_unreachable_workspace_is_named(secret: str, clock: FakedClock) -> No
         connect(
             host="http://127.0.0.1:9", secret_id=secret, region="us-east-1", policy=clock.policy()
         )
+
+
+def test_a_process_without_aws_credentials_ends_at_once(
+    clock: FakedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    host = "https://dbc-0a1b2c3d-4e5f.cloud.databricks.com"
+    with pytest.raises(IdentityRefused, match="NoCredentialsError"):
+        connect(host=host, secret_id="a/b", region="us-east-1", policy=clock.policy())
+    assert clock.pauses == []
 
 
 def test_a_missing_secret_is_named(as_root: str, tokens: TokenEndpoint) -> None:

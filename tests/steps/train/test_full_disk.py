@@ -89,7 +89,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hyperparameters.parent.mkdir(parents=True)
     hyperparameters.write_text(json.dumps({}))
     monkeypatch.setattr(command.hyperparameters, "parse", lambda given: given)
-    monkeypatch.setattr(services, "connect", lambda arguments: None)
+    monkeypatch.setattr(services, "connect", lambda arguments, stop: None)
     monkeypatch.setattr(command.StopSignal, "listen", command.StopSignal)
     return tmp_path
 

@@ -7,6 +7,7 @@ assert tamper.code in codes(findings)
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from tests.steps.register.support.register_environment import ARTIFACTS
 
 Applied = AbstractContextManager[dict[str, Any]]
 Change = Callable[[bytes], bytes]
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,14 @@ class Tamper:
 
 
 def flipped(content: bytes) -> bytes:
-    """The content with one bit changed in the middle."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    """The content with one bit changed, in the middle or in the digest that follows it.
+
+    A changed digit of a digest is a digit again, so a document stays JSON.
+    """
+    place = len(content) // 2
+    if digest := _DIGEST.search(content, place):
+        place = next(at for at in range(*digest.span()) if content[at : at + 1].isdigit())
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 def longer(content: bytes) -> bytes:
