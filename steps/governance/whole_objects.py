@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import (
+    BotoCoreError,
     FlexibleChecksumError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -47,6 +48,13 @@ class WholeBody:
             BotoCoreError: the answer was cut short, or its checksum differs.
         """
         try:
+            return self._received(size)
+        except BotoCoreError:
+            self._body.close()  # with its connection, which cannot be used again
+            raise
+
+    def _received(self, size: int) -> bytes:
+        try:
             chunk = bytes(self._body.read(size))
         except (HTTPError, OSError) as error:  # a broken connection that botocore passes on
             raise ResponseStreamingError(error=error) from error
@@ -64,6 +72,7 @@ def read_whole(answer: Mapping[str, Any], *, limit: int) -> bytes:
         BotoCoreError: the answer was cut short, or its checksum differs.
     """
     if int(answer["ContentLength"]) > limit:
+        answer["Body"].close()
         raise TooLarge
     body, parts = WholeBody(answer), []
     while chunk := body.read(_CHUNK_BYTES):

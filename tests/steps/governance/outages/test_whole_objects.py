@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 
 import boto3
 import pytest
@@ -90,10 +91,12 @@ def test_the_worker_reads_a_cut_mirror_again(
 def test_a_stream_of_a_known_size_never_ends_early(store: CutStore, lying: bool) -> None:
     """Nor with a Content-Length that was changed to the cut: the pinned size is known."""
     store.cuts, store.lying = [1000], lying
-    body = boto3.client("s3").get_object(Bucket="b", Key="k", VersionId="1")
-    stream = WholeBody(body, size=len(CONTENT))
-    with pytest.raises(BotoCoreError):
-        list(iter(lambda: stream.read(100), b""))
+    with closing(boto3.client("s3")) as s3:
+        answer = s3.get_object(Bucket="b", Key="k", VersionId="1")
+        stream = WholeBody(answer, size=len(CONTENT))
+        with pytest.raises(BotoCoreError):
+            list(iter(lambda: stream.read(100), b""))
+        assert answer["Body"]._raw_stream.closed, "a connection that cannot be used again"
 
 
 def test_the_archive_of_a_registration_is_not_refused_when_it_arrives_cut(
@@ -113,11 +116,11 @@ def test_a_lease_whose_entry_arrives_cut_is_unavailable(store: CutStore) -> None
 
 
 def test_a_body_that_ends_with_the_announced_length_is_whole(store: CutStore) -> None:
-    s3 = boto3.client("s3")
-    assert read_whole(s3.get_object(Bucket="b", Key="k"), limit=len(CONTENT)) == CONTENT
-    with pytest.raises(TooLarge):
-        read_whole(s3.get_object(Bucket="b", Key="k"), limit=len(CONTENT) - 1)
-    shorter = WholeBody(s3.get_object(Bucket="b", Key="k"), size=len(CONTENT) + 1)
-    assert shorter.read(len(CONTENT)) == CONTENT
-    with pytest.raises(IncompleteReadError):
-        shorter.read(1)
+    with closing(boto3.client("s3")) as s3:
+        assert read_whole(s3.get_object(Bucket="b", Key="k"), limit=len(CONTENT)) == CONTENT
+        with pytest.raises(TooLarge):
+            read_whole(s3.get_object(Bucket="b", Key="k"), limit=len(CONTENT) - 1)
+        shorter = WholeBody(s3.get_object(Bucket="b", Key="k"), size=len(CONTENT) + 1)
+        assert shorter.read(len(CONTENT)) == CONTENT
+        with pytest.raises(IncompleteReadError):
+            shorter.read(1)

@@ -36,9 +36,10 @@ def _handler(store: CutStore) -> type[BaseHTTPRequestHandler]:
             self.send_response(200)
             for name, value in (store.headers | {"Content-Length": str(length)}).items():
                 self.send_header(name, value)
+            # Else the client may send its next request on the connection while it is being closed.
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(sent)
-            self.close_connection = True
             return None
 
         def do_PUT(self) -> None:
