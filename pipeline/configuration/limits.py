@@ -68,20 +68,14 @@ def faults(values: Mapping[str, Any], limits: Limits) -> Iterator[Fault]:
             "MaxEvalLoss",
             f"expected at most {limits.max_eval_loss:g} (limits.max_eval_loss), got {loss!r}",
         )
-    instance = values.get("TrainInstanceType")
-    if isinstance(instance, str) and instance not in limits.instance_types:
-        allowed = " ".join(limits.instance_types)
-        yield (
-            "TrainInstanceType",
-            f"expected one of {allowed} (limits.instance_types), got {instance!r}",
-        )
-    alias = values.get("ModelAlias")
-    if isinstance(alias, str) and alias not in limits.aliases:
-        allowed = " ".join(limits.aliases)
-        yield (
-            "ModelAlias",
-            (
-                f"expected one of {allowed} (limits.aliases), got {alias!r}; "
-                "only an approval moves another alias (python -m pipeline.approve)"
-            ),
-        )
+    by_approval = "; only an approval moves another alias (python -m pipeline.approve)"
+    for name, field, hint in (
+        ("TrainInstanceType", "instance_types", ""),
+        ("ModelAlias", "aliases", by_approval),
+    ):
+        value, allowed = values.get(name), getattr(limits, field)
+        if isinstance(value, str) and value not in allowed:
+            yield (
+                name,
+                f"expected one of {' '.join(allowed)} (limits.{field}), got {value!r}{hint}",
+            )

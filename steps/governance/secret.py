@@ -50,7 +50,12 @@ def read_identity(secret_id: str, region: str) -> Identity:
             raise _secret_unanswered(secret_id, aws.error_code(error)) from None
         raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
     except _NEVER_SENT as error:
-        raise _secret_refused(secret_id, type(error).__name__) from None
+        raise IdentityRefused(
+            f"the secret {secret_id} could not be read: this process has no AWS credentials",
+            expected="credentials of the step's role",
+            got=type(error).__name__,
+            do="run it with the role of the step, or set the credentials of this shell",
+        ) from None
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: no UTF-8
         raise _secret_unanswered(secret_id, type(error).__name__) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import (
-    BotoCoreError,
     FlexibleChecksumError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -47,13 +46,6 @@ class WholeBody:
         Raises:
             BotoCoreError: the answer was cut short, or its checksum differs.
         """
-        try:
-            return self._received(size)
-        except BotoCoreError:
-            self._body.close()  # with its connection, which cannot be used again
-            raise
-
-    def _received(self, size: int) -> bytes:
         try:
             chunk = bytes(self._body.read(size))
         except (HTTPError, OSError) as error:  # a broken connection that botocore passes on

@@ -168,9 +168,9 @@ def test_a_refusal_that_lasts_fails_the_step_within_the_same_delivery(
     assert execution.environment.stub.refuse == []
 
 
-def test_a_lease_that_is_not_released_after_success_is_no_failure(
-    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def unreleased(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer comes to the release of a lease."""
     plain = Lease._append
 
     def refused(lease: Lease, number: int, *, held: bool) -> bool:
@@ -179,22 +179,21 @@ def test_a_lease_that_is_not_released_after_success_is_no_failure(
         return plain(lease, number, held=held)
 
     monkeypatch.setattr(Lease, "_append", refused)
+
+
+@pytest.mark.usefixtures("unreleased")
+def test_a_lease_that_is_not_released_after_success_is_no_failure(
+    worker: Worker, execution: executions.Execution
+) -> None:
     execution.send()
     assert deliver(worker) is Fate.DELETE
     execution.check_settled()
 
 
+@pytest.mark.usefixtures("unreleased")
 def test_a_lease_that_is_not_released_does_not_hide_the_failure_or_its_end(
-    worker: Worker, execution: executions.Execution, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, execution: executions.Execution
 ) -> None:
-    plain = Lease._append
-
-    def refused(lease: Lease, number: int, *, held: bool) -> bool:
-        if not held:
-            raise Unavailable("no answer: a test")
-        return plain(lease, number, held=held)
-
-    monkeypatch.setattr(Lease, "_append", refused)
     execution.state["training_job"]["TrainingJobStatus"] = "Failed"
     execution.send()
     assert deliver_for_the_last_time(worker) is Fate.DELETE
