@@ -4,7 +4,7 @@
     # Columns(names=("CIK", …), unusable=("sic: type boolean cannot be read as a code",))
 
 Types are named as Spark SQL names them. docs/data.md has the table ("Columns and their types"),
-`steps.prepare.column_text` the conversions.
+`steps.prepare.text.column_text` the conversions.
 """
 
 import re

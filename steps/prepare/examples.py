@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.prepare.characters import LOST
+from steps.prepare.text.characters import LOST
 
 TEMPLATE = "risk-factor-heading/1"
 SYSTEM = (

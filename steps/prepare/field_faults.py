@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from steps.prepare.characters import LOST
 from steps.prepare.filing_identity import accession_of
+from steps.prepare.text.characters import LOST
 
 IGNORED_SEPARATOR = "; "
 SIC = r"^[0-9]{1,4}$"

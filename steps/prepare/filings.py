@@ -5,7 +5,7 @@
 A pure Arrow kernel: Spark calls it through `mapInArrow`, tests call it directly. The raw table has
 the fields of EDGAR-CRAWLER (docs/architecture.md); annual reports keep their risk factors in
 `item_1a`, quarterly ones in `part_2_item_1a`. Columns may have any type with a stated conversion
-(`steps.prepare.column_text`).
+(`steps.prepare.text.column_text`).
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from collections.abc import Iterable
 import polars as pl
 import pyarrow as pa
 
-from steps.prepare import column_text, dates, run_on, sections
-from steps.prepare.characters import cleaned
 from steps.prepare.columns import OPTIONAL, REQUIRED
 from steps.prepare.field_faults import SIC, fault, ignored, short
 from steps.prepare.filing_identity import accession, filing_id, sha256
-from steps.prepare.paragraphs import paragraphs
-from steps.prepare.risk_factors import risk_factors
-from steps.prepare.wrapped import unwrapped
+from steps.prepare.text import column_text, dates, run_on, sections
+from steps.prepare.text.characters import cleaned
+from steps.prepare.text.paragraphs import paragraphs
+from steps.prepare.text.risk_factors import risk_factors
+from steps.prepare.text.wrapped import unwrapped
 
 INVALID = "invalid_record"
 NOT_UTF8 = "not_utf8"

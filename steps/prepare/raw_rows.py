@@ -15,10 +15,10 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from steps.governance.errors import GovernanceError
-from steps.prepare import column_text
 from steps.prepare.arrow_tasks import MOST_ROWS, bounded
 from steps.prepare.data_files import Batches, Task, file_system
 from steps.prepare.delta_tables import open_table
+from steps.prepare.text import column_text
 
 if TYPE_CHECKING:
     import pyarrow.fs as pa_fs

@@ -7,8 +7,8 @@ import unicodedata
 import polars as pl
 import pytest
 
-from steps.prepare import characters, markup
-from steps.prepare.characters import LOST, cleaned
+from steps.prepare.text import characters, markup
+from steps.prepare.text.characters import LOST, cleaned
 
 SAMPLE = "It’s a “test” – § 5 é í 😭 ñ ü • ™ ® © € ½ … ‘x’ — ≥ ● ◦ ▪ ☐ ✓ à œ fi 😀"
 

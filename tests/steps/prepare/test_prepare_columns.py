@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 from steps.governance.errors import GovernanceError
-from steps.prepare import column_text, filings
+from steps.prepare import filings
 from steps.prepare.columns import OPTIONAL, REQUIRED, chosen
+from steps.prepare.text import column_text
 from tests.steps.prepare import prepare_fakes as fakes
 
 TEXTS = dict.fromkeys(REQUIRED, "string")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.prepare import dates
+from steps.prepare.text import dates
 
 DAYS = st.dates(date(1993, 1, 1), datetime.now(UTC).date())
 

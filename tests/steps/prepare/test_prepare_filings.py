@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.prepare import filings
-from steps.prepare.sections import LONGEST_SECTION
+from steps.prepare.text.sections import LONGEST_SECTION
 from tests.steps.prepare import prepare_fakes as fakes
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.prepare.characters import cleaned
-from steps.prepare.paragraphs import paragraphs
+from steps.prepare.text.characters import cleaned
+from steps.prepare.text.paragraphs import paragraphs
 
 
 def clean(text: str) -> list[str]:

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from steps.prepare.paragraphs import paragraphs
-from steps.prepare.risk_factors import risk_factors
+from steps.prepare.text.paragraphs import paragraphs
+from steps.prepare.text.risk_factors import risk_factors
 
 BODY = (
     "We sell most of our products to a few customers, and none of them must buy again. "

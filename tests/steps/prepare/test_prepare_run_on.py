@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from steps.prepare.run_on import ended
+from steps.prepare.text.run_on import ended
 
 BODY = "We depend on few customers. " * 30
 TITLE = "Item 1A. Risk Factors"

@@ -5,7 +5,7 @@ from textwrap import fill
 import polars as pl
 import pytest
 
-from steps.prepare.wrapped import unwrapped
+from steps.prepare.text.wrapped import unwrapped
 
 PARAGRAPHS = (
     "Item 1A. Risk Factors",

@@ -13,7 +13,7 @@ from html.entities import html5
 
 import polars as pl
 
-from steps.prepare import markup
+from steps.prepare.text import markup
 
 LOST = "\ufffd"
 

@@ -9,7 +9,7 @@ docs/data.md explains each reason.
 
 import polars as pl
 
-from steps.prepare import markup
+from steps.prepare.text import markup
 
 MISSING = "no_risk_factors"
 OTHER_SECTION = "other_section"
