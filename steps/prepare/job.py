@@ -20,16 +20,17 @@ from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion
 from steps.governance.names import UcName
 from steps.governance.reading import Build
-from steps.prepare import judge, members, places, raw_files
+from steps.prepare import places, raw_files
 from steps.prepare.arguments import LATEST, Arguments
-from steps.prepare.columns import Columns, chosen
 from steps.prepare.delta_io import DeltaStore, Place
+from steps.prepare.filings import judge, members
+from steps.prepare.filings.columns import Columns, chosen
+from steps.prepare.filings.split import FEWEST_COMPANIES
+from steps.prepare.filings.survey import Survey, check, survey
 from steps.prepare.plan import Plan, plan, rejected_content
 from steps.prepare.record import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.session import translated
-from steps.prepare.split import FEWEST_COMPANIES
-from steps.prepare.survey import Survey, check, survey
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

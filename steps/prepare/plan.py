@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steps.governance.manifest import PreparedCounts
-from steps.prepare import split
 from steps.prepare.arguments import Arguments
 from steps.prepare.delta_io import Content, Provenance
-from steps.prepare.examples import TEMPLATE
+from steps.prepare.filings import split
+from steps.prepare.filings.examples import TEMPLATE
+from steps.prepare.filings.survey import Survey
 from steps.prepare.schemas import EXAMPLES, REJECTED
-from steps.prepare.survey import Survey
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`bound` decides the split (`steps.prepare.split`).
+    """`bound` decides the split (`steps.prepare.filings.split`).
 
     `curated` is what the curated table's commit must hold.
     """

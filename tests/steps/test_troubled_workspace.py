@@ -25,8 +25,8 @@ from steps.governance.reading import Build
 from steps.governance.record import RegisterFacts
 from steps.prepare import job as prepare_job
 from steps.prepare.delta_io import Commit, Content
-from steps.prepare.judge import EXAMPLE, FILING
-from steps.prepare.survey import Group, Survey
+from steps.prepare.filings.judge import EXAMPLE, FILING
+from steps.prepare.filings.survey import Group, Survey
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.fact_reader import FactReader
 from steps.register.register import Registration

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from steps.governance.errors import GovernanceError
-from steps.prepare import filings
-from steps.prepare.columns import OPTIONAL, REQUIRED, chosen
+from steps.prepare.filings import examination
+from steps.prepare.filings.columns import OPTIONAL, REQUIRED, chosen
 from steps.prepare.text import column_text
 from tests.steps.prepare import prepare_fakes as fakes
 
@@ -202,7 +202,10 @@ def test_the_kernel_reads_typed_columns_as_it_reads_text() -> None:
         [typed.get(name, as_text[name]) for name in as_text.schema.names],
         names=as_text.schema.names,
     )
-    found, expected = filings.examine(batch).to_pylist()[0], filings.examine(as_text).to_pylist()[0]
+    found, expected = (
+        examination.examine(batch).to_pylist()[0],
+        examination.examine(as_text).to_pylist()[0],
+    )
     assert found == expected
     assert (found["cik"], found["sic"], found["year"]) == ("0000320193", "0100", 2020)
 

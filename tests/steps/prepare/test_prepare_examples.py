@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.prepare import examples, filings
+from steps.prepare.filings import examination, examples
 
 BODY = "We sell most of our products to a few customers. " * 6
 HEADING = "The loss of a customer could harm us."
@@ -22,7 +22,7 @@ def write(*factors: tuple[str, str]) -> list[dict[str, Any]]:
         "risk_factors": [{"heading": heading, "body": body} for heading, body in factors],
     }  # fmt: skip
     return list(
-        examples.write(pa.RecordBatch.from_pylist([row], schema=filings.SCHEMA)).to_pylist()
+        examples.write(pa.RecordBatch.from_pylist([row], schema=examination.SCHEMA)).to_pylist()
     )
 
 

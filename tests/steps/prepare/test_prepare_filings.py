@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.prepare import filings
+from steps.prepare.filings import examination
 from steps.prepare.text.sections import LONGEST_SECTION
 from tests.steps.prepare import prepare_fakes as fakes
 
 
 def examine(*rows: dict[str, str | None]) -> list[dict[str, Any]]:
     batch = pa.RecordBatch.from_pylist(list(rows), schema=fakes.RAW_SCHEMA)
-    return list(filings.examine(batch).to_pylist())
+    return list(examination.examine(batch).to_pylist())
 
 
 def judged(**changes: str | None) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def test_bytes_that_are_no_utf8_reject_their_row_and_no_other() -> None:
     broken = pa.array(texts, pa.binary()).view(pa.string())
     position = batch.schema.get_field_index("item_1a")
     batch = batch.set_column(position, "item_1a", broken)
-    found = filings.examine(batch).to_pylist()
+    found = examination.examine(batch).to_pylist()
     assert [(row["reason"], row["detail"]) for row in found] == [
         ("not_utf8", "item_1a"),
         (None, None),
@@ -161,8 +161,8 @@ def test_bytes_that_are_no_utf8_reject_their_row_and_no_other() -> None:
 
 def test_an_absent_optional_column_is_empty() -> None:
     batch = pa.RecordBatch.from_pylist([fakes.filing(1001, 2021)], schema=fakes.RAW_SCHEMA)
-    batch = batch.select([name for name in fakes.RAW_COLUMNS if name not in filings.OPTIONAL])
-    row = filings.examine(batch).to_pylist()[0]
+    batch = batch.select([name for name in fakes.RAW_COLUMNS if name not in examination.OPTIONAL])
+    row = examination.examine(batch).to_pylist()[0]
     assert (row["year"], row["sic"]) == (2021, None)
 
 
@@ -223,7 +223,7 @@ def test_an_accession_column_comes_before_the_file_s_name(column: str, text: str
     batch = pa.RecordBatch.from_pylist(
         [row], schema=pa.schema([(name, pa.string()) for name in row])
     )
-    found = filings.examine(batch).to_pylist()[0]
+    found = examination.examine(batch).to_pylist()[0]
     assert found["filing_id"].endswith("-21-000105")
     assert found["ignored"] is None
 

@@ -18,7 +18,7 @@ from steps.governance.errors import (
     NotFound,
 )
 from steps.governance.names import UcName
-from steps.prepare import judge
+from steps.prepare.filings import judge
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_world import World, another, tree
 

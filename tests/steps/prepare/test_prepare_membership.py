@@ -10,7 +10,7 @@ import pytest
 from steps.governance import membership
 from steps.governance.errors import GovernanceError
 from steps.governance.manifest import Prepared
-from steps.prepare import filings
+from steps.prepare.filings import examination
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_world import World, another
 
@@ -116,6 +116,6 @@ def test_the_raw_text_of_two_copies_decides_which_one_is_listed(
         (tmp_path / str(number)).mkdir()
         world = World(spark, tmp_path / str(number), order)
         prepared = world.run()
-        assert prepared.counts.rejected_by_reason[filings.DUPLICATE_FILING] >= 1
+        assert prepared.counts.rejected_by_reason[examination.DUPLICATE_FILING] >= 1
         digests.add(prepared.membership.sha256 if prepared.membership else None)
     assert len(digests) == 1

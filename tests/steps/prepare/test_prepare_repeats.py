@@ -13,8 +13,9 @@ from steps.governance.errors import (
     IntegrityError,
 )
 from steps.governance.names import UcName
-from steps.prepare import delta_log, judge
+from steps.prepare import delta_log
 from steps.prepare.delta_io import Place
+from steps.prepare.filings import judge
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_world import World, another, tree
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.governance.errors import GovernanceError
-from steps.prepare.split import EVAL, TRAIN, eval_bound, split_of
+from steps.prepare.filings.split import EVAL, TRAIN, eval_bound, split_of
 
 CIKS = st.sets(
     st.integers(1, 10**10 - 1).map(lambda number: f"{number:010d}"), min_size=2, max_size=60

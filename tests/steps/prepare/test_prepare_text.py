@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from steps.prepare import examples, filings
+from steps.prepare.filings import examination, examples
 from tests.steps.prepare import prepare_fakes as fakes
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "data.md"
@@ -164,7 +164,7 @@ CASES: dict[str, list[Case]] = {
 def run(case: Case) -> tuple[list[dict[str, Any]], set[str]]:
     """Return the usable examples, and every reason given."""
     row = fakes.filing(1001, 2021, item_1a=case.section) | case.fields
-    judged = filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
+    judged = examination.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     kept = judged.filter(pa.compute.is_null(judged["reason"]))
     made = examples.write(kept).to_pylist()
     reasons = {found["reason"] for found in (*judged.to_pylist(), *made)} - {None}
@@ -199,7 +199,7 @@ def test_each_form_of_text_on_the_page_gives_the_documented_result(form: str, ca
 def test_what_was_cut_off_is_in_the_rejected_table_with_its_title_and_length() -> None:
     row = fakes.filing(1001, 2021, item_1a=f"{SECTION}\n{LATER}")
     made = examples.write(
-        filings.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
+        examination.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     ).to_pylist()
     (left_out,) = [found for found in made if found["reason"] == "later_items"]
     assert left_out["detail"] == f"{' '.join(LATER.split())[:60]} … ({len(LATER)} characters)"
@@ -207,7 +207,7 @@ def test_what_was_cut_off_is_in_the_rejected_table_with_its_title_and_length() -
 
 def test_a_rejected_filing_names_what_was_cut_off_in_its_detail() -> None:
     row = fakes.filing(1001, 2021, item_1a=f"{ITEM}\nNot applicable.\n{LATER}")
-    (judged,) = filings.examine(
+    (judged,) = examination.examine(
         pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA)
     ).to_pylist()
     assert judged["reason"] == "no_risk_factors"

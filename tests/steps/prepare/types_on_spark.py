@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.names import UcName
-from steps.prepare import filings
-from steps.prepare.columns import chosen
 from steps.prepare.delta_io import DeltaStore, Place
 from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.filings import examination
+from steps.prepare.filings.columns import chosen
 from steps.prepare.unity_connector import ConnectorStore
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def judged(store: DeltaStore, place: Place, version: int) -> list[dict[str, Any]
     found = [
         one
         for batch in rows.toArrow().to_batches()
-        for one in filings.examine(batch).select(SHOWN).to_pylist()
+        for one in examination.examine(batch).select(SHOWN).to_pylist()
     ]
     return sorted(found, key=lambda row: str(row["source_filing"]))
 

@@ -15,7 +15,8 @@ from steps.governance.canonical import sha256
 from steps.governance.curated_columns import CURATED, SCHEMA_SHA256
 from steps.governance.openlineage.events import Step
 from steps.governance.signing import provenance
-from steps.prepare import columns, schemas
+from steps.prepare import schemas
+from steps.prepare.filings import columns
 from steps.trace.formats.projection import project
 from steps.trace.record_evidence import RecordEvidence
 from tests.steps.trace.formats.fixed_evidence import (

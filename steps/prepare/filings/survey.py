@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from steps.governance import canonical
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.manifest import PreparedCounts
-from steps.prepare import split
-from steps.prepare.field_faults import IGNORED_SEPARATOR
-from steps.prepare.filings import INVALID, NOT_UTF8
-from steps.prepare.judge import EXAMPLE, FILING
+from steps.prepare.filings import split
+from steps.prepare.filings.examination import INVALID, NOT_UTF8
+from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
+from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.schemas import EXAMPLES, REJECTED
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pyarrow as pa
 from steps.governance import membership
 from steps.governance.document import FileEntry
 from steps.governance.evidence import require_size
-from steps.prepare import split
-from steps.prepare.survey import Survey
+from steps.prepare.filings import split
+from steps.prepare.filings.survey import Survey
 
 
 @dataclass(frozen=True)

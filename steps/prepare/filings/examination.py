@@ -13,9 +13,9 @@ from collections.abc import Iterable
 import polars as pl
 import pyarrow as pa
 
-from steps.prepare.columns import OPTIONAL, REQUIRED
-from steps.prepare.field_faults import SIC, fault, ignored, short
-from steps.prepare.filing_identity import accession, filing_id, sha256
+from steps.prepare.filings.columns import OPTIONAL, REQUIRED
+from steps.prepare.filings.field_faults import SIC, fault, ignored, short
+from steps.prepare.filings.identity import accession, filing_id, sha256
 from steps.prepare.text import column_text, dates, run_on, sections
 from steps.prepare.text.characters import cleaned
 from steps.prepare.text.paragraphs import paragraphs

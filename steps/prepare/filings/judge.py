@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.prepare import examples, filings
 from steps.prepare.arrow_tasks import mapped
+from steps.prepare.filings import examination, examples
+from steps.prepare.filings.split import split_column
 from steps.prepare.schemas import EXAMPLES, REJECTED
-from steps.prepare.split import split_column
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
 
 FILING, EXAMPLE = "filing", "example"
 
-_FILING_FIELDS = tuple(name for name in filings.SCHEMA.names if name not in {"risk_factors"})
+_FILING_FIELDS = tuple(name for name in examination.SCHEMA.names if name not in {"risk_factors"})
 _EXAMPLE_FIELDS = tuple(name for name in examples.SCHEMA.names if name not in _FILING_FIELDS)
 # `filing_key` is equal for equal filings only; `own_key` is different for every row of a batch.
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("kind", "filing_key", "own_key")),
-        *(filings.SCHEMA.field(name) for name in _FILING_FIELDS),
+        *(examination.SCHEMA.field(name) for name in _FILING_FIELDS),
         *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
     ]
 )
@@ -41,7 +41,7 @@ DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" fo
 
 def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a row per filing, and a row per risk factor of the usable filings."""
-    found = filings.examine(batch)
+    found = examination.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
     keys = [_digest(row) for row in narrow.to_pylist()]
     own = [_digest([position, key]) for position, key in enumerate(keys)]
@@ -69,8 +69,8 @@ def judged(raw: "DataFrame") -> "DataFrame":
 
     rows = raw.mapInArrow(mapped(kernel), DDL)
     for key, reason in (
-        ("filing_id", filings.DUPLICATE_FILING),
-        ("section_sha256", filings.DUPLICATE_SECTION),
+        ("filing_id", examination.DUPLICATE_FILING),
+        ("section_sha256", examination.DUPLICATE_SECTION),
     ):
         rows = _without_repeated_filings(rows, key=key, reason=reason)
     usable = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from steps.prepare.filing_identity import accession_of
+from steps.prepare.filings.identity import accession_of
 from steps.prepare.text.characters import LOST
 
 IGNORED_SEPARATOR = "; "
