@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from tests.steps.prepare import prepare_fakes as fakes
 

@@ -20,9 +20,10 @@ from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion
 from steps.governance.names import UcName
 from steps.governance.reading import Build
-from steps.prepare import places, raw_files
+from steps.prepare import places
 from steps.prepare.arguments import LATEST, Arguments
-from steps.prepare.delta_io import DeltaStore, Place
+from steps.prepare.delta import raw_files
+from steps.prepare.delta.store import DeltaStore, Place
 from steps.prepare.filings import judge, members
 from steps.prepare.filings.columns import Columns, chosen
 from steps.prepare.filings.split import FEWEST_COMPANIES

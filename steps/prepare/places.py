@@ -17,7 +17,7 @@ from databricks.sdk.service.catalog import ColumnInfo, ColumnTypeName
 from steps.governance.catalog import Catalog, Table
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
-from steps.prepare.delta_io import Place
+from steps.prepare.delta.store import Place
 from steps.prepare.schemas import PARTITION, TableSchema
 
 _TYPES = {"string": ColumnTypeName.STRING, "int": ColumnTypeName.INT}

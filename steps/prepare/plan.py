@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from steps.governance.manifest import PreparedCounts
 from steps.prepare.arguments import Arguments
-from steps.prepare.delta_io import Content, Provenance
+from steps.prepare.delta.store import Content, Provenance
 from steps.prepare.filings import split
 from steps.prepare.filings.examples import TEMPLATE
 from steps.prepare.filings.survey import Survey

@@ -15,7 +15,7 @@ from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion, TableVersion
 from steps.governance.names import execution_id
 from steps.governance.reading import Build, Reading
-from steps.prepare.delta_io import Commit
+from steps.prepare.delta.store import Commit
 from steps.prepare.plan import Plan
 from steps.prepare.schemas import PARTITION
 

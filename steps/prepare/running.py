@@ -17,7 +17,7 @@ from steps.prepare.job import Job
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from steps.prepare.delta_io import DeltaStore
+    from steps.prepare.delta.store import DeltaStore
 
 
 def run(arguments: Arguments) -> Prepared:
@@ -55,9 +55,9 @@ def _run(arguments: Arguments) -> Prepared:
 
 def _store(engine: str, spark: "SparkSession") -> "DeltaStore":
     if engine == "unity-connector":
-        from steps.prepare.unity_connector import ConnectorStore
+        from steps.prepare.delta.unity_connector import ConnectorStore
 
         return ConnectorStore(spark)
-    from steps.prepare.delta_rs import DeltaRsStore
+    from steps.prepare.delta.delta_rs import DeltaRsStore
 
     return DeltaRsStore(spark)

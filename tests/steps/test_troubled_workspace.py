@@ -24,7 +24,7 @@ from steps.governance.names import UcName
 from steps.governance.reading import Build
 from steps.governance.record import RegisterFacts
 from steps.prepare import job as prepare_job
-from steps.prepare.delta_io import Commit, Content
+from steps.prepare.delta.store import Commit, Content
 from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.filings.survey import Group, Survey
 from steps.register.delivery.sagemaker_truth import Truth

@@ -13,7 +13,7 @@ from steps.governance.catalog import Table
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
-from steps.prepare.delta_io import Content, DeltaStore, Place, Provenance
+from steps.prepare.delta.store import Content, DeltaStore, Place, Provenance
 from steps.prepare.schemas import REJECTED
 
 SCHEMA = "spark_catalog.declared"

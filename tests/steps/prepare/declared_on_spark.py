@@ -18,8 +18,8 @@ import declared_answers  # as a script, this file's folder is on the path
 import declared_tables
 import parity_on_spark
 
-from steps.prepare.delta_rs import DeltaRsStore
-from steps.prepare.unity_connector import ConnectorStore
+from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.unity_connector import ConnectorStore
 
 Table = declared_tables.Target | declared_tables.Raw
 

@@ -20,10 +20,10 @@ import prepare_fakes as fakes  # as a script, this file's folder is on the path
 from deltalake import DeltaTable
 
 from steps.governance.names import UcName
-from steps.prepare.delta_io import DeltaStore
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.store import DeltaStore
+from steps.prepare.delta.unity_connector import ConnectorStore
 from steps.prepare.job import Job
-from steps.prepare.unity_connector import ConnectorStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from steps.prepare import data_files
-from steps.prepare.data_files import _BUFFER_BYTES
+from steps.prepare.delta import data_files
+from steps.prepare.delta.data_files import _BUFFER_BYTES
 from steps.prepare.schemas import REJECTED
 from tests.steps.prepare import refusing_storage
 

@@ -8,8 +8,8 @@ import pytest
 from deltalake import DeltaTable
 
 from steps.governance.errors import Conflict
-from steps.prepare import row_rules
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta import row_rules
+from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from tests.steps.prepare import made_before

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta.delta_rs import DeltaRsStore
 from tests.steps.prepare import declared_answers, declared_tables, real_spark
 from tests.steps.prepare.declared_tables import RAWS, TARGETS
 

@@ -15,10 +15,10 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import AccessDenied, GovernanceError, IntegrityError
 from steps.governance.names import UcName
-from steps.prepare import delta_log, unity_connector
-from steps.prepare.delta_features import FROM_FILES, NOT_BY_SCAN
-from steps.prepare.delta_io import Content, Place, Provenance
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta import commits, unity_connector
+from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.features import FROM_FILES, NOT_BY_SCAN
+from steps.prepare.delta.store import Content, Place, Provenance
 from steps.prepare.schemas import REJECTED
 from steps.prepare.session import reason
 from tests.steps.prepare import prepare_fakes as fakes
@@ -78,12 +78,12 @@ def plain_table(
 def test_a_commit_is_refused_on_a_log_that_went_on(spark: "SparkSession", tmp_path: Path) -> None:
     target, wanted = place(tmp_path), content(3)
     files = DeltaRsStore(spark)._stage(frame(spark, 3), target, wanted)
-    delta_log.commit_once(target, None, content(0), [])
-    stale = delta_log.existing(target)
+    commits.commit_once(target, None, content(0), [])
+    stale = commits.existing(target)
     other = Provenance(fakes.execution_arn("bbbbbbbbbbbb"), "edgar.raw.filings", 0, "b" * 64, "t")
-    delta_log.commit_once(target, stale, Content(REJECTED, 0, other), [])
-    with pytest.raises(delta_log.CommitFailedError):
-        delta_log.commit_once(target, stale, wanted, files)
+    commits.commit_once(target, stale, Content(REJECTED, 0, other), [])
+    with pytest.raises(commits.CommitFailedError):
+        commits.commit_once(target, stale, wanted, files)
     assert DeltaTable(str(tmp_path)).version() == 1
 
 
@@ -94,18 +94,18 @@ def test_a_commit_that_delta_rs_refuses_though_nobody_was_faster_is_tried_once(
 
     def refused(_: Place, table: DeltaTable | None, *__: object) -> None:
         tried.append(table)
-        raise delta_log.CommitFailedError("a rule of a later Delta")
+        raise commits.CommitFailedError("a rule of a later Delta")
 
-    monkeypatch.setattr(delta_log, "commit_once", refused)
+    monkeypatch.setattr(commits, "commit_once", refused)
     with pytest.raises(GovernanceError) as failed:
-        delta_log.commit(place(tmp_path), content(0), [])
+        commits.commit(place(tmp_path), content(0), [])
     assert "delta-rs refused the commit to table edgar.curated.examples_rejected" in str(
         failed.value
     )
     assert "got       a rule of a later Delta" in str(failed.value)
     plain_table(tmp_path, [])
     with pytest.raises(GovernanceError, match="a rule of a later Delta"):
-        delta_log.commit(place(tmp_path), content(0), [])
+        commits.commit(place(tmp_path), content(0), [])
     assert len(tried) == 2
 
 
@@ -114,18 +114,18 @@ def test_a_commit_that_others_overtake_is_tried_again(
 ) -> None:
     target, real, others = (
         place(tmp_path),
-        delta_log.commit_once,
+        commits.commit_once,
         iter(("bbbbbbbbbbbb", "cccccccccccc")),
     )
 
     def overtaken(*arguments: Any) -> None:
         if (other := next(others, None)) is not None:
             by = Provenance(fakes.execution_arn(other), "edgar.raw.filings", 0, "b" * 64, "t")
-            real(target, delta_log.existing(target), Content(REJECTED, 0, by), [])
+            real(target, commits.existing(target), Content(REJECTED, 0, by), [])
         real(*arguments)
 
-    monkeypatch.setattr(delta_log, "commit_once", overtaken)
-    assert delta_log.commit(target, content(0), []).version == 2
+    monkeypatch.setattr(commits, "commit_once", overtaken)
+    assert commits.commit(target, content(0), []).version == 2
 
 
 def test_delta_rs_itself_accepts_a_replayed_transaction(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def _has_set(spark: "SparkSession") -> bool:
 def test_a_storage_refusal_names_table_and_deed(text: str) -> None:
     with (
         pytest.raises(AccessDenied, match="the storage refused: read the log of table x"),
-        delta_log.storage("read the log of table x"),
+        commits.storage("read the log of table x"),
     ):
         raise OSError(f"{text}\nmore")
 
@@ -270,7 +270,7 @@ def test_a_file_whose_name_holds_403_is_no_refusal() -> None:
     name = f"part-{'0403' * 16}.parquet"
     with (
         pytest.raises(GovernanceError, match="the storage failed: read table x") as failed,
-        delta_log.storage("read table x"),
+        commits.storage("read table x"),
     ):
         raise OSError(
             f"Generic S3 error: Error performing GET {name}, status code: 500 Internal Server Error"

@@ -6,7 +6,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
 
-from steps.prepare.delta_features import (
+from steps.prepare.delta.features import (
     BY_SCAN,
     DELTA_RS_APPENDS,
     FROM_FILES,

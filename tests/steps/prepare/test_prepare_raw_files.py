@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from steps.governance.errors import IntegrityError, NotFound
-from steps.prepare import raw_files
+from steps.prepare.delta import raw_files
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_world import World
 

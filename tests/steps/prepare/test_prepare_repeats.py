@@ -13,8 +13,8 @@ from steps.governance.errors import (
     IntegrityError,
 )
 from steps.governance.names import UcName
-from steps.prepare import delta_log
-from steps.prepare.delta_io import Place
+from steps.prepare.delta import commits
+from steps.prepare.delta.store import Place
 from steps.prepare.filings import judge
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_world import World, another, tree
@@ -144,15 +144,15 @@ def test_a_crash_before_the_commit_leaves_nothing_visible_and_a_rerun_is_clean(
             raise KeyboardInterrupt
         real(place, *_)
 
-    real = delta_log.commit_once
-    monkeypatch.setattr(delta_log, "commit_once", crash)
+    real = commits.commit_once
+    monkeypatch.setattr(commits, "commit_once", crash)
     with pytest.raises(KeyboardInterrupt):
         world.run()
     assert list(world.curated.rglob("*.parquet"))
     assert not DeltaTable.is_deltatable(str(world.curated))
     assert UcName.parse("edgar.curated.examples") not in world.catalog.tables
     assert not world.evidence.documents
-    monkeypatch.setattr(delta_log, "commit_once", real)
+    monkeypatch.setattr(commits, "commit_once", real)
     prepared = world.run()
     assert {str(path.relative_to(world.curated)) for path in world.curated.rglob("*.parquet")} == {
         file.path for file in prepared.files
@@ -181,11 +181,11 @@ def test_the_latest_version_is_the_first_attempt_s_despite_later_commits(
         if place.name.name == crashed_after:
             raise KeyboardInterrupt
 
-    real = delta_log.commit_once
-    monkeypatch.setattr(delta_log, "commit_once", crash)
+    real = commits.commit_once
+    monkeypatch.setattr(commits, "commit_once", crash)
     with pytest.raises(KeyboardInterrupt):
         world.run()
-    monkeypatch.setattr(delta_log, "commit_once", real)
+    monkeypatch.setattr(commits, "commit_once", real)
     if other_content:
         fakes.raw_table(world.raw, [fakes.filing(1010, 2021)], files=1)
     else:
@@ -218,8 +218,8 @@ def test_an_altered_data_file_is_noticed_before_the_manifest(
             content[100] ^= 1
             file.write_bytes(content)
 
-    real = delta_log.commit_once
-    monkeypatch.setattr(delta_log, "commit_once", altered)
+    real = commits.commit_once
+    monkeypatch.setattr(commits, "commit_once", altered)
     with pytest.raises(IntegrityError, match="is not what was written"):
         world.run()
     assert not world.evidence.documents

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.governance.errors import GovernanceError
-from steps.prepare import raw_rows
 from steps.prepare.arrow_tasks import bounded, mapped
+from steps.prepare.delta import raw_rows
 from steps.prepare.filings import judge
 from tests.steps.prepare import prepare_fakes as fakes
 

@@ -11,8 +11,8 @@ import pytest
 from deltalake import write_deltalake
 
 from steps.governance.errors import GovernanceError, NotFound
-from steps.prepare import raw_rows, tiny_files
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta import raw_rows, tiny_files
+from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from tests.steps.prepare import prepare_fakes as fakes
 

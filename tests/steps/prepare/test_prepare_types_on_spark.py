@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steps.governance.errors import GovernanceError
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.filings.columns import chosen
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare import real_spark

@@ -13,9 +13,9 @@ import pytest
 from steps.governance.catalog import Table
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
-from steps.prepare import vector_files
-from steps.prepare.delta_io import Place
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta import vector_files
+from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.store import Place
 from tests.steps.prepare import prepare_fakes as fakes
 
 # From the Delta protocol: the vector "ab^-aqEH.-t@S}K{vb[*k^" is in this file below "ab".

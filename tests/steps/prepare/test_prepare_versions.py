@@ -14,10 +14,10 @@ from steps.governance import checkpoint_hint
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import GovernanceError, NotFound
 from steps.governance.names import UcName
-from steps.prepare import delta_tables
-from steps.prepare.data_files import file_system
-from steps.prepare.delta_io import Place
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta import tables
+from steps.prepare.delta.data_files import file_system
+from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.store import Place
 from steps.prepare.schemas import EXAMPLES
 from tests.steps.prepare import made_before
 
@@ -47,13 +47,13 @@ def test_a_version_above_the_newest_is_refused_and_never_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int | None] = []
-    real = delta_tables.open_table
+    real = tables.open_table
 
     def noted(location: str, options: Any, version: int | None) -> DeltaTable:
         asked.append(version)
         return real(location, options, version)
 
-    monkeypatch.setattr(delta_tables, "open_table", noted)
+    monkeypatch.setattr(tables, "open_table", noted)
     table = place(written(tmp_path / "t", 2))
     for version in (2, 3, 2**63 - 1):
         with pytest.raises(
@@ -69,7 +69,7 @@ def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(
 ) -> None:
     location = written(tmp_path / "t", 4, mode="overwrite")
     for version in (0, 1):
-        for path in delta_tables.paths(DeltaTable(str(location), version=version)):
+        for path in tables.paths(DeltaTable(str(location), version=version)):
             (location / path).unlink()
     for version in (0, 1):
         with pytest.raises(NotFound) as refused:
@@ -84,7 +84,7 @@ def test_a_version_that_vacuum_emptied_is_refused_with_those_that_can_be_read(
 
 def test_only_the_newest_version_may_be_left(tmp_path: Path) -> None:
     location = written(tmp_path / "t", 3, mode="overwrite")
-    live = delta_tables.paths(DeltaTable(str(location)))
+    live = tables.paths(DeltaTable(str(location)))
     for path in location.glob("*.parquet"):
         if path.name not in live:
             path.unlink()
@@ -98,7 +98,7 @@ def test_files_that_the_newest_version_still_has_are_not_looked_for(
 ) -> None:
     location = written(tmp_path / "t", 3)
     monkeypatch.setattr(
-        "steps.prepare.readable.data_files.file_system",
+        "steps.prepare.delta.readable.data_files.file_system",
         lambda *_: pytest.fail("a file was looked for"),
     )
     assert [STORE.resolve_version(place(location), version) for version in (0, 1, 2)] == [0, 1, 2]
@@ -224,9 +224,9 @@ def test_a_hint_at_version_0_without_a_checkpoint_is_to_be_deleted(
 def test_a_commit_goes_on_a_log_whose_last_checkpoint_is_wrong(tmp_path: Path) -> None:
     location = written(tmp_path / "t")
     (location / "_delta_log" / "_last_checkpoint").write_text(json.dumps({"version": 4, "size": 3}))
-    table = delta_tables.open_table(str(location), {}, None)
+    table = tables.open_table(str(location), {}, None)
     write_deltalake(table, pa.table({"cik": ["6"]}), mode="append")
-    assert delta_tables.open_table(str(location), {}, None).version() == 6
+    assert tables.open_table(str(location), {}, None).version() == 6
 
 
 def test_delta_rs_itself_stops_at_a_hint_without_a_checkpoint(tmp_path: Path) -> None:

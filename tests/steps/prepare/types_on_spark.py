@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.names import UcName
-from steps.prepare.delta_io import DeltaStore, Place
-from steps.prepare.delta_rs import DeltaRsStore
+from steps.prepare.delta.delta_rs import DeltaRsStore
+from steps.prepare.delta.store import DeltaStore, Place
+from steps.prepare.delta.unity_connector import ConnectorStore
 from steps.prepare.filings import examination
 from steps.prepare.filings.columns import chosen
-from steps.prepare.unity_connector import ConnectorStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

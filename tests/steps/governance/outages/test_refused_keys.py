@@ -10,7 +10,7 @@ from deltalake.exceptions import DeltaError
 from steps.governance.credentials import Access, Credential, utc_now, with_keys
 from steps.governance.delta_storage import storage_error
 from steps.governance.errors import AccessDenied, KeysRefused
-from steps.prepare import delta_tables
+from steps.prepare.delta import tables
 from steps.train.data import verified_table
 from tests.steps.train.support import curated_table
 
@@ -78,8 +78,8 @@ def test_prepare_opens_a_table_with_other_keys(monkeypatch: pytest.MonkeyPatch) 
             raise DeltaError(EXPIRED)
         return SimpleNamespace(version=lambda: 3)
 
-    monkeypatch.setattr(delta_tables, "open_table", open_table)
-    assert delta_tables.opened(place, 3).version() == 3  # type: ignore[arg-type]
+    monkeypatch.setattr(tables, "open_table", open_table)
+    assert tables.opened(place, 3).version() == 3  # type: ignore[arg-type]
 
 
 def test_train_reads_every_part_of_the_table_with_other_keys(

@@ -8,7 +8,7 @@
 Opening a file costs about as much as reading a hundred rows, so a table of one-row files would cost
 many times what its rows do. The streams travel inside
 the pickled task, like the vended keys: never in a plan, an option or Spark's configuration. They
-are small; larger files are read by the tasks (`steps.prepare.raw_rows`).
+are small; larger files are read by the tasks (`steps.prepare.delta.raw_rows`).
 """
 
 import io
@@ -18,8 +18,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import bounded
-from steps.prepare.data_files import Batches, Task, file_system
-from steps.prepare.raw_rows import as_text, opened, spelled
+from steps.prepare.delta.data_files import Batches, Task, file_system
+from steps.prepare.delta.raw_rows import as_text, opened, spelled
 
 _FEWEST_FILES = 16  # fewer cost little
 _MOST_BYTES = 8 << 20  # of Parquet, all files together

@@ -21,9 +21,16 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from steps.governance.document import FileEntry
 from steps.governance.errors import Conflict, Unavailable
 from steps.governance.names import execution_id
-from steps.prepare import data_files, declarations
-from steps.prepare.delta_io import Commit, Content, Place, Provenance, same_content, user_metadata
-from steps.prepare.delta_tables import existing, not_committed, opened, storage
+from steps.prepare.delta import data_files, declarations
+from steps.prepare.delta.store import (
+    Commit,
+    Content,
+    Place,
+    Provenance,
+    same_content,
+    user_metadata,
+)
+from steps.prepare.delta.tables import existing, not_committed, opened, storage
 from steps.prepare.schemas import PARTITION
 
 log = logging.getLogger(__name__)

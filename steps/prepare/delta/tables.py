@@ -20,9 +20,9 @@ from steps.governance.checkpoint_hint import past_hint
 from steps.governance.credentials import with_keys
 from steps.governance.delta_storage import is_denied, one_line, storage_error
 from steps.governance.errors import GovernanceError, NotFound
-from steps.prepare import data_files
-from steps.prepare.delta_features import BY_SCAN, FROM_FILES, NEWEST_READER
-from steps.prepare.delta_io import Place
+from steps.prepare.delta import data_files
+from steps.prepare.delta.features import BY_SCAN, FROM_FILES, NEWEST_READER
+from steps.prepare.delta.store import Place
 
 _CATALOG_MANAGED = "catalog-managed table"  # the Delta kernel's wording
 _UNREAD = re.compile(  # the Delta kernel's wording

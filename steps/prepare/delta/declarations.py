@@ -18,16 +18,16 @@ from typing import Any
 from deltalake import DeltaTable
 
 from steps.governance.errors import Conflict
-from steps.prepare.delta_features import (
+from steps.prepare.delta.features import (
     DELTA_RS_APPENDS,
     LEGACY_IDENTITY_WRITER,
     NEWEST_READER,
     NEWEST_WRITER,
     SPARK_APPENDS,
 )
-from steps.prepare.delta_io import Place, Rule
+from steps.prepare.delta.store import Place, Rule
+from steps.prepare.delta.target_columns import TEXT_TYPE, require_columns
 from steps.prepare.schemas import PARTITION, TableSchema
-from steps.prepare.target_columns import TEXT_TYPE, require_columns
 
 # Names of properties in lower case; Delta matches them in any case.
 _CONSTRAINT = "delta.constraints."

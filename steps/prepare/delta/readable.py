@@ -17,9 +17,9 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 
 from steps.governance.errors import GovernanceError, NotFound
-from steps.prepare import data_files
-from steps.prepare.delta_features import BY_SCAN, FROM_FILES, NOT_BY_SCAN
-from steps.prepare.delta_io import Place
+from steps.prepare.delta import data_files
+from steps.prepare.delta.features import BY_SCAN, FROM_FILES, NOT_BY_SCAN
+from steps.prepare.delta.store import Place
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:/+|/+", re.IGNORECASE)
 _AT_ONCE = 500  # files in one look-up

@@ -18,10 +18,10 @@ from uuid import UUID
 import pyarrow as pa
 
 from steps.governance.errors import GovernanceError
-from steps.prepare import data_files
-from steps.prepare.delta_io import Place
-from steps.prepare.delta_tables import storage
-from steps.prepare.readable import below
+from steps.prepare.delta import data_files
+from steps.prepare.delta.readable import below
+from steps.prepare.delta.store import Place
+from steps.prepare.delta.tables import storage
 
 FEATURE = "deletionVectors"
 _LOG = "_delta_log"

@@ -5,7 +5,7 @@
     scanning(location, options, version, columns)        # the whole table through delta-rs
 
 Each function makes a task for `mapInArrow`; the vended keys travel inside it
-(`steps.prepare.data_files`).
+(`steps.prepare.delta.data_files`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from steps.governance.errors import GovernanceError
 from steps.prepare.arrow_tasks import MOST_ROWS, bounded
-from steps.prepare.data_files import Batches, Task, file_system
-from steps.prepare.delta_tables import open_table
+from steps.prepare.delta.data_files import Batches, Task, file_system
+from steps.prepare.delta.tables import open_table
 from steps.prepare.text import column_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from steps.governance.errors import Conflict, GovernanceError
-from steps.prepare.delta_io import Place, Rule
+from steps.prepare.delta.store import Place, Rule
 from steps.prepare.session import engine_faults, reason, translated
 
 if TYPE_CHECKING:

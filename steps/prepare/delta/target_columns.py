@@ -4,11 +4,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from steps.governance.errors import Conflict
-from steps.prepare.delta_io import Place
+from steps.prepare.delta.store import Place
 from steps.prepare.schemas import PARTITION, TableSchema
 
 if TYPE_CHECKING:
-    from steps.prepare.declarations import Declared
+    from steps.prepare.delta.declarations import Declared
 
 # Spark's metadata of a string column that was declared as char(n) or varchar(n).
 TEXT_TYPE = "__CHAR_VARCHAR_TYPE_STRING"

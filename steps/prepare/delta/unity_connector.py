@@ -20,9 +20,16 @@ from typing import TYPE_CHECKING, Any
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
-from steps.prepare import data_files, declarations, row_rules, vector_files
-from steps.prepare.declarations import Declared
-from steps.prepare.delta_io import (
+from steps.prepare.delta import data_files, declarations, row_rules, vector_files
+from steps.prepare.delta.declarations import Declared
+from steps.prepare.delta.readable import (
+    Version,
+    below_table,
+    require_every_file,
+    require_files,
+    require_own_files,
+)
+from steps.prepare.delta.store import (
     ROWS_PER_FILE,
     Commit,
     Content,
@@ -32,14 +39,7 @@ from steps.prepare.delta_io import (
     same_content,
     user_metadata,
 )
-from steps.prepare.delta_tables import above_newest, log_deleted, storage
-from steps.prepare.readable import (
-    Version,
-    below_table,
-    require_every_file,
-    require_files,
-    require_own_files,
-)
+from steps.prepare.delta.tables import above_newest, log_deleted, storage
 from steps.prepare.schemas import PARTITION, TableSchema
 from steps.prepare.session import engine_faults, translated
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
-from steps.prepare.data_files import Batches, Task, file_system
-from steps.prepare.delta_io import Place
+from steps.prepare.delta.data_files import Batches, Task, file_system
+from steps.prepare.delta.store import Place
 from steps.prepare.session import translated
 
 if TYPE_CHECKING:

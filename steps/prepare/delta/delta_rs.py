@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
-from steps.prepare import (
+from steps.prepare.delta import (
     data_files,
     declarations,
     raw_rows,
@@ -24,10 +24,8 @@ from steps.prepare import (
     tiny_files,
     vector_files,
 )
-from steps.prepare.delta_io import ROWS_PER_FILE, Commit, Content, Place, Rule, user_metadata
-from steps.prepare.delta_log import commit, commit_of, earlier
-from steps.prepare.delta_tables import existing, opened, paths, storage
-from steps.prepare.readable import (
+from steps.prepare.delta.commits import commit, commit_of, earlier
+from steps.prepare.delta.readable import (
     Version,
     below_table,
     by_scan,
@@ -35,6 +33,8 @@ from steps.prepare.readable import (
     require_files,
     require_own_files,
 )
+from steps.prepare.delta.store import ROWS_PER_FILE, Commit, Content, Place, Rule, user_metadata
+from steps.prepare.delta.tables import existing, opened, paths, storage
 from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
 
