@@ -29,7 +29,7 @@ from steps.prepare.filings.columns import Columns, chosen
 from steps.prepare.filings.split import FEWEST_COMPANIES
 from steps.prepare.filings.survey import Survey, check, survey
 from steps.prepare.plan import Plan, plan, rejected_content
-from steps.prepare.record import Origin, Tables, manifest, published
+from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.prepare.session import translated
 
