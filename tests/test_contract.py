@@ -167,7 +167,7 @@ def test_both_sides_and_the_sdk_have_the_same_workspace_zones() -> None:
     """A zone that a new SDK adds fails here, so that configuration and steps get it together."""
     from databricks.sdk.environments import ALL_ENVS
 
-    from steps.governance import hosts as step_hosts
+    from steps.governance.unity_catalog import hosts as step_hosts
 
     assert (hosts.WORKSPACE, hosts.LOOPBACK) == (step_hosts.WORKSPACE, step_hosts.LOOPBACK)
     known = {
@@ -212,7 +212,7 @@ HOSTS = [
 @pytest.mark.parametrize("host", HOSTS)
 def test_both_sides_take_the_same_hosts(host: str, environment: str) -> None:
     from steps.governance.errors import UsageError
-    from steps.governance.hosts import checked_host
+    from steps.governance.unity_catalog.hosts import checked_host
 
     text = re.sub(
         r"^  host: \S+",

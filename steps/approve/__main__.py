@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _decide(arguments: Arguments) -> int:
     from steps.approve.approval import Approving
-    from steps.governance.identity import connect
+    from steps.governance.unity_catalog.identity import connect
 
     workspace = connect(
         host=arguments.databricks_host,

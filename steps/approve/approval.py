@@ -30,10 +30,10 @@ from steps.approve.registry import Registry
 from steps.governance.approval import Approval
 from steps.governance.errors import Conflict, NotFound, UsageError
 from steps.governance.evidence import Evidence
-from steps.governance.identity import Workspace
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import Ledger, Stored
 from steps.governance.signing.public_key import PublicKey
+from steps.governance.unity_catalog.identity import Workspace
 
 APPROVED = "Approved"  # the value that a deployment job of MLflow 3 compares with [its template]
 _TRIES = 5  # to store a decision while others store theirs

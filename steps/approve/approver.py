@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from steps.governance import aws
 from steps.governance.errors import AccessDenied
-from steps.governance.identity import Workspace
 from steps.governance.record import Record
-from steps.governance.refusals import malformed, translated
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import malformed, translated
 
 
 @dataclass(frozen=True)

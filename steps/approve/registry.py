@@ -1,6 +1,6 @@
 """The model registry as an approval needs it: a version with its tags, aliases, one tag.
 
-Reads are retried (`steps.governance.retrying`). Setting and removing a tag or an alias is sent
+Reads are retried (`steps.governance.unity_catalog.retrying`). Setting and removing a tag or an alias is sent
 once; after a lost answer the state is read before it is sent again.
 """
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from steps.governance.errors import NotFound
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.refusals import malformed, translated
-from steps.governance.retrying import settle
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import malformed, translated
+from steps.governance.unity_catalog.retrying import settle
 
 _REGISTRY = "/api/2.0/mlflow/unity-catalog"
 

@@ -36,7 +36,7 @@ def _audit(arguments: Arguments) -> int:
     from steps.audit.services.catalog import Registry
     from steps.audit.services.jobs import Jobs
     from steps.audit.services.store import Store
-    from steps.governance.identity import connect
+    from steps.governance.unity_catalog.identity import connect
 
     region = arguments.region
     workspace = connect(

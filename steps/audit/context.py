@@ -20,9 +20,9 @@ from steps.audit.services.catalog import Registry
 from steps.audit.services.jobs import Jobs
 from steps.audit.services.store import Store, Stored
 from steps.audit.signature import PublicKey
-from steps.governance.credentials import utc_now
 from steps.governance.files import split_s3_uri
 from steps.governance.names import execution_id
+from steps.governance.unity_catalog.credentials import utc_now
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

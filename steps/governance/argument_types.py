@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from steps.governance.errors import GovernanceError
-from steps.governance.hosts import without_credentials
 from steps.governance.names import UcName, checked_alias, execution_id, written_name
+from steps.governance.unity_catalog.hosts import without_credentials
 
 _SHOWN_CHARACTERS = 100  # of a refused text, in the message
 

@@ -24,7 +24,7 @@ from steps.governance.errors import (
     Unavailable,
 )
 from steps.governance.files import split_s3_uri
-from steps.governance.retrying import Policy, repeated
+from steps.governance.unity_catalog.retrying import Policy, repeated
 from steps.governance.whole_objects import TooLarge, read_whole
 
 JSON = "application/json"

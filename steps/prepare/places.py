@@ -14,9 +14,9 @@ import json
 
 from databricks.sdk.service.catalog import ColumnInfo, ColumnTypeName
 
-from steps.governance.catalog import Catalog, Table
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Catalog, Table
 from steps.prepare.delta.store import Place
 from steps.prepare.schemas import PARTITION, TableSchema
 

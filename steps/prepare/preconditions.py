@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from steps.governance.catalog import Catalog
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import translated
 from steps.prepare.arguments import UNKNOWN, Arguments
 from steps.prepare.rights import Need, NotAnswered, Rights, is_individual, one_line
 

@@ -8,13 +8,13 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from steps.governance.catalog import Table
 from steps.governance.document import FileEntry
 from steps.governance.errors import Conflict
 from steps.governance.evidence import Evidence
 from steps.governance.manifest import Prepared, RejectedVersion, TableVersion
 from steps.governance.names import execution_id
 from steps.governance.reading import Build, Reading
+from steps.governance.unity_catalog.catalog import Table
 from steps.prepare.delta.store import Commit
 from steps.prepare.plan import Plan
 from steps.prepare.schemas import PARTITION

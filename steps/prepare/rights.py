@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from steps.governance.errors import GovernanceError, IdentityRefused, NotFound, Unavailable
-from steps.governance.identity import Workspace
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import translated
 
 _EVERYBODY = "account users"
 # Contains each privilege that Prepare checks [docs.databricks.com, Unity Catalog privileges

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from steps.governance import builds
-from steps.governance.budgets import CONNECTING_SECONDS, WORKING_SECONDS
-from steps.governance.catalog import Catalog
 from steps.governance.evidence import Evidence
-from steps.governance.identity import connect
 from steps.governance.manifest import Prepared
-from steps.governance.retrying import Policy
+from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS, WORKING_SECONDS
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import connect
+from steps.governance.unity_catalog.retrying import Policy
 from steps.prepare import preconditions, run_events, session
 from steps.prepare.arguments import Arguments
 from steps.prepare.job import Job

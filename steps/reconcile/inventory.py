@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 from steps.governance.errors import GovernanceError, UsageError
-from steps.governance.identity import connect
 from steps.governance.names import execution_id
+from steps.governance.unity_catalog.identity import connect
 from steps.reconcile.arguments import Arguments
 from steps.reconcile.sources.evidence import Evidence, EvidenceReader
 from steps.reconcile.sources.jobs import Execution, Jobs

@@ -13,10 +13,10 @@ from typing import Any
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
-from steps.governance.budgets import DELIVERING_SECONDS
 from steps.governance.errors import UsageError
 from steps.governance.names import checked_alias
 from steps.governance.openlineage.target import NONE, TARGET, Target
+from steps.governance.unity_catalog.budgets import DELIVERING_SECONDS
 from steps.register.limits import Limits
 
 

@@ -27,10 +27,10 @@ from pathlib import Path
 
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
-from steps.governance.identity import Workspace
-from steps.governance.lineage import Lineage
 from steps.governance.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.signing.ledger_writer import Stored
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import Lineage
 from steps.register import lineage_chain, run_record
 from steps.register.facts import Facts
 from steps.register.model_registry.registry import Registry

@@ -8,11 +8,11 @@ the COMPLETE of a later attempt.
 
 from dataclasses import replace
 
-from steps.governance.identity import Workspace
 from steps.governance.openlineage import datasets
 from steps.governance.openlineage.events import Content, Step
 from steps.governance.openlineage.reporting import Reporting
 from steps.governance.openlineage.target import Target
+from steps.governance.unity_catalog.identity import Workspace
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.stop_watch import Stopping
 from steps.register.register import Registered, Registration

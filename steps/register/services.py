@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from steps.governance import builds
-from steps.governance.budgets import CONNECTING_SECONDS
 from steps.governance.evidence import Evidence
-from steps.governance.identity import Workspace, connect
 from steps.governance.reading import Build
-from steps.governance.retrying import Policy
+from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS
+from steps.governance.unity_catalog.identity import Workspace, connect
+from steps.governance.unity_catalog.retrying import Policy
 from steps.register.arguments import Arguments
 from steps.register.delivery.callback_answer import Answers
 from steps.register.delivery.queue import Queue

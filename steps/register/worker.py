@@ -30,7 +30,7 @@ import logging
 import threading
 import time
 
-from steps.governance.budgets import CONNECTING_SECONDS
+from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
 from steps.register.completion.completing import Completion

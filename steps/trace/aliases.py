@@ -34,8 +34,8 @@ class Registry:
         401 is not.
         """
         # The SDK takes two seconds to import, and an answer from the index does not need it.
-        from steps.governance.identity import connect
-        from steps.governance.refusals import translated
+        from steps.governance.unity_catalog.identity import connect
+        from steps.governance.unity_catalog.refusals import translated
 
         found: Holders = {}
         notes: list[str] = []

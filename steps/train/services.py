@@ -39,11 +39,11 @@ def connect(arguments: Arguments, stop: StopSignal) -> Services:
         Stopped: SIGTERM was received meanwhile.
     """
     from steps.governance import builds
-    from steps.governance.budgets import CONNECTING_SECONDS, WORKING_SECONDS
-    from steps.governance.catalog import Catalog
     from steps.governance.evidence import Evidence
-    from steps.governance.identity import connect
-    from steps.governance.retrying import Clock, Policy
+    from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS, WORKING_SECONDS
+    from steps.governance.unity_catalog.catalog import Catalog
+    from steps.governance.unity_catalog.identity import connect
+    from steps.governance.unity_catalog.retrying import Clock, Policy
 
     build = builds.of_this_image()
     workspace = connect(

@@ -1,6 +1,7 @@
 """The columns of the lineage are those that Prepare reads and writes and Train reads."""
 
-from steps.governance import column_lineage, curated_columns
+from steps.governance import curated_columns
+from steps.governance.unity_catalog import column_lineage
 from steps.prepare.filings.columns import OPTIONAL, REQUIRED
 from steps.prepare.schemas import EXAMPLES
 from steps.train.data.curated_rows import Example

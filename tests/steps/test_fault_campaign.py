@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from steps.governance import aws, credentials
-from steps.governance.catalog import Catalog
+from steps.governance import aws
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.evidence import Evidence
-from steps.governance.identity import Workspace, connect
 from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
+from steps.governance.unity_catalog import credentials
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.train.data import verified_table
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.register.support import executions, register_environment

@@ -16,13 +16,13 @@ import pytest
 from databricks.sdk.service import catalog as uc
 
 from steps.governance import aws
-from steps.governance.catalog import Catalog
 from steps.governance.errors import Unavailable
-from steps.governance.identity import Workspace, connect
 from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
 from steps.governance.reading import Build
 from steps.governance.record import RegisterFacts
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.prepare import job as prepare_job
 from steps.prepare.delta.store import Commit, Content
 from steps.prepare.filings.judge import EXAMPLE, FILING

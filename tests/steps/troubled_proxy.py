@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from steps.governance.retrying import is_read
+from steps.governance.unity_catalog.retrying import is_read
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import itertools
 
 from steps.audit.case import Case
 from steps.audit.findings import Comparison
-from steps.governance.lineage import Edge
 from steps.governance.names import execution_id, metadata_name
+from steps.governance.unity_catalog.lineage import Edge
 
 
 def lineage_nodes(case: Case) -> Comparison:

@@ -13,11 +13,11 @@ from typing import Any, TypeVar, cast
 from databricks.sdk.service.catalog import LineageDirection
 
 from steps.audit.services.store import Store
-from steps.governance.catalog import Catalog, Table
-from steps.governance.identity import Workspace
-from steps.governance.lineage import Edge, Job, Lineage, job, model_version, table
 from steps.governance.names import UcName
-from steps.governance.refusals import malformed, translated
+from steps.governance.unity_catalog.catalog import Catalog, Table
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import Edge, Job, Lineage, job, model_version, table
+from steps.governance.unity_catalog.refusals import malformed, translated
 
 _REGISTRY = "/api/2.0/mlflow/unity-catalog"
 _Answer = TypeVar("_Answer")

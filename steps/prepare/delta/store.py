@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from steps.governance.catalog import Table
-from steps.governance.credentials import Access
 from steps.governance.document import FileEntry
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Table
+from steps.governance.unity_catalog.credentials import Access
 from steps.prepare.schemas import TableSchema
 
 if TYPE_CHECKING:

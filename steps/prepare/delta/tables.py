@@ -17,9 +17,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from steps.governance.checkpoint_hint import past_hint
-from steps.governance.credentials import with_keys
 from steps.governance.delta_storage import is_denied, one_line, storage_error
 from steps.governance.errors import GovernanceError, NotFound
+from steps.governance.unity_catalog.credentials import with_keys
 from steps.prepare.delta import data_files
 from steps.prepare.delta.features import BY_SCAN, FROM_FILES, NEWEST_READER
 from steps.prepare.delta.store import Place

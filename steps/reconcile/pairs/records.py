@@ -4,8 +4,8 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 
-from steps.governance.lineage import Edge
 from steps.governance.names import metadata_name
+from steps.governance.unity_catalog.lineage import Edge
 from steps.reconcile.differences import Difference, Remedy
 from steps.reconcile.inventory import Inventory
 from steps.reconcile.sources.evidence import Recorded

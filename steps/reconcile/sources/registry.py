@@ -10,9 +10,9 @@ from typing import Any, cast
 from databricks.sdk.service.catalog import LineageDirection
 
 from steps.governance.errors import NotFound
-from steps.governance.identity import Workspace
-from steps.governance.lineage import Edge, Lineage, job
-from steps.governance.refusals import malformed, translated
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import Edge, Lineage, job
+from steps.governance.unity_catalog.refusals import malformed, translated
 
 _REGISTRY = "/api/2.0/mlflow/unity-catalog"
 _OURS = "ft_"

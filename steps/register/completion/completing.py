@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from steps.governance.errors import Conflict, IntegrityError, NotFound
-from steps.governance.lineage import Lineage
 from steps.governance.names import UcName
 from steps.governance.record import LedgerHead, Record
 from steps.governance.signing.ledger_writer import Stored
+from steps.governance.unity_catalog.lineage import Lineage
 from steps.register import lineage_chain, run_record
 from steps.register.arguments import Arguments
 from steps.register.attempt import MAX_LEASE_SECONDS, evidence_folder

@@ -20,11 +20,11 @@ from databricks.sdk.service.catalog import (
 )
 
 from steps.governance.errors import NotFound
-from steps.governance.identity import Workspace
-from steps.governance.lineage import job, label
 from steps.governance.record import Record
-from steps.governance.refusals import translated
-from steps.governance.retrying import settle
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import job, label
+from steps.governance.unity_catalog.refusals import translated
+from steps.governance.unity_catalog.retrying import settle
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from typing import Self
 
 from steps.governance.errors import NotFound
 from steps.governance.evidence import Evidence
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.record import WITHDRAWN_TAG, Record
+from steps.governance.unity_catalog.identity import Workspace
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.fact_reader import FactReader
 from steps.register.model_registry.registry import Registry

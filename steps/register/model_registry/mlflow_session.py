@@ -33,11 +33,11 @@ from steps.governance.errors import (
     InvalidRequest,
     Unavailable,
 )
-from steps.governance.identity import Workspace
-from steps.governance.refusals import malformed, no_answer, not_found, raised_in
-from steps.governance.refusals import translated as workspace_translated
-from steps.governance.retrying import Unanswered
-from steps.governance.transport import Malformed, Refused, Transport
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import malformed, no_answer, not_found, raised_in
+from steps.governance.unity_catalog.refusals import translated as workspace_translated
+from steps.governance.unity_catalog.retrying import Unanswered
+from steps.governance.unity_catalog.transport import Malformed, Refused, Transport
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steps.governance.errors import Conflict, InvalidRequest, NotFound
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.refusals import malformed
-from steps.governance.retrying import settle
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import malformed
+from steps.governance.unity_catalog.retrying import settle
 from steps.register.model_registry.mlflow_session import mlflow_client, translated
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from steps.governance.errors import (
     Unavailable,
 )
 from steps.governance.names import UcName
-from steps.governance.retrying import Attempts, pause_after
+from steps.governance.unity_catalog.retrying import Attempts, pause_after
 from steps.register.model_registry.mlflow_session import translated
 from steps.register.model_registry.model_versions import PENDING, READY, ModelVersions
 

@@ -19,7 +19,7 @@ from steps.governance.document import Count, FileEntry, Part, validated
 from steps.governance.errors import IntegrityError
 from steps.governance.files import split_s3_uri
 from steps.governance.manifest import Trained
-from steps.governance.retrying import Policy, repeated
+from steps.governance.unity_catalog.retrying import Policy, repeated
 from steps.governance.whole_objects import TooLarge, WholeBody, read_whole
 from steps.register.package.archive import Member, members
 

@@ -34,13 +34,13 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
-from steps.governance.catalog import Table
 from steps.governance.checkpoint_hint import past_hint
-from steps.governance.credentials import Droppable, with_keys
 from steps.governance.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName, execution_id
+from steps.governance.unity_catalog.catalog import Table
+from steps.governance.unity_catalog.credentials import Droppable, with_keys
 from steps.train import full_disk
 from steps.train.data import curated_rows
 from steps.train.data.table_errors import translated
@@ -53,7 +53,7 @@ _SPOOL_BYTES = 4 * 1024 * 1024
 class ReadAccess(Droppable, Protocol):
     """Credentials to read one table's files. They renew themselves.
 
-    The implementation is `steps.governance.credentials.Access`.
+    The implementation is `steps.governance.unity_catalog.credentials.Access`.
     """
 
     def storage_options(self) -> dict[str, str]:

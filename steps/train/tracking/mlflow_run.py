@@ -54,9 +54,9 @@ from steps.governance.errors import (
     NotFound,
     Unavailable,
 )
-from steps.governance.identity import Workspace
-from steps.governance.once import client_that_sends_once
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.once import client_that_sends_once
+from steps.governance.unity_catalog.refusals import translated
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 TAG = "governed_finetune."  # in front of each of our tags

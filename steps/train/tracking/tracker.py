@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from steps.governance.document import Part
-from steps.governance.identity import Workspace
 from steps.governance.manifest import Prepared
+from steps.governance.unity_catalog.identity import Workspace
 from steps.train.arguments import Arguments
 from steps.train.stopping import Stopped
 from steps.train.tracking.live_tracker import FLUSH_SECONDS, LiveTracker

@@ -6,10 +6,10 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
 
-from steps.governance import granted
-from steps.governance.credentials import Access, Credential, utc_now
-from steps.governance.identity import Workspace as Connection
 from steps.governance.names import UcName
+from steps.governance.unity_catalog import granted
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
+from steps.governance.unity_catalog.identity import Workspace as Connection
 from tests.local.workspace.support.workspace_client import (
     CATALOG,
     METASTORE,

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from databricks.sdk.service.catalog import ColumnInfo, ColumnTypeName
 
-from steps.governance import identity
-from steps.governance.catalog import Catalog
 from steps.governance.errors import AccessDenied, Conflict, NotFound, Unavailable
 from steps.governance.names import UcName
+from steps.governance.unity_catalog import identity
+from steps.governance.unity_catalog.catalog import Catalog
 from tests.local.workspace.support.workspace_client import (
     BUCKET,
     CATALOG,

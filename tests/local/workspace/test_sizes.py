@@ -20,9 +20,9 @@ from pipeline.local.workspace.api import LARGEST_PAGE, Call, Json
 from pipeline.local.workspace.files import files
 from pipeline.local.workspace.mlflow import artifacts
 from pipeline.local.workspace.store import Store
-from steps.governance import identity
-from steps.governance.lineage import Lineage, table
 from steps.governance.names import UcName
+from steps.governance.unity_catalog import identity
+from steps.governance.unity_catalog.lineage import Lineage, table
 from steps.register.model_registry.registry import Registry
 from tests.local.workspace.support.workspace_client import BUCKET, Aws, Workspace, create_version
 

@@ -11,7 +11,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import InvalidParameterValue, NotImplemented, PermissionDenied
 from databricks.sdk.service import ml
 
-from steps.governance import identity
+from steps.governance.unity_catalog import identity
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun
 from tests.local.workspace.support.workspace_client import (

@@ -5,11 +5,11 @@ from typing import Any, cast
 import pytest
 from databricks.sdk.service.catalog import DataSourceFormat, TableInfo, TableType
 
-from steps.governance.catalog import Catalog
 from steps.governance.errors import GovernanceError
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.retrying import Policy
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.retrying import Policy
 
 NAME = UcName.parse("edgar.raw.filings")
 KINDS = {

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from steps.governance.credentials import Access, Credential, State
 from steps.governance.errors import AccessDenied, CredentialsExpired, GovernanceError, Unavailable
+from steps.governance.unity_catalog.credentials import Access, Credential, State
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 

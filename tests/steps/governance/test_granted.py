@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 from databricks.sdk.errors import PermissionDenied
 
-from steps.governance import granted
-from steps.governance.credentials import Access, Credential
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.reading import Grant, Reading
+from steps.governance.unity_catalog import granted
+from steps.governance.unity_catalog.credentials import Access, Credential
+from steps.governance.unity_catalog.identity import Workspace
 
 TABLE = UcName.parse("edgar.raw.filings")
 ME, EVERYBODY = "00000000-0000-0000-0000-000000000001", "account users"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from steps.governance.errors import UsageError
-from steps.governance.hosts import AWS_ZONES, NUMBERED_ZONES, checked_host
+from steps.governance.unity_catalog.hosts import AWS_ZONES, NUMBERED_ZONES, checked_host
 
 EMBEDDED = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
 

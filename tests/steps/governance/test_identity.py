@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from steps.governance.errors import IdentityRefused, Unavailable, UsageError
-from steps.governance.identity import connect
-from steps.governance.retrying import CONNECTING_SECONDS
+from steps.governance.unity_catalog.identity import connect
+from steps.governance.unity_catalog.retrying import CONNECTING_SECONDS
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.token_endpoint import TokenEndpoint
 

@@ -12,10 +12,18 @@ import pytest
 from databricks.sdk.service.catalog import LineageDirection
 
 from steps.governance.errors import AccessDenied, Conflict, NameRefused, Unavailable
-from steps.governance.identity import Workspace
-from steps.governance.lineage import Edge, Job, Lineage, job, label, model_version, table
 from steps.governance.names import UcName, metadata_name
-from steps.governance.sdk_client import workspace_client
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import (
+    Edge,
+    Job,
+    Lineage,
+    job,
+    label,
+    model_version,
+    table,
+)
+from steps.governance.unity_catalog.sdk_client import workspace_client
 from tests.steps.governance.support.faked_clock import FakedClock
 
 PREFIX = "/api/2.0/lineage-tracking"

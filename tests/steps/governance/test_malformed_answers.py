@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from steps.governance.catalog import Catalog
 from steps.governance.errors import (
     ContainerNotFound,
     GovernanceError,
@@ -12,10 +11,11 @@ from steps.governance.errors import (
     MalformedAnswer,
     NotFound,
 )
-from steps.governance.identity import Workspace
-from steps.governance.lineage import Lineage, job, table
 from steps.governance.names import metadata_name
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import Lineage, job, table
+from steps.governance.unity_catalog.refusals import translated
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.troubled_server import Answer, Troubled
 from tests.steps.governance.support.workspace_calls import NAME, TABLE, VENDED, create_table, vend

@@ -7,14 +7,14 @@ from email.utils import format_datetime
 import pytest
 from databricks.sdk.service.catalog import CreateRequestExternalLineage
 
-from steps.governance.catalog import Catalog
 from steps.governance.errors import GovernanceError, Unavailable
-from steps.governance.identity import Workspace
-from steps.governance.lineage import job, table
 from steps.governance.names import metadata_name
-from steps.governance.once import client_that_sends_once
-from steps.governance.refusals import translated
-from steps.governance.sdk_client import workspace_client
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import job, table
+from steps.governance.unity_catalog.once import client_that_sends_once
+from steps.governance.unity_catalog.refusals import translated
+from steps.governance.unity_catalog.sdk_client import workspace_client
 from tests.steps.governance.support.faked_clock import START, FakedClock
 from tests.steps.governance.support.troubled_server import Answer, Troubled
 from tests.steps.governance.support.workspace_calls import NAME, TABLE, VENDED, create_table, vend
@@ -34,7 +34,11 @@ def test_a_read_is_repeated_until_it_is_answered(
     assert Catalog(workspace).table(NAME).location == "s3://b/raw"
     assert server.asked == ["GET /api/2.1/unity-catalog/tables/edgar.raw.filings"] * 4
     assert clock.pauses == [0.5, 1.0, 2.0]
-    waits = [record for record in caplog.records if record.name == "steps.governance.retrying"]
+    waits = [
+        record
+        for record in caplog.records
+        if record.name == "steps.governance.unity_catalog.retrying"
+    ]
     assert [record.levelno for record in waits] == [logging.WARNING] * 3
     cause = f"HTTP {status}" if status else "ConnectionError"
     assert f"edgar.raw.filings: {cause}" in waits[0].getMessage()

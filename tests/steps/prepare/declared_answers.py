@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from steps.governance.catalog import Table
-from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Table
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.delta.store import Content, DeltaStore, Place, Provenance
 from steps.prepare.schemas import REJECTED
 

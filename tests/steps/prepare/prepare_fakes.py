@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from steps.governance import builds, granted
-from steps.governance.catalog import Table
-from steps.governance.credentials import Access, Credential, utc_now
+from steps.governance import builds
 from steps.governance.errors import AccessDenied, Conflict, NotFound
 from steps.governance.evidence import JSON
 from steps.governance.names import UcName
 from steps.governance.reading import Grant, Reading
+from steps.governance.unity_catalog import granted
+from steps.governance.unity_catalog.catalog import Table
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.arguments import Arguments
 
 # The code that these tests run is of no image: this is the file that an image would have.

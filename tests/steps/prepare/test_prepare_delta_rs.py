@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import AccessDenied, GovernanceError, IntegrityError
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.delta import commits, unity_connector
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.features import FROM_FILES, NOT_BY_SCAN

@@ -14,8 +14,8 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import FunctionInfo
 
 from steps.governance.errors import GovernanceError, Unavailable
-from steps.governance.identity import Workspace, connect
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.prepare import preconditions
 from steps.prepare.arguments import UNKNOWN
 from tests.steps.prepare import prepare_fakes as fakes

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steps.governance.catalog import Table
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Table
 from steps.prepare.delta import vector_files
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.store import Place

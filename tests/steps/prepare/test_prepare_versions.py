@@ -11,9 +11,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from steps.governance import checkpoint_hint
-from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import GovernanceError, NotFound
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.delta import tables
 from steps.prepare.delta.data_files import file_system
 from steps.prepare.delta.delta_rs import DeltaRsStore

@@ -14,8 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.store import DeltaStore, Place
 from steps.prepare.delta.unity_connector import ConnectorStore

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from steps.governance import aws
-from steps.governance.identity import Workspace, connect
-from steps.governance.retrying import Clock, Policy
+from steps.governance.unity_catalog.identity import Workspace, connect
+from steps.governance.unity_catalog.retrying import Clock, Policy
 from steps.register.arguments import parse
 from steps.register.worker import Worker
 from tests.steps.register.support import executions, register_environment, tiny_model

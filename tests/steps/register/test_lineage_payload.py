@@ -6,7 +6,7 @@ import pytest
 from databricks.sdk.service import catalog as uc
 
 from pipeline.local.workspace.lineage import limits
-from steps.governance import column_lineage
+from steps.governance.unity_catalog import column_lineage
 from steps.register import lineage_chain
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions

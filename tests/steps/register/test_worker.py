@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from steps.governance.identity import connect
-from steps.governance.lineage import Lineage, model_version
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.identity import connect
+from steps.governance.unity_catalog.lineage import Lineage, model_version
 from steps.register.lambda_function import handler
 from steps.register.worker import Fate, Worker
 from tests.steps.register.support import executions, register_environment

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Table
 from steps.train import __main__ as command
 from steps.train import full_disk, job, services
 from steps.train.data import verified_table

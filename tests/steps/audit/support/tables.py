@@ -7,10 +7,10 @@ import secrets
 from typing import Any
 
 from steps.governance.document import FileEntry
-from steps.governance.identity import Workspace
-from steps.governance.lineage import Job, Lineage, job, label, model_version, table
 from steps.governance.names import UcName, metadata_name
 from steps.governance.record import Record
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.lineage import Job, Lineage, job, label, model_version, table
 from tests.steps.audit.support.world import World
 from tests.steps.register.support.register_environment import CURATED, GOVERNED, RAW
 

@@ -29,8 +29,8 @@ from steps.governance import ledger
 from steps.governance.approval import PAYLOAD_TYPE, Approval
 from steps.governance.document import FileEntry
 from steps.governance.envelope import Envelope, Signature, signed_bytes
-from steps.governance.identity import connect
 from steps.governance.record import Record
+from steps.governance.unity_catalog.identity import connect
 from tests.steps.register.support.policies import allow
 from tests.steps.register.support.register_environment import (
     EVIDENCE,

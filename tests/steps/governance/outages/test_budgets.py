@@ -7,14 +7,18 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from steps.governance import secret as secrets
-from steps.governance.budgets import CONNECTING_SECONDS, DELIVERING_SECONDS, WORKING_SECONDS
-from steps.governance.catalog import Catalog
 from steps.governance.errors import Unavailable
 from steps.governance.evidence import Evidence
-from steps.governance.identity import Workspace, connect
-from steps.governance.retrying import Policy
-from steps.governance.sdk_client import workspace_client
+from steps.governance.unity_catalog import secret as secrets
+from steps.governance.unity_catalog.budgets import (
+    CONNECTING_SECONDS,
+    DELIVERING_SECONDS,
+    WORKING_SECONDS,
+)
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace, connect
+from steps.governance.unity_catalog.retrying import Policy
+from steps.governance.unity_catalog.sdk_client import workspace_client
 from tests.steps.governance.support.cut_store import CutStore, cutting
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.token_endpoint import TokenEndpoint

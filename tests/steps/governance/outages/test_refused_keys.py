@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from deltalake.exceptions import DeltaError
 
-from steps.governance.credentials import Access, Credential, utc_now, with_keys
 from steps.governance.delta_storage import storage_error
 from steps.governance.errors import AccessDenied, KeysRefused
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now, with_keys
 from steps.prepare.delta import tables
 from steps.train.data import verified_table
 from tests.steps.train.support import curated_table

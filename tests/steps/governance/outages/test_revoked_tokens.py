@@ -6,11 +6,11 @@ import logging
 import boto3
 import pytest
 
-from steps.governance.catalog import Catalog
 from steps.governance.errors import IdentityRefused
-from steps.governance.identity import Workspace, connect
-from steps.governance.once import client_that_sends_once
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.catalog import Catalog
+from steps.governance.unity_catalog.identity import Workspace, connect
+from steps.governance.unity_catalog.once import client_that_sends_once
+from steps.governance.unity_catalog.refusals import translated
 from steps.register.model_registry import mlflow_session
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.governance.support.troubled_server import Answer, Troubled

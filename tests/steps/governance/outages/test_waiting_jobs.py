@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from steps.governance import builds
-from steps.governance.catalog import Catalog
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Catalog
 from steps.register import __main__ as worker_command
 from steps.train import services
 from steps.train.stopping import Stopped, StopSignal

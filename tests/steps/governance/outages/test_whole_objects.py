@@ -80,7 +80,7 @@ def test_the_auditor_takes_no_part_of_a_stream_for_the_object(store: CutStore) -
 def test_the_worker_reads_a_cut_mirror_again(
     store: CutStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("steps.governance.retrying._FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("steps.governance.unity_catalog.retrying._FIRST_PAUSE_SECONDS", 0.0)
     store.cuts = [1000, 0]
     assert ArtifactStore("us-east-1").read(URI, limit=len(CONTENT)) == CONTENT
     with pytest.raises(IntegrityError, match="too large"):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from steps.governance.retrying import Clock, Policy
+from steps.governance.unity_catalog.retrying import Clock, Policy
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

@@ -2,9 +2,9 @@
 
 from databricks.sdk.service.catalog import DataSourceFormat, TableOperation, TableType
 
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import translated
 
 NAME = UcName.parse("edgar.raw.filings")
 TABLE = (

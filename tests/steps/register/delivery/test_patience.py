@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.governance.budgets import DELIVERING_SECONDS
+from steps.governance.unity_catalog.budgets import DELIVERING_SECONDS
 from steps.register import worker as worker_module
 from steps.register.arguments import parse
 from steps.register.delivery.patience import Patience, utc_now

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from steps.governance.errors import Unavailable
-from steps.governance.lineage import Lineage
+from steps.governance.unity_catalog.lineage import Lineage
 from steps.register import attempt
 from steps.register.arguments import parse
 from steps.register.delivery import stop_watch

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from steps.governance.identity import read_identity
+from steps.governance.unity_catalog.identity import read_identity
 from steps.register.arguments import parse
 from steps.register.package.model_package import REQUIREMENTS
 from steps.register.worker import Fate, Worker

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steps.governance.catalog import Table
 from steps.governance.errors import IntegrityError
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Table
 from steps.train.data import corpus, verified_table
 from steps.train.data.chat_template import Chat
 from tests.steps.train.support.curated_table import (

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
-from steps.governance.identity import Workspace
+from steps.governance.unity_catalog.identity import Workspace
 
 TOKEN = "dapi-0f5ecre7"
 DROP, HANG = -1, -2
@@ -199,6 +199,6 @@ def serving() -> Iterator[ExperimentsServer]:
 
 
 def workspace(server: ExperimentsServer) -> Workspace:
-    """Connect as the principal `train-app`, as steps.governance.identity would."""
+    """Connect as the principal `train-app`, as steps.governance.unity_catalog.identity would."""
     config = Config(host=server.host, auth_type="pat", token=TOKEN, retry_timeout_seconds=5)
     return Workspace(server.host, "train-app", WorkspaceClient(config=config))

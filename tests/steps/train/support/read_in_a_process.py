@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from steps.governance.catalog import Table
 from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.catalog import Table
 from steps.train.data import corpus, verified_table
 from steps.train.data.chat_template import Chat
 

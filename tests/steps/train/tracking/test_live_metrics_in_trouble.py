@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from steps.governance.identity import Workspace
+from steps.governance.unity_catalog.identity import Workspace
 from steps.train.tracking import live_tracker
 from steps.train.tracking.live_tracker import LiveTracker
 from steps.train.tracking.mlflow_run import MlflowRun

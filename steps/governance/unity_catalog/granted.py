@@ -20,12 +20,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from steps.governance.credentials import Access
 from steps.governance.errors import AccessDenied, GovernanceError, MalformedAnswer, NotFound
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.reading import Grant, Reading, VendedCredential
-from steps.governance.refusals import translated
+from steps.governance.unity_catalog.credentials import Access
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import translated
 
 EVERYBODY = "account users"
 OWNER = "OWNER"

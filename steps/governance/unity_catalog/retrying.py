@@ -16,7 +16,7 @@ Effects are sent once. Only a request that certainly had no effect is sent again
 429, or that found no connection. After any other failure the effect may have happened, so `settle`
 looks whether it did before it sends again.
 
-`steps.governance.transport` applies this to databricks-sdk and mlflow, whose own repetitions are
+`steps.governance.unity_catalog.transport` applies this to databricks-sdk and mlflow, whose own repetitions are
 switched off there.
 """
 
@@ -30,10 +30,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from steps.governance.budgets import ASKING_SECONDS
-from steps.governance.budgets import CONNECTING_SECONDS as CONNECTING_SECONDS
-from steps.governance.budgets import WORKING_SECONDS as WORKING_SECONDS
 from steps.governance.errors import Unavailable
+from steps.governance.unity_catalog.budgets import ASKING_SECONDS
+from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS as CONNECTING_SECONDS
+from steps.governance.unity_catalog.budgets import WORKING_SECONDS as WORKING_SECONDS
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
-"""HTTP to the workspace: one requests adapter that retries as `steps.governance.retrying` defines.
+"""HTTP to the workspace: one requests adapter that retries as `steps.governance.unity_catalog.retrying` defines.
 
     session.mount(f"{host}/", Transport(Policy()))
 
-All requests of databricks-sdk (`steps.governance.sdk_client`), of mlflow and of our own code go
+All requests of databricks-sdk (`steps.governance.unity_catalog.sdk_client`), of mlflow and of our own code go
 through it. It works below these libraries, where status and headers are still known: databricks-sdk
 sleeps a whole `Retry-After` without regard to its budget, does not retry 500, 502 and 504, and
 retries creations; mlflow drops the status and the headers of an error.
@@ -22,13 +22,20 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from steps.governance.retrying import Attempts, Failure, Policy, Unanswered, failure_of, is_read
+from steps.governance.unity_catalog.retrying import (
+    Attempts,
+    Failure,
+    Policy,
+    Unanswered,
+    failure_of,
+    is_read,
+)
 
 Authenticate = Callable[[], dict[str, str]]
 
 
 class Renew(Protocol):
-    """`steps.governance.identity` implements it: another token after a 401."""
+    """`steps.governance.unity_catalog.identity` implements it: another token after a 401."""
 
     def __call__(self, used: str, *, reread: bool) -> dict[str, str] | None:
         """Return the header to use after `used` was refused, or None; `reread`: the second time."""

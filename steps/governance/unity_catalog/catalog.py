@@ -28,19 +28,19 @@ from databricks.sdk.service.catalog import (
     GenerateTemporaryTableCredentialResponse as TableAnswer,
 )
 
-from steps.governance import granted
-from steps.governance.credentials import Access, Credential, utc_now
 from steps.governance.errors import (
     Conflict,
     MalformedAnswer,
     NotFound,
 )
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
 from steps.governance.reading import Reading
-from steps.governance.refusals import malformed, translated
-from steps.governance.retrying import settle
-from steps.governance.table_kinds import refuse_unreadable
+from steps.governance.unity_catalog import granted
+from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import malformed, translated
+from steps.governance.unity_catalog.retrying import settle
+from steps.governance.unity_catalog.table_kinds import refuse_unreadable
 
 
 @dataclass(frozen=True)

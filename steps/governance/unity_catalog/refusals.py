@@ -33,8 +33,8 @@ from steps.governance.errors import (
     NotFound,
     Unavailable,
 )
-from steps.governance.retrying import Unanswered
-from steps.governance.transport import Malformed
+from steps.governance.unity_catalog.retrying import Unanswered
+from steps.governance.unity_catalog.transport import Malformed
 
 # "User does not have EXTERNAL USE SCHEMA on Schema 'edgar.raw'.": wording of public issues. The
 # hosted service's may differ [unverified]; the message then quotes its text.

@@ -19,8 +19,8 @@ from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config, ConfigAttribute
 from databricks.sdk.credentials_provider import CredentialsProvider, CredentialsStrategy
 
-from steps.governance.retrying import Policy
-from steps.governance.transport import TIMEOUT_SECONDS, Authenticate, Renew, Transport
+from steps.governance.unity_catalog.retrying import Policy
+from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Authenticate, Renew, Transport
 
 # The SDK's own budget, in case an update ignores our clock; its default is 300 s.
 _SDK_BUDGET_SECONDS = 1

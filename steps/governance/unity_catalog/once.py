@@ -8,9 +8,9 @@ uses this client: each request is sent once, and a lost answer raises `Unavailab
 
 from databricks.sdk import WorkspaceClient
 
-from steps.governance.identity import Workspace
-from steps.governance.sdk_client import workspace_client
-from steps.governance.transport import TIMEOUT_SECONDS
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS
 
 _NO_BUDGET = 0.0
 

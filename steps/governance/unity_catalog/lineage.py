@@ -34,12 +34,12 @@ from databricks.sdk.service.catalog import (
     SystemType,
 )
 
-from steps.governance.column_lineage import Relation
 from steps.governance.errors import Conflict, NameRefused
-from steps.governance.identity import Workspace
 from steps.governance.names import UcName
-from steps.governance.refusals import malformed, translated
-from steps.governance.retrying import settle
+from steps.governance.unity_catalog.column_lineage import Relation
+from steps.governance.unity_catalog.identity import Workspace
+from steps.governance.unity_catalog.refusals import malformed, translated
+from steps.governance.unity_catalog.retrying import settle
 
 log = logging.getLogger(__name__)
 

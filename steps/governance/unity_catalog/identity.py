@@ -26,13 +26,13 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.oauth import Refreshable, Token
 
 from steps.governance.errors import IdentityRefused, Unavailable
-from steps.governance.hosts import checked_host as checked_host
 from steps.governance.logs import hold_back_secrets
-from steps.governance.retrying import CONNECTING_SECONDS, Policy, Unanswered, repeated
-from steps.governance.sdk_client import workspace_client
-from steps.governance.secret import Identity
-from steps.governance.secret import read_identity as read_identity
-from steps.governance.transport import TIMEOUT_SECONDS, Renew, Transport
+from steps.governance.unity_catalog.hosts import checked_host as checked_host
+from steps.governance.unity_catalog.retrying import CONNECTING_SECONDS, Policy, Unanswered, repeated
+from steps.governance.unity_catalog.sdk_client import workspace_client
+from steps.governance.unity_catalog.secret import Identity
+from steps.governance.unity_catalog.secret import read_identity as read_identity
+from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Renew, Transport
 
 log = logging.getLogger(__name__)
 
