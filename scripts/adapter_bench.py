@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.governance.files import sha256_of
 from steps.register.package.adapter_files import check_adapter
 from steps.register.package.base_model import BaseModel, linears

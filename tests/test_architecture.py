@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pipeline.local.filings import COLUMNS
 from pipeline.parameters import TABLE
-from steps.governance.manifest import Prepared, Trained
+from steps.governance.documents.manifest import Prepared, Trained
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.register.package import artifact
 from steps.train.export import model_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.aws.processes.images import WORKDIR
-from steps.governance import builds
+from steps.governance.documents import builds
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = ("prepare", "train", "register", "audit")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pipeline import parameters
 from pipeline.configuration import step_limits
 from pipeline.parameters import BY_NAME, TABLE, Value
+from steps.governance.documents.record import Starter
 from steps.governance.errors import GovernanceError
-from steps.governance.record import Starter
 from steps.register.facts import Execution
 from tests.compiled_steps import EXECUTION_ID, arguments, defaults, definition
 

@@ -27,7 +27,7 @@ from steps.approve.decisions import Decision, Decisions
 from steps.approve.history import History, head_of
 from steps.approve.recorded import Recorded, verified
 from steps.approve.registry import Registry
-from steps.governance.approval import Approval
+from steps.governance.documents.approval import Approval
 from steps.governance.errors import Conflict, NotFound, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.signing.kms_signer import Signer

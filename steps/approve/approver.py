@@ -10,8 +10,8 @@ Only direct memberships count, as Me lists them [unverified: whether Me lists in
 from dataclasses import dataclass
 
 from steps.governance import aws
+from steps.governance.documents.record import Record
 from steps.governance.errors import AccessDenied
-from steps.governance.record import Record
 from steps.governance.unity_catalog.identity import Workspace
 from steps.governance.unity_catalog.refusals import malformed, translated
 

@@ -14,7 +14,7 @@ from steps.governance.argument_types import Argument, ArgumentType
 from steps.governance.errors import UsageError
 from steps.governance.names import UcName, checked_alias
 
-_LONGEST_REASON = 1000  # characters, as in `steps.governance.approval`
+_LONGEST_REASON = 1000  # characters, as in `steps.governance.documents.approval`
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ A decision is created with `If-None-Match`, so of two people who decide at once 
 
 from dataclasses import dataclass
 
-from steps.governance import canonical
-from steps.governance.approval import PAYLOAD_TYPE, Approval
-from steps.governance.envelope import Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
+from steps.governance.documents.envelope import Envelope
 from steps.governance.errors import IntegrityError, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.names import UcName

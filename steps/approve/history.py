@@ -9,7 +9,7 @@ The order of entries is the order of decisions: of two about the same alias, the
 from dataclasses import dataclass
 
 from steps.approve.decisions import Decision, Decisions
-from steps.governance.record import LedgerHead
+from steps.governance.documents.record import LedgerHead
 from steps.governance.signing.ledger_writer import EMPTY, Ledger, Stored
 
 

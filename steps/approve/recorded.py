@@ -9,13 +9,13 @@ statement must name its digest.
 
 from dataclasses import dataclass
 
-from steps.governance import canonical
-from steps.governance.envelope import IN_TOTO, Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO, Envelope
+from steps.governance.documents.record import WITHDRAWN_TAG, LedgerHead, Record
 from steps.governance.errors import Conflict, IntegrityError, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
 from steps.governance.names import UcName, execution_id
-from steps.governance.record import WITHDRAWN_TAG, LedgerHead, Record
 from steps.governance.signing.ledger_writer import EMPTY
 from steps.governance.signing.public_key import PublicKey
 

@@ -16,9 +16,9 @@ from steps.audit.findings import Blocked
 from steps.audit.services.catalog import Version
 from steps.audit.services.hashing import Archive
 from steps.audit.services.jobs import Execution
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import WITHDRAWN_TAG, Record
 from steps.governance.errors import IntegrityError, NotFound
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import WITHDRAWN_TAG, Record
 
 _T = TypeVar("_T")
 _UNFINISHED = ("Executing", "Stopping")

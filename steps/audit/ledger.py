@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from steps.audit.signature import PublicKey
-from steps.governance import canonical
-from steps.governance.approval import Approval
-from steps.governance.envelope import Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.approval import Approval
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.ledger import PAYLOAD_TYPE, Entry
 from steps.governance.errors import GovernanceError, IntegrityError
-from steps.governance.ledger import PAYLOAD_TYPE, Entry
 
 if TYPE_CHECKING:
     from steps.audit.context import Context

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from steps.governance.envelope import Envelope, Signature
+from steps.governance.documents.envelope import Envelope, Signature
 from steps.governance.errors import UsageError
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256())

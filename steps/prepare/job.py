@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from steps.governance import builds, membership
+from steps.governance.documents import builds, membership
+from steps.governance.documents.manifest import Prepared, RejectedVersion
+from steps.governance.documents.reading import Build
 from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import Prepared, RejectedVersion
 from steps.governance.names import UcName
-from steps.governance.reading import Build
 from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.prepare import places

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steps.governance.manifest import PreparedCounts
+from steps.governance.documents.manifest import PreparedCounts
 from steps.prepare.arguments import Arguments
 from steps.prepare.delta.store import Content, Provenance
 from steps.prepare.filings import split

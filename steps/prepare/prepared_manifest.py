@@ -1,4 +1,4 @@
-"""Prepare's manifest (`steps.governance.manifest.Prepared`), and its publication.
+"""Prepare's manifest (`steps.governance.documents.manifest.Prepared`), and its publication.
 
 A repetition gives the same manifest, except for `reading`: another attempt reads at another time,
 with another credential. So the first attempt's manifest is kept if all else is equal.
@@ -8,12 +8,12 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import Prepared, RejectedVersion, TableVersion
+from steps.governance.documents.reading import Build, Reading
 from steps.governance.errors import Conflict
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import Prepared, RejectedVersion, TableVersion
 from steps.governance.names import execution_id
-from steps.governance.reading import Build, Reading
 from steps.governance.unity_catalog.catalog import Table
 from steps.prepare.delta.store import Commit
 from steps.prepare.plan import Plan

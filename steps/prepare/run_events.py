@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from steps.governance.manifest import Prepared
+from steps.governance.documents.manifest import Prepared
 from steps.governance.openlineage import datasets
 from steps.governance.openlineage.events import Content, Step
 from steps.governance.openlineage.reporting import Reporting

@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from steps.governance import builds
+from steps.governance.documents import builds
+from steps.governance.documents.manifest import Prepared
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import Prepared
 from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS, WORKING_SECONDS
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.governance.unity_catalog.identity import connect

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from steps.governance.record import RegisterFacts
+from steps.governance.documents.record import RegisterFacts
 from steps.register import run_events
 from steps.register.arguments import Arguments
 from steps.register.delivery.lease import Lease, new_owner

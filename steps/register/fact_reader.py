@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from steps.governance import aws
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Starter
 from steps.governance.errors import IntegrityError
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import execution_id
-from steps.governance.record import Starter
 from steps.register.cross_check import cross_check
 from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.sagemaker_truth import Truth

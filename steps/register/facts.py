@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Starter
 from steps.governance.errors import UsageError
-from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import UcName, checked_alias, written_name
-from steps.governance.record import Starter
 
 
 @dataclass(frozen=True)

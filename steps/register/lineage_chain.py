@@ -11,9 +11,9 @@ from typing import Any
 
 from databricks.sdk.service.catalog import ExternalLineageObject
 
-from steps.governance.manifest import Prepared, Trained
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import LineageFacts
 from steps.governance.names import UcName, execution_id, metadata_name
-from steps.governance.record import LineageFacts
 from steps.governance.unity_catalog import column_lineage
 from steps.governance.unity_catalog.column_lineage import Relation
 from steps.governance.unity_catalog.lineage import Job, Lineage, job, label, model_version, table

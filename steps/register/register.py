@@ -25,9 +25,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from steps.governance.documents.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
-from steps.governance.record import ModelFacts, Record, RegisterFacts, effect_key
 from steps.governance.signing.ledger_writer import Stored
 from steps.governance.unity_catalog.identity import Workspace
 from steps.governance.unity_catalog.lineage import Lineage

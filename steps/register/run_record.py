@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from steps.governance import aws
-from steps.governance.errors import IntegrityError
-from steps.governance.reading import Reading
-from steps.governance.record import (
+from steps.governance.documents.reading import Reading
+from steps.governance.documents.record import (
     ArtifactFacts,
     Billed,
     ExecutionFacts,
@@ -27,6 +26,7 @@ from steps.governance.record import (
     RegisterFacts,
     TrainFacts,
 )
+from steps.governance.errors import IntegrityError
 from steps.register.delivery.answer_shape import shaped
 from steps.register.facts import Facts
 from steps.register.package.artifact import Artifact, Unpacked

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from steps.governance import builds
+from steps.governance.documents import builds
+from steps.governance.documents.reading import Build
 from steps.governance.evidence import Evidence
-from steps.governance.reading import Build
 from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS
 from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.governance.unity_catalog.retrying import Policy

@@ -10,13 +10,13 @@ JSON are refused there.
 
 import re
 
-from steps.governance.approval import PAYLOAD_TYPE, Approval
-from steps.governance.envelope import Envelope
+from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.reading import Reading
+from steps.governance.documents.record import Record
 from steps.governance.errors import GovernanceError, IntegrityError
-from steps.governance.manifest import Prepared, Trained
 from steps.governance.names import execution_id
-from steps.governance.reading import Reading
-from steps.governance.record import Record
 from steps.trace.facts import Facts
 
 _KINDS = {

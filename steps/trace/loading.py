@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from steps.governance import membership
-from steps.governance.envelope import Envelope
+from steps.governance.documents import membership
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Record
 from steps.governance.errors import IntegrityError, NotFound
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record
 from steps.trace.index.rows import Row
 from steps.trace.record_evidence import FilingsSummary, RecordEvidence
 from steps.trace.store import Store

@@ -8,9 +8,9 @@ once it is written again by a later schema.
 
 from dataclasses import dataclass
 
-from steps.governance.envelope import Envelope
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Record
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from steps.train.services import Services
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
-    from steps.governance.manifest import BaseModelFiles, Prepared, Trained
+    from steps.governance.documents.manifest import BaseModelFiles, Prepared, Trained
     from steps.train.data.corpus import Corpus
     from steps.train.data.opened_table import OpenedTable
     from steps.train.export import merged_model
@@ -107,7 +107,7 @@ def _scratch(me: Processes) -> Iterator[Path]:
 
 def _verified(job: _Job) -> _Inputs:
     """Verify Prepare's manifest, the table's commit and the base model."""
-    from steps.governance.manifest import Prepared
+    from steps.governance.documents.manifest import Prepared
     from steps.train.model import base_model_files
 
     arguments, me = job.arguments, job.me

@@ -12,7 +12,7 @@ from steps.train.arguments import Arguments
 from steps.train.stopping import StopSignal
 
 if TYPE_CHECKING:
-    from steps.governance.reading import Build
+    from steps.governance.documents.reading import Build
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def connect(arguments: Arguments, stop: StopSignal) -> Services:
         Unavailable: the workspace did not answer within the budget of a job's start.
         Stopped: SIGTERM was received meanwhile.
     """
-    from steps.governance import builds
+    from steps.governance.documents import builds
     from steps.governance.evidence import Evidence
     from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS, WORKING_SECONDS
     from steps.governance.unity_catalog.catalog import Catalog

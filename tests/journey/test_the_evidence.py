@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.governance import membership
+from steps.governance.documents import membership
 from tests.journey.conftest import Environment
 
 pytestmark = pytest.mark.environment

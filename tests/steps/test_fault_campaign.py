@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from steps.governance import aws
+from steps.governance.documents.manifest import Prepared, TableVersion
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.evidence import Evidence
-from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
 from steps.governance.unity_catalog import credentials
 from steps.governance.unity_catalog.catalog import Catalog

@@ -16,11 +16,11 @@ import pytest
 from databricks.sdk.service import catalog as uc
 
 from steps.governance import aws
+from steps.governance.documents.manifest import Prepared, TableVersion
+from steps.governance.documents.reading import Build
+from steps.governance.documents.record import RegisterFacts
 from steps.governance.errors import Unavailable
-from steps.governance.manifest import Prepared, TableVersion
 from steps.governance.names import UcName
-from steps.governance.reading import Build
-from steps.governance.record import RegisterFacts
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.prepare import job as prepare_job

@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from steps.governance import canonical, membership
-from steps.governance.approval import PAYLOAD_TYPE, Approval
-from steps.governance.envelope import Envelope, Signature
+from steps.governance.documents import canonical, membership
+from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
+from steps.governance.documents.envelope import Envelope, Signature
 
 DIGEST = "ab" * 32
 COMMIT = "c" * 40

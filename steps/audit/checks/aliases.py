@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from steps.audit.checks.whole import Model, is_running, is_withdrawn
 from steps.audit.findings import Comparison
-from steps.governance.approval import Approval
+from steps.governance.documents.approval import Approval
 
 
 def version_alias(model: Model) -> Comparison:

@@ -4,9 +4,9 @@ from steps.audit.case import Case
 from steps.audit.context import Context
 from steps.audit.findings import Comparison, Differs, Note
 from steps.audit.ledger import PREFIX, pinned
-from steps.governance import canonical
+from steps.governance.documents import canonical
+from steps.governance.documents.ledger import FIRST_PREVIOUS
 from steps.governance.errors import NotFound
-from steps.governance.ledger import FIRST_PREVIOUS
 
 _TAG = "ledger_entry"
 

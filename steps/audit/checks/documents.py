@@ -9,10 +9,10 @@ from typing import Any
 from steps.audit.case import Case
 from steps.audit.findings import Comparison, Differs, Note
 from steps.audit.ledger import payload
-from steps.governance import canonical
-from steps.governance.envelope import IN_TOTO, Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO, Envelope
+from steps.governance.documents.record import Record, effect_key
 from steps.governance.names import execution_id
-from steps.governance.record import Record, effect_key
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PROVENANCE = "https://slsa.dev/provenance/v1"

@@ -12,10 +12,10 @@ from steps.audit.findings import Comparison, Differs, Gone, Note
 from steps.audit.services import delta
 from steps.audit.services.hashing import Archive, Digest, archive, digest
 from steps.audit.services.store import Store
-from steps.governance import canonical
-from steps.governance.document import FileEntry, validated
+from steps.governance.documents import canonical
+from steps.governance.documents.document import FileEntry, validated
+from steps.governance.documents.manifest import Mirror, TableVersion
 from steps.governance.errors import NotFound
-from steps.governance.manifest import Mirror, TableVersion
 from steps.governance.names import execution_id
 
 _MISSING = Digest("missing", 0)

@@ -10,8 +10,8 @@ from steps.audit.case import Case
 from steps.audit.checks.documents import UNRECORDED
 from steps.audit.findings import Comparison, Differs, Note
 from steps.audit.ledger import payload
-from steps.governance import canonical
-from steps.governance.envelope import IN_TOTO, Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO, Envelope
 
 NAME = "register/model.sig"
 _PREDICATE = "https://model_signing/signature/v1.0"

@@ -7,9 +7,9 @@ from typing import Any
 
 from steps.audit.case import Case
 from steps.audit.findings import Comparison, Differs, Note
-from steps.governance import canonical
+from steps.governance.documents import canonical
+from steps.governance.documents.record import WITHDRAWN_TAG
 from steps.governance.errors import GovernanceError
-from steps.governance.record import WITHDRAWN_TAG
 
 _LOSS_TOLERANCE = 1e-3  # nats per token; SageMaker reads the loss from a line with fewer digits
 

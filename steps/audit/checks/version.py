@@ -4,7 +4,7 @@ from steps.audit.case import Case
 from steps.audit.checks import model_signature
 from steps.audit.checks.files import digests
 from steps.audit.findings import Comparison, Note
-from steps.governance import canonical
+from steps.governance.documents import canonical
 
 # What mlflow writes next to the adapter, as far as no digest of it was recorded
 _PACKAGE = {

@@ -8,12 +8,12 @@ from steps.audit.case import Case
 from steps.audit.context import Context
 from steps.audit.findings import Blocked, Comparison, Note
 from steps.audit.ledger import PREFIX, payload
-from steps.governance import canonical
-from steps.governance.approval import PAYLOAD_TYPE, Approval
-from steps.governance.envelope import Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.record import Record
 from steps.governance.errors import NotFound
 from steps.governance.names import UcName
-from steps.governance.record import Record
 
 _RECORD = re.compile(r"(?P<folder>.+/[a-z0-9]{12})/register/record\.json")
 _APPROVALS = "approvals/"

@@ -16,8 +16,8 @@ from deltalake.exceptions import DeltaError
 from steps.audit.services.catalog import Registry
 from steps.audit.services.store import Store
 from steps.governance.delta_storage import one_line, storage_error
+from steps.governance.documents.manifest import TableVersion
 from steps.governance.errors import IntegrityError, Unavailable
-from steps.governance.manifest import TableVersion
 
 
 @dataclass(frozen=True)

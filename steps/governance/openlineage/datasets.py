@@ -10,7 +10,7 @@ A table is named by its place, as OpenLineage names files in S3 (namespace `s3:/
 from typing import Any
 
 from steps.governance.curated_columns import CURATED, SCHEMA_SHA256, Column
-from steps.governance.manifest import Prepared, TableVersion
+from steps.governance.documents.manifest import Prepared, TableVersion
 from steps.governance.openlineage.events import Step, facet
 
 CATALOG = "unity-catalog"  # the namespace of Unity Catalog's names

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from steps.governance import aws, canonical
-from steps.governance.envelope import Envelope, Signature, signed_bytes
+from steps.governance import aws
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import Envelope, Signature, signed_bytes
 from steps.governance.errors import NotFound, Unavailable, UsageError
 from steps.governance.signing.public_key import PublicKey
 

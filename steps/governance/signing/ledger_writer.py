@@ -17,13 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from steps.governance import aws, canonical
-from steps.governance.envelope import Envelope
+from steps.governance import aws
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.ledger import FIRST_PREVIOUS, PAYLOAD_TYPE, Entry, Kind, name
+from steps.governance.documents.record import LedgerHead
 from steps.governance.errors import Conflict, IntegrityError, NotFound, Unavailable
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
-from steps.governance.ledger import FIRST_PREVIOUS, PAYLOAD_TYPE, Entry, Kind, name
-from steps.governance.record import LedgerHead
 from steps.governance.signing.kms_signer import Signer
 
 EMPTY = LedgerHead(number=0, sha256=FIRST_PREVIOUS)

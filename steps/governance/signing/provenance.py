@@ -10,9 +10,9 @@ Sources: https://in-toto.io/Statement/v1, https://slsa.dev/spec/v1.0/provenance.
 
 from typing import Any
 
-from steps.governance import canonical
-from steps.governance.reading import Build
-from steps.governance.record import Record
+from steps.governance.documents import canonical
+from steps.governance.documents.reading import Build
+from steps.governance.documents.record import Record
 
 BUILD_TYPE = "urn:governed-finetune:execution:1"
 # The pipeline's parameters (pipeline/parameters.py; a test compares both).

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from steps.governance import canonical
-from steps.governance.envelope import Envelope, Signature
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import Envelope, Signature
 from steps.governance.errors import IntegrityError, UsageError
 
 

@@ -9,7 +9,7 @@ if its payload is equal and its signature verifies.
 
 from contextlib import suppress
 
-from steps.governance.envelope import Envelope
+from steps.governance.documents.envelope import Envelope
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.signing.kms_signer import Signer

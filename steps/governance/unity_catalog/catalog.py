@@ -28,13 +28,13 @@ from databricks.sdk.service.catalog import (
     GenerateTemporaryTableCredentialResponse as TableAnswer,
 )
 
+from steps.governance.documents.reading import Reading
 from steps.governance.errors import (
     Conflict,
     MalformedAnswer,
     NotFound,
 )
 from steps.governance.names import UcName
-from steps.governance.reading import Reading
 from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.governance.unity_catalog.identity import Workspace

@@ -1,7 +1,7 @@
 """Who allowed this job to read a table: its effective grants, as Unity Catalog shows them.
 
     access = catalog.read_access(table)
-    reading(workspace, table.name, access, read_at=utc_now())     # steps.governance.reading.Reading
+    reading(workspace, table.name, access, read_at=utc_now())     # steps.governance.documents.reading.Reading
 
 A right comes from a grant to the principal, from a grant to the group that contains everybody, or
 from ownership, which is recorded as the privilege OWNER. Ownership of a schema or a catalog gives
@@ -20,9 +20,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from steps.governance.documents.reading import Grant, Reading, VendedCredential
 from steps.governance.errors import AccessDenied, GovernanceError, MalformedAnswer, NotFound
 from steps.governance.names import UcName
-from steps.governance.reading import Grant, Reading, VendedCredential
 from steps.governance.unity_catalog.credentials import Access
 from steps.governance.unity_catalog.identity import Workspace
 from steps.governance.unity_catalog.refusals import translated

@@ -18,7 +18,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.governance.errors import Conflict, Unavailable
 from steps.governance.names import execution_id
 from steps.prepare.delta import data_files, declarations

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.prepare.delta.data_files import Batches, Task, file_system
 from steps.prepare.delta.store import Place

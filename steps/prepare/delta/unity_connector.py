@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
 from steps.prepare.delta import data_files, declarations, row_rules, vector_files

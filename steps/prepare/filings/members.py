@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from steps.governance import membership
-from steps.governance.document import FileEntry
+from steps.governance.documents import membership
+from steps.governance.documents.document import FileEntry
 from steps.governance.evidence import require_size
 from steps.prepare.filings import split
 from steps.prepare.filings.survey import Survey
@@ -22,7 +22,7 @@ class Listed:
 
 
 def of(found: Survey, *, bound: str, seed: int) -> pa.Table:
-    """Return one row for each filing with examples (`steps.governance.membership.SCHEMA`)."""
+    """Return one row for each filing with examples (`steps.governance.documents.membership.SCHEMA`)."""
     columns: dict[str, list[Any]] = {name: [] for name in membership.SCHEMA.names}
     for group in found.giving:
         cik = group.cik or ""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steps.governance import canonical
+from steps.governance.documents import canonical
+from steps.governance.documents.manifest import PreparedCounts
 from steps.governance.errors import GovernanceError, IntegrityError
-from steps.governance.manifest import PreparedCounts
 from steps.prepare.filings import split
 from steps.prepare.filings.examination import INVALID, NOT_UTF8
 from steps.prepare.filings.field_faults import IGNORED_SEPARATOR

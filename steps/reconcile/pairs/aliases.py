@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steps.governance.approval import Approval
+from steps.governance.documents.approval import Approval
 from steps.reconcile.differences import Difference, Remedy
 from steps.reconcile.inventory import Inventory
 from steps.reconcile.sources.evidence import Recorded

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from steps.governance import aws, canonical
-from steps.governance.approval import Approval
-from steps.governance.document import Part, validated
-from steps.governance.envelope import Envelope
+from steps.governance import aws
+from steps.governance.documents import canonical
+from steps.governance.documents.approval import Approval
+from steps.governance.documents.document import Part, validated
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.ledger import Entry
+from steps.governance.documents.record import Record
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.files import split_s3_uri
-from steps.governance.ledger import Entry
-from steps.governance.record import Record
 from steps.reconcile.differences import one_line
 
 _LEDGER, _APPROVALS = "ledger/", "approvals/"

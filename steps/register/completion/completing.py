@@ -19,9 +19,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from steps.governance.documents.record import LedgerHead, Record
 from steps.governance.errors import Conflict, IntegrityError, NotFound
 from steps.governance.names import UcName
-from steps.governance.record import LedgerHead, Record
 from steps.governance.signing.ledger_writer import Stored
 from steps.governance.unity_catalog.lineage import Lineage
 from steps.register import lineage_chain, run_record

@@ -19,8 +19,8 @@ from databricks.sdk.service.catalog import (
     LineageDirection,
 )
 
+from steps.governance.documents.record import Record
 from steps.governance.errors import NotFound
-from steps.governance.record import Record
 from steps.governance.unity_catalog.identity import Workspace
 from steps.governance.unity_catalog.lineage import job, label
 from steps.governance.unity_catalog.refusals import translated

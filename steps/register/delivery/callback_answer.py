@@ -15,7 +15,8 @@ from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
-from steps.governance import aws, canonical
+from steps.governance import aws
+from steps.governance.documents import canonical
 from steps.governance.errors import Conflict, GovernanceError, Unavailable
 from steps.register.delivery.sagemaker_truth import Callback, State, Truth
 

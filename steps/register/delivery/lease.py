@@ -24,7 +24,7 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 from steps.governance import aws
-from steps.governance.document import Part, validated
+from steps.governance.documents.document import Part, validated
 from steps.governance.errors import GovernanceError, IntegrityError
 from steps.governance.files import split_s3_uri
 from steps.governance.whole_objects import TooLarge, read_whole

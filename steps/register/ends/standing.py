@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from steps.governance.documents.record import WITHDRAWN_TAG, Record
 from steps.governance.errors import NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.names import UcName
-from steps.governance.record import WITHDRAWN_TAG, Record
 from steps.governance.unity_catalog.identity import Workspace
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.fact_reader import FactReader

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.register.package import adapter_configuration, adapter_weights, tokenizer_files
 from steps.register.package.base_model import BaseModel
 from steps.register.package.refusal import refused

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from steps.governance import aws, canonical
-from steps.governance.document import Count, FileEntry, Part, validated
+from steps.governance import aws
+from steps.governance.documents import canonical
+from steps.governance.documents.document import Count, FileEntry, Part, validated
+from steps.governance.documents.manifest import Trained
 from steps.governance.errors import IntegrityError
 from steps.governance.files import split_s3_uri
-from steps.governance.manifest import Trained
 from steps.governance.unity_catalog.retrying import Policy, repeated
 from steps.governance.whole_objects import TooLarge, WholeBody, read_whole
 from steps.register.package.archive import Member, members

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 from pydantic import BaseModel as Lenient
 from pydantic import Field, ValidationError
 
-from steps.governance import canonical
-from steps.governance.document import FileEntry, validated
+from steps.governance.documents import canonical
+from steps.governance.documents.document import FileEntry, validated
+from steps.governance.documents.manifest import BaseModelFiles, Mirror
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import BaseModelFiles, Mirror
 
 MAX_MIRROR_BYTES = 4 * 1024 * 1024
 MAX_CONFIGURATION_BYTES = 1024 * 1024

@@ -9,7 +9,7 @@ sha256. So any difference is a tokenizer that the model was not trained with.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.register.package.base_model import BaseModel
 from steps.register.package.refusal import refused
 

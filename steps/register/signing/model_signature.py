@@ -16,9 +16,9 @@ from contextlib import suppress
 
 from pydantic import Field
 
-from steps.governance import canonical
-from steps.governance.document import FileEntry, Manifest, Part
-from steps.governance.envelope import IN_TOTO, Envelope
+from steps.governance.documents import canonical
+from steps.governance.documents.document import FileEntry, Manifest, Part
+from steps.governance.documents.envelope import IN_TOTO, Envelope
 from steps.governance.errors import Conflict, NotFound
 from steps.governance.evidence import Evidence
 from steps.governance.signing.kms_signer import Signer

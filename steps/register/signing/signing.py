@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from steps.governance.envelope import IN_TOTO
+from steps.governance.documents.envelope import IN_TOTO
+from steps.governance.documents.record import Record
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
-from steps.governance.record import Record
 from steps.governance.signing import provenance
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import About, Ledger, Stored

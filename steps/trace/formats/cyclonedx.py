@@ -8,7 +8,7 @@ here, and the library's JsonStrictValidator validates it in the tests (decision 
 
 from typing import Any, Literal
 
-from steps.governance import canonical
+from steps.governance.documents import canonical
 from steps.governance.openlineage.events import Step
 from steps.trace.formats import public
 from steps.trace.record_evidence import RecordEvidence

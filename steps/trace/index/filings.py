@@ -40,7 +40,9 @@ def read_membership(content: bytes, *, origin: str) -> pa.Table:
     Raises:
         IntegrityError: not a membership file.
     """
-    from steps.governance import membership  # pydantic; an answer from the index does not need it
+    from steps.governance.documents import (
+        membership,  # pydantic; an answer from the index does not need it
+    )
 
     return membership.read(content, origin=origin).select(COLUMNS)
 

@@ -2,7 +2,7 @@
 
 table = opened(prepared, arguments, services)
 for batch in table.batches: …
-table.reading                       # steps.governance.reading.Reading, for the manifest
+table.reading                       # steps.governance.documents.reading.Reading, for the manifest
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from steps.governance.manifest import Prepared
-from steps.governance.reading import Reading
+from steps.governance.documents.manifest import Prepared
+from steps.governance.documents.reading import Reading
 from steps.train.arguments import Arguments
 from steps.train.data import verified_table
 from steps.train.services import Services

@@ -35,9 +35,9 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
 from steps.governance.checkpoint_hint import past_hint
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Prepared
 from steps.governance.names import UcName, execution_id
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.credentials import Droppable, with_keys

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel
 
+from steps.governance.documents.manifest import Answer
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Answer
 from steps.train.data.chat_template import Chat
 from steps.train.distributed import processes
 from steps.train.fine_tuning.sample import Generated

@@ -9,9 +9,9 @@ adapters and all other files are those that the kept manifest lists.
 import shutil
 from pathlib import Path
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import Trained
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Trained
 from steps.train.export import model_folder
 from steps.train.tracking import metric_lines
 

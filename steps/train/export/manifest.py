@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from steps.governance.document import FileEntry
-from steps.governance.manifest import (
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import (
     Answer,
     BaseModelFiles,
     Prepared,
@@ -12,7 +12,7 @@ from steps.governance.manifest import (
     TrainingData,
     TrainingMetrics,
 )
-from steps.governance.reading import Build, Reading
+from steps.governance.documents.reading import Build, Reading
 from steps.train.arguments import Arguments
 from steps.train.fine_tuning.task import Tuned
 from steps.train.tracking.tracker import LiveMetrics

@@ -24,9 +24,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import Trained
 from steps.governance.errors import IntegrityError, UsageError
-from steps.governance.manifest import Trained
 from steps.train import full_disk
 from steps.train.arguments import Arguments
 from steps.train.export import model_folder, safetensors_writer

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import Trained
 from steps.governance.evidence import Evidence
 from steps.governance.files import sha256_of
-from steps.governance.manifest import Trained
 
 MANIFEST = "manifest.json"
 # Copied from the base model byte for byte: the adapter uses the base's tokens

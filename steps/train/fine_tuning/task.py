@@ -8,7 +8,7 @@ from pathlib import Path
 
 from peft import PeftModel
 
-from steps.governance.manifest import Precision as PrecisionRecord
+from steps.governance.documents.manifest import Precision as PrecisionRecord
 from steps.train.arguments import Arguments
 from steps.train.data.corpus import Corpus, Rows
 from steps.train.data.truncation import Lengths

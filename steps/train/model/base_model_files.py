@@ -13,11 +13,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from steps.governance import canonical
-from steps.governance.document import FileEntry, validated
+from steps.governance.documents import canonical
+from steps.governance.documents.document import FileEntry, validated
+from steps.governance.documents.manifest import BaseModelFiles, Mirror
 from steps.governance.errors import IntegrityError
 from steps.governance.files import sha256_of
-from steps.governance.manifest import BaseModelFiles, Mirror
 
 MIRROR = "mirror.json"
 _THREADS = 4  # each computes sha256 at 1.5 GB/s, and hashlib releases the GIL

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import torch
 
-from steps.governance import manifest
+from steps.governance.documents import manifest
 from steps.governance.errors import UsageError
 from steps.train.planning.devices import Device
 from steps.train.planning.memory import Plan

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from steps.governance.document import Count, Part
-from steps.governance.manifest import (
+from steps.governance.documents.document import Count, Part
+from steps.governance.documents.manifest import (
     BaseModelFiles,
     Precision,
     PreparedCounts,

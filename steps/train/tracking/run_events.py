@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
-from steps.governance.manifest import BaseModelFiles, Prepared, Trained
+from steps.governance.documents.manifest import BaseModelFiles, Prepared, Trained
 from steps.governance.openlineage import datasets
 from steps.governance.openlineage.events import Content, Step
 from steps.governance.openlineage.reporting import Reporting

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from steps.governance.document import Part
-from steps.governance.manifest import Prepared
+from steps.governance.documents.document import Part
+from steps.governance.documents.manifest import Prepared
 from steps.governance.unity_catalog.identity import Workspace
 from steps.train.arguments import Arguments
 from steps.train.stopping import Stopped

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.local.aws.errors import Invalid
 from pipeline.local.aws.processes.built_image import VARIABLE, built
-from steps.governance import builds
+from steps.governance.documents import builds
 from tests.local.aws.support.programs import make_repository
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local"

@@ -10,7 +10,7 @@ from steps.approve.approver import identified
 from steps.approve.arguments import parse
 from steps.approve.decisions import Decision
 from steps.approve.registry import Registry
-from steps.governance.approval import Approval
+from steps.governance.documents.approval import Approval
 from steps.governance.errors import Conflict, MalformedAnswer, UsageError
 from steps.governance.names import UcName
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from steps.approve.decisions import Decisions
-from steps.governance import canonical
+from steps.governance.documents import canonical
+from steps.governance.documents.ledger import PAYLOAD_TYPE as ENTRY
+from steps.governance.documents.ledger import name as entry_name
 from steps.governance.evidence import Evidence
-from steps.governance.ledger import PAYLOAD_TYPE as ENTRY
-from steps.governance.ledger import name as entry_name
 from steps.governance.names import UcName
 from steps.governance.signing.kms_signer import Signer
 from tests.steps.approve.support.approvals import Approvals, Version, record_of

@@ -13,7 +13,7 @@ from steps.audit.findings import Outcome, exit_code
 from steps.audit.order import CODES
 from steps.audit.report.text import as_text
 from steps.audit.services.store import Store
-from steps.governance.record import WITHDRAWN_TAG
+from steps.governance.documents.record import WITHDRAWN_TAG
 from tests.steps.audit.support import history
 from tests.steps.audit.support.history import IN_STUDIO, Options, finish, register
 from tests.steps.audit.support.tables import new_raw_version

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from steps.governance import builds
+from steps.governance.documents import builds
+from steps.governance.documents.reading import Build
 from steps.governance.errors import UsageError
-from steps.governance.reading import Build
 
 GOOD = {"git_commit": "a" * 40, "clean": True, "lock_sha256": "b" * 64}
 

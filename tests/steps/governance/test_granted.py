@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from databricks.sdk.errors import PermissionDenied
 
+from steps.governance.documents.reading import Grant, Reading
 from steps.governance.names import UcName
-from steps.governance.reading import Grant, Reading
 from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.credentials import Access, Credential
 from steps.governance.unity_catalog.identity import Workspace

@@ -23,7 +23,7 @@ from pipeline.local.host.servers import REPOSITORY, Servers, inherited
 from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.rows import Rows
 from pipeline.local.setup import aws_account, workspace
-from steps.governance import builds
+from steps.governance.documents import builds
 
 CATALOG_ADMIN = ("workspace", "admin.json")
 # `python -m pipeline.local.aws.emr_serverless.spark_driver` with another retry budget.

@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from steps.governance import builds
+from steps.governance.documents import builds
+from steps.governance.documents.reading import Grant, Reading
 from steps.governance.errors import AccessDenied, Conflict, NotFound
 from steps.governance.evidence import JSON
 from steps.governance.names import UcName
-from steps.governance.reading import Grant, Reading
 from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.credentials import Access, Credential, utc_now

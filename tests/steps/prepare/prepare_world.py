@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
 
-from steps.governance.manifest import Prepared
+from steps.governance.documents.manifest import Prepared
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from tests.steps.prepare import prepare_fakes as fakes

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from databricks.sdk.service.catalog import PermissionsChange, Privilege, SecurableType
 
-from steps.governance import membership
-from steps.governance.manifest import Prepared
+from steps.governance.documents import membership
+from steps.governance.documents.manifest import Prepared
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_environment import Environment, Run, environment
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from steps.governance import membership
+from steps.governance.documents import membership
+from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import GovernanceError
-from steps.governance.manifest import Prepared
 from steps.prepare.filings import examination
 from tests.steps.prepare import prepare_fakes as fakes
 from tests.steps.prepare.prepare_world import World, another

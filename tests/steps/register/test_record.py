@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from steps.governance import canonical
-from steps.governance.document import Manifest
+from steps.governance.documents import canonical
+from steps.governance.documents.document import Manifest
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Record
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record
 from steps.register.cross_check import cross_check
 from steps.register.facts import Facts
 from steps.register.worker import Fate, Worker

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.governance import canonical
+from steps.governance.documents import canonical
 from steps.governance.errors import AccessDenied, IntegrityError, UsageError
 from steps.trace.history import History
 from steps.trace.index import filings, refresh

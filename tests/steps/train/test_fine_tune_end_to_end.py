@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from steps.governance.documents.manifest import Trained
 from steps.governance.errors import Conflict, IntegrityError, UsageError
-from steps.governance.manifest import Trained
 from steps.train.model.base_model_files import MIRROR, verify
 from steps.train.tracking import metric_lines
 from tests.steps.train.support.curated_table import ARN, commit, prepared, replace_file

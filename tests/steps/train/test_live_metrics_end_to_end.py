@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from steps.governance.manifest import Trained
+from steps.governance.documents.manifest import Trained
 from steps.train.stopping import Stopped
 from steps.train.tracking import metric_lines
 from steps.train.tracking.tracker import Untracked, tracked

@@ -15,7 +15,7 @@ import torch
 from deltalake import DeltaTable
 from safetensors import safe_open
 
-from steps.governance.manifest import Prepared
+from steps.governance.documents.manifest import Prepared
 from steps.register.package import artifact
 from steps.train import __main__ as command
 from steps.train.arguments import LORA_RANKS

@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.local.aws.errors import Invalid
 from pipeline.local.aws.processes.images import dockerfile_of, name_of
 
-VARIABLE = "GOVERNED_FINETUNE_BUILD"  # read by steps/governance/builds.py
+VARIABLE = "GOVERNED_FINETUNE_BUILD"  # read by steps/governance/documents/builds.py
 _COPY = re.compile(r"^COPY\s+(\S+)\s+\S+\s*$", re.MULTILINE)
 _LEFT_OUT = "__pycache__"  # what Python compiled on this machine
 _GIT_SECONDS = 30.0
@@ -62,7 +62,7 @@ def built(repository: Path, state: Path, image: str) -> BuiltImage:
 
 
 def _build(repository: Path, lock: Path) -> dict[str, Any]:
-    """Return the fields of build.json (steps/governance/reading.py, Build)."""
+    """Return the fields of build.json (steps/governance/documents/reading.py, Build)."""
     if not lock.is_file():
         raise Invalid(f"expected {lock.relative_to(repository)} in the repository, found none")
     known: dict[str, Any] = {"lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest()}

@@ -14,10 +14,10 @@ from typing import Any
 
 from databricks.sdk.service.iam import ComplexValue
 
-from steps.governance import canonical
-from steps.governance.envelope import IN_TOTO
-from steps.governance.ledger import name as entry_name
-from steps.governance.record import Record
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO
+from steps.governance.documents.ledger import name as entry_name
+from steps.governance.documents.record import Record
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import About, Ledger
 from tests.steps.governance.documents.test_record import DOCUMENT

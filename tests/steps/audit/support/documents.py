@@ -3,10 +3,10 @@
 import hashlib
 from typing import Any
 
-from steps.governance import canonical
-from steps.governance.document import FileEntry
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record, effect_key
+from steps.governance.documents import canonical
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Record, effect_key
 from steps.register.fact_reader import starter
 from tests.steps.register.support.register_environment import ARTIFACTS, CURATED, RAW
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from steps.governance import canonical
-from steps.governance.envelope import IN_TOTO
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import LedgerHead, Record
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import LedgerHead, Record
 from tests.steps.audit.support.documents import prepared, record, statement, trained
 from tests.steps.audit.support.tables import CURATED_ROOT, commit, drawn, entry_of
 from tests.steps.audit.support.world import Entry, World

@@ -6,7 +6,7 @@ from typing import Any
 
 from databricks.sdk.service import catalog as uc
 
-from steps.governance.record import WITHDRAWN_TAG
+from steps.governance.documents.record import WITHDRAWN_TAG
 from tests.steps.audit.support.tampering import (
     Applied,
     Tamper,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from steps.governance import ledger
-from steps.governance.approval import PAYLOAD_TYPE
-from steps.governance.envelope import IN_TOTO, Envelope
+from steps.governance.documents import ledger
+from steps.governance.documents.approval import PAYLOAD_TYPE
+from steps.governance.documents.envelope import IN_TOTO, Envelope
 from tests.steps.audit.support.history import register
 from tests.steps.audit.support.tampering import (
     Applied,

@@ -6,9 +6,9 @@ import json
 import secrets
 from typing import Any
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.record import Record
 from steps.governance.names import UcName, metadata_name
-from steps.governance.record import Record
 from steps.governance.unity_catalog.identity import Workspace
 from steps.governance.unity_catalog.lineage import Job, Lineage, job, label, model_version, table
 from tests.steps.audit.support.world import World

@@ -25,11 +25,11 @@ from steps.audit.findings import Finding, Outcome
 from steps.audit.services.catalog import Registry
 from steps.audit.services.jobs import Jobs
 from steps.audit.services.store import Store
-from steps.governance import ledger
-from steps.governance.approval import PAYLOAD_TYPE, Approval
-from steps.governance.document import FileEntry
-from steps.governance.envelope import Envelope, Signature, signed_bytes
-from steps.governance.record import Record
+from steps.governance.documents import ledger
+from steps.governance.documents.approval import PAYLOAD_TYPE, Approval
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.envelope import Envelope, Signature, signed_bytes
+from steps.governance.documents.record import Record
 from steps.governance.unity_catalog.identity import connect
 from tests.steps.register.support.policies import allow
 from tests.steps.register.support.register_environment import (

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from steps.governance import canonical
-from steps.governance.document import Part, validated
+from steps.governance.documents import canonical
+from steps.governance.documents.document import Part, validated
 from steps.governance.errors import IntegrityError
 from steps.register.package.artifact import Artifact
 

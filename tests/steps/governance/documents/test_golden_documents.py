@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from steps.governance.document import Manifest
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record
+from steps.governance.documents.document import Manifest
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Record
 
 FOLDER = Path(__file__).resolve().parents[3] / "golden" / "evidence"
 DOCUMENTS: list[tuple[str, type[Manifest], str]] = [

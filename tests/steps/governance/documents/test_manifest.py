@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Prepared
 
 DIGEST = "0" * 64
 DOCUMENT: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steps.governance import membership
+from steps.governance.documents import membership
 from steps.governance.errors import IntegrityError
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from steps.governance.documents.record import Record, effect_key
 from steps.governance.errors import IntegrityError
-from steps.governance.record import Record, effect_key
 
 DIGEST = "ab" * 32
 TABLE = {"table": "a.b.c", "table_id": "id", "location": "s3://x/y", "version": 0}

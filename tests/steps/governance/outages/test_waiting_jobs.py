@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from steps.governance import builds
+from steps.governance.documents import builds
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.register import __main__ as worker_command

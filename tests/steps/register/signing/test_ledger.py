@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from steps.governance.documents.ledger import name
 from steps.governance.errors import Conflict, IntegrityError
 from steps.governance.evidence import Evidence
-from steps.governance.ledger import name
 from steps.governance.signing.kms_signer import Signer
 from steps.governance.signing.ledger_writer import EMPTY, About, Ledger, Stored
 from steps.register.arguments import parse

@@ -17,7 +17,8 @@ from securesystemslib.dsse import Envelope as PublicEnvelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from steps.governance import canonical
+from steps.governance.documents import canonical
+from steps.governance.documents.record import Record
 from steps.governance.errors import (
     AccessDenied,
     GovernanceError,
@@ -25,7 +26,6 @@ from steps.governance.errors import (
     Unavailable,
     UsageError,
 )
-from steps.governance.record import Record
 from steps.governance.signing import provenance
 from steps.governance.signing.kms_signer import Signer
 from steps.register.arguments import parse

@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 
 LORA = "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_{}.weight"
 

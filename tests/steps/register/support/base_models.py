@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from steps.governance import canonical
-from steps.governance.manifest import BaseModelFiles
+from steps.governance.documents import canonical
+from steps.governance.documents.manifest import BaseModelFiles
 from steps.register.package import base_model
 from steps.register.package.base_model import BaseModel
 from tests.steps.register.support import archives

@@ -12,9 +12,9 @@ from typing import Any
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service import catalog as uc
 
-from steps.governance import canonical
-from steps.governance.envelope import IN_TOTO
-from steps.governance.manifest import Prepared, Trained
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO
+from steps.governance.documents.manifest import Prepared, Trained
 from tests.steps.register.support import archives, ledgers, manifests
 from tests.steps.register.support.execution_state import (
     execution_state,

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from steps.governance.envelope import Envelope
-from steps.governance.ledger import FIRST_PREVIOUS, Entry, name
+from steps.governance.documents.envelope import Envelope
+from steps.governance.documents.ledger import FIRST_PREVIOUS, Entry, name
 from tests.steps.register.support.register_environment import EVIDENCE, RegisterEnvironment
 
 Entries = list[tuple[Entry, str]]

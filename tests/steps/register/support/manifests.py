@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from steps.governance.manifest import Prepared, Trained
+from steps.governance.documents.manifest import Prepared, Trained
 from tests.steps.register.support import archives
 from tests.steps.register.support.register_environment import CURATED, GOVERNED, RAW
 

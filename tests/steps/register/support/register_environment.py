@@ -25,7 +25,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from databricks.sdk.service import catalog as uc
 
-from steps.governance import builds
+from steps.governance.documents import builds
 from tests.steps.register.support import ceilings, signing_key
 from tests.steps.register.support.policies import allow, policy
 from tests.steps.register.support.sagemaker_stub import SageMakerStub, serving

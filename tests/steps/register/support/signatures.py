@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from steps.governance.envelope import IN_TOTO, Envelope, Signature, signed_bytes
+from steps.governance.documents.envelope import IN_TOTO, Envelope, Signature, signed_bytes
 from steps.register.signing.model_signature import statement
 from tests.steps.register.support import archives
 

@@ -4,11 +4,11 @@ import copy
 import json
 from typing import Any
 
-from steps.governance import canonical
 from steps.governance.curated_columns import SCHEMA_SHA256
-from steps.governance.envelope import IN_TOTO, Envelope, Signature
-from steps.governance.manifest import Prepared, Trained
-from steps.governance.record import Record
+from steps.governance.documents import canonical
+from steps.governance.documents.envelope import IN_TOTO, Envelope, Signature
+from steps.governance.documents.manifest import Prepared, Trained
+from steps.governance.documents.record import Record
 from steps.trace.record_evidence import FilingsSummary, RecordEvidence
 
 ARN = "arn:aws:sagemaker:us-east-1:111111111111:pipeline/governed-finetune-dev"

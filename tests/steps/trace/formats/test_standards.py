@@ -11,8 +11,8 @@ import pytest
 from google.protobuf import json_format
 
 from pipeline import parameters
-from steps.governance.canonical import sha256
 from steps.governance.curated_columns import CURATED, SCHEMA_SHA256
+from steps.governance.documents.canonical import sha256
 from steps.governance.openlineage.events import Step
 from steps.governance.signing import provenance
 from steps.prepare import schemas

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
 from steps.train.data import corpus, verified_table

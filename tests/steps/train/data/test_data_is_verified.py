@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import AccessDenied, IntegrityError, NotFound, Unavailable
-from steps.governance.manifest import Prepared
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
 from steps.train.data import curated_rows, verified_table

@@ -8,7 +8,7 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 
 from pipeline.local.setup import tiny_tokenizer
-from steps.governance.manifest import Prepared
+from steps.governance.documents.manifest import Prepared
 from tests.steps.train.support import read_in_a_process
 from tests.steps.train.support.curated_table import ARN, prepared, rows
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.governance import builds
+from steps.governance.documents import builds
 from steps.governance.errors import UsageError
 from steps.train.distributed import cluster, launch, worker_endings
 from steps.train.distributed.cluster import Cluster

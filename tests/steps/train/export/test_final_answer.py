@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from steps.governance.documents.manifest import Trained
 from steps.governance.errors import IntegrityError
-from steps.governance.manifest import Trained
 from steps.train.data.chat_template import Chat
 from steps.train.export import final_answer, model_folder
 from steps.train.fine_tuning import sample

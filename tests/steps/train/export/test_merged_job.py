@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from steps.governance.documents.manifest import Trained
 from steps.governance.errors import Conflict, IntegrityError
-from steps.governance.manifest import Trained
 from steps.train import full_disk
 from steps.train.export import merged_model, model_folder
 from steps.train.fine_tuning import fine_tune

@@ -10,12 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, write_deltalake
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
+from steps.governance.documents.manifest import (
+    Prepared,
+    PreparedCounts,
+    RejectedVersion,
+    TableVersion,
+)
+from steps.governance.documents.reading import Reading
 from steps.governance.errors import Conflict
 from steps.governance.files import sha256_of
-from steps.governance.manifest import Prepared, PreparedCounts, RejectedVersion, TableVersion
 from steps.governance.names import UcName, execution_id
-from steps.governance.reading import Reading
 from steps.governance.unity_catalog.catalog import Table
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abcdefghijkl"

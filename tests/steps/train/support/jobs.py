@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from steps.governance.reading import Build
+from steps.governance.documents.reading import Build
 from steps.train import arguments
 from steps.train.job import train
 from steps.train.model.base_model_files import MIRROR

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from steps.governance.manifest import Prepared
+from steps.governance.documents.manifest import Prepared
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
 from steps.train.data import corpus, verified_table

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from steps.governance.document import FileEntry
+from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 
 # `filing_id`: the identity within all executions, `<cik>/<accession number>`, or

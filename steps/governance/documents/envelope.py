@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from steps.governance.document import Manifest, Part
+from steps.governance.documents.document import Manifest, Part
 
 IN_TOTO = "application/vnd.in-toto+json"
 _Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]

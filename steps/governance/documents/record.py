@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from steps.governance import canonical
-from steps.governance.document import (
+from steps.governance.documents import canonical
+from steps.governance.documents.document import (
     Count,
     FileEntry,
     Manifest,
@@ -22,14 +22,14 @@ from steps.governance.document import (
     Sha256,
     require_fields,
 )
-from steps.governance.manifest import (
+from steps.governance.documents.manifest import (
     BaseModelFiles,
     Precision,
     TableVersion,
     TrainingData,
     TrainingMetrics,
 )
-from steps.governance.reading import Build, Reading
+from steps.governance.documents.reading import Build, Reading
 
 # Tag of a version that has a record and no alias: Register gave up before the alias was set, and
 # answered its step with Failure. Approve refuses such a version, and the audit expects no alias.

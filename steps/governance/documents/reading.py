@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.governance.document import Count, Part, Sha256
+from steps.governance.documents.document import Count, Part, Sha256
 
 
 class Grant(Part):

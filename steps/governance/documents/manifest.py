@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from steps.governance.document import (
+from steps.governance.documents.document import (
     Count,
     FileEntry,
     Manifest,
@@ -17,7 +17,7 @@ from steps.governance.document import (
     Sha256,
     require_fields,
 )
-from steps.governance.reading import Build, Reading
+from steps.governance.documents.reading import Build, Reading
 
 
 class TableVersion(Part):
@@ -133,7 +133,7 @@ class Prepared(Manifest):
 
     Since version 2: `raw_files` are the raw version's data files with the sha256 of the bytes that
     were read; `membership` is the Parquet file next to the manifest that lists each filing which
-    gave examples (`steps.governance.membership`); `reading` records who allowed it.
+    gave examples (`steps.governance.documents.membership`); `reading` records who allowed it.
     """
 
     schema_: Literal["governed-finetune/prepared/1", "governed-finetune/prepared/2"] = Field(

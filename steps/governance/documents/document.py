@@ -13,7 +13,7 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from steps.governance import canonical
+from steps.governance.documents import canonical
 from steps.governance.errors import IntegrityError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

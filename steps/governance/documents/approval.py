@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.governance.document import Manifest, Sha256
+from steps.governance.documents.document import Manifest, Sha256
 
 PAYLOAD_TYPE = "application/vnd.governed-finetune.approval+json"
 

@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from steps.governance.document import validated
+from steps.governance.documents.document import validated
+from steps.governance.documents.reading import Build
 from steps.governance.errors import UsageError
-from steps.governance.reading import Build
 
 PATH = Path("/opt/governed-finetune/build.json")  # as containers/*/Dockerfile write it
 VARIABLE = "GOVERNED_FINETUNE_BUILD"
