@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
 from pipeline.errors import Refused
 

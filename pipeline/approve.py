@@ -14,8 +14,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import command, config, layout
-from pipeline.config import Config
+from pipeline import command, layout
+from pipeline.configuration import config
+from pipeline.configuration.config import Config
 
 
 def main(argv: Sequence[str] | None = None) -> int:

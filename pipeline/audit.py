@@ -16,8 +16,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import command, config, layout
-from pipeline.config import Config
+from pipeline import command, layout
+from pipeline.configuration import config
+from pipeline.configuration.config import Config
 
 _EXIT_CODES = (
     "exit codes: 0 clean · 1 mismatch · 2 could not check, or bad usage · "

@@ -5,10 +5,10 @@
 Compiling calls no service, and the same configuration gives the same bytes on every machine.
 """
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
+from pipeline.configuration.parameters import TABLE, Parameter, Value
 from pipeline.graph import gate, limits, prepare, register, sdk, train
 from pipeline.graph.expressions import Variable
-from pipeline.parameters import TABLE, Parameter, Value
 
 
 @sdk.compiling()

@@ -9,7 +9,7 @@ compiled definition has SageMaker's execution variable instead of `{execution_id
 (`pipeline.graph.expressions.uri`).
 """
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 
 EXECUTION = "{execution_id}"
 

@@ -27,11 +27,12 @@ from typing import Any
 
 import yaml
 
-from pipeline import account, command, config, layout
+from pipeline import account, command, layout
 from pipeline.base_model import files, trainable
 from pipeline.base_model.document import LICENCE, MIRROR, differing, entries
 from pipeline.base_model.existing_mirror import ExistingMirror
 from pipeline.command import note, output
+from pipeline.configuration import config
 from pipeline.errors import Refused, UsageError, listed
 
 __all__ = ["CARD", "LEFT", "MIRROR", "TAKEN", "described", "licence", "main", "upload"]

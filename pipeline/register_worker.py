@@ -1,8 +1,8 @@
 """The settings of the register worker. `steps/register/arguments.py` parses them."""
 
 from pipeline import layout
-from pipeline.config import Config
 from pipeline.configuration import openlineage
+from pipeline.configuration.config import Config
 
 
 def arguments(config: Config) -> list[str]:

@@ -20,13 +20,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import account, command, config
+from pipeline import account, command
 from pipeline.command import note, output
-from pipeline.config import Config
+from pipeline.configuration import config
+from pipeline.configuration.config import Config
+from pipeline.configuration.parameters import help_table
 from pipeline.errors import Refused, UsageError
 from pipeline.execution import progress, start
 from pipeline.execution.outcome import Outcome
-from pipeline.parameters import help_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,8 +17,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from pipeline import command, config, layout
-from pipeline.config import Config
+from pipeline import command, layout
+from pipeline.configuration import config
+from pipeline.configuration.config import Config
 
 _VALUES = {
     "model": ("NAME@VERSION|ALIAS", "a model version: all that made it, and its aliases"),

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import account, command, config
+from pipeline import account, command
 from pipeline.command import output
-from pipeline.config import Config
-from pipeline.configuration import explanation
+from pipeline.configuration import config, explanation
+from pipeline.configuration.config import Config
 from pipeline.deployment import compile_cache, difference
 from pipeline.deployment.deploy import Deployed, deploy, refuse_placeholders
 from pipeline.errors import UsageError

@@ -11,7 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline import config, definition
+from pipeline import definition
+from pipeline.configuration import config
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.configuration.parameters import Value
 from pipeline.deployment import validation
-from pipeline.parameters import Value
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from pipeline.configuration.parameters import TABLE
 from pipeline.local.filings import COLUMNS
-from pipeline.parameters import TABLE
 from steps.governance.documents.manifest import Prepared, Trained
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.register.package import artifact

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import approve, audit, config, parameters, register_worker
-from pipeline.configuration import hosts
+from pipeline import approve, audit, register_worker
+from pipeline.configuration import config, hosts, parameters
+from pipeline.configuration.parameters import TABLE, Parameter, Value
 from pipeline.errors import ConfigError
-from pipeline.parameters import TABLE, Parameter, Value
 from pipeline.reconcile import __main__ as reconcile
 from tests.compiled_steps import (
     ENVIRONMENTS,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.configuration import combinations, instances
-from pipeline.parameters import BY_NAME
+from pipeline.configuration.parameters import BY_NAME
 from steps.governance.errors import GovernanceError
 from tests.compiled_steps import arguments
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config, register_worker
+from pipeline import register_worker
+from pipeline.configuration import config
 from pipeline.errors import ConfigError
 from steps.governance.errors import GovernanceError
 from tests.compiled_steps import arguments

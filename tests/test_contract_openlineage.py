@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config, definition, register_worker
-from pipeline.configuration import openlineage
+from pipeline import definition, register_worker
+from pipeline.configuration import config, openlineage
 from pipeline.errors import ConfigError
 from scripts.golden import variables
 from steps.governance.openlineage import target

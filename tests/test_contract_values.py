@@ -7,9 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import parameters
-from pipeline.configuration import step_limits
-from pipeline.parameters import BY_NAME, TABLE, Value
+from pipeline.configuration import parameters, step_limits
+from pipeline.configuration.parameters import BY_NAME, TABLE, Value
 from steps.governance.documents.record import Starter
 from steps.governance.errors import GovernanceError
 from steps.register.facts import Execution

@@ -16,7 +16,7 @@ from pipeline.configuration import limits, openlineage
 from pipeline.configuration.combinations import Cluster
 from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
-from pipeline.parameters import DEFAULTS, faults_in_defaults
+from pipeline.configuration.parameters import DEFAULTS, faults_in_defaults
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import config
-from pipeline.configuration import derived, file, messages
-from pipeline.parameters import DEFAULTS
+from pipeline.configuration import config, derived, file, messages
+from pipeline.configuration.parameters import DEFAULTS
 
 
 class Row(NamedTuple):
@@ -48,7 +47,9 @@ def rows(
             for path, value in _leaves(values)
         ),
         *(
-            Row(f"parameters.{key}", _text(value), "default in pipeline/parameters.py")
+            Row(
+                f"parameters.{key}", _text(value), "default in pipeline/configuration/parameters.py"
+            )
             for key, value in defaults.items()
         ),
     ]

@@ -3,7 +3,7 @@
     rank = Parameter("LoraRank", "Integer", 16, "rank of the adapter", choices=(4, 8, 16))
     parsed(rank, "12")     # (12, "expected one of 4 8 16, got 12")
 
-`pipeline.parameters.TABLE` has the parameters themselves.
+`pipeline.configuration.parameters.TABLE` has the parameters themselves.
 """
 
 import re

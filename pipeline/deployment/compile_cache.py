@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.command import note
-from pipeline.config import Config, tree
+from pipeline.configuration.config import Config, tree
 
 _PIPELINE = Path(__file__).resolve().parents[1]
 

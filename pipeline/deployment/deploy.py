@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline import account, config
-from pipeline.config import Config
+from pipeline import account
+from pipeline.configuration import config
+from pipeline.configuration.config import Config
 from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.deployment import provenance, tagging
 from pipeline.errors import ConfigError, Refused

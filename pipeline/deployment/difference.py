@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.deployment import deploy, provenance, tagging
 from pipeline.deployment.validation import every_step
 

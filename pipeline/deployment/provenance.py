@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config, tree
+from pipeline.configuration.config import Config, tree
 
 COMMIT = "git-commit"
 CONFIG = "config-sha256"

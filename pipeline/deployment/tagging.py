@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import account
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 
 Tags = Mapping[str, str]

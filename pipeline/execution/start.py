@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import account
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import UsageError
 from pipeline.execution.outcome import Outcome, Progress, outcome

@@ -3,7 +3,7 @@
     start = values.checked({"Seed": "18"}, definition, inherited={"MaxEvalLoss": "1.0E20"})
     start.typed         # {"MaxEvalLoss": 1e20, "Seed": 18}
 
-A given value must be within the range in `pipeline.parameters`. An inherited value has run before,
+A given value must be within the range in `pipeline.configuration.parameters`. An inherited value has run before,
 so it need only be one that the deployed definition and the steps take. Each value that the
 execution would have, a default too, must be within the environment's ceilings.
 
@@ -17,8 +17,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pipeline.configuration import combinations, limits, step_limits
+from pipeline.configuration.parameters import BY_NAME, NUMBER, Value, chosen
 from pipeline.errors import UsageError, did_you_mean, listed
-from pipeline.parameters import BY_NAME, NUMBER, Value, chosen
 
 Fault = tuple[str, str]
 Declared = Mapping[str, Mapping[str, Any]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline import account
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.deployment.validation import every_step
 from pipeline.execution.outcome import REGISTER_WAITS, Progress, StepState
 

@@ -5,7 +5,7 @@ only String parameters with a list, when it starts an execution, so alias and in
 enumerated (`pipeline.definition`). A Float has no bounds there; this condition has them.
 """
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.graph.expressions import Variables
 from pipeline.graph.sdk import (
     ConditionGreaterThan,

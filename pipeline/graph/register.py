@@ -1,6 +1,6 @@
 """Register: a message to the worker's queue. The worker registers the model and answers."""
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.graph.sdk import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
 
 OUTPUTS = ("model_version", "model_uri", "record_uri")

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import command, parameters
+from pipeline import command
 from pipeline.command import note, output
+from pipeline.configuration import parameters
 from pipeline.errors import PipelineError
 from pipeline.execution import progress
 from pipeline.local import command_line
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pipeline.config import default_parameters
+    from pipeline.configuration.config import default_parameters
     from pipeline.configuration.fields import LOCAL
     from pipeline.local import environment, journey, result
     from pipeline.run import settings

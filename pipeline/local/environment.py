@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from databricks.sdk import WorkspaceClient
 
-from pipeline import config as configuration
 from pipeline import layout, register_worker
 from pipeline import mirror as mirror_model
-from pipeline.config import Config
+from pipeline.configuration import config as configuration
+from pipeline.configuration.config import Config
 from pipeline.errors import UsageError
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.processes import built_image, images

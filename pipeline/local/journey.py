@@ -14,7 +14,8 @@ from typing import Any
 
 import boto3
 
-from pipeline import layout, parameters
+from pipeline import layout
+from pipeline.configuration import parameters
 from pipeline.execution import start
 from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show

@@ -17,8 +17,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import command, config, layout
-from pipeline.config import Config
+from pipeline import command, layout
+from pipeline.configuration import config
+from pipeline.configuration.config import Config
 
 _EXIT_CODES = "exit codes: 0 all agree · 1 differences · 2 could not compare, or bad usage"
 _VALUES = ("model", "execution", "grace-seconds", "wait-seconds")

@@ -12,7 +12,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import command, config
+from pipeline import command
+from pipeline.configuration import config
 from pipeline.reconcile.__main__ import arguments
 
 _EXIT_CODES = "exit codes: 0 none is left · 1 some are left · 2 could not look, or bad usage"

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore import xform_name
 
-from pipeline import config
+from pipeline.configuration import config
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"

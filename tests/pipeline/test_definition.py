@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 import pytest
 import yaml
 
-from pipeline import config, layout
+from pipeline import layout
+from pipeline.configuration import config
 from pipeline.deployment.validation import every_step
 from pipeline.local.aws.pipelines import definition as engine
 from pipeline.local.aws.pipelines import expressions

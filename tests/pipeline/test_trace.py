@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config, trace
+from pipeline import trace
+from pipeline.configuration import config
 from steps.trace import arguments
 from tests.support.folders import write
 from tests.support.histories import Size, made

@@ -16,7 +16,7 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import AwsIamRoleRequest
 from databricks.sdk.service.iam import ComplexValue
 
-from pipeline.config import Config
+from pipeline.configuration.config import Config
 from pipeline.local.filings import Filings
 from pipeline.local.setup import raw_table
 from pipeline.local.setup.grants import CATALOG, GRANTS, PRINCIPALS, SCHEMAS, Grant

@@ -15,7 +15,7 @@ from steps.governance.documents.reading import Build
 from steps.governance.documents.record import Record
 
 BUILD_TYPE = "urn:governed-finetune:execution:1"
-# The pipeline's parameters (pipeline/parameters.py; a test compares both).
+# The pipeline's parameters (pipeline/configuration/parameters.py; a test compares both).
 PARAMETERS = frozenset(
     {
         *("RawTable", "RawTableVersion", "CuratedTable", "ModelName", "ModelAlias", "Epochs"),

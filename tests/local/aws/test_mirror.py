@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, layout, mirror
+from pipeline import command, layout, mirror
 from pipeline.base_model.existing_mirror import ExistingMirror
+from pipeline.configuration import config
 from tests.local.aws.pipelines.test_tags import VARIABLES
 from tests.local.aws.support.server import REPOSITORY, Server
 from tests.pipeline.base_model import models

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config
-from pipeline.configuration import hosts
+from pipeline.configuration import config, hosts
 from pipeline.errors import ConfigError, UsageError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"

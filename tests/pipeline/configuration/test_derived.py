@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import command, config, upsert
-from pipeline.configuration import derived, explanation
+from pipeline import command, upsert
+from pipeline.configuration import config, derived, explanation
 from pipeline.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -255,7 +255,7 @@ def test_explain_prints_each_value_with_its_origin(
     assert rows["environment"]["origin"] == "--env or $PIPELINE_ENV"
     assert rows["prepare.curated_root"]["origin"] == "derived from storage.governed_bucket"
     assert rows["parameters.Epochs"]["origin"] == "conf/local.yaml"
-    assert rows["parameters.Seed"]["origin"] == "default in pipeline/parameters.py"
+    assert rows["parameters.Seed"]["origin"] == "default in pipeline/configuration/parameters.py"
     assert rows["parameters.Seed"]["value"] == "17"
 
 

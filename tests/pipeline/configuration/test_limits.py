@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import config
-from pipeline.configuration import explanation, instances
+from pipeline.configuration import config, explanation, instances
 from pipeline.configuration.file import CONF
 from pipeline.configuration.limits import DEFAULTS, Limits, faults
 from pipeline.errors import ConfigError

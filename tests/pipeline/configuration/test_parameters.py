@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import parameters
-from pipeline.configuration import combinations
+from pipeline.configuration import combinations, parameters
+from pipeline.configuration.parameters import BY_NAME, TABLE
 from pipeline.errors import UsageError
-from pipeline.parameters import BY_NAME, TABLE
 
 ARCHITECTURE = Path(__file__).resolve().parents[3] / "docs" / "architecture.md"
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, upsert
+from pipeline import command, upsert
+from pipeline.configuration import config
 from pipeline.deployment import compile_cache
 
 

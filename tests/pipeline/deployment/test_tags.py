@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, upsert
+from pipeline import command, upsert
+from pipeline.configuration import config
 from pipeline.deployment import deploy, provenance, tagging
 from pipeline.errors import Refused
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import config
+from pipeline.configuration import config
 from pipeline.deployment import deploy
 from pipeline.execution import start
 from tests.pipeline.execution import steps

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, run
+from pipeline import command, run
+from pipeline.configuration import config
 from pipeline.execution import start
 from pipeline.execution.outcome import Outcome, Progress
 from tests.pipeline.execution.steps import (

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, run
+from pipeline import command, run
+from pipeline.configuration import config
 from pipeline.deployment import deploy
 from pipeline.execution import start
 

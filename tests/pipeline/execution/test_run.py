@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import command, config, run
+from pipeline import command, run
+from pipeline.configuration import config
+from pipeline.configuration.parameters import BY_NAME
 from pipeline.deployment import deploy
 from pipeline.errors import UsageError
 from pipeline.execution import start
-from pipeline.parameters import BY_NAME
 
 
 def ran(*words: str) -> int:

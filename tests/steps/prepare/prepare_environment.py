@@ -15,8 +15,8 @@ from typing import Any
 
 from databricks.sdk import WorkspaceClient
 
-from pipeline import config as configuration
-from pipeline.config import Config
+from pipeline.configuration import config as configuration
+from pipeline.configuration.config import Config
 from pipeline.local.aws import infrastructure
 from pipeline.local.filings import Filings
 from pipeline.local.host.servers import REPOSITORY, Servers, inherited

@@ -5,7 +5,7 @@ else.
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline import config
+from pipeline.configuration import config
 from pipeline.deployment import tagging
 from tests.local.aws.support.server import PIPELINE, Server
 

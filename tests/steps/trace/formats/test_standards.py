@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from google.protobuf import json_format
 
-from pipeline import parameters
+from pipeline.configuration import parameters
 from steps.governance.curated_columns import CURATED, SCHEMA_SHA256
 from steps.governance.documents.canonical import sha256
 from steps.governance.openlineage.events import Step

@@ -22,8 +22,8 @@ from pipeline.configuration import consistency, derived, fields, file, limits
 from pipeline.configuration.file import CONF
 from pipeline.configuration.messages import Fault, described, substituted
 from pipeline.configuration.openlineage import OpenLineage
+from pipeline.configuration.parameters import Value
 from pipeline.errors import ConfigError
-from pipeline.parameters import Value
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
