@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from pipeline.configuration.parameters import TABLE
-from pipeline.local.filings import COLUMNS
+from pipeline.local.setup.filings import COLUMNS
 from steps.governance.documents.manifest import Prepared, Trained
 from steps.prepare.schemas import EXAMPLES, REJECTED
 from steps.register.package import artifact

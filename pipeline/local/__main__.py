@@ -177,8 +177,8 @@ def _state(arguments: argparse.Namespace) -> Any:
 
 
 def _options(arguments: argparse.Namespace) -> Any:
-    from pipeline.local import filings
     from pipeline.local.environment import Options
+    from pipeline.local.setup import filings
     from pipeline.local.synthetic import corpus
 
     rows = (

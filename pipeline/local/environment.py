@@ -25,11 +25,11 @@ from pipeline.configuration.config import Config
 from pipeline.errors import UsageError
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.processes import built_image, images
-from pipeline.local.filings import Filings
 from pipeline.local.host.processes import Process, stop
 from pipeline.local.host.servers import REPOSITORY, Servers
 from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.setup import aws_account, base_model, workspace
+from pipeline.local.setup.filings import Filings
 
 
 @dataclass(frozen=True)

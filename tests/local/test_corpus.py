@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local import filings
+from pipeline.local.setup import filings
 from pipeline.local.synthetic import companies, corpus, notices, shape
 from pipeline.local.synthetic.shape import Shape
 

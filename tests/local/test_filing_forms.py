@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.local import filings
+from pipeline.local.setup import filings
 
 CRAWLER: dict[str, Any] = {
     "cik": "320193",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.local import filings
+from pipeline.local.setup import filings
 
 FILING = {
     "cik": "320193",

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.local.filings import COLUMNS
-from pipeline.local.rows import Row, Rows
 from pipeline.local.setup import raw_table
+from pipeline.local.setup.filings import COLUMNS
+from pipeline.local.setup.rows import Row, Rows
 
 _SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local import rows as module
-from pipeline.local.rows import Row, Rows
+from pipeline.local.setup import rows as module
+from pipeline.local.setup.rows import Row, Rows
 
 ROWS: list[Row] = [
     {"cik": str(number), "item_1a": "risk\n“é”" * number, "sic": None} for number in range(50)

@@ -17,9 +17,9 @@ from databricks.sdk.service.catalog import (
     TableType,
 )
 
-from pipeline.local.filings import COLUMNS, Filings
-from pipeline.local.rows import Row, Rows
+from pipeline.local.setup.filings import COLUMNS, Filings
 from pipeline.local.setup.grants import RAW_TABLE
+from pipeline.local.setup.rows import Row, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,8 +17,8 @@ from databricks.sdk.service.catalog import AwsIamRoleRequest
 from databricks.sdk.service.iam import ComplexValue
 
 from pipeline.configuration.config import Config
-from pipeline.local.filings import Filings
 from pipeline.local.setup import raw_table
+from pipeline.local.setup.filings import Filings
 from pipeline.local.setup.grants import CATALOG, GRANTS, PRINCIPALS, SCHEMAS, Grant
 
 _STORAGE_CREDENTIAL = "governed"

@@ -18,11 +18,11 @@ from databricks.sdk import WorkspaceClient
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.local.aws import infrastructure
-from pipeline.local.filings import Filings
 from pipeline.local.host.servers import REPOSITORY, Servers, inherited
 from pipeline.local.host.state import Record, State, choose_ports
-from pipeline.local.rows import Rows
 from pipeline.local.setup import aws_account, workspace
+from pipeline.local.setup.filings import Filings
+from pipeline.local.setup.rows import Rows
 from steps.governance.documents import builds
 
 CATALOG_ADMIN = ("workspace", "admin.json")

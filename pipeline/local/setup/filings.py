@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.local.documents import documents
-from pipeline.local.rows import Row, Rows
+from pipeline.local.setup.documents import documents
+from pipeline.local.setup.rows import Row, Rows
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename")
 # The raw table's columns, in its order: fields in lower case, since Spark's names are
