@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ from steps.register.register import Registration
 from steps.register.signing.signing import Signing
 from steps.train.data import verified_table
 from tests.steps.governance.support.faked_clock import FakedClock
-from tests.steps.prepare import prepare_fakes
+from tests.steps.prepare.support import fakes
 from tests.steps.register.support import ceilings, executions, register_environment
 from tests.steps.register.support.register_environment import RegisterEnvironment
 from tests.steps.train.support import curated_table
@@ -179,7 +179,7 @@ class NoTables:
         return ()
 
     def columns(self, place: Any, version: int) -> dict[str, str]:
-        return dict.fromkeys(prepare_fakes.RAW_COLUMNS, "string")
+        return dict.fromkeys(fakes.RAW_COLUMNS, "string")
 
     def rows(self, place: Any, version: int) -> None:
         return None
@@ -219,13 +219,13 @@ def test_prepare(environment: RegisterEnvironment, proxy: Proxy) -> None:
 
     def run(workspace: Workspace) -> None:
         table = f"edgar.curated.{register_environment.random_name()}"
-        arguments = prepare_fakes.arguments(
+        arguments = fakes.arguments(
             Path("/none"),
             raw_table=UcName.parse(register_environment.RAW),
             curated_table=UcName.parse(table),
             curated_root=f"s3://{register_environment.GOVERNED}/curated",
         )
-        evidence = prepare_fakes.MemoryEvidence()
+        evidence = fakes.MemoryEvidence()
         prepare_job.Job(arguments, Catalog(workspace), NoTables(), evidence).run()
         assert len(evidence.documents) == 2  # the list of filings, and the manifest that names it
         assert environment.admin().tables.get(table).table_id

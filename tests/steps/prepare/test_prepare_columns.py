@@ -11,7 +11,7 @@ from steps.governance.errors import GovernanceError
 from steps.prepare.filings import examination
 from steps.prepare.filings.columns import OPTIONAL, REQUIRED, chosen
 from steps.prepare.text import column_text
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 TEXTS = dict.fromkeys(REQUIRED, "string")
 

@@ -11,7 +11,7 @@ import pytest
 from steps.prepare.delta import data_files
 from steps.prepare.delta.data_files import _BUFFER_BYTES
 from steps.prepare.schemas import REJECTED
-from tests.steps.prepare import refusing_storage
+from tests.steps.prepare.support import refusing_storage
 
 _SIZES = [
     0,

@@ -12,8 +12,7 @@ from steps.prepare.delta import row_rules
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from steps.prepare.schemas import EXAMPLES, REJECTED
-from tests.steps.prepare import made_before
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes, made_before
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steps.prepare.delta.delta_rs import DeltaRsStore
-from tests.steps.prepare import declared_answers, declared_tables, real_spark
-from tests.steps.prepare.declared_tables import RAWS, TARGETS
+from tests.steps.prepare.support import declared_answers, declared_tables, real_spark
+from tests.steps.prepare.support.declared_tables import RAWS, TARGETS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

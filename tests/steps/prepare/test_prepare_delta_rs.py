@@ -21,7 +21,7 @@ from steps.prepare.delta.features import FROM_FILES, NOT_BY_SCAN
 from steps.prepare.delta.store import Content, Place, Provenance
 from steps.prepare.schemas import REJECTED
 from steps.prepare.session import reason
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -195,7 +195,7 @@ def test_a_feature_that_delta_rs_cannot_scan_is_refused_where_a_scan_is_needed(
 
 def test_deleted_rows_stay_deleted(spark: "SparkSession", tmp_path: Path) -> None:
     """A deletion vector hides rows that the file still contains."""
-    from tests.steps.prepare.deletion_vector import inline_vector
+    from tests.steps.prepare.support.deletion_vector import inline_vector
 
     plain_table(
         tmp_path / "t", ["deletionVectors"], configuration={"delta.enableDeletionVectors": "true"}

@@ -9,8 +9,8 @@ from databricks.sdk.service.catalog import PermissionsChange, Privilege, Securab
 
 from steps.governance.documents import membership
 from steps.governance.documents.manifest import Prepared
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_environment import Environment, Run, environment
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.environment import Environment, Run, environment
 
 pytestmark = [pytest.mark.spark, pytest.mark.environment]
 

@@ -14,7 +14,7 @@ from steps.prepare.delta.features import (
     SPARK_APPENDS,
 )
 from steps.prepare.schemas import REJECTED
-from tests.steps.prepare import made_before
+from tests.steps.prepare.support import made_before
 
 READER = BY_SCAN | FROM_FILES
 OTHERS = {

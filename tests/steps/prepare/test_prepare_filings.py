@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from steps.prepare.filings import examination
 from steps.prepare.text.sections import LONGEST_SECTION
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 
 def examine(*rows: dict[str, str | None]) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from steps.governance.documents import membership
 from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import GovernanceError
 from steps.prepare.filings import examination
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_world import World, another
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.world import World, another
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

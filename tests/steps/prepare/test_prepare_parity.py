@@ -8,8 +8,7 @@ from deltalake import DeltaTable
 
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare import real_spark
+from tests.steps.prepare.support import fakes, real_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

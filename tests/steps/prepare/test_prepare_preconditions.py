@@ -18,8 +18,8 @@ from steps.governance.names import UcName
 from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.prepare import preconditions
 from steps.prepare.arguments import UNKNOWN
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_environment import Environment, environment
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.environment import Environment, environment
 
 pytestmark = pytest.mark.environment
 MODEL = "edgar.models.risk_analyst"

@@ -11,8 +11,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from steps.governance.errors import IntegrityError, NotFound
 from steps.prepare.delta import raw_files
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_world import World
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -14,8 +14,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from steps.governance.errors import Conflict, GovernanceError
 from steps.governance.names import UcName
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_world import World
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -16,8 +16,8 @@ from steps.governance.names import UcName
 from steps.prepare.delta import commits
 from steps.prepare.delta.store import Place
 from steps.prepare.filings import judge
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare.prepare_world import World, another, tree
+from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.world import World, another, tree
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

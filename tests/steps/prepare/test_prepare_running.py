@@ -7,7 +7,7 @@ import pytest
 
 from steps.governance.errors import IdentityRefused
 from steps.prepare import running, session
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 STARTED = object()
 

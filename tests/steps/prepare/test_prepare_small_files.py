@@ -15,7 +15,7 @@ from steps.governance.errors import GovernanceError
 from steps.prepare.arrow_tasks import bounded, mapped
 from steps.prepare.delta import raw_rows
 from steps.prepare.filings import judge
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

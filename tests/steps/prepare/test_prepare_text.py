@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from steps.prepare.filings import examination, examples
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "data.md"
 FIRST = "We depend on three retailers, and the loss of one of them could harm our revenue."

@@ -14,7 +14,7 @@ from steps.governance.errors import GovernanceError, NotFound
 from steps.prepare.delta import raw_rows, tiny_files
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,9 +13,8 @@ import pytest
 from steps.governance.errors import GovernanceError
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.filings.columns import chosen
-from tests.steps.prepare import prepare_fakes as fakes
-from tests.steps.prepare import real_spark
-from tests.steps.prepare.types_on_spark import judged, placed
+from tests.steps.prepare.support import fakes, real_spark
+from tests.steps.prepare.support.types_on_spark import judged, placed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -16,7 +16,7 @@ from steps.governance.unity_catalog.catalog import Table
 from steps.prepare.delta import vector_files
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.store import Place
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 # From the Delta protocol: the vector "ab^-aqEH.-t@S}K{vb[*k^" is in this file below "ab".
 EXAMPLE = "ab^-aqEH.-t@S}K{vb[*k^"

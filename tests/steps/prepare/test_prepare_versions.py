@@ -19,7 +19,7 @@ from steps.prepare.delta.data_files import file_system
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.delta.store import Place
 from steps.prepare.schemas import EXAMPLES
-from tests.steps.prepare import made_before
+from tests.steps.prepare.support import made_before
 
 STORE = DeltaRsStore(cast("Any", None))
 

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 from steps.governance.documents.manifest import Prepared
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
-from tests.steps.prepare import prepare_fakes as fakes
+from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[4]
 _PYTHON = REPOSITORY / "build" / "spark-venv" / "bin" / "python"
 
 needed = [
