@@ -26,9 +26,9 @@ _MOST_WORKERS = 4  # the longest group, tests/journey, takes a quarter of the wh
 _JOURNEY, _SPARK = "tests/journey/", "real Spark"
 # Each starts a JVM that takes most of a core and 2 GiB; two of them at once slow all workers.
 _ON_SPARK = (
-    "tests/steps/prepare/test_prepare_declared.py",
-    "tests/steps/prepare/test_prepare_types_on_spark.py",
-    "tests/steps/prepare/test_prepare_parity.py",
+    "tests/steps/prepare/delta/test_declared.py",
+    "tests/steps/prepare/test_types_on_spark.py",
+    "tests/steps/prepare/test_parity.py",
 )
 
 # Groups of tests that take minutes. They start first, so that no worker has one left at the end.

@@ -4,7 +4,7 @@ All lists are in this module, because vendors add features.
 
 A feature is a name in a table's protocol [delta-io/delta PROTOCOL.md, "Table Features"]. The lists
 for delta-rs were found by trying every feature on deltalake 1.6.6;
-`tests/steps/prepare/test_prepare_features.py` tries them again, so that another release cannot
+`tests/steps/prepare/delta/test_features.py` tries them again, so that another release cannot
 change them unnoticed. The list for Spark's Delta is that of delta-spark 4.0.0, found the same way.
 """
 

@@ -12,7 +12,7 @@ import pytest
 from steps.prepare.filings import examination, examples
 from tests.steps.prepare.support import fakes
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "data.md"
+DOCS = Path(__file__).resolve().parents[4] / "docs" / "data.md"
 FIRST = "We depend on three retailers, and the loss of one of them could harm our revenue."
 SECOND = "A breach of our systems may expose us to claims and harm our reputation."
 BODY = (
