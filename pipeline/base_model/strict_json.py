@@ -3,8 +3,8 @@
     document = strict_json.loads(content)     # ValueError: a byte order mark, a key twice, NaN …
 
 Train's libraries then read a mirrored file as this module did. The rules are those of
-steps.governance.documents.canonical, which pipeline/ may not import, but for one: a tokenizer's configuration
-may have whole numbers beyond 2^53.
+steps.governance.documents.canonical, which pipeline/ may not import, but for one: a tokenizer's
+configuration may have whole numbers beyond 2^53.
 """
 
 import json

@@ -4,8 +4,8 @@
     hosts.origin("https://evil.example")                    # None
 
 A service principal's secret is sent to the host, so other hosts are refused. The steps' images do
-not contain pipeline/, so steps/governance/unity_catalog/hosts.py has the same rule. tests/test_contract.py holds
-the two rules and the SDK's list equal.
+not contain pipeline/, so steps/governance/unity_catalog/hosts.py has the same rule.
+tests/test_contract.py holds the two rules and the SDK's list equal.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The values of each parameter that the steps take. `pipeline.configuration.parameters` may allow a person fewer.
+"""The values of each parameter that the steps take; `parameters.py` may allow a person fewer.
 
     step_limits.takes("MaxEvalLoss", 1e20)      # True: no step refuses it, although `--set` does
 

@@ -3,9 +3,9 @@
     start = values.checked({"Seed": "18"}, definition, inherited={"MaxEvalLoss": "1.0E20"})
     start.typed         # {"MaxEvalLoss": 1e20, "Seed": 18}
 
-A given value must be within the range in `pipeline.configuration.parameters`. An inherited value has run before,
-so it need only be one that the deployed definition and the steps take. Each value that the
-execution would have, a default too, must be within the environment's ceilings.
+A given value must be within the range in `pipeline.configuration.parameters`. An inherited value
+has run before, so it need only be one that the deployed definition and the steps take. Each value
+that the execution would have, a default too, must be within the environment's ceilings.
 
 SageMaker writes numbers in its own way (2.0E-4), so they are parsed and not compared as text.
 """

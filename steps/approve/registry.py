@@ -1,7 +1,7 @@
 """The model registry as an approval needs it: a version with its tags, aliases, one tag.
 
-Reads are retried (`steps.governance.unity_catalog.retrying`). Setting and removing a tag or an alias is sent
-once; after a lost answer the state is read before it is sent again.
+Reads are retried (`steps.governance.unity_catalog.retrying`). Setting and removing a tag or an
+alias is sent once; after a lost answer the state is read before it is sent again.
 """
 
 import difflib

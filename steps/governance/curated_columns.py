@@ -2,10 +2,10 @@
 
     if prepared.schema_sha256 == SCHEMA_SHA256: …    # a table with exactly these columns
 
-`steps/prepare/schemas.py` and `steps/prepare/filings/columns.py` define the columns. A step does not import
-another one, so a test compares both. A raw column is a source of a curated one if its value is
-repeated in it, parsed from it or decides it. Identifiers (`example_id`, `execution_id`) and the
-constant `system` have no source.
+`steps/prepare/schemas.py` and `steps/prepare/filings/columns.py` define the columns. A step does
+not import another one, so a test compares both. A raw column is a source of a curated one if its
+value is repeated in it, parsed from it or decides it. Identifiers (`example_id`, `execution_id`)
+and the constant `system` have no source.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Who allowed this job to read a table: its effective grants, as Unity Catalog shows them.
 
     access = catalog.read_access(table)
-    reading(workspace, table.name, access, read_at=utc_now())     # steps.governance.documents.reading.Reading
+    reading(workspace, table.name, access, read_at=utc_now())  # documents.reading.Reading
 
 A right comes from a grant to the principal, from a grant to the group that contains everybody, or
 from ownership, which is recorded as the privilege OWNER. Ownership of a schema or a catalog gives

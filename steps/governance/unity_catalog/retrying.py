@@ -16,8 +16,8 @@ Effects are sent once. Only a request that certainly had no effect is sent again
 429, or that found no connection. After any other failure the effect may have happened, so `settle`
 looks whether it did before it sends again.
 
-`steps.governance.unity_catalog.transport` applies this to databricks-sdk and mlflow, whose own repetitions are
-switched off there.
+`steps.governance.unity_catalog.transport` applies this to databricks-sdk and mlflow, whose own
+repetitions are switched off there.
 """
 
 import logging

@@ -2,11 +2,10 @@
 
     client = workspace_client(host, authenticate, policy=Policy())  # the SDK's own retries are off
 
-The code relies on three internals of databricks-sdk 0.156, and
-tests/steps/governance/unity_catalog/test_transport.py fails if an update changes one: `Config(clock=…)` paces the
-SDK's retries, `ApiClient._api_client._session` is its requests session, and
-`Config._resolve_host_metadata` requests the host's description with another client, whose pauses
-have no bound.
+The code relies on three internals of databricks-sdk 0.156, and test_transport.py fails if an update
+changes one: `Config(clock=…)` paces the SDK's retries, `ApiClient._api_client._session` is its
+requests session, and `Config._resolve_host_metadata` requests the host's description with another
+client, whose pauses have no bound.
 """
 
 import sys

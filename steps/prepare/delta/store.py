@@ -161,7 +161,8 @@ class DeltaStore(Protocol):
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
         """Return these columns of all rows of that version, in no particular order.
 
-        A column is text (`steps.prepare.text.column_text`), or has a type that is read as the same text.
+        A column is text (`steps.prepare.text.column_text`), or has a type that is read as the
+        same text.
 
         Raises:
             GovernanceError: the table uses Delta features that would be read wrongly.

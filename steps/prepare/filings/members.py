@@ -22,7 +22,7 @@ class Listed:
 
 
 def of(found: Survey, *, bound: str, seed: int) -> pa.Table:
-    """Return one row for each filing with examples (`steps.governance.documents.membership.SCHEMA`)."""
+    """Return one row for each filing with examples, with `membership.SCHEMA`."""
     columns: dict[str, list[Any]] = {name: [] for name in membership.SCHEMA.names}
     for group in found.giving:
         cik = group.cik or ""

@@ -1,4 +1,4 @@
-"""`delta_features` lists exactly the features with which the locked delta-rs commits."""
+"""`features` lists exactly the Delta features with which the locked delta-rs commits."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ OTHERS = {
 
 
 def append(location: Path) -> None:
-    """One empty append, as `delta_log.commit_once` makes it."""
+    """One empty append, as `commits.commit_once` makes it."""
     columns, once = Schema.from_json(REJECTED.delta_json), CommitProperties(max_commit_retries=0)
     DeltaTable(str(location)).create_write_transaction(
         [], "append", columns, ["execution_id"], commit_properties=once

@@ -2,7 +2,7 @@
 
     python declared_on_spark.py <folder> kinds|all      in build/spark-venv
 
-`test_prepare_declared.py` starts it. `<folder>/made` keeps the tables as Spark created them.
+`delta/test_declared.py` starts it. `<folder>/made` keeps the tables as Spark created them.
 `<folder>/found.json` has each engine's answer for each table: the rows that Spark then reads, or
 the refusal's `what` and `got`.
 """

@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prepare_fakes as fakes  # as a script, this file's folder is on the path
+import fakes  # as a script, this file's folder is on the path
 from deltalake import DeltaTable
 
 from steps.governance.names import UcName

@@ -1,4 +1,4 @@
-"""Typed raw tables on real Spark 4.0 and Delta 4.0, for `test_prepare_types_on_spark.py`.
+"""Typed raw tables on real Spark 4.0 and Delta 4.0, for `test_types_on_spark.py`.
 
     python types_on_spark.py <folder>       in build/spark-venv
 
