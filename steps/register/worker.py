@@ -212,10 +212,10 @@ class Worker:
             _warn(callback.execution_id, "was answered; what it left is not known yet", error)
             return self._keep(delivery, _backoff(delivery))
         if not agreed:
-            said = "Failure, but record and alias are stored"
+            answer = "Failure, but record and alias are stored"
             if callback.state is State.SUCCEEDED:
-                said = "Success, but no record exists"
-            what = f"{callback.execution_arn} was answered with {said}"
+                answer = "Success, but no record exists"
+            what = f"{callback.execution_arn} was answered with {answer}"
             return left(what, delivery, self.queue.max_attempts)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
