@@ -30,13 +30,16 @@ import logging
 import threading
 import time
 
+from steps.governance import logs
+from steps.governance.alerts import Alert, alert
+from steps.governance.names import execution_id
 from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
 from steps.register.completion.completing import Completion
 from steps.register.completion.handling import handle
 from steps.register.delivery.failures import impossible, reason, unforeseen
-from steps.register.delivery.fate import Fate, Outcome, refused, unanswered
+from steps.register.delivery.fate import Fate, Outcome, contradicted, refused, unanswered
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
@@ -74,6 +77,10 @@ class Worker:
 
     def handle(self, delivery: Delivery) -> Fate:
         """Do what the message asks for, if SageMaker confirms it, and settle the message."""
+        with logs.message():
+            return self._handle(delivery)
+
+    def _handle(self, delivery: Delivery) -> Fate:
         started = time.monotonic()
         outcome = self._outcome(delivery)
         if outcome.fate is Fate.DELETE:
@@ -93,6 +100,7 @@ class Worker:
             message = parse(delivery.body)
         except MessageRefused as error:
             return refused(error)
+        logs.set_execution(execution_id(message.execution_arn))
         try:
             callback = self.services.truth.verify(message)
         except MessageRefused as error:
@@ -187,8 +195,10 @@ class Worker:
         if end is End.LATER:
             return unanswered(name, error) if last else self._give_back(attempt, error)
         final = impossible(error) and end is End.AGREED
-        alert = "" if final else "ALERT "
-        log.error("%s%s cannot be registered: %s", alert, name, reason(error))
+        if final:
+            log.error("%s cannot be registered: %s", name, reason(error))
+        else:
+            alert(Alert.REGISTRATION_GIVEN_UP, "%s cannot be registered: %s", name, reason(error))
         given_up = end is End.AGREED and not last
         return Outcome(Fate.DELETE if final or given_up else Fate.LEAVE)
 
@@ -211,16 +221,7 @@ class Worker:
             _warn(callback.execution_id, "was answered; what it left is not known yet", error)
             return self._keep(delivery, _backoff(delivery))
         if not agreed:
-            log.error(
-                "ALERT %s was answered with %s, but %s",
-                callback.execution_arn,
-                *(
-                    ("Failure", "record and alias are stored")
-                    if callback.state is State.FAILED
-                    else ("Success", "no record exists")
-                ),
-            )
-            return Outcome(Fate.LEAVE)
+            return contradicted(callback)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
 

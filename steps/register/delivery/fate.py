@@ -1,12 +1,11 @@
 """What becomes of a message after it was handled."""
 
-import logging
 from dataclasses import dataclass
 from enum import Enum
 
+from steps.governance.alerts import Alert, alert
 from steps.governance.errors import GovernanceError
-
-log = logging.getLogger(__name__)
+from steps.register.delivery.sagemaker_truth import Callback, State
 
 
 class Fate(Enum):
@@ -27,16 +26,29 @@ class Outcome:
 
 def refused(error: GovernanceError) -> Outcome:
     """Leave a message that is not answered, since its sender is unknown."""
-    log.error("ALERT %s", error)
+    alert(Alert.MESSAGE_REFUSED, "%s", error)
     return Outcome(Fate.LEAVE)
 
 
 def unanswered(subject: str, error: Exception) -> Outcome:
     """Leave a message whose step may still wait."""
-    log.error(
-        "ALERT %s goes to the dead-letter queue unanswered; "
-        "if its step still waits, redrive it: %s",
+    alert(
+        Alert.MESSAGE_UNANSWERED,
+        "%s goes to the dead-letter queue unanswered; if its step still waits, redrive it: %s",
         subject,
         error if isinstance(error, GovernanceError) else type(error).__name__,
+    )
+    return Outcome(Fate.LEAVE)
+
+
+def contradicted(callback: Callback) -> Outcome:
+    """Leave the message of a step whose answer is not what record and alias show."""
+    failed = callback.state is State.FAILED
+    alert(
+        Alert.ANSWER_CONTRADICTS_EVIDENCE,
+        "%s was answered with %s, but %s",
+        callback.execution_arn,
+        "Failure" if failed else "Success",
+        "record and alias are stored" if failed else "no record exists",
     )
     return Outcome(Fate.LEAVE)

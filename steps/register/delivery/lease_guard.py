@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from steps.governance import logs
 from steps.governance.errors import GovernanceError
 from steps.register.delivery.lease import Lease, LeaseLost
 
@@ -38,7 +39,7 @@ class Guard:
         self._lease, self._stop, self._beat = lease, stop, beat
         self._every_seconds = every_seconds
         self._done, self._lost = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = logs.thread(self._run, name="heartbeat")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from steps.governance import logs
 from steps.governance.errors import GovernanceError
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class StopWatch:
         self._stopping, self._answer = stopping, answer
         self._noticed_at = time.monotonic() if known else None
         self._over, self.answered = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stop-watch", daemon=True)
+        self._thread = logs.thread(self._run, name="stop-watch")
 
     def __enter__(self) -> Self:
         self._thread.start()
