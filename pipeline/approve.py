@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # One word for each, so that a reason that begins with a dash stays a reason.
     decided = [f"--{name}={getattr(given, name)}" for name in ("model", "alias", "reason")]
     flags = [f"--{name}" for name in ("revoke", "json") if getattr(given, name)]
-    return command.step("steps.approve", [*decided, *flags, *arguments(configured)])
+    return command.step(
+        "steps.approve", [*decided, *flags, *arguments(configured)], configured.logging.variables
+    )
 
 
 def arguments(configured: Config) -> list[str]:
