@@ -2,8 +2,8 @@
 
     PYTHONPATH=<checkout> python measure_one.py <raw table> <scratch folder>
 
-The checkout decides which build runs. The job is repeated `warm` times on a small table first, so
-that imports and Sail's start are not counted. `examined` and `written` count rows that go into
+The checkout decides which build runs. The job runs on a small table first, so that imports and
+Sail's start are not counted. `examined` and `written` count rows that go into
 `examine` and risk factors that go into `write`.
 """
 
