@@ -97,7 +97,7 @@ def test_one_module_imports_the_sagemaker_sdk() -> None:
 
 def test_commands_that_do_not_compile_load_no_sdk() -> None:
     modules = (
-        "run upsert audit config layout parameters register_worker "
+        "run upsert audit configuration.config layout configuration.parameters register_worker "
         "execution.start execution.progress execution.watch deployment.validation"
     )
     program = f"import sys\nfor name in '{modules}'.split(): __import__(f'pipeline.{{name}}')\n"

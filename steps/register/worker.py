@@ -23,7 +23,8 @@ record and alias, unless it is tagged as withdrawn: `ends.ending` and `ends.undo
 "Given up" is decided by the time since the message's first receive (`delivery.patience`), six hours
 unless `--give-up-after-seconds` states another. "Last time" is a bound far above the receives that
 fit into it. What could not be verified, and what another worker holds the lease of, is not answered
-even then. A log line that begins with ALERT needs a person.
+even then. A log line that begins with ALERT needs a person. A message that is left to the
+dead-letter queue logs one at receive 1, 2, 4, 8, … and at the last (`delivery.fate`).
 """
 
 import logging
@@ -36,7 +37,7 @@ from steps.register.attempt import Attempt, evidence_folder
 from steps.register.completion.completing import Completion
 from steps.register.completion.handling import handle
 from steps.register.delivery.failures import impossible, reason, unforeseen
-from steps.register.delivery.fate import Fate, Outcome, refused, unanswered
+from steps.register.delivery.fate import Fate, Outcome, left, unanswered
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
@@ -92,11 +93,11 @@ class Worker:
         try:
             message = parse(delivery.body)
         except MessageRefused as error:
-            return refused(error)
+            return left(error, delivery, self.queue.max_attempts)
         try:
             callback = self.services.truth.verify(message)
         except MessageRefused as error:
-            return refused(error)
+            return left(error, delivery, self.queue.max_attempts)
         except Exception as error:  # noqa: BLE001 - `_not_verified` logs it; the worker continues
             return self._not_verified(message, delivery, error)
         if callback.closed:
@@ -211,16 +212,11 @@ class Worker:
             _warn(callback.execution_id, "was answered; what it left is not known yet", error)
             return self._keep(delivery, _backoff(delivery))
         if not agreed:
-            log.error(
-                "ALERT %s was answered with %s, but %s",
-                callback.execution_arn,
-                *(
-                    ("Failure", "record and alias are stored")
-                    if callback.state is State.FAILED
-                    else ("Success", "no record exists")
-                ),
-            )
-            return Outcome(Fate.LEAVE)
+            answer = "Failure, but record and alias are stored"
+            if callback.state is State.SUCCEEDED:
+                answer = "Success, but no record exists"
+            what = f"{callback.execution_arn} was answered with {answer}"
+            return left(what, delivery, self.queue.max_attempts)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
 

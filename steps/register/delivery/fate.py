@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from steps.governance.errors import GovernanceError
+from steps.register.delivery.queue import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,22 @@ class Outcome:
     after_seconds: int = 0
 
 
-def refused(error: GovernanceError) -> Outcome:
-    """Leave a message that is not answered, since its sender is unknown."""
-    log.error("ALERT %s", error)
+def left(what: object, delivery: Delivery, most: int) -> Outcome:
+    """Leave a message that is not answered, such as one whose sender is unknown.
+
+    It comes back until the queue moves it after `most` receives. Its first receive is an ALERT,
+    then each whose number is twice the one before, and the last: 8 of 120. The others are INFO.
+    """
+    number = delivery.attempt
+    alert = number >= most or number.bit_count() == 1
+    log.log(
+        logging.ERROR if alert else logging.INFO,
+        "%sreceive %d of %d, then to the dead-letter queue: %s",
+        "ALERT " if alert else "",
+        number,
+        most,
+        what,
+    )
     return Outcome(Fate.LEAVE)
 
 

@@ -29,7 +29,7 @@ CATALOG_ADMIN = ("workspace", "admin.json")
 # `python -m pipeline.local.aws.emr_serverless.spark_driver` with another retry budget.
 _START = """
 import runpy
-from steps.governance import identity
+from steps.governance.unity_catalog import identity
 identity.CONNECTING_SECONDS = {seconds}
 runpy.run_module(
     "pipeline.local.aws.emr_serverless.spark_driver", run_name="__main__", alter_sys=True
