@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+_LARGER_DISK = "give the job more disk: spark.emr-serverless.{driver,executor}.disk"
+
 if TYPE_CHECKING:
     from steps.prepare.arguments import Arguments
 
@@ -21,13 +23,15 @@ def main(argv: Sequence[str]) -> int:
     A `GovernanceError` is printed as one message. Any other exception is a defect and keeps its
     traceback.
     """
-    from steps.governance import logs
+    from steps.governance import full_disk, logs
     from steps.governance.errors import GovernanceError
     from steps.prepare.arguments import parse
 
     logs.configure("prepare")
     try:
-        _run(parse(argv))
+        arguments = parse(argv)
+        with full_disk.explained(do=_LARGER_DISK):
+            _run(arguments)
     except GovernanceError as error:
         lines = " · ".join(" ".join(line.split()) for line in str(error).splitlines())
         message = f"{type(error).__name__}: {lines}"
