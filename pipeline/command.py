@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 diffe
 """
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.errors import PipelineError, UsageError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 EXIT_CODES = "exit codes: 0 done · 1 refused or failed · 2 bad usage or configuration · 3 differs"
 
 
@@ -60,6 +62,12 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
         return 130
     except BrokenPipeError:  # the reader of stdout ended first, as `head` does
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        path = error.filename or "the disk that this command writes to"
+        note(f"the disk is full: {path}: {error.strerror}\n  do        make room, and run it again")
         return 1
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+_LARGER_DISK = "give the job more disk: spark.emr-serverless.{driver,executor}.disk"
+
 if TYPE_CHECKING:
     from steps.prepare.arguments import Arguments
 
@@ -26,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     A `GovernanceError` is printed as one message. Any other exception is a defect and keeps its
     traceback.
     """
-    from steps.governance import logs
+    from steps.governance import full_disk, logs
     from steps.governance.errors import GovernanceError
     from steps.prepare.arguments import parse
 
@@ -34,7 +36,8 @@ def main(argv: Sequence[str]) -> int:
         logs.configure("prepare", job=os.environ.get(_JOB_RUN, ""))
         arguments = parse(argv)
         logs.set_execution(arguments.execution_id)
-        _run(arguments)
+        with full_disk.explained(do=_LARGER_DISK):
+            _run(arguments)
     except GovernanceError as error:
         logging.getLogger("steps.prepare").error("%s", error)  # noqa: TRY400
         lines = " · ".join(" ".join(line.split()) for line in str(error).splitlines())

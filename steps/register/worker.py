@@ -23,7 +23,8 @@ record and alias, unless it is tagged as withdrawn: `ends.ending` and `ends.undo
 "Given up" is decided by the time since the message's first receive (`delivery.patience`), six hours
 unless `--give-up-after-seconds` states another. "Last time" is a bound far above the receives that
 fit into it. What could not be verified, and what another worker holds the lease of, is not answered
-even then. A log line that begins with ALERT needs a person.
+even then. A log line that begins with ALERT needs a person. A message that is left to the
+dead-letter queue logs one at receive 1, 2, 4, 8, … and at the last (`delivery.fate`).
 """
 
 import logging
@@ -75,12 +76,9 @@ class Worker:
         self.patience = Patience(arguments.give_up_after_seconds)
         self.queue = self.services.queue
 
+    @logs.message()
     def handle(self, delivery: Delivery) -> Fate:
         """Do what the message asks for, if SageMaker confirms it, and settle the message."""
-        with logs.message():
-            return self._handle(delivery)
-
-    def _handle(self, delivery: Delivery) -> Fate:
         started = time.monotonic()
         outcome = self._outcome(delivery)
         if outcome.fate is Fate.DELETE:
@@ -99,12 +97,12 @@ class Worker:
         try:
             message = parse(delivery.body)
         except MessageRefused as error:
-            return refused(error)
+            return refused(error, delivery, self.queue.max_attempts)
         logs.set_execution(execution_id(message.execution_arn))
         try:
             callback = self.services.truth.verify(message)
         except MessageRefused as error:
-            return refused(error)
+            return refused(error, delivery, self.queue.max_attempts)
         except Exception as error:  # noqa: BLE001 - `_not_verified` logs it; the worker continues
             return self._not_verified(message, delivery, error)
         if callback.closed:
@@ -221,7 +219,7 @@ class Worker:
             _warn(callback.execution_id, "was answered; what it left is not known yet", error)
             return self._keep(delivery, _backoff(delivery))
         if not agreed:
-            return contradicted(callback)
+            return contradicted(callback, delivery, self.queue.max_attempts)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
 

@@ -21,14 +21,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from steps.governance import logs
+from steps.governance import full_disk, logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import full_disk, job, services
+from steps.train import job, services
 from steps.train.distributed import launch, worker_endings
 from steps.train.distributed.processes import PeerFailed
 from steps.train.distributed.worker_endings import Ending
-from steps.train.paths import Paths
+from steps.train.paths import LARGER_VOLUME, Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
 
 log = logging.getLogger("steps.train")
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
         ending = launch.run_workers(paths)
         if ending is not None:
             return _relay(paths, ending)
-        with full_disk.explained():
+        with full_disk.explained(do=LARGER_VOLUME):
             job.train(
                 arguments,
                 paths,

@@ -1,11 +1,15 @@
 """What becomes of a message after it was handled."""
 
+import logging
 from dataclasses import dataclass
 from enum import Enum
 
 from steps.governance.alerts import Alert, alert
 from steps.governance.errors import GovernanceError
+from steps.register.delivery.queue import Delivery
 from steps.register.delivery.sagemaker_truth import Callback, State
+
+log = logging.getLogger(__name__)
 
 
 class Fate(Enum):
@@ -24,9 +28,32 @@ class Outcome:
     after_seconds: int = 0
 
 
-def refused(error: GovernanceError) -> Outcome:
-    """Leave a message that is not answered, since its sender is unknown."""
-    alert(Alert.MESSAGE_REFUSED, "%s", error)
+def refused(error: GovernanceError, delivery: Delivery, most: int) -> Outcome:
+    """Leave a message whose sender is unknown; `most` is the queue's number of receives."""
+    return _left(Alert.MESSAGE_REFUSED, str(error), delivery, most)
+
+
+def contradicted(callback: Callback, delivery: Delivery, most: int) -> Outcome:
+    """Leave the message of a step whose answer is not what record and alias show."""
+    answer = "Failure, but record and alias are stored"
+    if callback.state is State.SUCCEEDED:
+        answer = "Success, but no record exists"
+    what = f"{callback.execution_arn} was answered with {answer}"
+    return _left(Alert.ANSWER_CONTRADICTS_EVIDENCE, what, delivery, most)
+
+
+def _left(name: Alert, what: str, delivery: Delivery, most: int) -> Outcome:
+    """Leave a message that is not answered.
+
+    It comes back until the queue moves it after `most` receives. Its first receive is an ALERT,
+    then each whose number is twice the one before, and the last: 8 of 120. The others are INFO.
+    """
+    number = delivery.attempt
+    text = "receive %d of %d, then to the dead-letter queue: %s"
+    if number >= most or number.bit_count() == 1:
+        alert(name, text, number, most, what)
+    else:
+        log.info(text, number, most, what)
     return Outcome(Fate.LEAVE)
 
 
@@ -37,18 +64,5 @@ def unanswered(subject: str, error: Exception) -> Outcome:
         "%s goes to the dead-letter queue unanswered; if its step still waits, redrive it: %s",
         subject,
         error if isinstance(error, GovernanceError) else type(error).__name__,
-    )
-    return Outcome(Fate.LEAVE)
-
-
-def contradicted(callback: Callback) -> Outcome:
-    """Leave the message of a step whose answer is not what record and alias show."""
-    failed = callback.state is State.FAILED
-    alert(
-        Alert.ANSWER_CONTRADICTS_EVIDENCE,
-        "%s was answered with %s, but %s",
-        callback.execution_arn,
-        "Failure" if failed else "Success",
-        "record and alias are stored" if failed else "no record exists",
     )
     return Outcome(Fate.LEAVE)

@@ -34,6 +34,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
+from steps.governance import full_disk
 from steps.governance.checkpoint_hint import past_hint
 from steps.governance.documents.document import FileEntry
 from steps.governance.documents.manifest import Prepared
@@ -41,9 +42,9 @@ from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName, execution_id
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.credentials import Droppable, with_keys
-from steps.train import full_disk
 from steps.train.data import curated_rows
 from steps.train.data.table_errors import translated
+from steps.train.paths import LARGER_VOLUME
 
 _CHUNK_BYTES = 1024 * 1024
 # A larger data file is spooled to the job's encrypted volume, a smaller one to memory
@@ -225,7 +226,7 @@ def _spool(manifest: Prepared, entry: FileEntry, access: ReadAccess, spool: IO[b
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-            with full_disk.explained():  # an error here is of our disk, not of the storage
+            with full_disk.explained(do=LARGER_VOLUME):  # of our disk, not of the storage
                 spool.write(chunk)
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise IntegrityError(
