@@ -1,4 +1,4 @@
-"""Values that stand for real ones: they compile, and are never deployed.
+"""Placeholders, which a person has to replace: they compile, and are never deployed.
 
     faults(config.tree(configured), environment="dev")     # by key path
 

@@ -1,4 +1,4 @@
-"""A configuration with any value that stands for a real one is refused by upsert."""
+"""A configuration with any placeholder is refused by upsert."""
 
 from collections.abc import Callable
 from pathlib import Path
