@@ -105,7 +105,7 @@ def deployed_settings(found: dict[str, Any], configured: Config) -> dict[str, An
 
 
 def refuse_placeholders(configured: Config) -> None:
-    """Refuse placeholders instead of real values (`pipeline.deployment.placeholders`).
+    """Refuse placeholders (`pipeline.deployment.placeholders`).
 
     They compile, so that golden definitions exist before images do, but they are never deployed.
 

@@ -1,4 +1,4 @@
-"""Placeholders, which a person has to replace: they compile, and are never deployed.
+"""Placeholders in a configuration: they compile, and are never deployed.
 
     faults(config.tree(configured), environment="dev")     # by key path
 

@@ -85,12 +85,9 @@ class Worker:
             self.queue.delete(delivery)
         elif outcome.fate is Fate.GIVE_BACK:
             self.queue.give_back(delivery, after_seconds=outcome.after_seconds)
-        log.info(
-            "message %s after %.1f s (attempt %d)",
-            outcome.fate.value,
-            time.monotonic() - started,
-            delivery.attempt,
-        )
+        seconds = time.monotonic() - started
+        text = "message %s after %.1f s (attempt %d)"
+        log.info(text, outcome.fate.value, seconds, delivery.attempt)
         return outcome.fate
 
     def _outcome(self, delivery: Delivery) -> Outcome:

@@ -29,32 +29,8 @@ class Outcome:
 
 
 def refused(error: GovernanceError, delivery: Delivery, most: int) -> Outcome:
-    """Leave a message whose sender is unknown; `most` is the queue's number of receives."""
+    """Leave a message that is not answered, since its sender is unknown."""
     return _left(Alert.MESSAGE_REFUSED, str(error), delivery, most)
-
-
-def contradicted(callback: Callback, delivery: Delivery, most: int) -> Outcome:
-    """Leave the message of a step whose answer is not what record and alias show."""
-    answer = "Failure, but record and alias are stored"
-    if callback.state is State.SUCCEEDED:
-        answer = "Success, but no record exists"
-    what = f"{callback.execution_arn} was answered with {answer}"
-    return _left(Alert.ANSWER_CONTRADICTS_EVIDENCE, what, delivery, most)
-
-
-def _left(name: Alert, what: str, delivery: Delivery, most: int) -> Outcome:
-    """Leave a message that is not answered.
-
-    It comes back until the queue moves it after `most` receives. Its first receive is an ALERT,
-    then each whose number is twice the one before, and the last: 8 of 120. The others are INFO.
-    """
-    number = delivery.attempt
-    text = "receive %d of %d, then to the dead-letter queue: %s"
-    if number >= most or number.bit_count() == 1:
-        alert(name, text, number, most, what)
-    else:
-        log.info(text, number, most, what)
-    return Outcome(Fate.LEAVE)
 
 
 def unanswered(subject: str, error: Exception) -> Outcome:
@@ -65,4 +41,28 @@ def unanswered(subject: str, error: Exception) -> Outcome:
         subject,
         error if isinstance(error, GovernanceError) else type(error).__name__,
     )
+    return Outcome(Fate.LEAVE)
+
+
+def contradicted(callback: Callback, delivery: Delivery, most: int) -> Outcome:
+    """Leave the message of a step whose answer is not what record and alias show."""
+    answer = "Success, but no record exists"
+    if callback.state is State.FAILED:
+        answer = "Failure, but record and alias are stored"
+    what = f"{callback.execution_arn} was answered with {answer}"
+    return _left(Alert.ANSWER_CONTRADICTS_EVIDENCE, what, delivery, most)
+
+
+def _left(name: Alert, what: str, delivery: Delivery, most: int) -> Outcome:
+    """Leave a message that comes back until the queue moves it after `most` receives.
+
+    Its first receive is an alert, then each whose number is twice the one before, and the last: 8
+    of 120. The others are INFO.
+    """
+    number = delivery.attempt
+    text = f"receive {number} of {most}, then to the dead-letter queue: %s"
+    if number >= most or number.bit_count() == 1:
+        alert(name, text, what)
+    else:
+        log.info(text, what)
     return Outcome(Fate.LEAVE)

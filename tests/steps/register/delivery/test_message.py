@@ -170,7 +170,7 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
     assert not sqs.receive_message(QueueUrl=execution.queue_url, WaitTimeSeconds=1).get("Messages")
     assert execution.waiting(execution.dead_letters_url) == 1
     assert execution.answers() == []
-    numbers = [int(line.split()[2]) for line in alerts(caplog)]
+    numbers = [int(line.split()[3]) for line in alerts(caplog)]
     assert numbers == [1, 2, 4, register_environment.MAX_RECEIVES]
 
 
@@ -192,9 +192,9 @@ def test_a_success_of_which_there_is_no_record_raises_an_alert(
     assert delivery is not None
     for attempt in (1, 2, 3):
         assert worker.handle(replace(delivery, attempt=attempt)) is Fate.LEAVE
-    name, most = "answer-contradicts-evidence", register_environment.MAX_RECEIVES
     assert [line.split(",")[0] for line in alerts(caplog)] == [
-        f"ALERT {name}: receive {number} of {most}" for number in (1, 2)
+        f"ALERT answer-contradicts-evidence: receive {n} of {register_environment.MAX_RECEIVES}"
+        for n in (1, 2)
     ]
     assert all("Success, but no record exists" in line for line in alerts(caplog))
 
@@ -202,16 +202,20 @@ def test_a_success_of_which_there_is_no_record_raises_an_alert(
 def test_a_message_that_stays_alerts_at_growing_intervals_and_at_the_last(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from steps.register.delivery.fate import Fate, left
+    from steps.register.delivery.fate import Fate, refused
     from steps.register.delivery.queue import Delivery
 
     caplog.set_level("INFO")
     for number in range(1, 121):
-        outcome = left("a message was refused", Delivery("{}", "receipt", number), 120)
+        delivery = Delivery("{}", "receipt", number)
+        outcome = refused(MessageRefused("a message was refused"), delivery, 120)
         assert outcome.fate is Fate.LEAVE
-    levels = {record.args[1]: record.levelname for record in caplog.records}
+    levels = {
+        int(record.getMessage().split("receive ")[1].split()[0]): record.levelname
+        for record in caplog.records
+    }
     assert len(levels) == 120
     due = {1, 2, 4, 8, 16, 32, 64, 120}
     assert {number for number, level in levels.items() if level == "ERROR"} == due
     assert {level for number, level in levels.items() if number not in due} == {"INFO"}
-    assert [int(line.split()[2]) for line in alerts(caplog)] == sorted(due)
+    assert [int(line.split()[3]) for line in alerts(caplog)] == sorted(due)
