@@ -58,6 +58,7 @@ def _waits(description: str) -> str:
 
 def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
+    callback = "Callback" in metadata
     training_job = metadata.get("TrainingJob", {}).get("Arn")
     job_run = metadata.get("EMRServerless", {}).get("JobRunId")
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
@@ -69,7 +70,8 @@ def _state(step: dict[str, Any], waits: str) -> StepState:
         failure=metadata.get("Fail", {}).get("ErrorMessage") or step.get("FailureReason", ""),
         job=training_job or job_run or "",
         outputs={output["Name"]: output["Value"] for output in outputs},
-        waits=waits if "Callback" in metadata and step.get("EndTime") is None else "",
+        waits=waits if callback and step.get("EndTime") is None else "",
+        callback=callback,
     )
 
 
