@@ -42,13 +42,20 @@ def _lines(running: Started) -> list[str]:
 
 
 def _executing(config: Config, sagemaker: Any) -> list[str]:
+    from botocore.exceptions import ClientError
+
     with account.answering(f"listing the executions of {config.pipeline.name}", config):
         pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
             PipelineName=config.pipeline.name
         )
-        return [
-            entry["PipelineExecutionArn"]
-            for page in pages
-            for entry in page["PipelineExecutionSummaries"]
-            if entry["PipelineExecutionStatus"] == "Executing"
-        ]
+        try:
+            entries = [entry for page in pages for entry in page["PipelineExecutionSummaries"]]
+        except ClientError as error:
+            if not account.is_absent(error):
+                raise
+            return []  # nothing is deployed yet
+    return [
+        entry["PipelineExecutionArn"]
+        for entry in entries
+        if entry["PipelineExecutionStatus"] == "Executing"
+    ]

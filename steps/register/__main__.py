@@ -22,11 +22,10 @@ from steps.governance.errors import GovernanceError
 from steps.governance.logs import configure
 from steps.register.arguments import Arguments, parse
 from steps.register.life.health import served
-from steps.register.life.heartbeat import beating, heartbeat_of
-from steps.register.life.standstill import Standstill
 from steps.register.life.vital_signs import VitalSigns
 
 if TYPE_CHECKING:
+    from steps.register.life.standstill import Standstill
     from steps.register.worker import Worker
 
 log = logging.getLogger("steps.register")
@@ -82,6 +81,8 @@ def main(argv: list[str]) -> int:
 
 
 def _work(arguments: Arguments, signs: VitalSigns, signals: Signals) -> None:
+    from steps.register.life.heartbeat import beating, heartbeat_of
+    from steps.register.life.standstill import Standstill
     from steps.register.model_registry.mlflow_session import import_mlflow
     from steps.register.worker import Worker
 
@@ -97,7 +98,7 @@ def _work(arguments: Arguments, signs: VitalSigns, signals: Signals) -> None:
 
 
 def _serve_one(
-    worker: "Worker", signals: Signals, signs: VitalSigns, standstill: Standstill
+    worker: "Worker", signals: Signals, signs: VitalSigns, standstill: "Standstill"
 ) -> None:
     delivery = None
     try:
