@@ -43,7 +43,7 @@ class Score:
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall; 1 if there is nothing to find."""
+        """The harmonic mean of precision and recall; 1 if both sides are empty."""
         both = self.found + self.expected
         return 2 * self.right / both if both else 1.0
 
