@@ -20,9 +20,10 @@ from pipeline.execution import start
 from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
 from pipeline.local import environment
-from pipeline.local.environment import Options, Started
+from pipeline.local.environment import Options
 from pipeline.local.host.state import State
 from pipeline.local.prepared_command import PreparedCommand
+from pipeline.local.started import Started
 
 Announce = Callable[[str], None]
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.logs import configure, worker_name
 from steps.register.arguments import parse
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Signals:
 
 def main(argv: list[str]) -> int:
     """Answer callbacks until a signal comes; return 0 then, or the exit code of a failed start."""
-    configure("register")
     try:
+        configure("register", job=worker_name())
         arguments = parse(argv)
         from steps.register.model_registry.mlflow_session import import_mlflow
         from steps.register.worker import Worker
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     except _SignalWhileWaiting:
         return 0
     except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
+        log.error("%s", error)  # noqa: TRY400 - our own message is enough
         return error.exit_code
     threading.Thread(target=import_mlflow, daemon=True).start()
     log.info("waiting for callbacks on %s", arguments.queue_url)

@@ -7,14 +7,13 @@ No setting comes from a message. One error names all faults.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
-from steps.governance.names import checked_alias
 from steps.governance.openlineage.target import NONE, TARGET, Target
 from steps.governance.unity_catalog.budgets import DELIVERING_SECONDS
 from steps.register.limits import Limits
@@ -43,13 +42,6 @@ class Arguments:
     give_up_after_seconds: int = DELIVERING_SECONDS
 
 
-def _words(word: Callable[[str], str], expected: str) -> types.ArgumentType:
-    """Words with a comma between them; each is read by `word`, which raises if it is wrong."""
-    return types.ArgumentType(
-        lambda text: tuple(word(each) for each in text.split(",")), f"{expected}, commas between"
-    )
-
-
 _LIMITS = {
     "max_eval_loss": Argument(
         types.between(
@@ -58,7 +50,7 @@ _LIMITS = {
         "the highest MaxEvalLoss that an execution may have, nats per target token",
     ),
     "instance_types": Argument(
-        _words(
+        types.words(
             types.matching(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "an instance type").parse,
             "SageMaker instance types",
         ),
@@ -68,7 +60,7 @@ _LIMITS = {
         types.whole(60, 432_000), "the longest run time that a training job may be given"
     ),
     "aliases": Argument(
-        _words(checked_alias, "model aliases"),
+        types.ALIASES,
         "the aliases that an execution may set; an approval moves all others",
     ),
 }
