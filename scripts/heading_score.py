@@ -43,11 +43,7 @@ class Score:
 
     @property
     def f1(self) -> float:
-<<<<<<< HEAD
-        """The harmonic mean of precision and recall; 1 if both sides are empty."""
-=======
         """The harmonic mean of precision and recall; 1 if no heading is expected or found."""
->>>>>>> main
         both = self.found + self.expected
         return 2 * self.right / both if both else 1.0
 
