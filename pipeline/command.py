@@ -71,13 +71,14 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
         return 1
 
 
-def step(module: str, words: Sequence[str]) -> int:
+def step(module: str, words: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run `python -m <module>` of steps/ to its end, in the caller's folder; return its exit code.
 
     It is a separate process, because pipeline/ does not import steps/. It takes its identities from
-    this process's environment, so no secret is in its arguments.
+    this process's environment, so no secret is in its arguments. `variables` are added to it.
     """
-    return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
+    command = [sys.executable, "-m", module, *words]
+    return subprocess.run(command, check=False, env=os.environ | variables).returncode
 
 
 def note(text: str) -> None:

@@ -128,6 +128,7 @@ def test_the_approval_parses_its_settings(environment: str) -> None:
     assert parsed.approval_key_arn == configured.evidence.approval_key_arn
     assert parsed.approvers_group == configured.evidence.approvers_group
     assert parsed.reason == "-1 % is fine"
+    assert parsed.run_aliases == configured.limits.aliases
     assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/approver"
 
 

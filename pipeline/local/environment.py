@@ -110,7 +110,7 @@ def complete(environment: Started) -> None:
         command = images.entry_point(REPOSITORY, image)
         made = built_image.built(REPOSITORY, environment.state.folder.resolve() / "aws", image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-        session |= made.variables
+        session |= made.variables | environment.config.logging.variables
         environment.servers.worker(
             [*command, *register_worker.arguments(environment.config), *_EXITS_SOON], session
         )

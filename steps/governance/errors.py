@@ -13,7 +13,8 @@
     ├── IntegrityError         exit 1   bytes or versions differ from what was recorded
     ├── Conflict               exit 1   another object exists where this would be written
     └── Unavailable            exit 1   no answer within the retry budget; may succeed later
-        └── MalformedAnswer    exit 1   the response is not what this call returns
+        ├── MalformedAnswer    exit 1   the response is not what this call returns
+        └── StorageUnanswered  exit 1   the object store below a table did not answer
 
 A message states what happened, what was expected, what was got and what to do. It never contains a
 secret.
@@ -114,6 +115,10 @@ class Unavailable(GovernanceError):
         """Return this error with the pause that the service asked for."""
         self.retry_after_seconds = seconds
         return self
+
+
+class StorageUnanswered(Unavailable):
+    """The object store throttles, fails or cannot be reached; the same read may succeed later."""
 
 
 class MalformedAnswer(Unavailable):

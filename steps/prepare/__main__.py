@@ -2,10 +2,12 @@
 
 Exit codes: 0 done · 1 refused or failed · 2 usage or configuration.
 
-The last line on stderr is the whole error in one line, because EMR shows only the last lines of a
-failed run.
+The last line on stderr is the whole error in one line without the fields of a log line, because
+EMR shows only the last lines of a failed run.
 """
 
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,9 @@ _LARGER_DISK = "give the job more disk: spark.emr-serverless.{driver,executor}.d
 
 if TYPE_CHECKING:
     from steps.prepare.arguments import Arguments
+
+# The job run's id [unverified: public programs read this variable, no page of AWS names it]
+_JOB_RUN = "AWS_EMR_SERVERLESS_JOB_RUN_ID"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,12 +32,14 @@ def main(argv: Sequence[str]) -> int:
     from steps.governance.errors import GovernanceError
     from steps.prepare.arguments import parse
 
-    logs.configure("prepare")
     try:
+        logs.configure("prepare", job=os.environ.get(_JOB_RUN, ""))
         arguments = parse(argv)
+        logs.set_execution(arguments.execution_id)
         with full_disk.explained(do=_LARGER_DISK):
             _run(arguments)
     except GovernanceError as error:
+        logging.getLogger("steps.prepare").error("%s", error)  # noqa: TRY400
         lines = " · ".join(" ".join(line.split()) for line in str(error).splitlines())
         message = f"{type(error).__name__}: {lines}"
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - EMR reads stderr

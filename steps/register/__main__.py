@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.logs import configure, worker_name
 from steps.register.arguments import Arguments, parse
 from steps.register.life.health import served
 from steps.register.life.vital_signs import VitalSigns
@@ -65,8 +65,8 @@ class Signals:
 
 def main(argv: list[str]) -> int:
     """Answer callbacks until a signal comes, and return the exit code."""
-    configure("register")
     try:
+        configure("register", job=worker_name())
         arguments = parse(argv)
         signs, signals = VitalSigns(), Signals()
         with served(arguments.health_address, signs):
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
     except _SignalWhileWaiting:
         return 0
     except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
+        log.error("%s", error)  # noqa: TRY400 - our own message is enough
         return error.exit_code
     log.info("stopped")
     return 0

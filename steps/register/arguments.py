@@ -7,14 +7,13 @@ No setting comes from a message. One error names all faults.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
-from steps.governance.names import checked_alias
 from steps.governance.openlineage.target import NONE, TARGET, Target
 from steps.governance.unity_catalog.budgets import DELIVERING_SECONDS
 from steps.register.limits import Limits
@@ -47,13 +46,6 @@ class Arguments:
     health_address: str | None = None
 
 
-def _words(word: Callable[[str], str], expected: str) -> types.ArgumentType:
-    """Words with a comma between them; each is read by `word`, which raises if it is wrong."""
-    return types.ArgumentType(
-        lambda text: tuple(word(each) for each in text.split(",")), f"{expected}, commas between"
-    )
-
-
 def _or_none(kind: types.ArgumentType) -> types.ArgumentType:
     """The same kind, or the word `none`, which is read as None."""
     return types.ArgumentType(
@@ -69,7 +61,7 @@ _LIMITS = {
         "the highest MaxEvalLoss that an execution may have, nats per target token",
     ),
     "instance_types": Argument(
-        _words(
+        types.words(
             types.matching(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "an instance type").parse,
             "SageMaker instance types",
         ),
@@ -79,7 +71,7 @@ _LIMITS = {
         types.whole(60, 432_000), "the longest run time that a training job may be given"
     ),
     "aliases": Argument(
-        _words(checked_alias, "model aliases"),
+        types.ALIASES,
         "the aliases that an execution may set; an approval moves all others",
     ),
 }

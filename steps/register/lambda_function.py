@@ -15,8 +15,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from steps.governance.alerts import Alert, alert
 from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.logs import configure, worker_name
 from steps.register.arguments import from_environment
 from steps.register.delivery.failures import reason, unforeseen
 from steps.register.delivery.fate import Fate
@@ -56,7 +57,7 @@ def _connected() -> Worker:
     """Return the worker of this Lambda instance. Connecting reads a secret and gets a token."""
     global _worker
     if _worker is None:
-        configure("register")
+        configure("register", job=worker_name())
         arguments = from_environment(os.environ)
         _worker = Worker(arguments, threading.Event(), connecting_seconds=_CONNECTING_SECONDS)
     return _worker
@@ -66,11 +67,12 @@ def _not_connected(
     records: list[dict[str, Any]], error: Exception
 ) -> dict[str, list[dict[str, str]]]:
     deliveries = [Delivery.from_lambda(record) for record in records]
-    log.error(
-        "ALERT the register worker cannot connect, at receive %s of its message: %s",
+    alert(
+        Alert.WORKER_CANNOT_CONNECT,
+        "the register worker cannot connect, at receive %s of its message: %s",
         ", ".join(str(delivery.attempt) for delivery in deliveries),
         reason(error),
-        exc_info=unforeseen(error),
+        trace=unforeseen(error),
     )
     try:
         arguments = from_environment(os.environ)

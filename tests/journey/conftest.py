@@ -18,6 +18,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.catalog import ExternalLineageObject, LineageDirection
 
 from pipeline.local.host.state import State
+from tests.support import storage_role
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Enough to train on, and short enough for frequent runs. Three steps take the loss from 7.6 to 7.2.
@@ -84,6 +85,18 @@ class Environment:
         """The key of the account's root, for the preparation of tests only."""
         key = json.loads((self.state / "aws" / "root.json").read_text())
         return {name.upper(): value for name, value in key.items()}
+
+    @cached_property
+    def storage_role(self) -> dict[str, str]:
+        """The keys of Unity Catalog's storage role: the governed bucket lets no other one in."""
+        lent = storage_role.keys(self._of_root)
+        return {name.upper(): value for name, value in lent.items()}
+
+    def _of_root(self, service: str, /, **keys: str) -> Any:
+        """A client of root, or of the keys that are given."""
+        return self.client(
+            service, {name.upper(): value for name, value in keys.items()} or self.root
+        )
 
     def role(self, name: str) -> dict[str, str]:
         """The keys of one of the stack's roles, of one session."""

@@ -67,8 +67,7 @@ def test_boto3_finds_steps_metrics_and_logs(
         startFromHead=True,
     )["events"]
     assert any(
-        event["message"].startswith("[eval]") and " eval_loss=" in event["message"]
-        for event in events
+        ": [eval]" in event["message"] and " eval_loss=" in event["message"] for event in events
     )
 
 

@@ -72,7 +72,7 @@ def test_a_killed_worker_is_shown_and_another_one_is_started(
         )
         assert line.group(1).startswith(f"{attention.NOT_TAKEN} ")
         assert re.search(
-            rf"the last heartbeat is of .* UTC, by \S+:{worker.pid}: start a register",
+            rf"the last heartbeat is of .* UTC, by \S+-{worker.pid}: start a register",
             line.group(1),
         )
     finally:

@@ -108,7 +108,8 @@ state = lambda: (
     gc.isenabled(), jsonschema.validate,
 )
 before = state()
-from pipeline import config, definition
+from pipeline import definition
+from pipeline.configuration import config
 definition.compiled(config.load("dev"))
 assert state() == before, (before, state())
 """

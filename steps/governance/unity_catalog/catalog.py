@@ -121,7 +121,7 @@ class Catalog:
                 )
             return _credential(answer, location)
 
-        return Access(location, vend)
+        return Access(location, vend, policy=self._policy)
 
     def create_external_table(
         self,
@@ -182,7 +182,7 @@ class Catalog:
                 )
             return _credential(answer, table.location)
 
-        return Access(table.location, vend)
+        return Access(table.location, vend, policy=self._policy)
 
 
 def _credential(answer: TableAnswer | PathAnswer, location: str) -> Credential:

@@ -6,7 +6,8 @@
 `Access` renews its credential when half of its lifetime is left, but no earlier than 20 minutes
 before expiry. A failed renewal is a warning while the old credential is valid; after that it raises
 `CredentialsExpired`, and the job stops. Keys that the storage refuses before they expire are
-dropped and vended again, once for each read (`with_keys`).
+dropped and vended again, once for each read (`with_keys`), and a read that the storage does not
+answer is repeated within the budget of the access's `policy`.
 """
 
 import logging
@@ -18,7 +19,15 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from steps.governance.errors import AccessDenied, CredentialsExpired, GovernanceError, KeysRefused
+from steps.governance.delta_storage import retries
+from steps.governance.errors import (
+    AccessDenied,
+    CredentialsExpired,
+    GovernanceError,
+    KeysRefused,
+    StorageUnanswered,
+)
+from steps.governance.unity_catalog.retrying import Attempts, Policy, pause_after
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +71,8 @@ def utc_now() -> datetime:
 class Access:
     """The right to read (or write) one governed location while the job runs; thread-safe.
 
-    `first` is the first credential, `renewals` the number of later ones.
+    `first` is the first credential, `renewals` the number of later ones. `policy` bounds the wait
+    of each read for the storage.
     """
 
     def __init__(
@@ -70,9 +80,10 @@ class Access:
         location: str,
         vend: Callable[[], Credential],
         *,
+        policy: Policy | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.location = location
+        self.location, self.policy = location, policy or Policy()
         self._vend, self._now = vend, now
         self._lock = threading.Lock()
         self._credential = self.first = vend()
@@ -123,18 +134,26 @@ class Access:
             )
 
     def storage_options(self) -> dict[str, str]:
-        """Return the keys as delta-rs options. delta-rs never renews them: open the table again."""
+        """Return keys and budget as delta-rs options.
+
+        delta-rs never renews the keys: open the table again.
+        """
         credential = self.credential()
         return {
             "AWS_ACCESS_KEY_ID": credential.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,
             "AWS_SESSION_TOKEN": credential.session_token,
             **_endpoint_options(),
+            **retries(self.policy.seconds),
         }
 
 
 class Droppable(Protocol):
     """What `with_keys` needs of an `Access`."""
+
+    @property
+    def policy(self) -> Policy:
+        """How long a read waits for the storage."""
 
     def drop(self) -> None:
         """Replace the keys."""
@@ -143,11 +162,22 @@ class Droppable(Protocol):
 def with_keys(access: Droppable, read: Callable[[], Answer]) -> Answer:
     """Return what `read` returns; if the storage refused the keys, read once with other keys.
 
-    `read` takes its keys from `access` when it is called.
+    `read` takes its keys from `access` when it is called. It is repeated while the storage does
+    not answer.
 
     Raises:
         KeysRefused: the storage refused the new keys too.
+        StorageUnanswered: it gave no answer within the budget.
     """
+    attempts = Attempts("read a governed table", access.policy)
+    while True:
+        try:
+            return _with_other_keys(access, read)
+        except StorageUnanswered as error:
+            pause_after(error, attempts)
+
+
+def _with_other_keys(access: Droppable, read: Callable[[], Answer]) -> Answer:
     try:
         return read()
     except KeysRefused:

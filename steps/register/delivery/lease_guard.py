@@ -10,10 +10,9 @@ in a row.
 import logging
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from steps.governance.errors import GovernanceError
+from steps.register.delivery.background import Background
 from steps.register.delivery.lease import Lease, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ class Interrupted(GovernanceError):
     """The worker got SIGTERM or SIGINT; the message is given back to the queue."""
 
 
-class Guard:
+class Guard(Background):
     """Checks before effects, and a heartbeat thread.
 
     Every `every_seconds` the heartbeat calls `beat` and renews the lease. One failure in a row is
@@ -35,23 +34,10 @@ class Guard:
     def __init__(
         self, lease: Lease, stop: threading.Event, *, beat: Callable[[], None], every_seconds: float
     ) -> None:
+        super().__init__("heartbeat")
         self._lease, self._stop, self._beat = lease, stop, beat
         self._every_seconds = every_seconds
-        self._done, self._lost = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
+        self._lost = threading.Event()
 
     def check(self) -> None:
         """Return if the next effect may happen.
@@ -72,7 +58,7 @@ class Guard:
 
     def _run(self) -> None:
         failures = 0
-        while not self._done.wait(self._every_seconds):
+        while not self._over.wait(self._every_seconds):
             try:
                 self._beat()
                 self._lease.renew()

@@ -14,10 +14,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from steps.governance.errors import GovernanceError
+from steps.register.delivery.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ class Stopping(GovernanceError):
     """The execution is being stopped during its registration."""
 
 
-class StopWatch:
+class StopWatch(Background):
     """A thread that asks SageMaker for the execution's status.
 
     Args:
@@ -42,23 +41,10 @@ class StopWatch:
     def __init__(
         self, stopping: Callable[[], bool], answer: Callable[[], bool], *, known: bool = False
     ) -> None:
+        super().__init__("stop-watch")
         self._stopping, self._answer = stopping, answer
         self._noticed_at = time.monotonic() if known else None
-        self._over, self.answered = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stop-watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+        self.answered = threading.Event()
 
     def check(self) -> None:
         """Return if no stop was noticed so far.

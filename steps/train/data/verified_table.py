@@ -36,6 +36,7 @@ from pyarrow.fs import PyFileSystem
 
 from steps.governance import full_disk
 from steps.governance.checkpoint_hint import past_hint
+from steps.governance.delta_storage import briefly
 from steps.governance.documents.document import FileEntry
 from steps.governance.documents.manifest import Prepared
 from steps.governance.errors import IntegrityError
@@ -52,10 +53,7 @@ _SPOOL_BYTES = 4 * 1024 * 1024
 
 
 class ReadAccess(Droppable, Protocol):
-    """Credentials to read one table's files. They renew themselves.
-
-    The implementation is `steps.governance.unity_catalog.credentials.Access`.
-    """
+    """Self-renewing credentials to read one table's files (`unity_catalog.credentials.Access`)."""
 
     def storage_options(self) -> dict[str, str]:
         """Return keys that are valid now, as delta-rs options."""
@@ -174,7 +172,7 @@ def _table(manifest: Prepared, version: int | None, access: ReadAccess) -> Delta
 
     This works even if the table's `_last_checkpoint` is wrong.
     """
-    location, options = manifest.target.location, access.storage_options()
+    location, options = manifest.target.location, briefly(access.storage_options())
     return past_hint(
         lambda at: DeltaTable(location, version=at, storage_options=options),
         version,
@@ -239,7 +237,7 @@ def _spool(manifest: Prepared, entry: FileEntry, access: ReadAccess, spool: IO[b
 
 def _open(manifest: Prepared, path: str, access: ReadAccess) -> pa.NativeFile:
     """Open a file of the table with current credentials."""
-    storage = DeltaStorageHandler(manifest.target.location, access.storage_options())
+    storage = DeltaStorageHandler(manifest.target.location, briefly(access.storage_options()))
     return PyFileSystem(storage).open_input_stream(path)
 
 

@@ -122,7 +122,7 @@ def test_faulty_arguments_end_with_2_and_one_message() -> None:
     with started("--queue-url", "x") as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert errors.startswith("the register worker was not started")
+    assert " steps.register: the register worker was not started" in errors.splitlines()[0]
     assert "Traceback" not in errors
 
 
@@ -132,7 +132,7 @@ def in_this_process(environment: RegisterEnvironment, monkeypatch: pytest.Monkey
     for name, value in environment.variables().items():
         monkeypatch.setenv(name, value)
     aws.client.cache_clear()
-    monkeypatch.setattr(command, "configure", lambda _: None)
+    monkeypatch.setattr(command, "configure", lambda _, job: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
@@ -142,24 +142,25 @@ def test_a_wrong_client_secret_ends_the_worker_at_once_and_is_not_shown(
     environment: RegisterEnvironment,
     execution: executions.Execution,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     secret = {"clientId": environment.principal, "clientSecret": "dose-canary-secret"}
     name = f"{register_environment.SECRET_ID}-wrong"
     environment.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(secret))
     assert command.main(execution.argv(**{"databricks-secret-id": name})) == 1
     shown = capsys.readouterr()
-    assert f"refused the service principal {environment.principal}" in shown.err
-    assert "dose-canary-secret" not in shown.out + shown.err
+    assert f"refused the service principal {environment.principal}" in caplog.text
+    assert "dose-canary-secret" not in shown.out + shown.err + caplog.text
 
 
 @pytest.mark.environment
 @pytest.mark.usefixtures("in_this_process")
 def test_a_queue_without_dead_letters_is_refused(
-    environment: RegisterEnvironment, capsys: pytest.CaptureFixture[str]
+    environment: RegisterEnvironment, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = environment.client("sqs").create_queue(QueueName="register-bare")["QueueUrl"]
     assert command.main(environment.argv(url)) == 2
-    assert "has no dead-letter queue" in capsys.readouterr().err
+    assert "has no dead-letter queue" in caplog.text
 
 
 @pytest.mark.environment
@@ -183,6 +184,9 @@ def test_a_running_worker_answers_shows_no_secret_and_ends_at_once(
     assert process.returncode == 0
     assert time.monotonic() - signalled < 10, "it waited for the end of the poll"
     execution.check_settled()
+    ours = [line for line in lines.splitlines() if " steps." in line]
+    assert ours, lines
+    assert all(f" register {execution.id} " in line for line in ours), lines
     for secret in (
         json.loads(value)["clientSecret"],
         execution.token,

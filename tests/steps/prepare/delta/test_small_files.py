@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from steps.governance.errors import GovernanceError
 from steps.prepare.arrow_tasks import bounded, mapped
 from steps.prepare.delta import raw_rows
-from steps.prepare.filings import judge
+from steps.prepare.filings import decision, judge
 from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.decisions import decided
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -143,12 +144,12 @@ def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSessi
     batch = judge.kernel(empty.slice(0, 128).to_batches()[0])
     assert len(set(batch["own_key"].to_pylist())) == 128
     raw = spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS)
-    window = judge._window(F.col("filing_id"), F.col("reason").isNull(), ["filing_date"])
+    window = decision._window(F.col("reason").isNull(), "filing_id", "own_key", ["filing_date"])
     together = raw.mapInArrow(mapped(judge.kernel), judge.DDL).select(
         F.count(F.lit(1)).over(window).alias("rows")
     )
     assert together.agg(F.max("rows")).collect()[0][0] < 1_000, (
         "equal rows of several batches, and no more"
     )
-    found = judge.judged(raw).groupBy("kind", "reason").count().collect()
+    found = decided(raw).groupBy("kind", "reason").count().collect()
     assert found == [("filing", "invalid_record", 20_000)]

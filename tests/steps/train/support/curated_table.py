@@ -22,6 +22,7 @@ from steps.governance.errors import Conflict
 from steps.governance.files import sha256_of
 from steps.governance.names import UcName, execution_id
 from steps.governance.unity_catalog.catalog import Table
+from steps.governance.unity_catalog.retrying import Policy
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abcdefghijkl"
 OTHER_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/zzzzzzzzzzzz"
@@ -137,6 +138,7 @@ class LocalAccess:
     """Access to a local folder, which needs no credentials."""
 
     renewals = 3
+    policy = Policy()
 
     def storage_options(self) -> dict[str, str]:
         """Return no options."""

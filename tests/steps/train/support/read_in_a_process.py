@@ -18,6 +18,7 @@ from typing import Any
 from steps.governance.documents.manifest import Prepared
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
+from steps.governance.unity_catalog.retrying import Policy
 from steps.train.data import corpus, verified_table
 from steps.train.data.chat_template import Chat
 
@@ -25,6 +26,8 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 
 
 class _LocalAccess:
+    policy = Policy()
+
     def storage_options(self) -> dict[str, str]:
         return {}
 
