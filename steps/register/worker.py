@@ -76,12 +76,9 @@ class Worker:
         self.patience = Patience(arguments.give_up_after_seconds)
         self.queue = self.services.queue
 
+    @logs.message()
     def handle(self, delivery: Delivery) -> Fate:
         """Do what the message asks for, if SageMaker confirms it, and settle the message."""
-        with logs.message():
-            return self._handle(delivery)
-
-    def _handle(self, delivery: Delivery) -> Fate:
         started = time.monotonic()
         outcome = self._outcome(delivery)
         if outcome.fate is Fate.DELETE:

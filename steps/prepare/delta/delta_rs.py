@@ -130,14 +130,14 @@ class DeltaRsStore:
             return 1, raw_rows.scanning(place.location, options, version, columns)
         added = pa.table(table.get_add_actions(flatten=True))
         files = list(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
-        sizes = [size for _, size in files]
-        groups = raw_rows.grouped(sizes, tasks=_FEWEST_TASKS)
+        pieces, sizes = raw_rows.pieces(files), [size for _, size in files]
+        groups = raw_rows.grouped([piece.size for piece in pieces], tasks=_FEWEST_TASKS)
         if tiny_files.are_tiny(sizes):
             with storage(f"read the data files of table {place.name}"):
                 streams = tiny_files.gather(place.location, options, files, groups, columns)
             if streams is not None:
                 return len(groups), tiny_files.given(streams)
-        return len(groups), raw_rows.reading(place.location, options, files, groups, columns)
+        return len(groups), raw_rows.reading(place.location, options, pieces, groups, columns)
 
     def files(self, place: Place, version: int) -> list[str]:
         """See `DeltaStore`."""

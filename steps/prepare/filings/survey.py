@@ -197,7 +197,8 @@ def survey(rows: "DataFrame") -> Survey:
         F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
     )
     groups = (
-        Group(**row.asDict() | {"filings": tuple(row["filings"])}) for row in grouped.collect()
+        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
+        for row in grouped.collect()
     )
     return Survey(tuple(sorted(groups, key=_order)))
 

@@ -21,11 +21,11 @@ from steps.governance.errors import (
 from steps.governance.names import UcName
 from steps.prepare.filings import judge
 from tests.steps.prepare.support import fakes
-from tests.steps.prepare.support.decisions import decided
+from tests.steps.prepare.support.decisions import decided, frame
 from tests.steps.prepare.support.world import World, another, tree
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
 
@@ -110,7 +110,7 @@ def test_which_of_two_equals_is_kept_does_not_depend_on_the_order_they_are_read_
     rows = [fakes.filing(1001, 2021), fakes.filing(1001, 2021) | difference]
 
     def judged(read: list[dict[str, str | None]]) -> list[Any]:
-        return sorted(decided(_frame(spark, read)).drop("row").collect(), key=str)
+        return sorted(decided(frame(spark, read)).drop("row").collect(), key=str)
 
     found = judged(rows)
     assert found == judged(rows[::-1])
@@ -241,9 +241,3 @@ def test_a_huge_filing_costs_its_own_row_only(spark: "SparkSession", tmp_path: P
     )
     world = World(spark, tmp_path, [*fakes.corpus(), huge])
     assert world.run().counts.rejected_by_reason["section_too_long"] == 1
-
-
-def _frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
-    return spark.createDataFrame(
-        pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()
-    ).repartition(1)

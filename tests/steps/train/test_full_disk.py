@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -90,7 +91,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hyperparameters = tmp_path / "input" / "config" / "hyperparameters.json"
     hyperparameters.parent.mkdir(parents=True)
     hyperparameters.write_text(json.dumps({}))
-    monkeypatch.setattr(command.hyperparameters, "parse", lambda given: given)
+    parsed = SimpleNamespace(execution_id="4x7k2m9p1q0z")
+    monkeypatch.setattr(command.hyperparameters, "parse", lambda _: parsed)
     monkeypatch.setattr(services, "connect", lambda arguments, stop: None)
     monkeypatch.setattr(command.StopSignal, "listen", command.StopSignal)
     return tmp_path

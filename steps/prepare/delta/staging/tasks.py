@@ -26,7 +26,7 @@ WRITTEN_DDL = "path string, kind string, size bigint, rows bigint"
 _WRITTEN = pa.schema(
     [("path", pa.string()), ("kind", pa.string()), ("size", pa.int64()), ("rows", pa.int64())]
 )
-_FILE_BYTES = 32 << 20  # of Arrow data, in memory
+_FILE_BYTES = 16 << 20  # of Arrow data, in memory
 _KEYS_AT_ONCE, _EXAMPLES_AT_ONCE = 8_192, 2_048  # rows of a batch
 ROW_BITS = 32  # `row` is the number of the file, then the position in it
 

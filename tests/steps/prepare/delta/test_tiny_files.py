@@ -49,7 +49,9 @@ def test_the_rows_are_those_of_the_files(tmp_path: Path) -> None:
     files, groups = one_row_files(tmp_path), [range(17), range(17, 30)]
     streams = tiny_files.gather(str(tmp_path), {}, files, groups, COLUMNS)
     assert streams is not None
-    from_files = rows(raw_rows.reading(str(tmp_path), {}, files, groups, COLUMNS), 2)
+    from_files = rows(
+        raw_rows.reading(str(tmp_path), {}, raw_rows.pieces(files), groups, COLUMNS), 2
+    )
     assert rows(tiny_files.given(streams), 2) == from_files
     assert from_files[0] == {"cik": "1", "Company": "a", "filing_date": "2021-02-26", "sic": "100"}
     assert [row["Company"] for row in from_files[1:3]] == ["b", None]

@@ -2,11 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from steps.prepare.arrow_tasks import mapped
 from steps.prepare.filings import decision, judge
+from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
+    return spark.createDataFrame(
+        pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()
+    ).repartition(1)
 
 
 def decided(raw: "DataFrame") -> "DataFrame":
