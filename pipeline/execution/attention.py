@@ -142,7 +142,7 @@ def _code(error: Any) -> str:
 
 def _minutes(seconds: float) -> str:
     """Return 2, 4, 8, … minutes, so that the note changes seldom."""
-    minutes = UNTAKEN_SECONDS // _MINUTE
+    minutes = max(1, UNTAKEN_SECONDS // _MINUTE)
     while minutes * 2 * _MINUTE <= seconds:
         minutes *= 2
     return f"{minutes} min" if minutes < _MINUTE else f"{minutes // _MINUTE} h"

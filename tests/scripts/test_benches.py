@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts import journey_bench, peak_memory, small_files
+from scripts import journey_bench, peak_memory, small_files, worker_bench
 from scripts.peak_memory import ProcessUse
 from scripts.prepare_bench import __main__ as prepare_bench
 from scripts.prepare_bench.corpus import Shape, filings
@@ -89,3 +89,19 @@ def test_peak_memory_lists_a_child_and_returns_the_commands_exit_code() -> None:
     first, second = (line for line in done.stdout.splitlines()[1:])
     assert child[:20] in first
     assert parent[:20] in second
+
+
+def test_the_workers_memory_is_compared_after_its_first_registrations() -> None:
+    warm = [100.0 + 10 * number for number in range(10)]
+    measured = worker_bench.Measured([*warm, *[200.0] * 80, *[216.0] * 10], 60.0, 0.3, 30.0)
+    assert measured.document() == {
+        "registrations": 100,
+        "per_minute": 100.0,
+        "rss_mib": [190, *[200] * 8, 216],
+        "growth_mib": 16.0,
+        "idle_share_of_a_core": 0.01,
+    }
+    assert measured.holds
+    measured.rss[-6:] = [217.0] * 6
+    assert not measured.holds, "memory grew"
+    assert not worker_bench.Measured([1.0] * 100, 60.0, 0.31, 30.0).holds, "idling is not cheap"

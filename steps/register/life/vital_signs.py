@@ -7,8 +7,6 @@ signs.fault()                   # None, or why this worker is not healthy
 signs.document()                # the same for programs; it holds no secret
 """
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from steps.governance.logs import worker_name
 from steps.register.delivery.message import MessageRefused, parse
 
 SILENT_SECONDS = 90.0  # a poll lasts 20 s; botocore repeats it within 30 s each
@@ -27,7 +26,7 @@ class VitalSigns:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker = worker_name()  # as in the log
         self._started = _now()
         self._receives = 0
         self._execution: str | None = None

@@ -19,6 +19,7 @@ from pipeline.execution.outcome import Progress, StepState
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/4x7k2m9p1q0z"
 NOW = datetime.now(UTC).replace(microsecond=0)
+JUST_STARTED = -3600  # seconds before NOW, which is as old as this suite
 LEASES = "executions/4x7k2m9p1q0z/register/leases/"
 
 
@@ -121,7 +122,7 @@ def test_a_lease_that_is_renewed_is_a_worker_and_one_that_is_not_is_none(
 @pytest.mark.parametrize(
     "step",
     [
-        register(UNTAKEN_SECONDS - 90),
+        register(JUST_STARTED),
         register(waits="the workspace · gives up at 18:00"),
         register(callback=False),
         register(status="Stopping"),
@@ -157,7 +158,7 @@ def test_follow_makes_no_client_before_it_is_needed(configured: Config) -> None:
 
     shown: list[Progress] = []
     show = noting(configured, client, shown.append)
-    show(progress(register(5)))
+    show(progress(register(JUST_STARTED)))
     show(progress(register(), status="Stopped"))
     assert made == []
     show(progress(register()))

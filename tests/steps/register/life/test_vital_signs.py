@@ -1,6 +1,7 @@
 """A worker's signs: what it does, since when it does not work, and the endpoint that shows it."""
 
 import json
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -68,7 +69,7 @@ def test_the_document_names_the_execution_and_never_the_token(signs: VitalSigns)
     assert document["receives"] == 3
     assert document["execution"] == "4x7k2m9p1q0z"
     assert document["state"] == "waiting"
-    assert document["worker"].startswith(f"{socket.gethostname()}:")
+    assert document["worker"] == f"{socket.gethostname()}-{os.getpid()}"
     assert TOKEN not in json.dumps(document)
     assert set(document) == {
         *("version", "at", "worker", "started", "state", "receives", "execution", "taken_at")
