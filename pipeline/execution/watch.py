@@ -64,6 +64,7 @@ def _waits(description: str) -> str:
 
 def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
+    callback = "Callback" in metadata
     training_job = metadata.get("TrainingJob", {}).get("Arn")
     job_run = metadata.get("EMRServerless", {}).get("JobRunId")
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
@@ -76,7 +77,8 @@ def _state(step: dict[str, Any], waits: str) -> StepState:
         or _with_cause(step.get("FailureReason", ""), training_job or ""),
         job=training_job or job_run or "",
         outputs={output["Name"]: output["Value"] for output in outputs},
-        waits=waits if "Callback" in metadata and step.get("EndTime") is None else "",
+        waits=waits if callback and step.get("EndTime") is None else "",
+        callback=callback,
     )
 
 

@@ -116,14 +116,24 @@ def _status(arguments: argparse.Namespace) -> int:
         }
         for process in record.processes
     ]
+    waiting = _waiting(arguments) if record.running else []
     if arguments.json:
-        output(json.dumps({"running": record.running, "servers": servers}, indent=2))
+        document = {"running": record.running, "servers": servers, "waiting": waiting}
+        output(json.dumps(document, indent=2))
     elif not servers:
         output("down")
     for server in servers if not arguments.json else ():
         state = "running" if server["running"] else "ended"
         output(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
+    for line in waiting if not arguments.json else ():
+        output(line)
     return 0 if record.running else 1
+
+
+def _waiting(arguments: argparse.Namespace) -> list[str]:
+    from pipeline.local import untaken
+
+    return untaken.lines(_running(arguments))
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:

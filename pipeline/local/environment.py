@@ -32,6 +32,9 @@ from pipeline.local.setup import aws_account, base_model, workspace
 from pipeline.local.setup.filings import Filings
 from pipeline.local.started import Started
 
+# The supervisor renews the worker's session when it ends, so it need not wait for two minutes
+_EXITS_SOON = ("--exit-after-seconds", "5")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -109,7 +112,7 @@ def complete(environment: Started) -> None:
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
         session |= made.variables | environment.config.logging.variables
         environment.servers.worker(
-            [*command, *register_worker.arguments(environment.config)], session
+            [*command, *register_worker.arguments(environment.config), *_EXITS_SOON], session
         )
         environment.servers.remember_complete()
 

@@ -40,6 +40,17 @@ class Arguments:
     visibility_seconds: int = 60
     openlineage: Target | None = None
     give_up_after_seconds: int = DELIVERING_SECONDS
+    exit_after_seconds: int = 120
+    heartbeat_uri: str | None = None
+    metrics: str = "none"
+    health_address: str | None = None
+
+
+def _or_none(kind: types.ArgumentType) -> types.ArgumentType:
+    """The same kind, or the word `none`, which is read as None."""
+    return types.ArgumentType(
+        lambda text: None if text == NONE else kind.parse(text), f"{kind.expected}, or {NONE}"
+    )
 
 
 _LIMITS = {
@@ -98,6 +109,25 @@ _ARGUMENTS = {
         types.whole(1, 1_000_000),
         "seconds from a message's first receive after which a registration that must wait fails",
         default=str(DELIVERING_SECONDS),
+    ),
+    "exit_after_seconds": Argument(
+        types.whole(1, 86_400),
+        "seconds without credentials, queue or rights after which the worker ends with exit code "
+        "75, so that its supervisor starts it again",
+        default="120",
+    ),
+    "heartbeat_uri": Argument(
+        _or_none(types.S3_URI), "the object that the worker overwrites while it works", default=NONE
+    ),
+    "metrics": Argument(
+        types.matching("none|emf", "none or emf"),
+        "emf: the heartbeat as lines in CloudWatch's embedded metric format on stdout",
+        default=NONE,
+    ),
+    "health_address": Argument(
+        _or_none(types.matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "HOST:PORT")),
+        "where GET /health answers 200 or 503, as 127.0.0.1:8080",
+        default=NONE,
     ),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }

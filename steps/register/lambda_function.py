@@ -22,6 +22,8 @@ from steps.register.arguments import from_environment
 from steps.register.delivery.failures import reason, unforeseen
 from steps.register.delivery.fate import Fate
 from steps.register.delivery.queue import Delivery, Queue
+from steps.register.life.heartbeat import beating, heartbeat_of
+from steps.register.life.vital_signs import VitalSigns
 from steps.register.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ _PAUSE_SECONDS = 60  # after the first receive; doubled with each, so that ten l
 _MAX_PAUSE_SECONDS = 3 * 60 * 60
 
 _worker: Worker | None = None
+_signs = VitalSigns()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:
@@ -39,11 +42,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
         worker = _connected()
     except Exception as error:  # noqa: BLE001 - any of them would burn a receive without an ALERT
         return _not_connected(event["Records"], error)
-    return _failures(
-        record
-        for record in event["Records"]
-        if worker.handle(Delivery.from_lambda(record)) is not Fate.DELETE
-    )
+    return _failures(record for record in event["Records"] if not _done(worker, record))
+
+
+def _done(worker: Worker, record: dict[str, Any]) -> bool:
+    """Handle one record, with a heartbeat meanwhile: between messages no function runs."""
+    delivery = Delivery.from_lambda(record)
+    heartbeat = heartbeat_of(from_environment(os.environ))
+    with _signs.working(delivery.body), beating(_signs, heartbeat):
+        return worker.handle(delivery) is Fate.DELETE
 
 
 def _connected() -> Worker:

@@ -52,6 +52,19 @@ def test_no_role_of_ours_reads_writes_or_lists_the_governed_bucket(server, objec
     refused(s3.list_objects_v2, Bucket=GOVERNED)
 
 
+def test_only_the_worker_writes_the_heartbeat_and_a_scientist_reads_it(server, objects):
+    place = {"Bucket": ARTIFACTS, "Key": "workers/governed-finetune-local.json"}
+    worker, scientist = server.client("s3", "register"), server.client("s3", "scientist")
+    for body in (b"first", b"second"):
+        worker.put_object(**place, Body=body)
+    assert scientist.get_object(**place)["Body"].read() == b"second"
+    for role in ("pipeline", "prepare", "train", "ci", "scientist", "auditor", "reconciler"):
+        refused(server.client("s3", role).put_object, **place, Body=b"forged")
+    refused(worker.delete_object, **place)
+    refused(scientist.list_objects_v2, Bucket=ARTIFACTS, Prefix="workers/")
+    refused(scientist.get_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
+
+
 @pytest.fixture(scope="module")
 def administrators_s3(server):
     """S3 for a user to whom every policy of his own allows everything."""

@@ -183,8 +183,12 @@ def test_without_a_worker_the_request_is_sent_once(
 
 def test_a_later_execution_is_compared_alone(reconciler: Reconciler, registered: Execution) -> None:
     other = new_execution(registered.environment)
+    s3 = registered.environment.client("s3")
+    longer = {"Bucket": EVIDENCE, "Key": f"executions/{other.id}x/prepare/manifest.json"}
+    s3.put_object(**longer, Body=b"{}")  # its name begins with the execution's id
     spoiling.remove_tag(registered)
     assert {each.execution for each in reconciler.compare(registered).differences} == {
         registered.id
     }
     assert {each.execution for each in reconciler.compare(other).differences} == {other.id}
+    s3.delete_object(**longer)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 
@@ -178,11 +179,14 @@ def test_a_running_worker_answers_shows_no_secret_and_ends_at_once(
         execution.send()
         lines = _wait_for_line(process, "message deleted", seconds=180)
         time.sleep(0.5)  # it polls again, for 20 s
-        signalled = time.monotonic()
+        signalled = datetime.now()  # noqa: DTZ005 - the worker logs local time
         process.send_signal(number)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert time.monotonic() - signalled < 10, "it waited for the end of the poll"
+    # by its log: on a busy machine the interpreter's own end takes seconds
+    (stopped,) = [line for line in errors.splitlines() if line.endswith(" stopped")]
+    ended = datetime.fromisoformat(stopped[:23].replace(",", "."))
+    assert (ended - signalled).total_seconds() < 10, "it waited for the end of the poll"
     execution.check_settled()
     ours = [line for line in lines.splitlines() if " steps." in line]
     assert ours, lines
