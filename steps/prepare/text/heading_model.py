@@ -65,9 +65,10 @@ def explained(paragraphs: pl.DataFrame, position: int) -> list[tuple[str, int, i
     first, second = _weights()
     placed = section_features.placed(_scored(line_features.described(paragraphs), first))
     line = placed.slice(position, 1)
-    found = [(" ".join(term), *parts) for term, parts in _terms(line, second)]
-    listed = [(name, *(int(part[0]) for part in parts)) for name, *parts in found]
-    rows = [(name, one, two, three) for name, one, two, three in listed]
+    rows = []
+    for term, parts in _terms(line, second):
+        one, two, three = (int(part.item()) for part in parts)
+        rows.append((" ".join(term), one, two, three))
     return sorted(rows, key=lambda row: -max(map(abs, row[1:])))
 
 

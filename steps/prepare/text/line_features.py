@@ -204,8 +204,8 @@ def _shape() -> pl.Expr:
 def _form(stop: str, colon: str) -> pl.Expr:
     """Return case (3), ending (3) and what precedes the words (3) as one number."""
     case = pl.when("capitals").then(2).when("title_case").then(1).otherwise(0)
-    ending = pl.when(colon).then(2)
-    ending = ending.when(stop).then(1).otherwise(0) if stop else ending.otherwise(1)
+    colons = pl.when(colon).then(2)
+    ending = colons.when(stop).then(1).otherwise(0) if stop else colons.otherwise(1)
     mark = pl.when("number").then(2).when("bullet").then(1).otherwise(0)
     return (case * 9 + ending * 3 + mark).cast(pl.Int32)
 
@@ -238,8 +238,8 @@ def _overlaps() -> dict[str, pl.Expr]:
     line, considered = pl.col("paragraph"), ~pl.col("bullet") & ~pl.col("lower")
     own = pl.when(considered).then("unit").str.to_lowercase().str.extract_all(_STEM)
     rest = line.str.slice(pl.col("unit").str.len_chars(), _OVERLAPPING)
-    after = pl.when(pl.col("sentence_breaks") > 1).then(rest)
-    after = after.otherwise(line.shift(-1).over("row").str.slice(0, _OVERLAPPING))
+    below = line.shift(-1).over("row").str.slice(0, _OVERLAPPING)
+    after = pl.when(pl.col("sentence_breaks") > 1).then(rest).otherwise(below)
     before = line.str.slice(-_OVERLAPPING).shift(1).over("row")
 
     def shared(text: pl.Expr) -> pl.Expr:

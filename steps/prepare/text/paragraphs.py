@@ -23,7 +23,8 @@ _CONTINUES = r"^[a-z,;)]"
 # A line that ends with one of these words continues in the next, also before a capital letter.
 _UNFINISHED = (
     r"(?i)\b(?:a|an|the|of|to|in|on|at|by|for|from|with|and|or|our|their|its|your|this|that|these"
-    r"|those|which|as|such|is|are|was|were|be|been|not|may|could|will|would|can|should|if|than|see|under)$"
+    r"|those|which|as|such|is|are|was|were|be|been|not|may|could|will|would|can|should|if|than|see"
+    r"|under)$"
 )
 _LONGEST_TITLE = 130  # characters; the first line of a title of two lines is shorter
 _NUMBER_AT_AN_END = r"^\d{1,4}\s+|\s+\d{1,4}$"
