@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from steps.governance.aws_answers import checked
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound, Unavailable
 
 _ATTEMPTS = 4
@@ -50,7 +51,7 @@ def client(service: str, region: str) -> Any:
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
     )
-    return boto3.client(service, region_name=region, config=config)
+    return checked(boto3.client(service, region_name=region, config=config))
 
 
 def error_code(error: ClientError) -> str:

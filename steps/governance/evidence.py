@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from steps.governance import aws
+from steps.governance.aws_answers import checked
 from steps.governance.errors import (
     AccessDenied,
     Conflict,
@@ -40,7 +41,7 @@ class Evidence:
     """Read and write-once access to evidence documents, with the job's AWS role."""
 
     def __init__(self, region: str, policy: Policy | None = None) -> None:
-        self._s3 = boto3.client("s3", region_name=region, config=_CONFIG)
+        self._s3 = checked(boto3.client("s3", region_name=region, config=_CONFIG))
         self._policy = policy or Policy()
 
     def read(self, uri: str) -> bytes:

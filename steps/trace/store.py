@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from steps.governance.aws_answers import checked
 from steps.governance.errors import (
     AccessDenied,
     GovernanceError,
@@ -70,7 +71,7 @@ class BucketStore:
         )
         self.root = f"s3://{bucket}"
         self._bucket = bucket
-        self._s3 = boto3.client("s3", region_name=region, config=config)
+        self._s3 = checked(boto3.client("s3", region_name=region, config=config))
         self._evidence = Evidence(region)
 
     def listed(self, prefix: str) -> dict[str, Stored]:

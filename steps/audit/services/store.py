@@ -18,6 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from steps.governance.aws_answers import checked
 from steps.governance.errors import (
     AccessDenied,
     GovernanceError,
@@ -52,7 +53,7 @@ def client(service: str, region: str, **keys: str) -> Any:
         read_timeout=30,
         max_pool_connections=32,
     )
-    return boto3.client(service, region_name=region, config=config, **keys)
+    return checked(boto3.client(service, region_name=region, config=config, **keys))
 
 
 @contextmanager

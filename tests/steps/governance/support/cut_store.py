@@ -34,7 +34,8 @@ def _handler(store: CutStore) -> type[BaseHTTPRequestHandler]:
             sent = store.content[: store.cuts.pop(0)] if store.cuts else store.content
             length = len(sent) if store.lying else len(store.content)
             self.send_response(200)
-            for name, value in (store.headers | {"Content-Length": str(length)}).items():
+            own = {"ETag": "e", "Content-Length": str(length)}
+            for name, value in (store.headers | own).items():
                 self.send_header(name, value)
             # Else the client may send its next request on the connection while it is being closed.
             self.send_header("Connection", "close")
@@ -48,6 +49,7 @@ def _handler(store: CutStore) -> type[BaseHTTPRequestHandler]:
 
         def _empty(self, status: int) -> None:
             self.send_response(status)
+            self.send_header("ETag", "e")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
