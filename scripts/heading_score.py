@@ -128,7 +128,9 @@ def _line(name: str, one: Score, pair: Score) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the scores."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.heading_score", description=str(__doc__).splitlines()[0]
+    )
     parser.add_argument("--filings", type=Path, required=True, help="EDGAR-CRAWLER's JSON Lines")
     parser.add_argument("--gold", type=Path, default=GOLD, help="digests per filing")
     given = parser.parse_args(arguments)

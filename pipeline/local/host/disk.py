@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.command import note
 from pipeline.errors import UsageError
 
-# A first run with the synthetic corpus leaves 60 MB; its jobs' folders and spools need as much.
+# A margin, not a measurement: a job's folders and spools come on top of what a run leaves.
 MINIMUM_MIB = 512
 _FULL_MIB = 32  # below it SQLite, ministack or a job has failed to write
 _MIB = 1 << 20
