@@ -3,6 +3,7 @@ killed, tokens are revoked and secrets rotated. Each time with what a person see
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import boto3
 import psutil
@@ -48,7 +50,8 @@ def register_waits(environment: Environment, execution: str) -> bool:
 def shown_by_status(environment: Environment, capsys: pytest.CaptureFixture[str]) -> str:
     """What `python -m pipeline.local status` prints."""
     capsys.readouterr()
-    assert local_command.main(["status", "--state", str(environment.state)]) == 0
+    with patch.dict(os.environ):  # the command removes variables of real clouds
+        assert local_command.main(["status", "--state", str(environment.state)]) == 0
     return capsys.readouterr().out
 
 
@@ -200,12 +203,15 @@ def rotate(environment: Environment, principal: str) -> None:
     proxy.delete(known["servicePrincipalId"], str(known["oauthSecretId"]))
 
 
-def revoke_all_tokens(environment: Environment) -> None:
-    """Remove every access token, as an administrator's revocation does."""
-    path = environment.state / "workspace" / "workspace.sqlite"
+def revoke_tokens(environment: Environment, principal: str) -> None:
+    """Remove the principal's access tokens, as an administrator's revocation does."""
+    path, revoked = environment.state / "workspace" / "workspace.sqlite", 0
     with closing(Store(path)) as store, store.transaction():
-        for key, _ in store.items(TOKEN):
-            store.delete(TOKEN, key)
+        for key, token in store.items(TOKEN):
+            if token["principal"] == environment.principal(principal):
+                store.delete(TOKEN, key)
+                revoked += 1
+    assert revoked
 
 
 def messages(environment: Environment, group: str) -> str:
@@ -226,7 +232,7 @@ def test_a_killed_workspace_a_revoked_token_and_a_rotated_secret_are_waited_out_
         assert environment.status(execution) == "Executing"
     wait_for(lambda: "Train" in environment.steps(execution), seconds=240)
     rotate(environment, "register")
-    revoke_all_tokens(environment)
+    revoke_tokens(environment, "register")
     wait_for(lambda: environment.status(execution) != "Executing", seconds=240)
     assert environment.status(execution) == "Succeeded"
     added = log_of(environment)[worker_before:]

@@ -6,8 +6,10 @@ import os
 import shutil
 import sys
 from collections import namedtuple
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
+from unittest.mock import patch
 
 import pytest
 
@@ -22,6 +24,13 @@ from pipeline.local.journey import Journey
 
 Usage = namedtuple("Usage", "total used free")
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def environment_variables() -> Iterator[None]:
+    """The command removes variables of real clouds from its process; they come back."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture
