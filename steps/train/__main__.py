@@ -127,10 +127,11 @@ def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     """Report the reason: a worker to its launcher, any other process to SageMaker."""
     if worker_endings.report(exit_code, reason):
         return exit_code
+    reason = reason.encode("utf-8", "backslashreplace").decode()  # a text may hold half a character
     log.error("%s", reason)
     try:
         paths.failure.parent.mkdir(parents=True, exist_ok=True)
-        Path(paths.failure).write_text(shown(reason), encoding="utf-8", errors="backslashreplace")
+        Path(paths.failure).write_text(shown(reason), encoding="utf-8")
     except OSError as error:  # on a full disk only the log can have the reason
         log.error("%s could not be written: %s", paths.failure, error)  # noqa: TRY400
     return exit_code
