@@ -190,11 +190,17 @@ def test_another_workers_lease_gives_the_message_back(
     assert "record_sha256" not in registered.tags(int(registered.versions()[0].version or 0))
 
 
-def test_a_version_that_is_gone_is_not_made_again(
-    worker: Worker, registered: executions.Execution
+def test_a_version_that_is_gone_is_not_made_again_and_its_lineage_is_not_drawn(
+    worker: Worker, registered: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     (version,) = registered.versions()
     path = f"/api/2.1/unity-catalog/models/{registered.model}/versions/{version.version}"
     call(registered, "DELETE", path)
+    remove_node(registered)
     assert reconcile(worker, registered) is Fate.DELETE
     assert registered.versions() == []
+    assert f"version {version.version} of {registered.model} is not what was recorded" in caplog.text
+    with pytest.raises(NotFound):
+        registered.environment.admin().external_metadata.get_external_metadata(
+            first_node(registered)
+        )
