@@ -4,7 +4,7 @@
         edgar.json("data", "/submissions/CIK0000320193.json")
         edgar.content("www", "/Archives/edgar/data/320193/000032019322000108/a.htm")
 
-The SEC allows ten requests a second from one address, whatever the number of machines, and blocks
+The SEC allows ten requests a second from one user, on all machines together, and blocks
 an address that sends more for ten minutes (https://www.sec.gov/about/developer-resources). It
 answers requests without a contact with 403.
 
@@ -112,7 +112,7 @@ class Edgar:
         """Return a JSON document.
 
         Raises:
-            NotServed: EDGAR has none there, or it is not JSON.
+            NotServed: EDGAR has no document there, or it is not JSON.
             Unanswered: no answer within the budget.
         """
         content = self.content(host, path)

@@ -106,7 +106,7 @@ def _recorded(sums: Path) -> dict[str, str]:
     for number, line in enumerate(lines, 1):
         digest, gap, name = line.partition("  ")
         if len(digest) != hashlib.sha256().digest_size * 2 or not gap or not name:
-            raise UsageError(f"{sums}:{number} is no line of sha256sum: {line[:100]!r}")
+            raise UsageError(f"{sums}:{number} is not a line of sha256sum: {line[:100]!r}")
         found[name] = digest
     return found
 

@@ -3,7 +3,7 @@
     section(text)      # the text with its title, or None
 
 A table of contents names the item too; nothing is between it and the next item. A sentence that
-begins with "Item 1A" is no title unless "Risk Factors" follows at once. Prepare looks at the rest:
+begins with "Item 1A" is a title only if "Risk Factors" follows at once. Prepare looks at the rest:
 running heads, notices, later items (docs/data.md).
 """
 
@@ -15,7 +15,8 @@ _TITLE = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NEXT = re.compile(
-    r"^[^\w\n]*(?:part\s+[iv]+\b[^\w\n]*)?item\s*(?!1a\b)\d{1,2}[a-c]?\b(?=[^\w\n]*(?:$|(?-i:[A-Z])))"
+    r"^[^\w\n]*(?:part\s+[iv]+\b[^\w\n]*)?item\s*(?!1a\b)\d{1,2}[a-c]?\b"
+    r"(?=[^\w\n]*(?:$|(?-i:[A-Z])))"
     r"|^\W*signatures?\W*$|^\W*part\s+[iv]+\W*$",
     re.IGNORECASE | re.MULTILINE,
 )

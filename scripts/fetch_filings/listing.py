@@ -45,7 +45,7 @@ class Company:
 
 @dataclass(frozen=True)
 class Filing:
-    """One filing: `period` is the end of its period or, where EDGAR has none, empty."""
+    """One filing: `period` is the end of its period, empty where EDGAR does not give it."""
 
     accession: str
     form: str
@@ -65,7 +65,7 @@ class Filing:
 
 
 def number(edgar: Edgar, company: str) -> str:
-    """Return the ten digits of a CIK, or of the CIK that a ticker stands for.
+    """Return the ten digits of a CIK, or of the CIK of a ticker.
 
     Raises:
         UsageError: EDGAR lists no such ticker.
@@ -80,7 +80,7 @@ def number(edgar: Edgar, company: str) -> str:
             return str(_of(entry, "cik_str", path)).zfill(10)
     raise UsageError(
         f"EDGAR lists no company with the ticker {ticker!r}\n"
-        "  do        give the CIK: search the name at https://www.sec.gov/edgar/searchedgar/companysearch"
+        "  do        give the CIK, which https://www.sec.gov/edgar/search finds by name"
     )
 
 

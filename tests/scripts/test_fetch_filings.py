@@ -1,4 +1,4 @@
-"""Filings are fetched as the SEC asks for it, whole or not at all, and `--filings` takes them."""
+"""Filings are fetched as the SEC asks for it, each file whole, and `--filings` takes them."""
 
 import fcntl
 import json

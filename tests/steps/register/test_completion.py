@@ -199,7 +199,9 @@ def test_a_version_that_is_gone_is_not_made_again_and_its_lineage_is_not_drawn(
     remove_node(registered)
     assert reconcile(worker, registered) is Fate.DELETE
     assert registered.versions() == []
-    assert f"version {version.version} of {registered.model} is not what was recorded" in caplog.text
+    assert (
+        f"version {version.version} of {registered.model} is not what was recorded" in caplog.text
+    )
     with pytest.raises(NotFound):
         registered.environment.admin().external_metadata.get_external_metadata(
             first_node(registered)
