@@ -51,6 +51,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--databricks-host": config.databricks.host,
             "--databricks-secret-id": config.prepare.databricks_secret_id,
             "--region": config.aws.region,
+            **config.prepare.task_arguments,
             **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
         }
     )

@@ -17,6 +17,8 @@ from steps.governance.argument_types import Argument
 from steps.governance.errors import NameRefused, UsageError
 from steps.governance.names import UcName, execution_id
 from steps.governance.openlineage.target import NONE, TARGET, Target
+from steps.prepare import task_mix
+from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
@@ -53,6 +55,7 @@ class Arguments:
     databricks_secret_id: str
     region: str
     openlineage: Target | None = None
+    tasks: Mix = ONLY_HEADINGS
 
     @property
     def execution_id(self) -> str:
@@ -96,6 +99,11 @@ _ARGUMENTS = {
     ),
     "region": Argument(types.REGION, "AWS region of the secret and the evidence"),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
+    "tasks": Argument(
+        types.ArgumentType(task_mix.parse, task_mix.EXPECTED),
+        "what the examples ask for, and the share of the risk factors of each template",
+        default=f"{task_mix.HEADING}=1",
+    ),
 }
 
 

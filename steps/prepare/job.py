@@ -10,11 +10,12 @@ may run the job again, or twice at once, for one execution.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from steps.governance.documents import builds, membership
-from steps.governance.documents.manifest import Prepared, RejectedVersion
+from steps.governance.documents.manifest import Prepared, PreparedCounts, RejectedVersion
 from steps.governance.documents.reading import Build
 from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
@@ -85,12 +86,15 @@ class Job:
         curated, rejected = targets
         reading = self.catalog.reading(raw.standing, raw.access)
         before = raw_files.hashed(self.store.spark, raw, self.store.files(raw, version))
-        with self.store.staged(Rows(raw, version, columns.names), _kernel(), curated) as staged:
+        with self.store.staged(
+            Rows(raw, version, columns.names), self._kernel(), curated
+        ) as staged:
             files = raw_files.unchanged(self.store.spark, raw, before)
             found = self._survey(raw, version, _decided(staged))
             if len(found.companies) < FEWEST_COMPANIES:
                 raise self._too_few(found, self._append_rejected(staged, rejected, found, version))
             planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
+            planned = replace(planned, counts=self._by_template(staged, planned))
             _log_counts(planned)
             filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
             listed = members.listed(filings, self.arguments.manifest_uri)
@@ -171,6 +175,24 @@ class Job:
         identified = taken.withColumn(PARTITION, F.lit(self.arguments.execution_id))
         return identified.select(*EXAMPLES.names)
 
+    def _kernel(self) -> Kernel:
+        run = partial(judge.kernel, mix=self.arguments.tasks, seed=self.arguments.seed)
+        return Kernel(run, judge.SCHEMA, (FILING, EXAMPLE))
+
+    def _by_template(self, staged: Staged, planned: Plan) -> PreparedCounts:
+        """Return the counts with the kept examples of each template, where there are several."""
+        if len(self.arguments.tasks.shares) == 1:
+            return planned.counts
+        wanted = decision.kept(_decided(staged), bound=planned.bound, seed=self.arguments.seed)
+        with translated("count the examples of each template"):
+            rows = staged.read(EXAMPLE, ["template"]).join(wanted.select("row"), "row", "left_semi")
+            found = {
+                row["template"]: row["count"] for row in rows.groupBy("template").count().collect()
+            }
+        return planned.counts.model_copy(
+            update={"examples_by_template": dict(sorted(found.items()))}
+        )
+
     def _append_rejected(self, staged: Staged, rejected: Place, found: Survey, version: int) -> int:
         content = rejected_content(found, self.arguments, raw_version=version)
         dropped = decision.rejected(
@@ -202,10 +224,6 @@ class Job:
             f"{self.arguments.execution_id})"
         )
         return f"see the rejected rows in {where}; "
-
-
-def _kernel() -> Kernel:
-    return Kernel(judge.kernel, judge.SCHEMA, (FILING, EXAMPLE))
 
 
 def _decided(staged: Staged) -> "DataFrame":

@@ -7,7 +7,6 @@ from steps.governance.documents.manifest import PreparedCounts
 from steps.prepare.arguments import Arguments
 from steps.prepare.delta.store import Content, Provenance
 from steps.prepare.filings import split
-from steps.prepare.filings.examples import TEMPLATE
 from steps.prepare.filings.survey import Survey
 from steps.prepare.schemas import EXAMPLES, REJECTED
 
@@ -49,5 +48,9 @@ def rejected_content(found: Survey, arguments: Arguments, *, raw_version: int) -
 
 def _provenance(arguments: Arguments, raw_version: int, sha256: str) -> Provenance:
     return Provenance(
-        arguments.execution_arn, str(arguments.raw_table), raw_version, sha256, TEMPLATE
+        arguments.execution_arn,
+        str(arguments.raw_table),
+        raw_version,
+        sha256,
+        arguments.tasks.name,
     )

@@ -41,7 +41,8 @@ class PreparedCounts(Part):
     """Counts of filings and examples; every filing that was read is kept or rejected.
 
     `ignored_fields` counts the kept filings whose optional field could not be used, by field and
-    fault; None means that every optional field could be used.
+    fault; None means that every optional field could be used. `examples_by_template` counts the
+    examples of both splits; None means that all are of the manifest's one template.
     """
 
     filings_read: Count
@@ -54,6 +55,7 @@ class PreparedCounts(Part):
     companies_eval: Count
     rejected_by_reason: dict[str, Count]
     ignored_fields: dict[str, Count] | None = None
+    examples_by_template: dict[str, Count] | None = None
 
 
 class TrainingData(Part):

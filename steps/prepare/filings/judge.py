@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from steps.prepare.filings import examination, examples
 from steps.prepare.schemas import EXAMPLES
+from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 FILING, EXAMPLE = "filing", "example"
 
@@ -36,7 +37,7 @@ GIVEN = frozenset({"execution_id", "split"})
 NULL, SEPARATOR = "\x00", "\x1f"  # of a fingerprint's text
 
 
-def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
+def kernel(batch: pa.RecordBatch, mix: Mix = ONLY_HEADINGS, *, seed: int = 0) -> pa.RecordBatch:
     """Return a row per filing, and a row per risk factor of the usable filings."""
     found = examination.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
@@ -45,7 +46,7 @@ def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
     kept = pa.record_batch(
         [*found.columns, keys], names=[*found.schema.names, "filing_key"]
     ).filter(pc.is_null(found["reason"]))
-    written = examples.write(kept)
+    written = examples.write(kept, mix, seed=seed)
     counts = examples.rows_of(kept).to_pylist()
     of_filings = [
         key
