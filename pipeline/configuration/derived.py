@@ -4,7 +4,7 @@
     document["train"]["role_arn"]        # "arn:aws:iam::111…:role/governed-finetune-dev-train"
     derived["train.role_arn"].sources    # ("environment", "aws.account_id", "aws.region")
 
-conf/infrastructure/stack.yaml names its resources by the same rules, so a file states one of these
+conf/infrastructure names its resources by the same rules, so a file states one of these
 values only where a resource has another name.
 """
 
