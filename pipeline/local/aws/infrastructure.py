@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-LAYERS = ("identity", "foundation", "compute")  # in the order of their deployment
+LAYERS = ("identity", "foundation", "network", "compute")  # in the order of their deployment
 FOLDER = Path(__file__).parents[3] / "conf" / "infrastructure"
 ENVIRONMENT = "local"
 PREFIX = f"governed-finetune-{ENVIRONMENT}"
@@ -52,7 +52,9 @@ def deploy(cloudformation: Any, parameters: Mapping[str, str]) -> dict[str, str]
     _refuse_one_stack(cloudformation)
     outputs: dict[str, str] = {}
     for layer in LAYERS:
-        outputs |= deploy_layer(cloudformation, FOLDER / f"{layer}.yaml", parameters)
+        # an output is a later layer's parameter of the same name, as a person gives it
+        template = FOLDER / f"{layer}.yaml"
+        outputs |= deploy_layer(cloudformation, template, outputs | dict(parameters))
     return outputs
 
 

@@ -76,6 +76,36 @@ def test_a_changed_parameter_updates_the_stack_in_place(new_server):
 
 
 @pytest.mark.environment
+def test_prepare_runs_in_the_private_subnets_whose_way_out_is_nat(server):
+    """Outside of a VPC, EMR Serverless reaches no workspace."""
+    emr, ec2 = server.client("emr-serverless"), server.client("ec2")
+    application = emr.get_application(applicationId=server.outputs["ApplicationId"])["application"]
+    network = application["networkConfiguration"]
+    assert network["subnetIds"] == server.outputs["SubnetIds"].split(",")
+    assert network["securityGroupIds"] == server.outputs["SecurityGroupIds"].split(",")
+    subnets = ec2.describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
+    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
+    for subnet in network["subnetIds"]:
+        only = [{"Name": "association.subnet-id", "Values": [subnet]}]
+        (table,) = ec2.describe_route_tables(Filters=only)["RouteTables"]
+        ways = {route["DestinationCidrBlock"]: route for route in table["Routes"]}
+        assert ways["0.0.0.0/0"]["NatGatewayId"].startswith("nat-")
+    gateways = ec2.describe_nat_gateways()["NatGateways"]
+    assert {gateway["SubnetId"] for gateway in gateways}.isdisjoint(network["subnetIds"])
+    (group,) = ec2.describe_security_groups(GroupIds=network["securityGroupIds"])["SecurityGroups"]
+    out = [rule for rule in group["IpPermissionsEgress"] if rule["IpProtocol"] == "tcp"]
+    assert [(rule["FromPort"], rule["IpRanges"][0]["CidrIp"]) for rule in out] == [
+        (443, "0.0.0.0/0")
+    ]
+
+
+@pytest.mark.environment
+def test_prepare_without_subnets_is_refused_before_anything_changes(server):
+    with pytest.raises(infrastructure.DeploymentFailed, match="SubnetIds"):
+        infrastructure.deploy(server.client("cloudformation"), {"SubnetIds": ""})
+
+
+@pytest.mark.environment
 def test_only_the_steps_may_post_to_a_configured_datazone_domain(server, new_server):
     new_server.start()
     infrastructure.deploy(new_server.client("cloudformation"), {"OpenLineageDomain": "dzd_4x7k"})
