@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.configuration import derived
 from pipeline.local.aws import infrastructure
 
 
@@ -73,6 +74,14 @@ def test_a_changed_parameter_updates_the_stack_in_place(new_server):
     assert (
         application["monitoringConfiguration"]["cloudWatchLoggingConfiguration"]["enabled"] is True
     )
+
+
+@pytest.mark.environment
+def test_the_buckets_have_the_names_that_the_configuration_derives(server):
+    aws = {"account_id": infrastructure.ACCOUNT_ID, "region": "us-east-1"}
+    expected = derived.complete({"aws": aws}, infrastructure.ENVIRONMENT)[0]["storage"]
+    made = server.client("s3").list_buckets()["Buckets"]
+    assert sorted(bucket["Name"] for bucket in made) == sorted(expected.values())
 
 
 @pytest.mark.environment
