@@ -22,13 +22,14 @@ EXTERNAL_ID = "governed-finetune-local"
 ACCOUNT_ID = "000000000000"
 SESSION_SECONDS = 12 * 3600
 
+_WHO = ("Worker", "Deployer", "Scientist", "Auditor", "Approver", "Reconciler", "Mirror")
 LOCAL_PARAMETERS = {
     "Environment": ENVIRONMENT,
     "DatabricksPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:user/{CONTROL_PLANE_USER}",
     "DatabricksExternalId": EXTERNAL_ID,
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
-    # the worker is a process of this machine
-    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",
+    # the worker is a process of this machine, and root lends every role
+    **{f"{who}PrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root" for who in _WHO},
     "EvidenceLockDays": "1",  # so that a state folder's evidence can be removed soon
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }
