@@ -59,7 +59,12 @@ class PreparedCounts(Part):
 
 
 class TrainingData(Part):
-    """The training data, bound to Prepare's manifest by the manifest's sha256."""
+    """The training data, bound to Prepare's manifest by the manifest's sha256.
+
+    `affected` counts by split the examples that did not fit a row, by reason: `prompt_cut` (kept
+    without the end of the prompt), `completion_too_long` and `completion_empty` (dropped). Older
+    manifests have None.
+    """
 
     table: str
     table_id: str
@@ -67,6 +72,7 @@ class TrainingData(Part):
     manifest_sha256: Sha256
     examples_train: Count
     examples_eval: Count
+    affected: dict[str, dict[str, Count]] | None = None
 
 
 class Mirror(Part):

@@ -1,5 +1,6 @@
 """Train's manifest: what this job made, from which inputs, with which result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from steps.governance.documents.manifest import (
 )
 from steps.governance.documents.reading import Build, Reading
 from steps.train.arguments import Arguments
+from steps.train.data.truncation import Lengths
 from steps.train.fine_tuning.task import Tuned
 from steps.train.tracking.tracker import LiveMetrics
 
@@ -60,6 +62,7 @@ def manifest(
             manifest_sha256=prepared.sha256,
             examples_train=prepared.counts.examples_train,
             examples_eval=prepared.counts.examples_eval,
+            affected=affected(tuned.lengths),
         ),
         base_model=origin.base,
         fp8=tuned.precision,
@@ -71,6 +74,14 @@ def manifest(
         build=origin.build,
         answer=origin.answer,
     )
+
+
+def affected(lengths: Mapping[str, Lengths]) -> dict[str, dict[str, int]]:
+    """Return by split how many examples did not fit a row, by reason."""
+    return {
+        split: dict(sorted(found.affected_documents.items()))
+        for split, found in sorted(lengths.items())
+    }
 
 
 def _metrics(tuned: Tuned) -> TrainingMetrics:

@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 
 from steps.governance.documents.manifest import Trained
 from steps.governance.errors import Conflict, IntegrityError, UsageError
+from steps.train.data.truncation import COMPLETION_TOO_LONG, PROMPT_CUT, Lengths
+from steps.train.export.manifest import affected
 from steps.train.model.base_model_files import MIRROR, verify
 from steps.train.tracking import metric_lines
 from tests.steps.train.support.curated_table import ARN, commit, prepared, replace_file
@@ -95,6 +97,18 @@ def test_the_manifest_names_execution_data_base_precision_and_result(
     )
     assert trained.fp8.effective in ("storage", "native")
     assert trained.metrics.eval_loss < trained.metrics.eval_loss_before
+
+
+def test_the_manifest_counts_the_examples_that_did_not_fit_a_row(done: SimpleNamespace) -> None:
+    trained = Trained.from_bytes(done.evidence.documents[TRAINED], origin="evidence")
+    assert trained.data.affected == {"eval": {}, "train": {}}
+    lengths = {"train": Lengths(), "eval": Lengths()}
+    for reason in (PROMPT_CUT, COMPLETION_TOO_LONG, PROMPT_CUT):
+        lengths["train"].count_loss(reason, 9)
+    assert affected(lengths) == {
+        "eval": {},
+        "train": {"completion_too_long": 1, "prompt_cut": 2},
+    }
 
 
 @pytest.mark.parametrize(
