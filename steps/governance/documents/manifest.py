@@ -41,7 +41,8 @@ class PreparedCounts(Part):
     """Counts of filings and examples; every filing that was read is kept or rejected.
 
     `ignored_fields` counts the kept filings whose optional field could not be used, by field and
-    fault; None means that every optional field could be used.
+    fault; None means that every optional field could be used. `scrubbed` counts the items of
+    personal data that placeholders replaced in the examples, by kind; None means none.
     """
 
     filings_read: Count
@@ -54,6 +55,7 @@ class PreparedCounts(Part):
     companies_eval: Count
     rejected_by_reason: dict[str, Count]
     ignored_fields: dict[str, Count] | None = None
+    scrubbed: dict[str, Count] | None = None
 
 
 class TrainingData(Part):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from steps.prepare.filings import examination, examples
 from steps.prepare.filings.judge import EXAMPLE, FILING
+from steps.prepare.filings.measures import MEASURES
 from steps.prepare.filings.split import split_column
 from steps.prepare.schemas import PARTITION, REJECTED, files_for
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _ROW = (
     "kind", "source_filing", "cik", "company", "filing_type", "filing_date", "reason", "detail",
-    "ignored", "filing_id", "raw_sha256", "fingerprint",
+    "ignored", "filing_id", "raw_sha256", "fingerprint", "year", *MEASURES,
 )  # fmt: skip
 # What is read of the rows of each kind.
 KEYS = {

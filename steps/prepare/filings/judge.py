@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.prepare.filings import examination, examples
+from steps.prepare.filings.measures import MEASURES
+from steps.prepare.filings.quality import screening
+from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.schemas import EXAMPLES
 
 FILING, EXAMPLE = "filing", "example"
@@ -27,16 +30,19 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("kind", "filing_key", "own_key", "fingerprint")),
         *(examination.SCHEMA.field(name) for name in _FILING_FIELDS),
         *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
+        *((name, pa.int32()) for name in MEASURES),
     ]
 )
-DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
+DDL = ", ".join(
+    f"{field.name} {'int' if field.type == pa.int32() else 'string'}" for field in SCHEMA
+)
 # Columns that are the same for all rows of a company in one execution. The digest of a table's rows
 # includes them once, next to the rows.
 GIVEN = frozenset({"execution_id", "split"})
 NULL, SEPARATOR = "\x00", "\x1f"  # of a fingerprint's text
 
 
-def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
+def kernel(batch: pa.RecordBatch, screen: Screen = Screen()) -> pa.RecordBatch:  # noqa: B008
     """Return a row per filing, and a row per risk factor of the usable filings."""
     found = examination.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
@@ -45,7 +51,8 @@ def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
     kept = pa.record_batch(
         [*found.columns, keys], names=[*found.schema.names, "filing_key"]
     ).filter(pc.is_null(found["reason"]))
-    written = examples.write(kept)
+    kept, in_factors = screening.screened(kept, screen)
+    written = screening.marked(examples.write(kept), in_factors)
     counts = examples.rows_of(kept).to_pylist()
     of_filings = [
         key
