@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from steps.governance.documents import builds, membership
@@ -23,16 +24,19 @@ from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.prepare import places
 from steps.prepare.arguments import LATEST, Arguments
+from steps.prepare.contract import agreement, profile
+from steps.prepare.contract.agreement import Agreement, Run
 from steps.prepare.delta import raw_files
 from steps.prepare.delta.staging.interface import Kernel, Staged
-from steps.prepare.delta.store import DeltaStore, Place, Rows
-from steps.prepare.filings import decision, judge, members
+from steps.prepare.delta.store import Content, DeltaStore, Place, Rows
+from steps.prepare.filings import decision, judge, members, vocabulary
 from steps.prepare.filings.columns import Columns, chosen
 from steps.prepare.filings.decision import KEYS
 from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN
+from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.filings.split import FEWEST_COMPANIES
 from steps.prepare.filings.survey import Survey, check, survey
-from steps.prepare.plan import Plan, plan, rejected_content
+from steps.prepare.plan import Plan, agreed, plan, rejected_content, too_few
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 log = logging.getLogger(__name__)
+
+_NO_RUN = Run()
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Job:
             GovernanceError: what, expected, got, what to do. Without the curated commit nothing of
                 this execution is used.
         """
+        agreement.require_source(self.arguments)
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = (
             self._target(self.arguments.curated_table),
@@ -85,19 +92,26 @@ class Job:
         curated, rejected = targets
         reading = self.catalog.reading(raw.standing, raw.access)
         before = raw_files.hashed(self.store.spark, raw, self.store.files(raw, version))
-        with self.store.staged(Rows(raw, version, columns.names), _kernel(), curated) as staged:
+        with self.store.staged(
+            Rows(raw, version, columns.names), _kernel(self.arguments), curated
+        ) as staged:
             files = raw_files.unchanged(self.store.spark, raw, before)
             found = self._survey(raw, version, _decided(staged))
             if len(found.companies) < FEWEST_COMPANIES:
-                raise self._too_few(found, self._append_rejected(staged, rejected, found, version))
+                at = self._append_rejected(staged, rejected, found, version)
+                raise too_few(found, self._where_rejected(found, at))
             planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
             _log_counts(planned)
+            checked = self._agreement(staged, found, planned, targets)
+            if checked.broken:
+                raise self._broken(staged, rejected, version, checked)
+            planned = agreed(planned, checked)
             filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
             listed = members.listed(filings, self.arguments.manifest_uri)
 
             # Else the rejected rows would be committed alone
             self.store.check_rows(self._examples(staged, planned), curated, EXAMPLES)
-            rejected_version = self._append_rejected(staged, rejected, found, version)
+            rejected_version = self._append_rejected(staged, rejected, found, version, checked.run)
             commit = self.store.append(self._examples(staged, planned), curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
@@ -109,7 +123,7 @@ class Job:
                 planned,
                 commit,
                 Tables(raw.standing, table, rejects),
-                Origin(files, reading, self.build, self.store.spark.version),
+                Origin(files, reading, self.build, self.store.spark.version, checked.record),
                 membership=listed.entry,
             ),
         )
@@ -171,28 +185,46 @@ class Job:
         identified = taken.withColumn(PARTITION, F.lit(self.arguments.execution_id))
         return identified.select(*EXAMPLES.names)
 
-    def _append_rejected(self, staged: Staged, rejected: Place, found: Survey, version: int) -> int:
-        content = rejected_content(found, self.arguments, raw_version=version)
+    def _agreement(
+        self, staged: Staged, found: Survey, planned: Plan, targets: tuple[Place, Place]
+    ) -> Agreement:
+        """Check the run's numbers against the contract, before anything is committed."""
+        with translated("count the words of the filings"):
+            words = vocabulary.total(staged.read(FILING, (vocabulary.NAME,)))
+        arn = self.arguments.execution_arn
+        commits = (self.store.earlier(target, arn) for target in reversed(targets))
+        recorded = next((one for one in commits if one is not None), None)
+        made = profile.of(planned.counts, found.measured, words)
+        return agreement.agreed(made, agreement.compared(targets[0], arn, recorded), self.arguments)
+
+    def _broken(
+        self, staged: Staged, rejected: Place, version: int, found: Agreement
+    ) -> GovernanceError:
+        """Put all examples into the rejected table, by their digests; return the broken checks."""
+        rows = decision.quarantined(_decided(staged))
+        with translated("count the examples of a broken contract"):
+            counted = survey(rows)
+        content = rejected_content(
+            counted, self.arguments, raw_version=version, compared_with=found.run.name
+        )
+        at = self._committed(rows, rejected, content)
+        return found.error(self._where_rejected(counted, at))
+
+    def _append_rejected(
+        self, staged: Staged, rejected: Place, found: Survey, version: int, run: Run = _NO_RUN
+    ) -> int:
+        content = rejected_content(
+            found, self.arguments, raw_version=version, compared_with=run.name
+        )
+        return self._committed(_decided(staged), rejected, content)
+
+    def _committed(self, rows: "DataFrame", rejected: Place, content: Content) -> int:
         dropped = decision.rejected(
-            _decided(staged), execution_id=self.arguments.execution_id, count=content.rows
+            rows, execution_id=self.arguments.execution_id, count=content.rows
         )
         commit = self.store.append(dropped, rejected, content)
         places.registered(self.catalog, rejected, content.schema)
         return commit.version
-
-    def _too_few(self, found: Survey, version: int) -> GovernanceError:
-        """Return why no split is possible, in numbers, and where each rejected row is."""
-        companies = len(found.companies)
-        return GovernanceError(
-            "the examples cannot be split into train and eval, no example was written",
-            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no "
-            "company may be in both splits",
-            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk "
-            "factors; "
-            f"rejected: {found.explained() or 'nothing'}",
-            do=f"{self._where_rejected(found, version)}correct the raw table, or give one "
-            "with filings of more companies",
-        )
 
     def _where_rejected(self, found: Survey, version: int) -> str:
         if not found.rejected:
@@ -204,8 +236,9 @@ class Job:
         return f"see the rejected rows in {where}; "
 
 
-def _kernel() -> Kernel:
-    return Kernel(judge.kernel, judge.SCHEMA, (FILING, EXAMPLE))
+def _kernel(arguments: Arguments) -> Kernel:
+    screen = Screen(arguments.scrub, arguments.quality)
+    return Kernel(partial(judge.kernel, screen=screen), judge.SCHEMA, (FILING, EXAMPLE))
 
 
 def _decided(staged: Staged) -> "DataFrame":

@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration import fields
+from pipeline.configuration.sections import screening
 from pipeline.configuration.sections.strictness import STRICT
 
 
@@ -25,3 +26,7 @@ class Prepare:
     databricks_secret_id: fields.SecretId
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
     spark: fields.SparkConf
+    scrub: screening.Kinds = Field(
+        screening.ALL, description=f"a list of {', '.join(screening.ALL)}"
+    )
+    quality: screening.Quality = Field(default_factory=screening.Quality)

@@ -58,6 +58,26 @@ class PreparedCounts(Part):
     scrubbed: dict[str, Count] | None = None
 
 
+class ContractCheck(Part):
+    """One check of Prepare's data contract: the number found, and the bounds that it is within."""
+
+    name: str
+    found: float
+    least: float
+    most: float
+
+
+class Contract(Part):
+    """The checks before the curated commit; all hold, since nothing is committed otherwise.
+
+    `compared_with` is the version of the curated table whose run the numbers were compared with;
+    None for the first run.
+    """
+
+    compared_with: Count | None = None
+    checks: list[ContractCheck]
+
+
 class TrainingData(Part):
     """The training data, bound to Prepare's manifest by the manifest's sha256."""
 
@@ -136,6 +156,7 @@ class Prepared(Manifest):
     Since version 2: `raw_files` are the raw version's data files with the sha256 of the bytes that
     were read; `membership` is the Parquet file next to the manifest that lists each filing which
     gave examples (`steps.governance.documents.membership`); `reading` records who allowed it.
+    `contract` is None where an older build made the manifest.
     """
 
     schema_: Literal["governed-finetune/prepared/1", "governed-finetune/prepared/2"] = Field(
@@ -156,6 +177,7 @@ class Prepared(Manifest):
     reading: Reading | None = None
     build: Build | None = None
     spark_version: str | None = None
+    contract: Contract | None = None
 
     @model_validator(mode="after")
     def _of_its_version(self) -> Self:

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.prepare.filings import examination, examples
+from steps.prepare.filings import examination, examples, vocabulary
 from steps.prepare.filings.measures import MEASURES
 from steps.prepare.filings.quality import screening
 from steps.prepare.filings.quality.screening import Screen
@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         *(examination.SCHEMA.field(name) for name in _FILING_FIELDS),
         *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
         *((name, pa.int32()) for name in MEASURES),
+        (vocabulary.NAME, pa.string()),  # of a usable filing
     ]
 )
 DDL = ", ".join(
@@ -52,6 +53,8 @@ def kernel(batch: pa.RecordBatch, screen: Screen = Screen()) -> pa.RecordBatch: 
         [*found.columns, keys], names=[*found.schema.names, "filing_key"]
     ).filter(pc.is_null(found["reason"]))
     kept, in_factors = screening.screened(kept, screen)
+    reasons = narrow["reason"].to_pylist()
+    words = iter(vocabulary.counted(kept["risk_factors"]))
     written = screening.marked(examples.write(kept), in_factors)
     counts = examples.rows_of(kept).to_pylist()
     of_filings = [
@@ -61,7 +64,14 @@ def kernel(batch: pa.RecordBatch, screen: Screen = Screen()) -> pa.RecordBatch: 
     ]
     return pa.concat_batches(
         [
-            _rows(narrow, kind=FILING, filing_key=keys, own_key=own, fingerprint=None),
+            _rows(
+                narrow,
+                kind=FILING,
+                filing_key=keys,
+                own_key=own,
+                fingerprint=None,
+                vocabulary=[next(words) if reason is None else None for reason in reasons],
+            ),
             _rows(
                 written,
                 kind=EXAMPLE,

@@ -3,7 +3,7 @@
     rows.groupBy("filing_id").agg(*sums())      # one column a measure
     totals(["2021", "120", "4000", …])          # Measured of one filing
 
-They are columns of the kernel's rows (`steps.prepare.filings.judge`), so that no text is read again.
+They are columns of the kernel's rows (`judge.SCHEMA`), so that no text is read again.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ class Measured:
 
     @property
     def scrubbed(self) -> dict[str, int]:
-        """How many items of each kind of personal data were replaced; a kind without any is not there."""
+        """How many items of each kind of personal data were replaced, without the kinds at 0."""
         return {kind: self.sums[name] for kind, name in SCRUBBED.items() if self.sums[name]}
 
 

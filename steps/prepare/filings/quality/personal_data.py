@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-# What may not stand before a number: it would be a part of a longer number, an amount or a code.
+# What may not be before a number: it would be a part of a longer number, an amount or a code.
 _NUMBER_STARTS = r"(^|[^0-9A-Za-z$€£#.,/_-])"
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ"
@@ -24,13 +24,22 @@ _NAME = r"[A-Z][A-Za-z'’-]*\.?"
 _ORDINAL = r"[0-9]{1,3}(?:st|nd|rd|th)"
 _SIDE = r"(?:(?:North|South|East|West|N|S|E|W|NE|NW|SE|SW)\.? )?"
 _STREET_NAME = rf"{_SIDE}(?:{_NAME}|{_ORDINAL})(?: {_NAME}){{0,3}}?"
-_STREET = r"(?:Street|Avenue|Road|Boulevard|Lane|Parkway|Highway|St\b\.?|Ave\b\.?|Rd\b\.?|Blvd\b\.?|Pkwy\b\.?|Hwy\b\.?|Ln\b\.?)"
-_ANY_STREET = rf"(?:{_STREET}|Drive|Court|Place|Way|Circle|Terrace|Plaza|Square|Trail|Loop|Dr\b\.?|Ct\b\.?|Pl\b\.?)"
-_ROOM = r"(?:,? (?:Suite|Ste\.?|Floor|Unit|Room|Building|Apt\.?|#) ?[A-Z0-9-]{1,6}|,? [0-9]{1,2}(?:st|nd|rd|th) Floor)"
+_STREET = (
+    r"(?:Street|Avenue|Road|Boulevard|Lane|Parkway|Highway"
+    r"|(?:St|Ave|Rd|Blvd|Pkwy|Hwy|Ln)\b\.?)"
+)
+_ANY_STREET = (
+    rf"(?:{_STREET}|Drive|Court|Place|Way|Circle|Terrace|Plaza|Square|Trail|Loop"
+    r"|(?:Dr|Ct|Pl)\b\.?)"
+)
+_ROOM = (
+    r"(?:,? (?:Suite|Ste\.?|Floor|Unit|Room|Building|Apt\.?|#) ?[A-Z0-9-]{1,6}"
+    r"|,? [0-9]{1,2}(?:st|nd|rd|th) Floor)"
+)
 _ZIP = r"[0-9]{5}(?:-[0-9]{4})?"
 _TOWN = rf"(?:,? {_NAME}(?: {_NAME}){{0,2}},? (?:{_STATES})(?:,? {_ZIP})?)"
-# A number of a house that is not a year.
-_HOUSE = r"(?:[1-9][0-9]{0,2}|1[0-8][0-9]{2}|2[1-9][0-9]{2}|[3-9][0-9]{3}|[1-9][0-9]{4})[A-Z]?"
+# A number of a house, alone: not a year, nor one digit ("the 7 Wall Street analysts").
+_HOUSE = r"(?:[1-9][0-9]{1,2}|1[0-8][0-9]{2}|2[1-9][0-9]{2}|[3-9][0-9]{3}|[1-9][0-9]{4})[A-Z]?"
 _ANY_HOUSE = r"(?:[1-9][0-9]{0,4}[A-Z]?|One|Two|Three|Four|Five|Ten)"
 
 
@@ -55,7 +64,7 @@ KINDS = {
         "@",
     ),
     "social_security": Kind(
-        # Area 000, 666 and 9xx are never issued, nor is group 00 or serial 0000 (SSA, POMS RM 10201)
+        # Area 000, 666 and 9xx are never issued, nor is group 00 or serial 0000 (SSA, RM 10201)
         rf"{_NUMBER_STARTS}(?:00[1-9]|0[1-9][0-9]|[1-57-8][0-9]{{2}}|6[0-57-9][0-9]|66[0-57-9])"
         r"-(?:0[1-9]|[1-9][0-9])-(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})(?-u:\b)",
         "[SSN]",
@@ -96,7 +105,7 @@ def scrubbed(texts: pl.Series, kind: Kind) -> tuple[pl.Series, pl.Series]:
         return texts, none
     some = texts.gather(found).to_frame("text")
     done = some.select(text=replaced(kind), items=count(kind))
-    return texts.scatter(found, done["text"]), none.scatter(found, done["items"])
+    return texts.clone().scatter(found, done["text"]), none.scatter(found, done["items"])
 
 
 def replaced(kind: Kind) -> pl.Expr:

@@ -6,16 +6,18 @@
 The text that leaves is the scrubbed one, in the table of rejected rows and in messages too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.prepare.bounds import KINDS, Quality
 from steps.prepare.filings import examples
 from steps.prepare.filings.measures import BODY, HEADING, MEASURES, SCRUBBED, WITHOUT_SIC
-from steps.prepare.filings.quality import personal_data
+from steps.prepare.filings.quality import personal_data, thresholds
 
+_FAULT = ("reason", "detail")
 _FIELDS = [pa.field(name, pa.int32()) for name in MEASURES]
 
 
@@ -23,11 +25,12 @@ _FIELDS = [pa.field(name, pa.int32()) for name in MEASURES]
 class Screen:
     """What is looked for. `scrub` names kinds of personal data, in any order."""
 
-    scrub: tuple[str, ...] = tuple(personal_data.KINDS)
+    scrub: tuple[str, ...] = KINDS
+    quality: Quality = field(default_factory=Quality)
 
 
 def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, pl.DataFrame]:
-    """Return the filings with scrubbed risk factors, and what was found in each factor, in order."""
+    """Return the filings with scrubbed risk factors, and what was found in each one, in order."""
     lists = filings["risk_factors"]
     factors = lists.flatten()
     headings, bodies = (pl.Series(factors.field(number)) for number in range(2))
@@ -45,23 +48,47 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
             },
         }
     )
-    ints = found.select(pl.col(name).cast(pl.Int32) for name in MEASURES)
+    judged = pl.DataFrame(
+        {
+            "company": pl.Series(filings["company"].take(parents)),
+            "heading": headings,
+            "body": bodies,
+        }
+    )
+    judged = thresholds.faults(thresholds.measured(judged), screen.quality)
+    found = found.select(pl.col(name).cast(pl.Int32) for name in MEASURES).hstack(judged)
     made = pa.StructArray.from_arrays(
         [headings.to_arrow().cast(pa.string()), bodies.to_arrow().cast(pa.string())],
         names=["heading", "body"],
     )
-    return _with(filings, "risk_factors", _relisted(lists, made)), ints
+    return _with(filings, "risk_factors", _relisted(lists, made)), found
 
 
 def marked(written: pa.RecordBatch, found: pl.DataFrame) -> pa.RecordBatch:
-    """Return the examples with what was found in them; the row of later items has no measures."""
-    of_factors = pc.fill_null(pc.not_equal(written["reason"], examples.LATER_ITEMS), True)
-    rows = pa.array(pc.subtract(pc.cumulative_sum(of_factors.cast(pa.int32())), 1))
-    rows = pc.if_else(of_factors, rows, pa.scalar(None, pa.int32()))
-    columns = [found[name].to_arrow().take(rows) for name in MEASURES]
-    return pa.record_batch(
-        [*written.columns, *columns], schema=pa.schema([*written.schema, *_FIELDS])
+    """Return the examples with what was found in them; the row of later items has no measures.
+
+    An example that was rejected already keeps its reason, except for a prompt injection.
+    """
+    of_factors = pc.fill_null(
+        pc.not_equal(written["reason"], examples.LATER_ITEMS), fill_value=True
     )
+    rows = pc.if_else(
+        of_factors,
+        pc.subtract(pc.cumulative_sum(of_factors.cast(pa.int32())), 1),
+        pa.scalar(None, pa.int32()),
+    )
+    reason, detail = (found[name].to_arrow().cast(pa.string()).take(rows) for name in _FAULT)
+    faulty = pc.and_(
+        pc.is_valid(reason),
+        pc.or_(pc.is_null(written["reason"]), pc.equal(reason, thresholds.INJECTION)),
+    )
+    faulty = pc.fill_null(faulty, fill_value=False)
+    columns = {name: written[name] for name in written.schema.names} | {
+        "reason": pc.if_else(faulty, reason, written["reason"]),
+        "detail": pc.if_else(faulty, detail, written["detail"]),
+        **{name: found[name].to_arrow().take(rows) for name in MEASURES},
+    }
+    return pa.record_batch(list(columns.values()), schema=pa.schema([*written.schema, *_FIELDS]))
 
 
 def _scrubbed(texts: pl.Series, screen: Screen) -> tuple[pl.Series, dict[str, pl.Series]]:
