@@ -53,6 +53,8 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--region": config.aws.region,
             "--scrub": ",".join(config.prepare.scrub) or "none",
             "--quality": screening.word(config.prepare.quality),
+            "--contract": screening.word(config.prepare.contract),
+            "--sources": ",".join(config.prepare.sources),
             **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
         }
     )

@@ -16,7 +16,7 @@ from steps.governance.argument_types import ArgumentType
 
 KINDS = ("email", "social_security", "employer_id", "phone", "street_address", "signature")
 NONE = "none"
-_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]{1,7}(?:\.[0-9]{1,9})?"
 _SOURCE = r"[^\s,.*]+\.(?:\*|[^\s,.*]+)\.(?:\*|[^\s,.*]+)|\*"
 
 

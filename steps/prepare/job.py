@@ -204,18 +204,14 @@ class Job:
         rows = decision.quarantined(_decided(staged))
         with translated("count the examples of a broken contract"):
             counted = survey(rows)
-        content = rejected_content(
-            counted, self.arguments, raw_version=version, compared_with=found.run.name
-        )
+        content = rejected_content(counted, self.arguments, version, found.run.name)
         at = self._committed(rows, rejected, content)
         return found.error(self._where_rejected(counted, at))
 
     def _append_rejected(
         self, staged: Staged, rejected: Place, found: Survey, version: int, run: Run = _NO_RUN
     ) -> int:
-        content = rejected_content(
-            found, self.arguments, raw_version=version, compared_with=run.name
-        )
+        content = rejected_content(found, self.arguments, version, run.name)
         return self._committed(_decided(staged), rejected, content)
 
     def _committed(self, rows: "DataFrame", rejected: Place, content: Content) -> int:

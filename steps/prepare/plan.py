@@ -53,7 +53,7 @@ def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Seq
 
 
 def rejected_content(
-    found: Survey, arguments: Arguments, *, raw_version: int, compared_with: str = ""
+    found: Survey, arguments: Arguments, raw_version: int, compared_with: str
 ) -> Content:
     """Return the content of the rejected table's commit, also if nothing else is committed."""
     made = _provenance(arguments, raw_version, found.rejected_sha256())

@@ -30,3 +30,5 @@ class Prepare:
         screening.ALL, description=f"a list of {', '.join(screening.ALL)}"
     )
     quality: screening.Quality = Field(default_factory=screening.Quality)
+    contract: screening.Contract = Field(default_factory=screening.Contract)
+    sources: screening.Sources = Field(("*",), description="a list of catalog.schema.name")

@@ -1,8 +1,9 @@
-"""The section `prepare.quality`, and what `prepare.scrub` may name (steps/prepare/bounds.py).
+"""The sections `prepare.quality` and `prepare.contract`, with the names of steps/prepare/bounds.py.
 
 word(config.prepare.quality)        # "stop_words=0.02,shortest_word=3.0,…"
 """
 
+import re
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.configuration.sections.strictness import STRICT
 
 Kind = Literal["email", "social_security", "employer_id", "phone", "street_address", "signature"]
+_SOURCE = r"[^\s,.*]+\.(?:\*|[^\s,.*]+)\.(?:\*|[^\s,.*]+)|\*"
 ALL = ("email", "social_security", "employer_id", "phone", "street_address", "signature")
 
 
@@ -39,6 +41,43 @@ class Quality:
     distinct_words: Share = 0.2
     longest_heading: Number = 2_000.0
     injections: Share = 1.0  # 0: known strings of prompt injection are not looked for
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Contract:
+    """Bounds of a whole run; nothing is committed beyond one (docs/decisions/033-contract.md)."""
+
+    least_rows: Number = 2.0
+    most_rejected: Share = 0.98
+    most_invalid: Share = 0.5
+    most_repeats: Share = 0.95
+    most_injections: Share = 0.05
+    most_scrubbed: Number = 1.0
+    least_eval: Share = 0.001
+    most_eval: Share = 0.9
+    shortest_heading: Number = 10.0
+    longest_heading: Number = 1_000.0
+    shortest_body: Number = 200.0
+    longest_body: Number = 20_000.0
+    first_year: Number = 1993.0
+    last_year: Number = 2100.0
+    least_growth: Number = 0.5
+    most_growth: Number = 3.0
+    share_change: Share = 0.2
+    length_change: Number = 0.3
+    years_distance: Share = 0.5
+    words_distance: Share = 0.15
+
+
+def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or (strange := [one for one in value if not re.fullmatch(_SOURCE, one)]):
+        got = strange if value else "none"
+        message = f"expected catalog.schema.name, where * is any name, or *; got {got}"
+        raise ValueError(message)
+    return value
+
+
+Sources = Annotated[tuple[str, ...], AfterValidator(_sources)]
 
 
 def word(section: Any) -> str:
