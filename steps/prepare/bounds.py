@@ -42,11 +42,11 @@ class Bounds:
     """
 
     least_rows: float = 2.0
-    most_rejected: float = 0.98  # share of the filings
+    most_rejected: float = 0.98  # share of the filings, and of the risk factors without repeats
     most_invalid: float = 0.5  # share of the filings that are not valid records or not UTF-8
     most_repeats: float = 0.95  # share of the examples that repeat another
-    most_injections: float = 0.05  # share of the examples
-    most_scrubbed: float = 1.0  # items of personal data an example
+    most_injections: float = 0.005  # share of the examples
+    most_scrubbed: float = 0.2  # items of personal data an example
     least_eval: float = 0.001  # share of the examples
     most_eval: float = 0.9
     shortest_heading: float = 10.0
@@ -57,10 +57,10 @@ class Bounds:
     last_year: float = 2100.0
     least_growth: float = 0.5  # rows, as a multiple of the last run's
     most_growth: float = 3.0
-    share_change: float = 0.2  # of the shares of rejected, invalid, repeated, without SIC code
-    length_change: float = 0.3  # of the mean lengths, relative
-    years_distance: float = 0.5  # total variation between the shares of years
-    words_distance: float = 0.15  # total variation between the shares of 64 groups of words
+    share_change: float = 0.05  # of the shares of rejected, invalid, repeated, without SIC code
+    length_change: float = 0.1  # of the mean lengths, relative
+    years_distance: float = 0.3  # total variation between the shares of years
+    words_distance: float = 0.1  # total variation between the shares of 64 groups of words
 
 
 Numbers = TypeVar("Numbers", Quality, Bounds)

@@ -51,8 +51,8 @@ class Contract:
     most_rejected: Share = 0.98
     most_invalid: Share = 0.5
     most_repeats: Share = 0.95
-    most_injections: Share = 0.05
-    most_scrubbed: Number = 1.0
+    most_injections: Share = 0.005
+    most_scrubbed: Number = 0.2
     least_eval: Share = 0.001
     most_eval: Share = 0.9
     shortest_heading: Number = 10.0
@@ -63,10 +63,10 @@ class Contract:
     last_year: Number = 2100.0
     least_growth: Number = 0.5
     most_growth: Number = 3.0
-    share_change: Share = 0.2
-    length_change: Number = 0.3
-    years_distance: Share = 0.5
-    words_distance: Share = 0.15
+    share_change: Share = 0.05
+    length_change: Number = 0.1
+    years_distance: Share = 0.3
+    words_distance: Share = 0.1
 
 
 def _sources(value: tuple[str, ...]) -> tuple[str, ...]:

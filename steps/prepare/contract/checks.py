@@ -36,6 +36,7 @@ def _absolute(profile: Profile, bounds: Bounds, *, allowed: bool) -> Iterator[Co
     yield _check("rejected", profile.rejected, 0, bounds.most_rejected)
     yield _check("invalid", profile.invalid, 0, bounds.most_invalid)
     yield _check("repeats", profile.repeats, 0, bounds.most_repeats)
+    yield _check("dropped", profile.dropped, 0, bounds.most_rejected)
     yield _check("injections", profile.injections, 0, bounds.most_injections)
     yield _check("scrubbed", profile.scrubbed, 0, bounds.most_scrubbed)
     yield _check("eval", profile.eval, bounds.least_eval, bounds.most_eval)
@@ -48,7 +49,7 @@ def _absolute(profile: Profile, bounds: Bounds, *, allowed: bool) -> Iterator[Co
 def _compared(profile: Profile, earlier: Profile, bounds: Bounds) -> Iterator[ContractCheck]:
     growth = profile.rows / max(earlier.rows, 1)
     yield _check("growth", growth, bounds.least_growth, bounds.most_growth)
-    for name in ("rejected", "invalid", "repeats", "without_sic"):
+    for name in ("rejected", "invalid", "repeats", "dropped", "without_sic"):
         change = abs(getattr(profile, name) - getattr(earlier, name))
         yield _check(f"{name}_change", change, 0, bounds.share_change)
     for name in ("heading", "body"):

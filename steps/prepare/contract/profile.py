@@ -27,15 +27,16 @@ _DIGITS = 6
 class Profile:
     """Shares are 0 … 1 and lengths mean characters, all to six digits.
 
-    `rejected` and `invalid` are of the filings, `repeats` and `injections` of all risk factors, the
-    rest of the kept examples. `years` counts examples, `words` the words of usable filings in 64
-    groups (`steps.prepare.filings.vocabulary`).
+    `rejected` and `invalid` are of the filings; `repeats`, `dropped` (for other reasons) and
+    `injections` of all risk factors; the rest of the kept examples. `years` counts examples,
+    `words` the words of usable filings in 64 groups (`steps.prepare.filings.vocabulary`).
     """
 
     rows: int
     rejected: float
     invalid: float
     repeats: float
+    dropped: float
     injections: float
     scrubbed: float
     eval: float
@@ -64,12 +65,14 @@ def of(counts: PreparedCounts, measured: Measured, words: list[int]) -> Profile:
     """Return the profile of what a run is about to commit."""
     rows = counts.examples_train + counts.examples_eval
     reasons, factors = counts.rejected_by_reason, rows + counts.examples_rejected
+    repeated = reasons.get(examples.DUPLICATE_EXAMPLE, 0)
     sums = measured.sums
     return Profile(
         rows=rows,
         rejected=_share(counts.filings_rejected, counts.filings_read),
         invalid=_share(sum(reasons.get(name, 0) for name in _INVALID), counts.filings_read),
-        repeats=_share(reasons.get(examples.DUPLICATE_EXAMPLE, 0), factors),
+        repeats=_share(repeated, factors),
+        dropped=_share(counts.examples_rejected - repeated, factors),
         injections=_share(reasons.get(INJECTION, 0), factors),
         scrubbed=_share(sum(measured.scrubbed.values()), rows),
         eval=_share(counts.examples_eval, rows),

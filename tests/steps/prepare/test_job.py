@@ -169,7 +169,7 @@ def test_filings_lost_while_reading_are_noticed_before_anything_is_written(
     monkeypatch.setattr(
         judge,
         "kernel",
-        lambda batch: real(batch.filter(pc.not_equal(batch["cik"], "1003"))),
+        lambda batch, screen: real(batch.filter(pc.not_equal(batch["cik"], "1003")), screen),
     )
     with pytest.raises(IntegrityError, match="counts do not reconcile"):
         world.run()
