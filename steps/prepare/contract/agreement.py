@@ -13,9 +13,8 @@ from steps.governance.documents.manifest import Contract, ContractCheck
 from steps.governance.errors import GovernanceError
 from steps.prepare.arguments import Arguments
 from steps.prepare.bounds import allowed
-from steps.prepare.contract import checks
+from steps.prepare.contract import checks, earlier_runs
 from steps.prepare.contract.profile import Profile
-from steps.prepare.delta import earlier_runs
 from steps.prepare.delta.store import Place
 
 NO_RUN = "none"

@@ -52,7 +52,7 @@ class Profile:
 
     @classmethod
     def parse(cls, text: object) -> "Profile | None":
-        """Return the profile of a commit's metadata; None if this is no profile that we know."""
+        """Return the profile of a commit's metadata; None if it has other fields."""
         try:
             found: Any = json.loads(str(text))
             wanted = {field.name for field in fields(cls)}
