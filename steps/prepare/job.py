@@ -92,9 +92,8 @@ class Job:
         curated, rejected = targets
         reading = self.catalog.reading(raw.standing, raw.access)
         before = raw_files.hashed(self.store.spark, raw, self.store.files(raw, version))
-        with self.store.staged(
-            Rows(raw, version, columns.names), _kernel(self.arguments), curated
-        ) as staged:
+        rows = Rows(raw, version, columns.names)
+        with self.store.staged(rows, _kernel(self.arguments), curated) as staged:
             files = raw_files.unchanged(self.store.spark, raw, before)
             found = self._survey(raw, version, _decided(staged))
             if len(found.companies) < FEWEST_COMPANIES:
@@ -111,12 +110,12 @@ class Job:
 
             # Else the rejected rows would be committed alone
             self.store.check_rows(self._examples(staged, planned), curated, EXAMPLES)
-            rejected_version = self._append_rejected(staged, rejected, found, version, checked.run)
+            dropped = self._append_rejected(staged, rejected, found, version, checked.run)
             commit = self.store.append(self._examples(staged, planned), curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
         reading = reading.model_copy(update={"credential": granted.vended(raw.access)})
-        rejects = RejectedVersion(table=str(rejected.name), version=rejected_version)
+        rejects = RejectedVersion(table=str(rejected.name), version=dropped)
         return self._published(
             listed,
             manifest(
