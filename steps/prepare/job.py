@@ -100,7 +100,6 @@ class Job:
                 at = self._append_rejected(staged, rejected, found, version)
                 raise too_few(found, self._where_rejected(found, at))
             planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
-            _log_counts(planned)
             checked = self._agreement(staged, found, planned, targets)
             if checked.broken:
                 raise self._broken(staged, rejected, version, checked)
@@ -187,7 +186,8 @@ class Job:
     def _agreement(
         self, staged: Staged, found: Survey, planned: Plan, targets: tuple[Place, Place]
     ) -> Agreement:
-        """Check the run's numbers against the contract, before anything is committed."""
+        """Log the run's numbers and check them against the contract, before any commit."""
+        _log_counts(planned)
         with translated("count the words of the filings"):
             words = vocabulary.total(staged.read(FILING, (vocabulary.NAME,)))
         arn = self.arguments.execution_arn
