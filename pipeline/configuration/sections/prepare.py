@@ -25,6 +25,8 @@ class Prepare:
     curated_root: fields.S3Uri
     databricks_secret_id: fields.SecretId
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
+    # What the application may use at once (MaxVcpus), within the account's quota
+    max_vcpus: int = Field(16, ge=1, le=10_000, description="whole vCPUs, 1 … 10000")
     spark: fields.SparkConf
     scrub: screening.Kinds = Field(
         screening.ALL, description=f"a list of {', '.join(screening.ALL)}"
