@@ -1,6 +1,7 @@
 """An HTTP proxy before a workspace or AWS that records every call and replaces one answer."""
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,27 +38,34 @@ ASKING = {status: Fault(status, {"Retry-After": "3600"}) for status in (429, 503
 
 @dataclass
 class Proxy:
-    """The calls of a proxy since `arm` (`asked`: "METHOD /path"); `fired`: the fault was sent."""
+    """The calls of a proxy since `arm` (`asked`: "METHOD /path"); `fired`: a fault was sent.
+
+    The path of a call to AWS's JSON services is the name of the operation. While `out` returns
+    True, every call gets a 503.
+    """
 
     host: str = ""
     asked: list[str] = field(default_factory=list)
     fired: bool = False
-    _at: int = -1
-    _fault: Fault | None = None
+    out: Callable[[], bool] = lambda: False
+    _plan: dict[int, Fault] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def arm(self, at: int = -1, fault: Fault | None = None) -> None:
         """Forget the recorded calls, and replace the answer to call number `at` from now on."""
+        self.arm_all({at: fault} if fault else {})
+
+    def arm_all(self, plan: dict[int, Fault]) -> None:
+        """Forget the recorded calls, and replace the answers to these calls, by number."""
         with self._lock:
-            self.asked, self.fired, self._at, self._fault = [], False, at, fault
+            self.asked, self.fired, self._plan = [], False, plan
 
     def note(self, call: str) -> Fault | None:
         with self._lock:
             self.asked.append(call)
-            if self._fault is None or len(self.asked) - 1 != self._at:
-                return None
-            self.fired = True
-            return self._fault
+            fault = Fault(503) if self.out() else self._plan.get(len(self.asked) - 1)
+            self.fired = self.fired or fault is not None
+            return fault
 
 
 def _upstream(
@@ -78,7 +86,8 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            fault = proxy.note(f"{self.command} {self.path.partition('?')[0]}")
+            path = self.headers.get("X-Amz-Target") or self.path.partition("?")[0]
+            fault = proxy.note(f"{self.command} {path}")
             if fault is not None and not fault.after:
                 return self._reply(fault.status, fault.headers, fault.content)
             answer, content = _upstream(target, (self.command, self.path), body, self.headers)
@@ -167,6 +176,15 @@ KINDS: dict[str, Fault] = {
 }
 
 
+_CHANGING = re.compile(r"[0-9a-f]{24,}|[0-9]+|[a-z0-9]{12}(?=/)|edgar[.]models[.][a-z]{8}")
+
+
 def every_fault(calls: list[str]) -> list[tuple[int, str]]:
-    """Return each kind of fault for each call, as the call's number and the kind's name."""
-    return [(number, kind) for number in range(len(calls)) for kind in KINDS]
+    """Return each kind of fault for each API, as the number of its first call and the kind's name.
+
+    Calls that differ in digests, numbers and names of one execution are of one API.
+    """
+    first: dict[str, int] = {}
+    for number, call in enumerate(calls):
+        first.setdefault(_CHANGING.sub("#", call), number)
+    return [(number, kind) for number in first.values() for kind in KINDS]

@@ -5,91 +5,36 @@ So by default workers die after effects only. The `long` tests kill after every 
 row.
 """
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.steps.register.support import executions, register_environment
-from tests.steps.register.support.register_environment import EVIDENCE, RegisterEnvironment
+from tests.steps.forked_workers import (
+    KILLED,
+    VISIBILITY_SECONDS,
+    Workers,
+    deliver_at_once,
+    forked,
+)
+from tests.steps.register.support import executions
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
-KILLED = -9
-VISIBILITY_SECONDS = 8  # of message and lease; the `long` tests wait for their end
 # Eleven files of a version are uploaded in parallel. Workers die after the first, a middle and the
 # last.
 PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9, 10)]
-
-
-@dataclass
-class Workers:
-    """The process that forks workers (support/worker_that_dies.py)."""
-
-    process: subprocess.Popen[str]
-
-    def run(self, execution: executions.Execution, **command: Any) -> tuple[list[int], list[str]]:
-        """Return the exit statuses of workers that each take one message, and the effects."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        names = [execution.id, execution.model]
-        argv = execution.argv(**{"visibility-seconds": str(VISIBILITY_SECONDS)})
-        command |= {"argv": argv, "names": names}
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        return answer["statuses"], answer["effects"]
-
-    def killed_after_a_new_effect(
-        self, execution: executions.Execution, survived: list[str]
-    ) -> str | None:
-        """Return the effect after which the worker died; None if all of its effects are old."""
-        statuses, effects = self.run(execution, survived=survived)
-        assert statuses in ([KILLED], [0])
-        return effects[-1] if statuses == [KILLED] else None
-
-    def settle(self, execution: executions.Execution, most: int = 3) -> None:
-        """Deliver until the queue is empty."""
-        for _ in range(most):
-            assert self.run(execution)[0] == [0]
-            if execution.waiting() == 0:
-                return
-        raise AssertionError(f"{execution.id} not settled after {most} deliveries")
 
 
 @pytest.fixture(scope="module")
 def workers(
     environment: RegisterEnvironment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workers]:
-    script = Path(__file__).with_name("support") / "worker_that_dies.py"
     scratch = tmp_path_factory.mktemp("scratch")  # killed workers leave their temporary folders
-    variables = register_environment.plain_variables(
-        **environment.variables(),
-        PYTHONPATH=str(register_environment.REPOSITORY),
-        TMPDIR=str(scratch),
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=variables,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert json.loads(process.stdout.readline()) == {"ready": True}
-    workers = Workers(process)
-    clean_effects(environment, workers)  # the first worker takes seconds longer than the others
-    yield workers
-    process.stdin.close()
-    process.wait(20)
-    process.stdout.close()
+    with forked(environment.variables(), scratch) as workers:
+        clean_effects(environment, workers)  # the first worker takes seconds longer than the others
+        yield workers
 
 
 def test_a_registration_whose_workers_die_after_each_effect_is_completed(
@@ -116,17 +61,6 @@ def test_a_registration_whose_workers_die_after_each_effect_is_completed(
         workers.settle(execution)
         execution.check_settled()
     check_effects(survived)
-
-
-def deliver_at_once(execution: executions.Execution) -> None:
-    """Do what time does after a worker died: its message is visible again, and its lease ends."""
-    sqs, s3 = execution.environment.client("sqs"), execution.environment.client("s3")
-    sqs.purge_queue(QueueUrl=execution.queue_url)
-    execution.send()
-    folder = f"executions/{execution.id}/register/leases/"
-    entries = s3.list_objects_v2(Bucket=EVIDENCE, Prefix=folder).get("Contents", [])
-    released = json.dumps({"held": False, "owner": "the test"}).encode()
-    s3.put_object(Bucket=EVIDENCE, Key=f"{folder}{len(entries) + 1:06d}.json", Body=released)
 
 
 def check_effects(effects: list[str]) -> None:

@@ -7,6 +7,7 @@
     {"argv": […], "survived": […]}       it dies after its first effect that is not in this list
     {"argv": […], "dies_after": "…"}     it dies after this effect
     {"argv": […], "dies_at_call": 12}    it dies after this call, reads included
+    {"argv": […], "hangs_after": 90}     SIGALRM ends it after these seconds, and it does not pause
 
 "names" lists names of the execution, which are left out of the effects. Each answer line holds the
 exit statuses and the last worker's effects.
@@ -33,10 +34,14 @@ from pathlib import Path
 from typing import Any
 
 import urllib3.connectionpool
+from botocore.retries.standard import ExponentialBackoff
 
 from steps.governance import aws
 from steps.governance.errors import GovernanceError
+from steps.governance.unity_catalog import retrying
+from steps.register import worker as worker_module
 from steps.register.arguments import parse
+from steps.register.delivery import propagation
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.worker import Worker
 
@@ -87,6 +92,8 @@ def _fork(command: dict[str, Any]) -> int:
     if child:
         return child
     try:
+        if "hangs_after" in command:
+            _hurry(command["hangs_after"])
         _Calls(command).watch()
         worker = Worker(parse(command["argv"]), threading.Event())
         delivery = worker.queue.receive()
@@ -100,6 +107,15 @@ def _fork(command: dict[str, Any]) -> int:
     except BaseException as error:  # noqa: BLE001 - a fork must never return to the loop
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         os._exit(99)
+
+
+def _hurry(hangs_after: int) -> None:
+    """Shorten each pause between two attempts to nothing. The number of attempts stays."""
+    signal.alarm(hangs_after)
+    ExponentialBackoff.delay_amount = lambda *_: 0.0  # type: ignore[method-assign]
+    retrying._FIRST_PAUSE_SECONDS = 0.001
+    worker_module._BACKOFF_SECONDS = 0
+    propagation.PAUSE_SECONDS = (0,) * len(propagation.PAUSE_SECONDS)
 
 
 class _Calls:
