@@ -24,7 +24,12 @@ _REMEDIES = {
 
 
 def sagemaker(config: Config) -> Any:
-    """Return the SageMaker client of this environment's region.
+    """Return the SageMaker client of this environment's region, as `client`."""
+    return client("sagemaker", config)
+
+
+def client(service: str, config: Config) -> Any:
+    """Return the client of a service in this environment's region.
 
     Endpoint and credentials come from the environment of the process.
 
@@ -46,8 +51,8 @@ def sagemaker(config: Config) -> Any:
         read_timeout=30,
         user_agent_extra="governed-finetune",
     )
-    with answering("making a SageMaker client", config):
-        return boto3.client("sagemaker", region_name=config.aws.region, config=settings)
+    with answering(f"making a client of {service}", config):
+        return boto3.client(service, region_name=config.aws.region, config=settings)
 
 
 @contextlib.contextmanager

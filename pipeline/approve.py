@@ -7,7 +7,8 @@
 It runs with the AWS role `approver` and needs its Databricks principal in the group
 `evidence.approvers_group`. A signed approval and its entry in the ledger are written before the
 version's tag and the alias change. The same command again changes nothing, and after a crash it
-continues. Who started the execution cannot approve its model.
+continues. Who started the execution cannot approve its model. An alias that a run may set
+(`limits.aliases` of conf) is not approved, because the next run would move it.
 """
 
 import argparse
@@ -26,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # One word for each, so that a reason that begins with a dash stays a reason.
     decided = [f"--{name}={getattr(given, name)}" for name in ("model", "alias", "reason")]
     flags = [f"--{name}" for name in ("revoke", "json") if getattr(given, name)]
-    return command.step("steps.approve", [*decided, *flags, *arguments(configured)])
+    return command.step(
+        "steps.approve", [*decided, *flags, *arguments(configured)], configured.logging.variables
+    )
 
 
 def arguments(configured: Config) -> list[str]:
@@ -39,6 +42,7 @@ def arguments(configured: Config) -> list[str]:
         "--approval-public-key": evidence.approval_public_key,
         "--approvers-group": evidence.approvers_group,
         "--approval-tag": evidence.approval_tag,
+        "--run-aliases": ",".join(configured.limits.aliases),
         "--databricks-host": configured.databricks.host,
         "--databricks-secret-id": evidence.approver_secret_id,
         "--region": configured.aws.region,
@@ -49,7 +53,7 @@ def arguments(configured: Config) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     made = command.parser("pipeline.approve", __doc__ or "", command.EXIT_CODES)
     made.add_argument("--model", required=True, metavar="NAME@VERSION", help="the model version")
-    made.add_argument("--alias", required=True, help="such as champion")
+    made.add_argument("--alias", required=True, help="such as champion; none of limits.aliases")
     made.add_argument("--reason", required=True, metavar="TEXT", help="why; it is signed and kept")
     made.add_argument("--revoke", action="store_true", help="take the approval back")
     made.add_argument("--json", action="store_true", help="print the outcome as JSON")

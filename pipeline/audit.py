@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the auditor with the arguments of conf and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
-    return command.step("steps.audit", [*arguments(configured), *_chosen(given)])
+    return command.step(
+        "steps.audit", [*arguments(configured), *_chosen(given)], configured.logging.variables
+    )
 
 
 def arguments(configured: Config) -> list[str]:

@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 diffe
 """
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.errors import PipelineError, UsageError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 EXIT_CODES = "exit codes: 0 done · 1 refused or failed · 2 bad usage or configuration · 3 differs"
 
 
@@ -61,15 +63,22 @@ def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | Non
     except BrokenPipeError:  # the reader of stdout ended first, as `head` does
         sys.stderr.close()
         return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        path = error.filename or "the disk that this command writes to"
+        note(f"the disk is full: {path}: {error.strerror}\n  do        make room, and run it again")
+        return 1
 
 
-def step(module: str, words: Sequence[str]) -> int:
+def step(module: str, words: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run `python -m <module>` of steps/ to its end, in the caller's folder; return its exit code.
 
     It is a separate process, because pipeline/ does not import steps/. It takes its identities from
-    this process's environment, so no secret is in its arguments.
+    this process's environment, so no secret is in its arguments. `variables` are added to it.
     """
-    return subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
+    command = [sys.executable, "-m", module, *words]
+    return subprocess.run(command, check=False, env=os.environ | variables).returncode
 
 
 def note(text: str) -> None:

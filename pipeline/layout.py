@@ -55,6 +55,11 @@ def ledger(config: Config) -> str:
     return f"s3://{config.storage.evidence_bucket}/ledger"
 
 
+def heartbeat(config: Config) -> str:
+    """The object that the register worker overwrites while it works. It is not evidence."""
+    return f"s3://{config.storage.artifact_bucket}/workers/{config.pipeline.name}.json"
+
+
 def of_execution(uri: str, execution_id: str) -> str:
     """Return the URI for one execution."""
     return uri.replace(EXECUTION, execution_id)

@@ -3,6 +3,7 @@
 from pipeline import layout
 from pipeline.configuration import openlineage
 from pipeline.configuration.config import Config
+from pipeline.configuration.fields import LOCAL
 
 
 def arguments(config: Config) -> list[str]:
@@ -22,6 +23,8 @@ def arguments(config: Config) -> list[str]:
         "--max-runtime-seconds": str(config.limits.max_runtime_seconds),
         "--aliases": ",".join(config.limits.aliases),
         "--region": config.aws.region,
+        "--heartbeat-uri": layout.heartbeat(config),
+        "--metrics": "none" if config.environment == LOCAL else "emf",
         **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
     }
     return [word for pair in settings.items() for word in pair]

@@ -26,7 +26,7 @@ from pipeline.configuration import config
 from pipeline.configuration.config import Config
 from pipeline.configuration.parameters import help_table
 from pipeline.errors import Refused, UsageError
-from pipeline.execution import progress, start
+from pipeline.execution import attention, progress, start
 from pipeline.execution.outcome import Outcome
 
 
@@ -90,7 +90,8 @@ def _sent(prepared: start.Start, client: Any, token: str) -> str:
 def _followed(configured: Config, client: Any, arn: str, *, repeat: str) -> Outcome:
     try:
         with progress.shown(sys.stderr) as show:
-            return start.follow(configured, client, arn, show=show)
+            watchful = attention.noting(configured, lambda: account.client("s3", configured), show)
+            return start.follow(configured, client, arn, show=watchful)
     except KeyboardInterrupt:
         note(f"\nno longer following; the execution continues\n{_next_steps(arn, repeat)}")
         raise

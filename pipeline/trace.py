@@ -49,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = _parser().parse_args(argv)
     configured = config.load(command.environment(given.env))
-    return command.step("steps.trace", [*settings(configured, given.role), *_question(given)])
+    return command.step(
+        "steps.trace",
+        [*settings(configured, given.role), *_question(given)],
+        configured.logging.variables,
+    )
 
 
 def settings(configured: Config, role: str = _ROLES[0]) -> list[str]:

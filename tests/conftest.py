@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+_OF_CLOUDS = ("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_")
+
 for _name in list(os.environ):
-    if _name.startswith(("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_")):
+    if _name.startswith(_OF_CLOUDS):
         del os.environ[_name]
 os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -18,6 +20,7 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "NO_PROXY": "127.0.0.1,localhost",
 }
+_AT_FIRST = {name: os.environ[name] for name in os.environ if name.startswith(_OF_CLOUDS)}
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # each worker has one core; torch would take all of them
 
@@ -102,6 +105,13 @@ def _group(nodeid: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Forget boto3's default session before any fixture: it would keep an earlier test's keys."""
+    """Forget, before any fixture, what an earlier test left of a cloud: variables, and boto3's
+    default session, which keeps that test's keys.
+
+    A fixture that is wider than a test can therefore set none of these variables for its tests.
+    """
+    for name in [each for each in os.environ if each.startswith(_OF_CLOUDS)]:
+        del os.environ[name]
+    os.environ.update(_AT_FIRST)
     if boto3 := sys.modules.get("boto3"):
         boto3.DEFAULT_SESSION = None

@@ -110,13 +110,21 @@ def test_commands_that_do_not_compile_load_no_sdk() -> None:
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("step", ["prepare", "train", "register", "audit"])
-def test_each_image_has_governance_and_its_own_step_only(step: str) -> None:
+@pytest.mark.parametrize(
+    ("image", "steps"),
+    [
+        ("prepare", {"prepare"}),
+        ("train", {"train"}),
+        ("register", {"register"}),
+        ("evidence", {"audit", "trace", "approve", "reconcile"}),
+    ],
+)
+def test_each_image_has_governance_and_its_own_steps_only(image: str, steps: set[str]) -> None:
     copied = re.findall(
-        r"^COPY (\S+) ", (ROOT / "containers" / step / "Dockerfile").read_text(), re.MULTILINE
+        r"^COPY (\S+) ", (ROOT / "containers" / image / "Dockerfile").read_text(), re.MULTILINE
     )
     code = {source for source in copied if source.startswith(("steps", "pipeline"))}
-    assert code == {"steps/__init__.py", "steps/governance", f"steps/{step}"}
+    assert code == {"steps/__init__.py", "steps/governance", *(f"steps/{step}" for step in steps)}
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "prod"])

@@ -15,36 +15,43 @@ from pipeline.local.aws.processes.images import WORKDIR
 from steps.governance.documents import builds
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-STEPS = ("prepare", "train", "register", "audit")
+# The folder of containers/ and the packages of steps/ in it.
+CONTENT = {
+    "prepare": ("prepare",),
+    "train": ("train",),
+    "register": ("register",),
+    "evidence": ("audit", "trace", "approve", "reconcile"),
+}
+IMAGES = tuple(CONTENT)
 # In the base image or installed separately: EMR's release has Spark, train's Dockerfile installs
 # torch.
 PROVIDED = {
     "prepare": {"pyspark-client"},
     "train": {"torch"},
     "register": set[str](),
-    "audit": set[str](),
+    "evidence": set[str](),
 }
 # mlflow stores this file in the model. Its imports are requirements of the model version, which the
 # person who loads the model installs.
 STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "package" / "serving.py"
 
 
-def dockerfile(step: str) -> str:
-    return (REPOSITORY / "containers" / step / "Dockerfile").read_text()
+def dockerfile(image: str) -> str:
+    return (REPOSITORY / "containers" / image / "Dockerfile").read_text()
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_an_image_installs_from_hashes_and_starts_from_a_base_given_by_digest(step: str) -> None:
-    text = dockerfile(step)
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_installs_from_hashes_and_starts_from_a_base_given_by_digest(image: str) -> None:
+    text = dockerfile(image)
     assert "--require-hashes --requirement requirements.txt" in text
     assert "FROM ${BASE_IMAGE}" in text
     assert f"WORKDIR {WORKDIR}" in text
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_an_image_names_its_commit_and_its_lock(step: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_names_its_commit_and_its_lock(image: str, tmp_path: Path) -> None:
     """The shell of the Dockerfile's RUN line writes a build.json that the steps take."""
-    line = re.search(r"^RUN (printf .*?build\.json)$", dockerfile(step), re.M | re.S)
+    line = re.search(r"^RUN (printf .*?build\.json)$", dockerfile(image), re.M | re.S)
     assert line is not None
     (tmp_path / "requirements.txt").write_text("x==1\n")
     arguments = {"GIT_COMMIT": "a" * 40, "GIT_CLEAN": "true", "PATH": os.environ["PATH"]}
@@ -66,24 +73,45 @@ def test_an_image_starts_its_own_module(step: str) -> None:
     assert f'ENTRYPOINT ["python", "-m", "steps.{step}"]' in dockerfile(step)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_an_image_has_what_its_code_imports(step: str) -> None:
-    locked = set(
-        re.findall(
-            r"^([a-z0-9._-]+)==",
-            (REPOSITORY / "containers" / step / "requirements.txt").read_text(),
-            re.M,
-        )
+def test_the_image_of_evidence_starts_the_command_that_its_first_word_names() -> None:
+    text = dockerfile("evidence")
+    assert 'ENTRYPOINT ["python", "-m"]\n' in text
+    assert 'CMD ["steps.audit", "--help"]\n' in text
+    assert "ENV XDG_CACHE_HOME=/tmp/" in text  # trace writes its index, and the user has no home
+
+
+def test_each_step_is_in_one_image() -> None:
+    folders = {path.parent.name for path in REPOSITORY.glob("steps/*/__init__.py")}
+    assert sorted(step for steps in CONTENT.values() for step in steps) == sorted(
+        folders - {"governance"}
     )
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_copies_its_steps_and_no_other(image: str) -> None:
+    copied = re.findall(r"^COPY steps/([a-z]+) steps/\1$", dockerfile(image), re.M)
+    assert sorted(copied) == sorted(("governance", *CONTENT[image]))
+
+
+def test_every_image_is_locked_and_built() -> None:
+    assert {path.parent.name for path in REPOSITORY.glob("containers/*/Dockerfile")} == set(IMAGES)
+    words = " ".join(IMAGES)
+    assert f"for image in {words}; do" in (REPOSITORY / "scripts" / "lock").read_text()
+    assert f"for step in {words}; do" in (REPOSITORY / "scripts" / "images").read_text()
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_has_what_its_code_imports(image: str) -> None:
+    locked = _locked(REPOSITORY / "containers" / image / "requirements.txt")
     distributions = packages_distributions()
     missing = {
         module
-        for folder in ("governance", step)
+        for folder in ("governance", *CONTENT[image])
         for path in (REPOSITORY / "steps" / folder).rglob("*.py")
         if path != STORED_IN_THE_MODEL
         for module in imported(path)
         if not {_normal(name) for name in distributions.get(module, [module])}
-        & (locked | PROVIDED[step])
+        & (locked | PROVIDED[image])
     }
     assert missing == set()
 

@@ -128,6 +128,7 @@ def test_the_approval_parses_its_settings(environment: str) -> None:
     assert parsed.approval_key_arn == configured.evidence.approval_key_arn
     assert parsed.approvers_group == configured.evidence.approvers_group
     assert parsed.reason == "-1 % is fine"
+    assert parsed.run_aliases == configured.limits.aliases
     assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/approver"
 
 
@@ -258,3 +259,27 @@ def test_the_workers_note_has_the_form_that_run_reads_and_the_architecture_page_
     end = "gives up at <time>; next attempt in <seconds> s (attempt <i> of <n>)"
     page = (ROOT / "docs" / "architecture.md").read_text()
     assert f"`{waiting.MARK}<reason> · {end}`" in page
+
+
+def test_a_worker_beats_and_renews_often_enough_for_the_reader() -> None:
+    """Four beats may be late before `run --follow` reports that no worker lives."""
+    from pipeline.execution.attention import UNTAKEN_SECONDS
+    from steps.register.attempt import MAX_LEASE_SECONDS
+    from steps.register.life.heartbeat import BEAT_SECONDS
+    from steps.register.life.vital_signs import SILENT_SECONDS
+
+    assert UNTAKEN_SECONDS == 120
+    assert max(4 * BEAT_SECONDS, 3 * MAX_LEASE_SECONDS) <= UNTAKEN_SECONDS
+    assert SILENT_SECONDS < UNTAKEN_SECONDS
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_worker_writes_the_heartbeat_that_the_reader_reads(environment: str) -> None:
+    from pipeline import layout
+    from steps.register.arguments import parse
+
+    configured = config.load(environment, environ=variables())
+    parsed = parse(register_worker.arguments(configured))
+    assert parsed.heartbeat_uri == layout.heartbeat(configured)
+    assert parsed.metrics == ("none" if environment == "local" else "emf")
+    assert parsed.health_address is None

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -26,6 +26,7 @@ from pipeline.configuration.parameters import Value
 from pipeline.errors import ConfigError
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
+_Days = Annotated[int, Field(ge=1, le=36_500, description="whole days, 1 … 36500")]
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -135,12 +136,23 @@ class Evidence:
     reconciler_secret_id: fields.SecretId
     scientist_secret_id: fields.SecretId
     approval_tag: fields.TagName  # of a version; a deployment job waits for it
-    retention_days: int = Field(
-        ge=1, le=36_500, description="whole days, 1 … 36500"
-    )  # for so long the files of a raw table's version are kept
-    object_lock_days: int = Field(
-        ge=1, le=36_500, description="whole days, 1 … 36500"
-    )  # EvidenceLockDays of the stack
+    retention_days: _Days  # for so long the files of a raw table's version are kept
+    object_lock_days: _Days  # EvidenceLockDays of the stack
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Logging:
+    """How the steps log (steps/governance/logs.py). DEBUG is for the steps' own lines only."""
+
+    format: Literal["text", "json"] = Field("text", description="text or json")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variable that each step reads."""
+        return {"GOVERNED_FINETUNE_LOGGING": f"{self.format}:{self.level}"}
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -157,6 +169,7 @@ class Config:
     register: Register
     evidence: Evidence
     limits: limits.Limits  # what no parameter can pass
+    logging: Logging
     openlineage: OpenLineage | None = Field(description="a section, or null")
     parameters: dict[str, Value] = Field(
         description="defaults of this environment, by parameter name"

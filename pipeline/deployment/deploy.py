@@ -8,23 +8,18 @@ display name, parallelism) is put back, and a tag that conf no longer has is rem
 """
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline import account
 from pipeline.configuration import config
 from pipeline.configuration.config import Config
-from pipeline.configuration.fields import PLACEHOLDER_KEY
-from pipeline.deployment import provenance, tagging
+from pipeline.deployment import placeholders, provenance, tagging
 from pipeline.errors import ConfigError, Refused
 
 DESCRIPTION = "Governed fine-tuning: Prepare, Train, Gate, Register"
 # The steps follow one another, so one at a time costs nothing. Once set, it cannot be unset.
 PARALLELISM = {"MaxParallelExecutionSteps": 1}
-_SECTIONS_WITH_PLACEHOLDERS = ("prepare", "train", "register", "evidence")
-# A commit, the digest of an image, or a UUID, made of zeros.
-_PLACEHOLDER = re.compile(r"(^|@sha256:)0{40,64}$|^0{8}(-0{4}){3}-0{12}$")
 
 Action = Literal["created", "updated", "tagged", "unchanged"]
 
@@ -110,22 +105,16 @@ def deployed_settings(found: dict[str, Any], configured: Config) -> dict[str, An
 
 
 def refuse_placeholders(configured: Config) -> None:
-    """Refuse digests, revisions, ids and public keys made of zeros.
+    """Refuse placeholders (`pipeline.deployment.placeholders`).
 
     They compile, so that golden definitions exist before images do, but they are never deployed.
 
     Raises:
         ConfigError: with every placeholder.
     """
-    sections = config.tree(configured)
-    found = [
-        (f"{name}.{key}", "is a placeholder of zeros; give the real one")
-        for name in _SECTIONS_WITH_PLACEHOLDERS
-        for key, value in sections[name].items()
-        if isinstance(value, str) and (_PLACEHOLDER.search(value) or value == PLACEHOLDER_KEY)
-    ]
-    if found:
-        raise ConfigError(f"conf/{configured.environment}.yaml", found)
+    environment = configured.environment
+    if found := placeholders.faults(config.tree(configured), environment=environment):
+        raise ConfigError(f"conf/{environment}.yaml", found)
 
 
 def _request(configured: Config, definition: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class StepState:
     outputs: Mapping[str, str] = field(default_factory=dict)
     interruptions: int = 0  # how often a training job lost its spot instance
     waits: str = ""  # what the register worker waits for, and when it tries again
+    callback: bool = False  # a worker answers it
 
     @property
     def seconds(self) -> float | None:

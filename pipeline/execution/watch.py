@@ -1,6 +1,7 @@
 """Read the progress of an execution from SageMaker."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,11 @@ from pipeline import account
 from pipeline.configuration.config import Config
 from pipeline.deployment.validation import every_step
 from pipeline.execution.outcome import REGISTER_WAITS, Progress, StepState
+
+_WITHOUT_CAUSE = re.compile(
+    r"AlgorithmError:[ ,]*(?P<how>exit code: -?[0-9]+|killed by signal [0-9]+)?"
+)
+_KILLED = re.compile(r"code: (137|-9)$|signal 9$")  # SIGKILL, also the kernel's when memory is full
 
 
 def planned(config: Config, client: Any, arn: str) -> tuple[str, ...]:
@@ -58,6 +64,7 @@ def _waits(description: str) -> str:
 
 def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
+    callback = "Callback" in metadata
     training_job = metadata.get("TrainingJob", {}).get("Arn")
     job_run = metadata.get("EMRServerless", {}).get("JobRunId")
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
@@ -66,10 +73,29 @@ def _state(step: dict[str, Any], waits: str) -> StepState:
         status=step["StepStatus"],
         started=step.get("StartTime"),
         ended=step.get("EndTime"),
-        failure=metadata.get("Fail", {}).get("ErrorMessage") or step.get("FailureReason", ""),
+        failure=metadata.get("Fail", {}).get("ErrorMessage")
+        or _with_cause(step.get("FailureReason", ""), training_job or ""),
         job=training_job or job_run or "",
         outputs={output["Name"]: output["Value"] for output in outputs},
-        waits=waits if "Callback" in metadata and step.get("EndTime") is None else "",
+        waits=waits if callback and step.get("EndTime") is None else "",
+        callback=callback,
+    )
+
+
+def _with_cause(reason: str, training_job: str) -> str:
+    """Explain SageMaker's reason of a container that left none: `AlgorithmError: , exit code: 137`.
+
+    Train writes its reason in every case but one: it was killed.
+    """
+    found = _WITHOUT_CAUSE.fullmatch(reason)
+    if found is None:
+        return reason
+    how = found["how"] or "exit code unknown"
+    memory = "check whether the host ran out of memory; " if _KILLED.search(how) else ""
+    name = training_job.rsplit("/", 1)[-1]
+    return (
+        f"AlgorithmError: the container ended without a reason ({how}); {memory}"
+        f"the end of its log is in /aws/sagemaker/TrainingJobs, stream {name}/…"
     )
 
 

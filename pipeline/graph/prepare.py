@@ -57,12 +57,14 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
 
 
 def _spark_submit(config: Config, parameters: Variables) -> dict[str, object]:
+    driver = config.logging.variables
+    spark = config.prepare.spark | {
+        f"spark.emr-serverless.driverEnv.{name}": value for name, value in driver.items()
+    }
     return {
         "entryPoint": config.prepare.entry_point,
         "entryPointArguments": [
             word for pair in arguments(config, parameters).items() for word in pair
         ],
-        "sparkSubmitParameters": " ".join(
-            f"--conf {key}={value}" for key, value in config.prepare.spark.items()
-        ),
+        "sparkSubmitParameters": " ".join(f"--conf {key}={value}" for key, value in spark.items()),
     }

@@ -117,7 +117,7 @@ def _trainer(config: Config, parameters: Variables, session: PipelineSession) ->
             s3_uri=uri(layout.train_checkpoints(config)), local_path=CHECKPOINTS
         ),
         hyperparameters=hyperparameters(config, parameters),
-        environment=ENVIRONMENT,
+        environment=ENVIRONMENT | config.logging.variables,
         tags=[Tag(key=key, value=value) for key, value in config.pipeline.tags.items()],
     )
     definitions = [MetricDefinition(name=name, regex=metrics.regex(name)) for name in metrics.KEYS]

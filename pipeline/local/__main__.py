@@ -26,7 +26,7 @@ from pipeline.configuration import parameters
 from pipeline.errors import PipelineError
 from pipeline.execution import progress
 from pipeline.local import command_line
-from pipeline.local.host import signals
+from pipeline.local.host import disk, signals
 
 _DEFAULT_STATE = ".local"
 # Small, with several companies, styles of headings and reasons to reject a filing.
@@ -46,7 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parser(__doc__ or "", verbs).parse_args(argv)
     signals.end_as_interrupt()
     _remove_cloud_variables()
-    exit_code: int = arguments.run_verb(arguments)
+    try:
+        exit_code: int = arguments.run_verb(arguments)
+    finally:
+        disk.note_if_full(_state(arguments).folder)
     return exit_code
 
 
@@ -64,16 +67,17 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         with progress.shown(sys.stderr) as show:
             travelled = journey.travel(state, options, overrides, announce=note, show=show)
+        # Before `down`, which a full disk can end with an error
+        if arguments.json:
+            output(json.dumps(result.document(travelled), indent=2, default=str))
+        else:
+            output("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
     except KeyboardInterrupt:
         kept = was_running
         raise
     finally:
         if not kept:
             environment.down(state)
-    if arguments.json:
-        output(json.dumps(result.document(travelled), indent=2, default=str))
-    else:
-        output("\n".join(f"{name:<12} {value}" for name, value in result.rows(travelled)))
     if kept:
         note(f"left running; look around with: {_env_command(arguments)}")
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
@@ -112,14 +116,24 @@ def _status(arguments: argparse.Namespace) -> int:
         }
         for process in record.processes
     ]
+    waiting = _waiting(arguments) if record.running else []
     if arguments.json:
-        output(json.dumps({"running": record.running, "servers": servers}, indent=2))
+        document = {"running": record.running, "servers": servers, "waiting": waiting}
+        output(json.dumps(document, indent=2))
     elif not servers:
         output("down")
     for server in servers if not arguments.json else ():
         state = "running" if server["running"] else "ended"
         output(f"{server['name']:<10} {state:<8} pid {server['pid']:<8} {server['url']}".rstrip())
+    for line in waiting if not arguments.json else ():
+        output(line)
     return 0 if record.running else 1
+
+
+def _waiting(arguments: argparse.Namespace) -> list[str]:
+    from pipeline.local import untaken
+
+    return untaken.lines(_running(arguments))
 
 
 def _interrupt(arguments: argparse.Namespace) -> int:
@@ -142,8 +156,8 @@ def _env(arguments: argparse.Namespace) -> int:
 
 
 def _running(arguments: argparse.Namespace) -> Any:
-    from pipeline.local.environment import Started
     from pipeline.local.host.servers import Servers
+    from pipeline.local.started import Started
 
     state = _state(arguments)
     record = state.load()

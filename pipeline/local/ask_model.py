@@ -13,7 +13,8 @@ import json
 # The form of Prepare's examples (docs/data.md), which the model was trained on.
 PROMPT = (
     "Below is one risk factor from the 10-K of EXAMPLE FOODS INC. for 2024. "
-    "Write its heading: one sentence that states the risk and what it could do to the company.\n\n"
+    "Write its heading as the company has it: a sentence, seldom two, that states the risk and "
+    "what it could do to the company, or a short title.\n\n"
     "We depend on a small number of suppliers, and interruptions of our supply chain may "
     "affect it in ways that we cannot "
     "predict. Although we maintain insurance and controls, they may not be sufficient to "

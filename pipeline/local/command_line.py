@@ -16,8 +16,10 @@ _ROLES = ("scientist", "ci", "auditor", "approver", "reconciler")
 _HELP = {
     "run": "start the environment, deploy and execute the pipeline, and print the result",
     "up": "start the servers, deploy the infrastructure, fill the catalog",
-    "status": "print the servers and their URLs; exit code 1 if the environment does not run",
-    "down": "stop every server; the next `up` continues with their state",
+    "status": "print the servers, their URLs, and executions that no register worker has taken; "
+    "exit code 1 if the environment does not run",
+    "down": "stop every server; the next `up` continues with their state; exit code 1 if it could "
+    "not be stored",
     "interrupt": "take a spot training job's instance away, as AWS's spot market does",
     "env": "print the variables of a client, secrets included, for eval",
 }

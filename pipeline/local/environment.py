@@ -9,7 +9,6 @@ of the catalog, and last the tracking server and the register worker, which take
 mlflow and are not waited for.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,15 +20,20 @@ from databricks.sdk import WorkspaceClient
 from pipeline import layout, register_worker
 from pipeline import mirror as mirror_model
 from pipeline.configuration import config as configuration
-from pipeline.configuration.config import Config
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.local.aws import infrastructure
 from pipeline.local.aws.processes import built_image, images
+from pipeline.local.aws.saving import is_confirmed
+from pipeline.local.host import disk
 from pipeline.local.host.processes import Process, stop
 from pipeline.local.host.servers import REPOSITORY, Servers
 from pipeline.local.host.state import Record, State, choose_ports
 from pipeline.local.setup import aws_account, base_model, workspace
 from pipeline.local.setup.filings import Filings
+from pipeline.local.started import Started
+
+# The supervisor renews the worker's session when it ends, so it need not wait for two minutes
+_EXITS_SOON = ("--exit-after-seconds", "5")
 
 
 @dataclass(frozen=True)
@@ -39,58 +43,6 @@ class Options:
     filings: Filings
     engine: str = "sail"
     ports: Mapping[str, int | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Started:
-    """A running environment: servers that answer, the infrastructure, and a mirrored base model.
-    The catalog may still be empty.
-    """
-
-    state: State
-    servers: Servers
-    fresh: bool  # False: it ran before this command, which therefore does not stop it
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The values of `${NAME}` in conf/local.yaml, which include the servers' URLs. None is
-        secret.
-        """
-        return self.servers.record.variables
-
-    @property
-    def config(self) -> Config:
-        """conf/local.yaml with this environment's ports, ids and revision."""
-        return configuration.load("local", environ=self.variables)
-
-    @property
-    def root(self) -> aws_account.Root:
-        """The stand-in account's root user."""
-        return aws_account.root(self.state, self.servers.url("aws"))
-
-    def as_role(self, role: str) -> dict[str, str]:
-        """Return the variables of a process with a role of the stack (`ci`, `scientist`, …)."""
-        return self.variables | self.root.lend(role)
-
-    def as_scientist(self) -> dict[str, str]:
-        """Return a data scientist's variables."""
-        return self.as_principal("scientist")
-
-    def as_principal(self, name: str) -> dict[str, str]:
-        """Return the variables of `scientist`, `auditor`, `approver` or `reconciler`: AWS role,
-        Databricks principal, mlflow's URIs.
-        """
-        secrets = self.root.client("secretsmanager")
-        found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, name))
-        identity = json.loads(found["SecretString"])
-        return self.as_role(name) | {
-            "DATABRICKS_AUTH_TYPE": "oauth-m2m",
-            "DATABRICKS_CLIENT_ID": identity["clientId"],
-            "DATABRICKS_CLIENT_SECRET": identity["clientSecret"],
-            "MLFLOW_TRACKING_URI": "databricks",
-            "MLFLOW_REGISTRY_URI": "databricks-uc",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
 
 
 @contextmanager
@@ -108,6 +60,7 @@ def started(state: State, options: Options) -> Iterator[Started]:
             _refuse_other_options(record, options)
             yield Started(state, Servers(state, record), fresh=False)
             return
+        disk.require_room(state.folder)
         stop(record.processes)  # processes that a killed command left
         servers = Servers(
             state,
@@ -157,9 +110,9 @@ def complete(environment: Started) -> None:
         command = images.entry_point(REPOSITORY, image)
         made = built_image.built(REPOSITORY, environment.state.folder.resolve() / "aws", image)
         session = environment.as_role("register") | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-        session |= made.variables
+        session |= made.variables | environment.config.logging.variables
         environment.servers.worker(
-            [*command, *register_worker.arguments(environment.config)], session
+            [*command, *register_worker.arguments(environment.config), *_EXITS_SOON], session
         )
         environment.servers.remember_complete()
 
@@ -173,12 +126,27 @@ def up(state: State, options: Options) -> Started:
 
 
 def down(state: State) -> list[Process]:
-    """Stop every server; their state is kept for the next `up`."""
+    """Stop every server; their state is kept for the next `up`.
+
+    Raises:
+        PipelineError: the AWS stand-in could not store its state. All servers are stopped.
+    """
     with state.locked():
         record = state.load()
         alive = [process for process in record.processes if process.handle()]
         Servers(state, record).stop()
-        return alive
+    if any(process.name == "aws" for process in alive) and not is_confirmed(state.folder / "aws"):
+        raise _not_stored(state)
+    return alive
+
+
+def _not_stored(state: State) -> PipelineError:
+    return PipelineError(
+        "the AWS stand-in was stopped, and could not store all of its state: the next `up` may "
+        f"lack buckets, roles, queues, secrets or objects\n  got       "
+        f"{disk.free_mib(state.folder)} MiB free in {state.folder}\n  its log   "
+        f"{state.log('aws')}\n  do        make room; if the next `up` fails, remove the folder"
+    )
 
 
 def _start(

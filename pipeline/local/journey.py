@@ -12,17 +12,16 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-
 from pipeline import layout
 from pipeline.configuration import parameters
-from pipeline.execution import start
+from pipeline.execution import attention, start
 from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
 from pipeline.local import environment
-from pipeline.local.environment import Options, Started
+from pipeline.local.environment import Options
 from pipeline.local.host.state import State
 from pipeline.local.prepared_command import PreparedCommand
+from pipeline.local.started import Started
 
 Announce = Callable[[str], None]
 
@@ -116,9 +115,10 @@ class _Commands:
 
 
 def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outcome:
-    client = _client(running, "sagemaker")
+    client = running.scientist_client("sagemaker")
     arn = start.start(running.config, client, overrides)
-    return start.follow(running.config, client, arn, show=show)
+    watchful = attention.noting(running.config, lambda: running.scientist_client("s3"), show)
+    return start.follow(running.config, client, arn, show=watchful)
 
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
         layout.prepare_manifest(running.config), outcome.arn.rsplit("/", 1)[-1]
     )
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    s3 = _client(running, "s3")
+    s3 = running.scientist_client("s3")
     try:
         content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
@@ -147,18 +147,6 @@ def _completion(commands: _Commands, running: Started, outcome: Outcome) -> dict
     commands.query.begin(running.as_scientist(), *words)
     answer: dict[str, str] = commands.query.document("the model")
     return answer
-
-
-def _client(running: Started, service: str) -> Any:
-    session = running.as_role("scientist")
-    return boto3.client(
-        service,
-        region_name=session["AWS_REGION"],
-        endpoint_url=session["AWS_ENDPOINT_URL"],
-        aws_access_key_id=session["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=session["AWS_SESSION_TOKEN"],
-    )
 
 
 @contextmanager

@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = {name: given[name.replace("-", "_")] for name in _VALUES}
     words = [f"--{name}={text}" for name, text in chosen.items() if text is not None]
     words += [f"--{name}" for name in ("fix", "json") if given[name]]
-    return command.step("steps.reconcile", [*arguments(configured), *words])
+    return command.step(
+        "steps.reconcile", [*arguments(configured), *words], configured.logging.variables
+    )
 
 
 def arguments(configured: Config) -> list[str]:

@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = ["--redrive", "--fix", "--wait-seconds=0"]
     words += [f"--execution={given.execution}"] if given.execution else []
     words += ["--json"] if given.json else []
-    return command.step("steps.reconcile", [*arguments(configured), *words])
+    return command.step(
+        "steps.reconcile", [*arguments(configured), *words], configured.logging.variables
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,8 +14,8 @@ from steps.governance.logs import configure
 
 def main(argv: Sequence[str]) -> int:
     """Approve or revoke, print the outcome, and return the exit code."""
-    configure("approve")
     try:
+        configure("approve")
         return _decide(parse(argv))
     except GovernanceError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")

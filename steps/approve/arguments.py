@@ -19,7 +19,11 @@ _LONGEST_REASON = 1000  # characters, as in `steps.governance.documents.approval
 
 @dataclass(frozen=True)
 class Arguments:
-    """The settings, checked. `revoke` takes an approval back."""
+    """The settings, checked. `revoke` takes an approval back.
+
+    `run_aliases` are those that an execution may set (`limits.aliases` of the configuration): the
+    next run would move such an alias away from what was approved, so only a revocation has one.
+    """
 
     model: tuple[UcName, int]
     alias: str
@@ -30,6 +34,7 @@ class Arguments:
     approval_public_key: str
     approvers_group: str
     approval_tag: str
+    run_aliases: tuple[str, ...]
     databricks_host: str
     databricks_secret_id: str
     region: str
@@ -79,6 +84,7 @@ _ARGUMENTS = {
         types.matching(r"[A-Za-z0-9_-]{1,127}", "the name of a tag"),
         "the version's tag that a deployment job waits for",
     ),
+    "run_aliases": Argument(types.ALIASES, "the aliases that a run may set; none is approved"),
     "databricks_host": Argument(types.HOST, "the workspace"),
     "databricks_secret_id": Argument(types.SECRET_ID, "the secret of the approver's principal"),
     "region": Argument(types.REGION, "the region of the evidence bucket and the key"),
@@ -94,6 +100,11 @@ def parse(argv: Sequence[str]) -> Arguments:
     given, unknown = _parser().parse_known_args(list(argv))
     values, faults = types.read(_ARGUMENTS, vars(given), shown=types.option)
     faults += [f"{argument[:60]}: unknown" for argument in unknown]
+    if not given.revoke and values.get("alias") in values.get("run_aliases", ()):
+        faults.append(
+            f"--alias: an alias that no run may set was expected, got {values['alias']!r}, "
+            "which the next run may move (limits.aliases of the configuration)"
+        )
     if faults:
         raise UsageError(
             "nothing was approved or revoked",

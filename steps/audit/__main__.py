@@ -17,8 +17,8 @@ _COULD_NOT = 2
 
 def main(argv: Sequence[str]) -> int:
     """Audit, print the lines and return the exit code."""
-    configure("audit")
     try:
+        configure("audit")
         return _audit(parse(argv))
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")

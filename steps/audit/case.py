@@ -21,6 +21,7 @@ from steps.governance.documents.record import WITHDRAWN_TAG, Record
 from steps.governance.errors import IntegrityError, NotFound
 
 _T = TypeVar("_T")
+ENVELOPE = "register/record.dsse.json"
 _UNFINISHED = ("Executing", "Stopping")
 
 
@@ -53,7 +54,12 @@ class Case:
     @cached_property
     def content(self) -> bytes:
         """The record's bytes as they are stored."""
-        return self.context.services.store.read(self.uri)
+        return self.context.document(self.key)
+
+    @cached_property
+    def envelope_content(self) -> bytes:
+        """The bytes of the record's signed envelope as they are stored."""
+        return self.read(ENVELOPE)
 
     @cached_property
     def record(self) -> Record:

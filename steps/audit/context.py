@@ -26,7 +26,7 @@ from steps.governance.unity_catalog.credentials import utc_now
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-READERS = 8  # threads: small documents wait for the network
+READERS = 16  # threads: small documents wait for the network
 HASHERS = 2  # threads: hashing large files needs a core each
 
 
@@ -86,6 +86,15 @@ class Context:
             if key not in self._done:
                 self._done[key] = work()
             return cast(_R, self._done[key])
+
+    def document(self, key: str) -> bytes:
+        """Return an evidence document's bytes; several checks of one audit read it once.
+
+        It is for records and approvals, which are small. Evidence is written once, so all checks of
+        one audit see the same bytes.
+        """
+        uri = self.uri(key)
+        return self.once("read", uri, lambda: self.services.store.read(uri))
 
     def each(self, work: Callable[[_T], _R], items: list[_T], threads: int = READERS) -> list[_R]:
         """Return the work's result for each item, in their order; items run in threads."""

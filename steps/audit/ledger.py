@@ -109,7 +109,7 @@ def _approval(context: "Context", entry: Entry) -> Approval | None:
     """The approval that an entry names; None if another check reports it."""
     uri = context.uri(entry.document)
     try:
-        envelope = Envelope.from_bytes(context.services.store.read(uri), origin=uri)
+        envelope = Envelope.from_bytes(context.document(entry.document), origin=uri)
         return Approval.from_bytes(payload(envelope, uri), origin=uri)
     except GovernanceError:
         return None

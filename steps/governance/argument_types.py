@@ -151,6 +151,13 @@ def one_of(*allowed: str | int) -> ArgumentType:
     return ArgumentType(parse, expected)
 
 
+def words(word: Callable[[str], str], expected: str) -> ArgumentType:
+    """Words with a comma between them. Each is read by `word`, which raises if it is wrong."""
+    return ArgumentType(
+        lambda text: tuple(word(each) for each in text.split(",")), f"{expected}, commas between"
+    )
+
+
 def between(pattern: str, most: float, expected: str) -> ArgumentType:
     """Decimal numbers of the form `pattern`, above 0 and at most `most`."""
     digits = matching(pattern, expected)
@@ -184,6 +191,7 @@ EXECUTION_ARN = ArgumentType(_execution_arn, "a pipeline execution's ARN")
 TABLE = ArgumentType(UcName.parse, "catalog.schema.name")
 WRITTEN_NAME = ArgumentType(written_name, "catalog.schema.name")  # of a table or model to write
 ALIAS = ArgumentType(checked_alias, "a model alias")
+ALIASES = words(checked_alias, "model aliases")
 SEED = whole(0, 2**31 - 1)
 REGION = matching(r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region")
 HOST = matching(r"https?://[^\s/@]+/?", "https://<workspace>")

@@ -2,17 +2,24 @@
 
 Exit codes: 0 done · 1 refused or failed · 2 usage or configuration.
 
-The last line on stderr is the whole error in one line, because EMR shows only the last lines of a
-failed run.
+The last line on stderr is the whole error in one line without the fields of a log line, because
+EMR shows only the last lines of a failed run.
 """
 
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+_LARGER_DISK = "give the job more disk: spark.emr-serverless.{driver,executor}.disk"
+
 if TYPE_CHECKING:
     from steps.prepare.arguments import Arguments
+
+# The job run's id [unverified: public programs read this variable, no page of AWS names it]
+_JOB_RUN = "AWS_EMR_SERVERLESS_JOB_RUN_ID"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,14 +28,18 @@ def main(argv: Sequence[str]) -> int:
     A `GovernanceError` is printed as one message. Any other exception is a defect and keeps its
     traceback.
     """
-    from steps.governance import logs
+    from steps.governance import full_disk, logs
     from steps.governance.errors import GovernanceError
     from steps.prepare.arguments import parse
 
-    logs.configure("prepare")
     try:
-        _run(parse(argv))
+        logs.configure("prepare", job=os.environ.get(_JOB_RUN, ""))
+        arguments = parse(argv)
+        logs.set_execution(arguments.execution_id)
+        with full_disk.explained(do=_LARGER_DISK):
+            _run(arguments)
     except GovernanceError as error:
+        logging.getLogger("steps.prepare").error("%s", error)  # noqa: TRY400
         lines = " · ".join(" ".join(line.split()) for line in str(error).splitlines())
         message = f"{type(error).__name__}: {lines}"
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - EMR reads stderr

@@ -12,7 +12,9 @@ import pyarrow as pa
 Kernel = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 MOST_ROWS = 128
-MOST_BYTES = 64 << 20  # of Arrow data; a single row may be larger
+# Of Arrow data; a single row may be larger. A kernel needs some ten times as much for its own
+# columns, and each of a machine's cores runs one.
+MOST_BYTES = 4 << 20
 
 
 def mapped(kernel: Kernel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

@@ -24,14 +24,17 @@ from steps.governance.unity_catalog.catalog import Catalog
 from steps.prepare import places
 from steps.prepare.arguments import LATEST, Arguments
 from steps.prepare.delta import raw_files
-from steps.prepare.delta.store import DeltaStore, Place
-from steps.prepare.filings import judge, members
+from steps.prepare.delta.staging.interface import Kernel, Staged
+from steps.prepare.delta.store import DeltaStore, Place, Rows
+from steps.prepare.filings import decision, judge, members
 from steps.prepare.filings.columns import Columns, chosen
+from steps.prepare.filings.decision import KEYS
+from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN
 from steps.prepare.filings.split import FEWEST_COMPANIES
 from steps.prepare.filings.survey import Survey, check, survey
 from steps.prepare.plan import Plan, plan, rejected_content
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
-from steps.prepare.schemas import EXAMPLES, REJECTED
+from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
 
 if TYPE_CHECKING:
@@ -78,37 +81,37 @@ class Job:
     def _written(
         self, raw: Place, version: int, columns: Columns, targets: tuple[Place, Place]
     ) -> Prepared:
-        """Read the raw rows, and write the rejected rows, the examples and the manifest."""
+        """Judge the raw rows once, and write the rejected rows, the examples and the manifest."""
         curated, rejected = targets
         reading = self.catalog.reading(raw.standing, raw.access)
         before = raw_files.hashed(self.store.spark, raw, self.store.files(raw, version))
-        rows = judge.judged(self._read(raw, version, columns))
-        found = self._survey(raw, version, rows)
-        if len(found.companies) < FEWEST_COMPANIES:
-            raise self._too_few(found, self._append_rejected(rows, rejected, found, version))
-        planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
-        _log_counts(planned)
-        filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
-        listed = members.listed(filings, self.arguments.manifest_uri)
+        with self.store.staged(Rows(raw, version, columns.names), _kernel(), curated) as staged:
+            files = raw_files.unchanged(self.store.spark, raw, before)
+            found = self._survey(raw, version, _decided(staged))
+            if len(found.companies) < FEWEST_COMPANIES:
+                raise self._too_few(found, self._append_rejected(staged, rejected, found, version))
+            planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
+            _log_counts(planned)
+            filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
+            listed = members.listed(filings, self.arguments.manifest_uri)
 
-        examples = self._examples(rows, planned)
-        # Else the rejected rows would be committed alone
-        self.store.check_rows(examples, curated, EXAMPLES)
-        rejected_version = self._append_rejected(rows, rejected, found, version)
-
-        commit = self.store.append(examples, curated, planned.curated)
+            # Else the rejected rows would be committed alone
+            self.store.check_rows(self._examples(staged, planned), curated, EXAMPLES)
+            rejected_version = self._append_rejected(staged, rejected, found, version)
+            commit = self.store.append(self._examples(staged, planned), curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
+        reading = reading.model_copy(update={"credential": granted.vended(raw.access)})
         rejects = RejectedVersion(table=str(rejected.name), version=rejected_version)
-        origin = Origin(
-            raw_files.unchanged(self.store.spark, raw, before),
-            reading.model_copy(update={"credential": granted.vended(raw.access)}),
-            self.build,
-            self.store.spark.version,
-        )
-        tables = Tables(raw.standing, table, rejects)
         return self._published(
-            listed, manifest(planned, commit, tables, origin, membership=listed.entry)
+            listed,
+            manifest(
+                planned,
+                commit,
+                Tables(raw.standing, table, rejects),
+                Origin(files, reading, self.build, self.store.spark.version),
+                membership=listed.entry,
+            ),
         )
 
     def _published(self, listed: members.Listed, record: Prepared) -> Prepared:
@@ -122,7 +125,7 @@ class Job:
 
     @contextmanager
     def _explained(self, raw: Place, version: int) -> Iterator[None]:
-        """Check the raw files after an error: every Spark action reads them again."""
+        """Check the raw files after an error: it may be that one was deleted while it was read."""
         try:
             yield
         except GovernanceError as error:
@@ -149,35 +152,30 @@ class Job:
                     return int(recorded["raw_version"])
         return self.arguments.raw_version
 
-    def _read(self, raw: Place, version: int, columns: Columns) -> "DataFrame":
-        """Return the raw rows with the column names that the kernel expects."""
-        from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
-
-        rows = self.store.read(raw, version, columns.names)
-        return rows.select(*(F.col(name).alias(name.lower()) for name in columns.names))
-
     def _survey(self, raw: Place, version: int, rows: "DataFrame") -> Survey:
-        """Count everything once, before anything is written."""
-        with translated(f"read and judge the filings of {raw.name}"):
+        """Count everything, before anything is committed."""
+        with translated(f"decide about the filings of {raw.name}"):
             found = survey(rows)
         check(found, rows=self.store.rows(raw, version))
         if 2 * sum(found.reasons.values()) > found.examples:
             log.warning("rejected %s", found.explained())
         return found
 
-    def _examples(self, rows: "DataFrame", planned: Plan) -> "DataFrame":
-        return judge.curated(
-            rows,
-            execution_id=self.arguments.execution_id,
-            bound=planned.bound,
-            seed=self.arguments.seed,
-        )
+    def _examples(self, staged: Staged, planned: Plan) -> "DataFrame":
+        """Return the rows of the curated table: what was staged, with execution and split."""
+        from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    def _append_rejected(
-        self, rows: "DataFrame", rejected: Place, found: Survey, version: int
-    ) -> int:
+        wanted = decision.kept(_decided(staged), bound=planned.bound, seed=self.arguments.seed)
+        made = [name for name in EXAMPLES.names if name not in GIVEN]
+        taken = staged.taken(EXAMPLE, wanted, made, rows=planned.curated.rows)
+        identified = taken.withColumn(PARTITION, F.lit(self.arguments.execution_id))
+        return identified.select(*EXAMPLES.names)
+
+    def _append_rejected(self, staged: Staged, rejected: Place, found: Survey, version: int) -> int:
         content = rejected_content(found, self.arguments, raw_version=version)
-        dropped = judge.rejected(rows, execution_id=self.arguments.execution_id)
+        dropped = decision.rejected(
+            _decided(staged), execution_id=self.arguments.execution_id, count=content.rows
+        )
         commit = self.store.append(dropped, rejected, content)
         places.registered(self.catalog, rejected, content.schema)
         return commit.version
@@ -204,6 +202,15 @@ class Job:
             f"{self.arguments.execution_id})"
         )
         return f"see the rejected rows in {where}; "
+
+
+def _kernel() -> Kernel:
+    return Kernel(judge.kernel, judge.SCHEMA, (FILING, EXAMPLE))
+
+
+def _decided(staged: Staged) -> "DataFrame":
+    """Return a new frame: the keys inside its tasks are as old as the frame."""
+    return decision.decided(*(staged.read(kind, names) for kind, names in KEYS.items()))
 
 
 def _log_counts(planned: Plan) -> None:

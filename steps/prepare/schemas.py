@@ -12,6 +12,8 @@ from functools import cached_property
 import pyarrow as pa
 
 PARTITION = "execution_id"
+# Of both tables: about 40 MB of examples, which one task holds in memory.
+ROWS_PER_FILE = 20_000
 
 _ARROW = {"string": pa.string(), "int": pa.int32()}
 _DELTA = {"string": "string", "int": "integer"}
@@ -59,6 +61,11 @@ class TableSchema:
     def sha256(self) -> str:
         """The digest that identifies these columns in the manifest."""
         return hashlib.sha256(self.ddl.encode()).hexdigest()
+
+
+def files_for(rows: int) -> int:
+    """Return the number of data files, and so of Spark tasks, for this many rows."""
+    return max(1, -(-rows // ROWS_PER_FILE))
 
 
 EXAMPLES = TableSchema(

@@ -16,8 +16,8 @@ _COULD_NOT = 2
 
 def main(argv: Sequence[str]) -> int:
     """Compare, repair on request, print the lines and return the exit code."""
-    configure("reconcile")
     try:
+        configure("reconcile")
         return _reconcile(parse(argv))
     except GovernanceError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")

@@ -7,14 +7,13 @@ No setting comes from a message. One error names all faults.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from steps.governance import argument_types as types
 from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
-from steps.governance.names import checked_alias
 from steps.governance.openlineage.target import NONE, TARGET, Target
 from steps.governance.unity_catalog.budgets import DELIVERING_SECONDS
 from steps.register.limits import Limits
@@ -41,12 +40,16 @@ class Arguments:
     visibility_seconds: int = 60
     openlineage: Target | None = None
     give_up_after_seconds: int = DELIVERING_SECONDS
+    exit_after_seconds: int = 120
+    heartbeat_uri: str | None = None
+    metrics: str = "none"
+    health_address: str | None = None
 
 
-def _words(word: Callable[[str], str], expected: str) -> types.ArgumentType:
-    """Words with a comma between them; each is read by `word`, which raises if it is wrong."""
+def _or_none(kind: types.ArgumentType) -> types.ArgumentType:
+    """The same kind, or the word `none`, which is read as None."""
     return types.ArgumentType(
-        lambda text: tuple(word(each) for each in text.split(",")), f"{expected}, commas between"
+        lambda text: None if text == NONE else kind.parse(text), f"{kind.expected}, or {NONE}"
     )
 
 
@@ -58,7 +61,7 @@ _LIMITS = {
         "the highest MaxEvalLoss that an execution may have, nats per target token",
     ),
     "instance_types": Argument(
-        _words(
+        types.words(
             types.matching(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "an instance type").parse,
             "SageMaker instance types",
         ),
@@ -68,7 +71,7 @@ _LIMITS = {
         types.whole(60, 432_000), "the longest run time that a training job may be given"
     ),
     "aliases": Argument(
-        _words(checked_alias, "model aliases"),
+        types.ALIASES,
         "the aliases that an execution may set; an approval moves all others",
     ),
 }
@@ -106,6 +109,25 @@ _ARGUMENTS = {
         types.whole(1, 1_000_000),
         "seconds from a message's first receive after which a registration that must wait fails",
         default=str(DELIVERING_SECONDS),
+    ),
+    "exit_after_seconds": Argument(
+        types.whole(1, 86_400),
+        "seconds without credentials, queue or rights after which the worker ends with exit code "
+        "75, so that its supervisor starts it again",
+        default="120",
+    ),
+    "heartbeat_uri": Argument(
+        _or_none(types.S3_URI), "the object that the worker overwrites while it works", default=NONE
+    ),
+    "metrics": Argument(
+        types.matching("none|emf", "none or emf"),
+        "emf: the heartbeat as lines in CloudWatch's embedded metric format on stdout",
+        default=NONE,
+    ),
+    "health_address": Argument(
+        _or_none(types.matching(r"[A-Za-z0-9.\-]+:[0-9]{1,5}", "HOST:PORT")),
+        "where GET /health answers 200 or 503, as 127.0.0.1:8080",
+        default=NONE,
     ),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
 }

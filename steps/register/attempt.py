@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from steps.governance import full_disk
 from steps.governance.documents.record import RegisterFacts
 from steps.register import run_events
 from steps.register.arguments import Arguments
@@ -65,7 +66,8 @@ class Attempt:
             self.services.waiting.clear(self.callback.execution_arn)
             try:
                 if self.callback.state is State.OPEN:
-                    self._register(guard, watch)
+                    with full_disk.explained(do="give the register worker a larger disk"):
+                        self._register(guard, watch)
                     return True
             except Stopping:
                 log.info("%s is being stopped", self.callback.execution_id)

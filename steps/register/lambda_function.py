@@ -15,12 +15,15 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from steps.governance.alerts import Alert, alert
 from steps.governance.errors import GovernanceError
-from steps.governance.logs import configure
+from steps.governance.logs import configure, worker_name
 from steps.register.arguments import from_environment
 from steps.register.delivery.failures import reason, unforeseen
 from steps.register.delivery.fate import Fate
 from steps.register.delivery.queue import Delivery, Queue
+from steps.register.life.heartbeat import beating, heartbeat_of
+from steps.register.life.vital_signs import VitalSigns
 from steps.register.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ _PAUSE_SECONDS = 60  # after the first receive; doubled with each, so that ten l
 _MAX_PAUSE_SECONDS = 3 * 60 * 60
 
 _worker: Worker | None = None
+_signs = VitalSigns()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:
@@ -38,18 +42,22 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
         worker = _connected()
     except Exception as error:  # noqa: BLE001 - any of them would burn a receive without an ALERT
         return _not_connected(event["Records"], error)
-    return _failures(
-        record
-        for record in event["Records"]
-        if worker.handle(Delivery.from_lambda(record)) is not Fate.DELETE
-    )
+    return _failures(record for record in event["Records"] if not _done(worker, record))
+
+
+def _done(worker: Worker, record: dict[str, Any]) -> bool:
+    """Handle one record, with a heartbeat meanwhile: between messages no function runs."""
+    delivery = Delivery.from_lambda(record)
+    heartbeat = heartbeat_of(from_environment(os.environ))
+    with _signs.working(delivery.body), beating(_signs, heartbeat):
+        return worker.handle(delivery) is Fate.DELETE
 
 
 def _connected() -> Worker:
     """Return the worker of this Lambda instance. Connecting reads a secret and gets a token."""
     global _worker
     if _worker is None:
-        configure("register")
+        configure("register", job=worker_name())
         arguments = from_environment(os.environ)
         _worker = Worker(arguments, threading.Event(), connecting_seconds=_CONNECTING_SECONDS)
     return _worker
@@ -59,11 +67,12 @@ def _not_connected(
     records: list[dict[str, Any]], error: Exception
 ) -> dict[str, list[dict[str, str]]]:
     deliveries = [Delivery.from_lambda(record) for record in records]
-    log.error(
-        "ALERT the register worker cannot connect, at receive %s of its message: %s",
+    alert(
+        Alert.WORKER_CANNOT_CONNECT,
+        "the register worker cannot connect, at receive %s of its message: %s",
         ", ".join(str(delivery.attempt) for delivery in deliveries),
         reason(error),
-        exc_info=unforeseen(error),
+        trace=unforeseen(error),
     )
     try:
         arguments = from_environment(os.environ)

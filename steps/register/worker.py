@@ -23,20 +23,24 @@ record and alias, unless it is tagged as withdrawn: `ends.ending` and `ends.undo
 "Given up" is decided by the time since the message's first receive (`delivery.patience`), six hours
 unless `--give-up-after-seconds` states another. "Last time" is a bound far above the receives that
 fit into it. What could not be verified, and what another worker holds the lease of, is not answered
-even then. A log line that begins with ALERT needs a person.
+even then. A log line that begins with ALERT needs a person. A message that is left to the
+dead-letter queue logs one at receive 1, 2, 4, 8, … and at the last (`delivery.fate`).
 """
 
 import logging
 import threading
 import time
 
+from steps.governance import logs
+from steps.governance.alerts import Alert, alert
+from steps.governance.names import execution_id
 from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS
 from steps.register.arguments import Arguments
 from steps.register.attempt import Attempt, evidence_folder
 from steps.register.completion.completing import Completion
 from steps.register.completion.handling import handle
 from steps.register.delivery.failures import impossible, reason, unforeseen
-from steps.register.delivery.fate import Fate, Outcome, refused, unanswered
+from steps.register.delivery.fate import Fate, Outcome, contradicted, refused, unanswered
 from steps.register.delivery.lease import LeaseHeld
 from steps.register.delivery.lease_guard import Interrupted
 from steps.register.delivery.message import Message, MessageRefused, parse
@@ -72,6 +76,7 @@ class Worker:
         self.patience = Patience(arguments.give_up_after_seconds)
         self.queue = self.services.queue
 
+    @logs.message()
     def handle(self, delivery: Delivery) -> Fate:
         """Do what the message asks for, if SageMaker confirms it, and settle the message."""
         started = time.monotonic()
@@ -80,23 +85,21 @@ class Worker:
             self.queue.delete(delivery)
         elif outcome.fate is Fate.GIVE_BACK:
             self.queue.give_back(delivery, after_seconds=outcome.after_seconds)
-        log.info(
-            "message %s after %.1f s (attempt %d)",
-            outcome.fate.value,
-            time.monotonic() - started,
-            delivery.attempt,
-        )
+        seconds = time.monotonic() - started
+        text = "message %s after %.1f s (attempt %d)"
+        log.info(text, outcome.fate.value, seconds, delivery.attempt)
         return outcome.fate
 
     def _outcome(self, delivery: Delivery) -> Outcome:
         try:
             message = parse(delivery.body)
         except MessageRefused as error:
-            return refused(error)
+            return refused(error, delivery, self.queue.max_attempts)
+        logs.set_execution(execution_id(message.execution_arn))
         try:
             callback = self.services.truth.verify(message)
         except MessageRefused as error:
-            return refused(error)
+            return refused(error, delivery, self.queue.max_attempts)
         except Exception as error:  # noqa: BLE001 - `_not_verified` logs it; the worker continues
             return self._not_verified(message, delivery, error)
         if callback.closed:
@@ -187,8 +190,10 @@ class Worker:
         if end is End.LATER:
             return unanswered(name, error) if last else self._give_back(attempt, error)
         final = impossible(error) and end is End.AGREED
-        alert = "" if final else "ALERT "
-        log.error("%s%s cannot be registered: %s", alert, name, reason(error))
+        if final:
+            log.error("%s cannot be registered: %s", name, reason(error))
+        else:
+            alert(Alert.REGISTRATION_GIVEN_UP, "%s cannot be registered: %s", name, reason(error))
         given_up = end is End.AGREED and not last
         return Outcome(Fate.DELETE if final or given_up else Fate.LEAVE)
 
@@ -211,16 +216,7 @@ class Worker:
             _warn(callback.execution_id, "was answered; what it left is not known yet", error)
             return self._keep(delivery, _backoff(delivery))
         if not agreed:
-            log.error(
-                "ALERT %s was answered with %s, but %s",
-                callback.execution_arn,
-                *(
-                    ("Failure", "record and alias are stored")
-                    if callback.state is State.FAILED
-                    else ("Success", "no record exists")
-                ),
-            )
-            return Outcome(Fate.LEAVE)
+            return contradicted(callback, delivery, self.queue.max_attempts)
         log.info("%s was answered before", callback.execution_id)
         return Outcome(Fate.DELETE)
 

@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 from steps.governance.errors import GovernanceError, UsageError
+from steps.governance.logs import configure
 from steps.trace.arguments import Arguments, parse
 
 
 def main(argv: list[str]) -> int:
     """Answer, and return the exit code: 1 if some evidence could not be read."""
     try:
+        configure("trace")
         return _answered(parse(argv))
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")

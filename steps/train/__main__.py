@@ -15,21 +15,23 @@ SIGTERM.
 """
 
 import json
+import logging
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
-from steps.governance import logs
+from steps.governance import full_disk, logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
-from steps.train import full_disk, job, services
+from steps.train import job, services
 from steps.train.distributed import launch, worker_endings
 from steps.train.distributed.processes import PeerFailed
 from steps.train.distributed.worker_endings import Ending
-from steps.train.paths import Paths
+from steps.train.paths import LARGER_VOLUME, Paths
 from steps.train.stopping import EXIT_CODE, Stopped, StopSignal
+
+log = logging.getLogger("steps.train")
 
 _REASON_CHARACTERS = 900  # DescribeTrainingJob shows 1,024 characters, SageMaker's prefix included
 _GAP = " … "
@@ -41,14 +43,15 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"{__doc__}\nHyperparameters (input/config/hyperparameters.json):\n")
         sys.stdout.write(hyperparameters.describe() + "\n")
         return 0 if argv in (["--help"], ["-h"]) else 2
-    logs.configure("train")
     paths, stop = Paths.from_environment(), StopSignal.listen()
     try:
+        logs.configure("train", job=os.environ.get("TRAINING_JOB_NAME", ""))
         arguments = hyperparameters.parse(_hyperparameters(paths))
+        logs.set_execution(arguments.execution_id)
         ending = launch.run_workers(paths)
         if ending is not None:
             return _relay(paths, ending)
-        with full_disk.explained():
+        with full_disk.explained(do=LARGER_VOLUME):
             job.train(
                 arguments,
                 paths,
@@ -59,12 +62,12 @@ def main(argv: list[str]) -> int:
     except Stopped:
         return _stopped()
     except PeerFailed as error:  # the process that failed reports the reason
-        sys.stderr.write(f"{error.what}\n")
+        log.error("%s", error.what)  # noqa: TRY400 - our own message is enough
         return error.exit_code
     except GovernanceError as error:
         return _fail(paths, str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - SageMaker shows only the failure file
-        traceback.print_exc()
+    except Exception as error:  # SageMaker shows only the failure file
+        log.critical("not foreseen", exc_info=True)
         return _fail(paths, f"{type(error).__name__}: {error}", 1)
     worker_endings.report(0)
     return 0
@@ -102,9 +105,9 @@ def _relay(paths: Paths, ending: Ending) -> int:
 
 def _stopped() -> int:
     if not worker_endings.report(EXIT_CODE):
-        sys.stderr.write(
+        log.warning(
             "stopped by SIGTERM; the training state is in the checkpoints, "
-            "the model folder is empty\n"
+            "the model folder is empty"
         )
     return EXIT_CODE
 
@@ -124,12 +127,13 @@ def _fail(paths: Paths, reason: str, exit_code: int) -> int:
     """Report the reason: a worker to its launcher, any other process to SageMaker."""
     if worker_endings.report(exit_code, reason):
         return exit_code
-    sys.stderr.write(reason + "\n")
+    reason = reason.encode("utf-8", "backslashreplace").decode()  # a text may hold half a character
+    log.error("%s", reason)
     try:
         paths.failure.parent.mkdir(parents=True, exist_ok=True)
-        Path(paths.failure).write_text(shown(reason), encoding="utf-8", errors="backslashreplace")
+        Path(paths.failure).write_text(shown(reason), encoding="utf-8")
     except OSError as error:  # on a full disk only the log can have the reason
-        sys.stderr.write(f"{paths.failure} could not be written: {error}\n")
+        log.error("%s could not be written: %s", paths.failure, error)  # noqa: TRY400
     return exit_code
 
 

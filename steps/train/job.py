@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steps.governance import logs
 from steps.train.arguments import Arguments
 from steps.train.distributed import processes
 from steps.train.distributed.processes import AgreedStop, Processes
@@ -155,6 +156,7 @@ def _fine_tuned(job: _Job, inputs: _Inputs, corpus: Corpus, metrics: Tracker) ->
     from steps.train.fine_tuning.fine_tune import fine_tune
     from steps.train.fine_tuning.task import Clock, Task
 
+    logs.adopt_libraries()
     arguments, paths = job.arguments, job.paths
     job.me.from_leader(lambda: merged_model.require_possible(arguments, paths))
     task = Task(arguments, paths.base_model, corpus, paths.checkpoints, inputs.digests, metrics)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# What a person does about a full disk of a training job
+LARGER_VOLUME = "raise train.volume_gib in the configuration"
+
 
 @dataclass(frozen=True)
 class Paths:

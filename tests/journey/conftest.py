@@ -17,6 +17,9 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.catalog import ExternalLineageObject, LineageDirection
 
+from pipeline.local.host.state import State
+from tests.support import storage_role
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Enough to train on, and short enough for frequent runs. Three steps take the loss from 7.6 to 7.2.
 FAST = {"MaxSteps": "3", "MaxEvalLoss": "7.5"}
@@ -82,6 +85,18 @@ class Environment:
         """The key of the account's root, for the preparation of tests only."""
         key = json.loads((self.state / "aws" / "root.json").read_text())
         return {name.upper(): value for name, value in key.items()}
+
+    @cached_property
+    def storage_role(self) -> dict[str, str]:
+        """The keys of Unity Catalog's storage role: the governed bucket lets no other one in."""
+        lent = storage_role.keys(self._of_root)
+        return {name.upper(): value for name, value in lent.items()}
+
+    def _of_root(self, service: str, /, **keys: str) -> Any:
+        """A client of root, or of the keys that are given."""
+        return self.client(
+            service, {name.upper(): value for name, value in keys.items()} or self.root
+        )
 
     def role(self, name: str) -> dict[str, str]:
         """The keys of one of the stack's roles, of one session."""
@@ -265,7 +280,7 @@ def environment(
 
 @dataclass
 class Worker:
-    """The environment's register worker, as tests end and start it."""
+    """The environment's register worker, as tests end and start it without its supervisor."""
 
     process: psutil.Process
     argv: list[str]
@@ -274,10 +289,10 @@ class Worker:
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.process.kill()
-        self.process.wait(10)
+        wait_for(lambda: _has_ended(self.process), seconds=10)
 
     def start(self) -> None:
-        """Start it again, as `up` did."""
+        """Start it again, as its supervisor does."""
         started = subprocess.Popen(
             self.argv, env=self.variables, cwd=REPOSITORY, stderr=subprocess.DEVNULL
         )
@@ -285,13 +300,37 @@ class Worker:
         self.process = psutil.Process(started.pid)
 
 
-@pytest.fixture(scope="session")
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether a process has ended; its parent may not have taken notice yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def supervisor_of(state: Path) -> psutil.Process:
+    """The supervisor of the environment's register worker."""
+    (record,) = [each for each in State(state).load().processes if each.name == "register"]
+    return psutil.Process(record.pid)
+
+
+def supervised_worker(state: Path) -> psutil.Process:
+    """The supervisor's worker; wait for it, since the supervisor may pause."""
+    found: list[psutil.Process] = wait_for(
+        lambda: [child for child in supervisor_of(state).children() if not _has_ended(child)],
+        seconds=90,
+    )
+    return found[0]
+
+
+@pytest.fixture(scope="module")
 def worker(environment: Environment) -> Iterator[Worker]:
-    """The register worker; one of the tests' own ends with the session."""
-    host = environment.scientist["DATABRICKS_HOST"]
-    processes = psutil.process_iter(["cmdline"])
-    found = next(p for p in processes if {"steps.register", host} <= set(p.info["cmdline"] or []))
+    """The register worker. Its supervisor is halted until the module's tests have ended."""
+    found = supervised_worker(environment.state)
+    supervisor = supervisor_of(environment.state)
+    supervisor.suspend()
     worker = Worker(found, found.cmdline(), found.environ())
     yield worker
     if worker.process != found:
         worker.kill()
+    supervisor.resume()

@@ -67,9 +67,11 @@ def test_boto3_finds_steps_metrics_and_logs(
         startFromHead=True,
     )["events"]
     assert any(
-        event["message"].startswith("[eval]") and " eval_loss=" in event["message"]
-        for event in events
+        ": [eval]" in event["message"] and " eval_loss=" in event["message"] for event in events
     )
+    execution = result["outcome"]["arn"].rsplit("/", 1)[-1]
+    lines = [event["message"] for event in events if " steps." in event["message"]]
+    assert all(f" train {execution} {job_name} steps." in line for line in lines)
 
 
 def test_mlflow_has_the_curve_of_the_training_job(

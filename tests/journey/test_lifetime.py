@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from pipeline.local.host.state import State
 from tests.journey.conftest import REPOSITORY, local, plain, wait_for
+from tests.support import storage_role
 
 pytestmark = pytest.mark.environment
 
@@ -113,11 +115,18 @@ def test_up_after_down_keeps_the_loaded_filings(tmp_path: Path) -> None:
 
 
 def versions(state: Path) -> int:
-    """How many commits the raw table has; root may look."""
-    key = json.loads((state / "aws" / "root.json").read_text())
+    """How many commits the raw table has; only Unity Catalog's storage role may look."""
+    root = json.loads((state / "aws" / "root.json").read_text())
     endpoint = f"http://127.0.0.1:{State(state).load().ports['aws']}"
-    client = boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint, **key)
-    with contextlib.closing(client) as s3:
+    with contextlib.ExitStack() as opened:
+
+        def client(service: str, /, **keys: str) -> Any:
+            made = boto3.client(
+                service, region_name="us-east-1", endpoint_url=endpoint, **(keys or root)
+            )
+            return opened.enter_context(contextlib.closing(made))
+
+        s3 = client("s3", **storage_role.keys(client))
         listed = s3.list_objects_v2(
             Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/"
         )

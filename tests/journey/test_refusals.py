@@ -27,7 +27,7 @@ def versions(environment: Environment) -> list[int]:
 
 def commits(environment: Environment) -> list[str]:
     """Everything in the curated area, by key."""
-    s3 = environment.client("s3", environment.root)
+    s3 = environment.client("s3", environment.storage_role)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=GOVERNED, Prefix="curated/")
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
@@ -187,7 +187,7 @@ def test_a_file_altered_in_place_stops_train_before_its_first_step(
     manifest = prepared(environment, execution)
     path = manifest["files"][0]["path"]
     key = manifest["target"]["location"].removeprefix(f"s3://{GOVERNED}/") + f"/{path}"
-    s3 = environment.client("s3", environment.root)
+    s3 = environment.client("s3", environment.storage_role)
     content = bytearray(s3.get_object(Bucket=GOVERNED, Key=key)["Body"].read())
     content[len(content) // 2] ^= 1
     s3.put_object(Bucket=GOVERNED, Key=key, Body=io.BytesIO(bytes(content)))

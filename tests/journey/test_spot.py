@@ -3,6 +3,7 @@ that never did.
 """
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -72,8 +73,8 @@ def test_an_interrupted_job_resumes_to_the_bytes_of_one_that_was_not(
     resumed = described(environment, NAME)
     assert resumed["TrainingJobStatus"] == "Completed", resumed.get("FailureReason")
     assert "Interrupted" in [item["Status"] for item in resumed["SecondaryStatusTransitions"]]
-    steps = [line for line in log.read_text().splitlines() if line.startswith("[train] step=")]
-    assert len(steps) == len({line.split()[1] for line in steps}) == 30, "no step was made twice"
+    steps = re.findall(r": \[train\] step=(\d+) ", log.read_text())
+    assert len(steps) == len(set(steps)) == 30, "no step was made twice"
     assert adapter(environment, resumed) == adapter(environment, whole)
     assert _losses(resumed) == _losses(whole)
     found = {item["MetricName"] for item in resumed["FinalMetricDataList"]}

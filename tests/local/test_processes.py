@@ -59,6 +59,21 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_killed_server_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    process = run(tmp_path, PARENT, until="up")
+    handle = process.handle()
+    assert handle is not None
+    (child,) = handle.children()
+    with subprocess.Popen([sys.executable, "-c", SLEEPS], start_new_session=True) as other:
+        handle.kill()
+        handle.wait(10)
+        assert child.is_running(), "nothing would be left to end"
+        stop([process, Process("server", other.pid, psutil.Process(other.pid).create_time() + 9)])
+        child.wait(10)
+        assert other.poll() is None, "somebody else's process was ended"
+        other.kill()
+
+
 def test_a_process_that_ignores_sigterm_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

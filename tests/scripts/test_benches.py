@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts import journey_bench, peak_memory, small_files
+from scripts import journey_bench, peak_memory, small_files, worker_bench
 from scripts.peak_memory import ProcessUse
+from scripts.prepare_bench import __main__ as prepare_bench
+from scripts.prepare_bench.corpus import Shape, filings
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,6 +30,31 @@ def test_small_files_compares_the_least_times() -> None:
     lines = small_files.summary(620, [2.0, 3.0], [9.0, 5.0]).splitlines()
     assert [line.split()[-4:-3] for line in lines[:2]] == [["2.00"], ["5.00"]]
     assert lines[2].split() == ["ratio", "2.50"]
+
+
+def test_prepare_compares_two_checkouts_by_their_best_runs() -> None:
+    def ran(seconds: float, examined: int, digest: int) -> dict[str, Any]:
+        numbers = {"wall_seconds": 1.0, "floor_mib": 100, "peak_mib": 200, "examples": 5}
+        counted = {"cpu_seconds": seconds, "examined": examined, "written": 42 * examined}
+        return numbers | counted | {"rejected": {}, "digests": [digest]}
+
+    runs = {"against": [ran(20.0, 30, 1)], "this": [ran(9.0, 10, 1), ran(5.0, 10, 1)]}
+    lines = prepare_bench.table(10, 1_000_000, runs).splitlines()
+    assert lines[2].split() == ["CPU", "seconds", "20.00", "5.00", "0.25"]
+    assert lines[7].split()[-3:] == ["3.00", "1.00", "0.33"]
+    assert lines[-1] == "same rows in both tables"
+    runs["this"] = [ran(5.0, 10, 2)]
+    assert prepare_bench.table(10, 1_000_000, runs).endswith("THE ROWS OF THE TABLES DIFFER")
+
+
+def test_prepares_filings_are_as_long_as_real_ones_and_repeat_the_year_before() -> None:
+    first, second, *_ = (str(row["item_1a"]) for row in filings(4, seed=1))
+    assert 80_000 < len(first) < 100_000
+    assert first == str(next(filings(4, seed=1))["item_1a"])
+    lines = set(first.splitlines())
+    again = [line for line in second.splitlines() if line in lines]
+    assert 0.6 < len(again) / len(second.splitlines()) < 0.95
+    assert len(str(next(filings(1, seed=1, shape=Shape(4, 300)))["item_1a"])) < 3_000
 
 
 @pytest.mark.parametrize(
@@ -61,3 +89,19 @@ def test_peak_memory_lists_a_child_and_returns_the_commands_exit_code() -> None:
     first, second = (line for line in done.stdout.splitlines()[1:])
     assert child[:20] in first
     assert parent[:20] in second
+
+
+def test_the_workers_memory_is_compared_after_its_first_registrations() -> None:
+    warm = [100.0 + 10 * number for number in range(10)]
+    measured = worker_bench.Measured([*warm, *[200.0] * 80, *[216.0] * 10], 60.0, 0.3, 30.0)
+    assert measured.document() == {
+        "registrations": 100,
+        "per_minute": 100.0,
+        "rss_mib": [190, *[200] * 8, 216],
+        "growth_mib": 16.0,
+        "idle_share_of_a_core": 0.01,
+    }
+    assert measured.holds
+    measured.rss[-6:] = [217.0] * 6
+    assert not measured.holds, "memory grew"
+    assert not worker_bench.Measured([1.0] * 100, 60.0, 0.31, 30.0).holds, "idling is not cheap"

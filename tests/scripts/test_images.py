@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "images"
 DOCKER = '#!/bin/sh\necho "$@" >> "$DOCKER_LOG"\n'
-BASES = ("registry", "prepare@sha256:1", "train@sha256:2", "register@sha256:3", "audit@sha256:4")
+BASES = ("registry", "prepare@sha256:1", "train@sha256:2", "register@sha256:3", "evidence@sha256:4")
 
 
 @dataclass

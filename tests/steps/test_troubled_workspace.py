@@ -8,6 +8,7 @@ wait. The calls to fail are recorded from a run without faults.
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -184,9 +185,11 @@ class NoTables:
     def rows(self, place: Any, version: int) -> None:
         return None
 
-    def read(self, place: Any, version: int, columns: Any) -> Any:
-        place.access.storage_options()
-        return SimpleNamespace(select=lambda *_: None)
+    @contextmanager
+    def staged(self, rows: Any, kernel: Any, target: Any) -> Iterator[Any]:
+        rows.place.access.storage_options()
+        target.access.storage_options()
+        yield SimpleNamespace(read=lambda *_: None)
 
     def require_files(self, place: Any, version: int) -> None:
         """Every file exists: only the workspace fails here."""
@@ -208,8 +211,9 @@ PREPARE_GRANTS = (
 @pytest.fixture
 def without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the work of Spark, which calls no workspace, by its result `_FOUND`."""
-    for name in ("judged", "rejected", "curated"):
-        monkeypatch.setattr(prepare_job.judge, name, lambda *_, **__: None)
+    for name in ("decided", "rejected"):
+        monkeypatch.setattr(prepare_job.decision, name, lambda *_, **__: None)
+    monkeypatch.setattr(prepare_job.Job, "_examples", lambda *_: None)
     monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
 
 

@@ -2,8 +2,8 @@
 sail|spark]`.
 
 Prints one line of JSON, `{"ready": true, "endpoint": "http://127.0.0.1:P"}`, when it answers. The
-root key is in `DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state. Exit code
-2: the port is in use or the engine is not installed.
+root key is in `DIR/aws/root.json`. SIGTERM and SIGINT end every job and save the state. Exit codes:
+1: the state could not be saved; 2: the port is in use or the engine is not installed.
 """
 
 import argparse
@@ -38,10 +38,13 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
-        server.serve(server.Options(**vars(arguments)))
+        lost = server.serve(server.Options(**vars(arguments)))
     except server.CannotStart as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    if lost:
+        sys.stderr.write("\n".join(["the state was not saved:", *lost, ""]))
+        return 1
     return 0
 
 

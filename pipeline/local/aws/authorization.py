@@ -13,6 +13,8 @@ from pipeline.local.aws.account import Account
 from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.store import Document
 
+_ROOT_KEEPS = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
+
 
 def sagemaker_resource(account: Account, operation: str, request: Document) -> str:
     """Return the ARN that a SageMaker request acts on; `*` for lists of everything."""
@@ -91,6 +93,15 @@ def s3_write_context(
         if name in headers:
             context[f"s3:{name}"] = headers[name]
     return context
+
+
+def binds_root(action: str) -> bool:
+    """Whether an explicit Deny of the resource's policy refuses this action to the account's root.
+
+    S3 exempts root from three actions only, so that an owner cannot be locked out (S3 API
+    Reference, DeleteBucketPolicy). Queue policies are not applied to root here [unverified in AWS].
+    """
+    return action.startswith("s3:") and action not in _ROOT_KEEPS
 
 
 def principal_arn(arn: str, roles: Mapping[str, Any]) -> str:

@@ -100,6 +100,7 @@ def install(account: Account) -> Services:
     _register("emr-serverless", services.handle_emr, {"host_patterns": [r"^emr-serverless\."]})
     _extend_iam_resources(account)
     _check_roots_signature(os.environ["AWS_ACCESS_KEY_ID"])
+    _bind_root_to_bucket_policies()
     _complete_condition_keys(account.id)
     cloudformation.load_late(services.emr)
     return services
@@ -161,6 +162,27 @@ def _check_roots_signature(root_key_id: str) -> None:
     """
     iam_evaluator.is_root_access_key = lambda key_id: key_id == root_key_id
     iam_evaluator._is_root_key = lambda key_id: False  # ministack uses this only to skip the check
+
+
+def _bind_root_to_bucket_policies() -> None:
+    """Let a bucket policy's Deny refuse root. ministack lets root pass every policy."""
+    resolve, evaluate = iam_evaluator.resolve_principal, iam_evaluator.evaluate_resource_policy
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    everything = [iam_evaluator.parse_policy_document({"Statement": allow})]
+
+    def resolve_principal(*arguments: Any) -> Any:
+        found = resolve(*arguments)
+        if isinstance(found, iam_evaluator.PrincipalInfo) and found.policies is None:
+            found.policies = everything
+        return found
+
+    def evaluate_resource_policy(policy: Any, context: Any, *rest: Any, **more: Any) -> Any:
+        if context.principal_type == "Root" and not authorization.binds_root(context.action):
+            return iam_evaluator.EvalResult("Allow")
+        return evaluate(policy, context, *rest, **more)
+
+    iam_evaluator.resolve_principal = resolve_principal
+    iam_evaluator.evaluate_resource_policy = evaluate_resource_policy
 
 
 def _complete_condition_keys(account_id: str) -> None:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.local.aws.saving import Saves
+
 ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
 OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
@@ -55,8 +57,9 @@ class CannotStart(RuntimeError):
     """The port is in use or the engine is not installed; the message names it."""
 
 
-def serve(options: Options) -> None:
-    """Run until SIGTERM or SIGINT; then end every job, save everything, and return.
+def serve(options: Options) -> list[str]:
+    """Run until SIGTERM or SIGINT; then end every job, save everything, and return what could not
+    be saved.
 
     Raises:
         CannotStart: the port is taken, or the engine is not installed.
@@ -81,7 +84,7 @@ def serve(options: Options) -> None:
     )
     services = plugin.install(account)
     services.recover()
-    asyncio.run(_serve(options, services))
+    return asyncio.run(_serve(options, services))
 
 
 def root_key(folder: Path) -> dict[str, str]:
@@ -130,7 +133,7 @@ def _configure(options: Options, root: dict[str, str]) -> None:
     }
 
 
-async def _serve(options: Options, services: Any) -> None:
+async def _serve(options: Options, services: Any) -> list[str]:
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
 
@@ -147,13 +150,14 @@ async def _serve(options: Options, services: Any) -> None:
     config.loglevel = "WARNING"
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    gateway = Gateway()
+    gateway = Gateway(Saves(options.folder))
     announced = asyncio.create_task(_announce(options))
     saved = asyncio.create_task(gateway.checkpoint())
     await hypercorn_serve(gateway, config, shutdown_trigger=closed)
     announced.cancel()
     saved.cancel()
     services.account.store.close()
+    return gateway.last_save()
 
 
 class Gateway:
@@ -164,10 +168,10 @@ class Gateway:
     a save follows each changing request within about a second.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, saves: Saves) -> None:
         import ministack.app as app
 
-        self._app = app
+        self._app, self._saves = app, saves
         self._changed = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -185,13 +189,21 @@ class Gateway:
 
     async def checkpoint(self) -> None:
         """Save after changes until the server ends."""
-        from ministack.core.persistence import save_all
-
         while True:
             await self._changed.wait()
             await asyncio.sleep(CHECKPOINT_SECONDS)
             self._changed.clear()
-            save_all(self._app._build_persistence_save_dict())
+            self._saves.run(self._save)
+
+    def last_save(self) -> list[str]:
+        """Save at the end of the server; return what could not be stored."""
+        self._saves.run(self._save)
+        return self._saves.confirm()
+
+    def _save(self) -> None:
+        from ministack.core.persistence import save_all
+
+        save_all(self._app._build_persistence_save_dict())
 
 
 async def _announce(options: Options) -> None:

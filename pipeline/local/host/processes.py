@@ -4,6 +4,7 @@ start time.
 A pid alone does not identify a process, because the system reuses it.
 """
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from pipeline.errors import PipelineError
 _STOP_SECONDS = 30.0  # a server that has not ended by then is killed
 _POLL_SECONDS = 0.1
 _LOG_LINES_SHOWN = 12
+# The name of the server, in its environment and in that of all that it starts
+_SERVER = "PIPELINE_LOCAL_SERVER"
 _SESSION = requests.Session()
 _SESSION.trust_env = False  # a proxy of this shell cannot reach this machine's loopback
 
@@ -51,7 +54,7 @@ def start(
     with _opened(log) as output:
         child = subprocess.Popen(
             list(argv),
-            env=dict(environment),
+            env=dict(environment) | {_SERVER: name},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -93,9 +96,13 @@ def wait_until_ready(process: Process, url: str, *, log: Path, timeout_seconds: 
 
 
 def stop(processes: Sequence[Process]) -> None:
-    """End these processes and their children, in parallel: with SIGTERM, then with SIGKILL."""
+    """End these processes and their children, in parallel: with SIGTERM, then with SIGKILL.
+
+    What a server that was killed has left is found by its session, and killed.
+    """
     handles = [handle for process in processes if (handle := process.handle())]
     children = [child for handle in handles for child in _descendants(handle)]
+    children += [left for process in processes if not process.handle() for left in _left(process)]
     for handle in handles:
         with suppress(psutil.NoSuchProcess):
             handle.terminate()
@@ -111,6 +118,23 @@ def _descendants(handle: psutil.Process) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
         return list(handle.children(recursive=True))
     return []
+
+
+def _left(process: Process) -> list[psutil.Process]:
+    """Return what a server that has ended has left: processes of the session that it led.
+
+    Their environment has the server's name too, because its pid may have led another session since.
+    """
+    found = []
+    for candidate in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if (
+                os.getsid(candidate.pid) == process.pid
+                and candidate.create_time() > process.started_at - 1
+                and candidate.environ().get(_SERVER) == process.name
+            ):
+                found.append(candidate)
+    return found
 
 
 def _tail(log: Path) -> str:

@@ -61,8 +61,12 @@ class Servers:
         self._await(process, "/.well-known/databricks-config")
 
     def worker(self, command: Sequence[str], session: Mapping[str, str]) -> None:
-        """Start the register worker with its image's command and its role's session."""
-        self._start("register", command[1:], session, executable=command[0])
+        """Start the supervisor of the register worker: its image's command, its role's session."""
+        argv = [
+            *("-m", "pipeline.local.supervisor", "--state", str(self._state.folder)),
+            *("--endpoint", self.url("aws"), "--", *command),
+        ]
+        self._start("register", argv, session)
 
     def stop(self) -> None:
         """End all servers, the AWS stand-in last, so that a worker can finish the effect that it is

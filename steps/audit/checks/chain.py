@@ -1,5 +1,7 @@
 """Checks of the ledger: its chain, its signatures, its documents, and each record's own entry."""
 
+from collections import Counter
+
 from steps.audit.case import Case
 from steps.audit.context import Context
 from steps.audit.findings import Comparison, Differs, Note
@@ -59,7 +61,7 @@ def ledger_documents(context: Context) -> Comparison:
 
     def digest(document: str) -> str:
         try:
-            return canonical.sha256(context.services.store.read(context.uri(document)))
+            return canonical.sha256(context.document(document))
         except NotFound:
             return "missing"
 
@@ -68,8 +70,8 @@ def ledger_documents(context: Context) -> Comparison:
         (entry.document, entry.document_sha256, sha256)
         for entry, sha256 in zip(entries, found, strict=True)
     ]
-    names = [entry.document for entry in entries]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    names = Counter(entry.document for entry in entries)
+    repeated = sorted(name for name, count in names.items() if count > 1)
     pairs.append(("documents with two entries", [], repeated))
     return Comparison(context.uri(PREFIX), pairs, summary=f"{len(entries)} documents")
 

@@ -6,7 +6,7 @@ another's. What only version 2 records is a note for a record of version 1.
 
 from typing import Any
 
-from steps.audit.case import Case
+from steps.audit.case import ENVELOPE, Case
 from steps.audit.findings import Comparison, Differs, Note
 from steps.audit.ledger import payload
 from steps.governance.documents import canonical
@@ -17,7 +17,6 @@ from steps.governance.names import execution_id
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PROVENANCE = "https://slsa.dev/provenance/v1"
 _KNOWN = ("governed-finetune/registered/1", "governed-finetune/registered/2")
-_ENVELOPE = "register/record.dsse.json"
 UNRECORDED = "not recorded (version 1)"
 
 
@@ -48,11 +47,11 @@ def record_signature(case: Case) -> Comparison | Note:
     """The envelope is signed by the pinned key of records."""
     if case.first_version:
         return Note("unsigned: version 1 has no signature", case.uri)
-    content = case.read(_ENVELOPE)
-    envelope = Envelope.from_bytes(content, origin=case.document(_ENVELOPE))
+    content = case.envelope_content
+    envelope = Envelope.from_bytes(content, origin=case.document(ENVELOPE))
     signed = case.context.signing.signed(envelope)
     return Comparison(
-        case.document(_ENVELOPE),
+        case.document(ENVELOPE),
         [
             ("payload type", IN_TOTO, envelope.payload_type),
             ("canonical bytes", envelope.sha256, canonical.sha256(content)),
@@ -65,7 +64,7 @@ def record_statement(case: Case) -> Comparison | Note:
     """The signed statement is about exactly this record and this archive."""
     if case.first_version:
         return Note(UNRECORDED, case.uri)
-    uri = case.document(_ENVELOPE)
+    uri = case.document(ENVELOPE)
     statement = _statement(_envelope(case), uri)
     subjects = statement.get("subject")
     found = sorted(_digest(each, uri) for each in subjects) if isinstance(subjects, list) else []
@@ -203,8 +202,8 @@ def _schema(case: Case) -> str:
 
 
 def _envelope(case: Case) -> Envelope:
-    uri = case.document(_ENVELOPE)
-    return Envelope.from_bytes(case.read(_ENVELOPE), origin=uri)
+    uri = case.document(ENVELOPE)
+    return Envelope.from_bytes(case.envelope_content, origin=uri)
 
 
 def _statement(envelope: Envelope, uri: str) -> dict[str, Any]:

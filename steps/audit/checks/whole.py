@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from steps.audit.case import Case
 from steps.audit.context import Context
@@ -27,7 +28,7 @@ class Whole:
     context: Context
     cases: list[Case]
 
-    @property
+    @cached_property
     def records(self) -> dict[str, Record]:
         """The records by their keys; a record that cannot be read is reported by its own check."""
         found = {}
@@ -46,7 +47,7 @@ class Model:
     whole: Whole
     name: str
 
-    @property
+    @cached_property
     def records(self) -> dict[str, Record]:
         """The records of this model by their keys."""
         found = self.whole.records
@@ -145,7 +146,7 @@ def approval_documents(whole: Whole) -> Comparison | Note:
 def _approval_pairs(whole: Whole, key: str) -> Iterable[tuple[str, object, object]]:
     context = whole.context
     uri = context.uri(key)
-    content = context.services.store.read(uri)
+    content = context.document(key)
     envelope = Envelope.from_bytes(content, origin=uri)
     approval = Approval.from_bytes(payload(envelope, uri), origin=uri)
     record = whole.records.get(approval.record)

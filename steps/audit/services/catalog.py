@@ -42,6 +42,7 @@ class Registry:
         self._client = workspace.client
         self._catalog, self._lineage = Catalog(workspace), Lineage(workspace)
         self._kept: dict[object, Any] = {}
+        self._locks: dict[object, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def version(self, name: str, number: int) -> Version:
@@ -110,10 +111,13 @@ class Registry:
 
     def grants(self, table: str, principal: str) -> set[tuple[str, str]]:
         """Return a principal's effective privileges on a table, each with where it was granted."""
-        answer = self._get(
-            f"/api/2.1/unity-catalog/effective-permissions/table/{table}",
-            f"read the grants on {table}",
-            {"principal": principal},
+        answer = self._once(
+            ("grants", table, principal),
+            lambda: self._get(
+                f"/api/2.1/unity-catalog/effective-permissions/table/{table}",
+                f"read the grants on {table}",
+                {"principal": principal},
+            ),
         )
         return {
             (entry["privilege"], entry.get("inherited_from_name") or table)
@@ -164,12 +168,13 @@ class Registry:
         return cast(dict[str, Any], answer)
 
     def _once(self, key: object, read: Callable[[], _Answer]) -> _Answer:
+        """Return the kept answer; threads that ask for the same wait for the first one's."""
         with self._lock:
-            if key in self._kept:
-                return cast(_Answer, self._kept[key])
-        answer = read()
-        with self._lock:
-            return cast(_Answer, self._kept.setdefault(key, answer))
+            own = self._locks.setdefault(key, threading.Lock())
+        with own:
+            if key not in self._kept:
+                self._kept[key] = read()
+            return cast(_Answer, self._kept[key])
 
 
 def _version(answer: Mapping[str, Any]) -> Version:

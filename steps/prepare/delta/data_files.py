@@ -6,13 +6,14 @@ only.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from steps.prepare.schemas import PARTITION, TableSchema
+from steps.prepare.arrow_tasks import bounded
+from steps.prepare.schemas import PARTITION, ROWS_PER_FILE, TableSchema
 
 Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Batches]
@@ -22,6 +23,8 @@ _WRITTEN = pa.schema(
     [("path", pa.string()), ("size", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64())]
 )
 _BUFFER_BYTES = 1 << 20
+_ROWS_AT_ONCE = 2_000
+_FILE_BYTES = 128 << 20  # of Arrow data, in memory
 
 
 def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem":
@@ -35,29 +38,44 @@ def file_system(location: str, options: Mapping[str, str]) -> "pa.fs.FileSystem"
 def writing(
     location: str, options: Mapping[str, str], execution_id: str, schema: TableSchema
 ) -> Task:
-    """Return a task that writes its rows as one Parquet file; it reports path, size, sha256, rows.
+    """Return a task that writes its rows as Parquet files; it reports path, size, sha256, rows.
 
-    The file is named by its content: a repeated task overwrites its own file with the same bytes
-    and leaves no orphan.
+    A file is named by its content: a repeated task overwrites its own files with the same bytes and
+    leaves no orphan. More rows than one file should have make several, so that memory is bounded.
     """
 
-    def write(batches: Batches) -> Batches:
-        filled = [batch for batch in batches if batch.num_rows]
-        if not filled:
-            return
-        table = pa.Table.from_batches(filled)
-        content = parquet(table, schema)
-        sha256 = hashlib.sha256(content).hexdigest()
-        path = f"{PARTITION}={execution_id}/part-{sha256}.parquet"
+    def write(batches: Batches) -> Iterator[pa.RecordBatch]:
         files = file_system(location, options)
-        files.create_dir(f"{PARTITION}={execution_id}", recursive=True)
-        put(files, path, content)
-        yield pa.RecordBatch.from_pylist(
-            [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}],
-            schema=_WRITTEN,
-        )
+        waiting, rows, size = list[pa.RecordBatch](), 0, 0
+        for batch in bounded(batches, rows=_ROWS_AT_ONCE):
+            if waiting and (rows + batch.num_rows > ROWS_PER_FILE or size > _FILE_BYTES):
+                yield _written(files, f"{PARTITION}={execution_id}", waiting, schema)
+                waiting, rows, size = [], 0, 0
+            waiting.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+        if waiting:
+            yield _written(files, f"{PARTITION}={execution_id}", waiting, schema)
 
     return write
+
+
+def _written(
+    files: "pa.fs.FileSystem",
+    folder: str,
+    batches: Sequence[pa.RecordBatch],
+    schema: TableSchema,
+) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches)
+    content = parquet(table, schema)
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = f"{folder}/part-{sha256}.parquet"
+    files.create_dir(folder, recursive=True)
+    put(files, path, content)
+    return pa.RecordBatch.from_pylist(
+        [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}],
+        schema=_WRITTEN,
+    )
 
 
 def put(files: "pa.fs.FileSystem", path: str, content: bytes) -> None:

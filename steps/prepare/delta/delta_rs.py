@@ -7,6 +7,7 @@ for longer jobs use the connector.
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,9 @@ from steps.prepare.delta.readable import (
     require_files,
     require_own_files,
 )
-from steps.prepare.delta.store import ROWS_PER_FILE, Commit, Content, Place, Rule, user_metadata
+from steps.prepare.delta.staging import kept
+from steps.prepare.delta.staging.interface import Kernel
+from steps.prepare.delta.store import Commit, Content, Place, Rows, Rule, user_metadata
 from steps.prepare.delta.tables import existing, opened, paths, storage
 from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
@@ -103,28 +106,38 @@ class DeltaRsStore:
         return None if None in counted else sum(counted)
 
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
-        """See `DeltaStore`.
+        """See `DeltaStore`."""
+        count, task = self._reading(Rows(place, version, columns))
+        return self._map(count, task, _text_ddl(columns))
 
-        Files are grouped into tasks by bytes; one task scans the table if the files alone are not
-        the rows.
+    def staged(
+        self, rows: Rows, kernel: Kernel, target: Place
+    ) -> AbstractContextManager[kept.StagedFiles]:
+        """See `DeltaStore`: in files of the target's folder."""
+        doing = f"read and judge the filings of {rows.place.name}"
+        source = kept.Source(*self._reading(rows), doing)
+        return kept.files(self._spark, source, kernel, target)
+
+    def _reading(self, rows: Rows) -> tuple[int, data_files.Task]:
+        """Return a task that reads the rows of a number, and how many numbers there are.
+
+        Files are grouped by bytes; one task scans the table if the files alone are not the rows.
         """
+        place, version, columns = rows.place, rows.version, rows.columns
         table = opened(place, version)
         options = place.access.storage_options()
         if by_scan(place, table) or set(columns) & set(table.metadata().partition_columns):
-            return self._map(
-                1, raw_rows.scanning(place.location, options, version, columns), _text_ddl(columns)
-            )
+            return 1, raw_rows.scanning(place.location, options, version, columns)
         added = pa.table(table.get_add_actions(flatten=True))
         files = list(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
-        sizes = [size for _, size in files]
-        groups = raw_rows.grouped(sizes, tasks=_FEWEST_TASKS)
+        pieces, sizes = raw_rows.pieces(files), [size for _, size in files]
+        groups = raw_rows.grouped([piece.size for piece in pieces], tasks=_FEWEST_TASKS)
         if tiny_files.are_tiny(sizes):
             with storage(f"read the data files of table {place.name}"):
                 streams = tiny_files.gather(place.location, options, files, groups, columns)
             if streams is not None:
-                return self._map(len(groups), tiny_files.given(streams), _text_ddl(columns))
-        task = raw_rows.reading(place.location, options, files, groups, columns)
-        return self._map(len(groups), task, _text_ddl(columns))
+                return len(groups), tiny_files.given(streams)
+        return len(groups), raw_rows.reading(place.location, options, pieces, groups, columns)
 
     def files(self, place: Place, version: int) -> list[str]:
         """See `DeltaStore`."""
@@ -171,10 +184,8 @@ class DeltaRsStore:
         )
         task = data_files.writing(place.location, place.access.storage_options(), execution, schema)
         with translated(f"write the data files of table {place.name}"):
-            parts = frame.select(*schema.names).repartition(
-                max(1, -(-rows // ROWS_PER_FILE)), schema.names[0]
-            )
-            written = parts.mapInArrow(task, data_files.WRITTEN_DDL).collect()
+            rows_of = frame.select(*schema.names)
+            written = rows_of.mapInArrow(task, data_files.WRITTEN_DDL).collect()
         files = tuple(
             FileEntry(**row.asDict()) for row in sorted(written, key=lambda row: str(row["path"]))
         )

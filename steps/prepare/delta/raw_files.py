@@ -3,10 +3,10 @@
     before = hashed(spark, place, paths)         # before the first row is read
     files = unchanged(spark, place, before)      # after the last row was read: list[FileEntry]
 
-A job reads its raw rows several times, so the bytes must be the same from the first pass to the
-last. Spark's tasks hash the files, and look at them again at the end: a file whose size and time of
-change are the same was not written in between. S3 states that time in whole seconds, and clocks
-differ. So a file that was written shortly before the job is hashed twice.
+The bytes that were hashed must be those that were read. Spark's tasks hash the files, and look at
+them again after the reading: a file whose size and time of change are the same was not written in
+between. S3 states that time in whole seconds, and clocks differ. So a file that was written shortly
+before the job is hashed twice.
 """
 
 import hashlib

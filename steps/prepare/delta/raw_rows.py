@@ -9,7 +9,7 @@ Each function makes a task for `mapInArrow`; the vended keys travel inside it
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -26,7 +26,29 @@ if TYPE_CHECKING:
 
 _TASK_BYTES = 16 << 20  # of Parquet; compressed filings are about a fifth of their text
 _TASK_FILES = 500  # opening a file on S3 takes some ten milliseconds
+_FETCHED_BYTES = 8 << 20  # of a column, by one request
 _WHOLE_BYTES = 1 << 20  # a smaller file is fetched by one request, a larger one column by column
+
+
+class Piece(NamedTuple):
+    """A data file, or one of the `shares` of a large one: some of its row groups.
+
+    `path` is as in the log, `size` in bytes.
+    """
+
+    path: str
+    size: int
+    share: int = 0
+    shares: int = 1
+
+
+def pieces(files: Sequence[tuple[str, int]]) -> list[Piece]:
+    """Return files (path, size) in pieces that a task reads, so that no task has a large one."""
+    found = []
+    for path, size in files:
+        shares = max(1, -(-size // _TASK_BYTES))
+        found += [Piece(path, -(-size // shares), share, shares) for share in range(shares)]
+    return found
 
 
 def grouped(sizes: Sequence[int], *, tasks: int) -> list[list[int]]:
@@ -46,31 +68,35 @@ def grouped(sizes: Sequence[int], *, tasks: int) -> list[list[int]]:
 def reading(
     location: str,
     options: Mapping[str, str],
-    files: Sequence[tuple[str, int]],
+    files: Sequence[Piece],
     groups: Sequence[Sequence[int]],
     columns: Sequence[str],
 ) -> Task:
-    """Return a task that reads groups of files (path as in the log, size in bytes)."""
+    """Return a task that reads groups of pieces."""
 
     def rows(numbers: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
         for batch in numbers:
             for group in batch.column(0).to_pylist():
                 for number in groups[group]:
-                    path, size = files[number]
-                    yield from _of_file(store, unquote(path), size, columns)
+                    yield from _of_piece(store, files[number], columns)
 
     return lambda numbers: bounded(rows(numbers))
 
 
-def _of_file(
-    store: "pa_fs.FileSystem", path: str, size: int, columns: Sequence[str]
+def _of_piece(
+    store: "pa_fs.FileSystem", piece: Piece, columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
+    path, size, share, shares = unquote(piece.path), piece.size, piece.share, piece.shares
     with store.open_input_file(path) as source:
-        file = opened(pa.BufferReader(source.read(size)) if size <= _WHOLE_BYTES else source)
+        whole = shares == 1 and size <= _WHOLE_BYTES
+        file = opened(pa.BufferReader(source.read(size)) if whole else source)
         names = spelled(file.schema_arrow.names, columns, path)
+        ends = [number * file.num_row_groups // shares for number in (share, share + 1)]
         # Spark's tasks are threads enough
-        for rows in file.iter_batches(MOST_ROWS, columns=list(names.values()), use_threads=False):
+        for rows in file.iter_batches(
+            MOST_ROWS, row_groups=range(*ends), columns=list(names.values()), use_threads=False
+        ):
             yield as_text(rows, columns, names)
 
 
@@ -81,8 +107,13 @@ def opened(source: pa.NativeFile) -> "pq.ParquetFile":
     """
     import pyarrow.parquet as pq
 
-    fetched = isinstance(source, pa.BufferReader)  # the bytes are in memory: no need to prefetch
-    return pq.ParquetFile(source, coerce_int96_timestamp_unit="us", pre_buffer=not fetched)
+    # To prefetch would hold all columns of the file in memory before the first row is there.
+    return pq.ParquetFile(
+        source,
+        coerce_int96_timestamp_unit="us",
+        pre_buffer=False,
+        buffer_size=_FETCHED_BYTES,
+    )
 
 
 def spelled(there: Sequence[str], columns: Sequence[str], path: str) -> dict[str, str]:

@@ -11,21 +11,20 @@ visible before the commit.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from steps.governance.documents.document import FileEntry
-from steps.governance.errors import Conflict, NotFound
+from steps.governance.errors import Conflict, IntegrityError, NotFound
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.credentials import Access
+from steps.prepare.delta.staging.interface import Kernel, Staged
 from steps.prepare.schemas import TableSchema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-# Of the curated table: about 40 MB of examples, which one task holds in memory.
-ROWS_PER_FILE = 20_000
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,15 @@ class Commit:
     files: tuple[FileEntry, ...]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Columns of all rows of a table's version, by the names that the table gives them."""
+
+    place: Place
+    version: int
+    columns: Sequence[str]
+
+
 class DeltaStore(Protocol):
     """Reading at a version, and one commit per execution."""
 
@@ -181,8 +189,16 @@ class DeltaStore(Protocol):
             NotFound: files were deleted.
         """
 
+    def staged(self, rows: Rows, kernel: Kernel, target: Place) -> AbstractContextManager[Staged]:
+        """Read the rows once, and keep what the kernel makes of them until the block ends.
+
+        No reader of `target` sees them. What is left after a crash has no commit either.
+        """
+
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
         """Commit the frame's rows, or find that this execution did so before.
+
+        The frame's tasks make the data files, one or more each (`schemas.files_for`).
 
         Raises:
             IntegrityError: the engine produced another number of rows than was counted; nothing is
@@ -205,6 +221,22 @@ def same_content(place: Place, recorded: Mapping[str, Any], provenance: Provenan
             expected=", ".join(f"{name} {wanted[name]}" for name in other),
             got=", ".join(f"{name} {recorded.get(name)}" for name in other),
             do="start a new execution; a commit is never replaced",
+        )
+
+
+def same_rows(place: Place, version: int, got: object, content: Content) -> None:
+    """Accept what an engine wrote and committed in one go.
+
+    Raises:
+        IntegrityError: it has another number of rows.
+    """
+    if got is None or int(str(got)) != content.rows:
+        raise IntegrityError(
+            f"table {place.name} holds other rows than were counted; without a manifest, no "
+            "step reads them",
+            expected=f"{content.rows} rows",
+            got=f"{got} rows in version {version}",
+            do="start a new execution; if it happens again the engine is not deterministic",
         )
 
 

@@ -4,11 +4,10 @@
         streams = tiny_files.gather(location, options, files, groups, columns)
         spark.range(len(streams)).mapInArrow(tiny_files.given(streams), ddl)
 
-`gather` returns None if the text is too large. A job reads its raw rows in each of its passes.
-Opening a file costs about as much as reading a hundred rows, so a table of one-row files would cost
-many times what its rows do. The streams travel inside
-the pickled task, like the vended keys: never in a plan, an option or Spark's configuration. They
-are small; larger files are read by the tasks (`steps.prepare.delta.raw_rows`).
+`gather` returns None if the text is too large. Opening a file costs about as much as reading a
+hundred rows, so a table of one-row files would cost many times what its rows do. The streams travel
+inside the pickled task, like the vended keys: never in a plan, an option or Spark's configuration.
+They are small; larger files are read by the tasks (`steps.prepare.delta.raw_rows`).
 """
 
 import io

@@ -17,14 +17,15 @@ import pyarrow.compute as pc
 
 from steps.prepare.text.characters import LOST
 
-TEMPLATE = "risk-factor-heading/1"
+TEMPLATE = "risk-factor-heading/2"
 SYSTEM = (
     "You are a financial analyst who reads risk factors in SEC filings. "
     "You answer from the given text only and add nothing that it does not say."
 )
 INSTRUCTION = (
     "Below is one risk factor from the {form} of {company} for {year}. "
-    "Write its heading: one sentence that states the risk and what it could do to the company."
+    "Write its heading as the company has it: a sentence, seldom two, that states the risk and "
+    "what it could do to the company, or a short title."
 )
 
 BODY_TOO_SHORT = "body_too_short"
@@ -65,6 +66,11 @@ _OF_THE_FILING = (
 )  # fmt: skip
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")
+# What is not ASCII in most filings: quotation marks, dashes, signs. None is part of a word.
+_SIGNS = "’‘“”—–•…®™©"
+# For bytes: letters, digits and the low line stay, all else is a space.
+_SPACED = bytes(byte if chr(byte).isalnum() or chr(byte) == "_" else 0x20 for byte in range(128))
+_SPACED += bytes([0x20]) * 128
 
 
 def write(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -143,9 +149,20 @@ def bounded(body: str) -> str:
 
 def text_sha256(heading: str, body: str) -> str:
     """Return a digest of the words; case, quotation marks and spacing do not count."""
-    return hashlib.sha256(
-        " ".join(_WORDS.findall(f"{heading}\n{body}".casefold())).encode()
-    ).hexdigest()
+    return hashlib.sha256(words(f"{heading}\n{body}")).hexdigest()
+
+
+def words(text: str) -> bytes:
+    """Return the words (`\\w+`) in small letters, one space between them, as UTF-8.
+
+    Text that is ASCII but for usual signs takes a path four times as fast.
+    """
+    if not text.isascii():
+        for sign in _SIGNS:
+            text = text.replace(sign, " ")
+        if not text.isascii():
+            return " ".join(_WORDS.findall(text.casefold())).encode()
+    return b" ".join(text.lower().encode().translate(_SPACED).split())
 
 
 def _reason(heading: str, body: str) -> str | None:

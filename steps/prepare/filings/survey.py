@@ -1,12 +1,13 @@
-"""Count and hash all rows in one pass before anything is written: kept, rejected, and why.
+"""Count and hash all rows before anything is committed: kept, rejected, and why.
 
-The digest is of rows, not of files: per company, the sha256 over the sorted sha256 of its rows. So
-it is the same on every engine, and two runs of one execution can be compared although their files
-may differ.
+The digest is of rows, not of files: the sha256 over the sorted sha256 of rows, per filing, then per
+company. So it is the same on every engine, and two runs of one execution can be compared although
+their files may differ. No task gathers the rows of a company: only those of a filing, or a 256th of
+a company's rejected rows.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,12 @@ from steps.governance.errors import GovernanceError, IntegrityError
 from steps.prepare.filings import split
 from steps.prepare.filings.examination import INVALID, NOT_UTF8
 from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
-from steps.prepare.filings.judge import EXAMPLE, FILING
-from steps.prepare.schemas import EXAMPLES, REJECTED
+from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN, NULL, SEPARATOR
+from steps.prepare.schemas import REJECTED
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# Columns that are the same for all rows of a company in one execution. The digest includes them
-# once, next to the rows.
-_GIVEN = {"execution_id", "split"}
 # The details of these reasons are the same for many filings and quote no filing.
 _DETAILED = (INVALID, NOT_UTF8)
 _FILING = ("filing_id", "raw_sha256")
@@ -172,7 +170,7 @@ class Survey:
 
 
 def survey(rows: "DataFrame") -> Survey:
-    """Count and fingerprint the judged rows, in one Spark action that reads them once.
+    """Count and fingerprint the decided rows, in one Spark action over their keys.
 
     The rows are grouped by filing first, then by company, on the executors. Only identities,
     digests and counts come to the driver.
@@ -183,29 +181,33 @@ def survey(rows: "DataFrame") -> Survey:
     remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(
         F.col("reason").isNull(), F.col("ignored")
     )
-    prints = F.when(kept_example, _fingerprint(EXAMPLES.names)).otherwise(
-        _fingerprint(REJECTED.names)
-    )
+    prints = F.when(kept_example, F.col("fingerprint")).otherwise(_of_rejected())
     filing = [F.when(kept_example, F.col(name)).alias(name) for name in _FILING]
+    small = (*_FILING, "share")
     by_filing = (
-        rows.select(
-            "kind", "cik", "reason", remark.alias("remark"), prints.alias("fingerprint"), *filing
-        )
-        .groupBy("kind", "cik", "reason", "remark", *_FILING)
-        .agg(F.count(F.lit(1)).alias("rows"), F.collect_list("fingerprint").alias("prints"))
+        rows.select("kind", "cik", "reason", remark.alias("remark"), prints.alias("print"), *filing)
+        .withColumn("share", F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2)))
+        .groupBy("kind", "cik", "reason", "remark", *small)
+        .agg(F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"))
     )
     member = F.concat_ws(_SEPARATOR, *_FILING, F.col("rows").cast("string"))
     grouped = by_filing.groupBy("kind", "cik", "reason", "remark").agg(
         F.sum("rows").alias("rows"),
-        F.sha2(F.array_join(F.array_sort(F.flatten(F.collect_list("prints"))), ""), 256).alias(
-            "sha256"
-        ),
+        _digest("prints").alias("sha256"),
         F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
     )
     groups = (
-        Group(**row.asDict() | {"filings": tuple(row["filings"])}) for row in grouped.collect()
+        Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
+        for row in grouped.collect()
     )
     return Survey(tuple(sorted(groups, key=_order)))
+
+
+def _digest(column: str) -> "Column":
+    """sha256 of all digests of a group, in order."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    return F.sha2(F.array_join(F.array_sort(F.collect_list(column)), ""), 256)
 
 
 def check(found: Survey, *, rows: int | None) -> None:
@@ -240,9 +242,9 @@ def _order(group: Group) -> tuple[str, ...]:
     return (group.kind, group.cik or "", group.reason or "", group.remark or "")
 
 
-def _fingerprint(columns: Iterable[str]) -> "Column":
-    """sha256 of a row; null and empty text differ."""
+def _of_rejected() -> "Column":
+    """sha256 of a row as the rejected table will hold it; null and empty text differ."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    texts = [F.col(name).cast("string") for name in columns if name not in _GIVEN]
-    return F.sha2(F.concat_ws("\x1f", *(F.coalesce(text, F.lit("\x00")) for text in texts)), 256)
+    texts = [F.coalesce(F.col(name), F.lit(NULL)) for name in REJECTED.names if name not in GIVEN]
+    return F.sha2(F.concat_ws(SEPARATOR, *texts), 256)

@@ -11,7 +11,7 @@ import polars as pl
 
 _BULLET = r"^(?:[•·▪◦●■○‣\u2013\u2014*o-]|\([a-z0-9ivx]{1,4}\))$"
 _OPENING_BULLET = r"^(?:[•·▪◦●■○‣]\s*|[*–—-]\s+)"
-_PAGE_NUMBER = r"(?i)^(?:page\s*)?[-–—\s]*(?:[a-z]-)?(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:of \d+)?$"
+_PAGE_NUMBER = r"(?i)^(?:page\s*)?[-–—\s]*(?:[a-z]-)?(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:of \d+)?\.?$"
 _FURNITURE = (
     "(?i)^(?:table of contents|index|form 10-[kq]|part [iv]+|back to (?:top|contents)"
     r"|\(?continued\)?"
@@ -20,6 +20,15 @@ _FURNITURE = (
 _RULE = r"^[-–—_=*.\s]{3,}$"
 _ENDS = r"[.:;!?…][\"'”’)\]]*$"
 _CONTINUES = r"^[a-z,;)]"
+# A line that ends with one of these words continues in the next, also before a capital letter.
+_UNFINISHED = (
+    r"(?i)\b(?:a|an|the|of|to|in|on|at|by|for|from|with|and|or|our|their|its|your|this|that|these"
+    r"|those|which|as|such|is|are|was|were|be|been|not|may|could|will|would|can|should|if|than|see"
+    r"|under)$"
+)
+_LONGEST_TITLE = 130  # characters; the first line of a title of two lines is shorter
+_NUMBER_AT_AN_END = r"^\d{1,4}\s+|\s+\d{1,4}$"
+_OF_A_COMPANY = r"(?i)\b(?:inc|corp|co|ltd|l\.p|plc|n\.v|s\.a)\.$"
 
 _HEAD_MAX_CHARACTERS = 90  # a running head; headings of risk factors are longer or occur once
 _HEAD_MIN_REPEATS = 3
@@ -53,14 +62,18 @@ def _is_furniture() -> pl.Expr:
 
 
 def _is_running_head() -> pl.Expr:
-    """Return whether a line is short, has no full stop and is repeated in the section."""
+    """Return whether a line is short, has no full stop and is repeated in the section.
+
+    A page number at either end does not count, nor does the full stop of "Inc.".
+    """
     line = pl.col("paragraph")
     short = (
         (line.str.len_chars() <= _HEAD_MAX_CHARACTERS)
-        & ~line.str.contains(_ENDS)
+        & (~line.str.contains(_ENDS) | line.str.contains(_OF_A_COMPANY))
         & ~line.str.starts_with("•")
     )
-    return short & (pl.len().over("row", "paragraph") >= _HEAD_MIN_REPEATS)
+    head = line.str.replace(_NUMBER_AT_AN_END, "")
+    return short & (pl.len().over("row", head) >= _HEAD_MIN_REPEATS)
 
 
 def _with_bullets(lines: pl.DataFrame) -> pl.DataFrame:
@@ -77,10 +90,19 @@ def _with_bullets(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _joined(lines: pl.DataFrame) -> pl.DataFrame:
-    """Join a line that continues in the next one: no full stop before, a small letter after."""
+    """Join a line that continues in the next one: no full stop before, a small letter after.
+
+    Behind a long line that ends with an article, a preposition or the like a capital letter
+    continues it too ("the U.S. Department of", "Justice").
+    """
     line, before = pl.col("paragraph"), pl.col("paragraph").shift().over("row")
+    unfinished = (before.str.len_chars() > _LONGEST_TITLE) & before.str.slice(-12).str.contains(
+        _UNFINISHED
+    )
     goes_on = (
-        line.str.contains(_CONTINUES) & ~before.str.contains(_ENDS) & ~before.str.starts_with("•")
+        (line.str.contains(_CONTINUES) | (unfinished & ~line.str.starts_with("•")))
+        & ~before.str.contains(_ENDS)
+        & ~before.str.starts_with("•")
     )
     number = (~goes_on.fill_null(value=False)).cast(pl.UInt32).cum_sum().over("row")
     return (

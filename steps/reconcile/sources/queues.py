@@ -16,10 +16,11 @@ neither deleted nor released is visible again after `_HIDDEN_SECONDS`.
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from steps.governance import aws
-from steps.governance.errors import UsageError
+from steps.governance.dead_letters import DeadLetters
 
 _HIDDEN_SECONDS = 120
 _MOST_LETTERS = 2000
@@ -57,7 +58,7 @@ class Queues:
 
     def dead(self) -> int:
         """Return how many messages the dead-letter queue has, by SQS's approximate counts."""
-        return self._count(self._dead_letters_url())
+        return self._count(self._dead_letters_url)
 
     def dead_letters(self) -> list[Letter]:
         """Receive every message of the dead-letter queue; `release` gives them back.
@@ -65,7 +66,7 @@ class Queues:
         One that another program holds at this moment is not among them.
         """
         found: dict[str, Letter] = {}
-        url = self._dead_letters_url()
+        url = self._dead_letters_url
         while len(found) < _MOST_LETTERS:
             with aws.translated(f"receive from {url}"):
                 answer = self._sqs.receive_message(
@@ -84,7 +85,7 @@ class Queues:
 
     def release(self, letters: list[Letter]) -> None:
         """Make received messages visible again at once."""
-        url = self._dead_letters_url()
+        url = self._dead_letters_url
         for letter in letters:
             with aws.translated(f"give a message back to {url}"):
                 self._sqs.change_message_visibility(
@@ -94,7 +95,7 @@ class Queues:
     def redrive(self, letter: Letter) -> None:
         """Send a dead letter to the register queue, then delete it: it is never in neither."""
         self.send_request(letter.arn, letter.token)
-        url = self._dead_letters_url()
+        url = self._dead_letters_url
         with aws.translated(f"delete a message of {url}"):
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
 
@@ -110,21 +111,9 @@ class Queues:
         with aws.translated(f"send to {self._url}"):
             self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(body))
 
+    @cached_property
     def _dead_letters_url(self) -> str:
-        """The URL of the queue that the register queue's RedrivePolicy names."""
-        with aws.translated(f"read the attributes of {self._url}"):
-            answer = self._sqs.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
-            )
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        if policy is None:
-            raise UsageError(
-                f"the queue {self._url} has no dead-letter queue",
-                expected="a RedrivePolicy with deadLetterTargetArn",
-                do="deploy the queue from conf/infrastructure",
-            )
-        name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
-        return f"{self._url.rpartition('/')[0]}/{name}"
+        return DeadLetters.of(self._sqs, self._url).url
 
 
 def _letter(message: dict[str, Any]) -> Letter:

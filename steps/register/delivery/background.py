@@ -9,13 +9,15 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from steps.governance import logs
+
 
 class Background(ABC):
     """A context manager that starts the thread, and at its end sets `_over` and joins it."""
 
     def __init__(self, name: str) -> None:
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = logs.thread(self._run, name=name)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -6,19 +6,16 @@ delivered again when its visibility time-out ends. After the queue's maxReceiveC
 dead-letter queue.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from steps.governance import aws
-from steps.governance.errors import UsageError
+from steps.governance.dead_letters import DeadLetters
 
 _POLL_SECONDS = 20  # SQS's longest long poll
 _MAX_VISIBILITY_SECONDS = 12 * 60 * 60 - 60  # SQS's limit, counted from the receive
-
-
 _FIRST_RECEIVE = "ApproximateFirstReceiveTimestamp"  # epoch milliseconds
 
 
@@ -61,7 +58,7 @@ class Queue:
     def __init__(self, url: str, region: str, *, visibility_seconds: int) -> None:
         self._sqs = aws.client("sqs", region)
         self._url, self._visibility_seconds = url, visibility_seconds
-        self.max_attempts = self._redrive()
+        self.max_attempts = DeadLetters.of(self._sqs, url).max_receives
 
     def receive(self) -> Delivery | None:
         """Wait for a message, at most 20 s."""
@@ -94,24 +91,6 @@ class Queue:
             self._sqs.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=delivery.receipt, VisibilityTimeout=seconds
             )
-
-    def _redrive(self) -> int:
-        """Return maxReceiveCount: after so many receives SQS moves a message away.
-
-        Without it, a message that can never be handled would be delivered again without end.
-        """
-        with aws.translated(f"read the attributes of {self._url}"):
-            answer = self._sqs.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
-            )
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        if policy is None:
-            raise UsageError(
-                f"the queue {self._url} has no dead-letter queue",
-                expected="a RedrivePolicy with maxReceiveCount",
-                do="deploy the queue from conf/infrastructure",
-            )
-        return int(json.loads(policy)["maxReceiveCount"])
 
 
 def _moment(attributes: Mapping[str, str]) -> datetime | None:

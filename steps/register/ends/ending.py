@@ -15,17 +15,15 @@ stays comes into the dead-letter queue. When it is sent again, an open step is r
 was left of a failed one is deleted (`after_failure`).
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from steps.governance.alerts import Alert, alert
 from steps.governance.errors import GovernanceError
 from steps.register.delivery.callback_answer import Answers
 from steps.register.delivery.sagemaker_truth import Callback
 from steps.register.ends.standing import Standing
-
-log = logging.getLogger(__name__)
 
 MAY_BE_LEFT = "a version may be left, the worker deletes it later"
 
@@ -97,9 +95,8 @@ class Ending:
         except GovernanceError as error:
             if not last:
                 raise
-            log.error(  # noqa: TRY400 - our own message is enough
-                "ALERT %s failed, and a version may be left: %s", callback.execution_id, error
-            )
+            text = "%s failed, and a version may be left: %s"
+            alert(Alert.VERSION_MAY_BE_LEFT, text, callback.execution_id, error)
             self.answers.fail(callback, f"{MAY_BE_LEFT} · {reason}")
             return End.LEFT
         self.answers.fail(callback, reason)

@@ -16,6 +16,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from steps.governance.alerts import Alert, alert
 from steps.governance.errors import GovernanceError
 from steps.register.delivery.callback_answer import Answers
 from steps.register.delivery.lease import LeaseLost
@@ -86,9 +87,8 @@ class Undoing:
         )
 
     def _give_up(self, callback: Callback, error: GovernanceError) -> None:
-        log.error(
-            "ALERT %s was stopped, and a version may be left: %s", callback.execution_id, error
-        )
+        text = "%s was stopped, and a version may be left: %s"
+        alert(Alert.VERSION_MAY_BE_LEFT, text, callback.execution_id, error)
         self.answers.fail(
             callback, f"stopped on request; whether a version was left is not known: {error}"
         )

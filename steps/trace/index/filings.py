@@ -1,7 +1,6 @@
 """The filings of the index: which membership files hold a filing, with its examples per split.
 
-    part = read_membership(content, origin="s3://…")       # one membership file, checked
-    write_part(path, {"ab12…": part})
+    write_part(path, {"ab12…": table})                     # of checked membership files
     seen = find(paths, "320193/0000320193-24-000123")             # [Seen("ab12…", 3, 0)]
 
 Each part is one Parquet file in the order of `filing_id`, so a look-up reads one or two row groups.
@@ -34,23 +33,14 @@ class Seen:
     examples_eval: int
 
 
-def read_membership(content: bytes, *, origin: str) -> pa.Table:
-    """Return the filings and examples of a membership file, other columns left out.
-
-    Raises:
-        IntegrityError: not a membership file.
-    """
-    from steps.governance.documents import (
-        membership,  # pydantic; an answer from the index does not need it
-    )
-
-    return membership.read(content, origin=origin).select(COLUMNS)
-
-
 def write_part(path: Path, memberships: Mapping[str, pa.Table]) -> None:
     """Write the filings of some membership files, by sha256, as one part."""
+    import polars as pl  # only a rebuild needs it
+
     numbers = np.repeat(np.arange(len(memberships)), [len(each) for each in memberships.values()])
-    column = pa.DictionaryArray.from_arrays(numbers, pa.array(memberships, pa.large_string()))
+    # By polars, since `pa.array` of a list imports pandas where it is installed.
+    names = pl.Series(list(memberships), dtype=pl.String).to_arrow()
+    column = pa.DictionaryArray.from_arrays(pl.Series(numbers).to_arrow(), names)
     table = pa.concat_tables(memberships.values())
     _write_sorted(path, table.append_column("membership", column))
 
@@ -64,12 +54,15 @@ def merge_parts(path: Path, parts: Sequence[Path]) -> None:
 def find(parts: Iterable[Path], filing_id: str) -> list[Seen]:
     """Return every membership file that has the filing."""
     found: list[Seen] = []
+    # Not `equal`: a Python value in a call imports pandas where it is installed.
+    starts = partial(pc.starts_with, pattern=filing_id)
     for part in parts:
         with pq.ParquetFile(part) as file:
             table = file.read_row_groups(_groups_with(file, filing_id))
         found += [
             Seen(row["membership"], row["examples_train"], row["examples_eval"])
-            for row in table.filter(pc.equal(table.column("filing_id"), filing_id)).to_pylist()
+            for row in table.filter(starts(table.column("filing_id"))).to_pylist()
+            if row["filing_id"] == filing_id
         ]
     return sorted(found, key=lambda seen: seen.membership_sha256)
 
@@ -123,5 +116,10 @@ def _write_sorted(path: Path, table: Any) -> None:
     frame = pl.DataFrame(table)
     ordered = frame.sort("filing_id").to_arrow()
     pq.write_table(
-        ordered, path, compression="zstd", row_group_size=_ROWS_IN_GROUP, write_page_index=True
+        ordered,
+        path,
+        compression="zstd",
+        row_group_size=_ROWS_IN_GROUP,
+        write_page_index=True,
+        write_statistics=["filing_id"],  # no look-up asks for the range of another column
     )

@@ -9,11 +9,9 @@ read stay in the index as unreadable, with the reason; those that could not be r
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -21,16 +19,12 @@ from steps.governance.errors import AccessDenied, GovernanceError, NotFound
 from steps.trace import documents
 from steps.trace.index import filings
 from steps.trace.index.files import Index, IndexFolder, Part
-from steps.trace.index.rows import Row
-from steps.trace.store import THREADS, Store, Stored
+from steps.trace.index.memberships import read_memberships
+from steps.trace.index.rows import TRY_AGAIN, Row
+from steps.trace.store import Store, Stored, in_order
 
 _MOST_PARTS = 8  # more are merged into one
-_TRY_AGAIN = "-"  # the entity tag of a document that was not reached: it never equals a stored one
 _MEMBERSHIPS_AT_ONCE = 1_000  # that are in memory before they are written
-
-
-_T = TypeVar("_T")
-_U = TypeVar("_U")
 
 
 @dataclass
@@ -83,9 +77,9 @@ def _read_documents(
     store: Store, work: _Work, listed: Mapping[str, Stored], notes: list[str]
 ) -> None:
     wanted = [key for key, stored in listed.items() if not _is_current(work.rows.get(key), stored)]
-    for row in _in_order(store, lambda key: _row(store, key, listed[key]), wanted):
+    for row in in_order(store, lambda key: _row(store, key, listed[key]), wanted):
         before = work.rows.get(row.key)
-        if before and before.etag != _TRY_AGAIN and before.sha256 != row.sha256:
+        if before and before.etag != TRY_AGAIN and before.sha256 != row.sha256:
             notes.append(
                 f"{row.key} has changed since it was indexed, from sha256 {before.sha256[:16]}… to "
                 f"{row.sha256[:16] or 'unreadable'}…; it was read again"
@@ -98,21 +92,12 @@ def _is_current(row: Row | None, stored: Stored) -> bool:
     return row is not None and (row.etag, row.size) == (stored.etag, stored.size)
 
 
-def _in_order(store: Store, read: Callable[[_T], _U], items: Iterable[_T]) -> Iterator[_U]:
-    """Read with several threads if each read waits for S3; yield in the order of the items."""
-    if not store.root.startswith("s3://"):
-        yield from map(read, items)
-        return
-    with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(read, items)
-
-
 def _row(store: Store, key: str, stored: Stored) -> Row:
     kind = documents.kind_of(key) or ""
     try:
         content = store.read(key)
     except GovernanceError as error:
-        return Row(key, _TRY_AGAIN, stored.size, "", kind, f"not read: {error.what}")
+        return Row(key, TRY_AGAIN, stored.size, "", kind, f"not read: {error.what}")
     row = Row(key, stored.etag, stored.size, hashlib.sha256(content).hexdigest(), kind)
     try:
         return replace(
@@ -134,9 +119,7 @@ def _read_memberships(store: Store, work: _Work, folder: IndexFolder) -> None:
     for start in range(0, len(missing), _MEMBERSHIPS_AT_ONCE):
         tables: dict[str, pa.Table] = {}
         some = missing[start : start + _MEMBERSHIPS_AT_ONCE]
-        for row, found in zip(
-            some, _in_order(store, lambda row: _membership(store, row), some), strict=True
-        ):
+        for row, found in read_memberships(store, some):
             if isinstance(found, Row):
                 work.rows[row.key] = found
                 work.changed = True
@@ -147,24 +130,6 @@ def _read_memberships(store: Store, work: _Work, folder: IndexFolder) -> None:
             filings.write_part(path, tables)
             work.parts.append(Part(*folder.stored(path), frozenset(tables)))
             work.changed = True
-
-
-def _membership(store: Store, row: Row) -> pa.Table | Row:
-    """Return the filings of a manifest's row, or that row with the reason why they are unknown."""
-    sha256 = row.facts["membership_sha256"]
-    key = f"{row.key.rsplit('/', 1)[0]}/{row.facts['membership']}"
-    try:
-        return _filings(store.read(key), sha256, origin=f"{store.root}/{key}")
-    except (GovernanceError, ValueError) as error:
-        reason = error.what if isinstance(error, GovernanceError) else str(error)
-        text = f"its filings are unknown: {store.root}/{key}: {reason}"
-        return replace(row, etag=_TRY_AGAIN, unreadable=text)
-
-
-def _filings(content: bytes, sha256: str, *, origin: str) -> pa.Table:
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError("its sha256 differs from the manifest's")
-    return filings.read_membership(content, origin=origin)
 
 
 def _merge(work: _Work, folder: IndexFolder) -> None:

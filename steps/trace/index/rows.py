@@ -24,6 +24,7 @@ _SCHEMA = pa.schema(
         ("facts", pa.string()),
     ]
 )
+TRY_AGAIN = "-"  # the entity tag of a document that was not reached: it never equals a stored one
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,18 @@ class Row:
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows."""
+    import polars as pl  # only a refresh that found something needs it
+
     columns = {
         name: [getattr(row, name) for row in rows] for name in _SCHEMA.names if name != "facts"
     }
     facts = [json.dumps(row.facts, separators=(",", ":")) for row in rows]
-    pq.write_table(pa.table(columns | {"facts": facts}, schema=_SCHEMA), path, compression="zstd")
+    # Not `pa.table` of lists: it imports pandas where it is installed, half a second.
+    frame = pl.DataFrame(
+        columns | {"facts": facts},
+        schema=dict.fromkeys(_SCHEMA.names, pl.String) | {"size": pl.Int64},
+    )
+    pq.write_table(frame.to_arrow().cast(_SCHEMA), path, compression="zstd")
 
 
 def read_rows(path: Path) -> list[Row]:

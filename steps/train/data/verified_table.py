@@ -34,6 +34,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
+from steps.governance import full_disk
 from steps.governance.checkpoint_hint import past_hint
 from steps.governance.delta_storage import briefly
 from steps.governance.documents.document import FileEntry
@@ -42,9 +43,9 @@ from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName, execution_id
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.credentials import Droppable, with_keys
-from steps.train import full_disk
 from steps.train.data import curated_rows
 from steps.train.data.table_errors import translated
+from steps.train.paths import LARGER_VOLUME
 
 _CHUNK_BYTES = 1024 * 1024
 # A larger data file is spooled to the job's encrypted volume, a smaller one to memory
@@ -52,10 +53,7 @@ _SPOOL_BYTES = 4 * 1024 * 1024
 
 
 class ReadAccess(Droppable, Protocol):
-    """Credentials to read one table's files. They renew themselves.
-
-    The implementation is `steps.governance.unity_catalog.credentials.Access`.
-    """
+    """Self-renewing credentials to read one table's files (`unity_catalog.credentials.Access`)."""
 
     def storage_options(self) -> dict[str, str]:
         """Return keys that are valid now, as delta-rs options."""
@@ -226,7 +224,7 @@ def _spool(manifest: Prepared, entry: FileEntry, access: ReadAccess, spool: IO[b
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-            with full_disk.explained():  # an error here is of our disk, not of the storage
+            with full_disk.explained(do=LARGER_VOLUME):  # of our disk, not of the storage
                 spool.write(chunk)
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise IntegrityError(

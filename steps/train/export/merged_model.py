@@ -24,14 +24,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from steps.governance import full_disk
 from steps.governance.documents.document import FileEntry
 from steps.governance.documents.manifest import Trained
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import full_disk
 from steps.train.arguments import Arguments
 from steps.train.export import model_folder, safetensors_writer
 from steps.train.model import base_weights, fp8_linear, logit_probe, lora
-from steps.train.paths import Paths
+from steps.train.paths import LARGER_VOLUME, Paths
 from steps.train.stopping import StopSignal
 
 CONFIGURATION = "config.json"
@@ -201,5 +201,5 @@ def _require_room(planned: list[safetensors_writer.Shard], folder: Path) -> None
             "this job's disk has no room for the merged model",
             expected=f"{needed} bytes free",
             got=f"{free}",
-            do="raise train.volume_gib in the configuration, or use MergedExport none",
+            do=f"{LARGER_VOLUME}, or use MergedExport none",
         )

@@ -3,7 +3,8 @@
     [train] step=12 train_loss=3.2107; grad_norm=0.8123; learning_rate=0.00018;
     [eval] step=50 eval_loss=2.6843; eval_perplexity=14.65; eval_tokens=8123;
 
-Each metric is `<full key>=<number>;`, and its regular expression is
+They are the message of a log line in the format of steps/governance/logs.py, and are written at
+every level. Each metric is `<full key>=<number>;`, and its regular expression is
 `<full key>=([0-9.eE+-]+|nan|inf);`. transformers' own log lines quote their numbers, so the regular
 expressions of most examples match nothing there.
 """
@@ -11,6 +12,7 @@ expressions of most examples match nothing there.
 import math
 import sys
 
+from steps.governance import logs
 from steps.train.distributed import processes
 
 PATTERN = "{key}=([0-9.eE+-]+|nan|inf);"
@@ -52,5 +54,5 @@ def _print(line: str) -> None:
     """
     if not processes.here().is_leader:
         return
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(logs.line(__name__, line) + "\n")
     sys.stdout.flush()

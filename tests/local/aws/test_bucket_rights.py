@@ -20,13 +20,15 @@ GOVERNED, EVIDENCE, ARTIFACTS = (
 @pytest.fixture(scope="module")
 def objects(server):
     """One object in each place."""
-    s3 = server.client("s3")
-    s3.put_object(Bucket=GOVERNED, Key="raw/filings/a.parquet", Body=b"governed")
-    s3.put_object(
+    server.client("s3", "uc-storage").put_object(
+        Bucket=GOVERNED, Key="raw/filings/a.parquet", Body=b"governed"
+    )
+    server.client("s3", "prepare").put_object(
         Bucket=EVIDENCE, Key="executions/i/prepare/manifest.json", Body=b"{}", IfNoneMatch="*"
     )
-    s3.put_object(Bucket=ARTIFACTS, Key="executions/i/model.tar.gz", Body=b"model")
-    return s3
+    server.client("s3", "train").put_object(
+        Bucket=ARTIFACTS, Key="executions/i/model.tar.gz", Body=b"model"
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,19 @@ def test_no_role_of_ours_reads_writes_or_lists_the_governed_bucket(server, objec
     refused(s3.get_object, Bucket=GOVERNED, Key="raw/filings/a.parquet")
     refused(s3.put_object, Bucket=GOVERNED, Key="raw/filings/b", Body=b"")
     refused(s3.list_objects_v2, Bucket=GOVERNED)
+
+
+def test_only_the_worker_writes_the_heartbeat_and_a_scientist_reads_it(server, objects):
+    place = {"Bucket": ARTIFACTS, "Key": "workers/governed-finetune-local.json"}
+    worker, scientist = server.client("s3", "register"), server.client("s3", "scientist")
+    for body in (b"first", b"second"):
+        worker.put_object(**place, Body=body)
+    assert scientist.get_object(**place)["Body"].read() == b"second"
+    for role in ("pipeline", "prepare", "train", "ci", "scientist", "auditor", "reconciler"):
+        refused(server.client("s3", role).put_object, **place, Body=b"forged")
+    refused(worker.delete_object, **place)
+    refused(scientist.list_objects_v2, Bucket=ARTIFACTS, Prefix="workers/")
+    refused(scientist.get_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +88,26 @@ def test_not_even_an_administrator_reads_the_governed_bucket(administrators_s3, 
     assert "explicit deny in a resource-based policy" in message
 
 
+def test_root_is_refused_by_a_bucket_policy_except_to_change_the_policy(server, objects):
+    s3, key = server.client("s3"), "raw/filings/a.parquet"
+    message = refused(s3.get_object, Bucket=GOVERNED, Key=key)
+    assert "explicit deny in a resource-based policy" in message
+    refused(s3.put_object, Bucket=GOVERNED, Key=key, Body=b"")
+    refused(s3.delete_object, Bucket=GOVERNED, Key=key)
+    refused(s3.list_objects_v2, Bucket=GOVERNED)
+    document = {"Key": "executions/i/prepare/b", "Body": b"", "IfNoneMatch": "*"}
+    refused(s3.put_object, Bucket=EVIDENCE, **document)
+    refused(s3.delete_object, Bucket=EVIDENCE, Key="executions/i/prepare/manifest.json")
+    refused(s3.delete_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
+    for bucket in (GOVERNED, EVIDENCE):  # S3 never refuses these to the owner's root
+        s3.put_bucket_policy(Bucket=bucket, Policy=s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    s3.put_object(Bucket=ARTIFACTS, Key="base-models/of-root", Body=b"not denied")
+
+
 def test_the_storage_role_reads_it_in_a_narrowed_session_of_the_control_plane_with_its_external_id(
     server, objects
 ):
     iam = server.client("iam")
-    iam.create_user(UserName=infrastructure.CONTROL_PLANE_USER)
     role = server.outputs["UcStorageRoleArn"]
     allow = {
         "Version": "2012-10-17",
@@ -193,6 +223,25 @@ def test_only_train_keeps_checkpoints_and_it_deletes_nothing_else(
     train.delete_object(Bucket=ARTIFACTS, Key=key)
     refused(train.delete_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
     refused(train.list_objects_v2, Bucket=ARTIFACTS, Prefix="executions/")
+
+
+def test_nobody_deletes_an_archive_or_a_version(server, objects, administrators_s3):
+    """So what a job overwrites or deletes of another execution's can be had again."""
+    key, body = f"checkpoints/{uuid.uuid4().hex}/train/state", b"of another execution"
+    train = server.client("s3", "train")
+    train.put_object(Bucket=ARTIFACTS, Key=key, Body=body)
+    train.put_object(Bucket=ARTIFACTS, Key=key, Body=b"spoilt")
+    train.delete_object(Bucket=ARTIFACTS, Key=key)
+    archive = {"Bucket": ARTIFACTS, "Key": "executions/i/model.tar.gz"}
+    root = server.client("s3")
+    versions = root.list_object_versions(Bucket=ARTIFACTS, Prefix=key)["Versions"]
+    kept = {"Bucket": ARTIFACTS, "Key": key, "VersionId": versions[-1]["VersionId"]}
+    for s3 in (train, administrators_s3, root):
+        refused(s3.delete_object, **kept)
+        refused(s3.delete_object, **archive)
+        version = root.head_object(**archive)["VersionId"]
+        refused(s3.delete_object, **archive, VersionId=version)
+    assert root.get_object(**kept)["Body"].read() == body
 
 
 def test_an_unsigned_read_is_refused(server, objects):

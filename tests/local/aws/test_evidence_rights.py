@@ -111,8 +111,14 @@ def test_evidence_is_locked_for_the_days_of_the_stack(server):
     assert found["Mode"] == "GOVERNANCE"
     assert found["RetainUntilDate"] > datetime.now(UTC) + timedelta(hours=23)
     version = auditor.list_object_versions(Bucket=EVIDENCE, Prefix=key)["Versions"][0]["VersionId"]
-    # root is above IAM: what refuses here is the lock
-    refused(server.client("s3").delete_object, Bucket=EVIDENCE, Key=key, VersionId=version)
+    # The lock refuses it too, without the policy, which root can replace.
+    s3 = server.client("s3")
+    policy = s3.get_bucket_policy(Bucket=EVIDENCE)["Policy"]
+    s3.delete_bucket_policy(Bucket=EVIDENCE)
+    try:
+        refused(s3.delete_object, Bucket=EVIDENCE, Key=key, VersionId=version)
+    finally:
+        s3.put_bucket_policy(Bucket=EVIDENCE, Policy=policy)
 
 
 CHANGES = {

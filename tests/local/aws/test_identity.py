@@ -219,7 +219,7 @@ def test_unsigned_paths_are_closed(server, path):
     with pytest.raises(urllib.error.HTTPError, match="403") as error:
         urllib.request.urlopen(request, timeout=5)
     error.value.close()
-    assert server.client("s3").head_bucket(Bucket=GOVERNED)
+    assert GOVERNED in [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]]
 
 
 def test_an_unsigned_request_starts_nothing(server):

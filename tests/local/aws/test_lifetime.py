@@ -9,6 +9,8 @@ import uuid
 
 import pytest
 
+from pipeline.local.aws import saving
+
 pytestmark = pytest.mark.environment
 
 
@@ -54,7 +56,9 @@ def test_everything_is_there_again_after_an_orderly_end(own_server):
     lines, outputs, root = server.training_log(name), dict(server.outputs), server.root
 
     assert server.stop() == 0
+    assert saving.is_confirmed(server.state / "aws")
     server.start()
+    assert not saving.is_confirmed(server.state / "aws"), "the mark of the last end is left"
 
     assert server.root == root
     assert server.steps(arn) == before
@@ -75,6 +79,25 @@ def test_everything_is_there_again_after_an_orderly_end(own_server):
     (message,) = server.messages(again)
     server.answer(message["token"])
     assert server.finished(again) == "Succeeded"
+
+
+def test_a_state_that_cannot_be_saved_is_reported_at_the_end(own_server):
+    server = own_server
+    services = server.state / "aws" / "services"
+    services.rename(server.state / "moved")
+    services.write_text("a file where ministack expects its folder")
+    assert server.stop() == 1
+    assert not saving.is_confirmed(server.state / "aws")
+
+
+def test_an_object_that_was_not_stored_is_reported_at_the_end(own_server):
+    server = own_server
+    bucket = server.outputs["ArtifactsBucket"]
+    objects = server.state / "aws" / "s3"
+    objects.write_text("a file where ministack expects a folder")
+    server.client("s3").put_object(Bucket=bucket, Key="base-models/m", Body=b"lost")
+    assert server.stop() == 1
+    assert not saving.is_confirmed(server.state / "aws")
 
 
 def check_versions(server, bucket):

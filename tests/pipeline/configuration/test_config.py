@@ -337,3 +337,14 @@ def test_what_a_service_or_a_step_would_refuse_is_refused(
 ) -> None:
     found = faults(lambda raw: raw.setdefault(section, {}).update({key: value}), variables)
     assert [text for path, text in found if path == f"{section}.{key}" and expected in text]
+
+
+def test_logging_may_be_left_out_and_other_words_are_refused(variables: dict[str, str]) -> None:
+    raw = yaml.safe_load((CONF / "dev.yaml").read_text())
+    del raw["logging"]
+    left_out = config.parse(yaml.safe_dump(raw), "dev", variables)
+    assert left_out.logging.variables == {"GOVERNED_FINETUNE_LOGGING": "text:INFO"}
+    assert config.load("dev", environ=variables).logging.format == "json"
+    found = faults(lambda raw: raw.update(logging={"format": "xml", "level": "TRACE"}), variables)
+    assert sorted(path for path, _ in found) == ["logging.format", "logging.level"]
+    assert "text or json" in dict(found)["logging.format"]

@@ -8,7 +8,7 @@ import pytest
 from pipeline import command, upsert
 from pipeline.configuration import config
 from pipeline.deployment import deploy, provenance
-from pipeline.errors import ConfigError, Refused
+from pipeline.errors import Refused
 
 COMMIT = "c" * 40
 WRITES = {"CreatePipeline", "UpdatePipeline", "AddTags", "DeleteTags", "StartPipelineExecution"}
@@ -242,23 +242,6 @@ def test_what_is_not_deployed_differs_in_everything(
     assert result["differs"]
     parts = {"pipeline", "parameter Epochs", "step Register", "step Rejected"}
     assert parts <= set(result["parts"])
-
-
-def test_placeholders_of_zeros_compile_but_are_never_deployed(
-    variables: dict[str, str], configured: config.Config
-) -> None:
-    deploy.refuse_placeholders(configured)
-    with pytest.raises(ConfigError) as caught:
-        deploy.refuse_placeholders(config.load("dev", environ=variables))
-    assert [path for path, _ in caught.value.faults] == [
-        "prepare.image",
-        "train.image",
-        "train.base_model_revision",
-        "register.image",
-        "register.databricks_client_id",
-        "evidence.signing_public_key",
-        "evidence.approval_public_key",
-    ]
 
 
 def test_placeholders_are_refused_before_the_first_call(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.execution import progress
+from pipeline.execution import progress, watch
 from pipeline.execution.outcome import Progress, StepState
 
 
@@ -44,3 +44,30 @@ def test_a_terminal_shows_a_table_whose_text_is_not_markup() -> None:
 )
 def test_a_duration_is_shown_in_the_units_of_its_size(seconds: float | None, text: str) -> None:
     assert progress.duration(seconds) == text
+
+
+JOB = "arn:aws:sagemaker:us-east-1:111111111111:training-job/pipelines-4x7k-Train-1"
+
+
+@pytest.mark.parametrize(
+    ("reason", "how", "memory"),
+    [
+        ("AlgorithmError: , exit code: 137", "exit code: 137", True),
+        ("AlgorithmError: , killed by signal 9", "killed by signal 9", True),
+        ("AlgorithmError: , exit code: 1", "exit code: 1", False),
+        ("AlgorithmError: ,", "exit code unknown", False),
+    ],
+)
+def test_a_container_that_left_no_reason_is_explained(reason: str, how: str, memory: bool) -> None:
+    listed = {
+        "StepName": "Train",
+        "StepStatus": "Failed",
+        "FailureReason": reason,
+        "Metadata": {"TrainingJob": {"Arn": JOB}},
+    }
+    shown = watch._state(listed, "").failure
+    assert shown.startswith(f"AlgorithmError: the container ended without a reason ({how}); ")
+    assert ("ran out of memory" in shown) == memory
+    assert shown.endswith("/aws/sagemaker/TrainingJobs, stream pipelines-4x7k-Train-1/…")
+    kept = "AlgorithmError: no such table: a.b.c, exit code: 3"
+    assert watch._state(listed | {"FailureReason": kept}, "").failure == kept

@@ -11,25 +11,31 @@ from tests.steps.register.support import register_environment
 
 
 @pytest.fixture(scope="session")
-def approvals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Approvals]:
-    with (
-        register_environment.started(tmp_path_factory.mktemp("approve")) as environment,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        # this process acts as root, to make what Register makes
-        for name, value in environment.variables().items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        aws.client.cache_clear()
+def session_approvals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Approvals]:
+    with register_environment.started(tmp_path_factory.mktemp("approve")) as environment:
         made = Approvals(environment)
-        made.set_up()
+        with pytest.MonkeyPatch.context() as patch:
+            act_as_root(made, patch)
+            made.set_up()
         yield made
-        aws.client.cache_clear()
+
+
+@pytest.fixture
+def approvals(session_approvals: Approvals, monkeypatch: pytest.MonkeyPatch) -> Approvals:
+    act_as_root(session_approvals, monkeypatch)
+    return session_approvals
+
+
+def act_as_root(approvals: Approvals, patch: pytest.MonkeyPatch) -> None:
+    """Give this process the account's root keys, to make what Register makes."""
+    root = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in (approvals.environment.variables() | root).items():
+        patch.setenv(name, value)
+    aws.client.cache_clear()
 
 
 @pytest.fixture(scope="session")
-def dying(approvals: Approvals) -> Iterator[Dying]:
+def dying(session_approvals: Approvals) -> Iterator[Dying]:
     """The process that runs approvals as other people, and ends them on request."""
-    with Dying.started(approvals) as process:
+    with Dying.started(session_approvals) as process:
         yield process

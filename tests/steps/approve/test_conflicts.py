@@ -130,5 +130,14 @@ def test_one_message_names_every_argument_that_cannot_be_used() -> None:
     with pytest.raises(UsageError, match="nothing was approved or revoked") as refused:
         parse(words)
     message = str(refused.value)
-    for name in ("model", "alias", "reason", "region", "evidence-uri", "approvers-group", "what"):
+    for name in (
+        "model",
+        "alias",
+        "reason",
+        "region",
+        "evidence-uri",
+        "approvers-group",
+        "run-aliases",
+        "what",
+    ):
         assert f"--{name}" in message

@@ -165,6 +165,26 @@ def test_what_was_never_approved_is_not_revoked(approvals: Approvals, dying: Dyi
     assert f"version 1 of {version.model} has no approval for alias champion" in errors
 
 
+def test_an_alias_that_a_run_may_set_is_not_approved(approvals: Approvals, dying: Dying) -> None:
+    version = approvals.new_version()
+    for alias in ("challenger", "candidate"):
+        errors = refused(dying, version, status=2, alias=alias)
+        assert f"--alias: an alias that no run may set was expected, got '{alias}'" in errors
+        assert approvals.alias(version.model, alias) is None
+    assert approvals.documents(version) == []
+
+
+def test_an_approval_of_an_alias_that_runs_got_later_can_be_revoked(
+    approvals: Approvals, dying: Dying
+) -> None:
+    version = approvals.new_version()
+    assert dying.run(version, run_aliases="challenger")[0] == 0
+    runs = "challenger,champion"  # the configuration changed
+    assert "--alias" in refused(dying, version, status=2, run_aliases=runs)
+    assert dying.run(version, "alice", "--revoke", run_aliases=runs)[0] == 0
+    assert approvals.alias(version.model) is None
+
+
 def test_another_key_than_the_pinned_one_is_the_users_fault(
     approvals: Approvals, dying: Dying
 ) -> None:

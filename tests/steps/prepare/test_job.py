@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
@@ -20,10 +21,11 @@ from steps.governance.errors import (
 from steps.governance.names import UcName
 from steps.prepare.filings import judge
 from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.decisions import decided, frame
 from tests.steps.prepare.support.world import World, another, tree
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
 
@@ -108,12 +110,11 @@ def test_which_of_two_equals_is_kept_does_not_depend_on_the_order_they_are_read_
     rows = [fakes.filing(1001, 2021), fakes.filing(1001, 2021) | difference]
 
     def judged(read: list[dict[str, str | None]]) -> list[Any]:
-        rows = judge.judged(_frame(spark, read)).drop("own_key").collect()
-        return sorted(rows, key=str)
+        return sorted(decided(frame(spark, read)).drop("row").collect(), key=str)
 
     found = judged(rows)
     assert found == judged(rows[::-1])
-    reasons = Counter(row["reason"] for row in judge.judged(_frame(spark, rows)).collect())
+    reasons = Counter(row["reason"] for row in found)
     assert reasons["duplicate_filing"] + reasons["duplicate_section"] == 1
     assert reasons[None] == 1 + 4, "one filing and its examples, once each"
 
@@ -164,8 +165,12 @@ def test_minus_one_reads_the_latest_version_and_another_that_one(world: World) -
 def test_filings_lost_while_reading_are_noticed_before_anything_is_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = judge.judged
-    monkeypatch.setattr(judge, "judged", lambda raw: real(raw.where("cik <> '1003'")))
+    real = judge.kernel
+    monkeypatch.setattr(
+        judge,
+        "kernel",
+        lambda batch: real(batch.filter(pc.not_equal(batch["cik"], "1003"))),
+    )
     with pytest.raises(IntegrityError, match="counts do not reconcile"):
         world.run()
     assert not list(world.curated.parent.rglob("*.parquet"))
@@ -236,9 +241,3 @@ def test_a_huge_filing_costs_its_own_row_only(spark: "SparkSession", tmp_path: P
     )
     world = World(spark, tmp_path, [*fakes.corpus(), huge])
     assert world.run().counts.rejected_by_reason["section_too_long"] == 1
-
-
-def _frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
-    return spark.createDataFrame(
-        pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()
-    ).repartition(1)

@@ -15,7 +15,7 @@ from steps.governance.errors import (
 from steps.governance.names import UcName
 from steps.prepare.delta import commits
 from steps.prepare.delta.store import Place
-from steps.prepare.filings import judge
+from steps.prepare.filings import decision
 from tests.steps.prepare.support import fakes
 from tests.steps.prepare.support.world import World, another, tree
 
@@ -213,7 +213,7 @@ def test_an_altered_data_file_is_noticed_before_the_manifest(
     def altered(place: Place, *rest: Any) -> None:
         real(place, *rest)
         if place.name.name == "examples":
-            file = next(world.curated.rglob("*.parquet"))
+            file = next(world.curated.rglob("part-*.parquet"))
             content = bytearray(file.read_bytes())
             content[100] ^= 1
             file.write_bytes(content)
@@ -228,9 +228,9 @@ def test_an_altered_data_file_is_noticed_before_the_manifest(
 def test_lost_rows_are_noticed_before_the_commit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = judge.curated
+    real = decision.kept
     monkeypatch.setattr(
-        judge, "curated", lambda *args, **kwargs: real(*args, **kwargs).where("year <> 2020")
+        decision, "kept", lambda *args, **kwargs: real(*args, **kwargs).where("row % 2 = 0")
     )
     with pytest.raises(IntegrityError, match="rows were lost or doubled") as refused:
         world.run()

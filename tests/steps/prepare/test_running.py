@@ -1,12 +1,13 @@
 """The Spark session is stopped after every end of the job, also if the job never starts."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from steps.governance.errors import IdentityRefused
-from steps.prepare import running, session
+from steps.prepare import __main__ as command
+from steps.prepare import arguments, running, session
 from tests.steps.prepare.support import fakes
 
 STARTED = object()
@@ -58,3 +59,18 @@ def test_a_job_that_fails_stops_its_spark(
     with pytest.raises(KeyboardInterrupt):
         running.run(fakes.arguments(tmp_path))
     assert stopped == [STARTED]
+
+
+def test_a_full_disk_is_the_last_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fills(_: object) -> NoReturn:
+        raise RuntimeError("java.io.IOException: No space left on device")
+
+    monkeypatch.setattr(running, "run", fills)
+    monkeypatch.setattr(arguments, "parse", lambda _: fakes.arguments(tmp_path))
+    assert command.main([]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("DiskFull: this job's disk is full · ")
+    assert "bytes are free in" in last
+    assert "spark.emr-serverless.{driver,executor}.disk" in last

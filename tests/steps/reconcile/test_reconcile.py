@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from steps.reconcile.sources.queues import Letter, Queues
 from steps.register.delivery.lease import Lease
 from steps.register.worker import Fate, Worker
 from tests.steps.reconcile.support import spoiling
@@ -127,6 +128,30 @@ def test_a_dead_letter_of_a_waiting_step_is_redriven_and_a_forged_one_stays(
     execution.check_settled()
 
 
+def test_a_redrive_that_ends_before_its_deletion_has_one_effect(
+    reconciler: Reconciler,
+    worker: Worker,
+    execution: Execution,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ends(queues: Queues, letter: Letter) -> None:
+        queues.send_request(letter.arn, letter.token)
+        raise KeyboardInterrupt
+
+    spoiling.leave_dead_letter(execution)
+    with monkeypatch.context() as patch:
+        patch.setattr(Queues, "redrive", ends)
+        with pytest.raises(KeyboardInterrupt):
+            reconciler.fix(execution, lambda: None, "--redrive")
+    assert (execution.waiting(), execution.waiting(execution.dead_letters_url)) == (1, 1)
+    deliver_until_deleted(worker, most=1)
+    lines, _ = reconciler.fix(execution, lambda: None, "--redrive", "--wait-seconds=0")
+    assert [line.action for line in lines] == ["redriven"]
+    deliver_until_deleted(worker, most=1)
+    assert (execution.waiting(), execution.waiting(execution.dead_letters_url)) == (0, 0)
+    execution.check_settled()
+
+
 def test_what_is_young_held_or_under_way_is_not_touched(
     reconciler: Reconciler, registered: Execution
 ) -> None:
@@ -158,8 +183,12 @@ def test_without_a_worker_the_request_is_sent_once(
 
 def test_a_later_execution_is_compared_alone(reconciler: Reconciler, registered: Execution) -> None:
     other = new_execution(registered.environment)
+    s3 = registered.environment.client("s3")
+    longer = {"Bucket": EVIDENCE, "Key": f"executions/{other.id}x/prepare/manifest.json"}
+    s3.put_object(**longer, Body=b"{}")  # its name begins with the execution's id
     spoiling.remove_tag(registered)
     assert {each.execution for each in reconciler.compare(registered).differences} == {
         registered.id
     }
     assert {each.execution for each in reconciler.compare(other).differences} == {other.id}
+    s3.delete_object(**longer)

@@ -101,6 +101,7 @@ def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # some 70 workers of seconds each, with real time-outs
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_a_worker_that_dies_after_any_one_effect_is_completed_when_its_lease_ends(
     environment: RegisterEnvironment, workers: Workers, deaths: int
@@ -121,6 +122,7 @@ def test_a_worker_that_dies_after_any_one_effect_is_completed_when_its_lease_end
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # two workers for each of some 100 calls
 def test_a_worker_that_dies_after_any_call_is_completed(
     environment: RegisterEnvironment, workers: Workers
 ) -> None:

@@ -26,7 +26,7 @@ def record(
         monkeypatch.setenv(name.removeprefix("--").replace("-", "_").upper(), value)
     monkeypatch.setenv("AWS_REGION", register_environment.REGION)
     monkeypatch.setattr(lambda_function, "_worker", None)
-    monkeypatch.setattr(lambda_function, "configure", lambda _: None)
+    monkeypatch.setattr(lambda_function, "configure", lambda _, job: None)
     execution.send()
     message = worker_environment.client("sqs").receive_message(
         QueueUrl=execution.queue_url, AttributeNames=["All"]
@@ -60,7 +60,9 @@ def test_a_cold_start_that_fails_keeps_the_message_and_alerts(
     assert hidden[:3] == [60, 120, 240]
     assert sum(hidden) > 6 * 60 * 60
     assert len(alerts(caplog)) == 10
-    assert alerts(caplog)[0].startswith("ALERT the register worker cannot connect, at receive 1 of")
+    (first, *_) = alerts(caplog)
+    name = "ALERT worker-cannot-connect: "
+    assert first.startswith(f"{name}the register worker cannot connect, at receive 1 of")
     assert "gf/databricks/gone" in alerts(caplog)[0]
     assert execution.waiting() == 1
     assert execution.answers() == []

@@ -160,7 +160,8 @@ def test_if_another_worker_holds_the_lease_on_the_last_receive_only_an_alert_is_
         assert deliver_for_the_last_time(worker) is Fate.LEAVE
     assert execution.answers() == []
     (alert,) = alerts(caplog)
-    assert alert.startswith(f"ALERT {execution.id} goes to the dead-letter queue unanswered")
+    name = f"ALERT message-unanswered: {execution.id}"
+    assert alert.startswith(f"{name} goes to the dead-letter queue unanswered")
 
 
 def test_a_message_that_could_not_be_verified_on_the_last_receive_alerts(
@@ -175,5 +176,5 @@ def test_a_message_that_could_not_be_verified_on_the_last_receive_alerts(
     assert execution.answers() == []
     (alert,) = alerts(caplog)
     assert alert.startswith(
-        "ALERT a message that could not be verified goes to the dead-letter queue"
+        "ALERT message-unanswered: a message that could not be verified goes to the dead-letter"
     )

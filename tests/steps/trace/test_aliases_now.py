@@ -1,11 +1,11 @@
 """The aliases of now, from the embedded workspace; what cannot be looked up is a note."""
 
 from steps.trace.aliases import Registry
-from tests.steps.approve.conftest import approvals
+from tests.steps.approve.conftest import approvals, session_approvals
 from tests.steps.approve.support.approvals import Approvals
 from tests.steps.register.support.register_environment import REGION
 
-__all__ = ["approvals"]
+__all__ = ["approvals", "session_approvals"]
 
 
 def registry(approvals: Approvals, person: str) -> Registry:

@@ -1,19 +1,20 @@
 """The index follows the evidence, and is never trusted: what does not match is rebuilt."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from steps.governance.documents import canonical
-from steps.governance.errors import AccessDenied, IntegrityError, UsageError
+from steps.governance.documents import canonical, membership
+from steps.governance.errors import AccessDenied, UsageError
 from steps.trace.history import History
-from steps.trace.index import filings, refresh
+from steps.trace.index import filings, memberships, refresh
 from steps.trace.index.files import Index, IndexFolder
 from steps.trace.store import FolderStore
 from tests.support.folders import write
-from tests.support.histories import Made, Size, documents, made
+from tests.support.histories import Made, Size, accession, documents, made, membership_bytes
 
 RECORD = "executions/000000000003/register/record.json"
 MANIFEST = "executions/000000000003/prepare/manifest.json"
@@ -255,10 +256,39 @@ def test_filings_that_cannot_be_trusted_are_unknown(
     assert History.of(kept.refreshed()[0].rows).unreadable == []
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1PAR1", b"\x00" * 1000])
-def test_bytes_that_are_no_membership_file_are_refused(content: bytes) -> None:
-    with pytest.raises(IntegrityError, match="the list of filings at s3://x cannot be trusted"):
-        filings.read_membership(content, origin="s3://x")
+@pytest.mark.parametrize("at_once", [1, 65_536])
+def test_files_that_hold_no_filings_are_named_and_the_others_are_kept(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(memberships, "_ROWS_AT_ONCE", at_once)
+    good = {accession(1): (1, 0), accession(2): (1, 0)}
+    replaced = {
+        "000000000001": b"PAR1PAR1",
+        "000000000002": membership_bytes(good | {accession(1): (0, 0)}),  # without an example
+        "000000000003": membership_bytes(good),
+    }
+    for execution, content in replaced.items():
+        _with_membership(kept, execution, content)
+    index, _ = kept.refreshed()
+    found = {row.key.split("/")[1]: row.unreadable or "" for row in index.rows if row.unreadable}
+    assert found.keys() == {"000000000001", "000000000002"}
+    for execution, reason in found.items():
+        uri = f"{kept.evidence}/executions/{execution}/prepare/membership-"
+        assert f"its filings are unknown: {uri}" in reason
+        assert reason.endswith("cannot be trusted")
+    assert len(frozenset().union(*(part.memberships for part in index.parts))) == 3
+
+
+def _with_membership(kept: Kept, execution: str, content: bytes) -> None:
+    """Put another membership file there, and its digest into the manifest."""
+    folder = f"executions/{execution}/prepare"
+    manifest = json.loads(kept.made.objects[f"{folder}/manifest.json"])
+    name, sha256 = membership.name(content), hashlib.sha256(content).hexdigest()
+    manifest["membership"] |= {"path": name, "sha256": sha256, "size": len(content)}
+    write(
+        kept.evidence,
+        {f"{folder}/manifest.json": canonical.dumps(manifest), f"{folder}/{name}": content},
+    )
 
 
 def test_a_document_that_was_refused_once_is_read_the_next_time(kept: Kept) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from steps.governance.documents import membership
 from steps.trace.index import filings
 from tests.steps.trace.conftest import REPOSITORY
 from tests.support.folders import write
@@ -21,7 +22,7 @@ def test_a_look_up_reads_only_row_groups_that_can_have_the_filing(
     monkeypatch.setattr(filings, "_ROWS_IN_GROUP", 4)
     known = {f"{number:02}/x": (number + 1, 0) for number in range(0, 40, 2)}
     tables = {
-        sha256: filings.read_membership(membership_bytes(some), origin="test")
+        sha256: membership.read(membership_bytes(some), origin="test").select(filings.COLUMNS)
         for sha256, some in (("a" * 64, known), ("b" * 64, {"08/x": (0, 5)}))
     }
     part = tmp_path / "filings.parquet"
@@ -43,16 +44,20 @@ def test_a_look_up_reads_only_row_groups_that_can_have_the_filing(
     assert max(map(len, read)) <= 2
 
 
-def test_an_answer_from_the_index_imports_nothing_heavy(tmp_path: Path) -> None:
-    history = made(Size(executions=4), 3)
+@pytest.mark.parametrize("question", ["execution", "filing"])
+def test_an_answer_from_the_index_imports_nothing_heavy(tmp_path: Path, question: str) -> None:
+    history = made(Size(executions=4, plain=True), 3)
     write(tmp_path / "evidence", history.objects)
     words = [f"--evidence-uri={tmp_path / 'evidence'}", f"--index={tmp_path / 'index'}", "--json"]
-    words.append(f"--execution={history.plain[0].id}")
+    first = history.plain[0]
+    filing = next(iter(first.filings or {}))
+    words.append(f"--{question}={first.id if question == 'execution' else filing}")
     program = (
         "import sys\n"
         "from steps.trace.__main__ import main\n"
         "assert main(sys.argv[1:]) == 0\n"
-        f"found = sorted({HEAVY!r} & set(sys.modules))\n"
+        f"found = {HEAVY!r} & set(sys.modules)\n"
+        "assert 'pandas' not in found, 'a rebuild needs no pandas'\n"
         "assert not found or '--offline' not in sys.argv, found\n"
     )
     for more in ([], ["--offline"]):

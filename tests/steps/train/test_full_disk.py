@@ -5,17 +5,20 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
 
+from steps.governance import full_disk
 from steps.governance.errors import IntegrityError
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Table
 from steps.train import __main__ as command
-from steps.train import full_disk, job, services
+from steps.train import job, services
 from steps.train.data import verified_table
 from steps.train.export import model_folder
+from steps.train.paths import LARGER_VOLUME
 from tests.steps.train.support.curated_table import (
     ARN,
     NAME,
@@ -65,7 +68,7 @@ def test_a_disk_too_small_for_the_spool_is_not_reported_as_tampering(
     ids=["no space", "no temporary folder", "safetensors"],
 )
 def test_every_wording_of_a_full_disk_is_recognized(error: Exception) -> None:
-    with pytest.raises(full_disk.DiskFull), full_disk.explained():
+    with pytest.raises(full_disk.DiskFull), full_disk.explained(do=LARGER_VOLUME):
         raise error
 
 
@@ -75,7 +78,7 @@ def test_other_errors_pass_unchanged() -> None:
         ValueError("x"),
         IntegrityError("a file contains: No space left on device"),
     ):
-        with pytest.raises(type(error)) as raised, full_disk.explained():
+        with pytest.raises(type(error)) as raised, full_disk.explained(do=LARGER_VOLUME):
             raise error
         assert raised.value is error
 
@@ -88,7 +91,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hyperparameters = tmp_path / "input" / "config" / "hyperparameters.json"
     hyperparameters.parent.mkdir(parents=True)
     hyperparameters.write_text(json.dumps({}))
-    monkeypatch.setattr(command.hyperparameters, "parse", lambda given: given)
+    parsed = SimpleNamespace(execution_id="4x7k2m9p1q0z")
+    monkeypatch.setattr(command.hyperparameters, "parse", lambda _: parsed)
     monkeypatch.setattr(services, "connect", lambda arguments, stop: None)
     monkeypatch.setattr(command.StopSignal, "listen", command.StopSignal)
     return tmp_path
@@ -140,7 +144,10 @@ def test_a_disk_that_fills_while_a_checkpoint_is_saved_leaves_no_half_of_it(
         save(content, path, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(torch, "save", fills)
-    with pytest.raises(full_disk.DiskFull, match=r"raise train.volume_gib"), full_disk.explained():
+    with (
+        pytest.raises(full_disk.DiskFull, match=r"raise train.volume_gib"),
+        full_disk.explained(do=LARGER_VOLUME),
+    ):
         jobs.run(full)
     assert [path.name for path in full.paths.checkpoints.iterdir()] == ["checkpoint-2"], (
         "the checkpoint before it is kept"

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pipeline.local.aws.account import Account, RoleSession
 from pipeline.local.aws.emr_serverless import billing
 from pipeline.local.aws.processes.built_image import built
-from pipeline.local.aws.processes.images import SPARK_PYTHON, path_in_image
+from pipeline.local.aws.processes.images import SPARK_PYTHON, WORKDIR, path_in_image
 from pipeline.local.aws.processes.job_process import JobProcess, inherited
 from pipeline.local.aws.store import Document, now
 
@@ -24,6 +24,8 @@ LOG_GROUP = "/aws/emr-serverless"
 _SAIL_DRIVER = Path(__file__).with_name("spark_driver.py")
 LOCAL_MASTER = "local[2]"
 MAX_DETAIL_CHARACTERS = 1024
+JOB_RUN = "AWS_EMR_SERVERLESS_JOB_RUN_ID"  # [unverified: public programs read it, no page of AWS]
+_DRIVER = "spark.emr-serverless.driverEnv."
 
 
 class RunFailed(Exception):
@@ -181,8 +183,9 @@ class JobRun:
         if image := run.get("imageConfiguration"):
             made = built(self._account.repository, self._account.state, image["imageUri"])
             environment |= made.variables
+        parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
+        environment |= {JOB_RUN: self._id} | _driver_variables(parameters, self._account.repository)
         if self._account.engine == "spark":
-            parameters = run["jobDriver"]["sparkSubmit"].get("sparkSubmitParameters", "")
             environment |= {
                 "SPARK_LOCAL_IP": "127.0.0.1",
                 # else the workers run the first python3 on the PATH
@@ -190,6 +193,17 @@ class JobRun:
                 "PYSPARK_SUBMIT_ARGS": _submit_arguments(parameters),
             }
         return environment
+
+
+def _driver_variables(parameters: str, repository: Path) -> dict[str, str]:
+    """The driver's environment variables among the spark-submit parameters. A path in the image is
+    a path in the repository here.
+    """
+    settings = [
+        word.removeprefix(_DRIVER) for word in shlex.split(parameters) if word.startswith(_DRIVER)
+    ]
+    pairs = (setting.partition("=") for setting in settings)
+    return {name: value.replace(WORKDIR, str(repository)) for name, _, value in pairs}
 
 
 def _submit_arguments(parameters: str) -> str:

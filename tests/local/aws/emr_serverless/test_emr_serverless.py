@@ -104,7 +104,7 @@ def test_a_cancelled_run_has_no_process(server, emr, start, ended):
 
 def test_an_entry_point_in_s3_is_read_with_the_roles_own_rights(server, start, ended):
     evidence, governed = server.outputs["EvidenceBucket"], server.outputs["GovernedBucket"]
-    server.client("s3").put_object(
+    server.client("s3", "prepare").put_object(
         Bucket=evidence,
         Key="executions/e/prepare/job.py",
         Body=b"print('from S3')",
@@ -144,7 +144,7 @@ def test_logs_in_s3_are_refused_by_name(emr, start):
 
 def test_a_session_policy_narrows_the_run(server, start, ended):
     bucket = server.outputs["EvidenceBucket"]
-    server.client("s3").put_object(
+    server.client("s3", "prepare").put_object(
         Bucket=bucket, Key="executions/p/prepare/a", Body=b"", IfNoneMatch="*"
     )
     assert ended(start(f"read {bucket}/executions/p/prepare/a"))["state"] == "SUCCESS"

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local.aws.emr_serverless.driver_run import _submit_arguments
+from pipeline.local.aws.emr_serverless.driver_run import (
+    _driver_variables,
+    _submit_arguments,
+)
 from pipeline.local.aws.processes.images import SPARK_PYTHON
 
 REPOSITORY = Path(__file__).parents[4]
@@ -83,3 +86,9 @@ def test_without_its_interpreter_the_server_ends_with_exit_code_2(new_server):
 )
 def test_this_machine_is_the_cluster_unless_the_run_names_one(parameters, expected):
     assert _submit_arguments(parameters) == expected
+
+
+def test_the_driver_gets_its_variables_and_paths_of_the_image_are_paths_here():
+    own = "--conf spark.emr-serverless.driverEnv."
+    parameters = f"{own}A=b=c --conf spark.x=1 {own}PYTHONPATH=/opt/governed-finetune"
+    assert _driver_variables(parameters, Path("/r")) == {"A": "b=c", "PYTHONPATH": "/r"}

@@ -23,6 +23,7 @@ from pipeline.local.aws import infrastructure
 from tests.local.aws.support import requests
 from tests.local.aws.support.botocore_models import check_answer
 from tests.local.aws.support.programs import make_repository
+from tests.support import storage_role
 
 REPOSITORY = Path(__file__).parents[4]
 PIPELINE = "governed-finetune-local"
@@ -95,6 +96,8 @@ class Server:
         """Keys of one of the stack's roles, or of root."""
         if role == "root":
             return self.root
+        if role == "uc-storage" and role not in self._keys:
+            self._keys[role] = storage_role.keys(self.client)
         if role not in self._keys:
             self._keys[role] = infrastructure.assume_role(self.client("sts"), role)
         return self._keys[role]

@@ -94,6 +94,7 @@ class Approvals:
             "approval-public-key": public["approval"],
             "approvers-group": GROUP,
             "approval-tag": TAG,
+            "run-aliases": "challenger,candidate",
             "databricks-host": self.environment.host,
             "databricks-secret-id": f"gf/databricks/{person}",
             "region": REGION,

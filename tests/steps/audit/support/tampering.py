@@ -152,17 +152,20 @@ def service(path: str, value: Any) -> Callable[[World, Entry], Applied]:
 
 
 def tagged(key: str, value: str) -> Callable[[World, Entry], Applied]:
-    """Another value of one tag of the model version."""
+    """Another value of one tag of the model version, or a tag that it had not."""
 
     @contextmanager
     def apply(world: World, entry: Entry) -> Iterator[dict[str, Any]]:
         model = entry.record.model
-        before = world.tags(model.name, model.version)[key]
+        before = world.tags(model.name, model.version).get(key)
         world.tag(entry, key, value)
         try:
             yield {}
         finally:
-            world.tag(entry, key, before)
+            if before is None:
+                world.untag(entry, key)
+            else:
+                world.tag(entry, key, before)
 
     return apply
 

@@ -270,6 +270,14 @@ class World:
             {"name": model.name, "version": str(model.version), "key": key, "value": value},
         )
 
+    def untag(self, entry: Entry, key: str) -> None:
+        model = entry.record.model
+        self.environment.admin().api_client.do(
+            "DELETE",
+            "/api/2.0/mlflow/unity-catalog/model-versions/delete-tag",
+            body={"name": model.name, "version": str(model.version), "key": key},
+        )
+
 
 def codes(findings: list[Finding], outcome: Outcome = Outcome.MISMATCH) -> set[str]:
     """The codes of the lines with an outcome."""

@@ -81,6 +81,38 @@ def test_anything_else_is_refused(other: str) -> None:
         membership.read(OTHERS[other](), origin="s3://e/m")
 
 
+FAULTY = ["out of order", "a filing twice", "without an example", "a negative count"]
+
+
+@pytest.mark.parametrize("other", FAULTY)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_of_many_is_refused_as_it_would_be_alone(other: str, place: int) -> None:
+    contents = [membership.to_bytes(GOOD), membership.to_bytes(rows())]
+    contents.insert(place, OTHERS[other]())
+    origins = ["s3://e/0", "s3://e/1", "s3://e/2"]
+    tables = [
+        membership.unchecked(content, origin=origin)
+        for content, origin in zip(contents, origins, strict=True)
+    ]
+    found = membership.faults(tables, origins)
+    assert [number for number, error in enumerate(found) if error] == [place]
+    with pytest.raises(IntegrityError) as alone:
+        membership.read(contents[place], origin=origins[place])
+    assert str(found[place]) == str(alone.value)
+
+
+def test_many_good_ones_are_checked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[int] = []
+    plain = membership._fault
+    monkeypatch.setattr(
+        membership, "_fault", lambda tables: checked.append(len(tables)) or plain(tables)
+    )
+    tables = [GOOD, rows(), GOOD, GOOD.slice(1), rows()]
+    assert membership.faults(tables, ["here"] * 5) == [None] * 5
+    assert checked == [5]
+    assert membership.faults([], []) == []
+
+
 def test_no_altered_byte_gives_other_rows() -> None:
     content = membership.to_bytes(GOOD)
     refused = 0

@@ -269,7 +269,7 @@ def test_a_storage_refusal_names_table_and_deed(text: str) -> None:
 def test_a_file_whose_name_holds_403_is_no_refusal() -> None:
     name = f"part-{'0403' * 16}.parquet"
     with (
-        pytest.raises(GovernanceError, match="the storage failed: read table x") as failed,
+        pytest.raises(GovernanceError, match="the storage gave no answer: read table x") as failed,
         commits.storage("read table x"),
     ):
         raise OSError(

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from steps.governance.errors import GovernanceError
 from steps.prepare.arrow_tasks import bounded, mapped
 from steps.prepare.delta import raw_rows
-from steps.prepare.filings import judge
+from steps.prepare.filings import decision, judge
 from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.decisions import decided
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,27 +41,27 @@ def test_many_small_files_share_a_few_tasks_and_few_large_ones_do_not() -> None:
     assert raw_rows.grouped([], tasks=4) == []
 
 
-def written(folder: Path, rows: int, **columns: Any) -> list[tuple[str, int]]:
+def written(folder: Path, rows: int, **columns: Any) -> list[raw_rows.Piece]:
     """Write one file per row; return the files as the log would list them."""
     files = []
     for number in range(rows):
         path = folder / f"part {number}.parquet"
         pq.write_table(pa.table({"cik": [str(number)]} | columns), path)
-        files.append((path.name.replace(" ", "%20"), path.stat().st_size))
+        files.append(raw_rows.Piece(path.name.replace(" ", "%20"), path.stat().st_size))
     return files
 
 
 def test_small_files_come_as_one_batch_and_each_is_opened_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[str] = []
+    opened: list[raw_rows.Piece] = []
 
-    def counted(store: Any, path: str, *rest: Any) -> Iterator[pa.RecordBatch]:
-        opened.append(path)
-        return real(store, path, *rest)
+    def counted(store: Any, piece: raw_rows.Piece, *rest: Any) -> Iterator[pa.RecordBatch]:
+        opened.append(piece)
+        return real(store, piece, *rest)
 
-    real = raw_rows._of_file
-    monkeypatch.setattr(raw_rows, "_of_file", counted)
+    real = raw_rows._of_piece
+    monkeypatch.setattr(raw_rows, "_of_piece", counted)
     files = written(tmp_path, 100)
     task = raw_rows.reading(str(tmp_path), {}, files, [range(60), range(60, 100)], ["cik"])
     batches = list(task([pa.record_batch({"id": [0, 1]})]))
@@ -77,6 +78,23 @@ def test_a_large_file_is_read_like_a_small_one(
     monkeypatch.setattr(raw_rows, "_WHOLE_BYTES", 0)
     (large,) = task([pa.record_batch({"id": [0]})])
     assert small.to_pydict() == large.to_pydict() == {"sic": [None] * 3, "CIK": ["0", "1", "2"]}
+
+
+@pytest.mark.parametrize("groups_in_it", [1, 2, 7])
+def test_a_file_that_is_too_large_for_a_task_is_read_by_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups_in_it: int
+) -> None:
+    rows = pa.table({"cik": [str(number) for number in range(70)]})
+    pq.write_table(rows, tmp_path / "large.parquet", row_group_size=-(-70 // groups_in_it))
+    size = (tmp_path / "large.parquet").stat().st_size
+    monkeypatch.setattr(raw_rows, "_TASK_BYTES", -(-size // 3))
+    pieces = raw_rows.pieces([("large.parquet", size), ("small.parquet", 1)])
+    assert [piece.path for piece in pieces] == ["large.parquet"] * 3 + ["small.parquet"]
+    assert raw_rows.grouped([piece.size for piece in pieces[:3]], tasks=1) == [[0], [1], [2]]
+    read = raw_rows.reading(str(tmp_path), {}, pieces, [[0], [1], [2]], ["cik"])
+    found = [list(read([pa.record_batch({"id": [task]})])) for task in range(3)]
+    assert pa.Table.from_batches([batch for task in found for batch in task]) == rows
+    assert sum(map(bool, found)) == min(groups_in_it, 3)
 
 
 def test_a_file_with_two_spellings_of_a_column_is_refused(tmp_path: Path) -> None:
@@ -118,7 +136,7 @@ def test_a_kernel_gets_few_filings_at_a_time_however_many_the_engine_hands_over(
     whole = pa.record_batch({"text": ["x" * 1_000_000] * 200})
     list(mapped(kernel)([whole, whole.slice(0, 0)]))
     assert sum(seen) == 200
-    assert max(seen) <= 64
+    assert max(seen) <= 4
 
 
 @pytest.mark.spark
@@ -143,12 +161,12 @@ def test_rejected_rows_with_nothing_in_common_share_no_window(spark: "SparkSessi
     batch = judge.kernel(empty.slice(0, 128).to_batches()[0])
     assert len(set(batch["own_key"].to_pylist())) == 128
     raw = spark.createDataFrame(empty.to_pandas().astype(object)).selectExpr(*fakes.RAW_COLUMNS)
-    window = judge._window(F.col("filing_id"), F.col("reason").isNull(), ["filing_date"])
+    window = decision._window(F.col("reason").isNull(), "filing_id", "own_key", ["filing_date"])
     together = raw.mapInArrow(mapped(judge.kernel), judge.DDL).select(
         F.count(F.lit(1)).over(window).alias("rows")
     )
     assert together.agg(F.max("rows")).collect()[0][0] < 1_000, (
         "equal rows of several batches, and no more"
     )
-    found = judge.judged(raw).groupBy("kind", "reason").count().collect()
+    found = decided(raw).groupBy("kind", "reason").count().collect()
     assert found == [("filing", "invalid_record", 20_000)]

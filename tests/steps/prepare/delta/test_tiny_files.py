@@ -11,7 +11,7 @@ import pytest
 from deltalake import write_deltalake
 
 from steps.governance.errors import GovernanceError, NotFound
-from steps.prepare.delta import raw_rows, tiny_files
+from steps.prepare.delta import raw_files, raw_rows, tiny_files
 from steps.prepare.delta.delta_rs import DeltaRsStore
 from steps.prepare.job import Job
 from tests.steps.prepare.support import fakes
@@ -49,7 +49,9 @@ def test_the_rows_are_those_of_the_files(tmp_path: Path) -> None:
     files, groups = one_row_files(tmp_path), [range(17), range(17, 30)]
     streams = tiny_files.gather(str(tmp_path), {}, files, groups, COLUMNS)
     assert streams is not None
-    from_files = rows(raw_rows.reading(str(tmp_path), {}, files, groups, COLUMNS), 2)
+    from_files = rows(
+        raw_rows.reading(str(tmp_path), {}, raw_rows.pieces(files), groups, COLUMNS), 2
+    )
     assert rows(tiny_files.given(streams), 2) == from_files
     assert from_files[0] == {"cik": "1", "Company": "a", "filing_date": "2021-02-26", "sic": "100"}
     assert [row["Company"] for row in from_files[1:3]] == ["b", None]
@@ -137,14 +139,15 @@ def test_a_file_of_the_newest_version_that_is_gone_is_one_sentence(
 def test_files_that_vacuum_deletes_while_the_job_runs_are_named(
     tmp_path: Path, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the first reading and the second."""
-    raw, real = fakes.raw_table(tmp_path / "raw", fakes.corpus()), DeltaRsStore.check_rows
+    """After their bytes were hashed, and before their rows are read."""
+    raw, real = fakes.raw_table(tmp_path / "raw", fakes.corpus()), raw_files.hashed
 
     def vacuumed(*arguments: Any) -> Any:
+        found = real(*arguments)
         for path in raw.glob("*.parquet"):
             path.unlink()
-        return real(*arguments)
+        return found
 
-    monkeypatch.setattr(DeltaRsStore, "check_rows", vacuumed)
+    monkeypatch.setattr(raw_files, "hashed", vacuumed)
     with pytest.raises(NotFound, match="its files were deleted"):
         job(tmp_path, raw, spark)

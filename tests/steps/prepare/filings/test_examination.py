@@ -90,7 +90,7 @@ LONG = "We may lose money. " * 60
         ({"item_1a": f"{NOTHING}Our business may fail."}, "section_too_short"),
         ({"item_1a": f"Item 1A. Executive Officers\n{LONG}"}, "other_section"),
         ({"item_1a": NOTHING + "x" * (LONGEST_SECTION + 1)}, "section_too_long"),
-        ({"item_1a": f"{NOTHING}{'Our headquarters are in Springfield. ' * 40}"},
+        ({"item_1a": NOTHING + "• headquarters in Springfield;\n" * 40},
             "no_headings_found"),
         ({"filing_type": "8-K"}, "unsupported_form"),
         ({"filing_type": None}, "invalid_record"),

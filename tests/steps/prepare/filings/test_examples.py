@@ -1,5 +1,6 @@
 """Examples are extractive, bounded, and known by a stable id."""
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -31,9 +32,9 @@ def test_the_company_s_own_heading_is_the_answer() -> None:
     assert found["completion"] == HEADING
     assert found["system"] == examples.SYSTEM
     assert found["prompt"] == (
-        "Below is one risk factor from the 10-K of Acme Inc for 2020. Write its heading: one "
-        "sentence that states the risk "
-        f"and what it could do to the company.\n\n{BODY}"
+        "Below is one risk factor from the 10-K of Acme Inc for 2020. Write its heading as "
+        "the company has it: a sentence, seldom two, that states the risk and what it could do to "
+        f"the company, or a short title.\n\n{BODY}"
     )
     assert found["reason"] is None
 
@@ -58,13 +59,21 @@ def test_ids_differ_by_position_and_stay_the_same() -> None:
 
 def test_an_id_changes_with_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
     before = examples.example_id("a.htm", 0)
-    monkeypatch.setattr(examples, "TEMPLATE", "risk-factor-heading/2")
+    monkeypatch.setattr(examples, "TEMPLATE", "risk-factor-heading/3")
     assert examples.example_id("a.htm", 0) != before
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
+def test_both_ways_to_the_words_agree(text: str) -> None:
+    plain = f"{text} “Ünser” it’s A_B 7–8…"
+    for each in (text, plain, plain.replace("Ü", "U")):
+        expected = " ".join(re.findall(r"\w+", each.casefold())).encode()
+        assert examples.words(each) == expected
 
 
 def test_a_template_with_other_words_needs_another_version() -> None:
     words = examples.text_sha256(examples.SYSTEM, examples.INSTRUCTION)
-    assert (examples.TEMPLATE, words[:16]) == ("risk-factor-heading/1", "edd464cb019f69d1")
+    assert (examples.TEMPLATE, words[:16]) == ("risk-factor-heading/2", "eb1c1f072a381faa")
 
 
 @given(st.text(alphabet="ab. \n", max_size=9_000))

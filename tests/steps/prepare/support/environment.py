@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 from databricks.sdk import WorkspaceClient
 
 from pipeline.configuration import config as configuration
@@ -24,6 +25,7 @@ from pipeline.local.setup import aws_account, workspace
 from pipeline.local.setup.filings import Filings
 from pipeline.local.setup.rows import Rows
 from steps.governance.documents import builds
+from tests.support import storage_role
 
 CATALOG_ADMIN = ("workspace", "admin.json")
 # `python -m pipeline.local.aws.emr_serverless.spark_driver` with another retry budget.
@@ -123,9 +125,18 @@ class Environment:
         return dict(self.root.client("s3").get_object(Bucket=bucket, Key=key))
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
-        """Return the keys below a prefix."""
-        listed = self.root.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+        """Return the keys below a prefix, as the role that may enter the governed bucket."""
+        s3 = self._client("s3", **storage_role.keys(self._client))
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
         return [found["Key"] for found in listed.get("Contents", [])]
+
+    def _client(self, service: str, /, **keys: str) -> Any:
+        endpoint = self.variables["AWS_ENDPOINT_URL"]
+        return (
+            boto3.client(service, endpoint_url=endpoint, **keys)
+            if keys
+            else self.root.client(service)
+        )
 
 
 @dataclass(frozen=True)

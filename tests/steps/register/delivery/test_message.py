@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from steps.register.delivery.message import MessageRefused, parse
 from steps.register.delivery.sagemaker_truth import State, Truth
 from tests.steps.register.support import executions, register_environment
+from tests.steps.register.support.deliveries import alerts
 from tests.steps.register.support.register_environment import RegisterEnvironment
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/abcdefghij12"
@@ -168,10 +170,8 @@ def test_a_refused_message_is_never_answered_and_ends_in_the_dead_letter_queue(
     assert not sqs.receive_message(QueueUrl=execution.queue_url, WaitTimeSeconds=1).get("Messages")
     assert execution.waiting(execution.dead_letters_url) == 1
     assert execution.answers() == []
-    assert (
-        sum("ALERT" in record.message for record in caplog.records)
-        == register_environment.MAX_RECEIVES
-    )
+    numbers = [int(line.split()[3]) for line in alerts(caplog)]
+    assert numbers == [1, 2, 4, register_environment.MAX_RECEIVES]
 
 
 @pytest.mark.environment
@@ -190,5 +190,32 @@ def test_a_success_of_which_there_is_no_record_raises_an_alert(
     execution.send()
     delivery = worker.queue.receive()
     assert delivery is not None
-    assert worker.handle(delivery) is Fate.LEAVE
-    assert "but no record exists" in caplog.text
+    for attempt in (1, 2, 3):
+        assert worker.handle(replace(delivery, attempt=attempt)) is Fate.LEAVE
+    assert [line.split(",")[0] for line in alerts(caplog)] == [
+        f"ALERT answer-contradicts-evidence: receive {n} of {register_environment.MAX_RECEIVES}"
+        for n in (1, 2)
+    ]
+    assert all("Success, but no record exists" in line for line in alerts(caplog))
+
+
+def test_a_message_that_stays_alerts_at_growing_intervals_and_at_the_last(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from steps.register.delivery.fate import Fate, refused
+    from steps.register.delivery.queue import Delivery
+
+    caplog.set_level("INFO")
+    for number in range(1, 121):
+        delivery = Delivery("{}", "receipt", number)
+        outcome = refused(MessageRefused("a message was refused"), delivery, 120)
+        assert outcome.fate is Fate.LEAVE
+    levels = {
+        int(record.getMessage().split("receive ")[1].split()[0]): record.levelname
+        for record in caplog.records
+    }
+    assert len(levels) == 120
+    due = {1, 2, 4, 8, 16, 32, 64, 120}
+    assert {number for number, level in levels.items() if level == "ERROR"} == due
+    assert {level for number, level in levels.items() if number not in due} == {"INFO"}
+    assert [int(line.split()[3]) for line in alerts(caplog)] == sorted(due)

@@ -282,6 +282,7 @@ def _worker_policy() -> list[dict[str, Any]]:
         allow(["s3:PutObject"], f"arn:aws:s3:::{EVIDENCE}/executions/*/register/*"),
         allow(["s3:GetObject", "s3:GetObjectVersion"], f"arn:aws:s3:::{ARTIFACTS}/executions/*"),
         allow(["s3:GetObject"], f"arn:aws:s3:::{ARTIFACTS}/base-models/*"),
+        allow(["s3:PutObject"], f"arn:aws:s3:::{ARTIFACTS}/workers/*"),
         allow(["s3:ListBucket"], f"arn:aws:s3:::{EVIDENCE}", f"arn:aws:s3:::{ARTIFACTS}"),
     ]
 

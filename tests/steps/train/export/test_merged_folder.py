@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from steps.governance import full_disk
 from steps.governance.errors import IntegrityError, UsageError
-from steps.train import full_disk
 from steps.train.export import merged_model, safetensors_writer
 from steps.train.model import base_weights
-from steps.train.paths import Paths
+from steps.train.paths import LARGER_VOLUME, Paths
 from steps.train.stopping import Stopped, StopSignal
 
 pytestmark = pytest.mark.torch
@@ -79,7 +79,7 @@ def test_a_disk_that_fills_up_during_the_export_leaves_nothing(
     monkeypatch.setattr(safetensors_writer, "write", full)
     with (
         pytest.raises(full_disk.DiskFull, match="disk is full"),
-        full_disk.explained(),
+        full_disk.explained(do=LARGER_VOLUME),
         exporting(tuned, paths),
     ):
         raise AssertionError("there was room")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from steps.governance import full_disk
 from steps.governance.documents.manifest import Trained
 from steps.governance.errors import Conflict, IntegrityError
-from steps.train import full_disk
 from steps.train.export import merged_model, model_folder
 from steps.train.fine_tuning import fine_tune
 from steps.train.model import logit_probe

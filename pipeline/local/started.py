@@ -1,0 +1,77 @@
+"""A running embedded environment: its configuration, its root user, and the variables of people."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.configuration import config as configuration
+from pipeline.configuration.config import Config
+from pipeline.local.host.servers import Servers
+from pipeline.local.host.state import State
+from pipeline.local.setup import aws_account, workspace
+
+
+@dataclass(frozen=True)
+class Started:
+    """A running environment: servers that answer, the infrastructure, and a mirrored base model.
+    The catalog may still be empty.
+    """
+
+    state: State
+    servers: Servers
+    fresh: bool  # False: it ran before this command, which therefore does not stop it
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The values of `${NAME}` in conf/local.yaml, which include the servers' URLs. None is
+        secret.
+        """
+        return self.servers.record.variables
+
+    @property
+    def config(self) -> Config:
+        """conf/local.yaml with this environment's ports, ids and revision."""
+        return configuration.load("local", environ=self.variables)
+
+    @property
+    def root(self) -> aws_account.Root:
+        """The stand-in account's root user."""
+        return aws_account.root(self.state, self.servers.url("aws"))
+
+    def as_role(self, role: str) -> dict[str, str]:
+        """Return the variables of a process with a role of the stack (`ci`, `scientist`, …)."""
+        return self.variables | self.root.lend(role)
+
+    def scientist_client(self, service: str) -> Any:
+        """Return a client with a new session of the data scientist's role."""
+        import boto3  # takes 0.3 s
+
+        session = self.as_role("scientist")
+        return boto3.client(
+            service,
+            region_name=session["AWS_REGION"],
+            endpoint_url=session["AWS_ENDPOINT_URL"],
+            aws_access_key_id=session["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=session["AWS_SESSION_TOKEN"],
+        )
+
+    def as_scientist(self) -> dict[str, str]:
+        """Return a data scientist's variables."""
+        return self.as_principal("scientist")
+
+    def as_principal(self, name: str) -> dict[str, str]:
+        """Return the variables of `scientist`, `auditor`, `approver` or `reconciler`: AWS role,
+        Databricks principal, mlflow's URIs.
+        """
+        secrets = self.root.client("secretsmanager")
+        found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, name))
+        identity = json.loads(found["SecretString"])
+        return self.as_role(name) | {
+            "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+            "DATABRICKS_CLIENT_ID": identity["clientId"],
+            "DATABRICKS_CLIENT_SECRET": identity["clientSecret"],
+            "MLFLOW_TRACKING_URI": "databricks",
+            "MLFLOW_REGISTRY_URI": "databricks-uc",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }

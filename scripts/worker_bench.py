@@ -1,0 +1,159 @@
+"""Measure the register worker's steady state: memory, idle processor time, registrations a minute.
+
+    python -m scripts.worker_bench                      # 1,000 executions, 30 s of idling
+    python -m scripts.worker_bench --executions 100 --idle-seconds 10
+
+One worker process registers executions from one queue, one after the other, each a new model with
+its own archive. AWS is ministack, the workspace is the embedded one, SageMaker is the tests' stub;
+all of them share this machine's cores, so the rate is a lower bound. Memory is the worker's
+resident set after each registration. Its growth is the difference of the medians of the second and
+the last tenth, because the first registrations import and cache. At the end the worker waits for
+messages: its processor time over that is the idle share of one core.
+
+Exit code 1: memory grew by more than 16 MiB, idling took more than 1 % of a core, or not every
+execution is registered.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.steps.register.support import register_environment
+from tests.steps.register.support.executions import Execution, new_execution
+from tests.steps.register.support.register_environment import RegisterEnvironment
+
+GROWTH_MIB, IDLE_SHARE = 16.0, 0.01
+_AHEAD = 5  # executions that wait in the queue
+_POLL_SECONDS = 0.05
+_MOST_SECONDS = 300.0  # for one registration
+_MIB = 1 << 20
+
+
+@dataclass
+class Measured:
+    """Resident MiB after each registration, seconds of all, processor seconds while idle."""
+
+    rss: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    idle: float = 0.0
+    idle_seconds: float = 1.0
+
+    def document(self) -> dict[str, float | int | list[float]]:
+        """Return the results as JSON values."""
+        return {
+            "registrations": len(self.rss),
+            "per_minute": round(len(self.rss) / self.seconds * 60, 1),
+            "rss_mib": [round(self.rss[index]) for index in _tenths(len(self.rss))],
+            "growth_mib": round(growth(self.rss), 1),
+            "idle_share_of_a_core": round(self.idle / self.idle_seconds, 4),
+        }
+
+    @property
+    def holds(self) -> bool:
+        """Whether memory is flat and idling is cheap."""
+        return growth(self.rss) <= GROWTH_MIB and self.idle / self.idle_seconds <= IDLE_SHARE
+
+
+def growth(rss: Sequence[float]) -> float:
+    """Return the MiB between the medians of the second and the last tenth."""
+    tenth = max(1, len(rss) // 10)
+    return statistics.median(rss[-tenth:]) - statistics.median(rss[tenth : 2 * tenth] or rss)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print one JSON line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.worker_bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--executions", type=int, default=1000, help="default: 1000")
+    parser.add_argument("--idle-seconds", type=float, default=30.0, help="default: 30")
+    arguments = parser.parse_args(argv)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        register_environment.started(Path(folder)) as environment,
+    ):
+        measured = _measure(environment, arguments.executions, arguments.idle_seconds)
+    sys.stdout.write(json.dumps(measured.document()) + "\n")
+    return 0 if measured.holds and len(measured.rss) == arguments.executions else 1
+
+
+def _measure(environment: RegisterEnvironment, count: int, idle_seconds: float) -> Measured:
+    measured, first = Measured(), new_execution(environment)
+    with (environment.state / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "steps.register", *first.argv()],
+            cwd=register_environment.REPOSITORY,
+            env=register_environment.plain_variables(**environment.variables()),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            worker = psutil.Process(process.pid)
+            _register(environment, first, count, worker, measured)
+            before = worker.cpu_times()
+            time.sleep(idle_seconds)
+            after = worker.cpu_times()
+        finally:
+            process.terminate()
+            process.wait(60)
+    measured.idle = (after.user + after.system) - (before.user + before.system)
+    measured.idle_seconds = idle_seconds
+    return measured
+
+
+def _register(
+    environment: RegisterEnvironment,
+    first: Execution,
+    count: int,
+    worker: psutil.Process,
+    measured: Measured,
+) -> None:
+    """Send executions to the first one's queue, and look at the worker after each registration."""
+    sent, began, last = 0, time.monotonic(), time.monotonic()
+    while len(measured.rss) < count:
+        done = sum(answer["status"] == "Succeeded" for answer in environment.stub.answers)
+        if done > len(measured.rss):
+            measured.rss += [worker.memory_info().rss / _MIB] * (done - len(measured.rss))
+            last = time.monotonic()
+            _report(measured, count)
+        if sent < count and sent - done < _AHEAD:
+            _send(first if sent == 0 else new_execution(environment), first.queue_url)
+            sent += 1
+        elif time.monotonic() - last > _MOST_SECONDS:
+            sys.stderr.write((environment.state / "worker.log").read_text()[-4000:])
+            break
+        else:
+            time.sleep(_POLL_SECONDS)
+    measured.seconds = time.monotonic() - began
+
+
+def _send(execution: Execution, queue_url: str) -> None:
+    execution.step["Metadata"]["Callback"]["SqsQueueUrl"] = queue_url
+    execution.queue_url = queue_url
+    execution.send()
+
+
+def _report(measured: Measured, count: int) -> None:
+    done = len(measured.rss)
+    if done % 50 == 0:
+        sys.stderr.write(f"{done} of {count}: {measured.rss[-1]:.0f} MiB\n")
+        sys.stderr.flush()
+
+
+def _tenths(count: int) -> list[int]:
+    return [max(0, count * tenth // 10 - 1) for tenth in range(1, 11)] if count else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""The rows that a kernel made once, as frames: from staged files, or from Spark's own disk.
+
+    with files(spark, source, kernel, target) as staged:           # delta-rs
+        staged.read("example", ["example_id"])                     # example_id, row
+        staged.taken("example", wanted, ["prompt"], rows=13_000)   # prompt, split
+
+Staged files are in the target table's folder, where no version names them: `staged-<random>-….` The
+driver deletes them when the block ends. A process that is killed leaves them, and VACUUM deletes
+them like any file without a commit.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from steps.governance.delta_storage import one_line
+from steps.prepare.delta import data_files
+from steps.prepare.delta.raw_rows import grouped
+from steps.prepare.delta.staging import tasks
+from steps.prepare.delta.staging.interface import Kernel
+from steps.prepare.delta.staging.tasks import File
+from steps.prepare.delta.store import Place
+from steps.prepare.schemas import files_for
+from steps.prepare.session import translated
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger(__name__)
+
+_FEWEST_TASKS = os.cpu_count() or 1
+_DELETIONS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one Arrow task reads: `count` numbers, each for some of the rows of a table."""
+
+    count: int
+    task: data_files.Task
+    doing: str  # for the message of a fault
+
+
+@dataclass(frozen=True)
+class StagedFiles:
+    """`Staged` over files below a table's location, by kind."""
+
+    spark: "SparkSession"
+    kernel: Kernel
+    place: Place
+    by_kind: dict[str, list[File]]
+
+    def read(self, kind: str, columns: Sequence[str]) -> "DataFrame":
+        """See `Staged`."""
+        files = self.by_kind[kind]
+        groups = grouped([file.size for file in files], tasks=_FEWEST_TASKS)
+        task = tasks.reading(*self._where, files, groups, columns)
+        numbers = self.spark.range(0, len(groups), 1, max(len(groups), 1))
+        return numbers.mapInArrow(task, f"{tasks.ddl(self.kernel.schema, columns)}, row bigint")
+
+    def taken(
+        self, kind: str, wanted: "DataFrame", columns: Sequence[str], *, rows: int
+    ) -> "DataFrame":
+        """See `Staged`: only row numbers are shuffled, so that neighbours share a task."""
+        from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+        files, parts = self.by_kind[kind], files_for(rows)
+        run = F.floor(
+            F.shiftright("row", tasks.ROW_BITS) * F.lit(parts) / F.lit(max(len(files), 1))
+        )
+        task = tasks.taking(*self._where, files, columns)
+        ddl = f"{tasks.ddl(self.kernel.schema, columns)}, split string"
+        return wanted.select("row", "split").repartition(parts, run).mapInArrow(task, ddl)
+
+    @property
+    def _where(self) -> tuple[str, dict[str, str]]:
+        return self.place.location, self.place.access.storage_options()
+
+
+@contextmanager
+def files(
+    spark: "SparkSession", source: Source, kernel: Kernel, target: Place
+) -> Iterator[StagedFiles]:
+    """Stage what the kernel makes of the source's rows, and delete the files in the end."""
+    prefix = f"staged-{uuid.uuid4().hex}-"
+    options = target.access.storage_options()
+    task = tasks.staging(target.location, options, prefix, kernel, source.task)
+    try:
+        with translated(source.doing):
+            numbers = spark.range(0, source.count, 1, max(source.count, 1))
+            found = numbers.mapInArrow(task, tasks.WRITTEN_DDL).collect()
+        by_kind: dict[str, list[File]] = {kind: [] for kind in kernel.kinds}
+        for row in sorted(found, key=lambda row: str(row["path"])):
+            by_kind[row["kind"]].append(File(row["path"], row["size"]))
+        yield StagedFiles(spark, kernel, target, by_kind)
+    finally:
+        _delete(target, prefix)
+
+
+def _delete(target: Place, prefix: str) -> None:
+    """Delete what one attempt staged; what cannot be deleted is named, and VACUUM's to delete."""
+    from pyarrow.fs import FileSelector
+
+    try:
+        store = data_files.file_system(target.location, target.access.storage_options())
+        there = store.get_file_info(FileSelector("", allow_not_found=True))
+        paths = [info.path for info in there if info.base_name.startswith(prefix)]
+        with ThreadPoolExecutor(_DELETIONS_AT_ONCE) as pool:
+            list(pool.map(store.delete_file, paths))
+    except Exception as error:  # noqa: BLE001 - the job's own result or error matters more
+        log.warning(
+            "staged files %s* of table %s are left for VACUUM: %s",
+            prefix,
+            target.name,
+            one_line(error),
+        )

@@ -1,0 +1,158 @@
+"""Rows of a kernel in files that no commit names, so that nothing is computed twice.
+
+    task = staging(location, options, prefix, kernel, source)   # raw rows in, files out
+    reading(location, options, files, columns)                  # their columns, and `row`
+    taking(location, options, files, columns)                   # the wanted rows of them
+
+Each function makes a task for `mapInArrow`; the vended keys travel inside it
+(`steps.prepare.delta.data_files`). Reading, kernel and writing are one task: between two tasks an
+engine would gather thousands of whole filings in one batch. A file is fetched by one request and
+compared with its sha256, which is part of its name.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.governance.errors import IntegrityError
+from steps.prepare.arrow_tasks import bounded
+from steps.prepare.delta.data_files import Batches, Task, file_system, put
+from steps.prepare.delta.staging.interface import Kernel
+
+WRITTEN_DDL = "path string, kind string, size bigint, rows bigint"
+_WRITTEN = pa.schema(
+    [("path", pa.string()), ("kind", pa.string()), ("size", pa.int64()), ("rows", pa.int64())]
+)
+_FILE_BYTES = 16 << 20  # of Arrow data, in memory
+_KEYS_AT_ONCE, _EXAMPLES_AT_ONCE = 8_192, 2_048  # rows of a batch
+ROW_BITS = 32  # `row` is the number of the file, then the position in it
+
+
+@dataclass(frozen=True)
+class File:
+    """A staged file: its path below the table, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+def ddl(schema: pa.Schema, names: Sequence[str]) -> str:
+    """Return these columns as Spark SQL takes them."""
+    return ", ".join(
+        f"{name} {'int' if schema.field(name).type == pa.int32() else 'string'}" for name in names
+    )
+
+
+def staging(
+    location: str, options: Mapping[str, str], prefix: str, kernel: Kernel, source: Task
+) -> Task:
+    """Return a task that writes what the kernel makes of the source's rows, some MB a file."""
+
+    def stage(numbers: Batches) -> Iterator[pa.RecordBatch]:
+        store = file_system(location, options)
+        waiting, size = list[pa.RecordBatch](), 0
+        for batch in source(numbers):
+            made = kernel.run(batch.rename_columns([name.lower() for name in batch.schema.names]))
+            waiting.append(made)
+            size += made.nbytes
+            if size >= _FILE_BYTES:
+                yield _written(store, prefix, kernel, waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield _written(store, prefix, kernel, waiting)
+
+    return stage
+
+
+def _written(
+    store: "pa.fs.FileSystem", prefix: str, kernel: Kernel, batches: Sequence[pa.RecordBatch]
+) -> pa.RecordBatch:
+    """Write one file for each kind of rows; return their report."""
+    import pyarrow.parquet as pq
+
+    found = []
+    for kind in kernel.kinds:
+        parts = [batch.filter(pc.equal(batch["kind"], kind)) for batch in batches]
+        table = pa.Table.from_batches(parts, schema=kernel.schema)
+        if not table.num_rows:
+            continue
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            table, sink, compression="zstd", use_dictionary=False, write_statistics=False
+        )
+        content = bytes(sink.getvalue())
+        path = f"{prefix}{kind}-{hashlib.sha256(content).hexdigest()}.parquet"
+        put(store, path, content)
+        found.append({"path": path, "kind": kind, "size": len(content), "rows": table.num_rows})
+    return pa.RecordBatch.from_pylist(found, schema=_WRITTEN)
+
+
+def reading(
+    location: str,
+    options: Mapping[str, str],
+    files: Sequence[File],
+    groups: Sequence[Sequence[int]],
+    columns: Sequence[str],
+) -> Task:
+    """Return a task that reads groups of files: the columns, and `row`."""
+
+    def read(numbers: Batches) -> Iterator[pa.RecordBatch]:
+        store = file_system(location, options)
+        for batch in numbers:
+            for number in (file for group in batch.column(0).to_pylist() for file in groups[group]):
+                table = _table(store, files[number], columns)
+                first = number << ROW_BITS
+                rows = pa.array(range(first, first + table.num_rows), pa.int64())
+                yield from table.append_column("row", rows).to_batches()
+
+    return lambda numbers: bounded(read(numbers), rows=_KEYS_AT_ONCE)
+
+
+def taking(
+    location: str, options: Mapping[str, str], files: Sequence[File], columns: Sequence[str]
+) -> Task:
+    """Return a task that looks up its rows (`row`, `split`), file by file."""
+
+    def take(batches: Batches) -> Iterator[pa.RecordBatch]:
+        filled = [batch.select(["row", "split"]) for batch in batches if batch.num_rows]
+        if not filled:
+            return
+        wanted = pa.Table.from_batches(filled).sort_by("row")
+        store = file_system(location, options)
+        numbers = pc.shift_right(wanted["row"], pa.scalar(ROW_BITS, pa.int64()))
+        start = 0
+        for number, count in zip(*_runs(numbers), strict=True):
+            rows = wanted.slice(start, count)
+            start += count
+            positions = pc.bit_wise_and(rows["row"], pa.scalar((1 << ROW_BITS) - 1, pa.int64()))
+            table = _table(store, files[number], columns).take(positions)
+            yield from table.append_column("split", rows["split"]).combine_chunks().to_batches()
+
+    return lambda batches: bounded(take(batches), rows=_EXAMPLES_AT_ONCE)
+
+
+def _runs(ordered: pa.ChunkedArray) -> tuple[list[int], list[int]]:
+    """Return the values of a sorted column, and how often each is there."""
+    encoded = pc.run_end_encode(ordered.combine_chunks())
+    ends = encoded.run_ends.to_pylist()
+    counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    return encoded.values.to_pylist(), counts
+
+
+def _table(store: "pa.fs.FileSystem", file: File, columns: Sequence[str]) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with store.open_input_file(file.path) as source:
+        content = source.read(file.size)
+    found = hashlib.sha256(content).hexdigest()
+    if not file.path.endswith(f"-{found}.parquet"):
+        raise IntegrityError(
+            f"a staged file is not what was written: {file.path}",
+            expected=f"{file.size} bytes with the sha256 in its name",
+            got=f"{len(content)} bytes, sha256 {found}",
+            do="find out who else can write there; then start a new execution",
+        )
+    return pq.read_table(pa.BufferReader(content), columns=list(columns), use_threads=False)

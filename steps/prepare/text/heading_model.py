@@ -1,0 +1,154 @@
+"""Weigh each paragraph: a heading on its line, a heading run in, the title of a group, or body.
+
+    kinds(paragraphs)      # row, paragraph -> described rows with `kind`
+
+A linear model in two passes. The first adds weights of a paragraph's own features and its
+neighbours' (line_features.py); the second also sees what the first found in the whole section
+(section_features.py), so that one paragraph is decided by the style of all. Weights are integers in
+a file whose digest is fixed here. So the result is the same on every platform, and the sum for a
+paragraph can be listed term by term (`explained`). Decision 030 has its source.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from steps.governance.errors import IntegrityError
+from steps.prepare.text import line_features, section_features
+from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE, settled
+from steps.prepare.text.line_features import WORDS, barred
+from steps.prepare.text.section_features import SCORES
+
+_NEVER = -100_000
+
+WEIGHTS = Path(__file__).with_name("heading_weights.json")
+WEIGHTS_SHA256 = "386041c647617206741de4333058dd7b4cd518e7e38f83ccd06d8dd051c2ce45"
+
+Term = tuple[str, ...]
+SIZES: Mapping[str, int] = line_features.SIZES | section_features.SIZES
+PASSES: tuple[tuple[Term, ...], ...] = (
+    line_features.TERMS,
+    line_features.TERMS + section_features.TERMS,
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One pass: a bias and a table for each score, with one entry per value of a term."""
+
+    bias: Sequence[int]
+    tables: Mapping[Term, Sequence[pl.Series]]
+    words: Mapping[str, Sequence[Mapping[str, int]]]
+
+
+def kinds(paragraphs: pl.DataFrame) -> pl.DataFrame:
+    """Return the paragraphs with `first` (their first sentence, or null) and `kind`."""
+    first, second = _weights()
+    described = line_features.described(paragraphs)
+    placed = section_features.placed(_scored(described, first))
+    scored = _scored(placed, second).with_columns(
+        pl.when(barred()).then(_NEVER).otherwise(pl.col(name)).cast(pl.Int32).alias(name)
+        for name in (STANDING, RUN_IN)
+    )
+    scored = scored.select("row", "paragraph", "first", *SCORES, kind=_kind())
+    return settled(scored).drop(SCORES)
+
+
+def explained(paragraphs: pl.DataFrame, position: int) -> list[tuple[str, int, int, int]]:
+    """Return the terms of one paragraph's final scores with their weights, the largest first."""
+    first, second = _weights()
+    placed = section_features.placed(_scored(line_features.described(paragraphs), first))
+    line = placed.slice(position, 1)
+    rows = []
+    for term, parts in _terms(line, second):
+        one, two, three = (int(part.item()) for part in parts)
+        rows.append((" ".join(term), one, two, three))
+    return sorted(rows, key=lambda row: -max(map(abs, row[1:])))
+
+
+def code(term: Term) -> pl.Expr:
+    """Return the values of a term's columns as one number."""
+    number = pl.col(term[0]).cast(pl.Int32)
+    for name in term[1:]:
+        number = number * SIZES[name] + pl.col(name).cast(pl.Int32)
+    return number
+
+
+def size(term: Term) -> int:
+    """Return how many values a term has."""
+    values = 1
+    for name in term:
+        values *= SIZES[name]
+    return values
+
+
+def _scored(frame: pl.DataFrame, weights: Weights) -> pl.DataFrame:
+    """Add `standing`, `run_in` and `title`: how much likelier than body, in hundredths."""
+    totals = [pl.repeat(bias, len(frame), dtype=pl.Int32, eager=True) for bias in weights.bias]
+    for _, parts in _terms(frame, weights):
+        totals = [total + part for total, part in zip(totals, parts, strict=True)]
+    return frame.with_columns(total.alias(name) for name, total in zip(SCORES, totals, strict=True))
+
+
+def _terms(frame: pl.DataFrame, weights: Weights) -> Iterator[tuple[Term, list[pl.Series]]]:
+    for term, tables in weights.tables.items():
+        codes = frame.select(code(term)).to_series()
+        yield term, [table.gather(codes) for table in tables]
+    for word, known in weights.words.items():
+        yield (
+            (word,),
+            [frame[word].replace_strict(one, default=0, return_dtype=pl.Int32) for one in known],
+        )
+
+
+def _kind() -> pl.Expr:
+    """Return the likeliest kind; equal scores are body text."""
+    standing, run_in, title = (pl.col(name) for name in SCORES)
+    best = pl.max_horizontal(standing, run_in, title)
+    return (
+        pl.when(best <= 0).then(pl.lit(BODY))
+        .when(standing == best).then(pl.lit(STANDING))
+        .when((run_in == best) & pl.col("first").is_not_null()).then(pl.lit(RUN_IN))
+        .when(title == best).then(pl.lit(TITLE)).otherwise(pl.lit(BODY))
+    )  # fmt: skip
+
+
+@cache
+def _weights() -> tuple[Weights, Weights]:
+    content = WEIGHTS.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise IntegrityError(
+            f"the weights in {WEIGHTS.name} are not those of this program",
+            expected=f"sha256 {WEIGHTS_SHA256}",
+            got=f"sha256 {found}",
+            do="install the package again",
+        )
+    first, second = json.loads(content)["passes"]
+    return _read(first, PASSES[0]), _read(second, PASSES[1])
+
+
+def _read(stored: Mapping[str, Any], terms: Sequence[Term]) -> Weights:
+    tables = {term: _table(stored["terms"][" ".join(term)], size(term)) for term in terms}
+    words = {
+        word: [
+            {one: weights[score] for one, weights in stored["words"][word].items()}
+            for score in range(len(SCORES))
+        ]
+        for word in WORDS
+    }
+    return Weights(stored["bias"], tables, words)
+
+
+def _table(entries: Mapping[str, Sequence[int]], values: int) -> list[pl.Series]:
+    columns = [[0] * values for _ in SCORES]
+    for number, weights in entries.items():
+        for column, weight in zip(columns, weights, strict=True):
+            column[int(number)] = weight
+    return [pl.Series(column, dtype=pl.Int32) for column in columns]

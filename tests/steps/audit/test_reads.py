@@ -1,0 +1,52 @@
+"""How often an audit reads: each document once, and each answer once, since calls are its time."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from steps.audit.services.catalog import Registry
+from steps.audit.services.store import Store
+from steps.governance.unity_catalog.identity import connect
+from tests.steps.audit.support.world import World
+from tests.steps.register.support.register_environment import RAW, REGION
+
+
+def test_a_quick_audit_reads_each_document_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+    plain = Store.read
+
+    def counted(store: Store, uri: str) -> bytes:
+        read[uri] += 1
+        return plain(store, uri)
+
+    monkeypatch.setattr(Store, "read", counted)
+    world.audit()
+    assert [uri for uri, times in read.items() if times > 1] == []
+    assert sum(uri.endswith("/register/record.json") for uri in read) >= 3
+    assert sum(uri.endswith("/register/record.dsse.json") for uri in read) >= 3
+
+
+def test_equal_questions_of_several_threads_are_one_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = world.settings()
+    workspace = connect(
+        host=settings.databricks_host, secret_id=settings.databricks_secret_id, region=REGION
+    )
+    registry, asked = Registry(workspace, REGION), []
+    plain = registry._get
+
+    def counted(path: str, doing: str, query: dict[str, str]) -> dict[str, Any]:
+        asked.append(path)
+        return plain(path, doing, query)
+
+    monkeypatch.setattr(registry, "_get", counted)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: registry.grants(RAW, workspace.principal), range(8)))
+    assert len(asked) == 1
+    assert all(each == found[0] for each in found)
+    assert ("SELECT", "edgar.raw") in found[0]

@@ -1,0 +1,30 @@
+"""Raw rows of a frame, judged and decided without a store."""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from steps.prepare.arrow_tasks import mapped
+from steps.prepare.filings import decision, judge
+from tests.steps.prepare.support import fakes
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
+    return spark.createDataFrame(
+        pa.Table.from_pylist(rows, schema=fakes.RAW_SCHEMA).to_pandas()
+    ).repartition(1)
+
+
+def decided(raw: "DataFrame") -> "DataFrame":
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).withColumn("row", F.lit(0))
+    return decision.decided(
+        *(
+            made.where(F.col("kind") == kind).select(*names, "row")
+            for kind, names in decision.KEYS.items()
+        )
+    )
