@@ -1,9 +1,9 @@
 """Register workers as forks of one process that has imported all they need, one delivery each.
 
     with forked(environment.variables(), scratch) as workers:
-        statuses, effects = workers.run(execution, workers=2)
+        ran = workers.run(execution, workers=2)     # its statuses, effects and errors
 
-register/support/worker_that_dies.py lists the commands.
+worker_that_dies.py lists the commands.
 """
 
 import json
@@ -18,18 +18,27 @@ from typing import Any
 from tests.steps.register.support import executions, register_environment
 from tests.steps.register.support.register_environment import EVIDENCE
 
-KILLED = -9
+KILLED, HUNG = -9, -14  # the exit statuses of a worker that SIGKILL or SIGALRM ended
 VISIBILITY_SECONDS = 8  # of message and lease; the `long` tests wait for their end
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How workers ended: their exit statuses and effects, and the errors that ended one."""
+
+    statuses: list[int]
+    effects: list[str]
+    errors: list[str]
 
 
 @dataclass
 class Workers:
-    """The process that forks workers (register/support/worker_that_dies.py)."""
+    """The process that forks workers (worker_that_dies.py)."""
 
     process: subprocess.Popen[str]
 
-    def run(self, execution: executions.Execution, **command: Any) -> tuple[list[int], list[str]]:
-        """Return the exit statuses of workers that each take one message, and the effects."""
+    def run(self, execution: executions.Execution, **command: Any) -> Ran:
+        """Return how workers ended that each took one message."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         names = [execution.id, execution.model]
@@ -37,21 +46,20 @@ class Workers:
         command = {"argv": argv, "names": names} | command
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        return answer["statuses"], answer["effects"]
+        return Ran(**json.loads(self.process.stdout.readline()))
 
     def killed_after_a_new_effect(
         self, execution: executions.Execution, survived: list[str]
     ) -> str | None:
         """Return the effect after which the worker died; None if all of its effects are old."""
-        statuses, effects = self.run(execution, survived=survived)
-        assert statuses in ([KILLED], [0])
-        return effects[-1] if statuses == [KILLED] else None
+        ran = self.run(execution, survived=survived)
+        assert ran.statuses in ([KILLED], [0])
+        return ran.effects[-1] if ran.statuses == [KILLED] else None
 
     def settle(self, execution: executions.Execution, most: int = 3) -> None:
         """Deliver until the queue is empty."""
         for _ in range(most):
-            assert self.run(execution)[0] == [0]
+            assert self.run(execution).statuses == [0]
             if execution.waiting() == 0:
                 return
         raise AssertionError(f"{execution.id} not settled after {most} deliveries")
@@ -60,7 +68,7 @@ class Workers:
 @contextmanager
 def forked(variables: dict[str, str], scratch: Path) -> Iterator[Workers]:
     """Start the process, with these variables of a worker; end it."""
-    script = Path(__file__).parent / "register" / "support" / "worker_that_dies.py"
+    script = Path(__file__).with_name("worker_that_dies.py")
     environment = register_environment.plain_variables(
         **variables, PYTHONPATH=str(register_environment.REPOSITORY), TMPDIR=str(scratch)
     )

@@ -6,17 +6,16 @@ row.
 """
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.steps.forked_workers import (
+from tests.steps.faults.support.forked_workers import (
     KILLED,
     VISIBILITY_SECONDS,
     Workers,
     deliver_at_once,
-    forked,
 )
+from tests.steps.faults.support.troubled_workers import Troubled
 from tests.steps.register.support import executions
 from tests.steps.register.support.register_environment import RegisterEnvironment
 
@@ -27,14 +26,11 @@ pytestmark = pytest.mark.environment
 PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9, 10)]
 
 
-@pytest.fixture(scope="module")
-def workers(
-    environment: RegisterEnvironment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workers]:
-    scratch = tmp_path_factory.mktemp("scratch")  # killed workers leave their temporary folders
-    with forked(environment.variables(), scratch) as workers:
-        clean_effects(environment, workers)  # the first worker takes seconds longer than the others
-        yield workers
+@pytest.fixture
+def workers(troubled: Troubled) -> Workers:
+    """The workers, without faults."""
+    troubled.arm({})
+    return troubled.workers
 
 
 def test_a_registration_whose_workers_die_after_each_effect_is_completed(
@@ -94,7 +90,7 @@ def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(
     execution = executions.new_execution(environment)
     execution.send()
     execution.send()
-    assert workers.run(execution, workers=2)[0] == [0, 0]
+    assert workers.run(execution, workers=2).statuses == [0, 0]
     if execution.waiting():
         workers.settle(execution)
     execution.check_settled()
@@ -112,7 +108,7 @@ def test_a_worker_that_dies_after_any_one_effect_is_completed_when_its_lease_end
     for effect in clean_effects(environment, workers):
         execution = executions.new_execution(environment)
         execution.send()
-        assert workers.run(execution, dies_after=effect)[0] == [KILLED]
+        assert workers.run(execution, dies_after=effect).statuses == [KILLED]
         killed.append((effect, execution))
     if deaths == 2:
         for effect, execution in killed:
@@ -132,7 +128,7 @@ def test_a_worker_that_dies_after_any_call_is_completed(
         place += 1
         execution = executions.new_execution(environment)
         execution.send()
-        if workers.run(execution, dies_at_call=place)[0] == [0]:
+        if workers.run(execution, dies_at_call=place).statuses == [0]:
             break  # it made fewer calls
         killed.append((f"call {place}", execution))
     assert place > 50
@@ -143,10 +139,10 @@ def clean_effects(environment: RegisterEnvironment, workers: Workers) -> list[st
     """The effects of one registration that nothing disturbs."""
     execution = executions.new_execution(environment)
     execution.send()
-    statuses, effects = workers.run(execution)
-    assert statuses == [0]
+    ran = workers.run(execution)
+    assert ran.statuses == [0]
     execution.check_settled()
-    return effects
+    return ran.effects
 
 
 def settle_all(workers: Workers, killed: list[tuple[str, executions.Execution]]) -> None:
