@@ -1,9 +1,9 @@
 """The settings of the register worker. `steps/register/arguments.py` parses them."""
 
 from pipeline import layout
-from pipeline.configuration import openlineage
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
+from pipeline.configuration.sections import openlineage
 
 
 def arguments(config: Config) -> list[str]:

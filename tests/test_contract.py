@@ -47,6 +47,11 @@ ADMITTED = st.fixed_dictionaries({parameter.name: values(parameter) for paramete
 )
 
 
+def evidence_bucket(environment: str) -> str:
+    account = {"local": "0", "dev": "1", "prod": "2"}[environment] * 12
+    return f"governed-finetune-{environment}-evidence-{account}-us-east-1"
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_prepare_parses_its_compiled_command_line(environment: str) -> None:
     from steps.prepare.arguments import parse
@@ -56,7 +61,7 @@ def test_prepare_parses_its_compiled_command_line(environment: str) -> None:
     parsed = parse(argv)
     assert parsed.execution_arn.endswith(EXECUTION_ID)
     assert str(parsed.raw_table) == defaults(definition(environment))["RawTable"]
-    evidence = f"s3://governed-finetune-{environment}-evidence/executions/{EXECUTION_ID}"
+    evidence = f"s3://{evidence_bucket(environment)}/executions/{EXECUTION_ID}"
     assert parsed.manifest_uri == f"{evidence}/prepare/manifest.json"
 
 
@@ -68,7 +73,7 @@ def test_train_parses_its_compiled_hyperparameters(environment: str) -> None:
     assert all(isinstance(value, str) for value in hyperparameters.values())
     parsed = parse(hyperparameters)
     assert parsed.max_steps == defaults(definition(environment))["MaxSteps"]
-    evidence = f"s3://governed-finetune-{environment}-evidence/executions/{EXECUTION_ID}"
+    evidence = f"s3://{evidence_bucket(environment)}/executions/{EXECUTION_ID}"
     assert parsed.train_manifest_uri("job-1") == f"{evidence}/train/job-1/manifest.json"
 
 
@@ -91,7 +96,7 @@ def test_the_worker_parses_its_settings(environment: str) -> None:
     configured = config.load(environment, environ=variables())
     parsed = parse(register_worker.arguments(configured))
     assert parsed.pipeline_name == configured.pipeline.name
-    assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
+    assert parsed.evidence_uri == f"s3://{evidence_bucket(environment)}/executions"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -101,7 +106,7 @@ def test_the_auditor_parses_its_settings(environment: str) -> None:
     configured = config.load(environment, environ=variables())
     parsed = parse([*audit.arguments(configured), "--deep"])
     assert parsed.deep
-    assert parsed.evidence_uri == f"s3://governed-finetune-{environment}-evidence/executions"
+    assert parsed.evidence_uri == f"s3://{evidence_bucket(environment)}/executions"
     assert parsed.signing_public_key == configured.evidence.signing_public_key
     assert parsed.databricks_secret_id == f"governed-finetune-{environment}/databricks/auditor"
 
@@ -124,7 +129,7 @@ def test_the_approval_parses_its_settings(environment: str) -> None:
     configured = config.load(environment, environ=variables())
     given = ["--model=edgar.models.risk_analyst@3", "--alias=champion", "--reason=-1 % is fine"]
     parsed = parse([*given, *approve.arguments(configured)])
-    assert parsed.bucket_uri == f"s3://governed-finetune-{environment}-evidence"
+    assert parsed.bucket_uri == f"s3://{evidence_bucket(environment)}"
     assert parsed.approval_key_arn == configured.evidence.approval_key_arn
     assert parsed.approvers_group == configured.evidence.approvers_group
     assert parsed.reason == "-1 % is fine"

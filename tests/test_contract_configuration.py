@@ -42,7 +42,7 @@ CONFIGURED: dict[str, tuple[list[tuple[str, str]], list[Any]]] = {
     "prepare.curated_root": (
         [("Prepare", "--curated-root")],
         [
-            f"s3://governed-finetune-dev-governed{end}"
+            f"s3://governed-finetune-dev-governed-111111111111-us-east-1{end}"
             for end in ("/c", "", "/", "/c/", "//c", "/../c", "/a/../c", "/c d", "/.c")
         ],
     ),

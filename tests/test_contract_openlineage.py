@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from pipeline import definition, register_worker
-from pipeline.configuration import config, openlineage
+from pipeline.configuration import config
+from pipeline.configuration.sections import openlineage
 from pipeline.errors import ConfigError
 from scripts.golden import variables
 from steps.governance.openlineage import target

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.configuration import limits, openlineage
 from pipeline.configuration.combinations import Cluster
 from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
 from pipeline.configuration.parameters import DEFAULTS, faults_in_defaults
+from pipeline.configuration.sections import limits, openlineage
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -4,7 +4,7 @@
     document["train"]["role_arn"]        # "arn:aws:iam::111…:role/governed-finetune-dev-train"
     derived["train.role_arn"].sources    # ("environment", "aws.account_id", "aws.region")
 
-conf/infrastructure/stack.yaml names its resources by the same rules, so a file states one of these
+conf/infrastructure names its resources by the same rules, so a file states one of these
 values only where a resource has another name.
 """
 
@@ -26,9 +26,9 @@ _RULES = {
     "pipeline.name": "governed-finetune-{environment}",
     "pipeline.role_arn": _ROLE + "pipeline",
     "pipeline.tags.environment": "{environment}",
-    "storage.governed_bucket": "governed-finetune-{environment}-governed",
-    "storage.evidence_bucket": "governed-finetune-{environment}-evidence",
-    "storage.artifact_bucket": "governed-finetune-{environment}-artifacts",
+    "storage.governed_bucket": "governed-finetune-{environment}-governed-{account}-{region}",
+    "storage.evidence_bucket": "governed-finetune-{environment}-evidence-{account}-{region}",
+    "storage.artifact_bucket": "governed-finetune-{environment}-artifacts-{account}-{region}",
     "prepare.role_arn": _ROLE + "prepare",
     "prepare.curated_root": "s3://{governed_bucket}/curated",
     "prepare.databricks_secret_id": _SECRET + "prepare",

@@ -72,7 +72,7 @@ def _origin(
     variables = re.findall(r"\$\{(\w+)\}", str(written.get(path, "")))
     given = ", ".join([name, *(f"${variable}" for variable in variables)])
     if path.startswith("limits.") and path not in written:
-        return "default in pipeline/configuration/limits.py"
+        return "default in pipeline/configuration/sections/limits.py"
     if path not in found:
         return given
     sources = f"derived from {', '.join(found[path].sources)}"

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipeline.configuration import combinations, limits, step_limits
+from pipeline.configuration import combinations, step_limits
 from pipeline.configuration.parameters import BY_NAME, NUMBER, Value, chosen
+from pipeline.configuration.sections import limits
 from pipeline.errors import UsageError, did_you_mean, listed
 
 Fault = tuple[str, str]

@@ -1,8 +1,8 @@
 """Prepare: a Spark job on EMR Serverless makes instruction examples from the raw table."""
 
 from pipeline import layout
-from pipeline.configuration import openlineage
 from pipeline.configuration.config import Config
+from pipeline.configuration.sections import openlineage
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import EMRServerlessJobConfig, EMRServerlessStep, ExecutionVariables

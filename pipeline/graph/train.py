@@ -4,8 +4,8 @@ It reads its data through Unity Catalog.
 """
 
 from pipeline import layout, metrics
-from pipeline.configuration import openlineage
 from pipeline.configuration.config import Config
+from pipeline.configuration.sections import openlineage
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import (

@@ -76,7 +76,8 @@ def _add_start_options(verb: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         metavar="PATH",
-        help="filings in EDGAR-CRAWLER's fields: JSON lines, one JSON document per file, an array,"
+        help="filings in EDGAR-CRAWLER's fields, as scripts.fetch_filings writes them too: JSON"
+        " lines, one JSON document per file, an array,"
         " each also in gzip, or a folder of such files; may be repeated",
     )
     verb.add_argument(

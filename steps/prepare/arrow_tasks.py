@@ -1,4 +1,11 @@
-"""Bound the size of Arrow batches between Spark and the kernels.
+"""Arrow tasks on Spark: batches of bounded size, with exactly the columns that were declared.
+
+    map_in_arrow(frame, task, schema)      # the only call of Spark's `mapInArrow`
+
+Sail casts what a task yields to the declared types without an error: a number that an INT cannot
+hold and text that is not a number become NULL, 1.5 becomes 1, and bytes that are not UTF-8 NULL
+(findings/sail-casts-the-batches-of-a-task-silently.sh). So each batch is compared with its
+schema before the engine gets it, and the declaration is made from the same schema.
 
 An Arrow string column holds at most 2 GiB, and a filing's section may have megabytes: the 8,192
 rows of an engine's batch are too many. Files of one row are the other end: a kernel costs about as
@@ -6,18 +13,80 @@ much for one row as for a hundred.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from steps.governance.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 Kernel = Callable[[pa.RecordBatch], pa.RecordBatch]
+Task = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 
 MOST_ROWS = 128
 # Of Arrow data; a single row may be larger. A kernel needs some ten times as much for its own
 # columns, and each of a machine's cores runs one.
 MOST_BYTES = 4 << 20
+# Spark SQL's names of the types that a task may yield.
+_SQL = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
+# Other Arrow forms of the same text, which an engine may give to a task.
+_TEXT = (pa.large_string(), pa.string_view())
 
 
-def mapped(kernel: Kernel) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def map_in_arrow(frame: "DataFrame", task: Task, schema: pa.Schema) -> "DataFrame":
+    """Return what `task` makes of the frame's batches, as columns of exactly this schema.
+
+    Raises:
+        IntegrityError: a batch of the task has other columns or types; raised by the action.
+    """
+
+    def declared(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return (exactly(batch, schema) for batch in task(batches))
+
+    return frame.mapInArrow(declared, ddl(schema))
+
+
+def ddl(schema: pa.Schema) -> str:
+    """Return the columns as Spark SQL takes them: names in backquotes, `size` bigint.
+
+    Raises:
+        IntegrityError: a type is not text, int32 or int64.
+    """
+    if unknown := [field.name for field in schema if field.type not in _SQL]:
+        raise IntegrityError(
+            f"no Spark type is declared for the column {unknown[0]}",
+            expected=", ".join(map(str, _SQL)),
+            got=str(schema.field(unknown[0]).type),
+        )
+    return ", ".join(f"`{field.name}` {_SQL[field.type]}" for field in schema)
+
+
+def exactly(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch that has these columns, in this order, with these types.
+
+    Raises:
+        IntegrityError: it has others. No value is ever cast, except text to another form of text.
+    """
+    columns = [
+        column.cast(field.type) if column.type in _TEXT and field.type == pa.string() else column
+        for column, field in zip(batch.columns, schema, strict=False)
+    ]
+    there = list(zip(batch.schema.names, (column.type for column in columns), strict=False))
+    wanted = [(field.name, field.type) for field in schema]
+    if there != wanted or batch.num_columns != len(schema):
+        got = ", ".join(f"{field.name} {field.type}" for field in batch.schema)
+        raise IntegrityError(
+            f"a batch has other columns than were declared, no row of it was used: got {got}",
+            expected=", ".join(f"{name} {kind}" for name, kind in wanted),
+            got=got,
+            do="an engine or a kernel changed a type; nothing was committed",
+        )
+    return pa.record_batch(columns, names=schema.names)
+
+
+def mapped(kernel: Kernel) -> Task:
     """Return a kernel as a function for `mapInArrow`."""
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:

@@ -135,7 +135,7 @@ class FactReader:
                 f"the image of {job.get('arn')} is not known",
                 expected="imageUri and resolvedImageDigest of the job run or of its application",
                 got=", ".join(sorted(applied)) or "neither",
-                do="create the application with the image of Prepare, as stack.yaml does",
+                do="create the application with the image of Prepare, as conf/infrastructure does",
             )
         return AppliedImage(applied["imageUri"], applied["resolvedImageDigest"])
 

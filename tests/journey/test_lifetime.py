@@ -128,6 +128,7 @@ def versions(state: Path) -> int:
 
         s3 = client("s3", **storage_role.keys(client))
         listed = s3.list_objects_v2(
-            Bucket="governed-finetune-local-governed", Prefix="raw/filings/_delta_log/"
+            Bucket="governed-finetune-local-governed-000000000000-us-east-1",
+            Prefix="raw/filings/_delta_log/",
         )
     return sum(entry["Key"].endswith(".json") for entry in listed["Contents"])

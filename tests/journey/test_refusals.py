@@ -15,7 +15,7 @@ from tests.journey.conftest import Environment, wait_for
 
 pytestmark = pytest.mark.environment
 
-GOVERNED = "governed-finetune-local-governed"
+GOVERNED = "governed-finetune-local-governed-000000000000-us-east-1"
 
 
 def versions(environment: Environment) -> list[int]:
@@ -175,7 +175,9 @@ def prepared(environment: Environment, execution: str) -> dict[str, Any]:
     key = f"executions/{execution.rsplit('/', 1)[-1]}/prepare/manifest.json"
     s3 = environment.client("s3", environment.root)
     manifest: dict[str, Any] = json.loads(
-        s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read()
+        s3.get_object(Bucket="governed-finetune-local-evidence-000000000000-us-east-1", Key=key)[
+            "Body"
+        ].read()
     )
     return manifest
 
@@ -223,7 +225,9 @@ def test_a_newer_commit_does_not_change_what_train_reads(environment: Environmen
         key = f"executions/{execution.rsplit('/', 1)[-1]}/train/{job}/manifest.json"
         s3 = environment.client("s3", environment.root)
         trained = json.loads(
-            s3.get_object(Bucket="governed-finetune-local-evidence", Key=key)["Body"].read()
+            s3.get_object(
+                Bucket="governed-finetune-local-evidence-000000000000-us-east-1", Key=key
+            )["Body"].read()
         )
         assert trained["data"]["version"] == manifest["target"]["version"]
         assert trained["data"]["examples_train"] == manifest["counts"]["examples_train"]

@@ -45,7 +45,7 @@ def test_trace_names_who_allowed_the_reading_and_which_versions_saw_a_filing(
 
 def a_filing(environment: Environment) -> str:
     """A filing that gave examples, from one of the stored lists."""
-    s3, bucket = environment.client("s3"), "governed-finetune-local-evidence"
+    s3, bucket = environment.client("s3"), "governed-finetune-local-evidence-000000000000-us-east-1"
     stored = s3.list_objects_v2(Bucket=bucket, Prefix="executions/")["Contents"]
     key = next(entry["Key"] for entry in stored if entry["Key"].endswith(".parquet"))
     content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -28,6 +28,7 @@ CRAWLER: dict[str, Any] = {
     "item_1B": "None.",
 }
 OTHER = CRAWLER | {"cik": 1001, "filename": "1001_10K_2022_0000001001-22-000001.htm"}
+PLACES = "raw/risk_factors/form_type={form}/fiscal_year=2022/cik={cik}/risk_factors.json"
 BOTH = ["320193", "1001"]
 INDENTED = json.dumps(CRAWLER, indent=4) + "\n"
 LINES = json.dumps(CRAWLER) + "\n\n" + json.dumps(OTHER, ensure_ascii=False)
@@ -231,3 +232,40 @@ def test_fields_without_a_column_are_not_all_in_memory(tmp_path: Path, *, array:
     path = tmp_path / "large.json"
     path.write_text("[" + ",".join(documents) + "]" if array else "\n".join(documents))
     assert peak([path]) < path.stat().st_size // 2
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_form_and_cik_may_be_in_the_names_of_folders_only(tmp_path: Path, suffix: str) -> None:
+    lower = {name.lower(): value for name, value in CRAWLER.items()}
+    for cik, form in (("0000320193", "10-K"), ("0000001001", "10-K%2FA")):
+        file = tmp_path / (PLACES.format(form=form, cik=cik) + suffix)
+        file.parent.mkdir(parents=True)
+        content = json.dumps(lower | {"cik": None, "filing_type": None}).encode()
+        file.write_bytes(gzip.compress(content) if suffix else content)
+    rows = filings.read([tmp_path])
+    found = sorted((row["cik"], row["filing_type"], row["item_1a"]) for row in rows)
+    assert found == [
+        ("0000001001", "10-K/A", CRAWLER["item_1A"]),
+        ("0000320193", "10-K", CRAWLER["item_1A"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "cik", "message"),
+    [
+        ("10-Q", "320193", "filing_type is 10-K, but its folder is form_type=10-Q"),
+        ("10-K", "1001", "cik is 320193, but its folder is cik=1001"),
+        ("10-K", "0000320193", None),
+    ],
+)
+def test_a_filing_in_another_company_s_folder_is_refused(
+    tmp_path: Path, form: str, cik: str, message: str | None
+) -> None:
+    file = tmp_path / PLACES.format(form=form, cik=cik)
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(CRAWLER))
+    if message is None:
+        assert ciks(tmp_path) == BOTH[:1]
+        return
+    with pytest.raises(UsageError, match=message):
+        filings.read([tmp_path])

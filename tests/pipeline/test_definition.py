@@ -177,7 +177,7 @@ def test_trains_only_channel_is_the_base_model(
 def test_only_prepares_target_is_a_path_in_the_governed_bucket(
     tree: dict[str, Any],
 ) -> None:
-    governed = "s3://governed-finetune-local-governed"
+    governed = "s3://governed-finetune-local-governed-000000000000-us-east-1"
     assert governed not in json.dumps(step(tree, "Train"))
     assert json.dumps(step(tree, "Prepare")).count(governed) == 1
 
@@ -324,4 +324,7 @@ def test_only_faults_of_the_service_are_retried(tree: dict[str, Any]) -> None:
 
 def test_the_uri_of_a_known_execution_contains_its_id(configured: config.Config) -> None:
     uri = layout.of_execution(layout.prepare_manifest(configured), "abc")
-    assert uri == "s3://governed-finetune-local-evidence/executions/abc/prepare/manifest.json"
+    assert (
+        uri == "s3://governed-finetune-local-evidence-000000000000-us-east-1/executions/abc/prepare"
+        "/manifest.json"
+    )

@@ -20,7 +20,10 @@ REPOSITORY = Path(__file__).parents[2]
 def test_the_settings_are_parsed_by_the_step(role: str) -> None:
     configured = config.load("dev")
     found = arguments.parse([*trace.settings(configured, role), "--filing=x"])
-    assert found.evidence_uri == "s3://governed-finetune-dev-evidence/executions"
+    assert (
+        found.evidence_uri
+        == "s3://governed-finetune-dev-evidence-111111111111-us-east-1/executions"
+    )
     assert found.region == configured.aws.region
     assert found.databricks_host == configured.databricks.host
     assert found.databricks_secret_id == f"governed-finetune-dev/databricks/{role}"

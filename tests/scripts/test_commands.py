@@ -11,6 +11,7 @@ COMMANDS = [
     "scripts.adapter_bench",
     "scripts.audit_bench",
     "scripts.dry_run_bench",
+    "scripts.fetch_filings",
     "scripts.golden",
     "scripts.heading_score",
     "scripts.journey_bench",

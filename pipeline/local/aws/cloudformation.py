@@ -12,6 +12,7 @@ from typing import Any
 import ministack.app as app
 from ministack.core import persistence
 
+from pipeline.local.aws import resource_types
 from pipeline.local.aws.account import Caller
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
 from pipeline.local.aws.store import Document
@@ -31,6 +32,7 @@ def load_late(emr: EmrServerless) -> None:
             from ministack.services.cloudformation import provisioners
 
             handlers = provisioners._RESOURCE_HANDLERS
+            handlers |= resource_types.handlers()
             handlers["AWS::EMRServerless::Application"] = _application_provisioner(emr)
             handlers["AWS::S3::Bucket"] = _with_object_lock(handlers["AWS::S3::Bucket"])
             if state := persistence.load_state(key):

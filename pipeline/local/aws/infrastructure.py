@@ -1,18 +1,19 @@
-"""Deploys `conf/infrastructure/stack.yaml`, the cloud's own template, and lends its roles.
+"""Deploys the layers of `conf/infrastructure`, the cloud's own templates, and lends their roles.
 
-    outputs = deploy(root.client("cloudformation"), {})     # creates or updates
+    outputs = deploy(root.client("cloudformation"), {})  # creates or updates each layer, in order
     outputs["RegisterQueueUrl"]
-    keys = assume_role(root.client("sts"), "scientist")     # for boto3.Session
+    keys = assume_role(root.client("sts"), "scientist")  # for boto3.Session
 
 The local run therefore enforces the same policies as the cloud. `plugin` adds what ministack's
-CloudFormation and IAM lack for that template; the template has no workarounds.
+CloudFormation and IAM lack for these templates; the templates have no workarounds.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = Path(__file__).parents[3] / "conf" / "infrastructure" / "stack.yaml"
+LAYERS = ("identity", "foundation", "network", "compute")  # in the order of their deployment
+FOLDER = Path(__file__).parents[3] / "conf" / "infrastructure"
 ENVIRONMENT = "local"
 PREFIX = f"governed-finetune-{ENVIRONMENT}"
 CONTROL_PLANE_USER = "databricks-control-plane"  # the user in place of Databricks' AWS account
@@ -21,46 +22,70 @@ EXTERNAL_ID = "governed-finetune-local"
 ACCOUNT_ID = "000000000000"
 SESSION_SECONDS = 12 * 3600
 
+_WHO = ("Worker", "Deployer", "Scientist", "Auditor", "Approver", "Reconciler", "Mirror")
 LOCAL_PARAMETERS = {
     "Environment": ENVIRONMENT,
     "DatabricksPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:user/{CONTROL_PLANE_USER}",
     "DatabricksExternalId": EXTERNAL_ID,
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
-    # the worker is a process of this machine
-    "WorkerPrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",
+    # the worker is a process of this machine, and root lends every role
+    **{f"{who}PrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root" for who in _WHO},
     "EvidenceLockDays": "1",  # so that a state folder's evidence can be removed soon
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }
 
 
 class DeploymentFailed(RuntimeError):
-    """CloudFormation refused the template; the message has its first reason."""
+    """CloudFormation refused a template; the message has its first reason."""
 
 
-def deploy(
-    cloudformation: Any, parameters: Mapping[str, str], *, template: Path = TEMPLATE
-) -> dict[str, str]:
-    """Create or update the stack from the template and return its outputs.
+def deploy(cloudformation: Any, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Create or update every layer, each after the ones that it imports from; return all outputs.
 
     Args:
         cloudformation: a client that may deploy.
-        parameters: values that differ from LOCAL_PARAMETERS.
-        template: the file to deploy.
+        parameters: values that differ from LOCAL_PARAMETERS; each goes to the layers that declare
+            it.
 
     Raises:
-        DeploymentFailed: the stack could not be created or updated.
+        DeploymentFailed: a layer could not be created or updated; the later ones are untouched.
+    """
+    _refuse_one_stack(cloudformation)
+    outputs: dict[str, str] = {}
+    for layer in LAYERS:
+        # an output is a later layer's parameter of the same name, as a person gives it
+        template = FOLDER / f"{layer}.yaml"
+        outputs |= deploy_layer(cloudformation, template, outputs | dict(parameters))
+    return outputs
+
+
+def deploy_layer(
+    cloudformation: Any, template: Path, parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Create or update one layer, the stack `governed-finetune-<environment>-<its file's name>`;
+    return its outputs.
+
+    Raises:
+        DeploymentFailed: as `deploy`.
     """
     values = LOCAL_PARAMETERS | dict(parameters)
-    name = f"governed-finetune-{values['Environment']}"
-    request = {
-        "StackName": name,
-        "TemplateBody": template.read_text(encoding="utf-8"),
-        "Parameters": [
-            {"ParameterKey": key, "ParameterValue": value} for key, value in values.items()
-        ],
-        "Capabilities": ["CAPABILITY_NAMED_IAM"],
-    }
+    name = f"governed-finetune-{values['Environment']}-{template.stem}"
+    body = template.read_text(encoding="utf-8")
     try:
+        declared = cloudformation.validate_template(TemplateBody=body)["Parameters"]
+        request = {
+            "StackName": name,
+            "TemplateBody": body,
+            "Parameters": [
+                {
+                    "ParameterKey": each["ParameterKey"],
+                    "ParameterValue": values[each["ParameterKey"]],
+                }
+                for each in declared
+                if each["ParameterKey"] in values
+            ],
+            "Capabilities": ["CAPABILITY_NAMED_IAM"],
+        }
         changing = _create_or_update(cloudformation, request)
     except cloudformation.exceptions.ClientError as error:
         if "No updates are to be performed" not in str(error):
@@ -75,7 +100,7 @@ def deploy(
 def assume_role(
     sts: Any, role: str, *, prefix: str = PREFIX, session_name: str = ""
 ) -> dict[str, str]:
-    """Keys of one of the stack's roles (`ci`, `scientist`, `register`, …), as boto3.Session takes
+    """Keys of one of the layers' roles (`ci`, `scientist`, `register`, …), as boto3.Session takes
     them.
 
     In this account root may assume any role; in AWS the role's trust policy decides.
@@ -90,6 +115,21 @@ def assume_role(
         "aws_secret_access_key": keys["SecretAccessKey"],
         "aws_session_token": keys["SessionToken"],
     }
+
+
+def _refuse_one_stack(cloudformation: Any) -> None:
+    """Refuse an account whose resources belong to the one stack of before the layers."""
+    try:
+        cloudformation.describe_stacks(StackName=PREFIX)
+    except cloudformation.exceptions.ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        return
+    raise DeploymentFailed(
+        f"stack {PREFIX}\n  expected  none: its resources are in {len(LAYERS)} layers now\n"
+        "  got       the stack of an older version\n"
+        "  do        remove the state folder and start again"
+    )
 
 
 def _create_or_update(cloudformation: Any, request: Mapping[str, Any]) -> str:
@@ -107,7 +147,7 @@ def _wait(cloudformation: Any, waiter: str, name: str) -> None:
 
     try:
         cloudformation.get_waiter(waiter).wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+            StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 1200}
         )
     except WaiterError as error:
         raise DeploymentFailed(f"stack {name}: {_first_reason(cloudformation, name)}") from error

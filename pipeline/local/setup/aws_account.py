@@ -21,7 +21,7 @@ REGION = "us-east-1"
 
 def bucket(content: str) -> str:
     """Return the name of the bucket for `governed`, `evidence` or `artifacts`."""
-    return f"{infrastructure.PREFIX}-{content}"
+    return f"{infrastructure.PREFIX}-{content}-{infrastructure.ACCOUNT_ID}-{REGION}"
 
 
 def root(state: State, endpoint: str) -> "Root":

@@ -6,6 +6,9 @@ raw table. Names are case-insensitive. The files may have every form that docume
 text itself is checked by Prepare: a filing without risk factors is a row here and is rejected
 there.
 
+In the layout `form_type=…/fiscal_year=…/cik=…/….json` form and CIK may be in the folders' names
+only; a filing in another company's folder is refused.
+
 The hub's EDGAR-CORPUS has `filename, cik, year, section_1A, …` and no company, form or date. Its
 `section_1A` is `item_1A`, and a missing `cik` is read from a name such as `718413_1993.txt`. The
 other three have to be added; they have no defaults.
@@ -16,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pipeline.errors import UsageError
 from pipeline.local.setup.documents import documents
@@ -32,6 +36,9 @@ COLUMNS = (
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
 # Of the paper's corpus: CIK and year of filing
 _NAME_OF_EDGAR_CORPUS = re.compile(r"(\d{1,10})_(?:19|20)\d\d\.(?:txt|html?)")
+# Columns that the folders of a partitioned layout name, as Hive writes them.
+_OF_FOLDER = {"form_type": "filing_type", "cik": "cik"}
+_FOLDER = re.compile(r"(?:^|/)(form_type|cik)=([^/]+)(?=/)")
 _FAULTS_SHOWN = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -61,7 +68,7 @@ def read(paths: Iterable[Path]) -> Rows:
     for path in paths:
         for place, document in documents(path):
             try:
-                rows.append(_row(document))
+                rows.append(_row(document, place))
             except ValueError as fault:
                 faults.append(f"{place}: {fault}")
                 corpus = corpus or _is_of_edgar_corpus(document)
@@ -80,7 +87,7 @@ def _refusal(faults: list[str], *, corpus: bool) -> str:
     do = (
         (
             "add company, filing_type and filing_date, which EDGAR-CORPUS lacks, from EDGAR's "
-            "index (by cik and year)"
+            "index (by cik and year), or fetch the filings: python -m scripts.fetch_filings"
         )
         if corpus
         else "correct or remove these"
@@ -98,18 +105,34 @@ def checked(filings: Iterable[dict[str, Any]]) -> Rows:
     return Rows(_columns(filing) for filing in filings)
 
 
-def _row(document: Any) -> Row:
+def _row(document: Any, place: str) -> Row:
     if isinstance(document, ValueError):
         raise document
     if not isinstance(document, dict):
         # A ValueError, as for all faults of a filing.
         kind = type(document).__name__
         raise ValueError(f"a JSON object is expected, got {kind}")  # noqa: TRY004
-    row = _columns(document)
+    row = _with_folders(_columns(document), place)
     missing = [field for field in REQUIRED if not row[field]]
     if missing:
         raise ValueError(f"no {', '.join(missing)}")
     return row
+
+
+def _with_folders(row: Row, place: str) -> Row:
+    """Return the row with what the folders of its file name; both must agree."""
+    for name, encoded in _FOLDER.findall(place):
+        column, value = _OF_FOLDER[name], unquote(encoded)
+        there = row[column]
+        if there and _letters(there) != _letters(value):
+            raise ValueError(f"{column} is {there}, but its folder is {name}={value}")
+        row = row | {column: there or value}
+    return row
+
+
+def _letters(value: str) -> str:
+    """Return a form or a CIK for comparison: `10-K/A` is `10-K-A`, `0000001001` is `1001`."""
+    return re.sub(r"[^A-Z0-9]", "", value.upper()).lstrip("0")
 
 
 def _columns(document: dict[str, Any]) -> Row:

@@ -12,14 +12,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from steps.prepare.arrow_tasks import bounded
+from steps.prepare.arrow_tasks import bounded, exactly
 from steps.prepare.schemas import PARTITION, ROWS_PER_FILE, TableSchema
 
 Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Batches]
 
-WRITTEN_DDL = "path string, size bigint, sha256 string, rows bigint"
-_WRITTEN = pa.schema(
+WRITTEN = pa.schema(
     [("path", pa.string()), ("size", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64())]
 )
 _BUFFER_BYTES = 1 << 20
@@ -40,6 +39,9 @@ def writing(
 ) -> Task:
     """Return a task that writes its rows as Parquet files; it reports path, size, sha256, rows.
 
+    The frame's batches must have the table's own types: Sail declares a column INT while its
+    batches have text (a union of both), and a cast here would hide it.
+
     A file is named by its content: a repeated task overwrites its own files with the same bytes and
     leaves no orphan. More rows than one file should have make several, so that memory is bounded.
     """
@@ -47,7 +49,8 @@ def writing(
     def write(batches: Batches) -> Iterator[pa.RecordBatch]:
         files = file_system(location, options)
         waiting, rows, size = list[pa.RecordBatch](), 0, 0
-        for batch in bounded(batches, rows=_ROWS_AT_ONCE):
+        typed = (exactly(batch, schema.arrow) for batch in batches)
+        for batch in bounded(typed, rows=_ROWS_AT_ONCE):
             if waiting and (rows + batch.num_rows > ROWS_PER_FILE or size > _FILE_BYTES):
                 yield _written(files, f"{PARTITION}={execution_id}", waiting, schema)
                 waiting, rows, size = [], 0, 0
@@ -74,7 +77,7 @@ def _written(
     put(files, path, content)
     return pa.RecordBatch.from_pylist(
         [{"path": path, "size": len(content), "sha256": sha256, "rows": table.num_rows}],
-        schema=_WRITTEN,
+        schema=WRITTEN,
     )
 
 
@@ -107,7 +110,7 @@ def parquet(table: pa.Table, schema: TableSchema) -> bytes:
     """Return the rows, sorted, as the bytes of a Parquet file."""
     import pyarrow.parquet as pq
 
-    columns = table.select(schema.file_arrow.names).cast(schema.file_arrow)
+    columns = table.select(schema.file_arrow.names)
     ordered = columns.sort_by([(name, "ascending") for name in schema.file_arrow.names])
     sink = pa.BufferOutputStream()
     pq.write_table(ordered, sink, compression="zstd", write_page_checksum=True)
@@ -136,6 +139,6 @@ def hashing(location: str, options: Mapping[str, str], paths: Sequence[str]) -> 
                     "sha256": digest.hexdigest(),
                     "rows": rows,
                 }
-                yield pa.RecordBatch.from_pylist([found], schema=_WRITTEN)
+                yield pa.RecordBatch.from_pylist([found], schema=WRITTEN)
 
     return read_back

@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
+from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import (
     data_files,
     declarations,
@@ -38,6 +39,7 @@ from steps.prepare.delta.staging import kept
 from steps.prepare.delta.staging.interface import Kernel
 from steps.prepare.delta.store import Commit, Content, Place, Rows, Rule, user_metadata
 from steps.prepare.delta.tables import existing, opened, paths, storage
+from steps.prepare.delta.target_columns import require_frame
 from steps.prepare.schemas import TableSchema
 from steps.prepare.session import translated
 
@@ -69,6 +71,7 @@ class DeltaRsStore:
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
         """See `DeltaStore`."""
+        require_frame(frame, place, schema)
         rules = self._rules(place, schema)
         row_rules.require_held(frame, place, rules)
         return rules
@@ -108,7 +111,7 @@ class DeltaRsStore:
     def read(self, place: Place, version: int, columns: Sequence[str]) -> "DataFrame":
         """See `DeltaStore`."""
         count, task = self._reading(Rows(place, version, columns))
-        return self._map(count, task, _text_ddl(columns))
+        return self._map(count, task, pa.schema([(name, pa.string()) for name in columns]))
 
     def staged(
         self, rows: Rows, kernel: Kernel, target: Place
@@ -171,9 +174,9 @@ class DeltaRsStore:
         table = existing(place)
         return () if table is None else declarations.checked(place, schema, declarations.of(table))
 
-    def _map(self, count: int, task: data_files.Task, ddl: str) -> "DataFrame":
+    def _map(self, count: int, task: data_files.Task, schema: pa.Schema) -> "DataFrame":
         """Return the rows that `task` makes of the numbers 0 to count-1, one per Spark task."""
-        return self._spark.range(0, count, 1, max(count, 1)).mapInArrow(task, ddl)
+        return map_in_arrow(self._spark.range(0, count, 1, max(count, 1)), task, schema)
 
     def _stage(self, frame: "DataFrame", place: Place, content: Content) -> tuple[FileEntry, ...]:
         """Write the data files, which no reader sees before the commit."""
@@ -185,7 +188,7 @@ class DeltaRsStore:
         task = data_files.writing(place.location, place.access.storage_options(), execution, schema)
         with translated(f"write the data files of table {place.name}"):
             rows_of = frame.select(*schema.names)
-            written = rows_of.mapInArrow(task, data_files.WRITTEN_DDL).collect()
+            written = map_in_arrow(rows_of, task, data_files.WRITTEN).collect()
         files = tuple(
             FileEntry(**row.asDict()) for row in sorted(written, key=lambda row: str(row["path"]))
         )
@@ -206,7 +209,7 @@ class DeltaRsStore:
             task = data_files.hashing(place.location, place.access.storage_options(), paths)
             found = {
                 row["path"]: row
-                for row in self._map(len(paths), task, data_files.WRITTEN_DDL).collect()
+                for row in self._map(len(paths), task, data_files.WRITTEN).collect()
             }
         for file in files:
             got = FileEntry(**found[file.path].asDict())
@@ -221,7 +224,3 @@ class DeltaRsStore:
 
 def _version(table: DeltaTable) -> Version:
     return Version(int(table.version()), frozenset(paths(table)))
-
-
-def _text_ddl(columns: Sequence[str]) -> str:
-    return ", ".join(f"`{name}` string" for name in columns)

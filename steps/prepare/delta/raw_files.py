@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
+from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta.data_files import Batches, Task, file_system
 from steps.prepare.delta.store import Place
 from steps.prepare.session import translated
@@ -27,7 +28,6 @@ from steps.prepare.session import translated
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_DDL = "number bigint, size bigint, sha256 string, changed_ns bigint"
 _SCHEMA = pa.schema(
     [
         ("number", pa.int64()),
@@ -100,7 +100,7 @@ def _seen(
     tasks = min(len(paths), max(_FEWEST_TASKS, len(paths) // _FILES_IN_A_TASK))
     task = _looking(place.location, place.access.storage_options(), paths, known)
     with translated(f"hash the data files of table {place.name}"):
-        rows = spark.range(0, len(paths), 1, tasks).mapInArrow(task, _DDL).collect()
+        rows = map_in_arrow(spark.range(0, len(paths), 1, tasks), task, _SCHEMA).collect()
     found = {row["number"]: (row["size"], row["sha256"], row["changed_ns"]) for row in rows}
     return [found[number] for number in range(len(paths))]
 

@@ -3,6 +3,10 @@
 The rules are Spark SQL, as Delta keeps them, so the same Spark that makes the rows evaluates them.
 A rule that this Spark cannot evaluate is refused by name. NULL breaks a CHECK constraint, as in
 Delta.
+
+Sail's arithmetic wraps where Spark's ends with an error (findings/sail-sums-wrap-in-ansi-mode.sh),
+so a row could hold a rule by a wrapped number. On an engine that wraps, a rule with arithmetic is
+evaluated a second time with BIGINT in the place of INT, and refused if the two disagree.
 """
 
 import re
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 _GENERATOR = re.compile(
     r"\b(?P<name>(?:explode|posexplode|inline|stack|json_tuple)(?:_outer)?)\s*\(", re.IGNORECASE
 )
+_ARITHMETIC = re.compile(r"[+*-]")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -65,6 +70,7 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
     if not rules:
         return
     require_evaluable(frame.limit(0), place, rules)
+    _require_no_wrap(frame, place, rules)
     broken = [_broken(rule).alias(f"rule_{at}") for at, rule in enumerate(rules)]
     named = ", ".join(f"{rule.name} ({rule.expression})" for rule in rules)
     with translated(f"check the rows of table {place.name} against {named}"):
@@ -81,6 +87,40 @@ def require_held(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> Non
             got="; ".join(found),
             do="choose another CuratedTable, or ask the table's owner to drop the rule",
         )
+
+
+def _require_no_wrap(frame: "DataFrame", place: Place, rules: Sequence[Rule]) -> None:
+    """Refuse a rule whose INT arithmetic overflows in a row, on an engine that wraps there."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    counting = [rule for rule in rules if _ARITHMETIC.search(_QUOTED.sub("''", rule.expression))]
+    if not counting or not _wraps(frame):
+        return
+    narrow = {f"_holds_{at}": F.expr(rule.expression) for at, rule in enumerate(counting)}
+    wider = {name: F.col(name).cast("bigint") for name, kind in frame.dtypes if kind == "int"}
+    both = frame.withColumns(narrow).withColumns(wider)
+    differ = [
+        F.sum((~F.expr(rule.expression).eqNullSafe(F.col(f"_holds_{at}"))).cast("int"))
+        for at, rule in enumerate(counting)
+    ]
+    with translated(f"check the arithmetic of the rules of table {place.name}"):
+        found = both.agg(*(F.coalesce(each, F.lit(0)) for each in differ)).collect()[0]
+    for rule, rows in zip(counting, found, strict=True):
+        if rows:
+            raise _refused(
+                place, rule, f"arithmetic that overflows INT in {rows} rows; this Spark wraps it"
+            )
+
+
+def _wraps(frame: "DataFrame") -> bool:
+    """Return whether this engine lets INT arithmetic wrap; Spark's ANSI mode ends with an error."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    largest = frame.sparkSession.range(1).select((F.col("id") + (2**31 - 1)).cast("int").alias("n"))
+    try:
+        return bool(largest.select((F.col("n") + F.lit(1)).alias("n")).collect()[0]["n"] < 0)
+    except engine_faults():
+        return False
 
 
 def _broken(rule: Rule) -> "Column":

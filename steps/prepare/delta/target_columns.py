@@ -1,13 +1,15 @@
-"""The columns that every engine requires of an existing target table."""
+"""The columns that every engine requires of an existing target table, and of rows for it."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from steps.governance.errors import Conflict
+from steps.governance.errors import Conflict, IntegrityError
 from steps.prepare.delta.store import Place
 from steps.prepare.schemas import PARTITION, TableSchema
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from steps.prepare.delta.declarations import Declared
 
 # Spark's metadata of a string column that was declared as char(n) or varchar(n).
@@ -53,6 +55,30 @@ def require_columns(place: Place, schema: TableSchema, declared: "Declared") -> 
             expected=f"{schema.ddl}, partitioned by {PARTITION}",
             got="; ".join(different)[:600],
             do="choose another CuratedTable",
+        )
+
+
+def require_frame(frame: "DataFrame", place: Place, schema: TableSchema) -> None:
+    """Require that rows for the table have its columns with its types, before they are written.
+
+    An engine casts on append: Sail stores NULL for a value that does not fit, and so does Spark
+    with `spark.sql.storeAssignmentPolicy` LEGACY.
+
+    Raises:
+        IntegrityError: a column is missing or has another type; no row was written.
+    """
+    there = dict(frame.dtypes)
+    different = [
+        f"{name} {there.get(name, 'missing')}"
+        for name, kind in schema.columns
+        if there.get(name) != kind
+    ]
+    if different:
+        raise IntegrityError(
+            f"rows for table {place.name} have other types than its columns, none was written",
+            expected=schema.ddl,
+            got=", ".join(different),
+            do="an engine would cast them, and may store NULL; correct what makes the rows",
         )
 
 

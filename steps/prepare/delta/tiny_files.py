@@ -2,7 +2,7 @@
 
     if tiny_files.are_tiny(sizes):
         streams = tiny_files.gather(location, options, files, groups, columns)
-        spark.range(len(streams)).mapInArrow(tiny_files.given(streams), ddl)
+        map_in_arrow(spark.range(len(streams)), tiny_files.given(streams), schema)
 
 `gather` returns None if the text is too large. Opening a file costs about as much as reading a
 hundred rows, so a table of one-row files would cost many times what its rows do. The streams travel

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from steps.governance.documents.document import FileEntry
 from steps.governance.errors import IntegrityError
 from steps.governance.names import execution_id
+from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import data_files, declarations, row_rules, vector_files
 from steps.prepare.delta.declarations import Declared
 from steps.prepare.delta.readable import (
@@ -44,6 +45,7 @@ from steps.prepare.delta.store import (
     user_metadata,
 )
 from steps.prepare.delta.tables import above_newest, log_deleted, storage
+from steps.prepare.delta.target_columns import require_frame
 from steps.prepare.schemas import PARTITION, TableSchema
 from steps.prepare.session import engine_faults, translated
 
@@ -81,6 +83,7 @@ class ConnectorStore:
 
     def check_rows(self, frame: "DataFrame", place: Place, schema: TableSchema) -> tuple[Rule, ...]:
         """See `DeltaStore`. Delta checks the rows too, but only when it has written them."""
+        require_frame(frame, place, schema)
         rules = () if place.table is None else self._rules(place, schema)
         row_rules.require_held(frame, place, rules)
         return rules
@@ -145,14 +148,12 @@ class ConnectorStore:
         return persisted(self._spark, raw, kernel, doing=doing)
 
     def append(self, frame: "DataFrame", place: Place, content: Content) -> Commit:
-        """See `DeltaStore`.
-
-        Spark writes and commits in one go, so rows are counted from the commit's own metrics.
-        """
+        """See `DeltaStore`: Spark writes and commits in one go, and its metrics count the rows."""
         with translated(f"commit to table {place.name}"):
             self._create(place, content)
             entry = self._earlier(place, content.provenance.execution_arn)
             if entry is None:
+                require_frame(frame, place, content.schema)
                 row_rules.require_held(frame, place, self._rules(place, content.schema))
                 self._write(frame, place, content)
                 entry = self._earlier(place, content.provenance.execution_arn)
@@ -237,7 +238,7 @@ class ConnectorStore:
             paths = sorted(uri[uri.index(f"{PARTITION}={execution}/") :] for uri in uris)
             task = data_files.hashing(place.location, place.access.storage_options(), paths)
             numbers = self._spark.range(0, len(paths), 1, max(len(paths), 1))
-            found = numbers.mapInArrow(task, data_files.WRITTEN_DDL).collect()
+            found = map_in_arrow(numbers, task, data_files.WRITTEN).collect()
         return tuple(
             sorted((FileEntry(**row.asDict()) for row in found), key=lambda file: file.path)
         )

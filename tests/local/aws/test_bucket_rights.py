@@ -13,7 +13,8 @@ from tests.local.aws.support.refusals import refused
 # ruff: noqa: S310  # the URLs are the server's own
 pytestmark = pytest.mark.environment
 GOVERNED, EVIDENCE, ARTIFACTS = (
-    f"governed-finetune-local-{name}" for name in ("governed", "evidence", "artifacts")
+    f"governed-finetune-local-{name}-000000000000-us-east-1"
+    for name in ("governed", "evidence", "artifacts")
 )
 
 

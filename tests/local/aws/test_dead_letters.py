@@ -51,7 +51,7 @@ def test_the_reconciler_neither_receives_registrations_nor_answers_nor_writes(se
     sagemaker = server.client("sagemaker", "reconciler")
     refused(sagemaker.send_pipeline_execution_step_success, CallbackToken="a" * 10)
     refused(sagemaker.stop_pipeline_execution, PipelineExecutionArn=server.start_execution())
-    bucket = "governed-finetune-local-evidence"
+    bucket = "governed-finetune-local-evidence-000000000000-us-east-1"
     for key in ("executions/x/register/record.json", "ledger/000000000001.json"):
         request = {"Bucket": bucket, "Key": key, "Body": b"{}", "IfNoneMatch": "*"}
         refused(server.client("s3", "reconciler").put_object, **request)

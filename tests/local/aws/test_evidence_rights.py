@@ -13,7 +13,7 @@ from pipeline.local.aws import infrastructure
 from tests.local.aws.support.refusals import refused
 
 pytestmark = pytest.mark.environment
-EVIDENCE = "governed-finetune-local-evidence"
+EVIDENCE = "governed-finetune-local-evidence-000000000000-us-east-1"
 KEYS = {"register": "register", "approver": "approval"}
 EVERY_ROLE = (
     *("pipeline", "prepare", "train", "register", "ci", "scientist", "auditor", "approver"),
@@ -187,12 +187,16 @@ def test_the_auditor_reads_everything_and_changes_nothing(server):
     assert s3.get_object(Bucket=EVIDENCE, Key=key, VersionId=version)["Body"].read() == b"{}"
     assert s3.get_bucket_versioning(Bucket=EVIDENCE)["Status"] == "Enabled"
     assert "OnlyBreakGlassChangesTheRules" in s3.get_bucket_policy(Bucket=EVIDENCE)["Policy"]
-    artifacts = "governed-finetune-local-artifacts"
+    artifacts = "governed-finetune-local-artifacts-000000000000-us-east-1"
     server.client("s3", "train").put_object(Bucket=artifacts, Key="executions/i/m", Body=b"m")
     assert s3.get_object(Bucket=artifacts, Key="executions/i/m")["VersionId"]
     refused(s3.put_object, Bucket=artifacts, Key="base-models/x", Body=b"", IfNoneMatch="*")
     refused(s3.delete_object, Bucket=artifacts, Key="executions/i/m")
-    refused(s3.get_object, Bucket="governed-finetune-local-governed", Key="raw/filings/a")
+    refused(
+        s3.get_object,
+        Bucket="governed-finetune-local-governed-000000000000-us-east-1",
+        Key="raw/filings/a",
+    )
     sagemaker = server.client("sagemaker", "auditor")
     pipeline = "governed-finetune-local"
     assert sagemaker.describe_pipeline(PipelineName=pipeline)["PipelineName"] == pipeline

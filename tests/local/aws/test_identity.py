@@ -16,7 +16,7 @@ from tests.local.aws.support.refusals import refused
 # ruff: noqa: S310  # the URLs are the server's own
 pytestmark = pytest.mark.environment
 PIPELINE = "governed-finetune-local"
-GOVERNED = "governed-finetune-local-governed"
+GOVERNED = "governed-finetune-local-governed-000000000000-us-east-1"
 
 
 @pytest.fixture(scope="module")

@@ -32,13 +32,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def s3(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """This process is the operator, with an empty place for the mirror."""
-    keys = server.root
+    """This process has the role `mirror`, with an empty place for the mirror."""
+    keys = server.keys("mirror")
     settings = {
         **VARIABLES,
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+        "AWS_SESSION_TOKEN": keys["aws_session_token"],
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

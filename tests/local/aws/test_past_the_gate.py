@@ -9,7 +9,9 @@ from tests.local.aws.support.refusals import refused
 
 pytestmark = pytest.mark.environment
 PIPELINE = "governed-finetune-local"
-EVIDENCE, ARTIFACTS = f"{PIPELINE}-evidence", f"{PIPELINE}-artifacts"
+EVIDENCE, ARTIFACTS = (
+    f"{PIPELINE}-{name}-000000000000-us-east-1" for name in ("evidence", "artifacts")
+)
 OTHER_ROLES = ("pipeline", "prepare", "train", "register", "ci", "approver", "auditor")
 
 

@@ -1,4 +1,4 @@
-"""conf/infrastructure/stack.yaml: cfn-lint's findings and CloudFormation's result."""
+"""conf/infrastructure: cfn-lint's findings and CloudFormation's result."""
 
 import subprocess
 import sys
@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.configuration import derived
 from pipeline.local.aws import infrastructure
 
 
-def test_the_template_has_no_findings():
+def test_the_layers_are_the_templates_and_have_no_findings():
+    templates = [infrastructure.FOLDER / f"{layer}.yaml" for layer in infrastructure.LAYERS]
+    assert sorted(infrastructure.FOLDER.glob("*.yaml")) == sorted(templates)
     lint = Path(sys.executable).with_name("cfn-lint")
     found = subprocess.run(
-        [lint, "--regions", "us-east-1", "--", infrastructure.TEMPLATE],
+        [lint, "--regions", "us-east-1", "--", *templates],
         capture_output=True,
         text=True,
         check=False,
@@ -23,18 +26,36 @@ def test_the_template_has_no_findings():
 @pytest.mark.environment
 def test_a_second_deployment_changes_nothing_and_answers_the_same(server):
     outputs = dict(server.outputs)
-    before = server.client("cloudformation").describe_stack_events(
-        StackName="governed-finetune-local"
-    )["StackEvents"]
+    before = _events(server)
     server.deploy()
-    after = server.client("cloudformation").describe_stack_events(
-        StackName="governed-finetune-local"
-    )["StackEvents"]
-    assert (server.outputs, len(after)) == (outputs, len(before))
+    assert (server.outputs, _events(server)) == (outputs, before)
     assert (
         outputs["RegisterRoleArn"]
         == "arn:aws:iam::000000000000:role/governed-finetune-local-register"
     )
+
+
+def _events(server):
+    """How many events each layer's stack has."""
+    describe = server.client("cloudformation").describe_stack_events
+    stacks = (f"{infrastructure.PREFIX}-{layer}" for layer in infrastructure.LAYERS)
+    return {stack: len(describe(StackName=stack)["StackEvents"]) for stack in stacks}
+
+
+@pytest.mark.environment
+def test_no_layer_is_deployed_before_the_one_that_it_imports_from(new_server):
+    new_server.start()
+    cloudformation = new_server.client("cloudformation")
+    with pytest.raises(infrastructure.DeploymentFailed, match="RoleArn"):
+        infrastructure.deploy_layer(cloudformation, infrastructure.FOLDER / "foundation.yaml", {})
+    assert new_server.client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.environment
+def test_a_layer_that_another_imports_from_is_not_deleted(server):
+    cloudformation = server.client("cloudformation")
+    with pytest.raises(cloudformation.exceptions.ClientError, match="imported by"):
+        cloudformation.delete_stack(StackName=f"{infrastructure.PREFIX}-identity")
 
 
 @pytest.mark.environment
@@ -53,6 +74,44 @@ def test_a_changed_parameter_updates_the_stack_in_place(new_server):
     assert (
         application["monitoringConfiguration"]["cloudWatchLoggingConfiguration"]["enabled"] is True
     )
+
+
+@pytest.mark.environment
+def test_the_buckets_have_the_names_that_the_configuration_derives(server):
+    aws = {"account_id": infrastructure.ACCOUNT_ID, "region": "us-east-1"}
+    expected = derived.complete({"aws": aws}, infrastructure.ENVIRONMENT)[0]["storage"]
+    made = server.client("s3").list_buckets()["Buckets"]
+    assert sorted(bucket["Name"] for bucket in made) == sorted(expected.values())
+
+
+@pytest.mark.environment
+def test_prepare_runs_in_the_private_subnets_whose_way_out_is_nat(server):
+    """Outside of a VPC, EMR Serverless reaches no workspace."""
+    emr, ec2 = server.client("emr-serverless"), server.client("ec2")
+    application = emr.get_application(applicationId=server.outputs["ApplicationId"])["application"]
+    network = application["networkConfiguration"]
+    assert network["subnetIds"] == server.outputs["SubnetIds"].split(",")
+    assert network["securityGroupIds"] == server.outputs["SecurityGroupIds"].split(",")
+    subnets = ec2.describe_subnets(SubnetIds=network["subnetIds"])["Subnets"]
+    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
+    for subnet in network["subnetIds"]:
+        only = [{"Name": "association.subnet-id", "Values": [subnet]}]
+        (table,) = ec2.describe_route_tables(Filters=only)["RouteTables"]
+        ways = {route["DestinationCidrBlock"]: route for route in table["Routes"]}
+        assert ways["0.0.0.0/0"]["NatGatewayId"].startswith("nat-")
+    gateways = ec2.describe_nat_gateways()["NatGateways"]
+    assert {gateway["SubnetId"] for gateway in gateways}.isdisjoint(network["subnetIds"])
+    (group,) = ec2.describe_security_groups(GroupIds=network["securityGroupIds"])["SecurityGroups"]
+    out = [rule for rule in group["IpPermissionsEgress"] if rule["IpProtocol"] == "tcp"]
+    assert [(rule["FromPort"], rule["IpRanges"][0]["CidrIp"]) for rule in out] == [
+        (443, "0.0.0.0/0")
+    ]
+
+
+@pytest.mark.environment
+def test_prepare_without_subnets_is_refused_before_anything_changes(server):
+    with pytest.raises(infrastructure.DeploymentFailed, match="SubnetIds"):
+        infrastructure.deploy(server.client("cloudformation"), {"SubnetIds": ""})
 
 
 @pytest.mark.environment
@@ -102,22 +161,17 @@ def test_a_failed_deployment_names_the_resource_and_its_reason(new_server, tmp_p
     )
 
     with pytest.raises(infrastructure.DeploymentFailed) as failed:
-        infrastructure.deploy(
-            OnlyEnvironment(new_server.client("cloudformation")), {}, template=template
-        )
+        infrastructure.deploy_layer(new_server.client("cloudformation"), template, {})
     assert "Broken: " in str(failed.value)
     assert "not implemented: CreateApplication type HIVE" in str(failed.value)
 
 
-class OnlyEnvironment:
-    """A client that leaves out the parameters which the broken template does not have."""
-
-    def __init__(self, client):
-        self._client = client
-
-    def __getattr__(self, name):
-        return getattr(self._client, name)
-
-    def create_stack(self, *, Parameters, OnFailure, **request):  # noqa: N803  # boto3's names
-        kept = [item for item in Parameters if item["ParameterKey"] == "Environment"]
-        return self._client.create_stack(Parameters=kept, **request)
+@pytest.mark.environment
+def test_an_account_of_before_the_layers_is_refused_in_one_message(new_server):
+    new_server.start()
+    cloudformation = new_server.client("cloudformation")
+    body = "Resources: {Old: {Type: AWS::SQS::Queue}}"
+    cloudformation.create_stack(StackName=infrastructure.PREFIX, TemplateBody=body)
+    with pytest.raises(infrastructure.DeploymentFailed, match="remove the state folder"):
+        new_server.deploy()
+    assert new_server.client("iam").list_roles()["Roles"] == []

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, UsageError
 CONF = Path(__file__).resolve().parents[3] / "conf"
 QUOTES = "expected 12 digits in quotes, got 111111111111"
 Change = Callable[[dict[str, Any]], object]
+BUCKET = "governed-finetune-dev-governed-111111111111-us-east-1"
 
 
 def faults(
@@ -49,9 +50,9 @@ def test_each_file_loads_and_names_its_own_resources(
     environment: str, variables: dict[str, str]
 ) -> None:
     loaded = config.load(environment, environ=variables)
-    assert loaded.environment == environment
-    assert loaded.pipeline.name == f"governed-finetune-{environment}"
-    assert loaded.storage.evidence_bucket == f"governed-finetune-{environment}-evidence"
+    prefix = f"governed-finetune-{environment}"
+    assert (loaded.environment, loaded.pipeline.name) == (environment, prefix)
+    assert loaded.storage.evidence_bucket.startswith(f"{prefix}-evidence-")
     assert loaded.train.databricks_secret_id == f"governed-finetune-{environment}/databricks/train"
 
 
@@ -120,7 +121,7 @@ AT_LEAST = "expected at least train.max_runtime_seconds (14400) with use_spot"
         (
             given("prepare", curated_root="s3://elsewhere/curated"),
             "prepare.curated_root",
-            "expected a prefix of the governed bucket (s3://governed-finetune-dev-governed/…)",
+            f"expected a prefix of the governed bucket (s3://{BUCKET}/…)",
         ),
         (
             given("prepare", delta_engine="jvm"),
@@ -306,12 +307,7 @@ def test_a_scalar_where_a_section_belongs_is_one_fault(variables: dict[str, str]
         ("pipeline", "name", f"a{'-' * 300}b", "letters, digits and hyphens, 248 at most"),
         ("storage", "artifact_bucket", "models..artifacts", "the name of an S3 bucket"),
         ("storage", "artifact_bucket", "models-", "the name of an S3 bucket"),
-        (
-            "prepare",
-            "curated_root",
-            "s3://governed-finetune-dev-governed/..",
-            "s3://bucket/prefix without a final /",
-        ),
+        ("prepare", "curated_root", f"s3://{BUCKET}/..", "s3://bucket/prefix without a final /"),
         ("train", "databricks_secret_id", "/databricks/train", "the name or ARN of a secret"),
         ("register", "databricks_secret_id", "s" * 501, "the name or ARN of a secret"),
         ("train", "base_model", "m" * 97, "a model's name or owner/name, 96 characters each"),

@@ -48,11 +48,11 @@ def test_every_derived_value_of_dev() -> None:
         "pipeline.name": "governed-finetune-dev",
         "pipeline.role_arn": f"{role}-pipeline",
         "pipeline.tags.environment": "dev",
-        "storage.governed_bucket": "governed-finetune-dev-governed",
-        "storage.evidence_bucket": "governed-finetune-dev-evidence",
-        "storage.artifact_bucket": "governed-finetune-dev-artifacts",
+        "storage.governed_bucket": "governed-finetune-dev-governed-111111111111-us-east-1",
+        "storage.evidence_bucket": "governed-finetune-dev-evidence-111111111111-us-east-1",
+        "storage.artifact_bucket": "governed-finetune-dev-artifacts-111111111111-us-east-1",
         "prepare.role_arn": f"{role}-prepare",
-        "prepare.curated_root": "s3://governed-finetune-dev-governed/curated",
+        "prepare.curated_root": f"s3://{values['storage.governed_bucket']}/curated",
         "prepare.databricks_secret_id": "governed-finetune-dev/databricks/prepare",
         "prepare.image": f"{repository}/prepare@{zeros}",
         "train.role_arn": f"{role}-train",
@@ -86,7 +86,10 @@ def test_a_given_value_is_kept() -> None:
     assert configured.pipeline.name == "mine"
     assert configured.pipeline.tags["environment"] == "mine"
     assert configured.storage.governed_bucket == "mine"
-    assert configured.storage.evidence_bucket == "governed-finetune-dev-evidence"
+    assert (
+        configured.storage.evidence_bucket
+        == "governed-finetune-dev-evidence-111111111111-us-east-1"
+    )
     assert configured.prepare.curated_root == "s3://mine/curated", "it follows the given bucket"
     assert configured.prepare.image == f"registry.example/mine@{DIGEST}"
     assert configured.train.mlflow_experiment is None
@@ -272,3 +275,20 @@ def test_explain_names_the_file_for_a_digest_and_derives_its_repository() -> Non
 def test_explain_is_for_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.ended(upsert.main, ["--env", "dev", "--explain"]) == 2
     assert "expected --explain together with --dry-run" in capsys.readouterr().err
+
+
+def test_two_accounts_or_regions_never_share_the_name_of_a_bucket() -> None:
+    """Names of buckets are global: the second user would get BucketAlreadyExists."""
+    names: set[str] = set()
+    for account, region in (("1", "us-east-1"), ("2", "us-east-1"), ("1", "eu-west-1")):
+        document = written()
+        document["aws"] = {"account_id": account * 12, "region": region}
+        storage = derived.complete(document, "dev")[0]["storage"]
+        names |= set(storage.values())
+    assert len(names) == 9
+
+
+def test_an_environment_with_too_long_a_name_is_refused_by_the_names_of_its_buckets() -> None:
+    document = written()
+    with pytest.raises(ConfigError, match=r"artifact_bucket.*S3 bucket"):
+        config.parse(yaml.safe_dump(document), "a" * 13, {})

@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.configuration import config, explanation, instances
 from pipeline.configuration.file import CONF
-from pipeline.configuration.limits import DEFAULTS, Limits, faults
+from pipeline.configuration.sections.limits import DEFAULTS, Limits, faults
 from pipeline.errors import ConfigError
 
 

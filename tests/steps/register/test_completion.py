@@ -60,6 +60,27 @@ def remove_alias(execution: executions.Execution) -> None:
     call(execution, "DELETE", path)
 
 
+def set_alias(execution: executions.Execution, version: int) -> None:
+    execution.environment.admin().registered_models.set_alias(
+        execution.model, "challenger", version
+    )
+
+
+def alias_version(execution: executions.Execution) -> int:
+    models = execution.environment.admin().model_versions
+    return int(models.get_by_alias(execution.model, "challenger").version or 0)
+
+
+def later_execution(registered: executions.Execution) -> executions.Execution:
+    """Another execution that registered the same model."""
+    later = executions.new_execution(registered.environment)
+    later.state["parameters"]["ModelName"] = registered.model
+    later.send()
+    assert deliver(Worker(parse(later.argv()), threading.Event())) is Fate.DELETE
+    later.state["status"] = "Succeeded"
+    return later
+
+
 def remove_document(execution: executions.Execution, key: str) -> None:
     s3 = execution.environment.client("s3")
     for each in s3.list_object_versions(Bucket=EVIDENCE, Prefix=key)["Versions"]:
@@ -117,10 +138,10 @@ def test_a_plain_message_of_an_answered_step_changes_nothing(
     registered.send()
     assert deliver(worker) is Fate.DELETE
     with pytest.raises(NotFound):
-        registered.environment.admin().model_versions.get_by_alias(registered.model, "challenger")
+        alias_version(registered)
 
 
-def test_an_alias_that_was_moved_by_a_person_and_a_changed_tag_stay(
+def test_a_tag_that_a_person_changed_stays(
     worker: Worker, registered: executions.Execution
 ) -> None:
     (version,) = registered.versions()
@@ -131,17 +152,43 @@ def test_an_alias_that_was_moved_by_a_person_and_a_changed_tag_stay(
     assert registered.tags(int(version.version or 0))["eval_loss"] == "by hand"
 
 
+def test_an_alias_that_a_person_moved_stays(registered: executions.Execution) -> None:
+    (first,) = registered.versions()
+    later = later_execution(registered)
+    set_alias(registered, int(first.version or 0))
+    assert reconcile(Worker(parse(later.argv()), threading.Event()), later) is Fate.DELETE
+    assert alias_version(registered) == first.version
+
+
 def test_a_missing_alias_is_not_set_back_if_a_later_registration_has_it(
     worker: Worker, registered: executions.Execution
 ) -> None:
-    later = executions.new_execution(registered.environment)
-    later.state["parameters"]["ModelName"] = registered.model
-    later.send()
-    assert deliver(Worker(parse(later.argv()), threading.Event())) is Fate.DELETE
+    later_execution(registered)
     remove_alias(registered)
     assert reconcile(worker, registered) is Fate.DELETE
     with pytest.raises(NotFound):
-        registered.environment.admin().model_versions.get_by_alias(registered.model, "challenger")
+        alias_version(registered)
+
+
+def test_a_step_that_failed_gets_no_alias(worker: Worker, registered: executions.Execution) -> None:
+    remove_alias(registered)
+    registered.step["StepStatus"] = "Failed"
+    assert reconcile(worker, registered) is Fate.DELETE
+    with pytest.raises(NotFound):
+        alias_version(registered)
+
+
+def test_no_tag_is_made_from_a_manifest_that_was_not_recorded(
+    worker: Worker, registered: executions.Execution, caplog: pytest.LogCaptureFixture
+) -> None:
+    remove_tag(registered, "eval_loss")
+    other = registered.trained.model_copy(update={"mlflow_run_id": "f" * 16})
+    key = f"executions/{registered.id}/train/{other.training_job}/manifest.json"
+    s3 = registered.environment.client("s3")
+    s3.put_object(Bucket=EVIDENCE, Key=key, Body=other.to_bytes())
+    assert reconcile(worker, registered) is Fate.DELETE
+    assert "eval_loss" not in registered.tags(int(registered.versions()[0].version or 0))
+    assert "are not the recorded ones" in caplog.text
 
 
 def test_what_a_failed_registration_left_is_removed(
@@ -177,7 +224,7 @@ def test_nothing_is_removed_of_an_execution_that_runs_again(
     remove_alias(registered)
     assert reconcile(worker, registered) is Fate.DELETE
     with pytest.raises(NotFound):
-        registered.environment.admin().model_versions.get_by_alias(registered.model, "challenger")
+        alias_version(registered)
 
 
 def test_another_workers_lease_gives_the_message_back(
@@ -190,11 +237,19 @@ def test_another_workers_lease_gives_the_message_back(
     assert "record_sha256" not in registered.tags(int(registered.versions()[0].version or 0))
 
 
-def test_a_version_that_is_gone_is_not_made_again(
-    worker: Worker, registered: executions.Execution
+def test_a_version_that_is_gone_is_not_made_again_and_its_lineage_is_not_drawn(
+    worker: Worker, registered: executions.Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     (version,) = registered.versions()
     path = f"/api/2.1/unity-catalog/models/{registered.model}/versions/{version.version}"
     call(registered, "DELETE", path)
+    remove_node(registered)
     assert reconcile(worker, registered) is Fate.DELETE
     assert registered.versions() == []
+    assert (
+        f"version {version.version} of {registered.model} is not what was recorded" in caplog.text
+    )
+    with pytest.raises(NotFound):
+        registered.environment.admin().external_metadata.get_external_metadata(
+            first_node(registered)
+        )

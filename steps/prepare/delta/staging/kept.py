@@ -18,7 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from steps.governance.delta_storage import one_line
+from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import data_files
 from steps.prepare.delta.raw_rows import grouped
 from steps.prepare.delta.staging import tasks
@@ -61,7 +64,8 @@ class StagedFiles:
         groups = grouped([file.size for file in files], tasks=_FEWEST_TASKS)
         task = tasks.reading(*self._where, files, groups, columns)
         numbers = self.spark.range(0, len(groups), 1, max(len(groups), 1))
-        return numbers.mapInArrow(task, f"{tasks.ddl(self.kernel.schema, columns)}, row bigint")
+        schema = tasks.selected(self.kernel.schema, columns, pa.field("row", pa.int64()))
+        return map_in_arrow(numbers, task, schema)
 
     def taken(
         self, kind: str, wanted: "DataFrame", columns: Sequence[str], *, rows: int
@@ -74,8 +78,8 @@ class StagedFiles:
             F.shiftright("row", tasks.ROW_BITS) * F.lit(parts) / F.lit(max(len(files), 1))
         )
         task = tasks.taking(*self._where, files, columns)
-        ddl = f"{tasks.ddl(self.kernel.schema, columns)}, split string"
-        return wanted.select("row", "split").repartition(parts, run).mapInArrow(task, ddl)
+        schema = tasks.selected(self.kernel.schema, columns, pa.field("split", pa.string()))
+        return map_in_arrow(wanted.select("row", "split").repartition(parts, run), task, schema)
 
     @property
     def _where(self) -> tuple[str, dict[str, str]]:
@@ -93,7 +97,7 @@ def files(
     try:
         with translated(source.doing):
             numbers = spark.range(0, source.count, 1, max(source.count, 1))
-            found = numbers.mapInArrow(task, tasks.WRITTEN_DDL).collect()
+            found = map_in_arrow(numbers, task, tasks.WRITTEN).collect()
         by_kind: dict[str, list[File]] = {kind: [] for kind in kernel.kinds}
         for row in sorted(found, key=lambda row: str(row["path"])):
             by_kind[row["kind"]].append(File(row["path"], row["size"]))

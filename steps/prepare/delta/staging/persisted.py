@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steps.prepare.arrow_tasks import MOST_ROWS, mapped
+from steps.prepare.arrow_tasks import MOST_ROWS, map_in_arrow, mapped
 from steps.prepare.delta.staging.interface import Kernel
-from steps.prepare.delta.staging.tasks import ddl
 from steps.prepare.schemas import files_for
 from steps.prepare.session import translated
 
@@ -60,9 +59,8 @@ def persisted(
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     spark.conf.set(_BATCH, str(MOST_ROWS))
-    rows = raw.select(*(F.col(name).alias(name.lower()) for name in raw.columns)).mapInArrow(
-        mapped(kernel.run), ddl(kernel.schema, kernel.schema.names)
-    )
+    lower = raw.select(*(F.col(name).alias(name.lower()) for name in raw.columns))
+    rows = map_in_arrow(lower, mapped(kernel.run), kernel.schema)
     kept = rows.withColumn("row", F.monotonically_increasing_id()).persist(StorageLevel.DISK_ONLY)
     try:
         with translated(doing):

@@ -22,8 +22,7 @@ from steps.prepare.arrow_tasks import bounded
 from steps.prepare.delta.data_files import Batches, Task, file_system, put
 from steps.prepare.delta.staging.interface import Kernel
 
-WRITTEN_DDL = "path string, kind string, size bigint, rows bigint"
-_WRITTEN = pa.schema(
+WRITTEN = pa.schema(
     [("path", pa.string()), ("kind", pa.string()), ("size", pa.int64()), ("rows", pa.int64())]
 )
 _FILE_BYTES = 16 << 20  # of Arrow data, in memory
@@ -39,11 +38,9 @@ class File:
     size: int
 
 
-def ddl(schema: pa.Schema, names: Sequence[str]) -> str:
-    """Return these columns as Spark SQL takes them."""
-    return ", ".join(
-        f"{name} {'int' if schema.field(name).type == pa.int32() else 'string'}" for name in names
-    )
+def selected(schema: pa.Schema, names: Sequence[str], *others: pa.Field) -> pa.Schema:
+    """Return these columns of a kernel's schema, and the others."""
+    return pa.schema([*(schema.field(name) for name in names), *others])
 
 
 def staging(
@@ -87,7 +84,7 @@ def _written(
         path = f"{prefix}{kind}-{hashlib.sha256(content).hexdigest()}.parquet"
         put(store, path, content)
         found.append({"path": path, "kind": kind, "size": len(content), "rows": table.num_rows})
-    return pa.RecordBatch.from_pylist(found, schema=_WRITTEN)
+    return pa.RecordBatch.from_pylist(found, schema=WRITTEN)
 
 
 def reading(

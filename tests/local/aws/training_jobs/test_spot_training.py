@@ -187,8 +187,14 @@ def test_the_run_time_counts_over_all_attempts(job):
 @pytest.mark.parametrize(
     ("uri", "doing"),
     [
-        ("s3://governed-finetune-local-artifacts/executions/x/train", "Checkpoint download failed"),
-        ("s3://governed-finetune-local-artifacts/base-models/x", "Checkpoint upload failed"),
+        (
+            "s3://governed-finetune-local-artifacts-000000000000-us-east-1/executions/x/train",
+            "Checkpoint download failed",
+        ),
+        (
+            "s3://governed-finetune-local-artifacts-000000000000-us-east-1/base-models/x",
+            "Checkpoint upload failed",
+        ),
     ],
 )
 def test_a_job_whose_role_may_not_write_checkpoints_fails_with_that_reason(job, uri, doing):

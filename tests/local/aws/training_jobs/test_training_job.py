@@ -192,7 +192,7 @@ def test_a_channel_without_objects_or_rights_fails_before_the_container_runs(
     source = {
         "S3DataSource": {
             "S3DataType": "S3Prefix",
-            "S3Uri": "s3://governed-finetune-local-governed/raw/",
+            "S3Uri": "s3://governed-finetune-local-governed-000000000000-us-east-1/raw/",
         }
     }
     job = train(InputDataConfig=[{"ChannelName": "data", "DataSource": source}])

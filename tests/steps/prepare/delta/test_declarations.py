@@ -196,6 +196,23 @@ def test_a_rule_that_cannot_be_evaluated_is_refused_by_name_before_anything_is_r
     assert expression in text
 
 
+@pytest.mark.parametrize("expression", ["year * 2000000 < 0", "year + 2147483647 < 0"])
+def test_a_rule_that_holds_by_a_wrapped_number_is_refused(
+    spark: "SparkSession", tmp_path: Path, expression: str
+) -> None:
+    world = World(spark, tmp_path, properties={"delta.constraints.odd": expression})
+    text = world.refused()
+    assert "cannot be evaluated, nothing was written: CHECK constraint odd" in text
+    assert "arithmetic that overflows INT in 66 rows; this Spark wraps it" in text
+
+
+def test_a_rule_whose_arithmetic_stays_in_range_is_honoured(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    rule = {"delta.constraints.odd": "year * 2 > 4000 AND section <> 'a*b' AND year - 1 > 0"}
+    World(spark, tmp_path, properties=rule).run()
+
+
 @pytest.mark.parametrize(
     ("declared", "named", "elsewhere"),
     [

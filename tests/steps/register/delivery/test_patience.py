@@ -17,7 +17,7 @@ from tests.steps.register.support import executions
 from tests.steps.register.support.deliveries import alerts, deliver, failure_reason
 from tests.steps.register.test_process import GOOD, argv
 
-STACK = Path(__file__).parents[4] / "conf" / "infrastructure" / "stack.yaml"
+COMPUTE = Path(__file__).parents[4] / "conf" / "infrastructure" / "compute.yaml"
 START = datetime(2026, 11, 29, 8, tzinfo=UTC)
 
 
@@ -36,7 +36,7 @@ def test_an_outage_of_almost_six_hours_fits_into_half_of_the_queues_receives() -
         pauses.append(patience.shortened(pause, delivery))
         clock[0] += timedelta(seconds=pauses[-1])
         delivery = replace(delivery, attempt=delivery.attempt + 1)
-    most = re.search(r"RegisterDeadLetters.Arn, maxReceiveCount: (\d+)", STACK.read_text())
+    most = re.search(r"RegisterDeadLetters.Arn, maxReceiveCount: (\d+)", COMPUTE.read_text())
     assert most is not None
     assert delivery.attempt <= int(most[1]) / 2
     assert clock[0] - START >= timedelta(hours=6)

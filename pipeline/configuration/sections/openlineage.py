@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration.messages import Fault
+from pipeline.configuration.sections.strictness import STRICT
 
 FILE = r"/(?!\.\.?(?:/|$))[A-Za-z0-9_.-]+(?:/(?!\.\.?(?:/|$))[A-Za-z0-9_.-]+)*"
 _REST = r"(?::[0-9]{1,5})?(?:/[A-Za-z0-9_.~/-]*)?"
@@ -36,7 +37,7 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class OpenLineage:
     """One receiver of run events."""
 

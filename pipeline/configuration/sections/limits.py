@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration import instances
 from pipeline.configuration.parameter_rules import ALIAS
+from pipeline.configuration.sections.strictness import STRICT
 
 Fault = tuple[str, str]
 _ALIAS_WORDS = "aliases of a-z, 0-9, _, neither latest nor v<number>"
@@ -35,7 +36,7 @@ def _aliases(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Limits:
     """The ceilings. An alias that is not in `aliases` is protected: only `pipeline.approve` moves
     it. So no alias can be both."""

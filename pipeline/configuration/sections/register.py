@@ -1,0 +1,20 @@
+"""The section `register`."""
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pipeline.configuration import fields
+from pipeline.configuration.sections.strictness import STRICT
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Register:
+    """The callback's queue and the worker behind it."""
+
+    role_arn: fields.RoleArn  # of the worker
+    image: fields.Image
+    queue_url: fields.QueueUrl
+    databricks_secret_id: fields.SecretId
+    databricks_client_id: fields.ClientId | None = Field(
+        description="the application id (a UUID) of the register principal, or null"
+    )
