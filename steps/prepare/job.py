@@ -22,7 +22,7 @@ from steps.governance.evidence import Evidence
 from steps.governance.names import UcName
 from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Catalog
-from steps.prepare import places
+from steps.prepare import places, plan
 from steps.prepare.arguments import LATEST, Arguments
 from steps.prepare.contract import agreement, profile
 from steps.prepare.contract.agreement import Agreement, Run
@@ -36,15 +36,7 @@ from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN
 from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.filings.split import FEWEST_COMPANIES
 from steps.prepare.filings.survey import Survey, check, survey
-from steps.prepare.plan import (
-    Plan,
-    agreed,
-    log_counts,
-    plan,
-    rejected_content,
-    too_few,
-    where_rejected,
-)
+from steps.prepare.plan import Plan
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
@@ -106,14 +98,16 @@ class Job:
             found = self._survey(raw, version, _decided(staged))
             if len(found.companies) < FEWEST_COMPANIES:
                 at = self._append_rejected(staged, rejected, found, version)
-                raise too_few(found, where_rejected(found, self.arguments, at))
-            planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
+                raise plan.too_few(found, plan.where_rejected(found, self.arguments, at))
+            planned = plan.plan(
+                found, self.arguments, raw_version=version, unusable=columns.unusable
+            )
             planned = replace(planned, counts=self._by_template(staged, planned))
-            log_counts(planned)
+            plan.log_counts(planned)
             checked = self._agreement(staged, found, planned, targets)
             if checked.broken:
                 raise self._broken(staged, rejected, version, checked)
-            planned = agreed(planned, checked)
+            planned = plan.agreed(planned, checked)
             filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
             listed = members.listed(filings, self.arguments.manifest_uri)
 
@@ -215,9 +209,9 @@ class Job:
         rows = decision.quarantined(_decided(staged))
         with translated("count the examples of a broken contract"):
             counted = survey(rows)
-        content = rejected_content(counted, self.arguments, version, found.run.name)
+        content = plan.rejected_content(counted, self.arguments, version, found.run.name)
         at = self._committed(rows, rejected, content)
-        return found.error(where_rejected(counted, self.arguments, at))
+        return found.error(plan.where_rejected(counted, self.arguments, at))
 
     def _by_template(self, staged: Staged, planned: Plan) -> PreparedCounts:
         """Return the counts with the kept examples of each template, where there are several."""
@@ -229,7 +223,7 @@ class Job:
     def _append_rejected(
         self, staged: Staged, rejected: Place, found: Survey, version: int, run: Run = _NO_RUN
     ) -> int:
-        content = rejected_content(found, self.arguments, version, run.name)
+        content = plan.rejected_content(found, self.arguments, version, run.name)
         return self._committed(_decided(staged), rejected, content)
 
     def _committed(self, rows: "DataFrame", rejected: Place, content: Content) -> int:
