@@ -17,8 +17,9 @@ from steps.governance.argument_types import Argument
 from steps.governance.errors import NameRefused, UsageError
 from steps.governance.names import UcName, execution_id
 from steps.governance.openlineage.target import NONE, TARGET, Target
-from steps.prepare import bounds
+from steps.prepare import bounds, task_mix
 from steps.prepare.bounds import Bounds, Quality
+from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
@@ -59,6 +60,7 @@ class Arguments:
     quality: Quality = field(default_factory=Quality)
     contract: Bounds = field(default_factory=Bounds)
     sources: tuple[str, ...] = ("*",)
+    tasks: Mix = ONLY_HEADINGS
 
     @property
     def execution_id(self) -> str:
@@ -110,6 +112,11 @@ _ARGUMENTS = {
     "quality": Argument(bounds.QUALITY, "bounds of each example", default=bounds.NONE),
     "contract": Argument(bounds.BOUNDS, "bounds of the whole run", default=bounds.NONE),
     "sources": Argument(bounds.SOURCES, "raw tables that may be read", default="*"),
+    "tasks": Argument(
+        types.ArgumentType(task_mix.parse, task_mix.EXPECTED),
+        "what the examples ask for, and the share of the risk factors of each template",
+        default=f"{task_mix.HEADING}=1",
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """The plan of a run before it writes: counts, the split, and each commit's metadata."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,9 +10,10 @@ from steps.prepare.arguments import Arguments
 from steps.prepare.contract.agreement import Agreement
 from steps.prepare.delta.store import Content, Provenance
 from steps.prepare.filings import split
-from steps.prepare.filings.examples import TEMPLATE
 from steps.prepare.filings.survey import Survey
 from steps.prepare.schemas import EXAMPLES, REJECTED
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,5 +78,25 @@ def too_few(found: Survey, where: str) -> GovernanceError:
 
 def _provenance(arguments: Arguments, raw_version: int, sha256: str) -> Provenance:
     return Provenance(
-        arguments.execution_arn, str(arguments.raw_table), raw_version, sha256, TEMPLATE
+        arguments.execution_arn,
+        str(arguments.raw_table),
+        raw_version,
+        sha256,
+        arguments.tasks.name,
     )
+
+
+def where_rejected(found: Survey, arguments: Arguments, version: int) -> str:
+    """Return a hint at the rejected rows of this execution; empty without any."""
+    if not found.rejected:
+        return ""
+    table = arguments.curated_table.sibling("rejected")
+    where = f"table {table} version {version} (execution_id {arguments.execution_id})"
+    return f"see the rejected rows in {where}; "
+
+
+def log_counts(planned: Plan) -> None:
+    """Log what will be committed, and each field that could not be used."""
+    log.info("counts %s", planned.counts.model_dump_json())
+    for fault, filings in (planned.counts.ignored_fields or {}).items():
+        log.warning("a field of %d kept filings is ignored: %s", filings, fault)

@@ -5,7 +5,7 @@ word(config.prepare.quality)        # "stop_words=0.02,shortest_word=3.0,…"
 
 import re
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.configuration.sections.strictness import STRICT
 
 Kind = Literal["email", "social_security", "employer_id", "phone", "street_address", "signature"]
 _SOURCE = r"[^\s,.*]+\.(?:\*|[^\s,.*]+)\.(?:\*|[^\s,.*]+)|\*"
-ALL = ("email", "social_security", "employer_id", "phone", "street_address", "signature")
+ALL: tuple[Kind, ...] = get_args(Kind)
 
 
 def _once(value: tuple[str, ...]) -> tuple[str, ...]:

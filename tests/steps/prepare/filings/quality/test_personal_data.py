@@ -79,7 +79,8 @@ def filing() -> dict[str, str | None]:
 
 
 def judged(screen: Screen) -> pa.RecordBatch:
-    return judge.kernel(pa.RecordBatch.from_pylist([filing()], schema=fakes.RAW_SCHEMA), screen)
+    batch = pa.RecordBatch.from_pylist([filing()], schema=fakes.RAW_SCHEMA)
+    return judge.kernel(batch, judge.Settings(screen))
 
 
 def test_no_original_leaves_the_kernel_and_each_is_counted() -> None:

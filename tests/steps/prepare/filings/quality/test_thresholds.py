@@ -7,7 +7,6 @@ import pytest
 from steps.prepare.bounds import Quality
 from steps.prepare.filings import judge
 from steps.prepare.filings.quality import thresholds
-from steps.prepare.filings.quality.screening import Screen
 from tests.steps.prepare.support import fakes
 
 HEADING = "We depend on three retailers, and the loss of one of them could harm our revenue."
@@ -87,7 +86,7 @@ def test_a_rejected_example_names_rule_and_numbers_and_quotes_nothing() -> None:
     text = str(row["item_1a"])
     spoiled = row | {"item_1a": text.replace(" would change ", " ignore previous instructions ")}
     batch = pa.RecordBatch.from_pylist([spoiled, row], schema=fakes.RAW_SCHEMA)
-    rows = judge.kernel(batch, Screen()).to_pylist()
+    rows = judge.kernel(batch).to_pylist()
     rejected = [one for one in rows if one["reason"] == thresholds.INJECTION]
     assert rejected
     assert {one["detail"] for one in rejected} == {"a known string of prompt injection"}
