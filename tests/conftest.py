@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.steps.faults.support.tally import pytest_terminal_summary as pytest_terminal_summary
+
 _OF_CLOUDS = ("AWS_", "DATABRICKS_", "MLFLOW_", "SAGEMAKER_")
 
 for _name in list(os.environ):
@@ -26,7 +28,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 _MOST_WORKERS = 4  # the longest group, tests/journey, takes a quarter of the whole
 
-_JOURNEY, _SPARK = "tests/journey/", "real Spark"
+_JOURNEY, _FAULTS, _SPARK = "tests/journey/", "tests/steps/faults/", "real Spark"
 # Each starts a JVM that takes most of a core and 2 GiB; two of them at once slow all workers.
 _ON_SPARK = (
     "tests/steps/prepare/delta/test_declared.py",
@@ -40,7 +42,7 @@ _SLOWEST_FIRST = (
     _SPARK,
     "tests/steps/train/model/test_compiled_layers.py",
     "tests/steps/train/fine_tuning/test_ranks_training.py",
-    "tests/steps/register/test_crash_campaign.py",
+    _FAULTS,
     "tests/steps/test_troubled_workspace.py",
 )
 
@@ -94,12 +96,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _group(nodeid: str) -> str:
-    """Return a test's file; or the group of tests/journey, whose files share one embedded
-    environment, or that of the files on real Spark.
+    """Return a test's file; or the folder whose files share one embedded environment, or the group
+    of the files on real Spark.
     """
     file = nodeid.partition("::")[0]
-    if file.startswith(_JOURNEY):
-        return _JOURNEY
+    for folder in (_JOURNEY, _FAULTS):
+        if file.startswith(folder):
+            return folder
     return _SPARK if file in _ON_SPARK else file
 
 

@@ -59,6 +59,12 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def shown(error: ClientError) -> str:
+    """Return the error code for a reader, or the HTTP status of a proxy's page without one."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "error")
+    return error_code(error) or f"HTTP {status}, a page that is not AWS's"
+
+
 def is_passing(error: ClientError) -> bool:
     """Return whether the service did not decide: throttled, overloaded or broken."""
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -82,14 +88,14 @@ def translated(doing: str) -> Iterator[None]:
     except ClientError as error:
         code = error_code(error)
         if is_passing(error):
-            raise Unavailable(f"AWS gave no answer: {doing}", got=code) from error
+            raise Unavailable(f"AWS gave no answer: {doing}", got=shown(error)) from error
         if code in _DENIED:
             raise AccessDenied(
                 f"this role was refused: {doing}", got=code, do="allow it in the role's policy"
             ) from error
         if code in _ABSENT:
             raise NotFound(f"nothing there: {doing}", got=code) from error
-        raise GovernanceError(f"AWS refused: {doing}", got=code) from error
+        raise GovernanceError(f"AWS refused: {doing}", got=shown(error)) from error
     except BotoCoreError as error:
         raise Unavailable(
             f"AWS gave no answer: {doing}", got=type(error).__name__, do="run again when it answers"

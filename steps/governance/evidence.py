@@ -125,7 +125,7 @@ def require_size(uri: str, content: bytes) -> None:
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:
     if not isinstance(error, ClientError) or aws.is_passing(error):
-        got = aws.error_code(error) if isinstance(error, ClientError) else type(error).__name__
+        got = aws.shown(error) if isinstance(error, ClientError) else type(error).__name__
         return Unavailable(f"S3 gave no answer: {doing}", got=got, do="run again when S3 answers")
     code = str(error.response["Error"]["Code"])
     if code in _ABSENT:
@@ -134,4 +134,4 @@ def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceErr
         return AccessDenied(
             f"this job's role was refused: {doing}", got=code, do="allow it in the role's policy"
         )
-    return GovernanceError(f"S3 refused: {doing}", got=code)
+    return GovernanceError(f"S3 refused: {doing}", got=aws.shown(error))

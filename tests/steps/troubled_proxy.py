@@ -1,6 +1,8 @@
 """An HTTP proxy before a workspace or AWS that records every call and replaces one answer."""
 
 import http.client
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,27 +39,55 @@ ASKING = {status: Fault(status, {"Retry-After": "3600"}) for status in (429, 503
 
 @dataclass
 class Proxy:
-    """The calls of a proxy since `arm` (`asked`: "METHOD /path"); `fired`: the fault was sent."""
+    """The calls since `arm` (`asked`: "METHOD /path"), and the faults with their calls (`sent`).
+
+    The path of a call to AWS's JSON services is the name of the operation. While `out` returns
+    True, every call gets a 503.
+    """
 
     host: str = ""
     asked: list[str] = field(default_factory=list)
-    fired: bool = False
-    _at: int = -1
-    _fault: Fault | None = None
+    sent: list[tuple[str, Fault]] = field(default_factory=list)
+    out: Callable[[], bool] = lambda: False
+    _plan: dict[int, Fault] = field(default_factory=dict)
+    _of_apis: dict[str, Fault] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def fired(self) -> bool:
+        """Whether a fault was sent."""
+        return bool(self.sent)
 
     def arm(self, at: int = -1, fault: Fault | None = None) -> None:
         """Forget the recorded calls, and replace the answer to call number `at` from now on."""
+        self.arm_all({at: fault} if fault else {})
+
+    def arm_all(self, plan: dict[int, Fault]) -> None:
+        """Forget the recorded calls, and replace the answers to these calls, by number."""
         with self._lock:
-            self.asked, self.fired, self._at, self._fault = [], False, at, fault
+            self.asked, self.sent, self._plan, self._of_apis = [], [], plan, {}
+
+    def arm_api(self, name: str, fault: Fault) -> None:
+        """Forget the recorded calls, and replace the next answer of this API (`api`)."""
+        self.arm_all({})
+        self._of_apis[name] = fault
 
     def note(self, call: str) -> Fault | None:
         with self._lock:
             self.asked.append(call)
-            if self._fault is None or len(self.asked) - 1 != self._at:
-                return None
-            self.fired = True
-            return self._fault
+            fault = self._plan.get(len(self.asked) - 1) or self._of_apis.pop(api(call), None)
+            if self.out():
+                fault = KINDS["503"]
+            if fault is not None:
+                self.sent.append((call, fault))
+            return fault
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print the traceback, but not if the client has gone: a test may have killed it."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _upstream(
@@ -78,7 +108,8 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            fault = proxy.note(f"{self.command} {self.path.partition('?')[0]}")
+            path = self.headers.get("X-Amz-Target") or self.path.partition("?")[0]
+            fault = proxy.note(f"{self.command} {path}")
             if fault is not None and not fault.after:
                 return self._reply(fault.status, fault.headers, fault.content)
             answer, content = _upstream(target, (self.command, self.path), body, self.headers)
@@ -120,11 +151,11 @@ def _kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 @contextmanager
-def before(upstream: str) -> Iterator[Proxy]:
-    """Start a proxy in front of the workspace at `upstream`; stop it at the end."""
-    proxy, target = Proxy(), urlsplit(upstream)
+def before(upstream: str, proxy: Proxy | None = None) -> Iterator[Proxy]:
+    """Start a proxy in front of the service at `upstream`; stop it at the end."""
+    proxy, target = proxy or Proxy(), urlsplit(upstream)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, target))
+    server = _Server(("127.0.0.1", 0), _handler(proxy, target))
     server.daemon_threads = True
     proxy.host = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -167,6 +198,23 @@ KINDS: dict[str, Fault] = {
 }
 
 
-def every_fault(calls: list[str]) -> list[tuple[int, str]]:
-    """Return each kind of fault for each call, as the call's number and the kind's name."""
-    return [(number, kind) for number in range(len(calls)) for kind in KINDS]
+def kind_of(fault: Fault) -> str:
+    """Return the name of a fault of `KINDS`."""
+    return next(name for name, known in KINDS.items() if known is fault)
+
+
+_CHANGING = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,}"
+    r"|(?<=/)[a-z0-9]{12}(?=/)|(?<=pipelines-)[a-z0-9]{12}|(?<=jobruns/)[a-z0-9]+"
+    r"|edgar[.](models|curated)[.][a-z]{8}|(?<=campaign/)[a-z]{8}|[0-9]+"
+)
+
+
+def api(call: str) -> str:
+    """Return the call without the digests, numbers and names of one execution."""
+    return _CHANGING.sub("#", call)
+
+
+def apis(calls: Iterable[str]) -> list[str]:
+    """Return the APIs of the calls, each once, in the order of their first calls."""
+    return list(dict.fromkeys(map(api, calls)))

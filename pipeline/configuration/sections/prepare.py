@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration import fields
+from pipeline.configuration.sections import screening
 from pipeline.configuration.sections.strictness import STRICT
 
 HEADING = "risk-factor-heading/2"
@@ -44,7 +45,15 @@ class Prepare:
     curated_root: fields.S3Uri
     databricks_secret_id: fields.SecretId
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
+    # What the application may use at once (MaxVcpus), within the account's quota
+    max_vcpus: int = Field(16, ge=1, le=10_000, description="whole vCPUs, 1 … 10000")
     spark: fields.SparkConf
+    scrub: screening.Kinds = Field(
+        screening.ALL, description=f"a list of {', '.join(screening.ALL)}"
+    )
+    quality: screening.Quality = Field(default_factory=screening.Quality)
+    contract: screening.Contract = Field(default_factory=screening.Contract)
+    sources: screening.Sources = Field(("*",), description="a list of catalog.schema.name")
     tasks: Annotated[dict[str, float], AfterValidator(_tasks)] | None = Field(
         default=None, description="templates and their shares, or null"
     )

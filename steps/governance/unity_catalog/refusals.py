@@ -48,6 +48,10 @@ _CONTAINER = re.compile(
     r"|\b(?:Schema|Catalog) '[^']*' (?:does not exist|not found)"
 )
 _PARSERS = ("databricks.sdk.",)
+# databricks-sdk's text for an error answer that is not the workspace's JSON. It calls that a bug of
+# itself, and the status is only in the log of the request that it appends.
+_NO_JSON = "unable to parse response. "
+_LOGGED_STATUS = re.compile(r"^< (?P<status>[0-9]{3})\b", re.MULTILINE)
 
 
 @contextmanager
@@ -138,7 +142,14 @@ def raised_in(trace: TracebackType | None, packages: tuple[str, ...]) -> bool:
 
 
 def _message(error: DatabricksError) -> str:
-    """Return the workspace's text without the configuration that the SDK appends."""
+    """Return the workspace's text without the configuration that the SDK appends.
+
+    A proxy's page is not quoted: only its status is.
+    """
+    if str(error).startswith(_NO_JSON):
+        logged = _LOGGED_STATUS.search(str(error))
+        status = f"HTTP {logged['status']}" if logged else "an error"
+        return f"{status} without the JSON of a workspace; a proxy or a page may have answered"
     return str(error).partition(" Config: ")[0][:300]
 
 

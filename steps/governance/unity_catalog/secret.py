@@ -47,8 +47,8 @@ def read_identity(secret_id: str, region: str) -> Identity:
         answer = secrets.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")
     except ClientError as error:
         if aws.is_passing(error):
-            raise _secret_unanswered(secret_id, aws.error_code(error)) from None
-        raise _secret_refused(secret_id, error.response["Error"]["Code"]) from None
+            raise _secret_unanswered(secret_id, aws.shown(error)) from None
+        raise _secret_refused(secret_id, aws.shown(error)) from None
     except _NEVER_SENT as error:
         raise IdentityRefused(
             f"the secret {secret_id} could not be read: this process has no AWS credentials",

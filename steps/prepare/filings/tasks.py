@@ -10,9 +10,13 @@ another version of the template in `steps.prepare.task_mix`.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from steps.prepare.session import translated
 from steps.prepare.task_mix import AMONG_FOUR, GROUP, HEADING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 INSTRUCTIONS = {
     HEADING: (
@@ -92,3 +96,10 @@ def _rank(identity: str, position: int, heading: str | None) -> str:
 
 def _letters(text: str) -> str:
     return _LETTERS.sub("", text.casefold())
+
+
+def counted(rows: "DataFrame") -> dict[str, int]:
+    """Return the number of rows with each `template`, by name."""
+    with translated("count the examples of each template"):
+        found = rows.groupBy("template").count().collect()
+    return {row["template"]: row["count"] for row in sorted(found, key=lambda row: row["template"])}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from steps.governance.errors import (
+    AccessDenied,
     ContainerNotFound,
     GovernanceError,
     InvalidRequest,
@@ -145,3 +146,15 @@ def test_a_refused_request_keeps_the_services_code_and_text(
     server.script = [Answer(400, '{"error_code": "SOMETHING_NEW", "message": "not like this"}')]
     with pytest.raises(InvalidRequest, match="SOMETHING_NEW: not like this"):
         Catalog(workspace).table(NAME)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, AccessDenied), (404, NotFound)])
+def test_a_proxys_page_with_an_error_status_is_named_by_the_status(
+    workspace: Workspace, server: Troubled, status: int, kind: type[GovernanceError]
+) -> None:
+    """databricks-sdk calls it a bug of itself, and asks the reader to report it."""
+    server.script = [Answer(status, body="<html>418 blocked</html>")]
+    with pytest.raises(kind, match=f"got +HTTP {status} without the JSON of a workspace") as error:
+        Catalog(workspace).table(NAME)
+    assert "bug" not in str(error.value)
+    assert "418" not in str(error.value)

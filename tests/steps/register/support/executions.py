@@ -91,6 +91,13 @@ class Execution:
         )
         return sum(int(answer["Attributes"][name]) for name in names)
 
+    def allow_receives(self, most: int) -> None:
+        """Set the queue's maxReceiveCount."""
+        sqs = self.environment.client("sqs")
+        target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:register-{self.id}-dead"
+        redrive = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": most})
+        sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={"RedrivePolicy": redrive})
+
     def versions(self) -> list[uc.ModelVersionInfo]:
         """The model's versions, as an administrator sees them."""
         try:

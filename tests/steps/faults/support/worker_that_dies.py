@@ -7,9 +7,11 @@
     {"argv": […], "survived": […]}       it dies after its first effect that is not in this list
     {"argv": […], "dies_after": "…"}     it dies after this effect
     {"argv": […], "dies_at_call": 12}    it dies after this call, reads included
+    {"argv": […], "hangs_after": 90}     SIGALRM ends it after these seconds, and it does not pause
+    {"argv": […], "hangs_after": 90, "passed": "…"}   a worker of `lasting_worker`, with that file
 
 "names" lists names of the execution, which are left out of the effects. Each answer line holds the
-exit statuses and the last worker's effects.
+exit statuses, the effects of all workers, and the errors that ended a worker.
 
 Importing mlflow and what a registration imports takes 8 s, and loading botocore's models another 1
 s. So this process imports what its first worker imported, and each worker is a fork of it.
@@ -30,15 +32,22 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import urllib3.connectionpool
+from botocore.retries.standard import ExponentialBackoff
 
 from steps.governance import aws
 from steps.governance.errors import GovernanceError
+from steps.governance.unity_catalog import retrying
+from steps.register import worker as worker_module
 from steps.register.arguments import parse
+from steps.register.delivery import propagation, queue
 from steps.register.model_registry.mlflow_session import import_mlflow
 from steps.register.worker import Worker
+from tests.steps.faults.support.lasting_worker import work_through
+
+UNFORESEEN = 99  # the exit status after an error that is not ours
 
 # Calls that change nothing. ReceiveMessage hides a message, but only for its visibility time-out.
 _READS = re.compile(
@@ -57,15 +66,19 @@ def main() -> None:
         aws.client(service, os.environ["AWS_DEFAULT_REGION"])
     _reply({"ready": True})
     with tempfile.TemporaryDirectory() as scratch:
-        effects, modules = Path(scratch) / "effects", Path(scratch) / "modules"
+        files = {name: Path(scratch) / name for name in ("effects", "errors", "modules")}
         for line in sys.stdin:
-            effects.write_text("")
-            command = json.loads(line) | {"effects": str(effects), "modules": str(modules)}
+            files["effects"].write_text("")
+            files["errors"].write_text("")
+            command = json.loads(line) | {name: str(path) for name, path in files.items()}
             workers = [_fork(command) for _ in range(command.get("workers", 1))]
             statuses = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
-            found = [json.loads(effect) for effect in effects.read_text().splitlines()]
-            _import_all(modules)
-            _reply({"statuses": statuses, "effects": found})
+            found = {
+                name: [json.loads(each) for each in files[name].read_text().splitlines()]
+                for name in ("effects", "errors")
+            }
+            _import_all(files["modules"])
+            _reply({"statuses": statuses} | found)
 
 
 def _import_all(modules: Path) -> None:
@@ -87,19 +100,44 @@ def _fork(command: dict[str, Any]) -> int:
     if child:
         return child
     try:
-        _Calls(command).watch()
-        worker = Worker(parse(command["argv"]), threading.Event())
-        delivery = worker.queue.receive()
-        if delivery is not None:
-            worker.handle(delivery)
+        _work(command)
         Path(command["modules"]).write_text("\n".join(sys.modules))
         os._exit(0)
     except GovernanceError as error:
-        sys.stderr.write(f"{error}\n")
-        os._exit(error.exit_code)
+        _noted(command, str(error), error.exit_code)
     except BaseException as error:  # noqa: BLE001 - a fork must never return to the loop
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        os._exit(99)
+        _noted(command, f"{type(error).__name__}: {error}", UNFORESEEN)
+    raise AssertionError
+
+
+def _work(command: dict[str, Any]) -> None:
+    signal.alarm(command.get("hangs_after", 0))
+    if "passed" in command:
+        return work_through(command["argv"], Path(command["passed"]))
+    if "hangs_after" in command:
+        _hurry()
+    _Calls(command).watch()
+    worker = Worker(parse(command["argv"]), threading.Event())
+    delivery = worker.queue.receive()
+    if delivery is not None:
+        worker.handle(delivery)
+    return None
+
+
+def _noted(command: dict[str, Any], text: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"{text}\n")
+    with Path(command["errors"]).open("a") as file:
+        file.write(json.dumps(text) + "\n")
+    os._exit(exit_code)
+
+
+def _hurry() -> None:
+    """Shorten each pause between two attempts to nothing. The number of attempts stays."""
+    ExponentialBackoff.delay_amount = lambda *_: 0.0  # type: ignore[method-assign]
+    retrying._FIRST_PAUSE_SECONDS = 0.001
+    worker_module._BACKOFF_SECONDS = 0
+    queue._POLL_SECONDS = 1  # the second of two workers may find no message
+    propagation.PAUSE_SECONDS = (0,) * len(propagation.PAUSE_SECONDS)
 
 
 class _Calls:

@@ -5,91 +5,32 @@ So by default workers die after effects only. The `long` tests kill after every 
 row.
 """
 
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.steps.register.support import executions, register_environment
-from tests.steps.register.support.register_environment import EVIDENCE, RegisterEnvironment
+from tests.steps.faults.support.forked_workers import (
+    KILLED,
+    VISIBILITY_SECONDS,
+    Workers,
+    deliver_at_once,
+)
+from tests.steps.faults.support.troubled_workers import Troubled
+from tests.steps.register.support import executions
+from tests.steps.register.support.register_environment import RegisterEnvironment
 
 pytestmark = pytest.mark.environment
 
-KILLED = -9
-VISIBILITY_SECONDS = 8  # of message and lease; the `long` tests wait for their end
 # Eleven files of a version are uploaded in parallel. Workers die after the first, a middle and the
 # last.
 PASSED_OVER = [f"upload {number}" for number in (2, 3, 4, 6, 7, 8, 9, 10)]
 
 
-@dataclass
-class Workers:
-    """The process that forks workers (support/worker_that_dies.py)."""
-
-    process: subprocess.Popen[str]
-
-    def run(self, execution: executions.Execution, **command: Any) -> tuple[list[int], list[str]]:
-        """Return the exit statuses of workers that each take one message, and the effects."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        names = [execution.id, execution.model]
-        argv = execution.argv(**{"visibility-seconds": str(VISIBILITY_SECONDS)})
-        command |= {"argv": argv, "names": names}
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        return answer["statuses"], answer["effects"]
-
-    def killed_after_a_new_effect(
-        self, execution: executions.Execution, survived: list[str]
-    ) -> str | None:
-        """Return the effect after which the worker died; None if all of its effects are old."""
-        statuses, effects = self.run(execution, survived=survived)
-        assert statuses in ([KILLED], [0])
-        return effects[-1] if statuses == [KILLED] else None
-
-    def settle(self, execution: executions.Execution, most: int = 3) -> None:
-        """Deliver until the queue is empty."""
-        for _ in range(most):
-            assert self.run(execution)[0] == [0]
-            if execution.waiting() == 0:
-                return
-        raise AssertionError(f"{execution.id} not settled after {most} deliveries")
-
-
-@pytest.fixture(scope="module")
-def workers(
-    environment: RegisterEnvironment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workers]:
-    script = Path(__file__).with_name("support") / "worker_that_dies.py"
-    scratch = tmp_path_factory.mktemp("scratch")  # killed workers leave their temporary folders
-    variables = register_environment.plain_variables(
-        **environment.variables(),
-        PYTHONPATH=str(register_environment.REPOSITORY),
-        TMPDIR=str(scratch),
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=variables,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert json.loads(process.stdout.readline()) == {"ready": True}
-    workers = Workers(process)
-    clean_effects(environment, workers)  # the first worker takes seconds longer than the others
-    yield workers
-    process.stdin.close()
-    process.wait(20)
-    process.stdout.close()
+@pytest.fixture
+def workers(troubled: Troubled) -> Workers:
+    """The workers, without faults."""
+    troubled.arm({})
+    return troubled.workers
 
 
 def test_a_registration_whose_workers_die_after_each_effect_is_completed(
@@ -116,17 +57,6 @@ def test_a_registration_whose_workers_die_after_each_effect_is_completed(
         workers.settle(execution)
         execution.check_settled()
     check_effects(survived)
-
-
-def deliver_at_once(execution: executions.Execution) -> None:
-    """Do what time does after a worker died: its message is visible again, and its lease ends."""
-    sqs, s3 = execution.environment.client("sqs"), execution.environment.client("s3")
-    sqs.purge_queue(QueueUrl=execution.queue_url)
-    execution.send()
-    folder = f"executions/{execution.id}/register/leases/"
-    entries = s3.list_objects_v2(Bucket=EVIDENCE, Prefix=folder).get("Contents", [])
-    released = json.dumps({"held": False, "owner": "the test"}).encode()
-    s3.put_object(Bucket=EVIDENCE, Key=f"{folder}{len(entries) + 1:06d}.json", Body=released)
 
 
 def check_effects(effects: list[str]) -> None:
@@ -160,7 +90,7 @@ def test_two_workers_on_two_copies_of_a_message_make_one_of_everything(
     execution = executions.new_execution(environment)
     execution.send()
     execution.send()
-    assert workers.run(execution, workers=2)[0] == [0, 0]
+    assert workers.run(execution, workers=2).statuses == [0, 0]
     if execution.waiting():
         workers.settle(execution)
     execution.check_settled()
@@ -178,7 +108,7 @@ def test_a_worker_that_dies_after_any_one_effect_is_completed_when_its_lease_end
     for effect in clean_effects(environment, workers):
         execution = executions.new_execution(environment)
         execution.send()
-        assert workers.run(execution, dies_after=effect)[0] == [KILLED]
+        assert workers.run(execution, dies_after=effect).statuses == [KILLED]
         killed.append((effect, execution))
     if deaths == 2:
         for effect, execution in killed:
@@ -198,7 +128,7 @@ def test_a_worker_that_dies_after_any_call_is_completed(
         place += 1
         execution = executions.new_execution(environment)
         execution.send()
-        if workers.run(execution, dies_at_call=place)[0] == [0]:
+        if workers.run(execution, dies_at_call=place).statuses == [0]:
             break  # it made fewer calls
         killed.append((f"call {place}", execution))
     assert place > 50
@@ -209,10 +139,10 @@ def clean_effects(environment: RegisterEnvironment, workers: Workers) -> list[st
     """The effects of one registration that nothing disturbs."""
     execution = executions.new_execution(environment)
     execution.send()
-    statuses, effects = workers.run(execution)
-    assert statuses == [0]
+    ran = workers.run(execution)
+    assert ran.statuses == [0]
     execution.check_settled()
-    return effects
+    return ran.effects
 
 
 def settle_all(workers: Workers, killed: list[tuple[str, executions.Execution]]) -> None:
