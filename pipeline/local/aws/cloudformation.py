@@ -1,5 +1,5 @@
 """CloudFormation in ministack: loaded at its first request, with our EMR Serverless application and
-with the object lock of a bucket, which ministack's S3 has and its CloudFormation leaves out.
+with the object lock and tags of a bucket, which ministack's S3 has and its CloudFormation lacks.
 
     load_late(emr)        # once, before the server starts
 
@@ -17,6 +17,8 @@ from pipeline.local.aws.account import Caller
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
 from pipeline.local.aws.store import Document
 
+# types that have tags, which ministack does not give a stack's own
+_TAGGED = ("AWS::EMRServerless::Application", "AWS::S3::Bucket")
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -34,6 +36,7 @@ def load_late(emr: EmrServerless) -> None:
             handlers = provisioners._RESOURCE_HANDLERS
             handlers |= resource_types.handlers()
             handlers["AWS::EMRServerless::Application"] = _application_provisioner(emr)
+            provisioners._STACK_TAG_PROPERTY |= dict.fromkeys(_TAGGED, ("Tags", "list"))
             handlers["AWS::S3::Bucket"] = _with_object_lock(handlers["AWS::S3::Bucket"])
             if state := persistence.load_state(key):
                 app._get_module(module).load_persisted_state(state)
@@ -76,13 +79,14 @@ def _application_provisioner(emr: EmrServerless) -> dict[str, Callable[..., Any]
 
 
 def _with_object_lock(bucket: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """AWS::S3::Bucket of ministack's CloudFormation, with its object lock through S3's own call."""
+    """AWS::S3::Bucket of ministack's CloudFormation, with its tags and its object lock."""
 
     def create(
         logical_id: str, properties: Document, stack_name: str
     ) -> tuple[str, dict[str, str]]:
         name, attributes = bucket["create"](logical_id, properties, stack_name)
         _lock(name, properties)
+        _tag(name, properties)
         return name, attributes
 
     def update(
@@ -90,9 +94,18 @@ def _with_object_lock(bucket: dict[str, Callable[..., Any]]) -> dict[str, Callab
     ) -> tuple[str, dict[str, str]]:
         name, attributes = bucket["update"](physical_id, old, new, stack_name)
         _lock(name, new)
+        _tag(name, new)
         return name, attributes
 
     return bucket | {"create": create, "update": update}
+
+
+def _tag(name: str, properties: Document) -> None:
+    """Give a bucket its tags, which ministack's CloudFormation leaves out too."""
+    from ministack.services import s3
+
+    if tags := properties.get("Tags"):
+        s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _lock(name: str, properties: Document) -> None:

@@ -92,6 +92,11 @@ def deploy_layer(
                 if each["ParameterKey"] in values
             ],
             "Capabilities": ["CAPABILITY_NAMED_IAM"],
+            # CloudFormation gives them to each resource that has tags
+            "Tags": [
+                {"Key": "project", "Value": "governed-finetune"},
+                {"Key": "environment", "Value": values["Environment"]},
+            ],
         }
         changing = _create_or_update(cloudformation, request)
     except cloudformation.exceptions.ClientError as error:

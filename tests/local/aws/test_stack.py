@@ -77,6 +77,35 @@ def test_a_changed_parameter_updates_the_stack_in_place(new_server):
 
 
 @pytest.mark.environment
+def test_what_costs_or_is_governed_has_the_tags_of_project_and_environment(server):
+    """Bills and `cleanup` find resources by them."""
+    s3, emr, outputs = server.client("s3"), server.client("emr-serverless"), server.outputs
+    application = emr.get_application(applicationId=outputs["ApplicationId"])["application"]
+    tagged = [application["tags"]]
+    for name in ("GovernedBucket", "EvidenceBucket", "ArtifactsBucket"):
+        tagged.append(_tags(s3.get_bucket_tagging(Bucket=outputs[name])["TagSet"]))
+    iam = server.client("iam")
+    for role in iam.list_roles()["Roles"]:
+        tagged.append(_tags(iam.list_role_tags(RoleName=role["RoleName"])["Tags"]))
+    for secret in server.client("secretsmanager").list_secrets()["SecretList"]:
+        tagged.append(_tags(secret["Tags"]))
+    queue = server.client("sqs")
+    for url in queue.list_queues()["QueueUrls"]:
+        tagged.append(queue.list_queue_tags(QueueUrl=url)["Tags"])
+    kms = server.client("kms")
+    for name in ("SigningKeyArn", "ApprovalKeyArn"):
+        found = kms.list_resource_tags(KeyId=outputs[name])["Tags"]
+        tagged.append({tag["TagKey"]: tag["TagValue"] for tag in found})
+    assert len(tagged) == 4 + 11 + 7 + 2 + 2
+    expected = {"project": "governed-finetune", "environment": "local"}
+    assert [each for each in tagged if not expected.items() <= each.items()] == []
+
+
+def _tags(found):
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+@pytest.mark.environment
 def test_the_buckets_have_the_names_that_the_configuration_derives(server):
     aws = {"account_id": infrastructure.ACCOUNT_ID, "region": "us-east-1"}
     expected = derived.complete({"aws": aws}, infrastructure.ENVIRONMENT)[0]["storage"]
