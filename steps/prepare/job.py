@@ -99,11 +99,7 @@ class Job:
             if len(found.companies) < FEWEST_COMPANIES:
                 at = self._append_rejected(staged, rejected, found, version)
                 raise plan.too_few(found, plan.where_rejected(found, self.arguments, at))
-            planned = plan.plan(
-                found, self.arguments, raw_version=version, unusable=columns.unusable
-            )
-            planned = replace(planned, counts=self._by_template(staged, planned))
-            plan.log_counts(planned)
+            planned = self._planned(staged, found, version, columns.unusable)
             checked = self._agreement(staged, found, planned, targets)
             if checked.broken:
                 raise self._broken(staged, rejected, version, checked)
@@ -213,6 +209,14 @@ class Job:
         at = self._committed(rows, rejected, content)
         return found.error(plan.where_rejected(counted, self.arguments, at))
 
+    def _planned(
+        self, staged: Staged, found: Survey, version: int, unusable: tuple[str, ...]
+    ) -> plan.Plan:
+        planned = plan.plan(found, self.arguments, raw_version=version, unusable=unusable)
+        planned = replace(planned, counts=self._by_template(staged, planned))
+        plan.log_counts(planned)
+        return planned
+
     def _by_template(self, staged: Staged, planned: Plan) -> PreparedCounts:
         """Return the counts with the kept examples of each template, where there are several."""
         if len(self.arguments.tasks.shares) == 1:
@@ -238,8 +242,7 @@ class Job:
 def _kernel(arguments: Arguments) -> Kernel:
     screen = Screen(arguments.scrub, arguments.quality)
     settings = judge.Settings(screen, arguments.tasks, arguments.seed)
-    run = partial(judge.kernel, settings=settings)
-    return Kernel(run, judge.SCHEMA, (FILING, EXAMPLE))
+    return Kernel(partial(judge.kernel, settings=settings), judge.SCHEMA, (FILING, EXAMPLE))
 
 
 def _decided(staged: Staged) -> "DataFrame":

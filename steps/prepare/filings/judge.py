@@ -54,10 +54,7 @@ class Settings:
     seed: int = 0
 
 
-def kernel(
-    batch: pa.RecordBatch,
-    settings: Settings = Settings(),
-) -> pa.RecordBatch:
+def kernel(batch: pa.RecordBatch, settings: Settings = Settings()) -> pa.RecordBatch:
     """Return a row per filing, and a row per risk factor of the usable filings."""
     found = examination.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
