@@ -131,7 +131,7 @@ def test_each_image_has_governance_and_its_own_steps_only(image: str, steps: set
 def test_prepares_entry_point_is_in_its_image(environment: str) -> None:
     raw = yaml.safe_load((ROOT / "conf" / f"{environment}.yaml").read_text())
     dockerfile = (ROOT / "containers" / "prepare" / "Dockerfile").read_text()
-    [workdir] = re.findall(r"^WORKDIR (\S+)$", dockerfile, re.MULTILINE)
+    workdir, _ = re.findall(r"^WORKDIR (\S+)$", dockerfile, re.MULTILINE)
     inside = raw["prepare"]["entry_point"].removeprefix(f"local://{workdir}/")
     assert inside == "steps/prepare/__main__.py"
     assert (ROOT / inside).is_file()

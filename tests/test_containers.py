@@ -48,6 +48,14 @@ def test_an_image_installs_from_hashes_and_starts_from_a_base_given_by_digest(im
     assert f"WORKDIR {WORKDIR}" in text
 
 
+def test_prepares_image_ends_in_the_folder_and_as_the_user_that_emrs_validator_wants() -> None:
+    text = dockerfile("prepare")
+    assert re.findall(r"^(?:WORKDIR|USER) (\S+)$", text, re.M)[-2:] == [
+        "/home/hadoop",
+        "hadoop:hadoop",
+    ]
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_names_its_commit_and_its_lock(image: str, tmp_path: Path) -> None:
     """The shell of the Dockerfile's RUN line writes a build.json that the steps take."""

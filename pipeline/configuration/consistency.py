@@ -35,6 +35,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
     if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
+    yield from _vcpus(document)
     yield from _spot(document)
     yield from openlineage.faults(document)
     if isinstance(defaults := document.get("parameters"), dict):
@@ -101,6 +102,30 @@ def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
             yield (
                 f"evidence.{second}",
                 f"expected another key than evidence.{first}: who registers must not approve",
+            )
+
+
+def _vcpus(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault if driver and executors need more than the application may use: the run would wait
+    for capacity that never comes. The defaults are EMR Serverless's own.
+    """
+    spark, most = _at(document, "prepare.spark"), _at(document, "prepare.max_vcpus")
+    if not isinstance(spark, dict):
+        return
+    most = 16 if most is None else most
+    numbers = [
+        str(spark.get(f"spark.{key}", default))
+        for key, default in (("driver.cores", 4), ("executor.instances", 3), ("executor.cores", 4))
+    ]
+    if isinstance(most, int) and all(number.isdecimal() for number in numbers):
+        driver, executors, cores = map(int, numbers)
+        if (needed := driver + executors * cores) > most:
+            yield (
+                "prepare.spark",
+                (
+                    f"expected at most {most} vCPUs (prepare.max_vcpus) for driver and executors, "
+                    f"got {driver} + {executors} × {cores} = {needed}"
+                ),
             )
 
 

@@ -108,9 +108,6 @@ PipelineName = Annotated[
 RoleArn = Annotated[
     str, _text(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9+=,.@_/-]+", "the ARN of an IAM role")
 ]
-KmsKeyArn = Annotated[
-    str, _text(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")
-]
 SigningKeyArn = Annotated[
     str,
     _text(

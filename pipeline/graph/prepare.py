@@ -2,7 +2,7 @@
 
 from pipeline import layout
 from pipeline.configuration.config import Config
-from pipeline.configuration.sections import openlineage
+from pipeline.configuration.sections import openlineage, screening
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import EMRServerlessJobConfig, EMRServerlessStep, ExecutionVariables
@@ -51,6 +51,11 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--databricks-host": config.databricks.host,
             "--databricks-secret-id": config.prepare.databricks_secret_id,
             "--region": config.aws.region,
+            "--scrub": ",".join(config.prepare.scrub) or "none",
+            "--quality": screening.word(config.prepare.quality),
+            "--contract": screening.word(config.prepare.contract),
+            "--sources": ",".join(config.prepare.sources),
+            **config.prepare.task_arguments,
             **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
         }
     )

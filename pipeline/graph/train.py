@@ -105,14 +105,11 @@ def _trainer(config: Config, parameters: Variables, session: PipelineSession) ->
             instance_type=parameters["TrainInstanceType"],
             instance_count=train.instance_count,
             volume_size_in_gb=train.volume_gib,
-            volume_kms_key_id=train.kms_key_arn,
             enable_managed_spot_training=train.use_spot,
         ),
         networking=_networking(config),
         stopping_condition=_stopping_condition(config),
-        output_data_config=OutputDataConfig(
-            s3_output_path=uri(layout.train_output(config)), kms_key_id=train.kms_key_arn
-        ),
+        output_data_config=OutputDataConfig(s3_output_path=uri(layout.train_output(config))),
         checkpoint_config=CheckpointConfig(
             s3_uri=uri(layout.train_checkpoints(config)), local_path=CHECKPOINTS
         ),

@@ -9,7 +9,7 @@ refusal need not wait for Spark.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from steps.governance import argument_types as types
@@ -17,6 +17,9 @@ from steps.governance.argument_types import Argument
 from steps.governance.errors import NameRefused, UsageError
 from steps.governance.names import UcName, execution_id
 from steps.governance.openlineage.target import NONE, TARGET, Target
+from steps.prepare import bounds, task_mix
+from steps.prepare.bounds import Bounds, Quality
+from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
@@ -53,6 +56,11 @@ class Arguments:
     databricks_secret_id: str
     region: str
     openlineage: Target | None = None
+    scrub: tuple[str, ...] = bounds.KINDS
+    quality: Quality = field(default_factory=Quality)
+    contract: Bounds = field(default_factory=Bounds)
+    sources: tuple[str, ...] = ("*",)
+    tasks: Mix = ONLY_HEADINGS
 
     @property
     def execution_id(self) -> str:
@@ -96,6 +104,19 @@ _ARGUMENTS = {
     ),
     "region": Argument(types.REGION, "AWS region of the secret and the evidence"),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
+    "scrub": Argument(
+        bounds.SCRUB,
+        "kinds of personal data that placeholders replace",
+        default=",".join(bounds.KINDS),
+    ),
+    "quality": Argument(bounds.QUALITY, "bounds of each example", default=bounds.NONE),
+    "contract": Argument(bounds.BOUNDS, "bounds of the whole run", default=bounds.NONE),
+    "sources": Argument(bounds.SOURCES, "raw tables that may be read", default="*"),
+    "tasks": Argument(
+        types.ArgumentType(task_mix.parse, task_mix.EXPECTED),
+        "what the examples ask for, and the share of the risk factors of each template",
+        default=f"{task_mix.HEADING}=1",
+    ),
 }
 
 

@@ -10,29 +10,33 @@ may run the job again, or twice at once, for one execution.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from steps.governance.documents import builds, membership
-from steps.governance.documents.manifest import Prepared, RejectedVersion
+from steps.governance.documents.manifest import Prepared, PreparedCounts, RejectedVersion
 from steps.governance.documents.reading import Build
 from steps.governance.errors import GovernanceError, Unavailable
 from steps.governance.evidence import Evidence
 from steps.governance.names import UcName
 from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Catalog
-from steps.prepare import places
+from steps.prepare import places, plan
 from steps.prepare.arguments import LATEST, Arguments
+from steps.prepare.contract import agreement, profile
+from steps.prepare.contract.agreement import Agreement, Run
 from steps.prepare.delta import raw_files
 from steps.prepare.delta.staging.interface import Kernel, Staged
-from steps.prepare.delta.store import DeltaStore, Place, Rows
-from steps.prepare.filings import decision, judge, members
+from steps.prepare.delta.store import Content, DeltaStore, Place, Rows
+from steps.prepare.filings import decision, judge, members, tasks, vocabulary
 from steps.prepare.filings.columns import Columns, chosen
 from steps.prepare.filings.decision import KEYS
 from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN
+from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.filings.split import FEWEST_COMPANIES
 from steps.prepare.filings.survey import Survey, check, survey
-from steps.prepare.plan import Plan, plan, rejected_content
+from steps.prepare.plan import Plan
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 log = logging.getLogger(__name__)
+
+_NO_RUN = Run()
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Job:
             GovernanceError: what, expected, got, what to do. Without the curated commit nothing of
                 this execution is used.
         """
+        agreement.require_source(self.arguments)
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = (
             self._target(self.arguments.curated_table),
@@ -85,31 +92,40 @@ class Job:
         curated, rejected = targets
         reading = self.catalog.reading(raw.standing, raw.access)
         before = raw_files.hashed(self.store.spark, raw, self.store.files(raw, version))
-        with self.store.staged(Rows(raw, version, columns.names), _kernel(), curated) as staged:
+        rows = Rows(raw, version, columns.names)
+        with self.store.staged(rows, _kernel(self.arguments), curated) as staged:
             files = raw_files.unchanged(self.store.spark, raw, before)
             found = self._survey(raw, version, _decided(staged))
             if len(found.companies) < FEWEST_COMPANIES:
-                raise self._too_few(found, self._append_rejected(staged, rejected, found, version))
-            planned = plan(found, self.arguments, raw_version=version, unusable=columns.unusable)
-            _log_counts(planned)
+                at = self._append_rejected(staged, rejected, found, version)
+                raise plan.too_few(found, plan.where_rejected(found, self.arguments, at))
+            planned = plan.plan(
+                found, self.arguments, raw_version=version, unusable=columns.unusable
+            )
+            planned = replace(planned, counts=self._by_template(staged, planned))
+            plan.log_counts(planned)
+            checked = self._agreement(staged, found, planned, targets)
+            if checked.broken:
+                raise self._broken(staged, rejected, version, checked)
+            planned = plan.agreed(planned, checked)
             filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
             listed = members.listed(filings, self.arguments.manifest_uri)
 
             # Else the rejected rows would be committed alone
             self.store.check_rows(self._examples(staged, planned), curated, EXAMPLES)
-            rejected_version = self._append_rejected(staged, rejected, found, version)
+            dropped = self._append_rejected(staged, rejected, found, version, checked.run)
             commit = self.store.append(self._examples(staged, planned), curated, planned.curated)
         table = places.registered(self.catalog, curated, planned.curated.schema)
 
         reading = reading.model_copy(update={"credential": granted.vended(raw.access)})
-        rejects = RejectedVersion(table=str(rejected.name), version=rejected_version)
+        rejects = RejectedVersion(table=str(rejected.name), version=dropped)
         return self._published(
             listed,
             manifest(
                 planned,
                 commit,
                 Tables(raw.standing, table, rejects),
-                Origin(files, reading, self.build, self.store.spark.version),
+                Origin(files, reading, self.build, self.store.spark.version, checked.record),
                 membership=listed.entry,
             ),
         )
@@ -165,55 +181,67 @@ class Job:
         """Return the rows of the curated table: what was staged, with execution and split."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-        wanted = decision.kept(_decided(staged), bound=planned.bound, seed=self.arguments.seed)
+        wanted = self._kept(staged, planned)
         made = [name for name in EXAMPLES.names if name not in GIVEN]
         taken = staged.taken(EXAMPLE, wanted, made, rows=planned.curated.rows)
         identified = taken.withColumn(PARTITION, F.lit(self.arguments.execution_id))
         return identified.select(*EXAMPLES.names)
 
-    def _append_rejected(self, staged: Staged, rejected: Place, found: Survey, version: int) -> int:
-        content = rejected_content(found, self.arguments, raw_version=version)
+    def _kept(self, staged: Staged, planned: Plan) -> "DataFrame":
+        return decision.kept(_decided(staged), bound=planned.bound, seed=self.arguments.seed)
+
+    def _agreement(
+        self, staged: Staged, found: Survey, planned: Plan, targets: tuple[Place, Place]
+    ) -> Agreement:
+        """Check the run's numbers against the contract, before anything is committed."""
+        with translated("count the words of the filings"):
+            words = vocabulary.total(staged.read(FILING, (vocabulary.NAME,)))
+        arn = self.arguments.execution_arn
+        commits = (self.store.earlier(target, arn) for target in reversed(targets))
+        recorded = next((one for one in commits if one is not None), None)
+        made = profile.of(planned.counts, found.measured, words)
+        return agreement.agreed(made, agreement.compared(targets[0], arn, recorded), self.arguments)
+
+    def _broken(
+        self, staged: Staged, rejected: Place, version: int, found: Agreement
+    ) -> GovernanceError:
+        """Put all examples into the rejected table, by their digests; return the broken checks."""
+        rows = decision.quarantined(_decided(staged))
+        with translated("count the examples of a broken contract"):
+            counted = survey(rows)
+        content = plan.rejected_content(counted, self.arguments, version, found.run.name)
+        at = self._committed(rows, rejected, content)
+        return found.error(plan.where_rejected(counted, self.arguments, at))
+
+    def _by_template(self, staged: Staged, planned: Plan) -> PreparedCounts:
+        """Return the counts with the kept examples of each template, where there are several."""
+        if len(self.arguments.tasks.shares) == 1:
+            return planned.counts
+        rows = staged.read(EXAMPLE, ["template"]).join(self._kept(staged, planned), "row", "semi")
+        return planned.counts.model_copy(update={"examples_by_template": tasks.counted(rows)})
+
+    def _append_rejected(
+        self, staged: Staged, rejected: Place, found: Survey, version: int, run: Run = _NO_RUN
+    ) -> int:
+        content = plan.rejected_content(found, self.arguments, version, run.name)
+        return self._committed(_decided(staged), rejected, content)
+
+    def _committed(self, rows: "DataFrame", rejected: Place, content: Content) -> int:
         dropped = decision.rejected(
-            _decided(staged), execution_id=self.arguments.execution_id, count=content.rows
+            rows, execution_id=self.arguments.execution_id, count=content.rows
         )
         commit = self.store.append(dropped, rejected, content)
         places.registered(self.catalog, rejected, content.schema)
         return commit.version
 
-    def _too_few(self, found: Survey, version: int) -> GovernanceError:
-        """Return why no split is possible, in numbers, and where each rejected row is."""
-        companies = len(found.companies)
-        return GovernanceError(
-            "the examples cannot be split into train and eval, no example was written",
-            expected=f"risk factors of at least {FEWEST_COMPANIES} companies, because no "
-            "company may be in both splits",
-            got=f"{companies} {'company' if companies == 1 else 'companies'} with usable risk "
-            "factors; "
-            f"rejected: {found.explained() or 'nothing'}",
-            do=f"{self._where_rejected(found, version)}correct the raw table, or give one "
-            "with filings of more companies",
-        )
 
-    def _where_rejected(self, found: Survey, version: int) -> str:
-        if not found.rejected:
-            return ""
-        where = (
-            f"table {self._rejected_table} version {version} (execution_id "
-            f"{self.arguments.execution_id})"
-        )
-        return f"see the rejected rows in {where}; "
-
-
-def _kernel() -> Kernel:
-    return Kernel(judge.kernel, judge.SCHEMA, (FILING, EXAMPLE))
+def _kernel(arguments: Arguments) -> Kernel:
+    screen = Screen(arguments.scrub, arguments.quality)
+    settings = judge.Settings(screen, arguments.tasks, arguments.seed)
+    run = partial(judge.kernel, settings=settings)
+    return Kernel(run, judge.SCHEMA, (FILING, EXAMPLE))
 
 
 def _decided(staged: Staged) -> "DataFrame":
     """Return a new frame: the keys inside its tasks are as old as the frame."""
     return decision.decided(*(staged.read(kind, names) for kind, names in KEYS.items()))
-
-
-def _log_counts(planned: Plan) -> None:
-    log.info("counts %s", planned.counts.model_dump_json())
-    for fault, filings in (planned.counts.ignored_fields or {}).items():
-        log.warning("a field of %d kept filings is ignored: %s", filings, fault)

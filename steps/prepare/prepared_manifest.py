@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from steps.governance.documents.document import FileEntry
-from steps.governance.documents.manifest import Prepared, RejectedVersion, TableVersion
+from steps.governance.documents.manifest import Contract, Prepared, RejectedVersion, TableVersion
 from steps.governance.documents.reading import Build, Reading
 from steps.governance.errors import Conflict
 from steps.governance.evidence import Evidence
@@ -39,6 +39,7 @@ class Origin:
     reading: Reading
     build: Build
     spark_version: str
+    contract: Contract
 
 
 def manifest(
@@ -77,6 +78,7 @@ def manifest(
         reading=origin.reading,
         build=origin.build,
         spark_version=origin.spark_version,
+        contract=origin.contract,
     )
 
 

@@ -68,6 +68,7 @@ def test_each_image_gets_the_commit_and_that_the_tree_was_clean(checkout: Checko
     builds = checkout.builds()
     assert len(builds) == 4
     for line in builds:
+        assert "--platform linux/amd64" in line  # also on a builder of another architecture
         assert f"--build-arg GIT_COMMIT={commit} --build-arg GIT_CLEAN=true" in line
 
 

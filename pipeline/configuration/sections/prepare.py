@@ -1,12 +1,33 @@
 """The section `prepare`."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration import fields
+from pipeline.configuration.sections import screening
 from pipeline.configuration.sections.strictness import STRICT
+
+HEADING = "risk-factor-heading/2"
+TEMPLATES = (HEADING, "heading-among-four/1", "risk-factor-group/1")
+_DECIMALS = 6
+
+
+def _tasks(shares: dict[str, float]) -> dict[str, float]:
+    """The rules of steps/prepare/task_mix.py; a test compares both."""
+    usable = all(
+        name in TEMPLATES and 0 < share <= 1 and round(share, _DECIMALS) == share
+        for name, share in shares.items()
+    )
+    whole = math.isclose(sum(shares.values()), 1.0, abs_tol=1e-9)
+    if not (usable and whole and HEADING in shares):
+        raise ValueError(
+            f"expected shares of {', '.join(TEMPLATES)} that add up to 1, with at most {_DECIMALS} "
+            f"decimals and {HEADING} among them, got {shares!r}"
+        )
+    return shares
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -24,4 +45,23 @@ class Prepare:
     curated_root: fields.S3Uri
     databricks_secret_id: fields.SecretId
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
+    # What the application may use at once (MaxVcpus), within the account's quota
+    max_vcpus: int = Field(16, ge=1, le=10_000, description="whole vCPUs, 1 … 10000")
     spark: fields.SparkConf
+    scrub: screening.Kinds = Field(
+        screening.ALL, description=f"a list of {', '.join(screening.ALL)}"
+    )
+    quality: screening.Quality = Field(default_factory=screening.Quality)
+    contract: screening.Contract = Field(default_factory=screening.Contract)
+    sources: screening.Sources = Field(("*",), description="a list of catalog.schema.name")
+    tasks: Annotated[dict[str, float], AfterValidator(_tasks)] | None = Field(
+        default=None, description="templates and their shares, or null"
+    )
+
+    @property
+    def task_arguments(self) -> dict[str, str]:
+        """Prepare's argument; none without tasks, so that all examples ask for the heading."""
+        if self.tasks is None:
+            return {}
+        shares = (f"{name}={share:g}" for name, share in sorted(self.tasks.items()))
+        return {"--tasks": ",".join(shares)}

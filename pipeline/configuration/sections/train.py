@@ -32,6 +32,5 @@ class Train:
     mlflow_experiment: fields.Experiment | None = Field(
         description="/folder/name of an experiment, or null"
     )
-    kms_key_arn: fields.KmsKeyArn | None = Field(description="the ARN of a KMS key, or null")
     subnet_ids: fields.SubnetIds
     security_group_ids: fields.SecurityGroupIds

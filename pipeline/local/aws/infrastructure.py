@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-LAYERS = ("identity", "foundation", "network", "compute")  # in the order of their deployment
+LAYERS = (
+    "identity",
+    "foundation",
+    "network",
+    "compute",
+    "watch",
+)  # in the order of their deployment
 FOLDER = Path(__file__).parents[3] / "conf" / "infrastructure"
 ENVIRONMENT = "local"
 PREFIX = f"governed-finetune-{ENVIRONMENT}"
@@ -30,6 +36,7 @@ LOCAL_PARAMETERS = {
     "PrepareImage": f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/prepare:local",
     # the worker is a process of this machine, and root lends every role
     **{f"{who}PrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root" for who in _WHO},
+    "WorkerKind": "elsewhere",
     "EvidenceLockDays": "1",  # so that a state folder's evidence can be removed soon
     "RequireTls": "false",  # the loopback speaks plain HTTP
 }

@@ -27,7 +27,10 @@ OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
 CHECKPOINT_SECONDS = 1.0
 STOP_GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
 # of ministack; ours are added
-SERVED = "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation,ec2"
+SERVED = (
+    "s3,iam,sts,kms,secretsmanager,sqs,logs,lambda,dynamodb,cloudformation,"
+    "ec2,ecr,events,sns,monitoring"
+)
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 
 

@@ -41,7 +41,10 @@ class PreparedCounts(Part):
     """Counts of filings and examples; every filing that was read is kept or rejected.
 
     `ignored_fields` counts the kept filings whose optional field could not be used, by field and
-    fault; None means that every optional field could be used.
+    fault; None means that every optional field could be used. `scrubbed` counts the items of
+    personal data that placeholders replaced in the examples, by kind; None means none.
+    `examples_by_template` counts the examples of both splits; None means that all are of the
+    manifest's one template.
     """
 
     filings_read: Count
@@ -54,6 +57,28 @@ class PreparedCounts(Part):
     companies_eval: Count
     rejected_by_reason: dict[str, Count]
     ignored_fields: dict[str, Count] | None = None
+    scrubbed: dict[str, Count] | None = None
+    examples_by_template: dict[str, Count] | None = None
+
+
+class ContractCheck(Part):
+    """One check of Prepare's data contract: the number found, and the bounds that it is within."""
+
+    name: str
+    found: float
+    least: float
+    most: float
+
+
+class Contract(Part):
+    """The checks before the curated commit; all hold, since nothing is committed otherwise.
+
+    `compared_with` is the version of the curated table whose run the numbers were compared with;
+    None for the first run.
+    """
+
+    compared_with: Count | None = None
+    checks: list[ContractCheck]
 
 
 class TrainingData(Part):
@@ -134,6 +159,7 @@ class Prepared(Manifest):
     Since version 2: `raw_files` are the raw version's data files with the sha256 of the bytes that
     were read; `membership` is the Parquet file next to the manifest that lists each filing which
     gave examples (`steps.governance.documents.membership`); `reading` records who allowed it.
+    `contract` is None where an older build made the manifest.
     """
 
     schema_: Literal["governed-finetune/prepared/1", "governed-finetune/prepared/2"] = Field(
@@ -154,6 +180,7 @@ class Prepared(Manifest):
     reading: Reading | None = None
     build: Build | None = None
     spark_version: str | None = None
+    contract: Contract | None = None
 
     @model_validator(mode="after")
     def _of_its_version(self) -> Self:

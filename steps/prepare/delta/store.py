@@ -3,10 +3,9 @@
     delta_rs.DeltaRsStore              # on any Spark: Arrow tasks and delta-rs, keys of one table
     unity_connector.ConnectorStore     # on EMR: Spark's own Delta, UCSingleCatalog renews the keys
 
-Both have the same contract. A version is resolved once and then read exactly. An execution has at
-most one commit per table, even if the job is repeated: `append` first looks for a commit of this
-execution. If its content is equal, `append` returns it; if not, it raises `Conflict`. Nothing is
-visible before the commit.
+A version is resolved once and then read exactly. An execution has at most one commit per table,
+even if the job is repeated: `append` returns an earlier commit of equal content, and raises
+`Conflict` for other content. Nothing is visible before the commit.
 """
 
 import json
@@ -53,20 +52,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The metadata of a commit.
-
-    Equal content has an equal `content_sha256` on every engine.
-    """
+    """The metadata of a commit; equal content has an equal `content_sha256` on every engine."""
 
     execution_arn: str
     raw_table: str
     raw_version: int
     content_sha256: str
     template: str
+    compared_with: str = ""  # the run that the contract compared with (steps.prepare.contract)
+    profile: str = ""
 
     def metadata(self) -> dict[str, str]:
-        """Return the commit's metadata; values are text, as Delta keeps them."""
-        return {name: str(value) for name, value in vars(self).items()}
+        """Return the commit's metadata: text, as Delta keeps it, without what is empty."""
+        return {name: str(value) for name, value in vars(self).items() if value != ""}
 
     def user_metadata(self) -> str:
         """Return the same as Delta's `userMetadata`, which every engine can read."""
@@ -215,6 +213,7 @@ def same_content(place: Place, recorded: Mapping[str, Any], provenance: Provenan
         Conflict: it holds other content, or the same that was made from something else.
     """
     wanted = provenance.metadata()
+    wanted.pop("compared_with", None)  # another attempt at once may have seen another run
     if other := [name for name in wanted if recorded.get(name) != wanted[name]]:
         raise Conflict(
             f"this execution already wrote other content to table {place.name}",

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from steps.prepare.filings import examination, examples
 from steps.prepare.filings.judge import EXAMPLE, FILING
+from steps.prepare.filings.measures import MEASURES
 from steps.prepare.filings.split import split_column
 from steps.prepare.schemas import PARTITION, REJECTED, files_for
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
 
+CONTRACT_BROKEN = "contract_broken"
 _ROW = (
     "kind", "source_filing", "cik", "company", "filing_type", "filing_date", "reason", "detail",
-    "ignored", "filing_id", "raw_sha256", "fingerprint",
+    "ignored", "filing_id", "raw_sha256", "fingerprint", "year", *MEASURES,
 )  # fmt: skip
 # What is read of the rows of each kind.
 KEYS = {
@@ -67,6 +69,23 @@ def rejected(rows: "DataFrame", *, execution_id: str, count: int) -> "DataFrame"
     dropped = rows.where(F.col("reason").isNotNull()).withColumn(PARTITION, F.lit(execution_id))
     spread = [name for name in REJECTED.names if name != PARTITION]
     return dropped.select(*REJECTED.names).repartition(files_for(count), *spread)
+
+
+def quarantined(rows: "DataFrame") -> "DataFrame":
+    """Return decided rows of a run that broke its contract: every kept example is rejected.
+
+    The detail has the digest of the row that the curated table would hold, and no text.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    usable = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
+    detail = F.concat(F.lit("sha256 "), F.col("fingerprint"))
+    return rows.withColumns(
+        {
+            "detail": F.when(usable, detail).otherwise(F.col("detail")),
+            "reason": F.when(usable, F.lit(CONTRACT_BROKEN)).otherwise(F.col("reason")),
+        }
+    )
 
 
 def _without_repeated_filings(filings: "DataFrame", *, key: str, reason: str) -> "DataFrame":

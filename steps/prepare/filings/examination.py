@@ -29,6 +29,7 @@ NO_HEADINGS = "no_headings_found"
 DUPLICATE_FILING = "duplicate_filing"
 DUPLICATE_SECTION = "duplicate_section"
 
+FACTOR = ("heading", "body", "group")  # `group`: the title of the group that it is in, or null
 SCHEMA = pa.schema(
     [
         *(
@@ -43,7 +44,7 @@ SCHEMA = pa.schema(
         ("raw_sha256", pa.string()),  # of the section's text as it was read; null: none
         # The later items that the section ran on into, in words; null: none.
         ("left_out", pa.string()),
-        ("risk_factors", pa.list_(pa.struct([("heading", pa.string()), ("body", pa.string())]))),
+        ("risk_factors", pa.list_(pa.struct([(name, pa.string()) for name in FACTOR]))),
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("ignored", pa.string()),  # optional fields that could not be used, and why
@@ -220,6 +221,6 @@ def _split(usable: pl.DataFrame) -> pl.DataFrame:
     factors = (
         risk_factors(whole)
         .group_by("row", maintain_order=True)
-        .agg(risk_factors=pl.struct("heading", "body"))
+        .agg(risk_factors=pl.struct(*FACTOR))
     )
     return digests.join(factors, on="row", how="inner")

@@ -15,18 +15,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.prepare.filings.tasks import INSTRUCTIONS, asked
+from steps.prepare.task_mix import HEADING, ONLY_HEADINGS, Mix
 from steps.prepare.text.characters import LOST
 
-TEMPLATE = "risk-factor-heading/2"
+TEMPLATE = HEADING
 SYSTEM = (
     "You are a financial analyst who reads risk factors in SEC filings. "
     "You answer from the given text only and add nothing that it does not say."
 )
-INSTRUCTION = (
-    "Below is one risk factor from the {form} of {company} for {year}. "
-    "Write its heading as the company has it: a sentence, seldom two, that states the risk and "
-    "what it could do to the company, or a short title."
-)
+INSTRUCTION = INSTRUCTIONS[HEADING]
 
 BODY_TOO_SHORT = "body_too_short"
 HEADING_IN_BODY = "heading_in_body"
@@ -57,7 +55,7 @@ SCHEMA = pa.schema(
                 "completion",
             )
         ),
-        *((name, pa.string()) for name in ("text_sha256", "reason", "detail")),
+        *((name, pa.string()) for name in ("text_sha256", "reason", "detail", "template")),
     ]
 )
 _OF_THE_FILING = (
@@ -73,12 +71,14 @@ _SPACED = bytes(byte if chr(byte).isalnum() or chr(byte) == "_" else 0x20 for by
 _SPACED += bytes([0x20]) * 128
 
 
-def write(batch: pa.RecordBatch) -> pa.RecordBatch:
+def write(batch: pa.RecordBatch, mix: Mix = ONLY_HEADINGS, *, seed: int = 0) -> pa.RecordBatch:
     """Return one example per risk factor, usable (`reason` null) or rejected.
+
+    `mix` and `seed` decide the template of each (`steps.prepare.task_mix`).
 
     A filing whose section ran on into later items has one more row, rejected.
     """
-    rows = [row for filing in batch.to_pylist() for row in _of_filing(filing)]
+    rows = [row for filing in batch.to_pylist() for row in _of_filing(filing, mix, seed)]
     return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
 
@@ -88,9 +88,10 @@ def rows_of(batch: pa.RecordBatch) -> pa.Array:
     return pc.add(pc.coalesce(pc.list_value_length(batch["risk_factors"]), 0), left_out)
 
 
-def _of_filing(filing: dict[str, Any]) -> Iterator[dict[str, object]]:
-    for position, factor in enumerate(filing["risk_factors"] or ()):
-        yield _example(filing, position, factor["heading"], factor["body"])
+def _of_filing(filing: dict[str, Any], mix: Mix, seed: int) -> Iterator[dict[str, object]]:
+    for position in range(len(filing["risk_factors"] or ())):
+        drawn = mix.drawn(str(filing["filing_id"]), position, seed=seed)
+        yield _example(filing, position, drawn)
     if filing["left_out"]:
         yield _left_out(filing)
 
@@ -110,32 +111,36 @@ def _left_out(filing: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _example(
-    filing: dict[str, object], position: int, heading: str, body: str
-) -> dict[str, object]:
-    shown = bounded(body)
+def _example(filing: dict[str, Any], position: int, drawn: str) -> dict[str, object]:
+    """Return the example of one risk factor; without an answer to `drawn` it is of `HEADING`."""
+    factors, identity = filing["risk_factors"], str(filing["filing_id"])
+    heading, shown = factors[position]["heading"], bounded(factors[position]["body"])
+    found = asked(drawn, identity, factors, position)
+    template = HEADING if found is None else drawn
+    before, answer = found or ("", heading)
     reason = _reason(heading, shown)
     return {
         **{name: filing[name] for name in _OF_THE_FILING},
-        "example_id": example_id(str(filing["filing_id"]), position),
+        "example_id": example_id(identity, position, template),
         "system": SYSTEM,
-        "prompt": prompt(filing, shown),
-        "completion": heading,
+        "prompt": prompt(filing, f"{before}\n\n{shown}" if before else shown, template),
+        "completion": answer,
+        "template": template,
         "text_sha256": text_sha256(heading, shown),
         "reason": reason,
         "detail": None if reason is None else f"risk factor {position}: {heading[:200]}",
     }  # fmt: skip
 
 
-def example_id(filing_id: str, position: int) -> str:
+def example_id(filing_id: str, position: int, template: str = HEADING) -> str:
     """Return an id that depends on filing, position and template only, so that runs agree."""
-    return hashlib.sha256(f"{filing_id}\x1f{position}\x1f{TEMPLATE}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{filing_id}\x1f{position}\x1f{template}".encode()).hexdigest()[:24]
 
 
-def prompt(filing: dict[str, object], body: str) -> str:
-    """Return the instruction, a blank line, and the risk factor's text."""
+def prompt(filing: dict[str, object], shown: str, template: str = HEADING) -> str:
+    """Return the template's instruction, a blank line, and what it is about."""
     about = {"form": filing["filing_type"], "company": filing["company"], "year": filing["year"]}
-    return f"{INSTRUCTION.format(**about)}\n\n{body}"
+    return f"{INSTRUCTIONS[template].format(**about)}\n\n{shown}"
 
 
 def bounded(body: str) -> str:

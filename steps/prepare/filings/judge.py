@@ -8,13 +8,18 @@ filing's text does not leave the kernel, only its digests and its examples.
 """
 
 import hashlib
+from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.prepare.filings import examination, examples
+from steps.prepare.filings import examination, examples, vocabulary
+from steps.prepare.filings.measures import MEASURES
+from steps.prepare.filings.quality import screening
+from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.schemas import EXAMPLES
+from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 FILING, EXAMPLE = "filing", "example"
 
@@ -27,16 +32,32 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("kind", "filing_key", "own_key", "fingerprint")),
         *(examination.SCHEMA.field(name) for name in _FILING_FIELDS),
         *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
+        *((name, pa.int32()) for name in MEASURES),
+        (vocabulary.NAME, pa.string()),  # of a usable filing
     ]
 )
-DDL = ", ".join(f"{field.name} {'int' if field.name == 'year' else 'string'}" for field in SCHEMA)
+DDL = ", ".join(
+    f"{field.name} {'int' if field.type == pa.int32() else 'string'}" for field in SCHEMA
+)
 # Columns that are the same for all rows of a company in one execution. The digest of a table's rows
 # includes them once, next to the rows.
 GIVEN = frozenset({"execution_id", "split"})
 NULL, SEPARATOR = "\x00", "\x1f"  # of a fingerprint's text
 
 
-def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
+@dataclass(frozen=True)
+class Settings:
+    """What examples ask for, and which of them are rejected."""
+
+    screen: Screen = field(default_factory=Screen)
+    tasks: Mix = ONLY_HEADINGS
+    seed: int = 0
+
+
+def kernel(
+    batch: pa.RecordBatch,
+    settings: Settings = Settings(),
+) -> pa.RecordBatch:
     """Return a row per filing, and a row per risk factor of the usable filings."""
     found = examination.examine(batch)
     narrow = found.select(list(_FILING_FIELDS))
@@ -45,7 +66,11 @@ def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
     kept = pa.record_batch(
         [*found.columns, keys], names=[*found.schema.names, "filing_key"]
     ).filter(pc.is_null(found["reason"]))
-    written = examples.write(kept)
+    kept, in_factors = screening.screened(kept, settings.screen)
+    reasons = narrow["reason"].to_pylist()
+    words = iter(vocabulary.counted(kept["risk_factors"]))
+    written = examples.write(kept, settings.tasks, seed=settings.seed)
+    written = screening.marked(written, in_factors)
     counts = examples.rows_of(kept).to_pylist()
     of_filings = [
         key
@@ -54,7 +79,14 @@ def kernel(batch: pa.RecordBatch) -> pa.RecordBatch:
     ]
     return pa.concat_batches(
         [
-            _rows(narrow, kind=FILING, filing_key=keys, own_key=own, fingerprint=None),
+            _rows(
+                narrow,
+                kind=FILING,
+                filing_key=keys,
+                own_key=own,
+                fingerprint=None,
+                vocabulary=[next(words) if reason is None else None for reason in reasons],
+            ),
             _rows(
                 written,
                 kind=EXAMPLE,
@@ -89,12 +121,12 @@ def _rows(batch: pa.RecordBatch, **given: object) -> pa.RecordBatch:
     """Return the batch's columns and the given ones with `SCHEMA`; any other is null."""
     there, size = set(batch.schema.names), batch.num_rows
     columns = []
-    for field in SCHEMA:
-        if field.name not in given:
-            column = batch[field.name] if field.name in there else pa.nulls(size, field.type)
-        elif isinstance(value := given[field.name], str) or value is None:
-            column = pa.repeat(pa.scalar(value, field.type), size)
+    for each in SCHEMA:
+        if each.name not in given:
+            column = batch[each.name] if each.name in there else pa.nulls(size, each.type)
+        elif isinstance(value := given[each.name], str) or value is None:
+            column = pa.repeat(pa.scalar(value, each.type), size)
         else:
-            column = pa.array(value, field.type)
+            column = pa.array(value, each.type)
         columns.append(column)
     return pa.record_batch(columns, schema=SCHEMA)

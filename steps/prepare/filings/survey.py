@@ -7,16 +7,17 @@ a company's rejected rows.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
 from steps.governance.errors import GovernanceError, IntegrityError
-from steps.prepare.filings import split
+from steps.prepare.filings import groups, measures, split
 from steps.prepare.filings.examination import INVALID, NOT_UTF8
 from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
+from steps.prepare.filings.groups import Group
 from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN, NULL, SEPARATOR
 from steps.prepare.schemas import REJECTED
 
@@ -26,34 +27,6 @@ if TYPE_CHECKING:
 # The details of these reasons are the same for many filings and quote no filing.
 _DETAILED = (INVALID, NOT_UTF8)
 _FILING = ("filing_id", "raw_sha256")
-_SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accession number or digest
-
-
-@dataclass(frozen=True)
-class Group:
-    """The rows of one company with one kind and one reason; `reason` None means kept.
-
-    `sha256` is the digest of the rows as their table will hold them. `remark` is the detail of an
-    invalid filing; of a kept filing, the optional fields that could not be used. `filings` are
-    those that kept examples are from, with digest and count, as text (`members`).
-    """
-
-    kind: str
-    cik: str | None
-    reason: str | None
-    remark: str | None
-    rows: int
-    sha256: str
-    filings: tuple[str, ...] = ()
-
-    def members(self) -> Iterator[tuple[str, str, int]]:
-        """Yield of each filing with examples: its identity, the sha256 of its text, its examples.
-
-        Only a group of kept examples has such filings.
-        """
-        for filing in self.filings:
-            identity, sha256, rows = filing.split(_SEPARATOR)
-            yield identity, sha256, int(rows)
 
 
 @dataclass(frozen=True)
@@ -99,7 +72,13 @@ class Survey:
             companies_eval=companies[split.EVAL],
             rejected_by_reason=dict(sorted(self.reasons.items())),
             ignored_fields=self.ignored_fields(unusable) or None,
+            scrubbed=self.measured.scrubbed or None,
         )
+
+    @property
+    def measured(self) -> measures.Measured:
+        """Lengths, years and scrubbed personal data of the kept examples."""
+        return measures.totals(line for group in self.giving for line in group.measured())
 
     @property
     def reasons(self) -> Counter[str]:
@@ -185,22 +164,29 @@ def survey(rows: "DataFrame") -> Survey:
     filing = [F.when(kept_example, F.col(name)).alias(name) for name in _FILING]
     small = (*_FILING, "share")
     by_filing = (
-        rows.select("kind", "cik", "reason", remark.alias("remark"), prints.alias("print"), *filing)
+        rows.select(
+            *("kind", "cik", "reason", "year", *measures.MEASURES),
+            remark.alias("remark"),
+            prints.alias("print"),
+            *filing,
+        )
         .withColumn("share", F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2)))
         .groupBy("kind", "cik", "reason", "remark", *small)
-        .agg(F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"))
+        .agg(F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums())
     )
-    member = F.concat_ws(_SEPARATOR, *_FILING, F.col("rows").cast("string"))
+    member = F.concat_ws(
+        groups.SEPARATOR, *_FILING, F.col("rows").cast("string"), *measures.texts()
+    )
     grouped = by_filing.groupBy("kind", "cik", "reason", "remark").agg(
         F.sum("rows").alias("rows"),
         _digest("prints").alias("sha256"),
         F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
     )
-    groups = (
+    found = (
         Group(**row.asDict() | {"filings": tuple(sorted(row["filings"]))})
         for row in grouped.collect()
     )
-    return Survey(tuple(sorted(groups, key=_order)))
+    return Survey(tuple(sorted(found, key=_order)))
 
 
 def _digest(column: str) -> "Column":

@@ -20,13 +20,16 @@ _BULLET = "^• "
 def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
     """Group paragraphs (`row`, `paragraph`) as `row`, `position` (from 0), `heading`, `body`.
 
-    `style` is `standing` or `run_in`. A heading without a body has an empty one.
+    `style` is `standing` or `run_in`. A heading without a body has an empty one. `group` is the
+    last group's title before the heading; null before the first title.
     """
     marked = _marked(paragraphs)
     opens = pl.col("kind").is_in([STANDING, RUN_IN])
     part = (pl.col("kind") != BODY).cast(pl.Int32).cum_sum().over("row")
     inside = marked.with_columns(
-        position=opens.cast(pl.Int32).cum_sum().over("row") - 1, part=part
+        position=opens.cast(pl.Int32).cum_sum().over("row") - 1,
+        part=part,
+        group=pl.when(pl.col("kind") == TITLE).then("heading").forward_fill().over("row"),
     ).filter((pl.col("kind") != TITLE) & (opens.any().over("row", "part")))
     return (
         inside.group_by("row", "position", maintain_order=True)
@@ -34,6 +37,7 @@ def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
             pl.col("heading").first(),
             body=pl.col("rest").str.join("\n"),
             style=pl.col("kind").first(),
+            group=pl.col("group").first(),
         )
         .with_columns(pl.col("body").str.strip_chars())
     )

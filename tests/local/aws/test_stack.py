@@ -89,6 +89,7 @@ def test_prepare_runs_in_the_private_subnets_whose_way_out_is_nat(server):
     """Outside of a VPC, EMR Serverless reaches no workspace."""
     emr, ec2 = server.client("emr-serverless"), server.client("ec2")
     application = emr.get_application(applicationId=server.outputs["ApplicationId"])["application"]
+    assert application["maximumCapacity"]["cpu"] == "16 vCPU"  # prepare.max_vcpus
     network = application["networkConfiguration"]
     assert network["subnetIds"] == server.outputs["SubnetIds"].split(",")
     assert network["securityGroupIds"] == server.outputs["SecurityGroupIds"].split(",")

@@ -19,6 +19,7 @@ from steps.governance.errors import (
     NotFound,
 )
 from steps.governance.names import UcName
+from steps.prepare import task_mix
 from steps.prepare.filings import judge
 from tests.steps.prepare.support import fakes
 from tests.steps.prepare.support.decisions import decided, frame
@@ -156,6 +157,23 @@ def test_the_commit_names_its_execution_and_its_source(world: World) -> None:
     assert prepared.target.partition == "execution_id=abcdefghijkl"
 
 
+def test_the_examples_of_each_template_are_counted_and_named(world: World) -> None:
+    mix = task_mix.parse("heading-among-four/1=0.5,risk-factor-heading/2=0.5")
+    prepared = world.run(tasks=mix)
+    assert prepared.template == mix.name
+    rows = world.rows()
+    found = Counter("four headings" in row["prompt"][:60] for row in rows)
+    assert prepared.counts.examples_by_template == {
+        "heading-among-four/1": found[True],
+        "risk-factor-heading/2": found[False],
+    }
+    assert found.total() == 66
+    assert min(found.values()) > 10
+    assert world.run(tasks=mix).sha256 == prepared.sha256
+    with pytest.raises(Conflict, match="already wrote other content"):
+        world.run()
+
+
 def test_minus_one_reads_the_latest_version_and_another_that_one(world: World) -> None:
     assert world.run().source.version == 1
     earlier = world.run(raw_version=0, **another("bbbbbbbbbbbb"))
@@ -169,7 +187,7 @@ def test_filings_lost_while_reading_are_noticed_before_anything_is_written(
     monkeypatch.setattr(
         judge,
         "kernel",
-        lambda batch: real(batch.filter(pc.not_equal(batch["cik"], "1003"))),
+        lambda batch, **given: real(batch.filter(pc.not_equal(batch["cik"], "1003")), **given),
     )
     with pytest.raises(IntegrityError, match="counts do not reconcile"):
         world.run()

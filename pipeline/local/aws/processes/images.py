@@ -18,7 +18,7 @@ from pathlib import Path
 from pipeline.local.aws.errors import Invalid
 
 PREFIX = "governed-finetune-"
-# as every Dockerfile under containers/ has it (tests/test_containers.py)
+# where every Dockerfile under containers/ puts the code (tests/test_containers.py)
 WORKDIR = "/opt/governed-finetune"
 # Of scripts/spark-venv: `pyspark` in place of `pyspark-client`
 SPARK_PYTHON = Path("build/spark-venv/bin/python")

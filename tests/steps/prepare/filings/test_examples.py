@@ -57,10 +57,10 @@ def test_ids_differ_by_position_and_stay_the_same() -> None:
     assert first[0]["example_id"] == second[0]["example_id"] != first[1]["example_id"]
 
 
-def test_an_id_changes_with_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_changes_with_the_template() -> None:
     before = examples.example_id("a.htm", 0)
-    monkeypatch.setattr(examples, "TEMPLATE", "risk-factor-heading/3")
-    assert examples.example_id("a.htm", 0) != before
+    assert before == examples.example_id("a.htm", 0, examples.TEMPLATE)
+    assert examples.example_id("a.htm", 0, "risk-factor-heading/3") != before
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))

@@ -23,10 +23,20 @@ from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Table
 from steps.governance.unity_catalog.credentials import Access, Credential, utc_now
 from steps.prepare.arguments import Arguments
+from steps.prepare.bounds import Bounds
 
 # The code that these tests run is of no image: this is the file that an image would have.
 os.environ.setdefault(builds.VARIABLE, str(Path(__file__).with_name("build.json")))
 
+# Tests change a few filings of a few, which is a lot.
+ANY_CHANGE = Bounds(
+    least_growth=0,
+    most_growth=1e6,
+    share_change=1,
+    length_change=1e6,
+    years_distance=1,
+    words_distance=1,
+)
 RAW_COLUMNS = (
     "cik", "company", "filing_type", "filing_date", "period_of_report", "sic", "state_of_inc",
     "filename", "item_1a", "part_2_item_1a",
@@ -59,6 +69,7 @@ def arguments(root: Path, **changes: Any) -> Arguments:
         "databricks_host": "https://dbc.cloud.databricks.com",
         "databricks_secret_id": "databricks/prepare",
         "region": "eu-west-1",
+        "contract": ANY_CHANGE,
     }
     return Arguments(**values | changes)
 

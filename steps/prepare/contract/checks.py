@@ -1,0 +1,68 @@
+"""The checks of a run's contract: each compares one number of the profile with its bounds.
+
+    made = checked(profile, earlier, Bounds(), allowed=True)
+    broken(made)        # those out of their bounds
+
+The first run of a table has absolute bounds only. `docs/decisions/033-contract.md` lists the checks
+and how much of broken input they find.
+"""
+
+from collections.abc import Iterator
+
+from steps.governance.documents.manifest import ContractCheck
+from steps.prepare.bounds import Bounds
+from steps.prepare.contract.profile import Profile, distance
+
+UNBOUNDED = 1e12  # where only the lower bound counts
+
+
+def checked(
+    profile: Profile, earlier: Profile | None, bounds: Bounds, *, allowed: bool
+) -> list[ContractCheck]:
+    """Return every check with its bounds and the number found, good or not."""
+    absolute = list(_absolute(profile, bounds, allowed=allowed))
+    return [*absolute, *(_compared(profile, earlier, bounds) if earlier is not None else ())]
+
+
+def broken(checks: list[ContractCheck]) -> list[ContractCheck]:
+    """Return the checks whose number is out of its bounds."""
+    return [check for check in checks if not check.least <= check.found <= check.most]
+
+
+def _absolute(profile: Profile, bounds: Bounds, *, allowed: bool) -> Iterator[ContractCheck]:
+    years = [int(year) for year in profile.years]
+    yield _check("source", float(allowed), 1, 1)
+    yield _check("rows", profile.rows, bounds.least_rows, UNBOUNDED)
+    yield _check("rejected", profile.rejected, 0, bounds.most_rejected)
+    yield _check("invalid", profile.invalid, 0, bounds.most_invalid)
+    yield _check("repeats", profile.repeats, 0, bounds.most_repeats)
+    yield _check("dropped", profile.dropped, 0, bounds.most_rejected)
+    yield _check("injections", profile.injections, 0, bounds.most_injections)
+    yield _check("scrubbed", profile.scrubbed, 0, bounds.most_scrubbed)
+    yield _check("eval", profile.eval, bounds.least_eval, bounds.most_eval)
+    yield _check("heading", profile.heading, bounds.shortest_heading, bounds.longest_heading)
+    yield _check("body", profile.body, bounds.shortest_body, bounds.longest_body)
+    yield _check("first_year", min(years), bounds.first_year, bounds.last_year)
+    yield _check("last_year", max(years), bounds.first_year, bounds.last_year)
+
+
+def _compared(profile: Profile, earlier: Profile, bounds: Bounds) -> Iterator[ContractCheck]:
+    growth = profile.rows / max(earlier.rows, 1)
+    yield _check("growth", growth, bounds.least_growth, bounds.most_growth)
+    for name in ("rejected", "invalid", "repeats", "dropped", "without_sic"):
+        change = abs(getattr(profile, name) - getattr(earlier, name))
+        yield _check(f"{name}_change", change, 0, bounds.share_change)
+    for name in ("heading", "body"):
+        change = abs(getattr(profile, name) / max(getattr(earlier, name), 1) - 1)
+        yield _check(f"{name}_change", change, 0, bounds.length_change)
+    yield _check("years", distance(profile.years, earlier.years), 0, bounds.years_distance)
+    words = distance(_named(profile.words), _named(earlier.words))
+    yield _check("words", words, 0, bounds.words_distance)
+
+
+def _named(counts: list[int]) -> dict[str, int]:
+    return {str(group): count for group, count in enumerate(counts)}
+
+
+def _check(name: str, found: float, least: float, most: float) -> ContractCheck:
+    return ContractCheck(name=name, found=round(float(found), 6), least=least, most=most)

@@ -1,0 +1,39 @@
+"""Groups of decided rows, as Spark counts and hashes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accession number or digest
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one company with one kind and one reason; `reason` None means kept.
+
+    `sha256` is the digest of the rows as their table will hold them. `remark` is the detail of an
+    invalid filing; of a kept filing, the optional fields that could not be used. `filings` are
+    those that kept examples are from, with digest, count and measures, as text (`members`).
+    """
+
+    kind: str
+    cik: str | None
+    reason: str | None
+    remark: str | None
+    rows: int
+    sha256: str
+    filings: tuple[str, ...] = ()
+
+    def members(self) -> Iterator[tuple[str, str, int]]:
+        """Yield of each filing with examples: its identity, the sha256 of its text, its examples.
+
+        Only a group of kept examples has such filings.
+        """
+        for filing in self.filings:
+            identity, sha256, rows, *_ = filing.split(SEPARATOR)
+            yield identity, sha256, int(rows)
+
+    def measured(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield of each filing with examples: their number, their year and measures."""
+        for filing in self.filings:
+            _, _, rows, *measures = filing.split(SEPARATOR)
+            yield int(rows), measures

@@ -1,0 +1,144 @@
+"""The images' repositories, who runs the register worker, and who hears of what goes wrong."""
+
+import json
+
+import pytest
+import yaml
+
+from pipeline import register_worker
+from pipeline.configuration import config
+from pipeline.configuration.file import CONF
+from pipeline.local.aws import infrastructure
+from tests.compiled_steps import variables
+
+pytestmark = pytest.mark.environment
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register@sha256:" + "a" * 64
+PIPELINE = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local"
+
+
+def test_the_services_that_start_the_images_may_pull_them(server):
+    """Without its statement, an EMR Serverless application with an own image does not start."""
+    ecr = server.client("ecr")
+    names = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
+    assert names == {
+        f"governed-finetune/{name}" for name in ("prepare", "train", "register", "evidence")
+    }
+    for step, service, action in (
+        ("prepare", "emr-serverless.amazonaws.com", "ecr:DescribeImages"),
+        ("register", "lambda.amazonaws.com", "ecr:BatchGetImage"),
+    ):
+        name = f"governed-finetune/{step}"
+        policy = json.loads(ecr.get_repository_policy(repositoryName=name)["policyText"])
+        (statement,) = policy["Statement"]
+        assert statement["Principal"] == {"Service": service}
+        assert action in statement["Action"]
+        (source,) = statement["Condition"]["ArnLike"].values()
+        assert ":us-east-1:000000000000:" in source
+
+
+def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_server):
+    """The function's environment is the command line that `pipeline.register_worker` composes."""
+    written = yaml.safe_load((CONF / "dev.yaml").read_text())
+    written["aws"]["account_id"] = "000000000000"
+    written["register"]["image"] = IMAGE
+    configured = config.parse(yaml.safe_dump(written), "dev", variables())
+    limits = configured.limits
+    new_server.start()
+    infrastructure.deploy(
+        new_server.client("cloudformation"),
+        {
+            "Environment": "dev",
+            "WorkerKind": "lambda",
+            "RegisterImage": IMAGE,
+            "DatabricksHost": configured.databricks.host,
+            "MaxEvalLoss": repr(limits.max_eval_loss),
+            "InstanceTypes": ",".join(limits.instance_types),
+            "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
+            "Aliases": ",".join(limits.aliases),
+        },
+    )
+    functions = new_server.client("lambda")
+    name = "governed-finetune-dev-register"
+    found = functions.get_function_configuration(FunctionName=name)
+    given = found["Environment"]["Variables"]
+    words = register_worker.arguments(configured)
+    expected = {
+        key.removeprefix("--").replace("-", "_").upper(): value
+        for key, value in zip(words[::2], words[1::2], strict=True)
+    }
+    del expected["REGION"]  # Lambda itself sets AWS_REGION
+    assert given.pop("QUEUE_URL").endswith("/" + expected.pop("QUEUE_URL").rpartition("/")[2])
+    assert given.pop("GOVERNED_FINETUNE_LOGGING") == "json:INFO"
+    assert given == {key: value for key, value in expected.items() if key != "OPENLINEAGE"}
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    assert mapping["EventSourceArn"].endswith(":governed-finetune-dev-register")
+    assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (
+        1,
+        ["ReportBatchItemFailures"],
+    )
+    queue = new_server.client("sqs")
+    url = queue.get_queue_url(QueueName="governed-finetune-dev-register")["QueueUrl"]
+    hidden = queue.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    assert int(hidden["Attributes"]["VisibilityTimeout"]) >= found["Timeout"]
+    assert retention(new_server, f"/aws/lambda/{name}") == 365
+
+
+def test_a_lambda_without_its_image_is_refused_before_anything_changes(server):
+    with pytest.raises(infrastructure.DeploymentFailed, match="RegisterImage is needed"):
+        infrastructure.deploy_layer(
+            server.client("cloudformation"),
+            infrastructure.FOLDER / "compute.yaml",
+            server.outputs | {"WorkerKind": "lambda"},
+        )
+
+
+def test_the_logs_of_the_jobs_are_not_kept_for_ever(server):
+    assert retention(server, "/aws/sagemaker/TrainingJobs") == 365
+    assert retention(server, "/aws/emr-serverless") == 365
+
+
+def test_somebody_hears_of_a_waiting_registration_and_of_dead_letters(server):
+    alarms = server.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    watched = {
+        (alarm["MetricName"], alarm["Dimensions"][0]["Value"]): alarm["AlarmActions"]
+        for alarm in alarms
+    }
+    topic = [server.outputs["TopicArn"]]
+    assert watched == {
+        ("ApproximateAgeOfOldestMessage", "governed-finetune-local-register"): topic,
+        ("ApproximateNumberOfMessagesVisible", "governed-finetune-local-register-dead"): topic,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "pipeline", "heard"),
+    [
+        ("Failed", PIPELINE, True),
+        ("Stopped", PIPELINE, True),
+        ("Succeeded", PIPELINE, False),
+        ("Failed", PIPELINE + "-other", False),
+    ],
+)
+def test_somebody_hears_of_a_rejected_or_failed_execution(server, status, pipeline, heard):
+    events = server.client("events")
+    rule = events.describe_rule(Name="governed-finetune-local-failed")
+    event = {
+        "id": "1",
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
+        "account": "000000000000",
+        "time": "2026-11-29T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {"pipelineArn": pipeline, "currentPipelineExecutionStatus": status},
+    }
+    answer = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))
+    assert answer["Result"] is heard
+    targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    assert [target["Arn"] for target in targets] == [server.outputs["TopicArn"]]
+
+
+def retention(server, group):
+    found = server.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    (days,) = [each["retentionInDays"] for each in found if each["logGroupName"] == group]
+    return days
