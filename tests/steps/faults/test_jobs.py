@@ -185,10 +185,7 @@ def curated_manifest(environment: RegisterEnvironment) -> Prepared:
 
 
 def training(environment: RegisterEnvironment, host: str, secret: str) -> Step:
-    """Return what Train does before and after it trains.
-
-    It reads manifest, table, credential, log and files, and publishes its own manifest.
-    """
+    """Return what Train reads before it trains, and the manifest that it publishes after it."""
     manifest = curated_manifest(environment)
     Evidence(register_environment.REGION).write_once(_MANIFEST, manifest.to_bytes())
     made: list[str] = []
@@ -196,7 +193,7 @@ def training(environment: RegisterEnvironment, host: str, secret: str) -> Step:
     def key() -> str:
         return f"campaign/{made[-1]}/manifest.json"
 
-    def publish(evidence: Evidence) -> None:
+    def publish(evidence: Evidence) -> bytes:
         trained = manifests.trained(
             curated_table.ARN,
             f"pipelines-{made[-1]}-Train",
@@ -204,9 +201,12 @@ def training(environment: RegisterEnvironment, host: str, secret: str) -> Step:
             archives.adapter_files(),
             "0" * 64,
         )
-        uri = f"s3://{EVIDENCE}/{key()}"
-        evidence.write_once(uri, trained.to_bytes())
-        assert evidence.read(uri) == trained.to_bytes()
+        evidence.write_once(f"s3://{EVIDENCE}/{key()}", trained.to_bytes())
+        return trained.to_bytes()
+
+    def again() -> None:
+        evidence = Evidence(register_environment.REGION)
+        assert publish(evidence) == evidence.read(f"s3://{EVIDENCE}/{key()}")
 
     def run(policy: Policy) -> None:
         made.append(register_environment.random_name())
@@ -221,7 +221,7 @@ def training(environment: RegisterEnvironment, host: str, secret: str) -> Step:
         assert sum(batch.num_rows for batch in batches) == 30
         publish(evidence)
 
-    return Step(run, lambda: publish(Evidence(register_environment.REGION)), key)
+    return Step(run, again, key)
 
 
 def connected(host: str, secret: str, policy: Policy) -> Workspace:
