@@ -92,11 +92,7 @@ def deploy_layer(
                 if each["ParameterKey"] in values
             ],
             "Capabilities": ["CAPABILITY_NAMED_IAM"],
-            # CloudFormation gives them to each resource that has tags
-            "Tags": [
-                {"Key": "project", "Value": "governed-finetune"},
-                {"Key": "environment", "Value": values["Environment"]},
-            ],
+            "Tags": _tags(values["Environment"]),
         }
         changing = _create_or_update(cloudformation, request)
     except cloudformation.exceptions.ClientError as error:
@@ -127,6 +123,12 @@ def assume_role(
         "aws_secret_access_key": keys["SecretAccessKey"],
         "aws_session_token": keys["SessionToken"],
     }
+
+
+def _tags(environment: str) -> list[dict[str, str]]:
+    """The stack's tags; CloudFormation gives them to each resource that has tags."""
+    pairs = {"project": "governed-finetune", "environment": environment}
+    return [{"Key": key, "Value": value} for key, value in pairs.items()]
 
 
 def _refuse_one_stack(cloudformation: Any) -> None:

@@ -1,4 +1,4 @@
-"""The images' repositories, who runs the register worker, and who hears of what goes wrong."""
+"""The images' repositories, who runs the register worker, and who is told what goes wrong."""
 
 import json
 
@@ -42,21 +42,8 @@ def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_se
     written["aws"]["account_id"] = "000000000000"
     written["register"]["image"] = IMAGE
     configured = config.parse(yaml.safe_dump(written), "dev", variables())
-    limits = configured.limits
     new_server.start()
-    infrastructure.deploy(
-        new_server.client("cloudformation"),
-        {
-            "Environment": "dev",
-            "WorkerKind": "lambda",
-            "RegisterImage": IMAGE,
-            "DatabricksHost": configured.databricks.host,
-            "MaxEvalLoss": repr(limits.max_eval_loss),
-            "InstanceTypes": ",".join(limits.instance_types),
-            "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
-            "Aliases": ",".join(limits.aliases),
-        },
-    )
+    infrastructure.deploy(new_server.client("cloudformation"), given_for(configured))
     functions = new_server.client("lambda")
     name = "governed-finetune-dev-register"
     found = functions.get_function_configuration(FunctionName=name)
@@ -83,6 +70,21 @@ def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_se
     assert retention(new_server, f"/aws/lambda/{name}") == 365
 
 
+def given_for(configured):
+    """The parameters of compute for a configuration."""
+    limits = configured.limits
+    return {
+        "Environment": "dev",
+        "WorkerKind": "lambda",
+        "RegisterImage": IMAGE,
+        "DatabricksHost": configured.databricks.host,
+        "MaxEvalLoss": repr(limits.max_eval_loss),
+        "InstanceTypes": ",".join(limits.instance_types),
+        "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
+        "Aliases": ",".join(limits.aliases),
+    }
+
+
 def test_a_lambda_without_its_image_is_refused_before_anything_changes(server):
     with pytest.raises(infrastructure.DeploymentFailed, match="RegisterImage is needed"):
         infrastructure.deploy_layer(
@@ -92,12 +94,12 @@ def test_a_lambda_without_its_image_is_refused_before_anything_changes(server):
         )
 
 
-def test_the_logs_of_the_jobs_are_not_kept_for_ever(server):
+def test_the_logs_of_the_jobs_have_an_end(server):
     assert retention(server, "/aws/sagemaker/TrainingJobs") == 365
     assert retention(server, "/aws/emr-serverless") == 365
 
 
-def test_somebody_hears_of_a_waiting_registration_and_of_dead_letters(server):
+def test_somebody_is_told_of_a_waiting_registration_and_of_dead_letters(server):
     alarms = server.client("cloudwatch").describe_alarms()["MetricAlarms"]
     watched = {
         (alarm["MetricName"], alarm["Dimensions"][0]["Value"]): alarm["AlarmActions"]
@@ -111,7 +113,7 @@ def test_somebody_hears_of_a_waiting_registration_and_of_dead_letters(server):
 
 
 @pytest.mark.parametrize(
-    ("status", "pipeline", "heard"),
+    ("status", "pipeline", "sent"),
     [
         ("Failed", PIPELINE, True),
         ("Stopped", PIPELINE, True),
@@ -119,7 +121,7 @@ def test_somebody_hears_of_a_waiting_registration_and_of_dead_letters(server):
         ("Failed", PIPELINE + "-other", False),
     ],
 )
-def test_somebody_hears_of_a_rejected_or_failed_execution(server, status, pipeline, heard):
+def test_somebody_is_told_of_a_rejected_or_failed_execution(server, status, pipeline, sent):
     events = server.client("events")
     rule = events.describe_rule(Name="governed-finetune-local-failed")
     event = {
@@ -133,7 +135,7 @@ def test_somebody_hears_of_a_rejected_or_failed_execution(server, status, pipeli
         "detail": {"pipelineArn": pipeline, "currentPipelineExecutionStatus": status},
     }
     answer = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))
-    assert answer["Result"] is heard
+    assert answer["Result"] is sent
     targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     assert [target["Arn"] for target in targets] == [server.outputs["TopicArn"]]
 
