@@ -1,4 +1,4 @@
-"""The images' repositories, who runs the register worker, and who is told what goes wrong."""
+"""The images' repositories, who runs the register worker, and what is reported when it fails."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_the_logs_of_the_jobs_have_an_end(server):
     assert retention(server, "/aws/emr-serverless") == 365
 
 
-def test_somebody_is_told_of_a_waiting_registration_and_of_dead_letters(server):
+def test_the_topic_gets_a_waiting_registration_and_of_dead_letters(server):
     alarms = server.client("cloudwatch").describe_alarms()["MetricAlarms"]
     watched = {
         (alarm["MetricName"], alarm["Dimensions"][0]["Value"]): alarm["AlarmActions"]
@@ -121,7 +121,7 @@ def test_somebody_is_told_of_a_waiting_registration_and_of_dead_letters(server):
         ("Failed", PIPELINE + "-other", False),
     ],
 )
-def test_somebody_is_told_of_a_rejected_or_failed_execution(server, status, pipeline, sent):
+def test_the_topic_gets_a_rejected_or_failed_execution(server, status, pipeline, sent):
     events = server.client("events")
     rule = events.describe_rule(Name="governed-finetune-local-failed")
     event = {
