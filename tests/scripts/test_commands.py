@@ -17,6 +17,7 @@ COMMANDS = [
     "scripts.journey_bench",
     "scripts.peak_memory",
     "scripts.prepare_bench",
+    "scripts.prepare_bench.broken_input",
     "scripts.scaling_page",
     "scripts.small_files",
     "scripts.trace_bench",
