@@ -35,6 +35,7 @@ from steps.register.signing.signing import Signing
 from steps.train.data import verified_table
 from tests.steps.governance.support.faked_clock import FakedClock
 from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.agreements import AGREED
 from tests.steps.register.support import ceilings, executions, register_environment
 from tests.steps.register.support.register_environment import RegisterEnvironment
 from tests.steps.train.support import curated_table
@@ -215,6 +216,7 @@ def without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(prepare_job.decision, name, lambda *_, **__: None)
     monkeypatch.setattr(prepare_job.Job, "_examples", lambda *_: None)
     monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
+    monkeypatch.setattr(prepare_job.Job, "_agreement", lambda *_: AGREED)
 
 
 @pytest.mark.usefixtures("without_spark")
