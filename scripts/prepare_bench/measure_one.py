@@ -38,11 +38,11 @@ class Counter:
         self._lock = threading.Lock()
         setattr(module, name, self)
 
-    def __call__(self, batch: Any) -> Any:
+    def __call__(self, batch: Any, *given: Any, **named: Any) -> Any:
         """Count, then run the kernel."""
         with self._lock:
             self.seen += self._rows(batch)
-        return self._kernel(batch)
+        return self._kernel(batch, *given, **named)
 
 
 def main(raw: Path, scratch: Path) -> None:

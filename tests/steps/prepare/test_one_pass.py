@@ -42,12 +42,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def counted(module: Any, name: str) -> None:
         real = getattr(module, name)
 
-        def count(batch: pa.RecordBatch) -> pa.RecordBatch:
+        def count(batch: pa.RecordBatch, *given: Any, **named: Any) -> pa.RecordBatch:
             with lock:
                 found[name] += batch.num_rows
                 if name == "write":
                     found["factors"] += sum(map(len, batch["risk_factors"].to_pylist()))
-            return real(batch)
+            return real(batch, *given, **named)
 
         monkeypatch.setattr(module, name, count)
 
