@@ -17,6 +17,7 @@ from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
 from pipeline.configuration.parameters import DEFAULTS, faults_in_defaults
 from pipeline.configuration.sections import limits, openlineage
+from pipeline.configuration.sections.prepare import MAX_VCPUS
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -112,7 +113,7 @@ def _vcpus(document: Mapping[str, Any]) -> Iterator[Fault]:
     spark, most = _at(document, "prepare.spark"), _at(document, "prepare.max_vcpus")
     if not isinstance(spark, dict):
         return
-    most = 16 if most is None else most
+    most = MAX_VCPUS if most is None else most
     numbers = [
         str(spark.get(f"spark.{key}", default))
         for key, default in (("driver.cores", 4), ("executor.instances", 3), ("executor.cores", 4))

@@ -12,6 +12,7 @@ from pipeline.configuration.sections.strictness import STRICT
 
 HEADING = "risk-factor-heading/2"
 TEMPLATES = (HEADING, "heading-among-four/1", "risk-factor-group/1")
+MAX_VCPUS = 16  # what a new account may use at once
 _DECIMALS = 6
 
 
@@ -46,7 +47,7 @@ class Prepare:
     databricks_secret_id: fields.SecretId
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
     # What the application may use at once (MaxVcpus), within the account's quota
-    max_vcpus: int = Field(16, ge=1, le=10_000, description="whole vCPUs, 1 … 10000")
+    max_vcpus: int = Field(MAX_VCPUS, ge=1, le=10_000, description="whole vCPUs, 1 … 10000")
     spark: fields.SparkConf
     scrub: screening.Kinds = Field(
         screening.ALL, description=f"a list of {', '.join(screening.ALL)}"

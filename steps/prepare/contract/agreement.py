@@ -5,6 +5,7 @@ agreement = agreed(profile, run, arguments)
 agreement.broken                                       # then nothing may be committed
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from steps.prepare.bounds import allowed
 from steps.prepare.contract import checks, earlier_runs
 from steps.prepare.contract.profile import Profile
 from steps.prepare.delta.store import Place
+
+log = logging.getLogger(__name__)
 
 NO_RUN = "none"
 
@@ -89,16 +92,26 @@ def compared(curated: Place, execution_arn: str, recorded: Mapping[str, Any] | N
     """Return the run to compare with: the newest one that the curated table's log has.
 
     `recorded` is the metadata of a commit of this execution: the same run is used again, so that
-    every attempt has the same result although others committed meanwhile.
+    every attempt has the same result although others committed meanwhile. A table with commits and
+    without a usable profile is logged: then only the absolute bounds count.
     """
     if recorded is not None and recorded.get("compared_with", NO_RUN) == NO_RUN:
         return Run()
+    seen = 0
     for version, metadata in earlier_runs.newest(curated):
+        seen += metadata.get("execution_arn") != execution_arn
         if recorded is not None and str(version) != recorded["compared_with"]:
             continue
         found = Profile.parse(metadata.get("profile"))
         if found is not None and metadata.get("execution_arn") != execution_arn:
             return Run(version, found)
+    if seen:
+        log.warning(
+            "the run is compared with no earlier one: none of the newest %d commits of %s by "
+            "others has a profile of this build; only the absolute bounds of prepare.contract count",
+            seen,
+            curated.name,
+        )
     return Run()
 
 

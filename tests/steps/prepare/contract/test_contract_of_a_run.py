@@ -126,6 +126,18 @@ def test_the_manifest_has_every_check_and_the_next_run_is_compared_with_this_one
     assert third.compared_with == first.target.version + 1
 
 
+def test_a_table_without_a_usable_profile_is_named_before_the_absolute_bounds_alone_count(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.run()
+    assert "compared with no earlier one" not in caplog.text
+    monkeypatch.setattr(Profile, "parse", lambda _: None)  # as of another build
+    contract = world.run(**another("bbbbbbbbbbbb")).contract
+    assert contract is not None
+    assert contract.compared_with is None
+    assert "compared with no earlier one: none of the newest" in caplog.text
+
+
 def test_a_broken_contract_commits_no_example_and_lists_all_numbers(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
