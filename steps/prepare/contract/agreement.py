@@ -108,7 +108,8 @@ def compared(curated: Place, execution_arn: str, recorded: Mapping[str, Any] | N
     if seen:
         log.warning(
             "the run is compared with no earlier one: none of the newest %d commits of %s by "
-            "others has a profile of this build; only the absolute bounds of prepare.contract count",
+            "others has a profile of this build; only the absolute bounds of prepare.contract "
+            "count",
             seen,
             curated.name,
         )
