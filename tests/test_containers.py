@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -122,6 +123,35 @@ def test_an_image_has_what_its_code_imports(image: str) -> None:
         & (locked | PROVIDED[image])
     }
     assert missing == set()
+
+
+def test_prepares_image_has_the_packages_that_sparks_arrow_functions_demand() -> None:
+    """`mapInArrow` of classic Spark looks for pandas and numpy, which no code here imports.
+
+    The minimum of each is read from pyspark itself. tests/steps/prepare/test_parity.py runs the
+    whole job in an environment that has this lock, pyspark and nothing else.
+    """
+    client = importlib.metadata.distribution("pyspark-client")
+    text = Path(str(client.locate_file("pyspark/sql/pandas/utils.py"))).read_text()
+    demanded = dict(re.findall(r'minimum_(pandas|pyarrow|numpy)_version = "([0-9.]+)"', text))
+    assert set(demanded) == {"pandas", "pyarrow", "numpy"}
+    lock = (REPOSITORY / "containers" / "prepare" / "requirements.txt").read_text()
+    for package, least in demanded.items():
+        found = re.search(rf"^{package}==([0-9.]+)", lock, re.MULTILINE)
+        assert found, f"{package} >= {least} is missing"
+        assert _numbers(found[1]) >= _numbers(least)
+
+
+def test_real_spark_for_the_tests_has_what_prepares_image_installs_and_nothing_else() -> None:
+    script = (REPOSITORY / "scripts" / "spark-venv").read_text()
+    assert "for lock in requirements/spark.txt containers/prepare/requirements.txt; do" in script
+    assert ".pth" not in script, "packages of the developer's environment would hide a gap"
+    site = REPOSITORY / "build" / "spark-venv" / "lib"
+    assert [*site.glob("python*/site-packages/*everything*.pth")] == [], "run scripts/spark-venv"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def test_the_development_environment_has_what_everything_imports() -> None:

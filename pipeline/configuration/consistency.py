@@ -37,6 +37,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
     yield from _vcpus(document)
+    yield from _connector(document)
     yield from _spot(document)
     yield from openlineage.faults(document)
     if isinstance(defaults := document.get("parameters"), dict):
@@ -128,6 +129,25 @@ def _vcpus(document: Mapping[str, Any]) -> Iterator[Fault]:
                     f"got {driver} + {executors} × {cores} = {needed}"
                 ),
             )
+
+
+def _connector(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault if Spark's Delta shall read tables of a catalog that the session does not know."""
+    spark, tables = _at(document, "prepare.spark"), document.get("parameters")
+    if _at(document, "prepare.delta_engine") != "unity-connector" or not isinstance(spark, dict):
+        return
+    given = tables if isinstance(tables, dict) else {}
+    names = (given.get(name, DEFAULTS[name]) for name in ("RawTable", "CuratedTable"))
+    catalogs = sorted({str(name).partition(".")[0] for name in names})
+    missing = [f"spark.sql.catalog.{name}" for name in catalogs]
+    if missing := [key for key in missing if key not in spark]:
+        yield (
+            "prepare.spark",
+            (
+                f"expected {' and '.join(missing)} with prepare.delta_engine unity-connector, "
+                "whose jars the image lacks too (docs/data.md)"
+            ),
+        )
 
 
 def _spot(document: Mapping[str, Any]) -> Iterator[Fault]:
