@@ -125,6 +125,11 @@ def up(state: State, options: Options) -> Started:
         return environment
 
 
+def administrator(environment: Started) -> WorkspaceClient:
+    """Return the workspace's administrator."""
+    return _admin(environment.state, environment.servers)
+
+
 def down(state: State) -> list[Process]:
     """Stop every server; their state is kept for the next `up`.
 
