@@ -22,8 +22,7 @@ def root_client(state: Path, service: str, variables: dict[str, str]) -> Any:
 
 def test_a_run_and_its_audit_need_no_stored_secret(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    words = ("--state", str(state))
-    ran = local("run", *words, "--identity", "federated", "--keep", "--json")
+    ran = local(state, "run", "--identity", "federated", "--keep", "--json")
     try:
         assert ran.returncode == 0, ran.stderr
         assert json.loads(ran.stdout)["outcome"]["model_version"] == "1"
@@ -47,7 +46,7 @@ def test_a_run_and_its_audit_need_no_stored_secret(tmp_path: Path) -> None:
         assert len(principals) == len(PRINCIPALS)
         for principal in principals:
             assert list(client.service_principal_secrets_proxy.list(str(principal.id))) == []
-        as_auditor = local("env", *words, "--as", "auditor")
+        as_auditor = local(state, "env", "--as", "auditor")
         assert "CLIENT_SECRET" not in as_auditor.stdout
     finally:
-        local("down", *words)
+        local(state, "down")
