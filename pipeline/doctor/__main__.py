@@ -58,7 +58,8 @@ def examined(config: Config, client: Client, admin: Callable[[], Any]) -> Iterat
         who = admin()
         ids = workspace.principals(config, who)
         yield from workspace.checked(config, who, ids)
-        yield from account.secrets(config, client("secretsmanager"), ids)
+        if config.databricks.identity == "secret":
+            yield from account.secrets(config, client("secretsmanager"), ids)
 
     refusals = (*of_aws, DatabricksError, ValueError, OSError)  # the SDK's own, before it asks
     yield from guarded("Databricks workspace", of_workspace, refusals)

@@ -69,14 +69,21 @@ def _principals(config: Config, admin: WorkspaceClient, ids: dict[str, str]) -> 
             found="none",
             fix=f"Settings > Identity and access > Service principals > Add: {name}",
         )
-    client_id = config.register.databricks_client_id
-    yield Check.of(
-        "register.databricks_client_id",
-        client_id in (None, ids.get("register")),
-        expected=str(ids.get("register")),
-        found=str(client_id),
-        fix="put the register principal's application id in conf",
-    )
+    stated: dict[str, str | None] = {
+        "register.databricks_client_id": config.register.databricks_client_id
+    }
+    stated |= {
+        f"databricks.client_ids.{who}": one for who, one in config.databricks.client_ids.items()
+    }
+    for key, client_id in stated.items():
+        wanted = ids.get("register" if key.startswith("register") else key.rpartition(".")[2])
+        yield Check.of(
+            key,
+            client_id in (None, wanted),
+            expected=str(wanted),
+            found=str(client_id),
+            fix=f"put the principal's application id in conf: {wanted}",
+        )
     group = config.evidence.approvers_group
     found = list(admin.groups.list(filter=f'displayName eq "{group}"'))
     yield Check.of(
