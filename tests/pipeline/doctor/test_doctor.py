@@ -83,6 +83,7 @@ def named_alone(complete: Complete, taken: list[Removal]) -> None:
     for removal in taken:
         with removal.made():
             wrong = complete.wrong()
+        assert len(wrong) == 1, (removal.check, wrong)
         (only,) = wrong
         assert only.name.startswith(removal.check), only
         assert only.state == MISSING
