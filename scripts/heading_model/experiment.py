@@ -51,14 +51,27 @@ def styles_of(section: Section, count: int = VARIANTS) -> list[str]:
 
 def left_out(sections: Sequence[Section], folds: int = 5) -> dict[str, list[Result]]:
     """Return the results of each style, each company scored by weights that never saw it."""
-    results: dict[str, list[Result]] = {"own": [], **{name: [] for name in STYLES}}
+    results: dict[str, list[Result]] = {}
     for number in range(folds):
         inside = [one for one in sections if fitting.fold(one.company, folds) != number]
         outside = [one for one in sections if fitting.fold(one.company, folds) == number]
-        weights = fitting.weights_of(fitting.fitted(training_frame(inside)))
-        results["own"] += measure(outside, weights)
-        for name, restyle in STYLES.items():
-            chosen = [one for one in outside if name in styles_of(one)]
-            changed = [replace(one, lines=restyle(one.lines)) for one in chosen]
-            results[name] += measure(changed, weights) if changed else []
+        for style, scored in _scored(inside, outside).items():
+            results.setdefault(style, []).extend(scored)
+    return results
+
+
+def locked(sections: Sequence[Section]) -> dict[str, list[Result]]:
+    """Return the results of the locked companies, scored by weights fitted on the others."""
+    return _scored(
+        [one for one in sections if not one.locked], [one for one in sections if one.locked]
+    )
+
+
+def _scored(inside: Sequence[Section], outside: Sequence[Section]) -> dict[str, list[Result]]:
+    weights = fitting.weights_of(fitting.fitted(training_frame(inside)))
+    results = {"own": measure(outside, weights)}
+    for name, restyle in STYLES.items():
+        chosen = [one for one in outside if name in styles_of(one)]
+        changed = [replace(one, lines=restyle(one.lines)) for one in chosen]
+        results[name] = measure(changed, weights) if changed else []
     return results
