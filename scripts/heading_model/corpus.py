@@ -88,8 +88,8 @@ def _read_by_a_person(text: str, entries: Sequence[Mapping[str, str]]) -> Iterat
             body = letters(paragraph.split(heading, 1)[1])
             yield Labelled(paragraph, STANDING if not body else RUN_IN, heading)
             continue
-        over = heading_score.digest(body[-_EDGE:]) == end
-        title = over and len(paragraph) <= _LONGEST_TITLE
+        over = not end or heading_score.digest(body[-_EDGE:]) == end
+        title = over and len(paragraph) <= _LONGEST_TITLE and paragraph[-1].isalnum()
         body += "" if over else letters(paragraph)
         yield Labelled(paragraph, TITLE if title else BODY)
 

@@ -1,6 +1,6 @@
 """Set sections in other styles, fit, and measure on companies left out.
 
-    frame = training_frame(sections); results = left_out(sections, folds=5)
+frame = training_frame(sections); results = left_out(sections, folds=5)
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from scripts.heading_model.corpus import Section
 from scripts.heading_model.measured import Result, measure
 from scripts.heading_model.restyled import STYLES
 
-VARIANTS = 4  # styles that each section is also set in
+VARIANTS = len(STYLES)  # styles that each section is also set in
 _OWN_WEIGHT = 2.0  # of a paragraph in the style of its filing; 1 in another
 
 

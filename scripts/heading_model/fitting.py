@@ -22,7 +22,7 @@ from steps.prepare.text.line_features import WORDS
 
 Stored = dict[str, Any]
 
-STRENGTHS = (0.05, 0.03)  # C of the two passes; smaller is smoother
+STRENGTHS = (0.02, 0.02)  # C of the two passes; smaller is smoother
 _FEWEST_COMPANIES = 4  # that use a word
 _FOLDS = 4
 _HUNDREDTHS = 100
@@ -130,7 +130,5 @@ def _stored(
 
 def _kept(names: Any, rows: Sequence[list[int]]) -> dict[str, list[int]]:
     return {
-        name: row
-        for name, row in zip(names, rows, strict=True)
-        if max(map(abs, row)) >= _SMALLEST
+        name: row for name, row in zip(names, rows, strict=True) if max(map(abs, row)) >= _SMALLEST
     }

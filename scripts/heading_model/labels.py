@@ -101,9 +101,7 @@ def _types(line: Line) -> bytes:
     return bytes(kind for character, kind in pairs if _LETTERS.match(character))
 
 
-def _found(
-    wanted: str, kept: Sequence[tuple[str, bytes]], position: int
-) -> tuple[bytes, int]:
+def _found(wanted: str, kept: Sequence[tuple[str, bytes]], position: int) -> tuple[bytes, int]:
     """Return the types of a paragraph's letters, and where the next paragraph is looked for."""
     types, number, first = b"", position, position
     while wanted and number < len(kept):
@@ -174,9 +172,7 @@ def _kind(one: _Marked, below: _Marked | None, titles: set[tuple[int, bool]]) ->
     return STANDING
 
 
-def _title_styles(
-    marked: Sequence[_Marked], *, run_in: bool, leads: int
-) -> set[tuple[int, bool]]:
+def _title_styles(marked: Sequence[_Marked], *, run_in: bool, leads: int) -> set[tuple[int, bool]]:
     """Return the types of whole lines that stand above other headings."""
     count: Counter[tuple[int, bool]] = Counter()
     above: Counter[tuple[int, bool]] = Counter()

@@ -66,8 +66,7 @@ def _result(section: Section, found: Sequence[Mapping[str, str]]) -> Result:
     expected = [entry for entry, _ in wanted]
     right = {entry["heading"] for entry in found}
     styles = [
-        (entry["heading"], "run in" if kind == RUN_IN else entry["style"])
-        for entry, kind in wanted
+        (entry["heading"], "run in" if kind == RUN_IN else entry["style"]) for entry, kind in wanted
     ]
     return Result(
         section.company,

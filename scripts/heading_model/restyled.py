@@ -18,11 +18,15 @@ Section = Sequence[Labelled]
 _ENDS = re.compile(r"[.!?:;]+([\"'”’)]*)$")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
 _SMALL = frozenset(
-    "a an and are as at be but by can could for from have has if in into is it its may might must "
-    "not of on or our ours such than that the their them these they this those to us we which who "
-    "will with would your you any all also no other some upon when where been were was do does "
-    "should there under between because including".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be but by can could for from have has if in into is it its may might "
+        "must not of on or our ours such than that the their them these they this those to us we "
+        "which who will with would your you any all also no other some upon when where been were "
+        "was do does should there under between because including",
+    )
 )
+_BETWEEN = re.compile(r"(?<=[a-z)][.!?])\s+(?=[A-Z])")
 _EXCERPT = 6  # risk factors
 
 
@@ -82,7 +86,7 @@ def _topic(heading: str) -> str:
     """Return the longest run of words that carry meaning, at most four of them."""
     runs: list[list[str]] = [[]]
     for word in heading.split():
-        bare = word.strip(",.;:()“”\"")
+        bare = word.strip(',.;:()“”"')
         if _WORD.fullmatch(bare) and bare.lower() not in _SMALL:
             runs[-1].append(bare[0].upper() + bare[1:])
         if bare.lower() in _SMALL or bare != word:
@@ -117,13 +121,13 @@ def numbered(section: Section) -> list[Labelled]:
 
 
 def two_levels(section: Section) -> list[Labelled]:
-    """Put a topic's title above every two to five run-in headings."""
+    """Put a topic's title above every one to four run-in headings."""
     lines, left = [], 0
     for one in without_titles(run_in(section)):
         if one.kind in (RUN_IN, STANDING):
             if left == 0:
                 lines.append(Labelled(_topic(one.heading), TITLE))
-                left = 2 + _chosen(one.heading, 4)
+                left = 1 + _chosen(one.heading, 4)
             left -= 1
         lines.append(one)
     return lines
@@ -138,6 +142,25 @@ def excerpt(section: Section) -> list[Labelled]:
     return list(section[starts[first] : end])
 
 
+def brief(section: Section) -> list[Labelled]:
+    """Keep one to three sentences of each body, and one further paragraph of three."""
+    lines: list[Labelled] = []
+    for one in standing(section):
+        before = lines[-1].kind if lines else BODY
+        if one.kind == BODY and before == STANDING:
+            sentences = _BETWEEN.split(one.paragraph)
+            short = " ".join(sentences[: 1 + _chosen(one.paragraph, 3)])
+            lines.append(replace(one, paragraph=short))
+        elif one.kind != BODY or _chosen(one.paragraph, 3) == 0:
+            lines.append(one)
+    return lines
+
+
+def run_in_brief(section: Section) -> list[Labelled]:
+    """Put every heading at the start of a short text."""
+    return run_in(brief(section))
+
+
 topics = _each(lambda heading: f"{_topic(heading)}.")
 STYLES: Mapping[str, Callable[[Section], list[Labelled]]] = {
     "run_in": run_in,
@@ -148,6 +171,10 @@ STYLES: Mapping[str, Callable[[Section], list[Labelled]]] = {
     "topics": topics,
     "bare_topics": _each(_topic),
     "run_in_topics": lambda section: run_in(topics(section)),
+    "capital_topics": _each(lambda heading: _topic(heading).upper()),
+    "brief": brief,
+    "run_in_brief": run_in_brief,
+    "run_in_brief_excerpt": lambda section: excerpt(without_titles(run_in_brief(section))),
     "bulleted": _each(lambda heading: f"• {heading}"),
     "numbered": numbered,
     "two_levels": two_levels,

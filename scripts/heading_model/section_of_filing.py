@@ -1,6 +1,6 @@
 """Find the risk factors among the lines of a whole filing: Item 1A of a 10-K or a 10-Q.
 
-    section(lines)      # -> the lines between Item 1A's title and the next item's, or []
+section(lines)      # -> the lines between Item 1A's title and the next item's, or []
 """
 
 import re
@@ -32,9 +32,7 @@ def section(lines: Sequence[Line]) -> list[Line]:
     return []
 
 
-def _longest(
-    lines: Sequence[Line], opens: re.Pattern[str], ends: re.Pattern[str]
-) -> list[Line]:
+def _longest(lines: Sequence[Line], opens: re.Pattern[str], ends: re.Pattern[str]) -> list[Line]:
     titles = [line.text if len(line.text) <= _LONGEST_TITLE else "" for line in lines]
     last = [number for number, title in enumerate(titles) if ends.search(title)]
     best: Sequence[Line] = ()

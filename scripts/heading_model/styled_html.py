@@ -14,10 +14,13 @@ from html.parser import HTMLParser
 BOLD, ITALIC, UNDERLINE, CENTRED = 1, 2, 4, 8
 
 _BLOCKS = frozenset(
-    "p div tr table li ul ol h1 h2 h3 h4 h5 h6 center hr dl dt dd blockquote pre caption body "
-    "section article title".split()
+    re.findall(
+        r"\w+",
+        "p div tr table li ul ol h1 h2 h3 h4 h5 h6 center hr dl dt dd blockquote pre caption body "
+        "section article title",
+    )
 )
-_VOID = frozenset("br hr img input meta link col wbr area page".split())
+_VOID = frozenset(("br", "hr", "img", "input", "meta", "link", "col", "wbr", "area", "page"))
 _HIDDEN = frozenset(("head", "script", "style", "ix:header", "ix:hidden"))
 _TYPE = {"b": BOLD, "strong": BOLD, "i": ITALIC, "em": ITALIC, "u": UNDERLINE, "ins": UNDERLINE}
 _TYPE |= dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6", "th"), BOLD) | {"center": CENTRED}

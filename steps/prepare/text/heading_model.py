@@ -47,9 +47,7 @@ class Weights:
     words: Mapping[str, Sequence[Mapping[str, int]]]
 
 
-def kinds(
-    paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None
-) -> pl.DataFrame:
+def kinds(paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None) -> pl.DataFrame:
     """Return the paragraphs with `first` (their first sentence, or null) and `kind`.
 
     `weights`: other weights than those of the file, for `scripts.heading_model`.
