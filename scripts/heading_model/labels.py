@@ -1,4 +1,4 @@
-"""Label the paragraphs of a section by the type of its lines: the rules that stand for a reader.
+"""Label the paragraphs of a section by the type of its lines: the rules that replace a reader.
 
     labelled(lines)      # -> list of Labelled in order, or [] where the type is not to be trusted
 
@@ -6,11 +6,11 @@ The paragraphs are Prepare's own, from the lines' plain text. The rules, in the 
 
 * emphasised: a letter is bold, italic or underlined, and most letters of the section are not;
 * whole line: nearly all letters of a paragraph are emphasised, and it is not longer than a heading;
-* run in: a paragraph opens with emphasised letters that end a sentence or a lead, and goes on
+* run in: a paragraph opens with emphasised letters that end a sentence or a lead, and continues
   without;
 * list lead: a run-in opening of a bullet is an item, where other paragraphs have headings;
-* sub-lead: run-in openings that are few beside the whole lines are part of a body;
-* level: of two types of whole lines the one that stands above other headings is of group titles,
+* sub-lead: run-in openings that are few next to the whole lines are part of a body;
+* level: of two types of whole lines the one that is above other headings is of group titles,
   and a whole line in a section of run-in headings is one as well;
 * group: "Risks related to ..." without a full stop is a title in any type;
 * repeated: a heading that a summary lists before the section is body there.
@@ -58,7 +58,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class _Marked:
-    """A paragraph with what the type says: its emphasised opening, and the type of a whole line."""
+    """A paragraph, its emphasised opening, and the type of a whole line."""
 
     paragraph: str
     lead: str  # a run-in opening, or empty
@@ -173,7 +173,7 @@ def _kind(one: _Marked, below: _Marked | None, titles: set[tuple[int, bool]]) ->
 
 
 def _title_styles(marked: Sequence[_Marked], *, run_in: bool, leads: int) -> set[tuple[int, bool]]:
-    """Return the types of whole lines that stand above other headings."""
+    """Return the types of whole lines that are above other headings."""
     count: Counter[tuple[int, bool]] = Counter()
     above: Counter[tuple[int, bool]] = Counter()
     for one, below in zip(marked, [*marked[1:], None], strict=True):

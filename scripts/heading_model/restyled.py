@@ -35,7 +35,7 @@ def _chosen(text: str, among: int) -> int:
 
 
 def standing(section: Section) -> list[Labelled]:
-    """Put every heading on its own line."""
+    """Give every heading a separate line."""
     lines: list[Labelled] = []
     for one in section:
         if one.kind != RUN_IN:

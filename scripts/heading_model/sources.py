@@ -3,7 +3,7 @@
     read(mirrors)      # folder of git mirrors -> one Source per filing, in a fixed order
 
 A mirror of OWNER/NAME is the git directory `OWNER+NAME/repo`. Nothing of a filing's text enters
-this repository: the manifest beside the weights has each filing's repository, commit, path and
+this repository: the manifest (`training_set.json`) has each filing's repository, commit, path and
 digest.
 """
 

@@ -38,7 +38,7 @@ def sections() -> list[Section]:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_style_keeps_what_the_factors_say(style: str) -> None:
+def test_a_style_keeps_the_text_of_the_factors(style: str) -> None:
     before, after = pairs(lines()), pairs(STYLES[style](lines()))
     if "brief" in style:
         full = {letters(heading): letters(body) for heading, body, _ in before}
