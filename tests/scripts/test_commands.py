@@ -13,6 +13,7 @@ COMMANDS = [
     "scripts.dry_run_bench",
     "scripts.fetch_filings",
     "scripts.golden",
+    "scripts.heading_model",
     "scripts.heading_score",
     "scripts.journey_bench",
     "scripts.peak_memory",
