@@ -20,6 +20,7 @@ from pipeline import account
 from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import UsageError
+from pipeline.execution import ran_with
 from pipeline.execution.outcome import Outcome, Progress, outcome
 from pipeline.execution.values import checked
 from pipeline.execution.watch import observe, planned
@@ -154,17 +155,7 @@ def parameters_of(config: Config, client: Any, arn: str) -> dict[str, str]:
     Raises:
         Refused: AWS refused.
     """
-    with account.answering(f"reading the parameters of {arn}", config):
-        answer = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
-        pages = client.get_paginator("list_pipeline_parameters_for_execution").paginate(
-            PipelineExecutionArn=arn
-        )
-        given = {
-            each["Name"]: each["Value"] for page in pages for each in page["PipelineParameters"]
-        }
-    declared = json.loads(answer["PipelineDefinition"])["Parameters"]
-    defaults = {p["Name"]: str(p["DefaultValue"]) for p in declared if "DefaultValue" in p}
-    return {**defaults, **given}
+    return dict(ran_with.read(config, client, arn).values)
 
 
 def execution_arn(pipeline_arn: str, execution: str) -> str:
@@ -179,6 +170,16 @@ def execution_arn(pipeline_arn: str, execution: str) -> str:
         return execution
     message = f"expected an execution of {pipeline_arn}, by id or ARN, got {execution!r}"
     raise UsageError(message)
+
+
+def named(config: Config, client: Any, execution: str) -> str:
+    """Return the ARN of an execution of the environment's pipeline, given its ARN or its id.
+
+    Raises:
+        UsageError: the pipeline is not deployed, or it is an execution of another one.
+        Refused: AWS refused.
+    """
+    return execution_arn(_deployed(config, client)["PipelineArn"], execution)
 
 
 def _deployed(config: Config, client: Any) -> dict[str, Any]:
