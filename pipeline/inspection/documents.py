@@ -93,7 +93,7 @@ def _report(config: Config, s3: Any, train: StepState | None, notes: list[str]) 
 
 
 def report_in(archive: Any) -> Document | None:
-    """Return the report in an archive that is read once, from its beginning; None if there is not one.
+    """Return the report in an archive, which is read once from its beginning, or None.
 
     Raises:
         ValueError: the report is larger than Register accepts, or it is not JSON.

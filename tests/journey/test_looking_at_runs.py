@@ -96,6 +96,27 @@ def test_both_are_compared_with_their_samples_also_the_rejected_one(
     assert two["ben"] in page.read_text()
 
 
+def test_each_has_a_page_of_their_run_also_the_rejected_one(
+    environment: Environment, two: dict[str, str], tmp_path: Path
+) -> None:
+    parts = {"anna": "registered as edgar.models", "ben": "is not within MaxEvalLoss"}
+    for name, part in parts.items():
+        file = tmp_path / f"{name}.html"
+        made = environment.command(
+            "pipeline.report",
+            *("--execution", two[name], "--out", str(file)),
+            role=person(environment, name),
+        )
+        assert made.returncode == 0, made.stderr
+        text = file.read_text()
+        assert part in text
+        assert len(text.encode()) < 1.5e6
+        for title in ("Data", "Lengths", "Training", "Base against tuned", "Lineage"):
+            assert f"<h2>{title}</h2>" in text
+        assert "could not be read" not in text
+        assert "<svg" in text.partition("<h2>Lineage</h2>")[2]
+
+
 def test_one_stops_their_run_and_another_continues_it(environment: Environment) -> None:
     anna, ben = person(environment, "anna"), person(environment, "ben")
     started = environment.command("pipeline.run", *_SET, role=anna)
