@@ -15,6 +15,7 @@ from pipeline.configuration.config import Config
 from pipeline.errors import Refused
 from pipeline.execution import attention, progress, start
 from pipeline.execution.outcome import Outcome
+from pipeline.inspection import live
 
 
 def followed(config: Config, client: Any, arn: str, *, again: str) -> Outcome:
@@ -28,7 +29,8 @@ def followed(config: Config, client: Any, arn: str, *, again: str) -> Outcome:
     try:
         with progress.shown(sys.stderr) as show:
             watchful = attention.noting(config, lambda: account.client("s3", config), show)
-            return start.follow(config, client, arn, show=watchful)
+            lively = live.noting(config, lambda: account.client("logs", config), watchful)
+            return start.follow(config, client, arn, show=lively)
     except KeyboardInterrupt:
         note(f"\nno longer following; the execution continues\n{_next_steps(config, arn, again)}")
         raise

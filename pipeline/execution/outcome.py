@@ -28,6 +28,7 @@ class StepState:
     outputs: Mapping[str, str] = field(default_factory=dict)
     interruptions: int = 0  # how often a training job lost its spot instance
     waits: str = ""  # what the register worker waits for, and when it tries again
+    doing: str = ""  # while it runs: how far a training is, from its log
     callback: bool = False  # a worker answers it
     streams: str = ""  # how the names of the job's log streams begin
     archive: str = ""  # the URI of the training job's archive, if it has one

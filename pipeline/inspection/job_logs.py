@@ -56,7 +56,7 @@ def lines(config: Config, client: Any, step: StepState) -> Iterator[Line]:
     Raises:
         Refused: AWS refused.
     """
-    yield from _Reader(config, client, step).more()
+    yield from Reader(config, client, step).more()
 
 
 def followed(
@@ -72,7 +72,7 @@ def followed(
     Raises:
         Refused: AWS refused.
     """
-    reader = _Reader(config, client, step)
+    reader = Reader(config, client, step)
     while True:
         last = ended()  # asked first: lines that are written before the end are read after it
         yield from reader.more()
@@ -91,10 +91,11 @@ def redacted(text: str) -> str:
     return _SECRET.sub(hidden, text)
 
 
-class _Reader:
+class Reader:
     """Reads the streams of one job, and remembers how far."""
 
     def __init__(self, config: Config, client: Any, step: StepState) -> None:
+        """Begin at the first line of the step's job."""
         self._config, self._client, self._prefix = config, client, step.streams
         self._group = EMR_GROUP if step.streams.startswith("applications/") else TRAINING_GROUP
         self._tokens: dict[str, str] = {}

@@ -17,6 +17,7 @@ from pipeline.configuration import parameters
 from pipeline.execution import attention, start
 from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
+from pipeline.inspection import live
 from pipeline.local import environment
 from pipeline.local.environment import Options
 from pipeline.local.host.state import State
@@ -118,7 +119,8 @@ def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outc
     client = running.scientist_client("sagemaker")
     arn = start.start(running.config, client, overrides)
     watchful = attention.noting(running.config, lambda: running.scientist_client("s3"), show)
-    return start.follow(running.config, client, arn, show=watchful)
+    lively = live.noting(running.config, lambda: running.scientist_client("logs"), watchful)
+    return start.follow(running.config, client, arn, show=lively)
 
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:
