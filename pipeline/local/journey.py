@@ -22,6 +22,7 @@ from pipeline.local import environment
 from pipeline.local.environment import Options
 from pipeline.local.host.state import State
 from pipeline.local.prepared_command import PreparedCommand
+from pipeline.local.setup.workspace import Seeded
 from pipeline.local.started import Started
 
 Announce = Callable[[str], None]
@@ -64,7 +65,7 @@ def travel(
             environment.started(state, options) as running,
         ):
             commands.deploy.begin(running.as_role("ci"), "--env", "local", "--json")
-            environment.fill(running, options)
+            _name_corpus(announce, environment.fill(running, options))
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
         with journey.timed("execution"):
@@ -78,6 +79,15 @@ def travel(
             ):
                 journey.answer = _completion(commands, running, journey.outcome)
     return journey
+
+
+def _name_corpus(announce: Announce, seeded: Seeded) -> None:
+    if seeded.kept_others:
+        announce(
+            "corpus      the filings that an earlier --filings loaded (version "
+            f"{seeded.raw_version} of the raw table);\n"
+            "            for the small corpus give another folder with --state"
+        )
 
 
 class _Commands:
