@@ -20,7 +20,7 @@ _HERE = Path(__file__).resolve().parent
 # In the order in which a person meets them.
 GROUPS = {
     "on this machine": ("local",),
-    "train": ("run", "stop", "retry"),
+    "train": ("run", "stop", "retry", "cost"),
     "look": ("runs", "logs", "report", "compare"),
     "answer for it": ("trace", "audit", "approve"),
     "deploy and operate": ("upsert", "mirror", "reconcile", "redrive"),
