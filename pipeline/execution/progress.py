@@ -8,7 +8,7 @@ from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 Show = Callable[[Progress], None]
-LINE_SECONDS = 10.0  # between two lines about one training, where there is no live table
+LINE_SECONDS = 10.0  # between two lines about one training, without a live table
 _COLOURS = {
     "Succeeded": "green",
     "Failed": "red",
