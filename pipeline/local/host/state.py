@@ -70,7 +70,7 @@ class State:
                 processes=tuple(Process(**process) for process in document["processes"]),
                 variables=document["variables"],
                 engine=document["engine"],
-                identity=document["identity"],
+                identity=document.get("identity", "secret"),  # older records lack it
                 complete=document["complete"],
             )
         except FileNotFoundError:
