@@ -59,7 +59,11 @@ def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentPars
 
 def _verb(added: Any, name: str, function: Verb) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = added.add_parser(
-        name, help=_HELP[name], description=_HELP[name], allow_abbrev=False
+        name,
+        help=_HELP[name],
+        description=_HELP[name],
+        epilog=command.EXIT_CODES,
+        allow_abbrev=False,
     )
     verb.set_defaults(run_verb=function)
     verb.add_argument(

@@ -122,10 +122,15 @@ def complete(environment: Started) -> None:
 
 
 def up(state: State, options: Options) -> Started:
-    """Start and fill the environment, and leave it running."""
+    """Start and fill the environment, wait until every server answers, and leave it running.
+
+    Raises:
+        PipelineError: a server did not start; all are stopped.
+    """
     with started(state, options) as environment:
         fill(environment, options)
         complete(environment)
+        environment.servers.ready()
         return environment
 
 

@@ -27,10 +27,14 @@ _LOCATIONS = ("raw", "curated")
 
 @dataclass(frozen=True)
 class Seeded:
-    """The result of seeding: application ids by principal, and the raw table's version."""
+    """The result of seeding: application ids by principal, and the raw table's version.
+
+    `kept_others`: that version has filings of an earlier `--filings`, not the small corpus.
+    """
 
     application_ids: dict[str, str]
     raw_version: int
+    kept_others: bool = False
 
 
 def seed(
@@ -59,10 +63,10 @@ def seed(
     _grant(admin, Grant(me, "external_location", "raw", ("EXTERNAL_USE_LOCATION",)), me)
     for grant in GRANTS:
         _grant(admin, grant, application_ids[grant.principal])
-    version = raw_table.load(
+    version, kept_others = raw_table.loaded(
         admin, f"s3://{config.storage.governed_bucket}/raw/filings", filings, aws=aws
     )
-    return Seeded(application_ids, version)
+    return Seeded(application_ids, version, kept_others)
 
 
 def secret_name(environment: str, principal: str) -> str:
