@@ -86,7 +86,9 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
         expected.discard(weight.name)
         _place(model, weight, precision)
     model.tie_weights()
-    missing = sorted(name for name in expected if name != "lm_head.weight")
+    if configuration.tie_word_embeddings:
+        expected.discard(base_weights.HEAD)
+    missing = sorted(expected)
     if missing:
         raise IntegrityError(
             "the base model lacks weights",
@@ -116,6 +118,9 @@ def _configuration(folder: Path) -> Mistral3Config:
     del content["quantization_config"]
     configuration = Mistral3Config.from_dict(content)
     text: Any = configuration.text_config
+    if base_weights.has_head(folder):
+        configuration.tie_word_embeddings = False
+    text.tie_word_embeddings = configuration.tie_word_embeddings
     text._attn_implementation = packed_attention.NAME
     return configuration
 

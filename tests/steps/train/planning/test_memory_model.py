@@ -36,6 +36,7 @@ class Case:
 SMALL: dict[str, int] = {}  # the tiny model itself
 WIDE = {"hidden": 192, "ffn": 640, "layers": 3, "heads": 6, "head_width": 64}
 MANY_WORDS = {"layers": 3, "vocabulary": 8192}
+UNTIED = {"vocabulary": 4096, "tied": False}
 FLOAT, HALF = torch.float32, torch.bfloat16
 CASES = [
     Case(SMALL, (256,), 16, "storage", FLOAT, 0, 0.5),
@@ -46,6 +47,8 @@ CASES = [
     Case(MANY_WORDS, (120, 60), 8, "off", FLOAT, 2, 1.0),
     Case(MANY_WORDS, (120, 60), 8, "storage", HALF, 3, 1.0),
     Case(SMALL, (256,), 8, "native_dx", HALF, 1, 0.5),
+    Case(UNTIED, (180, 90), 8, "storage", HALF, 1, 0.5),
+    Case(UNTIED, (180, 90), 8, "off", FLOAT, 0, 0.5),
 ]
 
 
@@ -88,12 +91,15 @@ def test_saved_bytes_are_predicted_exactly_and_the_peak_within_10_percent(
 
 @pytest.mark.parametrize("mode", ["storage", "off"])
 @pytest.mark.parametrize("dtype", [FLOAT, HALF])
+@pytest.mark.parametrize("tied", [True, False])
 def test_bytes_of_base_and_adapters_are_predicted_exactly(
-    tiny_model: Path, mode: str, dtype: torch.dtype
+    make_tiny_model: ModuleType, tmp_path: Path, mode: str, dtype: torch.dtype, tied: bool
 ) -> None:
     how = allocator_count.precision(mode, dtype)
-    base = ministral.load(tiny_model, how)
-    plan = how.plan(ministral.shape(tiny_model), rank=8, optimizer="adamw")
+    folder = allocator_count.model_of(make_tiny_model, tmp_path / "m", tied=tied)
+    base = ministral.load(folder, how)
+    plan = how.plan(ministral.shape(folder), rank=8, optimizer="adamw")
+    assert plan.shape.tied is tied
     held = sum(
         p.numel() * p.element_size()
         for name, p in base.named_parameters()
