@@ -34,6 +34,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from steps.train.model import branch
+
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0  # the largest finite e4m3 value
 _SMALLEST_SCALE = 1e-12  # so that a row of zeros does not divide by zero
@@ -53,9 +55,9 @@ def decode(bits: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the e4m3 values of uint8 bits, without scale; exact in bfloat16 and float32."""
     if torch.compiler.is_compiling():
         return _decode_integers(bits, dtype)
-    if bits.device.type == "cpu":
-        return _table(dtype).index_select(0, bits.reshape(-1).int()).view(bits.shape)
-    return bits.view(E4M3).to(dtype)
+    if bits.device.type != "cpu" or branch.on_cuda(bits):
+        return bits.view(E4M3).to(dtype)
+    return _table(dtype).index_select(0, bits.reshape(-1).int()).view(bits.shape)
 
 
 def _decode_integers(bits: Tensor, dtype: torch.dtype) -> Tensor:

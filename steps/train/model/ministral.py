@@ -77,10 +77,7 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
     """
     configuration = _configuration(folder)
     device, dtype = on or precision.device.torch_device, precision.dtype
-    # Buffers are not empty: they are the rotary frequencies, computed in float32, and stay so.
-    with init_empty_weights(include_buffers=False):
-        model = PackedMinistral(configuration)
-    model.model.vision_tower = model.model.multi_modal_projector = None
+    model = empty(configuration)
     expected = {name for name, _ in model.named_parameters()}
     for weight in base_weights.read(folder, device):
         expected.discard(weight.name)
@@ -102,6 +99,15 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
     return model
 
 
+def empty(configuration: Mistral3Config) -> PackedMinistral:
+    """Return the model without its vision tower and without the memory of its weights."""
+    # Buffers are not empty: they are the rotary frequencies, computed in float32, and stay so.
+    with init_empty_weights(include_buffers=False):
+        model = PackedMinistral(configuration)
+    model.model.vision_tower = model.model.multi_modal_projector = None
+    return model
+
+
 def shape(folder: Path) -> Shape:
     """Return the sizes of the model in this folder, without loading it.
 
@@ -114,12 +120,17 @@ def shape(folder: Path) -> Shape:
 def _configuration(folder: Path) -> Mistral3Config:
     content = json.loads((folder / "config.json").read_bytes())
     base_weights.quantization(content, folder)
-    # Without it, Trainer, PEFT and save_pretrained handle an ordinary frozen model.
-    del content["quantization_config"]
-    configuration = Mistral3Config.from_dict(content)
-    text: Any = configuration.text_config
     if base_weights.has_head(folder):
-        configuration.tie_word_embeddings = False
+        content["tie_word_embeddings"] = False
+    return configured(content)
+
+
+def configured(content: dict[str, Any]) -> Mistral3Config:
+    """Return the configuration that config.json describes, for our attention."""
+    # Without its quantization, Trainer, PEFT and save_pretrained handle an ordinary frozen model.
+    stated = {name: value for name, value in content.items() if name != "quantization_config"}
+    configuration = Mistral3Config.from_dict(stated)
+    text: Any = configuration.text_config
     text.tie_word_embeddings = configuration.tie_word_embeddings
     text._attn_implementation = packed_attention.NAME
     return configuration
@@ -146,10 +157,10 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
             kind, nn.Parameter(weight.tensor.to(precision.dtype), requires_grad=False)
         )
     else:
-        model.set_submodule(owner_name, _linear(weight.tensor, weight.scale, precision))
+        model.set_submodule(owner_name, linear(weight.tensor, weight.scale, precision))
 
 
-def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
+def linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
     """Return the linear of an FP8 weight in the effective mode: FP8, dequantized or NF4."""
     native = precision.effective in ("native", "native_dx")
     native_gradient = precision.effective == "native_dx"
