@@ -69,7 +69,9 @@ class Counter(TorchDispatchMode):
         out = func(*args, **given)
         name = func._schema.name.split("::")[-1]
         if name not in _FREE:
-            read, written = [*_tensors((args, given))], [*_tensors(out)]
+            outputs = {a.name for a in func._schema.arguments if a.kwarg_only and a.is_write}
+            inputs = {key: value for key, value in given.items() if key not in outputs}
+            read, written = [*_tensors((args, inputs))], [*_tensors(out)]
             self.operations.append(
                 Operation(
                     name,

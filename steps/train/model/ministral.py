@@ -22,6 +22,7 @@ from steps.train.data.packing import IGNORED
 from steps.train.model import base_weights, packed_attention
 from steps.train.model.chunked_loss import completion_nll, token_nll
 from steps.train.model.fp8_linear import NATIVE_ALIGNMENT, Fp8Linear
+from steps.train.model.fused import modules
 from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape
 
@@ -105,6 +106,7 @@ def empty(configuration: Mistral3Config) -> PackedMinistral:
     with init_empty_weights(include_buffers=False):
         model = PackedMinistral(configuration)
     model.model.vision_tower = model.model.multi_modal_projector = None
+    modules.replace(model)
     return model
 
 

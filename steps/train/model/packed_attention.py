@@ -95,7 +95,7 @@ def _attend_cuda(
     from torch.nn.attention.varlen import varlen_attn
 
     # (1, heads, tokens, width) → (tokens, heads, width)
-    query, key, value = (state[0].transpose(0, 1).contiguous() for state in states)
+    query, key, value = (state.squeeze(0).transpose(0, 1).contiguous() for state in states)
     longest = len(query) if max_length is None else max_length
     causal = (-1, 0)  # any number of keys to the left, none to the right
     attended = varlen_attn(

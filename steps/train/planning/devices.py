@@ -49,6 +49,10 @@ SHEETS = {
     "B200": Sheet(2250 * _T, 4500 * _T, int(178 * _GIB), 8000 * _G),
 }
 
+# Cards on which scripts.roofline predicts native FP8 to be faster than FP8 storage. On the others
+# quantizing costs what the FP8 product gains; a test compares this with the roofline. [unverified]
+NATIVE_IS_FASTER = frozenset(("H100 80GB HBM3", "H200", "B200"))
+
 
 def sheet(name: str) -> Sheet | None:
     """Return the data sheet of a device by its CUDA name, or None if it is not in the table."""
@@ -89,6 +93,11 @@ class Device:
     def has_fp8(self) -> bool:
         """Whether the device has FP8 tensor cores."""
         return self.capability is not None and self.capability >= NATIVE_CAPABILITY
+
+    @property
+    def is_faster_native(self) -> bool:
+        """Whether native FP8 is predicted to be faster than FP8 storage on this card."""
+        return self.has_fp8 and self.name.removeprefix("NVIDIA ") in NATIVE_IS_FASTER
 
     @property
     def has_bfloat16(self) -> bool:

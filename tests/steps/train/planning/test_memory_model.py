@@ -148,8 +148,13 @@ def test_our_lora_layer_does_not_copy_its_input(
 
     without = allocator_count.saved_bytes(adapted, forward)
     monkeypatch.setattr(AdaptedLinear, "forward", peft_lora.Linear.forward)
-    # lora.py has disabled PEFT's cast, for the layers of nf4.
-    assert allocator_count.saved_bytes(adapted, forward) == without
+    monkeypatch.setattr(AdaptedLinear, "is_plain", False)  # transformers' MLP and attention too
+    # lora.py has disabled PEFT's cast, for the layers of nf4. What they keep besides:
+    shape = Shape.of(adapted.config.text_config)
+    stock = 120 * shape.layers * (2 * 2 * shape.ffn + 2) + 2 * 2 * shape.adapter_weights(8)
+    stock -= 3 * 2 * 8 * shape.hidden  # the inputs of the first layer's q, k and v need no gradient
+    without += stock
+    assert abs(allocator_count.saved_bytes(adapted, forward) - without) <= 16
     for module in adapted.modules():
         if hasattr(module, "cast_input_dtype_enabled"):
             module.cast_input_dtype_enabled = True
