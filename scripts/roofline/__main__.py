@@ -5,8 +5,8 @@
 For Ministral-3-3B with adapters of rank 16, one packed row of 8,192 tokens in documents of 1,024
 with 20 % labels: bytes that a token moves outside of matrix products, kernels of a pass, operations
 of a token, and per instance type tokens/s and MFU in each mode. No GPU is needed; what is predicted
-is [unverified] until one has measured it. docs/decisions/042-auto-by-roofline.md says what Train
-decides by it.
+is [unverified] until one has measured it. What Train decides by it is in decision 042 in
+docs/decisions.
 """
 
 import argparse

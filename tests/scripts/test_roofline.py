@@ -53,7 +53,7 @@ def test_a_kernel_takes_the_longer_of_its_arithmetic_and_its_traffic() -> None:
 
 
 # Storage takes half the memory of `off`, so up to 4 % less speed, within the roofline's error, is
-# accepted. Native has no such advantage: it must not be slower at all.
+# accepted. Native has no such advantage: it must be the fastest.
 @pytest.mark.parametrize("card", devices.SHEETS)
 def test_auto_chooses_no_mode_that_the_roofline_calls_slower(card: str) -> None:
     has_fp8 = devices.SHEETS[card].fp8 is not None

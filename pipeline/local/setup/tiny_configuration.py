@@ -1,6 +1,6 @@
 """The sizes of the stand-in models, and the `config.json` that declares them.
 
-`tiny` is the embedded environment's base model, `tiny-untied` has a head of its own, as Ministral's
+`tiny` is the embedded environment's base model, `tiny-untied` has a separate head, as Ministral's
 8B and 14B have, and `small` and `ministral-3-3b` are what
 `python -m scripts.training_bench` measures on. Only the sizes differ from the released
 Ministral-3; the architecture, the FP8 scheme and every other setting are the same.

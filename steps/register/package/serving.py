@@ -17,7 +17,7 @@ fetched from S3 with the caller's AWS credentials, compared with their sha256, a
 ($GOVERNED_FINETUNE_CACHE, else ~/.cache/governed-finetune). FP8 weights are decoded to bfloat16.
 Decoding is greedy. Rows are answered together, up to 32 at a time, shorter ones padded on the left.
 So the same rows give the same completions on equal hardware; in bfloat16, where two tokens are
-nearly as likely, a row's completion may depend on the rows beside it.
+nearly as likely, a row's completion may depend on the rows next to it.
 
 Before anything else, every file of the version is compared with `SHA256SUMS`, which Register wrote
 into it, and the adapter's files with the statement in `model.sig`. A version that differs is not

@@ -49,7 +49,7 @@ def require(
     raise UsageError(
         f"this job runs on {instance_type}, and torch cannot use its GPU",
         expected=f"a GPU and a driver for torch {torch.__version__} ({_build(torch.version.cuda)})",
-        got=f"{_driver()}; torch says: {_reason()}",
+        got=f"{_driver()}; torch's reason: {_reason()}",
         do="build the training image with a torch for this driver's CUDA version "
         "(containers/train/Dockerfile, TORCH), or with the compatibility libraries of that "
         "version; see that NVIDIA_VISIBLE_DEVICES and NVIDIA_DRIVER_CAPABILITIES are set in it",
@@ -70,7 +70,7 @@ def _driver() -> str:
 
 
 def _reason() -> str:
-    """Return the first line of what torch says when it starts CUDA."""
+    """Return the first line of torch's error when it starts CUDA."""
     import torch
 
     try:

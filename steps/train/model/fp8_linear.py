@@ -163,7 +163,7 @@ class Fp8Linear(nn.Linear):
         nn.Module.__init__(self)
         self.out_features, self.in_features = weight.shape
         self.native, self.native_gradient = native, native_gradient
-        # On the host, where a product takes it as an argument; without memory there is no number.
+        # On the host, where a product takes it as an argument; on `meta` it has no number.
         self.factor = 1.0 if scale.is_meta else float(scale)
         self.weight = nn.Parameter(weight.view(torch.uint8), requires_grad=False)
         self.scale = nn.Parameter(scale.float().reshape(1), requires_grad=False)

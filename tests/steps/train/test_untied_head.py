@@ -1,4 +1,4 @@
-"""A base model with a head of its own (8B, 14B) loads, trains and merges like a tied one."""
+"""A base model with a separate head (8B, 14B) loads, trains and merges like a tied one."""
 
 import json
 from pathlib import Path

@@ -46,40 +46,28 @@ class FusedAttention(stock.Ministral3Attention):
 
         The arguments are those of transformers' decoder layer.
         """
-        linears = (self.q_proj, self.k_proj, self.v_proj)
-        if not lora_linear.all_plain(*linears):
-            return super().forward(
-                hidden_states,
-                position_embeddings,
-                attention_mask,
-                position_ids,
-                past_key_values,
-                **kwargs,
-            )
-        # (batch, tokens, heads, width)
-        query, key, value = (
-            projected.unflatten(-1, (-1, self.head_dim))
-            for projected in lora_linear.adapted(hidden_states, linears)
-        )
-        query, key = (rotate(part, *position_embeddings) for part in (query, key))
-        query = self._scaled(query, position_ids, kwargs.get("max_length_q"))
-        states = [part.transpose(1, 2) for part in (query, key, value)]
+        if not lora_linear.all_plain(self.q_proj, self.k_proj, self.v_proj):
+            layer = (hidden_states, position_embeddings, attention_mask, position_ids)
+            return super().forward(*layer, past_key_values, **kwargs)
+        states = self._projected(hidden_states, position_embeddings)
+        states[0] = self._scaled(states[0], position_ids, kwargs.get("max_length_q"))
+        states = [part.transpose(1, 2) for part in states]
         if past_key_values is not None:
             states[1:] = past_key_values.update(states[1], states[2], self.layer_idx)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, stock.eager_attention_forward
         )
+        options = {"scaling": self.scaling, "position_ids": position_ids, **kwargs}
         attended, weights = attend(
-            self,
-            *states,
-            attention_mask,
-            dropout=0.0,
-            scaling=self.scaling,
-            sliding_window=None,
-            position_ids=position_ids,
-            **kwargs,
+            self, *states, attention_mask, dropout=0.0, sliding_window=None, **options
         )
         return self.o_proj(attended.flatten(-2)), weights
+
+    def _projected(self, hidden: Tensor, angles: tuple[Tensor, Tensor]) -> list[Tensor]:
+        """Return the rotated q and k, and v: (batch, tokens, heads, width)."""
+        projected = lora_linear.adapted(hidden, (self.q_proj, self.k_proj, self.v_proj))
+        query, key, value = (part.unflatten(-1, (-1, self.head_dim)) for part in projected)
+        return [rotate(query, *angles), rotate(key, *angles), value]
 
     def _scaled(self, query: Tensor, position_ids: Tensor, longest: int | None) -> Tensor:
         """Multiply by Llama 4's scale of far positions; it is 1 below the original context."""

@@ -64,7 +64,7 @@ def test_a_prompt_at_the_end_of_the_context_does_not_shorten_the_others(model: A
 
 
 @pytest.mark.parametrize("shape", ["tiny", "tiny-untied"])
-def test_loading_asks_no_hub_and_takes_the_stored_head(
+def test_loading_needs_no_hub_and_takes_the_stored_head(
     shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The base has a name of the hub, which PEFT would look up; no connection is allowed."""

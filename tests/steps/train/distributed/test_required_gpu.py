@@ -94,7 +94,7 @@ def test_an_old_driver_is_named(
     with pytest.raises(UsageError) as refused:
         required_gpu.require(instance_type, bitsandbytes=False, environment={})
     assert "built for CUDA 13.0" in str(refused.value)
-    assert f"NVIDIA driver 550.163.01; torch says: {TOO_OLD}" in str(refused.value)
+    assert f"NVIDIA driver 550.163.01; torch's reason: {TOO_OLD}" in str(refused.value)
 
 
 @pytest.mark.parametrize("instance_type", [None, "local", "ml.c5.xlarge", "ml.trn1.2xlarge"])
