@@ -59,7 +59,7 @@ class Counter(TorchDispatchMode):
     """
 
     def __init__(self, pairs: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
         self.operations: list[Operation] = []
         self._pairs = pairs
 
