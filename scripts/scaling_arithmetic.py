@@ -70,15 +70,12 @@ class Gpu:
     link: float
 
 
-# NVIDIA's data sheet of the A100 with 40 GB; the memory is [unverified]. devices.py does not list
-# it, so Train reports no MFU on this GPU.
-_A100 = Sheet(bfloat16=312e12, fp8=None, memory_bytes=int(39.4 * GIB))
 # Links, all [unverified]: PCIe 4.0 x16 through the host for A10G and L40S, NVLink in one direction
 # for A100 and H100.
 GPUS = {
     "A10G": Gpu(SHEETS["A10G"], 12e9),
     "L40S": Gpu(SHEETS["L40S"], 24e9),
-    "A100": Gpu(_A100, 300e9),
+    "A100": Gpu(SHEETS["A100-SXM4-40GB"], 300e9),
     "H100": Gpu(SHEETS["H100 80GB HBM3"], 450e9),
 }
 

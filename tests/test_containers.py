@@ -91,6 +91,14 @@ def test_the_image_of_evidence_starts_the_command_that_its_first_word_names() ->
     assert "ENV XDG_CACHE_HOME=/tmp/" in text  # trace writes its index, and the user has no home
 
 
+def test_the_image_of_train_can_use_a_gpu_and_compile_kernels() -> None:
+    text = dockerfile("train")
+    assert "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility" in text
+    assert re.search(r"install .*\bgcc g\+\+ libc6-dev\b", text), "Triton compiles with gcc"
+    assert re.search(r"^ARG TORCH=torch==2\.13\.0$", text, re.M)
+    assert "install --no-cache-dir ${TORCH} " in text
+
+
 def test_each_step_is_in_one_image() -> None:
     folders = {path.parent.name for path in REPOSITORY.glob("steps/*/__init__.py")}
     assert sorted(step for steps in CONTENT.values() for step in steps) == sorted(

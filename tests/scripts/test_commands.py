@@ -19,6 +19,7 @@ COMMANDS = [
     "scripts.peak_memory",
     "scripts.prepare_bench",
     "scripts.prepare_bench.broken_input",
+    "scripts.roofline",
     "scripts.scaling_page",
     "scripts.small_files",
     "scripts.trace_bench",
