@@ -19,6 +19,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
+from steps.governance.aws_answers import checked, named
 from steps.governance.errors import IdentityRefused, Unavailable
 
 # The request was never sent, and no repetition helps. A role's credentials that cannot be fetched
@@ -42,7 +43,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
         IdentityRefused: missing, not readable by this role, or without clientId and clientSecret.
         Unavailable: Secrets Manager did not answer.
     """
-    secrets = boto3.client("secretsmanager", region_name=region, config=_CONFIG)
+    secrets = checked(boto3.client("secretsmanager", region_name=region, config=_CONFIG))
     try:
         answer = secrets.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")
     except ClientError as error:
@@ -57,7 +58,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
             do="run it with the role of the step, or set the credentials of this shell",
         ) from None
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: no UTF-8
-        raise _secret_unanswered(secret_id, type(error).__name__) from None
+        raise _secret_unanswered(secret_id, named(error)) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))
 
 
