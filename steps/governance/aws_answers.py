@@ -85,10 +85,11 @@ def _mark(
         return
     if status >= _FIRST_ERROR:
         reason = _wrong_refusal(operation_model.service_model, response_dict)
-    elif reason := _wrong(operation_model, response_dict):
-        if operation_model.has_streaming_output:
-            response_dict["body"].close()  # nobody will read it
+    else:
+        reason = _wrong(operation_model, response_dict)
     if reason:
+        if status < _FIRST_ERROR and operation_model.has_streaming_output:
+            response_dict["body"].close()  # nobody will read it
         response_dict.update(status_code=_BAD_GATEWAY, body=b"")
         customized_response_dict[_REASON] = f"HTTP {status}, {reason}"
 

@@ -21,7 +21,7 @@ from steps.register.cross_check import cross_check
 from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.facts import AppliedImage, Execution, Facts
-from steps.register.limits import Limits
+from steps.register.limits import Limits, require_own_steps
 
 
 class FactReader:
@@ -37,16 +37,19 @@ class FactReader:
         """Read all sources and compare them.
 
         Raises:
-            UsageError: a parameter of the execution is one that the registry refuses, or it or
-                the training job is beyond a ceiling of this deployment.
+            UsageError: a parameter of the execution is one that the registry refuses, it or the
+                training job is beyond a ceiling of this deployment, or another execution ran a
+                step.
             IntegrityError: the sources contradict each other.
             MalformedAnswer: an answer lacks a field; it is read again later.
         """
         execution = self.execution(execution_arn)
         execution.require_registrable()
         self._limits.require_within(execution)
-        metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
+        steps = self._truth.steps(execution_arn)
+        metadata = [step.get("Metadata", {}) for step in steps]
         with shaped(f"list the steps of {execution_arn}"):
+            require_own_steps(execution, steps)
             training_job_arn = str(_only(metadata, "TrainingJob")["Arn"])
         training_job = self._training_job(training_job_arn)
         with shaped(f"describe training job {training_job_arn}"):

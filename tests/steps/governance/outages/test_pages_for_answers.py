@@ -1,4 +1,4 @@
-"""A page that a proxy answers is no answer of AWS: neither a document, nor a write, nor "absent"."""
+"""A page of a proxy is no answer of AWS: neither a document, nor a write, nor "absent"."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,8 +162,7 @@ AWS_REFUSES: dict[str, tuple[str, int, bytes, dict[str, str], type[GovernanceErr
     "identity": (
         "identity",
         403,
-        b"<ErrorResponse xmlns='https://sts'><Error><Type>Sender</Type><Code>AccessDenied</Code>"
-        b"</Error></ErrorResponse>",
+        b"<ErrorResponse xmlns='https://sts'><Error><Code>AccessDenied</Code></Error></ErrorResponse>",
         {},
         AccessDenied,
     ),
