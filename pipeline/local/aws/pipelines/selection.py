@@ -6,8 +6,8 @@ SageMaker documents this [Developer Guide, "Selective execution of pipeline step
 SelectiveExecutionConfig and SelectiveExecutionResult]: the selected steps are connected; every step
 on a path between two of them is selected; what they depend on is taken from the source execution,
 which has ended as Succeeded or Failed; other steps do not run. A reused step names the source in
-its SelectiveExecutionResult. [unverified: that reused steps are listed with their Metadata, and that
-a Condition that is not selected decides its branch as it did in the source]
+its SelectiveExecutionResult. [unverified: that reused steps are listed with their Metadata, and
+that a Condition that is not selected decides its branch as it did in the source]
 """
 
 from collections.abc import Mapping
