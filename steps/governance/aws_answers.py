@@ -1,4 +1,4 @@
-"""Answers that are not AWS's: the page of a proxy, a gateway or a login, with whatever status.
+"""Answers that are not AWS's: the page of a proxy, a gateway or a login, with any status.
 
     s3 = checked(boto3.client("s3", …))
 

@@ -28,7 +28,7 @@ from databricks.sdk.oauth import Refreshable, Token
 from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.logs import hold_back_secrets
 from steps.governance.unity_catalog.hosts import checked_host as checked_host
-from steps.governance.unity_catalog.retrying import CONNECTING_SECONDS, Policy, Unanswered, repeated
+from steps.governance.unity_catalog.retrying import Policy, Unanswered, repeated
 from steps.governance.unity_catalog.sdk_client import workspace_client
 from steps.governance.unity_catalog.secret import Identity
 from steps.governance.unity_catalog.secret import read_identity as read_identity
@@ -64,7 +64,7 @@ def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = N
     hold_back_secrets()
     origin = checked_host(host)
     policy = policy or Policy()
-    starting = policy.within(min(policy.starting_seconds, CONNECTING_SECONDS))
+    starting = policy.within(policy.starting_seconds)
     tokens = _SecretTokens(_TokenEndpoint(origin, starting), secret_id, region)
     tokens.token()
     tokens.endpoint = _TokenEndpoint(origin, policy)

@@ -1,4 +1,4 @@
-"""A page of a proxy is no answer of AWS: neither a document, nor a write, nor "absent"."""
+"""A page of a proxy is neither a document, nor a write, nor "absent", but a lost answer."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,16 +46,9 @@ def page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield
 
 
-@contextmanager
-def answering(
-    monkeypatch: pytest.MonkeyPatch,
-    status: int,
-    body: bytes,
-    headers: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[list[str]]:
-    """Let AWS answer everything with this; the list has the paths that were asked."""
-    asked: list[str] = []
-
+def _handler(
+    status: int, body: bytes, headers: Mapping[str, str], asked: list[str]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -73,7 +66,20 @@ def answering(
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    return Handler
+
+
+@contextmanager
+def answering(
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[list[str]]:
+    """Let AWS answer everything with this; the list has the paths that were asked."""
+    asked: list[str] = []
+
+    with HTTPServer(("127.0.0.1", 0), _handler(status, body, headers, asked)) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
@@ -162,7 +168,7 @@ AWS_REFUSES: dict[str, tuple[str, int, bytes, dict[str, str], type[GovernanceErr
     "identity": (
         "identity",
         403,
-        b"<ErrorResponse xmlns='https://sts'><Error><Code>AccessDenied</Code></Error></ErrorResponse>",
+        b"<ErrorResponse xmlns='s'><Error><Code>AccessDenied</Code></Error></ErrorResponse>",
         {},
         AccessDenied,
     ),

@@ -1,4 +1,4 @@
-"""A message is deleted once for good: a lost answer to the deletion ends no worker."""
+"""A message that is gone is deleted: a lost answer to the deletion ends no worker."""
 
 import pytest
 
