@@ -65,7 +65,7 @@ def checked(client: Client) -> Client:
         if not reason:
             return None
         if attempts < most:
-            return min(random.random() * 2 ** (attempts - 1), _MOST_PAUSE_SECONDS)  # noqa: S311
+            return min(random.random() * 2.0 ** (attempts - 1), _MOST_PAUSE_SECONDS)  # noqa: S311
         raise NotAws(operation=operation.name, reason=reason)
 
     meta.events.register("before-parse", _mark)
