@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from steps.governance.aws_answers import checked, named
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound, Unavailable
 
 _ATTEMPTS = 4
@@ -116,5 +116,5 @@ def translated(doing: str) -> Iterator[None]:
         raise GovernanceError(f"AWS refused: {doing}", got=shown(error)) from error
     except BotoCoreError as error:
         raise Unavailable(
-            f"AWS gave no answer: {doing}", got=named(error), do="run again when it answers"
+            f"AWS gave no answer: {doing}", got=named_loss(error), do="run again when it answers"
         ) from error

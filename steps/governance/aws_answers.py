@@ -45,7 +45,7 @@ class NotAws(BotoCoreError):  # type: ignore[misc]  # botocore has no types
     fmt = "the answer to {operation} is not AWS's: {reason}"
 
 
-def named(error: Exception) -> str:
+def named_loss(error: Exception) -> str:
     """Return a lost answer's name for a reader: the class, or what a page is instead of an answer.
 
     Other errors of botocore may repeat an address or a request, so their texts are left out.

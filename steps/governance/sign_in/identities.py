@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
-from steps.governance.aws_answers import checked, named
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.sign_in import role_token
 
@@ -127,7 +127,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
             do="run it with the role of the step, or set the credentials of this shell",
         ) from None
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: no UTF-8
-        raise _secret_unanswered(secret_id, named(error)) from None
+        raise _secret_unanswered(secret_id, named_loss(error)) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))
 
 

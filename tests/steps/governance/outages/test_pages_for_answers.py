@@ -14,7 +14,7 @@ from steps.audit.services.store import Store
 from steps.governance import aws, aws_answers
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound, Unavailable
 from steps.governance.evidence import Evidence
-from steps.governance.unity_catalog.secret import read_identity
+from steps.governance.sign_in.identities import read_identity
 from tests.steps.governance.support.faked_clock import FakedClock
 
 URI = "s3://b/executions/e/prepare/manifest.json"
