@@ -130,8 +130,16 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("body", REFUSALS)
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 404])
+_OFTEN = ("page", "nothing", "JSON of a gateway")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [pytest.param(each, marks=[] if each in _OFTEN else pytest.mark.long) for each in REFUSALS],
+)
+@pytest.mark.parametrize(
+    "status", [403, 404, *(pytest.param(each, marks=pytest.mark.long) for each in (302, 400, 401))]
+)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_refusal_without_a_code_of_aws_is_a_failing_gateway(
     monkeypatch: pytest.MonkeyPatch, call: str, status: int, body: str
