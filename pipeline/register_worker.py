@@ -3,7 +3,7 @@
 from pipeline import layout
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
-from pipeline.configuration.sections import openlineage
+from pipeline.configuration.sections import openlineage, waits
 
 
 def arguments(config: Config) -> list[str]:
@@ -26,5 +26,6 @@ def arguments(config: Config) -> list[str]:
         "--heartbeat-uri": layout.heartbeat(config),
         "--metrics": "none" if config.environment == LOCAL else "emf",
         **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
+        **{f"--{name}": word for name, word in waits.of_register(config.waits).items()},
     }
     return [word for pair in settings.items() for word in pair]

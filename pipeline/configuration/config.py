@@ -31,6 +31,7 @@ from pipeline.configuration.sections.prepare import Prepare
 from pipeline.configuration.sections.register import Register
 from pipeline.configuration.sections.strictness import STRICT
 from pipeline.configuration.sections.train import Train
+from pipeline.configuration.sections.waits import Waits
 from pipeline.errors import ConfigError
 
 
@@ -49,6 +50,7 @@ class Config:
     evidence: Evidence
     limits: Limits  # what no parameter can pass
     logging: Logging
+    waits: Waits  # for a service that does not answer
     openlineage: OpenLineage | None = Field(description="a section, or null")
     parameters: dict[str, Value] = Field(
         description="defaults of this environment, by parameter name"

@@ -60,7 +60,7 @@ _SOURCES = {
     "governed_bucket": "storage.governed_bucket",
 }
 # Sections that a file may leave out, because all of their values are derived or have defaults.
-_OPTIONAL_SECTIONS = ("storage", "limits", "logging")
+_OPTIONAL_SECTIONS = ("storage", "limits", "logging", "waits")
 
 
 @dataclass(frozen=True)

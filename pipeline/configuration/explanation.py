@@ -71,8 +71,9 @@ def _origin(
         return "--env or $PIPELINE_ENV"
     variables = re.findall(r"\$\{(\w+)\}", str(written.get(path, "")))
     given = ", ".join([name, *(f"${variable}" for variable in variables)])
-    if path.startswith("limits.") and path not in written:
-        return "default in pipeline/configuration/sections/limits.py"
+    section = path.partition(".")[0]
+    if section in ("limits", "waits") and path not in written:
+        return f"default in pipeline/configuration/sections/{section}.py"
     if path not in found:
         return given
     sources = f"derived from {', '.join(found[path].sources)}"

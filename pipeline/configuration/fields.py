@@ -27,10 +27,10 @@ _SECRET_WORD = re.compile(r"secret|password|token|credential", re.IGNORECASE)
 
 
 def _host(value: str, info: ValidationInfo) -> str:
-    if found := hosts.origin(value, loopback=_is_local(info)):
+    if found := hosts.origin(value, loopback=is_local(info)):
         return found
     zones = " ".join((*hosts.AWS_ZONES, *hosts.NUMBERED_ZONES))
-    also = ", or http on the loopback" if _is_local(info) else ""
+    also = ", or http on the loopback" if is_local(info) else ""
     got = hosts.without_credentials(value)
     message = f"expected https://<workspace> of {zones}, without path or port{also}, got {got!r}"
     raise ValueError(message)
@@ -38,7 +38,7 @@ def _host(value: str, info: ValidationInfo) -> str:
 
 def _queue_url(value: str, info: ValidationInfo) -> str:
     loopback = rf"{hosts.LOOPBACK}/[0-9]{{12}}/[A-Za-z0-9_-]{{1,80}}"
-    if re.fullmatch(_QUEUE, value) or (_is_local(info) and re.fullmatch(loopback, value)):
+    if re.fullmatch(_QUEUE, value) or (is_local(info) and re.fullmatch(loopback, value)):
         return value
     form = "https://sqs.<region>.amazonaws.com/<account>/<name>"
     message = f"expected the URL of an SQS queue ({form}), got {value!r}"
@@ -46,7 +46,7 @@ def _queue_url(value: str, info: ValidationInfo) -> str:
 
 
 def _image(value: str, info: ValidationInfo) -> str:
-    if _is_local(info) or re.fullmatch(_DIGEST, value):
+    if is_local(info) or re.fullmatch(_DIGEST, value):
         return value
     digest = "@" in value or value.startswith("sha256:") or ":" not in value.rsplit("/", 1)[-1]
     given = "no full digest" if digest else "a tag"
@@ -79,7 +79,8 @@ def _experiment(value: str) -> str:
     raise ValueError(message)
 
 
-def _is_local(info: ValidationInfo) -> bool:
+def is_local(info: ValidationInfo) -> bool:
+    """Return whether the local environment's configuration is read."""
     return info.context is not None and info.context["environment"] == LOCAL
 
 

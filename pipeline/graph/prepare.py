@@ -2,7 +2,7 @@
 
 from pipeline import layout
 from pipeline.configuration.config import Config
-from pipeline.configuration.sections import openlineage, screening
+from pipeline.configuration.sections import openlineage, screening, waits
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import EMRServerlessJobConfig, EMRServerlessStep, ExecutionVariables
@@ -57,6 +57,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--sources": ",".join(config.prepare.sources),
             **config.prepare.task_arguments,
             **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
+            **{f"--{name}": word for name, word in waits.word(config.waits).items()},
         }
     )
 

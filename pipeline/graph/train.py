@@ -5,7 +5,7 @@ It reads its data through Unity Catalog.
 
 from pipeline import layout, metrics
 from pipeline.configuration.config import Config
-from pipeline.configuration.sections import openlineage
+from pipeline.configuration.sections import openlineage, waits
 from pipeline.graph import retries
 from pipeline.graph.expressions import Variable, Variables, texts, uri
 from pipeline.graph.sdk import (
@@ -86,6 +86,7 @@ def hyperparameters(config: Config, parameters: Variables) -> dict[str, Variable
             "databricks_secret_id": config.train.databricks_secret_id,
             "region": config.aws.region,
             **openlineage.word(config.openlineage),
+            **waits.word(config.waits),
         }
     )
 

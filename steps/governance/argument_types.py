@@ -18,6 +18,7 @@ from typing import Any
 
 from steps.governance.errors import GovernanceError
 from steps.governance.names import UcName, checked_alias, execution_id, written_name
+from steps.governance.unity_catalog import budgets
 from steps.governance.unity_catalog.hosts import without_credentials
 
 _SHOWN_CHARACTERS = 100  # of a refused text, in the message
@@ -207,4 +208,21 @@ KMS_KEY = matching(
 )
 PUBLIC_KEY = matching(
     r"[A-Za-z0-9+/]{80,400}={0,2}", "base64 of a public key, as kms.GetPublicKey returns it"
+)
+
+
+def _waits(text: str) -> budgets.Waits:
+    seconds = [int(each) for each in text.split(",") if re.fullmatch(r"[0-9]{1,5}", each)]
+    good = len(seconds) == 2 == text.count(",") + 1
+    if not good or not all(1 <= each <= budgets.MOST_SECONDS for each in seconds):
+        raise ValueError(text)
+    return budgets.Waits(*map(float, seconds))
+
+
+WAITS = Argument(
+    ArgumentType(
+        _waits, f"two whole numbers of seconds with a comma between, 1 to {budgets.MOST_SECONDS}"
+    ),
+    "seconds that a call is repeated: at the start, and later",
+    default=f"{budgets.CONNECTING_SECONDS:.0f},{budgets.WORKING_SECONDS:.0f}",
 )

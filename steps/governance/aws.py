@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from steps.governance.aws_answers import checked
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound, Unavailable
 
 _ATTEMPTS = 4
@@ -52,6 +52,24 @@ def client(service: str, region: str) -> Any:
         read_timeout=_READ_SECONDS,
     )
     return checked(boto3.client(service, region_name=region, config=config))
+
+
+def delete_message(sqs: Any, url: str, receipt: str) -> None:
+    """Delete a message. One that is gone already counts as deleted.
+
+    botocore repeats the call after a lost answer, and a queue may then refuse the receipt of a
+    message that it does not have any more. A receipt that is out of date leaves the message to its
+    next receive.
+
+    Raises:
+        GovernanceError: the queue refused it for another reason, or gave no answer.
+    """
+    with translated(f"delete a message of {url}"):
+        try:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
+        except ClientError as error:
+            if error_code(error) != "ReceiptHandleIsInvalid":
+                raise
 
 
 def error_code(error: ClientError) -> str:
@@ -98,5 +116,5 @@ def translated(doing: str) -> Iterator[None]:
         raise GovernanceError(f"AWS refused: {doing}", got=shown(error)) from error
     except BotoCoreError as error:
         raise Unavailable(
-            f"AWS gave no answer: {doing}", got=type(error).__name__, do="run again when it answers"
+            f"AWS gave no answer: {doing}", got=named_loss(error), do="run again when it answers"
         ) from error

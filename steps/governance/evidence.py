@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from steps.governance import aws
-from steps.governance.aws_answers import checked
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import (
     AccessDenied,
     Conflict,
@@ -125,7 +125,7 @@ def require_size(uri: str, content: bytes) -> None:
 
 def _translated(error: ClientError | BotoCoreError, doing: str) -> GovernanceError:
     if not isinstance(error, ClientError) or aws.is_passing(error):
-        got = aws.shown(error) if isinstance(error, ClientError) else type(error).__name__
+        got = aws.shown(error) if isinstance(error, ClientError) else named_loss(error)
         return Unavailable(f"S3 gave no answer: {doing}", got=got, do="run again when S3 answers")
     code = str(error.response["Error"]["Code"])
     if code in _ABSENT:

@@ -17,6 +17,7 @@ from steps.governance.argument_types import Argument
 from steps.governance.errors import NameRefused, UsageError
 from steps.governance.names import UcName, execution_id
 from steps.governance.openlineage.target import NONE, TARGET, Target
+from steps.governance.unity_catalog.budgets import Waits
 from steps.prepare import bounds, task_mix
 from steps.prepare.bounds import Bounds, Quality
 from steps.prepare.task_mix import ONLY_HEADINGS, Mix
@@ -56,6 +57,7 @@ class Arguments:
     databricks_secret_id: str
     region: str
     openlineage: Target | None = None
+    waits: Waits = field(default_factory=Waits)
     scrub: tuple[str, ...] = bounds.KINDS
     quality: Quality = field(default_factory=Quality)
     contract: Bounds = field(default_factory=Bounds)
@@ -104,6 +106,7 @@ _ARGUMENTS = {
     ),
     "region": Argument(types.REGION, "AWS region of the secret and the evidence"),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
+    "waits": types.WAITS,
     "scrub": Argument(
         bounds.SCRUB,
         "kinds of personal data that placeholders replace",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from steps.governance.documents import builds
 from steps.governance.documents.manifest import Prepared
 from steps.governance.evidence import Evidence
-from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS, WORKING_SECONDS
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.governance.unity_catalog.identity import connect
 from steps.governance.unity_catalog.retrying import Policy
@@ -41,7 +40,7 @@ def _run(arguments: Arguments) -> Prepared:
                 host=arguments.databricks_host,
                 secret_id=arguments.databricks_secret_id,
                 region=arguments.region,
-                policy=Policy(WORKING_SECONDS, starting_seconds=CONNECTING_SECONDS),
+                policy=Policy(arguments.waits.working, starting_seconds=arguments.waits.starting),
             )
             catalog = Catalog(workspace)
             preconditions.check(arguments, workspace)

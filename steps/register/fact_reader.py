@@ -21,7 +21,9 @@ from steps.register.cross_check import cross_check
 from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.facts import AppliedImage, Execution, Facts
-from steps.register.limits import Limits
+from steps.register.limits import Limits, require_own_steps
+
+_PREPARED = "prepare/manifest.json"
 
 
 class FactReader:
@@ -37,32 +39,34 @@ class FactReader:
         """Read all sources and compare them.
 
         Raises:
-            UsageError: a parameter of the execution is one that the registry refuses, or it or
-                the training job is beyond a ceiling of this deployment.
+            UsageError: a parameter of the execution is one that the registry refuses, it or the
+                training job is beyond a ceiling of this deployment, or another execution ran a
+                step.
             IntegrityError: the sources contradict each other.
             MalformedAnswer: an answer lacks a field; it is read again later.
         """
         execution = self.execution(execution_arn)
         execution.require_registrable()
         self._limits.require_within(execution)
-        metadata = [step.get("Metadata", {}) for step in self._truth.steps(execution_arn)]
+        steps = self._truth.steps(execution_arn)
         with shaped(f"list the steps of {execution_arn}"):
+            require_own_steps(execution, steps)
+            metadata = [step.get("Metadata", {}) for step in steps]
             training_job_arn = str(_only(metadata, "TrainingJob")["Arn"])
         training_job = self._training_job(training_job_arn)
         with shaped(f"describe training job {training_job_arn}"):
             self._limits.require_job_within(training_job)
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
         image = self._image(prepare_job)
-        prepared_key = "prepare/manifest.json"
         trained_key = f"train/{training_job_arn.rsplit('/', 1)[-1]}/manifest.json"
-        prepared = self._read(execution_arn, prepared_key)
+        prepared = self._read(execution_arn, _PREPARED)
         trained = self._read(execution_arn, trained_key)
         facts = Facts(
             execution=execution,
             prepare_job=prepare_job,
             image=image,
             training_job=training_job,
-            prepared=Prepared.from_bytes(prepared, origin=prepared_key),
+            prepared=Prepared.from_bytes(prepared, origin=_PREPARED),
             prepared_sha256=hashlib.sha256(prepared).hexdigest(),
             trained=Trained.from_bytes(trained, origin=trained_key),
             trained_sha256=hashlib.sha256(trained).hexdigest(),

@@ -48,6 +48,11 @@ class Execution:
             )
         return dict(found[0])
 
+    @property
+    def conditions(self) -> list[str]:
+        """The names of the definition's Condition steps."""
+        return [step["Name"] for step in _every(self.definition) if step["Type"] == "Condition"]
+
     def name(self, parameter: str) -> UcName:
         """Return a parameter that is the Unity Catalog name of an object to write.
 

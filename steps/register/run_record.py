@@ -156,7 +156,7 @@ def model_facts(
 
 def principals(databricks: str, region: str) -> Principals:
     """Return this process's identity in Databricks and in AWS."""
-    with aws.translated("ask who this process is"):
+    with aws.translated("ask STS who this process is"):
         return Principals(
             databricks=databricks, aws=aws.client("sts", region).get_caller_identity()["Arn"]
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from steps.governance.aws_answers import checked
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import (
     AccessDenied,
     GovernanceError,
@@ -175,7 +175,7 @@ def _translated(error: Any, doing: str) -> GovernanceError:
 
     if not isinstance(error, ClientError):
         return Unavailable(
-            f"S3 gave no answer: {doing}", got=type(error).__name__, do="run again when S3 answers"
+            f"S3 gave no answer: {doing}", got=named_loss(error), do="run again when S3 answers"
         )
     code = str(error.response["Error"]["Code"])
     if code in _DENIED:

@@ -9,7 +9,7 @@ torch.
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from steps.governance import argument_types as types
@@ -17,6 +17,7 @@ from steps.governance.argument_types import Argument
 from steps.governance.errors import UsageError
 from steps.governance.names import UcName, execution_id
 from steps.governance.openlineage.target import NONE, TARGET, Target
+from steps.governance.unity_catalog.budgets import Waits
 
 NO_LIMIT = -1
 FP8_MODES = ("auto", "storage", "native", "off", "nf4")
@@ -78,6 +79,7 @@ class Arguments:
     databricks_secret_id: str
     region: str
     openlineage: Target | None = None
+    waits: Waits = field(default_factory=Waits)
 
     def train_manifest_uri(self, training_job: str) -> str:
         """Return the URI of the job's manifest. A retry is another job and has its own."""
@@ -146,6 +148,7 @@ _HYPERPARAMETERS = {
     "databricks_secret_id": Argument(types.SECRET_ID, "the secret of this step's identity"),
     "region": Argument(types.REGION, "of the secret and the evidence bucket"),
     "openlineage": Argument(TARGET, "where run events are sent; none is nowhere", default=NONE),
+    "waits": types.WAITS,
 }
 
 

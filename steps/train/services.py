@@ -40,7 +40,6 @@ def connect(arguments: Arguments, stop: StopSignal) -> Services:
     """
     from steps.governance.documents import builds
     from steps.governance.evidence import Evidence
-    from steps.governance.unity_catalog.budgets import CONNECTING_SECONDS, WORKING_SECONDS
     from steps.governance.unity_catalog.catalog import Catalog
     from steps.governance.unity_catalog.identity import connect
     from steps.governance.unity_catalog.retrying import Clock, Policy
@@ -51,7 +50,9 @@ def connect(arguments: Arguments, stop: StopSignal) -> Services:
         secret_id=arguments.databricks_secret_id,
         region=arguments.region,
         policy=Policy(
-            WORKING_SECONDS, Clock(sleep=stop.sleep), starting_seconds=CONNECTING_SECONDS
+            arguments.waits.working,
+            Clock(sleep=stop.sleep),
+            starting_seconds=arguments.waits.starting,
         ),
     )
     evidence = Evidence(arguments.region, workspace.policy)

@@ -11,6 +11,8 @@ from steps.governance.documents import canonical
 from steps.governance.documents.record import WITHDRAWN_TAG
 from steps.governance.errors import GovernanceError
 
+# What SageMaker states of a step whose work another execution did
+_REUSED = {"SelectiveExecutionResult", "CacheHitResult"}
 _LOSS_TOLERANCE = 1e-3  # nats per token; SageMaker reads the loss from a line with fewer digits
 
 
@@ -46,7 +48,10 @@ def execution_parameters(case: Case) -> Comparison:
 
 
 def execution_identity(case: Case) -> Comparison:
-    """The execution is of the recorded pipeline and time, and was started by the recorded one."""
+    """The execution is of the recorded pipeline and time, and was started by the recorded one.
+
+    It ran every step itself, and no condition failed: AWS cannot refuse selective execution.
+    """
     facts, described = case.record.execution, case.execution.described
     pairs: list[tuple[str, object, object]] = [
         ("pipeline", facts.pipeline_arn, described["PipelineArn"]),
@@ -60,7 +65,17 @@ def execution_identity(case: Case) -> Comparison:
     if facts.pipeline_version_id is not None:
         found = described.get("PipelineVersionId")
         pairs.append(("pipeline version", facts.pipeline_version_id, found))
+    steps = case.context.services.jobs.steps(facts.arn)
+    reused = [step["StepName"] for step in steps if step.keys() & _REUSED]
+    pairs.append(("steps of another execution", [], reused))
+    pairs.append(("conditions that did not hold", [], list(filter(None, map(_closed, steps)))))
     return Comparison(facts.arn, pairs)
+
+
+def _closed(step: Mapping[str, Any]) -> str | None:
+    """Return the name of a Condition step that did not hold."""
+    condition = step.get("Metadata", {}).get("Condition")
+    return step["StepName"] if condition and condition.get("Outcome") != "True" else None
 
 
 def training_job(case: Case) -> Comparison:

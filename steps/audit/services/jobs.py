@@ -55,6 +55,14 @@ class Jobs:
             }
         return Execution(described, definition, _defaults(definition) | given)
 
+    def steps(self, execution_arn: str) -> list[Mapping[str, Any]]:
+        """Return an execution's steps, as SageMaker lists them."""
+        with translated(f"list the steps of {execution_arn}"):
+            pages = self._sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+                PipelineExecutionArn=execution_arn
+            )
+            return [step for page in pages for step in page["PipelineExecutionSteps"]]
+
     def training_job(self, arn: str) -> Mapping[str, Any]:
         """Return SageMaker's description of a training job."""
         name = arn.rsplit("/", 1)[-1]

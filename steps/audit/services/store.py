@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from steps.governance.aws_answers import checked
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import (
     AccessDenied,
     GovernanceError,
@@ -82,7 +82,7 @@ def translated(doing: str) -> Iterator[None]:
             ) from error
         raise GovernanceError(f"AWS refused: {doing}", got=code) from error
     except BotoCoreError as error:
-        raise Unavailable(f"AWS gave no answer: {doing}", got=type(error).__name__) from error
+        raise Unavailable(f"AWS gave no answer: {doing}", got=named_loss(error)) from error
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
+from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.sign_in import role_token
 
@@ -111,7 +112,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
         IdentityRefused: missing, not readable by this role, or without clientId and clientSecret.
         Unavailable: Secrets Manager did not answer.
     """
-    secrets = boto3.client("secretsmanager", region_name=region, config=_CONFIG)
+    secrets = checked(boto3.client("secretsmanager", region_name=region, config=_CONFIG))
     try:
         answer = secrets.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")
     except ClientError as error:
@@ -126,7 +127,7 @@ def read_identity(secret_id: str, region: str) -> Identity:
             do="run it with the role of the step, or set the credentials of this shell",
         ) from None
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: no UTF-8
-        raise _secret_unanswered(secret_id, type(error).__name__) from None
+        raise _secret_unanswered(secret_id, named_loss(error)) from None
     return _parse_identity(secret_id, answer.get("SecretString", ""))
 
 

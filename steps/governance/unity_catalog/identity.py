@@ -31,7 +31,7 @@ from steps.governance.logs import hold_back_secrets
 from steps.governance.sign_in.identities import FederatedIdentity, Identity, named
 from steps.governance.sign_in.identities import read_identity as read_identity
 from steps.governance.unity_catalog.hosts import checked_host as checked_host
-from steps.governance.unity_catalog.retrying import CONNECTING_SECONDS, Policy, Unanswered, repeated
+from steps.governance.unity_catalog.retrying import Policy, Unanswered, repeated
 from steps.governance.unity_catalog.sdk_client import workspace_client
 from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Renew, Transport
 
@@ -65,7 +65,7 @@ def connect(*, host: str, secret_id: str, region: str, policy: Policy | None = N
     hold_back_secrets()
     origin = checked_host(host)
     policy = policy or Policy()
-    starting = policy.within(min(policy.starting_seconds, CONNECTING_SECONDS))
+    starting = policy.within(policy.starting_seconds)
     tokens = _SecretTokens(_TokenEndpoint(origin, starting), secret_id, region)
     tokens.token()
     tokens.endpoint = _TokenEndpoint(origin, policy)

@@ -95,9 +95,7 @@ class Queues:
     def redrive(self, letter: Letter) -> None:
         """Send a dead letter to the register queue, then delete it: it is never in neither."""
         self.send_request(letter.arn, letter.token)
-        url = self._dead_letters_url
-        with aws.translated(f"delete a message of {url}"):
-            self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
+        aws.delete_message(self._sqs, self._dead_letters_url, letter.receipt)
 
     def send_request(self, arn: str, token: str) -> None:
         """Ask the register worker to do or to complete the step that has this token."""

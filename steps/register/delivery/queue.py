@@ -83,8 +83,7 @@ class Queue:
 
     def delete(self, delivery: Delivery) -> None:
         """Delete the message: nothing is left to do."""
-        with aws.translated(f"delete a message of {self._url}"):
-            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=delivery.receipt)
+        aws.delete_message(self._sqs, self._url, delivery.receipt)
 
     def _set_visibility(self, delivery: Delivery, seconds: int) -> None:
         with aws.translated(f"change visibility in {self._url}"):

@@ -107,10 +107,12 @@ def _next_header(content: "_Inflated", *, room: int) -> tuple[str, int] | None:
 
     `room` is how many more files may follow; with none, a PAX header is refused too.
     """
-    for _ in range(2 if room else 1):
+    for described in (False, True) if room else (False,):
         block = content.exactly(_BLOCK)
-        if not any(block):
+        if not any(block) and not described:
             return None
+        if not any(block):
+            break
         kind, name, size = _parse_header(block)
         if kind in (b"0", b"\0"):
             return name, size

@@ -85,3 +85,45 @@ def test_the_scientist_assumes_no_other_role(server, role):
     arn = f"arn:aws:iam::000000000000:role/{PIPELINE}-{role}"
     sts = server.client("sts", "scientist")
     refused(sts.assume_role, RoleArn=arn, RoleSessionName="me")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"PipelineVersionId": 1},
+        {"PipelineVersionAlias": "before-the-ceilings"},
+        {"RoleArn": "arn:aws:iam::000000000000:role/another"},
+    ],
+)
+def test_the_scientist_starts_no_older_version_and_no_other_role(server, given):
+    """The stand-in serves none of these. AWS refuses a RoleArn for a pipeline of one's own."""
+    start = server.client("sagemaker", "scientist").start_pipeline_execution
+    error = refused(start, "", PipelineName=PIPELINE, **given)
+    assert next(iter(given)) in error
+
+
+def test_an_update_and_a_retry_change_neither_definition_nor_parameters(server):
+    """Both are allowed. The gate compares with the values that the execution was started with."""
+    sagemaker = server.client("sagemaker", "scientist")
+    arn = server.start_execution(Prepare="crash", MaxEvalLoss="0.01")
+    assert server.finished(arn) == "Failed"
+    before = _started_with(sagemaker, arn)
+    sagemaker.update_pipeline_execution(
+        PipelineExecutionArn=arn,
+        PipelineExecutionDescription="mine",
+        ParallelismConfiguration={"MaxParallelExecutionSteps": 1},
+    )
+    sagemaker.retry_pipeline_execution(
+        PipelineExecutionArn=arn,
+        ClientRequestToken=uuid.uuid4().hex,
+        ParallelismConfiguration={"MaxParallelExecutionSteps": 9},
+    )
+    assert server.finished(arn) == "Failed"
+    assert _started_with(sagemaker, arn) == before
+    assert set(server.steps(arn)) == {"Prepare"}
+
+
+def _started_with(sagemaker, arn):
+    named = {"PipelineExecutionArn": arn}
+    text = sagemaker.describe_pipeline_definition_for_execution(**named)["PipelineDefinition"]
+    return text, sagemaker.list_pipeline_parameters_for_execution(**named)["PipelineParameters"]

@@ -67,6 +67,11 @@ def _applied(**changes: str) -> Callable[[dict[str, Any]], None]:
     return lambda state: state["prepare_job"]["imageConfiguration"].update(changes)
 
 
+def _of_another(step: int, member: str) -> Callable[[dict[str, Any]], None]:
+    source = {"SourcePipelineExecutionArn": "arn:aws:sagemaker:r:1:pipeline/p/execution/x"}
+    return lambda state: state["steps"][step].update({member: source})
+
+
 CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_job("TrainingJobStatus", "Failed"), "state of the training job"),
     (_job("HyperParameters", {"execution_arn": "another"}), "hyperparameters"),
@@ -77,6 +82,13 @@ CONTRADICTIONS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (lambda state: state["parameters"].update(RawTable="edgar.raw.other"), "raw table"),
     (lambda state: state["parameters"].update(ModelName="edgar.models/../x"), "name was refused"),
     (lambda state: state["steps"].pop(2), "TrainingJob"),
+    (_of_another(1, "SelectiveExecutionResult"), "Prepare of another execution"),
+    (_of_another(2, "SelectiveExecutionResult"), "Train of another execution"),
+    (_of_another(2, "CacheHitResult"), "Train of another execution"),
+    (_of_another(3, "SelectiveExecutionResult"), "Gate of another execution"),
+    (lambda state: state["steps"].pop(0), "Limits not passed"),
+    (lambda state: state["steps"][3]["Metadata"]["Condition"].update(Outcome="False"), "Gate not"),
+    (lambda state: state["steps"][3].update(StepStatus="Failed"), "Gate not passed"),
     (_prepare("executionRole", "arn:aws:iam::000000000000:role/x"), "role of the prepare job"),
     (_applied(imageUri="registry/other@sha256:" + "ab" * 32), "image of the prepare job"),
     (_applied(resolvedImageDigest="sha256:" + "0" * 64), "digest of the prepare job's image"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, Invalid, NotFound, NotServed
-from pipeline.local.aws.pipelines import definition
+from pipeline.local.aws.pipelines import definition, selection
 from pipeline.local.aws.pipelines.executor import RUNNING, Executor
 from pipeline.local.aws.pipelines.expressions import text
 from pipeline.local.aws.pipelines.pipelines import EXECUTION_ENDED
@@ -17,12 +17,10 @@ INTERRUPTED = (
     "InternalServerError: the embedded environment ended while this execution ran. Retry it, or "
     "start it again."
 )
-_START_SERVED = {
-    "PipelineName", "PipelineExecutionDisplayName", "PipelineParameters",
-    "PipelineExecutionDescription", "ClientRequestToken", "ParallelismConfiguration",
-}  # fmt: skip
 _LIST_SERVED = {"PipelineName", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
 _KEPT = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
+_GIVEN = ("PipelineParameters", "SelectiveExecutionConfig")
+_START_SERVED = {"PipelineName", "ClientRequestToken", *_GIVEN, *_KEPT}
 _DESCRIBED = (
     "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName",
     "PipelineExecutionStatus", "PipelineExecutionDescription", "FailureReason", "CreationTime",
@@ -77,14 +75,16 @@ class Executions:
             raise NotFound(f"Pipeline '{request['PipelineName']}' does not exist.")
         given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters") or []}
         try:
-            values = definition.parse(pipeline["PipelineDefinition"]).values(given)
+            parsed = definition.parse(pipeline["PipelineDefinition"])
+            values = parsed.values(given)
         except definition.DefinitionError as error:
             raise Invalid(str(error)) from None
         with self._store.alone():
             for earlier in self._of(pipeline["PipelineArn"]):
                 if earlier["_token"] == request["ClientRequestToken"]:
-                    return _same(earlier, given)
-            execution = self._new(pipeline, request) | {"_given": given, "_parameters": values}
+                    return _same(earlier, request)
+            execution = self._new(pipeline, request) | {"_parameters": values}
+            execution |= selection.begun(request, parsed, self._store)
             execution["CreatedBy"] = execution["LastModifiedBy"] = _user_context(caller)
             arn = execution["PipelineExecutionArn"]
             self._store.add("execution", arn, execution)
@@ -154,9 +154,7 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def stop(self, caller: Caller, request: Document) -> Document:
-        """Stop the execution: running steps are stopped; a callback's worker is notified and must
-        answer.
-        """
+        """Stop running steps; a callback's worker is notified and must answer."""
         arn = self._execution(request)["PipelineExecutionArn"]
         with self._store.edit("execution", arn) as document:
             if document["PipelineExecutionStatus"] in EXECUTION_ENDED:
@@ -218,6 +216,7 @@ class Executions:
             "_pipeline": pipeline["PipelineName"],
             "_definition": pipeline["PipelineDefinition"],
             "_token": request["ClientRequestToken"],
+            "_given": _given(request),
             "_steps": {},
             "_attempts": {},
         }  # fmt: skip
@@ -240,7 +239,11 @@ def _user_context(caller: Caller) -> Document:
     return {"IamIdentity": {key: value for key, value in identity.items() if value is not None}}
 
 
-def _same(earlier: Document, given: Mapping[str, str]) -> Document:
-    if earlier["_given"] != given:
+def _given(request: Document) -> Document:
+    return {key: request.get(key) for key in _GIVEN}
+
+
+def _same(earlier: Document, request: Document) -> Document:
+    if earlier["_given"] != _given(request):
         raise Conflict("this ClientRequestToken started an execution with other parameters")
     return {"PipelineExecutionArn": earlier["PipelineExecutionArn"]}

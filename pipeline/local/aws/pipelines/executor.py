@@ -105,7 +105,9 @@ class Executor:
         return [
             step
             for step in self._definition.steps.values()
-            if step.name not in records and _may_run(step, records)
+            if step.name not in records
+            and step.name in document.get("_selected", self._definition.steps)
+            and _may_run(step, records)
         ]
 
     def _scope(self, document: Document) -> Scope:

@@ -18,6 +18,17 @@ from tests.steps.audit.support.tampering import (
 from tests.steps.audit.support.world import Entry, World
 from tests.steps.register.support.register_environment import CURATED, RAW
 
+
+def _reused(member: str) -> Callable[[World, Entry], Applied]:
+    source = {"SourcePipelineExecutionArn": "arn:aws:sagemaker:x:1:pipeline/p/execution/other"}
+    return service("steps", lambda steps: [steps[0], steps[1] | {member: source}, *steps[2:]])
+
+
+def _with_a_closed_gate(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    closed = {"Metadata": {"Condition": {"Outcome": "False"}}}
+    return [step | (closed if step["StepName"] == "Gate" else {}) for step in steps]
+
+
 _JOB = "training-job.fields"
 _RUN = "prepare-job.fields"
 _JOBS = [
@@ -68,6 +79,11 @@ _EXECUTION = [
         "execution.identity",
         service("created_by", {"IamIdentity": {"Arn": "arn:aws:iam::1:user/somebody"}}),
     ),
+    *(
+        Tamper(f"a step of another execution: {member}", "execution.identity", _reused(member))
+        for member in ("SelectiveExecutionResult", "CacheHitResult")
+    ),
+    Tamper("a gate that did not hold", "execution.identity", service("steps", _with_a_closed_gate)),
     Tamper(
         "pipeline of the execution",
         "execution.identity",

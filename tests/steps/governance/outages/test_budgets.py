@@ -119,12 +119,14 @@ def test_a_job_starts_although_secrets_manager_does_not_answer_at_first(
     tokens.accepted = {"app-1": "s3cret-one"}
     real = boto3.client
 
-    class Silent:
-        def get_secret_value(self, **_: str) -> object:
-            raise EndpointConnectionError(endpoint_url="https://secretsmanager")
+    def unanswered(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://secretsmanager")
 
     def client(service: str, **how: object) -> object:
-        return Silent() if clock.passed < 15 * MINUTE else real(service, **how)
+        made = real(service, **how)
+        if clock.passed < 15 * MINUTE:
+            made.meta.events.register("before-send", unanswered)
+        return made
 
     monkeypatch.setattr(secrets.boto3, "client", client)
     connect(host=tokens.origin, secret_id=secret, region="us-east-1", policy=of_a_job(clock))

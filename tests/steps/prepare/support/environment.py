@@ -28,15 +28,6 @@ from steps.governance.documents import builds
 from tests.support import storage_role
 
 CATALOG_ADMIN = ("workspace", "admin.json")
-# `python -m pipeline.local.aws.emr_serverless.spark_driver` with another retry budget.
-_START = """
-import runpy
-from steps.governance.unity_catalog import identity
-identity.CONNECTING_SECONDS = {seconds}
-runpy.run_module(
-    "pipeline.local.aws.emr_serverless.spark_driver", run_name="__main__", alter_sys=True
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -50,14 +41,14 @@ class Environment:
     seeded: workspace.Seeded
     variables: dict[str, str]
 
-    def run(self, *words: str, execution: str = "", connecting_seconds: float = 60) -> "Run":
+    def run(self, *words: str, execution: str = "", connecting_seconds: int = 60) -> "Run":
         """Run `python -m steps.prepare` as EMR does: on Sail, with only the `prepare` role's keys.
 
-        `connecting_seconds` is the budget for the first access token, 60 s in production.
+        `connecting_seconds` is the budget for the first access token, 960 s in production.
         """
         identifier = execution or uuid.uuid4().hex[:12]
-        start = _START.format(seconds=connecting_seconds)
-        command = [sys.executable, "-c", start, *self.command(identifier)[3:], *words]
+        waits = ["--waits", f"{connecting_seconds},1920"]
+        command = [*self.command(identifier), *waits, *words]
         environment = (
             inherited()
             | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": "/tmp"}
