@@ -50,3 +50,21 @@ def test_equal_questions_of_several_threads_are_one_call(
     assert len(asked) == 1
     assert all(each == found[0] for each in found)
     assert ("SELECT", "edgar.raw") in found[0]
+
+
+def test_a_refusal_to_show_grants_is_asked_for_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    plain = Registry._get
+
+    def counted(registry: Registry, path: str, doing: str, query: dict[str, str]) -> dict[str, Any]:
+        if "effective-permissions" in path:
+            asked.append((path, query["principal"]))
+        return plain(registry, path, doing, query)
+
+    monkeypatch.setattr(Registry, "_get", counted)
+    notes = [line.found for line in world.audit() if line.code == "grants.now"]
+    assert any("not seen" in note for note in notes), "the auditor may not see others' grants"
+    assert asked
+    assert len(asked) == len(set(asked))
