@@ -40,7 +40,7 @@ lock: $(READY)  ## resolve the requirements again, after a change of a *.in file
 
 # Real Spark and Delta for the parity test, if Java is installed. Without Java the test is skipped
 # and gives the reason.
-build/spark-venv/ready: requirements/spark.txt | $(READY)
+build/spark-venv/ready: requirements/spark.txt containers/prepare/requirements.txt | $(READY)
 	if command -v java > /dev/null; then scripts/spark-venv; else mkdir -p $(@D); fi
 	@touch $@
 

@@ -81,6 +81,23 @@ def step(module: str, words: Sequence[str], variables: Mapping[str, str]) -> int
     return subprocess.run(command, check=False, env=os.environ | variables).returncode
 
 
+def line(module: str, environment: str, words: str = "") -> str:
+    """Return a command for a person to type, with `--env` where $PIPELINE_ENV does not name it."""
+    named = "" if os.environ.get("PIPELINE_ENV") == environment else f" --env {environment}"
+    return f"python -m {module}{named} {words}".rstrip()
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as text with the columns aligned. The last column may be of any width."""
+    every = [list(headings), *(list(row) for row in rows)]
+    widths = [max(len(row[column]) for row in every) for column in range(len(headings))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in every
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def note(text: str) -> None:
     """Write a line for the person at the terminal to stderr. stdout is for results."""
     sys.stderr.write(f"{text}\n")

@@ -9,25 +9,22 @@ Each start has a token. The same parameters under the same token are one executi
 
 --follow shows in Register's row what Register waits for and when it tries again (a schema that does
 not exist, a workspace that does not answer). After ten attempts, 17 minutes, the step fails with
-that reason. To stop an execution meanwhile: aws sagemaker stop-pipeline-execution. It ends within a
-minute if a register worker runs.
+that reason. `python -m pipeline.stop EXECUTION` ends one meanwhile, within a minute if a register
+worker runs.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pipeline import account, command
 from pipeline.command import note, output
 from pipeline.configuration import config
-from pipeline.configuration.config import Config
 from pipeline.configuration.parameters import help_table
 from pipeline.errors import Refused, UsageError
-from pipeline.execution import attention, progress, start
-from pipeline.execution.outcome import Outcome
+from pipeline.execution import following, start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,10 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.follow:
         output(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
         return 0
-    outcome = _followed(configured, client, arn, repeat=_repeat(arguments, token))
-    text = json.dumps(asdict(outcome), indent=2, default=str) if arguments.json else _text(outcome)
-    output(text)
-    return 0 if outcome.succeeded else 1
+    outcome = following.followed(configured, client, arn, again=_repeat(arguments, token))
+    return following.finished(configured, outcome, as_json=arguments.json)
 
 
 def settings(words: Sequence[str]) -> dict[str, str]:
@@ -87,37 +82,12 @@ def _sent(prepared: start.Start, client: Any, token: str) -> str:
     return arn
 
 
-def _followed(configured: Config, client: Any, arn: str, *, repeat: str) -> Outcome:
-    try:
-        with progress.shown(sys.stderr) as show:
-            watchful = attention.noting(configured, lambda: account.client("s3", configured), show)
-            return start.follow(configured, client, arn, show=watchful)
-    except KeyboardInterrupt:
-        note(f"\nno longer following; the execution continues\n{_next_steps(arn, repeat)}")
-        raise
-    except Refused as error:
-        message = f"{error}\n  the execution continues\n{_next_steps(arn, repeat)}"
-        raise Refused(message) from error
-
-
-def _next_steps(arn: str, repeat: str) -> str:
-    return (
-        f"  follow it:  {repeat}\n"
-        f"  stop it:    aws sagemaker stop-pipeline-execution --pipeline-execution-arn {arn} "
-        f"--client-request-token stop-{arn.rsplit('/', 1)[-1]:0>32}"
-    )
-
-
 def _repeat(arguments: argparse.Namespace, token: str) -> str:
     """The command line that follows the same execution again."""
     words = ["python -m pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
     words += [f"--set {word}" for word in arguments.set]
     words += ["--from", arguments.source] if arguments.source else []
     return " ".join([*words, "--token", token, "--follow"])
-
-
-def _text(outcome: Outcome) -> str:
-    return "\n".join(f"{name:<10} {value}" for name, value in progress.result(outcome))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ from steps.prepare.filings.examination import examine
 GOLD = Path("tests/steps/prepare/text/gold/headings.json")
 _EDGE = 60  # letters and digits at each end of a body
 _LETTERS = re.compile(r"[^0-9a-z]+")
-_COLLAPSED = 0.3
+COLLAPSED = 0.3
 
 Entry = Mapping[str, str]
 
@@ -57,9 +57,9 @@ def fingerprint(heading: str, body: str) -> dict[str, str]:
     """Return the digests of a heading and of the start and the end of its body, and its style."""
     letters = _LETTERS.sub("", body.lower())
     return {
-        "heading": _digest(_LETTERS.sub("", heading.lower())),
-        "start": _digest(letters[:_EDGE]),
-        "end": _digest(letters[-_EDGE:]),
+        "heading": digest(_LETTERS.sub("", heading.lower())),
+        "start": digest(letters[:_EDGE]),
+        "end": digest(letters[-_EDGE:]),
         "style": style(heading, body),
     }
 
@@ -77,7 +77,8 @@ def style(heading: str, body: str) -> str:
     return "topic" if len(heading.split()) <= 6 else "sentence"
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return the digest that the gold has of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -109,12 +110,12 @@ def report(rows: Iterable[Mapping[str, str]], gold: Mapping[str, Sequence[Entry]
         found = split(row)
         one = compared(found, expected, ["heading"])
         pair = compared(found, expected, ["heading", "start", "end"])
-        headings, pairs, collapsed = headings + one, pairs + pair, collapsed + (one.f1 < _COLLAPSED)
+        headings, pairs, collapsed = headings + one, pairs + pair, collapsed + (one.f1 < COLLAPSED)
         right = {entry["heading"] for entry in found}
         recalled.update(entry["style"] for entry in expected if entry["heading"] in right)
         lines.append(_line(row["filename"], one, pair))
     lines.append(_line("all", headings, pairs))
-    lines.append(f"filings with a heading F1 below {_COLLAPSED}: {collapsed}")
+    lines.append(f"filings with a heading F1 below {COLLAPSED}: {collapsed}")
     total = Counter(entry["style"] for entries in gold.values() for entry in entries)
     lines += [
         f"recall of {name}: {recalled[name]} of {number}" for name, number in sorted(total.items())

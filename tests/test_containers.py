@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -34,6 +35,8 @@ PROVIDED = {
 # mlflow stores this file in the model. Its imports are requirements of the model version, which the
 # person who loads the model installs.
 STORED_IN_THE_MODEL = REPOSITORY / "steps" / "register" / "package" / "serving.py"
+# Runs where a person types `pipeline.report` or `pipeline.compare`; no step of an image imports it.
+RENDERS_PAGES = REPOSITORY / "steps" / "governance" / "pages" / "render.py"
 
 
 def dockerfile(image: str) -> str:
@@ -88,6 +91,14 @@ def test_the_image_of_evidence_starts_the_command_that_its_first_word_names() ->
     assert "ENV XDG_CACHE_HOME=/tmp/" in text  # trace writes its index, and the user has no home
 
 
+def test_the_image_of_train_can_use_a_gpu_and_compile_kernels() -> None:
+    text = dockerfile("train")
+    assert "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility" in text
+    assert re.search(r"install .*\bgcc g\+\+ libc6-dev\b", text), "Triton compiles with gcc"
+    assert re.search(r"^ARG TORCH=torch==2\.13\.0$", text, re.M)
+    assert "install --no-cache-dir ${TORCH} " in text
+
+
 def test_each_step_is_in_one_image() -> None:
     folders = {path.parent.name for path in REPOSITORY.glob("steps/*/__init__.py")}
     assert sorted(step for steps in CONTENT.values() for step in steps) == sorted(
@@ -116,12 +127,41 @@ def test_an_image_has_what_its_code_imports(image: str) -> None:
         module
         for folder in ("governance", *CONTENT[image])
         for path in (REPOSITORY / "steps" / folder).rglob("*.py")
-        if path != STORED_IN_THE_MODEL
+        if path not in (STORED_IN_THE_MODEL, RENDERS_PAGES)
         for module in imported(path)
         if not {_normal(name) for name in distributions.get(module, [module])}
         & (locked | PROVIDED[image])
     }
     assert missing == set()
+
+
+def test_prepares_image_has_the_packages_that_sparks_arrow_functions_demand() -> None:
+    """`mapInArrow` of classic Spark looks for pandas and numpy, which no code here imports.
+
+    The minimum of each is read from pyspark itself. tests/steps/prepare/test_parity.py runs the
+    whole job in an environment that has this lock, pyspark and nothing else.
+    """
+    client = importlib.metadata.distribution("pyspark-client")
+    text = Path(str(client.locate_file("pyspark/sql/pandas/utils.py"))).read_text()
+    demanded = dict(re.findall(r'minimum_(pandas|pyarrow|numpy)_version = "([0-9.]+)"', text))
+    assert set(demanded) == {"pandas", "pyarrow", "numpy"}
+    lock = (REPOSITORY / "containers" / "prepare" / "requirements.txt").read_text()
+    for package, least in demanded.items():
+        found = re.search(rf"^{package}==([0-9.]+)", lock, re.MULTILINE)
+        assert found, f"{package} >= {least} is missing"
+        assert _numbers(found[1]) >= _numbers(least)
+
+
+def test_real_spark_for_the_tests_has_what_prepares_image_installs_and_nothing_else() -> None:
+    script = (REPOSITORY / "scripts" / "spark-venv").read_text()
+    assert "for lock in requirements/spark.txt containers/prepare/requirements.txt; do" in script
+    assert ".pth" not in script, "packages of the developer's environment would hide a gap"
+    site = REPOSITORY / "build" / "spark-venv" / "lib"
+    assert [*site.glob("python*/site-packages/*everything*.pth")] == [], "run scripts/spark-venv"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def test_the_development_environment_has_what_everything_imports() -> None:

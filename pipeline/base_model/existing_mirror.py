@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from pipeline.base_model import document, files
 from pipeline.base_model.document import MIRROR, Fault, entries
 
@@ -128,6 +126,8 @@ class ExistingMirror:
 
         A listing with the name as its prefix would not do: it also finds longer names.
         """
+        from botocore.exceptions import ClientError  # `--help` need not wait for it
+
         try:
             return self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
         except KeyError:  # a store in memory

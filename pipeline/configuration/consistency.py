@@ -8,7 +8,7 @@ The document may have other faults too, because one message reports all faults o
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,7 @@ from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
 from pipeline.configuration.parameters import DEFAULTS, faults_in_defaults
 from pipeline.configuration.sections import limits, openlineage
+from pipeline.configuration.sections.account import Principal
 from pipeline.configuration.sections.prepare import MAX_VCPUS
 
 
@@ -36,7 +37,9 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
     if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
+    yield from _identities(document)
     yield from _vcpus(document)
+    yield from _connector(document)
     yield from _spot(document)
     yield from openlineage.faults(document)
     if isinstance(defaults := document.get("parameters"), dict):
@@ -106,6 +109,19 @@ def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
             )
 
 
+def _identities(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault for each principal whose application id a federated workspace needs."""
+    if _at(document, "databricks.identity") != "federated":
+        return
+    known = _at(document, "databricks.client_ids")
+    for principal in get_args(Principal):
+        if not isinstance(known, dict) or principal not in known:
+            yield (
+                f"databricks.client_ids.{principal}",
+                "expected its application id, since databricks.identity is federated",
+            )
+
+
 def _vcpus(document: Mapping[str, Any]) -> Iterator[Fault]:
     """A fault if driver and executors need more than the application may use: the run would wait
     for capacity that never comes. The defaults are EMR Serverless's own.
@@ -128,6 +144,25 @@ def _vcpus(document: Mapping[str, Any]) -> Iterator[Fault]:
                     f"got {driver} + {executors} × {cores} = {needed}"
                 ),
             )
+
+
+def _connector(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault if Spark's Delta shall read tables of a catalog that the session does not know."""
+    spark, tables = _at(document, "prepare.spark"), document.get("parameters")
+    if _at(document, "prepare.delta_engine") != "unity-connector" or not isinstance(spark, dict):
+        return
+    given = tables if isinstance(tables, dict) else {}
+    names = (given.get(name, DEFAULTS[name]) for name in ("RawTable", "CuratedTable"))
+    catalogs = sorted({str(name).partition(".")[0] for name in names})
+    missing = [f"spark.sql.catalog.{name}" for name in catalogs]
+    if missing := [key for key in missing if key not in spark]:
+        yield (
+            "prepare.spark",
+            (
+                f"expected {' and '.join(missing)} with prepare.delta_engine unity-connector, "
+                "whose jars the image lacks too (docs/data.md)"
+            ),
+        )
 
 
 def _spot(document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 WAITING = "Waiting"
+REJECTED = "Rejected"  # the Fail step after Gate
 # How the register worker's note in an execution's description begins
 # (steps/register/delivery/waiting.py).
 REGISTER_WAITS = "Register waits: "
@@ -27,7 +28,10 @@ class StepState:
     outputs: Mapping[str, str] = field(default_factory=dict)
     interruptions: int = 0  # how often a training job lost its spot instance
     waits: str = ""  # what the register worker waits for, and when it tries again
+    doing: str = ""  # while it runs: how far a training is, from its log
     callback: bool = False  # a worker answers it
+    streams: str = ""  # how the names of the job's log streams begin
+    archive: str = ""  # the URI of the training job's archive, if it has one
 
     @property
     def seconds(self) -> float | None:
@@ -72,6 +76,11 @@ class Outcome:
     def succeeded(self) -> bool:
         """Whether every step succeeded, so that a model version was registered."""
         return self.status == "Succeeded"
+
+    @property
+    def rejected(self) -> bool:
+        """Whether Gate refused the model: its loss is beyond the bound, and no step failed."""
+        return self.status == "Failed" and any(step.name == REJECTED for step in self.steps)
 
 
 def outcome(progress: Progress, parameters: Mapping[str, str]) -> Outcome:

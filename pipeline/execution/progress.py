@@ -8,6 +8,7 @@ from pipeline.execution.outcome import Outcome, Progress, StepState
 from pipeline.metrics import EVAL_LOSS, EVAL_LOSS_BEFORE
 
 Show = Callable[[Progress], None]
+LINE_SECONDS = 10.0  # between two lines about one training, without a live table
 _COLOURS = {
     "Succeeded": "green",
     "Failed": "red",
@@ -88,6 +89,8 @@ def metric(step: StepState) -> str:
         return step.failure.splitlines()[0]
     if step.waits:
         return f"waits: {step.waits}"
+    if step.doing and step.ended is None:
+        return step.doing
     names = {EVAL_LOSS_BEFORE: "before", EVAL_LOSS: "eval loss", "train:loss": "train loss"}
     measured = [
         f"{text} {number(step.metrics[name])}"
@@ -102,16 +105,16 @@ def metric(step: StepState) -> str:
 
 
 def _lines(stream: IO[str]) -> Show:
-    """Write a line for each step whose status, or what it waits for, has changed."""
-    shown: dict[str, tuple[str, str]] = {}
+    """Write a line for each step whose status, or what it waits for, has changed.
+
+    A training that runs has a line at most every LINE_SECONDS.
+    """
+    shown: dict[str, tuple[StepState, float]] = {}
 
     def show(progress: Progress) -> None:
         for step in progress.steps:
-            status, waits = shown.get(step.name, ("", ""))
-            if step.started is not None and (
-                step.status != status or (step.waits and step.waits != waits)
-            ):
-                shown[step.name] = (step.status, step.waits)
+            if step.started is not None and _is_new(step, shown.get(step.name)):
+                shown[step.name] = (step, step.seconds or 0.0)
                 line = (
                     f"{step.name:<9} {step.status:<10} {duration(step.seconds):>10}  {metric(step)}"
                 )
@@ -119,6 +122,14 @@ def _lines(stream: IO[str]) -> Show:
                 stream.flush()
 
     return show
+
+
+def _is_new(step: StepState, last: tuple[StepState, float] | None) -> bool:
+    if last is None or step.status != last[0].status:
+        return True
+    if step.waits:
+        return step.waits != last[0].waits
+    return bool(step.doing) and (step.seconds or 0.0) - last[1] >= LINE_SECONDS
 
 
 def _table(progress: Progress) -> Any:

@@ -20,6 +20,7 @@ from pipeline import account
 from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import UsageError
+from pipeline.execution import ran_with
 from pipeline.execution.outcome import Outcome, Progress, outcome
 from pipeline.execution.values import checked
 from pipeline.execution.watch import observe, planned
@@ -28,6 +29,7 @@ from pipeline.execution.watch import observe, planned
 TOKEN, _LONGEST_TOKEN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"), 82
 # Wait 2 % of the time that has passed, but at least 1 s and at most 15 s. So an end is noticed at
 # most 2 % late, and a long execution is described four times a minute.
+_CONFLICTS = ("ConflictException", "Conflict")
 _WAIT_FRACTION, _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 1.0, 15.0
 
 
@@ -46,16 +48,56 @@ class Start:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def send(self, client: Any) -> str:
-        """Start the execution and return its ARN.
+        """Start the execution and return its ARN; for a token that was used, that of its execution.
 
         Raises:
+            UsageError: the token started an execution with other parameters.
             Refused: AWS refused, or did not answer.
         """
-        with account.answering(f"StartPipelineExecution {self.config.pipeline.name}", self.config):
-            token = provenance.sha256(self.request)
-            answer = client.start_pipeline_execution(**self.request, ClientRequestToken=token)
+        from botocore.exceptions import ClientError
+
+        name, token = self.request["PipelineName"], self.request["PipelineExecutionDisplayName"]
+        with account.answering(f"StartPipelineExecution {name}", self.config):
+            try:
+                answer = client.start_pipeline_execution(
+                    **self.request, ClientRequestToken=provenance.sha256([name, token])
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _CONFLICTS:
+                    raise
+                raise _reused(token, "`python -m pipeline.runs` shows it") from error
         arn: str = answer["PipelineExecutionArn"]
+        self._check(client, token, arn)
         return arn
+
+    def _check(self, client: Any, token: str, arn: str) -> None:
+        """Check that the execution has these parameters. SageMaker may return an earlier one for a
+        token without comparing them [unverified]."""
+        ran = ran_with.read(self.config, client, arn)
+        differing = [
+            f"{name}={value}, and now {wanted}"
+            for name, wanted in self._texts.items()
+            if not ran_with.same(value := ran.values.get(name, ""), wanted)
+        ]
+        differing += [
+            f"{name}={value}, and now the default"
+            for name, (_, value) in ran.differing.items()
+            if name not in self._texts
+        ]
+        if differing:
+            raise _reused(token, f"execution {arn.rsplit('/', 1)[-1]} with {'; '.join(differing)}")
+
+    @property
+    def _texts(self) -> dict[str, str]:
+        return {each["Name"]: each["Value"] for each in self.request["PipelineParameters"]}
+
+
+def _reused(token: str, text: str) -> UsageError:
+    message = (
+        f"the token {token!r} has started an execution with other parameters: {text}\n"
+        "  do  choose another --token, or repeat the parameters of the first start"
+    )
+    return UsageError(message)
 
 
 def prepared(
@@ -154,17 +196,7 @@ def parameters_of(config: Config, client: Any, arn: str) -> dict[str, str]:
     Raises:
         Refused: AWS refused.
     """
-    with account.answering(f"reading the parameters of {arn}", config):
-        answer = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
-        pages = client.get_paginator("list_pipeline_parameters_for_execution").paginate(
-            PipelineExecutionArn=arn
-        )
-        given = {
-            each["Name"]: each["Value"] for page in pages for each in page["PipelineParameters"]
-        }
-    declared = json.loads(answer["PipelineDefinition"])["Parameters"]
-    defaults = {p["Name"]: str(p["DefaultValue"]) for p in declared if "DefaultValue" in p}
-    return {**defaults, **given}
+    return dict(ran_with.read(config, client, arn).values)
 
 
 def execution_arn(pipeline_arn: str, execution: str) -> str:
@@ -179,6 +211,16 @@ def execution_arn(pipeline_arn: str, execution: str) -> str:
         return execution
     message = f"expected an execution of {pipeline_arn}, by id or ARN, got {execution!r}"
     raise UsageError(message)
+
+
+def named(config: Config, client: Any, execution: str) -> str:
+    """Return the ARN of an execution of the environment's pipeline, given its ARN or its id.
+
+    Raises:
+        UsageError: the pipeline is not deployed, or it is an execution of another one.
+        Refused: AWS refused.
+    """
+    return execution_arn(_deployed(config, client)["PipelineArn"], execution)
 
 
 def _deployed(config: Config, client: Any) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def _state(step: dict[str, Any], waits: str) -> StepState:
     metadata = step.get("Metadata", {})
     callback = "Callback" in metadata
     training_job = metadata.get("TrainingJob", {}).get("Arn")
-    job_run = metadata.get("EMRServerless", {}).get("JobRunId")
+    emr = metadata.get("EMRServerless", {})
+    job_run = emr.get("JobRunId")
     outputs = metadata.get("Callback", {}).get("OutputParameters", [])
     return StepState(
         name=step["StepName"],
@@ -79,7 +80,16 @@ def _state(step: dict[str, Any], waits: str) -> StepState:
         outputs={output["Name"]: output["Value"] for output in outputs},
         waits=waits if callback and step.get("EndTime") is None else "",
         callback=callback,
+        streams=_streams(training_job, emr),
     )
+
+
+def _streams(training_job: str | None, emr: dict[str, str]) -> str:
+    if training_job:
+        return f"{training_job.rsplit('/', 1)[-1]}/"
+    if "JobRunId" in emr and "ApplicationId" in emr:
+        return f"applications/{emr['ApplicationId']}/jobs/{emr['JobRunId']}/"
+    return ""
 
 
 def _with_cause(reason: str, training_job: str) -> str:
@@ -106,4 +116,7 @@ def _measured(client: Any, step: StepState) -> StepState:
     job = client.describe_training_job(TrainingJobName=step.job.rsplit("/", 1)[-1])
     metrics = {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
     statuses = [each["Status"] for each in job.get("SecondaryStatusTransitions", [])]
-    return replace(step, metrics=metrics, interruptions=statuses.count("Interrupted"))
+    archive = job.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")
+    return replace(
+        step, metrics=metrics, interruptions=statuses.count("Interrupted"), archive=archive
+    )

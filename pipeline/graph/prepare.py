@@ -27,7 +27,7 @@ def step(config: Config, parameters: Variables) -> EMRServerlessStep:
             # an audit compares the two.
             tags={**config.pipeline.tags, "image": config.prepare.image},
         ),
-        retry_policies=[retries.service_faults()],
+        retry_policies=[retries.service_faults()] if config.prepare.retries else None,
     )
 
 

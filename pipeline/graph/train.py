@@ -29,7 +29,6 @@ from pipeline.graph.sdk import (
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false",
 }
 # SageMaker restores this folder from S3 before each start, and copies changes in it to S3.
 CHECKPOINTS = "/opt/ml/checkpoints"

@@ -54,18 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pipeline.configuration.config import default_parameters
-    from pipeline.configuration.fields import LOCAL
+    overrides = _checked(arguments.set)
+    given = _filings(arguments)  # both before the imports below, which take seconds
     from pipeline.local import environment, journey, result
-    from pipeline.run import settings
 
-    overrides = settings(arguments.set)
-    parameters.check(overrides, default_parameters(LOCAL))  # before anything is started
-    state, options = _state(arguments), _options(arguments)
+    state = _state(arguments)
     was_running = state.load().running  # then this command does not stop it
     kept = arguments.keep or was_running
     try:
         with progress.shown(sys.stderr) as show:
+            options = _options(arguments, given)
             travelled = journey.travel(state, options, overrides, announce=note, show=show)
         # Before `down`, which a full disk can end with an error
         if arguments.json:
@@ -78,24 +76,48 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         if not kept:
             environment.down(state)
-    if kept:
-        note(f"left running; look around with: {_env_command(arguments)}")
+    note(_what_next(arguments, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
+def _checked(words: Sequence[str]) -> dict[str, str]:
+    """Return the values of `--set`, checked with the environment's own defaults."""
+    from pipeline.configuration.config import default_parameters
+    from pipeline.configuration.fields import LOCAL
+    from pipeline.run import settings
+
+    overrides = settings(words)
+    parameters.check(overrides, default_parameters(LOCAL))
+    return overrides
+
+
+def _what_next(arguments: argparse.Namespace, *, kept: bool) -> str:
+    if kept:
+        return (
+            f"left running; look around with: {_env_command(arguments)}\n"
+            "  all runs:  python -m pipeline.runs    as a page:  python -m pipeline.report"
+        )
+    return "stopped; to look around afterwards, add --keep to the same command"
+
+
 def _up(arguments: argparse.Namespace) -> int:
+    given = _filings(arguments)
     from pipeline.local import environment
 
-    started = environment.up(_state(arguments), _options(arguments))
+    started = environment.up(_state(arguments), _options(arguments, given))
     note(f"up; use it with: {_env_command(arguments)}")
     output(json.dumps(started.variables, indent=2))
     return 0
 
 
 def _down(arguments: argparse.Namespace) -> int:
+    state = _state(arguments)
+    if not state.load().processes:
+        note("stopped nothing: nothing was running")
+        return 0
     from pipeline.local import environment
 
-    stopped = environment.down(_state(arguments))
+    stopped = environment.down(state)
     note(
         "stopped "
         f"{', '.join(process.name for process in stopped) or 'nothing: nothing was running'}"
@@ -190,23 +212,28 @@ def _state(arguments: argparse.Namespace) -> Any:
     return State(Path(arguments.state or os.environ.get("PIPELINE_LOCAL_STATE") or _DEFAULT_STATE))
 
 
-def _options(arguments: argparse.Namespace) -> Any:
-    from pipeline.local.environment import Options
+def _filings(arguments: argparse.Namespace) -> Any:
+    """Read the filings that were given, or make the small corpus; name which on stderr."""
     from pipeline.local.setup import filings
     from pipeline.local.synthetic import corpus
 
-    rows = (
-        filings.read(arguments.filings)
-        if arguments.filings
-        else filings.checked(corpus.generate(**_CORPUS))
-    )
-    given = filings.Filings(rows, asked_for=bool(arguments.filings))
+    if arguments.filings:
+        rows = filings.read(arguments.filings)
+        note(f"corpus      {len(rows)} filings of {', '.join(map(str, arguments.filings))}")
+    else:
+        rows = filings.checked(corpus.generate(**_CORPUS))
+    return filings.Filings(rows, asked_for=bool(arguments.filings))
+
+
+def _options(arguments: argparse.Namespace, given: Any) -> Any:
+    from pipeline.local.environment import Options
+
     ports = {
         "aws": arguments.aws_port,
         "workspace": arguments.workspace_port,
         "tracking": arguments.tracking_port,
     }
-    return Options(filings=given, engine=arguments.engine, ports=ports)
+    return Options(filings=given, engine=arguments.engine, identity=arguments.identity, ports=ports)
 
 
 if __name__ == "__main__":

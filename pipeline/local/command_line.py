@@ -59,7 +59,11 @@ def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentPars
 
 def _verb(added: Any, name: str, function: Verb) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = added.add_parser(
-        name, help=_HELP[name], description=_HELP[name], allow_abbrev=False
+        name,
+        help=_HELP[name],
+        description=_HELP[name],
+        epilog=command.EXIT_CODES,
+        allow_abbrev=False,
     )
     verb.set_defaults(run_verb=function)
     verb.add_argument(
@@ -85,6 +89,13 @@ def _add_start_options(verb: argparse.ArgumentParser) -> None:
         choices=("sail", "spark"),
         default="sail",
         help="the Spark engine of Prepare (default: sail)",
+    )
+    verb.add_argument(
+        "--identity",
+        choices=("secret", "federated"),
+        default="secret",
+        help="how a step proves who it is to the workspace: by a stored secret, or by its AWS role,"
+        " with no secret stored (default: secret)",
     )
     for name in ("aws", "workspace", "tracking"):
         verb.add_argument(

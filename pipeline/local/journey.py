@@ -17,10 +17,12 @@ from pipeline.configuration import parameters
 from pipeline.execution import attention, start
 from pipeline.execution.outcome import Outcome, Progress
 from pipeline.execution.progress import Show
+from pipeline.inspection import live
 from pipeline.local import environment
 from pipeline.local.environment import Options
 from pipeline.local.host.state import State
 from pipeline.local.prepared_command import PreparedCommand
+from pipeline.local.setup.workspace import Seeded
 from pipeline.local.started import Started
 
 Announce = Callable[[str], None]
@@ -63,7 +65,7 @@ def travel(
             environment.started(state, options) as running,
         ):
             commands.deploy.begin(running.as_role("ci"), "--env", "local", "--json")
-            environment.fill(running, options)
+            _name_corpus(announce, environment.fill(running, options))
             journey.deployed = commands.deploy.document("upsert")
             environment.complete(running)
         with journey.timed("execution"):
@@ -77,6 +79,15 @@ def travel(
             ):
                 journey.answer = _completion(commands, running, journey.outcome)
     return journey
+
+
+def _name_corpus(announce: Announce, seeded: Seeded) -> None:
+    if seeded.kept_others:
+        announce(
+            "corpus      the filings that an earlier --filings loaded (version "
+            f"{seeded.raw_version} of the raw table);\n"
+            "            for the small corpus give another folder with --state"
+        )
 
 
 class _Commands:
@@ -118,7 +129,8 @@ def _execute(running: Started, overrides: Mapping[str, str], show: Show) -> Outc
     client = running.scientist_client("sagemaker")
     arn = start.start(running.config, client, overrides)
     watchful = attention.noting(running.config, lambda: running.scientist_client("s3"), show)
-    return start.follow(running.config, client, arn, show=watchful)
+    lively = live.noting(running.config, lambda: running.scientist_client("logs"), watchful)
+    return start.follow(running.config, client, arn, show=lively)
 
 
 def _counts(running: Started, outcome: Outcome) -> dict[str, Any]:

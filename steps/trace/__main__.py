@@ -39,7 +39,12 @@ def _answered(arguments: Arguments) -> int:
     if arguments.json:
         from steps.trace.answer import document
 
-        sys.stdout.write(json.dumps(document(answer), indent=2) + "\n")
+        found = document(answer)
+        if arguments.drawing:
+            from steps.trace.page.drawing import draw
+
+            found |= {"drawing": str(draw(answer))}
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
     elif arguments.html:
         from steps.trace.page.html import render
 

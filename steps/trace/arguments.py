@@ -72,6 +72,7 @@ class Arguments:
     text: str
     version: int | None
     json: bool
+    drawing: bool
     html: Path | None
     format: str | None
     signed: bool
@@ -107,6 +108,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         text=read[chosen[0]],
         version=read.get("version"),
         json=given.json,
+        drawing=given.drawing,
         html=given.html,
         format=given.format,
         signed=given.signed,
@@ -138,6 +140,8 @@ def _conflicts(words: dict[str, object], chosen: list[str]) -> list[str]:
         faults.append("--format: it reads the record, and --offline does not")
     if words["signed"] and words["format"] != "slsa":
         faults.append("--signed: it belongs to --format slsa")
+    if words["drawing"] and not words["json"]:
+        faults.append("--drawing: it belongs to --json")
     pair = [name for name in _REGISTRY if words[name] is not None]
     if len(pair) == 1:
         faults.append("--databricks-host and --databricks-secret-id go together")
@@ -163,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         "--offline", action="store_true", help="answer from the index alone; no network call"
     )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--drawing", action="store_true", help="with --json: the graph as SVG too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
     parser.add_argument("--format", metavar="NAME", help=f"print: {', '.join(FORMATS)}")
     parser.add_argument(

@@ -25,7 +25,7 @@ from steps.governance import full_disk, logs
 from steps.governance.errors import GovernanceError, UsageError
 from steps.train import arguments as hyperparameters
 from steps.train import job, services
-from steps.train.distributed import launch, worker_endings
+from steps.train.distributed import cluster, launch, required_gpu, worker_endings
 from steps.train.distributed.processes import PeerFailed
 from steps.train.distributed.worker_endings import Ending
 from steps.train.paths import LARGER_VOLUME, Paths
@@ -48,6 +48,9 @@ def main(argv: list[str]) -> int:
         logs.configure("train", job=os.environ.get("TRAINING_JOB_NAME", ""))
         arguments = hyperparameters.parse(_hyperparameters(paths))
         logs.set_execution(arguments.execution_id)
+        required_gpu.require(
+            cluster.read(paths.resources).instance_type, bitsandbytes=arguments.needs_bitsandbytes
+        )
         ending = launch.run_workers(paths)
         if ending is not None:
             return _relay(paths, ending)

@@ -6,6 +6,9 @@
   products), and gains nothing when they do not.
 * `THP_MEM_ALLOC_ENABLE`: torch allocates CPU tensors on huge pages, which leaves less fragmented
   memory (measured, docs/bench-train.md: a ninth less peak RSS in the same CPU time).
+* `PYTORCH_ALLOC_CONF`: on a GPU, torch's allocator extends its segments instead of adding others.
+  Rows differ in length, and segments of many sizes leave holes that no tensor fits [unverified].
+* `TOKENIZERS_PARALLELISM`: examples are tokenized on all cores.
 * transformers and PEFT import some packages because they are installed, not because this run needs
   them; that takes a third of start-up. `sys.modules[name] = None` is Python's documented way to
   mark a package as absent.
@@ -26,6 +29,7 @@ def prepare_imports(*, bitsandbytes: bool) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     for name in _UNUSED:
         if name not in sys.modules and not (name == "bitsandbytes" and bitsandbytes):

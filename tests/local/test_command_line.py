@@ -53,3 +53,44 @@ def test_without_an_environment_env_interrupt_status_and_down_report_it(tmp_path
         assert missing.returncode == 1
         assert "no environment runs in" in missing.stderr
     assert "nothing was running" in local("down", "--state", state).stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "down", "env", "interrupt"])
+def test_a_broken_record_of_the_environment_is_one_message(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "environment.json").write_text("{")
+    ended = local(verb, "--state", str(tmp_path))
+    assert ended.returncode == 1
+    assert "is not the record of an environment" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+HEAVY = "boto3 botocore databricks deltalake mlflow pyarrow sagemaker torch"
+_PROBE = """
+import sys
+from pipeline import command
+from pipeline.local.__main__ import main
+code = command.ended(main, sys.argv[1:])
+found = [name for name in {heavy!r}.split() if name in sys.modules]
+sys.exit(f"exit code {{code}}, imported {{found}}" if found else code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("run", "--set", "LoraRank=7"), 2),
+        (("run", "--set", "Fp8Mode=native", "--set", "TrainInstanceType=ml.g5.xlarge"), 2),
+        (("run", "--filings", "README.md"), 2),
+        (("up", "--filings", "absent.jsonl"), 2),
+        (("down",), 0),
+        (("status",), 1),
+    ],
+)
+def test_a_first_answer_imports_no_sdk(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    verb, *rest = words
+    probe = _PROBE.format(heavy=HEAVY)
+    command = [sys.executable, "-c", probe, verb, "--state", str(tmp_path / "state"), *rest]
+    ended = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == code, ended.stderr

@@ -3,6 +3,7 @@ holds.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from pipeline.local.setup import raw_table
-from pipeline.local.setup.filings import COLUMNS
+from pipeline.local.setup.filings import COLUMNS, Filings
 from pipeline.local.setup.rows import Row, Rows
 
 _SCHEMA = pa.schema([(column, pa.string()) for column in COLUMNS])
@@ -68,3 +69,20 @@ def test_a_data_file_has_row_groups_that_a_reader_can_hold(tmp_path: Path) -> No
         128,
         44,
     ]
+
+
+def test_filings_that_a_user_gave_are_kept_and_the_caller_learns_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_table, "_storage_options", lambda *_: {})
+    monkeypatch.setattr(raw_table, "_register", lambda *_: None)
+    given, small = (Rows([filing(number, "text")]) for number in (1, 2))
+
+    def loaded(filings: Rows, *, asked_for: bool) -> tuple[int, bool]:
+        admin: Any = None
+        return raw_table.loaded(admin, str(tmp_path), Filings(filings, asked_for=asked_for), aws={})
+
+    assert loaded(small, asked_for=False) == (0, False)
+    assert loaded(given, asked_for=True) == (1, False)
+    assert loaded(small, asked_for=False) == (1, True)
+    assert loaded(given, asked_for=True) == (1, False)

@@ -1,13 +1,16 @@
 """The environment's memory: ports that are free, a record that survives, one command at a time."""
 
+import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.local.host import servers
 from pipeline.local.host.processes import Process
 from pipeline.local.host.state import PORTS, Record, State, choose_ports
 
@@ -108,3 +111,33 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
         State(tmp_path / "file" / "state").locked(),
     ):
         pass
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"ports": {}, "processes": [1]}', "\0"])
+def test_a_broken_record_is_one_message_with_what_to_do(tmp_path: Path, content: str) -> None:
+    (tmp_path / "environment.json").write_text(content)
+    with pytest.raises(PipelineError, match="is not the record of an environment") as raised:
+        State(tmp_path).load()
+    assert str(tmp_path / "environment.json") in str(raised.value)
+    assert "remove this file" in str(raised.value)
+
+
+@pytest.mark.parametrize("ended", ["tracking", "register"])
+def test_a_server_that_ended_while_nothing_waited_for_it_is_named(
+    tmp_path: Path, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "wait_until_ready", _refuse_if_ended)
+    alive = Process("", os.getpid(), psutil.Process().create_time())
+    gone = Process("", 2**22 - 3, 1.0)
+    processes = tuple(
+        replace(gone if name == ended else alive, name=name) for name in ("tracking", "register")
+    )
+    record = Record({"tracking": 1}, processes)
+    with pytest.raises(PipelineError, match=f"{ended} ended while it started"):
+        servers.Servers(State(tmp_path), record).ready()
+
+
+def _refuse_if_ended(process: Process, url: str, *, log: Path) -> None:
+    assert url.endswith(":1/health")
+    if process.handle() is None:
+        raise PipelineError(f"{process.name} ended while it started")

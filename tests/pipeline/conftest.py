@@ -41,6 +41,8 @@ class SageMaker:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.moments: list[dict[str, Any]] = [{"status": "Succeeded", "steps": []}]
         self.calls: list[str] = []
+        self.stops: list[dict[str, Any]] = []
+        self.retries: list[dict[str, Any]] = []
         self.refuse: dict[str, AwsError] = {}
         self.lose_answers_to: set[str] = set()  # done, but the connection drops before the answer
 
@@ -125,6 +127,7 @@ class SageMaker:
             "token": token,
             "moment": 0,
             "request": request,
+            "at": time.time(),
             "definition": pipeline["PipelineDefinition"],
         }
         return {"PipelineExecutionArn": arn}
@@ -148,7 +151,29 @@ class SageMaker:
             if "description" in moment
             else {}
         )
-        return {"PipelineExecutionStatus": moment["status"], **reason, **note}
+        execution = self._execution(request)
+        facts = {
+            "PipelineExecutionDisplayName": execution["request"]["PipelineExecutionDisplayName"],
+            "CreationTime": execution["at"],
+            "LastModifiedTime": execution["at"],
+            "CreatedBy": {"IamIdentity": {"Arn": "arn:aws:sts::0:assumed-role/scientist/anna"}},
+        }
+        return {"PipelineExecutionStatus": moment["status"], **facts, **reason, **note}
+
+    def list_pipeline_executions(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the newest first, one a page."""
+        arns, at = list(self.executions)[::-1], int(request.get("NextToken", 0))
+        more = {"NextToken": str(at + 1)} if at + 1 < len(arns) else {}
+        summaries = [{"PipelineExecutionArn": arn} for arn in arns[at : at + 1]]
+        return {"PipelineExecutionSummaries": summaries, **more}
+
+    def stop_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.stops.append(request)
+        return {"PipelineExecutionArn": request["PipelineExecutionArn"]}
+
+    def retry_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.retries.append(request)
+        return {"PipelineExecutionArn": request["PipelineExecutionArn"]}
 
     def list_pipeline_execution_steps(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return one step a page, so that a client which ignores the next page fails. The last page

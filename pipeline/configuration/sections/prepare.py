@@ -45,6 +45,10 @@ class Prepare:
     eval_fraction: float = Field(ge=0.001, le=0.5, description="a fraction, 0.001 … 0.5")
     curated_root: fields.S3Uri
     databricks_secret_id: fields.SecretId
+    # The SDK has policies for this step; AWS's page of the steps with policies does not name it.
+    # false leaves them out, if CreatePipeline refuses them [unverified]. A throttled start then
+    # fails the execution.
+    retries: bool = Field(True, description="true or false")
     timeout_minutes: int = Field(ge=5, le=2880, description="whole minutes, 5 … 2880")
     # What the application may use at once (MaxVcpus), within the account's quota
     max_vcpus: int = Field(MAX_VCPUS, ge=1, le=10_000, description="whole vCPUs, 1 … 10000")

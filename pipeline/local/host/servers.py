@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.errors import PipelineError
 from pipeline.local.host.processes import Process, start, stop, wait_until_ready
 from pipeline.local.host.signals import deferred
 from pipeline.local.host.state import Record, State
@@ -67,6 +68,19 @@ class Servers:
             *("--endpoint", self.url("aws"), "--", *command),
         ]
         self._start("register", argv, session)
+
+    def ready(self) -> None:
+        """Wait until the servers that nothing waited for answer, or still run.
+
+        Raises:
+            PipelineError: one has ended, or does not answer; the message has the end of its log.
+        """
+        by_name = {process.name: process for process in self.record.processes}
+        self._await(by_name["tracking"], "/health")
+        if by_name["register"].handle() is None:
+            raise PipelineError(
+                f"register ended while it started; its log: {self._state.log('register')}"
+            )
 
     def stop(self) -> None:
         """End all servers, the AWS stand-in last, so that a worker can finish the effect that it is

@@ -34,6 +34,7 @@ class Record:
     # The values of `${NAME}` in conf/local.yaml and the servers' URLs; none is secret.
     variables: dict[str, str] = field(default_factory=dict)
     engine: str = "sail"
+    identity: str = "secret"  # or "federated": the principals have no secrets
     complete: bool = False  # False until the last server runs; stays False if `up` is killed
 
     @property
@@ -57,17 +58,27 @@ class State:
         return self.folder / "logs" / f"{name}.log"
 
     def load(self) -> Record:
-        """Return the record; it is empty if nothing was ever started here."""
-        if not self._file.exists():
+        """Return the record; it is empty if nothing was ever started here.
+
+        Raises:
+            PipelineError: the record is there and cannot be read, or is not a record.
+        """
+        try:
+            document = json.loads(self._file.read_text(encoding="utf-8"))
+            return Record(
+                ports=document["ports"],
+                processes=tuple(Process(**process) for process in document["processes"]),
+                variables=document["variables"],
+                engine=document["engine"],
+                identity=document.get("identity", "secret"),  # older records lack it
+                complete=document["complete"],
+            )
+        except FileNotFoundError:
             return Record()
-        document = json.loads(self._file.read_text(encoding="utf-8"))
-        return Record(
-            ports=document["ports"],
-            processes=tuple(Process(**process) for process in document["processes"]),
-            variables=document["variables"],
-            engine=document["engine"],
-            complete=document["complete"],
-        )
+        except OSError as error:
+            raise _unreadable(self._file, str(error.strerror)) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable(self._file, f"{type(error).__name__}: {error}") from error
 
     def save(self, record: Record) -> None:
         """Write the record atomically: a crash leaves the old one or the new one.
@@ -118,6 +129,14 @@ class State:
             return (self.folder / "lock").open("w", encoding="utf-8")
         except OSError as error:
             raise _unusable(self.folder, error) from error
+
+
+def _unreadable(file: Path, why: str) -> PipelineError:
+    return PipelineError(
+        f"{file} is not the record of an environment: {why}\n"
+        f"  do        if servers still run, end them (their logs are in {file.parent / 'logs'}); "
+        "then remove this file,\n            or give another folder with --state"
+    )
 
 
 def _unusable(path: Path, error: OSError) -> PipelineError:

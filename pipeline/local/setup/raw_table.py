@@ -45,16 +45,22 @@ def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mappin
     Returns:
         The version that holds them; if the newest one already does, no new one is written.
     """
+    return loaded(admin, location, filings, aws=aws)[0]
+
+
+def loaded(
+    admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]
+) -> tuple[int, bool]:
+    """As `load`; return also whether the table has other filings than these, which were kept."""
     options = _storage_options(admin, location, aws)
     table = _existing(location, options)
-    if table is None or (
-        filings.asked_for and table.history(1)[0].get(_DIGEST) != filings.rows.sha256
-    ):
+    other = table is not None and table.history(1)[0].get(_DIGEST) != filings.rows.sha256
+    if table is None or (filings.asked_for and other):
         write(location, filings.rows, options)
     _register(admin, location)
     written = _existing(location, options)
     assert written is not None  # noqa: S101 - just written
-    return int(written.version())
+    return int(written.version()), other and not filings.asked_for
 
 
 def _storage_options(

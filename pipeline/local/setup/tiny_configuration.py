@@ -1,11 +1,12 @@
 """The sizes of the stand-in models, and the `config.json` that declares them.
 
-`tiny` is the embedded environment's base model, `small` and `ministral-3-3b` are what
+`tiny` is the embedded environment's base model, `tiny-untied` has a separate head, as Ministral's
+8B and 14B have, and `small` and `ministral-3-3b` are what
 `python -m scripts.training_bench` measures on. Only the sizes differ from the released
 Ministral-3; the architecture, the FP8 scheme and every other setting are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ class Shape:
     head_width: int
     vocabulary: int
     rope_tokens: int = 4096
+    tied: bool = True  # the head is the embedding
 
 
 TINY = Shape(128, 384, 2, 4, 2, 32, 1024)
 SHAPES = {
     "tiny": TINY,
+    "tiny-untied": replace(TINY, tied=False),
     "small": Shape(256, 768, 4, 8, 2, 32, 8192),
     # Sizes from transformers' configuration_ministral3.py and arXiv 2601.08584.
     # The vision tower stays tiny in every shape.
@@ -50,7 +53,7 @@ def write_configuration(folder: Path, shape: Shape) -> None:
         "multimodal_projector_bias": False,
         "projector_hidden_act": "gelu",
         "vision_feature_layer": -1,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": shape.tied,
         "text_config": _text_configuration(shape),
         "vision_config": _vision_configuration(),
         "quantization_config": {
@@ -98,7 +101,7 @@ def _text_configuration(shape: Shape) -> dict[str, Any]:
         "sliding_window": None,
         "attention_dropout": 0.0,
         "initializer_range": 0.02,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": shape.tied,
         "rope_parameters": rope,
         **_SPECIAL_IDS,
     }

@@ -92,6 +92,7 @@ def weight_sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
     return {
         "language_model.model.embed_tokens.weight": (shape.vocabulary, hidden),
         "language_model.model.norm.weight": (hidden,),
+        **({} if shape.tied else {"language_model.lm_head.weight": (shape.vocabulary, hidden)}),
         **{
             f"language_model.model.layers.{i}.{name}.weight": sizes
             for i in range(shape.layers)
@@ -155,7 +156,8 @@ def write_weights(folder: Path, seed: int, shape: Shape) -> None:
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for name, sizes in weight_sizes(shape).items():
-        std = EMBEDDING_STD if "embed_tokens" in name else sizes[-1] ** -0.5
+        ends = ("embed_tokens", "lm_head")
+        std = EMBEDDING_STD if any(end in name for end in ends) else sizes[-1] ** -0.5
         weight = (
             torch.ones(sizes) if len(sizes) == 1 else torch.randn(sizes, generator=generator) * std
         )

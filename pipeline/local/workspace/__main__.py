@@ -122,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--external-access", action=argparse.BooleanOptionalAction, default=Settings.external_access
     )
+    add(
+        "--models-by-files-api",
+        action=argparse.BooleanOptionalAction,
+        default=Settings.models_by_files_api,
+        help="let mlflow move a version's files by the Files API, not with vended keys",
+    )
     add("--lineage-duplicates", choices=("keep", "refuse"), default=Settings.lineage_duplicates)
     add("--enable-faults", action="store_true", help="serve POST /_test/faults, for tests")
     return parser

@@ -7,7 +7,8 @@ ones:
     [{"method": "POST", "path": "/external-lineage$", "times": 1, "drop": "after"},
      {"path": "temporary-table-credentials", "times": 2, "status": 429,
       "headers": {"Retry-After": "1"}},
-     {"path": "/oidc/v1/token", "times": 1, "delay_seconds": 0.5}]
+     {"path": "/oidc/v1/token", "times": 1, "delay_seconds": 0.5},
+     {"path": "/enabled$", "status": 200, "answer": {"enabled": true}}]
 
 `path` is a regular expression, searched. The first rule that matches and has `times` left is used.
 """
@@ -42,6 +43,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     drop: Literal["before", "after"] | None = None
     delay_seconds: float = 0.0
+    answer: dict[str, Any] | None = None  # the body of `status`, in place of an error's
 
     def matches(self, scope: Scope) -> bool:
         """Return whether method and path of a request match, and `times` is not used up."""
@@ -86,7 +88,10 @@ class Faults:
             _drop(send)
         elif fault.status is not None:
             code = _ERROR_CODES.get(fault.status, "INTERNAL_ERROR")
-            body = {"error_code": code, "message": f"injected fault: {fault.status}"}
+            body = fault.answer or {
+                "error_code": code,
+                "message": f"injected fault: {fault.status}",
+            }
             await JSONResponse(body, fault.status, headers=fault.headers)(scope, receive, send)
         else:
             await self._app(scope, receive, send)

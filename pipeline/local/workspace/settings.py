@@ -22,6 +22,7 @@ class Settings:
     vended_ttl_seconds: int = 3600
     tracking_wait_seconds: float = 60.0
     external_access: bool = True
+    models_by_files_api: bool = False  # what mlflow asks before it writes or reads a version
     lineage_duplicates: Literal["keep", "refuse"] = "keep"
     enable_faults: bool = False
 

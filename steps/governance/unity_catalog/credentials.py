@@ -11,7 +11,6 @@ answer is repeated within the budget of the access's `policy`.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from steps.governance.errors import (
     KeysRefused,
     StorageUnanswered,
 )
+from steps.governance.storage import region as storage_region
 from steps.governance.unity_catalog.retrying import Attempts, Policy, pause_after
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class Access:
             "AWS_ACCESS_KEY_ID": credential.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credential.secret_access_key,
             "AWS_SESSION_TOKEN": credential.session_token,
-            **_endpoint_options(),
+            **_endpoint_options(self.location),
             **retries(self.policy.seconds),
         }
 
@@ -185,10 +185,9 @@ def _with_other_keys(access: Droppable, read: Callable[[], Answer]) -> Answer:
     return read()
 
 
-def _endpoint_options() -> dict[str, str]:
-    """Return region and endpoint from the AWS variables, which only boto3 reads itself."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+def _endpoint_options(location: str) -> dict[str, str]:
+    """Return region and endpoint, which delta-rs does not learn by itself."""
+    region, endpoint = storage_region.of(location), storage_region.own_endpoint()
     options = {"AWS_REGION": region} if region else {}
     if endpoint:
         options["AWS_ENDPOINT_URL"] = endpoint

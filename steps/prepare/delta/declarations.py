@@ -94,7 +94,12 @@ def checked(place: Place, schema: TableSchema, declared: Declared) -> tuple[Rule
             expected="a table that any writer may append plain rows to",
             got=", ".join([*found, *(f"writer feature {name}" for name in features)]),
             do="choose another CuratedTable"
-            + (", or the delta engine unity-connector" if spark_can else ""),
+            + (
+                ", or the delta engine unity-connector, whose jars you add to the image "
+                "(docs/data.md)"
+                if spark_can
+                else ""
+            ),
         )
     return rules(declared)
 

@@ -131,7 +131,8 @@ def by_scan(place: Place, table: DeltaTable) -> bool:
             f"table {place.name} uses Delta features that the delta engine delta-rs does not read",
             expected=f"no others than {', '.join(sorted(honoured))}",
             got=", ".join(sorted(unread)),
-            do="read it with the delta engine unity-connector, or rewrite the table without them",
+            do="rewrite the table without them, or read it with the delta engine "
+            "unity-connector, whose jars you add to the image (docs/data.md)",
         )
     return scanned
 

@@ -125,7 +125,8 @@ def storage(doing: str) -> Iterator[None]:
                 f"cannot open: {doing}",
                 expected="a table whose commits are all in its own log",
                 got="the table feature catalogManaged",
-                do="choose another table, or the delta engine unity-connector",
+                do="choose another table, or the delta engine unity-connector, whose jars "
+                "you add to the image (docs/data.md)",
             ) from error
         if unread := _UNREAD.search(str(error)):
             raise GovernanceError(
@@ -134,8 +135,8 @@ def storage(doing: str) -> Iterator[None]:
                 expected=f"reader versions up to {NEWEST_READER}, and no other features than "
                 f"{', '.join(sorted(FROM_FILES | BY_SCAN))}",
                 got=unread["feature"] or f"reader version {unread['version']}",
-                do="use the delta engine unity-connector if its Spark knows them, or rewrite "
-                "the table without them",
+                do="rewrite the table without them, or use the delta engine unity-connector if its "
+                "Spark knows them; add its jars to the image (docs/data.md)",
             ) from error
         raise storage_error(doing, error) from error
 

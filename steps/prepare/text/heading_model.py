@@ -47,23 +47,26 @@ class Weights:
     words: Mapping[str, Sequence[Mapping[str, int]]]
 
 
-def kinds(paragraphs: pl.DataFrame) -> pl.DataFrame:
-    """Return the paragraphs with `first` (their first sentence, or null) and `kind`."""
-    first, second = _weights()
+def kinds(paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None) -> pl.DataFrame:
+    """Return the paragraphs with `first` (their first sentence, or null) and `kind`.
+
+    `weights`: other weights than those of the file, for `scripts.heading_model`.
+    """
+    first, second = weights or _weights()
     described = line_features.described(paragraphs)
-    placed = section_features.placed(_scored(described, first))
-    scored = _scored(placed, second).with_columns(
+    placed = section_features.placed(scored(described, first))
+    totals = scored(placed, second).with_columns(
         pl.when(barred()).then(_NEVER).otherwise(pl.col(name)).cast(pl.Int32).alias(name)
         for name in (STANDING, RUN_IN)
     )
-    scored = scored.select("row", "paragraph", "first", *SCORES, kind=_kind())
-    return settled(scored).drop(SCORES)
+    decided = totals.select("row", "paragraph", "first", *SCORES, kind=_kind())
+    return settled(decided).drop(SCORES)
 
 
 def explained(paragraphs: pl.DataFrame, position: int) -> list[tuple[str, int, int, int]]:
     """Return the terms of one paragraph's final scores with their weights, the largest first."""
     first, second = _weights()
-    placed = section_features.placed(_scored(line_features.described(paragraphs), first))
+    placed = section_features.placed(scored(line_features.described(paragraphs), first))
     line = placed.slice(position, 1)
     rows = []
     for term, parts in _terms(line, second):
@@ -88,7 +91,7 @@ def size(term: Term) -> int:
     return values
 
 
-def _scored(frame: pl.DataFrame, weights: Weights) -> pl.DataFrame:
+def scored(frame: pl.DataFrame, weights: Weights) -> pl.DataFrame:
     """Add `standing`, `run_in` and `title`: how much likelier than body, in hundredths."""
     totals = [pl.repeat(bias, len(frame), dtype=pl.Int32, eager=True) for bias in weights.bias]
     for _, parts in _terms(frame, weights):
@@ -131,10 +134,11 @@ def _weights() -> tuple[Weights, Weights]:
             do="install the package again",
         )
     first, second = json.loads(content)["passes"]
-    return _read(first, PASSES[0]), _read(second, PASSES[1])
+    return read(first, PASSES[0]), read(second, PASSES[1])
 
 
-def _read(stored: Mapping[str, Any], terms: Sequence[Term]) -> Weights:
+def read(stored: Mapping[str, Any], terms: Sequence[Term]) -> Weights:
+    """Return one pass of the weights' file as tables."""
     tables = {term: _table(stored["terms"][" ".join(term)], size(term)) for term in terms}
     words = {
         word: [

@@ -11,19 +11,21 @@ its first heading, is an introduction and is left out.
 
 import polars as pl
 
-from steps.prepare.text.heading_model import kinds
+from steps.prepare.text.heading_model import Weights, kinds
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 
 _BULLET = "^• "
 
 
-def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
+def risk_factors(
+    paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None
+) -> pl.DataFrame:
     """Group paragraphs (`row`, `paragraph`) as `row`, `position` (from 0), `heading`, `body`.
 
     `style` is `standing` or `run_in`. A heading without a body has an empty one. `group` is the
     last group's title before the heading; null before the first title.
     """
-    marked = _marked(paragraphs)
+    marked = _marked(kinds(paragraphs, weights))
     opens = pl.col("kind").is_in([STANDING, RUN_IN])
     part = (pl.col("kind") != BODY).cast(pl.Int32).cum_sum().over("row")
     inside = marked.with_columns(
@@ -43,10 +45,10 @@ def risk_factors(paragraphs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _marked(paragraphs: pl.DataFrame) -> pl.DataFrame:
+def _marked(decided: pl.DataFrame) -> pl.DataFrame:
     """Return per paragraph its `kind`, the `heading` that it has, and `rest`, the body's text."""
     line, first = pl.col("paragraph"), pl.col("first")
-    return kinds(paragraphs).with_columns(
+    return decided.with_columns(
         heading=pl.when(pl.col("kind") == RUN_IN).then(first).otherwise(line)
         .str.replace(_BULLET, ""),
         rest=pl.when(pl.col("kind") == STANDING).then(pl.lit(""))

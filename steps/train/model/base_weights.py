@@ -3,6 +3,7 @@
     language_model.model.layers.N.….weight              float8_e4m3fn, (out, in)
     language_model.model.layers.N.….weight_scale_inv    one number
     language_model.model.layers.N.….activation_scale    one number, not used
+    language_model.lm_head.weight                       bfloat16, in models with an untied head
     all others                                          bfloat16
 
 Despite the name, W = weight * weight_scale_inv. The activation scale is not used because this step
@@ -25,6 +26,7 @@ from steps.governance.errors import IntegrityError
 
 _TEXT = "language_model.model."  # on disk
 _RUNTIME = "model.language_model."  # in transformers 5
+HEAD, _STORED_HEAD = "lm_head.weight", "language_model.lm_head.weight"  # in the model and on disk
 _UNUSED = ("vision_tower.", "multi_modal_projector.")  # 0.8 GB; training uses text only
 _SCALE, _ACTIVATION = ".weight_scale_inv", ".activation_scale"
 
@@ -94,6 +96,14 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def has_head(folder: Path) -> bool:
+    """Return whether the files have a head of their own: 8B and 14B do, 3B uses its embedding.
+
+    The file decides, and not `tie_word_embeddings`: config.json may state it twice, differently.
+    """
+    return not {HEAD, _STORED_HEAD}.isdisjoint(shapes(folder))
+
+
 def _wanted(name: str, vision: bool) -> bool:
     return not name.endswith((_SCALE, _ACTIVATION)) and (vision or not name.startswith(_UNUSED))
 
@@ -125,6 +135,8 @@ def _scales(folder: Path) -> dict[str, Tensor]:
 
 
 def _runtime_name(name: str) -> str:
+    if name == _STORED_HEAD:
+        return HEAD
     return _RUNTIME + name.removeprefix(_TEXT) if name.startswith(_TEXT) else name
 
 

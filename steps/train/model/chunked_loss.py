@@ -8,7 +8,7 @@ take about 13 GB. Three measures avoid this:
 * The gradient of the hidden states is computed in forward, while the logits exist. Backward only
   scales it. The gradient of the logits is softmax minus one-hot, so it needs no other tensor.
 
-The head is frozen (it is tied to the frozen embedding), so it needs no gradient.
+The head is frozen, tied to the embedding or not, so it needs no gradient.
 """
 
 from typing import Any

@@ -18,9 +18,8 @@ FP8 too: the incoming gradient is quantized per token, like the activations
 How native mode quantizes. A row x of the activations (one token) gets the scale s = amax(|x|) /
 448, where 448 is the largest e4m3 value, and x / s is rounded to e4m3. One scale per token keeps a
 token with large values from costing the others their precision. The GEMM multiplies the e4m3
-numbers with unit scales, accumulates in float32 and writes bfloat16; then each row of its output is
-multiplied by s and by the weight's scale. Row-wise scales inside the GEMM would give the same
-error, but they are broken on GPUs other than Hopper (pytorch#130359).
+numbers, accumulates in float32, scales each row of its sums by s and by the weight's scale, and
+rounds once to bfloat16. torch's row-wise GEMM runs from compute capability 8.9 up [unverified].
 
 Why the bits are a uint8 Parameter: gloo and DDP refuse float8; `.to(dtype)` on float8 decodes it
 without its scale; PEFT's merge fails on it; and DDP would broadcast a buffer on every forward. Why
@@ -33,6 +32,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from steps.train.model import branch
 
 E4M3 = torch.float8_e4m3fn
 E4M3_MAX = 448.0  # the largest finite e4m3 value
@@ -53,9 +54,9 @@ def decode(bits: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the e4m3 values of uint8 bits, without scale; exact in bfloat16 and float32."""
     if torch.compiler.is_compiling():
         return _decode_integers(bits, dtype)
-    if bits.device.type == "cpu":
-        return _table(dtype).index_select(0, bits.reshape(-1).int()).view(bits.shape)
-    return bits.view(E4M3).to(dtype)
+    if bits.device.type != "cpu" or branch.on_cuda(bits):
+        return bits.view(E4M3).to(dtype)
+    return _table(dtype).index_select(0, bits.reshape(-1).int()).view(bits.shape)
 
 
 def _decode_integers(bits: Tensor, dtype: torch.dtype) -> Tensor:
@@ -79,29 +80,37 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         The quantized rows, (tokens, in), e4m3, and their scales, (tokens, 1), float32.
     """
-    scale = (x.abs().amax(-1, keepdim=True).float() / E4M3_MAX).clamp_min(_SMALLEST_SCALE)
-    # The float32 scale makes the quotient float32; clamp_ makes no second copy of that size.
-    return torch.div(x, scale).clamp_(-E4M3_MAX, E4M3_MAX).to(E4M3), scale
+    largest = torch.linalg.vector_norm(x, float("inf"), -1, keepdim=True, dtype=torch.float32)
+    scale = largest.div_(E4M3_MAX).clamp_min_(_SMALLEST_SCALE)
+    # The quotient exceeds 448 by rounding at most, and the conversion then rounds to 448.
+    return torch.div(x, scale).to(E4M3), scale
 
 
-def _multiply_native(x: Tensor, columns: Tensor, scale: Tensor) -> Tensor:
-    """Return `x @ (columns * scale)`, computed in FP8 (see the module's docstring).
+def multiply_native(quantized: tuple[Tensor, Tensor], columns: Tensor, scale: Tensor) -> Tensor:
+    """Return `rows * row_scale @ (columns * scale)`, computed in FP8 (see the module's docstring).
 
     Args:
-        x: (…, k).
+        quantized: rows (tokens, k) and their scales, from `quantize_rows`.
         columns: (k, n), e4m3, with stride (1, k): the tensor cores read it column by column.
         scale: (1,), of `columns`.
 
     Returns:
-        (…, n), in the dtype of x.
+        (tokens, n), bfloat16.
     """
-    rows, row_scale = quantize_rows(x.reshape(-1, x.shape[-1]))  # (tokens, k), (tokens, 1)
-    one = torch.ones((), device=x.device)
-    y = torch._scaled_mm(rows, columns, scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
-    return y.mul_(row_scale * scale).to(x.dtype).reshape(*x.shape[:-1], -1)
+    rows, row_scale = quantized
+    columns_scale = scale.expand(1, columns.shape[1]).contiguous()
+    return torch._scaled_mm(
+        rows, columns, scale_a=row_scale, scale_b=columns_scale, out_dtype=torch.bfloat16
+    )
 
 
-def _by_column(bits: Tensor) -> Tensor:
+def _multiplied(x: Tensor, columns: Tensor, scale: Tensor) -> Tensor:
+    """Return `x @ (columns * scale)` in FP8, (…, n), for x (…, k)."""
+    y = multiply_native(quantize_rows(x.reshape(-1, x.shape[-1])), columns, scale)
+    return y.to(x.dtype).reshape(*x.shape[:-1], -1)
+
+
+def by_column(bits: Tensor) -> Tensor:
     """Return the weight for the input's gradient: (out, in), e4m3, with stride (1, out).
 
     The copy moves 2 bytes per weight; decoding to bfloat16 would move 3.
@@ -122,7 +131,7 @@ class _Multiply(torch.autograd.Function):
         ctx.save_for_backward(bits, scale)
         ctx.native_gradient = native_gradient
         if native:
-            return _multiply_native(x, bits.view(E4M3).t(), scale)
+            return _multiplied(x, bits.view(E4M3).t(), scale)
         # mul_ multiplies by the float32 scale and rounds once; scale.to(x.dtype) would also round
         # the scale.
         return functional.linear(x, decode(bits, x.dtype)).mul_(scale)
@@ -132,7 +141,7 @@ class _Multiply(torch.autograd.Function):
         (gradient,) = gradients  # (…, out)
         bits, scale = ctx.saved_tensors
         if ctx.native_gradient:
-            return _multiply_native(gradient, _by_column(bits), scale), None, None, None, None
+            return _multiplied(gradient, by_column(bits), scale), None, None, None, None
         return (gradient @ decode(bits, gradient.dtype)).mul_(scale), None, None, None, None
 
 
@@ -143,7 +152,7 @@ class Fp8Linear(nn.Linear):
 
     Args:
         weight: (out, in), float8_e4m3fn; kept bit for bit.
-        scale: one number; the weight is `weight * scale`.
+        scale: one number; the weight is `weight * scale`. It is read once, which waits for a GPU.
         native: multiply in FP8.
         native_gradient: compute the input's gradient in FP8 too.
     """
@@ -154,6 +163,8 @@ class Fp8Linear(nn.Linear):
         nn.Module.__init__(self)
         self.out_features, self.in_features = weight.shape
         self.native, self.native_gradient = native, native_gradient
+        # On the host, where a product takes it as an argument; on `meta` it has no number.
+        self.factor = 1.0 if scale.is_meta else float(scale)
         self.weight = nn.Parameter(weight.view(torch.uint8), requires_grad=False)
         self.scale = nn.Parameter(scale.float().reshape(1), requires_grad=False)
         self.register_parameter("bias", None)

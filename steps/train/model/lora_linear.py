@@ -1,15 +1,16 @@
-"""A LoRA layer that adds its low-rank product to the base's output in one multiplication.
+"""A LoRA layer that computes its low-rank product together with the base's, and their gradients.
 
 PEFT computes `y + (x @ A.T @ B.T) * scaling` as separate operations: four passes over tensors of
-the output's size in forward, and one more in backward. Here `addmm` passes over the output once,
-and its backward scales the low-rank product instead. On CPU in float32 the gradients are equal bit
-for bit and take about 5 % less time (docs/bench-train.md). In bfloat16 they are rounded once
-instead of three times. The layer also keeps no copy of its input; PEFT's layer does under autocast.
+the output's size in forward, and one more in backward. fused/grouped.py adds the low-rank product
+to the base's output in one multiplication, and does the same with the gradients of the input. It
+keeps the input, and no copy of it or of the adapters.
 
 PEFT's own `forward` still handles everything except plain training and inference: disabled
-adapters, merged adapters, and several active adapters.
+adapters, merged adapters, and several active adapters. Under torch.compile the layer is written in
+plain operations, which the compiler fuses.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from steps.train.model.fp8_linear import Fp8Linear
+from steps.train.model.fused import grouped
 
 
 class AdaptedLinear(lora.Linear):
@@ -25,12 +27,21 @@ class AdaptedLinear(lora.Linear):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """(…, in) → (…, out)."""
-        adapters = self.active_adapters
-        if args or kwargs or self.disable_adapters or self.merged or len(adapters) != 1:
+        if args or kwargs or not self.is_plain:
             result: Tensor = super().forward(x, *args, **kwargs)
             return result
-        (name,) = adapters
-        down, up = _weight(self.lora_A[name]), _weight(self.lora_B[name])  # (rank, in), (out, rank)
+        if torch.compiler.is_compiling():
+            return self._added(x)
+        return adapted(x, [self])[0]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether exactly one adapter is active and not merged into the base."""
+        return not self.disable_adapters and not self.merged and len(self.active_adapters) == 1
+
+    def _added(self, x: Tensor) -> Tensor:
+        (name,) = self.active_adapters
+        down, up = _weights([self])
         base: Tensor = self.base_layer(x)
         low_rank = functional.linear(x.reshape(-1, x.shape[-1]), down)  # (tokens, rank)
         flat = base.reshape(-1, base.shape[-1])  # (tokens, out)
@@ -38,10 +49,34 @@ class AdaptedLinear(lora.Linear):
         return added.to(base.dtype).reshape(base.shape)
 
 
-def _weight(linear: nn.Module) -> Tensor:
-    weight = linear.weight
-    assert isinstance(weight, Tensor)  # noqa: S101 - for the type checker
-    return weight
+def all_plain(*layers: nn.Module) -> bool:
+    """Return whether these are our LoRA layers in plain training or inference, not compiled."""
+    plain = all(isinstance(layer, AdaptedLinear) and layer.is_plain for layer in layers)
+    return plain and not torch.compiler.is_compiling()
+
+
+def adapted(x: Tensor, layers: Sequence[Any]) -> tuple[Tensor, ...]:
+    """Return the outputs of several plain LoRA layers, `all_plain`, over one input."""
+    return grouped.adapted(x, _group(layers), _weights(layers))
+
+
+def adapted_gated(gate: Tensor, up: Tensor, layer: Any) -> Tensor:
+    """Return the output of one plain LoRA layer over `silu(gate) * up`."""
+    return grouped.adapted_gated(gate, up, _group([layer]), _weights([layer]))
+
+
+def _group(layers: Sequence[AdaptedLinear]) -> grouped.Group:
+    (scaling,) = {layer.scaling[layer.active_adapters[0]] for layer in layers}
+    return tuple(layer.base_layer for layer in layers), scaling
+
+
+def _weights(layers: Sequence[AdaptedLinear]) -> list[Tensor]:
+    """Return all A, (rank, in), then all B, (out, rank)."""
+    parts = [[getattr(x, part)[x.active_adapters[0]].weight for x in layers] for part in _PARTS]
+    return [weight for part in parts for weight in part]
+
+
+_PARTS = ("lora_A", "lora_B")
 
 
 def create_lora_layer(target: nn.Module, adapter_name: str, **options: Any) -> AdaptedLinear | None:

@@ -22,6 +22,7 @@ from steps.train.data.packing import IGNORED
 from steps.train.model import base_weights, packed_attention
 from steps.train.model.chunked_loss import completion_nll, token_nll
 from steps.train.model.fp8_linear import NATIVE_ALIGNMENT, Fp8Linear
+from steps.train.model.fused import modules
 from steps.train.model.precision import Precision
 from steps.train.planning.shapes import Shape
 
@@ -77,16 +78,15 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
     """
     configuration = _configuration(folder)
     device, dtype = on or precision.device.torch_device, precision.dtype
-    # Buffers are not empty: they are the rotary frequencies, computed in float32, and stay so.
-    with init_empty_weights(include_buffers=False):
-        model = PackedMinistral(configuration)
-    model.model.vision_tower = model.model.multi_modal_projector = None
+    model = empty(configuration)
     expected = {name for name, _ in model.named_parameters()}
     for weight in base_weights.read(folder, device):
         expected.discard(weight.name)
         _place(model, weight, precision)
     model.tie_weights()
-    missing = sorted(name for name in expected if name != "lm_head.weight")
+    if configuration.tie_word_embeddings:
+        expected.discard(base_weights.HEAD)
+    missing = sorted(expected)
     if missing:
         raise IntegrityError(
             "the base model lacks weights",
@@ -97,6 +97,16 @@ def load(folder: Path, precision: Precision, *, on: torch.device | None = None) 
     nn.Module.to(model, device)
     nn.Module.train(model.requires_grad_(False), False)
     _check_dtype(model, dtype)
+    return model
+
+
+def empty(configuration: Mistral3Config) -> PackedMinistral:
+    """Return the model without its vision tower and without the memory of its weights."""
+    # Buffers are not empty: they are the rotary frequencies, computed in float32, and stay so.
+    with init_empty_weights(include_buffers=False):
+        model = PackedMinistral(configuration)
+    model.model.vision_tower = model.model.multi_modal_projector = None
+    modules.replace(model)
     return model
 
 
@@ -112,10 +122,18 @@ def shape(folder: Path) -> Shape:
 def _configuration(folder: Path) -> Mistral3Config:
     content = json.loads((folder / "config.json").read_bytes())
     base_weights.quantization(content, folder)
-    # Without it, Trainer, PEFT and save_pretrained handle an ordinary frozen model.
-    del content["quantization_config"]
-    configuration = Mistral3Config.from_dict(content)
+    if base_weights.has_head(folder):
+        content["tie_word_embeddings"] = False
+    return configured(content)
+
+
+def configured(content: dict[str, Any]) -> Mistral3Config:
+    """Return the configuration that config.json describes, for our attention."""
+    # Without its quantization, Trainer, PEFT and save_pretrained handle an ordinary frozen model.
+    stated = {name: value for name, value in content.items() if name != "quantization_config"}
+    configuration = Mistral3Config.from_dict(stated)
     text: Any = configuration.text_config
+    text.tie_word_embeddings = configuration.tie_word_embeddings
     text._attn_implementation = packed_attention.NAME
     return configuration
 
@@ -141,10 +159,10 @@ def _place(model: nn.Module, weight: base_weights.Weight, precision: Precision) 
             kind, nn.Parameter(weight.tensor.to(precision.dtype), requires_grad=False)
         )
     else:
-        model.set_submodule(owner_name, _linear(weight.tensor, weight.scale, precision))
+        model.set_submodule(owner_name, linear(weight.tensor, weight.scale, precision))
 
 
-def _linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
+def linear(weight: Tensor, scale: Tensor, precision: Precision) -> nn.Linear:
     """Return the linear of an FP8 weight in the effective mode: FP8, dequantized or NF4."""
     native = precision.effective in ("native", "native_dx")
     native_gradient = precision.effective == "native_dx"

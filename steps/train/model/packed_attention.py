@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
-from transformers.masking_utils import AttentionMaskInterface
+
+from steps.train.model import branch
 
 NAME = "packed_varlen"
 
@@ -57,7 +58,7 @@ def packed_attention(
         raise ValueError(
             f"{NAME}: expected one packed row without cache, got query {tuple(query.shape)}"
         )
-    if query.is_cuda:
+    if branch.on_cuda(query):
         return _attend_cuda((query, key, value), scaling, cu_seq_lens_q, max_length_q), None
     starts = cu_seq_lens_q.tolist()
     documents = [
@@ -94,7 +95,7 @@ def _attend_cuda(
     from torch.nn.attention.varlen import varlen_attn
 
     # (1, heads, tokens, width) → (tokens, heads, width)
-    query, key, value = (state[0].transpose(0, 1).contiguous() for state in states)
+    query, key, value = (state.squeeze(0).transpose(0, 1).contiguous() for state in states)
     longest = len(query) if max_length is None else max_length
     causal = (-1, 0)  # any number of keys to the left, none to the right
     attended = varlen_attn(
@@ -113,9 +114,7 @@ def _attend_cuda(
     return attended[None]
 
 
-def _no_mask(*_: Any, **__: Any) -> None:
-    """Build no mask: lengths separate the documents, and a dense mask would take tokens² bytes."""
-
-
+# No mask function is registered, so transformers builds no mask: lengths separate the documents,
+# and a dense mask would take tokens² bytes. With a function it would also look for borders in the
+# positions, which waits for the GPU in every forward.
 AttentionInterface.register(NAME, packed_attention)
-AttentionMaskInterface.register(NAME, _no_mask)

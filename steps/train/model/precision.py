@@ -7,7 +7,8 @@ native   released e4m3 bytes, 1 B each   FP8, in forward and for     CUDA comput
 off      dequantized, 2 B each           in bfloat16                 nothing
 nf4      bitsandbytes NF4, 0.53 B each   decoded, in bfloat16        bitsandbytes
 
-`auto` is native where the device supports it, and storage elsewhere. A requested mode that is not
+`auto` is native on the cards where the roofline calls it faster, and storage elsewhere
+(docs/decisions/042-auto-by-roofline.md). A requested mode that is not
 available is an error; another mode never replaces it. The effective mode, which is recorded, has
 the same name, except that native is recorded as `native_dx`. The effective mode `native` (FP8 in
 forward only) exists for scripts/training_bench, which compares the two
@@ -61,7 +62,8 @@ def decide(requested: str, device: Device) -> Precision:
     Raises:
         UsageError: the device or the image does not support the mode.
     """
-    mode = ("native" if device.has_fp8 else "storage") if requested == "auto" else requested
+    faster = "native" if device.is_faster_native else "storage"
+    mode = faster if requested == "auto" else requested
     if mode == "native" and not device.has_fp8:
         raise UsageError(
             "Fp8Mode native cannot run on this device",

@@ -22,26 +22,36 @@ NATIVE_CAPABILITY = (8, 9)  # FP8: Ada
 
 @dataclass(frozen=True)
 class Sheet:
-    """Dense peak operations per second, without sparsity, and memory."""
+    """Dense peak operations per second, without sparsity; memory, and its bytes per second."""
 
     bfloat16: float
     fp8: float | None  # None: no FP8 tensor cores
     memory_bytes: int  # total that CUDA reports; about 5 % below the nominal size on cards with ECC
+    bandwidth: float
 
 
-_T, _GIB = 1e12, 2**30
+_T, _G, _GIB = 1e12, 1e9, 2**30
 
 # Keys are the complete CUDA names without "NVIDIA ": H100 PCIe and H200 NVL are other, slower
 # cards. Operations: NVIDIA's data sheets. A10G has 70; TRL and Lightning list the 125 of the A10,
-# which is another card. H200 has the chip of the H100 [unverified here]. Memory is [unverified]
-# where no such card was available; batching.py reads the memory of the actual device.
+# which is another card. H200 has the chip of the H100 [unverified here]. Names and memory are
+# [unverified] where no such card was available, and so are all numbers of B200 and RTX PRO 6000;
+# batching.py reads the memory of the actual device.
 SHEETS = {
-    "A10G": Sheet(70 * _T, None, int(22.0 * _GIB)),
-    "L4": Sheet(121 * _T, 242 * _T, int(22.0 * _GIB)),
-    "L40S": Sheet(362 * _T, 733 * _T, int(44.4 * _GIB)),
-    "H100 80GB HBM3": Sheet(989 * _T, 1979 * _T, int(79.1 * _GIB)),  # SXM
-    "H200": Sheet(989 * _T, 1979 * _T, int(139.8 * _GIB)),
+    "A10G": Sheet(70 * _T, None, int(22.0 * _GIB), 600 * _G),
+    "A100-SXM4-40GB": Sheet(312 * _T, None, int(39.4 * _GIB), 1555 * _G),
+    "A100-SXM4-80GB": Sheet(312 * _T, None, int(79.1 * _GIB), 2039 * _G),
+    "L4": Sheet(121 * _T, 242 * _T, int(22.0 * _GIB), 300 * _G),
+    "L40S": Sheet(362 * _T, 733 * _T, int(44.4 * _GIB), 864 * _G),
+    "H100 80GB HBM3": Sheet(989 * _T, 1979 * _T, int(79.1 * _GIB), 3350 * _G),  # SXM
+    "H200": Sheet(989 * _T, 1979 * _T, int(139.8 * _GIB), 4800 * _G),
+    "RTX PRO 6000 Blackwell Server Edition": Sheet(503 * _T, 1007 * _T, int(95 * _GIB), 1597 * _G),
+    "B200": Sheet(2250 * _T, 4500 * _T, int(178 * _GIB), 8000 * _G),
 }
+
+# Cards on which scripts.roofline predicts native FP8 to be faster than FP8 storage. On the others
+# quantizing costs what the FP8 product gains; a test compares this with the roofline. [unverified]
+NATIVE_IS_FASTER = frozenset(("H100 80GB HBM3", "H200", "B200"))
 
 
 def sheet(name: str) -> Sheet | None:
@@ -83,6 +93,11 @@ class Device:
     def has_fp8(self) -> bool:
         """Whether the device has FP8 tensor cores."""
         return self.capability is not None and self.capability >= NATIVE_CAPABILITY
+
+    @property
+    def is_faster_native(self) -> bool:
+        """Whether native FP8 is predicted to be faster than FP8 storage on this card."""
+        return self.has_fp8 and self.name.removeprefix("NVIDIA ") in NATIVE_IS_FASTER
 
     @property
     def has_bfloat16(self) -> bool:

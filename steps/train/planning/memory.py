@@ -79,8 +79,8 @@ def peak(plan: Plan, tokens: int, *, recomputed: int, labelled: int | None = Non
     """
     labelled = tokens if labelled is None else labelled
     kept = kept_bytes(plan, tokens, recomputed=recomputed, labelled=labelled)
-    # Recomputed layers do not save autocast's copies of the adapters, but autocast caches them
-    # until forward ends.
+    # NF4's layers are PEFT's. Those that recompute do not save autocast's copies of the adapters,
+    # but autocast caches them until forward ends.
     casts = recomputed * _casts(plan)
     moments = [
         kept + casts + _loss_moment(plan, tokens, labelled),
@@ -117,15 +117,16 @@ def adapter_bytes(plan: Plan) -> int:
 def kept_bytes(plan: Plan, tokens: int, *, recomputed: int, labelled: int) -> int:
     """Return the bytes that autograd saves in forward for backward; exact."""
     shape, w = plan.shape, plan.element_bytes
-    ends = tokens * (4 * shape.hidden + 4)  # the final norm's input in float32, and its rsqrt
+    norm = tokens * (w * shape.hidden + 4)  # a norm's input, and one number a token
+    ends = norm  # of the final norm
     ends += tokens * 2 * w * shape.head_width  # cos and sin of the rotary embedding
     ends += labelled * w * shape.hidden  # the hidden states' gradient, which the loss computes
     ends += tokens  # the mask of labelled tokens
     if recomputed == 0:
         # Nothing below the first layer is trained: its input norm saves nothing, and neither do the
         # A matrices of its q, k and v, whose inputs need no gradient.
-        ends -= tokens * (4 * shape.hidden + 4)
-        ends -= 3 * w * plan.rank * shape.hidden if w == 2 else 0
+        ends -= norm
+        ends -= 3 * w * plan.rank * shape.hidden if _casts(plan) else 0
     layers = (shape.layers - recomputed) * layer_bytes(plan, tokens)
     inputs = recomputed * tokens * w * shape.hidden  # a recomputed layer saves its input only
     return ends + layers + inputs
@@ -135,19 +136,24 @@ def layer_bytes(plan: Plan, tokens: int) -> int:
     """Return the bytes that one layer saves if it does not recompute."""
     shape, w = plan.shape, plan.element_bytes
     d, f, q, k = shape.hidden, shape.ffn, shape.queries, shape.keys
-    norms = 2 * (4 * d + 4) + 2 * w * d  # two inputs in float32 with their rsqrt, two outputs
+    norms = 2 * (w * d + 4) + 2 * w * d  # two inputs with one number a token, two outputs
     attention = w * (q + 2 * k) + w * q  # q, k, v and the output
-    attention += 4 * shape.heads + w  # log-sum-exp in float32, and the llama-4 scale
+    attention += 4 * shape.heads  # log-sum-exp in float32
     if not plan.on_cuda:
         attention += w * q  # the outputs of all documents, concatenated
-    mlp = 4 * w * f  # gate, silu(gate), up, product
+    mlp = 2 * w * f  # gate and up
+    if (
+        plan.mode == "nf4"
+    ):  # transformers' own modules run: silu(gate), the product, Llama 4's scale
+        mlp, attention = 2 * mlp, attention + w
     adapters = 7 * w * plan.rank  # outputs of A, which are the inputs of B, of seven linears
     return tokens * (norms + attention + mlp + adapters) + _casts(plan)
 
 
 def _casts(plan: Plan) -> int:
-    """Return the bytes of autocast's bfloat16 copies of one layer's adapters."""
-    return 2 * plan.shape.adapter_weights(plan.rank) if plan.element_bytes == 2 else 0
+    """Return the bytes of autocast's bfloat16 copies of one layer's adapters; ours keeps none."""
+    copied = plan.mode == "nf4" and plan.element_bytes == 2
+    return 2 * plan.shape.adapter_weights(plan.rank) if copied else 0
 
 
 def _loss_moment(plan: Plan, tokens: int, labelled: int) -> int:
@@ -163,21 +169,16 @@ def _loss_moment(plan: Plan, tokens: int, labelled: int) -> int:
 def _backward_moment(plan: Plan, tokens: int) -> int:
     """Return the bytes that the backward pass of one layer's MLP needs in addition to what is kept.
 
-    At this moment the MLP's product has been released. Three gradients of its size exist (of the
-    product, of silu and of up) or, in the down projection, two of them and the decoded weight.
+    Three tensors of the product's size exist (silu of gate, the product, its gradient) or, in the
+    down projection, two of them and the decoded weight.
     """
     shape, w = plan.shape, plan.element_bytes
     product = tokens * w * shape.ffn
     decodes = plan.mode != "off"
     # The CPU decodes through a lookup table, which wants int32 indices: 4 more bytes a weight.
     decoded = decodes * shape.ffn * shape.hidden * (w if plan.on_cuda else w + 4)
-    # The CPU multiplies bfloat16 by the float32 scale through float32 copies.
-    promotes = decodes and w == 2 and not plan.on_cuda
-    promoted = promotes * 8 * tokens * shape.ffn
     gradient = tokens * w * shape.hidden
-    return gradient + max(
-        2 * product, product + decoded, product + promoted, _quantizing(plan, tokens)
-    )
+    return gradient + max(3 * product + decoded, product + _quantizing(plan, tokens))
 
 
 def _quantizing(plan: Plan, tokens: int) -> int:
@@ -194,7 +195,6 @@ def _recompute_moment(plan: Plan, tokens: int, recomputed: int) -> int:
     if recomputed == 0:
         return 0
     inputs = recomputed * tokens * plan.element_bytes * plan.shape.hidden
-    # In float32 the layer's norm saves the layer's input itself, not a copy of it.
-    shared = tokens * plan.element_bytes * plan.shape.hidden if plan.element_bytes == 4 else 0
+    shared = tokens * plan.element_bytes * plan.shape.hidden  # the layer's norm saves its input
     cos_sin = tokens * 2 * plan.element_bytes * plan.shape.head_width
     return inputs + cos_sin + layer_bytes(plan, tokens) - shared + _backward_moment(plan, tokens)

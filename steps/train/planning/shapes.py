@@ -12,7 +12,7 @@ from typing import Any
 class Shape:
     """Sizes of a Ministral-3: layers of attention and a gated MLP, embedding and head.
 
-    Train's models have tied embeddings. `tied=False` is for the larger models of docs/scaling.md.
+    The 3B model has tied embeddings; the 8B and the 14B have a head of their own.
     """
 
     hidden: int
@@ -35,6 +35,7 @@ class Shape:
             text_config.num_key_value_heads,
             text_config.head_dim,
             text_config.vocab_size,
+            text_config.tie_word_embeddings,
         )
 
     @property

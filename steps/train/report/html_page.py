@@ -12,9 +12,10 @@ from xml.etree.ElementTree import Element, tostring
 
 from markupsafe import Markup
 
-from steps.train.report import svg_charts, templates
+from steps.governance.pages import charts as svg_charts
+from steps.governance.pages.charts import Line, Point
+from steps.train.report import templates
 from steps.train.report.findings import Findings
-from steps.train.report.svg_charts import Line, Point
 
 _HISTOGRAM = "histogram_before_cut"
 
@@ -47,12 +48,18 @@ def _losses(found: Findings) -> Element:
         ],
         x="optimizer step",
         y="nats per target token",
+        over=_steps(found),
     )
 
 
 def _learning_rate(found: Findings) -> Element:
     line = Line("learning rate", _points(found.curve, "learning_rate"))
-    return svg_charts.lines([line], x="optimizer step", y="learning rate")
+    return svg_charts.lines([line], x="optimizer step", y="learning rate", over=_steps(found))
+
+
+def _steps(found: Findings) -> tuple[float, float]:
+    """Return the range of steps of both charts. The evaluation before training is step 0."""
+    return 0.0, float(max(found.metrics.steps, 1))
 
 
 def _points(entries: Sequence[Mapping[str, float]], key: str) -> list[Point]:

@@ -66,6 +66,22 @@ def test_only_the_worker_writes_the_heartbeat_and_a_scientist_reads_it(server, o
     refused(scientist.get_object, Bucket=ARTIFACTS, Key="executions/i/model.tar.gz")
 
 
+def test_a_scientist_reads_reports_and_exports_and_no_other_role_of_people_but_auditor(server):
+    train, prefix = server.client("s3", "train"), f"executions/{uuid.uuid4().hex}/train/job/output"
+    for name in ("model.tar.gz", "output.tar.gz"):
+        train.put_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}", Body=b"made by Train")
+        for role in ("scientist", "auditor"):
+            found = server.client("s3", role).get_object(Bucket=ARTIFACTS, Key=f"{prefix}/{name}")
+            assert found["Body"].read() == b"made by Train"
+        for role in ("approver", "reconciler", "ci", "prepare", "pipeline"):
+            refused(server.client("s3", role).get_object, Bucket=ARTIFACTS, Key=f"{prefix}/{name}")
+    train.put_object(Bucket=ARTIFACTS, Key=f"{prefix}/other.bin", Body=b"0")
+    refused(
+        server.client("s3", "scientist").get_object, Bucket=ARTIFACTS, Key=f"{prefix}/other.bin"
+    )
+    refused(server.client("s3", "scientist").list_objects_v2, Bucket=ARTIFACTS, Prefix=prefix)
+
+
 @pytest.fixture(scope="module")
 def administrators_s3(server):
     """S3 for a user to whom every policy of his own allows everything."""

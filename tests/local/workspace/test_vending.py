@@ -206,6 +206,19 @@ def test_without_external_access_nothing_is_vended(
         path_credentials(admin, "PATH_READ", f"s3://{BUCKET}/raw/other")
 
 
+@pytest.mark.parametrize(
+    ("option", "by_files_api"),
+    [("--models-by-files-api", True), ("--no-models-by-files-api", False)],
+)
+def test_mlflow_learns_from_the_workspace_whether_to_use_the_files_api(
+    start_workspace: Workspace, tmp_path: Path, option: str, by_files_api: bool
+) -> None:
+    question = "is-databricks-sdk-models-artifact-repository-enabled"
+    path = f"/api/2.0/mlflow/unity-catalog/registered-models:{question}"
+    answer = start_workspace(tmp_path, option).admin.api_client.do("GET", path)
+    assert answer.get(question.replace("-", "_"), False) is by_files_api
+
+
 def test_a_role_that_does_not_trust_the_metastore_is_refused_at_once(
     admin: WorkspaceClient, aws: Aws
 ) -> None:

@@ -158,13 +158,9 @@ def test_interrupting_prints_that_the_execution_continues(
     assert (
         "follow it:  python -m pipeline.run --env local --set Seed=4 --token mine --follow" in error
     )
-    stop = re.search(
-        r"stop-pipeline-execution --pipeline-execution-arn (\S+) --client-request-token (\S+)",
-        error,
-    )
+    stop = re.search(r"stop it: +python -m pipeline\.stop --env local (\S+)", error)
     assert stop is not None
-    assert stop[1] in deployed.executions
-    assert 32 <= len(stop[2]) <= 128
+    assert [arn.rsplit("/", 1)[-1] for arn in deployed.executions] == [stop[1]]
 
 
 def test_a_refused_description_ends_the_following_and_not_the_execution(

@@ -96,13 +96,27 @@ def test_the_same_token_and_parameters_start_one_execution(deployed: Any) -> Non
     assert ran("--token", "tuesday-1", "--set", "Seed=1") == 0
     assert ran("--token", "tuesday-1", "--set", "Seed=1") == 0
     assert len(deployed.executions) == 1
-    assert ran("--token", "tuesday-1", "--set", "Seed=2") == 0
     assert ran("--token", "tuesday-2", "--set", "Seed=1") == 0
-    assert len(deployed.executions) == 3
+    assert len(deployed.executions) == 2
     assert (
         next(iter(deployed.executions.values()))["request"]["PipelineExecutionDisplayName"]
         == "tuesday-1"
     )
+
+
+@pytest.mark.parametrize("conflicts", [False, True])
+def test_a_token_with_other_parameters_is_refused(
+    deployed: Any, capsys: pytest.CaptureFixture[str], conflicts: bool
+) -> None:
+    assert ran("--token", "tuesday-1", "--set", "Seed=1") == 0
+    if conflicts:  # as the stand-in does it
+        deployed.deny("StartPipelineExecution", "ConflictException", "other parameters")
+    for words in (["--set", "Seed=2"], [], ["--set", "Seed=1", "--set", "LoraRank=32"]):
+        assert ran("--token", "tuesday-1", *words) == 2
+        error = capsys.readouterr().err
+        assert "the token 'tuesday-1' has started an execution with other parameters" in error
+        assert "choose another --token" in error
+    assert len(deployed.executions) == 1
 
 
 def test_without_a_token_each_start_is_another_execution(

@@ -23,6 +23,8 @@ from pipeline.local.aws.training_jobs.status import MAX_REASON_CHARACTERS
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _HOST = "algo-1"
+# steps/train/distributed/required_gpu.py: the instance type is a name here, the job may have no GPU
+_CPU = "GOVERNED_FINETUNE_CPU"
 _LOG = "log"
 _GROUP = "homogeneousCluster"  # AWS's name for a job without instance groups
 
@@ -123,6 +125,7 @@ class Container:
             | self._account.variables(self._session)
             | self._build()
             | {
+                _CPU: "allowed",
                 "SAGEMAKER_BASE_DIR": str(self.ml),
                 "TRAINING_JOB_NAME": self._job["TrainingJobName"],
                 "TRAINING_JOB_ARN": self._job["TrainingJobArn"],

@@ -185,8 +185,9 @@ def _emit_lineage(call: Call, request: Message) -> Json:
 
 
 def _artifacts_through_files_api(call: Call, request: Message) -> Json:
-    """Answer no: versions are written with vended keys, as this workspace is meant to test."""
-    return {"is_databricks_sdk_models_artifact_repository_enabled": False}
+    """Answer yes with `--models-by-files-api`; otherwise, mlflow asks for vended keys."""
+    by_files_api = call.workspace.settings.models_by_files_api
+    return {"is_databricks_sdk_models_artifact_repository_enabled": by_files_api}
 
 
 _RPCS: dict[str, Rpc] = {

@@ -68,7 +68,7 @@ def test_the_container_finds_its_files_and_variables_and_nothing_of_the_server(
         "TRAINING_JOB_ARN",
         "HF_HUB_OFFLINE",
         "SAGEMAKER_BASE_DIR",
-        "GOVERNED_FINETUNE_BUILD",
+        *("GOVERNED_FINETUNE_BUILD", "GOVERNED_FINETUNE_CPU"),
     } <= set(seen["environment"])
     assert {"SECRET_OF_THE_SHELL", "AWS_PROFILE", "AUTH", "STATE_DIR"}.isdisjoint(
         seen["environment"]

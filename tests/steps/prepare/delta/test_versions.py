@@ -137,9 +137,9 @@ def test_a_protocol_that_delta_rs_does_not_open_is_named_with_what_to_do(
             GovernanceError, match="features that the delta engine delta-rs does not read"
         ) as refused:
             asked(place(location), 0)  # type: ignore[operator]
-        assert f"got       {got}\n  do        use the delta engine unity-connector" in str(
-            refused.value
-        )
+        advice = "rewrite the table without them, or use the delta engine unity-connector"
+        assert f"got       {got}\n  do        {advice}" in str(refused.value)
+        assert "add its jars to the image" in str(refused.value)
         assert "table edgar.raw.filings" in str(refused.value)
 
 

@@ -36,7 +36,7 @@ def test_every_value_of_a_column_has_a_place_in_its_table() -> None:
     for style in styled.HEADINGS:
         first, _ = heading_model._weights()
         described = line_features.described(lines(style))
-        placed = section_features.placed(heading_model._scored(described, first))
+        placed = section_features.placed(heading_model.scored(described, first))
         for name, values in heading_model.SIZES.items():
             assert placed[name].null_count() == 0, name
             assert placed[name].is_between(0, values - 1).all(), name
@@ -45,8 +45,8 @@ def test_every_value_of_a_column_has_a_place_in_its_table() -> None:
 def test_a_score_is_the_sum_of_its_terms() -> None:
     found = lines()
     first, second = heading_model._weights()
-    placed = section_features.placed(heading_model._scored(line_features.described(found), first))
-    scored = heading_model._scored(placed, second)
+    placed = section_features.placed(heading_model.scored(line_features.described(found), first))
+    scored = heading_model.scored(placed, second)
     for position in (0, 2, 3):
         terms = heading_model.explained(found, position)
         sums = [sum(term[score] for term in terms) for score in (1, 2, 3)]

@@ -61,13 +61,13 @@ def model(base_model: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def generated(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The length in tokens of each prompt that reached the network."""
+    """The tokens of each prompt that reached the network, without padding."""
     lengths: list[int] = []
     network = model.unwrap_python_model()._model
     generate = network.generate
 
     def counted(**arguments: Any) -> Any:
-        lengths.append(arguments["input_ids"].shape[1])
+        lengths.extend(arguments["attention_mask"].sum(1).tolist())
         return generate(**arguments)
 
     monkeypatch.setattr(network, "generate", counted)

@@ -156,18 +156,22 @@ def test_saving_writes_adapters_only(tiny_model: Path, tmp_path: Path) -> None:
     assert all("lora_" in name and tensor.dtype is torch.float32 for name, tensor in saved.items())
 
 
-def test_auto_is_native_on_ada_and_newer_and_storage_elsewhere() -> None:
-    def effective(capability: tuple[int, int] | None) -> str:
-        return precision.decide(
-            "auto", Device(torch.device("cpu"), "a device", capability)
-        ).effective
-
-    assert [effective(c) for c in (None, (8, 6), (8, 9), (9, 0))] == [
-        "storage",
-        "storage",
-        "native_dx",
-        "native_dx",
-    ]
+@pytest.mark.parametrize(
+    ("name", "capability", "effective"),
+    [
+        ("cpu", None, "storage"),
+        ("NVIDIA A10G", (8, 6), "storage"),
+        ("NVIDIA L4", (8, 9), "storage"),
+        ("NVIDIA L40S", (8, 9), "storage"),
+        ("NVIDIA H100 80GB HBM3", (9, 0), "native_dx"),
+        ("a card that nobody knows", (9, 0), "storage"),
+    ],
+)
+def test_auto_is_native_only_where_it_is_predicted_to_be_faster(
+    name: str, capability: tuple[int, int] | None, effective: str
+) -> None:
+    device = Device(torch.device("cpu"), name, capability)
+    assert precision.decide("auto", device).effective == effective
 
 
 def test_native_is_refused_without_fp8_tensor_cores() -> None:

@@ -101,7 +101,7 @@ def test_the_fp8_input_gradient_is_within_quantization_error_of_the_exact_one() 
 def test_the_fp8_input_gradient_reads_the_weight_by_column() -> None:
     """The tensor cores require this layout; the CPU accepts others too."""
     bits = layer().weight
-    by_column = fp8_linear._by_column(bits)
+    by_column = fp8_linear.by_column(bits)
     assert by_column.stride() == (1, bits.shape[0])
     assert torch.equal(by_column.view(torch.uint8), bits)
 

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from steps.governance.pages import charts as svg_charts
 from steps.register.package import artifact
 from steps.train.export import model_folder
-from steps.train.report import findings, html_page, model_card, svg_charts
+from steps.train.report import findings, html_page, model_card
 from tests.steps.train.support.findings_example import HOSTILE, document
 from tests.steps.train.support.findings_example import findings as example
 
@@ -216,3 +217,13 @@ def test_hostile_values_stay_text_in_the_card() -> None:
     assert "# LoRA adapter for &lt;script&gt;\\|\\`x\\` # Heading\n" in text
     assert "* training job: `'&lt;script&gt;' * item`\n".replace("'", "&#39;") in text
     assert "| a\\|b &lt;b&gt; | 1 | 1 | 2 |\n" in text
+
+
+def test_both_charts_over_steps_have_one_axis() -> None:
+    points = [{"step": step, "train_loss": 3.0, "learning_rate": 1e-4} for step in (1, 2, 3)]
+    page = html_page.render(example(curve=points, evaluations=[]))
+    axes = [
+        re.findall(r'<text x="([0-9.]+)" y="234\.0"[^>]*>([^<]*)', svg)
+        for svg in page.split("<svg")[1:3]
+    ]
+    assert axes[0] == axes[1] != []

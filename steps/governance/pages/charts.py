@@ -48,12 +48,19 @@ class _Frame:
         )
 
 
-def lines(series: Sequence[Line], *, x: str, y: str) -> Element:
-    """Return a line chart. Points with NaN or infinite values are left out."""
+def lines(
+    series: Sequence[Line], *, x: str, y: str, over: tuple[float, float] | None = None
+) -> Element:
+    """Return a line chart. Points with NaN or infinite values are left out.
+
+    `over` is the range of x; left out, it is that of the points. Charts of the same run take the
+    same one, so that a reader can compare them.
+    """
     kept = [[point for point in line.points if all(map(math.isfinite, point))] for line in series]
     every = [point for points in kept for point in points] or [(0.0, 0.0)]
     y_ticks = ticks(min(p[1] for p in every), max(p[1] for p in every))
-    frame = _Frame((min(p[0] for p in every), y_ticks[0]), (max(p[0] for p in every), y_ticks[-1]))
+    first, last = over or (min(p[0] for p in every), max(p[0] for p in every))
+    frame = _Frame((first, y_ticks[0]), (last, y_ticks[-1]))
     svg = _canvas(", ".join(line.label for line in series), x, y)
     _draw_y_axis(svg, frame, y_ticks)
     for tick in ticks(frame.low[0], frame.high[0]):

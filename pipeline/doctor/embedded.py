@@ -1,0 +1,43 @@
+"""The administrators of a running embedded environment: root of the account, and of the workspace.
+
+config, client, admin = embedded.identities(None)
+client("iam"), admin().metastores.summary()
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.configuration.config import Config
+from pipeline.errors import UsageError
+from pipeline.local import environment
+from pipeline.local.host.servers import Servers
+from pipeline.local.host.state import State
+from pipeline.local.started import Started
+
+
+def identities(
+    folder: str | None,
+) -> tuple[Config, Callable[[str], Any], Callable[[], Any]]:
+    """Return the environment's configuration, root's clients by service, and the workspace's
+    administrator.
+
+    Raises:
+        UsageError: it does not run.
+    """
+    state = State(Path(folder or os.environ.get("PIPELINE_LOCAL_STATE") or ".local"))
+    record = state.load()
+    if not record.running:
+        raise UsageError(
+            f"no environment runs in {state.folder}\n  do        python -m pipeline.local up"
+        )
+    started = Started(state, Servers(state, record), fresh=False)
+    root, made = started.root, dict[str, Any]()
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = root.client(service)
+        return made[service]
+
+    return started.config, client, lambda: environment.administrator(started)

@@ -1,0 +1,94 @@
+"""The resources of a layer: each one exists in the account.
+
+A route, an attachment and a subscription have no read of their own; what they connect is read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.doctor.check import UNKNOWN, Check
+from pipeline.doctor.statements import Client
+from pipeline.doctor.template import Layer
+
+
+@dataclass(frozen=True)
+class Read:
+    """The call that shows a resource, the argument with its id, and the list in the answer."""
+
+    service: str
+    operation: str
+    argument: str
+    listed: str = ""
+    many: bool = False  # the argument takes a list
+
+
+_READS = {
+    "AWS::IAM::Role": Read("iam", "get_role", "RoleName"),
+    "AWS::S3::Bucket": Read("s3", "get_bucket_location", "Bucket"),
+    "AWS::SecretsManager::Secret": Read("secretsmanager", "describe_secret", "SecretId"),
+    "AWS::KMS::Key": Read("kms", "describe_key", "KeyId"),
+    "AWS::KMS::Alias": Read("kms", "describe_key", "KeyId"),
+    "AWS::ECR::Repository": Read(
+        "ecr", "describe_repositories", "repositoryNames", "repositories", many=True
+    ),
+    "AWS::SQS::Queue": Read("sqs", "get_queue_url", "QueueName"),
+    "AWS::EMRServerless::Application": Read("emr-serverless", "get_application", "applicationId"),
+    "AWS::Lambda::Function": Read("lambda", "get_function", "FunctionName"),
+    "AWS::Logs::LogGroup": Read("logs", "describe_log_groups", "logGroupNamePrefix", "logGroups"),
+    "AWS::SNS::Topic": Read("sns", "get_topic_attributes", "TopicArn"),
+    "AWS::Events::Rule": Read("events", "describe_rule", "Name"),
+    "AWS::CloudWatch::Alarm": Read(
+        "cloudwatch", "describe_alarms", "AlarmNames", "MetricAlarms", many=True
+    ),
+    "AWS::EC2::VPC": Read("ec2", "describe_vpcs", "VpcIds", "Vpcs", many=True),
+    "AWS::EC2::Subnet": Read("ec2", "describe_subnets", "SubnetIds", "Subnets", many=True),
+    "AWS::EC2::SecurityGroup": Read(
+        "ec2", "describe_security_groups", "GroupIds", "SecurityGroups", many=True
+    ),
+    "AWS::EC2::RouteTable": Read(
+        "ec2", "describe_route_tables", "RouteTableIds", "RouteTables", many=True
+    ),
+    "AWS::EC2::InternetGateway": Read(
+        "ec2", "describe_internet_gateways", "InternetGatewayIds", "InternetGateways", many=True
+    ),
+    "AWS::EC2::VPCEndpoint": Read(
+        "ec2", "describe_vpc_endpoints", "VpcEndpointIds", "VpcEndpoints", many=True
+    ),
+}
+_ABSENT = ("NoSuch", "NotFound", "NonExistent", "404")
+
+
+def existing(layer: Layer, client: Client, fix: str) -> Iterator[Check]:
+    """Yield a check for each resource that has a read; `fix` is the command that deploys it."""
+    for name, kind in layer.resources().items():
+        if kind not in _READS:
+            continue
+        physical = layer.physical(name)
+        title = f"{kind.removeprefix('AWS::')} {name}"
+        if physical is None:
+            yield Check.of(title, False, expected="in its stack", found="none", fix=fix)
+        else:
+            yield _check(f"{title} ({physical})", _READS[kind], physical, client, fix=fix)
+
+
+def _check(title: str, read: Read, physical: str, client: Client, *, fix: str) -> Check:
+    from botocore.exceptions import ClientError
+
+    value = physical.rpartition("/")[2] if read.operation == "get_queue_url" else physical
+    call: Callable[..., Any] = getattr(client(read.service), read.operation)
+    try:
+        answer = call(**{read.argument: [value] if read.many else value})
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if any(word in code for word in _ABSENT):
+            return Check.of(title, False, expected="to exist", found=code, fix=fix)
+        return Check(title, UNKNOWN, "an answer", str(error)[:300], f"allow {read.operation}")
+    if "DeletedDate" in answer:
+        again = f"aws secretsmanager restore-secret --secret-id {physical}"
+        return Check.of(title, False, expected="to stay", found="will be deleted", fix=again)
+    if (state := answer.get("KeyMetadata", {}).get("KeyState", "Enabled")) != "Enabled":
+        again = f"aws kms cancel-key-deletion, then enable-key, --key-id {physical}"
+        return Check.of(title, False, expected="Enabled", found=state, fix=again)
+    there = bool(answer[read.listed]) if read.listed else True
+    return Check.of(title, there, expected="to exist", found="none", fix=fix)

@@ -1,0 +1,61 @@
+"""The points of a training's curve, from the metric lines of its log.
+
+    curve = training_log.curve(lines)
+    curve.steps         # [{"step": 12, "train_loss": 3.2, …}, …]
+    curve.text          # "step 12 · train loss 3.2107 · 1,812 tokens/s · 6 min 50 s left"
+
+A job's log has them while it runs, and after it failed; docs/architecture.md, "Metric lines", has
+the form. SageMaker's own metrics are final values only.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pipeline.execution.progress import duration, number
+
+_LINE = re.compile(r"\[(train|eval)\] step=(\d+)\b(.*)")
+_VALUE = re.compile(r"\b(\w+)=([0-9.eE+-]+|nan|inf);")
+Point = dict[str, float]
+
+
+@dataclass
+class Curve:
+    """The points of one training, by optimizer step. A step that ran again has its last values."""
+
+    steps: dict[int, Point] = field(default_factory=dict)
+    evaluations: dict[int, Point] = field(default_factory=dict)
+
+    def add(self, text: str) -> None:
+        """Take the point of a log line, if it has one."""
+        if found := _LINE.search(text):
+            values = {name: float(value) for name, value in _VALUE.findall(found[3])}
+            into = self.steps if found[1] == "train" else self.evaluations
+            into[int(found[2])] = {"step": int(found[2]), **values}
+
+    @property
+    def text(self) -> str:
+        """The last step in a line: loss, rate and remaining time; empty before the first one."""
+        if not self.steps:
+            return ""
+        last = self.steps[max(self.steps)]
+        parts = [f"step {last['step']:.0f}", f"train loss {number(last.get('train_loss'))}"]
+        losses = [each["eval_loss"] for each in self.evaluations.values() if "eval_loss" in each]
+        parts += [f"best eval loss {number(min(losses))}"] if losses else []
+        parts += _rate(last)
+        return " · ".join(parts)
+
+
+def _rate(last: Point) -> list[str]:
+    rate, left = last.get("tokens_per_second"), last.get("eta_seconds")
+    found = [f"{rate:,.0f} tokens/s"] if rate is not None and math.isfinite(rate) else []
+    return found + ([f"{duration(left)} left"] if left is not None and math.isfinite(left) else [])
+
+
+def curve(lines: Iterable[str]) -> Curve:
+    """Return the curve that the lines of a log have."""
+    found = Curve()
+    for text in lines:
+        found.add(text)
+    return found

@@ -1,0 +1,105 @@
+"""The sections of a report about origin: lineage with its digests, approvals, audit, repetition."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import command
+from pipeline.configuration.config import Config
+from pipeline.inspection.documents import Document, Documents
+from pipeline.inspection.pages import section, table
+from pipeline.inspection.run_summary import Summary
+
+Section = Mapping[str, Any]
+_OUTCOMES = ("mismatch", "could-not", "gone", "note", "ok")
+
+
+def lineage(traced: Document | None, found: Documents) -> list[Section]:
+    """Return the graph of trace, and versions and digests from the documents."""
+    rows = _digests(found)
+    blocks: list[Mapping[str, Any]] = []
+    if traced and traced.get("drawing"):
+        blocks.append({"kind": "drawing", "svg": traced["drawing"]})
+    blocks += [table(("what", "which", "sha256"), rows)] if rows else []
+    return [section("Lineage", *blocks)] if blocks else []
+
+
+def _digests(found: Documents) -> list[tuple[str, str, str]]:
+    prepared, trained, record = found.prepared or {}, found.trained or {}, found.record or {}
+    rows = []
+    for name, key in (("raw table", "source"), ("curated table", "target")):
+        if version := prepared.get(key):
+            files = prepared.get("raw_files" if key == "source" else "files") or []
+            digest = (
+                files[0]["sha256"] if len(files) == 1 else f"of {len(files)} files, in the manifest"
+            )
+            rows.append((name, f"{version['table']} version {version['version']}", digest))
+    if data := trained.get("data"):
+        rows.append(("Prepare's manifest", data["table"], data["manifest_sha256"]))
+    if base := trained.get("base_model"):
+        rows.append(
+            ("base model", f"{base['name']} {base['revision'][:12]}", base["mirror_sha256"])
+        )
+    if record:
+        model, artifact = record["model"], record["artifact"]
+        rows.append(("archive", artifact["uri"].rsplit("/", 3)[1], artifact["sha256"]))
+        rows.append(("model version", f"{model['name']}@{model['version']}", record["key"]))
+    return rows
+
+
+def approvals(traced: Document | None) -> list[Section]:
+    """Return who set which alias, and when."""
+    nodes = (traced or {}).get("nodes", {})
+    rows = [
+        (
+            edge.get("at", ""),
+            edge["verb"],
+            f"@{nodes[edge['target']]['version']}",
+            edge["principal"],
+        )
+        for edge in (traced or {}).get("edges", [])
+        if nodes.get(edge["target"], {}).get("kind") == "alias"
+    ]
+    return (
+        [section("Aliases and approvals", table(("when", "what", "alias", "by"), rows))]
+        if rows
+        else []
+    )
+
+
+def audit(lines: list[Mapping[str, Any]] | None) -> list[Section]:
+    """Return what an audit found, its faults first."""
+    if lines is None:
+        return []
+    counts = {name: sum(each["outcome"] == name for each in lines) for name in _OUTCOMES}
+    rows = [
+        (each["outcome"], each["code"], str(each["expected"]), str(each["found"]))
+        for each in sorted(lines, key=lambda each: _OUTCOMES.index(each["outcome"]))
+        if each["outcome"] != "ok"
+    ]
+    text = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    blocks: list[Mapping[str, Any]] = [
+        {"kind": "text", "text": text, "bad": bool(counts["mismatch"] or counts["could-not"])}
+    ]
+    headings = ("outcome", "check", "expected", "found")
+    return [section("Audit", *blocks, *([table(headings, rows)] if rows else []))]
+
+
+def repetition(config: Config, run: Summary, found: Documents) -> Section:
+    """Return the commands that start it again, look deeper, and compare."""
+    build = (found.trained or found.prepared or {}).get("build") or {}
+    typed = [
+        ("the same again", "pipeline.run", f"--follow --from {run.id}"),
+        ("with another value", "pipeline.run", f"--follow --from {run.id} --set LearningRate=…"),
+        ("next to another one", "pipeline.compare", f"{run.id} …"),
+        ("its log", "pipeline.logs", run.id),
+    ]
+    if run.result.model_version:
+        model = f"{run.result.model_name}@{run.result.model_version}"
+        typed.append(("as an auditor", "pipeline.audit", f"--deep --model {model}"))
+    lines = [
+        f"{command.line(module, config.environment, words)}    # {what}"
+        for what, module, words in typed
+    ]
+    rows = [("execution", run.result.arn), ("token", run.name)]
+    rows += [("git commit", str(build["git_commit"]))] if build.get("git_commit") else []
+    return section("How to repeat it", {"kind": "code", "text": "\n".join(lines)}, table((), rows))

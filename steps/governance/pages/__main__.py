@@ -1,0 +1,47 @@
+"""Make a page of a document: `python -m steps.governance.pages --out FILE < document.json`.
+
+`pipeline.inspection.pages` composes the document.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from steps.governance.errors import GovernanceError, UsageError
+from steps.governance.pages.document import Page
+from steps.governance.pages.render import html
+
+
+def main(argv: list[str]) -> int:
+    """Write the page and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m steps.governance.pages", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    path = parser.parse_args(argv).out
+    try:
+        _write(path, html(_read(sys.stdin.read())))
+    except GovernanceError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _read(text: str) -> Page:
+    try:
+        return Page.model_validate_json(text)
+    except ValidationError as error:
+        raise UsageError("the document is not a page's", got=str(error)) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written to {path}", got=str(error.strerror), do="name another file"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,3 @@
+"""The deployed pipeline of `tests/pipeline/execution`."""
+
+from tests.pipeline.execution.conftest import deployed as deployed

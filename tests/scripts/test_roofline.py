@@ -1,0 +1,78 @@
+"""The roofline: what a pass of the model that trains moves, launches and computes on a GPU."""
+
+import pytest
+import torch
+
+from scripts.roofline import __main__ as roofline
+from scripts.roofline import cards, tracing
+from scripts.roofline.counting import Operation
+from steps.train.model import precision
+from steps.train.planning import devices, flops
+from steps.train.planning.devices import Device
+from steps.train.planning.shapes import MINISTRAL_3B
+
+pytestmark = pytest.mark.torch
+# Mode → most MB a token outside of products and attention, and most kernels of a pass
+BOUNDS = {"storage": (19.5, 4_100), "native_dx": (39.5, 5_900), "off": (17.2, 3_750)}
+
+
+@pytest.mark.parametrize("mode", BOUNDS)
+def test_a_pass_stays_within_its_bounds(mode: str) -> None:
+    passed = roofline.operations(mode, False)
+    megabytes, kernels = BOUNDS[mode]
+    assert roofline.outside(passed) <= megabytes
+    assert len(passed) <= kernels
+
+
+@pytest.mark.parametrize("mode", BOUNDS)
+def test_the_products_are_those_that_mfu_counts(mode: str) -> None:
+    passed = roofline.operations(mode, False)
+    documents = roofline.TOKENS // tracing.DOCUMENT
+    pairs = documents * tracing.DOCUMENT * (tracing.DOCUMENT + 1) // 2
+    tokens = flops.Tokens(roofline.TOKENS, pairs, round(roofline.TOKENS * tracing.LABELLED))
+    needed = flops.of_step(MINISTRAL_3B, tracing.RANK, tokens).total
+    counted = sum(each.flops for each in passed)
+    # flash attention's backward repeats a product of its forward, which MFU does not count
+    assert counted == pytest.approx(needed, rel=0.02)
+    in_fp8 = sum(each.flops for each in passed if each.fp8) / counted
+    assert in_fp8 > 0.9 if mode == "native_dx" else in_fp8 == 0
+
+
+def test_recomputed_layers_cost_their_forward_again() -> None:
+    kept, recomputed = (roofline.operations("storage", each) for each in (False, True))
+    more = sum(each.flops for each in recomputed) / sum(each.flops for each in kept)
+    assert 1.4 < more < 1.5
+
+
+def test_a_kernel_takes_the_longer_of_its_arithmetic_and_its_traffic() -> None:
+    copy, product = Operation("copy_", 10**9, 0), Operation("mm", 10**6, 10**13)
+    assert cards.seconds([copy], "L4") == pytest.approx(1 / (300 * 0.85), rel=0.01)
+    assert cards.seconds([product], "L4") == pytest.approx(10 / (121 * 0.65), rel=0.01)
+    with pytest.raises(ValueError, match="A10G multiplies no FP8 numbers"):
+        cards.seconds([Operation("_scaled_mm", 1, 1, fp8=True)], "A10G")
+
+
+# Storage takes half the memory of `off`, so up to 4 % less speed, within the roofline's error, is
+# accepted. Native has no such advantage: it must be the fastest.
+@pytest.mark.parametrize("card", devices.SHEETS)
+def test_auto_chooses_no_mode_that_the_roofline_calls_slower(card: str) -> None:
+    has_fp8 = devices.SHEETS[card].fp8 is not None
+    device = Device(torch.device("cpu"), f"NVIDIA {card}", (9, 0) if has_fp8 else (8, 0))
+    chosen = precision.decide("auto", device).effective
+    speeds = {
+        mode: roofline.speed(mode, card)
+        for mode in roofline.MODES
+        if has_fp8 or not mode.startswith("native")
+    }
+    assert speeds[chosen] >= 0.96 * max(speeds.values())
+    assert chosen == "storage" or speeds["native_dx"] > max(speeds["storage"], speeds["off"])
+
+
+@pytest.mark.parametrize(
+    ("instance", "card"),
+    [("ml.g5.xlarge", "A10G"), ("ml.p4de.24xlarge", "A100-SXM4-40GB"), ("ml.g6.xlarge", "L4")],
+)
+def test_each_instance_type_has_a_card(instance: str, card: str) -> None:
+    assert roofline.card_of(instance) == card
+    for every in roofline.instances.TYPES:
+        assert roofline.card_of(every)
