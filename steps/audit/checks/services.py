@@ -11,7 +11,7 @@ from steps.governance.documents import canonical
 from steps.governance.documents.record import WITHDRAWN_TAG
 from steps.governance.errors import GovernanceError
 
-_OWNER = "OWNER"  # how a reading records ownership, which is no grant
+_OWNER = "OWNER"  # how a reading records ownership, which is not a grant
 _LOSS_TOLERANCE = 1e-3  # nats per token; SageMaker reads the loss from a line with fewer digits
 
 
