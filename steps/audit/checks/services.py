@@ -13,6 +13,7 @@ from steps.governance.errors import GovernanceError
 
 # What SageMaker states of a step whose work another execution did
 _REUSED = {"SelectiveExecutionResult", "CacheHitResult"}
+_OWNER = "OWNER"  # how a reading records ownership, which is not a grant
 _LOSS_TOLERANCE = 1e-3  # nats per token; SageMaker reads the loss from a line with fewer digits
 
 
@@ -177,7 +178,11 @@ def tables(case: Case) -> Comparison:
 
 
 def grants_now(case: Case) -> Note:
-    """Each reading principal's grants then, against now. Both are information."""
+    """Each reading principal's own grants then, against now. Both are information.
+
+    What everybody holds and what the principal owns is not in the answer about now, so it is not
+    compared.
+    """
     if case.record.readings is None:
         return Note("not recorded (version 1)")
     changes, unseen = [], []
@@ -185,7 +190,11 @@ def grants_now(case: Case) -> Note:
         if reading.grants is None:
             unseen.append(f"{reading.table} then: {reading.grants_unknown}")
             continue
-        then = {(grant.privilege, grant.securable) for grant in reading.grants}
+        then = {
+            (grant.privilege, grant.securable)
+            for grant in reading.grants
+            if grant.holder == reading.principal and grant.privilege != _OWNER
+        }
         try:
             now = case.context.services.registry.grants(reading.table, reading.principal)
         except GovernanceError as error:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from databricks.sdk.service.catalog import LineageDirection
 
 from steps.audit.services.store import Store
+from steps.governance.errors import AccessDenied
 from steps.governance.names import UcName
 from steps.governance.unity_catalog.catalog import Catalog, Table
 from steps.governance.unity_catalog.identity import Workspace
@@ -110,20 +111,29 @@ class Registry:
         return Job(found.name, found.entity_type, dict(found.properties or {}))
 
     def grants(self, table: str, principal: str) -> set[tuple[str, str]]:
-        """Return a principal's effective privileges on a table, each with where it was granted."""
-        answer = self._once(
-            ("grants", table, principal),
-            lambda: self._get(
-                f"/api/2.1/unity-catalog/effective-permissions/table/{table}",
-                f"read the grants on {table}",
-                {"principal": principal},
-            ),
-        )
+        """Return a principal's effective privileges on a table, each with where it was granted.
+
+        Unity Catalog shows another principal's grants to an owner or a holder of MANAGE only. A
+        refusal is kept as an answer is, so that it is asked once for all records.
+
+        Raises:
+            AccessDenied: the auditor may not see this principal's grants.
+        """
+        answer = self._once(("grants", table, principal), lambda: self._grants(table, principal))
+        if isinstance(answer, AccessDenied):
+            raise answer.with_traceback(None)
         return {
             (entry["privilege"], entry.get("inherited_from_name") or table)
             for assignment in answer.get("privilege_assignments", [])
             for entry in assignment["privileges"]
         }
+
+    def _grants(self, table: str, principal: str) -> dict[str, Any] | AccessDenied:
+        path = f"/api/2.1/unity-catalog/effective-permissions/table/{table}"
+        try:
+            return self._get(path, f"read the grants on {table}", {"principal": principal})
+        except AccessDenied as refused:
+            return refused
 
     def table_store(self, name: str) -> tuple[Store, dict[str, str]]:
         """Return a store with vended READ keys for a table, and the same keys for delta-rs."""

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from steps.audit.checks.services import grants_now
 from steps.audit.services.catalog import Registry
 from steps.audit.services.store import Store
+from steps.governance.documents.reading import Grant
 from steps.governance.unity_catalog.identity import connect
 from tests.steps.audit.support.world import World
 from tests.steps.register.support.register_environment import RAW, REGION
@@ -50,3 +53,39 @@ def test_equal_questions_of_several_threads_are_one_call(
     assert len(asked) == 1
     assert all(each == found[0] for each in found)
     assert ("SELECT", "edgar.raw") in found[0]
+
+
+def test_a_refusal_to_show_grants_is_asked_for_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    plain = Registry._get
+
+    def counted(registry: Registry, path: str, doing: str, query: dict[str, str]) -> dict[str, Any]:
+        if "effective-permissions" in path:
+            asked.append((path, query["principal"]))
+        return plain(registry, path, doing, query)
+
+    monkeypatch.setattr(Registry, "_get", counted)
+    notes = [line.found for line in world.audit() if line.code == "grants.now"]
+    assert any("not seen" in note for note in notes), "the auditor may not see others' grants"
+    assert asked
+    assert len(asked) == len(set(asked))
+
+
+def test_what_everybody_holds_and_ownership_are_not_reported_as_taken_away() -> None:
+    def grant(privilege: str, holder: str) -> Grant:
+        return Grant(
+            privilege=privilege, holder=holder, securable_type="SCHEMA", securable="edgar.raw"
+        )
+
+    held = [grant("SELECT", "p"), grant("BROWSE", "account users"), grant("OWNER", "p")]
+    reading = SimpleNamespace(principal="p", table=RAW, grants=held, grants_unknown=None)
+    registry = SimpleNamespace(grants=lambda table, principal: {("SELECT", "edgar.raw")})
+    services = SimpleNamespace(registry=registry)
+    case = SimpleNamespace(
+        record=SimpleNamespace(readings=[reading]), context=SimpleNamespace(services=services)
+    )
+    assert grants_now(case).found == "no change"  # type: ignore[arg-type]
+    held.pop(0)
+    assert grants_now(case).found == "+SELECT on edgar.raw"  # type: ignore[arg-type]
