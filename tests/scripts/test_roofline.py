@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pipeline.cost import speed as cost_speed
 from scripts.roofline import __main__ as roofline
 from scripts.roofline import cards, tracing
 from scripts.roofline.counting import Operation
@@ -66,6 +67,15 @@ def test_auto_chooses_no_mode_that_the_roofline_calls_slower(card: str) -> None:
     }
     assert speeds[chosen] >= 0.96 * max(speeds.values())
     assert chosen == "storage" or speeds["native_dx"] > max(speeds["storage"], speeds["off"])
+
+
+def test_the_estimate_of_costs_has_these_speeds() -> None:
+    for instance in ("ml.g5.xlarge", "ml.p4d.24xlarge", "ml.g6.xlarge", "ml.g6e.xlarge"):
+        expected = roofline.speed("storage", roofline.card_of(instance))
+        assert cost_speed.of(instance).tokens == pytest.approx(expected, rel=0.01)
+    for instance in ("ml.p5.4xlarge", "ml.p5en.48xlarge"):
+        expected = roofline.speed("native_dx", roofline.card_of(instance))
+        assert cost_speed.of(instance).tokens == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
+from steps.governance.aws_answers import checked
 from steps.governance.errors import IdentityRefused, Unavailable
 
 AUDIENCE = "databricks"  # the federation policy and the role's policy name it too
@@ -33,7 +34,7 @@ def token(region: str) -> str:
         IdentityRefused: the account or the role does not allow it, or credentials are missing.
         Unavailable: STS did not answer.
     """
-    sts = boto3.client("sts", region_name=region, config=_CONFIG)
+    sts = checked(boto3.client("sts", region_name=region, config=_CONFIG))
     try:
         answer = sts.get_web_identity_token(
             Audience=[AUDIENCE], DurationSeconds=SECONDS, SigningAlgorithm=ALGORITHM

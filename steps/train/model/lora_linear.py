@@ -65,7 +65,7 @@ def adapted_gated(gate: Tensor, up: Tensor, layer: Any) -> Tensor:
     return grouped.adapted_gated(gate, up, _group([layer]), _weights([layer]))
 
 
-def _group(layers: Sequence[AdaptedLinear]) -> grouped.Group:
+def _group(layers: Sequence[Any]) -> grouped.Group:
     (scaling,) = {layer.scaling[layer.active_adapters[0]] for layer in layers}
     return tuple(layer.base_layer for layer in layers), scaling
 

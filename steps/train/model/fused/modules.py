@@ -24,7 +24,8 @@ class FusedMlp(stock.Ministral3MLP):
     def forward(self, x: Tensor) -> Tensor:
         """(…, hidden) → (…, hidden)."""
         if not lora_linear.all_plain(self.gate_proj, self.up_proj, self.down_proj):
-            plain: Tensor = super().forward(x)
+            stock_forward: Any = super().forward  # transformers has no types here
+            plain: Tensor = stock_forward(x)
             return plain
         gate, up = lora_linear.adapted(x, [self.gate_proj, self.up_proj])
         return lora_linear.adapted_gated(gate, up, self.down_proj)
@@ -71,7 +72,7 @@ class FusedAttention(stock.Ministral3Attention):
 
     def _scaled(self, query: Tensor, position_ids: Tensor, longest: int | None) -> Tensor:
         """Multiply by Llama 4's scale of far positions; it is 1 below the original context."""
-        rope = self.config.rope_parameters
+        rope: Any = self.config.rope_parameters
         original = rope["original_max_position_embeddings"]
         if longest is not None and longest <= original:
             return query
