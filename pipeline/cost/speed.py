@@ -3,9 +3,9 @@
     speed.of("ml.g5.16xlarge")    # Speed(gpu="A10G", tokens=3041)
 
 [unverified] The figures are what `python -m scripts.roofline` predicts for Ministral-3-3B with rows
-of 8,192 tokens, in the mode that `Fp8Mode auto` takes. No GPU has confirmed them; `make bench-train`
-measures. An estimate is right within a factor of about 1.5, and its ratios between instances within
-15 %.
+of 8,192 tokens, in the mode that `Fp8Mode auto` takes. `make bench-train` measures, and no GPU has
+run it yet. An estimate is right within a factor of about 1.5, and its ratios between instances
+within 15 %.
 """
 
 from dataclasses import dataclass
