@@ -18,6 +18,7 @@ COMMANDS = [
     "scripts.peak_memory",
     "scripts.prepare_bench",
     "scripts.prepare_bench.broken_input",
+    "scripts.prepare_bench.repeats_left",
     "scripts.scaling_page",
     "scripts.small_files",
     "scripts.trace_bench",
