@@ -14,6 +14,7 @@ HEADING = "risk-factor-heading/2"
 TEMPLATES = (HEADING, "heading-among-four/1", "risk-factor-group/1")
 MAX_VCPUS = 16  # what a new account may use at once
 _DECIMALS = 6
+By = Literal["company", "family", "year"]
 
 
 def _tasks(shares: dict[str, float]) -> dict[str, float]:
@@ -35,11 +36,9 @@ def _tasks(shares: dict[str, float]) -> dict[str, float]:
 class Split:
     """What eval holds out as a whole: companies, families, or the years from `from_year` on."""
 
-    by: Literal["company", "family", "year"] = Field(
-        "company", description="company, family or year"
-    )
-    from_year: int | None = Field(
-        None, ge=1993, le=2999, description="a year, 1993 … 2999, or null"
+    by: Annotated[By, Field(description="company, family or year")] = "company"
+    from_year: Annotated[int, Field(ge=1993, le=2999)] | None = Field(
+        default=None, description="a year, 1993 … 2999, or null"
     )
 
     @model_validator(mode="after")
@@ -79,7 +78,7 @@ class Prepare:
     quality: screening.Quality = Field(default_factory=screening.Quality)
     contract: screening.Contract = Field(default_factory=screening.Contract)
     sources: screening.Sources = Field(("*",), description="a list of catalog.schema.name")
-    split: Split = Field(default_factory=lambda: Split())
+    split: Split = Field(default_factory=Split)
     tasks: Annotated[dict[str, float], AfterValidator(_tasks)] | None = Field(
         default=None, description="templates and their shares, or null"
     )

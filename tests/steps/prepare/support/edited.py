@@ -21,6 +21,7 @@ _STARTS = (
     "sal",
 )
 _ENDS = ("a", "ent", "ic", "ion", "ing", "ment", "os", "ure", "um", "ward")
+_STOP_WORDS = ("the", "of", "and", "to")
 WORDS = [f"{start}{end}" for start in _STARTS for end in _ENDS]
 _SENTENCE = (
     "any of these events could harm our business financial condition results of operations and "
@@ -31,7 +32,12 @@ BOILERPLATE = _SENTENCE.split()
 
 def text(draw: random.Random, words: int) -> list[str]:
     """Return random words, with a sentence that many texts have."""
-    found = [f"{draw.choice(WORDS)}{draw.choice(WORDS)}" for _ in range(words - len(BOILERPLATE))]
+    found = [
+        draw.choice(_STOP_WORDS)
+        if draw.random() < 0.15
+        else draw.choice(WORDS) + draw.choice(WORDS)
+        for _ in range(words - len(BOILERPLATE))
+    ]
     at = draw.randrange(len(found))
     return [*found[:at], *BOILERPLATE, *found[at:]]
 
