@@ -28,8 +28,8 @@ def sagemaker(config: Config) -> Any:
     return client("sagemaker", config)
 
 
-def client(service: str, config: Config) -> Any:
-    """Return the client of a service in this environment's region.
+def client(service: str, config: Config, *, region: str | None = None) -> Any:
+    """Return the client of a service in this environment's region, or in another one.
 
     Endpoint and credentials come from the environment of the process.
 
@@ -52,7 +52,7 @@ def client(service: str, config: Config) -> Any:
         user_agent_extra="governed-finetune",
     )
     with answering(f"making a client of {service}", config):
-        return boto3.client(service, region_name=config.aws.region, config=settings)
+        return boto3.client(service, region_name=region or config.aws.region, config=settings)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,15 @@
 """The facts and assumptions behind docs/scaling.md, and the arithmetic of several GPUs.
 
 Memory, operations and sizes come from steps/train/planning, as Train computes them. This module
-adds what only the page needs: models larger than Ministral-3-3B, prices, links and traffic.
+adds what only the page needs: models larger than Ministral-3-3B, links and traffic.
 `python -m scripts.scaling_page` makes the tables. To change a number, edit MODELS, GPUS, CLUSTERS
-or the assumptions below them.
+or the assumptions below them; prices are in conf/prices.json.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.cost import prices
 from steps.train.planning import batching, flops, memory
 from steps.train.planning.devices import SHEETS, Sheet
 from steps.train.planning.memory import Plan
@@ -111,18 +112,19 @@ class Cluster:
 
 
 _GBIT = 1e9 / 8
-# Network: EC2's instance pages. Dollars: SageMaker training on demand, us-east-1, without volumes
-# and Savings Plans. g5 and g6e are from tables in public repositories that cite AWS's price list;
-# p4d and p5 are EC2's price after the cut of June 2025 plus SageMaker's 15 %. All are [unverified]:
-# read aws.amazon.com/sagemaker/pricing before you decide anything.
-CLUSTERS = (
-    Cluster("ml.g5.16xlarge", 1, "A10G", 1, 25 * _GBIT, 5.12),
-    Cluster("ml.g5.16xlarge", 4, "A10G", 1, 25 * _GBIT, 5.12),
-    Cluster("ml.g5.48xlarge", 1, "A10G", 8, 100 * _GBIT, 20.36),
-    Cluster("ml.g6e.12xlarge", 1, "L40S", 4, 100 * _GBIT, 13.12),
-    Cluster("ml.p4d.24xlarge", 1, "A100", 8, 400 * _GBIT, 25.25),
-    Cluster("ml.p5.48xlarge", 1, "H100", 8, 3200 * _GBIT, 63.30),
-    Cluster("ml.p5.48xlarge", 2, "H100", 8, 3200 * _GBIT, 63.30),
+# Network: EC2's instance pages [unverified]. Dollars: conf/prices.json, [unverified] too.
+_HOURLY = prices.read(prices.PATH).training_hour
+CLUSTERS = tuple(
+    Cluster(instance, hosts, gpu, gpus, gbit * _GBIT, _HOURLY[instance])
+    for instance, hosts, gpu, gpus, gbit in (
+        ("ml.g5.16xlarge", 1, "A10G", 1, 25),
+        ("ml.g5.16xlarge", 4, "A10G", 1, 25),
+        ("ml.g5.48xlarge", 1, "A10G", 8, 100),
+        ("ml.g6e.12xlarge", 1, "L40S", 4, 100),
+        ("ml.p4d.24xlarge", 1, "A100", 8, 400),
+        ("ml.p5.48xlarge", 1, "H100", 8, 3200),
+        ("ml.p5.48xlarge", 2, "H100", 8, 3200),
+    )
 )
 
 

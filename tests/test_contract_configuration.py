@@ -21,6 +21,12 @@ SECRETS = [
     "s" * 501,
     "arn:aws:secretsmanager:us-east-1:1:secret:x",
     "p!",
+    "p:q",
+    "federated:0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+    "federated:0A1B2C3D-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+    "federated:prepare",
+    "federated:",
+    "Federated:0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
 ]
 # Configuration keys that a step gets as text: its arguments, and values to try.
 CONFIGURED: dict[str, tuple[list[tuple[str, str]], list[Any]]] = {

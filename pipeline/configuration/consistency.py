@@ -8,7 +8,7 @@ The document may have other faults too, because one message reports all faults o
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,7 @@ from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
 from pipeline.configuration.parameters import DEFAULTS, faults_in_defaults
 from pipeline.configuration.sections import limits, openlineage
+from pipeline.configuration.sections.account import Principal
 from pipeline.configuration.sections.prepare import MAX_VCPUS
 
 
@@ -36,6 +37,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
     if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
+    yield from _identities(document)
     yield from _vcpus(document)
     yield from _spot(document)
     yield from openlineage.faults(document)
@@ -103,6 +105,19 @@ def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
             yield (
                 f"evidence.{second}",
                 f"expected another key than evidence.{first}: who registers must not approve",
+            )
+
+
+def _identities(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """A fault for each principal whose application id a federated workspace needs."""
+    if _at(document, "databricks.identity") != "federated":
+        return
+    known = _at(document, "databricks.client_ids")
+    for principal in get_args(Principal):
+        if not isinstance(known, dict) or principal not in known:
+            yield (
+                f"databricks.client_ids.{principal}",
+                "expected its application id, since databricks.identity is federated",
             )
 
 

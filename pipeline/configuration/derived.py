@@ -47,6 +47,7 @@ _RULES = {
     "evidence.reconciler_secret_id": _SECRET + "reconciler",
     "evidence.scientist_secret_id": _SECRET + "scientist",
 }
+_FEDERATED = "federated:{client_id}"  # steps/governance/sign_in/identities.py reads it
 _STEPS = ("prepare", "train", "register")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Which key of the file each field of a rule comes from.
@@ -85,7 +86,11 @@ def complete(
     for path, rule in _RULES.items():
         *sections, key = path.split(".")
         section = _inner(completed, sections)
-        if section is not None and key not in section:
+        if section is None or key in section:
+            continue
+        if found := _federated(completed, rule):
+            section[key], derived[path] = found
+        else:
             section[key] = rule.format_map(_fields(completed, environment))
             derived[path] = Derived("value", _sources(rule))
     for step in _STEPS:
@@ -94,6 +99,17 @@ def complete(
             rule, derived[f"{step}.image"] = found
             section["image"] = rule.format_map(_fields(completed, environment))
     return completed, derived
+
+
+def _federated(document: dict[str, Any], rule: str) -> tuple[str, Derived] | None:
+    """The identity of a principal that has no secret, if the rule is of one."""
+    principal = rule.removeprefix(_SECRET)
+    databricks = _inner(document, ["databricks"]) or {}
+    client_id = (_inner(databricks, ["client_ids"]) or {}).get(principal)
+    if principal == rule or databricks.get("identity") != "federated" or client_id is None:
+        return None
+    sources = ("databricks.identity", f"databricks.client_ids.{principal}")
+    return _FEDERATED.format(client_id=client_id), Derived("value", sources)
 
 
 def _image(section: Mapping[str, Any], step: str, environment: str) -> tuple[str, Derived] | None:

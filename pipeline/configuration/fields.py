@@ -95,6 +95,9 @@ def _tags(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
 def _text(pattern: str, description: str, at_most: int | None = None) -> object:
     return Field(pattern=f"^({pattern})$", description=description, max_length=at_most)
 
@@ -146,15 +149,15 @@ S3Uri = Annotated[
 SecretId = Annotated[
     str,
     _text(
-        r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]*",
-        "the name or ARN of a secret (500 characters), never its value",
+        rf"(arn:[a-z0-9:-]+:secret:)?[A-Za-z0-9][A-Za-z0-9/_+=.@-]*|federated:{_UUID}",
+        "the name or ARN of a secret (500 characters), never its value, or federated:<client id>",
         500,
     ),
 ]
 ClientId = Annotated[
     str,
     _text(
-        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        _UUID,
         "the application id (a UUID) of a service principal",
     ),
 ]

@@ -206,7 +206,7 @@ def _options(arguments: argparse.Namespace) -> Any:
         "workspace": arguments.workspace_port,
         "tracking": arguments.tracking_port,
     }
-    return Options(filings=given, engine=arguments.engine, ports=ports)
+    return Options(filings=given, engine=arguments.engine, identity=arguments.identity, ports=ports)
 
 
 if __name__ == "__main__":

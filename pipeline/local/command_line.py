@@ -86,6 +86,13 @@ def _add_start_options(verb: argparse.ArgumentParser) -> None:
         default="sail",
         help="the Spark engine of Prepare (default: sail)",
     )
+    verb.add_argument(
+        "--identity",
+        choices=("secret", "federated"),
+        default="secret",
+        help="how a step proves who it is to the workspace: by a stored secret, or by its AWS role,"
+        " with no secret stored (default: secret)",
+    )
     for name in ("aws", "workspace", "tracking"):
         verb.add_argument(
             f"--{name}-port",

@@ -28,7 +28,7 @@ from pipeline.local.host import disk
 from pipeline.local.host.processes import Process, stop
 from pipeline.local.host.servers import REPOSITORY, Servers
 from pipeline.local.host.state import Record, State, choose_ports
-from pipeline.local.setup import aws_account, base_model, workspace
+from pipeline.local.setup import aws_account, base_model, federation, workspace
 from pipeline.local.setup.filings import Filings
 from pipeline.local.started import Started
 
@@ -42,6 +42,7 @@ class Options:
 
     filings: Filings
     engine: str = "sail"
+    identity: str = "secret"
     ports: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -64,7 +65,11 @@ def started(state: State, options: Options) -> Iterator[Started]:
         stop(record.processes)  # processes that a killed command left
         servers = Servers(
             state,
-            Record(ports=choose_ports(record.ports, dict(options.ports)), engine=options.engine),
+            Record(
+                ports=choose_ports(record.ports, dict(options.ports)),
+                engine=options.engine,
+                identity=options.identity,
+            ),
         )
         model_process = base_model.ModelProcess(state.folder / "base-model")
         try:
@@ -82,9 +87,9 @@ def _refuse_other_options(record: Record, options: Options) -> None:
         for name, port in options.ports.items()
         if port is not None and port != record.ports[name]
     ]
-    if moved or options.engine != record.engine:
+    if moved or (options.engine, options.identity) != (record.engine, record.identity):
         raise UsageError(
-            "the environment is already running with other ports or another engine\n"
+            "the environment is already running with other ports, engine or identity\n"
             "  do        python -m pipeline.local down, then start it with these options"
         )
 
@@ -92,9 +97,8 @@ def _refuse_other_options(record: Record, options: Options) -> None:
 def fill(environment: Started, options: Options) -> workspace.Seeded:
     """Fill the catalog; in an environment that ran already, load the filings that were given."""
     admin = _admin(environment.state, environment.servers)
-    secrets = environment.root.client("secretsmanager")
     return workspace.seed(
-        admin, secrets, environment.config, filings=options.filings, aws=environment.variables
+        admin, environment.config, filings=options.filings, aws=environment.variables
     )
 
 
@@ -154,18 +158,23 @@ def _start(
 ) -> None:
     servers.aws(options.engine)
     root = aws_account.root(state, servers.url("aws"))
-    outputs = root.deploy()
+    outputs = root.deploy({"DatabricksIdentity": options.identity})
     servers.workspace(
         storage_bucket=aws_account.bucket("governed"),
         external_id=infrastructure.EXTERNAL_ID,
         identity=root.control_plane_key(),
     )
     mirror = model_process.mirror()
-    principals = workspace.principals(
-        _admin(state, servers), root.client("secretsmanager"), "local"
-    )
+    admin = _admin(state, servers)
+    if options.identity == "federated":
+        principals = federation.principals(admin, root, _public_keys(state))
+    else:
+        principals = workspace.principals(admin, root.client("secretsmanager"), "local")
+    ids = {f"{name.upper()}_CLIENT_ID": found for name, found in principals.items()}
     servers.remember_variables(
-        _variables(servers, outputs, mirror, register=principals["register"])
+        _variables(servers, outputs, mirror)
+        | ids
+        | {"DATABRICKS_IDENTITY": options.identity}
         | root.public_keys(outputs)
     )
     config = configuration.load("local", environ=servers.record.variables)
@@ -175,7 +184,7 @@ def _start(
 
 
 def _variables(
-    servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any], *, register: str
+    servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any]
 ) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": servers.url("aws"),
@@ -185,10 +194,15 @@ def _variables(
         "DATABRICKS_HOST": servers.url("workspace"),
         "EMR_APPLICATION_ID": outputs["ApplicationId"],
         "PIPELINE_ENV": "local",
-        "REGISTER_CLIENT_ID": register,
         # The queue's URL has the port of its creation, which may have changed since.
         "REGISTER_QUEUE_URL": servers.url("aws") + urlsplit(outputs["RegisterQueueUrl"]).path,
     }
+
+
+def _public_keys(state: State) -> str:
+    """The keys of AWS's tokens, which the stand-in writes at its start."""
+    path = state.folder / "aws" / "web-identity" / "jwks.json"
+    return path.read_text(encoding="utf-8")
 
 
 def _admin(state: State, servers: Servers) -> WorkspaceClient:

@@ -44,9 +44,11 @@ class Started:
 
     def scientist_client(self, service: str) -> Any:
         """Return a client with a new session of the data scientist's role."""
+        return self._client(service, self.as_role("scientist"))
+
+    def _client(self, service: str, session: dict[str, str]) -> Any:
         import boto3  # takes 0.3 s
 
-        session = self.as_role("scientist")
         return boto3.client(
             service,
             region_name=session["AWS_REGION"],
@@ -64,14 +66,33 @@ class Started:
         """Return the variables of `scientist`, `auditor`, `approver` or `reconciler`: AWS role,
         Databricks principal, mlflow's URIs.
         """
+        federated = self.servers.record.identity == "federated"
+        proof = self._token(name) if federated else self._secret(name)
+        return (
+            self.as_role(name)
+            | proof
+            | {
+                "MLFLOW_TRACKING_URI": "databricks",
+                "MLFLOW_REGISTRY_URI": "databricks-uc",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            }
+        )
+
+    def _secret(self, name: str) -> dict[str, str]:
         secrets = self.root.client("secretsmanager")
-        found = secrets.get_secret_value(SecretId=workspace.secret_name(self.config, name))
+        found = secrets.get_secret_value(SecretId=workspace.secret_name("local", name))
         identity = json.loads(found["SecretString"])
-        return self.as_role(name) | {
+        return {
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",
             "DATABRICKS_CLIENT_ID": identity["clientId"],
             "DATABRICKS_CLIENT_SECRET": identity["clientSecret"],
-            "MLFLOW_TRACKING_URI": "databricks",
-            "MLFLOW_REGISTRY_URI": "databricks-uc",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
         }
+
+    def _token(self, name: str) -> dict[str, str]:
+        """An access token, which lasts an hour; the SDK does not know how to get another."""
+        from pipeline.local.setup import federation  # imports requests
+
+        client_id = self.variables[f"{name.upper()}_CLIENT_ID"]
+        sts = self._client("sts", self.as_role(name))
+        token = federation.access_token(self.config.databricks.host, client_id, sts)
+        return {"DATABRICKS_AUTH_TYPE": "pat", "DATABRICKS_TOKEN": token}

@@ -195,8 +195,10 @@ ALIASES = words(checked_alias, "model aliases")
 SEED = whole(0, 2**31 - 1)
 REGION = matching(r"[a-z]{2}(-[a-z]+)+-[0-9]", "an AWS region")
 HOST = matching(r"https?://[^\s/@]+/?", "https://<workspace>")
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 SECRET_ID = matching(
-    r"[A-Za-z0-9][A-Za-z0-9/_+=.@:-]{0,2047}", "the name or ARN of a Secrets Manager secret"
+    rf"(arn:[a-z0-9:-]+:secret:)?[A-Za-z0-9][A-Za-z0-9/_+=.@-]{{0,499}}|federated:{_UUID}",
+    "the name or ARN of a Secrets Manager secret, or federated:<client id> if none is stored",
 )
 PIPELINE_NAME = matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}", "the name of a SageMaker pipeline")
 KMS_KEY = matching(

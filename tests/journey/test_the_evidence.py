@@ -26,6 +26,21 @@ def test_the_audit_of_all_records_is_clean(environment: Environment, tmp_path: P
     assert "<h1>clean" in page.read_text()
 
 
+def test_an_execution_states_what_it_was_billed_for(environment: Environment) -> None:
+    [arn, *_] = [
+        each["PipelineExecutionArn"]
+        for each in environment.client("sagemaker").list_pipeline_executions(
+            PipelineName="governed-finetune-local"
+        )["PipelineExecutionSummaries"]
+        if each["PipelineExecutionStatus"] == "Succeeded"
+    ]
+    ended = environment.command("pipeline.cost", "--env", "local", "--execution", arn, "--json")
+    assert ended.returncode == 0, ended.stderr
+    billed = {line["what"]: line for line in json.loads(ended.stdout)["billed"]}
+    assert set(billed) == {"Prepare", "Train"}
+    assert all(line["dollars"] > 0 for line in billed.values())
+
+
 def test_trace_names_who_allowed_the_reading_and_which_versions_saw_a_filing(
     environment: Environment, tmp_path: Path
 ) -> None:

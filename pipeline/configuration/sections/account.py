@@ -1,9 +1,16 @@
 """Where an environment is: the account, the workspace, the buckets, and the pipeline's name."""
 
+from typing import Literal
+
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration import fields
 from pipeline.configuration.sections.strictness import STRICT
+
+Principal = Literal[
+    "prepare", "train", "register", "scientist", "auditor", "approver", "reconciler"
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -25,9 +32,13 @@ class PipelineSection:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Databricks:
-    """The workspace whose Unity Catalog governs the data."""
+    """The workspace whose Unity Catalog governs the data, and how its principals sign in."""
 
     host: fields.Host
+    identity: Literal["secret", "federated"] = Field("secret", description="secret or federated")
+    client_ids: dict[Principal, fields.ClientId] = Field(
+        default_factory=dict, description="application ids by principal"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

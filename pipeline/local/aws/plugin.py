@@ -18,7 +18,7 @@ from typing import Any
 import ministack.app as app
 from ministack.core import iam_actions, iam_evaluator, router
 
-from pipeline.local.aws import authorization, cloudformation, limits
+from pipeline.local.aws import authorization, cloudformation, limits, web_identity
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.emr_serverless import job_runs
 from pipeline.local.aws.emr_serverless.job_runs import EmrServerless
@@ -102,6 +102,7 @@ def install(account: Account) -> Services:
     _check_roots_signature(os.environ["AWS_ACCESS_KEY_ID"])
     _bind_root_to_bucket_policies()
     _complete_condition_keys(account.id)
+    web_identity.serve(account)
     cloudformation.load_late(services.emr)
     return services
 
@@ -148,6 +149,8 @@ def _extend_iam_resources(account: Account) -> None:
             context |= authorization.sagemaker_context(_json(body))
         if action == "kms:Sign":
             context |= authorization.signing_context(_json(body))
+        if action == f"sts:{web_identity.TOKEN}":
+            context |= web_identity.request_context(body)
         return context
 
     iam_actions.extract_resource_arn = extract_resource_arn

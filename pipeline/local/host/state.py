@@ -34,6 +34,7 @@ class Record:
     # The values of `${NAME}` in conf/local.yaml and the servers' URLs; none is secret.
     variables: dict[str, str] = field(default_factory=dict)
     engine: str = "sail"
+    identity: str = "secret"  # or "federated": the principals have no secrets
     complete: bool = False  # False until the last server runs; stays False if `up` is killed
 
     @property
@@ -66,6 +67,7 @@ class State:
             processes=tuple(Process(**process) for process in document["processes"]),
             variables=document["variables"],
             engine=document["engine"],
+            identity=document["identity"],
             complete=document["complete"],
         )
 

@@ -45,14 +45,16 @@ class Root:
         """Return a boto3 client of the stand-in."""
         return self._session.client(service, endpoint_url=self._endpoint)
 
-    def deploy(self) -> dict[str, str]:
-        """Create or update the infrastructure from its template; return its outputs.
+    def deploy(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Create or update the infrastructure from its templates; return its outputs.
+
+        `parameters` are those that differ from the embedded environment's own.
 
         Raises:
             PipelineError: CloudFormation refused it; the message has its first reason.
         """
         try:
-            return infrastructure.deploy(self.client("cloudformation"), {})
+            return infrastructure.deploy(self.client("cloudformation"), parameters)
         except infrastructure.DeploymentFailed as error:
             raise PipelineError(f"the infrastructure was not deployed: {error}") from error
 

@@ -35,7 +35,6 @@ class Seeded:
 
 def seed(
     admin: WorkspaceClient,
-    secrets: Any,
     config: Config,
     *,
     filings: Filings,
@@ -46,12 +45,11 @@ def seed(
 
     Args:
         admin: a metastore admin's client.
-        secrets: a Secrets Manager client that may write the principals' secrets.
-        config: has the account, buckets and secret names.
+        config: has the account, the buckets and the principals' application ids.
         filings: the raw table's rows, and whether a user gave them.
         aws: AWS_REGION and AWS_ENDPOINT_URL, the endpoint of S3.
     """
-    application_ids = principals(admin, secrets, config.environment)
+    application_ids = {str(name): each for name, each in config.databricks.client_ids.items()}
     _approvers(admin, config)
     _storage(admin, config)
     _catalog(admin)
@@ -67,12 +65,8 @@ def seed(
     return Seeded(application_ids, version)
 
 
-def secret_name(config: Config, principal: str) -> str:
+def secret_name(environment: str, principal: str) -> str:
     """Return the name of the secret with a principal's Databricks identity."""
-    return _secret_name(config.environment, principal)
-
-
-def _secret_name(environment: str, principal: str) -> str:
     return f"governed-finetune-{environment}/databricks/{principal}"
 
 
@@ -80,25 +74,33 @@ def principals(admin: WorkspaceClient, secrets: Any, environment: str) -> dict[s
     """Return the service principals' application ids by name; create missing principals and
     secrets.
     """
-    known = {found.display_name: found for found in admin.service_principals.list()}
     application_ids: dict[str, str] = {}
+    for principal, (number, application_id) in service_principals(admin, environment).items():
+        application_ids[principal] = application_id
+        if not _has_identity(secrets, secret_name(environment, principal), application_id):
+            made = admin.service_principal_secrets_proxy.create(number)
+            document = {
+                "accountId": "local",
+                "servicePrincipalId": number,
+                "clientId": application_id,
+                "clientSecret": made.secret,
+                "oauthSecretId": made.id,
+            }
+            _put_secret(secrets, secret_name(environment, principal), document)
+    return application_ids
+
+
+def service_principals(admin: WorkspaceClient, environment: str) -> dict[str, tuple[str, str]]:
+    """Return each principal's number and application id by name; create missing principals."""
+    known = {found.display_name: found for found in admin.service_principals.list()}
+    made = {}
     for principal in PRINCIPALS:
         name = f"governed-finetune-{environment}-{principal}"
         found = known.get(name) or admin.service_principals.create(display_name=name, active=True)
         assert found.id is not None  # noqa: S101 - the service gives every principal both ids
         assert found.application_id is not None  # noqa: S101
-        application_ids[principal] = found.application_id
-        if not _has_identity(secrets, _secret_name(environment, principal), found.application_id):
-            made = admin.service_principal_secrets_proxy.create(found.id)
-            document = {
-                "accountId": "local",
-                "servicePrincipalId": found.id,
-                "clientId": found.application_id,
-                "clientSecret": made.secret,
-                "oauthSecretId": made.id,
-            }
-            _put_secret(secrets, _secret_name(environment, principal), document)
-    return application_ids
+        made[principal] = (found.id, found.application_id)
+    return made
 
 
 def _approvers(admin: WorkspaceClient, config: Config) -> None:

@@ -21,6 +21,7 @@ from pipeline.local.workspace.api import Call, Endpoint, Json, Workspace
 from pipeline.local.workspace.audit import Audit
 from pipeline.local.workspace.catalog import (
     catalog,
+    federation,
     grants,
     groups,
     principals,
@@ -43,6 +44,7 @@ RawHandler = Callable[[Call, Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 _MODULES = (
     principals,
+    federation,
     groups,
     catalog,
     storage,

@@ -1,5 +1,5 @@
-"""OAuth machine-to-machine: discovery, tokens for client id and secret, and the principal of a
-token.
+"""OAuth machine-to-machine: discovery, tokens for a secret or for a trusted issuer's token, and the
+principal of a token.
 
 The store keeps hashes of tokens, so they remain valid after a restart.
 """
@@ -14,11 +14,14 @@ import time
 from collections.abc import Mapping
 
 from pipeline.local.workspace.api import Json, Workspace
+from pipeline.local.workspace.catalog import federation
 from pipeline.local.workspace.catalog.principals import PRINCIPAL, secret_matches
 from pipeline.local.workspace.errors import Unauthenticated, WorkspaceError
 from pipeline.local.workspace.settings import Settings
 
 TOKEN = "TOKEN"  # noqa: S105 - the name of a kind of document
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693
+_JWT = "urn:ietf:params:oauth:token-type:jwt"
 WORKSPACE_ID = "1"
 ACCOUNT_ID = "00000000-0000-4000-8000-000000000001"
 
@@ -55,7 +58,7 @@ def server_discovery(settings: Settings) -> Json:
         "issuer": f"{settings.host}/oidc",
         "authorization_endpoint": f"{settings.host}/oidc/v1/authorize",
         "token_endpoint": f"{settings.host}/oidc/v1/token",
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": ["client_credentials", EXCHANGE],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     }
 
@@ -63,19 +66,12 @@ def server_discovery(settings: Settings) -> Json:
 def issue_token(
     workspace: Workspace, form: Mapping[str, str], authorization: str
 ) -> tuple[str, Json]:
-    """Return (client id, token answer) for a correct client id and secret.
+    """Return (client id, token answer) for a correct client id and secret, or a federated token.
 
     Raises:
-        InvalidClient: unknown client, wrong or expired secret, or another grant than
-            client_credentials.
+        InvalidClient: unknown client, wrong or expired secret or token, or another grant.
     """
-    client_id, secret = _client(form, authorization)
-    if form.get("grant_type") != "client_credentials":
-        raise InvalidClient("unsupported_grant_type", "Only client_credentials is served here.")
-    if workspace.store.get(PRINCIPAL, client_id) is None or not secret_matches(
-        workspace.store, client_id, secret
-    ):
-        raise InvalidClient
+    client_id = _proven(workspace, form, authorization)
     token, lifetime = secrets.token_urlsafe(32), workspace.settings.token_ttl_seconds
     with workspace.store.transaction():
         _forget_expired(workspace)
@@ -88,6 +84,22 @@ def issue_token(
         "expires_in": lifetime,
         "scope": "all-apis",
     }
+
+
+def _proven(workspace: Workspace, form: Mapping[str, str], authorization: str) -> str:
+    """Return the client id of a principal that has proven itself."""
+    client_id, secret = _client(form, authorization)
+    known = workspace.store.get(PRINCIPAL, client_id) is not None
+    grant = form.get("grant_type")
+    if grant == "client_credentials":
+        if known and secret_matches(workspace.store, client_id, secret):
+            return client_id
+        raise InvalidClient
+    if grant == EXCHANGE and form.get("subject_token_type") == _JWT:
+        if known and federation.accepts(workspace.store, client_id, form.get("subject_token", "")):
+            return client_id
+        raise InvalidClient("invalid_grant", "No federation policy accepts the token.")
+    raise InvalidClient("unsupported_grant_type", "This grant is not served here.")
 
 
 def principal_of(workspace: Workspace, authorization: str) -> str:

@@ -1,18 +1,19 @@
-"""Authenticate to Databricks as one service principal: OAuth machine-to-machine, from one secret.
+"""Authenticate to Databricks as one service principal: OAuth machine-to-machine.
 
     host, secret_id = "https://dbc-1.cloud.databricks.com", "…/databricks/prepare"
     workspace = connect(host=host, secret_id=secret_id, region="eu-west-1")
     workspace.client.tables.get("edgar.raw.filings")
 
-The client secret is held only in this module's memory and is sent only to `<host>/oidc/v1/token`:
-not to an endpoint that a discovery document names, and not across a redirect. The first token is
-fetched at once, so a wrong identity fails before any work.
+Instead of a secret, `federated:<application id>` names a principal that trusts the AWS role of this
+process (`sign_in`). A client secret or a role's token is held only in memory and is sent only to
+`<host>/oidc/v1/token`: not to an endpoint that a discovery document names, and not across a
+redirect. The first token is fetched at once, so a wrong identity fails before any work.
 
-External calls: GetSecretValue and the token request have no side effect. Both are retried as reads
-(`governance.retrying`). A 401 of the token endpoint is never retried with
-the same secret: the secret is read again, because it may have been rotated. A 401 of another call
-means that the token was revoked: it is dropped and replaced once. If the new one is refused too,
-the secret is read again; another secret gives a third token, and the same one ends the call.
+External calls: GetSecretValue, GetWebIdentityToken and the token request have no side effect. They
+are retried as reads (`governance.retrying`). A 401 of the token endpoint is never retried with the
+same secret: the secret is read again, because it may have been rotated. A 401 of another call means
+that the token was revoked: it is dropped and replaced once. If the new one is refused too, the
+secret is read again; another secret gives a third token, and the same one ends the call.
 """
 
 import logging
@@ -27,11 +28,11 @@ from databricks.sdk.oauth import Refreshable, Token
 
 from steps.governance.errors import IdentityRefused, Unavailable
 from steps.governance.logs import hold_back_secrets
+from steps.governance.sign_in.identities import FederatedIdentity, Identity, named
+from steps.governance.sign_in.identities import read_identity as read_identity
 from steps.governance.unity_catalog.hosts import checked_host as checked_host
 from steps.governance.unity_catalog.retrying import CONNECTING_SECONDS, Policy, Unanswered, repeated
 from steps.governance.unity_catalog.sdk_client import workspace_client
-from steps.governance.unity_catalog.secret import Identity
-from steps.governance.unity_catalog.secret import read_identity as read_identity
 from steps.governance.unity_catalog.transport import TIMEOUT_SECONDS, Renew, Transport
 
 log = logging.getLogger(__name__)
@@ -85,17 +86,21 @@ class _TokenEndpoint:
         self._session = requests.Session()
         self._session.mount(f"{origin}/", Transport(policy))
 
-    def request_token(self, identity: Identity) -> requests.Response:
+    def request_token(self, identity: Identity | FederatedIdentity) -> requests.Response:
         """Request one token, with retries; a refusal is returned as it came.
 
         Raises:
+            IdentityRefused: AWS states no identity of this process to others.
             Unavailable: no answer within the budget.
         """
+        request = repeated(
+            identity.token_request, doing="state this process's identity", policy=self.policy
+        )
         try:
             return self._session.post(
                 self.origin + _TOKEN_PATH,
-                data={"grant_type": "client_credentials", "scope": "all-apis"},
-                auth=(identity.client_id, identity.client_secret),
+                data=request.form,
+                auth=request.auth,
                 timeout=TIMEOUT_SECONDS,
                 allow_redirects=False,
             )
@@ -146,18 +151,21 @@ class _SecretTokens(Refreshable):
         return self.header()
 
     def refresh(self) -> Token:
-        """Return a new token. After a 401 the secret is read again: it may have been rotated."""
+        """Return a new token. After a refusal the secret is read again: it may have been rotated.
+
+        A role's token may have expired while the workspace did not answer: another one is sent.
+        """
         answer = self.endpoint.request_token(self.identity)
-        if answer.status_code == requests.codes.unauthorized:
+        if answer.status_code in self.identity.refusals:
             rotated = self._read()
-            if rotated != self.identity:
+            if rotated != self.identity or isinstance(rotated, FederatedIdentity):
                 self.identity = rotated
                 answer = self.endpoint.request_token(rotated)
         return self._parse(answer)
 
-    def _read(self) -> Identity:
+    def _read(self) -> Identity | FederatedIdentity:
         return repeated(
-            lambda: read_identity(self._secret_id, self._region),
+            lambda: named(self._secret_id, self._region),
             doing=f"read the secret {self._secret_id}",
             policy=self.endpoint.policy,
         )
@@ -169,8 +177,7 @@ class _SecretTokens(Refreshable):
                 f"{origin} refused the service principal {self.identity.client_id}",
                 expected="an access token",
                 got=f"HTTP {answer.status_code} {_oauth_error(answer)}",
-                do=f"check that the secret {self._secret_id} holds a valid OAuth secret "
-                "of this principal",
+                do=f"{self.identity.remedy} ({self._secret_id})",
             )
         try:
             document = answer.json()

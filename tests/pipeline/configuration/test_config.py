@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from pipeline.configuration import config, hosts
+from pipeline.configuration.sections.account import Principal
 from pipeline.errors import ConfigError, UsageError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
+WORKSPACE = "The workspace whose Unity Catalog governs the data, and how its principals sign in"
 QUOTES = "expected 12 digits in quotes, got 111111111111"
 Change = Callable[[dict[str, Any]], object]
 BUCKET = "governed-finetune-dev-governed-111111111111-us-east-1"
@@ -39,9 +41,10 @@ def test_the_three_files_have_the_same_keys() -> None:
         for name in ("local", "dev", "prod")
     )
     assert dev == prod
-    # In `local` an image has a tag, which is derived, and the queue has a port of this machine.
+    # In `local` an image has a derived tag, the queue a port, and each principal a known id.
     assert dev - local == {".prepare.image", ".train.image", ".register.image"}
-    assert local - dev == {".register.queue_url"}
+    ids = {f".databricks.client_ids.{name}" for name in get_args(Principal)}
+    assert local - dev == {".register.queue_url", *ids}
     assert len(dev) > 40
 
 
@@ -105,7 +108,7 @@ AT_LEAST = "expected at least train.max_runtime_seconds (14400) with use_spot"
         (
             lambda raw: raw.pop("databricks"),
             "databricks",
-            "missing section: The workspace whose Unity Catalog governs the data",
+            f"missing section: {WORKSPACE}",
         ),
         (given("aws", account_id=111111111111), "aws.account_id", QUOTES),
         (

@@ -3,13 +3,14 @@
 import copy
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from pipeline import command, upsert
 from pipeline.configuration import config, derived, explanation
+from pipeline.configuration.sections.account import Principal
 from pipeline.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -292,3 +293,44 @@ def test_an_environment_with_too_long_a_name_is_refused_by_the_names_of_its_buck
     document = written()
     with pytest.raises(ConfigError, match=r"artifact_bucket.*S3 bucket"):
         config.parse(yaml.safe_dump(document), "a" * 13, {})
+
+
+def federated(**client_ids: str) -> dict[str, Any]:
+    document = written()
+    document["databricks"] |= {"identity": "federated", "client_ids": client_ids}
+    return document
+
+
+def test_a_federated_principal_is_named_by_its_client_id_and_has_no_secret() -> None:
+    names = get_args(Principal)
+    ids = {name: f"{number:08x}-0000-4000-8000-000000000000" for number, name in enumerate(names)}
+    loaded = parsed(federated(**ids))
+    evidence = loaded.evidence
+    found = {
+        "prepare": loaded.prepare.databricks_secret_id,
+        "train": loaded.train.databricks_secret_id,
+        "register": loaded.register.databricks_secret_id,
+        "scientist": evidence.scientist_secret_id,
+        "auditor": evidence.auditor_secret_id,
+        "approver": evidence.approver_secret_id,
+        "reconciler": evidence.reconciler_secret_id,
+    }
+    assert found == {name: f"federated:{client_id}" for name, client_id in ids.items()}
+
+
+def test_a_federated_workspace_needs_the_id_of_each_principal() -> None:
+    one = "00000000-0000-4000-8000-000000000000"
+    with pytest.raises(ConfigError) as refused:
+        parsed(federated(prepare=one, train="not-an-id"))
+    faults = dict(refused.value.faults)
+    assert "databricks.client_ids.prepare" not in faults
+    assert "a UUID" in faults["databricks.client_ids.train"]
+    for name in ("register", "scientist", "auditor", "approver", "reconciler"):
+        assert "since databricks.identity is federated" in faults[f"databricks.client_ids.{name}"]
+
+
+def test_an_identity_that_the_file_states_is_kept() -> None:
+    ids = dict.fromkeys(get_args(Principal), "00000000-0000-4000-8000-000000000000")
+    document = federated(**ids)
+    document["prepare"]["databricks_secret_id"] = "one/of/ours"
+    assert parsed(document).prepare.databricks_secret_id == "one/of/ours"

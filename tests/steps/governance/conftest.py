@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
@@ -76,8 +77,9 @@ def tokens() -> Iterator[TokenEndpoint]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            status, document = endpoint.answer(self.headers["authorization"])
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            form = {name: values[0] for name, values in parse_qs(body).items()}
+            status, document = endpoint.answer(self.headers["authorization"], form)
             self._reply(status, document)
 
         def do_GET(self) -> None:

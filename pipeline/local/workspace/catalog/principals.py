@@ -135,18 +135,19 @@ def list_principals(call: Call) -> Json:
 @routes.get(f"{SCIM}/ServicePrincipals/{{id}}", "getServicePrincipal")
 def get(call: Call) -> Json:
     """Return one principal (GET …/scim/v2/ServicePrincipals/{id}). Needs no privilege."""
-    return scim(_by_id(call))
+    return scim(by_id(call))
 
 
 @routes.delete(f"{SCIM}/ServicePrincipals/{{id}}", "deleteServicePrincipal")
 def delete(call: Call) -> Json:
     """Delete a principal and its secrets (DELETE …/ServicePrincipals/{id}). Needs admin."""
     require_admin(call)
-    principal = _by_id(call)
+    principal = by_id(call)
     if principal["admin"]:
         raise InvalidParameter("The metastore admin cannot be deleted.")
-    for key, _ in call.store.items(SECRET, f"{principal['applicationId']}/"):
-        call.store.delete(SECRET, key)
+    for kind in (SECRET, "FEDERATION_POLICY"):
+        for key, _ in call.store.items(kind, f"{principal['applicationId']}/"):
+            call.store.delete(kind, key)
     call.store.delete(PRINCIPAL, principal["applicationId"])
     return {}
 
@@ -155,7 +156,7 @@ def delete(call: Call) -> Json:
 def create_secret(call: Call) -> Json:
     """Create a secret; only this answer has its value (POST …/secrets). Needs admin."""
     require_admin(call)
-    principal = _by_id(call)
+    principal = by_id(call)
     if len(call.store.all(SECRET, f"{principal['applicationId']}/")) >= SECRETS_PER_PRINCIPAL:
         raise InvalidState(
             f"A service principal has at most {SECRETS_PER_PRINCIPAL} secrets; delete one first."
@@ -172,7 +173,7 @@ def create_secret(call: Call) -> Json:
 def list_secrets(call: Call) -> Json:
     """Return a principal's secrets without their values (GET …/secrets). Needs admin."""
     require_admin(call)
-    found = call.store.all(SECRET, f"{_by_id(call)['applicationId']}/")
+    found = call.store.all(SECRET, f"{by_id(call)['applicationId']}/")
     return {"secrets": [_secret_info(document) for document in found]}
 
 
@@ -180,7 +181,7 @@ def list_secrets(call: Call) -> Json:
 def delete_secret(call: Call) -> Json:
     """Delete a secret (DELETE …/secrets/{secret_id}). Needs admin."""
     require_admin(call)
-    key = f"{_by_id(call)['applicationId']}/{call.path['secret_id']}"
+    key = f"{by_id(call)['applicationId']}/{call.path['secret_id']}"
     if call.store.get(SECRET, key) is None:
         raise NotFound(f"Secret {call.path['secret_id']} does not exist.")
     call.store.delete(SECRET, key)
@@ -193,7 +194,8 @@ def require_admin(call: Call) -> None:
         raise PermissionDenied("Only workspace admins can manage principals and groups.")
 
 
-def _by_id(call: Call) -> Document:
+def by_id(call: Call) -> Document:
+    """Return the principal of the call's path."""
     found = [
         document for document in call.store.all(PRINCIPAL) if document["id"] == call.path["id"]
     ]

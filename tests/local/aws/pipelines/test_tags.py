@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from pipeline.configuration import config
 from pipeline.deployment import tagging
+from pipeline.local.setup.grants import PRINCIPALS
 from tests.local.aws.support.server import PIPELINE, Server
 
 pytestmark = pytest.mark.environment
@@ -15,7 +16,8 @@ VARIABLES = {
     "EMR_APPLICATION_ID": "00golden00local",
     "REGISTER_QUEUE_URL": "http://127.0.0.1:4566/000000000000/governed-finetune-local-register",
     "BASE_MODEL_REVISION": "0123456789abcdef0123456789abcdef01234567",
-    "REGISTER_CLIENT_ID": "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+    "DATABRICKS_IDENTITY": "secret",
+    **{f"{name.upper()}_CLIENT_ID": "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f" for name in PRINCIPALS},
     "SIGNING_PUBLIC_KEY": f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'B' * 85}A==",
     "APPROVAL_PUBLIC_KEY": f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'C' * 85}A==",
 }

@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from steps.governance.errors import Unavailable
 from steps.governance.evidence import Evidence
-from steps.governance.unity_catalog import secret as secrets
+from steps.governance.sign_in import identities as secrets
 from steps.governance.unity_catalog.budgets import (
     CONNECTING_SECONDS,
     DELIVERING_SECONDS,

@@ -18,12 +18,15 @@ class TokenEndpoint:
     instead: object = NOTHING
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    forms: list[dict[str, str]] = field(default_factory=list)
     refuses_while: Callable[[], int | None] = lambda: None
 
-    def answer(self, authorization: str) -> tuple[int, object]:
-        client_id, _, secret = (
-            b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
-        )
+    def answer(self, authorization: str | None, form: dict[str, str]) -> tuple[int, object]:
+        self.forms.append(form)
+        client_id, secret = form.get("client_id", ""), form.get("subject_token", "")
+        if authorization is not None:
+            basic = b64decode(authorization.removeprefix("Basic ")).decode()
+            client_id, _, secret = basic.partition(":")
         self.asked.append((client_id, secret))
         if (status := self.refuses_while()) is not None:
             return status, {"error": "temporarily_unavailable"}

@@ -162,7 +162,7 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
     try:
         servers.aws("sail")
         root = aws_account.root(state, servers.url("aws"))
-        outputs = root.deploy()
+        outputs = root.deploy({})
         servers.workspace(
             storage_bucket=aws_account.bucket("governed"),
             external_id=infrastructure.EXTERNAL_ID,
@@ -177,12 +177,12 @@ def environment(folder: Path, filings: list[dict[str, str | None]]) -> Iterator[
             auth_type="oauth-m2m",
         )
         made = workspace.principals(admin, root.client("secretsmanager"), "local")
-        variables["REGISTER_CLIENT_ID"] = made["register"]
+        variables |= {f"{name.upper()}_CLIENT_ID": found for name, found in made.items()}
+        variables["DATABRICKS_IDENTITY"] = "secret"
         variables |= root.public_keys(outputs)
         config = configuration.load("local", environ=variables)
         seeded = workspace.seed(
             admin,
-            root.client("secretsmanager"),
             config,
             filings=Filings(Rows(filings), asked_for=True),
             aws=variables,

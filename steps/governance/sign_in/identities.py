@@ -1,12 +1,15 @@
-"""A Databricks service principal's secret in Secrets Manager, in AWS's format `DatabricksSPSecret`.
+"""How a process proves that it is a service principal: by a stored secret, or by its AWS role.
 
-    identity = read_identity("…/databricks/prepare", "eu-west-1")
+    identity = named("…/databricks/prepare", "eu-west-1")     # a secret of Secrets Manager
+    identity = named("federated:0a1b…", "eu-west-1")          # nothing is stored
 
-GetSecretValue is a read. It is sent once here; the caller repeats what raises `Unavailable`.
+The secret has AWS's format `DatabricksSPSecret`. GetSecretValue is a read. It is sent once here;
+the caller repeats what raises `Unavailable`.
 """
 
 import json
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import boto3
 from botocore.config import Config
@@ -20,11 +23,26 @@ from botocore.parsers import ResponseParserError
 
 from steps.governance import aws
 from steps.governance.errors import IdentityRefused, Unavailable
+from steps.governance.sign_in import role_token
 
 # The request was never sent, and no repetition helps. A role's credentials that cannot be fetched
 # right now are a CredentialRetrievalError, which passes.
 _NEVER_SENT = (NoCredentialsError, PartialCredentialsError)
 _CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=15)
+
+
+FEDERATED = "federated:"
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # RFC 8693
+_JWT = "urn:ietf:params:oauth:token-type:jwt"
+_SCOPE = {"scope": "all-apis"}
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """What the workspace's token endpoint is sent; `repr` omits it."""
+
+    form: dict[str, str] = field(repr=False)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,57 @@ class Identity:
 
     client_id: str
     client_secret: str = field(repr=False)
+    refusals: ClassVar = (401,)  # statuses after which the secret may be another one
+
+    def token_request(self) -> TokenRequest:
+        """Return the request of RFC 6749's client credentials."""
+        form = {"grant_type": "client_credentials"} | _SCOPE
+        return TokenRequest(form, (self.client_id, self.client_secret))
+
+    @property
+    def remedy(self) -> str:
+        """What to do if the workspace refuses it."""
+        return "check that the secret holds a valid OAuth secret of this principal"
+
+
+@dataclass(frozen=True)
+class FederatedIdentity:
+    """A service principal whose federation policy names this process's AWS role."""
+
+    client_id: str
+    region: str
+    refusals: ClassVar = (400, 401)  # RFC 8693: invalid_request or invalid_grant is a 400
+
+    def token_request(self) -> TokenRequest:
+        """Return the request of RFC 8693's exchange, with a new token of this process's role.
+
+        Raises:
+            IdentityRefused: AWS states no identity to others.
+            Unavailable: STS did not answer.
+        """
+        exchanged = {"subject_token": role_token.token(self.region), "subject_token_type": _JWT}
+        form = {"grant_type": _EXCHANGE, "client_id": self.client_id}
+        return TokenRequest(form | exchanged | _SCOPE)
+
+    @property
+    def remedy(self) -> str:
+        """What to do if the workspace refuses it."""
+        return (
+            "give this principal a federation policy with the account's issuer, this step's role "
+            f"as subject and the audience {role_token.AUDIENCE}"
+        )
+
+
+def named(name: str, region: str) -> Identity | FederatedIdentity:
+    """Return the identity that a step's argument names.
+
+    Raises:
+        IdentityRefused: as `read_identity`.
+        Unavailable: as `read_identity`.
+    """
+    if name.startswith(FEDERATED):
+        return FederatedIdentity(name.removeprefix(FEDERATED), region)
+    return read_identity(name, region)
 
 
 def read_identity(secret_id: str, region: str) -> Identity:
