@@ -55,6 +55,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--quality": screening.word(config.prepare.quality),
             "--contract": screening.word(config.prepare.contract),
             "--sources": ",".join(config.prepare.sources),
+            "--split": config.prepare.split.word,
             **config.prepare.task_arguments,
             **{f"--{name}": word for name, word in openlineage.word(config.openlineage).items()},
             **{f"--{name}": word for name, word in waits.word(config.waits).items()},

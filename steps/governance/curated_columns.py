@@ -36,7 +36,15 @@ _PERIOD = ("filing_date", "period_of_report")
 CURATED = (
     Column("example_id", "string", "digest of the filing's identity and position"),
     Column("execution_id", "string", "the pipeline execution that made the row"),
-    Column("split", "string", "train or eval, by company", ("cik",)),
+    Column(
+        "split", "string", "train or eval; a company, family or year is in one", ("cik", *_PERIOD)
+    ),
+    Column(
+        "family_id",
+        "string",
+        "the company's risk factors of all years that are like this one",
+        ("cik", "filing_date", *_TEXT),
+    ),
     Column("cik", "string", "the company's SEC key, ten digits", ("cik",)),
     Column("company", "string", "the company's name", ("company",)),
     Column("sic", "string", "the industry code, four digits", ("sic",)),

@@ -19,7 +19,7 @@ from steps.governance.names import UcName, execution_id
 from steps.governance.openlineage.target import NONE, TARGET, Target
 from steps.governance.unity_catalog.budgets import Waits
 from steps.prepare import bounds, task_mix
-from steps.prepare.bounds import Bounds, Quality
+from steps.prepare.bounds import Bounds, Quality, SplitRule
 from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 ENGINES = ("delta-rs", "unity-connector")
@@ -36,7 +36,7 @@ _PRINCIPAL = types.matching(
 class Arguments:
     """Prepare's arguments, checked.
 
-    `raw_version` -1 means the latest version. `eval_fraction` is a share of the companies.
+    `raw_version` -1 means the latest version. `eval_fraction` is of companies or families.
     Model, alias and register principal are Register's: before it does any work, Prepare checks that
     Register will not be refused them.
     """
@@ -62,6 +62,7 @@ class Arguments:
     quality: Quality = field(default_factory=Quality)
     contract: Bounds = field(default_factory=Bounds)
     sources: tuple[str, ...] = ("*",)
+    split: SplitRule = field(default_factory=SplitRule)
     tasks: Mix = ONLY_HEADINGS
 
     @property
@@ -115,6 +116,7 @@ _ARGUMENTS = {
     "quality": Argument(bounds.QUALITY, "bounds of each example", default=bounds.NONE),
     "contract": Argument(bounds.BOUNDS, "bounds of the whole run", default=bounds.NONE),
     "sources": Argument(bounds.SOURCES, "raw tables that may be read", default="*"),
+    "split": Argument(bounds.SPLIT, "what is held out as a whole", default=bounds.BY_COMPANY),
     "tasks": Argument(
         types.ArgumentType(task_mix.parse, task_mix.EXPECTED),
         "what the examples ask for, and the share of the risk factors of each template",

@@ -30,9 +30,14 @@ MOST_ROWS = 128
 # columns, and each of a machine's cores runs one.
 MOST_BYTES = 4 << 20
 # Spark SQL's names of the types that a task may yield.
-_SQL = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
-# Other Arrow forms of the same text, which an engine may give to a task.
-_TEXT = (pa.large_string(), pa.string_view())
+_SQL = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint", pa.binary(): "binary"}
+# Other Arrow forms of the same text or bytes, which an engine may give to a task.
+_FORMS = {
+    pa.large_string(): pa.string(),
+    pa.string_view(): pa.string(),
+    pa.large_binary(): pa.binary(),
+    pa.binary_view(): pa.binary(),
+}
 
 
 def map_in_arrow(frame: "DataFrame", task: Task, schema: pa.Schema) -> "DataFrame":
@@ -52,7 +57,7 @@ def ddl(schema: pa.Schema) -> str:
     """Return the columns as Spark SQL takes them: names in backquotes, `size` bigint.
 
     Raises:
-        IntegrityError: a type is not text, int32 or int64.
+        IntegrityError: a type is not text, bytes, int32 or int64.
     """
     if unknown := [field.name for field in schema if field.type not in _SQL]:
         raise IntegrityError(
@@ -67,10 +72,10 @@ def exactly(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch that has these columns, in this order, with these types.
 
     Raises:
-        IntegrityError: it has others. No value is ever cast, except text to another form of text.
+        IntegrityError: it has others. No value is ever cast, except to another form of the same.
     """
     columns = [
-        column.cast(field.type) if column.type in _TEXT and field.type == pa.string() else column
+        column.cast(field.type) if _FORMS.get(column.type) == field.type else column
         for column, field in zip(batch.columns, schema, strict=False)
     ]
     there = list(zip(batch.schema.names, (column.type for column in columns), strict=False))

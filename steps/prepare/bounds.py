@@ -1,4 +1,4 @@
-"""The bounds of Prepare: what is scrubbed, each example's quality, and each run's contract.
+"""The bounds of Prepare: what is scrubbed, each example's quality, each run's contract, the split.
 
     numbers(Quality, "stop_words=0.02,symbols=0.1")     # other fields keep their defaults
 
@@ -49,6 +49,7 @@ class Bounds:
     most_scrubbed: float = 0.2  # items of personal data an example
     least_eval: float = 0.001  # share of the examples
     most_eval: float = 0.9
+    most_overlap: float = 0.5  # share of eval's n-grams that train has too
     shortest_heading: float = 10.0
     longest_heading: float = 1_000.0
     shortest_body: float = 200.0
@@ -61,6 +62,17 @@ class Bounds:
     length_change: float = 0.1  # of the mean lengths, relative
     years_distance: float = 0.3  # total variation between the shares of years
     words_distance: float = 0.1  # total variation between the shares of 64 groups of words
+
+
+BY_COMPANY, BY_FAMILY, BY_YEAR = "company", "family", "year"
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """What is held out as a whole: companies, families, or the years from `from_year` on."""
+
+    by: str = BY_COMPANY
+    from_year: int = 0
 
 
 Numbers = TypeVar("Numbers", Quality, Bounds)
@@ -111,8 +123,18 @@ def _sources(text: str) -> tuple[str, ...]:
     return found
 
 
+def _split(text: str) -> SplitRule:
+    by, _, year = text.partition(":")
+    if by == BY_YEAR and re.fullmatch(r"[12][0-9]{3}", year):
+        return SplitRule(by, int(year))
+    if text not in (BY_COMPANY, BY_FAMILY):
+        raise ValueError(text)
+    return SplitRule(by)
+
+
 _FORM = "name=number with commas between, or none"
 SCRUB = ArgumentType(_scrub, f"some of {', '.join(KINDS)} with commas between, or none")
 QUALITY = ArgumentType(lambda text: numbers(Quality, text), f"quality bounds, {_FORM}")
 BOUNDS = ArgumentType(lambda text: numbers(Bounds, text), f"contract bounds, {_FORM}")
+SPLIT = ArgumentType(_split, f"{BY_COMPANY}, {BY_FAMILY} or {BY_YEAR}:<first year of eval>")
 SOURCES = ArgumentType(_sources, "tables as catalog.schema.name, where * is any name, or *")

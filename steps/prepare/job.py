@@ -31,7 +31,6 @@ from steps.prepare.delta.staging.interface import Kernel, Staged
 from steps.prepare.delta.store import Content, DeltaStore, Place, Rows
 from steps.prepare.filings import decision, judge, members, tasks, vocabulary
 from steps.prepare.filings.columns import Columns, chosen
-from steps.prepare.filings.decision import KEYS
 from steps.prepare.filings.judge import EXAMPLE, FILING, GIVEN
 from steps.prepare.filings.quality.screening import Screen
 from steps.prepare.filings.split import FEWEST_COMPANIES
@@ -40,6 +39,7 @@ from steps.prepare.plan import Plan
 from steps.prepare.prepared_manifest import Origin, Tables, manifest, published
 from steps.prepare.schemas import EXAMPLES, PARTITION, REJECTED
 from steps.prepare.session import translated
+from steps.prepare.verdict import stages
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -95,7 +95,7 @@ class Job:
         rows = Rows(raw, version, columns.names)
         with self.store.staged(rows, _kernel(self.arguments), curated) as staged:
             files = raw_files.unchanged(self.store.spark, raw, before)
-            found = self._survey(raw, version, _decided(staged))
+            found = self._survey(raw, version, staged)
             if len(found.companies) < FEWEST_COMPANIES:
                 at = self._append_rejected(staged, rejected, found, version)
                 raise plan.too_few(found, plan.where_rejected(found, self.arguments, at))
@@ -104,8 +104,7 @@ class Job:
             if checked.broken:
                 raise self._broken(staged, rejected, version, checked)
             planned = plan.agreed(planned, checked)
-            filings = members.of(found, bound=planned.bound, seed=self.arguments.seed)
-            listed = members.listed(filings, self.arguments.manifest_uri)
+            listed = members.listed(members.of(found), self.arguments.manifest_uri)
 
             # Else the rejected rows would be committed alone
             self.store.check_rows(self._examples(staged, planned), curated, EXAMPLES)
@@ -164,10 +163,11 @@ class Job:
                     return int(recorded["raw_version"])
         return self.arguments.raw_version
 
-    def _survey(self, raw: Place, version: int, rows: "DataFrame") -> Survey:
-        """Count everything, before anything is committed."""
+    def _survey(self, raw: Place, version: int, staged: Staged) -> Survey:
+        """Decide about every row and count everything, before anything is committed."""
         with translated(f"decide about the filings of {raw.name}"):
-            found = survey(rows)
+            stages.run(staged, self.arguments)
+            found = survey(stages.final(staged))
         check(found, rows=self.store.rows(raw, version))
         if 2 * sum(found.reasons.values()) > found.examples:
             log.warning("rejected %s", found.explained())
@@ -177,14 +177,11 @@ class Job:
         """Return the rows of the curated table: what was staged, with execution and split."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-        wanted = self._kept(staged, planned)
+        wanted = decision.kept(stages.final(staged))
         made = [name for name in EXAMPLES.names if name not in GIVEN]
         taken = staged.taken(EXAMPLE, wanted, made, rows=planned.curated.rows)
         identified = taken.withColumn(PARTITION, F.lit(self.arguments.execution_id))
         return identified.select(*EXAMPLES.names)
-
-    def _kept(self, staged: Staged, planned: Plan) -> "DataFrame":
-        return decision.kept(_decided(staged), bound=planned.bound, seed=self.arguments.seed)
 
     def _agreement(
         self, staged: Staged, found: Survey, planned: Plan, targets: tuple[Place, Place]
@@ -196,13 +193,14 @@ class Job:
         commits = (self.store.earlier(target, arn) for target in reversed(targets))
         recorded = next((one for one in commits if one is not None), None)
         made = profile.of(planned.counts, found.measured, words)
-        return agreement.agreed(made, agreement.compared(targets[0], arn, recorded), self.arguments)
+        earlier = agreement.compared(targets[0], arn, recorded)
+        return agreement.agreed(made, earlier, self.arguments, overlap=stages.overlap_of(staged))
 
     def _broken(
         self, staged: Staged, rejected: Place, version: int, found: Agreement
     ) -> GovernanceError:
         """Put all examples into the rejected table, by their digests; return the broken checks."""
-        rows = decision.quarantined(_decided(staged))
+        rows = decision.quarantined(stages.final(staged))
         with translated("count the examples of a broken contract"):
             counted = survey(rows)
         content = plan.rejected_content(counted, self.arguments, version, found.run.name)
@@ -221,14 +219,16 @@ class Job:
         """Return the counts with the kept examples of each template, where there are several."""
         if len(self.arguments.tasks.shares) == 1:
             return planned.counts
-        rows = staged.read(EXAMPLE, ["template"]).join(self._kept(staged, planned), "row", "semi")
+        rows = staged.read(EXAMPLE, ["template"]).join(
+            decision.kept(stages.final(staged)), "row", "semi"
+        )
         return planned.counts.model_copy(update={"examples_by_template": tasks.counted(rows)})
 
     def _append_rejected(
         self, staged: Staged, rejected: Place, found: Survey, version: int, run: Run = _NO_RUN
     ) -> int:
         content = plan.rejected_content(found, self.arguments, version, run.name)
-        return self._committed(_decided(staged), rejected, content)
+        return self._committed(stages.final(staged), rejected, content)
 
     def _committed(self, rows: "DataFrame", rejected: Place, content: Content) -> int:
         dropped = decision.rejected(
@@ -242,9 +242,6 @@ class Job:
 def _kernel(arguments: Arguments) -> Kernel:
     screen = Screen(arguments.scrub, arguments.quality)
     settings = judge.Settings(screen, arguments.tasks, arguments.seed)
-    return Kernel(partial(judge.kernel, settings=settings), judge.SCHEMA, (FILING, EXAMPLE))
-
-
-def _decided(staged: Staged) -> "DataFrame":
-    """Return a new frame: the keys inside its tasks are as old as the frame."""
-    return decision.decided(*(staged.read(kind, names) for kind, names in KEYS.items()))
+    return Kernel(
+        partial(judge.kernel, settings=settings), judge.SCHEMA, (FILING, EXAMPLE), judge.APART
+    )

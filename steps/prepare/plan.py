@@ -18,13 +18,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """`bound` decides the split (`steps.prepare.filings.split`).
-
-    `curated` is what the curated table's commit must hold.
-    """
+    """`curated` is what the curated table's commit must hold."""
 
     counts: PreparedCounts
-    bound: str
     curated: Content
 
 
@@ -39,19 +35,9 @@ def agreed(planned: Plan, agreement: Agreement) -> Plan:
 
 
 def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Sequence[str]) -> Plan:
-    """Decide the split and bind the curated commit to what was counted.
-
-    Raises:
-        GovernanceError: fewer than two companies are left.
-    """
-    seed = arguments.seed
-    bound = split.eval_bound(found.companies, fraction=arguments.eval_fraction, seed=seed)
-    made = _provenance(arguments, raw_version, found.examples_sha256(bound=bound, seed=seed))
-    return Plan(
-        found.counts(bound=bound, seed=seed, unusable=unusable),
-        bound,
-        Content(EXAMPLES, found.examples, made),
-    )
+    """Bind the curated commit to what was counted."""
+    made = _provenance(arguments, raw_version, found.examples_sha256)
+    return Plan(found.counts(unusable), Content(EXAMPLES, found.examples, made))
 
 
 def rejected_content(

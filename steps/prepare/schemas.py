@@ -73,6 +73,7 @@ EXAMPLES = TableSchema(
         ("example_id", "string"),
         ("execution_id", "string"),
         ("split", "string"),
+        ("family_id", "string"),
         ("cik", "string"),
         ("company", "string"),
         ("sic", "string"),

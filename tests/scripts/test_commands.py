@@ -20,6 +20,7 @@ COMMANDS = [
     "scripts.prepare_bench",
     "scripts.prepare_bench.broken_input",
     "scripts.roofline",
+    "scripts.prepare_bench.repeats_left",
     "scripts.scaling_page",
     "scripts.small_files",
     "scripts.trace_bench",

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from pipeline.configuration import fields
@@ -14,6 +14,7 @@ HEADING = "risk-factor-heading/2"
 TEMPLATES = (HEADING, "heading-among-four/1", "risk-factor-group/1")
 MAX_VCPUS = 16  # what a new account may use at once
 _DECIMALS = 6
+By = Literal["company", "family", "year"]
 
 
 def _tasks(shares: dict[str, float]) -> dict[str, float]:
@@ -29,6 +30,28 @@ def _tasks(shares: dict[str, float]) -> dict[str, float]:
             f"decimals and {HEADING} among them, got {shares!r}"
         )
     return shares
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Split:
+    """What eval holds out as a whole: companies, families, or the years from `from_year` on."""
+
+    by: Annotated[By, Field(description="company, family or year")] = "company"
+    from_year: Annotated[int, Field(ge=1993, le=2999)] | None = Field(
+        default=None, description="a year, 1993 … 2999, or null"
+    )
+
+    @model_validator(mode="after")
+    def _with_its_year(self) -> "Split":
+        if (self.by == "year") != (self.from_year is not None):
+            message = f"expected from_year with by: year and only then, got {self.from_year}"
+            raise ValueError(message)
+        return self
+
+    @property
+    def word(self) -> str:
+        """Prepare's argument."""
+        return self.by if self.from_year is None else f"{self.by}:{self.from_year}"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -59,6 +82,7 @@ class Prepare:
     quality: screening.Quality = Field(default_factory=screening.Quality)
     contract: screening.Contract = Field(default_factory=screening.Contract)
     sources: screening.Sources = Field(("*",), description="a list of catalog.schema.name")
+    split: Split = Field(default_factory=Split)
     tasks: Annotated[dict[str, float], AfterValidator(_tasks)] | None = Field(
         default=None, description="templates and their shares, or null"
     )

@@ -55,6 +55,7 @@ class Contract:
     most_scrubbed: Number = 0.2
     least_eval: Share = 0.001
     most_eval: Share = 0.9
+    most_overlap: Share = 0.5
     shortest_heading: Number = 10.0
     longest_heading: Number = 1_000.0
     shortest_body: Number = 200.0

@@ -66,10 +66,14 @@ class Agreement:
         )
 
 
-def agreed(profile: Profile, run: Run, arguments: Arguments) -> Agreement:
-    """Check a run's profile against its bounds and against the earlier run."""
+def agreed(profile: Profile, run: Run, arguments: Arguments, *, overlap: float) -> Agreement:
+    """Check a run's profile against its bounds and against the earlier run.
+
+    `overlap` is the share of eval's n-grams that train has too (`steps.prepare.repeats.overlap`).
+    """
     source = allowed(str(arguments.raw_table), arguments.sources)
-    made = checks.checked(profile, run.profile, arguments.contract, allowed=source)
+    given = {"source": float(source), "overlap": overlap}
+    made = checks.checked(profile, run.profile, arguments.contract, given=given)
     return Agreement(profile, run, made)
 
 

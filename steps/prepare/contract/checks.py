@@ -1,13 +1,13 @@
 """The checks of a run's contract: each compares one number of the profile with its bounds.
 
-    made = checked(profile, earlier, Bounds(), allowed=True)
+    made = checked(profile, earlier, Bounds(), given={"source": 1.0, "overlap": 0.01})
     broken(made)        # those out of their bounds
 
 The first run of a table has absolute bounds only. `docs/decisions/033-contract.md` lists the checks
 and how much of broken input they find.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from steps.governance.documents.manifest import ContractCheck
 from steps.prepare.bounds import Bounds
@@ -17,10 +17,13 @@ UNBOUNDED = 1e12  # where only the lower bound counts
 
 
 def checked(
-    profile: Profile, earlier: Profile | None, bounds: Bounds, *, allowed: bool
+    profile: Profile, earlier: Profile | None, bounds: Bounds, *, given: Mapping[str, float]
 ) -> list[ContractCheck]:
-    """Return every check with its bounds and the number found, good or not."""
-    absolute = list(_absolute(profile, bounds, allowed=allowed))
+    """Return every check with its bounds and the number found, good or not.
+
+    `given` has what no profile holds: `source` (1: allowed) and `overlap`.
+    """
+    absolute = list(_absolute(profile, bounds, given))
     return [*absolute, *(_compared(profile, earlier, bounds) if earlier is not None else ())]
 
 
@@ -29,9 +32,11 @@ def broken(checks: list[ContractCheck]) -> list[ContractCheck]:
     return [check for check in checks if not check.least <= check.found <= check.most]
 
 
-def _absolute(profile: Profile, bounds: Bounds, *, allowed: bool) -> Iterator[ContractCheck]:
+def _absolute(
+    profile: Profile, bounds: Bounds, given: Mapping[str, float]
+) -> Iterator[ContractCheck]:
     years = [int(year) for year in profile.years]
-    yield _check("source", float(allowed), 1, 1)
+    yield _check("source", given["source"], 1, 1)
     yield _check("rows", profile.rows, bounds.least_rows, UNBOUNDED)
     yield _check("rejected", profile.rejected, 0, bounds.most_rejected)
     yield _check("invalid", profile.invalid, 0, bounds.most_invalid)
@@ -40,6 +45,7 @@ def _absolute(profile: Profile, bounds: Bounds, *, allowed: bool) -> Iterator[Co
     yield _check("injections", profile.injections, 0, bounds.most_injections)
     yield _check("scrubbed", profile.scrubbed, 0, bounds.most_scrubbed)
     yield _check("eval", profile.eval, bounds.least_eval, bounds.most_eval)
+    yield _check("overlap", given["overlap"], 0, bounds.most_overlap)
     yield _check("heading", profile.heading, bounds.shortest_heading, bounds.longest_heading)
     yield _check("body", profile.body, bounds.shortest_body, bounds.longest_body)
     yield _check("first_year", min(years), bounds.first_year, bounds.last_year)

@@ -15,11 +15,17 @@ from typing import Any
 
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
-from steps.prepare.filings import examination, examples
+from steps.prepare.filings import decision, examination, examples
 from steps.prepare.filings.measures import BODY, HEADING, WITHOUT_SIC, Measured
 from steps.prepare.filings.quality.thresholds import INJECTION
 
 _INVALID = (examination.INVALID, examination.NOT_UTF8)
+_REPEATS = (
+    examples.DUPLICATE_EXAMPLE,
+    decision.NEAR_DUPLICATE,
+    decision.FAMILY_IN_TRAIN,
+    decision.ANSWER_IN_TRAIN,
+)
 _DIGITS = 6
 
 
@@ -65,7 +71,7 @@ def of(counts: PreparedCounts, measured: Measured, words: list[int]) -> Profile:
     """Return the profile of what a run is about to commit."""
     rows = counts.examples_train + counts.examples_eval
     reasons, factors = counts.rejected_by_reason, rows + counts.examples_rejected
-    repeated = reasons.get(examples.DUPLICATE_EXAMPLE, 0)
+    repeated = sum(reasons.get(name, 0) for name in _REPEATS)
     sums = measured.sums
     return Profile(
         rows=rows,

@@ -1,7 +1,9 @@
 """Reject duplicates across all rows, by their keys: dates, names and digests, never the text.
 
     rows = decided(filings, examples)      # both with the columns of KEYS, and `row`
-    curated(kept, …), rejected(rows, …)
+    rows = linked(rows, links)             # near duplicates and families (steps.prepare.repeats)
+    rows = final(rows, split)              # the split, and what train has already
+    kept(rows), rejected(rows, …)
 
 Nothing is read before an action. Every window has a total order, so every engine rejects the same
 one of two equal rows: the later. A row that cannot repeat another has a unique key, so that no
@@ -13,21 +15,26 @@ from typing import TYPE_CHECKING
 from steps.prepare.filings import examination, examples
 from steps.prepare.filings.judge import EXAMPLE, FILING
 from steps.prepare.filings.measures import MEASURES
-from steps.prepare.filings.split import split_column
+from steps.prepare.filings.split import EVAL, TRAIN, Split
 from steps.prepare.schemas import PARTITION, REJECTED, files_for
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
 
 CONTRACT_BROKEN = "contract_broken"
+NEAR_DUPLICATE = "near_duplicate"
+FAMILY_IN_TRAIN = "family_in_train"
+ANSWER_IN_TRAIN = "answer_in_train"
 _ROW = (
     "kind", "source_filing", "cik", "company", "filing_type", "filing_date", "reason", "detail",
-    "ignored", "filing_id", "raw_sha256", "fingerprint", "year", *MEASURES,
+    "ignored", "filing_id", "raw_sha256", "fingerprint", "year", "example_id", "heading_key",
+    "rank", *MEASURES,
 )  # fmt: skip
+DECIDED = (*_ROW, "row")  # the columns of decided rows
 # What is read of the rows of each kind.
 KEYS = {
     FILING: (*_ROW, "filing_key", "own_key", "section_sha256"),
-    EXAMPLE: (*_ROW, "filing_key", "example_id", "text_sha256"),
+    EXAMPLE: (*_ROW, "filing_key", "text_sha256"),
 }
 
 
@@ -42,17 +49,72 @@ def decided(filings: "DataFrame", examples_: "DataFrame") -> "DataFrame":
         filings = _without_repeated_filings(filings, key=key, reason=reason)
     kept = filings.where(F.col("reason").isNull()).select("filing_key")
     once = _without_repeated_examples(examples_.join(kept, "filing_key", "left_semi"))
-    columns = (*_ROW, "row")
-    return filings.select(*columns).unionByName(once.select(*columns))
+    return filings.select(*DECIDED).unionByName(once.select(*DECIDED))
 
 
-def kept(rows: "DataFrame", *, bound: str, seed: int) -> "DataFrame":
-    """Return `row` and `split` of each example of the curated table."""
+def usable() -> "Column":
+    """Return whether a row is an example without a reason against it."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    usable = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
-    split = split_column(F.col("cik"), bound=bound, seed=seed)
-    return rows.where(usable).select("row", split.alias("split"))
+    return (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
+
+
+def linked(rows: "DataFrame", links: "DataFrame", names: "DataFrame") -> "DataFrame":
+    """Return decided rows with `family_id`, near duplicates rejected.
+
+    Args:
+        rows: the decided rows.
+        links: one row for each example with a link (`steps.prepare.repeats.links`).
+        names: `kind`, `row` and `example_id` of all decided rows.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    found = links.withColumnRenamed("row", "_key")
+    rows = rows.withColumn("_key", _or_none(usable(), F.col("row"))).join(found, "_key", "left")
+    first = names.where(F.col("kind") == EXAMPLE).select(
+        F.col("row").alias("_near"), F.col("example_id").alias("near_id")
+    )
+    near = usable() & F.col("near_row").isNotNull()
+    rows = rows.withColumn("_near", _or_none(near, F.col("near_row"))).join(first, "_near", "left")
+    family = F.lpad(F.lower(F.hex(F.coalesce("family_rank", "rank"))), 16, "0")
+    marked = rows.withColumn("family_id", F.when(usable(), family))
+    return _reasoned(marked, near, NEAR_DUPLICATE, "similar to", F.col("near_id")).select(
+        *DECIDED, "family_id"
+    )
+
+
+def _or_none(test: "Column", number: "Column") -> "Column":
+    """Return a row's number to look up, else one that no row has: nulls would share one task."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    return F.when(test, number).otherwise(-1 - F.col("row"))
+
+
+def final(rows: "DataFrame", split: Split) -> "DataFrame":
+    """Return linked rows with the `split` of the usable examples.
+
+    Examples of eval are rejected if train has their family, or a risk factor with their heading.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    rows = rows.withColumn("split", F.when(usable(), split.column()))
+    for key, reason, detail in (
+        ("family_id", FAMILY_IN_TRAIN, "same family as"),
+        ("heading_key", ANSWER_IN_TRAIN, "same heading as"),
+    ):
+        if key == "family_id" and not split.cuts_families:
+            continue
+        there = F.when(F.col("split") == TRAIN, F.col("example_id"))
+        first = F.min(there).over(_window(usable(), key, "row"))
+        rows = rows.withColumn("_first", first)
+        taught = usable() & (F.col("split") == EVAL) & F.col("_first").isNotNull()
+        rows = _reasoned(rows, taught, reason, detail, F.col("_first")).drop("_first")
+    return rows.withColumn("split", F.when(usable(), F.col("split")))
+
+
+def kept(rows: "DataFrame") -> "DataFrame":
+    """Return `row`, `split` and `family_id` of each example of the curated table."""
+    return rows.where(usable()).select("row", "split", "family_id")
 
 
 def rejected(rows: "DataFrame", *, execution_id: str, count: int) -> "DataFrame":
@@ -78,24 +140,17 @@ def quarantined(rows: "DataFrame") -> "DataFrame":
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    usable = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
-    detail = F.concat(F.lit("sha256 "), F.col("fingerprint"))
-    return rows.withColumns(
-        {
-            "detail": F.when(usable, detail).otherwise(F.col("detail")),
-            "reason": F.when(usable, F.lit(CONTRACT_BROKEN)).otherwise(F.col("reason")),
-        }
-    )
+    return _reasoned(rows, usable(), CONTRACT_BROKEN, "sha256", F.col("fingerprint"))
 
 
 def _without_repeated_filings(filings: "DataFrame", *, key: str, reason: str) -> "DataFrame":
     """Reject usable filings that repeat the `key` of an earlier one."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    usable = F.col("reason").isNull()
-    equals = _window(usable, key, "own_key", ["filing_date", "source_filing", "filing_key"])
+    good = F.col("reason").isNull()
+    equals = _window(good, key, "own_key").orderBy("filing_date", "source_filing", "filing_key")
     first = F.concat_ws(" of ", F.first("source_filing").over(equals), F.first("cik").over(equals))
-    return _rejected(filings, usable & (F.row_number().over(equals) > 1), reason, first)
+    return _rejected(filings, good & (F.row_number().over(equals) > 1), reason, first)
 
 
 def _without_repeated_examples(of_kept: "DataFrame") -> "DataFrame":
@@ -106,37 +161,46 @@ def _without_repeated_examples(of_kept: "DataFrame") -> "DataFrame":
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    usable = F.col("reason").isNull()
-    equals = _window(
-        usable, "text_sha256", "example_id", ["filing_date", "source_filing", "example_id"]
-    )
+    good = F.col("reason").isNull()
+    equals = _window(good, "text_sha256", "example_id")
+    equals = equals.orderBy("filing_date", "source_filing", "example_id")
     copy = F.coalesce(F.lag("example_id").over(equals) == F.col("example_id"), F.lit(False))
     marked = _rejected(
         of_kept.withColumn("_copy", copy),
-        usable & (F.row_number().over(equals) > 1),
+        good & (F.row_number().over(equals) > 1),
         examples.DUPLICATE_EXAMPLE,
         F.first("example_id").over(equals),
     )
     return marked.where(~F.col("_copy")).drop("_copy")
 
 
-def _window(usable: "Column", key: str, own: str, order: list[str]) -> "WindowSpec":
-    """Return a window of the usable rows with an equal key; any other row has its own."""
+def _window(good: "Column", key: str, own: str) -> "WindowSpec":
+    """Return a window of the good rows with an equal key; any other row has its own."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    return Window.partitionBy(usable, F.when(usable, F.col(key)).otherwise(F.col(own))).orderBy(
-        *order
-    )
+    value = F.when(good, F.col(key).cast("string")).otherwise(F.col(own).cast("string"))
+    return Window.partitionBy(good, value)
 
 
 def _rejected(rows: "DataFrame", repeats: "Column", reason: str, first: "Column") -> "DataFrame":
+    marked = rows.withColumns({"_repeats": repeats, "_first": first})
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    marked = rows.withColumns({"_repeats": repeats, "_same_as": F.concat(F.lit("same as "), first)})
-    return marked.withColumns(
+    found = _reasoned(marked, F.col("_repeats"), reason, "same as", F.col("_first"))
+    return found.drop("_repeats", "_first")
+
+
+def _reasoned(
+    rows: "DataFrame", test: "Column", reason: str, words: str, of: "Column"
+) -> "DataFrame":
+    """Return the rows with reason and detail where `test` holds; both are read before."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
+
+    detail = F.concat(F.lit(f"{words} "), of)
+    return rows.withColumns(
         {
-            "reason": F.when(F.col("_repeats"), F.lit(reason)).otherwise(F.col("reason")),
-            "detail": F.when(F.col("_repeats"), F.col("_same_as")).otherwise(F.col("detail")),
+            "reason": F.when(test, F.lit(reason)).otherwise(F.col("reason")),
+            "detail": F.when(test, detail).otherwise(F.col("detail")),
         }
-    ).drop("_repeats", "_same_as")
+    )

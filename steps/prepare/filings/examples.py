@@ -10,6 +10,8 @@ which gives new example ids.
 import hashlib
 import re
 from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -56,12 +58,19 @@ SCHEMA = pa.schema(
             )
         ),
         *((name, pa.string()) for name in ("text_sha256", "reason", "detail", "template")),
+        # Of a risk factor: its words (the body's), and a number for those of the heading.
+        ("body_words", pa.binary()),
+        ("heading_key", pa.int64()),
+        # Its order among all: the filing's day, then a digest of filing and position.
+        ("rank", pa.int64()),
     ]
 )
 _OF_THE_FILING = (
     "cik", "company", "sic", "filing_type", "filing_date", "year", "section", "source_filing",
     "filing_id", "section_sha256", "raw_sha256",
 )  # fmt: skip
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_DAY_BITS = 16  # until 2149
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*(?=\s)")
 _WORDS = re.compile(r"\w+")
 # What is not ASCII in most filings: quotation marks, dashes, signs. None is part of a word.
@@ -115,6 +124,7 @@ def _example(filing: dict[str, Any], position: int, drawn: str) -> dict[str, obj
     """Return the example of one risk factor; without an answer to `drawn` it is of `HEADING`."""
     factors, identity = filing["risk_factors"], str(filing["filing_id"])
     heading, shown = factors[position]["heading"], bounded(factors[position]["body"])
+    of_heading, of_body = words(heading), words(shown)
     found = asked(drawn, identity, factors, position)
     template = HEADING if found is None else drawn
     before, answer = found or ("", heading)
@@ -126,7 +136,10 @@ def _example(filing: dict[str, Any], position: int, drawn: str) -> dict[str, obj
         "prompt": prompt(filing, f"{before}\n\n{shown}" if before else shown, template),
         "completion": answer,
         "template": template,
-        "text_sha256": text_sha256(heading, shown),
+        "text_sha256": _sha256(of_heading, of_body),
+        "body_words": of_body,
+        "heading_key": int.from_bytes(hashlib.sha256(of_heading).digest()[:8]) >> 1,
+        "rank": rank(_day(filing["filing_date"]), example_id(identity, position)),
         "reason": reason,
         "detail": None if reason is None else f"risk factor {position}: {heading[:200]}",
     }  # fmt: skip
@@ -154,7 +167,26 @@ def bounded(body: str) -> str:
 
 def text_sha256(heading: str, body: str) -> str:
     """Return a digest of the words; case, quotation marks and spacing do not count."""
-    return hashlib.sha256(words(f"{heading}\n{body}")).hexdigest()
+    return _sha256(words(heading), words(body))
+
+
+def _sha256(*parts: bytes) -> str:
+    return hashlib.sha256(b" ".join(part for part in parts if part)).hexdigest()
+
+
+def rank(day: int, identity: str) -> int:
+    """Return a number that orders risk factors by day, then by 47 bits of the example's id.
+
+    The id is that of the template `HEADING`, so that no template changes the order.
+    """
+    return day << (63 - _DAY_BITS) | int(identity[:12], 16) >> 1
+
+
+@lru_cache(maxsize=1_024)
+def _day(text: str) -> int:
+    """Return the days of YYYY-MM-DD since 1970, at least 0."""
+    days = date.fromisoformat(text).toordinal() - _FIRST_DAY
+    return min(max(days, 0), (1 << _DAY_BITS) - 1)
 
 
 def words(text: str) -> bytes:

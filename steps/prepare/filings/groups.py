@@ -8,7 +8,7 @@ SEPARATOR = "\x1f"  # in no identity: it holds a number, a slash, and an accessi
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one company with one kind and one reason; `reason` None means kept.
+    """The rows of one company with one kind, one reason and one split; `reason` None means kept.
 
     `sha256` is the digest of the rows as their table will hold them. `remark` is the detail of an
     invalid filing; of a kept filing, the optional fields that could not be used. `filings` are
@@ -22,6 +22,7 @@ class Group:
     rows: int
     sha256: str
     filings: tuple[str, ...] = ()
+    split: str | None = None  # of kept examples
 
     def members(self) -> Iterator[tuple[str, str, int]]:
         """Yield of each filing with examples: its identity, the sha256 of its text, its examples.

@@ -14,17 +14,21 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.prepare.arrow_tasks import ddl
 from steps.prepare.filings import examination, examples, vocabulary
 from steps.prepare.filings.measures import MEASURES
 from steps.prepare.filings.quality import screening
 from steps.prepare.filings.quality.screening import Screen
+from steps.prepare.repeats.sketch import Sketches, sketched
 from steps.prepare.schemas import EXAMPLES
 from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 FILING, EXAMPLE = "filing", "example"
 
 _FILING_FIELDS = tuple(name for name in examination.SCHEMA.names if name not in {"risk_factors"})
-_EXAMPLE_FIELDS = tuple(name for name in examples.SCHEMA.names if name not in _FILING_FIELDS)
+_EXAMPLE_FIELDS = tuple(
+    name for name in examples.SCHEMA.names if name not in (*_FILING_FIELDS, "body_words")
+)
 # `filing_key` is equal for equal filings only; `own_key` is different for every row of a batch;
 # `fingerprint` is the digest of an example as the curated table will hold it.
 SCHEMA = pa.schema(
@@ -34,14 +38,17 @@ SCHEMA = pa.schema(
         *(examples.SCHEMA.field(name) for name in _EXAMPLE_FIELDS),
         *((name, pa.int32()) for name in MEASURES),
         (vocabulary.NAME, pa.string()),  # of a usable filing
+        # Of a usable example: the company's number, and what repeats are found by.
+        ("cik_number", pa.int64()),
+        *((name, pa.binary()) for name in Sketches._fields),
     ]
 )
-DDL = ", ".join(
-    f"{field.name} {'int' if field.type == pa.int32() else 'string'}" for field in SCHEMA
-)
-# Columns that are the same for all rows of a company in one execution. The digest of a table's rows
-# includes them once, next to the rows.
-GIVEN = frozenset({"execution_id", "split"})
+DDL = ddl(SCHEMA)
+# Columns that a store may keep apart: the texts, and what repeats are found by.
+APART = (("system", "prompt", "completion"), Sketches._fields)
+# Columns that are known only when all rows are. The digest of a table's rows includes them next to
+# each row's own digest (`steps.prepare.filings.survey`).
+GIVEN = frozenset({"execution_id", "split", "family_id"})
 NULL, SEPARATOR = "\x00", "\x1f"  # of a fingerprint's text
 
 
@@ -90,6 +97,7 @@ def kernel(batch: pa.RecordBatch, settings: Settings = Settings()) -> pa.RecordB
                 filing_key=of_filings,
                 own_key=written["example_id"],
                 fingerprint=fingerprints(written),
+                **sketches(written),
             ),
         ]
     )
@@ -110,6 +118,16 @@ def fingerprints(examples: pa.RecordBatch) -> list[str | None]:
     return [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts]
 
 
+def sketches(written: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return the company's number and the sketch of each usable example; null for any other."""
+    usable = pc.is_null(written["reason"])
+    ciks = pc.if_else(usable, written["cik"], pa.scalar(None, pa.string())).cast(pa.int64())
+    texts = pc.if_else(usable, written["body_words"], pa.scalar(None, pa.binary()))
+    headings = pc.fill_null(written["heading_key"], 0)
+    found = sketched(texts.to_pylist(), pc.fill_null(ciks, 0).to_pylist(), headings.to_pylist())
+    return {"cik_number": ciks, **found._asdict()}
+
+
 def _digest(values: object) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()
 
@@ -123,6 +141,8 @@ def _rows(batch: pa.RecordBatch, **given: object) -> pa.RecordBatch:
             column = batch[each.name] if each.name in there else pa.nulls(size, each.type)
         elif isinstance(value := given[each.name], str) or value is None:
             column = pa.repeat(pa.scalar(value, each.type), size)
+        elif isinstance(value, pa.Array):
+            column = value
         else:
             column = pa.array(value, each.type)
         columns.append(column)

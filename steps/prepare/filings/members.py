@@ -1,5 +1,6 @@
 """Which filings gave examples: Prepare's membership file, from the survey's groups."""
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +22,19 @@ class Listed:
     entry: FileEntry
 
 
-def of(found: Survey, *, bound: str, seed: int) -> pa.Table:
+def of(found: Survey) -> pa.Table:
     """Return one row for each filing with examples, with `membership.SCHEMA`."""
-    columns: dict[str, list[Any]] = {name: [] for name in membership.SCHEMA.names}
+    sides: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for group in found.giving:
-        cik = group.cik or ""
-        train = split.split_of(cik, bound=bound, seed=seed) == split.TRAIN
         for identity, sha256, rows in group.members():
-            columns["filing_id"].append(identity)
-            columns["cik"].append(cik)
-            columns["text_sha256"].append(bytes.fromhex(sha256))
-            columns["examples_train"].append(rows if train else 0)
-            columns["examples_eval"].append(0 if train else rows)
+            sides[group.cik or "", identity, sha256][group.split or ""] += rows
+    columns: dict[str, list[Any]] = {name: [] for name in membership.SCHEMA.names}
+    for (cik, identity, sha256), rows_of in sorted(sides.items()):
+        columns["filing_id"].append(identity)
+        columns["cik"].append(cik)
+        columns["text_sha256"].append(bytes.fromhex(sha256))
+        columns["examples_train"].append(rows_of[split.TRAIN])
+        columns["examples_eval"].append(rows_of[split.EVAL])
     return pa.table(columns, schema=membership.SCHEMA)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import PreparedCounts
 from steps.governance.errors import GovernanceError, IntegrityError
-from steps.prepare.filings import groups, measures, split
+from steps.prepare.filings import decision, groups, measures, split
 from steps.prepare.filings.examination import INVALID, NOT_UTF8
 from steps.prepare.filings.field_faults import IGNORED_SEPARATOR
 from steps.prepare.filings.groups import Group
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # The details of these reasons are the same for many filings and quote no filing.
 _DETAILED = (INVALID, NOT_UTF8)
 _FILING = ("filing_id", "raw_sha256")
+_GROUP = ("kind", "cik", "reason", "split", "remark")
 
 
 @dataclass(frozen=True)
@@ -38,29 +39,28 @@ class Survey:
     @property
     def companies(self) -> list[str]:
         """The companies with at least one example."""
-        return sorted(group.cik or "" for group in self._of(EXAMPLE, kept=True))
+        return sorted({group.cik or "" for group in self.giving})
 
     @property
     def examples(self) -> int:
         """The number of rows of the curated table."""
-        return sum(group.rows for group in self._of(EXAMPLE, kept=True))
+        return sum(group.rows for group in self.giving)
 
     @property
     def rejected(self) -> int:
         """The number of rows of the rejected table: filings and examples."""
         return sum(group.rows for group in self.groups if group.reason is not None)
 
-    def counts(self, *, bound: str, seed: int, unusable: Sequence[str] = ()) -> PreparedCounts:
+    def counts(self, unusable: Sequence[str] = ()) -> PreparedCounts:
         """Return the manifest's numbers.
 
         `unusable` names the columns that were left out, and why.
         """
         sides = Counter[str]()
         companies = Counter[str]()
-        for group in self._of(EXAMPLE, kept=True):
-            side = split.split_of(group.cik or "", bound=bound, seed=seed)
-            sides[side] += group.rows
-            companies[side] += 1
+        for group in self.giving:
+            sides[group.split or ""] += group.rows
+            companies[group.split or ""] += 1
         return PreparedCounts(
             filings_read=sum(group.rows for group in self.groups if group.kind == FILING),
             filings_kept=sum(group.rows for group in self._of(FILING, kept=True)),
@@ -118,14 +118,10 @@ class Survey:
         detail, count = min(details.items(), key=lambda item: (-item[1], item[0]))
         return f": {detail}" if count == rows else f" ({count} of them: {detail})"
 
-    def examples_sha256(self, *, bound: str, seed: int) -> str:
+    @property
+    def examples_sha256(self) -> str:
         """The digest of the curated rows of this execution."""
-        kept = self._of(EXAMPLE, kept=True)
-        sides = {
-            group.cik or "": split.split_of(group.cik or "", bound=bound, seed=seed)
-            for group in kept
-        }
-        rows = [[group.cik, sides[group.cik or ""], group.rows, group.sha256] for group in kept]
+        rows = [[group.cik, group.split, group.rows, group.sha256] for group in self.giving]
         return canonical.sha256(canonical.dumps({"rows": rows}))
 
     def rejected_sha256(self) -> str:
@@ -139,7 +135,7 @@ class Survey:
 
     @property
     def giving(self) -> list[Group]:
-        """The groups of kept examples, one for each company."""
+        """The groups of kept examples, one for each company and split."""
         return self._of(EXAMPLE, kept=True)
 
     def _of(self, kind: str, *, kept: bool) -> list[Group]:
@@ -149,35 +145,36 @@ class Survey:
 
 
 def survey(rows: "DataFrame") -> Survey:
-    """Count and fingerprint the decided rows, in one Spark action over their keys.
+    """Count and fingerprint the final rows, in one Spark action over their keys.
 
     The rows are grouped by filing first, then by company, on the executors. Only identities,
     digests and counts come to the driver.
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
-    kept_example = (F.col("kind") == EXAMPLE) & F.col("reason").isNull()
+    kept_example = decision.usable()
     remark = F.when(F.col("reason").isin(*_DETAILED), F.col("detail")).when(
         F.col("reason").isNull(), F.col("ignored")
     )
-    prints = F.when(kept_example, F.col("fingerprint")).otherwise(_of_rejected())
+    of_kept = F.sha2(F.concat_ws(SEPARATOR, "fingerprint", "family_id"), 256)
+    prints = F.when(kept_example, of_kept).otherwise(_of_rejected())
     filing = [F.when(kept_example, F.col(name)).alias(name) for name in _FILING]
     small = (*_FILING, "share")
     by_filing = (
         rows.select(
-            *("kind", "cik", "reason", "year", *measures.MEASURES),
+            *("kind", "cik", "reason", "split", "year", *measures.MEASURES),
             remark.alias("remark"),
             prints.alias("print"),
             *filing,
         )
         .withColumn("share", F.when(F.col("filing_id").isNull(), F.substring("print", 1, 2)))
-        .groupBy("kind", "cik", "reason", "remark", *small)
+        .groupBy(*_GROUP, *small)
         .agg(F.count(F.lit(1)).alias("rows"), _digest("print").alias("prints"), *measures.sums())
     )
     member = F.concat_ws(
         groups.SEPARATOR, *_FILING, F.col("rows").cast("string"), *measures.texts()
     )
-    grouped = by_filing.groupBy("kind", "cik", "reason", "remark").agg(
+    grouped = by_filing.groupBy(*_GROUP).agg(
         F.sum("rows").alias("rows"),
         _digest("prints").alias("sha256"),
         F.collect_list(F.when(F.col("filing_id").isNotNull(), member)).alias("filings"),
@@ -225,7 +222,7 @@ def check(found: Survey, *, rows: int | None) -> None:
 
 
 def _order(group: Group) -> tuple[str, ...]:
-    return (group.kind, group.cik or "", group.reason or "", group.remark or "")
+    return tuple(getattr(group, name) or "" for name in _GROUP)
 
 
 def _of_rejected() -> "Column":

@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from steps.governance.errors import IntegrityError
@@ -93,20 +95,30 @@ def size(term: Term) -> int:
 
 def scored(frame: pl.DataFrame, weights: Weights) -> pl.DataFrame:
     """Add `standing`, `run_in` and `title`: how much likelier than body, in hundredths."""
-    totals = [pl.repeat(bias, len(frame), dtype=pl.Int32, eager=True) for bias in weights.bias]
+    totals = [np.full(len(frame), bias, np.int32) for bias in weights.bias]
     for _, parts in _terms(frame, weights):
-        totals = [total + part for total, part in zip(totals, parts, strict=True)]
-    return frame.with_columns(total.alias(name) for name, total in zip(SCORES, totals, strict=True))
+        for total, part in zip(totals, parts, strict=True):
+            total += part
+    return frame.with_columns(
+        pl.Series(name, total) for name, total in zip(SCORES, totals, strict=True)
+    )
 
 
-def _terms(frame: pl.DataFrame, weights: Weights) -> Iterator[tuple[Term, list[pl.Series]]]:
-    for term, tables in weights.tables.items():
-        codes = frame.select(code(term)).to_series()
-        yield term, [table.gather(codes) for table in tables]
+def _terms(
+    frame: pl.DataFrame, weights: Weights
+) -> Iterator[tuple[Term, list[npt.NDArray[np.int32]]]]:
+    # All codes at once: one plan, and not one for each term
+    codes = frame.select(code(term).alias(str(n)) for n, term in enumerate(weights.tables))
+    for n, (term, tables) in enumerate(weights.tables.items()):
+        places = codes[str(n)].to_numpy()
+        yield term, [np.take(table.to_numpy(), places) for table in tables]
     for word, known in weights.words.items():
         yield (
             (word,),
-            [frame[word].replace_strict(one, default=0, return_dtype=pl.Int32) for one in known],
+            [
+                frame[word].replace_strict(one, default=0, return_dtype=pl.Int32).to_numpy()
+                for one in known
+            ],
         )
 
 

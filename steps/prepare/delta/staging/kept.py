@@ -2,7 +2,7 @@
 
     with files(spark, source, kernel, target) as staged:           # delta-rs
         staged.read("example", ["example_id"])                     # example_id, row
-        staged.taken("example", wanted, ["prompt"], rows=13_000)   # prompt, split
+        staged.taken("example", wanted, ["prompt"], rows=13_000)   # prompt, split, family_id
 
 Staged files are in the target table's folder, where no version names them: `staged-<random>-….` The
 driver deletes them when the block ends. A process that is killed leaves them, and VACUUM deletes
@@ -12,11 +12,11 @@ them like any file without a commit.
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -25,8 +25,8 @@ from steps.prepare.arrow_tasks import map_in_arrow
 from steps.prepare.delta import data_files
 from steps.prepare.delta.raw_rows import grouped
 from steps.prepare.delta.staging import tasks
-from steps.prepare.delta.staging.interface import Kernel
-from steps.prepare.delta.staging.tasks import File
+from steps.prepare.delta.staging.interface import CARRIED, Kernel
+from steps.prepare.delta.staging.tasks import File, Stack
 from steps.prepare.delta.store import Place
 from steps.prepare.schemas import files_for
 from steps.prepare.session import translated
@@ -56,21 +56,39 @@ class StagedFiles:
     spark: "SparkSession"
     kernel: Kernel
     place: Place
-    by_kind: dict[str, list[File]]
+    prefix: str
+    by_kind: dict[str, list[Stack]]
+    kept: dict[str, pa.Schema] = field(default_factory=dict)
 
     def read(self, kind: str, columns: Sequence[str]) -> "DataFrame":
         """See `Staged`."""
         files = self.by_kind[kind]
-        groups = grouped([file.size for file in files], tasks=_FEWEST_TASKS)
-        task = tasks.reading(*self._where, files, groups, columns)
+        whole = self.kept.get(kind, self.kernel.schema)
+        columns = [name for name in columns if name != "row"]
+        sizes = [
+            sum(part.size for part in stack if set(part.columns) & {*columns, "row"})
+            for stack in files
+        ]
+        groups = grouped(sizes, tasks=_FEWEST_TASKS)
         numbers = self.spark.range(0, len(groups), 1, max(len(groups), 1))
-        schema = tasks.selected(self.kernel.schema, columns, pa.field("row", pa.int64()))
+        schema = tasks.selected(whole, columns, pa.field("row", pa.int64()))
+        task = tasks.reading(
+            *self._where, files, groups, schema.names if "row" in whole.names else columns
+        )
         return map_in_arrow(numbers, task, schema)
+
+    def keep(self, kind: str, rows: "DataFrame", schema: pa.Schema) -> int:
+        """See `Staged`: in files like those of the kernel's rows."""
+        task = tasks.keeping(*self._where, self.prefix, kind, schema)
+        found = map_in_arrow(rows.select(*schema.names), task, tasks.WRITTEN).collect()
+        self.kept[kind] = schema
+        self.by_kind[kind] = _stacks(found, (tuple(schema.names),))
+        return sum(row["rows"] for row in found)
 
     def taken(
         self, kind: str, wanted: "DataFrame", columns: Sequence[str], *, rows: int
     ) -> "DataFrame":
-        """See `Staged`: only row numbers are shuffled, so that neighbours share a task."""
+        """See `Staged`: only `wanted` is shuffled, so that neighbours share a task."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
         files, parts = self.by_kind[kind], files_for(rows)
@@ -78,8 +96,10 @@ class StagedFiles:
             F.shiftright("row", tasks.ROW_BITS) * F.lit(parts) / F.lit(max(len(files), 1))
         )
         task = tasks.taking(*self._where, files, columns)
-        schema = tasks.selected(self.kernel.schema, columns, pa.field("split", pa.string()))
-        return map_in_arrow(wanted.select("row", "split").repartition(parts, run), task, schema)
+        carried = (pa.field(name, pa.string()) for name in CARRIED)
+        schema = tasks.selected(self.kernel.schema, columns, *carried)
+        numbers = wanted.select("row", *CARRIED).repartition(parts, run)
+        return map_in_arrow(numbers, task, schema)
 
     @property
     def _where(self) -> tuple[str, dict[str, str]]:
@@ -98,12 +118,26 @@ def files(
         with translated(source.doing):
             numbers = spark.range(0, source.count, 1, max(source.count, 1))
             found = map_in_arrow(numbers, task, tasks.WRITTEN).collect()
-        by_kind: dict[str, list[File]] = {kind: [] for kind in kernel.kinds}
-        for row in sorted(found, key=lambda row: str(row["path"])):
-            by_kind[row["kind"]].append(File(row["path"], row["size"]))
-        yield StagedFiles(spark, kernel, target, by_kind)
+        by_kind = {
+            kind: _stacks([row for row in found if row["kind"] == kind], kernel.parts)
+            for kind in kernel.kinds
+        }
+        yield StagedFiles(spark, kernel, target, prefix, by_kind)
     finally:
         _delete(target, prefix)
+
+
+def _stacks(found: Iterable[Any], parts: Sequence[tuple[str, ...]]) -> list[Stack]:
+    """Return the files of the same rows together; `parts` has the columns of each.
+
+    Equal rows that were staged twice have equal paths: they are as many stacks.
+    """
+    ordered = sorted(found, key=lambda row: (row["first"], row["path"]))
+    by_part = (
+        [File(row["path"], row["size"], columns) for row in ordered if row["part"] == part]
+        for part, columns in enumerate(parts)
+    )
+    return list(zip(*by_part, strict=True))
 
 
 def _delete(target: Place, prefix: str) -> None:

@@ -11,11 +11,13 @@ store does not run there.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from steps.prepare.arrow_tasks import MOST_ROWS, map_in_arrow, mapped
-from steps.prepare.delta.staging.interface import Kernel
+from steps.prepare.delta.staging.interface import CARRIED, Kernel
 from steps.prepare.schemas import files_for
 from steps.prepare.session import translated
 
@@ -32,17 +34,27 @@ class Persisted:
     """`Staged` over a frame that Spark keeps."""
 
     frame: "DataFrame"
+    kept: "dict[str, DataFrame]" = field(default_factory=dict)
 
     def read(self, kind: str, columns: Sequence[str]) -> "DataFrame":
         """See `Staged`."""
-        return self._of(kind).select(*columns, "row")
+        others = [name for name in columns if name != "row"]
+        return (self.kept[kind] if kind in self.kept else self._of(kind)).select(*others, "row")
+
+    def keep(self, kind: str, rows: "DataFrame", schema: pa.Schema) -> int:
+        """See `Staged`."""
+        from pyspark import StorageLevel
+
+        self.kept[kind] = rows.select(*schema.names).persist(StorageLevel.DISK_ONLY)
+        return self.kept[kind].count()
 
     def taken(
         self, kind: str, wanted: "DataFrame", columns: Sequence[str], *, rows: int
     ) -> "DataFrame":
         """See `Staged`: a join, whose large side Spark sorts on disk if it must."""
-        joined = self._of(kind).select(*columns, "row").join(wanted.select("row", "split"), "row")
-        return joined.repartition(files_for(rows), "row").select(*columns, "split")
+        given = wanted.select("row", *CARRIED)
+        joined = self._of(kind).select(*columns, "row").join(given, "row")
+        return joined.repartition(files_for(rows), "row").select(*columns, *CARRIED)
 
     def _of(self, kind: str) -> "DataFrame":
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
@@ -62,9 +74,12 @@ def persisted(
     lower = raw.select(*(F.col(name).alias(name.lower()) for name in raw.columns))
     rows = map_in_arrow(lower, mapped(kernel.run), kernel.schema)
     kept = rows.withColumn("row", F.monotonically_increasing_id()).persist(StorageLevel.DISK_ONLY)
+    made: Persisted | None = None
     try:
         with translated(doing):
             kept.count()  # else two branches of one plan could make the rows at once
-        yield Persisted(kept)
+        made = Persisted(kept)
+        yield made
     finally:
-        kept.unpersist()
+        for frame in (*made.kept.values(), kept) if made is not None else (kept,):
+            frame.unpersist()

@@ -1,6 +1,7 @@
 """Rows of a kernel in files that no commit names, so that nothing is computed twice.
 
     task = staging(location, options, prefix, kernel, source)   # raw rows in, files out
+    keeping(location, options, prefix, kind, schema)            # rows in, files out
     reading(location, options, files, columns)                  # their columns, and `row`
     taking(location, options, files, columns)                   # the wanted rows of them
 
@@ -18,12 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.governance.errors import IntegrityError
-from steps.prepare.arrow_tasks import bounded
+from steps.prepare.arrow_tasks import bounded, exactly
 from steps.prepare.delta.data_files import Batches, Task, file_system, put
-from steps.prepare.delta.staging.interface import Kernel
+from steps.prepare.delta.staging.interface import CARRIED, Kernel
 
+# `first` is the path of the first part of the same rows.
 WRITTEN = pa.schema(
-    [("path", pa.string()), ("kind", pa.string()), ("size", pa.int64()), ("rows", pa.int64())]
+    [(name, pa.string()) for name in ("path", "kind", "first")]
+    + [(name, pa.int64()) for name in ("size", "rows", "part")]
 )
 _FILE_BYTES = 16 << 20  # of Arrow data, in memory
 _KEYS_AT_ONCE, _EXAMPLES_AT_ONCE = 8_192, 2_048  # rows of a batch
@@ -32,10 +35,14 @@ ROW_BITS = 32  # `row` is the number of the file, then the position in it
 
 @dataclass(frozen=True)
 class File:
-    """A staged file: its path below the table, and its size in bytes."""
+    """A staged file: its path below the table, its size in bytes, and the columns in it."""
 
     path: str
     size: int
+    columns: tuple[str, ...]
+
+
+Stack = tuple[File, ...]  # the parts of the same rows, in the same order
 
 
 def selected(schema: pa.Schema, names: Sequence[str], *others: pa.Field) -> pa.Schema:
@@ -50,16 +57,12 @@ def staging(
 
     def stage(numbers: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
-        waiting, size = list[pa.RecordBatch](), 0
-        for batch in source(numbers):
-            made = kernel.run(batch.rename_columns([name.lower() for name in batch.schema.names]))
-            waiting.append(made)
-            size += made.nbytes
-            if size >= _FILE_BYTES:
-                yield _written(store, prefix, kernel, waiting)
-                waiting, size = [], 0
-        if waiting:
-            yield _written(store, prefix, kernel, waiting)
+        made = (
+            kernel.run(batch.rename_columns([name.lower() for name in batch.schema.names]))
+            for batch in source(numbers)
+        )
+        for rows in _gathered(made):
+            yield _written(store, prefix, kernel, rows)
 
     return stage
 
@@ -68,53 +71,96 @@ def _written(
     store: "pa.fs.FileSystem", prefix: str, kernel: Kernel, batches: Sequence[pa.RecordBatch]
 ) -> pa.RecordBatch:
     """Write one file for each kind of rows; return their report."""
-    import pyarrow.parquet as pq
-
     found = []
     for kind in kernel.kinds:
         parts = [batch.filter(pc.equal(batch["kind"], kind)) for batch in batches]
-        table = pa.Table.from_batches(parts, schema=kernel.schema)
-        if not table.num_rows:
-            continue
+        if table := pa.Table.from_batches(parts, schema=kernel.schema):
+            found += _put(store, f"{prefix}{kind}", kind, [table.select(p) for p in kernel.parts])
+    return pa.RecordBatch.from_pylist(found, schema=WRITTEN)
+
+
+def _put(
+    store: "pa.fs.FileSystem", prefix: str, kind: str, parts: Sequence[pa.Table]
+) -> list[dict[str, str | int]]:
+    """Write the parts of some rows; return their report."""
+    import pyarrow.parquet as pq
+
+    found: list[dict[str, str | int]] = []
+    for part, table in enumerate(parts):
         sink = pa.BufferOutputStream()
         pq.write_table(
             table, sink, compression="zstd", use_dictionary=False, write_statistics=False
         )
         content = bytes(sink.getvalue())
-        path = f"{prefix}{kind}-{hashlib.sha256(content).hexdigest()}.parquet"
+        path = f"{prefix}-{hashlib.sha256(content).hexdigest()}.parquet"
         put(store, path, content)
-        found.append({"path": path, "kind": kind, "size": len(content), "rows": table.num_rows})
-    return pa.RecordBatch.from_pylist(found, schema=WRITTEN)
+        first = found[0]["path"] if found else path
+        found.append(
+            {"path": path, "kind": kind, "size": len(content), "rows": table.num_rows}
+            | {"part": part, "first": first}
+        )
+    return found
+
+
+def keeping(
+    location: str, options: Mapping[str, str], prefix: str, kind: str, schema: pa.Schema
+) -> Task:
+    """Return a task that writes its rows, some MB a file."""
+
+    def keep(batches: Batches) -> Iterator[pa.RecordBatch]:
+        store = file_system(location, options)
+        for rows in _gathered(exactly(batch, schema) for batch in batches):
+            table = pa.Table.from_batches(rows, schema=schema)
+            report = _put(store, f"{prefix}{kind}", kind, [table])
+            yield pa.RecordBatch.from_pylist(report, schema=WRITTEN)
+
+    return keep
+
+
+def _gathered(batches: Batches) -> Iterator[list[pa.RecordBatch]]:
+    """Yield the batches that a file holds, together."""
+    waiting, size = list[pa.RecordBatch](), 0
+    for batch in batches:
+        if batch.num_rows:
+            waiting.append(batch)
+            size += batch.nbytes
+        if size >= _FILE_BYTES:
+            yield waiting
+            waiting, size = [], 0
+    if waiting:
+        yield waiting
 
 
 def reading(
     location: str,
     options: Mapping[str, str],
-    files: Sequence[File],
+    files: Sequence[Stack],
     groups: Sequence[Sequence[int]],
     columns: Sequence[str],
 ) -> Task:
-    """Return a task that reads groups of files: the columns, and `row`."""
+    """Return a task that reads groups of files: the columns, and `row` if it is not one."""
 
     def read(numbers: Batches) -> Iterator[pa.RecordBatch]:
         store = file_system(location, options)
         for batch in numbers:
             for number in (file for group in batch.column(0).to_pylist() for file in groups[group]):
                 table = _table(store, files[number], columns)
-                first = number << ROW_BITS
-                rows = pa.array(range(first, first + table.num_rows), pa.int64())
-                yield from table.append_column("row", rows).to_batches()
+                if "row" not in columns:
+                    first = number << ROW_BITS
+                    rows = pa.array(range(first, first + table.num_rows), pa.int64())
+                    table = table.append_column("row", rows)
+                yield from table.to_batches()
 
     return lambda numbers: bounded(read(numbers), rows=_KEYS_AT_ONCE)
 
 
 def taking(
-    location: str, options: Mapping[str, str], files: Sequence[File], columns: Sequence[str]
+    location: str, options: Mapping[str, str], files: Sequence[Stack], columns: Sequence[str]
 ) -> Task:
-    """Return a task that looks up its rows (`row`, `split`), file by file."""
+    """Return a task that looks up its rows (`row`, `CARRIED`), file by file."""
 
     def take(batches: Batches) -> Iterator[pa.RecordBatch]:
-        filled = [batch.select(["row", "split"]) for batch in batches if batch.num_rows]
+        filled = [batch.select(["row", *CARRIED]) for batch in batches if batch.num_rows]
         if not filled:
             return
         wanted = pa.Table.from_batches(filled).sort_by("row")
@@ -126,7 +172,9 @@ def taking(
             start += count
             positions = pc.bit_wise_and(rows["row"], pa.scalar((1 << ROW_BITS) - 1, pa.int64()))
             table = _table(store, files[number], columns).take(positions)
-            yield from table.append_column("split", rows["split"]).combine_chunks().to_batches()
+            for name in CARRIED:
+                table = table.append_column(name, rows[name])
+            yield from table.combine_chunks().to_batches()
 
     return lambda batches: bounded(take(batches), rows=_EXAMPLES_AT_ONCE)
 
@@ -139,7 +187,21 @@ def _runs(ordered: pa.ChunkedArray) -> tuple[list[int], list[int]]:
     return encoded.values.to_pylist(), counts
 
 
-def _table(store: "pa.fs.FileSystem", file: File, columns: Sequence[str]) -> pa.Table:
+def _table(store: "pa.fs.FileSystem", stack: Stack, columns: Sequence[str]) -> pa.Table:
+    """Return the columns, from those parts only that have one of them."""
+    wanted = ((file, [name for name in file.columns if name in columns]) for file in stack)
+    found = {
+        name: column
+        for file, names in wanted
+        if names
+        for name, column in zip(names, _columns(store, file, names), strict=True)
+    }
+    return pa.table([found[name] for name in columns], names=list(columns))
+
+
+def _columns(
+    store: "pa.fs.FileSystem", file: File, columns: Sequence[str]
+) -> list[pa.ChunkedArray]:
     import pyarrow.parquet as pq
 
     with store.open_input_file(file.path) as source:
@@ -152,4 +214,5 @@ def _table(store: "pa.fs.FileSystem", file: File, columns: Sequence[str]) -> pa.
             got=f"{len(content)} bytes, sha256 {found}",
             do="find out who else can write there; then start a new execution",
         )
-    return pq.read_table(pa.BufferReader(content), columns=list(columns), use_threads=False)
+    table = pq.read_table(pa.BufferReader(content), columns=list(columns), use_threads=False)
+    return [table[name] for name in columns]

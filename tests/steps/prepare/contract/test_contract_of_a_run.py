@@ -54,8 +54,11 @@ BROKEN: dict[str, dict[str, Any]] = {
 }
 
 
-def names(profile: Profile, earlier: Profile | None = GOOD, *, allowed: bool = True) -> set[str]:
-    made = checks.checked(profile, earlier, Bounds(), allowed=allowed)
+GIVEN = {"source": 1.0, "overlap": 0.003}
+
+
+def names(profile: Profile, earlier: Profile | None = GOOD, **given: float) -> set[str]:
+    made = checks.checked(profile, earlier, Bounds(), given=GIVEN | given)
     return {check.name for check in checks.broken(made)}
 
 
@@ -65,10 +68,11 @@ def test_each_check_refuses_a_number_beyond_its_bound(check: str) -> None:
 
 
 def test_the_same_numbers_again_break_nothing_and_every_check_has_a_case() -> None:
-    made = checks.checked(GOOD, GOOD, Bounds(), allowed=True)
+    made = checks.checked(GOOD, GOOD, Bounds(), given=GIVEN)
     assert checks.broken(made) == []
-    assert {check.name for check in made} == {*BROKEN, "source"}
-    assert names(GOOD, allowed=False) == {"source"}
+    assert {check.name for check in made} == {*BROKEN, *GIVEN}
+    assert names(GOOD, source=0.0) == {"source"}
+    assert names(GOOD, overlap=0.6) == {"overlap"}
     assert Profile.parse(GOOD.text()) == GOOD
     assert [Profile.parse(text) for text in (None, "{}", "[", "7")] == [None] * 4
 

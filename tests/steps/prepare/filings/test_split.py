@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.governance.errors import GovernanceError
-from steps.prepare.filings.split import EVAL, TRAIN, eval_bound, split_of
+from steps.prepare.filings.split import eval_bound, rank
 
 CIKS = st.sets(
     st.integers(1, 10**10 - 1).map(lambda number: f"{number:010d}"), min_size=2, max_size=60
@@ -19,9 +19,8 @@ def test_both_sides_have_companies_and_eval_has_its_share(
     companies: set[str], fraction: float, seed: int
 ) -> None:
     bound = eval_bound(companies, fraction=fraction, seed=seed)
-    sides = {cik: split_of(cik, bound=bound, seed=seed) for cik in companies}
-    evaluating = sum(side == EVAL for side in sides.values())
-    assert set(sides.values()) == {TRAIN, EVAL}
+    evaluating = sum(rank(cik, seed) <= bound for cik in companies)
+    assert 0 < evaluating < len(companies)
     assert evaluating == max(1, int(len(companies) * fraction))
 
 
@@ -38,7 +37,7 @@ def test_the_seed_decides() -> None:
 
     def evaluating(seed: int) -> set[str]:
         bound = eval_bound(companies, fraction=0.1, seed=seed)
-        return {cik for cik in companies if split_of(cik, bound=bound, seed=seed) == EVAL}
+        return {cik for cik in companies if rank(cik, seed) <= bound}
 
     assert evaluating(17) == evaluating(17) != evaluating(18)
 

@@ -27,6 +27,7 @@ def write(found: list[dict[str, str | None]], mix: Mix, seed: int = 17) -> list[
     row = {
         "source_filing": "a.htm", "filing_id": "0000001001/0000001001-21-000001",
         "cik": "0000001001", "company": "Acme Inc", "filing_type": "10-K", "year": 2020,
+        "filing_date": "2021-02-01",
         "risk_factors": found,
     }  # fmt: skip
     batch = pa.RecordBatch.from_pylist([row], schema=examination.SCHEMA)

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from steps.prepare.arrow_tasks import mapped
+from steps.prepare.bounds import SplitRule
 from steps.prepare.filings import decision, judge
+from steps.prepare.filings.split import Split
 from tests.steps.prepare.support import fakes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+ALL_TRAIN = Split(SplitRule(), "", 1)
 
 
 def frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFrame":
@@ -18,13 +22,16 @@ def frame(spark: "SparkSession", rows: list[dict[str, str | None]]) -> "DataFram
     ).repartition(1)
 
 
-def decided(raw: "DataFrame") -> "DataFrame":
+def decided(raw: "DataFrame", split: Split = ALL_TRAIN) -> "DataFrame":
+    """Return the final rows, where each example is its own family."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own idiom
 
     made = raw.mapInArrow(mapped(judge.kernel), judge.DDL).withColumn("row", F.lit(0))
-    return decision.decided(
+    rows = decision.decided(
         *(
             made.where(F.col("kind") == kind).select(*names, "row")
             for kind, names in decision.KEYS.items()
         )
     )
+    family = F.when(decision.usable(), F.col("example_id"))
+    return decision.final(rows.withColumn("family_id", family), split)
