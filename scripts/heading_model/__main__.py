@@ -9,7 +9,6 @@ underlined type, and adds the sections of the sample that a person read. FILE ho
 outside the repository. `validate` prints the scores of companies left out, in 5 folds; a quarter
 of the companies is not among them, and only `--locked` scores it, with weights fitted on the
 others. `fit` writes the weights and the manifest; `--check` compares them with the committed ones.
-The committed weights are older than this program (decision 030).
 
 Exit code: 0 done, 2 a wrong command line, 3 the files differ.
 """

@@ -30,7 +30,7 @@ from steps.prepare.text.section_features import SCORES
 _NEVER = -100_000
 
 WEIGHTS = Path(__file__).with_name("heading_weights.json")
-WEIGHTS_SHA256 = "386041c647617206741de4333058dd7b4cd518e7e38f83ccd06d8dd051c2ce45"
+WEIGHTS_SHA256 = "c378be32ec528201475333400133bc4b2e8cfd4f17599c0fb5937835f5d82731"
 
 Term = tuple[str, ...]
 SIZES: Mapping[str, int] = line_features.SIZES | section_features.SIZES

@@ -57,7 +57,7 @@ _BARRED = (
     r"|^we (?:also|believe|have also) |following (?:risk|factors)|carefully consider|not the only"
     r"|involves (?:a high degree of |significant |substantial |certain |various |many |numerous )?"
     r"risks?\b|risks? (?:and uncertainties )?described (?:below|above|in this)|forward-looking"
-    r"|form 10-[kq]|factors (?:discussed|described)|^(?:see|refer to) "
+    r"|form 10-[kq]|factors (?:discussed|described)|^(?:see|refer to) |^item [0-9]{1,2}[abc]?\b"
 )
 _LIST_ITEM = "^• ?[a-z]"
 # What the last sentence of a risk factor often comes to, and many headings.
@@ -128,7 +128,10 @@ def described(paragraphs: pl.DataFrame) -> pl.DataFrame:
 
 
 def barred() -> pl.Expr:
-    """Return whether a paragraph heads nothing in any context: a notice, a link, a list's item."""
+    """Return whether a paragraph heads nothing in any context.
+
+    That is a notice, a link, the title of an item of the form, or an item of a list.
+    """
     return pl.col("unit").str.contains(_BARRED) | pl.col("paragraph").str.contains(_LIST_ITEM)
 
 

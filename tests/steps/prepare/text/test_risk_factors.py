@@ -7,7 +7,7 @@ from steps.prepare.text.paragraphs import paragraphs
 from steps.prepare.text.risk_factors import risk_factors
 from tests.steps.prepare.support import styled
 
-MISSED = {"standing": 1, "bulleted": 1}  # of ten: two sentences; the last of the bullets
+MISSED = {"standing": 1}  # of ten: two sentences
 
 BODY = (
     "We sell most of our products to a few customers, and none of them must buy again. "
