@@ -128,10 +128,7 @@ def described(paragraphs: pl.DataFrame) -> pl.DataFrame:
 
 
 def barred() -> pl.Expr:
-    """Return whether a paragraph heads nothing in any context.
-
-    That is a notice, a link, the title of an item of the form, or an item of a list.
-    """
+    """Return whether a paragraph heads nothing: a notice, a link, an item's title or a list's."""
     return pl.col("unit").str.contains(_BARRED) | pl.col("paragraph").str.contains(_LIST_ITEM)
 
 
