@@ -31,10 +31,12 @@ _PACKAGES = (
     "deltalake",
     "pyarrow",
 )
-# Hyperparameters that name places, not settings. The report has them under `lineage`
-_PLACES = (
+# Hyperparameters that name places, which the report has under `lineage`, or waits: they are not
+# settings of the training
+_NO_SETTINGS = (
     *("execution_arn", "curated_table", "prepare_manifest_uri", "train_evidence_uri", "base_model"),
     *("base_model_revision", "databricks_host", "databricks_secret_id", "region", "openlineage"),
+    "waits",
 )
 
 
@@ -132,7 +134,7 @@ def _lineage(origin: Origin) -> findings.Lineage:
 
 
 def _parameters(arguments: Arguments) -> dict[str, str | int | float]:
-    return {name: value for name, value in vars(arguments).items() if name not in _PLACES}
+    return {name: value for name, value in vars(arguments).items() if name not in _NO_SETTINGS}
 
 
 def _versions() -> dict[str, str]:
