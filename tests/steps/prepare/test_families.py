@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
-Report = Callable[[str, object], None]  # figures of the test, in its report (--junit-xml)
+# Figures, in a report of pytest: --junit-xml FILE -o junit_family=xunit1
+Report = Callable[[str, object], None]
 
 ANY = Bounds(most_overlap=1.0, most_rejected=1.0, most_repeats=1.0, least_eval=0.0, most_eval=1.0)
 BRIEF = range(4)

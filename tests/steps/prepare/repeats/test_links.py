@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
-Report = Callable[[str, object], None]  # figures of the test, in its report (--junit-xml)
+# Figures, in a report of pytest: --junit-xml FILE -o junit_family=xunit1
+Report = Callable[[str, object], None]
 
 COUNT = 400  # pairs of each kind
 LENGTHS = (60, 120, 250, 500)  # words
