@@ -212,8 +212,9 @@ PREPARE_GRANTS = (
 @pytest.fixture
 def without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the work of Spark, which calls no workspace, by its result `_FOUND`."""
-    for name in ("decided", "rejected"):
-        monkeypatch.setattr(prepare_job.decision, name, lambda *_, **__: None)
+    monkeypatch.setattr(prepare_job.decision, "rejected", lambda *_, **__: None)
+    for name in ("run", "final"):
+        monkeypatch.setattr(prepare_job.stages, name, lambda *_: None)
     monkeypatch.setattr(prepare_job.Job, "_examples", lambda *_: None)
     monkeypatch.setattr(prepare_job, "survey", lambda _: _FOUND)
     monkeypatch.setattr(prepare_job.Job, "_agreement", lambda *_: AGREED)

@@ -80,8 +80,10 @@ def cloud(environment: RegisterEnvironment, monkeypatch: pytest.MonkeyPatch) -> 
     delta-rs asks the stand-in itself: it holds the interpreter's lock while it waits, so a proxy
     in this process could not answer it.
     """
-    direct = credentials._endpoint_options() | {"AWS_ENDPOINT_URL": environment.endpoint}
-    monkeypatch.setattr(credentials, "_endpoint_options", lambda: direct)
+    options, direct = credentials._endpoint_options, {"AWS_ENDPOINT_URL": environment.endpoint}
+    monkeypatch.setattr(
+        credentials, "_endpoint_options", lambda location: options(location) | direct
+    )
     with before(environment.endpoint) as started:
         monkeypatch.setenv("AWS_ENDPOINT_URL", started.host)
         aws.client.cache_clear()

@@ -66,7 +66,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(
             credentials,
             "_endpoint_options",
-            lambda: {
+            lambda _location: {
                 "AWS_REGION": "us-east-1",
                 "AWS_ENDPOINT_URL": endpoint,
                 "AWS_ALLOW_HTTP": "true",
