@@ -51,7 +51,9 @@ SHEETS = {
 
 # Cards on which scripts.roofline predicts native FP8 to be faster than FP8 storage. On the others
 # quantizing costs what the FP8 product gains; a test compares this with the roofline. [unverified]
-NATIVE_IS_FASTER = frozenset(("H100 80GB HBM3", "H200", "B200"))
+NATIVE_IS_FASTER = frozenset(
+    ("H100 80GB HBM3", "H200", "B200", "RTX PRO 6000 Blackwell Server Edition")
+)
 
 
 def sheet(name: str) -> Sheet | None:

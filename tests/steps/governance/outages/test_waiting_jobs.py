@@ -10,6 +10,7 @@ import pytest
 
 from steps.governance.documents import builds
 from steps.governance.names import UcName
+from steps.governance.unity_catalog.budgets import Waits
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.register import __main__ as worker_command
 from steps.train import services
@@ -28,7 +29,9 @@ def without_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arguments(host: str, secret: str) -> SimpleNamespace:
-    return SimpleNamespace(databricks_host=host, databricks_secret_id=secret, region="us-east-1")
+    return SimpleNamespace(
+        databricks_host=host, databricks_secret_id=secret, region="us-east-1", waits=Waits()
+    )
 
 
 def test_train_waits_at_its_start_until_it_is_stopped(
