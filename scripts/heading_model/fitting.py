@@ -22,7 +22,7 @@ from steps.prepare.text.line_features import WORDS
 
 Stored = dict[str, Any]
 
-STRENGTHS = (0.05, 0.05)  # C of the two passes; smaller is smoother
+STRENGTHS = (0.07, 0.05)  # C of the two passes; smaller is smoother
 _FEWEST_COMPANIES = 4  # that use a word
 _FOLDS = 4
 _HUNDREDTHS = 100

@@ -30,7 +30,7 @@ from steps.prepare.text.section_features import SCORES
 _NEVER = -100_000
 
 WEIGHTS = Path(__file__).with_name("heading_weights.json")
-WEIGHTS_SHA256 = "c378be32ec528201475333400133bc4b2e8cfd4f17599c0fb5937835f5d82731"
+WEIGHTS_SHA256 = "2453d29e05503ad8eb280d6b8ade48a2c994bdca4603dfa49732d8bf7b1970f8"
 
 Term = tuple[str, ...]
 SIZES: Mapping[str, int] = line_features.SIZES | section_features.SIZES

@@ -91,7 +91,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hyperparameters = tmp_path / "input" / "config" / "hyperparameters.json"
     hyperparameters.parent.mkdir(parents=True)
     hyperparameters.write_text(json.dumps({}))
-    parsed = SimpleNamespace(execution_id="4x7k2m9p1q0z")
+    parsed = SimpleNamespace(execution_id="4x7k2m9p1q0z", needs_bitsandbytes=False)
     monkeypatch.setattr(command.hyperparameters, "parse", lambda _: parsed)
     monkeypatch.setattr(services, "connect", lambda arguments, stop: None)
     monkeypatch.setattr(command.StopSignal, "listen", command.StopSignal)

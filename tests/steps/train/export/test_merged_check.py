@@ -106,7 +106,8 @@ def test_adapters_far_below_rounding_pass_the_check(tuned: SimpleNamespace, expo
 def test_adapters_that_change_nothing_export_the_base(tiny_model: Path, tmp_path: Path) -> None:
     probe = logit_probe.record(adapt(tiny_model, 0.0), DOCUMENTS)
     comparison = logit_probe.check(exported_with(tiny_model, tmp_path, 0.0), probe)
-    assert comparison.difference == comparison.difference_from_base
+    # The fused layers sum in another order than the base's own: float32's rounding, 6e-8
+    assert comparison.difference == pytest.approx(comparison.difference_from_base, rel=1e-6)
 
 
 def test_native_multiplication_is_off_while_the_tuned_models_logits_are_recorded(
