@@ -156,7 +156,9 @@ def test_a_staged_file_that_was_changed_is_noticed_before_the_commit(
 
 # While this test runs, an object of pysail or delta-rs that an earlier test of the process left is
 # freed, and its Rust code panics ("failed to join thread"). The cause is not found (decision 038).
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. None:pytest.PytestUnraisableExceptionWarning"
+)
 def test_staged_files_that_cannot_be_deleted_are_named_and_the_job_is_done(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
