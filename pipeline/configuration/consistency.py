@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.configuration import spark_workers
 from pipeline.configuration.combinations import Cluster
 from pipeline.configuration.fields import PLACEHOLDER_KEY
 from pipeline.configuration.messages import Fault
@@ -131,8 +132,8 @@ def _vcpus(document: Mapping[str, Any]) -> Iterator[Fault]:
         return
     most = MAX_VCPUS if most is None else most
     numbers = [
-        str(spark.get(f"spark.{key}", default))
-        for key, default in (("driver.cores", 4), ("executor.instances", 3), ("executor.cores", 4))
+        str(spark.get(f"spark.{key}", spark_workers.DEFAULTS[f"spark.{key}"]))
+        for key in ("driver.cores", "executor.instances", "executor.cores")
     ]
     if isinstance(most, int) and all(number.isdecimal() for number in numbers):
         driver, executors, cores = map(int, numbers)
