@@ -23,6 +23,7 @@ from pipeline import account, command
 from pipeline.command import note, output
 from pipeline.configuration import config
 from pipeline.configuration.parameters import help_table
+from pipeline.deployment import aliases
 from pipeline.errors import Refused, UsageError
 from pipeline.execution import following, start
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     overrides = settings(arguments.set)
     configured = config.load(command.environment(arguments.env))
     client = account.sagemaker(configured)
+    if arguments.alias:
+        client = aliases.OfAlias(client, arguments.alias)
     token = arguments.token or start.new_token()
     prepared = start.prepared(configured, client, overrides, token=token, source=arguments.source)
     for name, text in prepared.left_out.items():
@@ -87,6 +90,7 @@ def _repeat(arguments: argparse.Namespace, token: str) -> str:
     words = ["python -m pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
     words += [f"--set {word}" for word in arguments.set]
     words += ["--from", arguments.source] if arguments.source else []
+    words += ["--alias", arguments.alias] if arguments.alias else []
     return " ".join([*words, "--token", token, "--follow"])
 
 
@@ -106,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         dest="source",
         metavar="EXECUTION",
         help="take all other parameters from an execution, as it ran",
+    )
+    parser.add_argument(
+        "--alias",
+        metavar="NAME",
+        help="start the version that has this alias (`upsert --alias`; default: the newest)",
     )
     parser.add_argument(
         "--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded"
