@@ -144,9 +144,7 @@ def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBat
         yield pa.RecordBatch.from_pylist(held, schema=schema)
 
 
-def _register(
-    admin: WorkspaceClient, location: str, full_name: str, names: Sequence[str]
-) -> None:
+def _register(admin: WorkspaceClient, location: str, full_name: str, names: Sequence[str]) -> None:
     catalog, schema, name = full_name.split(".")
     try:
         admin.tables.get(full_name)
