@@ -2,7 +2,7 @@
 Catalog vends.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from databricks.sdk import WorkspaceClient
@@ -17,7 +17,7 @@ from databricks.sdk.service.catalog import (
     TableType,
 )
 
-from pipeline.local.setup.filings import COLUMNS, Filings
+from pipeline.local.setup.filings import COLUMNS, OPTIONAL, Filings
 from pipeline.local.setup.grants import RAW_TABLE
 from pipeline.local.setup.rows import Row, Rows
 
@@ -62,7 +62,7 @@ def loaded(
     other = table is not None and table.history(1)[0].get(_DIGEST) != filings.rows.sha256
     if table is None or (filings.asked_for and other):
         write(location, filings.rows, options)
-    _register(admin, location, name)
+    _register(admin, location, name, columns(filings.rows))
     written = _existing(location, options)
     assert written is not None  # noqa: S101 - just written
     return int(written.version()), other and not filings.asked_for
@@ -111,15 +111,21 @@ def write(location: str, rows: Rows, options: dict[str, str]) -> None:
     import pyarrow as pa
     from deltalake import CommitProperties, WriterProperties, write_deltalake
 
-    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+    schema = pa.schema([(column, pa.string()) for column in columns(rows)])
     write_deltalake(
         location,
         pa.RecordBatchReader.from_batches(schema, _batches(rows, schema)),
         mode="overwrite",
+        schema_mode="overwrite",  # an optional column comes and goes with the filings
         storage_options=options,
         writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP_ROWS),
         commit_properties=CommitProperties(custom_metadata={_DIGEST: rows.sha256}),
     )
+
+
+def columns(rows: Rows) -> tuple[str, ...]:
+    """Return the table's columns for these rows: all, and the optional ones that a row has."""
+    return COLUMNS + tuple(name for name in OPTIONAL if name in rows.names)
 
 
 def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
@@ -138,7 +144,7 @@ def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBat
         yield pa.RecordBatch.from_pylist(held, schema=schema)
 
 
-def _register(admin: WorkspaceClient, location: str, full_name: str) -> None:
+def _register(admin: WorkspaceClient, location: str, full_name: str, names: Sequence[str]) -> None:
     catalog, schema, name = full_name.split(".")
     try:
         admin.tables.get(full_name)
@@ -157,6 +163,6 @@ def _register(admin: WorkspaceClient, location: str, full_name: str) -> None:
                     type_name=ColumnTypeName.STRING,
                     type_text="string",
                 )
-                for position, column in enumerate(COLUMNS)
+                for position, column in enumerate(names)
             ],
         )
