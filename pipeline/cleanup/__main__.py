@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         shown = [{"sign": each.sign, "what": each.what, "details": each.details} for each in found]
         output(json.dumps(shown, indent=2))
-    counted = Counter(each.sign for each in found)
+    counted: Counter[str] = Counter(each.sign for each in found)
     number = counted["-"] + counted["~"]  # a secret is emptied
     removed = f"{number} to remove" if number else "nothing to remove"
     (note if arguments.json else output)(f"{removed}, {counted['=']} stay")
