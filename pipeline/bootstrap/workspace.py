@@ -184,12 +184,12 @@ def _permit(
 
 
 def experiment_id(admin: WorkspaceClient, name: str) -> str | None:
-    """Return an experiment's id, or None if it does not exist."""
+    """Return an experiment's id, or None if it does not exist or was deleted."""
     try:
         found = admin.experiments.get_by_name(name).experiment
     except NotFound:
         return None
-    return found.experiment_id if found else None
+    return found.experiment_id if found and found.lifecycle_stage != "deleted" else None
 
 
 def _levels(admin: WorkspaceClient, name: str) -> dict[str, set[str]]:

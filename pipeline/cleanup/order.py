@@ -9,9 +9,12 @@ What is absent is not deleted again, so a crash or a lost answer is repaired by 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
+
+from databricks.sdk.errors import NotFound
 
 from pipeline import rights
 from pipeline.bootstrap import workspace as made
@@ -106,7 +109,11 @@ def _experiment(site: Site) -> Changes:
     admin, name = site.admin(), site.config.train.mlflow_experiment
     number = made.experiment_id(admin, name) if name else None
     if number is not None:
-        make = partial(admin.experiments.delete_experiment, number)
+
+        def make() -> None:
+            with suppress(NotFound):  # a repetition by the SDK, whose first answer was lost
+                admin.experiments.delete_experiment(number)
+
         yield Change("-", f"experiment {name}", make)
 
 
