@@ -23,7 +23,8 @@ GROUPS = {
     "train": ("run", "stop", "retry", "cost"),
     "look": ("runs", "logs", "report", "compare"),
     "answer for it": ("trace", "audit", "approve"),
-    "deploy and operate": ("bootstrap", "doctor", "upsert", "mirror", "reconcile", "redrive"),
+    "an account": ("bootstrap", "doctor", "cleanup"),
+    "deploy and operate": ("upsert", "mirror", "reconcile", "redrive"),
 }
 
 

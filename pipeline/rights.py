@@ -60,8 +60,8 @@ def places(config: Config) -> Places:
         str(config.parameters.get(name, DEFAULTS[name]))
         for name in ("RawTable", "CuratedTable", "ModelName")
     )
-    schemas = (name.rpartition(".")[0] for name in names)
-    return Places(*schemas, location(config.environment, "curated"))
+    raw, curated, models = (name.rpartition(".")[0] for name in names)
+    return Places(raw, curated, models, location(config.environment, "curated"))
 
 
 def location(environment: str, content: str) -> str:

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for each in found
         ]
         output(json.dumps(shown, indent=2))
-    counted = Counter(each.sign for each in found)
+    counted: Counter[str] = Counter(each.sign for each in found)
     words = ", ".join(f"{counted[sign]} {word}" for sign, word in _WORDS.items() if counted[sign])
     (note if arguments.json else output)(words or "no changes")
     if arguments.plan:

@@ -14,8 +14,8 @@ from typing import Literal
 
 from pipeline.errors import PipelineError, Refused
 
-# + is made, ~ is changed, - is removed, ! is left to a person
-Sign = Literal["+", "~", "-", "!"]
+# + is made, ~ is changed, - is removed, ! is left to a person, = stays
+Sign = Literal["+", "~", "-", "!", "="]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from pipeline.local.host.servers import Servers
 from pipeline.local.host.state import State
 from pipeline.local.setup import aws_account, base_model, federation, raw_table
 from pipeline.local.setup.filings import Filings
+from pipeline.local.setup.grants import RAW_TABLE
 from pipeline.local.setup.workspace import ACCOUNT
 from pipeline.local.started import Started
 
@@ -120,13 +121,13 @@ class Embedded:
     def raw_table(self) -> Changes:
         """Yield the raw table, with the filings that were given or the small corpus."""
         config, admin = self.config, self.admin()
-        if workspace.exists(lambda: admin.tables.get(raw_table.RAW_TABLE)):
+        if workspace.exists(lambda: admin.tables.get(RAW_TABLE)):
             return
         yield from workspace.own_grants(admin, config)
         location = f"s3://{config.storage.governed_bucket}/raw/filings"
         make = partial(raw_table.loaded, admin, location, self._filings, aws=self._known)
         detail = f"{len(self._filings.rows)} filings in {location}"
-        yield Change("+", f"table {raw_table.RAW_TABLE}", make, (detail,))
+        yield Change("+", f"table {RAW_TABLE}", make, (detail,))
 
     def processes(self) -> Changes:
         """Yield the tracking server and the register worker, unless they run."""

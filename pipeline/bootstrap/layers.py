@@ -34,7 +34,7 @@ from pipeline.errors import Refused
 _DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 _EMPTY = "REVIEW_IN_PROGRESS"  # a stack of a change set that nobody executed
 _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "+"}
-_WAIT = {"Delay": 2, "MaxAttempts": 1200}
+_WAIT = {"Delay": 2.0, "MaxAttempts": 1200}
 _WAIT_LOCAL = {"Delay": 0.1, "MaxAttempts": 1200}
 
 
@@ -48,7 +48,7 @@ class Stacks:
     outputs: dict[str, str] = field(default_factory=dict)  # of the layers so far
 
     @property
-    def waiting(self) -> dict[str, float]:
+    def waiting(self) -> Mapping[str, float]:
         """How long a stack is waited for."""
         return _WAIT_LOCAL if self.config.environment == "local" else _WAIT
 
@@ -67,13 +67,12 @@ def changes(stacks: Stacks, layer: str) -> Changes:
     """
     name = f"governed-finetune-{stacks.config.environment}-{layer}"
     file = deployed_layers.FOLDER / f"{layer}.yaml"
-    body = file.read_text(encoding="utf-8")
     found = deployed_layers.stack(stacks.cloudformation, name)
     if found is None or found["StackStatus"] == _EMPTY:
         yield _new(stacks, name, file)
     else:
         _refuse_unfit(name, str(found["StackStatus"]))
-        request = _request(stacks, name, body, found)
+        request = _request(stacks, name, file, found)
         if not _is_current(stacks, request, found):
             yield from _update(stacks, name, request)
     found = deployed_layers.stack(stacks.cloudformation, name)
@@ -91,7 +90,7 @@ def _new(stacks: Stacks, name: str, file: Path) -> Change:
 
 
 def _create(stacks: Stacks, name: str, file: Path) -> None:
-    request = _request(stacks, name, file.read_text(encoding="utf-8"), None)
+    request = _request(stacks, name, file, None)
     _change_set(stacks, request | {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"})
     _execute(stacks, request, "stack_create_complete")
 
@@ -129,29 +128,28 @@ def _line(change: Mapping[str, Any]) -> str:
 
 
 def _request(
-    stacks: Stacks, name: str, body: str, found: Mapping[str, Any] | None
+    stacks: Stacks, name: str, file: Path, found: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """The change set of a template: each parameter is stated, kept, or left to its default."""
-    declared = stacks.cloudformation.validate_template(TemplateBody=body)["Parameters"]
-    names = [each["ParameterKey"] for each in declared]
-    values = parameters.of(stacks.config, names, stacks.given, stacks.outputs)
+    declared = template.declared(file)
+    values = parameters.of(stacks.config, declared, stacks.given, stacks.outputs)
     before = {each["ParameterKey"] for each in (found or {}).get("Parameters", ())}
     missing = [
-        f"  {each['ParameterKey']}: {' '.join(str(each.get('Description', '')).split())}"
-        for each in declared
-        if each["ParameterKey"] not in {*values, *before} and "DefaultValue" not in each
+        f"  {key}: {' '.join(str(each.get('Description', '')).split())}"
+        for key, each in declared.items()
+        if key not in {*values, *before} and "Default" not in each
     ]
     if missing:
-        file = f"conf/infrastructure/parameters/{stacks.config.environment}.yaml"
-        raise Refused("\n".join([f"stack {name} needs parameters; state them in {file}", *missing]))
+        own = f"conf/infrastructure/parameters/{stacks.config.environment}.yaml"
+        raise Refused("\n".join([f"stack {name} needs parameters; state them in {own}", *missing]))
     request = {
         "StackName": name,
-        "TemplateBody": body,
+        "TemplateBody": file.read_text(encoding="utf-8"),
         "Parameters": [
             {"ParameterKey": key, "ParameterValue": values[key]}
             if key in values
             else {"ParameterKey": key, "UsePreviousValue": True}
-            for key in names
+            for key in declared
             if key in values or key in before
         ],
         "Capabilities": ["CAPABILITY_NAMED_IAM"],

@@ -162,7 +162,7 @@ def experiment(admin: WorkspaceClient, config: Config, *, looks: bool = True) ->
     name = config.train.mlflow_experiment
     if name is None:
         return
-    if not looks or _experiment_id(admin, name) is None:
+    if not looks or experiment_id(admin, name) is None:
         yield Change("+", f"experiment {name}", partial(admin.experiments.create_experiment, name))
     ids = found_in.principals(config, admin)
     held = _levels(admin, name) if looks else {}
@@ -179,21 +179,22 @@ def _permit(
     admin: WorkspaceClient, name: str, principal: str, level: ExperimentPermissionLevel
 ) -> None:
     entry = ExperimentAccessControlRequest(service_principal_name=principal, permission_level=level)
-    number = str(_experiment_id(admin, name))
+    number = str(experiment_id(admin, name))
     admin.experiments.update_permissions(number, access_control_list=[entry])
 
 
-def _experiment_id(admin: WorkspaceClient, name: str) -> str | None:
+def experiment_id(admin: WorkspaceClient, name: str) -> str | None:
+    """Return an experiment's id, or None if it does not exist or was deleted."""
     try:
         found = admin.experiments.get_by_name(name).experiment
     except NotFound:
         return None
-    return found.experiment_id if found else None
+    return found.experiment_id if found and found.lifecycle_stage != "deleted" else None
 
 
 def _levels(admin: WorkspaceClient, name: str) -> dict[str, set[str]]:
     """Return each principal's levels; the higher ones include CAN_EDIT and CAN_READ."""
-    number = _experiment_id(admin, name)
+    number = experiment_id(admin, name)
     if number is None:
         return {}
     entries = admin.experiments.get_permissions(number)

@@ -155,9 +155,10 @@ class Layer:
         raise Unresolved(key)
 
 
-def declared(path: Path) -> tuple[str, ...]:
-    """Return the names of a template file's parameters."""
-    return tuple(_document(path).get("Parameters", {}))
+def declared(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the declarations of a template file's parameters by name."""
+    found: dict[str, dict[str, Any]] = _document(path).get("Parameters", {})
+    return found
 
 
 def read(path: Path, deployed: Deployed) -> Layer:

@@ -7,6 +7,7 @@ CATALOG = "edgar"
 SCHEMAS = ("raw", "curated", "models")
 RAW_TABLE = "edgar.raw.filings"
 LOCATION = rights.location("local", "curated")
-GRANTS = rights.needed(rights.Places(*(f"{CATALOG}.{schema}" for schema in SCHEMAS), LOCATION))
+RAW, CURATED, MODELS = (f"{CATALOG}.{schema}" for schema in SCHEMAS)
+GRANTS = rights.needed(rights.Places(RAW, CURATED, MODELS, LOCATION))
 
 __all__ = ["CATALOG", "GRANTS", "PRINCIPALS", "RAW_TABLE", "SCHEMAS", "Grant"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import rights
 from pipeline.bootstrap import embedded as site_of
 from pipeline.bootstrap import layers, order, workspace
 from pipeline.bootstrap.change import Change, Part, carried_out
@@ -24,6 +25,7 @@ from tests.pipeline.doctor import removals
 
 pytestmark = pytest.mark.environment
 REPOSITORY = Path(__file__).parents[3]
+FILE = REPOSITORY / "conf" / "infrastructure" / "identity.yaml"
 
 
 @dataclass
@@ -175,11 +177,7 @@ def test_a_parameter_without_a_value_is_asked_for_with_its_meaning(made: Made) -
     config = made.config
     stacks = layers.Stacks(made.client("cloudformation"), config, made_of)
     with pytest.raises(Refused, match="AuditorPrincipalArn: Who assumes auditor"):
-        layers._request(stacks, "governed-finetune-other-identity", body("identity"), None)
-
-
-def body(layer: str) -> str:
-    return (REPOSITORY / "conf" / "infrastructure" / f"{layer}.yaml").read_text(encoding="utf-8")
+        layers._request(stacks, "governed-finetune-other-identity", FILE, None)
 
 
 def test_the_first_refusal_stops_and_names_who_may(made: Made) -> None:
@@ -228,7 +226,7 @@ def test_what_a_person_does_first_ends_it_there() -> None:
 
 def test_every_part_names_who_may(made: Made) -> None:
     found = order.parts(site_of.site(str(made.state), corpus.small()))
-    assert len(found) == 18
+    assert len({part.name for part in found}) == len(found) >= 15
     assert all(len(part.who) > 20 for part in found)
 
 
@@ -254,3 +252,47 @@ def test_then_a_run_registers_a_version(made: Made) -> None:
     ended = command("pipeline.local", made.state, "run", "--json")
     assert ended.returncode == 0, ended.stderr
     assert made.plan(0) == []
+
+
+def test_at_last_cleanup_removes_what_it_may_and_names_what_stays(made: Made) -> None:
+    """The last test: the module's environment is gone afterwards, but for its evidence."""
+    planned = cleanup(made, "--plan", code=3)
+    assert stored_secrets(made) == 7
+    removed = cleanup(made, code=0)
+    assert [each for each in removed if each["sign"] == "-"] == [
+        each for each in planned if each["sign"] == "-"
+    ]
+    order = [each["what"] for each in removed if each["sign"] == "-"]
+    assert order.index("schema edgar.raw") < order.index("catalog edgar")
+    assert stored_secrets(made) == 0
+    assert order[-3:] == [f"stack governed-finetune-local-{name}" for name in LAST]
+    for again in (cleanup(made, code=0), cleanup(made, "--plan", code=0)):
+        assert {each["sign"] for each in again} == {"="}
+        assert [each["what"].rpartition("-")[2] for each in again] == ["foundation", "identity"]
+        assert all(each["details"] for each in again)
+    assert {found.display_name for found in made.admin.service_principals.list()} == {
+        "metastore-admin"
+    }
+    assert list(made.admin.catalogs.list()) == []
+    stacks = made.client("cloudformation").describe_stacks()["Stacks"]
+    names = {each["StackName"].rpartition("-")[2] for each in stacks}
+    assert names == {"foundation", "identity"}
+    bucket = made.config.storage.evidence_bucket
+    assert made.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+
+
+def stored_secrets(made: Made) -> int:
+    secrets = made.client("secretsmanager")
+    names = [f"governed-finetune-local/databricks/{name}" for name in rights.PRINCIPALS]
+    texts = [secrets.get_secret_value(SecretId=name)["SecretString"] for name in names]
+    return sum("clientSecret" in text for text in texts)
+
+
+LAST = ("watch", "compute", "network")
+
+
+def cleanup(made: Made, *words: str, code: int) -> list[dict[str, Any]]:
+    ended = command("pipeline.cleanup", made.state, "--env", "local", "--json", *words)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    found: list[dict[str, Any]] = json.loads(ended.stdout)
+    return found

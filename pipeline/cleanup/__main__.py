@@ -1,0 +1,69 @@
+"""Remove what bootstrap and runs made, in a safe order; never evidence under retention.
+
+    python -m pipeline.cleanup --env dev --plan     # what would go, and what stays, with the reason
+    python -m pipeline.cleanup --env dev            # remove it
+
+It takes the identities of `pipeline.bootstrap`. Catalog entries, principals, storage, pipeline and
+the layers `watch`, `compute` and `network` go. What is not tagged as this environment's stays. The
+evidence is locked: its bucket, and the layers `foundation` and `identity` that protect it, stay.
+The tables' files stay too, in the governed bucket. A second run removes nothing.
+docs/decisions/051-cleanup.md has the reasons.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline import command
+from pipeline.command import note, output
+from pipeline.configuration.fields import LOCAL
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 3 if a plan removes something."""
+    arguments = _parser().parse_args(argv)
+    site = _site(command.environment(arguments.env), arguments)
+    from pipeline.bootstrap.change import carried_out
+    from pipeline.cleanup import order
+
+    show = (lambda change: None) if arguments.json else (lambda change: output(change.text()))
+    found = carried_out(order.parts(site), plan=arguments.plan, show=show)
+    if arguments.json:
+        shown = [{"sign": each.sign, "what": each.what, "details": each.details} for each in found]
+        output(json.dumps(shown, indent=2))
+    counted: Counter[str] = Counter(each.sign for each in found)
+    number = counted["-"] + counted["~"]  # a secret is emptied
+    removed = f"{number} to remove" if number else "nothing to remove"
+    (note if arguments.json else output)(f"{removed}, {counted['=']} stay")
+    return 3 if arguments.plan and number else 0
+
+
+def _site(environment: str, arguments: argparse.Namespace) -> Any:
+    if environment == LOCAL:
+        from pipeline.bootstrap import embedded
+        from pipeline.local.synthetic import corpus
+
+        return embedded.site(arguments.state, corpus.small())
+    from pipeline.bootstrap.cloud import Cloud
+
+    return Cloud(environment, None)
+
+
+def _parser() -> argparse.ArgumentParser:
+    example = "example:    python -m pipeline.cleanup --env dev --plan --json | jq '.[].what'"
+    parser = command.parser("pipeline.cleanup", __doc__ or "", f"{command.EXIT_CODES}\n{example}")
+    parser.add_argument(
+        "--plan", action="store_true", help="print what would go and change nothing; exit 3 if any"
+    )
+    parser.add_argument("--json", action="store_true", help="print the changes as JSON")
+    parser.add_argument(
+        "--state", metavar="DIR", help="of `local`: its state folder (default: .local)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(command.ended(main))

@@ -1,0 +1,203 @@
+"""What bootstrap and runs made, in the order in which it can go, and what stays.
+
+First the workspace, whose objects name AWS's, then the pipeline, then the layers from the last to
+the first. Evidence is locked, and its bucket's policy lets nobody remove it. So the layer that has
+it (`foundation`) and the roles which that layer names (`identity`) stay, with the governed and
+artifact buckets that their policies protect.
+
+What is absent is not deleted again, so a crash or a lost answer is repaired by a repetition.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from databricks.sdk.errors import NotFound
+
+from pipeline import rights
+from pipeline.bootstrap import workspace as made
+from pipeline.bootstrap.change import Change, Changes, Part
+from pipeline.bootstrap.identities import emptied, existing, name_of
+from pipeline.bootstrap.site import Site
+from pipeline.doctor import layers
+from pipeline.errors import Refused
+
+_WORKSPACE = "a metastore admin who is a workspace admin too"
+_AWS = "an administrator of the AWS account: cloudformation:DeleteStack, sagemaker:DeletePipeline"
+_STAY = ("foundation", "identity")
+_ENDED = ("Succeeded", "Failed", "Stopped")
+
+
+def parts(site: Site) -> list[Part]:
+    """Return every part, with what stays at the end."""
+    return [
+        Part("the executions", _AWS, partial(_executions, site)),
+        Part("the catalogs", _WORKSPACE, partial(_catalogs, site)),
+        Part("the storage", _WORKSPACE, partial(_storage, site)),
+        Part("the experiment", _WORKSPACE, partial(_experiment, site)),
+        Part("the identities", _WORKSPACE, partial(_identities, site)),
+        Part("the pipeline", _AWS, partial(_pipeline, site)),
+        *(
+            Part(f"layer {layer}", _AWS, partial(_layer, site, layer))
+            for layer in reversed(layers.LAYERS)
+            if layer not in _STAY
+        ),
+        Part("what stays", _AWS, partial(_staying, site)),
+    ]
+
+
+def _executions(site: Site) -> Changes:
+    """Refuse while one runs: its jobs would lose their rights."""
+    sagemaker, name = site.client("sagemaker"), site.config.pipeline.name
+    try:
+        pages = sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName=name)
+        running = [
+            str(each["PipelineExecutionArn"]).rpartition("/")[2]
+            for page in pages
+            for each in page["PipelineExecutionSummaries"]
+            if each["PipelineExecutionStatus"] not in _ENDED
+        ]
+    except sagemaker.exceptions.ResourceNotFound:
+        running = []
+    if running:
+        raise Refused(f"executions run: {' '.join(running)}\n  do        python -m pipeline.stop")
+    yield from ()
+
+
+def _catalogs(site: Site) -> Changes:
+    admin, where = site.admin(), rights.places(site.config)
+    for schema in where.schemas:
+        if made.exists(partial(admin.schemas.get, schema)):
+            catalog, _, name = schema.partition(".")
+            tables = admin.tables.list(catalog_name=catalog, schema_name=name)
+            models = admin.registered_models.list(catalog_name=catalog, schema_name=name)
+            inside = [f"- {each.full_name}" for each in [*tables, *models]]
+            make = partial(admin.schemas.delete, schema, force=True)
+            yield Change("-", f"schema {schema}", make, tuple(inside))
+    for catalog in where.catalogs:
+        if made.exists(partial(admin.catalogs.get, catalog)):
+            others = {str(each.full_name) for each in admin.schemas.list(catalog_name=catalog)} - {
+                *where.schemas,
+                f"{catalog}.information_schema",
+                f"{catalog}.default",
+            }
+            if others:
+                detail = (f"it holds {', '.join(sorted(others))}",)
+                yield Change("=", f"catalog {catalog}", None, detail)
+            else:
+                make = partial(admin.catalogs.delete, catalog, force=True)
+                yield Change("-", f"catalog {catalog}", make)
+
+
+def _storage(site: Site) -> Changes:
+    admin, config = site.admin(), site.config
+    for content in made.CONTENTS:
+        name = rights.location(config.environment, content)
+        if made.exists(partial(admin.external_locations.get, name)):
+            yield Change(
+                "-", f"external location {name}", partial(admin.external_locations.delete, name)
+            )
+    name = made.credential_name(config)
+    if made.exists(partial(admin.storage_credentials.get, name)):
+        make = partial(admin.storage_credentials.delete, name)
+        yield Change("-", f"storage credential {name}", make)
+
+
+def _experiment(site: Site) -> Changes:
+    admin, name = site.admin(), site.config.train.mlflow_experiment
+    number = made.experiment_id(admin, name) if name else None
+    if number is not None:
+
+        def make() -> None:
+            with suppress(NotFound):  # a repetition by the SDK, whose first answer was lost
+                admin.experiments.delete_experiment(number)
+
+        yield Change("-", f"experiment {name}", make)
+
+
+def _identities(site: Site) -> Changes:
+    admin, config = site.admin(), site.config
+    group = config.evidence.approvers_group
+    for found in admin.groups.list(filter=f'displayName eq "{group}"'):
+        yield Change("-", f"group {group}", partial(admin.groups.delete, str(found.id)))
+    for principal, (number, _) in existing(admin, config.environment).items():
+        name = name_of(config.environment, principal)
+        detail = ("- its OAuth secrets and federation policies",)
+        make = partial(admin.service_principals.delete, number)
+        yield Change("-", f"service principal {name}", make, detail)
+    yield from emptied(site.client("secretsmanager"), config.environment)
+
+
+def _pipeline(site: Site) -> Changes:
+    sagemaker, name = site.client("sagemaker"), site.config.pipeline.name
+    try:
+        found = sagemaker.describe_pipeline(PipelineName=name)
+    except sagemaker.exceptions.ResourceNotFound:
+        return
+    tags = sagemaker.list_tags(ResourceArn=found["PipelineArn"])["Tags"]
+    if not _ours(tags, site.config.environment):
+        yield Change("=", f"pipeline {name}", None, (f"its tags are not {_tag(site)}",))
+        return
+    yield Change("-", f"pipeline {name}", partial(sagemaker.delete_pipeline, PipelineName=name))
+
+
+def _layer(site: Site, layer: str) -> Changes:
+    cloudformation = site.client("cloudformation")
+    name = f"governed-finetune-{site.config.environment}-{layer}"
+    found = layers.stack(cloudformation, name)
+    if found is None:
+        return
+    if not _ours(found.get("Tags", ()), site.config.environment):
+        yield Change("=", f"stack {name}", None, (f"its tags are not {_tag(site)}",))
+        return
+    yield Change("-", f"stack {name}", partial(_delete, cloudformation, name))
+
+
+def _delete(cloudformation: Any, name: str) -> None:
+    from botocore.exceptions import WaiterError
+
+    cloudformation.delete_stack(StackName=name)
+    try:
+        waiter = cloudformation.get_waiter("stack_delete_complete")
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 2400})
+    except WaiterError as error:
+        reason = layers.first_failure(cloudformation, name)
+        raise Refused(f"stack {name}: {reason}") from error
+
+
+def _staying(site: Site) -> Changes:
+    """Yield what is left, with the reason."""
+    config, cloudformation = site.config, site.client("cloudformation")
+    bucket, days = config.storage.evidence_bucket, config.evidence.object_lock_days
+    why = {
+        "foundation": f"it has {bucket}: {_locked(site.client('s3'), bucket, days)}",
+        "identity": "the bucket policies and keys of foundation name its roles",
+    }
+    for layer, reason in why.items():
+        name = f"governed-finetune-{config.environment}-{layer}"
+        if layers.stack(cloudformation, name) is not None:
+            yield Change("=", f"stack {name}", None, (reason,))
+
+
+def _locked(s3: Any, bucket: str, days: int) -> str:
+    """State for how long evidence is locked, by its newest version."""
+    try:
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+        times = [each["LastModified"] for page in pages for each in page.get("Versions", ())]
+    except s3.exceptions.NoSuchBucket:
+        return "it is gone"
+    if not times:
+        return "it is empty; only the break-glass role removes it (docs/architecture.md, Buckets)"
+    until = max(times) + timedelta(days=days)
+    return f"{len(times)} versions of evidence, locked until {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _ours(tags: Sequence[dict[str, str]], environment: str) -> bool:
+    pairs = {each["Key"]: each["Value"] for each in tags}
+    return pairs.get("environment") == environment and pairs.get("project") == "governed-finetune"
+
+
+def _tag(site: Site) -> str:
+    return f"project=governed-finetune, environment={site.config.environment}"
