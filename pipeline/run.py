@@ -24,6 +24,7 @@ from pipeline import account, command
 from pipeline.command import note, output
 from pipeline.configuration import config
 from pipeline.configuration.parameters import help_table
+from pipeline.deployment import aliases
 from pipeline.errors import Refused, UsageError
 from pipeline.execution import following, reuse, start
 
@@ -37,7 +38,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UsageError(message)
     configured = config.load(command.environment(arguments.env))
     client = account.sagemaker(configured)
+    if arguments.alias:
+        client = aliases.OfAlias(client, arguments.alias)
     token = arguments.token or start.new_token()
+    prepared = _prepared(arguments, configured, client, token=token, overrides=overrides)
+    arn = _sent(prepared, client, token)
+    if not arguments.follow:
+        output(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
+        return 0
+    outcome = following.followed(configured, client, arn, again=_repeat(arguments, token))
+    return following.finished(configured, outcome, as_json=arguments.json)
+
+
+def _prepared(
+    arguments: argparse.Namespace,
+    configured: config.Config,
+    client: Any,
+    *,
+    token: str,
+    overrides: dict[str, str],
+) -> start.Start:
+    """Compose what is started, and note what differs from what was asked."""
     if arguments.reuse:
         source = start.named(configured, client, arguments.source)
         overrides = {reuse.PARAMETER: reuse.origin_of(configured, client, source)} | overrides
@@ -52,12 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"reuse      Prepare would make the examples of {prepared.reusable} again; "
             "with --reuse it verifies them instead"
         )
-    arn = _sent(prepared, client, token)
-    if not arguments.follow:
-        output(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
-        return 0
-    outcome = following.followed(configured, client, arn, again=_repeat(arguments, token))
-    return following.finished(configured, outcome, as_json=arguments.json)
+    return prepared
 
 
 def settings(words: Sequence[str]) -> dict[str, str]:
@@ -99,6 +115,7 @@ def _repeat(arguments: argparse.Namespace, token: str) -> str:
     words = ["python -m pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
     words += [f"--set {word}" for word in arguments.set]
     words += ["--from", arguments.source] if arguments.source else []
+    words += ["--alias", arguments.alias] if arguments.alias else []
     words += ["--reuse"] if arguments.reuse else []
     return " ".join([*words, "--token", token, "--follow"])
 
@@ -119,6 +136,11 @@ def _parser() -> argparse.ArgumentParser:
         dest="source",
         metavar="EXECUTION",
         help="take all other parameters from an execution, as it ran",
+    )
+    parser.add_argument(
+        "--alias",
+        metavar="NAME",
+        help="start the version that has this alias (`upsert --alias`; default: the newest)",
     )
     parser.add_argument(
         "--reuse",
