@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.errors import nearest
+
 Value = str | int | float
 Type = Literal["String", "Integer", "Float"]
 
@@ -110,7 +112,11 @@ def fault(parameter: Parameter, value: Any) -> str | None:
     expected = {"String": str, "Integer": int, "Float": int | float}[parameter.type]
     if isinstance(value, bool) or not isinstance(value, expected):
         return f"expected {_article(parameter.type)} ({parameter.range}), got {value!r}"
-    return None if parameter.admits(value) else f"expected {parameter.range}, got {value!r}"
+    if parameter.admits(value):
+        return None
+    near = nearest(value, map(str, parameter.choices)) if isinstance(value, str) else None
+    meant = f"; did you mean {near!r}?" if near else ""
+    return f"expected {parameter.range}, got {value!r}{meant}"
 
 
 def _typed(type_: Type, text: str) -> Value | None:

@@ -40,7 +40,7 @@ def require(
         Refused: AWS refused, or does not know the execution.
     """
     document = json.loads(pipeline["PipelineDefinition"])
-    values = _defaults(document) | given
+    values = {**_defaults(document), **given}
     origin = values.get(PARAMETER, NOTHING)
     if origin == NOTHING:
         return
@@ -60,7 +60,7 @@ def offered(
 ) -> str:
     """Return the id of an execution whose examples this start would make again; empty if none."""
     document = json.loads(pipeline["PipelineDefinition"])
-    values = _defaults(document) | given
+    values = {**_defaults(document), **given}
     if values.get(PARAMETER) != NOTHING or changed(config, client, arn, document, values):
         return ""
     return arn.rsplit("/", 1)[-1]

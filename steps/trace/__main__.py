@@ -6,10 +6,10 @@ and the page of `--html`. `python -m pipeline.trace` composes the settings from 
 
 import json
 import sys
-from pathlib import Path
 
-from steps.governance.errors import GovernanceError, UsageError
+from steps.governance.errors import GovernanceError
 from steps.governance.logs import configure
+from steps.governance.pages import written
 from steps.trace.arguments import Arguments, parse
 
 
@@ -48,7 +48,7 @@ def _answered(arguments: Arguments) -> int:
     elif arguments.html:
         from steps.trace.page.html import render
 
-        _write(arguments.html, render(answer))
+        written.write(arguments.html, render(answer))
         sys.stderr.write(f"wrote {arguments.html}\n")
     else:
         from steps.trace.text import show
@@ -56,15 +56,6 @@ def _answered(arguments: Arguments) -> int:
         show(answer, sys.stdout)
     sys.stdout.flush()
     return 1 if answer.unreadable else 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the page cannot be written to {path}", got=str(error.strerror), do="name another file"
-        ) from None
 
 
 if __name__ == "__main__":

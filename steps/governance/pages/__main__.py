@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from steps.governance.errors import GovernanceError, UsageError
+from steps.governance.pages import written
 from steps.governance.pages.document import Page
 from steps.governance.pages.render import html
 
@@ -20,7 +21,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     path = parser.parse_args(argv).out
     try:
-        _write(path, html(_read(sys.stdin.read())))
+        written.write(path, html(_read(sys.stdin.read())))
     except GovernanceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -32,15 +33,6 @@ def _read(text: str) -> Page:
         return Page.model_validate_json(text)
     except ValidationError as error:
         raise UsageError("the document is not a page's", got=str(error)) from None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the page cannot be written to {path}", got=str(error.strerror), do="name another file"
-        ) from None
 
 
 if __name__ == "__main__":

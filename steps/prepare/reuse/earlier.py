@@ -146,4 +146,5 @@ def _work(arguments: Arguments, found: Prepared, build: Build) -> Iterator[_Pair
 def _code(build: Build | None) -> str:
     if build is None:
         return "unknown"
-    return f"commit {build.git_commit or 'unknown'}, requirements {build.lock_sha256[:12]}"
+    state = "clean" if build.clean else "changed"
+    return f"commit {build.git_commit or 'unknown'} {state}, requirements {build.lock_sha256}"

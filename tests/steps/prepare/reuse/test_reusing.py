@@ -143,8 +143,12 @@ def test_other_work_is_refused_by_name(reusing_world: Reusing, name: str) -> Non
     assert uri(SECOND) not in reusing_world.world.evidence.documents
 
 
-def test_other_code_is_refused(reusing_world: Reusing) -> None:
-    reusing_world.build = reusing_world.build.model_copy(update={"lock_sha256": "1" * 64})
+@pytest.mark.parametrize(
+    "other", [{"lock_sha256": "1" * 64}, {"git_commit": "1" * 40}, {"clean": None}]
+)
+def test_other_code_is_refused(reusing_world: Reusing, other: dict[str, Any]) -> None:
+    change = {"clean": not reusing_world.build.clean} if "clean" in other else other
+    reusing_world.build = reusing_world.build.model_copy(update=change)
     with pytest.raises(GovernanceError, match="code"):
         reusing_world.run()
 
