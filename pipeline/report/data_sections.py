@@ -38,6 +38,10 @@ def data(found: Documents) -> list[Section]:
         ordered = sorted(reasons.items(), key=lambda each: -each[1])
         rows = [(name.replace("_", " "), str(value)) for name, value in ordered]
         blocks.append(table(("rejected for", "number"), rows, numbers=[1]))
+    styles = counts.get("headings_by_style") or {}
+    if styles:
+        rows = [(name.replace("_", " "), str(value)) for name, value in styles.items()]
+        blocks.append(table(("headings set as", "number"), rows, numbers=[1]))
     return [section("Data", *blocks), *_lengths(found.report)]
 
 

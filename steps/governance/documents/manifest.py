@@ -43,6 +43,7 @@ class PreparedCounts(Part):
     `ignored_fields` counts the kept filings whose optional field could not be used, by field and
     fault; None means that every optional field could be used. `scrubbed` counts the items of
     personal data that placeholders replaced in the examples, by kind; None means none.
+    `headings_by_style` counts the headings of the examples (`steps/prepare/filings/measures.py`).
     `examples_by_template` counts the examples of both splits; None means that all are of the
     manifest's one template.
     """
@@ -58,6 +59,7 @@ class PreparedCounts(Part):
     rejected_by_reason: dict[str, Count]
     ignored_fields: dict[str, Count] | None = None
     scrubbed: dict[str, Count] | None = None
+    headings_by_style: dict[str, Count] | None = None
     examples_by_template: dict[str, Count] | None = None
 
 

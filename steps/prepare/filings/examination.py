@@ -30,7 +30,8 @@ NO_HEADINGS = "no_headings_found"
 DUPLICATE_FILING = "duplicate_filing"
 DUPLICATE_SECTION = "duplicate_section"
 
-FACTOR = ("heading", "body", "group")  # `group`: the title of the group that it is in, or null
+# `group`: the title of the group that it is in, or null; `style`: standing or run in.
+FACTOR = ("heading", "body", "group", "style")
 SCHEMA = pa.schema(
     [
         *(

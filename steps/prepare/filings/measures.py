@@ -16,9 +16,12 @@ from steps.prepare.filings.quality.personal_data import KINDS
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
+# How a heading is set: run in; numbered; a short title without ("bare") or with a full stop
+# ("topic"); a sentence on its line ("standing").
+STYLES = {style: f"style_{style}" for style in ("standing", "run_in", "topic", "bare", "numbered")}
 SCRUBBED = {kind: f"scrubbed_{kind}" for kind in KINDS}
 HEADING, BODY, WITHOUT_SIC = "heading_chars", "body_chars", "without_sic"
-MEASURES = (HEADING, BODY, WITHOUT_SIC, *SCRUBBED.values())
+MEASURES = (HEADING, BODY, WITHOUT_SIC, *SCRUBBED.values(), *STYLES.values())
 _YEAR = "year"
 
 
@@ -28,6 +31,11 @@ class Measured:
 
     sums: Counter[str] = field(default_factory=Counter)
     years: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def styles(self) -> dict[str, int]:
+        """How many headings of each style there are, without the styles at 0."""
+        return {style: self.sums[name] for style, name in STYLES.items() if self.sums[name]}
 
     @property
     def scrubbed(self) -> dict[str, int]:

@@ -73,6 +73,7 @@ class Survey:
             rejected_by_reason=dict(sorted(self.reasons.items())),
             ignored_fields=self.ignored_fields(unusable) or None,
             scrubbed=self.measured.scrubbed or None,
+            headings_by_style=self.measured.styles or None,
         )
 
     @property

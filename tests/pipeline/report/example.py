@@ -27,6 +27,7 @@ PREPARED: dict[str, Any] = {
         "companies_train": 8,
         "companies_eval": 2,
         "rejected_by_reason": {"duplicate_filing": 1, "heading_in_body": 35},
+        "headings_by_style": {"standing": 240, "run_in": 15},
     },
 }
 TRAINED: dict[str, Any] = {

@@ -39,6 +39,11 @@ def test_prompts_that_were_cut_come_with_the_length_that_fits(configured: config
     assert "SequenceLength=4096 fits it" in cut["text"]
 
 
+def test_headings_are_counted_by_how_they_are_set(configured: config.Config) -> None:
+    *_, styles = sections(page.composed(configured, example.succeeded()))["Data"]
+    assert styles["rows"] == [["standing", "240"], ["run in", "15"]]
+
+
 def test_a_registered_run_has_every_section(configured: config.Config) -> None:
     document = page.composed(configured, example.succeeded())
     found = sections(document)

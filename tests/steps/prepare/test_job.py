@@ -157,6 +157,13 @@ def test_the_commit_names_its_execution_and_its_source(world: World) -> None:
     assert prepared.target.partition == "execution_id=abcdefghijkl"
 
 
+def test_the_styles_of_the_headings_are_counted(world: World) -> None:
+    counts = world.run().counts
+    assert counts.headings_by_style is not None
+    assert sum(counts.headings_by_style.values()) == counts.examples_train + counts.examples_eval
+    assert counts.headings_by_style["standing"] > 0
+
+
 def test_the_examples_of_each_template_are_counted_and_named(world: World) -> None:
     mix = task_mix.parse("heading-among-four/1=0.5,risk-factor-heading/2=0.5")
     prepared = world.run(tasks=mix)

@@ -14,9 +14,14 @@ import pyarrow.compute as pc
 
 from steps.prepare.bounds import KINDS, Quality
 from steps.prepare.filings import examination, examples
-from steps.prepare.filings.measures import BODY, HEADING, MEASURES, SCRUBBED, WITHOUT_SIC
+from steps.prepare.filings.measures import BODY, HEADING, MEASURES, SCRUBBED, STYLES, WITHOUT_SIC
 from steps.prepare.filings.quality import personal_data, thresholds
+from steps.prepare.text.heading_sequence import RUN_IN
 
+_SCRUBBED_TEXTS = ("heading", "body", "group")
+_NUMBERED = r"^(?:\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|[IVX]{1,4}\.)\s"
+_ENDS = r"[.!?:][\"'”’)]*$"
+_LONGEST_TOPIC = 60  # characters; a title with a full stop ("Data Security.") is shorter
 _FAULT = ("reason", "detail")
 _FIELDS = [pa.field(name, pa.int32()) for name in MEASURES]
 
@@ -34,7 +39,7 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
     lists = filings["risk_factors"]
     factors = lists.flatten()
     count = len(factors)
-    parts = [pl.Series(factors.field(name)) for name in examination.FACTOR]
+    parts = [pl.Series(factors.field(name)) for name in _SCRUBBED_TEXTS]
     texts, scrubs = _scrubbed(pl.concat(parts, rechunk=True), screen)
     headings, bodies, groups = (texts.slice(part * count, count) for part in range(3))
     parents = pc.list_parent_indices(lists)
@@ -43,6 +48,7 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
             HEADING: headings.str.len_chars(),
             BODY: bodies.str.len_chars(),
             WITHOUT_SIC: pl.Series(filings["sic"].is_null().take(parents)),
+            **_styles(headings, pl.Series(factors.field("style"))),
             **{
                 name: counts.head(count) + counts.slice(count, count)
                 for name, counts in scrubs.items()
@@ -59,7 +65,10 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
     judged = thresholds.faults(thresholds.measured(judged), screen.quality)
     found = found.select(pl.col(name).cast(pl.Int32) for name in MEASURES).hstack(judged)
     made = pa.StructArray.from_arrays(
-        [part.to_arrow().cast(pa.string()) for part in (headings, bodies, groups)],
+        [
+            *(part.to_arrow().cast(pa.string()) for part in (headings, bodies, groups)),
+            factors.field("style"),
+        ],
         names=list(examination.FACTOR),
     )
     return _with(filings, "risk_factors", _relisted(lists, made)), found
@@ -90,6 +99,20 @@ def marked(written: pa.RecordBatch, found: pl.DataFrame) -> pa.RecordBatch:
         **{name: found[name].to_arrow().take(rows) for name in MEASURES},
     }
     return pa.record_batch(list(columns.values()), schema=pa.schema([*written.schema, *_FIELDS]))
+
+
+def _styles(headings: pl.Series, kinds: pl.Series) -> dict[str, pl.Series]:
+    """Return for each style 1 where a heading has it, else 0; each heading has one style."""
+    heading = pl.col("heading")
+    chosen = (
+        pl.when(pl.col("kind") == RUN_IN).then(pl.lit("run_in"))
+        .when(heading.str.contains(_NUMBERED)).then(pl.lit("numbered"))
+        .when(~heading.str.contains(_ENDS)).then(pl.lit("bare"))
+        .when(heading.str.len_chars() <= _LONGEST_TOPIC).then(pl.lit("topic"))
+        .otherwise(pl.lit("standing"))
+    )  # fmt: skip
+    style = pl.DataFrame({"heading": headings, "kind": kinds}).select(chosen).to_series()
+    return {column: (style == name).cast(pl.Int32) for name, column in STYLES.items()}
 
 
 def _scrubbed(texts: pl.Series, screen: Screen) -> tuple[pl.Series, dict[str, pl.Series]]:
