@@ -22,7 +22,7 @@ from tests.steps.register.support.register_environment import RegisterEnvironmen
 from tests.steps.troubled_proxy import KINDS, Proxy, before, kind_of
 
 _HANGS_AFTER_SECONDS = 150  # a worker that takes longer hangs; a request's time-out is 30 s
-_LASTING_HANGS_AFTER_SECONDS = 450  # eight hours are a hundred deliveries, on a busy machine too
+_LASTING_HANGS_AFTER_SECONDS = 900  # eight hours are 60 deliveries of 10 s on a busy machine
 _MOST_DELIVERIES = 8
 _RECEIVES = 120  # maxReceiveCount of the real queue
 SERVICES = ("workspace", "aws", "sagemaker")
