@@ -5,6 +5,7 @@ content = projection(arguments)                  # for --format
 """
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +29,7 @@ class Tracer:
         """Open the index, and read what it lacks unless `--offline`."""
         self.arguments = arguments
         self.evidence = _canonical(arguments.evidence_uri)
-        name = hashlib.sha256(self.evidence.encode()).hexdigest()[:16]
-        self.folder = IndexFolder(arguments.index / name, self.evidence)
+        self.folder = IndexFolder(arguments.index / _name(self.evidence), self.evidence)
         self.index = self._opened()
         self.history = History.of(self.index.rows)
         self.notes: list[str] = []
@@ -173,6 +173,15 @@ def projection(arguments: Arguments) -> bytes:
     row = Tracer(arguments).record()
     store = open_store(arguments.evidence_uri, region=arguments.region)
     return project(arguments.format or "", load(store, row), signed=arguments.signed)
+
+
+def _name(evidence: str) -> str:
+    """Return the name of an evidence bucket's folder.
+
+    Two embedded environments have buckets of the same name, at two addresses.
+    """
+    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+    return hashlib.sha256(f"{evidence} {address}".encode()).hexdigest()[:16]
 
 
 def _canonical(evidence: str) -> str:

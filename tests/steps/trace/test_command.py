@@ -155,10 +155,21 @@ def test_offline_answers_from_the_index_alone(bucket: Bucket, trace: Trace) -> N
     assert early.code == 2
     assert "an index to answer from is missing" in early.err
     online = trace(*words, "--json").document
-    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    offline = trace(*words, "--json", "--offline", **nowhere).document
+    nobody = {"AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "none"}
+    offline = trace(*words, "--json", "--offline", **nobody).document
     assert "the evidence was not read" in offline["notes"][0]
     assert offline | {"notes": []} == online | {"notes": []}
+
+
+def test_a_bucket_of_the_same_name_at_another_address_has_its_own_index(
+    bucket: Bucket, trace: Trace
+) -> None:
+    """Two embedded environments: what one lacks is not reported as gone from the other."""
+    words = [f"--evidence-uri={bucket.evidence}", f"--execution={registered(bucket).id}"]
+    assert trace(*words).code == 0
+    other = trace(*words, "--offline", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert other.code == 2
+    assert "an index to answer from is missing" in other.err
 
 
 def test_a_role_that_may_not_list_approvals_still_gets_the_others(
