@@ -199,9 +199,7 @@ class Ledger:
         while self._names_after(low + step - 1, limit=1):
             low, step = low + step, step * 2
             if low + step > _MOST:
-                self._check_numbers(
-                    self._seen, self._window(self._seen)
-                )  # a name after all numbers
+                self._check_numbers(self._seen, self._window(self._seen))  # what sorts after all
         high = low + step  # nothing after high - 1, so the largest is below high
         while high - low > 1:
             middle = (low + high) // 2

@@ -98,7 +98,7 @@ _LASTING = [
 ]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("service", "minutes", "begun"),
     [
