@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _OF_A_CONNECTION = {"connection", "transfer-encoding", "content-length"}
 
@@ -32,15 +32,13 @@ def front(url: str, files: Mapping[str, Path]) -> Iterator[str]:
 
 
 def _handler(url: str, files: Mapping[str, Path]) -> type[BaseHTTPRequestHandler]:
-    target = urlsplit(url)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(_Passing):
+        upstream = urlsplit(url)
 
         def do_GET(self) -> None:
             file = files.get(self.path.partition("?")[0])
             if file is None:
-                self._pass_on()
+                self.pass_on()
             else:
                 self._send(file)
 
@@ -52,25 +50,34 @@ def _handler(url: str, files: Mapping[str, Path]) -> type[BaseHTTPRequestHandler
             with file.open("rb") as content:
                 self.connection.sendfile(content)
 
-        def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers.items()))
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _OF_A_CONNECTION:
-                    self.send_header(name, value)
-            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-            self.send_header("Content-Length", length or str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_HEAD = _pass_on  # noqa: N815 - http.server's names
-
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
     return Handler
+
+
+class _Passing(BaseHTTPRequestHandler):
+    """Passes a call on to the address `upstream`."""
+
+    protocol_version = "HTTP/1.1"
+    upstream: SplitResult
+
+    def pass_on(self) -> None:
+        """Ask upstream, and answer as it does."""
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        host, port = str(self.upstream.hostname), self.upstream.port
+        connection = http.client.HTTPConnection(host, port, timeout=30)
+        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _OF_A_CONNECTION:
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_HEAD = pass_on  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
