@@ -129,11 +129,27 @@ class Precision(Part):
     device: str
 
 
+class Evaluated(Part):
+    """What the evaluations measured: all held-out examples, a sample of them, and how often.
+
+    `eval_loss_before` and `eval_loss` are of all `examples`, the evaluations on the way of the
+    sample. `share` is that of all evaluations in Train's work (in forwards of a token), 0 to 1.
+    """
+
+    examples: Count
+    tokens: Count
+    sample_examples: Count
+    sample_tokens: Count
+    whole_passes: Count
+    sample_passes: Count
+    share: float
+
+
 class TrainingMetrics(Part):
     """Losses in nats per target token, token counts, and optimizer steps.
 
     `steps` were done; the model is that of `best_step`, and `eval_loss` is its loss. Each
-    interruption adds one step to `resumed_from`.
+    interruption adds one step to `resumed_from`. Older documents have no `evaluated`.
     """
 
     eval_loss_before: float
@@ -144,6 +160,7 @@ class TrainingMetrics(Part):
     best_step: Count
     stopped_early: bool
     resumed_from: list[Count]
+    evaluated: Evaluated | None = None
 
 
 class Answer(Part):
