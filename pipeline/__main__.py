@@ -23,7 +23,7 @@ GROUPS = {
     "train": ("run", "stop", "retry", "cost"),
     "look": ("runs", "logs", "report", "compare"),
     "answer for it": ("trace", "audit", "approve"),
-    "deploy and operate": ("doctor", "upsert", "mirror", "reconcile", "redrive"),
+    "deploy and operate": ("bootstrap", "doctor", "upsert", "mirror", "reconcile", "redrive"),
 }
 
 

@@ -3,7 +3,7 @@
     for grant in rights.needed(rights.places(config)):
         grant.statements("0a1b…")      # what a metastore admin runs in SQL
 
-`pipeline.local` gives them to the embedded workspace; `pipeline.doctor` looks for each of them.
+`pipeline.bootstrap` gives them; `pipeline.doctor` looks for each of them.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from pipeline.configuration.parameters import DEFAULTS
 Securable = Literal["metastore", "catalog", "schema", "external_location", "storage_credential"]
 
 PRINCIPALS = ("prepare", "train", "register", "scientist", "auditor", "approver", "reconciler")
-CURATED_LOCATION = "curated"
 
 
 @dataclass(frozen=True)
 class Places:
-    """The schemas of an environment: `catalog.schema` each."""
+    """The schemas of an environment, `catalog.schema` each, and the location of curated tables."""
 
     raw: str
     curated: str
     models: str
+    location: str
 
     @property
     def catalogs(self) -> tuple[str, ...]:
@@ -60,7 +60,13 @@ def places(config: Config) -> Places:
         str(config.parameters.get(name, DEFAULTS[name]))
         for name in ("RawTable", "CuratedTable", "ModelName")
     )
-    return Places(*(name.rpartition(".")[0] for name in names))
+    schemas = (name.rpartition(".")[0] for name in names)
+    return Places(*schemas, location(config.environment, "curated"))
+
+
+def location(environment: str, content: str) -> str:
+    """Return the name of an external location: a metastore has those of all its environments."""
+    return f"governed_finetune_{environment.replace('-', '_')}_{content}"
 
 
 def needed(where: Places) -> tuple[Grant, ...]:
@@ -80,7 +86,7 @@ def _jobs(where: Places) -> Iterator[Grant]:
     writing = ("USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "EXTERNAL_USE_SCHEMA")
     yield Grant("prepare", "schema", where.curated, writing)
     making = ("EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE")
-    yield Grant("prepare", "external_location", CURATED_LOCATION, making)
+    yield Grant("prepare", "external_location", where.location, making)
     # Prepare reads the model's schema and whether the model exists and who owns it; it cannot use a
     # model.
     yield Grant("prepare", "schema", where.models, ("USE_SCHEMA", "BROWSE"))

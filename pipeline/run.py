@@ -3,6 +3,7 @@
     python -m pipeline.run --env dev --follow
     python -m pipeline.run --env dev --set LoraRank=32 --set MaxEvalLoss=2.2
     python -m pipeline.run --env dev --from 4x7k2m9p1q0z --set Seed=18   # as that one, another seed
+    python -m pipeline.run --env dev --from 4x7k2m9p1q0z --reuse --set LoraRank=32   # same examples
     python -m pipeline.run --env dev --token 20261122T050000-a1b2c3 --follow   # repeat a start
 
 Each start has a token. The same parameters under the same token are one execution.
@@ -23,29 +24,56 @@ from pipeline import account, command
 from pipeline.command import note, output
 from pipeline.configuration import config
 from pipeline.configuration.parameters import help_table
+from pipeline.deployment import aliases
 from pipeline.errors import Refused, UsageError
-from pipeline.execution import following, start
+from pipeline.execution import following, reuse, start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
     overrides = settings(arguments.set)
+    if arguments.reuse and not arguments.source:
+        message = "--reuse needs --from EXECUTION, whose examples are used again"
+        raise UsageError(message)
     configured = config.load(command.environment(arguments.env))
     client = account.sagemaker(configured)
+    if arguments.alias:
+        client = aliases.OfAlias(client, arguments.alias)
     token = arguments.token or start.new_token()
-    prepared = start.prepared(configured, client, overrides, token=token, source=arguments.source)
-    for name, text in prepared.left_out.items():
-        note(
-            f"left out   {name}={text}: the deployed definition no longer has this parameter; to "
-            "use it, deploy the commit of that execution first (python -m pipeline.upsert)"
-        )
+    prepared = _prepared(arguments, configured, client, token=token, overrides=overrides)
     arn = _sent(prepared, client, token)
     if not arguments.follow:
         output(json.dumps({"execution": arn, "token": token}) if arguments.json else arn)
         return 0
     outcome = following.followed(configured, client, arn, again=_repeat(arguments, token))
     return following.finished(configured, outcome, as_json=arguments.json)
+
+
+def _prepared(
+    arguments: argparse.Namespace,
+    configured: config.Config,
+    client: Any,
+    *,
+    token: str,
+    overrides: dict[str, str],
+) -> start.Start:
+    """Compose what is started, and note what differs from what was asked."""
+    if arguments.reuse:
+        source = start.named(configured, client, arguments.source)
+        overrides = {reuse.PARAMETER: reuse.origin_of(configured, client, source)} | overrides
+    prepared = start.prepared(configured, client, overrides, token=token, source=arguments.source)
+    for name, text in prepared.left_out.items():
+        note(
+            f"left out   {name}={text}: the deployed definition no longer has this parameter; to "
+            "use it, deploy the commit of that execution first (python -m pipeline.upsert)"
+        )
+    if prepared.reusable:
+        note(
+            f"reuse      Prepare would make the examples of {prepared.reusable} again; "
+            "with --reuse it verifies them instead"
+        )
+    return prepared
 
 
 def settings(words: Sequence[str]) -> dict[str, str]:
@@ -87,6 +115,8 @@ def _repeat(arguments: argparse.Namespace, token: str) -> str:
     words = ["python -m pipeline.run", *(["--env", arguments.env] if arguments.env else [])]
     words += [f"--set {word}" for word in arguments.set]
     words += ["--from", arguments.source] if arguments.source else []
+    words += ["--alias", arguments.alias] if arguments.alias else []
+    words += ["--reuse"] if arguments.reuse else []
     return " ".join([*words, "--token", token, "--follow"])
 
 
@@ -106,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
         dest="source",
         metavar="EXECUTION",
         help="take all other parameters from an execution, as it ran",
+    )
+    parser.add_argument(
+        "--alias",
+        metavar="NAME",
+        help="start the version that has this alias (`upsert --alias`; default: the newest)",
+    )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="with --from: Prepare verifies that execution's examples instead of making them again",
     )
     parser.add_argument(
         "--follow", action="store_true", help="watch until it ends; exit 0 only if it succeeded"

@@ -4,6 +4,7 @@
     python -m pipeline.upsert --env dev --dry-run   # print the definition; call nothing
     python -m pipeline.upsert --env dev --dry-run --explain   # each value and where it comes from
     python -m pipeline.upsert --env dev --diff      # what would change; exit 3 if anything
+    python -m pipeline.upsert --env dev --alias prod   # deploy; then `prod` is this version
 
 Two upserts of the same commit change nothing. What is deployed is described in
 `pipeline.deployment.deploy`.
@@ -20,7 +21,7 @@ from pipeline import account, command
 from pipeline.command import output
 from pipeline.configuration import config, explanation
 from pipeline.configuration.config import Config
-from pipeline.deployment import compile_cache, difference
+from pipeline.deployment import aliases, compile_cache, difference
 from pipeline.deployment.deploy import Deployed, deploy, refuse_placeholders
 from pipeline.errors import UsageError
 
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.explain and not arguments.dry_run:
         raise UsageError("expected --explain together with --dry-run, got it alone")
+    if arguments.alias and (arguments.dry_run or arguments.diff):
+        raise UsageError("expected --alias without --dry-run and --diff, which deploy nothing")
+    alias = aliases.checked(arguments.alias) if arguments.alias else ""
     environment = command.environment(arguments.env)
     if arguments.explain:
         return _explain(environment, as_json=arguments.json)
@@ -42,7 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _show_difference(configured, client, as_json=arguments.json)
     refuse_placeholders(configured)
     deployed = deploy(configured, client, _compiled(configured))
-    output(json.dumps(asdict(deployed), indent=2) if arguments.json else _text(deployed))
+    moved = aliases.move(configured, client, deployed.arn, alias) if alias else None
+    if arguments.json:
+        document = asdict(deployed) | ({"alias": asdict(moved)} if moved else {})
+        output(json.dumps(document, indent=2))
+    else:
+        output(_text(deployed))
+    if moved and not arguments.json:
+        output(f"{moved.alias:<18} version {moved.version}, before {moved.before or 'none'}")
     return 0
 
 
@@ -102,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         "--explain",
         action="store_true",
         help="with --dry-run: print each value of the configuration and where it comes from",
+    )
+    parser.add_argument(
+        "--alias", metavar="NAME", help="after the deployment, let this alias be the new version"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser

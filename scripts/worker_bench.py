@@ -5,9 +5,11 @@
 
 One worker process registers executions from one queue, one after the other, each a new model with
 its own archive. AWS is ministack, the workspace is the embedded one, SageMaker is the tests' stub;
-all of them share this machine's cores, so the rate is a lower bound. Memory is the worker's
+all of them share this machine's cores, so the rate is a lower bound; on a busy machine compare
+the worker's processor seconds for each registration after the first tenth. Memory is the worker's
 resident set after each registration. Its growth is the difference of the medians of the second and
-the last tenth, because the first registrations import and cache. At the end the worker waits for
+the last tenth, because the first registrations import and cache, and its slope is that of the
+second half. At the end the worker waits for
 messages: its processor time over that is the idle share of one core.
 
 Exit code 1: memory grew by more than 16 MiB, idling took more than 1 % of a core, or not every
@@ -40,9 +42,13 @@ _MIB = 1 << 20
 
 @dataclass
 class Measured:
-    """Resident MiB after each registration, seconds of all, processor seconds while idle."""
+    """Resident MiB and processor seconds after each registration, seconds of all, and while idle.
+
+    `idle` has the processor seconds of the idle time.
+    """
 
     rss: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     seconds: float = 0.0
     idle: float = 0.0
     idle_seconds: float = 1.0
@@ -52,8 +58,10 @@ class Measured:
         return {
             "registrations": len(self.rss),
             "per_minute": round(len(self.rss) / self.seconds * 60, 1),
+            "cpu_seconds_each": round(each(self.cpu), 3),
             "rss_mib": [round(self.rss[index]) for index in _tenths(len(self.rss))],
             "growth_mib": round(growth(self.rss), 1),
+            "mib_per_100_in_second_half": round(slope(self.rss[len(self.rss) // 2 :]) * 100, 2),
             "idle_share_of_a_core": round(self.idle / self.idle_seconds, 4),
         }
 
@@ -67,6 +75,17 @@ def growth(rss: Sequence[float]) -> float:
     """Return the MiB between the medians of the second and the last tenth."""
     tenth = max(1, len(rss) // 10)
     return statistics.median(rss[-tenth:]) - statistics.median(rss[tenth : 2 * tenth] or rss)
+
+
+def each(cpu: Sequence[float]) -> float:
+    """Return the processor seconds of one registration after the first tenth."""
+    first = len(cpu) // 10
+    return (cpu[-1] - cpu[first]) / max(1, len(cpu) - 1 - first) if cpu else 0.0
+
+
+def slope(values: Sequence[float]) -> float:
+    """Return the growth from one value to the next, by least squares."""
+    return statistics.linear_regression(range(len(values)), values).slope if values[1:] else 0.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,7 +143,9 @@ def _register(
     while len(measured.rss) < count:
         done = sum(answer["status"] == "Succeeded" for answer in environment.stub.answers)
         if done > len(measured.rss):
-            measured.rss += [worker.memory_info().rss / _MIB] * (done - len(measured.rss))
+            taken, new = worker.cpu_times(), done - len(measured.rss)
+            measured.rss += [worker.memory_info().rss / _MIB] * new
+            measured.cpu += [taken.user + taken.system] * new
             last = time.monotonic()
             _report(measured, count)
         if sent < count and sent - done < _AHEAD:

@@ -108,8 +108,8 @@ def _group(nodeid: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Forget, before any fixture, what an earlier test left of a cloud: variables, and boto3's
-    default session, which keeps that test's keys.
+    """Forget, before any fixture, what an earlier test left of a cloud: variables, boto3's default
+    session, which keeps that test's keys, and the clients made from it.
 
     A fixture that is wider than a test can therefore set none of these variables for its tests.
     """
@@ -118,3 +118,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     os.environ.update(_AT_FIRST)
     if boto3 := sys.modules.get("boto3"):
         boto3.DEFAULT_SESSION = None
+    if clients := sys.modules.get("steps.governance.aws"):
+        clients.client.cache_clear()

@@ -1,6 +1,7 @@
 """A step takes every value of a parameter that `pipeline.run` takes."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +10,13 @@ from hypothesis import strategies as st
 
 from pipeline.configuration import parameters, step_limits
 from pipeline.configuration.parameters import BY_NAME, TABLE, Value
+from pipeline.execution import reuse
 from steps.governance.documents.record import Starter
 from steps.governance.errors import GovernanceError
+from steps.prepare.contract import settings as prepare_settings
 from steps.register.facts import Execution
 from tests.compiled_steps import EXECUTION_ID, arguments, defaults, definition
+from tests.steps.prepare.support import fakes
 
 ARN = f"arn:aws:sagemaker:us-east-1:111111111111:pipeline/p/execution/{EXECUTION_ID}"
 WORDS = [
@@ -138,3 +142,8 @@ def test_train_reads_a_rate_in_every_form_that_a_service_writes(text: str) -> No
     from steps.train.arguments import parse
 
     assert parse(arguments("Train", "dev", {"LearningRate": text})).learning_rate == float(text)
+
+
+def test_a_start_compares_what_prepare_records_of_its_settings() -> None:
+    recorded = prepare_settings.of(fakes.arguments(Path("/")))
+    assert sorted(reuse.DECIDING) == sorted(f"--{name.replace('_', '-')}" for name in recorded)

@@ -80,6 +80,7 @@ def _data(pairs: Sequence[Pair]) -> list[Row]:
     names = {
         "raw table": lambda one: _version(one.get("source")),
         "curated table": lambda one: _version(one.get("target")),
+        "examples made by": _made_by,
         "template": lambda one: str(one.get("template", ABSENT)),
     }
     found = [Row("data", name, tuple(map(read, manifests))) for name, read in names.items()]
@@ -91,6 +92,12 @@ def _data(pairs: Sequence[Pair]) -> list[Row]:
         Row("data", key.replace("_", " "), tuple(str(each.get(key, ABSENT)) for each in counts))
         for key in sorted(keys)
     ]
+
+
+def _made_by(manifest: Document) -> str:
+    """Return the id of the execution that made the examples."""
+    arn: str = (manifest.get("reused") or manifest).get("execution_arn", ABSENT)
+    return arn.rsplit("/", 1)[-1]
 
 
 def _training(pairs: Sequence[Pair]) -> list[Row]:

@@ -33,6 +33,8 @@ _READ_ONLY = (
 WRITTEN_NAME = rf"(?!{_READ_ONLY}){UC_NAME}"
 # Prepare also writes `<name>_rejected`, and a part of a name has at most 63 characters.
 CURATED_NAME = rf"(?![a-z0-9_.]+\.[a-z0-9_]{{55,}}\Z){WRITTEN_NAME}"
+# The last part of an execution's ARN, or this execution's own work.
+CURATED_FROM = r"none|[a-z0-9]{12}"
 _WRITTEN_IN_WORDS = (
     "catalog.schema.name of a-z, 0-9, _, "
     "not in system, samples, hive_metastore, __databricks_internal or information_schema"
@@ -44,6 +46,7 @@ _IN_WORDS = {
         f"{_WRITTEN_IN_WORDS}, at most 54 characters after the last dot "
         "(Prepare also writes <name>_rejected)"
     ),
+    CURATED_FROM: "none, or the id of an execution (12 of a-z, 0-9)",
     ALIAS: "a-z, then at most 62 of a-z, 0-9, _; neither latest nor v<number>",
 }
 

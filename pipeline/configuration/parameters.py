@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.configuration import combinations, instances
 from pipeline.configuration.parameter_rules import (
     ALIAS,
+    CURATED_FROM,
     CURATED_NAME,
     NUMBER,
     UC_NAME,
@@ -71,6 +72,13 @@ TABLE: tuple[Parameter, ...] = (
         "edgar.curated.risk_factor_examples",
         "where Prepare writes the examples",
         CURATED_NAME,
+    ),
+    Parameter(
+        "CuratedFrom",
+        "String",
+        "none",
+        "an earlier execution whose examples are used again",
+        pattern=CURATED_FROM,
     ),
     _uc("ModelName", "edgar.models.risk_analyst", "the registered model that gets a new version"),
     Parameter(

@@ -43,6 +43,7 @@ _LIMITS: Mapping[str, Callable[[Value], bool]] = {
     "RawTable": _matching(_UC_NAME),
     "RawTableVersion": _whole(-1, 2**63 - 1),
     "CuratedTable": _matching(_CURATED_NAME),
+    "CuratedFrom": _matching(r"none|[a-z0-9]{12}"),
     "ModelName": _matching(_WRITTEN + _UC_NAME),
     "ModelAlias": _matching(_ALIAS),
     "Epochs": _whole(1, 20),

@@ -126,14 +126,18 @@ def _client_id(value: Any) -> str | None:
         return None
 
 
-def _mirror(config: Config, s3: Any) -> Iterator[Check]:
+def mirrored(config: Config, s3: Any) -> bool:
+    """Return whether the base model's mirror is there."""
     place = urlsplit(layout.base_model(config))
     key = f"{place.path.strip('/')}/mirror.json"
-    found = asked(lambda: s3.head_object(Bucket=place.netloc, Key=key))
+    return asked(lambda: s3.head_object(Bucket=place.netloc, Key=key)) is not None
+
+
+def _mirror(config: Config, s3: Any) -> Iterator[Check]:
     yield Check.of(
         "base model's mirror",
-        found is not None,
-        expected=f"s3://{place.netloc}/{key}",
+        mirrored(config, s3),
+        expected=f"{layout.base_model(config)}mirror.json",
         found="none",
         fix=f"scripts/mirror-model --env {config.environment}",
     )

@@ -40,4 +40,4 @@ def identities(
             made[service] = root.client(service)
         return made[service]
 
-    return started.config, client, lambda: environment.administrator(started)
+    return started.config, client, lambda: environment.admin(state, started.servers)

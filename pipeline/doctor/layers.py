@@ -25,30 +25,30 @@ def checked(config: Config, client: Client) -> Iterator[Check]:
 
 
 def _layer(config: Config, client: Client, layer: str, exports: dict[str, str]) -> Iterator[Check]:
-    stack = f"governed-finetune-{config.environment}-{layer}"
+    name = f"governed-finetune-{config.environment}-{layer}"
     file = FOLDER / f"{layer}.yaml"
     fix = (
         f"aws cloudformation deploy --template-file conf/infrastructure/{layer}.yaml "
-        f"--stack-name {stack} --capabilities CAPABILITY_NAMED_IAM --parameter-overrides "
+        f"--stack-name {name} --capabilities CAPABILITY_NAMED_IAM --parameter-overrides "
         f"Environment={config.environment} …"
     )
     cloudformation = client("cloudformation")
-    found = _stack(cloudformation, stack)
+    found = stack(cloudformation, name)
     if found is None:
         if layer not in OPTIONAL:
-            yield Check.of(f"stack {stack}", False, expected="deployed", found="none", fix=fix)
+            yield Check.of(f"stack {name}", False, expected="deployed", found="none", fix=fix)
         return
     status = str(found["StackStatus"])
     yield Check.of(
-        f"stack {stack}",
+        f"stack {name}",
         status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"),
         expected="CREATE_COMPLETE or UPDATE_COMPLETE",
         found=status,
         fix=fix,
     )
-    body = cloudformation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     yield Check.of(
-        f"template of {stack}",
+        f"template of {name}",
         body == file.read_text(encoding="utf-8"),
         expected=f"conf/infrastructure/{layer}.yaml of this commit",
         found="another text",
@@ -59,10 +59,11 @@ def _layer(config: Config, client: Client, layer: str, exports: dict[str, str]) 
     try:
         yield from statements.compared(read, client)
     except template.Unresolved as error:
-        yield Check(f"policies of {stack}", UNKNOWN, "resolved references", str(error), fix)
+        yield Check(f"policies of {name}", UNKNOWN, "resolved references", str(error), fix)
 
 
-def _stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
+def stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
+    """Return a stack as CloudFormation describes it, or None."""
     from botocore.exceptions import ClientError
 
     try:
@@ -74,15 +75,29 @@ def _stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
     return found
 
 
+def first_failure(cloudformation: Any, name: str) -> str:
+    """Return the first resource of a stack that failed, with the reason."""
+    try:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    except cloudformation.exceptions.ClientError:
+        return "it was deleted again after a failure, without an event that names the reason"
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    if not failed:
+        return "no event names the reason"
+    first = failed[-1]  # events are newest first
+    reason = first.get("ResourceStatusReason", first["ResourceStatus"])
+    return f"{first['LogicalResourceId']}: {reason}"
+
+
 def _deployed(
-    cloudformation: Any, stack: dict[str, Any], exports: dict[str, str], config: Config
+    cloudformation: Any, found: dict[str, Any], exports: dict[str, str], config: Config
 ) -> template.Deployed:
     pages = cloudformation.get_paginator("list_stack_resources").paginate(
-        StackName=stack["StackName"]
+        StackName=found["StackName"]
     )
     return template.Deployed(
         parameters={
-            each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", ())
+            each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())
         },
         physical={
             each["LogicalResourceId"]: each["PhysicalResourceId"]

@@ -155,15 +155,25 @@ class Layer:
         raise Unresolved(key)
 
 
+def declared(path: Path) -> tuple[str, ...]:
+    """Return the names of a template file's parameters."""
+    return tuple(_document(path).get("Parameters", {}))
+
+
 def read(path: Path, deployed: Deployed) -> Layer:
     """Return the layer of a template file."""
-    # _Loader is a SafeLoader with CloudFormation's tags: it makes plain values only
-    document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+    document = _document(path)
     values = {
         name: _parameter(each, deployed.parameters.get(name, each.get("Default", "")))
         for name, each in document.get("Parameters", {}).items()
     }
     return Layer(document, replace(deployed, parameters=values))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    # _Loader is a SafeLoader with CloudFormation's tags: it makes plain values only
+    found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+    return found
 
 
 def _parameter(declared: Mapping[str, Any], value: Any) -> Any:

@@ -16,7 +16,7 @@ from pipeline.configuration.parameters import DEFAULTS
 from pipeline.doctor.check import Check
 
 _API = "/api/2.1/unity-catalog"
-_EVERYBODY = "account users"
+EVERYBODY = "account users"
 
 
 def checked(config: Config, admin: WorkspaceClient, ids: dict[str, str]) -> Iterator[Check]:
@@ -106,7 +106,7 @@ def _objects(config: Config, admin: WorkspaceClient) -> Iterator[tuple[Check, tu
         yield _exists("schema", schema, admin.schemas.get, fix), ("schema", schema)
     root = config.prepare.curated_root
     url = root.rstrip("/")
-    location = rights.CURATED_LOCATION
+    location = where.location
     fix = f"CREATE EXTERNAL LOCATION {location} URL '{url}' WITH (STORAGE CREDENTIAL …)"
     found = _exists("external location", location, admin.external_locations.get, fix)
     yield found, ("external_location", location)
@@ -151,8 +151,8 @@ def _grants(
         if grant.principal not in ids or place in absent:
             continue  # another check names its absence
         if place not in held:
-            held[place] = _held(admin, *place)
-        has = held[place].get(ids[grant.principal], set()) | held[place].get(_EVERYBODY, set())
+            held[place] = effective(admin, *place)
+        has = held[place].get(ids[grant.principal], set()) | held[place].get(EVERYBODY, set())
         for privilege in grant.privileges:
             on = " ".join([grant.kind, grant.name]).strip()
             yield Check.of(
@@ -164,7 +164,7 @@ def _grants(
             )
 
 
-def _held(admin: WorkspaceClient, kind: str, name: str) -> dict[str, set[str]]:
+def effective(admin: WorkspaceClient, kind: str, name: str) -> dict[str, set[str]]:
     """Return every principal's privileges on a securable, inherited ones too."""
     target = name or str(admin.metastores.summary().metastore_id)
     answer = admin.api_client.do("GET", f"{_API}/effective-permissions/{kind}/{target}")

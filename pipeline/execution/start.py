@@ -20,7 +20,7 @@ from pipeline import account
 from pipeline.configuration.config import Config
 from pipeline.deployment import provenance
 from pipeline.errors import UsageError
-from pipeline.execution import ran_with
+from pipeline.execution import ran_with, reuse
 from pipeline.execution.outcome import Outcome, Progress, outcome
 from pipeline.execution.values import checked
 from pipeline.execution.watch import observe, planned
@@ -46,6 +46,8 @@ class Start:
     request: Mapping[str, Any]
     # Parameters of the source execution that the deployed definition no longer declares.
     left_out: Mapping[str, str] = field(default_factory=dict)
+    # The id of the source execution, if this start's Prepare would make its examples again.
+    reusable: str = ""
 
     def send(self, client: Any) -> str:
         """Start the execution and return its ARN; for a token that was used, that of its execution.
@@ -127,18 +129,18 @@ def prepared(
         raise UsageError(message)
     pipeline = _deployed(config, client)
     definition = json.loads(pipeline["PipelineDefinition"])
-    inherited = {}
-    if source:
-        inherited = parameters_of(config, client, execution_arn(pipeline["PipelineArn"], source))
+    source = source and execution_arn(pipeline["PipelineArn"], source)
+    inherited = parameters_of(config, client, source) if source else {}
     values = checked(overrides, definition, inherited, ceilings=config.limits)
+    texts = {name: str(value) for name, value in sorted(values.typed.items())}
+    reuse.require(config, client, pipeline, texts)
     request = {
         "PipelineName": config.pipeline.name,
         "PipelineExecutionDisplayName": token,
-        "PipelineParameters": [
-            {"Name": name, "Value": str(value)} for name, value in sorted(values.typed.items())
-        ],
+        "PipelineParameters": [{"Name": name, "Value": text} for name, text in texts.items()],
     }
-    return Start(config, request, values.left_out)
+    same = reuse.offered(config, client, pipeline, texts, source) if source else ""
+    return Start(config, request, values.left_out, same)
 
 
 def start(

@@ -39,6 +39,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--raw-table": parameters["RawTable"],
             "--raw-version": parameters["RawTableVersion"],
             "--curated-table": parameters["CuratedTable"],
+            "--curated-from": parameters["CuratedFrom"],
             "--curated-root": config.prepare.curated_root,
             "--manifest-uri": uri(layout.prepare_manifest(config)),
             "--eval-fraction": config.prepare.eval_fraction,

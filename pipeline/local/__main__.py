@@ -29,8 +29,6 @@ from pipeline.local import command_line
 from pipeline.local.host import disk, signals
 
 _DEFAULT_STATE = ".local"
-# Small, with several companies, styles of headings and reasons to reject a filing.
-_CORPUS = {"filings": 24, "seed": 3}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,6 +102,12 @@ def _up(arguments: argparse.Namespace) -> int:
     given = _filings(arguments)
     from pipeline.local import environment
 
+    if arguments.empty:
+        environment.up_empty(_state(arguments), _options(arguments, given))
+        words = ["--state", arguments.state] if arguments.state else []
+        again = shlex.join(["python", "-m", "pipeline.bootstrap", "--env", "local", *words])
+        note(f"up, and empty; fill it with: {again}")
+        return 0
     started = environment.up(_state(arguments), _options(arguments, given))
     note(f"up; use it with: {_env_command(arguments)}")
     output(json.dumps(started.variables, indent=2))
@@ -217,12 +221,11 @@ def _filings(arguments: argparse.Namespace) -> Any:
     from pipeline.local.setup import filings
     from pipeline.local.synthetic import corpus
 
-    if arguments.filings:
-        rows = filings.read(arguments.filings)
-        note(f"corpus      {len(rows)} filings of {', '.join(map(str, arguments.filings))}")
-    else:
-        rows = filings.checked(corpus.generate(**_CORPUS))
-    return filings.Filings(rows, asked_for=bool(arguments.filings))
+    if not arguments.filings:
+        return corpus.small()
+    rows = filings.read(arguments.filings)
+    note(f"corpus      {len(rows)} filings of {', '.join(map(str, arguments.filings))}")
+    return filings.Filings(rows, asked_for=True)
 
 
 def _options(arguments: argparse.Namespace, given: Any) -> Any:

@@ -44,6 +44,11 @@ def parser(description: str, verbs: Mapping[str, Verb]) -> argparse.ArgumentPars
         help="a pipeline parameter; may be repeated",
     )
     by_name["run"].add_argument("--keep", action="store_true", help="leave the environment running")
+    by_name["up"].add_argument(
+        "--empty",
+        action="store_true",
+        help="start the account and the workspace with nothing in them, for pipeline.bootstrap",
+    )
     for name in ("run", "up"):
         _add_start_options(by_name[name])
     for name in ("run", "status"):

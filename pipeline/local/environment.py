@@ -1,18 +1,16 @@
 """The embedded environment as a whole: its start, its content, and its end.
 
-    running = up(State(Path(".local")), Options(filings))
-    running.variables          # the values of conf/local.yaml's `${NAME}`, and the endpoints
+    running = up(State(Path(".local")), Options(filings))    # its `variables` are conf/local.yaml's
     down(State(Path(".local")))
 
-The order: the AWS stand-in, the infrastructure template, the workspace, the base model, the content
-of the catalog, and last the tracking server and the register worker, which take seconds to import
-mlflow and are not waited for.
+The order: the AWS stand-in, the workspace, the infrastructure, the base model, the content
+of the catalog, and last tracking server and register worker, which import mlflow for seconds and
+are not waited for.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from databricks.sdk import WorkspaceClient
@@ -61,16 +59,7 @@ def started(state: State, options: Options) -> Iterator[Started]:
             _refuse_other_options(record, options)
             yield Started(state, Servers(state, record), fresh=False)
             return
-        disk.require_room(state.folder)
-        stop(record.processes)  # processes that a killed command left
-        servers = Servers(
-            state,
-            Record(
-                ports=choose_ports(record.ports, dict(options.ports)),
-                engine=options.engine,
-                identity=options.identity,
-            ),
-        )
+        servers = _new_servers(state, record, options)
         model_process = base_model.ModelProcess(state.folder / "base-model")
         try:
             _start(state, servers, model_process, options)
@@ -79,6 +68,13 @@ def started(state: State, options: Options) -> Iterator[Started]:
             model_process.stop()
             servers.stop()
             raise
+
+
+def _new_servers(state: State, record: Record, options: Options) -> Servers:
+    disk.require_room(state.folder)
+    stop(record.processes)  # processes that a killed command left
+    ports = choose_ports(record.ports, dict(options.ports))
+    return Servers(state, Record(ports, engine=options.engine, identity=options.identity))
 
 
 def _refuse_other_options(record: Record, options: Options) -> None:
@@ -96,9 +92,9 @@ def _refuse_other_options(record: Record, options: Options) -> None:
 
 def fill(environment: Started, options: Options) -> workspace.Seeded:
     """Fill the catalog; in an environment that ran already, load the filings that were given."""
-    admin = _admin(environment.state, environment.servers)
+    administrator = admin(environment.state, environment.servers)
     return workspace.seed(
-        admin, environment.config, filings=options.filings, aws=environment.variables
+        administrator, environment.config, filings=options.filings, aws=environment.variables
     )
 
 
@@ -134,9 +130,24 @@ def up(state: State, options: Options) -> Started:
         return environment
 
 
-def administrator(environment: Started) -> WorkspaceClient:
-    """Return the workspace's administrator."""
-    return _admin(environment.state, environment.servers)
+def up_empty(state: State, options: Options) -> None:
+    """Start the account and the workspace with nothing in them, for `pipeline.bootstrap`.
+
+    Raises UsageError where a whole environment runs already.
+    """
+    with state.locked():
+        record = state.load()
+        if record.running:
+            raise UsageError(
+                f"an environment runs in {state.folder}, and is not empty\n"
+                "  do        give another folder with --state"
+            )
+        servers = _new_servers(state, record, options)
+        try:
+            _serve(state, servers, options)
+        except BaseException:
+            servers.stop()
+            raise
 
 
 def down(state: State) -> list[Process]:
@@ -163,28 +174,34 @@ def _not_stored(state: State) -> PipelineError:
     )
 
 
-def _start(
-    state: State, servers: Servers, model_process: base_model.ModelProcess, options: Options
-) -> None:
+def _serve(state: State, servers: Servers, options: Options) -> aws_account.Root:
+    """Start the two servers that are an empty account and an empty workspace."""
     servers.aws(options.engine)
     root = aws_account.root(state, servers.url("aws"))
-    outputs = root.deploy({"DatabricksIdentity": options.identity})
     servers.workspace(
         storage_bucket=aws_account.bucket("governed"),
         external_id=infrastructure.EXTERNAL_ID,
         identity=root.control_plane_key(),
     )
+    return root
+
+
+def _start(
+    state: State, servers: Servers, model_process: base_model.ModelProcess, options: Options
+) -> None:
+    root = _serve(state, servers, options)
+    outputs = root.deploy({"DatabricksIdentity": options.identity})
     mirror = model_process.mirror()
-    admin = _admin(state, servers)
+    administrator = admin(state, servers)
     if options.identity == "federated":
-        principals = federation.principals(admin, root, _public_keys(state))
+        principals = federation.principals(administrator, root, public_keys(state))
     else:
-        principals = workspace.principals(admin, root.client("secretsmanager"), "local")
+        principals = workspace.principals(administrator, root.client("secretsmanager"), "local")
     ids = {f"{name.upper()}_CLIENT_ID": found for name, found in principals.items()}
     servers.remember_variables(
-        _variables(servers, outputs, mirror)
+        known(servers, outputs)
         | ids
-        | {"DATABRICKS_IDENTITY": options.identity}
+        | {"BASE_MODEL_REVISION": str(mirror["revision"])}
         | root.public_keys(outputs)
     )
     config = configuration.load("local", environ=servers.record.variables)
@@ -193,29 +210,37 @@ def _start(
     )
 
 
-def _variables(
-    servers: Servers, outputs: Mapping[str, str], mirror: Mapping[str, Any]
-) -> dict[str, str]:
+def addresses(servers: Servers) -> dict[str, str]:
+    """Return the variables that follow from the ports."""
+    queue = f"{infrastructure.ACCOUNT_ID}/{infrastructure.PREFIX}-register"
     return {
         "AWS_ENDPOINT_URL": servers.url("aws"),
         "AWS_DEFAULT_REGION": aws_account.REGION,
         "AWS_REGION": aws_account.REGION,
-        "BASE_MODEL_REVISION": str(mirror["revision"]),
         "DATABRICKS_HOST": servers.url("workspace"),
-        "EMR_APPLICATION_ID": outputs["ApplicationId"],
         "PIPELINE_ENV": "local",
+        "REGISTER_QUEUE_URL": f"{servers.url('aws')}/{queue}",
+    }
+
+
+def known(servers: Servers, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that follow from the ports and the layers' outputs."""
+    return addresses(servers) | {
+        "DATABRICKS_IDENTITY": servers.record.identity,
+        "EMR_APPLICATION_ID": outputs["ApplicationId"],
         # The queue's URL has the port of its creation, which may have changed since.
         "REGISTER_QUEUE_URL": servers.url("aws") + urlsplit(outputs["RegisterQueueUrl"]).path,
     }
 
 
-def _public_keys(state: State) -> str:
-    """The keys of AWS's tokens, which the stand-in writes at its start."""
+def public_keys(state: State) -> str:
+    """Return the keys of AWS's tokens, which the stand-in writes at its start."""
     path = state.folder / "aws" / "web-identity" / "jwks.json"
     return path.read_text(encoding="utf-8")
 
 
-def _admin(state: State, servers: Servers) -> WorkspaceClient:
+def admin(state: State, servers: Servers) -> WorkspaceClient:
+    """Return the workspace's administrator."""
     identity = state.secret_document("workspace", "admin.json")
     return WorkspaceClient(
         host=servers.url("workspace"),

@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.bootstrap import identities
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
 from pipeline.local.host.servers import Servers
 from pipeline.local.host.state import State
-from pipeline.local.setup import aws_account, workspace
+from pipeline.local.setup import aws_account
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Started:
 
     def _secret(self, name: str) -> dict[str, str]:
         secrets = self.root.client("secretsmanager")
-        found = secrets.get_secret_value(SecretId=workspace.secret_name("local", name))
+        found = secrets.get_secret_value(SecretId=identities.secret_name("local", name))
         identity = json.loads(found["SecretString"])
         return {
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",

@@ -33,6 +33,8 @@ def _digests(found: Documents) -> list[tuple[str, str, str]]:
                 files[0]["sha256"] if len(files) == 1 else f"of {len(files)} files, in the manifest"
             )
             rows.append((name, f"{version['table']} version {version['version']}", digest))
+    if reused := prepared.get("reused"):
+        rows.append(("examples made by", reused["execution_arn"], reused["manifest_sha256"]))
     if data := trained.get("data"):
         rows.append(("Prepare's manifest", data["table"], data["manifest_sha256"]))
     if base := trained.get("base_model"):
@@ -90,6 +92,11 @@ def repetition(config: Config, run: Summary, found: Documents) -> Section:
     typed = [
         ("the same again", "pipeline.run", f"--follow --from {run.id}"),
         ("with another value", "pipeline.run", f"--follow --from {run.id} --set LearningRate=…"),
+        (
+            "on the same examples",
+            "pipeline.run",
+            f"--follow --from {run.id} --reuse --set LoraRank=…",
+        ),
         ("next to another one", "pipeline.compare", f"{run.id} …"),
         ("its log", "pipeline.logs", run.id),
     ]

@@ -32,8 +32,13 @@ class Measured:
     lines: int
 
 
-def audited(world: World, *words: str) -> Measured:
+def audited(world: World, *words: str, **variables: str) -> Measured:
     """Run `python -m steps.audit` on a world as the auditor and measure it.
+
+    Args:
+        world: the history.
+        words: what is asked, such as `--all`.
+        variables: environment variables besides the world's own.
 
     Raises:
         RuntimeError: the audit was not clean; the text has its lines that are not.
@@ -43,10 +48,10 @@ def audited(world: World, *words: str) -> Measured:
         f"--{name.replace('_', '-')}={getattr(settings, name)}" for name in _SETTINGS.split()
     ]
     command = [sys.executable, "-m", "steps.audit", *options, *words, "--json"]
-    variables = plain_variables(**world.environment.variables() | world.auditor)
+    given = world.environment.variables() | world.auditor | variables
     began = time.monotonic()
     with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(command, cwd=_ROOT, env=variables, stdout=printed)
+        process = subprocess.Popen(command, cwd=_ROOT, env=plain_variables(**given), stdout=printed)
         _, status, used = os.wait4(process.pid, 0)
         printed.seek(0)
         output = printed.read()

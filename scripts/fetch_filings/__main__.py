@@ -5,9 +5,10 @@
     python -m pipeline.local run --filings filings
 
 Each filing is `raw/risk_factors/form_type=…/fiscal_year=…/cik=…/<accession number>.json` with
-EDGAR-CRAWLER's fields: of its text only Item 1A. `source_url` and `source_sha256` name the page as
-EDGAR served it. `SHA256SUMS` has each file's digest. The same command again fetches only what is
-missing.
+EDGAR-CRAWLER's fields: of its text only Item 1A, as text and, where the page is HTML, with its
+bold, italic and underlined type as `section_html`. `source_url` and `source_sha256` name the page
+as EDGAR served it. `SHA256SUMS` has each file's digest. The same command again fetches only what
+is missing.
 
 Exit code: 0 every filing is there, 1 one is not, 2 a wrong command line.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError, UsageError
 from scripts.fetch_filings import folder, listing, page_text
 from scripts.fetch_filings.edgar_client import MOST_PER_SECOND, Access, Edgar, NotServed
-from scripts.fetch_filings.item_1a import section
+from scripts.fetch_filings.item_1a import section, styled
 from scripts.fetch_filings.listing import Company, Filing, Wanted
 
 _FORMS = ("10-K", "10-Q")
@@ -98,7 +99,7 @@ def _document(edgar: Edgar, company: Company, filing: Filing) -> dict[str, str |
     path = filing.path(company.cik)
     content = edgar.content("www", path)
     page = content if filing.document else page_text.of_submission(content, filing.form)
-    found = section(page_text.text(page))
+    found, html = section(page_text.text(page)), page_text.html(page)
     quarterly = filing.form.startswith("10-Q")
     form = filing.form.replace("-", "").replace("/", "").replace(" ", "")
     ending = "htm" if filing.document.lower().endswith(("htm", "html")) else "txt"
@@ -114,6 +115,7 @@ def _document(edgar: Edgar, company: Company, filing: Filing) -> dict[str, str |
         "filename": name,
         "item_1A": None if quarterly else found,
         "part_2_item_1A": found if quarterly else None,
+        "section_html": styled(html) if found and html else None,
         "source_url": f"https://www.sec.gov{path}",
         "source_sha256": hashlib.sha256(content).hexdigest(),
     }

@@ -1,6 +1,7 @@
 """The text of a filing's page: one line for each block, hidden parts left out.
 
 text(content)      # bytes of HTML, of inline XBRL or of plain text
+html(content)      # the decoded HTML, or None
 """
 
 import re
@@ -25,14 +26,19 @@ _LINES = re.compile(r"\n{3,}")
 
 def text(content: bytes) -> str:
     """Return the text that a reader sees: a line for each block, a space between table cells."""
-    decoded = _decoded(content)
-    if not _MARKUP.search(content):
-        return decoded.replace("\r\n", "\n")
+    decoded = html(content)
+    if decoded is None:
+        return _decoded(content).replace("\r\n", "\n")
     page = _Page()
     page.feed(decoded)
     page.close()
     lines = (_SPACES.sub(" ", line).strip() for line in "".join(page.parts).split("\n"))
     return _LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def html(content: bytes) -> str | None:
+    """Return the page's HTML, or None if it is plain text."""
+    return _decoded(content) if _MARKUP.search(content) else None
 
 
 def of_submission(content: bytes, form: str) -> bytes:

@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scripts import heading_score
-from scripts.heading_model import labels, sources, styled_html
-from scripts.heading_model.labels import Labelled, letters
+from scripts.heading_model import labels, sources
 from scripts.heading_model.section_of_filing import section
+from steps.prepare.styled import html_lines
+from steps.prepare.styled.kinds_by_type import Labelled
+from steps.prepare.styled.paragraph_type import letters
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 
 LOCKED_PERCENT = 25  # of the companies; looked at once, at the end
@@ -44,7 +46,7 @@ def of_mirrors(mirrors: Path) -> Iterator[Section]:
     """Yield the sections of public filings whose type can be trusted, each text once."""
     seen = set()
     for source in sources.read(mirrors):
-        found = section(styled_html.lines(source.html))
+        found = section(html_lines.lines(source.html))
         lines = labels.labelled(found) if found else []
         text = "\n".join(one.paragraph for one in lines)
         if lines and text not in seen:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from scripts.heading_model.corpus import Section
-from scripts.heading_model.labels import Labelled
 from scripts.heading_score import COLLAPSED, Score, compared, fingerprint
+from steps.prepare.styled.kinds_by_type import Labelled
 from steps.prepare.text.heading_model import Weights
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, TITLE
 from steps.prepare.text.risk_factors import risk_factors

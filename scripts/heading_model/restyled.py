@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from scripts.heading_model.labels import Labelled
+from steps.prepare.styled.kinds_by_type import Labelled
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 
 Section = Sequence[Labelled]

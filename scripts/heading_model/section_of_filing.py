@@ -6,7 +6,7 @@ section(lines)      # -> the lines between Item 1A's title and the next item's, 
 import re
 from collections.abc import Sequence
 
-from scripts.heading_model.styled_html import Line
+from steps.prepare.styled.html_lines import Line
 
 SHORTEST = 4_000  # characters; a shorter section is a notice or a reference
 _LONGEST = 900_000

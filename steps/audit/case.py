@@ -8,11 +8,11 @@ property raises `Blocked` with that check's code.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any, TypeVar
 
 from steps.audit.context import Context
 from steps.audit.findings import Blocked
+from steps.audit.kept import kept
 from steps.audit.services.catalog import Version
 from steps.audit.services.hashing import Archive
 from steps.audit.services.jobs import Execution
@@ -51,17 +51,17 @@ class Case:
         """Return a document's bytes."""
         return self.context.services.store.read(self.document(name))
 
-    @cached_property
+    @kept
     def content(self) -> bytes:
         """The record's bytes as they are stored."""
         return self.context.document(self.key)
 
-    @cached_property
+    @kept
     def envelope_content(self) -> bytes:
         """The bytes of the record's signed envelope as they are stored."""
         return self.read(ENVELOPE)
 
-    @cached_property
+    @kept
     def record(self) -> Record:
         """The record."""
         return self._parsed(
@@ -83,12 +83,12 @@ class Case:
         """The name of Train's manifest."""
         return f"train/{self.record.train.job_arn.rsplit('/', 1)[-1]}/manifest.json"
 
-    @cached_property
+    @kept
     def prepared_content(self) -> bytes:
         """The bytes of Prepare's manifest."""
         return self.read(self.prepare_manifest)
 
-    @cached_property
+    @kept
     def prepared(self) -> Prepared:
         """Prepare's manifest."""
         origin = self.document(self.prepare_manifest)
@@ -96,12 +96,12 @@ class Case:
             "prepare.manifest", lambda: Prepared.from_bytes(self.prepared_content, origin=origin)
         )
 
-    @cached_property
+    @kept
     def trained_content(self) -> bytes:
         """The bytes of Train's manifest."""
         return self.read(self.train_manifest)
 
-    @cached_property
+    @kept
     def trained(self) -> Trained:
         """Train's manifest."""
         origin = self.document(self.train_manifest)
@@ -109,28 +109,28 @@ class Case:
             "train.manifest", lambda: Trained.from_bytes(self.trained_content, origin=origin)
         )
 
-    @cached_property
+    @kept
     def execution(self) -> Execution:
         """The execution as SageMaker has it."""
         return self.context.services.jobs.execution(self.record.execution.arn)
 
-    @cached_property
+    @kept
     def training_job(self) -> Mapping[str, Any]:
         """The training job as SageMaker has it."""
         return self.context.services.jobs.training_job(self.record.train.job_arn)
 
-    @cached_property
+    @kept
     def version(self) -> Version:
         """The model version as the registry has it."""
         model = self.record.model
         return self.context.services.registry.version(model.name, model.version)
 
-    @cached_property
+    @kept
     def unfinished(self) -> bool:
         """Whether the execution still runs, so that Register may not have done everything."""
         return self._status in _UNFINISHED
 
-    @cached_property
+    @kept
     def withdrawn(self) -> bool:
         """Whether Register gave up after the record and took the version back.
 

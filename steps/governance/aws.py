@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from steps.governance.aws_answers import checked, named_loss
 from steps.governance.errors import AccessDenied, GovernanceError, NotFound, Unavailable
 
-_ATTEMPTS = 4
+_ATTEMPTS = 4  # of one call, the first included
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30  # a long poll of 20 s has to fit
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
@@ -40,14 +40,14 @@ _ABSENT = {
 
 
 @functools.cache
-def client(service: str, region: str) -> Any:
+def client(service: str, region: str, *, attempts: int = _ATTEMPTS) -> Any:
     """Return the boto3 client of a service, with the process's own role.
 
     It is cached, since making one takes up to 0.3 s. Endpoints come from the environment
-    (`AWS_ENDPOINT_URL`).
+    (`AWS_ENDPOINT_URL`). `attempts`: 1 if the caller repeats its calls itself.
     """
     config = Config(
-        retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
     )

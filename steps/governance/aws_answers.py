@@ -68,8 +68,9 @@ def checked(client: Client) -> Client:
             return min(random.random() * 2.0 ** (attempts - 1), _MOST_PAUSE_SECONDS)  # noqa: S311
         raise NotAws(operation=operation.name, reason=reason)
 
-    meta.events.register("before-parse", _mark)
-    meta.events.register("needs-retry", repeat)
+    # with an id: a client that is given twice is checked once
+    meta.events.register("before-parse", _mark, unique_id=f"{__name__}.mark")
+    meta.events.register("needs-retry", repeat, unique_id=f"{__name__}.repeat")
     return client
 
 

@@ -30,7 +30,8 @@ class Column:
         return tuple(name for name in self.made_from if name in REQUIRED)
 
 
-_TEXT = ("item_1a", "part_2_item_1a")  # of a 10-K, of a 10-Q
+# Of a 10-K, of a 10-Q, and what decides where their risk factors begin
+_TEXT = ("item_1a", "part_2_item_1a", "section_html")
 _PERIOD = ("filing_date", "period_of_report")
 
 CURATED = (

@@ -11,12 +11,10 @@ Both calls are repeated while S3 does not answer, throttles, or cuts a body shor
 (`governance.whole_objects`), within the budget of `policy`.
 """
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from steps.governance import aws
-from steps.governance.aws_answers import checked, named_loss
+from steps.governance.aws_answers import named_loss
 from steps.governance.errors import (
     AccessDenied,
     Conflict,
@@ -32,8 +30,6 @@ JSON = "application/json"
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404"}
 _DENIED = {"AccessDenied", "403"}
-# botocore's own time-outs are 60 s. It repeats nothing: `retrying.repeated` does.
-_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 _MAX_BYTES = 64 * 1024 * 1024  # a manifest of about 300,000 files; nothing larger is a document
 
 
@@ -41,7 +37,7 @@ class Evidence:
     """Read and write-once access to evidence documents, with the job's AWS role."""
 
     def __init__(self, region: str, policy: Policy | None = None) -> None:
-        self._s3 = checked(boto3.client("s3", region_name=region, config=_CONFIG))
+        self._s3 = aws.client("s3", region, attempts=1)  # `retrying.repeated` repeats its calls
         self._policy = policy or Policy()
 
     def read(self, uri: str) -> bytes:

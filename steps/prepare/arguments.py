@@ -24,6 +24,7 @@ from steps.prepare.task_mix import ONLY_HEADINGS, Mix
 
 ENGINES = ("delta-rs", "unity-connector")
 LATEST = -1
+NOTHING = "none"  # for --curated-from where the work is done
 UNKNOWN = "unknown"  # for --register-principal where the configuration does not name it
 
 _PRINCIPAL = types.matching(
@@ -37,6 +38,7 @@ class Arguments:
     """Prepare's arguments, checked.
 
     `raw_version` -1 means the latest version. `eval_fraction` is of companies or families.
+    `curated_from` is the id of an earlier execution, or `none`.
     Model, alias and register principal are Register's: before it does any work, Prepare checks that
     Register will not be refused them.
     """
@@ -64,6 +66,7 @@ class Arguments:
     sources: tuple[str, ...] = ("*",)
     split: SplitRule = field(default_factory=SplitRule)
     tasks: Mix = ONLY_HEADINGS
+    curated_from: str = NOTHING
 
     @property
     def execution_id(self) -> str:
@@ -82,6 +85,11 @@ _ARGUMENTS = {
     ),
     "curated_table": Argument(
         types.WRITTEN_NAME, "catalog.schema.table the examples are appended to"
+    ),
+    "curated_from": Argument(
+        types.matching(rf"{NOTHING}|[a-z0-9]{{12}}", f"{NOTHING}, or the id of an execution"),
+        "the earlier execution whose examples are used again, after they were verified",
+        default=NOTHING,
     ),
     "curated_root": Argument(types.S3_URI, "where a curated table is created the first time"),
     "manifest_uri": Argument(types.S3_URI, "where the manifest is written, once and last"),

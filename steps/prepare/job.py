@@ -24,7 +24,7 @@ from steps.governance.unity_catalog import granted
 from steps.governance.unity_catalog.catalog import Catalog
 from steps.prepare import places, plan
 from steps.prepare.arguments import LATEST, Arguments
-from steps.prepare.contract import agreement, profile
+from steps.prepare.contract import agreement, profile, sources
 from steps.prepare.contract.agreement import Agreement, Run
 from steps.prepare.delta import raw_files
 from steps.prepare.delta.staging.interface import Kernel, Staged
@@ -68,7 +68,7 @@ class Job:
             GovernanceError: what, expected, got, what to do. Without the curated commit nothing of
                 this execution is used.
         """
-        agreement.require_source(self.arguments)
+        sources.require(self.arguments)
         raw = places.source(self.catalog, self.arguments.raw_table)
         curated, rejected = (
             self._target(self.arguments.curated_table),

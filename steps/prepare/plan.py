@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from steps.governance.documents.manifest import PreparedCounts
 from steps.governance.errors import GovernanceError
 from steps.prepare.arguments import Arguments
+from steps.prepare.contract import settings
 from steps.prepare.contract.agreement import Agreement
 from steps.prepare.delta.store import Content, Provenance
 from steps.prepare.filings import split
@@ -18,10 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """`curated` is what the curated table's commit must hold."""
+    """`curated` is what the curated table's commit must hold; `settings` decided it."""
 
     counts: PreparedCounts
     curated: Content
+    settings: dict[str, str]
 
 
 def agreed(planned: Plan, agreement: Agreement) -> Plan:
@@ -37,7 +39,8 @@ def agreed(planned: Plan, agreement: Agreement) -> Plan:
 def plan(found: Survey, arguments: Arguments, *, raw_version: int, unusable: Sequence[str]) -> Plan:
     """Bind the curated commit to what was counted."""
     made = _provenance(arguments, raw_version, found.examples_sha256)
-    return Plan(found.counts(unusable), Content(EXAMPLES, found.examples, made))
+    content = Content(EXAMPLES, found.examples, made)
+    return Plan(found.counts(unusable), content, settings.of(arguments))
 
 
 def rejected_content(

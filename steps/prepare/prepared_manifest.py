@@ -7,6 +7,7 @@ with another credential. So the first attempt's manifest is kept if all else is 
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from steps.governance.documents.document import FileEntry
 from steps.governance.documents.manifest import Contract, Prepared, RejectedVersion, TableVersion
@@ -16,8 +17,10 @@ from steps.governance.evidence import Evidence
 from steps.governance.names import execution_id
 from steps.governance.unity_catalog.catalog import Table
 from steps.prepare.delta.store import Commit
-from steps.prepare.plan import Plan
 from steps.prepare.schemas import PARTITION
+
+if TYPE_CHECKING:  # a reuse publishes a manifest too, and need not wait for what a plan imports
+    from steps.prepare.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class Origin:
 
 
 def manifest(
-    planned: Plan,
+    planned: "Plan",
     commit: Commit,
     tables: Tables,
     origin: Origin,
@@ -79,6 +82,7 @@ def manifest(
         build=origin.build,
         spark_version=origin.spark_version,
         contract=origin.contract,
+        settings=planned.settings,
     )
 
 

@@ -24,6 +24,7 @@ def reported(arguments: Arguments) -> Iterator[Callable[[Prepared], None]]:
         "curated_table": arguments.curated_table,
         "eval_fraction": arguments.eval_fraction,
         "seed": arguments.seed,
+        "curated_from": arguments.curated_from,
     }
     started = Content(parameters=requested)
     reporting = Reporting(arguments.openlineage, arguments.region)

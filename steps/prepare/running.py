@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from steps.governance.documents import builds
 from steps.governance.documents.manifest import Prepared
+from steps.governance.documents.reading import Build
 from steps.governance.evidence import Evidence
 from steps.governance.unity_catalog.catalog import Catalog
-from steps.governance.unity_catalog.identity import connect
+from steps.governance.unity_catalog.identity import Workspace, connect
 from steps.governance.unity_catalog.retrying import Policy
-from steps.prepare import preconditions, run_events, session
-from steps.prepare.arguments import Arguments
-from steps.prepare.job import Job
+from steps.prepare import preconditions, run_events
+from steps.prepare.arguments import NOTHING, Arguments
+from steps.prepare.reuse import reusing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,18 +31,27 @@ def run(arguments: Arguments) -> Prepared:
 def _run(arguments: Arguments) -> Prepared:
     """Authenticate and check the preconditions while Spark starts, then run the job.
 
-    If Spark started, it is stopped at the end, also after an error.
+    Where the examples of an earlier execution are used again, Spark is not started. If Spark
+    started, it is stopped at the end, also after an error.
     """
     build = builds.of_this_image()
+    if arguments.curated_from != NOTHING:
+        workspace = _workspace(arguments)
+        preconditions.check(arguments, workspace)
+        evidence = Evidence(arguments.region, workspace.policy)
+        return reusing.run(arguments, Catalog(workspace), evidence, build)
+    return _prepared(arguments, build)
+
+
+def _prepared(arguments: Arguments, build: Build) -> Prepared:
+    # Imported here, because a reuse needs none of it
+    from steps.prepare import session
+    from steps.prepare.job import Job
+
     with ThreadPoolExecutor(1) as background:
         starting = background.submit(session.start)
         try:
-            workspace = connect(
-                host=arguments.databricks_host,
-                secret_id=arguments.databricks_secret_id,
-                region=arguments.region,
-                policy=Policy(arguments.waits.working, starting_seconds=arguments.waits.starting),
-            )
+            workspace = _workspace(arguments)
             catalog = Catalog(workspace)
             preconditions.check(arguments, workspace)
             evidence = Evidence(arguments.region, workspace.policy)
@@ -50,6 +60,15 @@ def _run(arguments: Arguments) -> Prepared:
         finally:
             if starting.exception() is None:  # waits for it
                 session.stop(starting.result())
+
+
+def _workspace(arguments: Arguments) -> Workspace:
+    return connect(
+        host=arguments.databricks_host,
+        secret_id=arguments.databricks_secret_id,
+        region=arguments.region,
+        policy=Policy(arguments.waits.working, starting_seconds=arguments.waits.starting),
+    )
 
 
 def _store(engine: str, spark: "SparkSession") -> "DeltaStore":

@@ -83,7 +83,7 @@ def main(argv: list[str]) -> int:
 def _work(arguments: Arguments, signs: VitalSigns, signals: Signals) -> None:
     from steps.register.life.heartbeat import beating, heartbeat_of
     from steps.register.life.standstill import Standstill
-    from steps.register.model_registry.mlflow_session import import_mlflow
+    from steps.register.model_registry.mlflow_import import import_mlflow
     from steps.register.worker import Worker
 
     with signals.waiting():  # for a workspace that does not answer yet
@@ -100,6 +100,8 @@ def _work(arguments: Arguments, signs: VitalSigns, signals: Signals) -> None:
 def _serve_one(
     worker: "Worker", signals: Signals, signs: VitalSigns, standstill: "Standstill"
 ) -> None:
+    from steps.register.model_registry.mlflow_import import keep_imports
+
     delivery = None
     try:
         with signals.waiting():
@@ -108,6 +110,7 @@ def _serve_one(
         if delivery is not None:
             with signs.working(delivery.body):
                 worker.handle(delivery)
+            keep_imports()
         standstill.worked()
     except _SignalWhileWaiting:
         return

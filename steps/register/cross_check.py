@@ -3,13 +3,15 @@
 Train's manifest names Prepare's by sha256, both manifests name the execution, and the loss that
 SageMaker read from the log must be the loss in Train's manifest. Image, role and instance type of a
 job must be those of the definition with which the execution started. Somebody who changes one of
-these records without the others is noticed here.
+these records without the others is noticed here. Where the examples of an earlier execution were
+used again, `reuse` has the pairs of both executions.
 
 Only SageMaker knows who started an execution and what a job is billed for: these facts have one
 source and are not compared.
 """
 
 from steps.governance.errors import IntegrityError
+from steps.register import reuse
 from steps.register.facts import Facts
 
 _Pair = tuple[str, object, object]  # what is compared, the expected value, the value that was read
@@ -22,7 +24,10 @@ def cross_check(facts: Facts) -> None:
     Raises:
         IntegrityError: for the first pair that differs.
     """
-    pairs = (_job_pairs, _definition_pairs, _manifest_pairs, _reading_pairs, _loss_pairs)
+    pairs = (
+        *(_job_pairs, _definition_pairs, _manifest_pairs, _reading_pairs, _loss_pairs),
+        reuse.pairs,
+    )
     for what, expected, got in (pair for pairs_of in pairs for pair in pairs_of(facts)):
         if expected != got:
             raise IntegrityError(
@@ -37,7 +42,6 @@ def _job_pairs(facts: Facts) -> list[_Pair]:
     """Both jobs ended well, and the training job is of this execution."""
     job = facts.training_job
     hyperparameters = job.get("HyperParameters", {})
-    words = facts.prepare_job["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
     return [
         ("state of the training job", "Completed", job["TrainingJobStatus"]),
         ("state of the prepare job", "SUCCESS", facts.prepare_job["state"]),
@@ -49,7 +53,7 @@ def _job_pairs(facts: Facts) -> list[_Pair]:
         (
             "execution in the prepare job's arguments",
             facts.execution.arn,
-            dict(zip(words[::2], words[1::2], strict=False)).get("--execution-arn"),
+            reuse.argument(facts.prepare_job, "--execution-arn"),
         ),
     ]
 

@@ -22,6 +22,7 @@ from steps.register.delivery.answer_shape import shaped
 from steps.register.delivery.sagemaker_truth import Truth
 from steps.register.facts import AppliedImage, Execution, Facts
 from steps.register.limits import Limits, require_own_steps
+from steps.register.reuse import Origin
 
 _PREPARED = "prepare/manifest.json"
 
@@ -53,28 +54,46 @@ class FactReader:
             require_own_steps(execution, steps)
             metadata = [step.get("Metadata", {}) for step in steps]
             training_job_arn = str(_only(metadata, "TrainingJob")["Arn"])
-        training_job = self._training_job(training_job_arn)
-        with shaped(f"describe training job {training_job_arn}"):
-            self._limits.require_job_within(training_job)
+        training_job = self._allowed_job(training_job_arn)
         prepare_job = self._prepare_job(_only(metadata, "EMRServerless"))
         image = self._image(prepare_job)
         trained_key = f"train/{training_job_arn.rsplit('/', 1)[-1]}/manifest.json"
-        prepared = self._read(execution_arn, _PREPARED)
+        content = self._read(execution_arn, _PREPARED)
+        prepared = Prepared.from_bytes(content, origin=_PREPARED)
         trained = self._read(execution_arn, trained_key)
         facts = Facts(
             execution=execution,
             prepare_job=prepare_job,
             image=image,
             training_job=training_job,
-            prepared=Prepared.from_bytes(prepared, origin=_PREPARED),
-            prepared_sha256=hashlib.sha256(prepared).hexdigest(),
+            prepared=prepared,
+            prepared_sha256=hashlib.sha256(content).hexdigest(),
             trained=Trained.from_bytes(trained, origin=trained_key),
             trained_sha256=hashlib.sha256(trained).hexdigest(),
+            origin=self._origin(prepared),
         )
         with shaped(f"describe the jobs of {execution_arn}"):
             cross_check(facts)
             _ = training_job["ModelArtifacts"]["S3ModelArtifacts"]
         return facts
+
+    def _origin(self, prepared: Prepared) -> Origin | None:
+        """Return the facts of the execution whose examples were used again."""
+        if prepared.reused is None:
+            return None
+        arn = prepared.reused.execution_arn
+        content, execution = self._read(arn, _PREPARED), self.execution(arn)
+        steps = self._truth.steps(arn)
+        with shaped(f"list the steps of {arn}"):
+            metadata = [step.get("Metadata", {}) for step in steps]
+        job = self._prepare_job(_only(metadata, "EMRServerless"))
+        return Origin(
+            execution=execution,
+            prepare_job=job,
+            image=self._image(job),
+            prepared=Prepared.from_bytes(content, origin=_PREPARED),
+            prepared_sha256=hashlib.sha256(content).hexdigest(),
+        )
 
     def execution(self, execution_arn: str) -> Execution:
         """Return the execution's definition, parameters and start time."""
@@ -106,6 +125,12 @@ class FactReader:
                 pipeline_version_id=described.get("PipelineVersionId"),
                 parameters=_defaults(document) | given,
             )
+
+    def _allowed_job(self, arn: str) -> Mapping[str, Any]:
+        training_job = self._training_job(arn)
+        with shaped(f"describe training job {arn}"):
+            self._limits.require_job_within(training_job)
+        return training_job
 
     def _training_job(self, arn: str) -> Mapping[str, Any]:
         name = arn.rsplit("/", 1)[-1]

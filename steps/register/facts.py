@@ -13,6 +13,7 @@ from steps.governance.documents.manifest import Prepared, Trained
 from steps.governance.documents.record import Starter
 from steps.governance.errors import UsageError
 from steps.governance.names import UcName, checked_alias, written_name
+from steps.register.reuse import Origin
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Facts:
     prepared_sha256: str
     trained: Trained
     trained_sha256: str
+    origin: Origin | None = None  # the execution whose examples were used again
 
 
 def _every(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -73,6 +73,7 @@ def _prepare(facts: Facts) -> Job:
         "raw_version": str(prepared.source.version),
         "curated_version": str(prepared.target.version),
         "image_digest": facts.image.digest,
+        **_origin(prepared),
         **_times(started=run.get("startedAt"), ended=run.get("endedAt")),
     }
     return Job(metadata_name(run["arn"]), "EMR Serverless job run", properties, column_lineage.MADE)
@@ -97,6 +98,16 @@ def _train(facts: Facts) -> Job:
         properties,
         column_lineage.TRAINED_ON,
     )
+
+
+def _origin(prepared: Prepared) -> dict[str, str]:
+    """Return whose examples were used again, which keeps the chain whole without a second job."""
+    if prepared.reused is None:
+        return {}
+    return {
+        "curated_from": execution_id(prepared.reused.execution_arn),
+        "curated_from_manifest_sha256": prepared.reused.manifest_sha256,
+    }
 
 
 def _common(facts: Facts, manifest: Prepared | Trained) -> dict[str, str]:

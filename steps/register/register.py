@@ -86,7 +86,7 @@ class Registration:
     def _register(self, workspace: Workspace, registry: Registry, evidence: Evidence) -> Record:
         run_record.require_complete(self.facts)
         run_record.require_described(self.facts)
-        self.signing.ledger.head()  # a ledger that was changed takes no entry
+        head = self.signing.ledger.head()  # a ledger that was changed takes no entry
         store = ArtifactStore(self.region)
         artifact = self._pinned(store, evidence)
         with tempfile.TemporaryDirectory() as scratch:
@@ -116,7 +116,7 @@ class Registration:
             lineage=lineage,
             principals=run_record.principals(workspace.principal, self.region),
             worker=self.worker,
-            ledger=self.signing.ledger.head(),
+            ledger=head,
         )
         record = run_record.compose(self.facts, done)
         self.confirm()

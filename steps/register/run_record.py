@@ -24,6 +24,7 @@ from steps.governance.documents.record import (
     Principals,
     Record,
     RegisterFacts,
+    ReusedFacts,
     TrainFacts,
 )
 from steps.governance.errors import IntegrityError
@@ -193,6 +194,18 @@ def _prepare_facts(facts: Facts) -> PrepareFacts:
         spark_version=facts.prepared.spark_version,
         build=facts.prepared.build,
         billed=_billed_by_emr(job),
+        reused=_reused(facts),
+    )
+
+
+def _reused(facts: Facts) -> ReusedFacts | None:
+    if facts.origin is None:
+        return None
+    return ReusedFacts(
+        execution_arn=facts.origin.execution.arn,
+        manifest_sha256=facts.origin.prepared_sha256,
+        job_run_arn=facts.origin.prepare_job["arn"],
+        image=facts.origin.image.pinned,
     )
 
 

@@ -128,7 +128,8 @@ def details_of(history: History, node: str) -> dict[str, str]:
     for row in history.rows_of.get(node, []):
         facts = row.facts
         if kind == "prepare":
-            found |= {"execution": row.execution} | _present(facts, template="template")
+            found |= {"execution": row.execution}
+            found |= _present(facts, template="template", curated_from="reused")
             found |= _present(facts, job_run="prepare_job", image="prepare_image")
         elif kind == "train":
             found |= {"execution": row.execution, "eval_loss": f"{facts['eval_loss']:.4g}"}

@@ -8,4 +8,4 @@ from typing import Any
 Facts = dict[str, Any]
 
 # An index that was read with other schemas is rebuilt.
-SCHEMAS = "prepared/1-2 trained/1-2 registered/1-2 approval/2; facts/1"
+SCHEMAS = "prepared/1-2 trained/1-2 registered/1-2 approval/2; facts/2"

@@ -140,8 +140,13 @@ def _prepared(row: Row) -> list[Edge]:
     grants = _grants(facts["readings"], facts["source"][0])
     return [
         Edge(table(facts["source"]), job, "read", who, at, grants),
-        Edge(job, table(facts["target"]), "written", who, at),
+        Edge(job, table(facts["target"]), _made(facts), who, at),
     ]
+
+
+def _made(facts: Facts) -> str:
+    """Return what a Prepare job did with its table version: wrote it, or verified it again."""
+    return "used again" if facts["reused"] else "written"
 
 
 def _trained(row: Row) -> list[Edge]:
@@ -160,7 +165,7 @@ def _registered(row: Row) -> list[Edge]:
     raw, curated = table(facts["raw"]), table(facts["curated"])
     return [
         _read(facts, raw, prepare),
-        Edge(prepare, curated, "written"),
+        Edge(prepare, curated, _made(facts)),
         _read(facts, curated, train),
         Edge(base(facts["base_model"]), train, "tuned"),
         Edge(train, model(facts), "registered", facts["principal"], facts["at"]),

@@ -108,14 +108,11 @@ def _scratch(me: Processes) -> Iterator[Path]:
 
 def _verified(job: _Job) -> _Inputs:
     """Verify Prepare's manifest, the table's commit and the base model."""
-    from steps.governance.documents.manifest import Prepared
+    from steps.train.data import opened_table
     from steps.train.model import base_model_files
 
     arguments, me = job.arguments, job.me
-    uri = arguments.prepare_manifest_uri
-    prepared = me.once_per_host(
-        lambda: Prepared.from_bytes(job.services.evidence.read(uri), origin=uri)
-    )
+    prepared = me.once_per_host(lambda: opened_table.manifest(arguments, job.services))
     table = me.leader_first(lambda: _opened(job, prepared) if me.is_host_leader else None)
     job.stop.check()
     base = me.once_per_host(

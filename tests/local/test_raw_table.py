@@ -38,6 +38,15 @@ def test_a_new_set_of_filings_replaces_the_old_one_in_the_next_version(tmp_path:
     assert [row["item_1a"] for row in table.to_pyarrow_table().to_pylist()] == ["new"]
 
 
+def test_an_optional_column_comes_and_goes_with_the_filings(tmp_path: Path) -> None:
+    styled = filing(2, "b") | {"section_html": "<p>b</p>"}
+    for rows in ([filing(1, "a"), styled], [filing(1, "a")]):
+        raw_table.write(str(tmp_path), Rows(rows), {})
+    old, new = (DeltaTable(str(tmp_path), version=version) for version in (0, 1))
+    assert old.to_pyarrow_table()["section_html"].to_pylist() == [None, "<p>b</p>"]
+    assert new.to_pyarrow_table().column_names == list(COLUMNS)
+
+
 def test_a_batch_holds_bounded_text_and_a_longer_row_is_one_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -93,10 +93,14 @@ def test_peak_memory_lists_a_child_and_returns_the_commands_exit_code() -> None:
 
 def test_the_workers_memory_is_compared_after_its_first_registrations() -> None:
     warm = [100.0 + 10 * number for number in range(10)]
-    measured = worker_bench.Measured([*warm, *[200.0] * 80, *[216.0] * 10], 60.0, 0.3, 30.0)
-    assert measured.document() == {
+    rss, cpu = [*warm, *[200.0] * 80, *[216.0] * 10], [0.5 * number for number in range(100)]
+    measured = worker_bench.Measured(rss, cpu, 60.0, 0.3, 30.0)
+    shown = measured.document()
+    assert shown.pop("mib_per_100_in_second_half") == pytest.approx(30.73, abs=0.01)
+    assert shown == {
         "registrations": 100,
         "per_minute": 100.0,
+        "cpu_seconds_each": 0.5,
         "rss_mib": [190, *[200] * 8, 216],
         "growth_mib": 16.0,
         "idle_share_of_a_core": 0.01,
@@ -104,4 +108,5 @@ def test_the_workers_memory_is_compared_after_its_first_registrations() -> None:
     assert measured.holds
     measured.rss[-6:] = [217.0] * 6
     assert not measured.holds, "memory grew"
-    assert not worker_bench.Measured([1.0] * 100, 60.0, 0.31, 30.0).holds, "idling is not cheap"
+    busy = worker_bench.Measured([1.0] * 100, cpu, 60.0, 0.31, 30.0)
+    assert not busy.holds, "idling is not cheap"

@@ -59,10 +59,22 @@ def test_filings_of_a_ticker_are_rows_of_the_raw_table(fetch: Fetch) -> None:
     assert annual["item_1a"] == f"ITEM 1A. RISK FACTORS\n\n{edgar_server.RISK}\n\n{plan}"
     assert quarterly["part_2_item_1a"] == f"Item 1A.\n\nRisk Factors\n\n{edgar_server.RISK}"
     assert (annual["part_2_item_1a"], quarterly["item_1a"]) == (None, None)
+    assert str(annual["section_html"]).splitlines()[:2] == [
+        "<p><b>ITEM 1A.</b> <b>RISK FACTORS</b></p>",
+        f"<p>{edgar_server.RISK}</p>",
+    ]
+    assert "None." not in str(annual["section_html"])
+    assert str(quarterly["section_html"]).endswith(f"<p>{edgar_server.RISK}</p>")
     assert annual["filename"] == "1001_10K_2023_0000001001-23-000002.htm"
     assert [annual[name] for name in ("cik", "company", "sic", "period_of_report")] == [
         "1001", "ALDER TOOLS INC", "3420", "2022-12-31",
     ]  # fmt: skip
+
+
+def test_a_running_head_does_not_end_the_section() -> None:
+    head = "PART I\nItem 1A. Risk Factors\n"
+    page = f"{head}One may fail.\n12\n{head}Two may fail.\nPART II\nItem 5. Market"
+    assert section(page) == page[len("PART I\n") : page.index("\nPART II")]
 
 
 def test_the_page_is_named_and_its_digest_and_each_file_s(fetch: Fetch) -> None:
@@ -84,6 +96,7 @@ def test_older_files_are_read_only_if_they_can_hold_the_years(fetch: Fetch) -> N
     assert fetch.edgar.paths()[-1] == WHOLE
     found = json.loads(next(fetch.out.rglob("*06-000001.json")).read_text())
     assert found["item_1A"] == f"Item 1A.  Risk Factors.\n\n{edgar_server.RISK}"
+    assert found["section_html"] is None  # a text file of 2006
 
 
 def test_the_same_command_again_fetches_what_is_missing(

@@ -4,7 +4,7 @@ import pytest
 
 from scripts.heading_model import labels
 from scripts.heading_model.section_of_filing import section
-from scripts.heading_model.styled_html import BOLD, CENTRED, ITALIC, UNDERLINE, lines
+from steps.prepare.styled.html_lines import BOLD, CENTRED, ITALIC, UNDERLINE, lines
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 from tests.steps.prepare.support.styled import BODIES, SENTENCES, TOPICS
 

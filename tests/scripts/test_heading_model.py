@@ -11,9 +11,10 @@ import pytest
 from scripts import heading_score
 from scripts.heading_model import __main__, corpus, experiment, fitting, weights_file
 from scripts.heading_model.corpus import Section
-from scripts.heading_model.labels import Labelled, letters
 from scripts.heading_model.measured import measure, pairs, table
 from scripts.heading_model.restyled import STYLES
+from steps.prepare.styled.kinds_by_type import Labelled
+from steps.prepare.styled.paragraph_type import letters
 from steps.prepare.text import heading_model
 from steps.prepare.text.heading_sequence import BODY, RUN_IN, STANDING, TITLE
 from tests.steps.prepare.support import styled

@@ -25,8 +25,9 @@ def sagemaker_resource(account: Account, operation: str, request: Document) -> s
             if callback
             else account.arn("sagemaker", "pipeline/*/execution/*")
         )
-    if arn := request.get("PipelineExecutionArn") or request.get("ResourceArn"):
-        return str(arn)
+    for member in ("PipelineExecutionArn", "ResourceArn", "PipelineArn"):
+        if arn := request.get(member):
+            return str(arn)
     if name := request.get("PipelineName"):
         return account.arn("sagemaker", f"pipeline/{name.rsplit('/', 1)[-1]}")
     if operation != "ListTrainingJobs" and (name := request.get("TrainingJobName")):

@@ -12,14 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-LAYERS = (
-    "identity",
-    "foundation",
-    "network",
-    "compute",
-    "watch",
-)  # in the order of their deployment
-FOLDER = Path(__file__).parents[3] / "conf" / "infrastructure"
+from pipeline.doctor import layers
+
+LAYERS = layers.LAYERS  # in the order of their deployment
+FOLDER = layers.FOLDER
 ENVIRONMENT = "local"
 PREFIX = f"governed-finetune-{ENVIRONMENT}"
 CONTROL_PLANE_USER = "databricks-control-plane"  # the user in place of Databricks' AWS account
@@ -164,19 +160,6 @@ def _wait(cloudformation: Any, waiter: str, name: str) -> None:
             StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 1200}
         )
     except WaiterError as error:
-        raise DeploymentFailed(f"stack {name}: {_first_reason(cloudformation, name)}") from error
-
-
-def _first_reason(cloudformation: Any, name: str) -> str:
-    try:
-        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    except cloudformation.exceptions.ClientError:
-        return "it was deleted again after a failure, without an event that names the reason"
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    if not failed:
-        return "no event names the reason"
-    first = failed[-1]  # events are newest first
-    return (
-        f"{first['LogicalResourceId']}: "
-        f"{first.get('ResourceStatusReason', first['ResourceStatus'])}"
-    )
+        raise DeploymentFailed(
+            f"stack {name}: {layers.first_failure(cloudformation, name)}"
+        ) from error

@@ -26,6 +26,7 @@ from pipeline.local.aws.errors import NotServed, ServiceError
 from pipeline.local.aws.pipelines.callbacks import Callbacks
 from pipeline.local.aws.pipelines.executions import Executions
 from pipeline.local.aws.pipelines.pipelines import Pipelines
+from pipeline.local.aws.pipelines.versions import Versions
 from pipeline.local.aws.store import Document
 from pipeline.local.aws.tags import Tags
 from pipeline.local.aws.training_jobs.jobs import TrainingJobs
@@ -43,7 +44,8 @@ class Services:
         self.emr = EmrServerless(account)
         self.executions = Executions(account)
         self.callbacks = Callbacks(account)
-        parts = (self.training, Pipelines(account), self.executions, self.callbacks, Tags(account))
+        pipelines = (Pipelines(account), Versions(account), self.executions, self.callbacks)
+        parts = (self.training, *pipelines, Tags(account))
         self.sagemaker = {name: call for part in parts for name, call in part.operations.items()}
 
     def recover(self) -> None:

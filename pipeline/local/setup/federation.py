@@ -8,20 +8,20 @@ the policies. In a real account the policies name the issuer only: Databricks fi
 by its address, which this workspace cannot reach.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import requests
 from databricks.sdk import WorkspaceClient
 
+from pipeline.bootstrap import identities
+from pipeline.bootstrap.change import Changes
+from pipeline.bootstrap.identities import AUDIENCE
 from pipeline.local.aws import infrastructure
 from pipeline.local.setup.aws_account import Root
-from pipeline.local.setup.workspace import secret_name, service_principals
+from pipeline.local.setup.workspace import ACCOUNT, make
+from pipeline.rights import PRINCIPALS
 
-AUDIENCE = "databricks"  # steps/governance/sign_in/role_token.py asks for it; a test compares both
 _ENVIRONMENT = infrastructure.ENVIRONMENT
-_ACCOUNT = "local"
-_POLICY = "aws-role"
 _SECONDS = 30
 
 
@@ -33,16 +33,28 @@ def principals(admin: WorkspaceClient, root: Root, jwks: str) -> dict[str, str]:
         root: the AWS account's administrator.
         jwks: the public keys of the issuer, as JSON.
     """
-    issuer = _issuer(root.client("iam"))
-    secrets = root.client("secretsmanager")
-    ids = {}
-    for name, (number, application_id) in service_principals(admin, _ENVIRONMENT).items():
-        for secret in admin.service_principal_secrets_proxy.list(number):
-            admin.service_principal_secrets_proxy.delete(number, str(secret.id))
-        secrets.put_secret_value(SecretId=secret_name(_ENVIRONMENT, name), SecretString="{}")
-        _trust(admin, number, _policy(name, issuer, jwks))
-        ids[name] = application_id
-    return ids
+    make(identities.principals(admin, _ENVIRONMENT))
+    make(changes(admin, root, jwks))
+    return {name: ids[1] for name, ids in identities.existing(admin, _ENVIRONMENT).items()}
+
+
+def changes(admin: WorkspaceClient, root: Root, jwks: str) -> Changes:
+    """Yield what the principals, which exist, lack to sign in without a secret."""
+    known: list[str] = []
+    yield from identities.issuer(root.client("iam"), known.append)
+    policies = {name: _policy(name, known[0] if known else "", jwks) for name in PRINCIPALS}
+    yield from identities.federation(admin, _Account(admin), _ENVIRONMENT, policies)
+    yield from identities.emptied(root.client("secretsmanager"), _ENVIRONMENT)
+
+
+class _Account:
+    """The Databricks account's API, which this workspace serves too."""
+
+    def __init__(self, admin: WorkspaceClient) -> None:
+        self.do = admin.api_client.do
+
+    def path(self, number: str) -> str:
+        return f"/api/2.0/accounts/{ACCOUNT}/servicePrincipals/{number}/federationPolicies"
 
 
 def access_token(host: str, client_id: str, sts: Any) -> str:
@@ -69,27 +81,6 @@ def access_token(host: str, client_id: str, sts: Any) -> str:
     return str(answer.json()["access_token"])
 
 
-def _issuer(iam: Any) -> str:
-    try:
-        return str(iam.enable_outbound_web_identity_federation()["IssuerIdentifier"])
-    except iam.exceptions.FeatureEnabledException:
-        return str(iam.get_outbound_web_identity_federation_info()["IssuerIdentifier"])
-
-
 def _policy(principal: str, issuer: str, jwks: str) -> dict[str, Any]:
     role = f"arn:aws:iam::{infrastructure.ACCOUNT_ID}:role/{infrastructure.PREFIX}-{principal}"
     return {"issuer": issuer, "subject": role, "audiences": [AUDIENCE], "jwks_json": jwks}
-
-
-def _trust(admin: WorkspaceClient, number: str, policy: Mapping[str, Any]) -> None:
-    """Give a principal this policy and no other."""
-    path = f"/api/2.0/accounts/{_ACCOUNT}/servicePrincipals/{number}/federationPolicies"
-    listed: Any = admin.api_client.do("GET", path)
-    found = listed.get("policies", [])
-    if [each["oidc_policy"] for each in found] == [policy]:
-        return
-    for each in found:
-        admin.api_client.do("DELETE", f"{path}/{each['policy_id']}")
-    admin.api_client.do(
-        "POST", path, query={"policy_id": _POLICY}, body={"oidc_policy": dict(policy)}
-    )

@@ -1,10 +1,10 @@
 """Filings as EDGAR-CRAWLER publishes them, checked before they enter the raw table.
 
 `cik, company, filing_type, filing_date, filename` are required; `period_of_report, sic,
-state_of_inc, item_1A, part_2_item_1A` may be missing or null; every other field is left out of the
-raw table. Names are case-insensitive. The files may have every form that documents.py reads. The
-text itself is checked by Prepare: a filing without risk factors is a row here and is rejected
-there.
+state_of_inc, item_1A, part_2_item_1A, section_html` may be missing or null; every other field is
+left out of the raw table. Names are case-insensitive. The files may have every form that
+documents.py reads. The text itself is checked by Prepare: a filing without risk factors is a row
+here and is rejected there.
 
 In the layout `form_type=…/fiscal_year=…/cik=…/….json` form and CIK may be in the folders' names
 only; a filing in another company's folder is refused.
@@ -32,6 +32,8 @@ COLUMNS = (
     "cik", "company", "filing_type", "filing_date", "period_of_report", "filename", "sic",
     "state_of_inc", "item_1a", "part_2_item_1a",
 )  # fmt: skip
+# Of a filing that has it; the raw table has the column if a row has.
+OPTIONAL = ("section_html",)
 
 _OF_EDGAR_CORPUS = {"section_1a": "item_1a"}
 # Of the paper's corpus: CIK and year of filing
@@ -139,10 +141,11 @@ def _columns(document: dict[str, Any]) -> Row:
     fields: dict[str, tuple[str, Any]] = {}
     for name, value in document.items():
         column = _OF_EDGAR_CORPUS.get(name.lower(), name.lower())
-        if column in COLUMNS and column in fields:
+        if column in COLUMNS + OPTIONAL and column in fields:
             raise ValueError(f"{fields[column][0]} and {name} are one field")
         fields[column] = (name, value)
     row = {column: _text(*fields.get(column, (column, None))) for column in COLUMNS}
+    row |= {column: text for column in OPTIONAL if (text := _text(*fields.get(column, ("", None))))}
     named = _NAME_OF_EDGAR_CORPUS.fullmatch(row["filename"] or "")
     return row | {"cik": named[1]} if named and not row["cik"] else row
 

@@ -6,6 +6,7 @@ from pipeline.rights import PRINCIPALS, Grant
 CATALOG = "edgar"
 SCHEMAS = ("raw", "curated", "models")
 RAW_TABLE = "edgar.raw.filings"
-GRANTS = rights.needed(rights.Places(*(f"{CATALOG}.{schema}" for schema in SCHEMAS)))
+LOCATION = rights.location("local", "curated")
+GRANTS = rights.needed(rights.Places(*(f"{CATALOG}.{schema}" for schema in SCHEMAS), LOCATION))
 
 __all__ = ["CATALOG", "GRANTS", "PRINCIPALS", "RAW_TABLE", "SCHEMAS", "Grant"]

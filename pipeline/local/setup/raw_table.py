@@ -2,7 +2,7 @@
 Catalog vends.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from databricks.sdk import WorkspaceClient
@@ -17,7 +17,7 @@ from databricks.sdk.service.catalog import (
     TableType,
 )
 
-from pipeline.local.setup.filings import COLUMNS, Filings
+from pipeline.local.setup.filings import COLUMNS, OPTIONAL, Filings
 from pipeline.local.setup.grants import RAW_TABLE
 from pipeline.local.setup.rows import Row, Rows
 
@@ -49,39 +49,44 @@ def load(admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mappin
 
 
 def loaded(
-    admin: WorkspaceClient, location: str, filings: Filings, *, aws: Mapping[str, str]
+    admin: WorkspaceClient,
+    location: str,
+    filings: Filings,
+    *,
+    aws: Mapping[str, str],
+    name: str = RAW_TABLE,
 ) -> tuple[int, bool]:
     """As `load`; return also whether the table has other filings than these, which were kept."""
-    options = _storage_options(admin, location, aws)
+    options = _storage_options(admin, location, aws, name)
     table = _existing(location, options)
     other = table is not None and table.history(1)[0].get(_DIGEST) != filings.rows.sha256
     if table is None or (filings.asked_for and other):
         write(location, filings.rows, options)
-    _register(admin, location)
+    _register(admin, location, name, columns(filings.rows))
     written = _existing(location, options)
     assert written is not None  # noqa: S101 - just written
     return int(written.version()), other and not filings.asked_for
 
 
 def _storage_options(
-    admin: WorkspaceClient, location: str, aws: Mapping[str, str]
+    admin: WorkspaceClient, location: str, aws: Mapping[str, str], name: str
 ) -> dict[str, str]:
-    keys = _vended(admin, location)
+    keys = _vended(admin, location, name)
     assert keys is not None  # noqa: S101 - AWS workspace
+    endpoint = {"AWS_ENDPOINT_URL": aws.get("AWS_ENDPOINT_URL", ""), "AWS_ALLOW_HTTP": "true"}
     return {
         "AWS_ACCESS_KEY_ID": str(keys.access_key_id),
         "AWS_SECRET_ACCESS_KEY": str(keys.secret_access_key),
         "AWS_SESSION_TOKEN": str(keys.session_token),
         "AWS_REGION": aws["AWS_REGION"],
-        "AWS_ENDPOINT_URL": aws["AWS_ENDPOINT_URL"],
-        "AWS_ALLOW_HTTP": "true",
+        **(endpoint if aws.get("AWS_ENDPOINT_URL") else {}),
     }
 
 
-def _vended(admin: WorkspaceClient, location: str) -> AwsCredentials | None:
+def _vended(admin: WorkspaceClient, location: str, name: str) -> AwsCredentials | None:
     """Return a credential of the table or, before the table exists, of its path."""
     try:
-        table = admin.tables.get(RAW_TABLE)
+        table = admin.tables.get(name)
     except NotFound:
         return admin.temporary_path_credentials.generate_temporary_path_credentials(
             url=location, operation=PathOperation.PATH_CREATE_TABLE
@@ -106,15 +111,21 @@ def write(location: str, rows: Rows, options: dict[str, str]) -> None:
     import pyarrow as pa
     from deltalake import CommitProperties, WriterProperties, write_deltalake
 
-    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+    schema = pa.schema([(column, pa.string()) for column in columns(rows)])
     write_deltalake(
         location,
         pa.RecordBatchReader.from_batches(schema, _batches(rows, schema)),
         mode="overwrite",
+        schema_mode="overwrite",  # an optional column comes and goes with the filings
         storage_options=options,
         writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP_ROWS),
         commit_properties=CommitProperties(custom_metadata={_DIGEST: rows.sha256}),
     )
+
+
+def columns(rows: Rows) -> tuple[str, ...]:
+    """Return the table's columns for these rows: all, and the optional ones that a row has."""
+    return COLUMNS + tuple(name for name in OPTIONAL if name in rows.names)
 
 
 def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
@@ -133,10 +144,10 @@ def _batches(rows: Iterable[Row], schema: "pa.Schema") -> Iterator["pa.RecordBat
         yield pa.RecordBatch.from_pylist(held, schema=schema)
 
 
-def _register(admin: WorkspaceClient, location: str) -> None:
-    catalog, schema, name = RAW_TABLE.split(".")
+def _register(admin: WorkspaceClient, location: str, full_name: str, names: Sequence[str]) -> None:
+    catalog, schema, name = full_name.split(".")
     try:
-        admin.tables.get(RAW_TABLE)
+        admin.tables.get(full_name)
     except NotFound:
         admin.tables.create(
             name=name,
@@ -152,6 +163,6 @@ def _register(admin: WorkspaceClient, location: str) -> None:
                     type_name=ColumnTypeName.STRING,
                     type_text="string",
                 )
-                for position, column in enumerate(COLUMNS)
+                for position, column in enumerate(names)
             ],
         )

@@ -31,11 +31,13 @@ class Rows(Sequence[Row]):
         weakref.finalize(self, self._file.close)
         self._digest = hashlib.sha256(b"[")
         self._starts, self._bytes = array("q"), 0  # the offset of each row in the file, in bytes
+        self.names: dict[str, None] = {}  # of all columns that a row has, in the order of the first
         for row in rows:
             self.append(row)
 
     def append(self, row: Row) -> None:
         """Append a row."""
+        self.names |= dict.fromkeys(row)
         self._digest.update(b", " if self._starts else b"")
         self._digest.update(json.dumps(row, sort_keys=True).encode())
         self._file.seek(self._bytes)

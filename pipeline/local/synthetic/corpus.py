@@ -16,9 +16,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from pipeline import command
+from pipeline.local.setup.filings import Filings, checked
 from pipeline.local.synthetic import histories
 from pipeline.local.synthetic.histories import Filing
 
+_SMALL = {"filings": 24, "seed": 3}
 _SIDE_BY_SIDE = 14  # companies whose filings alternate: a small slice of the corpus holds many
 
 
@@ -50,6 +52,13 @@ def _together(seed: int, first: int) -> Iterator[Filing]:
                 yield filing
                 going_on.append(company)
         left = going_on
+
+
+def small() -> Filings:
+    """Return the corpus of a first run: several companies, styles of headings and reasons to reject
+    a filing.
+    """
+    return Filings(checked(generate(**_SMALL)), asked_for=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ another's. What only version 2 records is a note for a record of version 1.
 from typing import Any
 
 from steps.audit.case import ENVELOPE, Case
+from steps.audit.checks import reuse
 from steps.audit.findings import Comparison, Differs, Note
 from steps.audit.ledger import payload
 from steps.governance.documents import canonical
@@ -98,6 +99,7 @@ def prepare_manifest(case: Case) -> Comparison:
                 ("build", record.prepare.build, prepared.build),
                 ("Spark", record.prepare.spark_version, prepared.spark_version),
                 ("reading", True, prepared.reading in (record.readings or [])),
+                *reuse.manifest_pairs(case),
             ]
     return Comparison(case.document(case.prepare_manifest), pairs)
 

@@ -105,8 +105,8 @@ def raw_files(case: Case) -> Comparison | Note:
 
 def curated_log(case: Case) -> Comparison:
     """The curated table's commit is the one that Prepare's manifest describes."""
-    record, prepared = case.record, case.prepared
-    registry, curated = case.context.services.registry, record.curated
+    prepared = case.prepared
+    registry, curated = case.context.services.registry, case.record.curated
     actions = delta.commit(registry, curated)
     added = [action["add"] for action in actions if "add" in action]
     info: Mapping[str, Any] = next(
@@ -114,7 +114,7 @@ def curated_log(case: Case) -> Comparison:
     )
     moment = datetime.fromisoformat(prepared.created_at)
     pairs: list[tuple[str, object, object]] = [
-        ("execution", record.execution.arn, _execution(info)),
+        ("execution", prepared.written_by, _execution(info)),
         ("time", int(moment.timestamp()), int(info.get("timestamp", 0)) // 1000),
         ("removed files", 0, sum("remove" in action for action in actions)),
         (
@@ -124,7 +124,7 @@ def curated_log(case: Case) -> Comparison:
         ),
     ]
     active = delta.files(registry, curated).sizes
-    partition = f"execution_id={execution_id(record.execution.arn)}/"
+    partition = f"execution_id={execution_id(prepared.written_by)}/"
     pairs.append(
         (
             "active files",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from steps.audit.case import Case
+from steps.audit.checks import reuse
 from steps.audit.findings import Comparison, Differs, Note
 from steps.governance.documents import canonical
 from steps.governance.documents.record import WITHDRAWN_TAG
@@ -102,7 +103,7 @@ def training_job(case: Case) -> Comparison:
 
 
 def prepare_job(case: Case) -> Comparison:
-    """The Prepare job is the recorded one: role, code and state."""
+    """The Prepare job is the recorded one: role, code and state; so is one that was used again."""
     facts = case.record.prepare
     run = case.context.services.jobs.job_run(facts.job_run_arn)
     entry_point = run.get("jobDriver", {}).get("sparkSubmit", {}).get("entryPoint")
@@ -121,7 +122,7 @@ def prepare_job(case: Case) -> Comparison:
     if facts.image is not None and "resolvedImageDigest" in applied:
         digest = facts.image.rpartition("@")[2]
         pairs.append(("image", digest, applied["resolvedImageDigest"]))
-    return Comparison(facts.job_run_arn, pairs)
+    return Comparison(facts.job_run_arn, pairs + reuse.job_pairs(case))
 
 
 def version_source(case: Case) -> Comparison:

@@ -31,6 +31,8 @@ from steps.governance.whole_objects import CUT, TooLarge, WholeBody, read_whole
 
 CHUNK_BYTES = 1 << 20
 _ATTEMPTS = 4
+# CloudTrail shows it. botocore would compose its own string again for every call.
+_USER_AGENT = f"governed-finetune-audit Boto3/{boto3.__version__}"
 _MAX_DOCUMENT = 64 * 1024 * 1024  # bytes; no document is larger
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
 _ABSENT = {
@@ -52,6 +54,7 @@ def client(service: str, region: str, **keys: str) -> Any:
         connect_timeout=5,
         read_timeout=30,
         max_pool_connections=32,
+        user_agent=_USER_AGENT,
     )
     return checked(boto3.client(service, region_name=region, config=config, **keys))
 

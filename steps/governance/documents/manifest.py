@@ -81,6 +81,13 @@ class Contract(Part):
     checks: list[ContractCheck]
 
 
+class Reused(Part):
+    """The execution whose examples are used again, and the sha256 of its Prepare manifest."""
+
+    execution_arn: str
+    manifest_sha256: Sha256
+
+
 class TrainingData(Part):
     """The training data, bound to Prepare's manifest by the manifest's sha256.
 
@@ -182,7 +189,10 @@ class Prepared(Manifest):
     Since version 2: `raw_files` are the raw version's data files with the sha256 of the bytes that
     were read; `membership` is the Parquet file next to the manifest that lists each filing which
     gave examples (`steps.governance.documents.membership`); `reading` records who allowed it.
-    `contract` is None where an older build made the manifest.
+    `contract` is None where an older build made the manifest, and so is `settings`: the arguments
+    that decide the examples (`steps.prepare.contract.settings`). Where the examples of an earlier
+    execution are used again, `reused` names it, everything about them is as in its manifest, and
+    `principal`, `reading` and `build` are of the verification.
     """
 
     schema_: Literal["governed-finetune/prepared/1", "governed-finetune/prepared/2"] = Field(
@@ -204,6 +214,13 @@ class Prepared(Manifest):
     build: Build | None = None
     spark_version: str | None = None
     contract: Contract | None = None
+    settings: dict[str, str] | None = None
+    reused: Reused | None = None
+
+    @property
+    def written_by(self) -> str:
+        """The ARN of the execution that wrote the examples: this one, or the reused one."""
+        return self.reused.execution_arn if self.reused else self.execution_arn
 
     @model_validator(mode="after")
     def _of_its_version(self) -> Self:

@@ -68,8 +68,20 @@ class Billed(Part):
     storage_gb_hours: float | None = None
 
 
+class ReusedFacts(Part):
+    """The execution whose examples were used again, its manifest's sha256, its job and image."""
+
+    execution_arn: str
+    manifest_sha256: Sha256
+    job_run_arn: str
+    image: str
+
+
 class PrepareFacts(Part):
-    """The Prepare job and its manifest's sha256. Sources: EMR Serverless, evidence bucket."""
+    """The Prepare job and its manifest's sha256. Sources: EMR Serverless, evidence bucket.
+
+    `reused` is there where the job verified the examples of an earlier execution.
+    """
 
     job_run_arn: str
     role_arn: str
@@ -80,6 +92,7 @@ class PrepareFacts(Part):
     spark_version: str | None = None
     build: Build | None = None
     billed: Billed | None = None
+    reused: ReusedFacts | None = None  # version 2, optional
 
 
 class TrainFacts(Part):

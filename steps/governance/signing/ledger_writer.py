@@ -29,7 +29,7 @@ from steps.governance.signing.kms_signer import Signer
 
 EMPTY = LedgerHead(number=0, sha256=FIRST_PREVIOUS)
 _MOST = 10**12 - 1  # what 12 digits count to
-_WINDOW = 900  # numbers before the last one that are listed again; a list has 1,000
+_WINDOW, _LISTED = 50, 1000  # numbers before the last one that are listed again; names in a list
 _TRIES = 20  # for one number, if S3 answers that somebody else is writing it and nothing is there
 
 
@@ -192,12 +192,16 @@ class Ledger:
         return stored
 
     def _last_number(self) -> int:
-        """Return the largest number, found in few lists: steps that double, then halves."""
+        """Return the largest number: by one list, or by steps that double, then halves."""
+        if self._seen and len(listed := self._window(self._seen)) < _LISTED:
+            return self._check_numbers(self._seen, listed)
         low, step = self._seen, 1
         while self._names_after(low + step - 1, limit=1):
             low, step = low + step, step * 2
             if low + step > _MOST:
-                self._check_numbers(self._seen)  # a file whose name sorts after every number
+                self._check_numbers(
+                    self._seen, self._window(self._seen)
+                )  # a name after all numbers
         high = low + step  # nothing after high - 1, so the largest is below high
         while high - low > 1:
             middle = (low + high) // 2
@@ -205,24 +209,27 @@ class Ledger:
                 low = middle
             else:
                 high = middle
-        return self._check_numbers(low)
+        return self._check_numbers(low, self._window(low))
 
-    def _check_numbers(self, last: int) -> int:
-        """Check that the last numbers (900 at most) are all there, and nothing else is.
+    def _window(self, last: int) -> list[str]:
+        """Return the names from 50 numbers before `last` on, 1,000 at most."""
+        return self._names_after(last - _WINDOW if last > _WINDOW else -1, limit=_LISTED)
 
-        Another writer may have appended meanwhile, so it returns the last number that is listed.
+    def _check_numbers(self, last: int, listed: list[str]) -> int:
+        """Check that the last numbers (50 at most) are all there, and nothing else is.
+
+        Another writer may have appended meanwhile, so the last listed number is returned.
         """
         first = max(0, last - _WINDOW)
-        found = self._names_after(first, limit=1000) if first else self._names_after(-1, limit=1000)
-        expected = [name(number) for number in range(first + 1, first + 1 + len(found))]
-        if found != expected or len(found) < last - first:
-            missing = sorted(set(expected) ^ set(found)) or [name(first + len(found) + 1)]
+        expected = [name(number) for number in range(first + 1, first + 1 + len(listed))]
+        if listed != expected or len(listed) < last - first:
+            missing = sorted(set(expected) ^ set(listed)) or [name(first + len(listed) + 1)]
             raise _forked(
                 f"the ledger at {self._uri} has a gap, or a file that is not an entry",
                 expected=f"entries from {first + 1} on, one after the other",
                 got=f"missing or unknown: {', '.join(missing[:3])}",
             )
-        return first + len(found)
+        return first + len(listed)
 
     def _names_after(self, number: int, *, limit: int) -> list[str]:
         """Return the names of the files after entry `number`; -1 means all of the folder."""

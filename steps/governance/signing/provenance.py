@@ -18,8 +18,8 @@ BUILD_TYPE = "urn:governed-finetune:execution:1"
 # The pipeline's parameters (pipeline/configuration/parameters.py; a test compares both).
 PARAMETERS = frozenset(
     {
-        *("RawTable", "RawTableVersion", "CuratedTable", "ModelName", "ModelAlias", "Epochs"),
-        *("MaxSteps", "LearningRate", "LoraRank", "SequenceLength", "Seed", "EvalSteps"),
+        *("RawTable", "RawTableVersion", "CuratedTable", "CuratedFrom", "ModelName", "ModelAlias"),
+        *("Epochs", "MaxSteps", "LearningRate", "LoraRank", "SequenceLength", "Seed", "EvalSteps"),
         *("EarlyStoppingPatience", "MaxEvalExamples", "MaxEvalLoss", "TrainInstanceType"),
         *("Fp8Mode", "Optimizer", "Determinism", "MergedExport", "Compile"),
     }

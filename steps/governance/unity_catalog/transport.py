@@ -58,7 +58,8 @@ class Refused(Exception):
     """A final error status, with the service's code and the beginning of its text."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(f"HTTP {status} {code}: {text}"[: _MOST_CHARACTERS + 100])
+        named = f"HTTP {status} {code}".rstrip()
+        super().__init__(f"{named}: {text}"[: _MOST_CHARACTERS + 100])
         self.status, self.code, self.text = status, code, text[:_MOST_CHARACTERS]
 
 
@@ -224,5 +225,8 @@ def _refused(response: requests.Response) -> Refused:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # The body is not quoted: a proxy's page may repeat the request with its secrets.
         size = len(response.content)
-        code, text = "", f"{size} bytes that are not a JSON object with an error_code"
+        code, text = (
+            "",
+            f"{size} bytes without the workspace's error_code; a page may have answered",
+        )
     return Refused(response.status_code, code[:100], " ".join(text.split()))

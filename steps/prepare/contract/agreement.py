@@ -77,21 +77,6 @@ def agreed(profile: Profile, run: Run, arguments: Arguments, *, overlap: float) 
     return Agreement(profile, run, made)
 
 
-def require_source(arguments: Arguments) -> None:
-    """Refuse a raw table that the allow-list does not name, before anything of it is read.
-
-    Raises:
-        GovernanceError: it is not named.
-    """
-    if not allowed(str(arguments.raw_table), arguments.sources):
-        raise GovernanceError(
-            f"table {arguments.raw_table} is not an allowed source, nothing was read",
-            expected=f"one of {', '.join(arguments.sources)}",
-            got=str(arguments.raw_table),
-            do="choose another RawTable, or add it to prepare.sources in conf",
-        )
-
-
 def compared(curated: Place, execution_arn: str, recorded: Mapping[str, Any] | None) -> Run:
     """Return the run to compare with: the newest one that the curated table's log has.
 

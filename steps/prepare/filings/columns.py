@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from steps.governance.errors import GovernanceError
 
 REQUIRED = ("cik", "company", "filing_type", "filing_date", "filename", "item_1a")
-OPTIONAL = ("period_of_report", "part_2_item_1a", "sic", "accession_number", "accession")
+OPTIONAL = (
+    "period_of_report", "part_2_item_1a", "sic", "accession_number", "accession", "section_html",
+)  # fmt: skip
 
 _TEXT = r"string( collate .+)?|char\(\d+\)|varchar\(\d+\)|binary"
 _WHOLE = r"tinyint|smallint|int|bigint"

@@ -14,12 +14,13 @@ import polars as pl
 import pyarrow as pa
 
 from steps.prepare.filings.columns import OPTIONAL, REQUIRED
-from steps.prepare.filings.field_faults import SIC, fault, ignored, short
+from steps.prepare.filings.field_faults import IGNORED_SEPARATOR, SIC, fault, ignored, short
 from steps.prepare.filings.identity import accession, filing_id, sha256
+from steps.prepare.styled import decided
 from steps.prepare.text import column_text, dates, run_on, sections
 from steps.prepare.text.characters import cleaned
 from steps.prepare.text.paragraphs import paragraphs
-from steps.prepare.text.risk_factors import risk_factors
+from steps.prepare.text.risk_factors import grouped
 from steps.prepare.text.wrapped import unwrapped
 
 INVALID = "invalid_record"
@@ -66,14 +67,17 @@ def examine(batch: pa.RecordBatch) -> pa.RecordBatch:
     )
     checked = _checked(raw).with_row_index("row")
     usable = checked.filter(pl.col("reason").is_null()).select(
-        "row", text=sections.untitled(pl.col("text"))
+        "row", decided.COLUMN, text=sections.untitled(pl.col("text"))
     )
     whole = (
         checked.join(_split(usable), on="row", how="left", maintain_order="left")
         .with_columns(
             reason=pl.when(pl.col("reason").is_null() & pl.col("risk_factors").is_null())
             .then(pl.lit(NO_HEADINGS))
-            .otherwise("reason")
+            .otherwise("reason"),
+            ignored=pl.concat_str(
+                "ignored", "html_fault", separator=IGNORED_SEPARATOR, ignore_nulls=True
+            ).replace("", None),
         )
         .with_columns(filing_id=filing_id())
     )
@@ -132,6 +136,7 @@ def _checked(raw: pl.DataFrame) -> pl.DataFrame:
         short("filing_type"),
         "text",
         "left_out",
+        decided.COLUMN,
         filing_date=pl.coalesce("filing_date_day", short("filing_date")),
         source_filing=short("filename"),
         raw_sha256=sha256(section),
@@ -207,7 +212,7 @@ def _faults(name: str, found: Iterable[tuple[object, str | None]]) -> pl.Series:
 
 
 def _split(usable: pl.DataFrame) -> pl.DataFrame:
-    """`row`, both digests, `risk_factors`.
+    """`row`, both digests, `risk_factors`, `html_fault`.
 
     A row without a risk factor is missing from the result.
     """
@@ -218,9 +223,13 @@ def _split(usable: pl.DataFrame) -> pl.DataFrame:
         section_sha256=sha256(texts["text"].str.to_lowercase()),
         exact_sha256=sha256(texts["text"]),
     )
+    html = usable.filter(pl.col(decided.COLUMN).is_not_null())
+    rows, faults = decided.kinds(whole, dict(html.select("row", decided.COLUMN).iter_rows()))
     factors = (
-        risk_factors(whole)
-        .group_by("row", maintain_order=True)
-        .agg(risk_factors=pl.struct(*FACTOR))
+        grouped(rows).group_by("row", maintain_order=True).agg(risk_factors=pl.struct(*FACTOR))
     )
-    return digests.join(factors, on="row", how="inner")
+    faulty = pl.DataFrame(
+        {"row": list(faults), "html_fault": list(faults.values())},
+        schema={"row": pl.UInt32, "html_fault": pl.String},
+    )
+    return digests.join(factors, on="row", how="inner").join(faulty, on="row", how="left")

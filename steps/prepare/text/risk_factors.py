@@ -20,12 +20,22 @@ _BULLET = "^• "
 def risk_factors(
     paragraphs: pl.DataFrame, weights: tuple[Weights, Weights] | None = None
 ) -> pl.DataFrame:
-    """Group paragraphs (`row`, `paragraph`) as `row`, `position` (from 0), `heading`, `body`.
+    """Return the risk factors of paragraphs (`row`, `paragraph`), decided by the model.
+
+    `weights`: other weights than those of the file, for `scripts.heading_model`.
+    """
+    return grouped(kinds(paragraphs, weights))
+
+
+def grouped(decided: pl.DataFrame) -> pl.DataFrame:
+    """Group paragraphs as `row`, `position` (from 0), `heading`, `body`, `style`, `group`.
+
+    `decided` has `row`, `paragraph`, `kind`, and `first`, the heading of one that is run in.
 
     `style` is `standing` or `run_in`. A heading without a body has an empty one. `group` is the
     last group's title before the heading; null before the first title.
     """
-    marked = _marked(kinds(paragraphs, weights))
+    marked = _marked(decided)
     opens = pl.col("kind").is_in([STANDING, RUN_IN])
     part = (pl.col("kind") != BODY).cast(pl.Int32).cum_sum().over("row")
     inside = marked.with_columns(

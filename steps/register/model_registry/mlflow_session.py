@@ -14,11 +14,8 @@ refusal, and turns each code that it does not know into INTERNAL_ERROR. So the s
 the message holds the service's own code and text.
 """
 
-import importlib
-import logging
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -26,6 +23,7 @@ from typing import TYPE_CHECKING
 from databricks.sdk import errors as databricks
 from databricks.sdk.errors.platform import ERROR_CODE_MAPPING
 
+from steps.governance.aws_answers import named_loss
 from steps.governance.errors import (
     AccessDenied,
     Conflict,
@@ -38,6 +36,8 @@ from steps.governance.unity_catalog.refusals import malformed, no_answer, not_fo
 from steps.governance.unity_catalog.refusals import translated as workspace_translated
 from steps.governance.unity_catalog.retrying import Unanswered
 from steps.governance.unity_catalog.transport import Malformed, Refused, Transport
+from steps.register.model_registry import uploads
+from steps.register.model_registry.mlflow_import import import_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,6 +53,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+    **uploads.ATTEMPTS,
 }
 # Settings from which mlflow might take another identity
 _FOREIGN = (
@@ -63,6 +64,7 @@ _FOREIGN = (
 )
 # mlflow uploads in threads and keeps only the text of a failure, which holds botocore's sentence
 _STORAGE_ERROR = re.compile(r"An error occurred \((\w+)\)")
+_STORAGE_PAGE = re.compile(r"the answer to \w+ is not AWS\\*'s: HTTP \d{3}, [\w ]{1,60}")
 _STORAGE_DENIED = {"AccessDenied", "403"}
 _PARSERS = ("mlflow.", "google.protobuf.")
 # Endings of Unity Catalog's codes for objects that do not exist
@@ -86,6 +88,7 @@ def mlflow_client(workspace: Workspace) -> "MlflowClient":
     from mlflow import MlflowClient
 
     _send_through_transport(workspace)
+    uploads.check_clients()
     return MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
 
 
@@ -114,19 +117,6 @@ def _send_through_transport(workspace: Workspace) -> None:
     session.mount(f"{workspace.host}/", transport)
 
 
-def import_mlflow() -> None:
-    """Import mlflow, which takes 4 s: the worker does it before the first message."""
-    with warnings.catch_warnings():
-        # while it is imported, mlflow warns about type hints of its classes
-        warnings.filterwarnings(
-            "ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning
-        )
-        importlib.import_module("mlflow.pyfunc")
-    # Plug-ins for other services (sagemaker-mlflow) may be installed, and fail on each request.
-    # That does no harm.
-    logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
-
-
 @contextmanager
 def translated(principal: str, doing: str) -> Iterator[None]:
     """Run one call of mlflow's client and raise its errors as ours."""
@@ -142,10 +132,7 @@ def translated(principal: str, doing: str) -> Iterator[None]:
             # the upload, with the credential that Unity Catalog vended
             if code := _STORAGE_ERROR.search(str(error)):
                 raise _storage_error(code[1], principal, doing) from error
-            raise Unavailable(
-                f"the registry's storage gave no answer while {principal} tried to {doing}",
-                got=type(error).__name__,
-            ) from error
+            raise _storage_silent(named_loss(error), principal, doing) from error
         except Exception as error:
             if not raised_in(error.__traceback__, _PARSERS):
                 raise
@@ -156,14 +143,18 @@ def translated(principal: str, doing: str) -> Iterator[None]:
 
 def _storage_error(code: str, principal: str, doing: str) -> GovernanceError:
     if code not in _STORAGE_DENIED:
-        return Unavailable(
-            f"the registry's storage gave no answer while {principal} tried to {doing}", got=code
-        )
+        return _storage_silent(code, principal, doing)
     return AccessDenied(
         f"the registry's storage refused {principal}, who tried to {doing}",
         expected="that the credential vended for this version may write its files",
         got=code,
         do="check the storage credential, the bucket's policy and its key's policy",
+    )
+
+
+def _storage_silent(got: str, principal: str, doing: str) -> Unavailable:
+    return Unavailable(
+        f"the registry's storage gave no answer while {principal} tried to {doing}", got=got
     )
 
 
@@ -184,6 +175,8 @@ def _as_ours(error: "MlflowException", principal: str, doing: str) -> Exception:
         return _refused(cause, principal, doing)
     if storage_code := _STORAGE_ERROR.search(str(error.message)):
         return _storage_error(storage_code[1], principal, doing)
+    if page := _STORAGE_PAGE.search(str(error.message)):
+        return _storage_silent(page[0].replace("\\", ""), principal, doing)
     code = None
     document = getattr(error, "json", None)  # of a RestException: the service's own answer
     if isinstance(document, dict) and "error_code" in document:

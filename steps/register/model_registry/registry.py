@@ -36,6 +36,7 @@ from steps.governance.names import UcName
 from steps.governance.unity_catalog.retrying import Attempts, pause_after
 from steps.register.model_registry.mlflow_session import translated
 from steps.register.model_registry.model_versions import PENDING, READY, ModelVersions
+from steps.register.model_registry.uploads import forgotten
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class Registry(ModelVersions):
         If no answer came, the error is logged and returned. The version may exist nevertheless, so
         the caller searches again.
         """
-        with tempfile.TemporaryDirectory() as scratch:
+        with forgotten(), tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             given = {**tags, **build(folder)}
             guard()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from steps.governance.files import sha256_of
-from steps.register.model_registry.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_import import import_mlflow
 
 SUMS = "SHA256SUMS"  # the name that serving.py reads
 SERVING = Path(__file__).with_name("serving.py")

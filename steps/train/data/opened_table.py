@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from steps.governance.documents.manifest import Prepared
 from steps.governance.documents.reading import Reading
+from steps.governance.errors import NotFound
 from steps.train.arguments import Arguments
 from steps.train.data import verified_table
 from steps.train.services import Services
@@ -31,6 +32,27 @@ class OpenedTable:
         """The record of the reading, with the credentials that were vended until now."""
         credential = self.at_first.credential.model_copy(update={"renewals": self.access.renewals})
         return self.at_first.model_copy(update={"credential": credential})
+
+
+def manifest(arguments: Arguments, services: Services) -> Prepared:
+    """Return the manifest of this execution's Prepare.
+
+    Raises:
+        NotFound: this execution ran no Prepare, as where only Train was selected.
+        IntegrityError: it is not such a manifest.
+    """
+    uri = arguments.prepare_manifest_uri
+    try:
+        content = services.evidence.read(uri)
+    except NotFound as error:
+        raise NotFound(
+            f"execution {arguments.execution_id} ran no Prepare, whose examples it needs",
+            expected=f"its manifest at {uri}",
+            got="none: the steps that were selected begin after Prepare",
+            do="start the whole pipeline; with CuratedFrom=EXECUTION its Prepare verifies the "
+            "examples of that execution in seconds instead of making them again",
+        ) from error
+    return Prepared.from_bytes(content, origin=uri)
 
 
 def opened(prepared: Prepared, arguments: Arguments, services: Services) -> OpenedTable:

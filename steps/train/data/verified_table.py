@@ -7,7 +7,8 @@
 A Delta version number proves nothing about the data, so four things are checked:
 
 1. The manifest is of our execution.
-2. The commit at the manifest's version is of our execution.
+2. The commit at the manifest's version is of our execution, or of the one whose examples our
+   Prepare verified and used again (`Prepared.reused`).
 3. The live files of our partition are exactly the files of the manifest.
 4. The bytes of every file have the sha256 of the manifest.
 
@@ -85,7 +86,7 @@ def check_manifest(manifest: Prepared, table: Table, *, execution_arn: str) -> N
         IntegrityError: it is not.
     """
     target = manifest.target
-    partition = f"execution_id={execution_id(execution_arn)}"
+    partition = f"execution_id={execution_id(manifest.written_by)}"
     _require_equal(
         "Prepare's manifest is of another execution", execution_arn, manifest.execution_arn
     )
@@ -127,7 +128,7 @@ def _check_commit(manifest: Prepared, access: ReadAccess) -> None:
     metadata = json.loads(str(information.get("userMetadata") or "{}"))
     _require_equal(
         f"version {version} of {manifest.target.table} was committed by another execution",
-        manifest.execution_arn,
+        manifest.written_by,
         str(information.get("execution_arn") or metadata.get("execution_arn")),
     )
 

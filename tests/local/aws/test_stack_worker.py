@@ -41,6 +41,7 @@ def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_se
     written = yaml.safe_load((CONF / "dev.yaml").read_text())
     written["aws"]["account_id"] = "000000000000"
     written["register"]["image"] = IMAGE
+    written["waits"] = {"register_seconds": 40_000}
     configured = config.parse(yaml.safe_dump(written), "dev", variables())
     new_server.start()
     infrastructure.deploy(new_server.client("cloudformation"), given_for(configured))
@@ -82,6 +83,7 @@ def given_for(configured):
         "InstanceTypes": ",".join(limits.instance_types),
         "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
         "Aliases": ",".join(limits.aliases),
+        "GiveUpAfterSeconds": str(configured.waits.register_seconds),
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline import command, upsert
 from pipeline.configuration import config
 from pipeline.deployment import deploy, provenance
-from pipeline.errors import Refused
+from pipeline.errors import Refused, UsageError
 
 COMMIT = "c" * 40
 WRITES = {"CreatePipeline", "UpdatePipeline", "AddTags", "DeleteTags", "StartPipelineExecution"}
@@ -267,3 +267,9 @@ def test_a_faulty_option_is_a_usage_error() -> None:
     with pytest.raises(SystemExit) as caught:
         upsert.main(["--dry-run", "--diff"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("word", ["--diff", "--dry-run"])
+def test_an_alias_is_of_a_deployment_only(word: str) -> None:
+    with pytest.raises(UsageError, match="expected --alias without --dry-run and --diff"):
+        upsert.main(["--env", "local", "--alias", "prod", word])

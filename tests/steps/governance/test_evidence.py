@@ -7,6 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from steps.governance import aws
 from steps.governance.errors import AccessDenied, Conflict, GovernanceError, NotFound, UsageError
 from steps.governance.evidence import Evidence
 from steps.governance.files import split_s3_uri
@@ -87,6 +88,7 @@ def test_a_role_without_the_right_gets_access_denied(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    aws.client.cache_clear()
     with pytest.raises(AccessDenied, match=f"write s3://{bucket}/x"):
         Evidence("us-east-1").write_once(f"s3://{bucket}/x", b"{}")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, Invalid, NotFound, NotServed
-from pipeline.local.aws.pipelines import definition, selection
+from pipeline.local.aws.pipelines import definition, selection, versions
 from pipeline.local.aws.pipelines.executor import RUNNING, Executor
 from pipeline.local.aws.pipelines.expressions import text
 from pipeline.local.aws.pipelines.pipelines import EXECUTION_ENDED
@@ -19,7 +19,7 @@ INTERRUPTED = (
 )
 _LIST_SERVED = {"PipelineName", "CreatedAfter", "CreatedBefore", "SortBy", "SortOrder"}
 _KEPT = ("PipelineExecutionDisplayName", "PipelineExecutionDescription", "ParallelismConfiguration")
-_GIVEN = ("PipelineParameters", "SelectiveExecutionConfig")
+_GIVEN = ("PipelineParameters", "SelectiveExecutionConfig", *versions.NAMED)
 _START_SERVED = {"PipelineName", "ClientRequestToken", *_GIVEN, *_KEPT}
 _DESCRIBED = (
     "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName",
@@ -73,6 +73,7 @@ class Executions:
         pipeline = self._store.get("pipeline", request["PipelineName"].rsplit("/", 1)[-1])
         if pipeline is None:
             raise NotFound(f"Pipeline '{request['PipelineName']}' does not exist.")
+        pipeline = versions.chosen(pipeline, request)
         given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters") or []}
         try:
             parsed = definition.parse(pipeline["PipelineDefinition"])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pipeline.local.aws import paging
 from pipeline.local.aws.account import Account, Caller
 from pipeline.local.aws.errors import Conflict, InUse, Invalid, NotFound, NotServed
-from pipeline.local.aws.pipelines import definition
+from pipeline.local.aws.pipelines import definition, versions
 from pipeline.local.aws.store import Document, now
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -68,6 +68,7 @@ class Pipelines:
                 "_tags": request.get("Tags") or [],
             }
             pipeline.setdefault("PipelineDisplayName", request["PipelineName"])
+            pipeline["_versions"] = versions.added(pipeline)
             self._store.add("pipeline", request["PipelineName"], pipeline)
         return {"PipelineArn": arn}
 
@@ -79,7 +80,9 @@ class Pipelines:
             document |= {key: request[key] for key in _KEPT if key in request} | {
                 "LastModifiedTime": now()
             }
-            document["_version"] += "PipelineDefinition" in request
+            if "PipelineDefinition" in request:
+                document["_version"] += 1
+                document["_versions"] = versions.added(document)
             return {
                 "PipelineArn": document["PipelineArn"],
                 "PipelineVersionId": document["_version"],
@@ -87,12 +90,7 @@ class Pipelines:
 
     def describe(self, caller: Caller, request: Document) -> Document:
         """The whole pipeline, its definition byte for byte as it was sent."""
-        pipeline = self._pipeline(request)
-        if (
-            request.get("PipelineVersionId") not in (None, pipeline["_version"])
-            or "PipelineVersionAlias" in request
-        ):
-            raise NotServed("DescribePipeline of an earlier version or an alias")
+        pipeline = versions.chosen(self._pipeline(request), request)
         runs = [run["CreationTime"] for run in self._runs_of(pipeline)]
         return {key: value for key, value in pipeline.items() if not key.startswith("_")} | (
             {"LastRunTime": max(runs)} if runs else {}

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.prepare.bounds import KINDS, Quality
-from steps.prepare.filings import examples
+from steps.prepare.filings import examination, examples
 from steps.prepare.filings.measures import BODY, HEADING, MEASURES, SCRUBBED, WITHOUT_SIC
 from steps.prepare.filings.quality import personal_data, thresholds
 
@@ -33,9 +33,10 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
     """Return the filings with scrubbed risk factors, and what was found in each one, in order."""
     lists = filings["risk_factors"]
     factors = lists.flatten()
-    headings, bodies = (pl.Series(factors.field(number)) for number in range(2))
-    texts, scrubs = _scrubbed(pl.concat([headings, bodies], rechunk=True), screen)
-    headings, bodies = texts.head(len(headings)), texts.tail(len(bodies))
+    count = len(factors)
+    parts = [pl.Series(factors.field(name)) for name in examination.FACTOR]
+    texts, scrubs = _scrubbed(pl.concat(parts, rechunk=True), screen)
+    headings, bodies, groups = (texts.slice(part * count, count) for part in range(3))
     parents = pc.list_parent_indices(lists)
     found = pl.DataFrame(
         {
@@ -43,7 +44,7 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
             BODY: bodies.str.len_chars(),
             WITHOUT_SIC: pl.Series(filings["sic"].is_null().take(parents)),
             **{
-                name: counts.head(len(headings)) + counts.tail(len(headings))
+                name: counts.head(count) + counts.slice(count, count)
                 for name, counts in scrubs.items()
             },
         }
@@ -58,8 +59,8 @@ def screened(filings: pa.RecordBatch, screen: Screen) -> tuple[pa.RecordBatch, p
     judged = thresholds.faults(thresholds.measured(judged), screen.quality)
     found = found.select(pl.col(name).cast(pl.Int32) for name in MEASURES).hstack(judged)
     made = pa.StructArray.from_arrays(
-        [headings.to_arrow().cast(pa.string()), bodies.to_arrow().cast(pa.string())],
-        names=["heading", "body"],
+        [part.to_arrow().cast(pa.string()) for part in (headings, bodies, groups)],
+        names=list(examination.FACTOR),
     )
     return _with(filings, "risk_factors", _relisted(lists, made)), found
 

@@ -43,7 +43,7 @@ from steps.governance.unity_catalog import retrying
 from steps.register import worker as worker_module
 from steps.register.arguments import parse
 from steps.register.delivery import propagation, queue
-from steps.register.model_registry.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_import import import_mlflow
 from steps.register.worker import Worker
 from tests.steps.faults.support.lasting_worker import work_through
 

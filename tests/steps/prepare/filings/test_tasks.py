@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from steps.prepare import task_mix
-from steps.prepare.filings import examination, examples, tasks
+from steps.prepare.filings import examination, examples, judge, tasks
 from steps.prepare.task_mix import AMONG_FOUR, GROUP, HEADING, Mix
 from tests.steps.prepare.support import fakes
 
@@ -97,6 +97,18 @@ def test_the_title_before_a_heading_is_its_group() -> None:
     batch = examination.examine(pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA))
     groups = [factor["group"] for factor in batch["risk_factors"][0].as_py()]
     assert groups == [None] * 4 + [TITLE] * 4
+
+
+def test_a_group_is_asked_for_without_personal_data() -> None:
+    title = "Risks Related to Mail to jane.doe@example.com"
+    text = f"{title}\n\n" + fakes.section("Acme Inc", 8).split("\n", 1)[1]
+    row = fakes.filing(1001, 2021, item_1a=text)
+    batch = pa.RecordBatch.from_pylist([row], schema=fakes.RAW_SCHEMA)
+    mix = task_mix.parse(f"{GROUP}=0.9,{HEADING}=0.1")
+    rows = judge.kernel(batch, judge.Settings(tasks=mix)).to_pylist()
+    answers = {row["completion"] for row in rows if row["template"] == GROUP}
+    assert answers == {"Risks Related to Mail to [EMAIL]"}
+    assert "jane.doe" not in str(rows)
 
 
 @pytest.mark.parametrize("template", [AMONG_FOUR, GROUP])

@@ -170,6 +170,8 @@ class MemoryEvidence:
             raise Conflict(f"{uri} was already written with other content")
 
     def read(self, uri: str) -> bytes:
+        if uri not in self.documents:
+            raise NotFound(f"nothing there: read {uri}")
         return self.documents[uri]
 
 

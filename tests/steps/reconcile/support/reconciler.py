@@ -95,7 +95,7 @@ class Reconciler:
             self.keys["AWS_ACCESS_KEY_ID"], self.keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION
         )
 
-        def client(service: str, _: str) -> Any:
+        def client(service: str, _: str, *, attempts: int = 1) -> Any:
             jobs = service in ("sagemaker", "emr-serverless")
             url = self.environment.sagemaker_url if jobs else self.environment.endpoint
             return session.client(service, endpoint_url=url)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from steps.register.model_registry.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_import import import_mlflow
 from steps.register.package import model_package
 from tests.steps.register.support import signatures, tiny_model
 from tests.steps.register.support.prompts import POSITIONS

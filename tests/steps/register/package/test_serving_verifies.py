@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from steps.governance.files import sha256_of
-from steps.register.model_registry.mlflow_session import import_mlflow
+from steps.register.model_registry.mlflow_import import import_mlflow
 from steps.register.package import model_package
 from steps.register.package.model_package import SUMS
 from tests.steps.register.support import archives, signatures

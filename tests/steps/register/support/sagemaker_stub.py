@@ -142,6 +142,8 @@ def serving(stub: SageMakerStub) -> Iterator[str]:
     """Serve the stub, and yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # as AWS: one connection takes many calls
+
         def do_GET(self) -> None:
             self._reply(200, stub.emr(self.path.split("?")[0]))
 

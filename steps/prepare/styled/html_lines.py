@@ -1,6 +1,7 @@
 """Read a filing's HTML as lines of text that keep their type: bold, italic, underlined.
 
     lines(html)      # -> list of Line, one for each block or line break that has text
+    written(lines)   # -> HTML of these lines: paragraphs, bold, italic, underlined, centred
 
 The lines are what EDGAR-CRAWLER's plain text has: a block, a table row or a line break ends a
 line, and spaces are single. Hidden parts, scripts and rows of numbers are left out.
@@ -9,7 +10,9 @@ line, and spaces are single. Hidden parts, scripts and rows of numbers are left 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from html.parser import HTMLParser
+from itertools import groupby
 
 BOLD, ITALIC, UNDERLINE, CENTRED = 1, 2, 4, 8
 
@@ -132,3 +135,21 @@ def lines(html: str) -> list[Line]:
     reader.feed(html)
     reader.close()
     return reader.lines
+
+
+def written(found: Sequence[Line]) -> str:
+    """Return HTML that `lines` reads as these lines; it has no other attribute, style or tag."""
+    return "\n".join(map(_paragraph, found))
+
+
+def _paragraph(line: Line) -> str:
+    centred = bool(line.types) and all(kind & CENTRED for kind in line.types)
+    parts, place = [f"<p{' align=center' if centred else ''}>"], 0
+    for kind, run in groupby(line.types):
+        end = place + len(list(run))
+        tags = [tag for tag, bit in (("b", BOLD), ("i", ITALIC), ("u", UNDERLINE)) if kind & bit]
+        parts += [f"<{tag}>" for tag in tags]
+        parts.append(escape(line.text[place:end], quote=False))
+        parts += [f"</{tag}>" for tag in reversed(tags)]
+        place = end
+    return "".join([*parts, "</p>"])

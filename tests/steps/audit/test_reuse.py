@@ -1,0 +1,87 @@
+"""The audit of a version whose examples are of an earlier execution covers both executions."""
+
+from typing import Any
+
+import pytest
+
+from steps.audit.findings import exit_code
+from steps.audit.report.text import as_text
+from tests.steps.audit.support import history, reuse
+from tests.steps.audit.support.tampering import edited, flipped, replaced, written_twice
+from tests.steps.audit.support.world import Entry, World, codes
+
+MODEL = "edgar.models.reused"
+
+
+@pytest.fixture(scope="module")
+def earlier(session_world: World) -> Entry:
+    session_world.new_model(MODEL)
+    return history.register(session_world, MODEL)
+
+
+@pytest.fixture(scope="module")
+def again(session_world: World, earlier: Entry) -> Entry:
+    return reuse.register(session_world, earlier)
+
+
+def test_a_reuse_is_clean(world: World, again: Entry) -> None:
+    findings = world.audit(target=again.target, deep=True)
+    assert exit_code(findings) == 0, as_text(findings)
+
+
+@pytest.mark.parametrize("change", [flipped, edited(template="other/1"), None])
+def test_a_changed_earlier_manifest_is_found(
+    world: World, earlier: Entry, again: Entry, change: Any
+) -> None:
+    with replaced(world, earlier.key("prepare/manifest.json"), change):
+        findings = world.audit(target=again.target)
+    assert exit_code(findings) in (1, 2), as_text(findings)
+    assert any(each.code == "prepare.manifest" and each.outcome != "ok" for each in findings)
+
+
+def test_an_earlier_manifest_that_was_written_twice_is_found(
+    world: World, earlier: Entry, again: Entry
+) -> None:
+    with written_twice(world, earlier.key("prepare/manifest.json")):
+        found = codes(world.audit(target=again.target))
+    assert "prepare.manifest" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("state", "FAILED"),
+        ("executionRole", "arn:aws:iam::000000000000:role/other"),
+        ("imageConfiguration", {"resolvedImageDigest": "sha256:" + "0" * 64}),
+        ("jobDriver", {"sparkSubmit": {"entryPointArguments": ["--execution-arn", "another"]}}),
+    ],
+)
+def test_an_earlier_job_that_is_another_is_found(
+    world: World, earlier: Entry, again: Entry, name: str, value: Any
+) -> None:
+    job = world.environment.stub.executions[earlier.arn]["prepare_job"]
+    before = job[name]
+    job[name] = value
+    try:
+        found = codes(world.audit(target=again.target))
+    finally:
+        job[name] = before
+    assert "prepare-job.fields" in found
+
+
+@pytest.mark.parametrize(
+    "false",
+    [{"manifest_sha256": "0" * 64}, {"execution_arn": history.execution_arn()}],
+    ids=["manifest", "execution"],
+)
+def test_a_manifest_that_names_another_origin_is_found(
+    world: World, earlier: Entry, false: dict[str, Any]
+) -> None:
+    entry = reuse.register(world, earlier, false)
+    assert "prepare.manifest" in codes(world.audit(target=entry.target))
+
+
+def test_an_origin_that_nobody_asked_for_is_found(world: World, earlier: Entry) -> None:
+    entry = reuse.register(world, earlier, asked="none")
+    findings = world.audit(target=entry.target)
+    assert "prepare.manifest" in codes(findings), as_text(findings)
