@@ -59,11 +59,10 @@ class SharedTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Return the schedule of trainer_settings.py; Trainer has no such choice."""
         if self.lr_scheduler is None:
-            warm_up, used = self.args.get_warmup_steps(num_training_steps), optimizer
-            self.lr_scheduler = LambdaLR(
-                self.optimizer if used is None else used,
-                partial(trainer_settings.rate, warm_up=warm_up, steps=num_training_steps),
-            )
+            used: Any = self.optimizer if optimizer is None else optimizer
+            warm_up = self.args.get_warmup_steps(num_training_steps)
+            rate = partial(trainer_settings.rate, warm_up=warm_up, steps=num_training_steps)
+            self.lr_scheduler = LambdaLR(used, rate)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 

@@ -67,10 +67,10 @@ def complete(
     tuned, read = _answers(model, documents, precision, stop)
     with model.disable_adapter():
         base, also_read = _answers(model, documents, precision, stop)
-    scores = [
+    of_base, of_tuned = (
         score([chat.decode(answer) for answer in answers], references) for answers in (base, tuned)
-    ]
-    return Answered(len(documents), *scores, tokens=read + also_read)
+    )
+    return Answered(len(documents), of_base, of_tuned, tokens=read + also_read)
 
 
 def score(answers: Sequence[str], references: Sequence[str]) -> Score:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
-from steps.governance.documents.manifest import Evaluated
+from steps.governance.documents.evaluated import Evaluated
 from steps.train.data.corpus import Rows
 from steps.train.data.document import Document
 from steps.train.fine_tuning.evaluation import Marked
