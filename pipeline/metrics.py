@@ -13,10 +13,11 @@ KEYS = {
     "train:memory_gib": "memory_gib",
     "train:eta_seconds": "eta_seconds",
     EVAL_LOSS_BEFORE: "eval_loss_before",
-    # Each evaluation writes a line. The last one, which is SageMaker's final value, is the best
-    # model's.
+    # Of all held-out examples. The last one, which is SageMaker's final value, is the best model's.
     EVAL_LOSS: "eval_loss",
     "eval:perplexity": "eval_perplexity",
+    # Of the sample that evaluations on the way measure; absent where they measure all.
+    "eval:sample_loss": "eval_sample_loss",
 }
 
 

@@ -12,7 +12,8 @@ TRAIN_LINE = (
     "tokens_per_second=1812.4; mfu=0.312; memory_gib=11.4; eta_seconds=410;"
 )
 BEFORE_LINE = "[eval] step=0 eval_loss_before=7.6301; eval_tokens=8123;"
-AFTER_LINE = "[eval] step=50 eval_loss=2.6843; eval_perplexity=14.647; eval_tokens=8123;"
+SAMPLE_LINE = "[eval] step=50 eval_sample_loss=2.6843; eval_sample_tokens=812;"
+AFTER_LINE = "[eval] step=400 eval_loss=2.6843; eval_perplexity=14.647; eval_tokens=8123;"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ AFTER_LINE = "[eval] step=50 eval_loss=2.6843; eval_perplexity=14.647; eval_toke
         ("eval:loss_before", BEFORE_LINE, "7.6301"),
         ("eval:perplexity", AFTER_LINE, "14.647"),
         ("eval:loss", AFTER_LINE, "2.6843"),
+        ("eval:sample_loss", SAMPLE_LINE, "2.6843"),
         ("eval:loss", "[eval] eval_loss=nan; eval_tokens=8123;", "nan"),
         ("eval:loss", "[eval] eval_loss=inf; eval_tokens=8123;", "inf"),
         ("train:learning_rate", "[train] step=1 learning_rate=1.8e-05;", "1.8e-05"),
@@ -40,19 +42,24 @@ def test_each_metric_is_found_in_its_line(metric: str, line: str, value: str) ->
 
 def test_no_metric_is_found_in_the_line_of_another() -> None:
     found = {
-        metric: re.findall(metrics.regex(metric), BEFORE_LINE + AFTER_LINE)
+        metric: re.findall(metrics.regex(metric), BEFORE_LINE + SAMPLE_LINE + AFTER_LINE)
         for metric in metrics.KEYS
     }
     assert {metric: hits for metric, hits in found.items() if hits} == {
         "eval:loss_before": ["7.6301"],
         "eval:loss": ["2.6843"],
         "eval:perplexity": ["14.647"],
+        "eval:sample_loss": ["2.6843"],
     }
 
 
 def test_the_architecture_page_has_these_metric_lines() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    assert [line for line in (TRAIN_LINE, BEFORE_LINE, AFTER_LINE) if f"`{line}`" not in page] == []
+    assert [
+        line
+        for line in (TRAIN_LINE, BEFORE_LINE, SAMPLE_LINE, AFTER_LINE)
+        if f"`{line}`" not in page
+    ] == []
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

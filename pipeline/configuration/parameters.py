@@ -130,8 +130,8 @@ TABLE: tuple[Parameter, ...] = (
     Parameter(
         "MaxEvalExamples",
         "Integer",
-        1000,
-        "held-out examples of an evaluation at most; -1 = all",
+        -1,
+        "held-out examples that the eval loss is of; -1 = all",
         at_least=1,
         at_most=1_000_000,
         also=-1,

@@ -24,6 +24,9 @@ CHARACTERS_AN_EXAMPLE = 2_135
 CHARACTERS_A_TOKEN = 4.2
 TOKENS_AN_EXAMPLE = round(CHARACTERS_AN_EXAMPLE / CHARACTERS_A_TOKEN)
 
+# As in steps/train/planning/proportion.py and batching.py; a test compares them
+EVALUATION_SHARE, ENOUGH_TOKENS, STEP_FORWARDS = 0.15, 2**17, 2.11
+LEAST_SAMPLE, WHOLE_PASSES, COMPLETIONS = 64, 2, 64_000
 ROWS_A_STEP = 4  # steps/train/planning/batching.py has the same; a test compares both
 # Before and after its work a job starts its workers, fetches its image and the model, loads, and
 # stores [unverified on AWS: from a few minutes of published examples].
@@ -53,7 +56,7 @@ class Work:
     prepare_conf: Mapping[str, str]
     hosts: int
     examples: int  # to train on
-    held_out: int  # that one evaluation measures
+    held_out: int  # that the evaluations before training and of the best step measure
     tokens: int  # of an example, as far as a row holds it
     epochs: int
     row_tokens: int
@@ -77,9 +80,14 @@ class Work:
         return min(every, self.steps(instance_type) * self._step(instance_type))
 
     def evaluated_tokens(self, instance_type: str) -> int:
-        """Return the tokens of all evaluations: before, on the way and at the end."""
-        times = self.steps(instance_type) // self.eval_steps + 2
-        return times * self.held_out * self.tokens
+        """Return the tokens of all evaluations: before, on the way on a sample, and at the end."""
+        whole, times = self.held_out * self.tokens, -(-self.steps(instance_type) // self.eval_steps)
+        allowed = EVALUATION_SHARE / (1 - EVALUATION_SHARE) * STEP_FORWARDS
+        left = allowed * self.trained_tokens(instance_type) - WHOLE_PASSES * whole - COMPLETIONS
+        sample = max(LEAST_SAMPLE * self.tokens, min(ENOUGH_TOKENS, int(left // max(1, times))))
+        if sample >= whole:  # then each evaluation is of all, and the last one decides
+            return (1 + times) * whole
+        return WHOLE_PASSES * whole + times * sample
 
     def train_seconds(self, instance_type: str) -> float:
         """Return how long Train runs on such hosts."""

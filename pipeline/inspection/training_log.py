@@ -32,7 +32,9 @@ class Curve:
         if found := _LINE.search(text):
             values = {name: float(value) for name, value in _VALUE.findall(found[3])}
             into = self.steps if found[1] == "train" else self.evaluations
-            into[int(found[2])] = {"step": int(found[2]), **values}
+            step = int(found[2])
+            earlier = self.evaluations.get(step, {}) if found[1] == "eval" else {}
+            into[step] = {**earlier, "step": step, **values}
 
     @property
     def text(self) -> str:
@@ -41,10 +43,20 @@ class Curve:
             return ""
         last = self.steps[max(self.steps)]
         parts = [f"step {last['step']:.0f}", f"train loss {number(last.get('train_loss'))}"]
-        losses = [each["eval_loss"] for each in self.evaluations.values() if "eval_loss" in each]
+        losses = [loss for _, loss in self.on_the_way()]
         parts += [f"best eval loss {number(min(losses))}"] if losses else []
         parts += _rate(last)
         return " · ".join(parts)
+
+    def on_the_way(self) -> list[tuple[int, float]]:
+        """Return step and loss of the evaluations after training began, all of the same examples.
+
+        They are of a sample, or of all held-out examples where no sample was taken.
+        """
+        every = self.evaluations
+        sampled = any("eval_sample_loss" in each for each in every.values())
+        key = "eval_sample_loss" if sampled else "eval_loss"
+        return [(step, each[key]) for step, each in sorted(every.items()) if key in each]
 
 
 def _rate(last: Point) -> list[str]:

@@ -78,7 +78,7 @@ def training(found: Documents, logged: Curve) -> list[Section]:
     report = found.report or {}
     steps = report.get("curve") or list(logged.steps.values())
     evaluations = report.get("evaluations") or [
-        each for each in logged.evaluations.values() if "eval_loss" in each
+        {"step": step, "eval_loss": loss} for step, loss in logged.on_the_way()
     ]
     if not steps and not evaluations:
         return []

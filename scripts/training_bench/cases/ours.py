@@ -79,6 +79,7 @@ def train(
     from steps.train.fine_tuning import training_loop
     from steps.train.fine_tuning.checkpoints import Checkpoints
     from steps.train.fine_tuning.evaluation import Evaluation
+    from steps.train.fine_tuning.held_out.measured import HeldOut
     from steps.train.fine_tuning.history import History
     from steps.train.fine_tuning.run import TrainingRun
     from steps.train.planning import flops
@@ -93,7 +94,8 @@ def train(
             batching=settings.batching,
             precision=settings.precision,
             checkpoints=Checkpoints(Path(folder), {}),
-            evaluate=lambda: Evaluation(0.0, 1),
+            evaluate=lambda _: Evaluation(0.0, 1),
+            held_out=HeldOut(cast(Any, rows), cast(Any, rows)),
             tracker=cast(Any, _StepTracker(on_step)),
             stop=StopSignal(),
             flops=lambda tokens: flops.of_step(shape, RANK, tokens).total,

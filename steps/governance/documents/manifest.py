@@ -17,6 +17,7 @@ from steps.governance.documents.document import (
     Sha256,
     require_fields,
 )
+from steps.governance.documents.evaluated import Evaluated
 from steps.governance.documents.reading import Build, Reading
 
 
@@ -142,7 +143,7 @@ class TrainingMetrics(Part):
     """Losses in nats per target token, token counts, and optimizer steps.
 
     `steps` were done; the model is that of `best_step`, and `eval_loss` is its loss. Each
-    interruption adds one step to `resumed_from`.
+    interruption adds one step to `resumed_from`. Older documents have no `evaluated`.
     """
 
     eval_loss_before: float
@@ -153,6 +154,7 @@ class TrainingMetrics(Part):
     best_step: Count
     stopped_early: bool
     resumed_from: list[Count]
+    evaluated: Evaluated | None = None
 
 
 class Answer(Part):

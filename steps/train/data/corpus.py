@@ -22,7 +22,9 @@ from steps.governance.errors import IntegrityError, UsageError
 from steps.train.data import curated_rows
 from steps.train.data.chat_template import Chat
 from steps.train.data.curated_rows import Example
-from steps.train.data.packing import Packing, Row, best_fit
+from steps.train.data.document import Document
+from steps.train.data.packing import Numbers, Packing, Row, best_fit
+from steps.train.data.stratified import LEAST_EXAMPLES, spread, stratified
 from steps.train.data.token_store import Documents, Writer
 from steps.train.data.truncation import Lengths, fit
 
@@ -45,6 +47,22 @@ class Rows(Sequence[Row]):
     def documents(self) -> int:
         """How many documents are in all rows together."""
         return len(self._packing.documents)
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers of these documents in their split, ascending."""
+        return np.sort(self._packing.documents)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of all documents."""
+        return int(self._documents.lengths()[self._packing.documents].sum(dtype=np.int64))
+
+    def spread(self, most: int) -> list[Document]:
+        """Return at most `most` documents, spread over years, industries and families."""
+        numbers = self.numbers
+        chosen = spread(self._documents.strata()[numbers], most)
+        return [self._documents[int(each)] for each in numbers[chosen]]
 
     @overload
     def __getitem__(self, number: int) -> Row: ...
@@ -75,6 +93,26 @@ class Split:
         if not 0 <= most < len(self.documents):
             return self.rows
         chosen = np.sort(np.argsort(self.documents.example_ids(), kind="stable")[:most])
+        return self._packed(chosen, row_tokens, seed)
+
+    def stratified(self, rows: Rows, most_tokens: int, *, row_tokens: int, seed: int) -> Rows:
+        """Pack a sample of `rows` with their mix of years, industries and families.
+
+        It is `rows` itself where all of them are in the sample. The sample has at least
+        `LEAST_EXAMPLES`, because a mean over fewer varies too much.
+        """
+        numbers = rows.numbers
+        found = stratified(
+            self.documents.strata()[numbers],
+            self.documents.lengths()[numbers],
+            most_tokens=most_tokens,
+            least=LEAST_EXAMPLES,
+        )
+        if len(found) == len(numbers):
+            return rows
+        return self._packed(numbers[found], row_tokens, seed)
+
+    def _packed(self, chosen: Numbers, row_tokens: int, seed: int) -> Rows:
         packing = best_fit(self.documents.lengths()[chosen], row_tokens, seed=seed)
         return Rows(self.documents, Packing(packing.starts, chosen[packing.documents]))
 
@@ -90,6 +128,11 @@ class Corpus:
     train: Split
     eval: Split
     system: str
+
+    @property
+    def lengths(self) -> dict[str, Lengths]:
+        """The lengths of the examples by split."""
+        return {"train": self.train.lengths, "eval": self.eval.lengths}
 
 
 def build(

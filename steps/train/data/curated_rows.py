@@ -21,7 +21,10 @@ _BUFFER_BYTES = 1024 * 1024
 
 
 class Example(NamedTuple):
-    """The columns of the curated table that training needs, of one row."""
+    """The columns of the curated table that training needs, of one row.
+
+    `family_id` is None in a table of an earlier build, which does not have this column.
+    """
 
     example_id: str
     split: str
@@ -30,9 +33,11 @@ class Example(NamedTuple):
     system: str
     prompt: str
     completion: str
+    family_id: str | None = None
 
 
-_NULLABLE = ("year", "sic")
+_NULLABLE = ("year", "sic", "family_id")
+_OPTIONAL = ("family_id",)
 
 
 def batches(file: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
@@ -49,9 +54,10 @@ def batches(file: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
     try:
         reader = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
         _check_columns(reader.schema_arrow, name)
-        rows = reader.iter_batches(_BATCH_ROWS, columns=list(Example._fields))
+        fields = [field for field in Example._fields if _is_there(reader.schema_arrow, field)]
+        rows = reader.iter_batches(_BATCH_ROWS, columns=fields)
         while (batch := next(rows, None)) is not None:
-            yield _checked(batch.select(list(Example._fields)), name)
+            yield _checked(batch.select(fields), name)
     except (pa.ArrowException, OSError) as error:
         raise IntegrityError(
             f"file {name} cannot be read",
@@ -70,20 +76,26 @@ def examples(batch: pa.RecordBatch) -> list[Example]:
 
 
 def _check_columns(schema: pa.Schema, name: str) -> None:
-    lacking = [field for field in Example._fields if len(schema.get_all_field_indices(field)) != 1]
+    wanted = [field for field in Example._fields if _is_there(schema, field)]
+    lacking = [field for field in wanted if len(schema.get_all_field_indices(field)) != 1]
     if lacking:
         raise _refused(f"file {name} lacks columns", got=f"none or several of {', '.join(lacking)}")
     other = [
         f"{field} as {schema.field(field).type}"
-        for field in Example._fields
+        for field in wanted
         if not _expected_type(field)(schema.field(field).type)
     ]
     if other:
         raise _refused(f"file {name} has columns of another type", got=", ".join(other))
 
 
+def _is_there(schema: pa.Schema, field: str) -> bool:
+    """Return whether the field must be read: an optional one may be absent."""
+    return field not in _OPTIONAL or bool(schema.get_all_field_indices(field))
+
+
 def _refused(what: str, got: str) -> IntegrityError:
-    texts = [field for field in Example._fields if field != "year"]
+    texts = [field for field in Example._fields if field not in ("year", *_OPTIONAL)]
     return IntegrityError(
         what,
         expected=f"text columns {', '.join(texts)}, year a whole number",
@@ -111,7 +123,7 @@ def _checked(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
             raise _not_utf8(f"{field} of file {name}", str(error)) from error
     empty = [
         field
-        for field in Example._fields
+        for field in batch.schema.names
         if field not in _NULLABLE and batch.column(field).null_count
     ]
     if empty:

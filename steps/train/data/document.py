@@ -17,6 +17,7 @@ class Document:
     example_id: str = ""
     year: int | None = None  # of the filing
     group: str = UNKNOWN  # of the company (`steps.train.data.industries`)
+    family: str = ""  # Prepare's `family_id`; "" if the table lacks the column
 
     def __len__(self) -> int:
         return len(self.ids)

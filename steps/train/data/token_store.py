@@ -21,15 +21,17 @@ from types import TracebackType
 from typing import IO, Any, overload
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 from numpy.typing import NDArray
 
 from steps.governance.errors import IntegrityError
 from steps.train.data import industries
 from steps.train.data.document import Document
 from steps.train.data.packing import Numbers
+from steps.train.data.stratified import ORDER
 
 _TOKEN = np.dtype("<i4")
-_ID_BYTES = 64  # Prepare's example ids are 24 hex digits
+_ID_BYTES = 64  # Prepare's example ids are 24 hex digits, its family ids 16
 _RECORD = np.dtype(
     [
         ("offset", "<i8"),  # in tokens
@@ -38,6 +40,7 @@ _RECORD = np.dtype(
         ("year", "<i4"),
         ("group", "u1"),  # position in industries.NAMES
         ("example_id", f"S{_ID_BYTES}"),
+        ("family", f"S{_ID_BYTES}"),
     ]
 )
 _AT_ONCE = 4096  # records per read when one field of all records is read
@@ -130,6 +133,7 @@ class Documents(Sequence[Document]):
             bytes(record["example_id"]).decode(),
             None if year == _NO_YEAR else year,
             industries.NAMES[record["group"]],
+            bytes(record["family"]).decode(),
         )
 
     def lengths(self) -> Numbers:
@@ -141,9 +145,13 @@ class Documents(Sequence[Document]):
         """Return the example id of each document, (documents,), as bytes."""
         return self._column("example_id")
 
-    def _column(self, name: str) -> NDArray[Any]:
-        """Return one field of all records, (documents,)."""
-        column = np.empty(self._count, _RECORD[name])
+    def strata(self) -> NDArray[Any]:
+        """Return group, year, family and id of each document, (documents,) with these fields."""
+        return self._column(list(ORDER))
+
+    def _column(self, name: Any) -> NDArray[Any]:
+        """Return one field of all records, or several, (documents,)."""
+        column = np.empty(self._count, repack_fields(np.empty(0, _RECORD)[name]).dtype)
         for start in range(0, self._count, _AT_ONCE):
             count = min(_AT_ONCE, self._count - start)
             content = _pread(self._records, count * _RECORD.itemsize, start * _RECORD.itemsize)
@@ -156,17 +164,23 @@ class Documents(Sequence[Document]):
 
 def _record(document: Document, offset: int) -> tuple[object, ...]:
     """Return the document's record; its ids begin `offset` tokens into `tokens.bin`."""
-    example_id = document.example_id.encode()
-    if len(example_id) > _ID_BYTES:
+    example_id, family = _id_of(document.example_id), _id_of(document.family)
+    year = _NO_YEAR if document.year is None else document.year
+    group = industries.NAMES.index(document.group)
+    return offset, len(document), document.prompt_tokens, year, group, example_id, family
+
+
+def _id_of(text: str) -> bytes:
+    content = text.encode()
+    if len(content) > _ID_BYTES:
         raise IntegrityError(
             "an example id of the curated table is too long",
             expected=f"at most {_ID_BYTES} bytes",
-            got=f"{len(example_id)} bytes: {document.example_id[:_ID_BYTES]}…",
-            do="find out what wrote the curated table: Prepare makes ids of 24 hex digits",
+            got=f"{len(content)} bytes: {text[:_ID_BYTES]}…",
+            do="find out what wrote the curated table: Prepare makes ids of 24 hex digits, "
+            "of families 16",
         )
-    year = _NO_YEAR if document.year is None else document.year
-    group = industries.NAMES.index(document.group)
-    return offset, len(document), document.prompt_tokens, year, group, example_id
+    return content
 
 
 def _opened(owner: object, path: Path) -> int:

@@ -123,5 +123,10 @@ def _fit(turn: Turn, row: Example, row_tokens: int, lengths: Lengths) -> Documen
         lengths.count_loss(PROMPT_CUT, excess)
         question = Turn(turn.system, turn.prompt[:-excess], turn.completion).question()
     return Document(
-        (*question, *answer), len(question), row.example_id, row.year, division(row.sic)
+        (*question, *answer),
+        len(question),
+        row.example_id,
+        row.year,
+        division(row.sic),
+        row.family_id or "",
     )

@@ -94,4 +94,5 @@ def _metrics(tuned: Tuned) -> TrainingMetrics:
         best_step=tuned.best.step,
         stopped_early=tuned.stopped_early,
         resumed_from=tuned.history.resumed_from,
+        evaluated=tuned.evaluated,
     )

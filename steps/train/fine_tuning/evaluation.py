@@ -1,7 +1,7 @@
 """Compute the loss on held-out examples, in nats per target token.
 
     found = evaluate(model, rows, precision, rows_at_once=4, stop=stop)
-    found.loss, found.by_year["2019"].loss, found.by_group["finance"].tokens
+    found.loss, found.by_year["2019"].loss, found.by_group["finance"].tokens, found.by_family
 
 The mean is weighted by token, so it does not depend on which documents share a batch. Trainer's own
 eval_loss is a mean of batch means and does. The loss is also reported by filing year and by company
@@ -44,10 +44,29 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation(Part):
-    """The loss over all documents, and by filing year and company group (one is `unknown`)."""
+    """The loss over all documents, and by filing year, company group and family.
+
+    One year and one group are `unknown`; documents without a family are in none. `sample` is the
+    part of the documents that the evaluations on the way measure, None where none was asked for.
+    """
 
     by_year: dict[str, Part] = field(default_factory=dict)
     by_group: dict[str, Part] = field(default_factory=dict)
+    by_family: dict[str, Part] = field(default_factory=dict)
+    sample: Part | None = None
+
+    @property
+    def on_sample(self) -> Part:
+        """The loss to compare with those of the evaluations on the way."""
+        return self.sample or self
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Rows, and the example ids of those documents whose loss is returned as the sample's too."""
+
+    rows: Sequence[Row]
+    sample: frozenset[str] = frozenset()
 
 
 # Each document with the summed negative log likelihood of its target tokens, in nats.
@@ -57,7 +76,7 @@ Losses = Iterable[tuple[Document, float]]
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    rows: Sequence[Row],
+    rows: Sequence[Row] | Marked,
     precision: Precision,
     *,
     rows_at_once: int,
@@ -69,13 +88,14 @@ def evaluate(
         Stopped: SIGTERM was received.
     """
     model.eval()
-    group, mine = processes.here(), _LossSums()
-    for part, counts in group.share(rows, rows_at_once):
+    marked = rows if isinstance(rows, Marked) else Marked(rows)
+    group, mine = processes.here(), _LossSums(marked.sample)
+    for part, counts in group.share(marked.rows, rows_at_once):
         stop.check()
         losses = document_losses(model, part, precision)
         if counts:
             mine.add(losses)
-    total = _LossSums()
+    total = _LossSums(marked.sample)
     for sums in group.gather(mine):
         total.join(sums)
     return total.evaluation()
@@ -111,28 +131,44 @@ class _LossSum:
 class _LossSums:
     """Sums over the documents that one process has evaluated, in all and by part."""
 
+    ids: frozenset[str]  # of the documents that are also in the sample
     whole: _LossSum = field(default_factory=_LossSum)
+    sample: _LossSum = field(default_factory=_LossSum)
     by_year: defaultdict[str, _LossSum] = field(default_factory=lambda: defaultdict(_LossSum))
     by_group: defaultdict[str, _LossSum] = field(default_factory=lambda: defaultdict(_LossSum))
+    by_family: defaultdict[str, _LossSum] = field(default_factory=lambda: defaultdict(_LossSum))
 
     def add(self, losses: Losses) -> None:
         """Add these documents."""
         for document, nll in losses:
             year = UNKNOWN if document.year is None else str(document.year)
-            for total in (self.whole, self.by_year[year], self.by_group[document.group]):
+            totals = [self.whole, self.by_year[year], self.by_group[document.group]]
+            totals += [self.by_family[document.family]] if document.family else []
+            totals += [self.sample] if document.example_id in self.ids else []
+            for total in totals:
                 total.add(nll, document.target_tokens)
 
     def join(self, other: "_LossSums") -> None:
         """Add the sums of another process."""
         self.whole.add(other.whole.nll, other.whole.tokens)
-        for ours, theirs in ((self.by_year, other.by_year), (self.by_group, other.by_group)):
+        self.sample.add(other.sample.nll, other.sample.tokens)
+        for ours, theirs in (
+            (self.by_year, other.by_year),
+            (self.by_group, other.by_group),
+            (self.by_family, other.by_family),
+        ):
             for name, total in theirs.items():
                 ours[name].add(total.nll, total.tokens)
 
     def evaluation(self) -> Evaluation:
         """Return the means."""
         return Evaluation(
-            self.whole.loss, self.whole.tokens, _parts(self.by_year), _parts(self.by_group)
+            self.whole.loss,
+            self.whole.tokens,
+            _parts(self.by_year),
+            _parts(self.by_group),
+            _parts(self.by_family),
+            Part(self.sample.loss, self.sample.tokens) if self.sample.tokens else None,
         )
 
 

@@ -9,21 +9,19 @@ from dataclasses import asdict
 
 from peft import PeftModel
 
-from steps.governance.errors import IntegrityError
 from steps.train.arguments import Arguments
 from steps.train.data.chat_template import Chat
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.fine_tuning import out_of_memory, trainer_settings
 from steps.train.fine_tuning.checkpoints import Checkpoints, Fingerprint
-from steps.train.fine_tuning.divergence import require_finite
-from steps.train.fine_tuning.evaluation import Evaluation, evaluate
-from steps.train.fine_tuning.history import EvaluationAtStep, History
+from steps.train.fine_tuning.evaluation import evaluate
+from steps.train.fine_tuning.held_out import completions, decisive
 from steps.train.fine_tuning.run import TrainingRun
 from steps.train.fine_tuning.sample import sample
 from steps.train.fine_tuning.task import Clock, Task, Tuned
 from steps.train.fine_tuning.trainer_settings import Schedule
-from steps.train.model import compiling, loading, logit_probe, lora, ministral, precision
+from steps.train.model import compiling, loading, logit_probe, ministral, precision
 from steps.train.model.precision import Precision
 from steps.train.planning import batching, flops
 from steps.train.planning.devices import Device
@@ -48,8 +46,6 @@ _DECISIVE = (
     "early_stopping_patience",
     "max_eval_examples",
 )
-# Nats by which the loss of the reloaded best adapter may differ: sums vary on a GPU.
-_SAME_LOSS = 0.01
 
 
 def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
@@ -72,26 +68,33 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         model = _load(task, decided, plan)
     run = _training_run(task, model, plan, decided=decided, stop=stop)
     with clock.time("evaluate_before"):
-        before = _evaluate_base(run)
+        before = decisive.of_base(run)
     with clock.time("train"):
         history = out_of_memory.train(model, run, before)
     with clock.time("evaluate_best"):
-        best = _load_best(model, run, history)
-    held_out = task.corpus.eval.documents
+        found = decisive.of_best(model, run, history)
+    chat = Chat(task.base_model)
     with clock.time("sample"):
-        asked = sample(model, Chat(task.base_model), held_out[0], decided)
-        exports = task.arguments.exports_merged
-        probe = logit_probe.record(model, held_out) if exports else None
+        asked = sample(model, chat, task.corpus.eval.documents[0], decided)
+    with clock.time("completions"):
+        answered = completions.complete(model, chat, run.held_out.few(), decided, stop=stop)
     return Tuned(
-        *(model, best, history, record, run.batching),
-        lengths={"train": task.corpus.train.lengths, "eval": task.corpus.eval.lengths},
-        measured=task.eval_rows().documents,
+        *(model, found.best, found.last, history, record, run.batching, task.corpus.lengths),
+        evaluated=run.held_out.evaluated(found.passes, history.tokens, answered.tokens),
         asked=asked,
-        probe=probe,
+        answered=answered,
+        probe=_probe(task, model),
         system=task.corpus.system,
         stopped_early=history.steps < run.schedule.steps,
         seconds=clock.seconds,
     )
+
+
+def _probe(task: Task, model: PeftModel) -> logit_probe.Probe | None:
+    """Return logits that a merged export must reproduce, if one was requested."""
+    if not task.arguments.exports_merged:
+        return None
+    return logit_probe.record(model, task.corpus.eval.documents)
 
 
 def _plan(task: Task, decided: Precision) -> Plan:
@@ -115,24 +118,26 @@ def _training_run(
     task: Task, model: PeftModel, plan: Plan, *, decided: Precision, stop: StopSignal
 ) -> TrainingRun:
     """Return the settings of this task on this device, and log them."""
-    arguments, group, eval_rows = task.arguments, processes.here(), task.eval_rows()
-    length, held_out = arguments.sequence_length, len(task.corpus.eval.documents)
+    arguments, group, length = task.arguments, processes.here(), task.arguments.sequence_length
+    schedule = _schedule(arguments, len(task.corpus.train.rows), group)
+    held_out = task.held_out(schedule, batching.rows_per_step(group.count))
     batches = batching.decide(decided.device, length, plan=plan, ranks=group.count)
     metric_lines.report_info(
         f"precision {decided.record().model_dump_json()} batching {asdict(batches)}"
     )
-    metric_lines.report_info(
-        f"each evaluation measures {eval_rows.documents} of {held_out} held-out examples"
-    )
+    metric_lines.report_info(held_out.described(of=len(task.corpus.eval.documents)))
     return TrainingRun(
         rows=task.corpus.train.rows,
-        schedule=_schedule(arguments, len(task.corpus.train.rows), group),
+        schedule=schedule,
         batching=batches,
         precision=decided,
         checkpoints=Checkpoints(task.checkpoints, _fingerprint(task, decided, group)),
-        evaluate=lambda: evaluate(
-            model, eval_rows, decided, rows_at_once=batches.micro_rows, stop=stop
+        evaluate=lambda rows: evaluate(
+            *(model, held_out.marked(rows), decided),
+            rows_at_once=batches.micro_rows,
+            stop=stop,
         ),
+        held_out=held_out,
         tracker=task.tracker,
         stop=stop,
         flops=lambda tokens: flops.of_step(plan.shape, plan.rank, tokens).total,
@@ -165,44 +170,3 @@ def _fingerprint(task: Task, decided: Precision, group: Processes) -> Fingerprin
         "dtype": str(decided.dtype).removeprefix("torch."),
         "rows_per_step": batching.rows_per_step(group.count),
     }
-
-
-def _evaluate_base(run: TrainingRun) -> Evaluation:
-    """Return the base model's evaluation: adapters add nothing before their first step.
-
-    It is made once; a restarted job reads it from the newest checkpoint.
-    """
-    resume = run.newest_checkpoint()
-    before = resume.history().before if resume else None
-    if before is None:
-        before = require_finite(
-            run.evaluate(), "before training", do="check the base model and Fp8Mode"
-        )
-    metric_lines.report_evaluation(0, eval_loss_before=before.loss, eval_tokens=before.tokens)
-    run.tracker.log(0, {"eval_loss": before.loss, "eval_perplexity": before.perplexity})
-    return before
-
-
-def _load_best(model: PeftModel, run: TrainingRun, history: History) -> EvaluationAtStep:
-    """Load the adapter with the lowest eval loss into the model.
-
-    Its loss is reported again, because Gate reads the last metric line.
-
-    Raises:
-        IntegrityError: the loaded adapter does not have the loss that was measured.
-    """
-    best = history.best
-    assert best is not None  # noqa: S101 - the last step is always evaluated
-    if best.step == history.steps:
-        return best
-    lora.load_adapters(model, run.checkpoints.path(best.step))
-    reloaded = run.evaluate()
-    if not abs(reloaded.loss - best.evaluation.loss) < _SAME_LOSS:
-        raise IntegrityError(
-            f"the best adapter, of step {best.step}, does not give its loss again",
-            expected=f"{best.evaluation.loss:.6g} nats per target token",
-            got=f"{reloaded.loss:.6g}",
-            do="start a new execution; if it happens again, report it with Determinism full",
-        )
-    run.report(best)
-    return best

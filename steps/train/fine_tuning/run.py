@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from steps.governance.errors import Conflict
+from steps.train.data.corpus import Rows
 from steps.train.data.packing import Row
 from steps.train.distributed import processes
 from steps.train.distributed.processes import Processes
 from steps.train.fine_tuning.checkpoints import Checkpoint, Checkpoints
 from steps.train.fine_tuning.divergence import require_finite
 from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.held_out.measured import HeldOut
 from steps.train.fine_tuning.history import EvaluationAtStep, History
 from steps.train.fine_tuning.trainer_settings import Schedule
 from steps.train.model.precision import Precision
@@ -30,7 +32,8 @@ class TrainingRun:
         batching: rows and passes of an optimizer step.
         precision: the arithmetic of the model.
         checkpoints: the folder of the training state.
-        evaluate: evaluates the model as it is now.
+        evaluate: evaluates the model as it is now, on all held-out examples or on the sample.
+        held_out: both of these sets.
         tracker: receives metrics.
         stop: whether SIGTERM was received.
         flops: returns the operations of one step over so many tokens.
@@ -42,7 +45,8 @@ class TrainingRun:
     batching: Batching
     precision: Precision
     checkpoints: Checkpoints
-    evaluate: Callable[[], Evaluation]
+    evaluate: Callable[[Rows], Evaluation]
+    held_out: HeldOut
     tracker: Tracker
     stop: StopSignal
     flops: Callable[[Tokens], int]
@@ -72,8 +76,8 @@ class TrainingRun:
     def evaluate_if_due(self, step: int, history: History) -> None:
         """Evaluate the state after `step` if that is due and has not been done.
 
-        The result is added to the history and to the checkpoint. Then all checkpoints are removed
-        except the best and the newest.
+        The sample is measured. The result is added to the history and to the checkpoint. Then all
+        checkpoints are removed except the best and the newest.
 
         Raises:
             Diverged: the loss is not finite.
@@ -81,22 +85,29 @@ class TrainingRun:
         """
         if not self.schedule.due(step) or history.evaluated(step):
             return
-        evaluation = require_finite(self.evaluate(), f"at step {step}", do="lower LearningRate")
+        measured = self.evaluate(self.held_out.sample)
+        evaluation = require_finite(measured, f"at step {step}", do="lower LearningRate")
         evaluated = EvaluationAtStep(step, evaluation)
         history.evaluations.append(evaluated)
-        self.report(evaluated)
+        self.report(evaluated, sampled=self.held_out.is_sampled)
         if self.processes.is_leader:
             self.checkpoints.write_evaluation(evaluated)
             best = history.best
             self.checkpoints.prune(keep={step, best.step if best else step})
 
-    def report(self, evaluated: EvaluationAtStep) -> None:
-        """Write the metric line of an evaluation, and send its metrics to the tracker."""
+    def report(self, evaluated: EvaluationAtStep, *, sampled: bool = False) -> None:
+        """Write the metric line of an evaluation, and send its metrics to the tracker.
+
+        `eval_loss`, by which Gate decides, is never the loss of a sample.
+        """
         evaluation = evaluated.evaluation
-        metrics = {
-            "eval_loss": evaluation.loss,
-            "eval_perplexity": evaluation.perplexity,
-            "eval_tokens": evaluation.tokens,
-        }
+        if sampled:
+            metrics = {"eval_sample_loss": evaluation.loss, "eval_sample_tokens": evaluation.tokens}
+        else:
+            metrics = {
+                "eval_loss": evaluation.loss,
+                "eval_perplexity": evaluation.perplexity,
+                "eval_tokens": evaluation.tokens,
+            }
         metric_lines.report_evaluation(evaluated.step, **metrics)
         self.tracker.log(evaluated.step, metrics)

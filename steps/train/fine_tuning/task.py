@@ -1,5 +1,6 @@
 """The input and the result of a fine-tune."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,14 +9,19 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from steps.governance.documents.evaluated import Evaluated
 from steps.governance.documents.manifest import Precision as PrecisionRecord
 from steps.train.arguments import Arguments
-from steps.train.data.corpus import Corpus, Rows
+from steps.train.data.corpus import Corpus
 from steps.train.data.truncation import Lengths
 from steps.train.fine_tuning.evaluation import Evaluation
+from steps.train.fine_tuning.held_out.completions import Answered
+from steps.train.fine_tuning.held_out.measured import HeldOut
 from steps.train.fine_tuning.history import EvaluationAtStep, History
 from steps.train.fine_tuning.sample import Asked
+from steps.train.fine_tuning.trainer_settings import Schedule
 from steps.train.model.logit_probe import Probe
+from steps.train.planning import proportion
 from steps.train.planning.batching import Batching
 from steps.train.tracking.tracker import Tracker
 
@@ -40,13 +46,18 @@ class Task:
     sources: Mapping[str, str]
     tracker: Tracker
 
-    def eval_rows(self) -> Rows:
-        """Return the held-out rows that every evaluation uses."""
-        return self.corpus.eval.sampled(
-            self.arguments.max_eval_examples,
-            row_tokens=self.arguments.sequence_length,
-            seed=self.arguments.seed,
+    def held_out(self, schedule: Schedule, rows_per_step: int) -> HeldOut:
+        """Return the held-out rows that Gate's loss is of, and the sample of them."""
+        arguments, split, train = self.arguments, self.corpus.eval, self.corpus.train
+        packing = {"row_tokens": arguments.sequence_length, "seed": arguments.seed}
+        whole = split.sampled(arguments.max_eval_examples, **packing)
+        epochs = schedule.steps * rows_per_step / len(train.rows)
+        most = proportion.sample_tokens(
+            trained=round(train.rows.tokens * min(epochs, arguments.epochs)),
+            whole=whole.tokens,
+            evaluations=math.ceil(schedule.steps / schedule.eval_steps),
         )
+        return HeldOut(whole, split.stratified(whole, most, **packing))
 
 
 @dataclass(frozen=True)
@@ -55,13 +66,15 @@ class Tuned:
 
     Attributes:
         model: the model with its best adapter.
-        best: the evaluation of this adapter.
+        best: the evaluation of this adapter on all held-out examples.
+        last: the evaluation of the last step on them; None if it would have taken too long.
         history: all steps and evaluations.
         precision: requested and effective arithmetic.
         batching: rows and passes of an optimizer step, as they were planned.
         lengths: document lengths by split.
-        measured: held-out documents of each evaluation.
+        evaluated: what the evaluations measured, and their share of the work.
         asked: one held-out prompt, and the answers to it.
+        answered: how well base and tuned model complete held-out prompts.
         probe: logits that a merged export must reproduce; None if no export was requested.
         system: the system message of every training example, or "" if they differ. Serving must use
             the same one.
@@ -71,12 +84,14 @@ class Tuned:
 
     model: PeftModel
     best: EvaluationAtStep
+    last: Evaluation | None
     history: History
     precision: PrecisionRecord
     batching: Batching
     lengths: dict[str, Lengths]
-    measured: int
+    evaluated: Evaluated
     asked: Asked
+    answered: Answered
     probe: Probe | None
     system: str
     stopped_early: bool

@@ -12,11 +12,13 @@ can also read the optimizer state that a single process wrote.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
@@ -53,6 +55,16 @@ class SharedTrainer(Trainer):
         """
         self._order.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]  # Trainer has no types
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Return the schedule of trainer_settings.py; Trainer has no such choice."""
+        if self.lr_scheduler is None:
+            used: Any = self.optimizer if optimizer is None else optimizer
+            warm_up = self.args.get_warmup_steps(num_training_steps)
+            rate = partial(trainer_settings.rate, warm_up=warm_up, steps=num_training_steps)
+            self.lr_scheduler = LambdaLR(used, rate)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     @contextmanager
     def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:

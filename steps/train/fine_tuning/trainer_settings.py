@@ -1,5 +1,6 @@
 """Settings of a training, and their translation to transformers' `TrainingArguments`."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def seed_generators(determinism: str, seed: int) -> None:
         set_seed(seed)
 
 
+def rate(step: int, *, warm_up: int, steps: int) -> float:
+    """Return the share of the learning rate for the step after `step` steps, above 0 for all.
+
+    It rises in a line over the warm-up and falls as a cosine. transformers' own schedule begins at
+    0, so its first step changes nothing; with MaxSteps=1 that would be the whole training.
+    """
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    progress = (step - warm_up) / max(1, steps - warm_up)
+    return max(0.0, (1 + math.cos(math.pi * progress)) / 2)
+
+
 def arguments(
     schedule: Schedule, batching: Batching, precision: Precision, folder: Path
 ) -> TrainingArguments:
@@ -69,7 +82,6 @@ def arguments(
         output_dir=str(folder),
         max_steps=schedule.steps,
         learning_rate=schedule.learning_rate,
-        lr_scheduler_type="cosine",
         warmup_steps=_WARM_UP,
         weight_decay=0.0,
         max_grad_norm=_MAX_GRADIENT_NORM,

@@ -27,7 +27,7 @@ MARGIN, UNCOUNTED_BYTES = 0.10, 2**30
 # flops.py for Ministral-3-3B), and a recomputed layer its share of one more. In addition every pass
 # decodes the weights and launches the kernels, which costs as much as the forward of about 512
 # tokens (calculated for A10G to H100: 262 to 671) [unverified].
-_STEP_FORWARDS, _PASS_TOKENS = 2.11, 512
+STEP_FORWARDS, _PASS_TOKENS = 2.11, 512
 
 
 @dataclass(frozen=True)
@@ -137,4 +137,4 @@ def fewest_recomputed(plan: Plan, tokens: int, budget: int) -> int | None:
 def _cost(batching: Batching, sequence_length: int) -> float:
     """Return the time per token, in forwards."""
     recomputed = batching.recomputed_layers / batching.decoder_layers
-    return _STEP_FORWARDS + recomputed + _PASS_TOKENS / (batching.micro_rows * sequence_length)
+    return STEP_FORWARDS + recomputed + _PASS_TOKENS / (batching.micro_rows * sequence_length)

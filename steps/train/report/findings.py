@@ -24,13 +24,15 @@ CURVE_POINTS = 1000  # at most: Register accepts a report of 16 MiB, and no scre
 class Metrics(TrainingMetrics):
     """The metrics of the manifest and numbers derived from them.
 
-    Perplexity is exp(loss), None where that overflows. `eval_examples` is how many held-out
-    examples each evaluation measured (`MaxEvalExamples` bounds it).
+    Perplexity is exp(loss), None where that overflows. `eval_loss_before` and `eval_loss` are of
+    `eval_examples` held-out examples (`MaxEvalExamples` bounds it). `eval_loss_last` is that of the
+    last step on all of them, None where measuring it would have taken too long.
     """
 
     eval_examples: Count
     eval_perplexity_before: float | None
     eval_perplexity: float | None
+    eval_loss_last: float | None = None
     tokens_per_second: float
 
 
@@ -44,6 +46,33 @@ class Share(Part):
     tokens: Count
     eval_loss_before: float | None
     eval_loss: float
+
+
+class Families(Part):
+    """Losses of the families of risk factors, each counted once, however many years repeat it.
+
+    `improved` is how many have a lower loss than before; `worst` are those with the highest loss,
+    by Prepare's `family_id`.
+    """
+
+    count: Count
+    improved: Count
+    eval_loss_before: float
+    eval_loss: float
+    worst: list[Share]
+
+
+class Completions(Part):
+    """Shares of held-out prompts that greedy decoding completes exactly, and the mean token-F1.
+
+    Texts are compared as words in lower case without punctuation.
+    """
+
+    examples: Count
+    exact_match_before: float
+    exact_match: float
+    token_f1_before: float
+    token_f1: float
 
 
 class Data(Part):
@@ -102,6 +131,9 @@ class Findings(Part):
     metrics: Metrics
     by_year: list[Share]
     by_group: list[Share]
+    by_family: Families | None = None
+    completions: Completions | None = None
+    warnings: list[str] = Field(default_factory=list)
     data: Data
     lineage: Lineage
     live_metrics: LiveMetrics

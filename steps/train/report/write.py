@@ -16,6 +16,8 @@ from pathlib import Path
 from steps.train.arguments import Arguments
 from steps.train.export.manifest import Origin
 from steps.train.fine_tuning.evaluation import Evaluation, Part
+from steps.train.fine_tuning.held_out.completions import Answered
+from steps.train.fine_tuning.held_out.decisive import no_better
 from steps.train.fine_tuning.task import Tuned
 from steps.train.model.logit_probe import Comparison
 from steps.train.report import findings, html_page, model_card
@@ -38,6 +40,7 @@ _NO_SETTINGS = (
     *("base_model_revision", "databricks_host", "databricks_secret_id", "region", "openlineage"),
     "waits",
 )
+_WORST_FAMILIES = 10  # that the report lists
 
 
 def write(folder: Path, origin: Origin, tuned: Tuned, comparison: Comparison | None) -> None:
@@ -62,6 +65,9 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
         metrics=_metrics(tuned),
         by_year=_shares(tuned.before.by_year, best.by_year),
         by_group=_shares(tuned.before.by_group, best.by_group),
+        by_family=_families(tuned.before.by_family, best.by_family),
+        completions=_completions(tuned.answered),
+        warnings=[text for text in (no_better(tuned.before, best),) if text],
         data=_data(origin),
         lineage=_lineage(origin),
         live_metrics=origin.live_metrics,
@@ -86,7 +92,9 @@ def _metrics(tuned: Tuned) -> findings.Metrics:
         eval_perplexity_before=_perplexity(tuned.before),
         eval_perplexity=_perplexity(best),
         eval_tokens=best.tokens,
-        eval_examples=tuned.measured,
+        eval_loss_last=tuned.last.loss if tuned.last else None,
+        eval_examples=tuned.evaluated.examples,
+        evaluated=tuned.evaluated,
         train_tokens=history.tokens,
         steps=history.steps,
         best_step=tuned.best.step,
@@ -110,6 +118,31 @@ def _shares(before: Mapping[str, Part], after: Mapping[str, Part]) -> list[findi
         )
         for name, share in sorted(after.items(), key=lambda item: str(item[0]))
     ]
+
+
+def _families(before: Mapping[str, Part], after: Mapping[str, Part]) -> findings.Families | None:
+    """Return the means over families; None where Prepare named none."""
+    if not after:
+        return None
+    changes = [(before[name].loss, part.loss) for name, part in after.items()]
+    highest = sorted(after, key=lambda name: (-after[name].loss, name))[:_WORST_FAMILIES]
+    return findings.Families(
+        count=len(changes),
+        improved=sum(later < earlier for earlier, later in changes),
+        eval_loss_before=sum(earlier for earlier, _ in changes) / len(changes),
+        eval_loss=sum(later for _, later in changes) / len(changes),
+        worst=_shares(before, {name: after[name] for name in highest}),
+    )
+
+
+def _completions(answered: Answered) -> findings.Completions:
+    return findings.Completions(
+        examples=answered.examples,
+        exact_match_before=answered.base.exact,
+        exact_match=answered.tuned.exact,
+        token_f1_before=answered.base.f1,
+        token_f1=answered.tuned.f1,
+    )
 
 
 def _data(origin: Origin) -> findings.Data:

@@ -1,5 +1,6 @@
 """The estimate's arithmetic, and its facts against the code and the templates that they repeat."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from pipeline.configuration import config, instances, parameters
 from pipeline.cost import estimate, prices, speed, work
 from pipeline.cost.prices import Prices
 from pipeline.cost.work import Corpus, Work, plan
-from steps.train.planning import batching
+from steps.train.data.stratified import LEAST_EXAMPLES
+from steps.train.planning import batching, proportion
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "conf" / "infrastructure"
 SEED_EXAMPLE = {"MaxSteps": -1, "Epochs": 3, "MaxEvalExamples": 1000, "EvalSteps": 500}
@@ -54,6 +56,22 @@ def test_a_step_has_as_many_rows_as_in_train(
     monkeypatch.setattr(instances, "gpus", lambda _: gpus)
     made = planned(dev, Corpus(10**6), MaxSteps=1)
     assert made.trained_tokens("any") == batching.rows_per_step(gpus) * 2048
+
+
+@pytest.mark.parametrize("examples", [10_000, 40_000, 10**6])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_evaluations_measure_what_train_lets_them(
+    dev: config.Config, examples: int, epochs: int
+) -> None:
+    made = planned(dev, Corpus(1, examples=examples), Epochs=epochs, EvalSteps=50)
+    steps, whole = made.steps("ml.g5.2xlarge"), made.held_out * made.tokens
+    trained, times = made.trained_tokens("ml.g5.2xlarge"), math.ceil(steps / 50)
+    sample = proportion.sample_tokens(trained=trained, whole=whole, evaluations=times)
+    sample = max(sample, LEAST_EXAMPLES * made.tokens)
+    expected = 2 * whole + times * sample if sample < whole else (1 + times) * whole
+    assert made.evaluated_tokens("ml.g5.2xlarge") == expected
+    if sample > LEAST_EXAMPLES * made.tokens:
+        assert proportion.share(evaluated=expected, trained=trained) <= proportion.SHARE
 
 
 def test_four_gpus_are_four_times_as_fast_beyond_the_start(dev: config.Config) -> None:

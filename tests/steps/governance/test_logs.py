@@ -168,6 +168,7 @@ def test_the_definitions_own_regular_expressions_find_every_metric_at_every_leve
         "eval:loss_before": ["7.6301"],
         "eval:loss": ["2.6"],
         "eval:perplexity": ["14.647"],
+        "eval:sample_loss": [],
     }
 
 
