@@ -57,6 +57,7 @@ class _Passing(BaseHTTPRequestHandler):
     """Passes a call on to the address `upstream`."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes
     upstream: SplitResult
 
     def pass_on(self) -> None:

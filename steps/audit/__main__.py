@@ -4,6 +4,7 @@ It prints one line for each check and ends with 0 clean, 1 mismatch, 2 could not
 declared retention. It only reads. `pipeline.audit` composes its arguments from conf.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _audit(arguments: Arguments) -> int:
+    gc.disable()  # collections would pass over 400,000 objects of imports, again and again
     from steps.audit.audit import audit
     from steps.audit.context import Context, Services
     from steps.audit.findings import exit_code
@@ -38,6 +40,8 @@ def _audit(arguments: Arguments) -> int:
     from steps.audit.services.store import Store
     from steps.governance.unity_catalog.identity import connect
 
+    gc.freeze()
+    gc.enable()
     region = arguments.region
     workspace = connect(
         host=arguments.databricks_host, secret_id=arguments.databricks_secret_id, region=region

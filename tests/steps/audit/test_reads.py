@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.utils import parse_timestamp
 
 from steps.audit.checks.services import grants_now
 from steps.audit.services.catalog import Registry
-from steps.audit.services.store import Store
+from steps.audit.services.store import Store, _instant
 from steps.governance.documents.reading import Grant
 from steps.governance.unity_catalog.identity import connect
 from tests.steps.audit.support.world import World
@@ -89,3 +90,18 @@ def test_what_everybody_holds_and_ownership_are_not_reported_as_taken_away() -> 
     assert grants_now(case).found == "no change"  # type: ignore[arg-type]
     held.pop(0)
     assert grants_now(case).found == "+SELECT on edgar.raw"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        1795323600.5,
+        1795323600,
+        "2026-11-22T05:00:00Z",
+        "2026-11-22T05:00:00.500Z",
+        "Sun, 22 Nov 2026 05:00:00 GMT",
+    ],
+)
+def test_a_time_is_read_as_botocore_reads_it(text: str | float) -> None:
+    assert _instant(text) == parse_timestamp(text)
+    assert _instant(text).tzinfo is not None
