@@ -107,7 +107,7 @@ TABLE: tuple[Parameter, ...] = (
         "Seed",
         "Integer",
         17,
-        "seed of split, packing and initialisation",
+        "seed of packing, dropout and initialisation",
         at_least=0,
         at_most=2**31 - 1,
     ),

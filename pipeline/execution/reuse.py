@@ -1,7 +1,7 @@
 """Whether the examples of an earlier execution can be used again: `CuratedFrom`.
 
     changed = reuse.changed(config, client, arn, definition, values)
-    changed        # ["--seed: 18, and there 17"]; empty: nothing that Prepare depends on differs
+    changed        # ["--split: family, and there company"]; empty: the examples would be the same
 
 The parameters and the configuration of both executions are in SageMaker's answers: each definition
 has Prepare's command line and the image that it was made for. What needs the tables and the

@@ -43,7 +43,7 @@ def arguments(config: Config, parameters: Variables) -> dict[str, Variable | str
             "--curated-root": config.prepare.curated_root,
             "--manifest-uri": uri(layout.prepare_manifest(config)),
             "--eval-fraction": config.prepare.eval_fraction,
-            "--seed": parameters["Seed"],
+            "--seed": config.prepare.split.seed,
             "--delta-engine": config.prepare.delta_engine,
             # Prepare checks what Register will need before anything is paid for.
             "--model-name": parameters["ModelName"],

@@ -97,7 +97,7 @@ _ARGUMENTS = {
         types.between(r"0?\.[0-9]+", 0.5, "a fraction above 0 and at most 0.5"),
         "share of the companies kept for evaluation",
     ),
-    "seed": Argument(types.SEED, "decides which companies these are"),
+    "seed": Argument(types.SEED, "decides which companies these are, and each example's template"),
     "delta_engine": Argument(
         types.one_of(*ENGINES), "who reads and commits Delta: delta-rs or unity-connector"
     ),

@@ -40,6 +40,8 @@ class Split:
     from_year: Annotated[int, Field(ge=1993, le=2999)] | None = Field(
         default=None, description="a year, 1993 … 2999, or null"
     )
+    # not the parameter Seed: trainings with other seeds have the same examples to compare on
+    seed: int = Field(17, ge=0, le=2**31 - 1, description="a whole number, 0 … 2147483647")
 
     @model_validator(mode="after")
     def _with_its_year(self) -> "Split":

@@ -46,6 +46,12 @@ def test_reuse_takes_the_examples_of_the_source(earlier: Earlier) -> None:
     assert earlier.started["LoraRank"] == "32"
 
 
+def test_another_seed_of_the_training_keeps_the_examples(earlier: Earlier) -> None:
+    """Prepare's seed is in the configuration: both trainings have the same held-out set."""
+    assert earlier.again("--from", earlier.id, "--reuse", "--set", "Seed=18") == 0
+    assert (earlier.started["CuratedFrom"], earlier.started["Seed"]) == (earlier.id, "18")
+
+
 def test_without_the_option_it_is_offered(
     earlier: Earlier, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,7 +62,7 @@ def test_without_the_option_it_is_offered(
 
 @pytest.mark.parametrize(
     "setting",
-    ["Seed=18", "RawTable=edgar.raw.others", "CuratedTable=edgar.curated.others"],
+    ["RawTable=edgar.raw.others", "CuratedTable=edgar.curated.others"],
 )
 def test_what_prepare_depends_on_is_refused_and_not_offered(
     earlier: Earlier, capsys: pytest.CaptureFixture[str], setting: str
@@ -68,7 +74,9 @@ def test_what_prepare_depends_on_is_refused_and_not_offered(
     assert "--reuse" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("old", "new"), [('"0.2"', '"0.3"'), (":local", ":other")])
+@pytest.mark.parametrize(
+    ("old", "new"), [('"0.2"', '"0.3"'), ('"--seed", "17"', '"--seed", "18"'), (":local", ":other")]
+)
 def test_another_configuration_or_image_is_refused(
     earlier: Earlier, capsys: pytest.CaptureFixture[str], old: str, new: str
 ) -> None:
