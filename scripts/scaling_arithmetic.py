@@ -23,7 +23,8 @@ TOKENS = 8192  # of a packed row
 DOCUMENT = 1024  # tokens of a document; attention reaches only within it
 LABELLED = 0.2  # share of tokens with a label
 # Share of the bfloat16 peak that the operations of a step reach. A recomputed layer repeats its
-# forward, which is half as much arithmetic again; flops.py does not count it, so it lowers the MFU.
+# forward, which is half as much arithmetic again; flops.py does not count it, so it lowers the MFU
+# from the published 0.41 to 0.43 (docs/scaling.md) to about 0.28.
 MFU = 0.30
 _ROW = flops.Tokens(
     tokens=TOKENS,
