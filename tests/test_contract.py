@@ -83,7 +83,7 @@ def test_the_steps_accept_every_value_that_the_table_admits(chosen: dict[str, Va
     from steps.prepare.arguments import parse as parse_prepare
     from steps.train.arguments import parse as parse_train
 
-    assert parse_prepare(arguments("Prepare", "dev", chosen)).seed == 17  # whatever Seed is
+    assert parse_prepare(arguments("Prepare", "dev", chosen)).seed == 17  # for each value of Seed
     parsed = parse_train(arguments("Train", "dev", chosen))
     assert parsed.lora_rank == chosen["LoraRank"]
     assert parsed.learning_rate == pytest.approx(chosen["LearningRate"])
