@@ -3,7 +3,7 @@
     python -m scripts.audit_bench                          # all three, about five minutes
     python -m scripts.audit_bench hashing --mib 512
     python -m scripts.audit_bench quick --records 100
-    python -m scripts.audit_bench deep --mib 50 800
+    python -m scripts.audit_bench deep --mib 50 1600
 
 `quick` and `deep` run the whole command, imports included, on the history of the auditor's tests:
 ministack, the embedded workspace and a stub of SageMaker, with real HTTP on this machine's cores.
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", nargs="?", choices=(*_KINDS, "all"), default="all")
-    parser.add_argument("--mib", type=int, nargs="+", default=[50, 800], help="of each file")
+    parser.add_argument("--mib", type=int, nargs="+", default=[50, 1600], help="of each file")
     parser.add_argument("--records", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     return parser
