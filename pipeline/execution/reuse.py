@@ -5,7 +5,8 @@
 
 The parameters and the configuration of both executions are in SageMaker's answers: each definition
 has Prepare's command line and the image that it was made for. What needs the tables and the
-manifest, Prepare checks itself. This only spares a person the start.
+manifest, Prepare checks itself, such as which version was the newest one (-1) then. This only
+spares a person the start.
 """
 
 import json
@@ -91,7 +92,7 @@ def changed(
     found = [] if status == "Succeeded" else [f"its Prepare has not succeeded: {status}"]
     now_made = _made(definition, values)
     then_made = _made(json.loads(answer["PipelineDefinition"]), then)
-    if now_made["--raw-version"] != "-1":
+    if "-1" not in (now_made["--raw-version"], then_made["--raw-version"]):
         found += _differing("--raw-version", now_made, then_made)
     for option in (*DECIDING, "image"):
         found += _differing(option, now_made, then_made)
