@@ -4,9 +4,14 @@ They belong to the checks of Prepare's manifest and of its job, which then cover
 the earlier manifest as it is stored now, written once, with the same examples; the earlier job.
 """
 
+from dataclasses import replace
+
 from steps.audit.case import Case
+from steps.audit.findings import Comparison, Gone
 from steps.governance.documents import canonical
 from steps.governance.documents.manifest import Prepared
+from steps.governance.documents.record import ReusedFacts
+from steps.governance.errors import NotFound
 from steps.governance.names import execution_id
 
 Pairs = list[tuple[str, object, object]]
@@ -43,11 +48,26 @@ def manifest_pairs(case: Case) -> Pairs:
     return pairs
 
 
-def job_pairs(case: Case) -> Pairs:
-    """Return the pairs of the earlier execution's Prepare job; none without reuse."""
+def with_earlier_job(case: Case, own: Comparison) -> Comparison:
+    """Return the pairs of this execution's Prepare job and, if they agree, the earlier one's.
+
+    Raises:
+        Gone: EMR Serverless does not know the earlier job any more.
+    """
     recorded = case.record.prepare.reused
-    if recorded is None:
-        return []
+    if recorded is None or any(wanted != found for _, wanted, found in own.pairs):
+        return own
+    try:
+        return replace(own, pairs=[*own.pairs, *_job_pairs(case, recorded)])
+    except NotFound as error:
+        raise Gone(
+            f"the job of {execution_id(recorded.execution_arn)}, whose examples were used again",
+            "EMR Serverless does not know it; this execution's own job is as recorded",
+            recorded.job_run_arn,
+        ) from error
+
+
+def _job_pairs(case: Case, recorded: ReusedFacts) -> Pairs:
     run = case.context.services.jobs.job_run(recorded.job_run_arn)
     words = run.get("jobDriver", {}).get("sparkSubmit", {}).get("entryPointArguments", [])
     named = dict(zip(words[::2], words[1::2], strict=False)).get("--execution-arn")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from steps.audit.findings import exit_code
+from steps.audit.findings import Finding, exit_code
 from steps.audit.report.text import as_text
 from tests.steps.audit.support import history, reuse
 from tests.steps.audit.support.tampering import edited, flipped, replaced, written_twice
@@ -67,6 +67,25 @@ def test_an_earlier_job_that_is_another_is_found(
     finally:
         job[name] = before
     assert "prepare-job.fields" in found
+
+
+def _prepare_job(world: World, again: Entry) -> Finding:
+    findings = world.audit(target=again.target)
+    return next(each for each in findings if each.code == "prepare-job.fields")
+
+
+def test_an_earlier_job_that_emr_forgot_hides_nothing_of_this_execution(
+    world: World, earlier: Entry, again: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executions = world.environment.stub.executions
+    forgotten = executions[earlier.arn]["prepare_job"]
+    monkeypatch.setitem(forgotten, "jobRunId", "00forgotten")
+    found = _prepare_job(world, again)
+    assert found.outcome == "gone"
+    assert earlier.arn[-12:] in found.expected
+    monkeypatch.setitem(executions[again.arn]["prepare_job"], "state", "FAILED")
+    found = _prepare_job(world, again)
+    assert (found.outcome, found.expected) == ("mismatch", "state SUCCESS")
 
 
 @pytest.mark.parametrize(
