@@ -75,7 +75,13 @@ def test_what_prepare_depends_on_is_refused_and_not_offered(
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [('"0.2"', '"0.3"'), ('"--seed", "17"', '"--seed", "18"'), (":local", ":other")]
+    ("old", "new"),
+    [
+        ("steps/prepare/__main__.py", "steps/other.py"),
+        ('"0.2"', '"0.3"'),
+        ('"--seed", "17"', '"--seed", "18"'),
+        (":local", ":other"),
+    ],
 )
 def test_another_configuration_or_image_is_refused(
     earlier: Earlier, capsys: pytest.CaptureFixture[str], old: str, new: str
