@@ -3,10 +3,11 @@
     python -m pipeline.cleanup --env dev --plan     # what would go, and what stays, with the reason
     python -m pipeline.cleanup --env dev            # remove it
 
-It takes the identities of `pipeline.bootstrap`. Catalog entries, principals, storage, pipeline and
-the layers `watch`, `compute` and `network` go. What is not tagged as this environment's stays. The
-evidence is locked: its bucket, and the layers `foundation` and `identity` that protect it, stay.
-The tables' files stay too, in the governed bucket. A second run removes nothing.
+It takes the identities of `pipeline.bootstrap`. Principals, the pipeline and the layers `watch`,
+`compute` and `network` go, then catalog entries and storage. What lacks bootstrap's mark or tags of
+this environment stays, as does what holds something of others or is in use. The evidence is locked:
+its bucket, and the layers `foundation` and `identity` that protect it, stay. The tables' files stay
+too, in the governed bucket. A second run removes nothing more.
 docs/decisions/051-cleanup.md has the reasons.
 """
 
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         shown = [{"sign": each.sign, "what": each.what, "details": each.details} for each in found]
         output(json.dumps(shown, indent=2))
-    counted: Counter[str] = Counter(each.sign for each in found)
+    signs = {each.what: each.sign for each in found}  # the last: a removal may be refused
+    counted = Counter(signs.values())
     number = counted["-"] + counted["~"]  # a secret is emptied
     removed = f"{number} to remove" if number else "nothing to remove"
     (note if arguments.json else output)(f"{removed}, {counted['=']} stay")
