@@ -294,7 +294,8 @@ LAST = ("watch", "compute", "network")
 
 
 def cleanup(made: Made, *words: str, code: int) -> list[dict[str, Any]]:
-    ended = command("pipeline.cleanup", made.state, "--env", "local", "--json", *words)
+    sure = () if "--plan" in words else ("--yes", "local")
+    ended = command("pipeline.cleanup", made.state, "--env", "local", "--json", *sure, *words)
     assert ended.returncode == code, ended.stdout + ended.stderr
     found: list[dict[str, Any]] = json.loads(ended.stdout)
     return found
