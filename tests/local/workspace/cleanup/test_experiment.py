@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from pipeline.bootstrap import experiments, identities
 from pipeline.bootstrap.change import Changes, Part, carried_out
@@ -26,6 +27,9 @@ def site(
     tracking = start_tracking()
     workspace = start_workspace(folder, tracking=tracking)
     wait_for(f"{tracking}/health", workspace.process, 180)
+    # the first request opens the database, which takes longer than the client waits
+    search = f"{tracking}/api/2.0/mlflow/experiments/search"
+    requests.post(search, json={"max_results": 1}, timeout=180).raise_for_status()
     admin = workspace.admin
     dev = configuration.load("dev")
     config = replace(dev, train=replace(dev.train, mlflow_experiment=NAME))
