@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import account as aws_account
 from pipeline import layout, rights
-from pipeline.bootstrap import identities, parameters, right_account, workspace
+from pipeline.bootstrap import experiments, identities, parameters, right_account, workspace
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
@@ -198,7 +198,7 @@ class Cloud:
 
     def experiment(self) -> Changes:
         """Yield the MLflow experiment and its rights, as far as they are missing."""
-        yield from workspace.experiment(self.admin(), self.config)
+        yield from experiments.changes(self.admin(), self.config)
 
 
 class _Account:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import layout, rights
 from pipeline import mirror as mirror_model
-from pipeline.bootstrap import identities, workspace
+from pipeline.bootstrap import experiments, identities, workspace
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
@@ -137,7 +137,7 @@ class Embedded:
     def experiment(self) -> Changes:
         """Yield the experiment; without a tracking server it is not there."""
         running = self._servers.record.running
-        yield from workspace.experiment(self.admin(), self.config, looks=running)
+        yield from experiments.changes(self.admin(), self.config, looks=running)
 
     @property
     def _known(self) -> dict[str, str]:

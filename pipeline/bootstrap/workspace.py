@@ -1,4 +1,4 @@
-"""The Databricks half: storage credential, locations, catalog, schemas, group, grants, experiment.
+"""The Databricks half: storage credential, locations, catalog, schemas, group, grants.
 
     for change in workspace.storage(admin, config): change.make()
     for change in workspace.grants(admin, config): ...
@@ -16,11 +16,6 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import AwsIamRoleRequest
 from databricks.sdk.service.iam import ComplexValue, Patch, PatchOp, PatchSchema
-from databricks.sdk.service.ml import (
-    ExperimentAccessControlRequest,
-    ExperimentPermissionLevel,
-    ExperimentTag,
-)
 
 from pipeline import rights
 from pipeline.bootstrap import identities, ownership
@@ -33,10 +28,6 @@ _API = "/api/2.1/unity-catalog"
 CONTENTS = ("raw", "curated", "models")  # the prefixes of the governed bucket, a location each
 _COMMENT = "SEC filings, what is made of them, and the models trained on that"
 _PATCH = [PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP]
-_LEVELS = {
-    "train": ExperimentPermissionLevel.CAN_EDIT,
-    "scientist": ExperimentPermissionLevel.CAN_READ,
-}
 
 
 def credential_name(config: Config) -> str:
@@ -97,8 +88,8 @@ def catalogs(admin: WorkspaceClient, config: Config) -> Changes:
     for schema in where.schemas:
         if not exists(partial(admin.schemas.get, schema)):
             catalog, _, name = schema.partition(".")
-            make = partial(admin.schemas.create, name, catalog, properties=mark)
-            yield Change("+", f"schema {schema}", make)
+            new = partial(admin.schemas.create, name, catalog, properties=mark)
+            yield Change("+", f"schema {schema}", new)
 
 
 def group(admin: WorkspaceClient, config: Config) -> Changes:
@@ -169,66 +160,6 @@ def own_grants(admin: WorkspaceClient, config: Config) -> Changes:
     ):
         if not set(grant.privileges) <= _held(admin, grant.kind, grant.name).get(me, set()):
             yield _granting(admin, grant, grant.privileges, me)
-
-
-def experiment(admin: WorkspaceClient, config: Config, *, looks: bool = True) -> Changes:
-    """Yield the MLflow experiment, and who may write and read it.
-
-    With `looks` false it is not looked for: a plan of an environment without a tracking server.
-    """
-    name = config.train.mlflow_experiment
-    if name is None:
-        return
-    if not looks or experiment_id(admin, name) is None:
-        mark = ownership.properties(config.environment).items()
-        tags = [ExperimentTag(key=key, value=value) for key, value in mark]
-        make = partial(admin.experiments.create_experiment, name, tags=tags)
-        yield Change("+", f"experiment {name}", make)
-    ids = found_in.principals(config, admin)
-    held = _levels(admin, name) if looks else {}
-    for principal, level in _LEVELS.items():
-        if level.value not in held.get(ids.get(principal, ""), set()):
-            yield Change(
-                "+",
-                f"experiment {name}: {level.value} to {principal}",
-                partial(_permit, admin, name, str(ids.get(principal)), level),
-            )
-
-
-def _permit(
-    admin: WorkspaceClient, name: str, principal: str, level: ExperimentPermissionLevel
-) -> None:
-    entry = ExperimentAccessControlRequest(service_principal_name=principal, permission_level=level)
-    number = str(experiment_id(admin, name))
-    admin.experiments.update_permissions(number, access_control_list=[entry])
-
-
-def experiment_id(admin: WorkspaceClient, name: str) -> str | None:
-    """Return an experiment's id, or None if it does not exist or was deleted."""
-    try:
-        found = admin.experiments.get_by_name(name).experiment
-    except NotFound:
-        return None
-    return found.experiment_id if found and found.lifecycle_stage != "deleted" else None
-
-
-def _levels(admin: WorkspaceClient, name: str) -> dict[str, set[str]]:
-    """Return each principal's levels; the higher ones include CAN_EDIT and CAN_READ."""
-    number = experiment_id(admin, name)
-    if number is None:
-        return {}
-    entries = admin.experiments.get_permissions(number)
-    held: dict[str, set[str]] = {}
-    for entry in entries.access_control_list or ():
-        names = {
-            each.permission_level.value
-            for each in entry.all_permissions or ()
-            if each.permission_level
-        }
-        if names & {"CAN_EDIT", "CAN_MANAGE"}:
-            names |= {"CAN_EDIT", "CAN_READ"}
-        held.setdefault(str(entry.service_principal_name), set()).update(names)
-    return held
 
 
 def _held(admin: WorkspaceClient, kind: str, name: str) -> dict[str, set[str]]:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from pipeline import rights
-from pipeline.bootstrap import ownership
+from pipeline.bootstrap import experiments, ownership
 from pipeline.bootstrap import workspace as made
 from pipeline.bootstrap.change import Change, Changes, Part
 from pipeline.bootstrap.identities import emptied, existing, name_of
@@ -88,7 +88,7 @@ def _storage(site: Site) -> Changes:
 
 def _experiment(site: Site) -> Changes:
     admin, name = site.admin(), site.config.train.mlflow_experiment
-    number = made.experiment_id(admin, name) if name else None
+    number = experiments.experiment_id(admin, name) if name else None
     if number is None:
         return
     found = admin.experiments.get_by_name(name).experiment

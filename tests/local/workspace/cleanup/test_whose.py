@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ class Site:
         return self._admin
 
 
+def iterated(changes: Changes) -> Changes:
+    return changes
+
+
 @pytest.fixture
 def site(workspace: Workspace) -> Iterator[Any]:
     """What bootstrap makes is there; what the test leaves is removed afterwards."""
@@ -47,7 +52,7 @@ def site(workspace: Workspace) -> Iterator[Any]:
         made.catalogs(admin, site.config),
         identities.principals(admin, "dev"),
     ):
-        carried_out([Part("all", "me", lambda found=changes: found)], plan=False, show=print)
+        carried_out([Part("all", "me", partial(iterated, changes))], plan=False, show=print)
     me = str(admin.current_user.me().user_name)
     permit(admin, me, ("SCHEMA", "edgar_dev.curated"), add=["EXTERNAL_USE_SCHEMA"])
     where = ("EXTERNAL_LOCATION", "governed_finetune_dev_curated")
