@@ -70,6 +70,7 @@ def _of_worker(config: Config) -> dict[str, str]:
         "InstanceTypes": ",".join(limits.instance_types),
         "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
         "Aliases": ",".join(limits.aliases),
+        "GiveUpAfterSeconds": str(config.waits.register_seconds),
     }
 
 

@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from pipeline import register_worker
+from pipeline.bootstrap import parameters
 from pipeline.configuration import config
 from pipeline.configuration.file import CONF
+from pipeline.doctor import template
 from pipeline.local.aws import infrastructure
 from tests.compiled_steps import variables
 
@@ -72,19 +74,9 @@ def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_se
 
 
 def given_for(configured):
-    """The parameters of compute for a configuration."""
-    limits = configured.limits
-    return {
-        "Environment": "dev",
-        "WorkerKind": "lambda",
-        "RegisterImage": IMAGE,
-        "DatabricksHost": configured.databricks.host,
-        "MaxEvalLoss": repr(limits.max_eval_loss),
-        "InstanceTypes": ",".join(limits.instance_types),
-        "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
-        "Aliases": ",".join(limits.aliases),
-        "GiveUpAfterSeconds": str(configured.waits.register_seconds),
-    }
+    """The parameters that bootstrap gives to compute."""
+    declared = template.declared(infrastructure.FOLDER / "compute.yaml")
+    return parameters.of(configured, declared, {"WorkerKind": "lambda"}, {})
 
 
 def test_a_lambda_without_its_image_is_refused_before_anything_changes(server):
