@@ -60,7 +60,7 @@ def _site(environment: str, arguments: argparse.Namespace) -> Any:
         return embedded.site(arguments.state, _filings(arguments.filings) or corpus.small())
     from pipeline.bootstrap.cloud import Cloud
 
-    return Cloud(environment, _filings(arguments.filings))
+    return Cloud(environment, _filings(arguments.filings), remove_secrets=arguments.remove_secrets)
 
 
 def _filings(paths: Sequence[Path]) -> Any:
@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="PATH",
         help="filings for a raw table that does not exist, as of `pipeline.local run`",
+    )
+    parser.add_argument(
+        "--remove-secrets",
+        action="store_true",
+        help="with databricks.identity federated: remove the principals' secrets, which running "
+        "jobs and a worker of before may still use",
     )
     parser.add_argument(
         "--state", metavar="DIR", help="of `local`: its state folder (default: .local)"

@@ -31,9 +31,10 @@ _BASES = "PREPARE_BASE TRAIN_BASE REGISTER_BASE EVIDENCE_BASE"
 class Cloud:
     """The administrator of an account and a workspace; see `site.Site`."""
 
-    def __init__(self, environment: str, filings: Any) -> None:
+    def __init__(self, environment: str, filings: Any, *, remove_secrets: bool = False) -> None:
         self.config: Config = configuration.load(environment)
         self._filings = filings  # of pipeline.local.setup.filings, or None
+        self._remove_secrets = remove_secrets  # of principals that are federated now
         self._clients: dict[str, Any] = {}
         self._workspace: Any = None
 
@@ -121,6 +122,8 @@ class Cloud:
         }
         api = _Account(_host(config.aws.region), account_id)
         yield from identities.federation(self.admin(), api, name, policies)
+        secrets = identities.removed if self._remove_secrets else identities.left
+        yield from secrets(self.admin(), self.client("secretsmanager"), name)
 
     def _role(self, principal: str) -> str:
         return f"governed-finetune-{self.config.environment}-{principal}"
