@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import command
+from pipeline.bootstrap.change import Change, carried_out
 from pipeline.command import note, output
 from pipeline.configuration.fields import LOCAL
 
@@ -34,22 +35,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     environment = command.environment(arguments.env)
     site = _site(environment, arguments)
     from pipeline.bootstrap import order
-    from pipeline.bootstrap.change import carried_out
 
-    show = (lambda change: None) if arguments.json else (lambda change: output(change.text()))
-    found = carried_out(order.parts(site), plan=arguments.plan, show=show)
-    if arguments.json:
-        shown = [
-            {"sign": each.sign, "what": each.what, "details": each.details, "stops": each.stops}
-            for each in found
-        ]
-        output(json.dumps(shown, indent=2))
+    found: list[Change] = []
+
+    def show(change: Change) -> None:
+        found.append(change)
+        if not arguments.json:
+            output(change.text())
+
+    try:
+        carried_out(order.parts(site), plan=arguments.plan, show=show)
+    finally:  # after a refusal too: what is made stays
+        if arguments.json:
+            output(_json(found))
     counted: Counter[str] = Counter(each.sign for each in found)
     words = ", ".join(f"{counted[sign]} {word}" for sign, word in _WORDS.items() if counted[sign])
     (note if arguments.json else output)(words or "no changes")
     if arguments.plan:
         return 3 if found else 0
     return 1 if counted["!"] else 0
+
+
+def _json(found: Sequence[Change]) -> str:
+    shown = [
+        {"sign": each.sign, "what": each.what, "details": each.details, "stops": each.stops}
+        for each in found
+    ]
+    return json.dumps(shown, indent=2)
 
 
 def _site(environment: str, arguments: argparse.Namespace) -> Any:
@@ -75,7 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plan", action="store_true", help="print every change and make none; exit 3 if any"
     )
-    parser.add_argument("--json", action="store_true", help="print the changes as JSON")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the changes as JSON, after a refusal too",
+    )
     parser.add_argument(
         "--filings",
         action="append",
