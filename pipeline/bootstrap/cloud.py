@@ -3,7 +3,8 @@
     site = cloud.site("dev", filings)
 
 The caller is an administrator of both: AWS credentials and the SDK's environment variables. conf is
-a file of the repository, so what it lacks is printed for a person to commit.
+a file of the repository, so what it lacks is printed for a person to commit. A federated
+environment's application ids are among that: its conf is read without them.
 """
 
 import base64
@@ -32,7 +33,7 @@ class Cloud:
     """The administrator of an account and a workspace; see `site.Site`."""
 
     def __init__(self, environment: str, filings: Any, *, remove_secrets: bool = False) -> None:
-        self.config: Config = configuration.load(environment)
+        self.config: Config = configuration.load(environment, ids_known=False)
         self._filings = filings  # of pipeline.local.setup.filings, or None
         self._remove_secrets = remove_secrets  # of principals that are federated now
         self._clients: dict[str, Any] = {}
@@ -140,6 +141,11 @@ class Cloud:
                 has = str(config.databricks.client_ids.get(who))  # type: ignore[call-overload]
                 yield from self._stated(f"databricks.client_ids.{who}", has, found)
 
+    def _unknown_ids(self) -> bool:
+        databricks = self.config.databricks
+        missing = set(rights.PRINCIPALS) - set(databricks.client_ids)
+        return databricks.identity == "federated" and bool(missing)
+
     def _stated(self, key: str, has: str, wanted: str) -> Changes:
         if has != wanted:
             file = f"conf/{self.config.environment}.yaml"
@@ -153,6 +159,10 @@ class Cloud:
         faults = dict(placeholders.faults(configuration.tree(config), environment=name))
         if key := next((key for key in faults if "base_model_revision" in key), None):
             yield Change("!", f"conf/{name}.yaml: {key}", None, ("the commit to mirror",))
+            return
+        if self._unknown_ids():  # the mirror's command reads conf as everybody does
+            detail = ("when conf has databricks.client_ids: run the same command again",)
+            yield Change("!", f"base model's mirror {layout.base_model(config)}", None, detail)
             return
 
         def make() -> None:

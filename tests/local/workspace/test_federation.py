@@ -7,12 +7,16 @@ from typing import Any
 import jwt
 import pytest
 import requests
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import DatabricksError, PermissionDenied
 from jwt.algorithms import ECAlgorithm
 
 from pipeline.bootstrap import identities
+from pipeline.bootstrap.cloud import Cloud
+from pipeline.configuration import config, file
+from pipeline.errors import ConfigError
 from pipeline.local.setup.workspace import make
 from pipeline.rights import PRINCIPALS
 from tests.local.workspace.support.workspace_client import Aws, Principal, Workspace
@@ -168,3 +172,30 @@ def test_policies_leave_the_secrets_that_jobs_use_until_a_person_has_them_remove
     assert list(identities.left(admin, store, "moved")) == []
     name = identities.secret_name("moved", "train")
     assert store.get_secret_value(SecretId=name)["SecretString"] == "{}"
+
+
+def test_a_federated_environment_is_bootstrapped_before_conf_has_the_ids_that_it_prints(
+    admin: WorkspaceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = yaml.safe_load(file.text("dev", file.CONF))
+    document["databricks"] |= {"identity": "federated", "client_ids": {}}
+    document["register"]["databricks_client_id"] = None
+    monkeypatch.setattr(file, "text", lambda environment, conf: yaml.safe_dump(document))
+    with pytest.raises(ConfigError, match=r"client_ids\.train"):
+        config.load("dev")
+
+    site = Cloud("dev", None)
+    monkeypatch.setattr(site, "admin", lambda: admin)
+    make(identities.principals(admin, "dev"))
+    printed = [yaml.safe_load(each.details[0]) for each in site.client_ids()]
+    ids = {key.rpartition(".")[2]: one for each in printed for key, one in each.items()}
+    assert ids == {name: one for name, (_, one) in identities.existing(admin, "dev").items()}
+    assert set(ids) == set(PRINCIPALS)
+    assert site._unknown_ids()
+
+    document["databricks"]["client_ids"] = ids
+    assert config.load("dev").train.databricks_secret_id == f"federated:{ids['train']}"
+    again = Cloud("dev", None)
+    monkeypatch.setattr(again, "admin", lambda: admin)
+    assert list(again.client_ids()) == []
+    assert not again._unknown_ids()
