@@ -4,6 +4,9 @@
     changes = change_set.create(ChangeSetType="UPDATE")
     change_set.execute("stack_update_complete")
 
+What a template retains outlives its stack, such as a log group. It is imported into the next one if
+the template states its name as it is, and not by Fn::Sub.
+
 Answers to what can go wrong, since each call can be repeated:
     lost response   a change set's name is made of its content: the repeated call finds it
     crash           an unfinished change set is replaced; a stack under way is refused, by its state
@@ -56,7 +59,9 @@ class ChangeSet:
             self.delete()  # of a run that crashed
         with suppress(self.cloudformation.exceptions.AlreadyExistsException):
             # the second call, if an answer was lost
-            self.cloudformation.create_change_set(**self.request, **more)
+            self.cloudformation.create_change_set(
+                **self.request, ImportExistingResources=True, **more
+            )
         return self._described()
 
     def execute(self, waiter: str) -> None:
@@ -70,7 +75,9 @@ class ChangeSet:
         # By its id: a stack that failed is deleted, and its name then finds nothing.
         stack = self.cloudformation.describe_change_set(**self._named)["StackId"]
         self.cloudformation.execute_change_set(
-            **self._named, ClientRequestToken=self._named["ChangeSetName"]
+            **self._named,
+            ClientRequestToken=self._named["ChangeSetName"],
+            RetainExceptOnCreate=True,  # a failure keeps nothing that it made
         )
         try:
             waiting = self.cloudformation.get_waiter(waiter)

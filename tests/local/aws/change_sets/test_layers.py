@@ -27,7 +27,13 @@ Resources:
     Properties:
       PolicyName: change-set
       Roles: [no-such-role]
-      PolicyDocument: {Version: "2012-10-17", Statement: []}
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Deny, Action: "sqs:PurgeQueue", Resource: "*"}]
+  Kept:
+    Type: AWS::Logs::LogGroup
+    DeletionPolicy: Retain
+    Properties: {LogGroupName: /change-set/kept, RetentionInDays: 30}
 Outputs:
   Told: {Value: !Ref First}
 """
@@ -90,3 +96,24 @@ def test_a_new_stack_that_failed_is_gone_and_its_first_failure_is_said(
     with pytest.raises(Refused, match="stack x-failing: Second: "):
         carried(layers._new(some, "x-failing", file), plan=False)
     assert layers.deployed_layers.stack(some.cloudformation, "x-failing") is None
+    logs = server.client("logs")
+    found = logs.describe_log_groups(logGroupNamePrefix="/change-set/")["logGroups"]
+    assert found == [], "a failed creation retains nothing, so the next one can make it"
+
+
+def test_a_retained_log_group_is_taken_over_by_the_next_stack(
+    server: Server, configured: Config, tmp_path: Path
+) -> None:
+    file = tmp_path / "again.yaml"
+    file.write_text(QUEUE.replace("no-such-role", "governed-finetune-local-ci"))
+    some, logs = stacks(server, configured, Mode="a"), server.client("logs")
+    for number in range(2):
+        carried(layers._new(some, "x-again", file), plan=False)
+        logs.create_log_stream(logGroupName="/change-set/kept", logStreamName=f"of-{number}")
+        some.cloudformation.delete_stack(StackName="x-again")
+        some.cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName="x-again", WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
+        )
+    streams = logs.describe_log_streams(logGroupName="/change-set/kept")["logStreams"]
+    assert [each["logStreamName"] for each in streams] == ["of-0", "of-1"]
+    logs.delete_log_group(logGroupName="/change-set/kept")
