@@ -37,7 +37,7 @@ class Stacks:
     config: Config
     given: Mapping[str, str]
     outputs: dict[str, str] = field(default_factory=dict)  # of the layers so far
-    # names of what earlier changes give: in a plan there is no value yet
+    # names of what earlier changes give: a plan has no values of them yet
     promised: set[str] = field(default_factory=set)
 
     @property

@@ -25,7 +25,7 @@ from pipeline.configuration.sections.prepare import MAX_VCPUS
 def faults(document: Mapping[str, Any], *, ids_known: bool = True) -> Iterator[Fault]:
     """Yield every fault between the keys of a file whose derived values are filled in.
 
-    Unless the ids are known, a federated principal without an application id is no fault.
+    Unless the ids are known, a federated principal needs no application id.
     """
     yield from _accounts(document)
     yield from _keys(document)

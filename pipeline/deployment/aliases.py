@@ -68,7 +68,7 @@ def move(config: Config, client: Any, *, arn: str, alias: str, definition: str) 
 
 
 def _having(config: Config, client: Any, versions: list[dict[str, Any]], definition: str) -> int:
-    """Return the newest version with a definition; as in `deploy`, white space is no difference."""
+    """Return the newest version with a definition; as in `deploy`, white space does not count."""
     name, wanted = config.pipeline.name, provenance.sha256(json.loads(definition))
     newest = sorted((int(each["PipelineVersionId"]) for each in versions), reverse=True)
     with account.answering(f"DescribePipeline {name}", config):

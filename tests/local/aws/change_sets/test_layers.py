@@ -1,4 +1,4 @@
-"""A layer as a change set: what it lacks is planned, and why it failed is said."""
+"""A layer as a change set: what it lacks is planned, and why it failed is reported."""
 
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def test_outputs_of_a_planned_layer_are_promised_to_the_later_ones(
     assert asked.sign == "!"
 
 
-def test_a_new_stack_that_failed_is_gone_and_its_first_failure_is_said(
+def test_a_new_stack_that_failed_is_gone_and_its_first_failure_is_reported(
     server: Server, configured: Config, tmp_path: Path
 ) -> None:
     """CloudFormation deletes it, so its events are found by its id alone."""
