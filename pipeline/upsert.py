@@ -45,8 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.diff:
         return _show_difference(configured, client, as_json=arguments.json)
     refuse_placeholders(configured)
-    deployed = deploy(configured, client, _compiled(configured))
-    moved = aliases.move(configured, client, deployed.arn, alias) if alias else None
+    definition = _compiled(configured)
+    deployed = deploy(configured, client, definition)
+    moved = None
+    if alias:
+        moved = aliases.move(
+            configured, client, arn=deployed.arn, alias=alias, definition=definition
+        )
     if arguments.json:
         document = asdict(deployed) | ({"alias": asdict(moved)} if moved else {})
         output(json.dumps(document, indent=2))
@@ -115,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --dry-run: print each value of the configuration and where it comes from",
     )
     parser.add_argument(
-        "--alias", metavar="NAME", help="after the deployment, let this alias be the new version"
+        "--alias", metavar="NAME", help="after it, let this alias be the deployed version"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import command
+from pipeline.bootstrap.change import Change, carried_out
 from pipeline.command import note, output
 from pipeline.configuration.fields import LOCAL
 
@@ -35,22 +36,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     environment = command.environment(arguments.env)
     site = _site(environment, arguments)
     from pipeline.bootstrap import order
-    from pipeline.bootstrap.change import carried_out
 
-    show = (lambda change: None) if arguments.json else (lambda change: output(change.text()))
-    found = carried_out(order.parts(site), plan=arguments.plan, show=show)
-    if arguments.json:
-        shown = [
-            {"sign": each.sign, "what": each.what, "details": each.details, "stops": each.stops}
-            for each in found
-        ]
-        output(json.dumps(shown, indent=2))
+    found: list[Change] = []
+
+    def show(change: Change) -> None:
+        found.append(change)
+        if not arguments.json:
+            output(change.text())
+
+    try:
+        carried_out(order.parts(site), plan=arguments.plan, show=show)
+    finally:  # after a refusal too: what is made stays
+        if arguments.json:
+            output(_json(found))
     counted: Counter[str] = Counter(each.sign for each in found)
     words = ", ".join(f"{counted[sign]} {word}" for sign, word in _WORDS.items() if counted[sign])
     (note if arguments.json else output)(words or "no changes")
     if arguments.plan:
         return 3 if found else 0
     return 1 if counted["!"] else 0
+
+
+def _json(found: Sequence[Change]) -> str:
+    shown = [
+        {"sign": each.sign, "what": each.what, "details": each.details, "stops": each.stops}
+        for each in found
+    ]
+    return json.dumps(shown, indent=2)
 
 
 def _site(environment: str, arguments: argparse.Namespace) -> Any:
@@ -61,7 +73,9 @@ def _site(environment: str, arguments: argparse.Namespace) -> Any:
         return embedded.site(arguments.state, _filings(arguments.filings) or corpus.small())
     from pipeline.bootstrap import cloud
 
-    return cloud.site(environment, _filings(arguments.filings))
+    return cloud.site(
+        environment, _filings(arguments.filings), remove_secrets=arguments.remove_secrets
+    )
 
 
 def _filings(paths: Sequence[Path]) -> Any:
@@ -76,7 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plan", action="store_true", help="print every change and make none; exit 3 if any"
     )
-    parser.add_argument("--json", action="store_true", help="print the changes as JSON")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the changes as JSON, after a refusal too",
+    )
     parser.add_argument(
         "--filings",
         action="append",
@@ -84,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="PATH",
         help="filings for a raw table that does not exist, as of `pipeline.local run`",
+    )
+    parser.add_argument(
+        "--remove-secrets",
+        action="store_true",
+        help="with databricks.identity federated: remove the principals' secrets, which running "
+        "jobs and a worker of before may still use",
     )
     parser.add_argument(
         "--state", metavar="DIR", help="of `local`: its state folder (default: .local)"

@@ -3,7 +3,8 @@
     site = cloud.site("dev", filings)
 
 The caller is an administrator of both: AWS credentials and the SDK's environment variables. conf is
-a file of the repository, so what it lacks is printed for a person to commit.
+a file of the repository, so what it lacks is printed for a person to commit. A federated
+environment's application ids are among that: its conf is read without them.
 """
 
 import base64
@@ -28,14 +29,14 @@ _COMMERCIAL = "https://accounts.cloud.databricks.com"
 _BASES = "PREPARE_BASE TRAIN_BASE REGISTER_BASE EVIDENCE_BASE"
 
 
-def site(environment: str, filings: Any) -> "Cloud":
+def site(environment: str, filings: Any, *, remove_secrets: bool = False) -> "Cloud":
     """Return the site of an environment, whose account the caller's credentials reach.
 
     Raises:
         ConfigError: the account or the workspace's host is a placeholder.
         Refused: the credentials are of another account, or AWS refused them.
     """
-    found = Cloud(environment, filings)
+    found = Cloud(environment, filings, remove_secrets=remove_secrets)
     right_account.refuse_other(found.config, found.client)
     return found
 
@@ -43,9 +44,10 @@ def site(environment: str, filings: Any) -> "Cloud":
 class Cloud:
     """The administrator of an account and a workspace; see `site.Site`."""
 
-    def __init__(self, environment: str, filings: Any) -> None:
-        self.config: Config = configuration.load(environment)
+    def __init__(self, environment: str, filings: Any, *, remove_secrets: bool = False) -> None:
+        self.config: Config = configuration.load(environment, ids_known=False)
         self._filings = filings  # of pipeline.local.setup.filings, or None
+        self._remove_secrets = remove_secrets  # of principals that are federated now
         self._clients: dict[str, Any] = {}
         self._workspace: Any = None
 
@@ -133,6 +135,8 @@ class Cloud:
         }
         api = _Account(_host(config.aws.region), account_id)
         yield from identities.federation(self.admin(), api, name, policies)
+        secrets = identities.removed if self._remove_secrets else identities.left
+        yield from secrets(self.admin(), self.client("secretsmanager"), name)
 
     def _role(self, principal: str) -> str:
         return f"governed-finetune-{self.config.environment}-{principal}"
@@ -149,6 +153,11 @@ class Cloud:
                 has = str(config.databricks.client_ids.get(who))  # type: ignore[call-overload]
                 yield from self._stated(f"databricks.client_ids.{who}", has, found)
 
+    def _unknown_ids(self) -> bool:
+        databricks = self.config.databricks
+        missing = set(rights.PRINCIPALS) - set(databricks.client_ids)
+        return databricks.identity == "federated" and bool(missing)
+
     def _stated(self, key: str, has: str, wanted: str) -> Changes:
         if has != wanted:
             file = f"conf/{self.config.environment}.yaml"
@@ -162,6 +171,10 @@ class Cloud:
         faults = dict(placeholders.faults(configuration.tree(config), environment=name))
         if key := next((key for key in faults if "base_model_revision" in key), None):
             yield Change("!", f"conf/{name}.yaml: {key}", None, ("the commit to mirror",))
+            return
+        if self._unknown_ids():  # the mirror's command reads conf as everybody does
+            detail = ("when conf has databricks.client_ids: run the same command again",)
+            yield Change("!", f"base model's mirror {layout.base_model(config)}", None, detail)
             return
 
         def make() -> None:

@@ -119,7 +119,7 @@ def issuer(iam: Any, learn: Callable[[str], None]) -> Changes:
 def federation(
     admin: WorkspaceClient, api: Any, environment: str, policies: Mapping[str, Mapping[str, Any]]
 ) -> Changes:
-    """Yield each principal that has another policy than its own, and each secret that is left.
+    """Yield each principal that has another policy than its own; its secrets stay.
 
     Args:
         admin: a workspace admin's client.
@@ -134,9 +134,26 @@ def federation(
             detail = f"{policy['subject']} by {policy['issuer']}"
             make = partial(_trust, api, number, policy)
             yield Change("+", f"federation policy of {principal}", make, (detail,))
-        for secret in admin.service_principal_secrets_proxy.list(number) if number else ():
+
+
+def removed(admin: WorkspaceClient, store: Any, environment: str) -> Changes:
+    """Yield every secret of the principals, in the workspace and in AWS.
+
+    Who uses one, such as a running job or a worker with the settings of before, fails from then on.
+    """
+    for principal, (number, _) in existing(admin, environment).items():
+        for secret in admin.service_principal_secrets_proxy.list(number):
             make = partial(admin.service_principal_secrets_proxy.delete, number, str(secret.id))
             yield Change("-", f"OAuth secret {secret.id} of {principal}", make)
+    yield from emptied(store, environment)
+
+
+def left(admin: WorkspaceClient, store: Any, environment: str) -> Changes:
+    """Yield, for a person, what `removed` would remove."""
+    if found := [each.what for each in removed(admin, store, environment)]:
+        again = f"python -m pipeline.bootstrap --env {environment} --remove-secrets"
+        do = f"when conf's client_ids are deployed and no earlier execution runs: {again}"
+        yield Change("!", "secrets that `federated` does not read", None, (*found, do))
 
 
 def _policies(api: Any, number: str) -> list[dict[str, Any]]:

@@ -6,25 +6,17 @@ A layer whose template, parameters and tags are deployed is left alone, without 
 is made of a new layer is read from its template; what changes in a deployed one is computed by
 CloudFormation, in a change set that is deleted again if it is not executed. A resource that
 somebody changed by hand is not seen here: `pipeline.doctor` compares resources.
-
-Answers to what can go wrong, since each call can be repeated:
-    lost response   a change set's name is made of its content: the repeated call finds it
-    crash           an unfinished change set is replaced; a stack under way is refused, by its state
-    timeout         of the waiters: 40 minutes; the stack continues; the next run finds its state
-    429, 5xx        botocore's retries (pipeline.account)
-    expired token   refused in one message; the stack continues
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.bootstrap import parameters
+from pipeline.bootstrap import change_sets, parameters
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.configuration.config import Config
 from pipeline.doctor import layers as deployed_layers
@@ -33,7 +25,6 @@ from pipeline.errors import Refused
 
 _DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 _EMPTY = "REVIEW_IN_PROGRESS"  # a stack of a change set that nobody executed
-_SIGNS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "+"}
 _WAIT = {"Delay": 2.0, "MaxAttempts": 1200}
 _WAIT_LOCAL = {"Delay": 0.1, "MaxAttempts": 1200}
 
@@ -46,6 +37,8 @@ class Stacks:
     config: Config
     given: Mapping[str, str]
     outputs: dict[str, str] = field(default_factory=dict)  # of the layers so far
+    # names of what earlier changes give: a plan has no values of them yet
+    promised: set[str] = field(default_factory=set)
 
     @property
     def waiting(self) -> Mapping[str, float]:
@@ -63,85 +56,94 @@ def changes(stacks: Stacks, layer: str) -> Changes:
     """Yield the change of one layer, if there is one.
 
     Raises:
-        Refused: a parameter has no value, or the stack is in a state that cannot be updated.
+        Refused: the stack is in a state that cannot be updated, or CloudFormation refused.
     """
     name = f"governed-finetune-{stacks.config.environment}-{layer}"
     file = deployed_layers.FOLDER / f"{layer}.yaml"
     found = deployed_layers.stack(stacks.cloudformation, name)
     if found is None or found["StackStatus"] == _EMPTY:
-        yield _new(stacks, name, file)
+        yield from _new(stacks, name, file)
     else:
         _refuse_unfit(name, str(found["StackStatus"]))
-        request = _request(stacks, name, file, found)
-        if not _is_current(stacks, request, found):
-            yield from _update(stacks, name, request)
+        yield from _changed(stacks, name, file, found)
     found = deployed_layers.stack(stacks.cloudformation, name)
     stacks.outputs |= {
         each["OutputKey"]: each["OutputValue"] for each in (found or {}).get("Outputs", ())
     }
+    stacks.promised |= template.outputs(file)
 
 
-def _new(stacks: Stacks, name: str, file: Path) -> Change:
+def _changed(stacks: Stacks, name: str, file: Path, found: Mapping[str, Any]) -> Changes:
+    if missing := _missing(stacks, name, file, found):
+        yield missing  # without them CloudFormation computes no change set
+        return
+    request = _request(stacks, name, file, found)
+    if not _is_current(stacks, request, found):
+        yield from _update(stacks, name, request)
+
+
+def _new(stacks: Stacks, name: str, file: Path) -> Changes:
+    if missing := _missing(stacks, name, file, {}):
+        yield missing
     values = parameters.of(stacks.config, template.declared(file), stacks.given, stacks.outputs)
     seen = template.Deployed(values, {}, {}, stacks.config.aws.region, stacks.config.aws.account_id)
     resources = template.read(file, seen).resources()
     details = tuple(f"+ {kind} {logical}" for logical, kind in resources.items())
-    return Change("+", f"stack {name}", partial(_create, stacks, name, file), details)
+    yield Change("+", f"stack {name}", partial(_create, stacks, name, file), details)
+
+
+def _missing(stacks: Stacks, name: str, file: Path, found: Mapping[str, Any]) -> Change | None:
+    """Return, for a person, the parameters that nobody states and no earlier change will."""
+    declared = template.declared(file)
+    values = parameters.of(stacks.config, declared, stacks.given, stacks.outputs)
+    known = {*values, *stacks.promised, *_before(found)}
+    missing = tuple(
+        f"{key}: {' '.join(str(each.get('Description', '')).split())}"
+        for key, each in declared.items()
+        if key not in known and "Default" not in each
+    )
+    if not missing:
+        return None
+    own = f"conf/infrastructure/parameters/{stacks.config.environment}.yaml"
+    return Change("!", f"{own}: parameters of stack {name}", None, missing, stops=True)
+
+
+def _before(found: Mapping[str, Any]) -> set[str]:
+    return {each["ParameterKey"] for each in found.get("Parameters", ())}
 
 
 def _create(stacks: Stacks, name: str, file: Path) -> None:
-    request = _request(stacks, name, file, None)
-    _change_set(stacks, request | {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"})
-    _execute(stacks, request, "stack_create_complete")
+    change_set = _change_set(stacks, _request(stacks, name, file, {}))
+    change_set.create(ChangeSetType="CREATE", OnStackFailure="DELETE")
+    change_set.execute("stack_create_complete")
 
 
 def _update(stacks: Stacks, name: str, request: dict[str, Any]) -> Changes:
-    made = _change_set(stacks, request | {"ChangeSetType": "UPDATE"})
+    change_set = _change_set(stacks, request)
+    made = change_set.create(ChangeSetType="UPDATE")
     executed: list[bool] = []
 
     def execute() -> None:
         executed.append(True)
-        _execute(stacks, request, "stack_update_complete")
+        change_set.execute("stack_update_complete")
 
     try:
         if made:
-            yield Change("~", f"stack {name}", execute, tuple(map(_line, made)))
+            yield Change("~", f"stack {name}", execute, tuple(map(change_sets.line, made)))
     finally:
         if not executed:
-            stacks.cloudformation.delete_change_set(
-                StackName=name, ChangeSetName=request["ChangeSetName"]
-            )
+            change_set.delete()
 
 
-def _line(change: Mapping[str, Any]) -> str:
-    found = change["ResourceChange"]
-    sign = "-/+" if found.get("Replacement") == "True" else _SIGNS.get(found["Action"], "~")
-    names = sorted(
-        {
-            str(target.get("Name") or target.get("Attribute", ""))
-            for each in found.get("Details", ())
-            if (target := each.get("Target"))
-        }
-    )
-    what = f"{sign} {found['ResourceType']} {found['LogicalResourceId']}"
-    return f"{what}: {', '.join(names)}" if names else what
+def _change_set(stacks: Stacks, request: dict[str, Any]) -> change_sets.ChangeSet:
+    return change_sets.ChangeSet(stacks.cloudformation, request, stacks.waiting)
 
 
-def _request(
-    stacks: Stacks, name: str, file: Path, found: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _request(stacks: Stacks, name: str, file: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     """The change set of a template: each parameter is stated, kept, or left to its default."""
     declared = template.declared(file)
     values = parameters.of(stacks.config, declared, stacks.given, stacks.outputs)
-    before = {each["ParameterKey"] for each in (found or {}).get("Parameters", ())}
-    missing = [
-        f"  {key}: {' '.join(str(each.get('Description', '')).split())}"
-        for key, each in declared.items()
-        if key not in {*values, *before} and "Default" not in each
-    ]
-    if missing:
-        own = f"conf/infrastructure/parameters/{stacks.config.environment}.yaml"
-        raise Refused("\n".join([f"stack {name} needs parameters; state them in {own}", *missing]))
+    before = _before(found)
     request = {
         "StackName": name,
         "TemplateBody": file.read_text(encoding="utf-8"),
@@ -180,49 +182,6 @@ def _is_current(stacks: Stacks, request: Mapping[str, Any], found: Mapping[str, 
             if "ParameterValue" in each
         )
     )
-
-
-def _change_set(stacks: Stacks, request: dict[str, Any]) -> list[dict[str, Any]]:
-    """Make the change set, wait for it, and return its changes."""
-    cloudformation = stacks.cloudformation
-    named = {key: request[key] for key in ("StackName", "ChangeSetName")}
-    if deployed_layers.stack(cloudformation, request["StackName"]) is not None:
-        cloudformation.delete_change_set(**named)  # of a run that crashed
-    with suppress(cloudformation.exceptions.AlreadyExistsException):
-        cloudformation.create_change_set(**request)  # the second, if an answer was lost
-    return _described(stacks, named)
-
-
-def _described(stacks: Stacks, named: Mapping[str, str]) -> list[dict[str, Any]]:
-    from botocore.exceptions import WaiterError
-
-    cloudformation = stacks.cloudformation
-    try:
-        waiter = cloudformation.get_waiter("change_set_create_complete")
-        waiter.wait(**named, WaiterConfig=stacks.waiting)
-    except WaiterError as error:
-        described = cloudformation.describe_change_set(**named)
-        reason = str(described.get("StatusReason", ""))
-        if "didn't contain changes" in reason or "No updates are to be performed" in reason:
-            return []
-        raise Refused(f"CloudFormation refused the change set: {reason or error}") from error
-    pages = cloudformation.get_paginator("describe_change_set").paginate(**named)
-    return [change for page in pages for change in page.get("Changes", ())]
-
-
-def _execute(stacks: Stacks, request: Mapping[str, Any], waiter: str) -> None:
-    from botocore.exceptions import WaiterError
-
-    cloudformation, name = stacks.cloudformation, request["StackName"]
-    change_set = request["ChangeSetName"]
-    cloudformation.execute_change_set(
-        StackName=name, ChangeSetName=change_set, ClientRequestToken=change_set
-    )
-    try:
-        cloudformation.get_waiter(waiter).wait(StackName=name, WaiterConfig=stacks.waiting)
-    except WaiterError as error:
-        reason = deployed_layers.first_failure(cloudformation, name)
-        raise Refused(f"stack {name}: {reason}") from error
 
 
 def _refuse_unfit(name: str, status: str) -> None:

@@ -25,11 +25,15 @@ _WORKSPACE = "a workspace admin: service principals, groups and experiments"
 _OWNER = "who owns the securable or has MANAGE on it, such as a metastore admin"
 _FILES = "who has the role …-mirror, or may write base-models/ in the artifacts bucket"
 
+_LEARNED = ("DatabricksExternalId", "DatabricksPrincipalArn")  # of the storage credential
+
 
 def parts(site: Site) -> list[Part]:
     """Return every part of an environment."""
     config = site.config
-    stacks = layers.Stacks(site.client("cloudformation"), config, site.given())
+    stacks = layers.Stacks(
+        site.client("cloudformation"), config, site.given(), promised={*_LEARNED}
+    )
     learn = partial(_learn, stacks)
     chosen = layers.chosen(config)
     late = ("compute", "watch")
@@ -61,7 +65,5 @@ def parts(site: Site) -> list[Part]:
 
 def _learn(stacks: layers.Stacks, role: Any) -> None:
     """Take what the role of the storage credential has to trust."""
-    stacks.outputs |= {
-        "DatabricksExternalId": str(role.external_id),
-        "DatabricksPrincipalArn": str(role.unity_catalog_iam_arn),
-    }
+    values = (str(role.external_id), str(role.unity_catalog_iam_arn))
+    stacks.outputs |= dict(zip(_LEARNED, values, strict=True))

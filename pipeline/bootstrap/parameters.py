@@ -66,10 +66,12 @@ def _of_worker(config: Config) -> dict[str, str]:
     return {
         "RegisterImage": config.register.image,
         "DatabricksHost": config.databricks.host,
+        "DatabricksSecretId": config.register.databricks_secret_id,
         "MaxEvalLoss": repr(limits.max_eval_loss),
         "InstanceTypes": ",".join(limits.instance_types),
         "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
         "Aliases": ",".join(limits.aliases),
+        "GiveUpAfterSeconds": str(config.waits.register_seconds),
     }
 
 

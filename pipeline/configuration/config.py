@@ -60,14 +60,27 @@ class Config:
 _CONFIG = TypeAdapter(Config)
 
 
-def load(environment: str, *, environ: Mapping[str, str] = os.environ, conf: Path = CONF) -> Config:
+def load(
+    environment: str,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    conf: Path = CONF,
+    ids_known: bool = True,
+) -> Config:
     """Return the configuration of an environment.
+
+    Args:
+        environment: names the file.
+        environ: the variables of a file that refers to some.
+        conf: the folder of the file.
+        ids_known: False for who makes the principals: a federated environment then needs none of
+            their application ids yet.
 
     Raises:
         UsageError: the file does not exist.
         ConfigError: the file has faults; all of them are in the message.
     """
-    return parse(file.text(environment, conf), environment, environ)
+    return parse(file.text(environment, conf), environment, environ, ids_known=ids_known)
 
 
 def default_parameters(environment: str, *, conf: Path = CONF) -> dict[str, Any]:
@@ -88,8 +101,10 @@ def tree(config: Config) -> dict[str, Any]:
     return plain
 
 
-def parse(text: str, environment: str, environ: Mapping[str, str]) -> Config:
-    """Return the configuration that a file's text means in an environment.
+def parse(
+    text: str, environment: str, environ: Mapping[str, str], *, ids_known: bool = True
+) -> Config:
+    """Return the configuration that a file's text means in an environment; see `load`.
 
     Raises:
         ConfigError: the text has faults.
@@ -107,7 +122,9 @@ def parse(text: str, environment: str, environ: Mapping[str, str]) -> Config:
         faults = described(error.errors(), _CONFIG.json_schema())
     unset_paths = {path for path, _ in unset}
     faults = [*unset, *(fault for fault in faults if fault[0] not in unset_paths)]
-    faults = _without_consequences([*faults, *consistency.faults(document)], found)
+    faults = _without_consequences(
+        [*faults, *consistency.faults(document, ids_known=ids_known)], found
+    )
     if config is None or faults:
         raise ConfigError(name, faults)
     return config

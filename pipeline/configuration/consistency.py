@@ -22,8 +22,11 @@ from pipeline.configuration.sections.account import Principal
 from pipeline.configuration.sections.prepare import MAX_VCPUS
 
 
-def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield every fault between the keys of a file whose derived values are filled in."""
+def faults(document: Mapping[str, Any], *, ids_known: bool = True) -> Iterator[Fault]:
+    """Yield every fault between the keys of a file whose derived values are filled in.
+
+    Unless the ids are known, a federated principal needs no application id.
+    """
     yield from _accounts(document)
     yield from _keys(document)
     bucket, curated = (
@@ -38,7 +41,8 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield "prepare.curated_root", f"expected a prefix of the governed bucket (s3://{bucket}/…)"
     if bool(_at(document, "train.subnet_ids")) != bool(_at(document, "train.security_group_ids")):
         yield "train.subnet_ids", "expected subnets and security groups together, or neither"
-    yield from _identities(document)
+    if ids_known:
+        yield from _identities(document)
     yield from _vcpus(document)
     yield from _connector(document)
     yield from _spot(document)

@@ -1,21 +1,27 @@
 """An alias of a pipeline: a name, such as `prod`, that points to one deployed version.
 
-    moved = aliases.move(config, client, arn, "prod")      # to the newest version
+    moved = aliases.move(config, client, arn=arn, alias="prod", definition=text)
+
+It moves to the newest version that has this definition, which is the one just deployed even if
+somebody else deployed another one since: what a version has is read, not assumed.
 
 The alias is taken from its old version before the new one gets it, because a version may have two
 aliases and an alias may not have two versions [unverified]. A crash between the two leaves no
 version with the alias: `run --alias` is refused until the upsert is repeated. Both calls can be.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import account
 from pipeline.configuration.config import Config
+from pipeline.deployment import provenance
 from pipeline.errors import Refused, UsageError
 
 _ALIAS = re.compile(r"[a-zA-Z0-9._-]{1,128}")  # botocore 1.44.5: PipelineVersionAlias
+_LOOKED_AT = 20  # versions; more deployments than these do not come between two calls
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,15 @@ def checked(alias: str) -> str:
     return alias
 
 
-def move(config: Config, client: Any, arn: str, alias: str) -> Moved:
-    """Let the alias point to the newest version of the pipeline.
+def move(config: Config, client: Any, *, arn: str, alias: str, definition: str) -> Moved:
+    """Let the alias point to the newest version that has this definition.
 
     Raises:
-        Refused: AWS refused.
+        Refused: AWS refused, or none of the newest versions has the definition.
     """
     with account.answering(f"ListPipelineVersions {config.pipeline.name}", config):
         versions = _versions(client, config.pipeline.name)
-    if not versions:
-        raise Refused(f"{config.pipeline.name} has no version; run upsert again")
-    newest = max(each["PipelineVersionId"] for each in versions)
+    version = _having(config, client, versions, definition)
     holding = [
         each["PipelineVersionId"]
         for each in versions
@@ -56,11 +60,26 @@ def move(config: Config, client: Any, arn: str, alias: str) -> Moved:
     ]
     with account.answering(f"UpdatePipelineVersion {config.pipeline.name}", config):
         for old in holding:
-            if old != newest:
+            if old != version:
                 _change(client, arn, old, Remove=[alias])
-        if newest not in holding:
-            _change(client, arn, newest, Add=[alias])
-    return Moved(alias, newest, next(iter(holding), None))
+        if version not in holding:
+            _change(client, arn, version, Add=[alias])
+    return Moved(alias, version, next(iter(holding), None))
+
+
+def _having(config: Config, client: Any, versions: list[dict[str, Any]], definition: str) -> int:
+    """Return the newest version with a definition; as in `deploy`, white space does not count."""
+    name, wanted = config.pipeline.name, provenance.sha256(json.loads(definition))
+    newest = sorted((int(each["PipelineVersionId"]) for each in versions), reverse=True)
+    with account.answering(f"DescribePipeline {name}", config):
+        for version in newest[:_LOOKED_AT]:
+            found = client.describe_pipeline(PipelineName=name, PipelineVersionId=version)
+            if provenance.sha256(json.loads(found["PipelineDefinition"])) == wanted:
+                return version
+    raise Refused(
+        f"{name}: none of its {len(newest[:_LOOKED_AT])} newest versions has the definition that "
+        "was deployed; the alias stays; run upsert again"
+    )
 
 
 def _change(client: Any, arn: str, version: int, **operation: list[str]) -> None:

@@ -76,7 +76,10 @@ def stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
 
 
 def first_failure(cloudformation: Any, name: str) -> str:
-    """Return the first resource of a stack that failed, with the reason."""
+    """Return the first resource of a stack that failed, with the reason.
+
+    A stack that is deleted already is found by its id alone.
+    """
     try:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     except cloudformation.exceptions.ClientError:

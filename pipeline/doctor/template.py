@@ -161,6 +161,11 @@ def declared(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def outputs(path: Path) -> set[str]:
+    """Return the names of a template file's outputs."""
+    return set(_document(path).get("Outputs", {}))
+
+
 def read(path: Path, deployed: Deployed) -> Layer:
     """Return the layer of a template file."""
     document = _document(path)

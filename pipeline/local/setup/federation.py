@@ -44,7 +44,8 @@ def changes(admin: WorkspaceClient, root: Root, jwks: str) -> Changes:
     yield from identities.issuer(root.client("iam"), known.append)
     policies = {name: _policy(name, known[0] if known else "", jwks) for name in PRINCIPALS}
     yield from identities.federation(admin, _Account(admin), _ENVIRONMENT, policies)
-    yield from identities.emptied(root.client("secretsmanager"), _ENVIRONMENT)
+    # Nothing here uses one: an environment's identity is chosen at its first start.
+    yield from identities.removed(admin, root.client("secretsmanager"), _ENVIRONMENT)
 
 
 class _Account:

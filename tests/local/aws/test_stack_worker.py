@@ -6,13 +6,17 @@ import pytest
 import yaml
 
 from pipeline import register_worker
+from pipeline.bootstrap import parameters
 from pipeline.configuration import config
 from pipeline.configuration.file import CONF
+from pipeline.doctor import template
 from pipeline.local.aws import infrastructure
+from pipeline.rights import PRINCIPALS
 from tests.compiled_steps import variables
 
 pytestmark = pytest.mark.environment
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/governed-finetune/register@sha256:" + "a" * 64
+WORKER = "governed-finetune-dev-register"
 PIPELINE = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/governed-finetune-local"
 
 
@@ -36,29 +40,28 @@ def test_the_services_that_start_the_images_may_pull_them(server):
         assert ":us-east-1:000000000000:" in source
 
 
-def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_server):
-    """The function's environment is the command line that `pipeline.register_worker` composes."""
+def dev(**databricks):
+    """The configuration of dev with an image, in the stand-in's account."""
     written = yaml.safe_load((CONF / "dev.yaml").read_text())
     written["aws"]["account_id"] = "000000000000"
     written["register"]["image"] = IMAGE
     written["waits"] = {"register_seconds": 40_000}
-    configured = config.parse(yaml.safe_dump(written), "dev", variables())
+    written["databricks"] |= databricks
+    return config.parse(yaml.safe_dump(written), "dev", variables())
+
+
+def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_server):
+    """The function's environment is the command line that `pipeline.register_worker` composes."""
+    configured = dev()
     new_server.start()
     infrastructure.deploy(new_server.client("cloudformation"), given_for(configured))
-    functions = new_server.client("lambda")
-    name = "governed-finetune-dev-register"
-    found = functions.get_function_configuration(FunctionName=name)
-    given = found["Environment"]["Variables"]
-    words = register_worker.arguments(configured)
-    expected = {
-        key.removeprefix("--").replace("-", "_").upper(): value
-        for key, value in zip(words[::2], words[1::2], strict=True)
-    }
-    del expected["REGION"]  # Lambda itself sets AWS_REGION
+    found, given = function_of(new_server)
+    expected = settings_of(configured)
     assert given.pop("QUEUE_URL").endswith("/" + expected.pop("QUEUE_URL").rpartition("/")[2])
     assert given.pop("GOVERNED_FINETUNE_LOGGING") == "json:INFO"
     assert given == {key: value for key, value in expected.items() if key != "OPENLINEAGE"}
-    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    functions = new_server.client("lambda")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=WORKER)["EventSourceMappings"]
     assert mapping["EventSourceArn"].endswith(":governed-finetune-dev-register")
     assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (
         1,
@@ -68,23 +71,35 @@ def test_a_lambda_takes_the_queues_messages_with_the_workers_own_settings(new_se
     url = queue.get_queue_url(QueueName="governed-finetune-dev-register")["QueueUrl"]
     hidden = queue.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
     assert int(hidden["Attributes"]["VisibilityTimeout"]) >= found["Timeout"]
-    assert retention(new_server, f"/aws/lambda/{name}") == 365
+    assert retention(new_server, f"/aws/lambda/{WORKER}") == 365
+    ids = {name: f"00000000-0000-0000-0000-{n:012}" for n, name in enumerate(PRINCIPALS)}
+    federated = dev(identity="federated", client_ids=ids)
+    infrastructure.deploy(new_server.client("cloudformation"), given_for(federated))
+    identity = function_of(new_server)[1]["DATABRICKS_SECRET_ID"]
+    assert identity == settings_of(federated)["DATABRICKS_SECRET_ID"]
+    assert identity == f"federated:{ids['register']}"
+
+
+def function_of(server):
+    """The worker's function, and its variables."""
+    found = server.client("lambda").get_function_configuration(FunctionName=WORKER)
+    return found, found["Environment"]["Variables"]
+
+
+def settings_of(configured):
+    words = register_worker.arguments(configured)
+    given = {
+        key.removeprefix("--").replace("-", "_").upper(): value
+        for key, value in zip(words[::2], words[1::2], strict=True)
+    }
+    del given["REGION"]  # Lambda itself sets AWS_REGION
+    return given
 
 
 def given_for(configured):
-    """The parameters of compute for a configuration."""
-    limits = configured.limits
-    return {
-        "Environment": "dev",
-        "WorkerKind": "lambda",
-        "RegisterImage": IMAGE,
-        "DatabricksHost": configured.databricks.host,
-        "MaxEvalLoss": repr(limits.max_eval_loss),
-        "InstanceTypes": ",".join(limits.instance_types),
-        "MaxRuntimeSeconds": str(limits.max_runtime_seconds),
-        "Aliases": ",".join(limits.aliases),
-        "GiveUpAfterSeconds": str(configured.waits.register_seconds),
-    }
+    """The parameters that bootstrap gives to compute."""
+    declared = template.declared(infrastructure.FOLDER / "compute.yaml")
+    return parameters.of(configured, declared, {"WorkerKind": "lambda"}, {})
 
 
 def test_a_lambda_without_its_image_is_refused_before_anything_changes(server):

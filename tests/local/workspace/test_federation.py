@@ -7,12 +7,19 @@ from typing import Any
 import jwt
 import pytest
 import requests
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import DatabricksError, PermissionDenied
 from jwt.algorithms import ECAlgorithm
 
-from tests.local.workspace.support.workspace_client import Principal, Workspace
+from pipeline.bootstrap import identities
+from pipeline.bootstrap.cloud import Cloud
+from pipeline.configuration import config, file
+from pipeline.errors import ConfigError
+from pipeline.local.setup.workspace import make
+from pipeline.rights import PRINCIPALS
+from tests.local.workspace.support.workspace_client import Aws, Principal, Workspace
 
 KEY, OTHER_KEY = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
 ROLE = "arn:aws:iam::000000000000:role/prepare"
@@ -131,3 +138,64 @@ def test_a_principal_has_twenty_policies_at_most(
         admin.api_client.do("POST", POLICIES.format(principal.id), body=policy())
     with pytest.raises(DatabricksError, match="at most 20"):
         admin.api_client.do("POST", POLICIES.format(principal.id), body=policy())
+
+
+class Account:
+    """The Databricks account's API of policies."""
+
+    def __init__(self, admin: WorkspaceClient) -> None:
+        self.do = admin.api_client.do
+
+    def path(self, number: str) -> str:
+        return POLICIES.format(number)
+
+
+def test_policies_leave_the_secrets_that_jobs_use_until_a_person_has_them_removed(
+    aws: Aws, admin: WorkspaceClient
+) -> None:
+    store = aws.client("secretsmanager")
+    make(identities.principals(admin, "moved"))
+    make(identities.secrets(admin, store, "moved", account="local"))
+    policies = {name: policy()["oidc_policy"] for name in PRINCIPALS}
+    make(identities.federation(admin, Account(admin), "moved", policies))
+    assert list(identities.federation(admin, Account(admin), "moved", policies)) == []
+
+    (left,) = identities.left(admin, store, "moved")
+    assert (left.sign, left.make, left.stops) == ("!", None, False)
+    assert "bootstrap --env moved --remove-secrets" in left.details[-1]
+    assert len(left.details) == 1 + 2 * len(PRINCIPALS), "each in the workspace and in AWS"
+    for name in PRINCIPALS:
+        number = identities.existing(admin, "moved")[name][0]
+        assert len(list(admin.service_principal_secrets_proxy.list(number))) == 1
+
+    make(identities.removed(admin, store, "moved"))
+    assert list(identities.left(admin, store, "moved")) == []
+    name = identities.secret_name("moved", "train")
+    assert store.get_secret_value(SecretId=name)["SecretString"] == "{}"
+
+
+def test_a_federated_environment_is_bootstrapped_before_conf_has_the_ids_that_it_prints(
+    admin: WorkspaceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = yaml.safe_load(file.text("dev", file.CONF))
+    document["databricks"] |= {"identity": "federated", "client_ids": {}}
+    document["register"]["databricks_client_id"] = None
+    monkeypatch.setattr(file, "text", lambda environment, conf: yaml.safe_dump(document))
+    with pytest.raises(ConfigError, match=r"client_ids\.train"):
+        config.load("dev")
+
+    site = Cloud("dev", None)
+    monkeypatch.setattr(site, "admin", lambda: admin)
+    make(identities.principals(admin, "dev"))
+    printed = [yaml.safe_load(each.details[0]) for each in site.client_ids()]
+    ids = {key.rpartition(".")[2]: one for each in printed for key, one in each.items()}
+    assert ids == {name: one for name, (_, one) in identities.existing(admin, "dev").items()}
+    assert set(ids) == set(PRINCIPALS)
+    assert site._unknown_ids()
+
+    document["databricks"]["client_ids"] = ids
+    assert config.load("dev").train.databricks_secret_id == f"federated:{ids['train']}"
+    again = Cloud("dev", None)
+    monkeypatch.setattr(again, "admin", lambda: admin)
+    assert list(again.client_ids()) == []
+    assert not again._unknown_ids()

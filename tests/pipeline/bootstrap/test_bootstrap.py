@@ -25,7 +25,6 @@ from tests.pipeline.doctor import removals
 
 pytestmark = pytest.mark.environment
 REPOSITORY = Path(__file__).parents[3]
-FILE = REPOSITORY / "conf" / "infrastructure" / "identity.yaml"
 
 
 @dataclass
@@ -169,15 +168,6 @@ def vcpus(made: Made) -> str:
     emr = made.client("emr-serverless")
     found = emr.get_application(applicationId=made.config.prepare.application_id)
     return str(found["application"]["maximumCapacity"]["cpu"])
-
-
-def test_a_parameter_without_a_value_is_asked_for_with_its_meaning(made: Made) -> None:
-    made_of = dict(given(made), Environment="other")
-    del made_of["AuditorPrincipalArn"]
-    config = made.config
-    stacks = layers.Stacks(made.client("cloudformation"), config, made_of)
-    with pytest.raises(Refused, match="AuditorPrincipalArn: Who assumes auditor"):
-        layers._request(stacks, "governed-finetune-other-identity", FILE, None)
 
 
 def test_the_first_refusal_stops_and_names_who_may(made: Made) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from pipeline.configuration import config
 from pipeline.configuration.config import Config
 from pipeline.deployment import aliases, deploy
-from pipeline.errors import UsageError
+from pipeline.errors import Refused, UsageError
 from pipeline.execution import start
 from tests.local.aws.pipelines.test_tags import VARIABLES
 from tests.local.aws.support.server import PIPELINE, Server
@@ -58,17 +58,38 @@ def test_each_definition_is_a_version_that_can_be_read(three: tuple[Any, str, li
     assert bound(ci) == 5.25
 
 
-def test_upsert_moves_an_alias_to_the_newest_version_and_a_second_time_nowhere(
+def definition_of(client: Any, version: int) -> str:
+    found = client.describe_pipeline(PipelineName=PIPELINE, PipelineVersionId=version)
+    return str(found["PipelineDefinition"])
+
+
+def test_upsert_moves_an_alias_to_its_own_version_and_a_second_time_nowhere(
     server: Server, three: tuple[Any, str, list[int]], configured: Config
 ) -> None:
     ci, arn, ids = three
+    wanted = {"arn": arn, "alias": "prod", "definition": definition_of(ci, ids[2])}
     aliases._change(ci, arn, ids[0], Add=["prod", "kept"])
-    assert aliases.move(configured, ci, arn, "prod") == aliases.Moved("prod", ids[2], ids[0])
-    assert aliases.move(configured, ci, arn, "prod") == aliases.Moved("prod", ids[2], ids[2])
+    assert aliases.move(configured, ci, **wanted) == aliases.Moved("prod", ids[2], ids[0])
+    assert aliases.move(configured, ci, **wanted) == aliases.Moved("prod", ids[2], ids[2])
     assert bound(ci, PipelineVersionAlias="prod") == 5.25
     assert bound(ci, PipelineVersionAlias="kept") == 3.25
     aliases._change(ci, arn, ids[0], Remove=["kept"])
     aliases._change(ci, arn, ids[2], Remove=["prod"])
+
+
+def test_an_alias_never_moves_to_what_another_upsert_deployed_in_between(
+    server: Server, three: tuple[Any, str, list[int]], configured: Config
+) -> None:
+    """Ours was the second; the third came from somebody else before our alias moved."""
+    ci, arn, ids = three
+    ours = json.dumps(json.loads(definition_of(ci, ids[1])), indent=1)
+    moved = aliases.move(configured, ci, arn=arn, alias="prod", definition=ours)
+    assert moved == aliases.Moved("prod", ids[1], None)
+    assert bound(ci, PipelineVersionAlias="prod") == 4.25
+    with pytest.raises(Refused, match="the alias stays"):
+        aliases.move(configured, ci, arn=arn, alias="prod", definition='{"Steps": []}')
+    assert bound(ci, PipelineVersionAlias="prod") == 4.25
+    aliases._change(ci, arn, ids[1], Remove=["prod"])
 
 
 def test_a_run_of_an_alias_has_its_version_though_a_newer_one_is_deployed(
