@@ -8,6 +8,7 @@ An administrator of both runs it: AWS credentials, and the Databricks SDK's envi
 with DATABRICKS_ACCOUNT_ID. The layers of conf/infrastructure become stacks, in order, by change
 sets; their parameters are those of conf/ENV.yaml and conf/infrastructure/parameters/ENV.yaml. Then
 come principals, storage, catalog, grants (pipeline/rights.py), base model, raw table, experiment.
+Credentials of another account than conf has, and a placeholder as account or host, are refused.
 
 A second run changes nothing. A refusal stops it, with whom to ask; the next run continues there.
 `!` marks what a person does. docs/decisions/050-bootstrap.md has the reasons.
@@ -58,9 +59,9 @@ def _site(environment: str, arguments: argparse.Namespace) -> Any:
         from pipeline.local.synthetic import corpus
 
         return embedded.site(arguments.state, _filings(arguments.filings) or corpus.small())
-    from pipeline.bootstrap.cloud import Cloud
+    from pipeline.bootstrap import cloud
 
-    return Cloud(environment, _filings(arguments.filings))
+    return cloud.site(environment, _filings(arguments.filings))
 
 
 def _filings(paths: Sequence[Path]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import account as aws_account
 from pipeline import layout, rights
-from pipeline.bootstrap import identities, parameters, workspace
+from pipeline.bootstrap import identities, parameters, right_account, workspace
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.configuration import config as configuration
 from pipeline.configuration.config import Config
@@ -26,6 +26,18 @@ from pipeline.errors import UsageError
 _ACCOUNTS = {"us-gov-": "https://accounts.cloud.databricks.us"}
 _COMMERCIAL = "https://accounts.cloud.databricks.com"
 _BASES = "PREPARE_BASE TRAIN_BASE REGISTER_BASE EVIDENCE_BASE"
+
+
+def site(environment: str, filings: Any) -> "Cloud":
+    """Return the site of an environment, whose account the caller's credentials reach.
+
+    Raises:
+        ConfigError: the account or the workspace's host is a placeholder.
+        Refused: the credentials are of another account, or AWS refused them.
+    """
+    found = Cloud(environment, filings)
+    right_account.refuse_other(found.config, found.client)
+    return found
 
 
 class Cloud:

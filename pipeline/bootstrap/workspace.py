@@ -15,13 +15,15 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import AwsIamRoleRequest
-from databricks.sdk.service.iam import ComplexValue
+from databricks.sdk.service.iam import ComplexValue, Patch, PatchOp, PatchSchema
 from databricks.sdk.service.ml import (
     ExperimentAccessControlRequest,
     ExperimentPermissionLevel,
+    ExperimentTag,
 )
 
 from pipeline import rights
+from pipeline.bootstrap import identities, ownership
 from pipeline.bootstrap.change import Change, Changes
 from pipeline.configuration.config import Config
 from pipeline.doctor import workspace as found_in
@@ -30,6 +32,7 @@ from pipeline.rights import Grant
 _API = "/api/2.1/unity-catalog"
 CONTENTS = ("raw", "curated", "models")  # the prefixes of the governed bucket, a location each
 _COMMENT = "SEC filings, what is made of them, and the models trained on that"
+_PATCH = [PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP]
 _LEVELS = {
     "train": ExperimentPermissionLevel.CAN_EDIT,
     "scientist": ExperimentPermissionLevel.CAN_READ,
@@ -59,7 +62,10 @@ def credential(admin: WorkspaceClient, config: Config, learn: Callable[[Any], No
 
     def make() -> None:
         made = admin.storage_credentials.create(
-            name, aws_iam_role=AwsIamRoleRequest(role_arn=arn), skip_validation=True
+            name,
+            aws_iam_role=AwsIamRoleRequest(role_arn=arn),
+            comment=ownership.text(config.environment),
+            skip_validation=True,
         )
         learn(made.aws_iam_role)
 
@@ -72,7 +78,9 @@ def storage(admin: WorkspaceClient, config: Config) -> Changes:
         name = rights.location(config.environment, content)
         if not exists(partial(admin.external_locations.get, name)):
             url = f"s3://{config.storage.governed_bucket}/{content}"
-            make = partial(admin.external_locations.create, name, url, credential_name(config))
+            mark = ownership.text(config.environment)
+            create = partial(admin.external_locations.create, comment=mark)
+            make = partial(create, name, url, credential_name(config))
             yield Change("+", f"external location {name}", make, (url,))
 
 
@@ -80,28 +88,37 @@ def catalogs(admin: WorkspaceClient, config: Config) -> Changes:
     """Yield the catalogs and schemas that do not exist; what they manage is in the bucket."""
     where = rights.places(config)
     root = f"s3://{config.storage.governed_bucket}/models"
+    mark = ownership.properties(config.environment)
     for catalog in where.catalogs:
         if not exists(partial(admin.catalogs.get, catalog)):
-            make = partial(admin.catalogs.create, catalog, comment=_COMMENT, storage_root=root)
+            create = partial(admin.catalogs.create, comment=_COMMENT, properties=mark)
+            make = partial(create, catalog, storage_root=root)
             yield Change("+", f"catalog {catalog}", make)
     for schema in where.schemas:
         if not exists(partial(admin.schemas.get, schema)):
             catalog, _, name = schema.partition(".")
-            yield Change("+", f"schema {schema}", partial(admin.schemas.create, name, catalog))
+            make = partial(admin.schemas.create, name, catalog, properties=mark)
+            yield Change("+", f"schema {schema}", make)
 
 
 def group(admin: WorkspaceClient, config: Config) -> Changes:
-    """Yield the approvers' group, with the principal `approver` as its first member."""
-    name = config.evidence.approvers_group
-    if any(admin.groups.list(filter=f'displayName eq "{name}"')):
+    """Yield the approvers' group, with the principal `approver` as its first member.
+
+    A group that others made is theirs: who is in it, they decide.
+    """
+    name, mark = config.evidence.approvers_group, ownership.text(config.environment)
+    number = identities.existing(admin, config.environment).get("approver", ("", ""))[0]
+    detail = ("+ member: the principal approver",)
+    for found in admin.groups.list(filter=f'displayName eq "{name}"'):
+        whole = admin.groups.get(str(found.id))
+        members = {each.value for each in whole.members or ()}
+        if ownership.has(whole.external_id, config.environment) and number not in members:
+            add = Patch(op=PatchOp.ADD, value={"members": [{"value": number}]})
+            make = partial(admin.groups.patch, str(found.id), operations=[add], schemas=_PATCH)
+            yield Change("~", f"group {name}", make, detail)
         return
-
-    def make() -> None:
-        wanted = f"governed-finetune-{config.environment}-approver"
-        (found,) = admin.service_principals.list(filter=f'displayName eq "{wanted}"')
-        admin.groups.create(display_name=name, members=[ComplexValue(value=found.id)])
-
-    yield Change("+", f"group {name}", make, ("+ member: the principal approver",))
+    create = partial(admin.groups.create, members=[ComplexValue(value=number)])
+    yield Change("+", f"group {name}", partial(create, display_name=name, external_id=mark), detail)
 
 
 def grants(admin: WorkspaceClient, config: Config) -> Changes:
@@ -163,7 +180,10 @@ def experiment(admin: WorkspaceClient, config: Config, *, looks: bool = True) ->
     if name is None:
         return
     if not looks or experiment_id(admin, name) is None:
-        yield Change("+", f"experiment {name}", partial(admin.experiments.create_experiment, name))
+        mark = ownership.properties(config.environment).items()
+        tags = [ExperimentTag(key=key, value=value) for key, value in mark]
+        make = partial(admin.experiments.create_experiment, name, tags=tags)
+        yield Change("+", f"experiment {name}", make)
     ids = found_in.principals(config, admin)
     held = _levels(admin, name) if looks else {}
     for principal, level in _LEVELS.items():

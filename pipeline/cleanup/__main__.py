@@ -1,12 +1,13 @@
 """Remove what bootstrap and runs made, in a safe order; never evidence under retention.
 
     python -m pipeline.cleanup --env dev --plan     # what would go, and what stays, with the reason
-    python -m pipeline.cleanup --env dev            # remove it
+    python -m pipeline.cleanup --env dev --yes dev  # remove it
 
-It takes the identities of `pipeline.bootstrap`. Catalog entries, principals, storage, pipeline and
-the layers `watch`, `compute` and `network` go. What is not tagged as this environment's stays. The
-evidence is locked: its bucket, and the layers `foundation` and `identity` that protect it, stay.
-The tables' files stay too, in the governed bucket. A second run removes nothing.
+It takes the identities of `pipeline.bootstrap`. Principals, the pipeline and the layers `watch`,
+`compute` and `network` go, then catalog entries and storage. What lacks bootstrap's mark or tags of
+this environment stays, as does what holds something of others or is in use. The evidence is locked:
+its bucket, and the layers `foundation` and `identity` that protect it, stay. The tables' files stay
+too, in the governed bucket. A second run removes nothing more.
 docs/decisions/051-cleanup.md has the reasons.
 """
 
@@ -20,12 +21,19 @@ from typing import Any
 from pipeline import command
 from pipeline.command import note, output
 from pipeline.configuration.fields import LOCAL
+from pipeline.errors import UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 3 if a plan removes something."""
     arguments = _parser().parse_args(argv)
-    site = _site(command.environment(arguments.env), arguments)
+    environment = command.environment(arguments.env)
+    if not arguments.plan and arguments.yes != environment:
+        raise UsageError(
+            f"it removes the environment {environment}: expected --yes {environment}, or --plan, "
+            f"got {'neither' if arguments.yes is None else f'--yes {arguments.yes}'}"
+        )
+    site = _site(environment, arguments)
     from pipeline.bootstrap.change import carried_out
     from pipeline.cleanup import order
 
@@ -34,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         shown = [{"sign": each.sign, "what": each.what, "details": each.details} for each in found]
         output(json.dumps(shown, indent=2))
-    counted: Counter[str] = Counter(each.sign for each in found)
+    signs = {each.what: each.sign for each in found}  # the last: a removal may be refused
+    counted = Counter(signs.values())
     number = counted["-"] + counted["~"]  # a secret is emptied
     removed = f"{number} to remove" if number else "nothing to remove"
     (note if arguments.json else output)(f"{removed}, {counted['=']} stay")
@@ -47,9 +56,9 @@ def _site(environment: str, arguments: argparse.Namespace) -> Any:
         from pipeline.local.synthetic import corpus
 
         return embedded.site(arguments.state, corpus.small())
-    from pipeline.bootstrap.cloud import Cloud
+    from pipeline.bootstrap import cloud
 
-    return Cloud(environment, None)
+    return cloud.site(environment, None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = command.parser("pipeline.cleanup", __doc__ or "", f"{command.EXIT_CODES}\n{example}")
     parser.add_argument(
         "--plan", action="store_true", help="print what would go and change nothing; exit 3 if any"
+    )
+    parser.add_argument(
+        "--yes", metavar="ENV", help="the environment again, without which nothing is removed"
     )
     parser.add_argument("--json", action="store_true", help="print the changes as JSON")
     parser.add_argument(

@@ -1,26 +1,29 @@
 """What bootstrap and runs made, in the order in which it can go, and what stays.
 
-First the workspace, whose objects name AWS's, then the pipeline, then the layers from the last to
-the first. Evidence is locked, and its bucket's policy lets nobody remove it. So the layer that has
-it (`foundation`) and the roles which that layer names (`identity`) stay, with the governed and
+First what gives rights and what costs: principals, the pipeline, and the layers from the last to
+the first. Then the workspace's objects, each of which may be in use still, or another's. It stays
+then, with the reason, and the others are removed. Only what has bootstrap's mark or tags goes.
+
+Evidence is locked, and its bucket's policy lets nobody remove it. So the layer that has it
+(`foundation`) and the roles which that layer names (`identity`) stay, with the governed and
 artifact buckets that their policies protect.
 
 What is absent is not deleted again, so a crash or a lost answer is repaired by a repetition.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from databricks.sdk.errors import NotFound
-
 from pipeline import rights
+from pipeline.bootstrap import ownership
 from pipeline.bootstrap import workspace as made
 from pipeline.bootstrap.change import Change, Changes, Part
 from pipeline.bootstrap.identities import emptied, existing, name_of
 from pipeline.bootstrap.site import Site
+from pipeline.cleanup import catalogs
+from pipeline.cleanup.kept import foreign, stays, tried
 from pipeline.doctor import layers
 from pipeline.errors import Refused
 
@@ -34,9 +37,6 @@ def parts(site: Site) -> list[Part]:
     """Return every part, with what stays at the end."""
     return [
         Part("the executions", _AWS, partial(_executions, site)),
-        Part("the catalogs", _WORKSPACE, partial(_catalogs, site)),
-        Part("the storage", _WORKSPACE, partial(_storage, site)),
-        Part("the experiment", _WORKSPACE, partial(_experiment, site)),
         Part("the identities", _WORKSPACE, partial(_identities, site)),
         Part("the pipeline", _AWS, partial(_pipeline, site)),
         *(
@@ -44,6 +44,9 @@ def parts(site: Site) -> list[Part]:
             for layer in reversed(layers.LAYERS)
             if layer not in _STAY
         ),
+        Part("the experiment", _WORKSPACE, partial(_experiment, site)),
+        Part("the catalogs", _WORKSPACE, partial(catalogs.removed, site)),
+        Part("the storage", _WORKSPACE, partial(_storage, site)),
         Part("what stays", _AWS, partial(_staying, site)),
     ]
 
@@ -66,68 +69,64 @@ def _executions(site: Site) -> Changes:
     yield from ()
 
 
-def _catalogs(site: Site) -> Changes:
-    admin, where = site.admin(), rights.places(site.config)
-    for schema in where.schemas:
-        if made.exists(partial(admin.schemas.get, schema)):
-            catalog, _, name = schema.partition(".")
-            tables = admin.tables.list(catalog_name=catalog, schema_name=name)
-            models = admin.registered_models.list(catalog_name=catalog, schema_name=name)
-            inside = [f"- {each.full_name}" for each in [*tables, *models]]
-            make = partial(admin.schemas.delete, schema, force=True)
-            yield Change("-", f"schema {schema}", make, tuple(inside))
-    for catalog in where.catalogs:
-        if made.exists(partial(admin.catalogs.get, catalog)):
-            others = {str(each.full_name) for each in admin.schemas.list(catalog_name=catalog)} - {
-                *where.schemas,
-                f"{catalog}.information_schema",
-                f"{catalog}.default",
-            }
-            if others:
-                detail = (f"it holds {', '.join(sorted(others))}",)
-                yield Change("=", f"catalog {catalog}", None, detail)
-            else:
-                make = partial(admin.catalogs.delete, catalog, force=True)
-                yield Change("-", f"catalog {catalog}", make)
-
-
 def _storage(site: Site) -> Changes:
-    admin, config = site.admin(), site.config
-    for content in made.CONTENTS:
-        name = rights.location(config.environment, content)
-        if made.exists(partial(admin.external_locations.get, name)):
-            yield Change(
-                "-", f"external location {name}", partial(admin.external_locations.delete, name)
-            )
-    name = made.credential_name(config)
-    if made.exists(partial(admin.storage_credentials.get, name)):
-        make = partial(admin.storage_credentials.delete, name)
-        yield Change("-", f"storage credential {name}", make)
+    admin, environment = site.admin(), site.config.environment
+    names = [rights.location(environment, content) for content in made.CONTENTS]
+    kinds: list[tuple[str, Any, list[str]]] = [
+        ("external location", admin.external_locations, names),
+        ("storage credential", admin.storage_credentials, [made.credential_name(site.config)]),
+    ]
+    for kind, api, each in kinds:
+        for name in each:
+            if made.exists(partial(api.get, name)):
+                what = f"{kind} {name}"
+                if ownership.has(api.get(name).comment or "", environment):
+                    yield from tried(Change("-", what, partial(api.delete, name)))
+                else:
+                    yield foreign(what, environment)
 
 
 def _experiment(site: Site) -> Changes:
     admin, name = site.admin(), site.config.train.mlflow_experiment
     number = made.experiment_id(admin, name) if name else None
-    if number is not None:
+    if number is None:
+        return
+    found = admin.experiments.get_by_name(name).experiment
+    tags = {each.key: each.value for each in found.tags or ()}
+    if not ownership.has(tags, site.config.environment):
+        yield foreign(f"experiment {name}", site.config.environment)
+        return
+    delete = partial(admin.experiments.delete_experiment, number)
+    yield from tried(Change("-", f"experiment {name}", delete))
 
-        def make() -> None:
-            with suppress(NotFound):  # a repetition by the SDK, whose first answer was lost
-                admin.experiments.delete_experiment(number)
 
-        yield Change("-", f"experiment {name}", make)
+def _group(site: Site, approver: str) -> Changes:
+    admin, config = site.admin(), site.config
+    name = config.evidence.approvers_group
+    for each in admin.groups.list(filter=f'displayName eq "{name}"'):
+        found = admin.groups.get(str(each.id))
+        others = [
+            one.display or str(one.value) for one in found.members or () if one.value != approver
+        ]
+        if not ownership.has(found.external_id or "", config.environment):
+            yield foreign(f"group {name}", config.environment)
+        elif others:
+            yield stays(f"group {name}", f"others are in it: {', '.join(sorted(others))}")
+        else:
+            make = partial(admin.groups.delete, str(found.id))
+            yield from tried(Change("-", f"group {name}", make))
 
 
 def _identities(site: Site) -> Changes:
-    admin, config = site.admin(), site.config
-    group = config.evidence.approvers_group
-    for found in admin.groups.list(filter=f'displayName eq "{group}"'):
-        yield Change("-", f"group {group}", partial(admin.groups.delete, str(found.id)))
-    for principal, (number, _) in existing(admin, config.environment).items():
-        name = name_of(config.environment, principal)
+    admin, environment = site.admin(), site.config.environment
+    known = existing(admin, environment)
+    yield from _group(site, known.get("approver", ("", ""))[0])
+    for principal, (number, _) in known.items():
+        name = name_of(environment, principal)
         detail = ("- its OAuth secrets and federation policies",)
         make = partial(admin.service_principals.delete, number)
         yield Change("-", f"service principal {name}", make, detail)
-    yield from emptied(site.client("secretsmanager"), config.environment)
+    yield from emptied(site.client("secretsmanager"), environment)
 
 
 def _pipeline(site: Site) -> Changes:

@@ -5,7 +5,8 @@
 
 The parameters and the configuration of both executions are in SageMaker's answers: each definition
 has Prepare's command line and the image that it was made for. What needs the tables and the
-manifest, Prepare checks itself. This only spares a person the start.
+manifest, Prepare checks itself, such as which version was the newest one (-1) then. This only
+spares a person the start.
 """
 
 import json
@@ -25,6 +26,8 @@ DECIDING = (
     *("--raw-table", "--curated-table", "--eval-fraction", "--seed", "--scrub", "--quality"),
     *("--contract", "--sources", "--split", "--tasks"),
 )
+# What else of the job Register compares with the definition of the execution that reuses it
+_JOB = ("image", "entry point", "Spark arguments", "role")
 _Step = Mapping[str, Any]
 
 
@@ -91,9 +94,9 @@ def changed(
     found = [] if status == "Succeeded" else [f"its Prepare has not succeeded: {status}"]
     now_made = _made(definition, values)
     then_made = _made(json.loads(answer["PipelineDefinition"]), then)
-    if now_made["--raw-version"] != "-1":
+    if "-1" not in (now_made["--raw-version"], then_made["--raw-version"]):
         found += _differing("--raw-version", now_made, then_made)
-    for option in (*DECIDING, "image"):
+    for option in (*DECIDING, *_JOB):
         found += _differing(option, now_made, then_made)
     if then_made.get("--curated-from", NOTHING) != NOTHING:
         found.append(f"it used the examples of {then_made['--curated-from']} again itself")
@@ -106,12 +109,18 @@ def _differing(option: str, now: Mapping[str, str], then: Mapping[str, str]) -> 
 
 
 def _made(definition: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
-    """Return Prepare's command line with the parameters' values, and its image."""
+    """Return Prepare's command line with the parameters' values, and what `_JOB` names."""
     step = next(each for each in _every(definition["Steps"]) if each["Type"] == "EMRServerless")
     job = step["Arguments"]["JobConfig"]
-    words = job["jobDriver"]["sparkSubmit"]["entryPointArguments"]
-    texts = [_text(word, values) for word in words]
-    return dict(zip(texts[::2], texts[1::2], strict=True)) | {"image": job["tags"]["image"]}
+    submit = job["jobDriver"]["sparkSubmit"]
+    texts = [_text(word, values) for word in submit["entryPointArguments"]]
+    about = (
+        job["tags"]["image"],
+        submit["entryPoint"],
+        submit.get("sparkSubmitParameters", ""),
+        step["Arguments"]["ExecutionRoleArn"],
+    )
+    return dict(zip(texts[::2], texts[1::2], strict=True)) | dict(zip(_JOB, about, strict=True))
 
 
 def _text(word: Any, values: Mapping[str, str]) -> str:

@@ -51,8 +51,14 @@ def bounds(text: str) -> range | None:
 
 
 def styled(page: str) -> str | None:
-    """Return Item 1A of an HTML page as plain HTML: its lines with their type, nothing else."""
-    lines = html_lines.lines(page)
+    """Return Item 1A of an HTML page as plain HTML: its lines with their type, nothing else.
+
+    None: the page has no such section, or its HTML cannot be read by type; its text still can.
+    """
+    try:
+        lines = html_lines.lines(page)
+    except html_lines.Unreadable:
+        return None
     found = bounds("\n".join(line.text for line in lines))
     return html_lines.written(list(_within(lines, found))) if found else None
 

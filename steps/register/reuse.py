@@ -4,7 +4,9 @@
 
 This execution's Prepare verified the earlier one's manifest and tables. Register trusts that no
 more than anything else: the earlier manifest must have the named digest and the same content, and
-a successful job of this pipeline, with the image and the role of its definition, must have made it.
+a successful job of this pipeline must have made it. That job must be as this execution's definition
+has it (image, role, entry point, Spark arguments), not only as its own: somebody may have changed
+the pipeline for one execution.
 """
 
 from dataclasses import dataclass
@@ -60,12 +62,24 @@ def _origin(facts: "Facts") -> "Iterator[_Pair]":
     yield "code of both Prepare jobs", earlier.build, mine.build
     yield "state of that prepare job", "SUCCESS", job["state"]
     yield "execution in that prepare job", reused.execution_arn, argument(job, "--execution-arn")
-    prepare = origin.execution.arguments("EMRServerless")
-    wanted = prepare["JobConfig"]["tags"]["image"]
-    digest = origin.image.digest
-    yield "image of that prepare job", wanted, origin.image.uri
-    yield "digest of that image", wanted.partition("@")[2] or digest, digest
-    yield "role of that prepare job", prepare["ExecutionRoleArn"], job["executionRole"]
+    yield from _as_defined(facts, origin)
+
+
+def _as_defined(facts: "Facts", origin: Origin) -> "Iterator[_Pair]":
+    """Yield what the earlier job must have of this execution's definition, and of its image."""
+    prepare = facts.execution.arguments("EMRServerless")
+    wanted, found = (
+        config["jobDriver"]["sparkSubmit"] for config in (prepare["JobConfig"], origin.prepare_job)
+    )
+    yield "image of that prepare job", prepare["JobConfig"]["tags"]["image"], origin.image.uri
+    yield "digest of that image", facts.image.digest, origin.image.digest
+    yield (
+        "role of that prepare job",
+        prepare["ExecutionRoleArn"],
+        origin.prepare_job["executionRole"],
+    )
+    for what, name in (("entry point", "entryPoint"), ("Spark arguments", "sparkSubmitParameters")):
+        yield f"{what} of that prepare job", wanted.get(name), found.get(name)
 
 
 def argument(job: "Mapping[str, Any]", option: str) -> str | None:

@@ -199,13 +199,19 @@ def _prepare_facts(facts: Facts) -> PrepareFacts:
 
 
 def _reused(facts: Facts) -> ReusedFacts | None:
-    if facts.origin is None:
+    origin = facts.origin
+    if origin is None:
         return None
+    job = origin.prepare_job
     return ReusedFacts(
-        execution_arn=facts.origin.execution.arn,
-        manifest_sha256=facts.origin.prepared_sha256,
-        job_run_arn=facts.origin.prepare_job["arn"],
-        image=facts.origin.image.pinned,
+        execution_arn=origin.execution.arn,
+        definition_sha256=origin.execution.definition_sha256,
+        manifest_sha256=origin.prepared_sha256,
+        job_run_arn=job["arn"],
+        entry_point=job["jobDriver"]["sparkSubmit"]["entryPoint"],
+        release_label=job["releaseLabel"],
+        image=origin.image.pinned,
+        pipeline_version_id=origin.execution.pipeline_version_id,
     )
 
 

@@ -79,7 +79,6 @@ def _reference(
         steps: the inputs of our model, by optimizer step and pass.
     """
     import torch
-    from transformers import get_cosine_schedule_with_warmup
 
     model = _stock(folder)
     adapters = {name: value for name, value in model.named_parameters() if value.requires_grad}
@@ -89,7 +88,8 @@ def _reference(
         raise RuntimeError(f"expected our adapters in the reference, got none for {sorted(start)}")
     optimizer = torch.optim.AdamW(adapters.values(), lr=_LEARNING_RATE, weight_decay=0.0)
     warm_up = math.ceil(_WARM_UP * len(steps))
-    schedule = get_cosine_schedule_with_warmup(optimizer, warm_up, len(steps))
+    shares = _rates(warm_up, len(steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: shares[step])
     losses = []
     for passes in steps:
         losses.append(_step(model, passes))
@@ -98,6 +98,13 @@ def _reference(
         schedule.step()
         optimizer.zero_grad()
     return losses
+
+
+def _rates(warm_up: int, steps: int) -> list[float]:
+    """Return each step's share of the learning rate (decision 052), and that after the last."""
+    rising = [number / (warm_up + 1) for number in range(1, warm_up + 1)]
+    falling = [math.cos(math.pi / 2 * at / (steps - warm_up)) ** 2 for at in range(steps - warm_up)]
+    return [*rising, *falling, 0.0]
 
 
 def _step(model: Any, passes: list[dict[str, Any]]) -> float:

@@ -122,7 +122,7 @@ def prepare_job(case: Case) -> Comparison:
     if facts.image is not None and "resolvedImageDigest" in applied:
         digest = facts.image.rpartition("@")[2]
         pairs.append(("image", digest, applied["resolvedImageDigest"]))
-    return Comparison(facts.job_run_arn, pairs + reuse.job_pairs(case))
+    return reuse.with_earlier_job(case, Comparison(facts.job_run_arn, pairs))
 
 
 def version_source(case: Case) -> Comparison:

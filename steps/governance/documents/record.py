@@ -69,12 +69,19 @@ class Billed(Part):
 
 
 class ReusedFacts(Part):
-    """The execution whose examples were used again, its manifest's sha256, its job and image."""
+    """The execution whose examples were used again: its definition, manifest, job and job's code.
+
+    Sources: SageMaker, evidence bucket, EMR Serverless.
+    """
 
     execution_arn: str
+    definition_sha256: Sha256
     manifest_sha256: Sha256
     job_run_arn: str
+    entry_point: str
+    release_label: str
     image: str
+    pipeline_version_id: Count | None = None  # as in `ExecutionFacts`
 
 
 class PrepareFacts(Part):

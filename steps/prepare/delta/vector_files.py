@@ -1,6 +1,7 @@
 """The files of a version's deletion vectors, from the Delta log: the rows depend on them too.
 
     of(place, 7)      # ["deletion_vector_….bin"], paths below the table's location
+    live(place, 7)    # [("part-….parquet", "deletion_vector_….bin")], every data file
 
 Neither engine names these files, so the log is read here: its newest complete checkpoint up to the
 version, then the commits after it [delta-io/delta PROTOCOL.md, "Action Reconciliation", "Deletion
@@ -18,12 +19,14 @@ from uuid import UUID
 import pyarrow as pa
 
 from steps.governance.errors import GovernanceError
+from steps.governance.unity_catalog.credentials import with_keys
 from steps.prepare.delta import data_files
 from steps.prepare.delta.readable import below
 from steps.prepare.delta.store import Place
 from steps.prepare.delta.tables import storage
 
 FEATURE = "deletionVectors"
+INLINE = "in the log"  # what `live` has in place of a file for such a vector
 _LOG = "_delta_log"
 _CHECKPOINT = re.compile(
     r"(?P<version>[0-9]{20})[.]checkpoint"
@@ -47,7 +50,7 @@ def of(place: Place, version: int) -> list[str]:
         GovernanceError: a vector is in a file outside the table's folder.
     """
     with storage(f"read the log of table {place.name}"):
-        vectors = _Log(place).vectors(version)
+        vectors = [vector for _, vector in _Log(place).live(version) if vector]
     paths = set()
     for vector in vectors:
         uri = _uri(vector)
@@ -62,6 +65,26 @@ def of(place: Place, version: int) -> list[str]:
         if path is not None:
             paths.add(path)
     return sorted(paths)
+
+
+def live(place: Place, version: int) -> list[tuple[str, str]]:
+    """Return each data file that is live at a version, with its vector's file.
+
+    Without a vector that is empty; of a vector inside the log it is `INLINE`. A path outside the
+    table's folder stays as the log has it.
+    """
+
+    def read() -> list[tuple[str, dict[str, Any]]]:
+        with storage(f"read the log of table {place.name}"):
+            return _Log(place).live(version)
+
+    def inside(path: str) -> str:
+        return below(place.location, path) or path
+
+    return [
+        (inside(path), inside(_uri(vector) or INLINE) if vector else "")
+        for path, vector in with_keys(place.access, read)
+    ]
 
 
 def _uri(vector: dict[str, Any]) -> str | None:
@@ -86,8 +109,8 @@ class _Log:
     def __init__(self, place: Place) -> None:
         self._files = data_files.file_system(place.location, place.access.storage_options())
 
-    def vectors(self, version: int) -> list[dict[str, Any]]:
-        """Return the deletion vectors of the files that are live at a version."""
+    def live(self, version: int) -> list[tuple[str, dict[str, Any]]]:
+        """Return the files that are live at a version, each with its vector; empty without one."""
         live: _Live = {}
         start, parts = self._checkpoint(version)
         for name in parts:
@@ -96,7 +119,7 @@ class _Log:
         for number in range(start + 1, version + 1):
             for action in self._lines(f"{_LOG}/{number:020}.json"):
                 self._apply(action, live)
-        return [vector for vector in live.values() if vector.get("storageType")]
+        return [(key[0], each if each.get("storageType") else {}) for key, each in live.items()]
 
     def _apply(self, action: dict[str, Any], live: _Live) -> None:
         """Keep the live files. Path and vector together identify one, so order does not matter."""

@@ -5,13 +5,14 @@
 The catalog's tables must be the same ones, the curated commit that execution's, its rows still part
 of the newest version, and every file there with its size. Bytes are not read: Train compares the
 sha256 of each file, as always. A filing that was deleted from either table must not be learnt from
-again, so missing files of the raw version are refused too, although nobody reads them here.
+again. So the raw version's files must exist too, and be live in the newest raw version with the
+deletion vectors that they had, although nobody reads them here.
 """
 
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -21,9 +22,12 @@ from steps.governance.documents.document import FileEntry
 from steps.governance.documents.manifest import Prepared, TableVersion
 from steps.governance.errors import IntegrityError, NotFound
 from steps.governance.unity_catalog.credentials import with_keys
-from steps.prepare.delta import data_files, tables
+from steps.prepare.delta import data_files, tables, vector_files
 from steps.prepare.delta.store import Place, user_metadata
 from steps.prepare.reuse.earlier import ANEW
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,8 @@ def require(found: Prepared, raw: Place, curated: Place) -> None:
     """Check both tables.
 
     Raises:
-        IntegrityError: a table was replaced or moved, or its commit or rows are others now.
+        IntegrityError: a table was replaced or moved, its commit is another, or rows of either
+            table were deleted or rewritten.
         NotFound: files were deleted.
         AccessDenied, Unavailable: the storage refused or did not answer.
     """
@@ -44,7 +49,7 @@ def require(found: Prepared, raw: Place, curated: Place) -> None:
     _require_live(curated, found)
     _require_files(raw, found.source, found.raw_files or [])
     _require_files(curated, found.target, found.files)
-    _note_newer(raw, found.source)
+    _require_raw_rows(raw, found.source, found.raw_files or [])
 
 
 def _require_same_table(place: Place, recorded: TableVersion) -> None:
@@ -113,8 +118,9 @@ def _require_live(curated: Place, found: Prepared) -> None:
         if each["path"].startswith(partition)
     }
     wanted = {each.path: each.size for each in found.files}
-    if live != wanted:
-        gone = sorted(wanted.items() - live.items())
+    hidden = _with_vectors(curated, table, partition)
+    if live != wanted or hidden:
+        gone = wanted.items() - live.items() | {(each, wanted.get(each)) for each in hidden}
         raise IntegrityError(
             f"rows of that execution were deleted from {curated.name} or rewritten since",
             expected=f"{len(wanted)} files of {found.target.partition} in the newest version, "
@@ -122,6 +128,14 @@ def _require_live(curated: Place, found: Prepared) -> None:
             got=f"{len(live)} files; {len(gone)} are not as its manifest lists them",
             do=ANEW,
         )
+
+
+def _with_vectors(curated: Place, table: "DeltaTable", partition: str) -> list[str]:
+    """Return the files of a partition that have deleted rows: a vector keeps path and size."""
+    if vector_files.FEATURE not in (table.protocol().reader_features or ()):
+        return []
+    live = vector_files.live(curated, table.version())
+    return [path for path, vector in live if vector and path.startswith(partition)]
 
 
 def _require_files(place: Place, recorded: TableVersion, files: Sequence[FileEntry]) -> None:
@@ -150,9 +164,27 @@ def _info(place: Place, paths: Sequence[str]) -> list[int | None]:
     return [info.size if info.is_file else None for info in found]
 
 
-def _note_newer(raw: Place, recorded: TableVersion) -> None:
-    """Log that the raw table has a newer version than the examples were made of."""
-    newest = max(with_keys(raw.access, lambda: list(_versions(raw))), default=recorded.version)
+def _require_raw_rows(raw: Place, recorded: TableVersion, files: Sequence[FileEntry]) -> None:
+    """Check that the newest raw version has every row that was read; more rows are a warning.
+
+    The manifest lists the files of deletion vectors too. So a listed data file must be live with
+    the vector that it had, or without one.
+    """
+    newest = max(with_keys(raw.access, lambda: list(_versions(raw))), default=None)
+    if newest is None:
+        raise _gone(raw, recorded.version, ["_delta_log"])
+    listed = {unquote(each.path) for each in files}
+    live = [(unquote(path), unquote(vector)) for path, vector in vector_files.live(raw, newest)]
+    there = {name for pair in live for name in pair}
+    others = {path for path, vector in live if vector and vector not in listed}
+    if wrong := sorted((listed - there) | (listed & others)):
+        raise IntegrityError(
+            f"rows that were read were deleted from {raw.name} or rewritten since",
+            expected=f"{len(listed)} files of version {recorded.version} in the newest, {newest}, "
+            "with the same deletion vectors",
+            got=f"{len(wrong)} are not: {', '.join(wrong[:_SHOWN])}",
+            do=ANEW,
+        )
     if newest > recorded.version:
         log.warning(
             "table %s has version %d by now; these examples are of version %d",

@@ -22,6 +22,7 @@ from steps.prepare.text.heading_sequence import RUN_IN, STANDING, TITLE
 COLUMN = "section_html"
 OF_ANOTHER_TEXT = f"{COLUMN}: the text of the section expected"
 NO_HEADINGS_BY_TYPE = f"{COLUMN}: headings in bold, italic or underlined type expected"
+UNREADABLE = f"{COLUMN}: HTML of a filing expected"
 TOO_LONG = f"{COLUMN}: at most 40,000,000 characters expected"
 
 _LONGEST = 40_000_000  # characters; ten times the longest section
@@ -64,7 +65,10 @@ def _by_type(texts: list[str], html: str) -> list[Labelled] | str:
     """Return the kinds of a section's paragraphs, or why its HTML does not decide them."""
     if len(html) > _LONGEST:
         return TOO_LONG
-    marked = typed(texts, html_lines.lines(html))
+    try:
+        marked = typed(texts, html_lines.lines(html))
+    except html_lines.Unreadable:
+        return UNREADABLE
     sizes = [len(letters(one.paragraph)) for one in marked]
     found = sum(size for size, one in zip(sizes, marked, strict=True) if one.found)
     if found < _FOUND * sum(sizes):

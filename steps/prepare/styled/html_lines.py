@@ -32,14 +32,22 @@ _DECLARED = (
     (re.compile(r"font-weight\s*:\s*(?:normal|[1-5]00)"), BOLD, False),
     (re.compile(r"font-style\s*:\s*(?:italic|oblique)"), ITALIC, True),
     (re.compile(r"font-style\s*:\s*normal"), ITALIC, False),
-    (re.compile(r"text-decoration[a-z-]*\s*:\s*[a-z ]*underline"), UNDERLINE, True),
+    (re.compile(r"text-decoration[a-z-]*\s*:[a-z\s]*underline"), UNDERLINE, True),
     (re.compile(r"text-decoration\s*:\s*none"), UNDERLINE, False),
     (re.compile(r"text-align\s*:\s*center"), CENTRED, True),
     (re.compile(r"text-align\s*:\s*(?:left|justify)"), CENTRED, False),
 )
 _WORD_OR_SPACE = re.compile(r"\s+|\S+")
 _INVISIBLE = re.compile(r"display\s*:\s*none")
+# What keeps the time of hostile HTML proportional to its length; filings have far less of each.
+_MOST_OPEN = 256  # elements in each other: an end tag looks for its start among them
+_MOST_STYLE = 2000  # characters of one style attribute that are read
+_MOST_UNCLOSED = 1 << 14  # characters at the end that a tag or a comment does not close
 _MOST_CELLS = 3  # a row with more cells of text is of a table; lists are typed as two or three
+
+
+class Unreadable(ValueError):
+    """HTML that is not that of a filing: the parser refuses it, or would take too long."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class _Reader(HTMLParser):
         if tag in ("td", "th"):
             self._parts.append((" ", self._open[-1][1]))
         if tag not in _VOID:
+            if len(self._open) > _MOST_OPEN:
+                del self._open[1]  # of paragraphs that are never closed, the oldest
             self._open.append((tag, *self._entered(tag, dict(attrs))))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -115,7 +125,7 @@ class _Reader(HTMLParser):
     def _entered(self, tag: str, attrs: dict[str, str | None]) -> tuple[int, bool]:
         _, kind, hidden = self._open[-1]
         kind |= _TYPE.get(tag, 0)
-        style = (attrs.get("style") or "").lower()
+        style = (attrs.get("style") or "")[:_MOST_STYLE].lower()
         if (attrs.get("align") or "").lower() == "center":
             kind |= CENTRED
         for pattern, bit, present in _DECLARED if style else ():
@@ -130,9 +140,19 @@ class _Reader(HTMLParser):
 
 
 def lines(html: str) -> list[Line]:
-    """Return the lines of a filing, in order."""
+    """Return the lines of a filing, in order.
+
+    Raises:
+        Unreadable: the parser does not know a declaration in it, or a tag or comment long before
+            its end is never closed.
+    """
     reader = _Reader()
-    reader.feed(html)
+    try:
+        reader.feed(html)
+    except AssertionError:  # HTMLParser's answer to an unknown marked section
+        raise Unreadable from None
+    if len(reader.rawdata) > _MOST_UNCLOSED:
+        raise Unreadable
     reader.close()
     return reader.lines
 

@@ -265,7 +265,9 @@ def test_at_last_cleanup_removes_what_it_may_and_names_what_stays(made: Made) ->
     order = [each["what"] for each in removed if each["sign"] == "-"]
     assert order.index("schema edgar.raw") < order.index("catalog edgar")
     assert stored_secrets(made) == 0
-    assert order[-3:] == [f"stack governed-finetune-local-{name}" for name in LAST]
+    stacks = [f"stack governed-finetune-local-{name}" for name in LAST]
+    assert [what for what in order if what.startswith("stack ")] == stacks
+    assert order.index(stacks[-1]) < order.index("schema edgar.raw"), "costs first"
     for again in (cleanup(made, code=0), cleanup(made, "--plan", code=0)):
         assert {each["sign"] for each in again} == {"="}
         assert [each["what"].rpartition("-")[2] for each in again] == ["foundation", "identity"]
@@ -292,7 +294,8 @@ LAST = ("watch", "compute", "network")
 
 
 def cleanup(made: Made, *words: str, code: int) -> list[dict[str, Any]]:
-    ended = command("pipeline.cleanup", made.state, "--env", "local", "--json", *words)
+    sure = () if "--plan" in words else ("--yes", "local")
+    ended = command("pipeline.cleanup", made.state, "--env", "local", "--json", *sure, *words)
     assert ended.returncode == code, ended.stdout + ended.stderr
     found: list[dict[str, Any]] = json.loads(ended.stdout)
     return found

@@ -75,7 +75,13 @@ def test_what_prepare_depends_on_is_refused_and_not_offered(
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [('"0.2"', '"0.3"'), ('"--seed", "17"', '"--seed", "18"'), (":local", ":other")]
+    ("old", "new"),
+    [
+        ("steps/prepare/__main__.py", "steps/other.py"),
+        ('"0.2"', '"0.3"'),
+        ('"--seed", "17"', '"--seed", "18"'),
+        (":local", ":other"),
+    ],
 )
 def test_another_configuration_or_image_is_refused(
     earlier: Earlier, capsys: pytest.CaptureFixture[str], old: str, new: str
@@ -85,6 +91,18 @@ def test_another_configuration_or_image_is_refused(
     error = capsys.readouterr().err
     assert "cannot be used again" in error
     assert "--set CuratedFrom=none" in error
+
+
+def test_the_version_that_the_newest_one_was_is_left_to_prepare(
+    earlier: Earlier, configured: config.Config, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the manifest has the number that -1 stood for; two given numbers are compared here."""
+    assert earlier.again("--from", earlier.id, "--reuse", "--set", "RawTableVersion=5") == 0
+    assert (earlier.started["CuratedFrom"], earlier.started["RawTableVersion"]) == (earlier.id, "5")
+    fixed = start.start(configured, client, {"RawTableVersion": "5"}, token="fixed")
+    words = ["--from", fixed.rsplit("/", 1)[-1], "--reuse", "--set", "RawTableVersion=6"]
+    assert command.ended(run.main, ["--env", "local", "--token", "other", *words]) == 2
+    assert "--raw-version: 6, and there 5" in capsys.readouterr().err
 
 
 def test_an_execution_whose_prepare_failed_is_refused(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from steps.audit.findings import exit_code
+from steps.audit.findings import Finding, exit_code
 from steps.audit.report.text import as_text
 from tests.steps.audit.support import history, reuse
 from tests.steps.audit.support.tampering import edited, flipped, replaced, written_twice
@@ -53,7 +53,9 @@ def test_an_earlier_manifest_that_was_written_twice_is_found(
         ("state", "FAILED"),
         ("executionRole", "arn:aws:iam::000000000000:role/other"),
         ("imageConfiguration", {"resolvedImageDigest": "sha256:" + "0" * 64}),
-        ("jobDriver", {"sparkSubmit": {"entryPointArguments": ["--execution-arn", "another"]}}),
+        ("jobDriver", {"entryPointArguments": ["--execution-arn", "another"]}),
+        ("jobDriver", {"entryPoint": "s3://elsewhere/other.py"}),
+        ("releaseLabel", "emr-spark-0.0.0"),
     ],
 )
 def test_an_earlier_job_that_is_another_is_found(
@@ -61,12 +63,41 @@ def test_an_earlier_job_that_is_another_is_found(
 ) -> None:
     job = world.environment.stub.executions[earlier.arn]["prepare_job"]
     before = job[name]
-    job[name] = value
+    submit = before["sparkSubmit"] if name == "jobDriver" else {}
+    job[name] = {"sparkSubmit": {**submit, **value}} if submit else value
     try:
         found = codes(world.audit(target=again.target))
     finally:
         job[name] = before
     assert "prepare-job.fields" in found
+
+
+def test_another_definition_of_the_earlier_execution_is_found(
+    world: World, earlier: Entry, again: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = world.environment.stub.executions[earlier.arn]
+    monkeypatch.setitem(state, "definition", state["definition"] + " ")
+    found = _prepare_job(world, again)
+    assert (found.outcome, found.expected[:18]) == ("mismatch", "earlier definition")
+
+
+def _prepare_job(world: World, again: Entry) -> Finding:
+    findings = world.audit(target=again.target)
+    return next(each for each in findings if each.code == "prepare-job.fields")
+
+
+def test_an_earlier_job_that_emr_forgot_hides_nothing_of_this_execution(
+    world: World, earlier: Entry, again: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executions = world.environment.stub.executions
+    forgotten = executions[earlier.arn]["prepare_job"]
+    monkeypatch.setitem(forgotten, "jobRunId", "00forgotten")
+    found = _prepare_job(world, again)
+    assert found.outcome == "gone"
+    assert earlier.arn[-12:] in found.expected
+    monkeypatch.setitem(executions[again.arn]["prepare_job"], "state", "FAILED")
+    found = _prepare_job(world, again)
+    assert (found.outcome, found.expected) == ("mismatch", "state SUCCESS")
 
 
 @pytest.mark.parametrize(

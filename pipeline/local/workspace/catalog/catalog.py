@@ -67,6 +67,24 @@ def list_schemas(call: Call) -> Json:
     return listed(call, Kind.SCHEMA, f"{catalog.name}.", ("USE_SCHEMA",))
 
 
+@routes.get(f"{_UC}/volumes", "listVolumes")
+def list_volumes(call: Call) -> Json:
+    """Return no volume (GET /volumes), since none exists here. The schema has to be visible."""
+    return _none(call, "volumes")
+
+
+@routes.get(f"{_UC}/functions", "listFunctions")
+def list_functions(call: Call) -> Json:
+    """Return no function (GET /functions), since none exists here. The schema has to be visible."""
+    return _none(call, "functions")
+
+
+def _none(call: Call, key: str) -> Json:
+    schema = f"{call.query.get('catalog_name', '')}.{call.query.get('schema_name', '')}"
+    call.access.require_view(("USE_SCHEMA",), call.target(Kind.SCHEMA, schema))
+    return {key: []}
+
+
 @routes.get(f"{_UC}/catalogs/{{name}}", "getCatalog")
 def get_catalog(call: Call) -> Json:
     """Return a catalog (GET /catalogs/{name}). Needs USE CATALOG, BROWSE or MANAGE."""

@@ -50,6 +50,7 @@ def create(call: Call) -> Json:
         "id": str(secrets.randbelow(10**15) + 10**15),
         "displayName": call.about,
         "members": [],
+        "externalId": str(call.body.get("externalId") or ""),
     }
     return _saved(call, group, _ids(call, call.body.get("members") or []))
 
@@ -141,4 +142,5 @@ def _scim(store: Store, group: Document) -> Json:
         for member in group["members"]
         if member in names
     ]
-    return {"id": group["id"], "displayName": group["displayName"], "members": members}
+    named = {"id": group["id"], "displayName": group["displayName"], "members": members}
+    return named | ({"externalId": group["externalId"]} if group.get("externalId") else {})

@@ -37,6 +37,10 @@ def register(
         manifest_sha256=earlier.record.prepare.manifest_sha256,
         job_run_arn=earlier.record.prepare.job_run_arn,
         image=str(earlier.record.prepare.image),
+        definition_sha256=earlier.record.execution.definition_sha256,
+        entry_point=earlier.record.prepare.entry_point,
+        release_label=earlier.record.prepare.release_label,
+        pipeline_version_id=earlier.record.execution.pipeline_version_id,
     )
     prepare = written.prepare.model_copy(update={"reused": origin})
     entry = Entry(

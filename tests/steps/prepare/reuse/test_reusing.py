@@ -23,6 +23,7 @@ from steps.prepare import bounds, task_mix
 from steps.prepare.reuse import reusing
 from steps.train.data import verified_table
 from tests.steps.prepare.support import fakes
+from tests.steps.prepare.support.deletion_vector import inline_vector
 from tests.steps.prepare.support.world import World, tree
 
 if TYPE_CHECKING:
@@ -213,7 +214,29 @@ def _log_removed(root: Path) -> None:
 
 
 def _rows_deleted(root: Path) -> None:
-    DeltaTable(str(root)).delete("split = 'eval'")
+    table = DeltaTable(str(root))
+    names = [field.name for field in table.schema().fields]
+    table.delete("split = 'eval'" if "split" in names else "cik = '1001'")
+
+
+def _vector(root: Path) -> None:
+    """Hide the first row of one file by a deletion vector in the log: same path, same size."""
+    table = DeltaTable(str(root))
+    entries = sorted((root / "_delta_log").glob("*.json"))
+    actions = [json.loads(line) for entry in entries for line in entry.read_text().splitlines()]
+    added = next(each["add"] for each in reversed(actions) if "add" in each)
+    features = sorted({*(table.protocol().reader_features or ()), "deletionVectors"})
+    writer = sorted({*(table.protocol().writer_features or ()), "deletionVectors"})
+    upgraded = {"minReaderVersion": 3, "minWriterVersion": 7}
+    upgraded |= {"readerFeatures": features, "writerFeatures": writer}
+    removed = {"path": added["path"], "deletionTimestamp": 1, "dataChange": True}
+    lines = [
+        {"protocol": upgraded},
+        {"remove": removed},
+        {"add": added | {"deletionVector": inline_vector([0])}},
+    ]
+    entry = root / "_delta_log" / f"{table.version() + 1:020}.json"
+    entry.write_text("\n".join(map(json.dumps, lines)))
 
 
 def _overwritten(root: Path) -> None:
@@ -227,7 +250,12 @@ def _overwritten(root: Path) -> None:
         ("curated", _log_removed),
         ("curated", _rows_deleted),
         ("curated", _overwritten),
+        ("curated", _vector),
         ("raw", _vacuumed),
+        ("raw", _log_removed),
+        ("raw", _rows_deleted),
+        ("raw", _overwritten),
+        ("raw", _vector),
     ],
 )
 def test_data_that_was_removed_since_is_refused(

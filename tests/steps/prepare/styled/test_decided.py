@@ -101,8 +101,13 @@ def test_rows_with_and_without_html_keep_their_order() -> None:
         (PLAIN, decided.NO_HEADINGS_BY_TYPE),
         (f"<b>{PLAIN}</b>", decided.NO_HEADINGS_BY_TYPE),
         (" " * 40_000_001, decided.TOO_LONG),
+        (f"{STANDING}<![like[word]]>", decided.UNREADABLE),
+        (f"{STANDING}<!-- {'never closed ' * 6000}", decided.UNREADABLE),
     ],
-    ids=["another text", "empty", "broken", "half", "no type", "all bold", "too long"],
+    ids=[
+        *("another text", "empty", "broken", "half", "no type", "all bold", "too long"),
+        *("unknown declaration", "never closed"),
+    ],
 )
 def test_html_that_decides_nothing_is_counted_and_changes_nothing(html: str, fault: str) -> None:
     text = text_of(STANDING)
@@ -153,3 +158,16 @@ def test_a_table_without_the_column_is_judged_as_before() -> None:
 def test_written_lines_are_read_as_the_same_lines(html: str) -> None:
     found = lines(f"<center>Risk <b>Fac<i>tors</i></b></center>{html}")
     assert lines(written(found)) == found
+
+
+def test_elements_that_are_never_closed_change_nothing() -> None:
+    """Old filings close no paragraph. An end tag looks among the last open ones only."""
+    unclosed = "<p><font>" * 2000 + STANDING.replace("</p>", "")
+    (filing,) = examined((text_of(STANDING), unclosed))
+    assert (headings(filing), filing["ignored"]) == (list(SENTENCES), None)
+
+
+def test_a_long_style_is_read_from_its_beginning() -> None:
+    html = STANDING.replace("<b>", f"<span style='font-weight:bold;{'x:y;' * 1000}'>")
+    (filing,) = examined((text_of(STANDING), html.replace("</b>", "</span>")))
+    assert (headings(filing), filing["ignored"]) == (list(SENTENCES), None)

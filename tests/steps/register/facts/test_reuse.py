@@ -1,5 +1,6 @@
 """Register compares both executions before it registers what an earlier one's examples trained."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -92,16 +93,36 @@ def test_a_manifest_that_is_another_is_found(change: dict[str, Any], what: str) 
     assert found == {what, "manifest that was used again"}
 
 
+def _submitted(**other: Any) -> dict[str, Any]:
+    driver = execution_state.prepare_job(FIRST)["jobDriver"]["sparkSubmit"]
+    return {"jobDriver": {"sparkSubmit": driver | other}}
+
+
 @pytest.mark.parametrize(
     ("job", "what"),
     [
         ({"state": "FAILED"}, "state of that prepare job"),
         ({"executionRole": "another"}, "role of that prepare job"),
-        ({"jobDriver": {"sparkSubmit": {}}}, "execution in that prepare job"),
+        (_submitted(entryPointArguments=[]), "execution in that prepare job"),
+        (_submitted(entryPoint="s3://elsewhere/other.py"), "entry point of that prepare job"),
+        (
+            _submitted(sparkSubmitParameters="--py-files s3://elsewhere/other.zip"),
+            "Spark arguments of that prepare job",
+        ),
     ],
 )
 def test_a_job_that_is_another_is_found(job: dict[str, Any], what: str) -> None:
     assert differing(facts(job=job)) == {what}
+
+
+def test_a_job_that_its_own_definition_had_is_not_enough() -> None:
+    """Somebody changes the pipeline, lets Prepare run once, and restores the pipeline."""
+    document = json.dumps(execution_state._definition())
+    other = document.replace(execution_state.ENTRY_POINT, "s3://elsewhere/other.py")
+    changed = replace(_execution(FIRST, {}), definition=json.loads(other))
+    job = execution_state.prepare_job(FIRST) | _submitted(entryPoint="s3://elsewhere/other.py")
+    found = differing(facts(execution=changed, prepare_job=job))
+    assert found == {"entry point of that prepare job"}
 
 
 def test_an_image_that_is_not_the_definition_s_is_found() -> None:

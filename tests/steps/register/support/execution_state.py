@@ -13,6 +13,8 @@ from tests.steps.register.support.register_environment import (
 )
 
 PREPARE_IMAGE = "registry/prepare@sha256:" + "ab" * 32
+ENTRY_POINT = "local:///opt/app/steps/prepare/__main__.py"
+SPARK = {"sparkSubmitParameters": "--conf spark.executor.cores=4"}
 STARTER = f"arn:aws:sts::{ACCOUNT}:assumed-role/scientist/somebody"
 TRAIN_IMAGE = "registry/train@sha256:" + HEX * 4
 
@@ -66,7 +68,10 @@ def _definition() -> dict[str, Any]:
     ]
     prepare = {
         "ExecutionRoleArn": _role("prepare"),
-        "JobConfig": {"tags": {"image": PREPARE_IMAGE}},
+        "JobConfig": {
+            "jobDriver": {"sparkSubmit": {"entryPoint": ENTRY_POINT, **SPARK}},
+            "tags": {"image": PREPARE_IMAGE},
+        },
     }
     train = {
         "RoleArn": _role("train"),
@@ -114,7 +119,8 @@ def prepare_job(arn: str) -> dict[str, Any]:
         "releaseLabel": "emr-spark-8.0.0",
         "jobDriver": {
             "sparkSubmit": {
-                "entryPoint": "local:///opt/app/steps/prepare/__main__.py",
+                "entryPoint": ENTRY_POINT,
+                **SPARK,
                 "entryPointArguments": ["--execution-arn", arn, "--seed", "17"],
             }
         },

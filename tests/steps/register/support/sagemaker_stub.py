@@ -110,7 +110,10 @@ class SageMakerStub:
     def job_run(self, job_run_id: str) -> dict[str, Any]:
         with self.lock:
             runs = [execution["prepare_job"] for execution in self.executions.values()]
-            return {"jobRun": next(run for run in runs if run["jobRunId"] == job_run_id)}
+        for run in runs:
+            if run["jobRunId"] == job_run_id:
+                return {"jobRun": run}
+        raise Refusal("ResourceNotFoundException", "no such job run")
 
     def _execution(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -157,7 +160,11 @@ def _handler(stub: SageMakerStub) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True  # headers and body are two writes, 40 ms apart with it
 
         def do_GET(self) -> None:
-            self._reply(200, stub.emr(self.path.split("?")[0]))
+            try:
+                status, answer = 200, stub.emr(self.path.split("?")[0])
+            except Refusal as refusal:
+                status, answer = 404, {"__type": refusal.args[0], "message": refusal.args[1]}
+            self._reply(status, answer)
 
         def do_POST(self) -> None:
             action = self.headers["X-Amz-Target"].rsplit(".", 1)[-1]
