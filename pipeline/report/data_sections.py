@@ -78,19 +78,14 @@ def training(found: Documents, logged: Curve) -> list[Section]:
     report = found.report or {}
     steps = report.get("curve") or list(logged.steps.values())
     evaluations = report.get("evaluations") or [
-        {"step": step, "eval_loss": loss} for step, loss in logged.on_the_way()
+        each for step, each in sorted(logged.evaluations.items()) if step
     ]
     if not steps and not evaluations:
         return []
-    before = report.get("metrics", {}).get("eval_loss_before") or logged.evaluations.get(0, {}).get(
-        "eval_loss_before"
-    )
-    first = [(0.0, before)] if before is not None else []
     losses = [
         {"label": "train loss", "points": _points(steps, "train_loss")},
         {
-            "label": "eval loss",
-            "points": [*first, *_points(evaluations, "eval_loss")],
+            **_evaluated(report, evaluations, logged),
             "dots": True,
             "ringed": report.get("metrics", {}).get("best_step"),
         },
@@ -101,6 +96,23 @@ def training(found: Documents, logged: Curve) -> list[Section]:
     if not report:
         blocks.append({"kind": "text", "text": "from the log: the job has no report"})
     return [section("Training", *blocks), *_groups(report), *_sample(report), *_machine(found)]
+
+
+def _evaluated(
+    report: Document, evaluations: Sequence[Mapping[str, float]], logged: Curve
+) -> Mapping[str, Any]:
+    """Return name and points of the line that the evaluations are.
+
+    All its losses are of the same examples: a sample's line does not begin with a loss of all.
+    """
+    sampled = any("eval_sample_loss" in each for each in evaluations)
+    key = "eval_sample_loss" if sampled else "eval_loss"
+    before = report.get("metrics", {}).get(f"{key}_before")
+    if before is None and not sampled:
+        before = logged.evaluations.get(0, {}).get("eval_loss_before")
+    first = [(0.0, before)] if before is not None else []
+    label = "eval loss of the sample" if sampled else "eval loss"
+    return {"label": label, "points": [*first, *_points(evaluations, key)]}
 
 
 def _points(entries: Sequence[Mapping[str, float]], key: str) -> list[tuple[float, float]]:

@@ -27,12 +27,14 @@ class Metrics(TrainingMetrics):
     Perplexity is exp(loss), None where that overflows. `eval_loss_before` and `eval_loss` are of
     `eval_examples` held-out examples (`MaxEvalExamples` bounds it). `eval_loss_last` is that of the
     last step on all of them, None where measuring it would have taken too long.
+    `eval_sample_loss_before` is the base model's on the sample, None where none was taken.
     """
 
     eval_examples: Count
     eval_perplexity_before: float | None
     eval_perplexity: float | None
     eval_loss_last: float | None = None
+    eval_sample_loss_before: float | None = None
     tokens_per_second: float
 
 
@@ -123,7 +125,9 @@ class Merged(Part):
 class Findings(Part):
     """The whole document.
 
-    `system` is the system message of every example; a server of the model must use the same.
+    `evaluations` have the `eval_sample_loss` of those on the way, or their `eval_loss` where each
+    measured all examples. `system` is the system message of every example; a server of the model
+    must use the same.
     """
 
     schema_: Literal["governed-finetune/training-report/1"] = Field(alias="schema")

@@ -39,12 +39,16 @@ def render(found: Findings) -> str:
 
 
 def _losses(found: Findings) -> Element:
-    before = (0.0, found.metrics.eval_loss_before)
-    evaluations = [before, *_points(found.evaluations, "eval_loss")]
+    metrics, name, key = found.metrics, "eval loss", "eval_loss"
+    before = metrics.eval_loss_before
+    if metrics.eval_sample_loss_before is not None:  # One line has losses of the same examples
+        name, key = "eval loss of the sample", "eval_sample_loss"
+        before = metrics.eval_sample_loss_before
+    evaluations = [(0.0, before), *_points(found.evaluations, key)]
     return svg_charts.lines(
         [
             Line("train loss", _points(found.curve, "train_loss")),
-            Line("eval loss", evaluations, dots=True, ringed=found.metrics.best_step),
+            Line(name, evaluations, dots=True, ringed=metrics.best_step),
         ],
         x="optimizer step",
         y="nats per target token",

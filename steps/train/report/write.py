@@ -56,8 +56,9 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
     """Return the report as one document."""
     history, best = tuned.history, tuned.best.evaluation
     curve, together = findings.thinned(history.curve)
+    loss = "eval_sample_loss" if tuned.evaluated.sample_passes else "eval_loss"
     evaluations, _ = findings.thinned(
-        [{"step": m.step, "eval_loss": m.evaluation.loss} for m in history.evaluations]
+        [{"step": m.step, loss: m.evaluation.loss} for m in history.evaluations]
     )
     return Findings(
         schema="governed-finetune/training-report/1",
@@ -98,6 +99,7 @@ def _metrics(tuned: Tuned) -> findings.Metrics:
         eval_perplexity=_perplexity(best),
         eval_tokens=best.tokens,
         eval_loss_last=tuned.last.loss if tuned.last else None,
+        eval_sample_loss_before=tuned.before.sample.loss if tuned.before.sample else None,
         eval_examples=tuned.evaluated.examples,
         evaluated=tuned.evaluated,
         train_tokens=history.tokens,

@@ -1,6 +1,7 @@
 """What a report shows: of a registered run, and of one that failed with a log only."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from pipeline import command
 from pipeline.configuration import config
 from pipeline.inspection import pages, training_log
+from pipeline.inspection.documents import Documents
 from pipeline.inspection.training_log import Curve
 from pipeline.report import page
 from pipeline.report.__main__ import main
@@ -81,6 +83,22 @@ def test_a_failed_run_shows_its_reason_its_log_and_what_is_absent(
     assert evaluation["points"] == [(0.0, 7.63399), (10.0, 6.4)]
     assert "AccessDenied" in found["What could not be read"][0]["text"]
     assert "nothing was registered" in document["lead"]
+
+
+def test_a_line_of_the_samples_losses_has_no_loss_of_all_examples(
+    configured: config.Config,
+) -> None:
+    metrics = {"eval_loss_before": 3.1, "eval_sample_loss_before": 3.0}
+    later = [{"step": 50, "eval_sample_loss": 3.05}]
+    read = replace(
+        example.succeeded(),
+        documents=Documents(None, None, None, {"metrics": metrics, "evaluations": later}, ()),
+    )
+    log = ("[eval] step=0 eval_loss_before=3.1;", "[eval] step=50 eval_sample_loss=3.05;")
+    only_log = replace(example.failed(), logged=training_log.curve(log))
+    for found, points in ((read, [(0.0, 3.0), (50.0, 3.05)]), (only_log, [(50.0, 3.05)])):
+        line = sections(page.composed(configured, found))["Training"][0]["series"][1]
+        assert (line["label"], line["points"]) == ("eval loss of the sample", points)
 
 
 def test_the_page_of_each_is_small_and_has_its_texts_as_text(

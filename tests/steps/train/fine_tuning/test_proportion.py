@@ -199,5 +199,7 @@ def test_gate_reads_the_loss_of_all_examples_and_the_way_is_measured_on_the_samp
     assert f"eval_tokens={report['metrics']['eval_tokens']};" in measured[-1]
     assert sum(share["tokens"] for share in report["by_year"]) == report["metrics"]["eval_tokens"]
     assert any("a sample of 64" in line for line in lines)
+    assert report["metrics"]["eval_sample_loss_before"] != report["metrics"]["eval_loss_before"]
+    assert all(set(each) == {"step", "eval_sample_loss"} for each in report["evaluations"])
     page = (long.paths.model / "report.html").read_text()
     assert "measured a sample of 64 of them" in page

@@ -113,6 +113,17 @@ def test_the_page_states_what_the_evaluations_measured(
     assert absent not in text
 
 
+def test_a_line_of_the_samples_losses_begins_with_the_sample() -> None:
+    """3.10 of all, 3.00 of the sample, and 3.05 of it later: the line rises."""
+    metrics = measured(whole_passes=2, sample_passes=1)
+    metrics |= {"eval_loss_before": 3.1, "eval_sample_loss_before": 3.0, "best_step": 50}
+    later = [{"step": 50, "eval_sample_loss": 3.05}]
+    text = html_page.render(example(metrics=metrics, curve=[], evaluations=later))
+    first, second = re.findall(r'cy="([0-9.]+)" r="3"', text)
+    assert float(second) < float(first), "higher on the page"
+    assert ">eval loss of the sample<" in text
+
+
 def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
     entry = {"step": 1, "train_loss": float("nan"), "learning_rate": 0.0002}
     text = html_page.render(example(curve=[entry], evaluations=[{"step": 1, "eval_loss": 2.0}]))
