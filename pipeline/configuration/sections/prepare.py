@@ -41,7 +41,9 @@ class Split:
         default=None, description="a year, 1993 … 2999, or null"
     )
     # not the parameter Seed: trainings with other seeds have the same examples to compare on
-    seed: int = Field(17, ge=0, le=2**31 - 1, description="a whole number, 0 … 2147483647")
+    seed: Annotated[
+        int, Field(ge=0, le=2**31 - 1, description="a whole number, 0 … 2147483647")
+    ] = 17
 
     @model_validator(mode="after")
     def _with_its_year(self) -> "Split":

@@ -11,7 +11,9 @@ Relation = tuple[str, str]  # source column, target column
 
 # Curated columns with a source, and those that Train reads.
 MADE = tuple(column.name for column in CURATED if column.made_from)
-TRAINED_ON = ("example_id", "split", "year", "sic", "system", "prompt", "completion")
+TRAINED_ON = (
+    *("example_id", "split", "year", "sic", "system", "prompt", "completion", "family_id"),
+)
 
 
 def from_raw(columns: Collection[str]) -> tuple[Relation, ...]:

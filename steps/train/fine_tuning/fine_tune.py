@@ -17,6 +17,7 @@ from steps.train.fine_tuning import out_of_memory, trainer_settings
 from steps.train.fine_tuning.checkpoints import Checkpoints, Fingerprint
 from steps.train.fine_tuning.evaluation import evaluate
 from steps.train.fine_tuning.held_out import completions, decisive
+from steps.train.fine_tuning.held_out.completions import tokens_of
 from steps.train.fine_tuning.run import TrainingRun
 from steps.train.fine_tuning.sample import sample
 from steps.train.fine_tuning.task import Clock, Task, Tuned
@@ -77,10 +78,10 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
     with clock.time("sample"):
         asked = sample(model, chat, task.corpus.eval.documents[0], decided)
     with clock.time("completions"):
-        answered = completions.complete(model, chat, run.held_out.few(), decided, stop=stop)
+        answered = completions.complete(model, chat, run.held_out.few(), _decoding(task, run))
     return Tuned(
         *(model, found.best, found.last, history, record, run.batching, task.corpus.lengths),
-        evaluated=run.held_out.evaluated(found.passes, history.tokens, answered.tokens),
+        evaluated=run.held_out.evaluated(found.passes, history.tokens, tokens_of(answered)),
         asked=asked,
         answered=answered,
         probe=_probe(task, model),
@@ -88,6 +89,12 @@ def fine_tune(task: Task, *, stop: StopSignal, clock: Clock) -> Tuned:
         stopped_early=history.steps < run.schedule.steps,
         seconds=clock.seconds,
     )
+
+
+def _decoding(task: Task, run: TrainingRun) -> completions.Decoding:
+    """Return how held-out prompts are answered: with no more tokens at once than in training."""
+    tokens = run.batching.micro_rows * task.arguments.sequence_length
+    return completions.Decoding(run.precision, tokens, run.stop)
 
 
 def _probe(task: Task, model: PeftModel) -> logit_probe.Probe | None:

@@ -74,7 +74,8 @@ class Tuned:
         lengths: document lengths by split.
         evaluated: what the evaluations measured, and their share of the work.
         asked: one held-out prompt, and the answers to it.
-        answered: how well base and tuned model complete held-out prompts.
+        answered: how well base and tuned model complete held-out prompts; None if the
+            device has no memory for one of them.
         probe: logits that a merged export must reproduce; None if no export was requested.
         system: the system message of every training example, or "" if they differ. Serving must use
             the same one.
@@ -91,7 +92,7 @@ class Tuned:
     lengths: dict[str, Lengths]
     evaluated: Evaluated
     asked: Asked
-    answered: Answered
+    answered: Answered | None
     probe: Probe | None
     system: str
     stopped_early: bool

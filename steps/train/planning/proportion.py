@@ -14,7 +14,7 @@ SHARE = 0.15  # of the work of a training, at most, by default
 ENOUGH_TOKENS = 2**17  # of a sample: a larger one varies hardly less
 WHOLE_PASSES = 2  # before training, and at the best step
 # Reserved for the completions: 32 prompts and answers of up to 1,000 tokens, by two models
-_COMPLETIONS = 2 * 32 * 1000
+COMPLETIONS = 2 * 32 * 1000
 
 
 def sample_tokens(*, trained: int, whole: int, evaluations: int) -> int:
@@ -26,7 +26,7 @@ def sample_tokens(*, trained: int, whole: int, evaluations: int) -> int:
         evaluations: how many evaluations there are on the way.
     """
     allowed = SHARE / (1 - SHARE) * STEP_FORWARDS * trained
-    left = allowed - WHOLE_PASSES * whole - _COMPLETIONS
+    left = allowed - WHOLE_PASSES * whole - COMPLETIONS
     return max(0, min(ENOUGH_TOKENS, int(left // max(1, evaluations))))
 
 

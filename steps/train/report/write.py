@@ -16,7 +16,7 @@ from pathlib import Path
 from steps.train.arguments import Arguments
 from steps.train.export.manifest import Origin
 from steps.train.fine_tuning.evaluation import Evaluation, Part
-from steps.train.fine_tuning.held_out.completions import Answered
+from steps.train.fine_tuning.held_out.completions import LEFT_OUT, Answered
 from steps.train.fine_tuning.held_out.decisive import no_better
 from steps.train.fine_tuning.task import Tuned
 from steps.train.model.logit_probe import Comparison
@@ -66,8 +66,8 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
         by_year=_shares(tuned.before.by_year, best.by_year),
         by_group=_shares(tuned.before.by_group, best.by_group),
         by_family=_families(tuned.before.by_family, best.by_family),
-        completions=_completions(tuned.answered),
-        warnings=[text for text in (no_better(tuned.before, best),) if text],
+        completions=_completions(tuned.answered) if tuned.answered else None,
+        warnings=_warnings(tuned),
         data=_data(origin),
         lineage=_lineage(origin),
         live_metrics=origin.live_metrics,
@@ -82,6 +82,11 @@ def compose(origin: Origin, tuned: Tuned, comparison: Comparison | None) -> Find
         seconds=tuned.seconds,
         versions=_versions(),
     )
+
+
+def _warnings(tuned: Tuned) -> list[str]:
+    left_out = "" if tuned.answered else LEFT_OUT
+    return [text for text in (no_better(tuned.before, tuned.best.evaluation), left_out) if text]
 
 
 def _metrics(tuned: Tuned) -> findings.Metrics:

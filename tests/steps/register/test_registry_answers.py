@@ -101,7 +101,7 @@ def test_the_status_decides_and_the_services_own_text_is_kept(
             words = (
                 ("own text", "does not exist")
                 if code or answer.body.startswith("{")
-                else ("not a JSON object",)
+                else ("without the workspace's error_code",)
             )
             assert any(word in str(error.value) for word in words)
             assert code in str(error.value)

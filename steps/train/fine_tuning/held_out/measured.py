@@ -85,5 +85,6 @@ class HeldOut:
         )
 
     def allows(self, passes: Passes, *, trained: int) -> bool:
-        """Return whether the share stays within `proportion.SHARE` after these passes."""
-        return self.evaluated(passes, trained).share <= proportion.SHARE
+        """Return whether these passes and the completions stay within `proportion.SHARE`."""
+        found = self.evaluated(passes, trained, proportion.COMPLETIONS)
+        return found.share <= proportion.SHARE

@@ -1,5 +1,8 @@
 """Exact match and token-F1 of completions; a padded batch answers as one prompt alone does."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,15 @@ import torch
 from steps.train.data.chat_template import Chat
 from steps.train.data.document import Document
 from steps.train.fine_tuning.held_out import completions
-from steps.train.fine_tuning.held_out.completions import Score, complete, score
+from steps.train.fine_tuning.held_out.completions import Decoding, Score, complete, score
 from steps.train.fine_tuning.sample import Question
 from steps.train.model import packed_attention, precision
+from steps.train.planning import batching
 from steps.train.stopping import Stopped, StopSignal
 from tests.steps.train.support.adapted_model import CPU, adapt
+from tests.steps.train.support.jobs import job, printed_lines, run
 
-HOW = precision.decide("storage", CPU)
+HOW = Decoding(precision.decide("storage", CPU), 4096, StopSignal())
 
 
 @pytest.mark.parametrize(
@@ -57,15 +62,17 @@ def documents() -> list[Document]:
 
 @pytest.mark.torch
 def test_a_padded_batch_answers_as_each_prompt_alone(model: Any, documents: list[Document]) -> None:
-    batched, tokens = completions._answers(model, documents, HOW, StopSignal())
+    found = completions._answers(model, documents, HOW)
+    assert found is not None
+    batched = found.ids
     alone = [
-        Question(document.ids[: document.prompt_tokens], HOW).generate(model).ids
+        Question(document.ids[: document.prompt_tokens], HOW.precision).generate(model).ids
         for document in documents
     ]
     for answer, expected in zip(batched, alone, strict=True):
         assert answer == expected[: len(answer)]
     assert len(set(batched)) > 1, "equal answers would prove nothing"
-    assert tokens == sum(d.prompt_tokens for d in documents) + sum(map(len, batched))
+    assert found.tokens == sum(d.prompt_tokens for d in documents) + sum(map(len, batched))
     assert model.config.get_text_config()._attn_implementation == packed_attention.NAME
 
 
@@ -74,14 +81,16 @@ def test_tuned_and_base_answer_differently_and_are_both_scored(
     model: Any, documents: list[Document], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chat = Chat(tiny_model)
-    own, _ = completions._answers(model, documents, HOW, StopSignal())
+    own = completions._answers(model, documents, HOW)
+    assert own is not None
     known = [
         Document((*d.ids[: d.prompt_tokens], *answer, 2), d.prompt_tokens, d.example_id)
-        for d, answer in zip(documents, own, strict=True)
+        for d, answer in zip(documents, own.ids, strict=True)
     ]
     # A random model never ends an answer, so it gets no more tokens than its references have.
     monkeypatch.setattr(completions, "_SPARE", -1)
-    found = complete(model, chat, known, HOW, stop=StopSignal())
+    found = complete(model, chat, known, HOW)
+    assert found is not None
     assert found.examples == 4
     assert found.tuned == Score(1.0, 1.0), "its own answers are the references"
     assert found.base.f1 < 1
@@ -90,14 +99,73 @@ def test_tuned_and_base_answer_differently_and_are_both_scored(
 @pytest.mark.torch
 def test_the_answers_stop_after_sigterm(model: Any, documents: list[Document]) -> None:
     with pytest.raises(Stopped):
-        completions._answers(model, documents, HOW, StopSignal(requested=True))
+        completions._answers(model, documents, replace(HOW, stop=StopSignal(requested=True)))
 
 
-def test_long_prompts_are_answered_in_several_batches() -> None:
+@pytest.mark.parametrize("most", [1, 400, 16384])
+def test_long_prompts_are_answered_in_several_batches(most: int) -> None:
     lengths = [8192, 100, 8192, 200, 8192]
-    batches = list(completions._batches(lengths))
+    batches = list(completions._batches(lengths, most))
     assert sorted(chain.from_iterable(batches)) == [0, 1, 2, 3, 4]
     assert all(
-        len(each) * max(lengths[n] for n in each) <= completions._BATCH_TOKENS for each in batches
+        len(each) == 1 or len(each) * max(lengths[n] for n in each) <= most for each in batches
     )
-    assert len(batches) > 1
+    assert len(batches) == {1: 5, 400: 4, 16384: 3}[most]
+
+
+def device_with_room_for(prompts: int, asked: list[list[int]]) -> Callable[..., Any]:
+    """Return a `_generate` that fails as on CUDA for more prompts; `asked` has their lengths."""
+    generate = completions._generate
+
+    def limited(model: Any, documents: list[Document], *more: Any) -> Any:
+        asked.append([document.prompt_tokens for document in documents])
+        if len(documents) > prompts:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return generate(model, documents, *more)
+
+    return limited
+
+
+@pytest.mark.torch
+def test_a_batch_is_halved_where_the_device_has_no_memory_for_it(
+    model: Any, documents: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = completions._answers(model, documents, HOW)
+    asked = list[list[int]]()
+    monkeypatch.setattr(completions, "_generate", device_with_room_for(1, asked))
+    assert completions._answers(model, documents, HOW) == roomy
+    assert asked == [[9, 17, 24, 30], [9, 17], [9], [17], [24, 30], [24], [30]]
+
+
+@pytest.mark.torch
+def test_a_process_with_a_shard_does_not_leave_the_others_waiting(
+    model: Any, documents: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "_generate", device_with_room_for(0, []))
+    monkeypatch.setattr(completions.fsdp, "is_sharded", lambda model: True)
+    with pytest.raises(torch.OutOfMemoryError):
+        completions._answers(model, documents, HOW)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("prompts", [32, 0])
+def test_a_finished_training_is_published_without_completions_that_do_not_fit(
+    tiny_model: Path, curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prompts: int
+) -> None:
+    finished = job(tmp_path / "ml", tiny_model, curated, max_steps="1")
+    asked = list[list[int]]()
+    monkeypatch.setattr(completions, "_generate", device_with_room_for(prompts, asked))
+    # On a CPU a training pass has 2,048 tokens, and these prompts are fewer.
+    monkeypatch.setattr(batching, "_CPU_TOKENS", 256)
+    with printed_lines() as lines:
+        run(finished)
+    report = json.loads((finished.paths.model / "report.json").read_text())
+    left_out = prompts == 0
+    assert (report["completions"] is None) is left_out
+    assert (completions.LEFT_OUT in report["warnings"]) is left_out
+    for name in ("report.html", "README.md"):
+        assert (completions.LEFT_OUT in (finished.paths.model / name).read_text()) is left_out
+    assert sum(completions.LEFT_OUT in line for line in lines) == left_out
+    most = report["parameters"]["micro_rows"] * report["parameters"]["sequence_length"]
+    assert len(asked) > 1
+    assert all(len(each) == 1 or len(each) * max(each) <= most for each in asked)

@@ -21,7 +21,7 @@ from steps.train.fine_tuning.evaluation import Marked, evaluate
 from steps.train.fine_tuning.held_out.measured import HeldOut, Passes
 from steps.train.model import ministral, precision
 from steps.train.planning import proportion
-from steps.train.planning.batching import rows_per_step
+from steps.train.planning.batching import STEP_FORWARDS, rows_per_step
 from steps.train.planning.devices import Device
 from steps.train.stopping import StopSignal
 from tests.steps.train.support.curated_table import ARN, commit, prepared
@@ -69,6 +69,22 @@ def test_a_million_held_out_tokens_take_at_most_15_percent(tmp_path: Path, seed:
     assert found.sample_tokens <= most
     assert found.sample_tokens > 0.95 * most, "what is allowed is used"
     assert found.sample_examples < found.examples / 8
+
+
+@pytest.mark.parametrize(("of_the_reserve", "allowed"), [(0.0, False), (0.9, False), (1.01, True)])
+def test_the_last_step_is_measured_only_where_the_completions_still_fit(
+    tmp_path: Path, of_the_reserve: float, allowed: bool
+) -> None:
+    """The training is as long as three passes and this part of the completions' reserve allow."""
+    whole = split(tmp_path / "eval", held_out_of(300_000, 4), 2048)
+    held_out = HeldOut(whole.rows, whole.stratified(whole.rows, 0, row_tokens=2048, seed=1))
+    measured = 3 * held_out.whole.tokens + 9 * held_out.sample.tokens
+    forwards = measured + of_the_reserve * proportion.COMPLETIONS
+    trained = math.ceil(forwards * (1 / proportion.SHARE - 1) / STEP_FORWARDS)
+    passes = Passes(3, 9)
+    assert held_out.allows(passes, trained=trained) is allowed
+    recorded = held_out.evaluated(passes, trained, proportion.COMPLETIONS).share
+    assert (recorded <= proportion.SHARE) is allowed
 
 
 def test_measuring_everything_each_time_would_take_more_than_half() -> None:

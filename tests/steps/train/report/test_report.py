@@ -14,7 +14,7 @@ from steps.governance.pages import charts as svg_charts
 from steps.register.package import artifact
 from steps.train.export import model_folder
 from steps.train.report import findings, html_page, model_card
-from tests.steps.train.support.findings_example import HOSTILE, document
+from tests.steps.train.support.findings_example import HOSTILE, document, measured
 from tests.steps.train.support.findings_example import findings as example
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -87,6 +87,30 @@ def test_the_charts_are_there_and_the_best_step_has_a_ring() -> None:
     assert text.count("<svg") == text.count("</svg>") == 3
     assert text.count('r="7"') == 1
     assert text.count('r="3"') == 5, "one dot for each evaluation, that of the base included"
+
+
+@pytest.mark.parametrize(
+    ("passes", "expected", "absent"),
+    [
+        (
+            {"whole_passes": 2, "sample_passes": 4},
+            "4 evaluations on the way measured a sample of 16 of them,",
+            "measured all of them",
+        ),
+        (
+            {"whole_passes": 6, "sample_passes": 0},
+            "6 evaluations measured all of them.",
+            "on the way",
+        ),
+    ],
+)
+def test_the_page_states_what_the_evaluations_measured(
+    passes: dict[str, int], expected: str, absent: str
+) -> None:
+    text = " ".join(Outline(html_page.render(example(metrics=measured(**passes)))).text.split())
+    assert f"Both losses are of all these examples. Each of the {expected}" in text
+    assert "All evaluations took 11.7 % of the work." in text
+    assert absent not in text
 
 
 def test_a_run_of_one_step_and_one_that_diverged_can_be_drawn() -> None:
