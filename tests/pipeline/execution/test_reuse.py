@@ -96,7 +96,7 @@ def test_another_configuration_or_image_is_refused(
 def test_the_version_that_the_newest_one_was_is_left_to_prepare(
     earlier: Earlier, configured: config.Config, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only the manifest has the number that -1 stood for; two given numbers are compared here."""
+    """Only the manifest has the number that was the newest one."""
     assert earlier.again("--from", earlier.id, "--reuse", "--set", "RawTableVersion=5") == 0
     assert (earlier.started["CuratedFrom"], earlier.started["RawTableVersion"]) == (earlier.id, "5")
     fixed = start.start(configured, client, {"RawTableVersion": "5"}, token="fixed")

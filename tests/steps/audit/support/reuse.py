@@ -32,17 +32,7 @@ def register(
     facts = {"arn": arn, "model": model, "version": version, "alias": options.alias}
     facts |= {"version_id": version_id, "archive": archive, "files": history._package(options)}
     written = drawn(world, record(facts, made, train, state))
-    origin = ReusedFacts(
-        execution_arn=first,
-        manifest_sha256=earlier.record.prepare.manifest_sha256,
-        job_run_arn=earlier.record.prepare.job_run_arn,
-        image=str(earlier.record.prepare.image),
-        definition_sha256=earlier.record.execution.definition_sha256,
-        entry_point=earlier.record.prepare.entry_point,
-        release_label=earlier.record.prepare.release_label,
-        pipeline_version_id=earlier.record.execution.pipeline_version_id,
-    )
-    prepare = written.prepare.model_copy(update={"reused": origin})
+    prepare = written.prepare.model_copy(update={"reused": _facts(earlier)})
     entry = Entry(
         arn=arn,
         record=written.model_copy(update={"prepare": prepare}),
@@ -55,6 +45,19 @@ def register(
     history._publish(world, entry, options)
     world.entries.append(entry)
     return entry
+
+
+def _facts(earlier: Entry) -> ReusedFacts:
+    return ReusedFacts(
+        execution_arn=earlier.record.execution.arn,
+        manifest_sha256=earlier.record.prepare.manifest_sha256,
+        job_run_arn=earlier.record.prepare.job_run_arn,
+        image=str(earlier.record.prepare.image),
+        definition_sha256=earlier.record.execution.definition_sha256,
+        entry_point=earlier.record.prepare.entry_point,
+        release_label=earlier.record.prepare.release_label,
+        pipeline_version_id=earlier.record.execution.pipeline_version_id,
+    )
 
 
 def _verified(world: World, earlier: Entry, arn: str, false: Mapping[str, Any] | None) -> Prepared:
