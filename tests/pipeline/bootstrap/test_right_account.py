@@ -52,7 +52,7 @@ def test_credentials_of_another_account_are_refused_first(
     main: Callable[[Sequence[str]], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = signed_in(OTHER)
-    monkeypatch.setattr(configuration, "load", lambda environment: WELL)
+    monkeypatch.setattr(configuration, "load", lambda environment, **more: WELL)
     monkeypatch.setattr(account, "client", lambda service, config: client(service))
     with pytest.raises(Refused, match=f"for account {REAL}.* of account {OTHER}"):
         main(["--env", "dev", "--plan"])
