@@ -53,7 +53,7 @@ def _handler(state: Troubled) -> type[BaseHTTPRequestHandler]:
             if answer.status == 0:
                 self.close_connection = True
                 return
-            body = answer.body.encode()
+            body = answer.body.encode(errors="surrogateescape")
             self.send_response(answer.status)
             for name, value in (answer.headers | {"Content-Length": str(len(body))}).items():
                 self.send_header(name, value)
