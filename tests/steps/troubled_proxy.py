@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from steps.governance.unity_catalog.retrying import is_read
+from tests.steps import own_answers
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Fault:
 
     `after`: the service performs the call before its answer is replaced. Status 0 closes the
     connection without an answer. `cut`: the service's own answer, but half of its body. `seconds`:
-    the service's own answer, so much later.
+    the service's own answer, so much later. `own`: the service's own refusal of this kind.
     """
 
     status: int = 0
@@ -31,6 +32,7 @@ class Fault:
     content: bytes = b"<html>Bad Gateway</html>"
     cut: bool = False
     seconds: float = 0.0
+    own: str = ""
 
 
 LOST_BEFORE, LOST_AFTER = Fault(502), Fault(502, after=True)
@@ -109,7 +111,10 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             path = self.headers.get("X-Amz-Target") or self.path.partition("?")[0]
-            fault = proxy.note(f"{self.command} {path}")
+            call = f"{self.command} {path}"
+            fault = proxy.note(call)
+            if fault is not None and fault.own:
+                return self._reply(*own_answers.refusal(fault.own, call))
             if fault is not None and not fault.after:
                 return self._reply(fault.status, fault.headers, fault.content)
             answer, content = _upstream(target, (self.command, self.path), body, self.headers)
@@ -198,9 +203,13 @@ KINDS: dict[str, Fault] = {
 }
 
 
+# The service's own refusals. `KINDS` are what may come between; a proxy's 403 and 404 are pages.
+REFUSALS = {kind: Fault(own=kind) for kind in (own_answers.DENIED, own_answers.ABSENT)}
+
+
 def kind_of(fault: Fault) -> str:
-    """Return the name of a fault of `KINDS`."""
-    return next(name for name, known in KINDS.items() if known is fault)
+    """Return the name of a fault of `KINDS` or `REFUSALS`."""
+    return next(name for name, known in (KINDS | REFUSALS).items() if known is fault)
 
 
 _CHANGING = re.compile(
