@@ -1,8 +1,8 @@
 """How each service itself refuses a call: "denied" (403) and "absent" (404).
 
-    answer = refusal("denied", "GET /bucket/key")     # status, headers, body; None if it has none
+    answer = refusal("denied", "GET /bucket/key")     # status, headers, body, or None
 
-The page of a proxy with these statuses is another fault: clients tell them apart by the code of the
+The page of a proxy with these statuses is another fault: clients distinguish them by the code of the
 service (`governance.aws_answers`, `unity_catalog.own_refusals`).
 """
 

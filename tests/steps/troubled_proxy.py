@@ -104,6 +104,12 @@ def _upstream(
     return answer, content
 
 
+def _instead(fault: Fault, call: str) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body in the place of the answer to this call."""
+    own = own_answers.refusal(fault.own, call) if fault.own else None
+    return own or (fault.status, fault.headers, fault.content)
+
+
 def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -111,12 +117,9 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             path = self.headers.get("X-Amz-Target") or self.path.partition("?")[0]
-            call = f"{self.command} {path}"
-            fault = proxy.note(call)
-            if fault is not None and fault.own:
-                return self._reply(*own_answers.refusal(fault.own, call))
+            fault = proxy.note(f"{self.command} {path}")
             if fault is not None and not fault.after:
-                return self._reply(fault.status, fault.headers, fault.content)
+                return self._reply(*_instead(fault, f"{self.command} {path}"))
             answer, content = _upstream(target, (self.command, self.path), body, self.headers)
             if fault is not None and not (fault.cut or fault.seconds):
                 return self._reply(fault.status, fault.headers, fault.content)
@@ -205,6 +208,12 @@ KINDS: dict[str, Fault] = {
 
 # The service's own refusals. `KINDS` are what may come between; a proxy's 403 and 404 are pages.
 REFUSALS = {kind: Fault(own=kind) for kind in (own_answers.DENIED, own_answers.ABSENT)}
+
+
+def kinds_at(call: str) -> dict[str, Fault]:
+    """Return every fault that this call can meet."""
+    own = {kind: fault for kind, fault in REFUSALS.items() if own_answers.refusal(kind, call)}
+    return KINDS | own
 
 
 def kind_of(fault: Fault) -> str:

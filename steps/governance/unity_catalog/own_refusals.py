@@ -1,6 +1,6 @@
 """Which error answers are the workspace's own, and which are the page of a proxy or a gateway.
 
-    if is_page(response): ...          # a lost answer: it says nothing about object or right
+    if is_page(response): ...          # a lost answer: the object may be there
     code, text = own_refusal(response) or ("", "…")
 
 The workspace's REST API gives each refusal a code: JSON with `error_code`; a SCIM error [RFC 7644,

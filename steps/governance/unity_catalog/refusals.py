@@ -160,10 +160,10 @@ def _message(error: DatabricksError) -> str:
 def _denied(principal: str, doing: str, text: str) -> AccessDenied:
     missing = _MISSING.search(text)
     if missing is None:
-        return AccessDenied(f"{principal} was refused: {doing}", got=text)
+        return AccessDenied(f"the workspace refused {principal}: {doing}", got=text)
     privilege, kind, name = missing["privilege"], missing["kind"], missing["name"]
     return AccessDenied(
-        f"{principal} was refused: {doing}",
+        f"the workspace refused {principal}: {doing}",
         expected=f"{privilege} on {kind.lower()} {name}",
         got="no such privilege",
         do=f"GRANT {privilege} ON {kind.upper()} {name} TO `{principal}`",

@@ -13,8 +13,7 @@ import pytest
 from tests.steps.faults.support.judge import End, judged
 from tests.steps.faults.support.tally import Tally
 from tests.steps.faults.support.troubled_workers import SERVICES, Plan, Troubled
-from tests.steps.own_answers import refusal
-from tests.steps.troubled_proxy import KINDS, REFUSALS, apis
+from tests.steps.troubled_proxy import KINDS, REFUSALS, apis, kinds_at
 
 pytestmark = pytest.mark.environment
 _SEEDS, _MOST_FAULTS = 200, 6
@@ -42,7 +41,7 @@ def test_one_fault_at_every_api(
 ) -> None:
     tally = Tally(f"Register, {service}, {kind}")
     for name in apis(troubled.calls[service]):
-        if kind in KINDS or refusal(kind, name):
+        if kind in kinds_at(name):
             one_fault(troubled, service, name, kind, tally)
     tally.report(record_property)
 
@@ -50,7 +49,7 @@ def test_one_fault_at_every_api(
 def one_fault(troubled: Troubled, service: str, name: str, kind: str, tally: Tally) -> None:
     """Register one execution with one fault of this kind at this API."""
     troubled.arm({})
-    troubled.proxies[service].arm_api(name, (KINDS | REFUSALS)[kind])
+    troubled.proxies[service].arm_api(name, kinds_at(name)[kind])
     seen, injected = troubled.registered()
     tally.add(seen, injected, f"{kind} at {name}")
     if len(injected) != 1:

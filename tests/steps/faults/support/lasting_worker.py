@@ -23,7 +23,7 @@ from steps.register.worker import Worker
 
 _POLL_SECONDS = 1
 _RESTART_SECONDS = 30.0  # a supervisor's pause
-# `python -m steps.register` pauses for 5 s. Eight hours are then thousands of polls, all alike.
+# `python -m steps.register` pauses for 5 s. Eight hours would be thousands of equal polls.
 _REFUSED_POLL_SECONDS = 60.0
 
 

@@ -1,5 +1,5 @@
-"""A gateway's page with an error status says nothing about an object or a right: it is a lost
-answer of the workspace, for databricks-sdk, for mlflow's client and at the token endpoint.
+"""A gateway's page with an error status is a lost answer of the workspace, not an absent object or
+a missing right: for databricks-sdk, for mlflow's client and at the token endpoint.
 """
 
 from collections.abc import Callable
