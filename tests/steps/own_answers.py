@@ -2,8 +2,8 @@
 
     answer = refusal("denied", "GET /bucket/key")     # status, headers, body, or None
 
-The page of a proxy with these statuses is another fault: clients distinguish them by the code of the
-service (`governance.aws_answers`, `unity_catalog.own_refusals`).
+The page of a proxy with these statuses is another fault: clients distinguish them by the service's
+code (`governance.aws_answers`, `unity_catalog.own_refusals`).
 """
 
 import json
