@@ -50,7 +50,9 @@ class _Server(Handler):
             answer = state.script.pop(0) if len(state.script) > 1 else state.script[0]
         if answer.status == 0:
             return self.drop()
-        return self.answer(answer.status, answer.body.encode(), answer.headers)
+        return self.answer(
+            answer.status, answer.body.encode(errors="surrogateescape"), answer.headers
+        )
 
 
 @contextmanager
