@@ -39,6 +39,12 @@ OPTIONS = {
     "OpenLineageDomain": names.DOMAIN.rpartition("/")[2],
     "WorkerKind": "elsewhere",
 }
+# what the embedded environment leaves off
+PLAIN_OPTIONS = OPTIONS | {
+    "DatabricksIdentity": "secret",
+    "TrainInVpc": "false",
+    "OpenLineageDomain": "",
+}
 _NAMED_OTHERWISE = {"Deployer": "ci", "UnityCatalogStorage": "uc-storage"}
 _ROLE_IDS = ("Pipeline", "Prepare", "Train", "Register", "Mirror", "Deployer", "Scientist")
 _ROLE_IDS += ("Approver", "Auditor", "Reconciler", "UnityCatalogStorage")
@@ -171,11 +177,11 @@ def owner(resource: str) -> str:
     return resource.partition("/")[0] if ":s3:::" in resource else resource
 
 
-def read() -> World:
-    """Read the layers that have policies."""
+def read(options: Mapping[str, str] = OPTIONS) -> World:
+    """Read the layers that have policies, as these parameters make them."""
     found: list[Document] = []
     for name in infrastructure.LAYERS:
-        deployed = template.Deployed(OPTIONS, PHYSICAL, EXPORTS, REGION, ACCOUNT)
+        deployed = template.Deployed(options, PHYSICAL, EXPORTS, REGION, ACCOUNT)
         layer = template.read(infrastructure.FOLDER / f"{name}.yaml", deployed)
         for logical, kind in layer.resources().items():
             if kind in _READERS:
