@@ -48,7 +48,7 @@ def examined(config: Config, client: Client, admin: Callable[[], Any]) -> Iterat
     from botocore.exceptions import BotoCoreError, ClientError
     from databricks.sdk.errors.base import DatabricksError
 
-    from pipeline.doctor import workspace
+    from pipeline.doctor import objects, workspace
 
     of_aws = (BotoCoreError, ClientError)
     yield from guarded("AWS account", lambda: account.checked(config, client), of_aws)
@@ -58,6 +58,7 @@ def examined(config: Config, client: Client, admin: Callable[[], Any]) -> Iterat
         who = admin()
         ids = workspace.principals(config, who)
         yield from workspace.checked(config, who, ids)
+        yield from objects.checked(config, who, ids)
         if config.databricks.identity == "secret":
             yield from account.secrets(config, client("secretsmanager"), ids)
 
