@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+import requests
 from databricks.sdk import WorkspaceClient
 
 from steps.governance.errors import IdentityRefused, UsageError
@@ -75,11 +76,24 @@ class Site:
     def rotation(self, cut: Cut | None = None) -> Rotation:
         cut = cut or Cut()
         proxy = self.admin.service_principal_secrets_proxy
-        return Rotation(Party(self.store, cut), Party(proxy, cut), cut.around(self.signs_in))
+        return Rotation(Party(self.store, cut), Party(proxy, cut), cut.around(self.tried))
+
+    def tried(self, document: Any) -> None:
+        assert self.logs_in(document)
 
     def signs_in(self, document: Any) -> None:
         identity = Identity(document["clientId"], document["clientSecret"])
         signed_in(self.host, identity).client.current_user.me()
+
+    def logs_in(self, document: Any) -> bool:
+        """Return whether the workspace gives a token, without the client around it."""
+        answer = requests.post(
+            f"{self.host}/oidc/v1/token",
+            data={"grant_type": "client_credentials", "scope": "all-apis"},
+            auth=(document["clientId"], document["clientSecret"]),
+            timeout=30,
+        )
+        return answer.ok and "access_token" in answer.json()
 
     def document(self, stage: str) -> Any:
         answer = self.store.get_secret_value(SecretId=self.secret_id, VersionStage=stage)
@@ -182,12 +196,12 @@ def run(rotation: Rotation, site: Site, token: str | None) -> None:
 
 def usable(site: Site) -> None:
     """What a job reads now signs in, and so does what a running job read before."""
-    site.signs_in(site.document(CURRENT))
+    assert site.logs_in(site.document(CURRENT))
     try:
         previous = site.document(PREVIOUS)
     except site.store.exceptions.ResourceNotFoundException:
         return  # nothing was rotated yet
-    site.signs_in(previous)
+    assert site.logs_in(previous)
 
 
 @pytest.mark.parametrize("after", [False, True])
