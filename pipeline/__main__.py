@@ -21,7 +21,7 @@ _HERE = Path(__file__).resolve().parent
 GROUPS = {
     "on this machine": ("local",),
     "train": ("run", "stop", "retry", "cost"),
-    "look": ("runs", "logs", "report", "compare"),
+    "look": ("runs", "logs", "report", "compare", "rejected"),
     "answer for it": ("trace", "audit", "approve"),
     "an account": ("bootstrap", "doctor", "cleanup"),
     "deploy and operate": ("upsert", "mirror", "reconcile", "redrive"),

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pipeline.errors import PipelineError, UsageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOCAL = "local"  # `configuration.fields.LOCAL`, which needs pydantic and so half a second
+ROLE = "PIPELINE_LOCAL_ROLE"  # whose keys a shell of the embedded environment has
 EXIT_CODES = "exit codes: 0 done · 1 refused or failed · 2 bad usage or configuration · 3 differs"
 
 
@@ -48,6 +50,23 @@ def environment(given: str | None, environ: Mapping[str, str] = os.environ) -> s
     raise UsageError(message)
 
 
+def require_role(environment: str, role: str) -> None:
+    """Refuse a shell of the embedded environment that has the keys of another role.
+
+    An account has no such variable: there AWS refuses, and its message names the right.
+
+    Raises:
+        UsageError: the shell has another role.
+    """
+    held = os.environ.get(ROLE)
+    if environment == _LOCAL and held not in (None, role):
+        message = (
+            f"this shell has the keys of `{held}`; expected those of `{role}`\n"
+            f'  do        eval "$(python -m pipeline.local env --as {role})"'
+        )
+        raise UsageError(message)
+
+
 def ended(body: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run a command's `main` and return its exit code.
 
@@ -79,6 +98,15 @@ def step(module: str, words: Sequence[str], variables: Mapping[str, str]) -> int
     """
     command = [sys.executable, "-m", module, *words]
     return subprocess.run(command, check=False, env=os.environ | variables).returncode
+
+
+def answer(module: str, words: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
+    """Run a step as `step` does; return its exit code and what it printed to stdout."""
+    command = [sys.executable, "-m", module, *words]
+    ended = subprocess.run(
+        command, check=False, env=os.environ | variables, stdout=subprocess.PIPE, text=True
+    )
+    return ended.returncode, ended.stdout
 
 
 def line(module: str, environment: str, words: str = "") -> str:
