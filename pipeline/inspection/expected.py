@@ -125,14 +125,14 @@ def _same(run: Summary, values: Mapping[str, str]) -> int:
 
 def _factor(found: documents.Documents, run: Summary, values: Mapping[str, str]) -> float:
     """Return the optimizer steps of now, at most, by those of the execution."""
-    steps = (found.trained or {}).get("metrics", {}).get("steps", 0)
+    steps = float((found.trained or {}).get("metrics", {}).get("steps", 0))
     if not steps:
         return 1.0
     most = int(values["MaxSteps"])
     if run.ran.values["MaxSteps"] != "-1":
-        return float(most / steps)
+        return most / steps
     wanted = steps * int(values["Epochs"]) / int(run.ran.values["Epochs"])
-    return float(min(wanted, most) if most > 0 else wanted) / steps
+    return (min(wanted, most) if most > 0 else wanted) / steps
 
 
 def _seconds(run: Summary, values: Mapping[str, str], factor: float) -> Iterator[tuple[str, float]]:

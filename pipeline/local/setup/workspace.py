@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import DatabricksError
+from databricks.sdk.errors.base import DatabricksError
 
 from pipeline.bootstrap import identities
 from pipeline.bootstrap import workspace as databricks
