@@ -129,7 +129,7 @@ def _handler(proxy: Proxy, target: SplitResult) -> type[BaseHTTPRequestHandler]:
             return self._reply(answer.status, _kept(answer.getheaders()), sent, length)
 
         # N815: http.server requires these names.
-        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = _pass_on  # noqa: N815
+        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_HEAD = _pass_on
 
         def _reply(
             self, status: int, headers: dict[str, str], content: bytes, length: str | None = None
