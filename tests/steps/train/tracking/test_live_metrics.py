@@ -228,14 +228,18 @@ def test_a_workspace_that_dies_is_logged_once_and_lost_values_are_counted(
 
 
 @pytest.mark.parametrize(
-    ("status", "do"),
+    ("status", "what", "do"),
     [
-        (401, "check that the service principal and its OAuth secret exist and are active"),
-        (403, "give train-app CAN EDIT there, or set train.mlflow_experiment to null"),
+        (401, "train-app", "check that the service principal and its OAuth secret exist and are"),
+        (
+            403,
+            "the workspace refused train-app",
+            "give train-app CAN EDIT there, or set train.mlflow_experiment to null",
+        ),
     ],
 )
 def test_a_refusal_is_logged_once_with_what_to_do_and_not_retried(
-    server: ExperimentsServer, status: int, do: str, caplog: pytest.LogCaptureFixture
+    server: ExperimentsServer, status: int, what: str, do: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.trouble = [("runs/log-batch", status)] * 2
     tracker = LiveTracker(run_of(server))
@@ -244,7 +248,7 @@ def test_a_refusal_is_logged_once_with_what_to_do_and_not_retried(
     tracker.log(2, {"train_loss": 1.0})
     tracker.finish("FINISHED")
     assert len(server.trouble) == 1, "one request was refused, no other was sent"
-    assert "live metrics end here, training continues: train-app" in tracker.problems[0]
+    assert f"live metrics end here, training continues: {what}" in tracker.problems[0]
     assert do in tracker.problems[0]
     assert "2 values did not reach" in tracker.problems[1]
     assert [record.getMessage() for record in caplog.records] == tracker.problems
