@@ -22,6 +22,7 @@ from tests.journey.conftest import FAST, plain, variables_of
 pytestmark = [
     pytest.mark.environment,
     pytest.mark.long,
+    pytest.mark.timeout(2 * 1800),
     pytest.mark.skipif(shutil.which("java") is None, reason="real Spark needs Java 17"),
 ]
 SECONDS = 1500  # the Spark job alone takes a minute on an idle machine

@@ -15,7 +15,7 @@ from pipeline.local.aws.recorded import calls
 from tests.journey.conftest import FAST, Environment, plain, variables_of, wait_for
 from tests.local.aws.rights import used, world
 
-pytestmark = [pytest.mark.environment, pytest.mark.long]
+pytestmark = [pytest.mark.environment, pytest.mark.long, pytest.mark.timeout(3600)]
 PEOPLE = ("scientist", "auditor", "approver", "reconciler", "ci")
 SECONDS = 900
 GOAL = 0.9

@@ -42,12 +42,12 @@ class Check:
 
     of: tuple[str, ...]
     text: str
-    ask: Callable[[World], bool]
+    answer: Callable[[World], bool]
     expected: bool
 
     def holds(self, world: World) -> bool:
-        """Whether the world answers as the tables say."""
-        return self.ask(world) == self.expected
+        """Whether the world answers as in the tables."""
+        return self.answer(world) == self.expected
 
 
 def every() -> list[Check]:
@@ -148,5 +148,5 @@ def _trusted() -> Iterator[Check]:
 def _services() -> Iterator[Check]:
     for expected, table in ((True, trust.LET_IN), (False, trust.KEPT_OUT)):
         for service, request in table:
-            ask = partial(World.lets_in, service=service, request=request)
-            yield Check(_of("", request), f"{service}: {request}", ask, expected)
+            answer = partial(World.lets_in, service=service, request=request)
+            yield Check(_of("", request), f"{service}: {request}", answer, expected)

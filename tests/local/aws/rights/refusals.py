@@ -1,6 +1,6 @@
 """What is refused even to who has every right by another policy: each request, and who of them may.
 
-Each role is asked with AdministratorAccess beside its own policies, and so are an administrator and
+Each role is asked with AdministratorAccess added to its policies, and so are an administrator and
 the break-glass role. So these rows are of the Deny statements: of buckets, queues, keys and roles.
 """
 

@@ -1,4 +1,4 @@
-"""What a person looked at and let stand, each with the reason. Decision 057 has the same lists.
+"""What a person looked at and accepted, each with the reason. Decision 057 has the same lists.
 
 An entry that is not needed any more fails its test, so that the lists do not grow old.
 """
@@ -8,7 +8,7 @@ EQUIVALENT = {
     (
         "trust of uc-storage",
         "AssumesItself: of everybody",
-    ): "the condition names the one role that may, whoever the principal is",
+    ): "the condition names the one role that may, for every principal",
     (
         "trust of uc-storage",
         "AssumesItself: ArnEquals aws:PrincipalArn: only if present",
@@ -19,7 +19,7 @@ EQUIVALENT = {
     ): "OnlyTrainWritesArchivesAndCheckpoints refuses deletions to everybody but train already",
 }
 # A wider action of these two statements would let a workflow tag its session. The evaluator knows a
-# web identity's AssumeRoleWithWebIdentity only, so no check can tell; these survive.
+# web identity's AssumeRoleWithWebIdentity only, so no check notices these.
 NOT_KILLED = {
     ("trust of ci", f"statement {number}: sts:AssumeRoleWithWebIdentity becomes {wider}")
     for number in (2, 3)

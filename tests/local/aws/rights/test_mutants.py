@@ -52,7 +52,7 @@ def killed(
     return any(not check.holds(changed) for check in checks_of(document))
 
 
-def test_the_templates_policies_decide_as_the_tables_say(account: World) -> None:
+def test_the_templates_policies_decide_as_in_the_tables(account: World) -> None:
     found = checks.every()
     assert len(found) > 20_000
     assert [check.text for check in found if not check.holds(account)] == []

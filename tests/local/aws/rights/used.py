@@ -26,7 +26,7 @@ _FAULT = (
 _DATABRICKS = (
     "Databricks' control plane and clusters call it; the embedded workspace narrows a session"
 )
-_ABSENT = "no call of its own: with it S3 answers 404, not 403, for an object that is absent"
+_ABSENT = "not a separate call: with it S3 answers 404, not 403, for an object that is absent"
 _BY_HAND = "for a person who looks at rules, lists and logs; the commands read by id"
 UNUSED: dict[Pair, str] = {
     **{
