@@ -29,7 +29,7 @@ GROUPS = {
     "train": ("run", "stop", "retry", "cost"),
     "look": ("runs", "logs", "report", "compare", "rejected"),
     "answer for it": ("trace", "audit", "approve"),
-    "an account": ("bootstrap", "doctor", "cleanup"),
+    "an account": ("bootstrap", "doctor", "rotate", "cleanup"),
     "deploy and operate": ("upsert", "mirror", "reconcile", "redrive"),
 }
 
