@@ -43,7 +43,7 @@ def test_no_hint_is_written_by_hand_where_environment_or_state_would_be_lost() -
     bare = [
         (place, text)
         for place, text in hints()
-        if not text.startswith(_OF_HELP) and "--env dev" not in text
+        if not text.startswith(_OF_HELP) and "--env" not in text
     ]
     outside = [
         (place, text)
