@@ -1,7 +1,7 @@
 # Two commands on a fresh machine: `make run` and `make test`. Everything is installed into .venv,
 # from hash-locked requirements.
 PYTHON ?= python3
-PIP = .venv/bin/python -m pip install --disable-pip-version-check --quiet
+PIP = .venv/bin/python -m pip install --disable-pip-version-check
 READY = .venv/ready
 
 .DEFAULT_GOAL := help
@@ -55,6 +55,7 @@ clean:  ## remove what `make` and the embedded environment made
 # older botocore. torch is installed last and without the lock: its build depends on the machine.
 $(READY): requirements/environment.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
+	@echo "installing into .venv, once: two to three minutes, most of it torch"
 	$(PYTHON) -m venv .venv
 	$(PIP) --upgrade pip==26.3
 	$(PIP) --no-deps --require-hashes --requirement requirements/environment.txt

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     if given.command:
         close = did_you_mean(given.command, _NAMES)
-        raise UsageError(f"there is no command {given.command!r}{close}")
+        raise UsageError(f"{given.command!r} is not a command{close}")
     if given.completion:
         output(_completion(given.completion))
         return 0

@@ -105,7 +105,8 @@ def _text(deployed: Deployed) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    example = "example:    python -m pipeline.upsert --env dev --dry-run | jq -r '.Steps[].Name'"
+    steps = "jq -r '.. | objects | select(.Arguments) | .Name'"  # those in branches too
+    example = f"example:    python -m pipeline.upsert --env dev --dry-run | {steps}"
     description = (__doc__ or "").split("\n\n")[0]
     parser = command.parser("pipeline.upsert", description, f"{command.EXIT_CODES}\n{example}")
     action = parser.add_mutually_exclusive_group()

@@ -21,7 +21,7 @@ CONTENT = {
     "prepare": ("prepare",),
     "train": ("train",),
     "register": ("register",),
-    "evidence": ("audit", "trace", "approve", "reconcile"),
+    "evidence": ("audit", "trace", "approve", "reconcile", "rejected"),
 }
 IMAGES = tuple(CONTENT)
 # In the base image or installed separately: EMR's release has Spark, train's Dockerfile installs

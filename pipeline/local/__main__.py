@@ -73,7 +73,8 @@ def _run(arguments: argparse.Namespace) -> int:
             environment.down(state)
     if travelled.warning:
         note(f"warning     {travelled.warning}")
-    note(_what_next(arguments, kept=kept))
+    run = travelled.outcome.id if travelled.outcome else ""
+    note(_what_next(arguments, run, kept=kept))
     return 0 if travelled.outcome is not None and travelled.outcome.succeeded else 1
 
 
@@ -88,11 +89,12 @@ def _checked(words: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
-def _what_next(arguments: argparse.Namespace, *, kept: bool) -> str:
+def _what_next(arguments: argparse.Namespace, run: str, *, kept: bool) -> str:
     if kept:
         return (
             f"left running; look around with: {_env_command(arguments)}\n"
-            "  all runs:  python -m pipeline.runs    as a page:  python -m pipeline.report"
+            "  all runs:   python -m pipeline.runs\n"
+            f"  as a page:  python -m pipeline.report --execution {run}"
         )
     return "stopped; to look around afterwards, add --keep to the same command"
 

@@ -23,7 +23,7 @@ from pipeline.configuration import config
 from pipeline.configuration.combinations import REJECTED
 from pipeline.configuration.config import Config
 from pipeline.configuration.fields import LOCAL
-from pipeline.errors import Refused, UsageError
+from pipeline.errors import UsageError
 from pipeline.execution import ran_with, reuse, start
 from pipeline.inspection import documents
 
@@ -46,17 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = ran_with.read(configured, client, arn).values
     origin = reuse.origin_in(values, arn)
     prepared = documents.prepared(configured, account.client("s3", configured), origin)
+    reasons = prepared["counts"]["rejected_by_reason"] if prepared else None
+    if reasons is not None and not given.json:
+        output(_counted(reasons))  # at once: the workspace's SDK takes seconds
     code, text = command.answer(
         "steps.rejected", _words(configured, given, values, origin), configured.logging.variables
     )
     found = json.loads(text) if code == 0 else {}
-    reasons = found.get("reasons") or (prepared or {}).get("counts", {}).get("rejected_by_reason")
-    if reasons is None and code == 0:
-        reasons = {}
     if given.json:
         output(json.dumps({"execution": arn, "prepared_by": origin, "reasons": reasons, **found}))
     else:
-        _show(given, reasons, found)
+        if reasons is None and found:  # Prepare failed after it had written the rejected rows
+            output(_counted(found["reasons"]))
+        _show(given, found)
     note(_afterwards(configured, given, values, origin, refused=code != 0))
     return code
 
@@ -80,15 +82,13 @@ def _words(
     return [*words, "--detail"] if given.detail else words
 
 
-def _show(given: Namespace, reasons: Mapping[str, int] | None, found: Mapping[str, Any]) -> None:
-    if reasons is None:
-        message = (
-            f"execution {given.execution} has no manifest of Prepare, and its rejected rows were "
-            "not read"
-        )
-        raise Refused(message)
-    rows = [(name, f"{number:,}") for name, number in reasons.items()]
-    output(command.table(("reason", "rows"), rows) if rows else "no row was rejected")
+def _counted(reasons: Mapping[str, int]) -> str:
+    rows = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+    shown = [(name, f"{number:,}") for name, number in rows]
+    return command.table(("reason", "rows"), shown) if shown else "no row was rejected"
+
+
+def _show(given: Namespace, found: Mapping[str, Any]) -> None:
     if found.get("rows"):
         extra = ("detail",) if given.detail else ()
         shown = [[str(row[name] or "–") for name in (*_COLUMNS, *extra)] for row in found["rows"]]

@@ -74,9 +74,9 @@ def test_an_approved_version_has_the_alias_and_the_audit_stays_clean(
     version = environment.workspace.model_versions.list(MODEL)
     newest = max(int(each.version or 0) for each in version)
     words = ("--env", "local", "--model", f"{MODEL}@{newest}", "--alias", "champion")
-    told = environment.command("pipeline.approve", *words, "--reason", "reviewed")
-    assert told.returncode == 2, told.stdout
-    assert "pipeline.local env --as approver" in told.stderr
+    hinted = environment.command("pipeline.approve", *words, "--reason", "reviewed")
+    assert hinted.returncode == 2, hinted.stdout
+    assert "pipeline.local env --as approver" in hinted.stderr
     # Without the hint of the embedded environment it is AWS that refuses
     unnamed = {name: text for name, text in environment.scientist.items() if name != command.ROLE}
     refused = environment.command("pipeline.approve", *words, "--reason", "reviewed", role=unnamed)

@@ -35,7 +35,7 @@ def test_who_may_not_read_the_rows_gets_the_statement_for_the_workspace(
 
 
 @pytest.mark.parametrize("role", ["auditor", "approver", "reconciler"])
-def test_a_shell_with_another_role_is_told_how_to_get_it(
+def test_a_shell_with_another_role_gets_the_way_to_the_right_one(
     monkeypatch: pytest.MonkeyPatch, role: str
 ) -> None:
     monkeypatch.setenv(command.ROLE, "scientist")

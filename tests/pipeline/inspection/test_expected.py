@@ -84,7 +84,7 @@ def test_the_most_similar_run_is_taken_then_the_newest(read: Any) -> None:
     "unlike",
     [{"TrainInstanceType": "ml.p5.48xlarge"}, {"status": "Failed"}, {"MaxSteps": "5"}],
 )
-def test_no_estimate_is_made_from_a_run_that_tells_nothing(read: Any, unlike: Any) -> None:
+def test_no_estimate_is_made_from_a_run_of_another_kind(read: Any, unlike: Any) -> None:
     assert read(run("one", **unlike)) is None
     assert read() is None
 
@@ -97,7 +97,7 @@ def test_many_cut_prompts_are_a_warning_with_the_length_that_fits(read: Any) -> 
     assert "warning" not in " ".join(wide.lines(local=False))
 
 
-def test_a_refusal_is_said_and_nothing_is_raised(
+def test_a_refusal_is_a_line_and_nothing_is_raised(
     monkeypatch: pytest.MonkeyPatch, configured: config.Config
 ) -> None:
     def refused(*_: Any, **__: Any) -> None:
@@ -109,7 +109,7 @@ def test_a_refusal_is_said_and_nothing_is_raised(
     assert document is None
 
 
-def test_without_a_report_the_manifest_tells_of_its_own_length_only() -> None:
+def test_without_a_report_the_manifest_has_its_own_length_only() -> None:
     data = {"affected": {"train": {"prompt_cut": 30}}, "examples_train": 100}
     found = Documents(None, {"data": data}, None, None, ())
     assert prompts_cut.of(found, length=1024, ran=512) is None
