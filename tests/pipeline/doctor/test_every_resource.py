@@ -21,7 +21,7 @@ from pipeline.local.aws import infrastructure
 from pipeline.local.host.state import State
 from tests.pipeline.doctor import taking
 
-pytestmark = [pytest.mark.environment, pytest.mark.long]
+pytestmark = [pytest.mark.environment, pytest.mark.long, pytest.mark.timeout(3600)]
 REPOSITORY = Path(__file__).parents[3]
 
 
