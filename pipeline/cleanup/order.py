@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pipeline import rights
+from pipeline import command, rights
 from pipeline.bootstrap import experiments, ownership
 from pipeline.bootstrap import workspace as made
 from pipeline.bootstrap.change import Change, Changes, Part
@@ -76,7 +76,8 @@ def _executions(site: Site) -> Changes:
     except sagemaker.exceptions.ResourceNotFound:
         running = []
     if running:
-        raise Refused(f"executions run: {' '.join(running)}\n  do        python -m pipeline.stop")
+        stop = command.line("pipeline.stop", site.config.environment, running[0])
+        raise Refused(f"executions run: {' '.join(running)}\n  do        {stop}")
     yield from ()
 
 

@@ -4,16 +4,14 @@ config, client, admin = embedded.identities(None)
 client("iam"), admin().metastores.summary()
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pipeline.configuration.config import Config
 from pipeline.errors import UsageError
 from pipeline.local import environment
 from pipeline.local.host.servers import Servers
-from pipeline.local.host.state import State
+from pipeline.local.host.state import chosen
 from pipeline.local.started import Started
 
 
@@ -56,10 +54,8 @@ def variables(folder: str | None) -> dict[str, str]:
 
 
 def _started(folder: str | None) -> Started:
-    state = State(Path(folder or os.environ.get("PIPELINE_LOCAL_STATE") or ".local"))
+    state = chosen(folder)
     record = state.load()
     if not record.running:
-        raise UsageError(
-            f"no environment runs in {state.folder}\n  do        python -m pipeline.local up"
-        )
+        raise UsageError(f"no environment runs in {state.folder}\n  do        {state.typed('up')}")
     return Started(state, Servers(state, record), fresh=False)

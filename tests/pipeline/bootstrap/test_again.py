@@ -69,6 +69,7 @@ def audited(state: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.environment
 def test_after_a_cleanup_bootstrap_a_run_and_the_audit_are_as_at_first(state: Path) -> None:
     done("pipeline.bootstrap", state, "--env", "local")
