@@ -8,7 +8,7 @@ them.
 from functools import partial
 from typing import Any
 
-from pipeline.bootstrap import identities, layers, workspace
+from pipeline.bootstrap import identities, layers, owners, workspace
 from pipeline.bootstrap.change import Part
 from pipeline.bootstrap.site import Site
 
@@ -56,6 +56,7 @@ def parts(site: Site) -> list[Part]:
         Part("the catalogs", _METASTORE, lambda: workspace.catalogs(site.admin(), config)),
         Part("the approvers", _WORKSPACE, lambda: workspace.group(site.admin(), config)),
         Part("the grants", _OWNER, lambda: workspace.grants(site.admin(), config)),
+        Part("the owners", _OWNER, lambda: owners.changes(site.admin(), config)),
         Part("the base model", _FILES, site.mirror),
         Part("the raw table", _OWNER, site.raw_table),
         Part("the processes", _WORKSPACE, site.processes),

@@ -4,7 +4,7 @@
     evidence.named(site)        # {"models": ("edgar.models.risk_analyst",), …}
 
 An audit compares tables and model versions with the records, by id and by tag. A table or a model
-that is made again has another id, and its versions count from 1 once more: two records would have
+that is made again has another id, and its versions count from 1: two records would then have
 one name. So what evidence names stays, unless a person asks for its removal (`--catalog`).
 """
 

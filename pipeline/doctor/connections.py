@@ -116,8 +116,8 @@ def _bucket(properties: Properties, physical: str, client: Client) -> Found:
         return {}
     return {
         f": {name}": (
-            _told(wanted),
-            _told(_setting(partial(getattr(s3, call), Bucket=physical), key)),
+            _shown(wanted),
+            _shown(_setting(partial(getattr(s3, call), Bucket=physical), key)),
         )
         for name, (call, key) in _SETTINGS.items()
         if (wanted := properties.get(name)) is not None
@@ -139,7 +139,7 @@ _SETTINGS = {
 
 
 def _setting(read: Callable[[], Any], key: str) -> Any:
-    """Return a setting of a bucket, or None if it has none."""
+    """Return a setting of a bucket, or None without one."""
     from botocore.exceptions import ClientError
 
     try:
@@ -152,7 +152,7 @@ def _setting(read: Callable[[], Any], key: str) -> Any:
     return answer.get(key) if key else {"Status": answer.get("Status", "none")}
 
 
-def _told(setting: Any) -> str:
+def _shown(setting: Any) -> str:
     """Return the values of a setting, in one form for the template's and the service's."""
     if setting is None:
         return "none"

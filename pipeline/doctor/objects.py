@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from pipeline import rights
-from pipeline.bootstrap import experiments, identities
+from pipeline.bootstrap import experiments, identities, owners
 from pipeline.bootstrap import workspace as made
 from pipeline.configuration.config import Config
-from pipeline.doctor.check import Check
+from pipeline.doctor.check import MISSING, Check
 
 SOON = timedelta(days=30)
 MOST = 5  # OAuth secrets of one principal in Databricks
@@ -26,6 +26,9 @@ def checked(
     """Yield the checks; `ids` are the principals' application ids by name, `now` is for tests."""
     yield from _storage(config, admin)
     yield from _experiment(config, admin, ids)
+    for change in owners.changes(admin, config):
+        again = f"python -m pipeline.bootstrap --env {config.environment}"
+        yield Check(change.what, MISSING, "an owner that exists", change.details[0], again)
     if config.databricks.identity == "secret":
         yield from _secrets(config, admin, now or datetime.now(UTC))
 

@@ -34,11 +34,11 @@ def _enough(client: Any, service: str, name: str, wanted: int) -> Check:
     if found is None:
         return Check(title, UNKNOWN, f"at least {wanted}", "no quota of this name", page)
     value = float(found["Value"])
-    ask = (
+    fix = (
         f"aws service-quotas request-service-quota-increase --service-code {service} "
         f"--quota-code {found['QuotaCode']} --desired-value {wanted}"
     )
-    return Check.of(title, value >= wanted, expected=f"{wanted}", found=f"{value:g}", fix=ask)
+    return Check.of(title, value >= wanted, expected=f"{wanted}", found=f"{value:g}", fix=fix)
 
 
 def _named(client: Any, service: str, name: str) -> Any:

@@ -42,6 +42,7 @@ _READS = {
     "AWS::CloudWatch::Alarm": Read(
         "cloudwatch", "describe_alarms", "AlarmNames", "MetricAlarms", many=True
     ),
+    "AWS::CloudWatch::Dashboard": Read("cloudwatch", "get_dashboard", "DashboardName"),
     "AWS::EC2::VPC": Read("ec2", "describe_vpcs", "VpcIds", "Vpcs", many=True),
     "AWS::EC2::Subnet": Read("ec2", "describe_subnets", "SubnetIds", "Subnets", many=True),
     "AWS::EC2::SecurityGroup": Read(

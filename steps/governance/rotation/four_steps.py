@@ -17,7 +17,7 @@ Answers to what can go wrong. Each step may be repeated, alone or from the first
     timeout         of botocore and of the workspace's client; Secrets Manager repeats the step
     429, 5xx        botocore's retries; the workspace's reads are repeated, a creation is not
     expired token   of the administrator: replaced once, as everywhere
-    a secret that somebody removed meanwhile: the rotation is taken back, and another begins anew
+    a secret that somebody removed meanwhile: the rotation is taken back, and another one begins
 """
 
 import json

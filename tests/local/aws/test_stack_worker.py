@@ -157,6 +157,22 @@ def test_the_topic_gets_a_rejected_or_failed_execution(server, status, pipeline,
     assert [target["Arn"] for target in targets] == [server.outputs["TopicArn"]]
 
 
+def test_the_dashboard_shows_this_environments_queues_worker_and_pipeline(server):
+    """A metric names its resource as the other layers make it; the rest of a name is AWS's."""
+    name = "governed-finetune-local"
+    found = server.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
+    widgets = json.loads(found)["widgets"]
+    assert len({(each["x"], each["y"]) for each in widgets}) == len(widgets) == 6
+    assert {each["properties"]["region"] for each in widgets} == {"us-east-1"}
+    shown = {metric[3] for each in widgets for metric in each["properties"]["metrics"]}
+    assert shown == {
+        *(".", name, f"{name}-prepare"),
+        *(f"{name}-register", f"{name}-register-dead"),
+    }
+    queues = server.client("sqs").list_queues()["QueueUrls"]
+    assert {url.rpartition("/")[2] for url in queues} <= shown
+
+
 def retention(server, group):
     found = server.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     (days,) = [each["retentionInDays"] for each in found if each["logGroupName"] == group]

@@ -24,7 +24,8 @@ GONE = [layer for layer in layers.LAYERS if layer not in order._STAY]
 @pytest.mark.parametrize("layer", GONE)
 def test_what_a_removed_layer_retains_has_a_name_that_the_next_one_imports(layer: str) -> None:
     """CloudFormation imports what is there by a name that the template states as it is."""
-    document = yaml.load((layers.FOLDER / f"{layer}.yaml").read_text(), template._Loader)  # noqa: S506
+    text = (layers.FOLDER / f"{layer}.yaml").read_text()
+    document = yaml.load(text, template._Loader)  # noqa: S506 - a SafeLoader
     kept = {
         name: body
         for name, body in document["Resources"].items()
@@ -69,6 +70,7 @@ def audited(state: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.environment
 def test_after_a_cleanup_bootstrap_a_run_and_the_audit_are_as_at_first(state: Path) -> None:
     done("pipeline.bootstrap", state, "--env", "local")
@@ -76,7 +78,9 @@ def test_after_a_cleanup_bootstrap_a_run_and_the_audit_are_as_at_first(state: Pa
     first = cleaned(state)
     again = cleaned(state)
     assert {each["sign"] for each in again} == {"="}
-    assert [each for each in first if each["sign"] == "="] == again, "a second run says so"
+    assert [each for each in first if each["sign"] == "="] == again, (
+        "a second run prints them again"
+    )
     assert all(each["details"] for each in again)
     everything_left_is_declared(state, again)
     done("pipeline.bootstrap", state, "--env", "local")

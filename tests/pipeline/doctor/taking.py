@@ -1,4 +1,4 @@
-"""Every resource of the stacks and every object of the workspace, taken away for good, in an order.
+"""Every resource of the stacks and every object of the workspace, taken away, in an order.
 
 for taken in taking.resources(client): taken.take()      # the doctor must name `taken.check` now
 

@@ -7,7 +7,7 @@ its own check to those that are missing already.
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ import pytest
 
 from pipeline.bootstrap import experiments
 from pipeline.doctor import __main__ as doctor
-from pipeline.doctor import embedded
+from pipeline.doctor import account, embedded, layers
 from pipeline.doctor.check import MISSING, OK, Check
 from pipeline.local.aws import infrastructure
 from pipeline.local.host.state import State
 from tests.pipeline.doctor import taking
 
-pytestmark = [pytest.mark.environment, pytest.mark.long]
+pytestmark = [pytest.mark.environment, pytest.mark.long, pytest.mark.timeout(3600)]
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -42,8 +42,11 @@ def local(state: Path, word: str) -> "subprocess.CompletedProcess[str]":
 def test_each_resource_and_object_that_is_taken_away_is_named(environment: Any) -> None:
     config, client, admin, state = environment
 
-    def wrong() -> dict[str, Check]:
-        found = doctor.examined(config, client, lambda: admin)
+    def wrong(*, whole: bool = True) -> dict[str, Check]:
+        if whole:
+            found = list(doctor.examined(config, client, lambda: admin))
+        else:
+            found = [*account.checked(config, client), *layers.checked(config, client)]
         return {check.name: check for check in found if check.state != OK}
 
     for change in experiments.changes(admin, config):
@@ -53,9 +56,18 @@ def test_each_resource_and_object_that_is_taken_away_is_named(environment: Any) 
     while before := wrong():
         assert time.monotonic() < deadline, before
         time.sleep(1)
-    every = [worker(state, client, config), *taking.objects(config, admin)]
-    every += taking.resources(client)
-    assert len(every) > 85
+    objects = [worker(state, client, config), *taking.objects(config, admin)]
+    in_aws = list(taking.resources(client))
+    assert len(objects) + len(in_aws) > 85
+    at_first = each_is_named(objects, wrong)
+    each_is_named(in_aws, lambda: wrong(whole=False))
+    of_workspace = {name for name in at_first if "worker" not in name}
+    assert of_workspace <= wrong().keys(), "what AWS lacks hides nothing of the workspace"
+
+
+def each_is_named(every: list[taking.Taken], wrong: Callable[[], dict[str, Check]]) -> set[str]:
+    """Take each away and see what is missing more than before; return all that is missing."""
+    before = wrong()
     for taken in every:
         taken.take()
         after = wrong()
@@ -65,6 +77,7 @@ def test_each_resource_and_object_that_is_taken_away_is_named(environment: Any) 
         assert all(one.name.startswith(taken.check) for one in new), (taken.check, new)
         assert all(one.state == MISSING and one.fix for one in new), (taken.check, new)
         before = after
+    return set(before)
 
 
 def worker(state: Path, client: Any, config: Any) -> taking.Taken:

@@ -39,7 +39,7 @@ def service_quotas(spark: float, spot: float, *, named: str = SPOT) -> Any:
         (16.0, 0.0, [OK, MISSING]),
     ],
 )
-def test_a_quota_below_what_conf_asks_for_is_missing(
+def test_a_quota_below_what_conf_needs_is_missing(
     spark: float, spot: float, states: list[str]
 ) -> None:
     found = list(quotas.checked(configuration.load("dev"), service_quotas(spark, spot)))

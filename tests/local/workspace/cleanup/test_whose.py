@@ -9,7 +9,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.iam import ComplexValue
 
-from pipeline.bootstrap import identities
+from pipeline.bootstrap import identities, owners
 from pipeline.bootstrap import workspace as made
 from pipeline.bootstrap.change import Changes, Part, carried_out
 from pipeline.cleanup import catalogs, order
@@ -104,6 +104,24 @@ def test_what_evidence_names_stays_with_its_schema_its_catalog_and_its_place(sit
     }
     assert removed(lambda: catalogs.removed(site))["catalog edgar_dev"] == "-"
     assert set(removed(lambda: order._storage(site)).values()) == {"-"}
+
+
+def test_what_a_removed_principal_owned_gets_the_new_one_as_owner(site: Any) -> None:
+    """Without it Register's new principal could not finish a version of the model that stayed."""
+    admin, name = site.admin(), "edgar_dev.curated.risk_factor_examples"
+    create_table(admin, name, "s3://ours/curated/owned")
+    assert list(owners.changes(admin, site.config)) == [], "its owner exists"
+    first = admin.service_principals.create(display_name="first", active=True)
+    admin.tables.update(name, owner=str(first.application_id))
+    assert list(owners.changes(admin, site.config)) == [], "a principal of others is one too"
+    admin.service_principals.delete(str(first.id))
+    (change,) = owners.changes(admin, site.config)
+    assert (change.sign, change.what) == ("~", f"table {name}: owned by prepare")
+    assert change.make is not None
+    change.make()
+    assert admin.tables.get(name).owner == identities.existing(admin, "dev")["prepare"][1]
+    assert list(owners.changes(admin, site.config)) == []
+    admin.tables.delete(name)
 
 
 def test_an_empty_schema_or_catalog_without_the_mark_stays(site: Any) -> None:

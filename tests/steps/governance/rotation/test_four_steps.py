@@ -46,7 +46,7 @@ class Cut:
             try:
                 return call(*arguments, **more)
             finally:
-                if number == self.at:  # whatever it answered
+                if number == self.at:  # after an error too
                     raise Crash
 
         return cut
