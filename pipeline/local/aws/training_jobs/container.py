@@ -101,7 +101,7 @@ class Container:
     def reason(self, code: int) -> str:
         """Return the failure reason: the text of output/failure, else the last line of the log.
 
-        The last line of a process that was killed is not why it ended: then there is no text.
+        The last line of a process that was killed does not explain its end: then the text is empty.
         """
         failure = self.ml / "output" / "failure"
         last = self.last_line if code >= 0 else ""
