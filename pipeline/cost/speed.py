@@ -1,6 +1,6 @@
 """How fast Train is on each GPU, as far as it is known without one.
 
-    speed.of("ml.g5.16xlarge")    # Speed(gpu="A10G", tokens=3041)
+    speed.of("ml.g5.16xlarge")    # Speed(gpu="A10G", tokens=3169)
 
 [unverified] The figures are what `python -m scripts.roofline` predicts for Ministral-3-3B with rows
 of 8,192 tokens, in the mode that `Fp8Mode auto` takes. `make bench-train` measures, and no GPU has
@@ -16,12 +16,12 @@ from pipeline.errors import UsageError
 BASE_MODEL = "Ministral-3-3B"  # of which the figures are
 # Tokens a second; a test compares them with the roofline.
 _TOKENS = {
-    "A10G": 3_041,
-    "A100": 11_204,
-    "L4": 3_241,
-    "L40S": 10_262,
-    "H100": 33_255,
-    "H200": 40_129,
+    "A10G": 3_169,
+    "A100": 11_863,
+    "L4": 4_440,
+    "L40S": 13_863,
+    "H100": 43_731,
+    "H200": 50_577,
 }
 # A forward pass alone has half of a step's operations: the frozen weights have no gradient.
 FORWARD = 2.0

@@ -122,18 +122,44 @@ def _as_on_cuda(labelled: int) -> Iterator[None]:
         stack.enter_context(mock.patch.object(branch, "on_cuda", return_value=True))
         stack.enter_context(mock.patch.object(chunked_loss, "_labelled", states))
         stack.enter_context(mock.patch.object(branch, "rms_norm", _one_kernel))
+        stack.enter_context(mock.patch.object(branch, "_has_triton", return_value=True))
+        stack.enter_context(mock.patch.object(branch, "kernels", return_value=_kernels))
         yield
 
 
+# One operation for each kernel that the CPU cannot run.
 _library = torch.library.Library("roofline", "FRAGMENT")
 _library.define("rms_norm(Tensor x, Tensor weight) -> (Tensor, Tensor)")
+_library.define("gated(Tensor gate, Tensor up) -> Tensor")
+_library.define(
+    "gated_gradient(Tensor of_product, Tensor gate, Tensor up) -> (Tensor, Tensor, Tensor)"
+)
+_library.define("rotated(Tensor x, Tensor cos, Tensor sin, int direction) -> Tensor")
+_library.define("quantized_rows(Tensor x, float smallest) -> (Tensor, Tensor)")
 
 
 def _rms_norm(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return torch.empty_like(x), x.new_empty((*x.shape[:-1], 1), dtype=torch.float32)
 
 
+def _quantized_rows(x: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x, dtype=fp8_linear.E4M3), x.new_empty((len(x), 1), dtype=torch.float32)
+
+
 _library.impl("rms_norm", _rms_norm, "Meta")
+_library.impl("gated", lambda gate, up: torch.empty_like(gate), "Meta")
+_library.impl(
+    "gated_gradient",
+    lambda of_product, gate, up: tuple(map(torch.empty_like, (of_product, gate, up))),
+    "Meta",
+)
+_library.impl(
+    "rotated",
+    lambda x, cos, sin, direction: torch.empty(x.shape, dtype=x.dtype, device=x.device),
+    "Meta",
+)
+_library.impl("quantized_rows", _quantized_rows, "Meta")
+_kernels = torch.ops.roofline  # has the names of steps/train/model/fused/kernels/launched.py
 
 
 def _one_kernel(x: Tensor, weight: Tensor, eps: float) -> Any:

@@ -14,7 +14,7 @@ from steps.train.planning.shapes import MINISTRAL_3B
 
 pytestmark = pytest.mark.torch
 # Mode → most MB a token outside of products and attention, and most kernels of a pass
-BOUNDS = {"storage": (19.5, 4_100), "native_dx": (39.5, 5_900), "off": (17.2, 3_750)}
+BOUNDS = {"storage": (13, 3_600), "native_dx": (20, 4_250), "off": (11, 3_250)}
 
 
 @pytest.mark.parametrize("mode", BOUNDS)
@@ -53,6 +53,16 @@ def test_a_kernel_takes_the_longer_of_its_arithmetic_and_its_traffic() -> None:
         cards.seconds([Operation("_scaled_mm", 1, 1, fp8=True)], "A10G")
 
 
+def test_native_is_faster_than_bfloat16_and_storage_is_not_slower() -> None:
+    """The goals of issue 13, as predicted: 1.15, and 0.97 (L40S: 0.965)."""
+    for card in ("L4", "L40S", "H100 80GB HBM3"):
+        native, storage, off = (
+            roofline.speed(mode, card) for mode in ("native_dx", "storage", "off")
+        )
+        assert native >= 1.15 * off
+        assert storage >= 0.96 * off
+
+
 # Storage takes half the memory of `off`, so up to 4 % less speed, within the roofline's error, is
 # accepted. Native has no such advantage: it must be the fastest.
 @pytest.mark.parametrize("card", devices.SHEETS)
@@ -70,10 +80,10 @@ def test_auto_chooses_no_mode_that_the_roofline_calls_slower(card: str) -> None:
 
 
 def test_the_estimate_of_costs_has_these_speeds() -> None:
-    for instance in ("ml.g5.xlarge", "ml.p4d.24xlarge", "ml.g6.xlarge", "ml.g6e.xlarge"):
+    for instance in ("ml.g5.xlarge", "ml.p4d.24xlarge"):
         expected = roofline.speed("storage", roofline.card_of(instance))
         assert cost_speed.of(instance).tokens == pytest.approx(expected, rel=0.01)
-    for instance in ("ml.p5.4xlarge", "ml.p5en.48xlarge"):
+    for instance in ("ml.g6.xlarge", "ml.g6e.xlarge", "ml.p5.4xlarge", "ml.p5en.48xlarge"):
         expected = roofline.speed("native_dx", roofline.card_of(instance))
         assert cost_speed.of(instance).tokens == pytest.approx(expected, rel=0.01)
 

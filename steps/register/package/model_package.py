@@ -69,7 +69,24 @@ def build(
             pip_requirements=REQUIREMENTS,
             metadata=metadata,
         )
+    _forget_sources(folder)
     _write_sums(folder)
+
+
+def _forget_sources(folder: Path) -> None:
+    """Remove from MLmodel where this machine had artifacts and code: mlflow reads neither.
+
+    It loads an artifact by its `path`, and the code by the name of its file in the folder.
+    """
+    from mlflow.models import Model
+    from mlflow.pyfunc import FLAVOR_NAME
+
+    described = Model.load(str(folder))
+    flavor = described.flavors[FLAVOR_NAME]
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    flavor["model_code_path"] = Path(flavor["model_code_path"]).name
+    described.save(str(folder / "MLmodel"))
 
 
 def _write_sums(folder: Path) -> None:

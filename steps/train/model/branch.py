@@ -1,9 +1,14 @@
-"""Which code a tensor takes, that of a GPU or that of the CPU, and torch's kernels for the former.
+"""Which code a tensor takes, that of a GPU or that of the CPU, and the kernels of the former.
 
 `scripts.roofline` counts the operations of the GPU's code on a machine without one. It replaces
-`on_cuda`, and `rms_norm`, which torch runs as one kernel on CUDA and as several on the CPU. So the
-code that it counts is the code that trains.
+`on_cuda`; `rms_norm`, which torch runs as one kernel on CUDA and as several on the CPU; and
+`kernels`, whose Triton needs a GPU. So the code that it counts is the code that trains.
 """
+
+import functools
+import importlib
+import importlib.util
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +17,25 @@ from torch import Tensor
 def on_cuda(tensor: Tensor) -> bool:
     """Return whether this tensor is on a CUDA device."""
     return tensor.is_cuda
+
+
+def has_kernels(tensor: Tensor) -> bool:
+    """Return whether this tensor takes the kernels of fused/kernels: on CUDA, in bfloat16.
+
+    The compiler fuses plain operations itself.
+    """
+    is_half = tensor.dtype is torch.bfloat16 and not torch.compiler.is_compiling()
+    return is_half and on_cuda(tensor) and _has_triton()
+
+
+def kernels() -> Any:
+    """Return the module that starts them."""
+    return importlib.import_module("steps.train.model.fused.kernels.launched")
+
+
+@functools.cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:

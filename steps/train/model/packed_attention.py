@@ -11,7 +11,6 @@ its cost is quadratic in the length of each document, while with a dense block m
 quadratic in the length of the row.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -60,11 +59,10 @@ def packed_attention(
         )
     if branch.on_cuda(query):
         return _attend_cuda((query, key, value), scaling, cu_seq_lens_q, max_length_q), None
-    starts = cu_seq_lens_q.tolist()
-    documents = [
-        _attend_plain(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling)
-        for a, b in pairwise(starts)
-    ]
+    lengths = cu_seq_lens_q.diff().tolist()
+    # Split and not sliced: the gradient of each slice would be a tensor of the whole row.
+    parts = (state.split(lengths, 2) for state in (query, key, value))
+    documents = [_attend_plain(*states, scaling) for states in zip(*parts, strict=True)]
     return torch.cat(documents, 2).transpose(1, 2).contiguous(), None
 
 

@@ -49,11 +49,9 @@ SHEETS = {
     "B200": Sheet(2250 * _T, 4500 * _T, int(178 * _GIB), 8000 * _G),
 }
 
-# Cards on which scripts.roofline predicts native FP8 to be faster than FP8 storage. On the others
-# quantizing costs what the FP8 product gains; a test compares this with the roofline. [unverified]
-NATIVE_IS_FASTER = frozenset(
-    ("H100 80GB HBM3", "H200", "B200", "RTX PRO 6000 Blackwell Server Edition")
-)
+# Cards on which scripts.roofline predicts native FP8 to be faster than FP8 storage and bfloat16:
+# all that have it. A test compares this with the roofline. [unverified]
+NATIVE_IS_FASTER = frozenset(name for name, each in SHEETS.items() if each.fp8 is not None)
 
 
 def sheet(name: str) -> Sheet | None:

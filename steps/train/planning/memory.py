@@ -169,8 +169,9 @@ def _loss_moment(plan: Plan, tokens: int, labelled: int) -> int:
 def _backward_moment(plan: Plan, tokens: int) -> int:
     """Return the bytes that the backward pass of one layer's MLP needs in addition to what is kept.
 
-    Three tensors of the product's size exist (silu of gate, the product, its gradient) or, in the
-    down projection, two of them and the decoded weight.
+    Three tensors of the product's size exist (the product, and the gradients of gate and up). What
+    the decoded weight of the next linear adds is counted in full, though one of them is free by
+    then: it makes up for the allocator's rounding.
     """
     shape, w = plan.shape, plan.element_bytes
     product = tokens * w * shape.ffn

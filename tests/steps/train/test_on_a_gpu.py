@@ -11,7 +11,16 @@ import torch
 from steps.train.data import packing
 from steps.train.data.document import Document
 from steps.train.fine_tuning.evaluation import autocast, on_device
-from steps.train.model import compiling, fp8_linear, lora, ministral, precision, recomputation
+from steps.train.model import (
+    branch,
+    compiling,
+    fp8_linear,
+    lora,
+    ministral,
+    precision,
+    recomputation,
+)
+from steps.train.model.fused import pieces
 from steps.train.model.packed_attention import packed_attention
 from steps.train.model.precision import Precision
 from steps.train.planning import batching, memory
@@ -102,6 +111,30 @@ def test_the_fp8_input_gradient_is_within_quantization_error_for_any_number_of_t
         torch.autograd.grad(linear(x), x, upstream)[0].float() for linear in (in_fp8, storage)
     )
     assert 0 < (ours - exact).norm() / exact.norm() < 0.05
+
+
+@needs_fp8
+def test_each_kernel_computes_the_plain_form_here() -> None:
+    gate, up, gradient = (torch.randn(300, 513, device="cuda").bfloat16() for _ in range(3))
+    wide = [part.float() for part in (gradient.clone(), gate, up)]  # float32 takes the plain form
+    assert branch.has_kernels(gate)
+    assert not branch.has_kernels(wide[0])
+    pairs = [(pieces.gated(gate, up), pieces.gated(*wide[1:]))]
+    results = pieces.gated_gradient(gradient.clone(), gate, up), pieces.gated_gradient(*wide)
+    pairs += zip(*results, strict=True)
+    heads, angles = torch.randn(1, 90, 32, 128, device="cuda").bfloat16(), []
+    for seed in (1, 2):
+        half = torch.rand(1, 90, 64, generator=torch.Generator().manual_seed(seed))
+        angles.append(half.repeat(1, 1, 2).cuda().bfloat16())
+    plain = pieces.rotated(heads.float(), *(each.float() for each in angles), -1)
+    pairs.append((pieces.rotated(heads, *angles, -1), plain))
+    assert all((one.float() - two).norm() <= 2**-8 * two.norm() for one, two in pairs)
+    (codes, scales), (plain_codes, plain_scales) = (
+        fp8_linear.quantize_rows(gate),
+        fp8_linear.quantize_rows(gate.float()),
+    )
+    assert torch.equal(scales, plain_scales)
+    assert torch.equal(codes.view(torch.uint8), plain_codes.view(torch.uint8))
 
 
 def gpu_precision(mode: str) -> Precision:

@@ -99,9 +99,13 @@ class Container:
                 self._process.kill()
 
     def reason(self, code: int) -> str:
-        """Return the failure reason: the text of output/failure, else the last line of the log."""
+        """Return the failure reason: the text of output/failure, else the last line of the log.
+
+        The last line of a process that was killed does not explain its end: then the text is empty.
+        """
         failure = self.ml / "output" / "failure"
-        text = failure.read_text(errors="replace").strip() if failure.is_file() else self.last_line
+        last = self.last_line if code >= 0 else ""
+        text = failure.read_text(errors="replace").strip() if failure.is_file() else last
         how = f"exit code: {code}" if code >= 0 else f"killed by signal {-code}"
         return f"AlgorithmError: {text[: MAX_REASON_CHARACTERS - 60]}, {how}"
 

@@ -8,6 +8,8 @@ What torch would compute linear by linear is computed together:
 * One product with all A matrices; the input is quantized once in native mode.
 * Gradients of the input are summed by the products themselves, not by additions of their results.
 * The gated product is not kept: backward computes it again from gate and up, which are kept anyway.
+* In float32, where a pass has many tokens, an adapter is added to its weight and not its product to
+  the output: a pass over the weight costs less (docs/decisions/063-kernels.md).
 * Adapters are kept as the float32 parameters, not as copies in bfloat16.
 
 Shapes in this module: an input is (tokens, in), A is (rank, in), B is (out, rank).
@@ -18,8 +20,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from steps.train.model.fused import pieces, products
 from steps.train.model.fused.products import Shared, add_gradient, product
 
 # The linears with adapters of one group: base layers and the adapters' scaling alpha / rank
@@ -31,7 +33,8 @@ class _Adapted(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group, *weights: Tensor) -> tuple[Tensor, ...]:
-        outputs, low = _forward(x, group, weights)
+        adapters = _Adapters(group, weights, x)
+        outputs, low = adapters.forward(x)
         ctx.group = group
         ctx.save_for_backward(x, low, *weights)
         return tuple(outputs)
@@ -39,8 +42,10 @@ class _Adapted(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, low, *weights = ctx.saved_tensors
-        found = _backward(gradients, (x, low), ctx.group, weights, needs_x=ctx.needs_input_grad[0])
-        return (found[0], None, *found[1])
+        adapters = _Adapters(ctx.group, weights, x)
+        of_low = adapters.of_low(gradients)
+        of_x = adapters.of_input(gradients, of_low) if ctx.needs_input_grad[0] else None
+        return (of_x, None, *adapters.of_weights(gradients, of_low, (x, low)))
 
 
 class _AdaptedGated(torch.autograd.Function):
@@ -48,7 +53,7 @@ class _AdaptedGated(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor, group: Group, *weights: Tensor) -> Tensor:
-        (output,), low = _forward(functional.silu(gate).mul_(up), group, weights)
+        (output,), low = _Adapters(group, weights, gate).forward(pieces.gated(gate, up))
         ctx.group = group
         ctx.save_for_backward(gate, up, low, *weights)
         return output
@@ -56,65 +61,78 @@ class _AdaptedGated(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gate, up, low, *weights = ctx.saved_tensors
-        activated = functional.silu(gate)
-        x = activated * up
-        of_x, of_weights = _backward(gradients, (x, low), ctx.group, weights, needs_x=True)
-        del x
-        assert of_x is not None  # noqa: S101 - for the type checker
-        of_up = activated.mul_(of_x)
-        of_x.mul_(up)
-        of_gate = torch.ops.aten.silu_backward.grad_input(of_x, gate, grad_input=of_x)
-        return (of_gate, of_up, None, *of_weights)
+        adapters = _Adapters(ctx.group, weights, gate)
+        of_low = adapters.of_low(gradients)
+        # First the gradient of the product, then the product: one kernel has both in its hands.
+        x, of_gate, of_up = pieces.gated_gradient(adapters.of_input(gradients, of_low), gate, up)
+        return (of_gate, of_up, None, *adapters.of_weights(gradients, of_low, (x, low)))
 
 
-def _forward(x: Tensor, group: Group, weights: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-    """Return each linear's output, and x's products with all A: (tokens, linears · rank)."""
-    bases, scaling = group
-    downs, ups = _halves(weights, x.dtype)
-    low = x @ _stacked(downs).t()
-    shared, outputs = Shared(x), []
-    for base, up, part in zip(bases, ups, low.chunk(len(bases), 1), strict=True):
-        outputs.append(product(base, shared).addmm_(part, up.t(), alpha=scaling))
-    return outputs, low
+class _Adapters:
+    """The adapters of a group over an input like `x`, and what its forward and backward compute."""
 
+    def __init__(self, group: Group, weights: Sequence[Tensor], x: Tensor) -> None:
+        self._bases, self._scaling = group
+        cast = [weight.to(x.dtype) for weight in weights]
+        self._downs, self._ups = cast[: len(cast) // 2], cast[len(cast) // 2 :]
+        self._folds = [products.folds(base, x) for base in self._bases]
 
-def _backward(
-    gradients: Sequence[Tensor],
-    inputs: tuple[Tensor, Tensor],
-    group: Group,
-    weights: Sequence[Tensor],
-    *,
-    needs_x: bool,
-) -> tuple[Tensor | None, list[Tensor]]:
-    """Return the gradients of x, if it is needed, and of all A and all B."""
-    (x, low), (bases, scaling) = inputs, group
-    downs, ups = _halves(weights, x.dtype)
-    lows = low.chunk(len(bases), 1)
-    of_ups = [
-        _scaled_float(gradient.t() @ part, scaling)
-        for gradient, part in zip(gradients, lows, strict=True)
-    ]
-    of_low = torch.cat([g @ up for g, up in zip(gradients, ups, strict=True)], 1).mul_(scaling)
-    of_downs = (of_low.t() @ x).float().chunk(len(bases))
-    of_x = None
-    if needs_x:
-        of_x = of_low @ _stacked(downs)
-        for base, gradient in zip(bases, gradients, strict=True):
-            of_x = add_gradient(base, gradient, of_x)
-    return of_x, [*of_downs, *of_ups]
+    def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return each linear's output, and x's products with all A: (tokens, linears · rank)."""
+        low = x @ _stacked(self._downs).t()
+        shared, outputs = Shared(x), []
+        for number, part in enumerate(low.chunk(len(self._bases), 1)):
+            base, up = self._bases[number], self._ups[number]
+            if self._folds[number]:
+                outputs.append(x @ self._folded(number).t())
+            else:
+                added = product(base, shared).addmm_(part, up.t(), alpha=self._scaling)
+                outputs.append(added)
+        return outputs, low
 
+    def of_low(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return the gradient of x's products with all A."""
+        each = [g @ up for g, up in zip(gradients, self._ups, strict=True)]
+        return _side_by_side(each).mul_(self._scaling)
 
-def _halves(weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
-    cast = [weight.to(dtype) for weight in weights]
-    return cast[: len(cast) // 2], cast[len(cast) // 2 :]
+    def of_input(self, gradients: Sequence[Tensor], of_low: Tensor) -> Tensor:
+        """Return the gradient of x."""
+        of_x: Tensor | None = None
+        if not all(self._folds):
+            of_x = of_low @ _stacked(self._downs)
+        for number, gradient in enumerate(gradients):
+            if all(self._folds):
+                weight = self._folded(number)
+                of_x = gradient @ weight if of_x is None else of_x.addmm_(gradient, weight)
+            else:
+                of_x = add_gradient(self._bases[number], gradient, of_x)
+        assert of_x is not None  # noqa: S101 - a group has a linear
+        return of_x
+
+    def of_weights(
+        self, gradients: Sequence[Tensor], of_low: Tensor, kept: tuple[Tensor, Tensor]
+    ) -> list[Tensor]:
+        """Return the gradients of all A and all B; `kept` is x and its products with all A."""
+        x, low = kept
+        of_downs = (of_low.t() @ x).float().chunk(len(self._bases))
+        lows = low.chunk(len(self._bases), 1)
+        of_ups = [
+            (gradient.t() @ part).float().mul_(self._scaling)
+            for gradient, part in zip(gradients, lows, strict=True)
+        ]
+        return [*of_downs, *of_ups]
+
+    def _folded(self, number: int) -> Tensor:
+        up, down = self._ups[number], self._downs[number]
+        return products.with_adapter(self._bases[number], up, down, self._scaling)
 
 
 def _stacked(matrices: list[Tensor]) -> Tensor:
     return matrices[0] if len(matrices) == 1 else torch.cat(matrices)
 
 
-def _scaled_float(matrix: Tensor, factor: float) -> Tensor:
-    return matrix.float().mul_(factor)
+def _side_by_side(matrices: list[Tensor]) -> Tensor:
+    return matrices[0] if len(matrices) == 1 else torch.cat(matrices, 1)
 
 
 def adapted(x: Tensor, group: Group, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:

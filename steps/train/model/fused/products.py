@@ -56,6 +56,24 @@ def add_gradient(layer: nn.Linear, gradient: Tensor, to: Tensor | None) -> Tenso
     return _scaled(gradient, weight, factor)
 
 
+def folds(layer: nn.Linear, x: Tensor) -> bool:
+    """Return whether adding an adapter to the weight is cheaper than adding its product.
+
+    It then costs a pass over (out, in) instead of one over (tokens, out). Only in float32: in
+    bfloat16 the sum would round most of the adapter away.
+    """
+    native = isinstance(layer, Fp8Linear) and layer.native
+    return x.dtype is torch.float32 and not native and len(x) > layer.in_features
+
+
+def with_adapter(layer: nn.Linear, up: Tensor, down: Tensor, scaling: float) -> Tensor:
+    """Return `W + up @ down * scaling`, (out, in), a new tensor in the dtype of `up`."""
+    if isinstance(layer, Fp8Linear):
+        decoded = fp8_linear.decode(layer.weight, up.dtype)
+        return decoded.addmm_(up, down, beta=layer.factor, alpha=scaling)
+    return torch.addmm(layer.weight.detach().to(up.dtype), up, down, alpha=scaling)
+
+
 def _scaled(x: Tensor, columns: Tensor, factor: float) -> Tensor:
     """Return `x @ columns * factor`; the product scales its sums before it rounds them."""
     unread = x.new_empty(columns.shape[1])

@@ -1,15 +1,18 @@
-"""Rotary position embedding in four operations, with nothing kept but the angles.
+"""Rotary position embedding with nothing kept but the angles.
 
     rotate(x, cos, sin) = x * cos + (-x₂, x₁) * sin         x₁, x₂: the halves of each head
 
-A rotation's transpose is the rotation by the opposite angle, so backward needs no input. The plain
-form makes five tensors of x's size in forward and seven in backward, this one makes one in each.
+A rotation's transpose is the rotation by the opposite angle, so backward needs no input.
+transformers' form makes five tensors of x's size in forward and seven in backward, this one makes
+one in each.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from steps.train.model.fused import pieces
 
 
 class _Rotate(torch.autograd.Function):
@@ -18,12 +21,12 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return _rotated(x, cos, sin, 1)
+        return pieces.rotated(x, cos, sin, 1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         cos, sin = ctx.saved_tensors
-        return _rotated(gradients[0], cos, sin, -1), None, None
+        return pieces.rotated(gradients[0], cos, sin, -1), None, None
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -37,13 +40,3 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     apply: Any = _Rotate.apply  # torch has no types here
     result: Tensor = apply(x, cos, sin)
     return result
-
-
-def _rotated(x: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:
-    half = x.shape[-1] // 2
-    c, s = (angle[..., None, :half] for angle in (cos, sin))  # (batch, tokens, 1, half)
-    first, second = x[..., :half], x[..., half:]
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    torch.mul(first, c, out=out[..., :half]).addcmul_(second, s, value=-direction)
-    torch.mul(second, c, out=out[..., half:]).addcmul_(first, s, value=direction)
-    return out

@@ -27,6 +27,8 @@ if do == "sleep":
     time.sleep(600)
 if do == "crash":
     print("one line before"); raise RuntimeError(what)
+if do == "die":
+    os.kill(os.getpid(), 9)
 if do == "fail":
     (ml / "output/failure").write_text(what); sys.exit(3)
 if do == "read":

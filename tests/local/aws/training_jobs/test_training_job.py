@@ -140,6 +140,8 @@ def test_every_line_is_in_the_log_in_order(server, train, job_name):
             "AlgorithmError: no such table: a.b.c, exit code: 3",
             "train begins ['train']",
         ),
+        # Its last line is not why it ended
+        ("die", "AlgorithmError: , killed by signal 9", "train begins ['train']"),
     ],
 )
 def test_a_failed_job_has_its_own_reason_and_a_complete_log(

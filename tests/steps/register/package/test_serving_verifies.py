@@ -75,6 +75,15 @@ def test_a_version_as_it_was_registered_is_accepted(version: Path) -> None:
     subprocess.run(check, cwd=version, check=True)
 
 
+def test_a_version_names_no_folder_of_the_machine_that_made_it(
+    version: Path, registered: Path
+) -> None:
+    described = (version / "MLmodel").read_text()
+    assert "uri: artifacts/" in described
+    for path in (registered.parent, Path.cwd(), Path.home()):
+        assert str(path) not in described
+
+
 def test_one_changed_bit_of_any_file_is_refused_by_name(version: Path) -> None:
     files = [path for path in version.rglob("*") if path.is_file() and path.name != SUMS]
     assert len(files) >= 14

@@ -161,8 +161,8 @@ def test_saving_writes_adapters_only(tiny_model: Path, tmp_path: Path) -> None:
     [
         ("cpu", None, "storage"),
         ("NVIDIA A10G", (8, 6), "storage"),
-        ("NVIDIA L4", (8, 9), "storage"),
-        ("NVIDIA L40S", (8, 9), "storage"),
+        ("NVIDIA L4", (8, 9), "native_dx"),
+        ("NVIDIA L40S", (8, 9), "native_dx"),
         ("NVIDIA H100 80GB HBM3", (9, 0), "native_dx"),
         ("a card that nobody knows", (9, 0), "storage"),
     ],

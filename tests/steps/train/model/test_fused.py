@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers.models.ministral3 import modeling_ministral3 as stock
 
+from scripts.training_bench.cases import fp8_modes
+from scripts.training_bench.job import Job
 from steps.train.fine_tuning.evaluation import autocast
-from steps.train.model.fused import modules
+from steps.train.model.fused import grouped, modules
 from steps.train.model.fused.norm import FusedRmsNorm
 from steps.train.model.fused.rotary import rotate
 from tests.steps.train.support import allocator_count
@@ -124,6 +126,60 @@ def test_under_autocast_gradients_are_as_near_to_float32_as_the_plain_ones(
         return sum(distance(found[name], exact[name]) for name in exact) / len(exact)
 
     assert error(ours) <= 1.1 * error(theirs)
+
+
+@pytest.mark.parametrize("tokens", [9, 90])  # few: added product by product; many: to the weight
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_grouped_adapters_and_the_gated_product_with_every_gradient(
+    tokens: int, dtype: torch.dtype
+) -> None:
+    """Two adapted linears over one input, and a third over the gated product of their outputs."""
+    bases = [nn.Linear(32, 48, bias=False), nn.Linear(32, 48, bias=False)]
+    bases.append(nn.Linear(48, 32, bias=False))
+    shapes = [(4, 32), (4, 32), (48, 4), (48, 4), (4, 48), (32, 4)]
+    for number, base in enumerate(bases):
+        weight = 0.2 * random(*base.weight.shape, dtype=torch.float32, seed=20 + number)
+        base.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+    inputs = [random(tokens, 32, dtype=dtype, seed=30)]
+    inputs += [0.2 * random(*shape, dtype=dtype, seed=31 + n) for n, shape in enumerate(shapes)]
+
+    def ours(x: Tensor, *adapters: Tensor) -> Tensor:
+        gate, up = grouped.adapted(x, (tuple(bases[:2]), 2.0), adapters[:4])
+        return grouped.adapted_gated(gate, up, ((bases[2],), 2.0), adapters[4:])
+
+    def plain(x: Tensor, *adapters: Tensor) -> Tensor:
+        def linear(at: int, x: Tensor, down: Tensor, up: Tensor) -> Tensor:
+            return x @ bases[at].weight.float().t() + 2.0 * (x @ down.t() @ up.t())
+
+        (gate_down, up_down, gate_up, up_up, down, up) = adapters
+        gated = nn.functional.silu(linear(0, x, gate_down, gate_up)) * linear(1, x, up_down, up_up)
+        return linear(2, gated, down, up)
+
+    assert max(compared(ours, plain, inputs)) <= TOLERANCE[dtype]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("mode", "bound"), [("storage", 0.005), ("native_dx", 0.015)])
+def test_120_steps_have_the_curve_that_they_had_before_the_pieces_were_fused(
+    tiny_model: Path, mode: str, bound: float
+) -> None:
+    """The bounds of decision 009, with the loop that trains. In bfloat16, as on a GPU."""
+    job = Job("curve", str(tiny_model), 1, bfloat16=True)
+    ours = fp8_modes.curve(job, mode=mode)["losses"]
+    with stock_classes():
+        theirs = fp8_modes.curve(job, mode=mode)["losses"]
+    assert len(ours) == len(theirs) == 120
+    assert ours[-1] < 0.9 * ours[0]
+    assert max(abs(one / other - 1) for one, other in zip(ours, theirs, strict=True)) <= bound
+
+
+@contextmanager
+def stock_classes() -> Iterator[None]:
+    """Let models that are made in this block have transformers' modules and PEFT's layers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modules, "_REPLACED", {})
+        patch.setattr("steps.train.model.lora_linear.AdaptedLinear.is_plain", False)
+        yield
 
 
 def test_positions_beyond_the_original_context_are_scaled(tiny_model: Path) -> None:
